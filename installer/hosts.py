@@ -19,55 +19,22 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import hashlib
-import json
 import os
 import re
 import shutil
 import signal
 import subprocess
 import sys
-import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-SUITE = "trixie"
-#: Everything the hosts and the tests that drive them need, and no more.
-PACKAGES = (
-    "krita", "python3-pyqt5", "python3-pyqt5.sip",  # PyQt is only recommended by krita
-    "gimp", "gir1.2-gimp-3.0", "python3-gi",
-    "xvfb", "xdotool", "openbox", "fonts-dejavu-core",
-)  # fmt: skip
-RECIPE = 1  #: raise it when the way the root is made changes
-STAMP = "velatura-root.json"
-#: Never read by a test; left out of the root they save time and disk.
-EXCLUDED = ("doc", "man", "info", "locale", "help", "gtk-doc", "lintian")
-NEEDED_TOOLS = ("debootstrap", "unshare", "setpriv", "mount", "chroot")
+try:
+    from installer.host_root import HostError, can_make_root, enter, hosts_dir, read_stamp, setup
+except ImportError:  # run as a script: this folder, not its parent, is on the path
+    from host_root import HostError, can_make_root, enter, hosts_dir, read_stamp, setup
 
-#: First process of a root's namespace.  It sets the mounts up, starts the
-#: command and waits: as process 1 it ignores what the command is sent, and its
-#: end is the end of everything the command started.
-INIT = """
-set -eu
-root=$1; shift
-mount -t proc proc "$root/proc"
-mount --rbind /dev "$root/dev"
-mount --rbind /tmp "$root/tmp"
-while [ "$1" != -- ]; do
-  if [ -d "$1" ]; then mkdir -p "$root$2"; else mkdir -p "$(dirname "$root$2")"; : >>"$root$2"; fi
-  mount --rbind "$1" "$root$2"
-  shift 2
-done
-shift
-chroot "$root" "$@" <&0 &
-wait $!
-"""
-
-
-class HostError(RuntimeError):
-    """Something about the hosts is wrong; the text says what and what to do."""
+__all__ = ["Host", "HostError", "Hosts", "find_hosts", "stop_process"]
 
 
 @dataclass(frozen=True)
@@ -178,44 +145,6 @@ def stop_process(process: subprocess.Popen, grace: float = 3) -> int:
     return process.wait(10)
 
 
-def enter(root: Path, inner: Sequence[str], binds: Iterable[tuple[Path, Path]] = ()) -> list[str]:
-    """Return the command that runs `inner` inside `root`, in namespaces of its own."""
-    pairs = [str(p) for a, b in binds if not (a == b and a.is_relative_to("/tmp")) for p in (a, b)]
-    return [
-        "setpriv", "--pdeathsig", "KILL",
-        "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-        "sh", "-c", INIT, "init", str(root), *pairs, "--", *inner,
-    ]  # fmt: skip
-
-
-def hosts_dir() -> Path:
-    """Return where the root is, or would be, kept."""
-    if chosen := os.environ.get("VELATURA_HOSTS_DIR"):
-        return Path(chosen).absolute()
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "velatura" / "hosts" / SUITE
-
-
-def fingerprint() -> str:
-    """Return a hash of all that decides what is in the root."""
-    recipe = json.dumps([RECIPE, SUITE, PACKAGES, EXCLUDED])
-    return hashlib.sha256(recipe.encode()).hexdigest()
-
-
-def read_stamp(root: Path) -> dict | None:
-    """Return the stamp of a finished, current root, or None."""
-    try:
-        stamp = json.loads((root / STAMP).read_text())
-    except (OSError, ValueError):
-        return None
-    return stamp if stamp.get("fingerprint") == fingerprint() else None
-
-
-def can_make_root() -> bool:
-    """Say whether this machine can make and enter the root."""
-    return sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get") is not None
-
-
 def find_hosts() -> Hosts:
     """Find Krita and GIMP: in the root when it is made, otherwise on PATH."""
     root = hosts_dir()
@@ -245,3 +174,52 @@ def _native(name: str, commands: Sequence[str], oldest: tuple[int, int]) -> Host
         if found and (int(found[1]), int(found[2])) >= oldest:
             return Host(name, command, found[0])
     return None
+
+
+def describe(hosts: Hosts) -> list[str]:
+    """Return a line for each host: what was found, or what to do."""
+    advice = "`installer/hosts.py setup` makes it" if can_make_root() else "install it to test with it"
+    return [
+        f"{name}: {host.version}, {host.root or host.command}" if host else f"{name}: not found; {advice}"
+        for name, host in (("Krita", hosts.krita), ("GIMP", hosts.gimp))
+    ]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Set the hosts up, say what there is, or run a command beside them."""
+    parser = argparse.ArgumentParser(prog="hosts.py", description="Real Krita and GIMP to test against.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("setup", help="make the root with Krita and GIMP, where that is possible")
+    commands.add_parser("status", help="say which hosts there are")
+    commands.add_parser("remove", help="delete the root")
+    shell = commands.add_parser("run", help="run a command in the root, or beside the native host")
+    shell.add_argument("argv", nargs=argparse.REMAINDER)
+    chosen = parser.parse_args(arguments)
+    if chosen.command == "remove":
+        for path in hosts_dir().parent.glob(hosts_dir().name + "*"):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return 0
+    if chosen.command == "setup" and can_make_root():
+        try:
+            setup(hosts_dir(), lambda line: print(f"hosts: {line}", flush=True))
+        except HostError as error:
+            print(f"hosts: {error}", file=sys.stderr)
+            return 1
+    hosts = find_hosts()
+    if chosen.command == "run":
+        host = hosts.krita or hosts.gimp
+        if not host or not chosen.argv:
+            print("hosts: there is no host to run a command beside, or no command", file=sys.stderr)
+            return 1
+        here = Path.cwd()
+        process = host.popen(chosen.argv, home=here, binds=[(here, here)], stdin=None)
+        try:
+            return process.wait()
+        finally:
+            stop_process(process)
+    print("\n".join(describe(hosts)))
+    return 0 if hosts.krita and hosts.gimp else 3
+
+
+if __name__ == "__main__":
+    sys.exit(main())
