@@ -1,0 +1,32 @@
+"""The Velatura protocol: what a plugin, the command line and the daemon say to each other.
+
+Standard library only, Python 3.10, relative imports: the installer copies this folder into the plugins. The
+wire is described by ``protocol/SPEC.md``, which is normative.
+
+====================  ====================================================================================
+``errors``            `VelaturaError`, the one exception, and its stable codes
+``messages``          frames to message objects and back; digests; canonical JSON
+``rasters``           the pixels a request names, and the shape of the request itself
+``schema``            a method's parameters: fields of a form, defaults, bounds
+``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
+``zmtp``, ``parser``  a ZeroMQ DEALER over a plain TCP socket
+``session``           one side's hello, pings, re-connection and the matching of answers to requests
+``transfers``         blobs up and down: credit, resume, verification
+``client``            `Client`: what plugins and the command line use
+``launch``            starting the daemon
+====================  ====================================================================================
+
+Errors. There is one class, since errors cross the wire; a caller decides by code, and the decisions are::
+
+    VelaturaError
+    ├── start or restart the daemon   not-running, unavailable
+    ├── update or reinstall a part    protocol-version, wrong-token, unknown-message, bad-message
+    ├── try again later (retryable)   busy, timeout, disk-full, out-of-memory, no-session
+    ├── change the picture            bad-layer, too-large, unsupported-colour, empty-layer, empty-mask,
+    │                                 mask-outside
+    ├── change the request            bad-request, empty-prompt, prompt-too-long, unknown-method,
+    │                                 unknown-model
+    ├── know what became of a job     unknown-job, job-conflict, worker-lost, cancelled
+    ├── send the bytes again          unknown-blob, blob-corrupt
+    └── report a fault of ours        internal
+"""

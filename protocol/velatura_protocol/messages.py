@@ -1,0 +1,193 @@
+"""Frames to messages and back (SPEC section 2), digests, canonical JSON."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import Any, NoReturn
+
+from .errors import VelaturaError
+
+PROTOCOL = "1.0"
+
+MAX_JSON = 256 * 1024
+MAX_DEPTH = 32
+MAX_PAYLOAD = 1024 * 1024
+MAX_INTEGER = 2**53 - 1
+
+_DIGEST = re.compile(r"blake2b:[0-9a-f]{64}\Z")
+_VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})\Z")
+_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
+
+
+class BadMessage(VelaturaError):
+    """A frame that is no message. `seq` is the request's number where it could be read, else None."""
+
+    def __init__(self, detail: str, seq: int | None = None) -> None:
+        super().__init__(
+            "bad-message", "A message could not be read; update Velatura on both sides.", detail=detail
+        )
+        self.seq = seq
+
+
+def encode(message: dict, payload: bytes | bytearray | memoryview | None = None) -> list:
+    """The frames of a message. The payload is passed through without a copy.
+
+    Raises `BadMessage` if the message breaks a limit of SPEC section 2, or holds what JSON does not.
+    """
+    if not isinstance(message.get("type"), str):
+        raise BadMessage("the message has no type")
+    _check_depth(message)
+    try:
+        head = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except (TypeError, ValueError) as error:
+        raise BadMessage(f"not JSON: {error}") from None
+    if len(head) > MAX_JSON:
+        raise BadMessage(f"the message has {len(head)} bytes, more than {MAX_JSON}")
+    if payload is None:
+        return [head]
+    size = memoryview(payload).nbytes
+    if size > MAX_PAYLOAD:
+        raise BadMessage(f"the payload has {size} bytes, more than {MAX_PAYLOAD}")
+    return [head, payload]
+
+
+def decode(frames: Sequence) -> tuple[dict, memoryview | None]:
+    """The message object and its payload (a view, not a copy).
+
+    Raises `BadMessage` (code `bad-message`), and nothing else, whatever the frames hold.
+    """
+    if not 1 <= len(frames) <= 2:
+        raise BadMessage(f"{len(frames)} frames instead of one or two")
+    message = _read_object(memoryview(frames[0]))
+    seq = message.get("seq")
+    if not is_seq(seq):
+        if seq is not None:
+            raise BadMessage("seq is not an integer from 0 to 2^53-1")
+        seq = None
+    if "re" in message and not is_seq(message["re"]):
+        raise BadMessage("re is not an integer from 0 to 2^53-1", seq)
+    if not isinstance(message.get("type"), str):
+        raise BadMessage("the message has no type", seq)
+    if len(frames) == 1:
+        return message, None
+    payload = memoryview(frames[1])
+    if payload.nbytes > MAX_PAYLOAD:
+        raise BadMessage(f"the payload has {payload.nbytes} bytes, more than {MAX_PAYLOAD}", seq)
+    return message, payload
+
+
+def _read_object(frame: memoryview) -> dict:
+    if frame.nbytes > MAX_JSON:
+        raise BadMessage(f"the message has {frame.nbytes} bytes, more than {MAX_JSON}")
+    raw = frame.tobytes()
+    try:
+        value = json.loads(
+            raw.decode("utf-8"), parse_constant=_refuse, parse_int=_integer, parse_float=_number
+        )
+        if _SURROGATE.search(raw):  # half a pair is no text, and could not be sent on
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as error:
+        raise BadMessage(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise BadMessage("the message is not an object")
+    _check_depth(value)
+    return value
+
+
+def _refuse(text: str) -> NoReturn:
+    raise ValueError(f"{text} is not JSON")
+
+
+def _integer(text: str) -> int:
+    value = int(text) if len(text) <= 17 else MAX_INTEGER + 1
+    if abs(value) > MAX_INTEGER:
+        raise ValueError("an integer beyond 2^53-1")
+    return value
+
+
+def _number(text: str) -> float:
+    value = float(text)
+    if value - value != 0.0:
+        raise ValueError("a number beyond the range of a double")
+    return value
+
+
+def _check_depth(value: Any) -> None:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [child for parent in level for child in _containers(parent)]
+        if not level:
+            return
+    raise BadMessage(f"more than {MAX_DEPTH} levels")
+
+
+def _containers(parent: Any) -> list:
+    children = parent.values() if isinstance(parent, dict) else parent
+    return [child for child in children if isinstance(child, (dict, list, tuple))]
+
+
+def is_seq(value: object) -> bool:
+    """Whether `value` may stand as `seq` or `re`."""
+    return type(value) is int and 0 <= value <= MAX_INTEGER
+
+
+def is_digest(value: object) -> bool:
+    """Whether `value` is a digest as SPEC section 2 writes them."""
+    return isinstance(value, str) and _DIGEST.match(value) is not None
+
+
+def error_answer(error: VelaturaError, re: int | None) -> dict:
+    """The error message that answers request number `re` (None: the number could not be read)."""
+    answer = {"type": "error", **error.to_wire()}
+    if re is not None:
+        answer["re"] = re
+    return answer
+
+
+def check_protocol(peer: object, *, own: str = PROTOCOL, peer_is: str = "daemon") -> None:
+    """Raises `protocol-version` unless `peer` ("MAJOR.MINOR") has the major version of `own`.
+
+    peer_is: "daemon" when a client checks the daemon's version, "client" when the daemon checks a client's.
+    """
+    theirs = _VERSION.match(peer) if isinstance(peer, str) else None
+    ours = _VERSION.match(own)
+    assert ours is not None
+    if theirs and theirs[1] == ours[1]:
+        return
+    named = peer if theirs else "an unknown version"
+    we_are_older = theirs is not None and int(theirs[1]) > int(ours[1])
+    daemon, client = (named, own) if peer_is == "daemon" else (own, named)
+    older = "client" if we_are_older == (peer_is == "daemon") else "daemon"
+    update = {
+        "client": "update the plugin (or the command line)",
+        "daemon": "update and restart the daemon",
+    }[older]
+    raise VelaturaError(
+        "protocol-version",
+        f"The daemon speaks version {daemon} of the protocol and this client speaks {client}: {update}.",
+    )
+
+
+def digest(data: bytes | bytearray | memoryview) -> str:
+    """The name of a blob: BLAKE2b with 32 bytes (RFC 7693)."""
+    return "blake2b:" + blake2b(data, digest_size=32).hexdigest()
+
+
+def canonical(value: Any) -> bytes:
+    """One spelling of a JSON value: sorted keys, no spaces, UTF-8. Raises `bad-request` if it is no JSON."""
+    try:
+        return json.dumps(
+            value, ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+        ).encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise VelaturaError(
+            "bad-request", "The request could not be written down; enter it again.", detail=str(error)
+        ) from None
+
+
+def request_digest(request: dict) -> str:
+    """What tells whether two submissions with the same job id are the same."""
+    return digest(canonical(request))
