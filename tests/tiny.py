@@ -1,0 +1,148 @@
+"""A random model with the parts and files of Stable Diffusion, small enough for a test.
+
+The networks are real: what a test learns from them holds for every model of the same classes. Its prompts
+are read letter by letter, 75 of them at most.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
+
+SCHEDULER = {
+    "_class_name": "DDIMScheduler",
+    "num_train_timesteps": 1000,
+    "beta_start": 0.00085,
+    "beta_end": 0.012,
+    "beta_schedule": "scaled_linear",
+    "prediction_type": "epsilon",
+    "rescale_betas_zero_snr": False,
+    "timestep_spacing": "trailing",
+}
+
+
+def tiny_model(
+    folder: Path,
+    vae: str = "kl",
+    size: int = 64,
+    *,
+    prediction: str = "epsilon",
+    zero_snr: bool = False,
+    seed: int = 0,
+) -> Path:
+    """Writes a diffusers folder and returns it.
+
+    vae: 'kl' (AutoencoderKL) or 'tiny' (AutoencoderTiny), both with 4 channels and factor 8. size: pixels, a
+    multiple of 16. prediction: 'epsilon', 'v_prediction' or 'sample'. zero_snr: a schedule whose last noise
+    level has no signal. The same seed writes the same weights.
+    """
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        _unet(size).save_pretrained(folder / "unet")
+        _autoencoder(vae).save_pretrained(folder / "vae")
+        _text_encoder().save_pretrained(folder / "text_encoder")
+    tiny_tokenizer(folder / "tokenizer")
+    scheduler = SCHEDULER | {"prediction_type": prediction, "rescale_betas_zero_snr": zero_snr}
+    _write(folder / "scheduler" / "scheduler_config.json", scheduler)
+    _write(
+        folder / "model_index.json",
+        {
+            "_class_name": "StableDiffusionPipeline",
+            "unet": ["diffusers", "UNet2DConditionModel"],
+            "vae": ["diffusers", "AutoencoderKL" if vae == "kl" else "AutoencoderTiny"],
+            "text_encoder": ["transformers", "CLIPTextModel"],
+            "tokenizer": ["transformers", "CLIPTokenizer"],
+            "scheduler": ["diffusers", "DDIMScheduler"],
+        },
+    )
+    return folder
+
+
+def register_tiny_model(state_dir: Path, folder: Path, id: str = "tiny") -> None:
+    """Makes the folder a model of the daemon whose state directory this is."""
+    state_dir.mkdir(parents=True, exist_ok=True)
+    _write(state_dir / "models.json", [{"id": id, "title": "Tiny", "path": str(folder)}])
+
+
+def tiny_tokenizer(folder: Path) -> Path:
+    """A CLIP vocabulary of the 256 bytes, each inside and at the end of a word, without merges."""
+    letters = _byte_letters()
+    tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
+    _write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
+    (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
+    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>"}
+    special |= {"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
+    _write(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77} | special,
+    )
+    _write(folder / "special_tokens_map.json", special)
+    return folder
+
+
+def _unet(size: int) -> UNet2DConditionModel:
+    return UNet2DConditionModel(
+        sample_size=size // 8,
+        in_channels=4,
+        out_channels=4,
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
+        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
+        cross_attention_dim=64,
+        attention_head_dim=8,
+        norm_num_groups=32,
+    )
+
+
+def _autoencoder(vae: str) -> AutoencoderKL | AutoencoderTiny:
+    if vae == "tiny":
+        channels = (16, 16, 16, 16)
+        return AutoencoderTiny(
+            encoder_block_out_channels=channels,
+            decoder_block_out_channels=channels,
+            num_encoder_blocks=(1, 1, 1, 1),
+            num_decoder_blocks=(1, 1, 1, 1),
+            latent_channels=4,
+        )
+    return AutoencoderKL(
+        block_out_channels=(32, 32, 32, 32),
+        down_block_types=("DownEncoderBlock2D",) * 4,
+        up_block_types=("UpDecoderBlock2D",) * 4,
+        layers_per_block=1,
+        latent_channels=4,
+        norm_num_groups=32,
+        scaling_factor=0.18215,
+    )
+
+
+def _text_encoder() -> CLIPTextModel:
+    return CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=514,
+            hidden_size=64,
+            intermediate_size=128,
+            num_hidden_layers=1,
+            num_attention_heads=1,
+            max_position_embeddings=77,
+            bos_token_id=512,
+            eos_token_id=513,
+            pad_token_id=513,
+        )
+    )
+
+
+def _byte_letters() -> list[str]:
+    """The printable stand-ins for bytes of GPT-2's BPE, in byte order of its table."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    return [chr(b) for b in plain] + [chr(256 + i) for i in range(len(rest))]
+
+
+def _write(path: Path, value: object) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(value), encoding="utf-8")
