@@ -1,0 +1,160 @@
+"""What a method is: a typed parameter class, the inputs it needs, and `run`.
+
+A method is one file of this package. It imports no torch when it is imported: the broker and the command
+line read its form from it.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args, get_origin
+
+from pydantic import BaseModel, ConfigDict
+from pydantic.fields import FieldInfo
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from velatura.models.model import Model
+
+Need = Literal["required", "optional", "none"]
+
+
+class Cancelled(Exception):
+    """The person, or the client's death, has cancelled the job. Raised by `Context.step`."""
+
+
+class Parameters(BaseModel):
+    """Base of every method's parameters.
+
+    A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
+    int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
+    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Which inputs a method needs. 'optional' mask: without one the whole layer is edited."""
+
+    source: Need = "required"
+    mask: Need = "optional"
+    prompt: Need = "required"
+
+
+@dataclass(frozen=True)
+class MethodInputs:
+    """What a method gets, at the model's size.
+
+    image: [1, 3, h, w] in [-1, 1]. mask: [1, 1, h, w] in [0, 1], 1 to edit, soft values between. prompt: text
+    whose length has been checked. seeds: one a variation, each 0 … 2^31-1.
+    """
+
+    image: Tensor
+    mask: Tensor
+    prompt: str
+    seeds: list[int]
+
+
+class Context(Protocol):
+    """A method's only door to models, progress and cancellation."""
+
+    @property
+    def model(self) -> Model:
+        """The diffusion model to edit with."""
+
+    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
+        """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
+        is expected, if it is asked for one. Raises `Cancelled`."""
+
+
+class Method:
+    """Base of every method. Subclasses set the class variables and define `Parameters` and `run`."""
+
+    id: ClassVar[str]
+    version: ClassVar[int]
+    title: ClassVar[str]
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    inputs: ClassVar[Inputs] = Inputs()
+    max_variations: ClassVar[int] = 8
+    Parameters: ClassVar[type[Parameters]]
+
+    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor:
+        """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed. Raises `Cancelled`."""
+        raise NotImplementedError
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Raises TypeError where the class is not whole, so that a bad method fails at import."""
+        super().__init_subclass__(**kwargs)
+        for name in ("id", "version", "title", "summary", "source", "Parameters"):
+            if name not in cls.__dict__:
+                raise TypeError(f"{cls.__name__} does not say its {name}")
+        if cls.id != cls.id.lower() or not cls.id.replace("-", "").isalnum():
+            raise TypeError(f"{cls.__name__}.id: lower-case letters, digits and hyphens only, not {cls.id!r}")
+        if not (inspect.isclass(cls.Parameters) and issubclass(cls.Parameters, Parameters)):
+            raise TypeError(f"{cls.__name__}.Parameters is not a class of parameters")
+        if "run" not in cls.__dict__:
+            raise TypeError(f"{cls.__name__} does not say how to run")
+        schema(cls.Parameters)
+
+
+def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
+    """The JSON Schema of a class of parameters, in the subset of the protocol (SPEC section 6).
+
+    Raises TypeError for a field outside the subset, without title or description, or with a bad default.
+    """
+    properties = {
+        key: _form(f"{parameters.__name__}.{key}", field, order, group=group)
+        for order, (key, field) in enumerate(parameters.model_fields.items())
+    }
+    parameters()  # every field has a default, and pydantic finds it within its bounds
+    return {"type": "object", "properties": properties}
+
+
+_JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def _form(where: str, field: FieldInfo, order: int, *, group: bool) -> dict:
+    if not field.title or not field.description:
+        raise TypeError(f"{where}: a field needs a title and a description")
+    extra = dict(field.json_schema_extra or {})
+    bounds = _bounds(field)
+    form: dict[str, Any]
+    if get_origin(field.annotation) is Literal:
+        form = {"type": "string", "enum": list(get_args(field.annotation))}
+        if len(extra.get("x-enum-titles", ())) != len(form["enum"]):
+            raise TypeError(f"{where}: an enum needs as many x-enum-titles as values")
+    elif get_origin(field.annotation) is list and not group:
+        (item,) = get_args(field.annotation)
+        form = {"type": "array", "items": schema(item, group=True)}
+        form |= {k: bounds[k] for k in ("minItems", "maxItems") if k in bounds}
+        if "maxItems" not in form:
+            raise TypeError(f"{where}: a group needs max_length")
+    elif field.annotation in _JSON_TYPES:
+        form = {"type": _JSON_TYPES[field.annotation]} | bounds
+        if form["type"] in ("integer", "number") and not {"minimum", "maximum"} <= form.keys():
+            raise TypeError(f"{where}: a number needs ge and le")
+    else:
+        raise TypeError(f"{where}: {field.annotation} is not in the subset of the protocol")
+    default = field.get_default(call_default_factory=True)
+    form |= {"title": field.title, "description": field.description, "default": default}
+    return form | {"x-order": order, "x-advanced": False} | extra
+
+
+def _bounds(field: FieldInfo) -> dict:
+    names = {"ge": "minimum", "le": "maximum", "multiple_of": "multipleOf"}
+    if get_origin(field.annotation) is list:
+        names |= {"min_length": "minItems", "max_length": "maxItems"}
+    else:
+        names |= {"max_length": "maxLength"}
+    return {
+        names[key]: getattr(constraint, key)
+        for constraint in field.metadata
+        for key in names
+        if getattr(constraint, key, None) is not None
+    }

@@ -1,0 +1,67 @@
+"""Parameters that several methods share, worded once. Each is a field to assign in a parameter class."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import Field
+
+ADVANCED = {"x-advanced": True}
+
+
+def slider(default: float, low: float, high: float, step: float, title: str, description: str) -> Any:
+    """A number between low and high. `step` is the slider's only: values between are accepted."""
+    extra = {"multipleOf": step}
+    return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
+
+
+def strength(default: float, description: str) -> Any:
+    """The noise level to start from, as a fraction of the model's training times."""
+    return slider(default, 0.05, 1.0, 0.05, "Strength", description)
+
+
+def guidance(default: float) -> Any:
+    """The scale of classifier-free guidance."""
+    return slider(
+        default,
+        1.0,
+        20.0,
+        0.5,
+        "Prompt strength",
+        "How strictly the prompt is followed. High values give harder, more saturated pictures.",
+    )
+
+
+def context(default: float) -> Any:
+    """How much of the surrounding the model is shown, see `velatura.canvas.region`."""
+    return slider(
+        default,
+        0.0,
+        4.0,
+        0.25,
+        "Surroundings",
+        "How much of the picture around the selection the model sees, in sizes of the selection.",
+    )
+
+
+def steps(default: int) -> Any:
+    """Steps of a run from the highest noise level."""
+    return Field(
+        default,
+        ge=4,
+        le=150,
+        title="Steps",
+        description="How finely a whole run from pure noise is divided. More is slower and a little cleaner.",
+        json_schema_extra=ADVANCED,
+    )
+
+
+def negative_prompt() -> Any:
+    """What guidance leads away from, in place of the empty prompt."""
+    return Field(
+        "",
+        max_length=2000,
+        title="Avoid",
+        description="What should not appear.",
+        json_schema_extra=ADVANCED | {"x-multiline": True},
+    )

@@ -1,0 +1,51 @@
+"""The methods this package holds. Importing this module imports every method, and no torch."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from functools import cache
+from types import MappingProxyType
+
+from velatura import methods as package
+
+from .base import Method, schema
+
+_NO_METHODS = {"base", "execute", "fields", "registry"}
+
+
+@cache
+def registry() -> MappingProxyType[str, Method]:
+    """Every method by its id, sorted by title. Raises TypeError if two have one id."""
+    for module in pkgutil.iter_modules(package.__path__):
+        if module.name not in _NO_METHODS:
+            importlib.import_module(f"{package.__name__}.{module.name}")
+    found: dict[str, Method] = {}
+    for cls in sorted(_concrete(Method), key=lambda cls: cls.title):
+        if cls.id in found:
+            raise TypeError(f"{cls.__name__} and {type(found[cls.id]).__name__} have one id, {cls.id!r}")
+        found[cls.id] = cls()
+    return MappingProxyType(found)
+
+
+def describe(method: Method) -> dict:
+    """A method as the protocol tells clients of it (SPEC section 4, `methods`)."""
+    return {
+        "id": method.id,
+        "version": method.version,
+        "title": method.title,
+        "summary": method.summary,
+        "source": method.source,
+        "inputs": {
+            "source": method.inputs.source,
+            "mask": method.inputs.mask,
+            "prompt": method.inputs.prompt,
+        },
+        "max_variations": method.max_variations,
+        "parameters": schema(method.Parameters),
+    }
+
+
+def _concrete(cls: type[Method]) -> list[type[Method]]:
+    """The methods of this package; a test's own subclasses do not count."""
+    return [sub for sub in cls.__subclasses__() if sub.__module__.startswith(package.__name__ + ".")]
