@@ -1,0 +1,1 @@
+"""Drivers that run the real Krita and the real GIMP for tests."""

@@ -1,0 +1,120 @@
+"""A virtual display of a test's own: started on a free number, looked at, torn down."""
+
+from __future__ import annotations
+
+import selectors
+import struct
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from PIL import Image
+
+from installer.hosts import Host, HostError, stop_process
+
+T = TypeVar("T")
+XWD_HEADER = struct.Struct(">25I")
+
+
+def wait_for(condition: Callable[[], T], timeout: float, what: str, pause: float = 0.1) -> T:
+    """Return the first true value of `condition`; raise TimeoutError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    while not (value := condition()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"Waited {timeout:g} s in vain for {what}.")
+        time.sleep(pause)
+    return value
+
+
+class Display:
+    """An X server without a screen; a context manager.
+
+    The server picks its number itself and tells it when it is ready, so two
+    displays that start at once cannot collide.
+    """
+
+    def __init__(self, host: Host, size: tuple[int, int] = (1600, 1000), window_manager: bool = False):
+        self.host, self.size, self.window_manager = host, size, window_manager
+        self.name = ""
+        self._processes: list[subprocess.Popen] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Return what a program needs in its environment to appear here."""
+        return {"DISPLAY": self.name}
+
+    def __enter__(self) -> Display:
+        if not self.host.has("Xvfb"):
+            raise HostError("Xvfb is not there, so nothing with a window can be tested.")
+        self._folder = tempfile.TemporaryDirectory(prefix="velatura-display-")
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        screen = "{}x{}x24".format(*self.size)
+        server = self.host.popen(
+            ["Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-fbdir", self._folder.name],
+            home=self._folder.name, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self._processes.append(server)
+        with selectors.DefaultSelector() as selector:
+            selector.register(server.stdout, selectors.EVENT_READ)
+            number = server.stdout.readline().strip() if selector.select(30) else b""
+        if not number:
+            raise HostError("The virtual display did not start within 30 s.")
+        self.name = ":" + number.decode()
+        if self.window_manager:
+            manager = self.host.popen(
+                ["openbox"], env=self.env, home=self._folder.name,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            )  # fmt: skip
+            self._processes.append(manager)
+
+    def __exit__(self, *exception) -> None:
+        for process in reversed(self._processes):
+            stop_process(process)
+            if process.stdout:
+                process.stdout.close()
+        self._processes.clear()
+        self._folder.cleanup()
+
+    def picture(self) -> Image.Image:
+        """Return what the display shows now, read from the server's own frame buffer."""
+        data = (Path(self._folder.name) / "Xvfb_screen0").read_bytes()
+        header = XWD_HEADER.unpack_from(data)
+        start, width, height, stride, colours = header[0], header[4], header[5], header[12], header[19]
+        pixels = data[start + 12 * colours :]
+        return Image.frombuffer("RGB", (width, height), pixels, "raw", "BGRX", stride, 1)
+
+    def screenshot(self, path: Path) -> Path:
+        """Save what the display shows now as a PNG."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.picture().save(path)
+        return path
+
+    def xdotool(self, *words: object, timeout: float = 20) -> str:
+        """Run xdotool here and return what it says; empty when it finds nothing."""
+        ended = self.host.run(["xdotool", *map(str, words)], env=self.env, home=self._folder.name, timeout=timeout)
+        return ended.stdout.strip() if ended.returncode == 0 else ""
+
+    def windows(self, title: str) -> list[str]:
+        """Return the visible windows whose title matches the regular expression `title`."""
+        return self.xdotool("search", "--onlyvisible", "--name", title).split()
+
+    def wait_window(self, title: str, timeout: float = 60) -> str:
+        """Wait for a visible window with such a title; return its id."""
+        found = wait_for(lambda: self.windows(title), timeout, f"a window named {title!r}", 0.3)
+        return found[-1]
+
+
+def colours(picture: Image.Image) -> int:
+    """Return how many different colours a picture has, up to 4096: a blank one has one."""
+    found = picture.convert("RGB").getcolors(4096)
+    return len(found) if found else 4096
