@@ -1,0 +1,109 @@
+"""Peers for the tests: libzmq's ROUTER with PLAIN and ZAP, and raw sockets that misbehave."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+import zmq
+from zmq.auth.thread import ThreadAuthenticator
+
+TOKEN = "the-token"
+
+Answer = Callable[[zmq.Socket, list[bytes]], None]
+
+
+def echo(router: zmq.Socket, frames: list) -> None:
+    """Sends everything back."""
+    router.send_multipart(frames, copy=False)
+
+
+class Router:
+    """A libzmq ROUTER in a thread, with PLAIN and an authenticator that knows `TOKEN`.
+
+    answer(router, frames) is called for each message, identity first. setup(router) may set options.
+    """
+
+    def __init__(
+        self, answer: Answer = echo, *, port: int = 0, setup: Callable = lambda router: None
+    ) -> None:
+        self._context = zmq.Context()
+        self._auth = ThreadAuthenticator(self._context)
+        self._auth.start()
+        self._auth.configure_plain("*", {"velatura": TOKEN})
+        self._router = self._context.socket(zmq.ROUTER)
+        self._router.linger = 0
+        self._router.plain_server = True
+        setup(self._router)
+        self._router.bind(f"tcp://127.0.0.1:{port or '*'}")
+        self.port = int(self._router.last_endpoint.decode().rsplit(":", 1)[1])
+        self._answer = answer
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            if self._router.poll(20):
+                self._answer(self._router, self._router.recv_multipart(copy=False))
+
+    def __enter__(self) -> Router:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._router.close()
+        self._auth.stop()
+        self._context.term()
+
+
+@contextmanager
+def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
+    """A TCP server that hands its one connection to `serve` in a thread; yields the port."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(5.0)
+
+    def run() -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError:
+            return
+        with connection, suppress(OSError):  # the client hangs up, as it should
+            serve(connection)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield listener.getsockname()[1]
+    finally:
+        listener.close()
+        thread.join()
+
+
+@contextmanager
+def dripping(port: int) -> Iterator[int]:
+    """A proxy to `port` that passes on one byte at a time, in both directions; yields its own port."""
+
+    def pump(source: socket.socket, target: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(4096):
+                for i in range(len(data)):
+                    target.sendall(data[i : i + 1])
+        for end in (source, target):
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def serve(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with socket.create_connection(("127.0.0.1", port)) as server:
+            server.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            back = threading.Thread(target=pump, args=(server, client))
+            back.start()
+            pump(client, server)
+            back.join()
+
+    with raw_server(serve) as proxy:
+        yield proxy
