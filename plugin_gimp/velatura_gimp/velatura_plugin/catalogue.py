@@ -1,0 +1,151 @@
+"""`methods.json`, beside the plug-in: the methods and models that the daemon last offered.
+
+It holds the daemon's answer to `methods` (SPEC section 4). GIMP registers procedures from it, so GIMP's start
+never waits for the daemon. GIMP asks a plug-in for its procedures again only when the plug-in's file has
+a new modification time; `remember` therefore touches it, and new methods are there at GIMP's next
+start. Until then GIMP calls procedures as it knows them, so what was registered is kept in `registered.json`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.schema import Field, fields_from_schema
+
+FILE = "methods.json"
+REGISTERED = "registered.json"
+MAX_FILE = 4 * 1024 * 1024
+
+#: GIMP refuses procedures with other names.
+_PROCEDURE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
+
+
+@dataclass(frozen=True)
+class MethodInfo:
+    """What the plug-in has to know of a method. fields: of its form, in order."""
+
+    id: str
+    title: str
+    summary: str
+    source: str
+    prompt_required: bool
+    max_variations: int
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """methods: in the daemon's order. models: (id, title), the daemon's default first."""
+
+    methods: tuple[MethodInfo, ...] = ()
+    models: tuple[tuple[str, str], ...] = field(default=())
+
+    def method(self, identifier: str) -> MethodInfo | None:
+        """The method of this id, or None."""
+        return next((method for method in self.methods if method.id == identifier), None)
+
+
+def parse(answer: object) -> Catalogue:
+    """The catalogue in an answer to `methods`. What cannot be read is left out; nothing is raised."""
+    if not isinstance(answer, dict):
+        return Catalogue()
+    methods = tuple(filter(None, map(_method, _objects(answer.get("methods")))))
+    models = tuple(
+        (m["id"], m["title"] if _is_text(m.get("title")) else m["id"])
+        for m in _objects(answer.get("models"))
+        if _is_text(m.get("id"))
+    )
+    return Catalogue(methods, models)
+
+
+def register(folder: Path) -> Catalogue:
+    """The newest catalogue in `folder`, to be registered with GIMP, and noted as that.
+
+    An empty one where the file is absent or damaged.
+    """
+    value = _read(folder / FILE)
+    with contextlib.suppress(OSError):  # a folder that cannot be written has no newer catalogue later either
+        _write(folder / REGISTERED, value)
+    return parse(value)
+
+
+def registered(folder: Path) -> Catalogue:
+    """The catalogue that GIMP knows."""
+    return parse(_read(folder / REGISTERED) or _read(folder / FILE))
+
+
+def remember(folder: Path, answer: dict, entry: Path) -> bool:
+    """Writes the daemon's answer to `folder` and touches `entry`, the file GIMP watches, if anything is new.
+
+    Returns whether GIMP's next start will offer something else. A folder that cannot be written changes
+    nothing: the methods known so far stay.
+    """
+    kept = {key: answer[key] for key in ("digest", "methods", "models") if key in answer}
+    if kept == _read(folder / FILE) or not parse(kept).methods:
+        return False
+    try:
+        _write(folder / FILE, kept)
+        # GIMP compares whole seconds: a file made within this second must not look unchanged.
+        modified = max(int(time.time()), int(entry.stat().st_mtime) + 1)
+        os.utime(entry, (modified, modified))
+    except OSError:
+        return False
+    return True
+
+
+def _read(path: Path) -> object:
+    try:
+        with open(path, "rb") as file:
+            return json.loads(file.read(MAX_FILE).decode("utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+
+
+def _write(path: Path, value: object) -> None:
+    handle, name = tempfile.mkstemp(prefix=path.name, dir=path.parent)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(value, file, indent=1)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
+
+
+def _method(value: dict) -> MethodInfo | None:
+    identifier, inputs, most = value.get("id"), value.get("inputs"), value.get("max_variations")
+    if not _is_text(identifier) or not _PROCEDURE_NAME.match(identifier):
+        return None
+    try:
+        fields = fields_from_schema(value.get("parameters"))
+    except VelaturaError:
+        return None
+    return MethodInfo(
+        id=identifier,
+        title=_text(value, "title") or identifier,
+        summary=_text(value, "summary"),
+        source=_text(value, "source"),
+        prompt_required=isinstance(inputs, dict) and inputs.get("prompt") == "required",
+        max_variations=most if isinstance(most, int) and 1 <= most <= 64 else 1,
+        fields=tuple(fields),
+    )
+
+
+def _objects(value: object) -> list[dict]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and bool(value)
+
+
+def _text(value: dict, key: str) -> str:
+    return value[key] if isinstance(value.get(key), str) else ""

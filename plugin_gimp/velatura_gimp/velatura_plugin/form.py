@@ -1,0 +1,160 @@
+"""A method's form as the arguments of a GIMP procedure: names, labels with mnemonics, values.
+
+Nothing here imports GIMP; `procedures` turns `Argument`s into typed arguments, `dialog` into widgets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import MAX_INTEGER
+from velatura_protocol.schema import Field
+
+from .catalogue import Catalogue, MethodInfo
+
+MAX_SEED = 2**31 - 1
+MAX_PROMPT = 2000
+
+#: The choice that stands for whatever model the daemon takes by itself.
+DEFAULT_MODEL = "default"
+
+#: Letters the dialog's own buttons use: Reset, Cancel, Run, Load and Save settings.
+_TAKEN_LETTERS = "rcls"
+
+#: Arguments that every image procedure has, and a property of every configuration.
+_TAKEN_NAMES = ("run-mode", "image", "drawables", "procedure")
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument. name: canonical for GIMP (lower case, digits, hyphens). label: with a mnemonic.
+    field: its kind, bounds, default and description."""
+
+    name: str
+    label: str
+    field: Field
+
+
+def procedure_name(method: MethodInfo) -> str:
+    """The name of a method's procedure."""
+    return f"velatura-{method.id}"
+
+
+def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
+    """All arguments of a method's procedure, in order: prompt, parameters, variations, seed, model."""
+    most = method.max_variations
+    fields = [
+        Field("prompt", "string", "Prompt", "What should be there.", "", max_length=MAX_PROMPT),
+        *method.fields,
+        Field("variations", "integer", "Variations", "How many different results to make, each on a layer.",
+              1, minimum=1, maximum=most),
+        Field("seed", "integer", "Seed", "The number that chance starts from; -1 takes a new one each time.",
+              -1, minimum=-1, maximum=MAX_SEED),
+        Field("model", "enum", "Model", "The model that paints.", DEFAULT_MODEL, advanced=True,
+              choices=((DEFAULT_MODEL, "The daemon's default"), *catalogue.models)),
+    ]  # fmt: skip
+    names = _names(fields)
+    labels = mnemonics([field.title for field in fields])
+    return [Argument(*parts) for parts in zip(names, labels, fields, strict=True)]
+
+
+#: A seed and a number of variations that stand for the recipe's own.
+RECORDED_SEED = -2
+RECORDED_VARIATIONS = 0
+
+#: The arguments of running a recipe again, for any method.
+AGAIN_ARGUMENTS = (
+    Argument("prompt", "_Prompt", Field(
+        "prompt", "string", "Prompt", "What should be there; empty: the recipe's.", "",
+        max_length=MAX_PROMPT)),
+    Argument("parameters", "Para_meters", Field(
+        "parameters", "string", "Parameters",
+        'A JSON object of the parameters to change, such as {"strength": 0.5}; empty: the recipe\'s.', "",
+        multiline=True, max_length=100_000)),
+    Argument("variations", "_Variations", Field(
+        "variations", "integer", "Variations", "How many results to make; 0: as the recipe has it.",
+        RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=64)),
+    Argument("seed", "S_eed", Field(
+        "seed", "integer", "Seed", "The number that chance starts from; -1: a new one; -2: the recipe's.",
+        RECORDED_SEED, minimum=RECORDED_SEED, maximum=MAX_SEED)),
+)  # fmt: skip
+
+
+def _names(fields: Iterable[Field]) -> list[str]:
+    taken, names = set(_TAKEN_NAMES), []
+    for field in fields:
+        name = re.sub(r"[^a-z0-9-]", "-", field.key.lower())
+        while name in taken or not name[:1].isalpha():
+            name = "parameter-" + name
+        taken.add(name)
+        names.append(name)
+    return names
+
+
+def mnemonics(titles: Iterable[str]) -> list[str]:
+    """The titles with an underscore before a letter that no other title of the dialog has."""
+    taken, labels = set(_TAKEN_LETTERS), []
+    for title in titles:
+        for place, letter in enumerate(title.lower()):
+            if letter.isascii() and letter.isalnum() and letter not in taken:
+                taken.add(letter)
+                labels.append(f"{_plain(title[:place])}_{_plain(title[place:])}")
+                break
+        else:
+            labels.append(_plain(title))
+    return labels
+
+
+def _plain(text: str) -> str:
+    return text.replace("_", "__")
+
+
+def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any], method: MethodInfo) -> dict:
+    """The request's `parameters` from a procedure's configuration.
+
+    read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
+    """
+    own = set(method.fields)
+    return {a.field.key: from_gimp(a.field, read(a.name)) for a in method_arguments if a.field in own}
+
+
+def from_gimp(field: Field, value: Any) -> Any:
+    """A procedure's value as the request has it."""
+    if field.kind == "string":
+        return value or ""
+    if field.kind != "group":
+        return value
+    try:
+        items = json.loads(value or "[]")
+    except (ValueError, RecursionError) as error:
+        raise _no_list(field, str(error)) from None
+    if not isinstance(items, list):
+        raise _no_list(field, type(items).__name__)
+    return items
+
+
+def to_gimp(field: Field, value: Any) -> Any:
+    """A request's value as the procedure has it; the default where it does not fit the field."""
+    try:
+        value = field.check(value)
+    except VelaturaError:
+        value = field.default
+    return json.dumps(value) if field.kind == "group" else value
+
+
+def _no_list(field: Field, detail: str) -> VelaturaError:
+    keys = ", ".join(f'"{part.key}": …' for part in field.fields)
+    return VelaturaError(
+        "bad-request", f"{field.title}: enter a JSON list such as [{{{keys}}}].", detail=detail
+    )
+
+
+def bounds(field: Field) -> tuple[int, int]:
+    """An integer field's bounds, within what GIMP's integers hold."""
+    low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
+    return max(low, -(2**31)), min(high, 2**31 - 1)

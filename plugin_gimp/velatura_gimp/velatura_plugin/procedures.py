@@ -1,0 +1,142 @@
+"""The procedures: registered from the catalogue, never from the daemon; every failure becomes a sentence."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable
+
+from gi.repository import Gimp, GLib, GObject
+
+from velatura_protocol.errors import VelaturaError
+
+from . import actions, catalogue, form
+from .catalogue import Catalogue, MethodInfo
+from .edit import FOLDER
+
+AGAIN = "velatura-rerun"
+REFRESH = "velatura-refresh"
+MENU = "<Image>/Filters/Velatura"
+AUTHORS = "The Velatura authors"
+
+_FLAGS = GObject.ParamFlags.READWRITE
+
+
+class VelaturaPlugIn(Gimp.PlugIn):
+    """One procedure a method, and two that know none: run a recipe again, and ask for the methods."""
+
+    def do_query_procedures(self) -> list[str]:
+        """The names of all procedures."""
+        return [*map(form.procedure_name, catalogue.register(FOLDER).methods), AGAIN, REFRESH]
+
+    def do_set_i18n(self, _name: str) -> bool:
+        """No translations."""
+        return False
+
+    def do_create_procedure(self, name: str) -> Gimp.Procedure | None:
+        """The procedure of a name; None where it is not known (any more)."""
+        if name == AGAIN:
+            return _again_procedure(self)
+        if name == REFRESH:
+            return _refresh_procedure(self)
+        known = catalogue.registered(FOLDER)
+        method = next((m for m in known.methods if form.procedure_name(m) == name), None)
+        return _method_procedure(self, name, method, known) if method else None
+
+
+def _method_procedure(
+    plug_in: Gimp.PlugIn, name: str, method: MethodInfo, known: Catalogue
+) -> Gimp.ImageProcedure:
+    procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known))
+    source = f"\n\nAfter {method.source}." if method.source else ""
+    procedure.set_documentation(
+        method.summary or method.title,
+        "Edits the selected part of the layer and puts the result above it: a group with one masked layer "
+        f"for each variation. The layer itself is not changed.{source}",
+        name,
+    )
+    for argument in form.arguments(method, known):
+        _add_argument(procedure, argument)
+    return procedure
+
+
+def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
+    procedure = _image_procedure(plug_in, AGAIN, "Run _Again with Other Settings…", actions.run_again, None)
+    procedure.set_documentation(
+        "Runs the recipe of the chosen result layer again",
+        "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
+        "the old one. Arguments that are left out are taken from the recipe.",
+        AGAIN,
+    )
+    for argument in form.AGAIN_ARGUMENTS:
+        _add_argument(procedure, argument)
+    return procedure
+
+
+def _refresh_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
+    procedure = _image_procedure(plug_in, REFRESH, "_Look for New Methods", actions.run_refresh, None)
+    procedure.set_sensitivity_mask(
+        Gimp.ProcedureSensitivityMask.ALWAYS | Gimp.ProcedureSensitivityMask.NO_IMAGE
+    )
+    procedure.set_documentation(
+        "Asks Velatura's daemon which methods it has",
+        "Starts the daemon where none runs. New methods are in the menu at GIMP's next start.",
+        REFRESH,
+    )
+    return procedure
+
+
+def _image_procedure(
+    plug_in: Gimp.PlugIn, name: str, label: str, work: Callable, data: object
+) -> Gimp.ImageProcedure:
+    procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, _guarded(work), data)
+    procedure.set_image_types("*")  # an indexed picture is refused with a sentence, not with a gray menu
+    procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
+    procedure.set_menu_label(label)
+    procedure.add_menu_path(MENU)
+    procedure.set_attribution(AUTHORS, "GPL-3.0-or-later", "2026")
+    procedure.add_group_layer_return_value("group", "Group", "The group of the result's layers", True, _FLAGS)
+    return procedure
+
+
+def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:
+    field = argument.field
+    words = (argument.name, argument.label, field.description)
+    default = form.to_gimp(field, field.default)
+    if field.kind == "integer":
+        procedure.add_int_argument(*words, *form.bounds(field), default, _FLAGS)
+    elif field.kind == "number":
+        procedure.add_double_argument(*words, field.minimum, field.maximum, default, _FLAGS)
+    elif field.kind == "boolean":
+        procedure.add_boolean_argument(*words, default, _FLAGS)
+    elif field.kind == "enum" and all(value for value, _ in field.choices):
+        choice = Gimp.Choice.new()
+        for number, (value, title) in enumerate(field.choices):
+            choice.add(value, number, title or value, "")
+        procedure.add_choice_argument(*words, choice, default, _FLAGS)
+    else:  # a string, a group as JSON, or an enum with an empty value: GIMP 3.0 crashes on those at its start
+        procedure.add_string_argument(*words, default, _FLAGS)
+
+
+def _guarded(work: Callable) -> Callable:
+    """The edge of the plug-in's process: whatever `work` raises becomes one sentence for the person."""
+
+    def run(procedure: Gimp.Procedure, *arguments: object) -> Gimp.ValueArray:
+        try:
+            return work(procedure, *arguments)
+        except VelaturaError as error:
+            if error.detail:
+                print(f"velatura: {error.code}: {error.detail}", file=sys.stderr)
+            return _failure(procedure, f"{error.message} {error.hint}".strip())
+        except Exception as error:
+            traceback.print_exc()
+            return _failure(
+                procedure,
+                f"Velatura's plug-in met a fault; save your picture and try again. ({error!r})",
+            )
+
+    return run
+
+
+def _failure(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
+    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(sentence))

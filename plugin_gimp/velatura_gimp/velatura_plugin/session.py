@@ -1,0 +1,119 @@
+"""The daemon: reached, or started when the installation says how, and one job taken to its end.
+
+Nothing here imports GIMP. Progress goes to a `Report`; cancelling is killing the plug-in, which is what
+GIMP's progress bar does: the daemon sees the client go and cancels the job, because its request is a lease.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from velatura_protocol.client import Client
+from velatura_protocol.launch import start_daemon
+
+from velatura_protocol import paths
+from velatura_protocol.errors import VelaturaError
+
+START_TIMEOUT = 60.0  # seconds; the first start after an installation reads from a cold disk
+
+
+class Report(Protocol):
+    """Where progress is shown."""
+
+    def __call__(self, text: str, fraction: float | None = None) -> None:
+        """text: what is being done. fraction: 0 … 1 of it, None where nobody knows."""
+
+
+class Session:
+    """A connection to the daemon. Use as a context manager; one thread.
+
+    folder: the plug-in's, with `velatura.json`. name: of the host and its version.
+    """
+
+    def __init__(self, folder: Path, name: str, report: Report) -> None:
+        config = paths.host_config(folder)
+        self._serve = config.get("serve")
+        self._state_dir = paths.state_dir(config.get("state_dir") or None)
+        self._report = report
+        self._client = Client(self._state_dir, name=name)
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._client.close()
+
+    def open(self) -> dict:
+        """Connects, starting the daemon where none runs, and returns the daemon's answer to `methods`.
+
+        Raises VelaturaError: `not-running` where there is none and nothing says how to start one,
+        `unavailable` where it did not start, and what `Client.connect` raises.
+        """
+        try:
+            self._client.connect()
+        except VelaturaError as error:
+            if error.code != "not-running":
+                raise
+            self._start()
+            self._client.connect()
+        return self._client.methods()
+
+    def _start(self) -> None:
+        serve = self._serve
+        if not (isinstance(serve, list) and serve and all(isinstance(word, str) for word in serve)):
+            raise VelaturaError(
+                "not-running", "Velatura's daemon is not running; start it with `velatura serve`."
+            )
+        self._report("Starting Velatura…")
+        start_daemon(serve, self._state_dir, START_TIMEOUT)
+
+    def run(self, request: dict, blobs: Mapping[str, bytes]) -> dict:
+        """Submits a job and waits for its end; returns the job, which is done.
+
+        Raises what the daemon answers, and the job's own error where it failed or was cancelled.
+        """
+        identifier = str(uuid.uuid4())
+        total = sum(map(len, blobs.values()))
+        self._report("Sending the layer…", 0.0)
+        self._client.submit(
+            identifier, {**request, "lease": True}, blobs, on_bytes=lambda sent: self._sent(sent, total)
+        )
+        self._report("Waiting for the daemon…")
+        job = self._client.wait(identifier, on_event=self._on_event)
+        if job.get("state") == "cancelled":
+            raise VelaturaError("cancelled", "The edit was cancelled.")
+        if job.get("state") != "done":
+            raise VelaturaError.from_wire(job.get("error") or {})
+        return job
+
+    def fetch(self, digest: str) -> bytearray:
+        """A result's bytes."""
+        return self._client.fetch(digest)
+
+    def acknowledge(self, job: dict) -> None:
+        """Says that the result is in the image. The image has it already, so a daemon that is gone by now
+        is no error."""
+        try:
+            self._client.ack(job["job"])
+        except VelaturaError as error:
+            if error.code not in ("not-running", "timeout", "unknown-job"):
+                raise
+
+    def _sent(self, sent: int, total: int) -> None:
+        self._report("Sending the layer…", min(1.0, sent / max(1, total)))
+
+    def _on_event(self, event: dict, _payload: object = None) -> None:
+        kind = event.get("type")
+        if kind == "progress":
+            text, fraction = event.get("stage"), event.get("fraction")
+            self._report(
+                text if isinstance(text, str) and text else "Editing",
+                float(fraction) if isinstance(fraction, (int, float)) else None,
+            )
+        elif kind == "job" and event.get("state") == "queued":
+            self._report("Waiting for the daemon…")
+        elif kind == "connection" and event.get("state") == "lost":
+            self._report("Velatura's daemon does not answer; waiting for it…")
