@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 class BlendedLatentDiffusionParameters(Parameters):
     strength: float = fields.strength(
         1.0,
-        "How far the selection may move from what is there. Lower it to let a scribble, or the picture itself, "
-        "guide the result.",
+        "How far the selection may move from what is there. Lower it to let a scribble, or the picture "
+        "itself, guide the result.",
     )
     guidance: float = fields.guidance(4.0)
     context: float = fields.context(1.0)

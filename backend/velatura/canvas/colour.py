@@ -1,0 +1,170 @@
+"""Pixels of a host's layer as working colours, and back.
+
+Working colours are R, G, B encoded with the sRGB transfer function (IEC 61966-2-1), float32, as models are
+trained on; 0 … 1 is the range of a display, and float layers may go beyond it on both sides.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.rasters import Raster
+
+_DTYPES = {"u8": np.dtype("<u1"), "u16": np.dtype("<u2"), "f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
+_MAXIMA = {"u8": 255, "u16": 65535, "f16": 1.0, "f32": 1.0}
+
+# Names by which hosts and files know the two transfer functions on sRGB's primaries, or on grey; compared in
+# lower case, without the file's extension. Krita and elle's profiles, GIMP and babl, LittleCMS, PNG, cameras.
+_ENCODED = {
+    "srgb",
+    "srgb built-in",
+    "srgb built-in - (lcms internal)",
+    "srgb-elle-v2-srgbtrc",
+    "srgb-elle-v4-srgbtrc",
+    "gimp built-in srgb",
+    "srgb iec61966-2.1",
+    "srgb iec61966-2-1",
+    "srgb iec61966-2-1 black scaled",
+    "srgb2014",
+    "artifex software srgb icc profile",
+    "gray-d50-elle-v2-srgbtrc",
+    "gray-d50-elle-v4-srgbtrc",
+    "gray built-in",
+    "gimp built-in d65 grayscale with srgb trc",
+    "srgb gray",
+}
+_LINEAR = {
+    "srgb-linear",
+    "srgb-elle-v2-g10",
+    "srgb-elle-v4-g10",
+    "linear srgb",
+    "linear srgb built-in",
+    "gimp built-in linear srgb",
+    "scrgb (linear)",
+    "scrgb",
+    "gray-d50-elle-v2-g10",
+    "gray-d50-elle-v4-g10",
+    "gimp built-in d65 linear grayscale",
+    "linear gray",
+}
+_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # of sRGB's primaries, in linear light
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a layer's bytes mean colours. channels, dtype: as SPEC section 5. linear: no transfer function."""
+
+    channels: str
+    dtype: str
+    linear: bool
+
+    @classmethod
+    def of(cls, raster: Raster) -> Encoding:
+        """Raises `unsupported-colour` for a profile that is neither sRGB nor linear sRGB."""
+        if raster.channels == "A":
+            raise VelaturaError(
+                "unsupported-colour", "This layer has no colours; choose a layer with colours."
+            )
+        name = raster.profile.strip().lower().removesuffix(".icc").removesuffix(".icm")
+        if name in _ENCODED or name in _LINEAR:
+            return cls(raster.channels, raster.dtype, name in _LINEAR)
+        named = f"the profile {raster.profile!r}" if raster.profile.strip() else "no known profile"
+        raise VelaturaError(
+            "unsupported-colour",
+            f"The picture has {named}; convert it to sRGB (or linear sRGB) in the editor and try again.",
+        )
+
+    @property
+    def with_alpha(self) -> Encoding:
+        """The encoding of a result: the same, with an alpha channel where there was none."""
+        return replace(self, channels={"RGB": "RGBA", "G": "GA"}.get(self.channels, self.channels))
+
+    @property
+    def has_alpha(self) -> bool:
+        return "A" in self.channels
+
+    def empty(self, height: int, width: int) -> np.ndarray:
+        """Native pixels [height, width, channels], all 0."""
+        return np.zeros((height, width, len(self.channels)), _DTYPES[self.dtype])
+
+    def decode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Native pixels [h, w, channels] to (rgb [h, w, 3], alpha [h, w] in [0, 1]), both float32 and finite.
+
+        NaN becomes black, infinity white; a pixel whose alpha is no number is transparent.
+        """
+        values = pixels.astype(np.float32)
+        values /= np.float32(_MAXIMA[self.dtype])
+        np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        colours = values[..., [self.channels.index(c) for c in self._colours]]
+        if self.linear:
+            colours = srgb_encode(colours)
+        rgb = np.repeat(colours, 3, axis=2) if self._colours == "G" else colours
+        if not self.has_alpha:
+            return rgb, np.ones(rgb.shape[:2], np.float32)
+        return rgb, values[..., self.channels.index("A")].clip(0.0, 1.0)
+
+    def encode(self, rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+        """(rgb [h, w, 3] float, alpha [h, w] native) to native pixels. Integers are rounded and clipped."""
+        colours = rgb
+        if self._colours == "G":
+            light = srgb_decode(rgb) @ _LUMINANCE
+            colours = (light if self.linear else srgb_encode(light))[..., None]
+        elif self.linear:
+            colours = srgb_decode(rgb)
+        pixels = self.empty(*rgb.shape[:2])
+        for i, channel in enumerate(self._colours):
+            pixels[..., self.channels.index(channel)] = quantise(colours[..., i], self.dtype)
+        if self.has_alpha:
+            pixels[..., self.channels.index("A")] = alpha
+        return pixels
+
+    @property
+    def _colours(self) -> str:
+        return "G" if self.channels in ("G", "GA") else "RGB"
+
+
+def view(raster: Raster, data) -> np.ndarray:
+    """The blob as native pixels [height, width, channels], without a copy. Raises `bad-layer`."""
+    data = memoryview(data).cast("B")
+    if len(data) != raster.nbytes:
+        raise VelaturaError(
+            "bad-layer",
+            "The layer's pixels did not arrive whole; try again.",
+            retryable=True,
+            detail=f"{len(data)} bytes, {raster.nbytes} described",
+        )
+    pixels = np.frombuffer(data, _DTYPES[raster.dtype])
+    return pixels.reshape(raster.height, raster.width, len(raster.channels))
+
+
+def fractions(values: np.ndarray) -> np.ndarray:
+    """Native values of one channel as float32 in [0, 1]; NaN as 0."""
+    scaled = values.astype(np.float32) / np.float32(
+        np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
+    )
+    return np.nan_to_num(scaled, nan=0.0, posinf=1.0, neginf=0.0).clip(0.0, 1.0)
+
+
+def quantise(values: np.ndarray, dtype: str) -> np.ndarray:
+    """Floats, 1.0 the maximum, as native values: rounded to the nearest where they are integers."""
+    if dtype in ("f16", "f32"):
+        return values.astype(_DTYPES[dtype])
+    maximum = _MAXIMA[dtype]
+    return np.rint(values * np.float32(maximum)).clip(0, maximum).astype(_DTYPES[dtype])
+
+
+def srgb_encode(linear: np.ndarray) -> np.ndarray:
+    """IEC 61966-2-1 from linear light, continued beyond 0 … 1 and as an odd function below 0 (as scRGB)."""
+    x = np.abs(linear)
+    curve = 1.055 * np.power(np.maximum(x, 0.0031308), 1 / 2.4, dtype=np.float32) - 0.055
+    return np.copysign(np.where(x <= 0.0031308, 12.92 * x, curve), linear).astype(np.float32)
+
+
+def srgb_decode(encoded: np.ndarray) -> np.ndarray:
+    """The inverse of `srgb_encode`."""
+    x = np.abs(encoded)
+    curve = np.power((np.maximum(x, 0.04045) + 0.055) / 1.055, 2.4, dtype=np.float32)
+    return np.copysign(np.where(x <= 0.04045, x / 12.92, curve), encoded).astype(np.float32)

@@ -1,0 +1,89 @@
+"""A part of a layer as the picture a model sees.
+
+Transparent pixels are shown over the mean colour of the visible ones. A model knows no transparency; this
+colour adds the least contrast at the edges of what is painted, where black or white would be taken for an
+outline."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from velatura_protocol.errors import VelaturaError
+
+from .geometry import Region
+from .resample import resize
+from .selection import Layer, Selection
+
+_BAND = 1 << 20
+
+
+class Seen(NamedTuple):
+    """What a model is shown: image [h, w, 3] sRGB in [0, 1], mask [h, w] in [0, 1], both float32; backdrop
+    [3], the colour behind transparent pixels."""
+
+    image: np.ndarray
+    mask: np.ndarray
+    backdrop: np.ndarray
+
+
+def see(layer: Layer, selection: Selection, region: Region) -> Seen:
+    """Cuts the region out, brings it to the model's size and fills up the rest with its mirror image.
+
+    Raises `empty-layer` if every pixel of it is transparent.
+    """
+    painted = _painted(layer, region)
+    paint, alpha = painted[..., :3], painted[..., 3:]
+    visible = float(alpha.sum(dtype=np.float64))
+    if visible <= 0.0:
+        raise VelaturaError(
+            "empty-layer",
+            "The layer is transparent here, so there is nothing to edit; choose a layer with paint.",
+        )
+    backdrop = (paint.sum(axis=(0, 1), dtype=np.float64) / visible).astype(np.float32)
+    image = (paint + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
+    mask = selection.covered(region.crop, region.inner)
+    return Seen(_mirrored(image, region), _mirrored(mask[..., None], region)[..., 0], backdrop)
+
+
+def flattened(layer: Layer, box, backdrop: np.ndarray) -> np.ndarray:
+    """Colours of a part of the layer [h, w, 3], clipped to a display's range, over the backdrop."""
+    rgb, alpha = layer.encoding.decode(layer.pixels[box.slices])
+    alpha = alpha[..., None]
+    return (rgb.clip(0.0, 1.0) * alpha + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
+
+
+def _painted(layer: Layer, region: Region) -> np.ndarray:
+    """Premultiplied colours and alpha of the crop at the model's scale, [h, w, 4].
+
+    Averaging is done on premultiplied colours, so what lies hidden beneath alpha 0 does not bleed in. Large
+    crops are first reduced by whole factors, band by band: there is never a float copy of the layer.
+    """
+    crop, inner = region.crop, region.inner
+    factor = max(1, min(crop.height // inner[0], crop.width // inner[1]) // 2)
+    bands = []
+    step = factor * max(1, _BAND // (factor * crop.width))
+    for y in range(crop.y0, crop.y1, step):
+        band = crop._replace(y0=y, y1=min(y + step, crop.y1))
+        rgb, alpha = layer.encoding.decode(layer.pixels[band.slices])
+        alpha = alpha[..., None]
+        bands.append(_reduced(np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2), factor))
+    return resize(np.concatenate(bands), inner, extent=(crop.height / factor, crop.width / factor))
+
+
+def _reduced(picture: np.ndarray, factor: int) -> np.ndarray:
+    """Means of blocks of factor x factor; those at the end may be smaller."""
+    if factor == 1:
+        return picture
+    for axis in (0, 1):
+        starts = np.arange(0, picture.shape[axis], factor)
+        counts = np.diff(starts, append=picture.shape[axis]).astype(np.float32)
+        picture = np.add.reduceat(picture, starts, axis=axis)
+        picture /= counts[:, None, None] if axis == 0 else counts[None, :, None]
+    return picture
+
+
+def _mirrored(picture: np.ndarray, region: Region) -> np.ndarray:
+    pads = [(o, total - o - i) for o, total, i in zip(region.offset, region.outer, region.inner, strict=True)]
+    return np.pad(picture, [*pads, (0, 0)], mode="symmetric")

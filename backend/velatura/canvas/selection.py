@@ -1,0 +1,124 @@
+"""A layer and the selection on it, as views of the bytes that arrived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.rasters import Raster
+
+from .colour import Encoding, fractions, quantise, view
+from .geometry import Box
+
+_BAND = 1 << 22
+
+
+@dataclass(frozen=True)
+class Layer:
+    """pixels: native [height, width, channels], a view. origin: (x, y) of its corner in the document."""
+
+    pixels: np.ndarray
+    encoding: Encoding
+    profile: str
+    origin: tuple[int, int]
+
+    @classmethod
+    def of(cls, raster: Raster, data) -> Layer:
+        """Raises `unsupported-colour`, `bad-layer`."""
+        encoding = Encoding.of(raster)
+        return cls(view(raster, data), encoding, raster.profile, raster.rect[:2])
+
+    @property
+    def box(self) -> Box:
+        """The layer in its own coordinates."""
+        return Box(0, 0, self.pixels.shape[1], self.pixels.shape[0])
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What is to be edited: soft values on a layer. All coordinates are the layer's.
+
+    values: native [h, w] of the mask's raster, or None for the whole layer. place: where the raster lies;
+    it may reach outside the layer. bounds: the smallest box, within the layer, that holds all that is
+    selected."""
+
+    values: np.ndarray | None
+    place: Box
+    bounds: Box
+
+    @classmethod
+    def of(cls, raster: Raster | None, data, layer: Layer) -> Selection:
+        """Raises `empty-mask`, `mask-outside`, `bad-layer`."""
+        if raster is None:
+            return cls(None, layer.box, layer.box)
+        values = view(raster, data)[..., 0]
+        x, y = raster.rect[0] - layer.origin[0], raster.rect[1] - layer.origin[1]
+        place = Box(x, y, x + raster.width, y + raster.height)
+        inside = place.intersection(layer.box)
+        bounds = _bounds(values, inside.moved(-x, -y))
+        if bounds is None:
+            if _bounds(values, Box(0, 0, raster.width, raster.height)) is None:
+                raise VelaturaError(
+                    "empty-mask", "Nothing is selected; select a part of the layer and try again."
+                )
+            raise VelaturaError(
+                "mask-outside", "The selection does not touch the layer; select a part of it."
+            )
+        return cls(values, place, bounds.moved(x, y))
+
+    def window(self, box: Box) -> np.ndarray:
+        """Native values [h, w] in a box; 0 outside the raster."""
+        if self.values is None:
+            return np.full((box.height, box.width), 255, np.uint8)
+        out = np.zeros((box.height, box.width), self.values.dtype)
+        common = box.intersection(self.place)
+        rows, columns = common.moved(-self.place.x0, -self.place.y0).slices
+        out[common.moved(-box.x0, -box.y0).slices] = self.values[rows, columns]
+        return out
+
+    def alpha(self, box: Box, layer: Layer) -> np.ndarray:
+        """The alpha of a result [h, w] in the layer's own dtype: the selection, exactly where the dtypes
+        are the same, else rounded; of the whole layer, the layer's own."""
+        encoding = layer.encoding
+        if self.values is not None:
+            values = self.window(box)
+            if values.dtype.kind == "u" and values.dtype == layer.pixels.dtype:
+                return values
+            return quantise(fractions(values), encoding.dtype)
+        if encoding.has_alpha:
+            return layer.pixels[box.slices][..., encoding.channels.index("A")]
+        return quantise(np.ones((box.height, box.width), np.float32), encoding.dtype)
+
+    def covered(self, box: Box, size: tuple[int, int]) -> np.ndarray:
+        """The selection in a box as float32 [height, width] of another size: each pixel is the most
+        selected of those it touches, so that thin lines survive however far they are shrunk."""
+        tops, bottoms = _touched(box.height, size[0])
+        lefts, rights = _touched(box.width, size[1])
+        out = np.empty(size, np.float32)
+        for i, (top, bottom) in enumerate(zip(tops, bottoms, strict=True)):
+            band = self.window(box._replace(y0=box.y0 + top, y1=box.y0 + bottom))
+            row = np.append(fractions(np.fmax.reduce(band, axis=0)), np.float32(0.0))
+            out[i] = np.maximum.reduceat(row, np.stack([lefts, rights], axis=1).ravel())[::2]
+        return out
+
+
+def _touched(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
+    """First and past-the-last of the inputs that each output touches."""
+    edges = np.arange(n_out + 1) * n_in
+    return edges[:-1] // n_out, -(-edges[1:] // n_out)
+
+
+def _bounds(values: np.ndarray, box: Box) -> Box | None:
+    """The smallest box within `box` that holds every value above 0."""
+    columns = np.zeros(box.width, bool)
+    rows = np.zeros(box.height, bool)
+    for band in box.bands(_BAND):
+        selected = values[band.slices] > 0
+        columns |= selected.any(axis=0)
+        rows[band.y0 - box.y0 : band.y1 - box.y0] = selected.any(axis=1)
+    if not rows.any():
+        return None
+    (x,), (y,) = np.nonzero(columns), np.nonzero(rows)
+    return Box(int(x[0]), int(y[0]), int(x[-1]) + 1, int(y[-1]) + 1).moved(box.x0, box.y0)

@@ -1,0 +1,79 @@
+"""The seam to the networks: a network F is adapted once to a denoiser D(x; sigma), and samplers see only D.
+
+D(x; sigma) is the expected clean latent given x = z + sigma n (Karras et al. 2022, eq. 7, table 1):
+D(x; sigma) = c_skip x + c_out F(c_in x; t(sigma), c).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from . import schedule
+
+Denoiser = Callable[[Tensor, float], Tensor]
+"""D(x; sigma): x [N, C, h, w] float32 at noise level sigma to the expected clean latent, same shape."""
+
+
+class Network(Protocol):
+    """What is needed of a model to denoise with it."""
+
+    training_sigmas: np.ndarray
+    prediction: str
+
+    def network(self, x: Tensor, t: float, c: Tensor) -> Tensor:
+        """F: x [N, C, h, w] of unit variance, t a training time, c [N, L, d]; float32 in and out."""
+
+    def encode_prompt(self, prompt: str) -> Tensor:
+        """The conditioning [1, L, d] of a text."""
+
+
+def denoise(model: Network, x: Tensor, sigma: float, c: Tensor) -> Tensor:
+    """D(x; sigma, c) of one model. c: [N, L, d]."""
+    c_skip, c_out = _PREDICTIONS[model.prediction](sigma)
+    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network wants unit variance
+    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma), c)
+    return c_skip * x + c_out * F
+
+
+def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float = 1.0) -> Denoiser:
+    """D with classifier-free guidance (Ho & Salimans 2022, eq. 6): D_u + scale (D_c - D_u).
+
+    D is affine in F at given x, so guiding D is the same as guiding the predicted noise. Both halves run as
+    one batch; at scale 1 there is no second half.
+    """
+    cond = model.encode_prompt(prompt)
+    if scale == 1.0:
+        return lambda x, sigma: denoise(model, x, sigma, cond.expand(len(x), -1, -1))
+    uncond = model.encode_prompt(negative_prompt)
+
+    def D(x: Tensor, sigma: float) -> Tensor:
+        c = torch.cat([uncond.expand(len(x), -1, -1), cond.expand(len(x), -1, -1)])
+        D_u, D_c = denoise(model, torch.cat([x, x]), sigma, c).chunk(2)
+        return D_u + scale * (D_c - D_u)
+
+    return D
+
+
+def _epsilon(sigma: float) -> tuple[float, float]:
+    """F predicts n: z = x - sigma n."""
+    return 1.0, -sigma
+
+
+def _velocity(sigma: float) -> tuple[float, float]:
+    """F predicts v = (n - sigma z) / sqrt(sigma^2 + 1) (Salimans & Ho 2022, appendix D)."""
+    return 1.0 / (sigma**2 + 1.0), -sigma / math.sqrt(sigma**2 + 1.0)
+
+
+def _sample(_: float) -> tuple[float, float]:
+    """F predicts z."""
+    return 0.0, 1.0
+
+
+_PREDICTIONS = {"epsilon": _epsilon, "v_prediction": _velocity, "sample": _sample}
+"""(c_skip, c_out) by what the network predicts."""

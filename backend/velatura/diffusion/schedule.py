@@ -1,0 +1,31 @@
+"""The noise levels that a sampler visits, and the training time of each.
+
+A noise level sigma is the standard deviation of the noise in x = z + sigma n, n ~ N(0, I): the
+variance-exploding form of Karras et al. 2022, in which the samplers are written.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+
+def sigmas(trained: np.ndarray, n: int, strength: float = 1.0) -> list[float]:
+    """The levels that a sampler visits: decreasing, and 0 at the end.
+
+    trained: the model's `training_sigmas`, increasing. n: steps of a whole run. strength: where to start, as
+    a fraction of the T training times, in (0, 1]; a partial run takes the same fraction of the steps, at
+    least one. Spacing is trailing (Lin et al. 2024, table 2), so that a whole run starts from the highest
+    level trained on.
+    """
+    T = len(trained)
+    steps = max(1, math.ceil(n * strength - 1e-9))
+    times = np.linspace(strength * T, 0.0, steps, endpoint=False).round().astype(int) - 1
+    times = np.unique(times.clip(0, T - 1))[::-1]
+    return [float(sigma) for sigma in trained[times]] + [0.0]
+
+
+def time(trained: np.ndarray, sigma: float) -> float:
+    """The training time, in [0, T-1], of a noise level: linear in log sigma between the trained ones."""
+    return float(np.interp(math.log(max(sigma, 1e-10)), np.log(trained), np.arange(len(trained))))

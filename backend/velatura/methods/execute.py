@@ -1,0 +1,208 @@
+"""Runs one request: from the rasters that arrived to the layers that go back."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from velatura.canvas.geometry import Region, plan
+from velatura.canvas.paste import paste
+from velatura.canvas.region import Seen, see
+from velatura.canvas.selection import Layer, Selection
+from velatura.models.model import Model
+from velatura.models.store import ModelStore
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Raster
+
+from .base import Cancelled, Method, MethodInputs, Parameters
+from .registry import registry
+
+__all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
+
+_PREVIEW_SHARE = 0.2  # of the time may go into previews
+_SEEDS = 2**31
+
+
+class Hooks(Protocol):
+    """What a run tells its worker, and asks it. Called on the thread of `execute`."""
+
+    def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
+        """stage: for the person. step of steps, from 0; fraction of the whole run in [0, 1]."""
+
+    def preview(self, step: int, rgb: np.ndarray) -> None:
+        """rgb: uint8 [h, w, 3], the part of the layer that is edited as it is expected to become."""
+
+    def cancelled(self) -> bool:
+        """Whether to stop."""
+
+
+@dataclass(frozen=True)
+class ResultLayer:
+    """One variation. raster: the wire's object, with its digest. recipe: the request as it was run."""
+
+    index: int
+    title: str
+    seed: int
+    raster: dict
+    data: bytes
+    recipe: dict
+
+
+def execute(
+    request: dict, blob: Callable[[str], bytes | memoryview], models: ModelStore, hooks: Hooks
+) -> list[ResultLayer]:
+    """The variations that a request asks for.
+
+    request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
+    digest. Raises `Cancelled`, or VelaturaError: `unknown-method`, `bad-request`, then what is wrong with
+    the pixels (`bad-layer`, `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then
+    `unknown-model`, `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
+    method, params = _method(request)
+    source = Raster.from_wire(request["inputs"]["source"])
+    mask = request["inputs"].get("mask")
+    mask = Raster.from_wire(mask) if mask is not None else None
+    if mask is None and method.inputs.mask == "required":
+        raise VelaturaError("empty-mask", f"{method.title} needs a selection; select what to change.")
+    layer = Layer.of(source, blob(source.digest))
+    selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
+    prompt = request["prompt"].strip()
+    if method.inputs.prompt == "required" and not prompt:
+        raise VelaturaError("empty-prompt", "Describe in the prompt what should be there.")
+
+    hooks.progress("Loading the model", 0, 0, 0.0)
+    try:
+        model = _model(request, models)
+        for text in (prompt, getattr(params, "negative_prompt", "")):
+            model.check_prompt(text)
+        context = getattr(params, "context", 1.0)
+        region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
+        seen = see(layer, selection, region)
+        run = _Run(method, params, model, hooks, prompt, region, seen)
+        seeds = [(request["seed"] + i) % _SEEDS for i in range(request["variations"])]
+        edited = run.variations(seeds)
+        hooks.progress("Finishing", 0, 0, 1.0)
+        recipe = request | {"model": {"id": model.id, "digest": model.digest}}
+        return [
+            _result(recipe, i, seed, layer, source, paste(layer, selection, region, seen, picture))
+            for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
+        ]
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        raise VelaturaError(
+            "out-of-memory",
+            "There is too little memory for this edit; try fewer variations or close other programs.",
+            retryable=True,
+            detail=str(error),
+        ) from error
+
+
+def _method(request: dict) -> tuple[Method, Parameters]:
+    method = registry().get(request["method"])
+    if method is None or request["method_version"] not in (0, method.version):
+        raise VelaturaError(
+            "unknown-method", f"There is no method {request['method']!r:.60} here; update Velatura."
+        )
+    if not 1 <= request["variations"] <= method.max_variations:
+        raise VelaturaError("bad-request", f"Ask for 1 to {method.max_variations} variations.")
+    try:
+        return method, method.Parameters(**request["parameters"])
+    except ValueError as error:
+        raise VelaturaError("bad-request", "A parameter is out of its bounds.", detail=str(error)) from error
+
+
+def _model(request: dict, models: ModelStore) -> Model:
+    model = models.get(request["model"]["id"])
+    if request["model"]["digest"] not in ("", model.digest):
+        raise VelaturaError(
+            "unknown-model",
+            f"The files of the model {model.id!r} are not those this was made with; choose the model again.",
+        )
+    return model
+
+
+def _result(recipe: dict, index: int, seed: int, layer: Layer, source: Raster, pasted) -> ResultLayer:
+    data = pasted.pixels.tobytes()
+    raster = Raster(
+        digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
+    )
+    title = f"Variation {index + 1} (seed {seed})"
+    return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index})
+
+
+class _Run:
+    """One method on one region; the `Context` of its steps."""
+
+    def __init__(
+        self,
+        method: Method,
+        params: Parameters,
+        model: Model,
+        hooks: Hooks,
+        prompt: str,
+        region: Region,
+        seen: Seen,
+    ) -> None:
+        self.method, self.params, self.model, self.hooks = method, params, model, hooks
+        self._prompt, self._region, self._seen = prompt, region, seen
+        self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
+        self._mask = _tensor(seen.mask[..., None], model.device)
+        self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
+        self._preview_after = 0.0
+
+    def variations(self, seeds: list[int]) -> list[np.ndarray]:
+        """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
+        becomes of a seed does not depend on the batch."""
+        done: list[np.ndarray] = []
+        size = len(seeds)
+        while len(done) < len(seeds):
+            batch = seeds[len(done) : len(done) + size]
+            self._share = (len(done) / len(seeds), len(batch) / len(seeds))
+            try:
+                done += self._batch(batch)
+            except torch.OutOfMemoryError:
+                if size == 1:
+                    raise
+                size = (size + 1) // 2
+                torch.cuda.empty_cache()
+        return done
+
+    @torch.inference_mode()
+    def _batch(self, seeds: list[int]) -> list[np.ndarray]:
+        self._check()
+        inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
+        pictures = self.method.run(inputs, self.params, self)
+        return list(((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy())
+
+    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
+        """See `Context`."""
+        self._check()
+        start, share = self._share
+        self.hooks.progress("Editing", i, n, start + share * i / n)
+        now = time.monotonic()
+        if preview is not None and now >= self._preview_after:
+            self.hooks.preview(i, self._composite(preview()))
+            spent = time.monotonic() - now
+            self._preview_after = now + max(spent / _PREVIEW_SHARE, 0.1)
+            self._check()
+
+    def _check(self) -> None:
+        if self.hooks.cancelled():
+            raise Cancelled
+
+    def _composite(self, picture: Tensor) -> np.ndarray:
+        """A picture within the mask, what was there outside it; without the mirrored margins."""
+        edited = torch.lerp(self._image, picture.clamp(-1.0, 1.0), self._mask)[0]
+        (top, left), (height, width) = self._region.offset, self._region.inner
+        edited = edited[:, top : top + height, left : left + width]
+        return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """[h, w, C] to [1, C, h, w]."""
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].to(device, torch.float32).contiguous()

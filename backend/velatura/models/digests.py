@@ -1,0 +1,51 @@
+"""Digests of models: what a recipe names the weights by."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+_BLOCK = 1 << 22
+
+
+class Digests:
+    """Digests of files, remembered by path, size and time of change.
+
+    memory: a JSON file to remember them in between runs (gigabytes take seconds to hash), or None.
+    """
+
+    def __init__(self, memory: Path | None = None) -> None:
+        self._memory = memory
+        self._known: dict[str, str] = {}
+        if memory is not None and memory.is_file():
+            try:
+                self._known = dict(json.loads(memory.read_text(encoding="utf-8")))
+            except ValueError:
+                self._known = {}
+
+    def of(self, files: list[Path], folder: Path | None = None) -> str:
+        """`blake2b:` and 64 digits over contents, and over names relative to the folder if there is one."""
+        whole = hashlib.blake2b(digest_size=32)
+        for file in files:
+            name = file.relative_to(folder).as_posix() if folder else ""
+            whole.update(f"{name}\0{self._file(file)}\n".encode())
+        return f"blake2b:{whole.hexdigest()}"
+
+    def _file(self, file: Path) -> str:
+        stat = file.stat()
+        key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        if key not in self._known:
+            content = hashlib.blake2b(digest_size=32)
+            with file.open("rb") as stream:
+                while block := stream.read(_BLOCK):
+                    content.update(block)
+            self._known[key] = content.hexdigest()
+            self._remember()
+        return self._known[key]
+
+    def _remember(self) -> None:
+        if self._memory is not None:
+            new = self._memory.with_suffix(".new")
+            new.write_text(json.dumps(self._known), encoding="utf-8")
+            new.replace(self._memory)

@@ -1,0 +1,52 @@
+"""The noise levels a model was trained at.
+
+A variance-preserving model (DDPM, Stable Diffusion) saw x_t = sqrt(abar_t) z + sqrt(1 - abar_t) n at the
+times t = 0 … T-1. Divided by sqrt(abar_t) that is z + sigma_t n, sigma_t = sqrt((1 - abar_t) / abar_t), the
+form in which samplers are written (Karras et al. 2022, appendix C.1).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+# A schedule with zero terminal SNR (Lin et al. 2024, arXiv:2305.08891) has abar_T-1 = 0, an infinite sigma.
+# This is put in its place: sigma is then 4096, at which the signal is far below the model's own precision,
+# and float32 still holds z beside sigma n to 2^-11.
+_LEAST_ALPHA_BAR = 2.0**-24
+
+
+def training_sigmas(betas: np.ndarray, *, zero_terminal_snr: bool = False) -> np.ndarray:
+    """sigma_t for t = 0 … T-1, increasing, float64 [T], from the variances beta_t of the forward process.
+
+    zero_terminal_snr: the betas are first rescaled so that the last level has no signal (Lin et al. 2024,
+    algorithm 1), as the model's own schedule says it was trained.
+    """
+    abar = np.cumprod(1.0 - np.asarray(betas, dtype=np.float64))
+    if zero_terminal_snr:
+        root = np.sqrt(abar)
+        root = (root - root[-1]) * root[0] / (root[0] - root[-1])
+        abar = root**2
+    abar = np.maximum(abar, _LEAST_ALPHA_BAR)
+    return np.sqrt((1.0 - abar) / abar)
+
+
+def scheduled_betas(config: dict) -> np.ndarray:
+    """beta_t of a diffusers scheduler's configuration, float64 [T].
+
+    Raises ValueError for a schedule that is not known.
+    """
+    if config.get("trained_betas") is not None:
+        return np.asarray(config["trained_betas"], dtype=np.float64)
+    T = int(config.get("num_train_timesteps", 1000))
+    low, high = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
+    kind = config.get("beta_schedule", "linear")
+    if kind == "linear":
+        return np.linspace(low, high, T)
+    if kind == "scaled_linear":
+        return np.linspace(low**0.5, high**0.5, T) ** 2
+    if kind == "squaredcos_cap_v2":
+        abar = (
+            np.cos((np.arange(T + 1) / T + 0.008) / 1.008 * np.pi / 2) ** 2
+        )  # Nichol & Dhariwal 2021, eq. 17
+        return np.minimum(1.0 - abar[1:] / abar[:-1], 0.999)
+    raise ValueError(f"beta_schedule {kind!r}")

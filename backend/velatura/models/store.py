@@ -1,0 +1,73 @@
+"""The models in memory: one at a time."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+
+from velatura_protocol.errors import VelaturaError
+
+from .catalogue import ModelEntry
+from .digests import Digests
+from .loading import load
+from .model import Model
+
+
+class ModelStore:
+    """Loads models when they are asked for and keeps the last one.
+
+    entries: the models there are, or a function that gives them (asked at every `get`, so that models can be
+    added while a worker lives). device: 'cpu', 'cuda:0' …. dtype: of networks; by default float32 on a CPU
+    and float16 elsewhere. memory: a file to remember digests of weights in, or None.
+    """
+
+    def __init__(
+        self,
+        entries: Sequence[ModelEntry] | Callable[[], Sequence[ModelEntry]],
+        device: str | torch.device = "cpu",
+        dtype: torch.dtype | None = None,
+        memory: Path | None = None,
+    ) -> None:
+        self._entries = entries if callable(entries) else lambda: entries
+        self.device = torch.device(device)
+        self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
+        self._digests = Digests(memory)
+        self._loaded: tuple[ModelEntry, Model] | None = None
+
+    def get(self, id: str = "") -> Model:
+        """The model, loaded; an empty id means the first. Raises `unknown-model`."""
+        entries = list(self._entries())
+        entry = next((entry for entry in entries if id in ("", entry.id)), None)
+        if entry is None:
+            raise VelaturaError("unknown-model", f"There is no model {id!r} here; choose another one.")
+        if self._loaded is None or self._loaded[0] != entry:
+            self.unload()
+            self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
+        return self._loaded[1]
+
+    def loaded(self) -> str:
+        """The id of the model in memory, or ''."""
+        return self._loaded[0].id if self._loaded else ""
+
+    def unload(self) -> None:
+        """Gives the model's memory back to the device and to the system."""
+        if self._loaded is None:
+            return
+        self._loaded = None
+        gc.collect()
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        if sys.platform == "linux":
+            _malloc_trim()
+
+
+def _malloc_trim() -> None:
+    """glibc keeps freed memory for itself until it is told."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
