@@ -30,6 +30,7 @@ PACKAGES = (
     "xvfb", "xdotool", "openbox", "fonts-dejavu-core",
 )  # fmt: skip
 RECIPE = 2  #: raise it when the way the root is made changes
+NEEDED_BYTES = 3_000_000_000  #: the root itself, what apt fetches, and the warmed HOMEs
 STAMP = "velatura-root.json"
 BASE_DONE = "velatura-base-done"
 #: Never read by a test; left out of the root they save time and disk.
@@ -126,6 +127,7 @@ def _build(root: Path, say: Say) -> dict:
     started = time.monotonic()
     log.write_text("")
     _install_tools(say, log)
+    _check_machine(root)
     if not _same_recipe(partial):
         say(f"1/3 base system ({SUITE}) into {partial}")
         shutil.rmtree(partial, ignore_errors=True)
@@ -140,7 +142,8 @@ def _build(root: Path, say: Say) -> dict:
         ["apt-get", "update"],
         ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES],
         ["apt-get", "clean"],
-        ["python3", "-W", "ignore", "-m", "compileall", "-q", "/usr/share/krita/pykrita"],  # or each start compiles it anew
+        # Krita's own plugins, which each start would otherwise compile anew.
+        ["python3", "-Wignore", "-m", "compileall", "-q", "/usr/share/krita/pykrita"],
     ):
         _run(enter(partial, _apt_environment() + words), log)
     say("3/3 check")
@@ -172,6 +175,21 @@ def _install_tools(say: Say, log: Path) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     _run(["apt-get", "update"], log, environment)
     _run(["apt-get", "install", "-y", "--no-install-recommends", *sorted(missing)], log, environment)
+
+
+def _check_machine(root: Path) -> None:
+    """Say in a sentence what would otherwise fail minutes later."""
+    words = ["unshare", "--mount", "--pid", "--fork", "true"]
+    if subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
+        raise HostError(
+            "This machine does not let root make namespaces (an unprivileged container does not), "
+            "so the test hosts cannot be set up on it."
+        )
+    if shutil.disk_usage(root.parent).free < NEEDED_BYTES:
+        raise HostError(
+            f"The test hosts need {NEEDED_BYTES / 1e9:.0f} GB of disk, and {root.parent} has not as much left. "
+            "VELATURA_HOSTS_DIR may name another place."
+        )
 
 
 def _same_recipe(partial: Path) -> bool:

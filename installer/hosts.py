@@ -25,6 +25,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,7 +35,7 @@ try:
 except ImportError:  # run as a script: this folder, not its parent, is on the path
     from host_root import HostError, can_make_root, enter, hosts_dir, read_stamp, setup
 
-__all__ = ["Host", "HostError", "Hosts", "find_hosts", "stop_process"]
+__all__ = ["Host", "HostError", "Hosts", "advice", "find_hosts", "stop_process"]
 
 
 @dataclass(frozen=True)
@@ -176,11 +177,15 @@ def _native(name: str, commands: Sequence[str], oldest: tuple[int, int]) -> Host
     return None
 
 
+def advice() -> str:
+    """Return what to do about a host that is missing."""
+    return "`python3 installer/hosts.py setup` makes it" if can_make_root() else "install it to test with it"
+
+
 def describe(hosts: Hosts) -> list[str]:
     """Return a line for each host: what was found, or what to do."""
-    advice = "`installer/hosts.py setup` makes it" if can_make_root() else "install it to test with it"
     return [
-        f"{name}: {host.version}, {host.root or host.command}" if host else f"{name}: not found; {advice}"
+        f"{name}: {host.version}, {host.root or host.command}" if host else f"{name}: not found; {advice()}"
         for name, host in (("Krita", hosts.krita), ("GIMP", hosts.gimp))
     ]
 
@@ -212,11 +217,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("hosts: there is no host to run a command beside, or no command", file=sys.stderr)
             return 1
         here = Path.cwd()
-        process = host.popen(chosen.argv, home=here, binds=[(here, here)], stdin=None)
-        try:
-            return process.wait()
-        finally:
-            stop_process(process)
+        with tempfile.TemporaryDirectory(prefix="velatura-host-") as home:
+            process = host.popen(chosen.argv, home=home, cwd=here, binds=[(here, here)], stdin=None)
+            try:
+                return process.wait()
+            finally:
+                stop_process(process)
     print("\n".join(describe(hosts)))
     return 0 if hosts.krita and hosts.gimp else 3
 

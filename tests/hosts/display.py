@@ -11,9 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from PIL import Image
-
 from installer.hosts import Host, HostError, stop_process
+from PIL import Image
 
 T = TypeVar("T")
 XWD_HEADER = struct.Struct(">25I")
@@ -50,6 +49,7 @@ class Display:
         if not self.host.has("Xvfb"):
             raise HostError("Xvfb is not there, so nothing with a window can be tested.")
         self._folder = tempfile.TemporaryDirectory(prefix="velatura-display-")
+        self.folder = Path(self._folder.name)
         try:
             self._start()
         except BaseException:
@@ -60,8 +60,8 @@ class Display:
     def _start(self) -> None:
         screen = "{}x{}x24".format(*self.size)
         server = self.host.popen(
-            ["Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-fbdir", self._folder.name],
-            home=self._folder.name, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            ["Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-fbdir", self.folder],
+            home=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._processes.append(server)
         with selectors.DefaultSelector() as selector:
@@ -72,7 +72,7 @@ class Display:
         self.name = ":" + number.decode()
         if self.window_manager:
             manager = self.host.popen(
-                ["openbox"], env=self.env, home=self._folder.name,
+                ["openbox"], env=self.env, home=self.folder,
                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             )  # fmt: skip
             self._processes.append(manager)
@@ -87,7 +87,7 @@ class Display:
 
     def picture(self) -> Image.Image:
         """Return what the display shows now, read from the server's own frame buffer."""
-        data = (Path(self._folder.name) / "Xvfb_screen0").read_bytes()
+        data = (self.folder / "Xvfb_screen0").read_bytes()
         header = XWD_HEADER.unpack_from(data)
         start, width, height, stride, colours = header[0], header[4], header[5], header[12], header[19]
         pixels = data[start + 12 * colours :]
@@ -101,7 +101,7 @@ class Display:
 
     def xdotool(self, *words: object, timeout: float = 20) -> str:
         """Run xdotool here and return what it says; empty when it finds nothing."""
-        ended = self.host.run(["xdotool", *map(str, words)], env=self.env, home=self._folder.name, timeout=timeout)
+        ended = self.host.run(["xdotool", *map(str, words)], env=self.env, home=self.folder, timeout=timeout)
         return ended.stdout.strip() if ended.returncode == 0 else ""
 
     def windows(self, title: str) -> list[str]:
@@ -112,6 +112,11 @@ class Display:
         """Wait for a visible window with such a title; return its id."""
         found = wait_for(lambda: self.windows(title), timeout, f"a window named {title!r}", 0.3)
         return found[-1]
+
+    def fill(self, window: str) -> None:
+        """Give a window the whole display, but for the manager's title bar."""
+        self.xdotool("windowmove", "--sync", window, 0, 0)
+        self.xdotool("windowsize", window, self.size[0], self.size[1] - 24)
 
 
 def colours(picture: Image.Image) -> int:

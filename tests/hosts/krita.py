@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import json
 import os
 import shutil
 import tempfile
@@ -13,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from installer.hosts import Host, hosts_dir
+
 from tests.hosts.display import Display
-from tests.hosts.result import REPOSITORY, HostResult, HostRun
+from tests.hosts.result import REPOSITORY, HostResult, HostRun, prepare
 
 DRIVER = Path(__file__).with_name("krita_driver")
 DRIVER_NAME = "velatura_test_driver"
@@ -89,11 +89,15 @@ class KritaSession:
         words = [self.host.command, "--nosplash"]
         return self._start(words, script, args, self.display.env, timeout)
 
-    def window(self, script: str | Path, *, timeout: float = 90, check: bool = True, **args: Any) -> HostResult:
+    def window(
+        self, script: str | Path, *, timeout: float = 90, check: bool = True, **args: Any
+    ) -> HostResult:
         """Run `script` in Krita's window to its end."""
         return self.start(script, timeout=timeout, **args).wait(check)
 
-    def batch(self, script: str | Path, *, timeout: float = 60, check: bool = True, **args: Any) -> HostResult:
+    def batch(
+        self, script: str | Path, *, timeout: float = 60, check: bool = True, **args: Any
+    ) -> HostResult:
         """Run `script` in Krita's runner, without a window."""
         place = self.home / ".local/share/kritarunner/pykrita"
         shutil.copytree(DRIVER / DRIVER_NAME, place / DRIVER_NAME, dirs_exist_ok=True)
@@ -103,17 +107,17 @@ class KritaSession:
         return self._start(words, script, args, env, timeout).wait(check)
 
     def _start(
-        self, words: list[str], script: str | Path, args: dict[str, Any], env: Mapping[str, str], timeout: float
+        self,
+        words: list[str],
+        script: str | Path,
+        args: dict[str, Any],
+        env: Mapping[str, str],
+        timeout: float,
     ) -> HostRun:
         self._runs += 1
         folder = self.folder / f"run{self._runs}"
-        folder.mkdir()
-        if not isinstance(script, Path):
-            (folder / "script.py").write_text(script)
-            script = folder / "script.py"
-        arguments = {**args, "script": str(script.resolve()), "path": [str(self.resources / "pykrita")]}
-        arguments["timeout"] = max(timeout - 20, timeout / 2)  # what is left is for the start and the report
-        (folder / "arguments.json").write_text(json.dumps(arguments, default=str))
+        args["timeout"] = max(timeout - 20, timeout / 2)  # what is left is for Krita's start and a report
+        prepare(folder, script, path=[str(self.resources / "pykrita")], **args)
         env = {**self.env, **env, "VELATURA_DRIVER_FOLDER": str(folder)}
         run = HostRun(self.host, words, folder, env=env, home=self.home, binds=self.binds, timeout=timeout)
         self._stack.callback(run.stop)
@@ -138,7 +142,8 @@ def warmed_home(host: Host) -> Path:
             session.home.mkdir()
             with session:
                 session.window("def drive(t):\n    yield 1\n", timeout=240)
-                session.batch("def run(t):\n    pass\n", timeout=120)
+                if host.has("kritarunner"):
+                    session.batch("def run(t):\n    pass\n", timeout=120)
                 partial = home.with_name(home.name + ".partial")
                 shutil.rmtree(partial, ignore_errors=True)
                 shutil.move(session.home, partial)

@@ -15,6 +15,18 @@ from installer.hosts import Host, stop_process
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
+def prepare(folder: Path, script: str | Path, **args: Any) -> Path:
+    """Make the folder of one run, with its script (a path, or the text) and its arguments."""
+    folder.mkdir()
+    if not isinstance(script, Path):
+        (folder / "script.py").write_text(script)
+        script = folder / "script.py"
+    partial = folder / "arguments.partial"
+    partial.write_text(json.dumps({**args, "script": str(script.resolve())}, default=str))
+    partial.rename(folder / "arguments.json")
+    return folder
+
+
 class ScriptFailed(AssertionError):
     """A script inside a host failed, or the host did; the text holds all there is to know."""
 
@@ -100,7 +112,7 @@ class HostRun:
         while text not in self.steps():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()
-                raise ScriptFailed(f"Step {text!r} did not come.\n{self._report()}")
+                raise ScriptFailed(f"Step {text!r} did not come.\n{self.report()}")
             time.sleep(0.05)
 
     def wait(self, check: bool = True) -> HostResult:
@@ -118,6 +130,7 @@ class HostRun:
         """Kill the process and all it started, if any is left."""
         stop_process(self.process, grace=0)
 
-    def _report(self) -> str:
+    def report(self) -> str:
+        """Return what is known of the run, for an error message."""
         steps, output = " / ".join(self.steps()), self._log.read_text(errors="replace")
         return f"Steps: {steps}\nFiles: {self.folder}\nIts last output:\n{output[-3000:]}"

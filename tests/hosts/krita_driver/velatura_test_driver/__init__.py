@@ -7,14 +7,14 @@ the `Driver`.  Standard library and PyQt only: this runs in Krita's own Python.
 """
 
 import contextlib
-import json
 import os
 import sys
-import threading
 import time
 import traceback
 
 import krita
+
+from .inside import Notes
 
 if getattr(krita, "qt_major_version", lambda: 5)() == 6:
     from PyQt6.QtCore import QObject, Qt, QTimer
@@ -47,49 +47,6 @@ class StallWatch:
         self._tick()
         self._timer.stop()
         return self.longest
-
-
-class Notes:
-    """Where a script writes what it found out, in a window or without one."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.values, self.unhandled = {}, []
-        with open(os.path.join(folder, "arguments.json")) as file:
-            self.args = json.load(file)
-        sys.excepthook = self._record  # Krita's own opens a modal dialog
-        threading.excepthook = lambda e: self._record(e.exc_type, e.exc_value, e.exc_traceback)
-
-    def _record(self, kind, error, trace):
-        self.unhandled.append("".join(traceback.format_exception(kind, error, trace)))
-
-    def note(self, **values):
-        """Put JSON values into the result."""
-        self.values.update(values)
-
-    def step(self, text):
-        """Say where the script is, for the report should it not get further."""
-        with open(os.path.join(self.folder, "steps.txt"), "a") as file:
-            file.write("%s\n" % text)
-
-    def path(self, name):
-        """Return the path of a file that the test finds again beside the result."""
-        return os.path.join(self.folder, name)
-
-    def load(self, function):
-        """Return the function of that name of the test's script."""
-        scope = {"__name__": "velatura_test_script", "__file__": self.args["script"]}
-        with open(self.args["script"]) as file:
-            exec(compile(file.read(), self.args["script"], "exec"), scope)
-        return scope[function]
-
-    def write(self, trace):
-        """Write the result whole, or not at all."""
-        result = {"ok": not trace and not self.unhandled, "values": self.values}
-        result.update(trace=trace, unhandled=self.unhandled)
-        with open(self.path("result.partial"), "w") as file:
-            json.dump(result, file)
-        os.replace(self.path("result.partial"), self.path("result.json"))
 
 
 class Driver(Notes):
@@ -126,8 +83,9 @@ class Driver(Notes):
         elif callable(wanted):
             self._condition, seconds, self._what = wanted, 30, ""
         else:
+            seconds = (wanted or 0) + 30
             wake = time.monotonic() + (wanted or 0)
-            self._condition, seconds, self._what = (lambda: time.monotonic() >= wake), (wanted or 0) + 30, "time"
+            self._condition, self._what = (lambda: time.monotonic() >= wake), "time"
         self._until = time.monotonic() + seconds
 
     def _advance(self):
@@ -157,7 +115,7 @@ class Driver(Notes):
             if trace:
                 modal = QApplication.activeModalWidget()
                 if modal:
-                    trace += "A dialog is open: %r\n" % modal.windowTitle()
+                    trace += f"A dialog is open: {modal.windowTitle()!r}\n"
                 self.screenshot("failure.png")
         except Exception:
             trace += traceback.format_exc()
@@ -204,13 +162,13 @@ class Driver(Notes):
                 docker.setVisible(True)
                 docker.raise_()
                 return docker
-        raise LookupError("There is no docker %r." % name)
+        raise LookupError(f"There is no docker {name!r}.")
 
     def widget(self, parent, name, kind=QObject):
         """Return the widget with that object name below `parent`."""
         found = parent.findChild(kind, name)
         if found is None:
-            raise LookupError("There is no %r in %r." % (name, parent.objectName()))
+            raise LookupError(f"There is no {name!r} in {parent.objectName()!r}.")
         return found
 
     def screenshot(self, name="window.png", widget=None):
