@@ -1,0 +1,97 @@
+"""The chunks of a PNG file (W3C PNG, third edition, section 5) that say what its colours mean."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What is carried over to a result: how colours and sizes are to be understood.
+KEPT = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs")
+MAX_ICC = 16 * 1024 * 1024
+
+
+class BrokenPng(ValueError):
+    """The chunks are cut short or make no sense."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """Size in pixels, bits a channel, and the eXIf chunk (empty where there is none)."""
+
+    width: int
+    height: int
+    depth: int
+    exif: bytes
+
+
+def walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield (type, data) of every chunk up to IEND; raises BrokenPng."""
+    at = len(SIGNATURE)
+    while at + 12 <= len(content):
+        size, kind = struct.unpack_from(">I4s", content, at)
+        data = content[at + 8 : at + 8 + size]
+        if len(data) < size:
+            break
+        yield kind, data
+        if kind == b"IEND":
+            return
+        at += 12 + size
+    raise BrokenPng("the chunks end before IEND")
+
+
+def read_header(content: bytes) -> Header:
+    """Read IHDR and eXIf; raises BrokenPng."""
+    found: dict[bytes, bytes] = {}
+    for kind, data in walk(content):
+        if not found and (kind != b"IHDR" or len(data) != 13):
+            raise BrokenPng("the first chunk is no IHDR")
+        if kind in (b"IHDR", b"eXIf"):
+            found.setdefault(kind, data)
+    if not found:
+        raise BrokenPng("there is no IHDR")
+    width, height, depth = struct.unpack_from(">IIB", found[b"IHDR"])
+    return Header(width, height, depth, found.get(b"eXIf", b""))
+
+
+def colour_chunks(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
+    """Return the chunks of KEPT that stand before the pixels, each once."""
+    found: dict[bytes, bytes] = {}
+    for kind, data in walk(content):
+        if kind == b"IDAT":
+            break
+        if kind in KEPT:
+            found.setdefault(kind, data)
+    return tuple(found.items())
+
+
+def icc_of(data: bytes) -> bytes:
+    """Return the ICC profile in the data of an iCCP chunk; raises BrokenPng."""
+    name, separator, rest = data.partition(b"\0")
+    if not separator or len(name) > 79 or rest[:1] != b"\0":
+        raise BrokenPng("the iCCP chunk makes no sense")
+    inflate = zlib.decompressobj()
+    try:
+        icc = inflate.decompress(rest[1:], MAX_ICC)
+    except zlib.error as error:
+        raise BrokenPng("the iCCP chunk cannot be inflated") from error
+    if inflate.unconsumed_tail or not inflate.eof:
+        raise BrokenPng("the iCCP chunk is cut short or too large")
+    return icc
+
+
+def icc_chunk(icc: bytes) -> tuple[bytes, bytes]:
+    """Return an iCCP chunk with the profile."""
+    return b"iCCP", b"icc\0\0" + zlib.compress(icc, 9)
+
+
+def insert(png: bytes, chunks: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return the PNG file with the chunks put in after its IHDR."""
+    at = len(SIGNATURE) + 25
+    made = b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        for kind, data in chunks
+    )
+    return png[:at] + made + png[at:]

@@ -1,0 +1,51 @@
+"""A picture of an edit: before, mask, after, side by side."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from velatura.files.atomic import replacing
+from velatura.files.composite import over
+from velatura.files.images import Image, Layer
+
+HEIGHT = 384  # of each panel
+GAP = 12
+PAPER = (255, 255, 255)
+MASK_COLOUR = (220, 40, 60)
+
+
+def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer) -> None:
+    """Write an 8-bit PNG of three panels: the source, the source tinted where the mask selects, the result.
+
+    `mask` is None where the whole source was edited. The file appears whole or
+    not at all. Raises OSError.
+    """
+    before, after = _eight_bit(source), _eight_bit(over(source, layer))
+    amount = (
+        np.ones((*before.shape[:2], 1)) if mask is None else mask.pixels / np.iinfo(mask.pixels.dtype).max
+    )
+    tinted = np.round(before + 0.65 * amount * (np.array(MASK_COLOUR) - before)).astype(np.uint8)
+    width = max(1, round(source.width * HEIGHT / source.height))
+    paper = Pillow.new("RGB", (3 * width + 4 * GAP, HEIGHT + 2 * GAP), PAPER)
+    for number, panel in enumerate((before, tinted, after)):
+        picture = Pillow.fromarray(panel).resize((width, HEIGHT), Pillow.Resampling.LANCZOS)
+        paper.paste(picture, (GAP + number * (width + GAP), GAP))
+    stream = io.BytesIO()
+    paper.save(stream, "PNG")
+    with replacing(path) as file:
+        file.write(stream.getvalue())
+
+
+def _eight_bit(image: Image) -> np.ndarray:
+    """Return the picture as RGB uint8 [h, w, 3], over white."""
+    pixels = image.pixels >> 8 if image.pixels.dtype == np.uint16 else image.pixels
+    pixels = pixels.astype(np.uint8)
+    colours = pixels[..., :3] if image.channels.startswith("RGB") else np.repeat(pixels[..., :1], 3, axis=-1)
+    if not image.channels.endswith("A"):
+        return np.ascontiguousarray(colours)
+    alpha = pixels[..., -1:].astype(np.float64) / 255
+    return np.round(colours * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -1,0 +1,253 @@
+"""Pictures and masks read from files, in the depth they have there.
+
+    read_image(path) -> Image     colours as they are in the file, orientation applied
+    read_mask(path)  -> Image     one channel, the maximum meaning selected
+
+Everything that is not handled is refused with one sentence; nothing is turned
+into sRGB or into 8 bits without being asked.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from velatura.files import chunks, colour
+from velatura_protocol.errors import VelaturaError
+
+MAX_SIDE = 16_384
+FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
+# Modes with 8 bits a channel, and what they become.
+MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"}
+MODES |= {"RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA"}
+CHANNELS = {1: "G", 2: "GA", 3: "RGB", 4: "RGBA"}
+# What Pillow's and libpng's readers raise on files that are cut or broken.
+BROKEN = (
+    OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError,
+    struct.error, zlib.error, imagecodecs.PngError,
+)  # fmt: skip
+Chunks = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """Pixels [height, width, channels], uint8 or uint16, straight alpha, and their colour space.
+
+    `profile` is `sRGB` or `sRGB-linear`. `colour_chunks` are the PNG chunks
+    that said so in the file, to be written again as they were; `icc` is the
+    file's ICC profile, empty where it had none.
+    """
+
+    pixels: np.ndarray
+    channels: str
+    profile: str = colour.SRGB
+    icc: bytes = b""
+    colour_chunks: Chunks = ()
+
+    @property
+    def width(self) -> int:
+        return self.pixels.shape[1]
+
+    @property
+    def height(self) -> int:
+        return self.pixels.shape[0]
+
+    @property
+    def dtype(self) -> str:
+        """The protocol's name of the depth: `u8` or `u16`."""
+        return "u8" if self.pixels.dtype == np.uint8 else "u16"
+
+    @property
+    def data(self) -> bytes:
+        """The pixels as the protocol carries them: rows from the top, no padding, little-endian."""
+        return self.pixels.astype(self.pixels.dtype.newbyteorder("<"), copy=False).tobytes()
+
+    def with_alpha(self) -> Image:
+        """Return this picture with an alpha channel, opaque where it had none."""
+        if self.channels.endswith("A"):
+            return self
+        opaque = np.full_like(self.pixels[..., :1], np.iinfo(self.pixels.dtype).max)
+        pixels = np.concatenate([self.pixels, opaque], axis=-1)
+        return Image(pixels, self.channels + "A", self.profile, self.icc, self.colour_chunks)
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """One result: an image with alpha whose left upper pixel lies at (x, y) of the source."""
+
+    image: Image
+    x: int
+    y: int
+    title: str
+    recipe: dict
+
+    @classmethod
+    def from_result(cls, layer: dict, data: bytes | bytearray | memoryview) -> Layer:
+        """Make one of a job's result layers (protocol, section 4) and its blob."""
+        raster = layer["raster"]
+        order = raster["channels"]
+        dtype = np.dtype({"u8": "<u1", "u16": "<u2"}[raster["dtype"]])
+        pixels = np.frombuffer(data, dtype).reshape(raster["height"], raster["width"], len(order))
+        if order == "BGRA":
+            pixels, order = pixels[..., [2, 1, 0, 3]], "RGBA"
+        pixels = np.ascontiguousarray(pixels.astype(dtype.newbyteorder("="), copy=False))
+        x, y = raster["rect"][:2]
+        return cls(Image(pixels, order, raster["profile"]), x, y, layer["title"], layer["recipe"])
+
+
+def read_image(path: Path) -> Image:
+    """Read a picture: 8-bit PNG, JPEG, WebP or TIFF, or 16-bit PNG.
+
+    Raises VelaturaError: `bad-request` for a file that is missing, broken or of
+    a kind that is not read, `unsupported-colour`, `too-large`.
+    """
+    return _read(path, colours=True)
+
+
+def read_mask(path: Path) -> Image:
+    """Read a mask: one channel `A`, 8 or 16 bits; white selects, black and transparent do not.
+
+    Colour profiles do not matter here: the values are amounts, not colours.
+    Raises VelaturaError as `read_image` does.
+    """
+    image = _read(path, colours=False)
+    full = np.iinfo(image.pixels.dtype).max
+    values = image.pixels.astype(np.uint64)
+    if image.channels.startswith("RGB"):
+        r, g, b = values[..., 0], values[..., 1], values[..., 2]
+        amount = (2126 * r + 7152 * g + 722 * b + 5000) // 10000  # ITU-R BT.709; equal channels stay exact
+    else:
+        amount = values[..., 0]
+    if image.channels.endswith("A"):
+        amount = (amount * values[..., -1] + full // 2) // full
+    return Image(amount.astype(image.pixels.dtype)[..., None], "A", "")
+
+
+def _read(path: Path, colours: bool) -> Image:
+    name = path.name
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError as error:
+        raise VelaturaError("bad-request", f"There is no file {path}; check the name.") from error
+    except OSError as error:
+        raise VelaturaError("bad-request", f"{path} cannot be read: {error.strerror or error}.") from error
+    try:
+        if content.startswith(chunks.SIGNATURE):
+            return _read_png(content, name, colours)
+        return _read_with_pillow(content, name, colours, ())
+    except UnidentifiedImageError as error:
+        raise VelaturaError(
+            "bad-request", f"{name} is not a picture that can be read; use PNG, JPEG, WebP or TIFF."
+        ) from error
+    except BROKEN as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise VelaturaError(
+            "bad-request", f"{name} is broken or cut short; save it again.", detail=detail
+        ) from error
+    except MemoryError as error:
+        raise VelaturaError("out-of-memory", f"{name} needs more memory than there is.") from error
+
+
+def _check_size(width: int, height: int, name: str) -> None:
+    if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE):
+        raise VelaturaError(
+            "too-large", f"{name} is {width} x {height}; at most {MAX_SIDE} pixels a side can be edited."
+        )
+
+
+def _read_png(content: bytes, name: str, colours: bool) -> Image:
+    header = chunks.read_header(content)
+    _check_size(header.width, header.height, name)
+    if header.depth < 16:
+        return _read_with_pillow(content, name, colours, chunks.colour_chunks(content))
+    pixels = imagecodecs.png_decode(content)
+    if pixels.ndim == 2:
+        pixels = pixels[..., None]
+    exif = Pillow.Exif()
+    if header.exif:
+        exif.load(header.exif)
+    pixels = _orient(pixels, exif.get(0x0112, 1))
+    channels = CHANNELS[pixels.shape[-1]]
+    kept = chunks.colour_chunks(content)
+    profile, icc = _png_profile(kept, channels, name) if colours else (colour.SRGB, b"")
+    return Image(pixels, channels, profile, icc, kept)
+
+
+def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
+    found = dict(kept)
+    if b"cICP" in found and tuple(found[b"cICP"][:4]) != (1, 13, 0, 1):
+        raise VelaturaError(
+            "unsupported-colour", f"{name} has a cICP colour space that is not sRGB. {colour.ADVICE}"
+        )
+    if b"cICP" in found:
+        return colour.SRGB, b""
+    if b"iCCP" in found:
+        icc = chunks.icc_of(found[b"iCCP"])
+        return colour.judge_icc(icc, channels[0] == "G", name), icc
+    if b"sRGB" in found:
+        return colour.SRGB, b""
+    gamma = struct.unpack(">I", found[b"gAMA"])[0] if b"gAMA" in found else None
+    primaries = struct.unpack(">8I", found[b"cHRM"]) if b"cHRM" in found else None
+    return colour.judge_png_chunks(gamma, primaries, name), b""
+
+
+def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks) -> Image:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd metadata and of sizes, which are checked here
+        limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+        try:
+            with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
+                _check_size(*picture.size, name)
+                return _from_pillow(picture, name, colours, kept)
+        finally:
+            Pillow.MAX_IMAGE_PIXELS = limit
+
+
+def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) -> Image:
+    if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
+        raise VelaturaError("bad-request", f"{name} holds several pictures; save the one to edit by itself.")
+    if picture.format == "TIFF" and max(picture.tag_v2.get(258, (1,))) > 8:
+        raise VelaturaError("bad-request", f"{name} is a TIFF of more than 8 bits; save it as a 16-bit PNG.")
+    if picture.mode not in MODES:
+        raise VelaturaError(
+            "unsupported-colour", f"{name} is {picture.mode}, not RGB or gray. {colour.ADVICE}"
+        )
+    exif = picture.getexif()
+    icc = picture.info.get("icc_profile") or b""
+    mode = MODES[picture.mode]
+    if "transparency" in picture.info and not mode.endswith("A"):
+        mode += "A"
+    picture.load()
+    pixels = np.asarray(picture.convert(mode))
+    pixels = _orient(pixels if pixels.ndim == 3 else pixels[..., None], exif.get(0x0112, 1))
+    channels = CHANNELS[pixels.shape[-1]]
+    if not colours:
+        return Image(pixels, channels)
+    if kept:
+        profile, icc = _png_profile(kept, channels, name)
+    elif icc:
+        profile = colour.judge_icc(icc, channels[0] == "G", name)
+    elif exif.get_ifd(0xA005).get(1) == "R03":  # DCF option file: Adobe RGB without a profile
+        raise VelaturaError("unsupported-colour", f"{name} is in Adobe RGB, not sRGB. {colour.ADVICE}")
+    else:
+        profile = colour.SRGB
+    return Image(pixels, channels, profile, icc, kept)
+
+
+def _orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return the pixels as the EXIF orientation (1 to 8) says they are to be seen."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    vertical = orientation in (3, 4, 7, 8)
+    horizontal = orientation in (2, 3, 6, 7)
+    pixels = pixels[:: -1 if vertical else 1, :: -1 if horizontal else 1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,101 @@
+"""OpenRaster files (freedesktop.org's layered pictures; Krita, GIMP and others open them).
+
+    mimetype                    first, stored: image/openraster
+    stack.xml                   a group of variations above the source
+    data/source.png             every layer in the source's own depth
+    data/variation-N.png
+    mergedimage.png             the source with the first variation
+    Thumbnails/thumbnail.png    at most 256 pixels a side
+    velatura/recipes.json       {"version": 1, "layers": {"data/variation-N.png": recipe}}
+
+After the OpenRaster specification 0.0.3 (baseline); `velatura/` is outside of it
+and left alone by other readers.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import xml.etree.ElementTree as ElementTree
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image as Pillow
+
+from velatura.files.atomic import replacing
+from velatura.files.composite import over
+from velatura.files.images import Image, Layer
+from velatura.files.png import encode
+
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same file
+THUMBNAIL = 256
+
+
+def write_ora(path: Path, source: Image, layers: Sequence[Layer], title: str) -> None:
+    """Write the source and, in a group named `title`, the layers; the first is shown, the others hidden.
+
+    The file appears whole or not at all. Raises OSError; ValueError for a layer
+    whose channels or depth are not the source's (see `composite.over`).
+    """
+    merged = over(source, layers[0]) if layers else source
+    files = [(f"data/variation-{number}.png", layer) for number, layer in enumerate(layers, 1)]
+    recipes = {"version": 1, "layers": {name: layer.recipe for name, layer in files}}
+    with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
+
+        def add(name: str, content: bytes, method: int = zipfile.ZIP_STORED) -> None:
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type = method
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, content)
+
+        add("mimetype", b"image/openraster")
+        add("stack.xml", _stack(source, files, title), zipfile.ZIP_DEFLATED)
+        add("data/source.png", encode(source, always_profile=True))
+        for name, layer in files:
+            add(name, encode(_like(layer.image, source), always_profile=True))
+        add("mergedimage.png", encode(merged, always_profile=True))
+        add("Thumbnails/thumbnail.png", _thumbnail(merged))
+        add("velatura/recipes.json", json.dumps(recipes, indent=1).encode("ascii"), zipfile.ZIP_DEFLATED)
+
+
+def _like(image: Image, source: Image) -> Image:
+    return Image(image.pixels, image.channels, source.profile, source.icc, source.colour_chunks)
+
+
+def _stack(source: Image, files: Sequence[tuple[str, Layer]], title: str) -> bytes:
+    root = ElementTree.Element("image", version="0.0.3", w=str(source.width), h=str(source.height))
+    root.set("name", _xml_text(title))
+    stack = ElementTree.SubElement(root, "stack")
+    if files:
+        group = ElementTree.SubElement(stack, "stack", name=_xml_text(title), isolation="isolate")
+        for number, (name, layer) in enumerate(files):
+            element = ElementTree.SubElement(group, "layer", name=_xml_text(layer.title), src=name)
+            element.set("x", str(layer.x))
+            element.set("y", str(layer.y))
+            element.set("visibility", "hidden" if number else "visible")
+    ElementTree.SubElement(stack, "layer", name="Source", src="data/source.png", x="0", y="0")
+    ElementTree.indent(root)
+    return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+
+
+def _xml_text(text: str) -> str:
+    """Return the text without the characters that XML 1.0 (section 2.2) has no way to write."""
+    return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
+
+
+def _thumbnail(image: Image) -> bytes:
+    step = max(1, max(image.width, image.height) // (4 * THUMBNAIL))  # enough for a small picture, and quick
+    pixels = image.pixels[::step, ::step]
+    if pixels.dtype == np.uint16:
+        pixels = (pixels >> 8).astype(np.uint8)
+    picture = Pillow.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    scale = THUMBNAIL / max(image.width, image.height)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    if scale < 1:
+        picture = picture.convert("RGBA").resize(size, Pillow.Resampling.LANCZOS)
+    stream = io.BytesIO()
+    picture.save(stream, "PNG")
+    return stream.getvalue()

@@ -1,0 +1,41 @@
+"""PNG files: pixels in their own depth, with the chunks that say what the colours mean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+
+from velatura.files import chunks, colour
+from velatura.files.atomic import replacing
+from velatura.files.composite import over
+from velatura.files.images import Image, Layer
+
+
+def encode(image: Image, always_profile: bool = False) -> bytes:
+    """Return the picture as a PNG file of the same depth.
+
+    It says the same of its colours as the file it came from did; where that said
+    nothing neither does this one, unless `always_profile`: then it has an ICC
+    profile, for readers that take 16 bits without one for linear light.
+    """
+    pixels = image.pixels[..., 0] if image.pixels.shape[-1] == 1 else image.pixels
+    kept = image.colour_chunks
+    names = {kind for kind, _ in kept}
+    if image.icc and b"iCCP" not in names:
+        kept = (*kept, chunks.icc_chunk(image.icc))
+    elif always_profile and image.profile == colour.SRGB and not names & {b"iCCP", b"cICP"}:
+        kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
+        kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
+    return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), kept)
+
+
+def write_png(path: Path, source: Image, layer: Layer) -> None:
+    """Write `source` with `layer` over it, in the source's depth; the file appears whole or not at all.
+
+    Raises OSError.
+    """
+    content = encode(over(source, layer))
+    with replacing(path) as stream:
+        stream.write(content)
