@@ -1,0 +1,151 @@
+"""The broker: three threads with a socket each, and the order in which they come up and go down."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import threading
+from pathlib import Path
+
+import zmq
+
+from velatura import __version__
+from velatura.daemon.blobs import BlobThread
+from velatura.daemon.control import ControlThread, Greeting
+from velatura.daemon.desk import Desk
+from velatura.daemon.mailbox import Mailbox
+from velatura.daemon.notes import Status, Stop
+from velatura.daemon.security import CLIENTS, WORKER, Gate
+from velatura.daemon.sessions import Sessions
+from velatura.daemon.settings import CHUNK, CREDIT, Settings
+from velatura.daemon.sockets import LOOPBACK, bind_router, endpoint, port
+from velatura.daemon.supervisor import Supervisor
+from velatura.jobs.retention import Policy
+from velatura.jobs.spool import Spool
+from velatura.jobs.store import Journal
+from velatura.methods.registry import describe, registry
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import PROTOCOL
+from velatura_protocol.paths import CONNECTION_FILE, Connection, write_connection
+from velatura_protocol.rasters import MAX_BLOB, MAX_SIDE
+
+log = logging.getLogger(__name__)
+
+TICK_MS = 200
+
+
+class Broker:
+    """One daemon. Made, run and closed by the main thread, which is the desk's."""
+
+    def __init__(self, state_dir: Path, settings: Settings) -> None:
+        """Binds, tests its own locks, recovers what the last daemon left. Raises VelaturaError, OSError."""
+        self._state_dir = state_dir
+        self._settings = settings
+        self._stop_wanted = threading.Event()
+        self._token = secrets.token_hex(32)
+        self._instance = secrets.token_hex(16)
+        self._context = zmq.Context()
+        self._gate = Gate(self._context)
+        self._gate.allow(CLIENTS, self._token)
+        worker_token = secrets.token_hex(32)
+        self._gate.allow(WORKER, worker_token)
+
+        control = bind_router(self._context, self._gate, CLIENTS, waiting=200)
+        blobs = bind_router(self._context, self._gate, CLIENTS, waiting=2 * CREDIT)
+        workers = bind_router(self._context, self._gate, WORKER, waiting=1000)
+        self._gate.self_test([endpoint(control), endpoint(blobs)], self._token)
+        self._gate.self_test([endpoint(workers)], worker_token)
+        self._ports = port(control), port(blobs)
+
+        spool = Spool(state_dir / "spool", budget=settings.spool_budget, reserve=settings.disk_reserve)
+        self._journal = Journal(state_dir / "jobs.sqlite")
+        self._worker = Supervisor(workers, self._gate, state_dir, settings.device)
+        self._notes: Mailbox = Mailbox()
+        status = Status(settings.device)
+        sessions = Sessions(settings.heartbeat)
+        self._control = ControlThread(control, sessions, self._greeting(), status, self._notes)
+        self._blobs = BlobThread(blobs, sessions, spool, status, self._notes, Policy.upload)
+        methods = {id: describe(method) for id, method in registry().items()}
+        self._desk = Desk(
+            settings, state_dir, methods, self._journal, spool, self._worker, self._control.mailbox, status
+        )
+
+    def run(self) -> None:
+        """Serves until a signal, `shutdown` or `stop`."""
+        poller = zmq.Poller()
+        poller.register(self._notes.fileno(), zmq.POLLIN)
+        poller.register(self._worker.router, zmq.POLLIN)
+        if self._settings.prestart:
+            self._worker.want()
+        self._control.start()
+        self._blobs.start()
+        self._announce()
+        while not (self._stop_wanted.is_set() or self._desk.shutdown_wanted):
+            poller.poll(TICK_MS)
+            for note in self._notes.take():
+                self._guarded(lambda note=note: self._desk.take(note))
+            self._guarded(self._desk.step)
+            for thread in (self._control, self._blobs):
+                if not thread.is_alive():
+                    raise RuntimeError(f"the {thread.name} thread has ended")
+
+    def stop(self) -> None:
+        """May be called from a signal handler."""
+        self._stop_wanted.set()
+
+    def close(self) -> None:
+        """Stops in good order: nothing new comes in, the worker ends, the running job is queued again."""
+        (self._state_dir / CONNECTION_FILE).unlink(missing_ok=True)
+        self._desk.close()
+        for thread in (self._control, self._blobs):
+            if thread.is_alive():
+                thread.mailbox.put(Stop())
+                thread.join()
+        self._journal.close()
+        self._gate.close()
+        self._notes.close()
+        self._context.term()
+
+    def _guarded(self, work: object) -> None:
+        """The edge of the main loop: the daemon stays up. What comes again each time is logged each time."""
+        try:
+            work()
+        except VelaturaError as error:
+            log.error("%s: %s %s", error.code, error.message, error.detail)
+        except Exception:
+            log.exception("in the main loop")
+
+    def _announce(self) -> None:
+        """Last of all: who finds the connection file finds a daemon that answers."""
+        connection = Connection(
+            protocol=PROTOCOL,
+            host=LOOPBACK,
+            control_port=self._ports[0],
+            blob_port=self._ports[1],
+            token=self._token,
+            pid=os.getpid(),
+            instance=self._instance,
+            version=__version__,
+        )
+        write_connection(self._state_dir, connection)
+        log.info("velatura %s serves on ports %d and %d (pid %d)", __version__, *self._ports, os.getpid())
+
+    def _greeting(self) -> Greeting:
+        limits = {
+            "chunk": CHUNK,
+            "credit": CREDIT,
+            "blob": MAX_BLOB,
+            "side": MAX_SIDE,
+            "waiting": self._settings.waiting,
+        }
+        return Greeting(self._instance, __version__, os.getpid(), self._settings.heartbeat, limits)
+
+
+def stop_on_signals(broker: Broker) -> None:
+    """SIGTERM and SIGINT stop the daemon in good order; the end of a terminal does not stop it at all."""
+    signal.signal(signal.SIGTERM, lambda *_: broker.stop())
+    signal.signal(signal.SIGINT, lambda *_: broker.stop())
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)

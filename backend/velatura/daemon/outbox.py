@@ -1,0 +1,90 @@
+"""Sending to many clients without waiting for any of them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Hashable
+from enum import Enum, auto
+
+import zmq
+
+MiB = 1024 * 1024
+
+
+class _Sent(Enum):
+    YES = auto()
+    FULL = auto()
+    GONE = auto()
+
+
+class Outbox:
+    """Messages on their way out of one ROUTER, which must have ROUTER_MANDATORY set.
+
+    What the socket does not take at once is kept, in order, up to a limit for each client; a client over its
+    limit is cut off. A message sent with a key replaces an unsent one of the same key: for what is only of
+    interest at its newest (progress, previews). All else is delivered, or else its client is cut off.
+    """
+
+    def __init__(self, socket: zmq.Socket, *, messages: int = 1024, size: int = 16 * MiB) -> None:
+        self._socket = socket
+        self._messages = messages
+        self._size = size
+        self._waiting: dict[bytes, dict[Hashable, list]] = {}
+        self._number = itertools.count()
+
+    @property
+    def pending(self) -> bool:
+        """Whether `flush` should be called again soon."""
+        return bool(self._waiting)
+
+    def waiting(self, identity: bytes) -> int:
+        """How many messages are kept for a client."""
+        return len(self._waiting.get(identity, ()))
+
+    def send(self, identity: bytes, frames: list, key: Hashable = None) -> bool:
+        """Sends or keeps a message. False: the client is gone, or is now cut off for not reading."""
+        if identity not in self._waiting:
+            sent = self._try(identity, frames)
+            if sent is not _Sent.FULL:
+                return sent is _Sent.YES
+            self._waiting[identity] = {}
+        queue = self._waiting[identity]
+        queue[next(self._number) if key is None else key] = frames
+        if len(queue) > self._messages or sum(map(_size, queue.values())) > self._size:
+            self.drop(identity)
+            return False
+        return True
+
+    def flush(self) -> None:
+        """Sends what can be sent now."""
+        for identity in list(self._waiting):
+            queue = self._waiting[identity]
+            while queue:
+                key = next(iter(queue))
+                sent = self._try(identity, queue[key])
+                if sent is _Sent.FULL:
+                    break
+                del queue[key]
+                if sent is _Sent.GONE:
+                    queue.clear()
+            if not queue:
+                self.drop(identity)
+
+    def drop(self, identity: bytes) -> None:
+        """Forgets what is kept for a client."""
+        self._waiting.pop(identity, None)
+
+    def _try(self, identity: bytes, frames: list) -> _Sent:
+        try:
+            self._socket.send_multipart([identity, *frames], zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return _Sent.FULL
+        except zmq.ZMQError as error:
+            if error.errno == zmq.EHOSTUNREACH:
+                return _Sent.GONE
+            raise
+        return _Sent.YES
+
+
+def _size(frames: list) -> int:
+    return sum(map(len, frames))

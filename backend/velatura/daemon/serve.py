@@ -1,0 +1,72 @@
+"""`velatura serve`: one daemon for a state directory, with its log."""
+
+from __future__ import annotations
+
+import logging
+import logging.handlers
+import sys
+from pathlib import Path
+
+import filelock
+
+from velatura.daemon.broker import Broker, stop_on_signals
+from velatura.daemon.settings import load_settings
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import state_dir as find_state_dir
+
+log = logging.getLogger(__name__)
+
+LOG_BYTES, LOG_FILES = 1_000_000, 3
+
+
+def main(state_dir: str | Path | None = None, device: str = "") -> int:
+    """Runs a daemon until it is stopped; gives the exit status (1 with a sentence on stderr if it cannot).
+
+    device: "auto", "cpu", "cuda:0" ...; empty: what settings.toml says, else "auto".
+    """
+    folder = find_state_dir(state_dir)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with filelock.FileLock(folder / "daemon.lock", timeout=0):
+            _log_to(folder / "daemon.log")
+            return _serve(folder, device)
+    except filelock.Timeout:
+        return _refuse(f"A daemon already runs for {folder}; stop it with `velatura stop` to start another.")
+    except OSError as error:
+        return _refuse(f"The daemon cannot use its directory {folder}: {error}.")
+
+
+def _serve(folder: Path, device: str) -> int:
+    broker = None
+    try:
+        broker = Broker(folder, load_settings(folder, device))
+        stop_on_signals(broker)
+        broker.run()
+    except VelaturaError as error:
+        log.error("%s: %s %s", error.code, error.message, error.detail)
+        return _refuse(error.message)
+    except Exception:
+        log.exception("the daemon ends")
+        return _refuse(f"The daemon failed; {folder / 'daemon.log'} says why.")
+    finally:
+        if broker is not None:
+            broker.close()
+            log.info("the daemon has stopped")
+    return 0
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(
+        path, maxBytes=LOG_BYTES, backupCount=LOG_FILES, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+
+
+def _refuse(sentence: str) -> int:
+    print(sentence, file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,90 @@
+"""A submitted request, checked and completed before any work: what cannot run is refused here."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+
+from velatura.models.catalogue import ModelEntry
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import MAX_JSON, canonical
+from velatura_protocol.rasters import MAX_SEED, Raster, check_request
+from velatura_protocol.schema import complete
+
+_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
+_MAX_TITLE = 100
+_MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each variation, and travels in one message
+
+
+def job_id(value: object) -> str:
+    """Raises `bad-request` unless it is a lower-case UUID."""
+    if not isinstance(value, str) or not _JOB_ID.match(value):
+        sentence = "An edit was named wrongly; update the plugin."
+        raise VelaturaError("bad-request", sentence, detail=f"{value!r:.80}")
+    return value
+
+
+def complete_request(
+    request: object, methods: Mapping[str, dict], models: Sequence[ModelEntry]
+) -> tuple[dict, str]:
+    """The request as it will run, and its title for the person.
+
+    methods: by id, as the protocol describes them. Defaults are filled in, the seed and the model are chosen.
+    Raises what `check_request` raises, and `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`,
+    `empty-mask`, `too-large`.
+    """
+    check_request(request)
+    method = _method(request, methods)
+    title = method["title"]
+    if request["variations"] > method["max_variations"]:
+        most = method["max_variations"]
+        raise VelaturaError("bad-request", f"{title} makes at most {most} variations at once.")
+    prompt = " ".join(request["prompt"].split())
+    if not prompt and method["inputs"]["prompt"] == "required":
+        raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
+    if request["inputs"].get("mask") is None and method["inputs"]["mask"] == "required":
+        raise VelaturaError("empty-mask", f"{title} needs a selection; select what should change.")
+    seed = request["seed"]
+    whole = {
+        "velatura": request["velatura"],
+        "method": method["id"],
+        "method_version": method["version"],
+        "model": {"id": _model(request["model"]["id"], models), "digest": request["model"]["digest"]},
+        "prompt": request["prompt"],
+        "seed": secrets.randbelow(MAX_SEED + 1) if seed == -1 else seed,
+        "variations": request["variations"],
+        "parameters": complete(method["parameters"], request["parameters"]),
+        "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
+        "canvas": request["canvas"],
+    }
+    if len(canonical(whole)) * whole["variations"] > _MAX_RECIPES:
+        raise VelaturaError("too-large", "The parameters are too long for so many variations; shorten them.")
+    return whole, (f"{title}: {prompt}" if prompt else title)[:_MAX_TITLE]
+
+
+def _method(request: dict, methods: Mapping[str, dict]) -> dict:
+    method = methods.get(request["method"])
+    if method is None:
+        raise VelaturaError(
+            "unknown-method", f"The daemon has no method {request['method']!r:.60}; choose another one."
+        )
+    if request["method_version"] not in (0, method["version"]):
+        raise VelaturaError(
+            "unknown-method",
+            f"This edit was made with version {request['method_version']} of {method['title']}, and the"
+            f" daemon has version {method['version']}; start the edit anew.",
+        )
+    return method
+
+
+def _model(wanted: str, models: Sequence[ModelEntry]) -> str:
+    if not wanted:
+        return models[0].id
+    if not any(model.id == wanted for model in models):
+        raise VelaturaError("unknown-model", f"The daemon has no model {wanted!r:.60}; choose another one.")
+    return wanted
+
+
+def _raster(raster: dict | None) -> dict | None:
+    return None if raster is None else Raster.from_wire(raster).to_wire()

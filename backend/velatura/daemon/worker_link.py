@@ -1,0 +1,56 @@
+"""The worker's end of its line to the broker: a thread, so that a cancel is heard while torch computes."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+
+import zmq
+
+from velatura.daemon.mailbox import Mailbox
+from velatura.daemon.security import USERNAME
+from velatura.daemon.sockets import LOOPBACK
+from velatura_protocol.messages import decode, encode
+
+
+class Link(threading.Thread):
+    """tasks: the `run` messages that have arrived."""
+
+    def __init__(self, port: int, token: str) -> None:
+        super().__init__(name="link", daemon=True)
+        self.tasks: queue.SimpleQueue[dict] = queue.SimpleQueue()
+        self._port = port
+        self._token = token
+        self._mailbox: Mailbox[list] = Mailbox()
+        self._cancelled: set[str] = set()
+
+    def send(self, message: dict, payload: bytes | None = None) -> None:
+        """To the broker, in order. From any thread."""
+        self._mailbox.put(encode({**message, "pid": os.getpid()}, payload))
+
+    def is_cancelled(self, job: str) -> bool:
+        return job in self._cancelled
+
+    def run(self) -> None:
+        dealer = zmq.Context().socket(zmq.DEALER)
+        dealer.linger = 0
+        dealer.plain_username = USERNAME.encode()
+        dealer.plain_password = self._token.encode()
+        dealer.connect(f"tcp://{LOOPBACK}:{self._port}")
+        poller = zmq.Poller()
+        poller.register(dealer, zmq.POLLIN)
+        poller.register(self._mailbox.fileno(), zmq.POLLIN)
+        while True:
+            poller.poll()
+            for frames in self._mailbox.take():
+                dealer.send_multipart(frames)
+            while dealer.poll(0):
+                self._hear(decode(dealer.recv_multipart())[0])
+
+    def _hear(self, message: dict) -> None:
+        if message["type"] == "cancel":
+            self._cancelled.add(message["job"])
+        elif message["type"] == "run":
+            self._cancelled.clear()  # of earlier jobs: one runs at a time
+            self.tasks.put(message)

@@ -1,0 +1,292 @@
+"""The journal of jobs: SQLite, WAL, synchronous=FULL: a commit that returned survives kill -9 and power.
+
+One thread owns a `Journal`. Every public method that changes something is one transaction.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from velatura.jobs.database import no_room_is_disk_full, open_database
+from velatura.jobs.states import (
+    LEGAL,
+    MAX_LOSSES,
+    UNFINISHED,
+    IllegalTransition,
+    Job,
+    State,
+    input_digests,
+    result_digests,
+)
+from velatura_protocol.errors import VelaturaError
+
+COLUMNS = (
+    "id, number, state, revision, attempts, losses, cancelling, acknowledged, title, request, request_digest,"
+    " owner, lease, result, error, created, changed"
+)
+
+WORKER_LOST = VelaturaError(
+    "worker-lost",
+    "The edit was stopped after the worker died on it twice; try a smaller selection or fewer variations.",
+).to_wire()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued job, as far as choosing the next one needs it."""
+
+    id: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """That a job needs, or has used, a blob. changed: of the job, seconds since the epoch."""
+
+    job: str
+    state: State
+    acknowledged: bool
+    changed: float
+    digest: str
+    is_result: bool
+
+
+class Journal:
+    """The jobs table. A change that the disk has no room for raises `disk-full` and changes nothing."""
+
+    def __init__(self, path: Path) -> None:
+        """Opens or creates the journal at `path`. A damaged one is set aside with a note in the log.
+
+        Raises `unavailable` if a newer Velatura wrote it, `disk-full`.
+        """
+        self._db = open_database(path)
+
+    def close(self) -> None:
+        self._db.close()
+
+    # Reading
+
+    def get(self, job: str) -> Job:
+        """Raises `unknown-job`."""
+        rows = self._read("WHERE id = ?", job)
+        if not rows:
+            raise VelaturaError("unknown-job", "The daemon does not know this job; start the edit again.")
+        return rows[0]
+
+    def some(self, jobs: Collection[str]) -> list[Job]:
+        """Those of `jobs` that are known, in order of creation."""
+        marks = ",".join("?" * len(jobs))
+        return self._read(f"WHERE id IN ({marks}) ORDER BY number", *jobs)
+
+    def in_states(self, states: Collection[str], limit: int = -1) -> list[Job]:
+        """Jobs in any of `states`, oldest first; the newest `limit` of them if it is not negative."""
+        marks = ",".join("?" * len(states))
+        rows = self._read(f"WHERE state IN ({marks}) ORDER BY number DESC LIMIT ?", *map(str, states), limit)
+        return rows[::-1]
+
+    def queue(self) -> list[Waiting]:
+        """The queued jobs, oldest first."""
+        rows = self._db.execute("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
+        return [Waiting(*row) for row in rows]
+
+    def count(self, states: Collection[str] = UNFINISHED, owner: str | None = None) -> int:
+        """How many jobs are in `states`, of one owner or of all."""
+        marks = ",".join("?" * len(states))
+        owned = "" if owner is None else "AND owner = ?"
+        values = [*map(str, states), *([] if owner is None else [owner])]
+        query = f"SELECT count(*) FROM jobs WHERE state IN ({marks}) {owned}"
+        return self._db.execute(query, values).fetchone()[0]
+
+    def references(self) -> list[Reference]:
+        """Every tie between a job and a blob."""
+        rows = self._db.execute(
+            "SELECT job, state, acknowledged, changed, digest, is_result FROM blobs JOIN jobs ON id = job"
+        )
+        return [Reference(j, State(s), bool(a), c, d, bool(r)) for j, s, a, c, d, r in rows]
+
+    # Changing
+
+    def create(
+        self,
+        job: str,
+        request_digest: str,
+        request: dict,
+        title: str,
+        *,
+        state: State,
+        owner: str = "",
+        lease: bool = False,
+    ) -> tuple[Job, bool]:
+        """A new job in `state` (uploading or queued) and True; or the known job of this id and False.
+
+        request_digest: of the request as it was sent. Raises `job-conflict` if it is another than then.
+        """
+        assert state in (State.UPLOADING, State.QUEUED)
+        now = time.time()
+        with self._transaction():
+            known = self._read("WHERE id = ?", job)
+            if known:
+                if known[0].request_digest != request_digest:
+                    raise VelaturaError(
+                        "job-conflict", "This edit's number was used for another edit; start the edit again."
+                    )
+                return known[0], False
+            self._db.execute(
+                "INSERT INTO jobs (id, state, title, request, request_digest, owner, lease, created, changed)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (job, str(state), title, json.dumps(request), request_digest, owner, lease, now, now),
+            )
+            self._tie(job, input_digests(request), is_result=False)
+        return self.get(job), True
+
+    def uploaded(self, job: str) -> Job:
+        """uploading → queued."""
+        return self._move(job, State.QUEUED)
+
+    def start(self, job: str) -> Job:
+        """queued → started; counts the attempt, whose number names this run from now on."""
+        return self._move(job, State.STARTED, "attempts = attempts + 1")
+
+    def finish(self, job: str, attempt: int, result: dict) -> Job:
+        """started → done, or → cancelled if that was asked for meanwhile.
+
+        Only the run that is current may do so, and only once: a second call, or one by an earlier attempt,
+        raises `IllegalTransition`. This is what makes a result appear exactly once.
+        """
+        with self._transaction():
+            if self._current(job, attempt).cancelling:
+                self._change(job, State.CANCELLED)
+            else:
+                self._change(job, State.DONE, "result = ?", json.dumps(result))
+                self._tie(job, result_digests(result), is_result=True)
+        return self.get(job)
+
+    def fail(self, job: str, error: dict, attempt: int | None = None) -> Job:
+        """queued or started → failed; → cancelled if that was asked for. attempt: as for `finish`."""
+        with self._transaction():
+            cancelling = attempt is not None and self._current(job, attempt).cancelling
+            if cancelling:
+                self._change(job, State.CANCELLED)
+            else:
+                self._change(job, State.FAILED, "error = ?", json.dumps(error))
+        return self.get(job)
+
+    def ask_to_cancel(self, job: str) -> Job:
+        """uploading, queued → cancelled; a started job is only marked, durably; an ended one stays."""
+        with self._transaction():
+            state = self.get(job).state
+            if state in (State.UPLOADING, State.QUEUED):
+                self._change(job, State.CANCELLED)
+            elif state is State.STARTED:
+                self._db.execute("UPDATE jobs SET cancelling = 1 WHERE id = ?", (job,))
+        return self.get(job)
+
+    def cancelled(self, job: str) -> Job:
+        """started → cancelled: the worker has stopped, or was killed."""
+        return self._move(job, State.CANCELLED)
+
+    def put_back(self, job: str) -> Job:
+        """started → queued, because the daemon stops in good order; → cancelled if that was asked for."""
+        with self._transaction():
+            self._change(job, State.CANCELLED if self.get(job).cancelling else State.QUEUED)
+        return self.get(job)
+
+    def lost(self, job: str) -> Job:
+        """started → queued: its worker died; → failed at the second loss; → cancelled if asked for."""
+        with self._transaction():
+            self._lose(self.get(job))
+        return self.get(job)
+
+    def recover(self) -> list[Job]:
+        """To be called once after opening: what had been started when the last daemon died is `lost`."""
+        started = self.in_states({State.STARTED})
+        with self._transaction():
+            for job in started:
+                self._lose(job)
+        return self.some([job.id for job in started])
+
+    def acknowledge(self, job: str) -> Job:
+        """Notes that the result was inserted. Raises `bad-request` for a job that has not ended."""
+        with self._transaction():
+            known = self.get(job)
+            if not known.ended:
+                raise VelaturaError("bad-request", "This edit has not ended yet; wait for its result.")
+            if not known.acknowledged:
+                self._db.execute(
+                    "UPDATE jobs SET acknowledged = 1, revision = revision + 1, changed = ? WHERE id = ?",
+                    (time.time(), job),
+                )
+        return self.get(job)
+
+    def forget(self, jobs: Collection[str]) -> None:
+        """Deletes ended jobs."""
+        with self._transaction():
+            self._db.executemany(
+                "DELETE FROM jobs WHERE id = ? AND state IN ('done', 'failed', 'cancelled')",
+                [(job,) for job in jobs],
+            )
+
+    # Within a transaction
+
+    def _move(self, job: str, state: State, also: str = "") -> Job:
+        with self._transaction():
+            self._change(job, state, also)
+        return self.get(job)
+
+    def _change(self, job: str, state: State, also: str = "", *values: object) -> None:
+        before = self.get(job).state
+        if state not in LEGAL[before]:
+            raise IllegalTransition(f"{job}: {before} to {state}")
+        extra = f", {also}" if also else ""
+        self._db.execute(
+            f"UPDATE jobs SET state = ?, revision = revision + 1, changed = ?{extra} WHERE id = ?",
+            (str(state), time.time(), *values, job),
+        )
+
+    def _lose(self, job: Job) -> None:
+        self._db.execute("UPDATE jobs SET losses = losses + 1 WHERE id = ?", (job.id,))
+        if job.cancelling:
+            self._change(job.id, State.CANCELLED)
+        elif job.losses + 1 >= MAX_LOSSES:
+            self._change(job.id, State.FAILED, "error = ?", json.dumps(WORKER_LOST))
+        else:
+            self._change(job.id, State.QUEUED)
+
+    def _current(self, job: str, attempt: int) -> Job:
+        known = self.get(job)
+        if known.state is not State.STARTED or known.attempts != attempt:
+            raise IllegalTransition(f"{job}: attempt {attempt} is not the one that runs")
+        return known
+
+    def _tie(self, job: str, digests: list[str], *, is_result: bool) -> None:
+        rows = [(job, digest, is_result) for digest in digests]
+        self._db.executemany("INSERT OR IGNORE INTO blobs (job, digest, is_result) VALUES (?, ?, ?)", rows)
+
+    def _read(self, condition: str, *values: object) -> list[Job]:
+        return [_job(row) for row in self._db.execute(f"SELECT {COLUMNS} FROM jobs {condition}", values)]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with no_room_is_disk_full():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:  # a failed COMMIT may have rolled back by itself
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _job(row: tuple) -> Job:
+    values = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
+    for key in ("cancelling", "acknowledged", "lease"):
+        values[key] = bool(values[key])
+    for key in ("request", "result", "error"):
+        values[key] = None if values[key] is None else json.loads(values[key])
+    return Job(**{**values, "state": State(values["state"])})
