@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.handlers
+import os
 import sys
 from pathlib import Path
 
@@ -24,6 +25,7 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
 
     device: "auto", "cpu", "cuda:0" ...; empty: what settings.toml says, else "auto".
     """
+    os.umask(0o077)  # prompts and pictures are the person's own
     folder = find_state_dir(state_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
