@@ -35,7 +35,7 @@ def shrinking_masks(m: Tensor, n: int, progressive: bool) -> list[Tensor]:
     if not progressive:
         return [m] * n
     quarters = [dilate(m, kernel) for kernel in _kernels(min(m.shape[-2:]))]
-    return [quarters[4 * i // n] for i in range(n)]
+    return [quarters[-(-4 * (i + 1) // n) - 1] for i in range(n)]  # the last step is always of the mask
 
 
 def dilate(m: Tensor, kernel: int) -> Tensor:
