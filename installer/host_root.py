@@ -62,6 +62,13 @@ while :; do
 done
 """
 
+#: What every command that could leave something behind is started with: the death
+#: of the caller's thread ends it, and its end ends its children and its mounts.
+ALONE = (
+    "setpriv", "--pdeathsig", "KILL",
+    "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
+)  # fmt: skip
+
 Say = Callable[[str], None]
 
 
@@ -77,9 +84,7 @@ def enter(root: Path, inner: Sequence[str], binds: Iterable[tuple[Path, Path]] =
     """
     pairs = [str(p) for a, b in binds if not (a == b and a.is_relative_to("/tmp")) for p in (a, b)]
     return [
-        "setpriv", "--pdeathsig", "KILL",
-        "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
-        "sh", "-c", INIT, "init", str(root), *pairs, "--", *inner,
+        *ALONE, "sh", "-c", INIT, "init", str(root), *pairs, "--", *inner,
     ]  # fmt: skip
 
 
@@ -128,29 +133,24 @@ def _build(root: Path, say: Say) -> dict:
     log.write_text("")
     _install_tools(say, log)
     _check_machine(root)
-    if not _same_recipe(partial):
-        say(f"1/3 base system ({SUITE}) into {partial}")
-        shutil.rmtree(partial, ignore_errors=True)
-        _run(["debootstrap", "--variant=minbase", SUITE, str(partial)], log)
-        _configure(partial)
-        (partial / BASE_DONE).write_text(fingerprint())
-    else:
+    resumed = _same_recipe(partial)
+    if resumed:
         say(f"1/3 base system is there already, going on in {partial}")
-    say("2/3 Krita, GIMP and a virtual display (about 250 MB to fetch)")
-    for words in (
-        ["dpkg", "--configure", "-a"],
-        ["apt-get", "update"],
-        ["apt-get", "install", "-y", "--no-install-recommends", *PACKAGES],
-        ["apt-get", "clean"],
-        # Krita's own plugins, which each start would otherwise compile anew.
-        ["python3", "-Wignore", "-m", "compileall", "-q", "/usr/share/krita/pykrita"],
-    ):
-        _run(enter(partial, _apt_environment() + words), log)
+    else:
+        _make_base(partial, say, log)
+    try:
+        _install_packages(partial, say, log)
+    except HostError:
+        if not resumed:
+            raise
+        say("the interrupted set-up cannot be taken up, starting again")
+        _make_base(partial, say, log)
+        _install_packages(partial, say, log)
     say("3/3 check")
     stamp = {"fingerprint": fingerprint(), "suite": SUITE}
     for package in ("krita", "gimp"):
         query = ["dpkg-query", "-W", "-f", "${Version}", package]
-        version = _run(enter(partial, query), log).strip()
+        version = _run(f"looking for {package}", enter(partial, query), log).strip()
         stamp[package] = re.sub(r"^\d+:|[-+~].*$", "", version)
     (partial / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
     stale = root.with_name(root.name + ".stale")
@@ -163,6 +163,30 @@ def _build(root: Path, say: Say) -> dict:
     return stamp
 
 
+def _make_base(partial: Path, say: Say, log: Path) -> None:
+    """Make a small Debian, in place of what an interrupted build left."""
+    say(f"1/3 base system ({SUITE}) into {partial}")
+    shutil.rmtree(partial, ignore_errors=True)
+    words = [*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", SUITE, str(partial)]
+    _run("making the base system", words, log)
+    _configure(partial)
+    (partial / BASE_DONE).write_text(fingerprint())
+
+
+def _install_packages(partial: Path, say: Say, log: Path) -> None:
+    """Install the hosts; what an earlier try has installed is not installed again."""
+    say("2/3 Krita, GIMP and a virtual display (about 400 MB to fetch)")
+    for what, *words in (
+        ("going on with the packages", "dpkg", "--configure", "-a"),
+        ("fetching the list of packages", "apt-get", "update"),
+        ("installing", "apt-get", "install", "-y", "--no-install-recommends", *PACKAGES),
+        ("cleaning up", "apt-get", "clean"),
+        # Krita's own plugins, which each start would otherwise compile anew.
+        ("compiling", "python3", "-Wignore", "-m", "compileall", "-q", "/usr/share/krita/pykrita"),
+    ):
+        _run(what, enter(partial, _apt_environment() + words), log)
+
+
 def _install_tools(say: Say, log: Path) -> None:
     """Install what makes a root on this machine, if it is missing."""
     wanted = {"debootstrap": "debootstrap", "unshare": "util-linux", "setpriv": "util-linux"}
@@ -173,8 +197,9 @@ def _install_tools(say: Say, log: Path) -> None:
     if not Path("/usr/share/keyrings/debian-archive-keyring.gpg").exists():
         missing.add("debian-archive-keyring")  # on Debian's derivatives
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    _run(["apt-get", "update"], log, environment)
-    _run(["apt-get", "install", "-y", "--no-install-recommends", *sorted(missing)], log, environment)
+    words = ["apt-get", "install", "-y", "--no-install-recommends", *sorted(missing)]
+    _run("fetching the list of packages", ["apt-get", "update"], log, environment)
+    _run("installing " + " ".join(missing), words, log, environment)
 
 
 def _check_machine(root: Path) -> None:
@@ -187,7 +212,8 @@ def _check_machine(root: Path) -> None:
         )
     if shutil.disk_usage(root.parent).free < NEEDED_BYTES:
         raise HostError(
-            f"The test hosts need {NEEDED_BYTES / 1e9:.0f} GB of disk, and {root.parent} has not as much left. "
+            f"The test hosts need {NEEDED_BYTES / 1e9:.0f} GB of disk, "
+            f"and {root.parent} has not as much left. "
             "VELATURA_HOSTS_DIR may name another place."
         )
 
@@ -238,7 +264,7 @@ def _apt_environment() -> list[str]:
     return ["/usr/bin/env", "-i", *(f"{k}={v}" for k, v in kept.items())]
 
 
-def _run(words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> str:
+def _run(what: str, words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> str:
     """Run a step, keep its output in `log`, and return its standard output."""
     with log.open("a") as out:
         result = subprocess.run(
@@ -248,8 +274,8 @@ def _run(words: Sequence[str], log: Path, environment: dict[str, str] | None = N
     if result.returncode:
         tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-8:])
         raise HostError(
-            f"The test hosts could not be set up: `{words[0] if words[0] != 'setpriv' else words[-1]}`"
-            f" ended with {result.returncode}. The last lines of {log} are:\n  {tail}\n"
+            f"The test hosts could not be set up: {what} ended with {result.returncode}. "
+            f"The last lines of {log} are:\n  {tail}\n"
             "Running the same command again goes on from here."
         )
     return result.stdout
