@@ -1,0 +1,248 @@
+"""A connection that mends itself: re-connection with back-off, hello and watch again, events kept."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, TypeVar
+
+from . import paths
+from .errors import VelaturaError
+from .session import POLL, Link, Lost, Payload, check_stop
+from .transfers import ShouldStop
+from .zmtp import Dealer
+
+PATIENCE = 60.0  # seconds without a daemon after which what was under way is given up
+FINAL = frozenset({"done", "failed", "cancelled"})
+
+_ANSWERS = {
+    "ping": "pong",
+    "submit": "job",
+    "get": "job",
+    "ack": "job",
+    "cancel": "job",
+    "watch": "jobs",
+    "list": "jobs",
+    "unload": "ok",
+    "shutdown": "ok",
+}
+_ONCE = frozenset({"shutdown", "unload"})  # not repeated on a new connection: it may be to another daemon
+_BACKOFF = (0.1, 2.0)  # seconds between two attempts to connect, first and longest
+_ATTEMPT = (0.5, 5.0)  # seconds that a step of an attempt may take, first and longest
+_WATCH_AT_ONCE = 256  # jobs in one message
+_LOSSES = 20  # in one upload or download; a daemon that dies as often will not come through
+
+T = TypeVar("T")
+
+
+class Upkeep:
+    """The part of `client.Client` that knows nothing of pixels.
+
+    state_dir: the daemon's, None: the usual one. name: what the daemon's log calls this client. dealer: makes
+    an unconnected transport like `zmtp.Dealer`. welcome: the daemon's last answer to hello, {} before that.
+    """
+
+    def __init__(
+        self,
+        state_dir: str | os.PathLike | None = None,
+        *,
+        name: str,
+        dealer: Callable[[], Any] = Dealer,
+    ) -> None:
+        self.state_dir = paths.state_dir(state_dir)
+        self.welcome: dict = {}
+        self._name = name
+        self._dealer = dealer
+        self._link: Link | None = None
+        self._session = ""
+        self._events: dict[tuple, tuple[dict, Payload]] = {}
+        self._watched: dict[str, None] = {}
+        self._why: VelaturaError | None = None  # why there is no link, as last told
+        self._next_attempt = 0.0
+        self._backoff, self._patience = _BACKOFF[0], _ATTEMPT[0]
+
+    @property
+    def connected(self) -> bool:
+        """Whether the daemon answered when it was last asked."""
+        return self._link is not None
+
+    def connect(self, timeout: float = 5.0) -> dict:
+        """The daemon's welcome. Raises `not-running`, `wrong-token`, `protocol-version`, `timeout`."""
+        if self._link is None:
+            self._restore(timeout, tell=False)
+        return self.welcome
+
+    def close(self) -> None:
+        """Closes the connection; jobs go on."""
+        if self._link:
+            self._link.close()
+            self._link = None
+
+    def _restore(self, timeout: float, *, tell: bool) -> None:
+        """Connects, says hello, watches again. Raises why it cannot.
+
+        tell: whether that is news to the owner, who has not been told of a loss either."""
+        try:
+            connection = paths.read_connection(self.state_dir)
+            self._link = Link(
+                connection,
+                self._dealer,
+                name=self._name,
+                session=self._session,
+                timeout=timeout,
+                on_event=self._on_event,
+            )
+            self.welcome, self._session = self._link.welcome, self._link.session
+            self._rewatch(self._link, timeout)
+        except VelaturaError as error:
+            self._lose(error)
+            self._backoff = min(2 * self._backoff, _BACKOFF[1])
+            if error.code == "timeout":
+                self._patience = min(2 * self._patience, _ATTEMPT[1])
+            raise
+        if tell or self._why is not None:
+            self._on_event({"type": "connection", "state": "restored"}, None)
+        self._why = None
+        self._backoff, self._patience = _BACKOFF[0], _ATTEMPT[0]
+
+    def _rewatch(self, link: Link, timeout: float) -> None:
+        """What became of the watched jobs meanwhile, as events; `failed` if the daemon does not know them."""
+        watched = list(self._watched)
+        known = {state["job"]: state for state in self._watch(link, watched, timeout)}
+        for job in watched:
+            error = VelaturaError("unknown-job", "Velatura's daemon no longer knows this job; run it again.")
+            failed = {"type": "job", "job": job, "state": "failed", "error": error.to_wire()}
+            self._on_event(known.get(job, failed), None)
+
+    def _watch(self, link: Link, jobs: list[str], timeout: float) -> list[dict]:
+        """The states of those that the daemon knows; it watches them for us from now on."""
+        states = []
+        for at in range(0, len(jobs), _WATCH_AT_ONCE):
+            batch = jobs[at : at + _WATCH_AT_ONCE]
+            answer = _states(self._ask(link, {"type": "watch", "jobs": batch}, timeout))
+            states += answer
+            left_out = set(batch) - {state["job"] for state in answer}  # unknown, or there was no room
+            states += filter(None, (self._get_if_known(link, job, timeout) for job in left_out))
+        return states
+
+    def _get_if_known(self, link: Link, job: str, timeout: float) -> dict | None:
+        try:
+            return self._ask(link, {"type": "get", "job": job}, timeout)
+        except VelaturaError as error:
+            if error.code == "unknown-job":
+                return None
+            raise
+
+    def _lose(self, error: VelaturaError) -> None:
+        """Drops the link, if there is one; tells why unless that has been told."""
+        self.close()
+        self._next_attempt = time.monotonic() + self._backoff
+        if self._why is None or self._why.code != error.code:
+            self._on_event({"type": "connection", "state": "lost", "error": error.to_wire()}, None)
+        self._why = error
+
+    def _tend(self, timeout: float) -> None:
+        """One turn: takes what comes within `timeout` seconds, or tries to connect again when it is time."""
+        if self._link:
+            try:
+                self._link.poll(timeout)
+            except Lost as error:
+                self._lose(error)
+            return
+        wait = self._next_attempt - time.monotonic()
+        if wait > 0:
+            time.sleep(min(wait, timeout))
+            return
+        with suppress(VelaturaError):  # it is told as an event
+            self._restore(self._patience, tell=True)
+
+    def _connected_link(self, should_stop: ShouldStop | None, patience: float) -> Link:
+        """The link, once there is one. Raises why there is none after `patience` seconds."""
+        deadline = time.monotonic() + patience
+        while self._link is None:
+            check_stop(should_stop)
+            self._tend(POLL)
+            if self._link is None and time.monotonic() > deadline:
+                raise self._why or VelaturaError("not-running", "Velatura's daemon is not running; start it.")
+        return self._link
+
+    def _persist(self, task: Callable[[Link], T], should_stop: ShouldStop | None) -> T:
+        """Runs `task` on the link, again on the next one whenever a link is lost."""
+        for _ in range(_LOSSES):
+            link = self._connected_link(should_stop, PATIENCE)
+            try:
+                return task(link)
+            except Lost as error:
+                self._lose(error)
+        assert self._why is not None
+        raise self._why
+
+    def _on_event(self, message: dict, payload: Payload) -> None:
+        """Keeps an event until it is asked for: of each job the last state, progress and preview."""
+        kind, job = message["type"], message.get("job")
+        if kind in ("job", "progress", "preview"):
+            if not isinstance(job, str):
+                return
+            if kind == "job" and message.get("state") in FINAL:
+                self._watched.pop(job, None)
+            key = (kind, job)
+        elif kind == "connection":
+            key = (kind, message["state"])
+        else:
+            return  # of a newer daemon
+        self._events.pop(key, None)
+        self._events[key] = (message, payload)
+
+    def events(self, timeout: float) -> list[tuple[dict, Payload]]:
+        """What happened: as soon as there is something, or [] after `timeout` seconds.
+
+        `job`, `progress`, `preview` (with the PNG) and {"type": "connection", "state": "lost" or "restored"};
+        "lost" says in `error` why, and comes again when the reason changes. Never raises for that.
+        """
+        deadline = time.monotonic() + timeout
+        self._tend(0)
+        while not self._events and (left := deadline - time.monotonic()) > 0:
+            self._tend(min(left, 0.25))
+        found = list(self._events.values())
+        self._events.clear()
+        return found
+
+    def request(self, message: dict, timeout: float = 10.0) -> dict:
+        """Sends a control message and returns its answer. Raises the error that is answered, `timeout`,
+        `not-running`. Repeated if the connection is lost meanwhile, but for `shutdown` and `unload`."""
+        deadline = time.monotonic() + timeout
+        if self._link is None:
+            self._restore(timeout, tell=False)
+        while True:
+            link = self._connected_link(None, deadline - time.monotonic())
+            try:
+                return self._ask(link, message, deadline - time.monotonic())
+            except Lost as error:
+                self._lose(error)
+                if message["type"] in _ONCE:
+                    raise
+
+    def _ask(self, link: Link, message: dict, timeout: float, should_stop: ShouldStop | None = None) -> dict:
+        """One control round trip on `link`. Raises `Lost`, and the error that is answered."""
+        kind = _ANSWERS.get(message["type"], message["type"])
+        try:
+            return link.answer(link.ask(message), kind, timeout, should_stop=should_stop)[0]
+        except VelaturaError as error:
+            if error.code == "no-session":
+                raise Lost(error) from None
+            raise
+
+
+def _states(answer: dict) -> list[dict]:
+    """The jobs of a `jobs` answer, each with `type` as in an event."""
+    jobs = answer.get("jobs")
+    states = jobs if isinstance(jobs, list) else []
+    return [
+        {**state, "type": "job"}
+        for state in states
+        if isinstance(state, dict)
+        and isinstance(state.get("job"), str)
+        and isinstance(state.get("state"), str)
+    ]
