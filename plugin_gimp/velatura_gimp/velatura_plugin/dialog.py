@@ -9,12 +9,13 @@ import gi
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
-from gi.repository import Gimp, GimpUi, GObject, Gtk  # noqa: E402
+from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
 
-from .form import Argument  # noqa: E402
+from .form import Argument, digits  # noqa: E402
 
-PROMPT_WIDTH = 44  # characters
-MULTILINE_HEIGHT = 72  # pixels
+ENTRY_WIDTH = 44  # characters
+TEXT_HEIGHT = 60  # pixels
+WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
 def ask(
@@ -31,34 +32,58 @@ def ask(
     GimpUi.init("velatura_gimp")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
     try:
-        dialog.set_ok_label("_Run")
+        dialog.set_ok_label("R_un")
         shown = [argument for argument in arguments if argument.name not in hidden]
-        for argument in shown:
-            _prepare(dialog, argument)
-        names = [argument.name for argument in shown if not argument.field.advanced]
-        advanced = [argument.name for argument in shown if argument.field.advanced]
+        names = [_widget(dialog, argument) for argument in shown if not argument.field.advanced]
+        advanced = [_widget(dialog, argument) for argument in shown if argument.field.advanced]
         if advanced:
-            dialog.get_label("advanced-title", "Advanced", False, False)
+            dialog.get_label("advanced-title", "Ad_vanced", False, True)
             dialog.fill_box("advanced-box", advanced)
             dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
             names.append("advanced")
         dialog.fill(names)
+        _begin_with(dialog, shown[0].name)
         return dialog.run()
     finally:
         dialog.destroy()
 
 
-def _prepare(dialog: GimpUi.ProcedureDialog, argument: Argument) -> None:
-    """Makes the widget where GIMP's own choice for the type is not the best one."""
-    field = argument.field
-    if field.kind == "string" and not field.multiline:
-        widget = dialog.get_widget(argument.name, GObject.TYPE_NONE)
-        entry = widget.get_entry() if isinstance(widget, GimpUi.LabelEntry) else widget
-        entry.set_width_chars(PROMPT_WIDTH)
-        entry.set_activates_default(True)
-    elif field.kind in ("integer", "number") and field.maximum - field.minimum <= 1000:
-        dialog.get_scale_entry(argument.name, 1.0)
-    elif field.kind in ("string", "group"):
-        view = dialog.get_widget(argument.name, Gtk.TextView)
+def _widget(dialog: GimpUi.ProcedureDialog, argument: Argument) -> str:
+    """Makes an argument's widget where GIMP's own choice is not the best one; returns what to fill in."""
+    field, name = argument.field, argument.name
+    if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
+        slider = dialog.get_spin_scale(name, 1.0)
+        step = field.step or (1 if field.kind == "integer" else 0.01)
+        slider.set_digits(0 if field.kind == "integer" else digits(step))
+        slider.set_increments(step, 10 * step)
+    elif field.kind == "group" or field.multiline:
+        view = dialog.get_widget(name, Gtk.TextView)
         view.set_wrap_mode(Gtk.WrapMode.WORD_CHAR)
-        view.set_size_request(-1, MULTILINE_HEIGHT)
+        view.set_size_request(-1, TEXT_HEIGHT)
+        view.set_hexpand(True)
+        label = dialog.get_label(f"{name}-title", argument.label, False, True)
+        label.set_mnemonic_widget(view)
+        label.set_valign(Gtk.Align.START)
+        box = dialog.fill_box(f"{name}-box", [f"{name}-title", name])
+        box.set_orientation(Gtk.Orientation.HORIZONTAL)
+        box.set_spacing(6)
+        return f"{name}-box"
+    elif field.kind == "string":
+        entry = _entry(dialog.get_widget(name, GObject.TYPE_NONE))
+        entry.set_width_chars(ENTRY_WIDTH)
+        entry.set_placeholder_text(field.description)
+        entry.set_activates_default(True)
+    elif field.kind == "boolean":
+        weight = Pango.AttrList()
+        weight.insert(Pango.attr_weight_new(Pango.Weight.NORMAL))  # GIMP's theme takes it for a heading
+        dialog.get_widget(name, GObject.TYPE_NONE).get_child().set_attributes(weight)
+    return name
+
+
+def _entry(widget: Gtk.Widget) -> Gtk.Entry:
+    return widget.get_entry() if isinstance(widget, GimpUi.LabelEntry) else widget
+
+
+def _begin_with(dialog: GimpUi.ProcedureDialog, name: str) -> None:
+    """Lets the person type into the first field at once."""
+    _entry(dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()

@@ -115,7 +115,6 @@ def _run(
 ) -> Gimp.GroupLayer:
     code = image_encoding(image)
     job = session.run({**request, "inputs": captured.inputs, "canvas": captured.canvas}, captured.blobs)
-    show_progress("Fetching the result…", 1.0)
     variations = []
     for layer in job["result"]["layers"]:
         raster = Raster.from_wire(layer["raster"])

@@ -23,8 +23,8 @@ MAX_PROMPT = 2000
 #: The choice that stands for whatever model the daemon takes by itself.
 DEFAULT_MODEL = "default"
 
-#: Letters the dialog's own buttons use: Reset, Cancel, Run, Load and Save settings.
-_TAKEN_LETTERS = "rcls"
+#: Letters of the dialog's own: Help, Reset, Cancel, OK (which becomes Run), Load and Save settings, Advanced.
+_TAKEN_LETTERS = "hrcoulsv"
 
 #: Arguments that every image procedure has, and a property of every configuration.
 _TAKEN_NAMES = ("run-mode", "image", "drawables", "procedure")
@@ -56,7 +56,7 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
         Field("seed", "integer", "Seed", "The number that chance starts from; -1 takes a new one each time.",
               -1, minimum=-1, maximum=MAX_SEED),
         Field("model", "enum", "Model", "The model that paints.", DEFAULT_MODEL, advanced=True,
-              choices=((DEFAULT_MODEL, "The daemon's default"), *catalogue.models)),
+              choices=((DEFAULT_MODEL, "Default"), *catalogue.models)),
     ]  # fmt: skip
     names = _names(fields)
     labels = mnemonics([field.title for field in fields])
@@ -76,7 +76,7 @@ AGAIN_ARGUMENTS = (
         "parameters", "string", "Parameters",
         'A JSON object of the parameters to change, such as {"strength": 0.5}; empty: the recipe\'s.', "",
         multiline=True, max_length=100_000)),
-    Argument("variations", "_Variations", Field(
+    Argument("variations", "Var_iations", Field(
         "variations", "integer", "Variations", "How many results to make; 0: as the recipe has it.",
         RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=64)),
     Argument("seed", "S_eed", Field(
@@ -158,3 +158,8 @@ def bounds(field: Field) -> tuple[int, int]:
     """An integer field's bounds, within what GIMP's integers hold."""
     low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
     return max(low, -(2**31)), min(high, 2**31 - 1)
+
+
+def digits(step: float) -> int:
+    """How many digits after the point show every multiple of `step`, at most 4."""
+    return next((n for n in range(4) if abs(step * 10**n - round(step * 10**n)) < 1e-9), 4)

@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
-from velatura_protocol.client import Client
-from velatura_protocol.launch import start_daemon
-
 from velatura_protocol import paths
+from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.launch import start_daemon
 
 START_TIMEOUT = 60.0  # seconds; the first start after an installation reads from a cold disk
 
@@ -76,11 +75,8 @@ class Session:
         Raises what the daemon answers, and the job's own error where it failed or was cancelled.
         """
         identifier = str(uuid.uuid4())
-        total = sum(map(len, blobs.values()))
         self._report("Sending the layer…", 0.0)
-        self._client.submit(
-            identifier, {**request, "lease": True}, blobs, on_bytes=lambda sent: self._sent(sent, total)
-        )
+        self._client.submit(identifier, {**request, "lease": True}, blobs, on_bytes=self._sent)
         self._report("Waiting for the daemon…")
         job = self._client.wait(identifier, on_event=self._on_event)
         if job.get("state") == "cancelled":
@@ -91,7 +87,7 @@ class Session:
 
     def fetch(self, digest: str) -> bytearray:
         """A result's bytes."""
-        return self._client.fetch(digest)
+        return self._client.fetch(digest, on_bytes=self._received)
 
     def acknowledge(self, job: dict) -> None:
         """Says that the result is in the image. The image has it already, so a daemon that is gone by now
@@ -102,8 +98,11 @@ class Session:
             if error.code not in ("not-running", "timeout", "unknown-job"):
                 raise
 
-    def _sent(self, sent: int, total: int) -> None:
-        self._report("Sending the layer…", min(1.0, sent / max(1, total)))
+    def _sent(self, sent: int, size: int) -> None:
+        self._report("Sending the layer…", sent / max(1, size))
+
+    def _received(self, received: int, size: int) -> None:
+        self._report("Fetching the result…", received / max(1, size))
 
     def _on_event(self, event: dict, _payload: object = None) -> None:
         kind = event.get("type")
