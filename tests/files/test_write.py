@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 
-from velatura.files import Image, Layer, chunks, colour, read_image, write_ora, write_png
+from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.compare import write_comparison
 from velatura.files.composite import over
+from velatura.files.images import Image, Layer, read_image
+from velatura.files.ora import write_ora
+from velatura.files.png import write_png
 
 COUNT = {"G": 1, "GA": 2, "RGB": 3, "RGBA": 4}
 

@@ -1,0 +1,41 @@
+"""A client of the daemon for the commands, and the daemon started where none runs."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from velatura.daemon.pyzmq_dealer import PyzmqDealer
+from velatura_protocol.client import Client
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.launch import start_daemon
+
+SERVE = (sys.executable, "-m", "velatura", "serve")
+START_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def connected(state_dir: Path, start: bool) -> Iterator[Client]:
+    """Give a connected client, closed afterwards; `start` starts the daemon where none runs.
+
+    Raises VelaturaError, among others `not-running` (only without `start`) and `unavailable`.
+    """
+    client = _client(state_dir)
+    try:
+        try:
+            client.connect()
+        except VelaturaError as error:
+            if error.code != "not-running" or not start:
+                raise
+            start_daemon(list(SERVE), state_dir, START_SECONDS)
+            client = _client(state_dir)  # the first one keeps it as an event that there was no daemon
+            client.connect()
+        yield client
+    finally:
+        client.close()
+
+
+def _client(state_dir: Path) -> Client:
+    return Client(state_dir, name="velatura command line", dealer=PyzmqDealer)

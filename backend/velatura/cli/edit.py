@@ -1,0 +1,224 @@
+"""`velatura edit`: one edit of a picture file, by the daemon."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import uuid
+from pathlib import Path
+
+from velatura.cli import exits
+from velatura.cli.connection import connected
+from velatura.cli.interrupt import Interrupt
+from velatura.cli.methods import method_named
+from velatura.cli.progress import Progress
+from velatura.cli.values import parse_values
+from velatura.files.compare import write_comparison
+from velatura.files.images import Image, Layer, read_image, read_mask
+from velatura.files.ora import write_ora
+from velatura.files.png import write_png
+from velatura_protocol.client import Client
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
+from velatura_protocol.paths import state_dir
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument(
+        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP or TIFF, in sRGB"
+    )
+    parser.add_argument("--method", required=True, metavar="ID", help="see `velatura methods`")
+    parser.add_argument("--mask", metavar="M", type=Path, help="a picture of the same size; white is edited")
+    parser.add_argument("--prompt", default="", metavar="T", help="what should be there")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="k=v",
+        dest="assignments",
+        help="see `velatura methods ID`",
+    )
+    parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many results (1)")
+    parser.add_argument(
+        "--seed", type=int, default=-1, metavar="S", help="repeats a result (-1: the daemon chooses)"
+    )
+    parser.add_argument("--model", default="", metavar="ID", help="see `velatura models` (the first)")
+    parser.add_argument(
+        "--out",
+        required=True,
+        type=_out,
+        metavar="OUT.ora|OUT.png",
+        help="ora: source and variations as layers; png: the source with the first variation in it; "
+        "both at the source's own depth",
+    )
+    parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
+    parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, edit, write; say where the result lies."""
+    for path in filter(None, (options.out, options.compare)):
+        _check_out(path, options)
+    source = read_image(options.picture)
+    mask = read_mask(options.mask) if options.mask else None
+    if mask and (mask.width, mask.height) != (source.width, source.height):
+        raise VelaturaError(
+            "bad-request",
+            f"The mask is {mask.width} x {mask.height} and the picture {source.width} x {source.height}; "
+            "make the mask the picture's size.",
+        )
+    with (
+        Interrupt(options.timeout) as interrupt,
+        connected(state_dir(options.state_dir), start=True) as client,
+    ):
+        method = method_named(client.methods(), options.method)
+        request, blobs = _request(options, method, source, mask)
+        job = _run_job(client, request, blobs, interrupt)
+        layers = [_fetch(client, layer, interrupt) for layer in job["result"]["layers"]]
+        if options.out.suffix.lower() == ".png":
+            write_png(options.out, source, layers[0])
+        else:
+            write_ora(options.out, source, layers, job["title"])
+        if options.compare:
+            write_comparison(options.compare, source, mask, layers[0])
+        client.ack(job["job"])
+    _report(options, job, layers)
+    return exits.OK
+
+
+def _out(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".ora", ".png"):
+        raise argparse.ArgumentTypeError("the result's name ends in .ora or .png")
+    return path
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not (math.isfinite(seconds) and seconds > 0):
+        raise argparse.ArgumentTypeError("a number of seconds above 0")
+    return seconds
+
+
+def _check_out(path: Path, options: argparse.Namespace) -> None:
+    if not path.parent.is_dir():
+        raise VelaturaError("bad-request", f"There is no folder {path.parent} for the result; make it first.")
+    if path.is_dir():
+        raise VelaturaError("bad-request", f"{path} is a folder; name a file for the result.")
+    if any(
+        given and given.exists() and path.resolve() == given.resolve()
+        for given in (options.picture, options.mask)
+    ):
+        raise VelaturaError(
+            "bad-request", f"{path} is the picture that is read; name another file for the result."
+        )
+
+
+def _request(
+    options: argparse.Namespace, method: dict, source: Image, mask: Image | None
+) -> tuple[dict, dict[str, bytes]]:
+    """Return the request (SPEC section 5) and its blobs by digest.
+
+    The source goes with an alpha channel, because results come in its channels and
+    their alpha is the selection.
+    """
+    blobs: dict[str, bytes] = {}
+
+    def raster(image: Image) -> dict:
+        data = image.data
+        name = digest(data)
+        blobs[name] = data
+        size = [image.width, image.height]
+        return {
+            "digest": name,
+            "width": image.width,
+            "height": image.height,
+            "channels": image.channels,
+            "dtype": image.dtype,
+            "profile": image.profile,
+            "rect": [0, 0, *size],
+        }
+
+    request = {
+        "velatura": 1,
+        "method": method["id"],
+        "method_version": method["version"],
+        "model": {"id": options.model, "digest": ""},
+        "prompt": options.prompt,
+        "seed": options.seed,
+        "variations": options.variations,
+        "parameters": parse_values(method, options.assignments),
+        "inputs": {"source": raster(source.with_alpha()), "mask": raster(mask) if mask else None},
+        "canvas": [source.width, source.height],
+        "lease": True,
+    }
+    return request, blobs
+
+
+def _run_job(client: Client, request: dict, blobs: dict[str, bytes], interrupt: Interrupt) -> dict:
+    """Submit and wait; return the job that is done. Raises its error, or `cancelled`."""
+    identifier = str(uuid.uuid4())
+    progress = Progress()
+    told = False
+
+    def should_cancel() -> bool:
+        nonlocal told
+        if interrupt.asked() and not told:
+            told = True
+            progress.say("Cancelling the edit.")
+        return told
+
+    try:
+        try:
+            client.submit(identifier, request, blobs, on_bytes=progress.sent, should_stop=should_cancel)
+        except VelaturaError as error:
+            if error.code == "cancelled":
+                client.cancel(identifier)
+            raise
+        job = client.wait(identifier, on_event=progress.event, should_cancel=should_cancel)
+    finally:
+        progress.close()
+    if job["state"] == "failed":
+        raise VelaturaError.from_wire(job["error"])
+    if job["state"] == "cancelled":
+        why = "it took longer than --timeout allows" if interrupt.timed_out else "nothing was written"
+        raise VelaturaError("cancelled", f"The edit was cancelled; {why}.")
+    return job
+
+
+def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
+    return Layer.from_result(layer, client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked))
+
+
+def _report(options: argparse.Namespace, job: dict, layers: list[Layer]) -> None:
+    seconds = job["result"]["seconds"]
+    if options.json:
+        found = [
+            {
+                "title": layer.title,
+                "rect": [layer.x, layer.y, layer.image.width, layer.image.height],
+                "recipe": layer.recipe,
+            }
+            for layer in layers
+        ]
+        compare = str(options.compare) if options.compare else None
+        print(
+            json.dumps(
+                {
+                    "ok": True,
+                    "exit": exits.OK,
+                    "out": str(options.out),
+                    "compare": compare,
+                    "job": job["job"],
+                    "seconds": seconds,
+                    "layers": found,
+                }
+            )
+        )
+        return
+    count = "1 variation" if len(layers) == 1 else f"{len(layers)} variations"
+    print(f"{options.out}: {job['title']}, {count} in {seconds:.1f} s.")

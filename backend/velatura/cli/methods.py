@@ -1,0 +1,80 @@
+"""`velatura methods`: what can be done, and with which options."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from velatura.cli import exits
+from velatura.cli.connection import connected
+from velatura.install.hostfiles import first_methods
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import state_dir
+from velatura_protocol.schema import Field, fields_from_schema
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("method", nargs="?", metavar="ID", help="show the options of this method")
+    parser.add_argument("--json", action="store_true", help="print the protocol's answer as JSON")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the methods of the running daemon, or of this installation where none runs."""
+    answer = offered(state_dir(options.state_dir))
+    if options.method:
+        answer["methods"] = [method_named(answer, options.method)]
+    if options.json:
+        print(json.dumps({key: answer[key] for key in ("digest", "methods", "models")}))
+    elif options.method:
+        _show(answer["methods"][0])
+    else:
+        for method in answer["methods"]:
+            print(f"{method['id']:28} {method['title']}: {method['summary']}")
+        print("\nThe options of one: velatura methods ID")
+    return exits.OK
+
+
+def offered(folder: Path) -> dict:
+    """Return the answer to `methods` (SPEC section 4); starts no daemon."""
+    try:
+        with connected(folder, start=False) as client:
+            return client.methods()
+    except VelaturaError as error:
+        if error.code != "not-running":
+            raise
+        return json.loads(first_methods(folder))
+
+
+def method_named(answer: dict, identifier: str) -> dict:
+    """Return a method of the answer. Raises `unknown-method`, naming those there are."""
+    for method in answer["methods"]:
+        if method["id"] == identifier:
+            return method
+    names = ", ".join(method["id"] for method in answer["methods"])
+    raise VelaturaError("unknown-method", f"There is no method {identifier!r}; there are: {names}.")
+
+
+def _show(method: dict) -> None:
+    print(f"{method['title']} ({method['id']}, version {method['version']})")
+    print(f"{method['summary']}\nAfter: {method['source']}")
+    print(", ".join(f"{name}: {need}" for name, need in method["inputs"].items()))
+    print(f"--variations 1 to {method['max_variations']}\n")
+    for field in fields_from_schema(method["parameters"]):
+        print(f"--set {field.key}=… {_range(field)}{'   (advanced)' if field.advanced else ''}")
+        print(f"    {field.title}. {field.description}")
+
+
+def _range(field: Field) -> str:
+    if field.kind in ("integer", "number"):
+        return f"{field.kind} from {field.minimum:g} to {field.maximum:g}, {field.default:g} by default"
+    if field.kind == "boolean":
+        return f"true or false, {str(field.default).lower()} by default"
+    if field.kind == "enum":
+        return f"{' | '.join(value for value, _ in field.choices)}, {field.default} by default"
+    if field.kind == "group":
+        keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)
+        return f"a JSON list of at most {field.max_items} objects with {keys}"
+    return f"text, {field.default!r} by default"

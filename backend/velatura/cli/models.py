@@ -1,0 +1,40 @@
+"""`velatura models`: the models an edit can ask for, the default first."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+
+from velatura.cli import exits
+from velatura.models import catalogue
+from velatura_protocol.paths import state_dir
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.add_argument("--json", action="store_true", help="print as JSON")
+    actions = parser.add_subparsers(dest="action", metavar="list|add|remove")
+    actions.add_parser("list", help="list the models, the default first (this is done without a word, too)")
+    add = actions.add_parser("add", help="name a model and make it the default")
+    add.add_argument("name", metavar="NAME")
+    add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
+    remove = actions.add_parser("remove", help="forget a model; its files stay")
+    remove.add_argument("name", metavar="NAME")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """List, add or remove, then say how things are."""
+    folder = state_dir(options.state_dir)
+    if options.action == "add":
+        catalogue.add(folder, options.name, options.path)
+    elif options.action == "remove":
+        catalogue.remove(folder, options.name)
+    models = catalogue.entries(folder)
+    if options.json:
+        print(json.dumps({"models": [asdict(model) for model in models]}))
+        return exits.OK
+    for number, model in enumerate(models):
+        print(f"{model.id:24} {model.size} px  {model.path}{'' if number else '   (default)'}")
+    return exits.OK

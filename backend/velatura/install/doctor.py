@@ -1,0 +1,217 @@
+"""What is wrong and how to mend it, in plain sentences."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+from velatura import __version__
+from velatura.install import copy
+from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
+from velatura.install.sources import NAMES, is_held
+from velatura.models.catalogue import entries
+from velatura_protocol.client import Client
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import host_config, read_connection
+
+PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "pydantic", "pillow", "numpy", "imagecodecs")
+LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
+PROBE = (
+    "import json, torch; cuda = torch.cuda.is_available(); "
+    "print(json.dumps([torch.__version__, torch.cuda.get_device_name(0) if cuda else 'cpu']))"
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """level: `ok`, `note` (nothing is broken) or `fault`. sentence: what is. mend: what to do, or empty."""
+
+    level: str
+    sentence: str
+    mend: str = ""
+
+
+def examine(state_dir: Path, machine: Machine, host: str = "") -> list[Finding]:
+    """Look at everything; only `host` of the hosts where one is named. Nothing is changed or started."""
+    checks: list[Callable[[], Iterator[Finding]]] = [
+        _python,
+        _packages,
+        lambda: _models(state_dir),
+        lambda: _disk(state_dir),
+        lambda: _daemon(state_dir),
+        _plugins,
+    ]
+    checks += [lambda name=name: _host(name, machine) for name in HOSTS if host in ("", name)]
+    return [finding for check in checks for finding in check()]
+
+
+def _python() -> Iterator[Finding]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info < (3, 11):
+        yield Finding("fault", f"Python is {version}.", "Install Velatura with Python 3.11 or newer.")
+    else:
+        yield Finding("ok", f"Velatura {__version__} with Python {version} at {sys.executable}.")
+
+
+def _packages() -> Iterator[Finding]:
+    missing = [name for name in PACKAGES if not _is_installed(name)]
+    if missing:
+        yield Finding(
+            "fault", f"Missing: {', '.join(missing)}.", "Install Velatura again: pip install velatura"
+        )
+    if "torch" in missing:
+        return
+    try:
+        # In a process of its own: torch takes seconds and hundreds of megabytes, and may fail to load.
+        reply = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120)
+        version, device = json.loads(reply.stdout)
+    except (OSError, ValueError, subprocess.TimeoutExpired):
+        yield Finding(
+            "fault", "PyTorch is installed but cannot be loaded.", "Install it again: pip install torch"
+        )
+        return
+    where = "the processor; edits take longer than on a GPU" if device == "cpu" else device
+    yield Finding("ok", f"PyTorch {version} will run on {where}.")
+
+
+def _is_installed(name: str) -> bool:
+    try:
+        metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _models(state_dir: Path) -> Iterator[Finding]:
+    try:
+        models = entries(state_dir)
+    except VelaturaError as error:
+        yield Finding("fault", error.message)
+        return
+    for entry in models:
+        remove = f"Name it again: velatura models remove {entry.id}, then velatura models add."
+        if entry.kind == "hub":
+            yield Finding("note", f"Model {entry.id} comes from a hub ({entry.path}) when it is first used.")
+        elif not Path(entry.path).exists():
+            yield Finding("fault", f"The files of model {entry.id} are not at {entry.path}.", remove)
+        elif entry.kind == "diffusers" and not list(Path(entry.path).glob("unet/*.safetensors")):
+            yield Finding("fault", f"Model {entry.id} at {entry.path} has no unet weights.", remove)
+        else:
+            yield Finding("ok", f"Model {entry.id} at {entry.path}.")
+
+
+def _disk(state_dir: Path) -> Iterator[Finding]:
+    place = next(folder for folder in (state_dir, *state_dir.parents) if folder.exists())
+    free = shutil.disk_usage(place).free
+    sentence = f"{free / 1024**3:.1f} GiB are free for {state_dir}."
+    if not os.access(place, os.W_OK):
+        yield Finding(
+            "fault", f"{place} cannot be written.", "Choose another: VELATURA_STATE_DIR or --state-dir."
+        )
+    elif free < LEAST_SPACE:
+        yield Finding(
+            "fault", sentence, "Free some, or choose another place: VELATURA_STATE_DIR or --state-dir."
+        )
+    else:
+        yield Finding("ok", sentence)
+
+
+def _daemon(state_dir: Path) -> Iterator[Finding]:
+    try:
+        connection = read_connection(state_dir)
+    except VelaturaError as error:
+        if error.code == "not-running":
+            yield Finding("note", "The daemon is not running.", "It is started when it is needed.")
+        else:
+            yield Finding("fault", error.message, error.hint)
+        return
+    client = Client(state_dir, name="doctor")
+    try:
+        client.connect(timeout=5.0)
+        state = client.request({"type": "ping"})
+    except VelaturaError as error:
+        if error.code == "not-running":
+            mend = "Nothing to do: the next edit starts it again."
+            yield Finding("note", "The daemon ended without a farewell.", mend)
+        else:
+            yield Finding(
+                "fault", error.message, f"See {state_dir / 'daemon.log'}, or stop process {connection.pid}."
+            )
+        return
+    finally:
+        client.close()
+    if connection.version != __version__:
+        sentence = f"The daemon is version {connection.version}, this package {__version__}."
+        yield Finding("fault", sentence, "Stop it; the next edit starts the new one: velatura stop")
+        return
+    waiting = f"{state.get('jobs')} job(s) under way"
+    yield Finding("ok", f"The daemon answers: {state.get('worker')} on {state.get('device')}, {waiting}.")
+
+
+def _plugins() -> Iterator[Finding]:
+    missing = [HOSTS[host] for host in HOSTS if not is_held(host)]
+    if missing:
+        sentence = f"This installation holds no plugin for {' and '.join(missing)}."
+        yield Finding("fault", sentence, "Install Velatura again: pip install velatura")
+
+
+def _host(host: str, machine: Machine) -> Iterator[Finding]:
+    profiles = find(host, machine)
+    if not profiles:
+        yield Finding(
+            "note", f"{HOSTS[host]} was not found.", "Start it once, or name its profile with --profile."
+        )
+    for profile in profiles:
+        yield from _profile(profile)
+
+
+def _profile(profile: Profile) -> Iterator[Finding]:
+    again = f"Install it again: velatura install {profile.host}"
+    folder = profile.plugins / NAMES[profile.host]
+    manifest = copy.read_manifest(profile)
+    if manifest is None:
+        how = f"velatura install {profile.host}"
+        if folder.is_dir():
+            yield Finding("fault", f"{profile.title}: {folder} was not installed by Velatura.", again)
+        else:
+            yield Finding("note", f"{profile.title} at {profile.root} has no Velatura plugin.", how)
+        return
+    faults = [*_faults(profile, folder, manifest)]
+    yield from (Finding("fault", f"{profile.title}: {sentence}", mend or again) for sentence, mend in faults)
+    if not faults:
+        yield Finding("ok", f"{profile.title}: the plugin is in {folder}.")
+    if profile.flatpak:
+        app = FLATPAKS[profile.host]
+        yield Finding(
+            "note",
+            f"{profile.title} runs in a sandbox and may not start the daemon by itself.",
+            f"Start it with `velatura serve`, or allow it once: flatpak override --user "
+            f"--talk-name=org.freedesktop.Flatpak {app}",
+        )
+
+
+def _faults(profile: Profile, folder: Path, manifest: dict) -> Iterator[tuple[str, str]]:
+    missing = [place for place in manifest["files"] if not (profile.plugins / str(place)).is_file()]
+    if missing:
+        yield f"{len(missing)} file(s) of the plugin are missing, {missing[0]} among them.", ""
+    if manifest.get("version") != __version__:
+        yield f"the plugin is version {manifest.get('version')}, this package {__version__}.", ""
+    if not copy.is_enabled(profile):
+        yield (
+            "the plugin is switched off.",
+            "Switch it on in Settings > Configure Krita > Python Plugin Manager.",
+        )
+    for place in copy.EXECUTABLE & set(manifest["files"]):
+        if os.name == "posix" and not os.access(profile.plugins / place, os.X_OK):
+            yield f"{place} may not be executed, so the host skips it.", ""
+    serve = host_config(folder).get("serve")
+    python = serve[0] if isinstance(serve, list) and serve else ""
+    if not python or not shutil.which(str(python)):
+        yield f"the plugin starts the daemon with {python or 'nothing'}, which is not there any more.", ""

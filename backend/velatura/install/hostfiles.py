@@ -1,0 +1,55 @@
+"""What is written beside a plugin's code: how to start the daemon, and GIMP's first methods."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from velatura import __version__
+from velatura.install.copy import install
+from velatura.install.profiles import Profile
+from velatura.install.sources import plugin
+from velatura_protocol.messages import canonical, digest
+from velatura_protocol.paths import HOST_CONFIG
+
+METHODS = "methods.json"
+
+
+def install_into(profile: Profile, state_dir: str, folder: Path) -> None:
+    """Put the host's plugin into the profile, with its settings.
+
+    state_dir: what the person chose, empty for the default. folder: the state directory that this amounts to,
+    where the list of models is. Raises OSError, VelaturaError.
+    """
+    extra = {HOST_CONFIG: host_config(state_dir)}
+    if profile.host == "gimp":
+        extra[METHODS] = first_methods(folder)
+    install(profile, plugin(profile.host), extra, __version__)
+
+
+def host_config(state_dir: str) -> bytes:
+    """Return velatura.json: the command that starts the daemon with this Python, and where its state lies.
+
+    Inside a Flatpak the plugin runs the command outside of the sandbox (see `velatura_protocol.launch`).
+    """
+    config = {
+        "serve": [sys.executable, "-m", "velatura", "serve"],
+        "state_dir": state_dir,
+        "version": __version__,
+    }
+    return json.dumps(config, indent=1).encode("ascii")
+
+
+def first_methods(folder: Path) -> bytes:
+    """Return methods.json as the daemon would answer `methods`, so that GIMP's menu is there at once."""
+    from velatura.methods.registry import describe, registry
+    from velatura.models.catalogue import entries
+
+    methods = [describe(method) for method in registry().values()]
+    models = [
+        {"id": entry.id, "title": entry.title, "kind": entry.kind, "size": entry.size}
+        for entry in entries(folder)
+    ]
+    answer = {"digest": digest(canonical(methods)), "methods": methods, "models": models}
+    return json.dumps(answer, indent=1).encode("ascii")
