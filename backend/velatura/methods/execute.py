@@ -93,7 +93,9 @@ def execute(
             _result(recipe, i, seed, layer, source, paste(layer, selection, region, seen, picture))
             for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
         ]
-    except (MemoryError, torch.OutOfMemoryError) as error:
+    except (MemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
         raise VelaturaError(
             "out-of-memory",
             "There is too little memory for this edit; try fewer variations or close other programs.",
@@ -165,10 +167,13 @@ class _Run:
             self._share = (len(done) / len(seeds), len(batch) / len(seeds))
             try:
                 done += self._batch(batch)
-            except torch.OutOfMemoryError:
-                if size == 1:
+            except (MemoryError, RuntimeError) as error:
+                if size == 1 or not _is_out_of_memory(error):
                     raise
-                size = (size + 1) // 2
+            else:
+                continue
+            size = (size + 1) // 2  # out here, where the failed batch's tensors are no longer held
+            if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return done
 
@@ -201,6 +206,11 @@ class _Run:
         (top, left), (height, width) = self._region.offset, self._region.inner
         edited = edited[:, top : top + height, left : left + width]
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """torch has a class for a device that is full, and only a sentence for a machine that is."""
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:

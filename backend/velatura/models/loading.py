@@ -44,9 +44,9 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
             parts, scheduler = _from_folder(folder, dtype)
             digest = digests.of(_files(folder), folder)
         betas = noise_levels.scheduled_betas(scheduler)
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        if isinstance(error, torch.OutOfMemoryError):
-            raise
+    except (VelaturaError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the libraries that read these files raise every kind, bare Exception too
         raise VelaturaError(
             "unknown-model",
             f"The model {entry.title!r} cannot be read from {entry.path}; fetch it again or remove it.",

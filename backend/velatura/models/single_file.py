@@ -180,6 +180,8 @@ def _scheduler(header: Header) -> dict:
         "num_train_timesteps": 1000,
         "prediction_type": _prediction(header),
         "rescale_betas_zero_snr": "ztsnr" in header.shapes,
+        "steps_offset": 1,
+        "clip_sample": False,
     }
 
 

@@ -1,0 +1,192 @@
+"""Requests, whole: every depth and layout, what comes back, and what is refused."""
+
+import itertools
+
+import numpy as np
+import pytest
+import torch
+
+from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Raster, check_request
+
+BLD = "blended-latent-diffusion"
+MASK = box(80, 100, (30, 60), (20, 70), 200)
+
+
+@pytest.mark.parametrize(
+    ("channels", "dtype", "profile"),
+    list(itertools.product(["BGRA", "RGB", "GA"], DTYPES, ["sRGB", "sRGB-linear"])),
+)
+def test_a_result_is_in_the_sources_own_colours(models, channels, dtype, profile):
+    source = picture(80, 100, channels, dtype)
+    edit = Edit(source, MASK, channels=channels, profile=profile, method=BLD, origin=(-5, 9), at=(-5, 9))
+    check_request(edit.request)
+    (result,) = edit.run(models)
+    raster = Raster.from_wire(result.raster)
+    assert raster.rect == (15, 39, 50, 30)
+    assert (raster.dtype, raster.profile) == (dtype, profile)
+    assert raster.channels == {"RGB": "RGBA"}.get(channels, channels)
+    assert (raster.digest, raster.nbytes) == (digest(result.data), len(result.data))
+    values = pixels(result)
+    alpha = {"u8": 200, "u16": 200 * 257, "f16": np.float16(200 / 255), "f32": np.float32(200 / 255)}
+    assert (values[..., raster.channels.index("A")] == alpha[dtype]).all()
+    assert np.isfinite(values.astype(np.float32)).all()
+
+
+def test_variations_have_their_seeds_titles_and_recipes(models):
+    edit = Edit(picture(80, 100), MASK, variations=3, seed=2**31 - 2)
+    results = edit.run(models)
+    assert [r.seed for r in results] == [2**31 - 2, 2**31 - 1, 0]
+    assert results[1].title == "Variation 2 (seed 2147483647)"
+    model = models.get("")
+    for i, result in enumerate(results):
+        assert result.index == i
+        assert result.recipe == edit.request | {
+            "model": {"id": "tiny", "digest": model.digest},
+            "variation": i,
+        }
+    assert len({r.data for r in results}) == 3
+
+
+def test_a_recipe_runs_again_to_the_same_bytes(models):
+    edit = Edit(picture(80, 100), MASK, method=BLD)
+    (first,) = edit.run(models)
+    edit.request = {key: value for key, value in first.recipe.items() if key != "variation"}
+    assert edit.run(models)[0].data == first.data
+
+
+def test_without_a_selection_the_whole_layer_comes_back_with_its_own_alpha(models):
+    source = picture(70, 90)
+    source[..., 3] = 0
+    source[10:60, 5:80, 3] = 130
+    (result,) = Edit(source).run(models)
+    assert result.raster["rect"] == [0, 0, 90, 70]
+    assert np.array_equal(pixels(result)[..., 3], source[..., 3])
+    assert (pixels(result)[source[..., 3] == 0] == 0).all()
+
+
+def test_nothing_is_selected_beneath_alpha_nought(models):
+    mask = box(80, 100, (30, 60), (20, 70))
+    mask[40:50] = 0
+    (result,) = Edit(picture(80, 100), mask, method=BLD).run(models)
+    assert (pixels(result)[10:20] == 0).all()
+    assert (pixels(result)[:10, :, 3] == 255).all()
+
+
+def test_a_full_mask_is_a_whole_edit(models):
+    (result,) = Edit(picture(), np.full((64, 64), 255, np.uint8), method=BLD).run(models)
+    assert result.raster["rect"] == [0, 0, 64, 64]
+    assert (pixels(result)[..., 3] == 255).all()
+
+
+def test_a_mask_partly_outside_the_layer_is_cut_to_it(models):
+    (result,) = Edit(picture(), np.full((64, 64), 255, np.uint8), at=(40, -30)).run(models)
+    assert result.raster["rect"] == [40, 0, 24, 34]
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 64), (3, 16384)])
+def test_extreme_layers(models, shape):
+    source = np.full((*shape, 4), 128, np.uint8)
+    (result,) = Edit(source, np.full(shape, 255, np.uint8), method=BLD).run(models)
+    assert result.raster["rect"] == [0, 0, shape[1], shape[0]]
+
+
+def test_a_small_edit_of_a_large_layer(models):
+    source = np.full((512, 16384, 4), 128, np.uint8)
+    (result,) = Edit(source, np.full((9, 9), 255, np.uint8), at=(16380, 300)).run(models)
+    assert result.raster["rect"] == [16380, 300, 4, 9]
+
+
+def test_floats_that_are_no_numbers_harm_nothing(models):
+    source = picture(80, 100, dtype="f32")
+    source[40, 40] = np.nan
+    source[41, 41] = np.inf
+    (result,) = Edit(source, MASK, method=BLD, profile="sRGB-linear").run(models)
+    assert np.isfinite(pixels(result)).all()
+
+
+def test_inputs_are_not_written_to(models):
+    edit = Edit(picture(80, 100), MASK, method=BLD)
+    before = {key: bytes(value) for key, value in edit.blobs.items()}
+    edit.run(models)
+    assert edit.blobs == before
+
+
+class NoModels:
+    """A store whose model must not be asked for."""
+
+    def get(self, id=""):
+        raise AssertionError("the model was asked for")
+
+
+def refused(edit, models=None):
+    with pytest.raises(VelaturaError) as error:
+        edit.run(models or NoModels())
+    assert error.value.message.endswith(".")
+    return error.value.code
+
+
+def test_bad_input_is_refused_before_the_model_is_touched():
+    good = picture()
+    assert refused(Edit(good, np.zeros((64, 64), np.uint8))) == "empty-mask"
+    assert refused(Edit(good, np.full((64, 64), 255, np.uint8), at=(64, 0))) == "mask-outside"
+    assert refused(Edit(good, MASK[:64, :64], profile="Adobe RGB (1998)")) == "unsupported-colour"
+    assert refused(Edit(good, prompt="  ")) == "empty-prompt"
+    assert refused(Edit(good, method="magic")) == "unknown-method"
+    assert refused(Edit(good, method_version=99)) == "unknown-method"
+    assert refused(Edit(good, variations=9)) == "bad-request"
+    short = Edit(good)
+    short.blobs = {key: value[:-1] for key, value in short.blobs.items()}
+    assert refused(short) == "bad-layer"
+    for bad in ({"steps": float("nan")}, {"steps": 10**6}, {"no": 1}):
+        edit = Edit(good)
+        edit.request["parameters"] |= bad
+        assert refused(edit) == "bad-request"
+
+
+def test_bad_input_that_only_the_model_can_tell(models):
+    assert refused(Edit(picture(), prompt="much too long " * 20), models) == "prompt-too-long"
+    long = {"steps": 4, "negative_prompt": "much too long " * 20}
+    assert refused(Edit(picture(), parameters=long), models) == "prompt-too-long"
+    assert refused(Edit(picture(), model={"id": "other", "digest": ""}), models) == "unknown-model"
+    digest = "blake2b:" + "1" * 64
+    assert refused(Edit(picture(), model={"id": "tiny", "digest": digest}), models) == "unknown-model"
+    assert refused(Edit(np.zeros((64, 64, 4), np.uint8)), models) == "empty-layer"
+
+
+def test_too_little_memory_makes_batches_smaller(models, monkeypatch):
+    edit = Edit(picture(), method=BLD, variations=3)
+    whole = edit.run(models)
+    network, sizes = type(models.get("")).network, []
+
+    def limited(self, x, t, c):
+        sizes.append(len(x) // 2)
+        if len(x) > 2:
+            raise torch.OutOfMemoryError("no room")
+        return network(self, x, t, c)
+
+    monkeypatch.setattr(type(models.get("")), "network", limited)
+    hooks = Recorded()
+    small = edit.run(models, hooks)
+    assert sizes[:3] == [3, 2, 1]
+    assert hooks.fractions == sorted(hooks.fractions)
+    for a, b in zip(whole, small, strict=True):
+        np.testing.assert_allclose(pixels(a).astype(int), pixels(b).astype(int), atol=1)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("no room"),
+        MemoryError(),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."),
+    ],
+)
+def test_no_memory_at_all_is_said(models, monkeypatch, error):
+    def never(self, x, t, c):
+        raise error
+
+    monkeypatch.setattr(type(models.get("")), "network", never)
+    assert refused(Edit(picture(), variations=2), models) == "out-of-memory"

@@ -1,0 +1,144 @@
+"""What every method has to keep, and what the registry refuses."""
+
+import subprocess
+import sys
+from typing import Literal
+
+import numpy as np
+import pytest
+from pydantic import Field, ValidationError
+
+from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.methods.base import Cancelled, Method, Parameters, schema
+from velatura.methods.registry import describe, registry
+from velatura_protocol.schema import complete, fields_from_schema
+
+METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
+MASK = box(64, 64, (20, 40), (16, 44))
+
+
+def test_the_methods_of_this_version():
+    assert list(registry()) == ["blended-latent-diffusion", "sdedit"]
+
+
+def test_importing_the_registry_imports_no_torch():
+    code = "import sys; from velatura.methods.registry import *; [describe(m) for m in registry().values()]"
+    code += "; assert not {'torch', 'diffusers', 'transformers'} & sys.modules.keys()"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@METHODS
+def test_the_schema_is_of_the_protocols_subset(method):
+    form = describe(method)["parameters"]
+    fields = fields_from_schema(form)
+    assert [field.key for field in fields] == list(method.Parameters.model_fields)
+    assert all(field.title and field.description for field in fields)
+    assert [field.order for field in fields] == list(range(len(fields)))
+
+
+@METHODS
+def test_the_defaults_are_valid_and_the_bounds_are_those_of_the_class(method):
+    form = describe(method)["parameters"]
+    assert method.Parameters(**complete(form, {})) == method.Parameters()
+    for field in fields_from_schema(form):
+        if field.kind not in ("integer", "number"):
+            continue
+        for value in (field.minimum, field.maximum):
+            method.Parameters(**{field.key: value})
+        for value in (field.minimum - 1, field.maximum + 1, float("nan")):
+            with pytest.raises(ValidationError):
+                method.Parameters(**{field.key: value})
+
+
+@METHODS
+def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(method, models):
+    edit = Edit(picture(), MASK, method=method.id)
+    first, again = edit.run(models)[0], edit.run(models)[0]
+    assert first.data == again.data
+    edit.request["seed"] = 8
+    assert edit.run(models)[0].data != first.data
+
+
+@METHODS
+def test_a_variation_does_not_depend_on_its_batch(method, models):
+    edit = Edit(picture(dtype="f32"), MASK, method=method.id, variations=3)
+    batch = edit.run(models)
+    edit.request |= {"variations": 1, "seed": 9}
+    alone = edit.run(models)[0]
+    assert batch[2].seed == alone.seed == 9
+    np.testing.assert_allclose(pixels(batch[2]), pixels(alone), atol=1e-4)
+    assert np.abs(pixels(batch[1]) - pixels(alone)).max() > 1e-3
+
+
+@METHODS
+def test_the_prompt_and_the_source_matter(method, models):
+    edit = Edit(picture(dtype="f32"), MASK, method=method.id)
+    first = edit.run(models)[0].data
+    edit.request["prompt"] = "a beard"
+    assert edit.run(models)[0].data != first
+    assert Edit(picture(dtype="f32", seed=5), MASK, method=method.id).run(models)[0].data != first
+
+
+@METHODS
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_a_run_stops_within_a_step(method, models, after):
+    hooks = Recorded(cancel_after=after)
+    with pytest.raises(Cancelled):
+        Edit(picture(), MASK, method=method.id, parameters={"steps": 20}).run(models, hooks)
+    assert len(hooks.steps) == after
+
+
+@METHODS
+def test_progress_and_previews_are_told(method, models):
+    hooks = Recorded()
+    Edit(picture(), MASK, method=method.id, parameters={"steps": 6, "strength": 1.0}).run(models, hooks)
+    assert hooks.steps == [(i, 6) for i in range(1, 7)]
+    assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] == 1.0
+    assert hooks.stages[0] == "Loading the model"
+    step, rgb = hooks.previews[0]
+    assert step == 1 and rgb.dtype == np.uint8 and rgb.shape == (64, 64, 3)
+    assert np.abs(rgb[:16].astype(int) - picture()[:16, :, :3]).max() <= 1  # outside: the source
+
+
+class _NoMethod(Parameters):
+    steps: int = Field(4, ge=1, le=9, title="Steps", description="How many.")
+
+
+@pytest.mark.parametrize("missing", ["id", "version", "title", "summary", "source", "Parameters", "run"])
+def test_a_method_that_is_not_whole_fails_at_import(missing):
+    whole = {"id": "x", "version": 1, "title": "X", "summary": "x", "source": "x", "Parameters": _NoMethod}
+    whole |= {"run": lambda self, inputs, params, context: None}
+    type("Whole", (Method,), dict(whole))
+    del whole[missing]
+    with pytest.raises(TypeError, match=missing):
+        type("Broken", (Method,), whole)
+
+
+def test_forms_outside_the_subset_are_refused():
+    def parameters(annotation, field):
+        return type("P", (Parameters,), {"__annotations__": {"x": annotation}, "x": field})
+
+    named = {"title": "X", "description": "X."}
+    bad = [
+        (int, Field(1, ge=0, le=2)),  # no title
+        (int, Field(1, ge=0, **named)),  # no upper bound
+        (dict, Field({}, **named)),
+        (int | None, Field(None, **named)),
+        (Literal["a", "b"], Field("a", **named)),  # no titles
+        (list[_NoMethod], Field([], **named)),  # no upper bound
+        (int, Field(1, ge=2, le=3, validate_default=True, **named)),
+    ]
+    for annotation, field in bad:
+        with pytest.raises((TypeError, ValidationError)):
+            schema(parameters(annotation, field))
+
+
+def test_a_group_is_a_list_of_forms():
+    class Words(Parameters):
+        words: list[_NoMethod] = Field([], max_length=5, title="Words", description="Words.")
+
+    form = schema(Words)
+    (field,) = fields_from_schema(form)
+    assert (field.kind, field.max_items, field.fields[0].key) == ("group", 5, "steps")
+    assert complete(form, {"words": [{}]}) == {"words": [{"steps": 4}]}
+    assert Words(words=[{"steps": 3}]).words[0].steps == 3
