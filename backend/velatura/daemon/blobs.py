@@ -158,12 +158,20 @@ class BlobThread(threading.Thread):
             if payload is None or payload.nbytes == 0:
                 raise VelaturaError("bad-request", "A piece of the layer's data is empty; update the plugin.")
             arriving.touched = time.monotonic()
-            arriving.upload.append(payload)
+            self._append(arriving, payload)
             if arriving.upload.complete:
                 self._help(digest, arriving.upload.finish)
             elif arriving.upload.wants_sync:
                 self._helper.submit(arriving.upload.sync)
         self._answer_when_ready(arriving, digest, (identity, seq, "received"))
+
+    def _append(self, arriving: Arriving, payload: memoryview) -> None:
+        try:
+            arriving.upload.append(payload)
+        except VelaturaError as error:
+            if error.code == "disk-full":
+                self._desk.put(NoRoom(arriving.size))
+            raise
 
     def _help(self, digest: str, work: Callable[[], object]) -> None:
         future = self._arriving[digest].slow = self._helper.submit(work)
@@ -178,6 +186,8 @@ class BlobThread(threading.Thread):
             if not isinstance(error, VelaturaError):
                 log.error("the spool", exc_info=error)
                 error = internal(error)
+            if error.code == "disk-full":
+                self._desk.put(NoRoom(arriving.size))
             if arriving.upload is None:
                 del self._arriving[digest]
             for identity, seq, _ in waiting:
@@ -190,11 +200,11 @@ class BlobThread(threading.Thread):
                 self._help(digest, arriving.upload.finish)
                 return
         stored = arriving.upload.complete
-        for waiter in waiting:
-            self._answer(digest, arriving, waiter, stored=stored)
         if stored:
             del self._arriving[digest]
-            self._desk.put(Arrived(digest))
+            self._desk.put(Arrived(digest))  # first, so that a client that asks next finds its job queued
+        for waiter in waiting:
+            self._answer(digest, arriving, waiter, stored=stored)
 
     def _answer_when_ready(self, arriving: Arriving, digest: str, waiter: tuple[bytes, int, str]) -> None:
         if arriving.slow is None:
@@ -242,8 +252,6 @@ class BlobThread(threading.Thread):
         self._outbox.send(identity, encode(answer, payload))  # if the client is gone, it will ask again
 
     def _fail(self, identity: bytes, seq: int | None, error: VelaturaError) -> None:
-        if error.code == "disk-full":
-            self._desk.put(NoRoom())
         self._send(identity, error_answer(error, seq))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from velatura.daemon.faults import internal
@@ -52,7 +53,7 @@ class Desk:
         self._worker = worker
         self._control = control
         self._status = status
-        self._policy = Policy(budget=settings.spool_budget)
+        self._policy = Policy()
         self._swept = time.monotonic()
         self._models: list[ModelEntry] = []
         self._scheduler = Scheduler(
@@ -87,7 +88,7 @@ class Desk:
             for job in self._leases.vanished(note.session):
                 self._scheduler.cancel(job)
         else:
-            self._swept = -self._settings.sweep
+            self._sweep(note.size)
 
     def step(self) -> None:
         """What the clock and the worker ask for."""
@@ -235,13 +236,14 @@ class Desk:
             "device": self._worker.ready["device"] if self._worker.ready else self._settings.device,
         }
 
-    def _sweep(self) -> None:
-        """Lets go what nobody needs."""
+    def _sweep(self, wanted: int = 0) -> None:
+        """Lets go what nobody needs, so that there is room for `wanted` bytes more."""
         now = time.time()
         for job in self._journal.in_states({State.UPLOADING}):
             if now - job.changed > self._policy.abandoned:
                 self._scheduler.cancel(job.id)
-        going = plan(self._journal.references(), self._spool.stored(), now, self._policy)
+        policy = replace(self._policy, budget=self._spool.room() - wanted)
+        going = plan(self._journal.references(), self._spool.stored(), now, policy)
         self._journal.forget(going.jobs)
         for blob in going.blobs:
             self._spool.remove(blob)

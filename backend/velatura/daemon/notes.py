@@ -30,7 +30,9 @@ class Arrived:
 
 @dataclass(frozen=True)
 class NoRoom:
-    """blobs → desk: an upload was refused for want of room."""
+    """blobs → desk: an upload was refused for want of room. size: bytes that it needs."""
+
+    size: int
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,11 @@ class PyzmqDealer:
 
     def connect(self, host: str, port: int, token: str, timeout: float) -> None:
         """Raises `not-running` if nobody listens, `wrong-token` if the token is refused, `timeout`."""
-        self._socket.plain_username, self._socket.plain_password = USERNAME.encode(), token.encode()
+        password = token.encode()
+        if not 0 < len(password) < 256:  # libzmq takes no other
+            self.close()
+            raise _wrong_token()
+        self._socket.plain_username, self._socket.plain_password = USERNAME.encode(), password
         self._socket.connect(f"tcp://{host}:{port}")
         event = self._next_event(timeout)
         if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
@@ -48,7 +52,7 @@ class PyzmqDealer:
         if event is None:
             raise VelaturaError("timeout", "Velatura's daemon does not answer; restart it.", retryable=True)
         if event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
-            raise VelaturaError("wrong-token", "The daemon refused the password; start the daemon again.")
+            raise _wrong_token()
         raise VelaturaError("not-running", "Velatura's daemon is not running; start it.", retryable=True)
 
     def send(self, frames: Sequence, timeout: float = 10.0) -> None:
@@ -98,3 +102,7 @@ class PyzmqDealer:
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED or event in _ENDS:
                 return event
         return None
+
+
+def _wrong_token() -> VelaturaError:
+    return VelaturaError("wrong-token", "The daemon refused the password; start the daemon again.")

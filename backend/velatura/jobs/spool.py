@@ -154,15 +154,21 @@ class Spool:
             if now - status.st_mtime > idle:
                 Path(entry.path).unlink(missing_ok=True)
 
+    def room(self) -> int:
+        """Bytes that all blobs together may take up, by the budget and by what the disk has."""
+        return min(self.budget, self._used() + shutil.disk_usage(self._blobs).free - self._reserve)
+
+    def _used(self) -> int:
+        return sum(status.st_size for _, status in _files(self._blobs))
+
     def _check_room(self, size: int) -> None:
-        used = sum(status.st_size for _, status in _files(self._blobs))
-        free = shutil.disk_usage(self._blobs).free
-        if used + size > self.budget or free - size < self._reserve:
+        used, room = self._used(), self.room()
+        if used + size > room:
             raise VelaturaError(
                 "disk-full",
                 "There is no room for the layer on the disk; make room and try again.",
                 retryable=True,
-                detail=f"{size} bytes wanted, {free} free, {used} of {self.budget} used by the spool",
+                detail=f"{size} bytes wanted, {used} of {room} used",
             )
 
     def _publish(self, partial: Path, digest: str) -> None:
