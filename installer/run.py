@@ -46,7 +46,7 @@ def say(line: str) -> None:
 
 
 def environment(extra: str) -> None:
-    """Make the environment, or find it as it should be. `extra`: of pyproject.toml, or empty. Raises Failed."""
+    """Make the environment with an extra of pyproject.toml (or none), unless it is there. Raises Failed."""
     wanted = {
         "python": sys.version,
         "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
@@ -125,8 +125,8 @@ def demo() -> int:
     try:
         code = velatura(
             "edit", str(SAMPLES / "portrait.png"), "--mask", str(SAMPLES / "portrait-mask.png"),
-            "--method", "blended-latent-diffusion", "--prompt", PROMPT, "--seed", str(SEED), "--variations", "2",
-            "--out", str(layered), "--compare", str(picture),
+            "--method", "blended-latent-diffusion", "--prompt", PROMPT, "--seed", str(SEED),
+            "--variations", "2", "--out", str(layered), "--compare", str(picture),
         )  # fmt: skip
     finally:
         velatura("stop")

@@ -182,7 +182,7 @@ def _switch_on(config: Path, before: object) -> dict:
 def _switch_back(config: Path, undo: dict) -> None:
     if not config.exists():
         return
-    before = krita_config.Undo(undo.get("value"), bool(undo.get("group")), bool(undo.get("ended", True)))
+    before = krita_config.Undo(undo.get("line"), bool(undo.get("group")), bool(undo.get("ended", True)))
     content = krita_config.disable(_content(config), before)
     if content or undo.get("existed", True):
         _rewrite(config, content)

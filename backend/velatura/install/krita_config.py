@@ -17,10 +17,10 @@ KEY = b"enable_velatura_krita"
 
 @dataclass(frozen=True)
 class Undo:
-    """How the file was: the switch's value (None: not there); whether the group was there; whether the last
-    line ended."""
+    """How the file was: the switch's line (None: not there), whether the group was there, and whether the last
+    line had an end."""
 
-    value: str | None
+    line: str | None
     group: bool
     ended: bool = True
 
@@ -39,7 +39,7 @@ def enable(content: bytes) -> tuple[bytes, Undo]:
     ended = not lines or _ending(lines[-1]) != b""
     at = _find(lines)
     if at is not None:
-        undo = Undo(_value(lines[at]), True)
+        undo = Undo(lines[at].rstrip(b"\r\n").decode("utf-8", "surrogateescape"), True)
         if not is_enabled(content):
             lines[at] = KEY + b"=true" + _ending(lines[at])
         return b"".join(lines), undo
@@ -62,8 +62,8 @@ def disable(content: bytes, undo: Undo) -> bytes:
     at = _find(lines)
     if at is None:
         return content
-    if undo.value is not None:
-        lines[at] = KEY + b"=" + undo.value.encode() + _ending(lines[at])
+    if undo.line is not None:
+        lines[at] = undo.line.encode("utf-8", "surrogateescape") + _ending(lines[at])
         return b"".join(lines)
     del lines[at]
     group = _group(lines)
