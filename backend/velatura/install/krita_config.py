@@ -17,8 +17,8 @@ KEY = b"enable_velatura_krita"
 
 @dataclass(frozen=True)
 class Undo:
-    """How the file was: the switch's line (None: not there), whether the group was there, and whether the last
-    line had an end."""
+    """How the file was: the switch's line (None: not there), whether the group was there, and whether the
+    last line had an end."""
 
     line: str | None
     group: bool
