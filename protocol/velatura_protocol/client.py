@@ -55,9 +55,9 @@ class Client(Upkeep):
         """Submits a job, uploads what the daemon lacks, returns the job; watches it from then on.
 
         job: a UUID that the caller has noted. blobs: bytes by digest. on_bytes(sent, all): of everything that
-        had to be sent. Survives the daemon's death. Raises the daemon's refusals, `not-running` after a minute
-        without a daemon, `cancelled` once `should_stop()` is true (the job is left as it is: cancel it, or
-        submit again).
+        had to be sent. Survives the daemon's death. Raises the daemon's refusals, `not-running` after a
+        minute without a daemon, `cancelled` once `should_stop()` is true (the job is left as it is: cancel
+        it, or submit again).
         """
 
         sending = _Sending(blobs, on_bytes)

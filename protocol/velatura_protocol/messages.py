@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NoReturn
 
@@ -39,7 +39,7 @@ def encode(message: dict, payload: bytes | bytearray | memoryview | None = None)
     """
     if not isinstance(message.get("type"), str):
         raise BadMessage("the message has no type")
-    _check_depth(message)
+    _check_values(message)
     try:
         head = json.dumps(message, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
     except (TypeError, ValueError) as error:
@@ -84,28 +84,19 @@ def _read_object(frame: memoryview) -> dict:
         raise BadMessage(f"the message has {frame.nbytes} bytes, more than {MAX_JSON}")
     raw = frame.tobytes()
     try:
-        value = json.loads(
-            raw.decode("utf-8"), parse_constant=_refuse, parse_int=_integer, parse_float=_number
-        )
+        value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_number)
         if _SURROGATE.search(raw):  # half a pair is no text, and could not be sent on
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"not JSON: {error}") from None
     if not isinstance(value, dict):
         raise BadMessage("the message is not an object")
-    _check_depth(value)
+    _check_values(value)
     return value
 
 
 def _refuse(text: str) -> NoReturn:
     raise ValueError(f"{text} is not JSON")
-
-
-def _integer(text: str) -> int:
-    value = int(text) if len(text) <= 17 else MAX_INTEGER + 1
-    if abs(value) > MAX_INTEGER:
-        raise ValueError("an integer beyond 2^53-1")
-    return value
 
 
 def _number(text: str) -> float:
@@ -115,18 +106,21 @@ def _number(text: str) -> float:
     return value
 
 
-def _check_depth(value: Any) -> None:
+def _check_values(value: Any) -> None:
+    """Refuses what JSON has but not every reader of it: depth without end, integers that no double holds."""
     level = [value]
     for _ in range(MAX_DEPTH):
-        level = [child for parent in level for child in _containers(parent)]
+        children = [child for parent in level for child in _children(parent)]
+        if any(isinstance(child, int) and abs(child) > MAX_INTEGER for child in children):
+            raise BadMessage("an integer beyond 2^53-1")
+        level = [child for child in children if isinstance(child, (dict, list, tuple))]
         if not level:
             return
     raise BadMessage(f"more than {MAX_DEPTH} levels")
 
 
-def _containers(parent: Any) -> list:
-    children = parent.values() if isinstance(parent, dict) else parent
-    return [child for child in children if isinstance(child, (dict, list, tuple))]
+def _children(parent: Any) -> Iterable:
+    return parent.values() if isinstance(parent, dict) else parent
 
 
 def is_seq(value: object) -> bool:

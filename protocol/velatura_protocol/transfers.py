@@ -62,7 +62,10 @@ def _upload_once(
     """Where the upload stands, and whether the blob is stored. Returns early if the daemon refuses more for
     now, or stands elsewhere than we thought (another client may send the same blob)."""
     put = link.ask({"type": "put", "digest": digest, "size": view.nbytes}, blob=True)
-    stands = at = _stand(link, put, "ready", 0, view.nbytes, should_stop)[0]
+    ready = _stand(link, put, "ready", view.nbytes, should_stop)
+    if ready is None:
+        return 0, False
+    stands = at = ready[0]
     report(on_bytes, stands, view.nbytes)
     stored = at == view.nbytes
     flight: deque[tuple[int, int]] = deque()  # (request, where the upload stands after it)
@@ -74,7 +77,10 @@ def _upload_once(
                 at += piece.nbytes
                 flight.append((link.ask(message, piece, blob=True), at))
             seq, expected = flight.popleft()
-            stands, stored = _stand(link, seq, "received", stands, view.nbytes, should_stop)
+            received = _stand(link, seq, "received", view.nbytes, should_stop)
+            if received is None:
+                return stands, False
+            stands, stored = received
             if stands != expected:
                 return stands, False
             report(on_bytes, stands, view.nbytes)
@@ -85,14 +91,14 @@ def _upload_once(
 
 
 def _stand(
-    link: Link, seq: int, kind: str, before: int, size: int, should_stop: ShouldStop | None
-) -> tuple[int, bool]:
-    """The offset that an answer gives, and its `stored`; a busy daemon stands where it stood `before`."""
+    link: Link, seq: int, kind: str, size: int, should_stop: ShouldStop | None
+) -> tuple[int, bool] | None:
+    """The offset that an answer gives, and its `stored`; None: the daemon is busy."""
     try:
         message, _ = _answer(link, seq, kind, should_stop)
     except VelaturaError as error:
         if error.code == "busy":
-            return before, False
+            return None
         raise
     offset = message.get("offset")
     if type(offset) is not int or not 0 <= offset <= size:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import queue
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -23,7 +24,8 @@ def echo(router: zmq.Socket, frames: list) -> None:
 class Router:
     """A libzmq ROUTER in a thread, with PLAIN and an authenticator that knows `TOKEN`.
 
-    answer(router, frames) is called for each message, identity first. setup(router) may set options.
+    answer(router, frames) is called for each message, identity first. setup(router) may set options. What
+    other threads want to send goes through `say`.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Router:
         self._router.bind(f"tcp://127.0.0.1:{port or '*'}")
         self.port = int(self._router.last_endpoint.decode().rsplit(":", 1)[1])
         self._answer = answer
+        self._said: queue.SimpleQueue[list] = queue.SimpleQueue()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
@@ -48,11 +51,21 @@ class Router:
         while not self._stop.is_set():
             if self._router.poll(20):
                 self._answer(self._router, self._router.recv_multipart(copy=False))
+            while not self._said.empty():
+                self._router.send_multipart(self._said.get())
+
+    def say(self, frames: list) -> None:
+        """Sends a message, identity first."""
+        self._said.put(frames)
 
     def __enter__(self) -> Router:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends at once, as a killed process does."""
         self._stop.set()
         self._thread.join()
         self._router.close()

@@ -119,7 +119,7 @@ def test_a_lost_server_is_an_error_and_the_next_one_is_reached():
         port = router.port
         d.send([b"before"])
         assert d.recv(5.0) == [b"before"]
-        router.__exit__()
+        router.close()
         with pytest.raises(VelaturaError, match="lost") as caught:
             d.recv(5.0)
         assert caught.value.code == "not-running" and caught.value.retryable
