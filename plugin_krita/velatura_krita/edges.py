@@ -1,0 +1,47 @@
+"""The edge between Qt and the plugin's code: what gets past it is logged, never shown as a traceback."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import logging.handlers
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger("velatura.krita")
+
+FAULT = "Velatura met a fault of its own and left your picture as it was; its log says more."
+
+
+def log_to(folder: Path) -> None:
+    """Write the plugin's log to `folder`/krita.log, which never grows past 1 MiB (one older file is kept).
+
+    Raises OSError where the folder cannot be made.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for handler in log.handlers:
+        log.removeHandler(handler)
+        handler.close()
+    handler = logging.handlers.RotatingFileHandler(
+        folder / "krita.log", maxBytes=1 << 20, backupCount=1, encoding="utf-8", delay=True
+    )
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+    log.setLevel(logging.INFO)
+    log.propagate = False
+
+
+def edge(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Guard a method that Qt calls: an exception is logged and handed to `self.on_fault(sentence)`."""
+
+    @functools.wraps(method)
+    def guarded(self: Any, *args: Any) -> Any:
+        try:
+            return method(self, *args)
+        except Exception:
+            log.exception("in %s", method.__qualname__)
+            self.on_fault(FAULT)
+            return None
+
+    return guarded

@@ -1,0 +1,211 @@
+"""One editor for each kind of parameter: a widget, its value, and a signal when the value changes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .qt import QtCore, QtWidgets, Signal
+from .velatura_protocol.schema import Field
+
+SLIDER_STEPS = 200  #: positions of a slider whose field names no step
+FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
+
+
+class WheelGuard(QtCore.QObject):
+    """Keeps the wheel from changing a value that the pointer only passes while the docker is scrolled."""
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        if event.type() == QtCore.QEvent.Type.Wheel and not watched.hasFocus():
+            event.ignore()
+            return True
+        return False
+
+
+def guard_wheel(widget: QtWidgets.QWidget) -> None:
+    """Let `widget` have the wheel only while it has the focus."""
+    widget.setFocusPolicy(FOCUS)
+    widget.installEventFilter(WheelGuard(widget))
+
+
+def narrow(combo: QtWidgets.QComboBox) -> None:
+    """Let a combo box be narrower than its longest entry."""
+    combo.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(6)
+    guard_wheel(combo)
+
+
+class Editor(QtWidgets.QWidget):
+    """The part that all editors share.  Subclasses build their widgets and define `value` and `set_value`."""
+
+    changed = Signal()
+    labelled = True  #: whether the form writes the title beside it
+
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        self.row = QtWidgets.QHBoxLayout(self)
+        self.row.setContentsMargins(0, 0, 0, 0)
+        self.row.setSpacing(6)
+
+    def value(self) -> Any:
+        raise NotImplementedError
+
+    def set_value(self, value: Any) -> None:
+        """Show `value`, which is within the field's bounds; `changed` is emitted if it is another one."""
+        raise NotImplementedError
+
+    def adopt(self, widget: QtWidgets.QWidget, name: str = "", stretch: int = 1) -> None:
+        """Name `widget` for people, screen readers and scripts, and put it into the row.
+
+        The one that bears the key itself (no `name`) has the focus when the title is clicked.
+        """
+        widget.setToolTip(self.spec.description)
+        widget.setAccessibleName(self.spec.title)
+        widget.setAccessibleDescription(self.spec.description)
+        widget.setObjectName(f"{self.spec.key}.{name}" if name else self.spec.key)
+        if not name:
+            self.setFocusProxy(widget)
+        self.row.addWidget(widget, stretch)
+
+
+class TextLine(Editor):
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.edit = QtWidgets.QLineEdit()
+        self.edit.setMaxLength(spec.max_length)
+        self.edit.textChanged.connect(lambda _text: self.changed.emit())
+        self.adopt(self.edit)
+
+    def value(self) -> str:
+        return self.edit.text()
+
+    def set_value(self, value: str) -> None:
+        self.edit.setText(value)
+
+
+class TextBox(Editor):
+    """Several lines; what is typed beyond the longest text allowed is cut off."""
+
+    LINES = 3
+
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.edit = QtWidgets.QPlainTextEdit()
+        self.edit.setTabChangesFocus(True)
+        self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * self.LINES + 14)
+        self.edit.textChanged.connect(self._changed)
+        self.adopt(self.edit)
+
+    def _changed(self) -> None:
+        if len(self.edit.toPlainText()) > self.spec.max_length:
+            self.edit.textCursor().deletePreviousChar()
+            return
+        self.changed.emit()
+
+    def value(self) -> str:
+        return self.edit.toPlainText()[: self.spec.max_length]
+
+    def set_value(self, value: str) -> None:
+        if value != self.edit.toPlainText():
+            self.edit.setPlainText(value[: self.spec.max_length])
+
+
+class Number(Editor):
+    """A slider beside a spin box.  The slider walks the field's steps; the spin box takes any value in bounds."""
+
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.whole = spec.kind == "integer"
+        low, high = spec.minimum, spec.maximum
+        self.step = spec.step or (1 if self.whole else (high - low) / SLIDER_STEPS or 1.0)
+        self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
+        self.slider.setRange(0, max(0, round((high - low) / self.step)))
+        self.slider.setPageStep(max(1, self.slider.maximum() // 10))
+        self.slider.setMinimumWidth(40)
+        if self.whole:
+            self.spin: Any = QtWidgets.QSpinBox()
+            self.spin.setSingleStep(int(self.step))
+        else:
+            self.spin = QtWidgets.QDoubleSpinBox()
+            self.spin.setDecimals(decimals(self.step))
+            self.spin.setSingleStep(spec.step or (high - low) / 20 or 1.0)
+        self.spin.setRange(low, high)
+        self.spin.setKeyboardTracking(False)
+        self.spin.setSizePolicy(QtWidgets.QSizePolicy.Policy.Fixed, QtWidgets.QSizePolicy.Policy.Fixed)
+        guard_wheel(self.slider)
+        guard_wheel(self.spin)
+        self.adopt(self.slider, name="slider")
+        self.adopt(self.spin, stretch=0)
+        self.slider.valueChanged.connect(self._slid)
+        self.spin.valueChanged.connect(self._spun)
+
+    def _slid(self, position: int) -> None:
+        value = min(self.spec.maximum, self.spec.minimum + position * self.step)
+        self.spin.setValue(round(value) if self.whole else value)
+
+    def _spun(self, value: float) -> None:
+        if self.whole and (rest := value % int(self.step)):
+            self.spin.setValue(int(value - rest if value - rest >= self.spec.minimum else value - rest + self.step))
+            return
+        self.slider.blockSignals(True)
+        self.slider.setValue(round((value - self.spec.minimum) / self.step))
+        self.slider.blockSignals(False)
+        self.changed.emit()
+
+    def value(self) -> float:
+        self.spin.interpretText()
+        return self.spin.value() if self.whole else min(max(self.spin.value(), self.spec.minimum), self.spec.maximum)
+
+    def set_value(self, value: float) -> None:
+        self.spin.setValue(round(value) if self.whole else value)
+
+
+class Switch(Editor):
+    labelled = False
+
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.box = QtWidgets.QCheckBox(spec.title)
+        self.box.toggled.connect(lambda _on: self.changed.emit())
+        self.adopt(self.box)
+
+    def value(self) -> bool:
+        return self.box.isChecked()
+
+    def set_value(self, value: bool) -> None:
+        self.box.setChecked(bool(value))
+
+
+class Choice(Editor):
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.combo = QtWidgets.QComboBox()
+        for value, title in spec.choices:
+            self.combo.addItem(title, value)
+        narrow(self.combo)
+        self.combo.currentIndexChanged.connect(lambda _index: self.changed.emit())
+        self.adopt(self.combo)
+
+    def value(self) -> str:
+        return self.combo.currentData()
+
+    def set_value(self, value: str) -> None:
+        self.combo.setCurrentIndex(max(0, self.combo.findData(value)))
+
+
+def decimals(step: float) -> int:
+    """How many decimals show a step of this size: 0.05 → 2, 0.5 → 1, at least 2 where it is no round number."""
+    for places in range(1, 5):
+        if abs(round(step, places) - step) < 1e-9:
+            return places
+    return 2 if step > 0.005 else 4
+
+
+EDITORS: dict[str, type[Editor]] = {"integer": Number, "number": Number, "boolean": Switch, "enum": Choice}
+
+
+def editor_for(spec: Field) -> type[Editor]:
+    """The editor of a field that is not a group."""
+    if spec.kind == "string":
+        return TextBox if spec.multiline else TextLine
+    return EDITORS[spec.kind]

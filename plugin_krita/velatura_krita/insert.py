@@ -1,0 +1,126 @@
+"""From a result to layers: a group above the source layer, in one undo step.
+
+Setting pixels is not undoable, and each child added to a group makes an undo step of its own.  So the group is
+built in a small document that nobody sees, and its clone is added to the person's document, whole.  The small
+document is of the result's size, since Krita composes a group only within its document; the clone is then
+moved to the result's place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from . import recipes
+from .capture import CHANNELS, DTYPES
+from .journal import Entry
+from .places import find, idle
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.rasters import Raster
+
+MODELS = {channels: model for (model, _is_float), channels in CHANNELS.items()}
+DEPTHS = {dtype: depth for depth, dtype in DTYPES.items()}
+BAND = 1 << 22  #: bytes that are written into a layer in one turn
+SIDE = 16  #: pixels of the small document when it is made, before it gets the result's size
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One result layer as it came: its description on the wire and its bytes."""
+
+    title: str
+    raster: Raster
+    recipe: dict
+    data: bytes | bytearray | memoryview
+
+
+def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+    """Insert the layers of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
+
+    Returns the name of the layer or document they went above; None if no open document is theirs.  A job
+    that was inserted before is not inserted again.  Raises VelaturaError.
+    """
+    for layer in layers:
+        if memoryview(layer.data).nbytes != layer.raster.nbytes:
+            raise VelaturaError("blob-corrupt", "The result came damaged; run the edit again.")
+    left, top, width, height = around([layer.raster.rect for layer in layers])
+    workshop = open_workshop(host, layers[0].raster)
+    try:
+        workshop.setBatchmode(True)
+        yield 0
+        workshop.resizeImage(0, 0, width, height)
+        yield from idle(workshop)
+        group = workshop.createGroupLayer(title)
+        workshop.rootNode().addChildNode(group, None)
+        below = None
+        for number, layer in reversed(list(enumerate(layers))):
+            node = workshop.createNode(layer.title, "paintlayer")
+            node.setVisible(number == 0)
+            yield from fill(node, layer, left, top)
+            group.addChildNode(node, below)
+            below = node
+            yield 0
+        yield from idle(workshop)
+        clone = group.clone()
+        for node in (clone, *clone.childNodes()):
+            node.move(left, top)
+        place = find(host, entry)
+        if place is not None:
+            yield from idle(place[0])
+            return (yield from put(host, entry, clone, layers))
+        return None
+    finally:
+        workshop.setModified(False)
+        workshop.close()
+
+
+def put(host: Any, entry: Entry, group: Any, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+    """Add the finished group and bind each of its layers to its recipe, all in one turn."""
+    place = find(host, entry)
+    if place is None:
+        return None
+    document, node = place
+    name = node.name() if node is not None else document.name()
+    if recipes.inserted(document, entry.job):
+        return name
+    active = document.activeNode()
+    parent = node.parentNode() if node is not None else document.rootNode()
+    if not parent.addChildNode(group, node):
+        raise VelaturaError("internal", f"Krita did not take the result above '{name}'; run the edit again.")
+    for child, layer in zip(reversed(group.childNodes()), layers):  # noqa: B905 - strict= is of Python 3.10
+        recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
+    yield 0  # Krita makes the new group active in its own time
+    if active is not None:
+        document.setActiveNode(active)
+    yield 0
+    return name
+
+
+def open_workshop(host: Any, raster: Raster) -> Any:
+    """A small document of the result's colour space."""
+    model, depth = MODELS[raster.channels], DEPTHS[raster.dtype]
+    document = host.createDocument(SIDE, SIDE, "Velatura", model, depth, raster.profile, 72.0)
+    if document is None:
+        raise VelaturaError("internal", "Krita could not make room for the result; save your work and run again.")
+    return document
+
+
+def fill(node: Any, layer: Layer, left: int, top: int) -> Generator[int, None, None]:
+    """Write a result into a layer that lies at `left`, `top` of the person's document, band by band."""
+    x, y, width, height = layer.raster.rect
+    view = memoryview(layer.data).cast("B")
+    stride = layer.raster.nbytes // height
+    rows = max(1, BAND // stride)
+    for first in range(0, height, rows):
+        count = min(rows, height - first)
+        band = bytes(view[first * stride : (first + count) * stride])
+        node.setPixelData(band, x - left, y - top + first, width, count)
+        yield 0
+
+
+def around(rects: Sequence[Sequence[int]]) -> tuple[int, int, int, int]:
+    """The smallest rectangle that holds all of them."""
+    left, top = min(r[0] for r in rects), min(r[1] for r in rects)
+    right, bottom = max(r[0] + r[2] for r in rects), max(r[1] + r[3] for r in rects)
+    return left, top, right - left, bottom - top

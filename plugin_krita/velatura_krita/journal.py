@@ -1,0 +1,67 @@
+"""Jobs whose results are still to be inserted, one small file each, so that they outlive Krita."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+FOLDER = "krita"
+SUFFIX = ".json"
+#: Seconds after which a result that nobody came for is given up.
+LIFETIME = 14 * 24 * 3600
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where a job's result belongs.
+
+    node and root are unique ids of the source layer and of its document's root; the root's is only good while
+    the document stays open.  file: the document's path, empty while it has none.
+    """
+
+    job: str
+    node: str
+    root: str
+    file: str
+    title: str
+    created: float
+
+
+class Journal:
+    """The entries in the state directory.  Each call raises OSError where the directory cannot be used."""
+
+    def __init__(self, state_dir: Path) -> None:
+        self.folder = state_dir / FOLDER
+
+    def add(self, entry: Entry) -> None:
+        """Note `entry`, whole or not at all."""
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=self.folder)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(asdict(entry), file)
+        os.replace(name, self._path(entry.job))
+
+    def remove(self, job: str) -> None:
+        self._path(job).unlink(missing_ok=True)
+
+    def entries(self) -> list[Entry]:
+        """All of them, oldest first; what is damaged or too old is deleted."""
+        found = []
+        for path in self.folder.glob("*" + SUFFIX):
+            try:
+                entry = Entry(**json.loads(path.read_text("utf-8")))
+                keep = path == self._path(entry.job) and time.time() - entry.created < LIFETIME
+            except (ValueError, TypeError):
+                keep = False
+            if keep:
+                found.append(entry)
+            else:
+                path.unlink(missing_ok=True)
+        return sorted(found, key=lambda entry: entry.created)
+
+    def _path(self, job: str) -> Path:
+        return self.folder / (job + SUFFIX)

@@ -1,0 +1,245 @@
+"""The one thread that speaks to the daemon.  It knows no Qt: commands come by a queue, news go by a callable.
+
+News are `emit(name, data)`, called in this thread:
+
+| name | data |
+|---|---|
+| `daemon` | `{"state": one of "connected", "absent", "lost", "refused", "text": one sentence, "detail"}` |
+| `methods` | the daemon's answer |
+| `job` | a job object of the protocol |
+| `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
+| `progress` | the daemon's event |
+| `preview` | `{"job", "png": bytes}` |
+| `sent`, `received` | `{"job", "fraction"}` |
+| `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
+| `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .edges import FAULT
+from .journal import Entry, Journal
+from .velatura_protocol.client import Client
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.launch import start_daemon
+from .velatura_protocol.messages import digest
+
+log = logging.getLogger("velatura.krita.network")
+
+LISTEN = 0.05  #: seconds of listening to the daemon between two looks at the commands
+START = 60.0  #: seconds that a daemon may take to start
+NOT_INSTALLED = "This plugin does not know where Velatura is; run `velatura install krita` again."
+
+Blob = Any  #: bytes, bytearray or memoryview
+
+
+class Network(threading.Thread):
+    """Owns the protocol's client.  Its public methods may be called from any thread and return at once."""
+
+    def __init__(self, state_dir: Path, serve: list[str], name: str, emit: Callable[[str, Any], None]) -> None:
+        """serve: the command that starts the daemon.  name: what the daemon's log calls this host."""
+        super().__init__(name="velatura-network", daemon=True)
+        self._state_dir, self._serve, self._emit = state_dir, serve, emit
+        self._journal = Journal(state_dir)
+        self._client = Client(state_dir, name=name)
+        self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._unwanted: set[str] = set()  #: jobs to be cancelled; an upload looks here
+        self._settled: set[str] = set()  #: jobs that the daemon has still to be told are inserted
+        self._closing = threading.Event()
+        self._was_connected = False
+
+    # Commands
+
+    def submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+        """rasters: description (less its digest) and bytes of each input, or None where there is none."""
+        self._commands.put(lambda: self._submit(entry, request, rasters))
+
+    def cancel(self, job: str) -> None:
+        self._unwanted.add(job)
+        self._commands.put(lambda: self._cancel(job))
+
+    def fetch(self, job: str, digests: list[str]) -> None:
+        self._commands.put(lambda: self._fetch(job, digests))
+
+    def settle(self, job: str, inserted: bool) -> None:
+        """Nothing more is to be done for this job; inserted: its result is in the document."""
+        self._commands.put(lambda: self._settle(job, inserted))
+
+    def start_daemon(self) -> None:
+        self._commands.put(self._start_daemon)
+
+    def close(self, timeout: float = 1.0) -> None:
+        """Ask the thread to end and wait `timeout` seconds at most."""
+        self._closing.set()
+        if self.is_alive():
+            self.join(timeout)
+
+    # In the thread
+
+    def run(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self._turn()
+            except Exception as error:
+                log.exception("in the network thread")
+                self._emit("daemon", {"state": "refused", "text": FAULT, "detail": repr(error)})
+                self._closing.wait(1.0)
+        self._client.close()
+
+    def _turn(self) -> None:
+        while not self._closing.is_set():
+            try:
+                command = self._commands.get_nowait()
+            except queue.Empty:
+                break
+            command()
+        for event, payload in self._client.events(LISTEN):
+            self._hear(event, payload)
+
+    def _hear(self, event: dict, payload: Any) -> None:
+        kind = event["type"]
+        if kind == "connection":
+            if event["state"] == "restored":
+                self._welcome()
+            else:
+                self._lost(VelaturaError.from_wire(event.get("error", {})))
+        elif kind == "preview":
+            self._emit("preview", {"job": event["job"], "png": bytes(payload or b"")})
+        elif kind in ("job", "progress"):
+            self._emit(kind, event)
+
+    def _welcome(self) -> None:
+        """A daemon is there, perhaps a new one: what can it do, and how do our jobs stand?"""
+        if not self._client.connected:
+            return  # lost again meanwhile; that is the next event
+        try:
+            pong = self._client.request({"type": "ping"})
+            self._emit("methods", self._client.methods())
+            entries = {entry.job: entry for entry in self._journal.entries()}
+            for state in self._client.watch(list(entries)) if entries else []:
+                self._emit("known", {"entry": entries.pop(state["job"]), "job": state})
+        except VelaturaError as error:
+            self._lost(error)
+            self._client.close()  # the next connection is asked again
+            self._closing.wait(1.0)
+            return
+        for job in entries:  # the daemon does not know them, so there is nothing to wait for
+            self._journal.remove(job)
+        self._was_connected = True
+        detail = f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
+        self._emit("daemon", {"state": "connected", "text": "Ready", "detail": detail})
+        for job in list(self._settled):
+            self._acknowledge(job)
+        for job in list(self._unwanted):
+            self._cancel(job)
+
+    def _lost(self, error: VelaturaError) -> None:
+        state, text = "refused", error.message
+        if error.code in ("not-running", "timeout"):
+            state = "lost" if self._was_connected else "absent"
+            text = "The daemon has stopped" if self._was_connected else "The daemon is not running"
+        log.info("no daemon: %s (%s)", error.message, error.detail)
+        self._emit("daemon", {"state": state, "text": text, "detail": error.hint})
+
+    def _submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+        job = entry.job
+        blobs: dict[str, Blob] = {}
+        inputs: dict[str, dict | None] = {}
+        try:
+            self._journal.add(entry)
+            for name, found in rasters.items():
+                inputs[name] = None
+                if found is not None:
+                    raster, data = found
+                    inputs[name] = {**raster, "digest": digest(data)}
+                    blobs[inputs[name]["digest"]] = data
+            sent = {memoryview(data).nbytes: 0 for data in blobs.values()}
+
+            def on_bytes(count: int, size: int) -> None:
+                sent[size] = count
+                self._emit("sent", {"job": job, "fraction": sum(sent.values()) / max(1, sum(sent))})
+
+            request = {**request, "inputs": inputs}
+            state = self._client.submit(
+                job, request, blobs, on_bytes=on_bytes, should_stop=lambda: self._stops(job)
+            )
+            self._emit("job", state)
+        except (VelaturaError, OSError) as error:
+            self._give_up(job, error)
+
+    def _give_up(self, job: str, error: Exception) -> None:
+        """A job that could not be submitted."""
+        if isinstance(error, OSError):
+            log.error("journal: %s", error)
+            error = VelaturaError("disk-full", "Velatura's folder cannot be written to; make room on the disk.")
+        self._settle(job, inserted=False)
+        if error.code == "cancelled":
+            self._cancel(job)
+        else:
+            self._emit("failed", {"job": job, "error": error})
+
+    def _cancel(self, job: str) -> None:
+        try:
+            state = self._client.cancel(job)
+        except VelaturaError as error:
+            log.info("cancel %s: %s", job, error)
+            if error.code != "unknown-job":
+                return  # it is cancelled as soon as the daemon is there again
+            state = {"type": "job", "job": job, "state": "cancelled"}
+        self._unwanted.discard(job)
+        self._emit("job", state)
+
+    def _fetch(self, job: str, digests: list[str]) -> None:
+        blobs: list[bytearray] = []
+
+        def on_bytes(count: int, size: int) -> None:
+            fraction = (len(blobs) + count / max(1, size)) / len(digests)
+            self._emit("received", {"job": job, "fraction": fraction})
+
+        try:
+            for name in digests:
+                blobs.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
+        except VelaturaError as error:
+            self._emit("failed", {"job": job, "error": error})
+        else:
+            self._emit("fetched", {"job": job, "blobs": blobs})
+
+    def _settle(self, job: str, inserted: bool) -> None:
+        if inserted:
+            self._settled.add(job)
+            self._acknowledge(job)
+        else:
+            self._journal.remove(job)
+
+    def _acknowledge(self, job: str) -> None:
+        """Tell the daemon; while it is away the journal keeps the job, and it is told when it is back."""
+        try:
+            self._client.ack(job)
+        except VelaturaError as error:
+            if error.code != "unknown-job":
+                log.info("ack %s: %s", job, error)
+                return
+        self._settled.discard(job)
+        self._journal.remove(job)
+
+    def _start_daemon(self) -> None:
+        if self._client.connected:
+            return
+        try:
+            if not self._serve:
+                raise VelaturaError("unavailable", NOT_INSTALLED)
+            start_daemon(self._serve, self._state_dir, START)
+            self._client.connect()
+        except VelaturaError as error:
+            log.error("start: %s %s", error.message, error.detail)
+            self._emit("daemon", {"state": "refused", "text": error.message, "detail": error.detail[-500:]})
+
+    def _stops(self, job: str) -> bool:
+        return self._closing.is_set() or job in self._unwanted

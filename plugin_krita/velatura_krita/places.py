@@ -1,0 +1,59 @@
+"""Where things are in the host now: documents and layers are found again by their ids before each use."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from typing import Any
+
+from .journal import Entry
+from .qt import QtCore
+from .recipes import bare
+from .velatura_protocol.errors import VelaturaError
+
+PATIENCE = 60.0  #: seconds
+PAUSE = 30  #: milliseconds between two looks
+
+
+def node_by_id(document: Any, unique_id: str) -> Any | None:
+    """The layer with this id (36 characters), or None."""
+    return document.nodeByUniqueID(QtCore.QUuid("{" + unique_id + "}"))
+
+
+def root_id(document: Any) -> str:
+    """The id of the document's root, the same as long as it stays open; empty for one that was closed."""
+    root = document.rootNode()
+    return bare(root.uniqueId()) if root is not None else ""
+
+
+def find(host: Any, entry: Entry) -> tuple[Any, Any] | None:
+    """The open document where a job's result belongs, and its source layer (None if that was deleted).
+
+    A copy of the document has layers of the same ids: the document that the job was started in is preferred,
+    then the one of the same file.  None if no document fits.
+    """
+    best: tuple[int, Any, Any] | None = None
+    for document in host.documents():
+        node = node_by_id(document, entry.node)
+        same = root_id(document) == entry.root
+        if node is None and not same:
+            continue
+        rank = 2 * same + (entry.file != "" and document.fileName() == entry.file)
+        if best is None or rank > best[0]:
+            best = (rank, document, node)
+    return best[1:] if best is not None else None
+
+
+def idle(document: Any) -> Generator[int, None, None]:
+    """Wait, without blocking, until no stroke and no filter is at work on the document; see `steps.Steps`.
+
+    Raises VelaturaError("busy") when Krita does not come to rest or the document was closed.
+    """
+    end = time.monotonic() + PATIENCE
+    while not document.tryBarrierLock():
+        if document.rootNode() is None:
+            raise VelaturaError("busy", "The document was closed; open it and run again.")
+        if time.monotonic() > end:
+            raise VelaturaError("busy", "Krita is still at work on this picture; run again when it has finished.")
+        yield PAUSE
+    document.unlock()

@@ -1,0 +1,63 @@
+"""Recipes in the document: one annotation for each result layer, keyed by the layer's unique id.
+
+Krita stores annotations in the .kra file, so a recipe outlives the session, the daemon and the plugin.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from .qt import QtCore
+
+PREFIX = "velatura-recipe-"
+DESCRIPTION = "How Velatura made this layer"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A layer's recipe: the request as it was run (SPEC section 5), and the layer it was made from."""
+
+    request: dict
+    source: str  #: unique id of the source layer
+
+    @property
+    def job(self) -> str:
+        return str(self.request.get("job", ""))
+
+
+def bare(unique_id: Any) -> str:
+    """A QUuid as 36 characters without braces."""
+    return unique_id.toString().strip("{}")
+
+
+def key(node: Any) -> str:
+    return PREFIX + bare(node.uniqueId())
+
+
+def bind(document: Any, node: Any, recipe: Recipe) -> None:
+    """Bind `recipe` to `node`, which belongs to `document`."""
+    text = json.dumps({"recipe": recipe.request, "source": recipe.source}, ensure_ascii=False)
+    document.setAnnotation(key(node), DESCRIPTION, QtCore.QByteArray(text.encode()))
+
+
+def read(document: Any, node: Any) -> Recipe | None:
+    """The recipe of `node`, or None if it has none that can be read."""
+    name = key(node)
+    return _parse(document, name) if name in document.annotationTypes() else None
+
+
+def inserted(document: Any, job: str) -> bool:
+    """Whether the results of `job` have been inserted into `document` (an undone insertion counts too)."""
+    names = [name for name in document.annotationTypes() if name.startswith(PREFIX)]
+    return any(recipe.job == job for name in names if (recipe := _parse(document, name)) is not None)
+
+
+def _parse(document: Any, name: str) -> Recipe | None:
+    try:
+        found = json.loads(bytes(document.annotation(name)).decode())
+        recipe, source = found["recipe"], found["source"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return Recipe(recipe, source) if isinstance(recipe, dict) and isinstance(source, str) else None

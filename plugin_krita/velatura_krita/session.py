@@ -1,0 +1,283 @@
+"""What happens between the docker, the document and the network thread; on the user interface's thread."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Any
+
+from . import recipes
+from .capture import Capture, capture
+from .edges import FAULT, edge
+from .insert import Layer, insert
+from .journal import Entry
+from .places import find, node_by_id
+from .qt import QtCore, Signal
+from .state import Daemon, Job, Phase, State
+from .steps import Stepper
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.rasters import Raster
+
+log = logging.getLogger("velatura.krita")
+
+PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
+LOOK = 1000  #: milliseconds between two looks for the documents of results that wait
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the docker's controls say when Run is pressed."""
+
+    method: dict
+    model: str
+    prompt: str
+    seed: int
+    variations: int
+    parameters: dict
+
+    def request(self) -> dict:
+        """The request of SPEC section 5, less its inputs and canvas."""
+        return {
+            "velatura": 1,
+            "method": self.method["id"],
+            "method_version": self.method["version"],
+            "model": {"id": self.model, "digest": ""},
+            "prompt": self.prompt,
+            "seed": self.seed,
+            "variations": self.variations,
+            "parameters": self.parameters,
+        }
+
+
+class Session(QtCore.QObject):
+    """One for the whole of Krita, whatever the number of its windows."""
+
+    _news = Signal(str, object)
+
+    def __init__(self, host: Any, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self.host = host
+        self.state = State(self)
+        self.stepper = Stepper(self)
+        self.network: Any = None
+        self._entries: dict[str, Entry] = {}
+        self._finished: dict[str, dict] = {}  #: done jobs whose results are to be inserted
+        self._fetching: set[str] = set()
+        self._news.connect(self._on_news, QtCore.Qt.ConnectionType.QueuedConnection)
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(LOOK)
+        self._timer.timeout.connect(self._look)
+
+    def start(self, network: Any) -> None:
+        """Use `network` (a `network.Network` made with `self.emit_news`) and start it."""
+        self.network = network
+        network.start()
+        self._timer.start()
+
+    def emit_news(self, name: str, data: Any) -> None:
+        """Called by the network thread: brings the news to this thread's event loop."""
+        self._news.emit(name, data)
+
+    def close(self) -> None:
+        self._timer.stop()
+        self.stepper.stop()
+        if self.network is not None:
+            self.network.close()
+
+    def on_fault(self, sentence: str) -> None:
+        self.state.say(sentence, bad=True)
+
+    # What the person asks for
+
+    def start_daemon(self) -> None:
+        self.state.set_daemon(Daemon.STARTING, "Starting the daemon", "")
+        self.network.start_daemon()
+
+    def run(self, wish: Wish) -> None:
+        """Capture, submit, and in the end insert; whatever goes wrong is said in the status line."""
+        document = self.host.activeDocument()
+        if document is None:
+            self.state.say("Open a picture first, then select the layer to edit.", bad=True)
+            return
+        if wish.method["inputs"].get("prompt") == "required" and not wish.prompt.strip():
+            self.state.say("Write in the prompt what should be there, then run again.", bad=True)
+            return
+        job = Job(str(uuid.uuid4()), wish.method["title"], document.name())
+        self.state.add_job(job)
+        self.state.say("")
+        self.stepper.start(
+            capture(document, wish.method["inputs"]),
+            lambda captured: self._captured(job, wish, captured),
+            lambda error: self._failed(job.id, error),
+        )
+
+    def cancel(self) -> None:
+        job = self.state.cancellable()
+        if job is not None:
+            self.state.change_job(job.id, cancelling=True)
+            self.network.cancel(job.id)
+
+    def recipe(self) -> recipes.Recipe | None:
+        """The recipe of the active layer; of a group, that of its first layer that shows and has one."""
+        document = self.host.activeDocument()
+        node = document.activeNode() if document is not None else None
+        if node is None:
+            return None
+        found = recipes.read(document, node)
+        if found is None and node.type() == "grouplayer":
+            children = sorted(reversed(node.childNodes()), key=lambda child: not child.visible())
+            found = next(filter(None, (recipes.read(document, child) for child in children)), None)
+        return found
+
+    def adjust(self) -> dict | None:
+        """The recipe of the selected result, to be shown in the form; its source layer becomes active."""
+        found = self.recipe()
+        if found is None:
+            self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
+            return None
+        document = self.host.activeDocument()
+        source = node_by_id(document, found.source)
+        if source is None:
+            self.state.say("These are the result's settings; the layer it was made from is no longer there.")
+        else:
+            document.setActiveNode(source)
+            self.state.say(f"These are the result's settings; run them again on '{source.name()}'.")
+        return found.request
+
+    # What the document and the network answer
+
+    @edge
+    def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
+        if job.cancelling:
+            self._end(job.id, Phase.CANCELLED, "Cancelled.")
+            return
+        entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
+        self._entries[job.id] = entry
+        mask = (captured.mask, captured.selected) if captured.mask is not None else None
+        request = {**wish.request(), "canvas": list(captured.canvas)}
+        self.network.submit(entry, request, {"source": (captured.source, captured.pixels), "mask": mask})
+        self.state.change_job(job.id, phase=Phase.SENDING)
+
+    @edge
+    def _failed(self, job: str, error: Exception) -> None:
+        """Some step on this side failed; what the daemon has is kept."""
+        if not isinstance(error, VelaturaError):
+            log.error("job %s", job, exc_info=error)
+            error = VelaturaError("internal", FAULT)
+        self._end(job, Phase.FAILED, error.message)
+
+    @edge
+    def _on_news(self, name: str, data: Any) -> None:
+        getattr(self, f"_on_{name}")(data)
+
+    def _on_daemon(self, news: dict) -> None:
+        self.state.set_daemon(Daemon(news["state"]), news["text"], news["detail"])
+
+    def _on_methods(self, answer: dict) -> None:
+        self.state.set_methods(answer.get("methods", []), answer.get("models", []))
+
+    def _on_known(self, news: dict) -> None:
+        """A job from before Krita was started, or from before the daemon went away."""
+        entry, state = news["entry"], news["job"]
+        if state["state"] == "uploading":
+            return  # its pixels are gone with the Krita that sent them; the daemon lets it go
+        if entry.job not in self._entries:
+            self._entries[entry.job] = entry
+            self.state.add_job(Job(entry.job, entry.title, created=entry.created), show=False)
+        self._on_job(state)
+
+    def _on_job(self, job: dict) -> None:
+        name, state = job["job"], job["state"]
+        if name not in self._entries:
+            return
+        if job.get("title"):
+            self.state.change_job(name, title=job["title"])
+        if state == "done":
+            self._finished.setdefault(name, job)
+            self._look()
+        elif state == "cancelled":
+            self._end(name, Phase.CANCELLED, "Cancelled.")
+        elif state == "failed":
+            error = VelaturaError.from_wire(job.get("error", {}))
+            log.error("job %s failed: %s %s", name, error.message, error.detail)
+            self._end(name, Phase.FAILED, f"{error.message} {error.hint}".strip())
+        else:
+            self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
+
+    def _on_progress(self, event: dict) -> None:
+        self.state.change_job(
+            event["job"], phase=Phase.RUNNING, stage=event.get("stage", ""), fraction=event.get("fraction")
+        )
+
+    def _on_preview(self, news: dict) -> None:
+        self.state.change_job(news["job"], preview=news["png"])
+
+    def _on_sent(self, news: dict) -> None:
+        self.state.change_job(news["job"], fraction=news["fraction"])
+
+    def _on_received(self, news: dict) -> None:
+        self.state.change_job(news["job"], fraction=news["fraction"])
+
+    def _on_failed(self, news: dict) -> None:
+        name, error = news["job"], news["error"]
+        self._fetching.discard(name)
+        if name in self._finished and error.retryable:
+            return  # the daemon has the result still: it is fetched once the daemon is back
+        log.error("job %s: %s %s", name, error.message, error.detail)
+        self._end(name, Phase.FAILED, f"{error.message} {error.hint}".strip())
+
+    # Results
+
+    @edge
+    def _look(self) -> None:
+        """Fetch each result whose document is open; those of other documents wait."""
+        for name, job in list(self._finished.items()):
+            if name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
+                continue
+            place = find(self.host, self._entries[name])
+            if place is None:
+                self.state.change_job(name, phase=Phase.HOMELESS, fraction=None)
+            elif recipes.inserted(place[0], name):
+                self._inserted(name, job, place[0].name())
+            else:
+                self._fetching.add(name)
+                self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
+                self.network.fetch(name, [layer["raster"]["digest"] for layer in job["result"]["layers"]])
+
+    def _on_fetched(self, news: dict) -> None:
+        name = news["job"]
+        job = self._finished[name]
+        found = zip(job["result"]["layers"], news["blobs"])  # noqa: B905 - strict= is of Python 3.10
+        layers = [Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], data) for d, data in found]
+        self.state.change_job(name, phase=Phase.INSERTING, fraction=None)
+        self.stepper.start(
+            insert(self.host, self._entries[name], job["title"], layers),
+            lambda above: self._inserted(name, job, above),
+            lambda error: self._not_inserted(name, error),
+        )
+
+    @edge
+    def _inserted(self, name: str, job: dict, above: str | None) -> None:
+        self._fetching.discard(name)
+        if above is None:  # its document was closed meanwhile: look again
+            return
+        self.network.settle(name, inserted=True)
+        count = len(job["result"]["layers"])
+        what = "1 variation" if count == 1 else f"{count} variations"
+        self._end(name, Phase.DONE, f"{what} above '{above}', in {job['result']['seconds']:.1f} s.", settle=False)
+
+    @edge
+    def _not_inserted(self, name: str, error: Exception) -> None:
+        self._fetching.discard(name)
+        self._failed(name, error)
+
+    def _end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
+        """A job has ended; settle: it is to be forgotten on disk too."""
+        if settle and name in self._entries:
+            self.network.settle(name, inserted=False)
+        self._entries.pop(name, None)
+        self._finished.pop(name, None)
+        self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"")
+        self.state.say(sentence, bad=phase is Phase.FAILED)

@@ -1,0 +1,151 @@
+"""What the plugin knows, apart from any widget; dockers watch it and draw it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from enum import Enum
+
+from .qt import QtCore, Signal
+
+#: How many ended jobs the list keeps.
+KEPT = 20
+
+
+class Daemon(Enum):
+    """How the plugin stands with the daemon."""
+
+    SEARCHING = "searching"
+    ABSENT = "absent"
+    STARTING = "starting"
+    CONNECTED = "connected"
+    LOST = "lost"
+    REFUSED = "refused"
+
+
+class Phase(Enum):
+    """How far a job is; the value is what a person reads."""
+
+    READING = "Reading the layer"
+    SENDING = "Sending"
+    QUEUED = "Waiting for its turn"
+    RUNNING = "Working"
+    RECEIVING = "Receiving"
+    INSERTING = "Inserting"
+    HOMELESS = "Finished: open its document to insert it"
+    DONE = "Done"
+    FAILED = "Failed"
+    CANCELLED = "Cancelled"
+
+    @property
+    def ended(self) -> bool:
+        return self in (Phase.DONE, Phase.FAILED, Phase.CANCELLED)
+
+    @property
+    def active(self) -> bool:
+        """Whether something is being done for it now."""
+        return not self.ended and self is not Phase.HOMELESS
+
+    @property
+    def cancellable(self) -> bool:
+        """Whether Cancel would spare work: a result that is there already is inserted."""
+        return self in (Phase.READING, Phase.SENDING, Phase.QUEUED, Phase.RUNNING)
+
+
+@dataclass
+class Job:
+    """One edit as the person sees it."""
+
+    id: str
+    title: str
+    document: str = ""  #: the document's name, for the person
+    phase: Phase = Phase.READING
+    stage: str = ""  #: the daemon's word for what it is doing
+    fraction: float | None = None  #: 0 … 1; None while nothing is known
+    preview: bytes = b""  #: a PNG, or nothing yet
+    message: str = ""  #: one sentence about how it ended
+    cancelling: bool = False
+    created: float = field(default_factory=time.time)
+
+    def describe(self) -> str:
+        """What it is doing, in a few words."""
+        if self.cancelling and not self.phase.ended:
+            return "Cancelling"
+        if self.phase is Phase.RUNNING and self.stage:
+            return self.stage
+        return self.phase.value
+
+
+class State(QtCore.QObject):
+    """Observable: each change is made by a method here, which tells the watchers."""
+
+    daemonChanged = Signal()
+    methodsChanged = Signal()
+    jobsChanged = Signal()  # a job came or went
+    jobChanged = Signal(str)  # a job's id
+    currentChanged = Signal()
+    statusChanged = Signal()
+
+    def __init__(self, parent: QtCore.QObject | None = None) -> None:
+        super().__init__(parent)
+        self.daemon = Daemon.SEARCHING
+        self.daemon_text = "Looking for the daemon"
+        self.daemon_detail = ""
+        self.methods: list[dict] = []
+        self.models: list[dict] = []
+        self.jobs: dict[str, Job] = {}
+        self.current = ""  #: the id of the job whose progress is shown
+        self.status = ""
+        self.status_bad = False
+
+    def set_daemon(self, daemon: Daemon, text: str, detail: str) -> None:
+        self.daemon, self.daemon_text, self.daemon_detail = daemon, text, detail
+        self.daemonChanged.emit()
+
+    def set_methods(self, methods: list[dict], models: list[dict]) -> None:
+        if methods != self.methods or models != self.models:
+            self.methods, self.models = methods, models
+            self.methodsChanged.emit()
+
+    def method(self, name: str) -> dict | None:
+        return next((m for m in self.methods if m["id"] == name), None)
+
+    def say(self, sentence: str, bad: bool = False) -> None:
+        if (sentence, bad) != (self.status, self.status_bad):
+            self.status, self.status_bad = sentence, bad
+            self.statusChanged.emit()
+
+    def add_job(self, job: Job, show: bool = True) -> None:
+        self.jobs[job.id] = job
+        ended = [j.id for j in self.jobs.values() if j.phase.ended]
+        for old in ended[: max(0, len(ended) - KEPT)]:
+            del self.jobs[old]
+        if show:
+            self.current = job.id
+        self.jobsChanged.emit()
+        self.currentChanged.emit()
+
+    def change_job(self, job_id: str, **changes: object) -> None:
+        """Set attributes of a job; one that is not (or no longer) listed is passed over."""
+        job = self.jobs.get(job_id)
+        if job is None:
+            return
+        for name, value in changes.items():
+            setattr(job, name, value)
+        self.jobChanged.emit(job_id)
+
+    def remove_job(self, job_id: str) -> None:
+        if self.jobs.pop(job_id, None) is not None:
+            self.jobsChanged.emit()
+            self.currentChanged.emit()
+
+    def show_job(self, job_id: str) -> None:
+        if job_id in self.jobs and job_id != self.current:
+            self.current = job_id
+            self.currentChanged.emit()
+
+    def cancellable(self) -> Job | None:
+        """The job that Cancel means: the one shown, else the newest that can be cancelled."""
+        able = [j for j in self.jobs.values() if j.phase.cancellable and not j.cancelling]
+        shown = self.jobs.get(self.current)
+        return shown if shown in able else next(reversed(able), None)

@@ -1,0 +1,52 @@
+"""The plugin imported beside a Krita that is not there, on Qt 6 without a screen."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from PyQt6 import QtCore, QtWidgets  # noqa: E402 - the platform is chosen before
+
+from tests.krita import fake_krita  # noqa: E402
+from tests.krita.plugin import put_plugin  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The plugin's folder, importable as `velatura_krita`."""
+    folder = put_plugin(tmp_path_factory.mktemp("pykrita"))
+    fake_krita.install()
+    sys.path.insert(0, str(folder))
+    yield folder
+    sys.path.remove(str(folder))
+
+
+@pytest.fixture(scope="session")
+def application() -> QtWidgets.QApplication:
+    return QtWidgets.QApplication.instance() or QtWidgets.QApplication(["tests"])
+
+
+@pytest.fixture
+def krita(plugin: Path, application: QtWidgets.QApplication) -> fake_krita.Krita:
+    """An empty Krita."""
+    fake_krita.Krita._instance = None
+    return fake_krita.Krita.instance()
+
+
+@pytest.fixture
+def until(application: QtWidgets.QApplication) -> Callable[..., None]:
+    """`until(condition)` runs the event loop until it holds, at most `seconds`."""
+
+    def wait(condition: Callable[[], object], seconds: float = 30) -> None:
+        timer = QtCore.QDeadlineTimer(int(seconds * 1000))
+        while not condition():
+            assert not timer.hasExpired(), "waited in vain"
+            application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
+
+    return wait

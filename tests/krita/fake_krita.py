@@ -1,0 +1,295 @@
+"""A Krita that is not there: layers that hold pixels, documents, selections, annotations.
+
+It behaves as the real one was seen to behave (bytes in native order, undo steps, ids of clones, who copies
+what), for the calls that the plugin makes.  What it cannot show, tests in the real Krita do.
+"""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+from PyQt6 import QtCore, QtWidgets
+
+PIXEL = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "A": 1}
+DEPTH = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
+SRGB = "sRGB-elle-V2-srgbtrc.icc"
+
+
+class Node:
+    """A layer: a sparse picture, children from the bottom up, and a parent."""
+
+    def __init__(self, document: Document, name: str, kind: str) -> None:
+        self._document, self._name, self._kind = document, name, kind
+        self._id = QtCore.QUuid.createUuid()
+        self._children: list[Node] = []
+        self._parent: Node | None = None
+        self._visible, self._offset = True, (0, 0)
+        self._pixels: dict[tuple[int, int], bytes] = {}
+        self.pass_through = False
+
+    def name(self) -> str:
+        return self._name
+
+    def type(self) -> str:
+        return self._kind
+
+    def uniqueId(self) -> QtCore.QUuid:
+        return QtCore.QUuid(self._id)
+
+    def colorModel(self) -> str:
+        return self._document.model
+
+    def colorDepth(self) -> str:
+        return self._document.depth
+
+    def colorProfile(self) -> str:
+        return self._document.profile
+
+    def visible(self) -> bool:
+        return self._visible
+
+    def setVisible(self, on: bool) -> None:
+        self._visible = on
+
+    def passThroughMode(self) -> bool:
+        return self.pass_through
+
+    def parentNode(self) -> Node | None:
+        return self._parent
+
+    def childNodes(self) -> list[Node]:
+        return list(self._children)
+
+    def move(self, x: int, y: int) -> None:
+        dx, dy = x - self._offset[0], y - self._offset[1]
+        self._offset = (x, y)
+        self._pixels = {(px + dx, py + dy): value for (px, py), value in self._pixels.items()}
+
+    def bounds(self) -> QtCore.QRect:
+        clear = bytes(self._size())
+        filled = [at for at, value in self._pixels.items() if value != clear]
+        if not filled:
+            return QtCore.QRect()
+        xs, ys = [x for x, _ in filled], [y for _, y in filled]
+        return QtCore.QRect(min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1)
+
+    def pixelData(self, x: int, y: int, width: int, height: int) -> QtCore.QByteArray:
+        clear = bytes(self._size())
+        rows = (self._pixels.get((x + i, y + j), clear) for j in range(height) for i in range(width))
+        return QtCore.QByteArray(b"".join(rows))
+
+    projectionPixelData = pixelData
+
+    def setPixelData(self, data: bytes, x: int, y: int, width: int, height: int) -> bool:
+        size, data = self._size(), bytes(data)
+        if len(data) < width * height * size:
+            return False
+        for j in range(height):
+            for i in range(width):
+                at = (j * width + i) * size
+                self._pixels[x + i, y + j] = data[at : at + size]
+        return True
+
+    def addChildNode(self, child: Node, above: Node | None) -> bool:
+        at = len(self._children) if above is None else self._children.index(above) + 1
+        self._children.insert(at, child)
+        child._parent = self
+        child._adopt(self._document)
+        self._document.undo_steps.append(f"add {child.name()}")
+        self._document.active = child
+        return True
+
+    def clone(self) -> Node:
+        copy = Node(self._document, self._name, self._kind)
+        copy._visible, copy._offset, copy._pixels = self._visible, self._offset, dict(self._pixels)
+        copy._children = [child.clone() for child in self._children]
+        for child in copy._children:
+            child._parent = copy
+        return copy
+
+    def _adopt(self, document: Document) -> None:
+        self._document = document
+        for child in self._children:
+            child._adopt(document)
+
+    def _size(self) -> int:
+        return PIXEL[self._document.model] * DEPTH[self._document.depth]
+
+
+class Selection:
+    def __init__(self, x: int, y: int, width: int, height: int, data: bytes = b"") -> None:
+        self._rect = (x, y, width, height)
+        self._data = data or b"\xff" * (width * height)
+
+    def x(self) -> int:
+        return self._rect[0]
+
+    def y(self) -> int:
+        return self._rect[1]
+
+    def width(self) -> int:
+        return self._rect[2]
+
+    def height(self) -> int:
+        return self._rect[3]
+
+    def pixelData(self, x: int, y: int, width: int, height: int) -> QtCore.QByteArray:
+        left, top, own, _ = self._rect
+        rows = [self._data[(j - top) * own + x - left :][:width] for j in range(y, y + height)]
+        return QtCore.QByteArray(b"".join(rows))
+
+
+class Document:
+    def __init__(self, width: int, height: int, name: str, model: str, depth: str, profile: str) -> None:
+        self.model, self.depth, self.profile = model, depth, profile
+        self._size, self._name, self.file = (width, height), name, ""
+        self._root: Node | None = Node(self, "root", "grouplayer")
+        self.active: Node | None = None
+        self.chosen: Selection | None = None
+        self.annotations: dict[str, bytes] = {}
+        self.undo_steps: list[str] = []
+        self.busy = 0  #: how many times it still says that it is at work
+
+    def name(self) -> str:
+        return self._name
+
+    def fileName(self) -> str:
+        return self.file
+
+    def width(self) -> int:
+        return self._size[0]
+
+    def height(self) -> int:
+        return self._size[1]
+
+    def resizeImage(self, _x: int, _y: int, width: int, height: int) -> None:
+        self._size = (width, height)
+
+    def rootNode(self) -> Node | None:
+        return self._root
+
+    def activeNode(self) -> Node | None:
+        return self.active
+
+    def setActiveNode(self, node: Node) -> None:
+        self.active = node
+
+    def selection(self) -> Selection | None:
+        return self.chosen
+
+    def nodeByUniqueID(self, wanted: QtCore.QUuid) -> Node | None:
+        waiting = [self._root] if self._root is not None else []
+        while waiting:
+            node = waiting.pop()
+            if node.uniqueId() == wanted:
+                return node
+            waiting += node.childNodes()
+        return None
+
+    def createNode(self, name: str, kind: str) -> Node:
+        return Node(self, name, kind)
+
+    def createGroupLayer(self, name: str) -> Node:
+        return Node(self, name, "grouplayer")
+
+    def tryBarrierLock(self) -> bool:
+        self.busy -= self.busy > 0
+        return self._root is not None and self.busy == 0
+
+    def unlock(self) -> None:
+        """Nothing was held."""
+
+    def setBatchmode(self, on: bool) -> None:
+        """No dialogs here anyway."""
+
+    def setModified(self, on: bool) -> None:
+        """Nothing asks for it here."""
+
+    def close(self) -> bool:
+        self._root = self.active = None
+        host = Krita.instance()
+        host.open = [document for document in host.open if document is not self]
+        return True
+
+    def annotationTypes(self) -> list[str]:
+        return list(self.annotations)
+
+    def annotation(self, kind: str) -> QtCore.QByteArray:
+        return QtCore.QByteArray(self.annotations.get(kind, b""))
+
+    def setAnnotation(self, kind: str, _description: str, data: QtCore.QByteArray) -> None:
+        self.annotations[kind] = bytes(data)
+
+
+class Notifier(QtCore.QObject):
+    applicationClosing = QtCore.pyqtSignal()
+
+    def setActive(self, on: bool) -> None:
+        """Always is."""
+
+
+class Krita:
+    _instance: Krita | None = None
+
+    def __init__(self) -> None:
+        self.open: list[Document] = []
+        self.unseen: list[Document] = []  #: made by a plugin, without a view
+        self.factories: list[Any] = []
+        self.settings: dict[tuple[str, str], str] = {}
+        self._notifier = Notifier()
+
+    @classmethod
+    def instance(cls) -> Krita:
+        if cls._instance is None:
+            cls._instance = cls()
+        return cls._instance
+
+    def version(self) -> str:
+        return "5.2.9"
+
+    def notifier(self) -> Notifier:
+        return self._notifier
+
+    def documents(self) -> list[Document]:
+        return list(self.open)
+
+    def activeDocument(self) -> Document | None:
+        return self.open[-1] if self.open else None
+
+    def createDocument(self, width, height, name, model, depth, profile, _dpi) -> Document:
+        document = Document(width, height, name, model, depth, profile)
+        self.unseen.append(document)
+        return document
+
+    def readSetting(self, group: str, name: str, default: str) -> str:
+        return self.settings.get((group, name), default)
+
+    def writeSetting(self, group: str, name: str, value: str) -> None:
+        self.settings[group, name] = value
+
+    def addDockWidgetFactory(self, factory: Any) -> None:
+        self.factories.append(factory)
+
+
+class DockWidget(QtWidgets.QDockWidget):
+    """What Krita's is in Python."""
+
+
+class DockWidgetFactoryBase:
+    class DockPosition:
+        DockRight = 1
+
+
+class DockWidgetFactory:
+    def __init__(self, name: str, position: int, made: type[DockWidget]) -> None:
+        self.name, self.position, self.made = name, position, made
+
+
+def install() -> None:
+    """Let `import krita` and `import pykrita` find this."""
+    here = sys.modules[__name__]
+    bindings = types.ModuleType("pykrita")
+    bindings.qt_major_version = lambda: 6
+    sys.modules["krita"], sys.modules["pykrita"] = here, bindings

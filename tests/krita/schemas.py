@@ -1,0 +1,69 @@
+"""A method as a daemon describes it, with one field of every kind."""
+
+METHOD = {
+    "id": "every-kind",
+    "version": 3,
+    "title": "Every kind",
+    "summary": "Has one field of every kind.",
+    "source": "Nobody, nowhere",
+    "inputs": {"source": "required", "mask": "optional", "prompt": "required"},
+    "max_variations": 4,
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "words": {
+                "type": "string", "title": "Words", "description": "Some words", "default": "", "maxLength": 12,
+                "x-order": 5, "x-advanced": True,
+            },
+            "notes": {
+                "type": "string", "title": "Notes", "description": "Lines", "default": "a\nb", "maxLength": 40,
+                "x-multiline": True, "x-order": 6, "x-advanced": True,
+            },
+            "steps": {
+                "type": "integer", "title": "Steps", "description": "How many", "default": 20, "minimum": 4,
+                "maximum": 100, "multipleOf": 4, "x-order": 1, "x-advanced": False,
+            },
+            "strength": {
+                "type": "number", "title": "Strength", "description": "How far", "default": 0.6, "minimum": 0.05,
+                "maximum": 1.0, "multipleOf": 0.05, "x-order": 0, "x-advanced": False,
+            },
+            "shrink": {
+                "type": "boolean", "title": "Shrink the mask", "description": "Or not", "default": True,
+                "x-order": 2, "x-advanced": False,
+            },
+            "sampler": {
+                "type": "string", "title": "Sampler", "description": "Which", "default": "ddim",
+                "enum": ["ddim", "heun"], "x-enum-titles": ["DDIM", "Heun (2nd order, twice the time)"],
+                "x-order": 3, "x-advanced": False,
+            },
+            "concepts": {
+                "type": "array", "title": "Concepts", "description": "What to add", "default": [], "maxItems": 2,
+                "items": {
+                    "type": "object",
+                    "properties": {
+                        "word": {
+                            "type": "string", "title": "Word", "description": "A word", "default": "hat",
+                            "maxLength": 20, "x-order": 0, "x-advanced": False,
+                        },
+                        "weight": {
+                            "type": "number", "title": "Weight", "description": "How much", "default": 1.0,
+                            "minimum": -2.0, "maximum": 2.0, "x-order": 1, "x-advanced": False,
+                        },
+                    },
+                },
+                "x-order": 4, "x-advanced": False,
+            },
+            "unknown": {"type": "object", "title": "Of a later version", "default": {}, "x-order": 9},
+        },
+    },
+}  # fmt: skip
+
+DEFAULTS = {
+    "words": "",
+    "notes": "a\nb",
+    "steps": 20,
+    "strength": 0.6,
+    "shrink": True,
+    "sampler": "ddim",
+    "concepts": [],
+}
