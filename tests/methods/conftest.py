@@ -8,6 +8,11 @@ from velatura.models.store import ModelStore
 
 
 @pytest.fixture(scope="session")
-def models(tmp_path_factory):
+def entries(tmp_path_factory):
     folder = tiny_model(tmp_path_factory.mktemp("tiny"), vae="tiny")
-    return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)])
+    return [ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)]
+
+
+@pytest.fixture(scope="session")
+def models(entries):
+    return ModelStore(entries)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
+from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster, check_request
@@ -190,3 +191,11 @@ def test_no_memory_at_all_is_said(models, monkeypatch, error):
 
     monkeypatch.setattr(type(models.get("")), "network", never)
     assert refused(Edit(picture(), variations=2), models) == "out-of-memory"
+
+
+def test_half_precision_is_nearly_the_same(models, entries):
+    half = ModelStore(entries, dtype=torch.bfloat16)
+    edit = Edit(picture(80, 100), MASK, method=BLD)
+    exact, rough = pixels(edit.run(models)[0]).astype(int), pixels(edit.run(half)[0]).astype(int)
+    assert half.get().unet.dtype == torch.bfloat16
+    assert np.abs(exact - rough).mean() < 3

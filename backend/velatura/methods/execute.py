@@ -14,6 +14,7 @@ from torch import Tensor
 from velatura.canvas.geometry import Region, plan
 from velatura.canvas.paste import paste
 from velatura.canvas.region import Seen, see
+from velatura.canvas.seam import matched
 from velatura.canvas.selection import Layer, Selection
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
@@ -182,7 +183,9 @@ class _Run:
         self._check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
         pictures = self.method.run(inputs, self.params, self)
-        return list(((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy())
+        pictures = ((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy()
+        reach = self.model.factor / 2  # a latent pixel is what an autoencoder smears colours over
+        return [matched(self._seen.image, picture, self._seen.mask, reach) for picture in pictures]
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
