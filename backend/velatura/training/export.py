@@ -1,0 +1,53 @@
+"""The bundle: trained weights as a Stable Diffusion folder that diffusers and Velatura load alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from .diffusion import load_autoencoder
+from .loop import load_checkpoint
+from .networks import SCHEDULER, make_unet
+from .text import make_text
+from .tokenizer import write_tokenizer
+
+BUNDLE = Path(__file__).parent.parent / "bundles" / "velatura-mini"
+
+_INDEX = {
+    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.30.0", "requires_safety_checker": False,
+    "safety_checker": [None, None], "feature_extractor": [None, None], "image_encoder": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+    "vae": ["diffusers", "AutoencoderTiny"],
+}
+
+
+def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
+    """Write averaged weights in half precision, configurations, tokenizer and scheduler."""
+    state = load_checkpoint(work / "diffusion.pt")
+    if state is None:
+        raise FileNotFoundError(f"no trained network in {work}; run `python -m velatura.training diffusion` first")
+    vae, _ = load_autoencoder(work)
+    _, text = make_text(work)
+    unet = make_unet()
+    unet.load_state_dict(_part(state["ema"], "unet."))
+    text.load_state_dict(_part(state["ema"], "text."), strict=False)
+    vae.register_to_config(scaling_factor=round(state["scaling"], 5))
+    for name, network in (("unet", unet), ("vae", vae), ("text_encoder", text)):
+        network.half().save_pretrained(folder / name, safe_serialization=True)
+    for path in folder.glob("*/*.safetensors"):
+        path.chmod(0o644)
+    # Half precision is for storage only; stock pipelines are to compute in float32 unless told otherwise.
+    config = folder / "text_encoder" / "config.json"
+    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    write_tokenizer(folder / "tokenizer")
+    (folder / "scheduler").mkdir(exist_ok=True)
+    scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.30.0", **SCHEDULER}
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler, indent=2) + "\n")
+    (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+
+
+def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

@@ -1,0 +1,152 @@
+"""What every part's training shares: processes, time budget, learning rate, averages, checkpoints.
+
+Data parallelism is one process a core, each on its own share of the pictures; gradients are averaged
+with gloo after every step.  On small networks this beats one process with many threads.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import socket
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from tqdm import tqdm
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of one part, the same for every process."""
+
+    work: Path
+    seed: int = 7
+    minutes: float = 10.0
+    samples: int | None = None
+    pictures: int = 14000
+    processes: int = 2
+    batch: int = 8
+    rate: float = 5e-4
+
+
+Worker = Callable[["Options", int], None]
+
+
+def _enter(rank: int, worker: Worker, options: Options, port: int) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=options.processes)
+    try:
+        torch.set_num_threads(1)
+        torch.manual_seed(options.seed * 1000 + rank)
+        worker(options, rank)
+    finally:
+        dist.destroy_process_group()
+
+
+def launch(worker: Worker, options: Options) -> None:
+    """Run `worker(options, rank)` in `options.processes` processes that can reduce gradients together."""
+    # Without these, half of a training step on the CPU is the system handing memory out and back.
+    os.environ.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="100000000000", MALLOC_TOP_PAD_="536870912",
+                      OMP_NUM_THREADS="1")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    mp.spawn(_enter, (worker, options, port), nprocs=options.processes)
+
+
+class Progress:
+    """How far a training run is, agreed between the processes, and what it has measured so far."""
+
+    def __init__(self, options: Options, rank: int, samples: int = 0, seconds: float = 0.0) -> None:
+        self.options, self.rank = options, rank
+        self.samples, self.fraction = samples, 0.0
+        self._before, self._start = seconds, time.monotonic()
+        self._saved, self._last_save = 0, self._start
+        self.averages: dict[str, float] = {}
+        self.bar = tqdm(total=100.0, disable=rank != 0, mininterval=5.0, bar_format="{l_bar}{bar}| {elapsed} {postfix}")
+        self.fraction = self._own_fraction()
+
+    @property
+    def seconds(self) -> float:
+        return self._before + time.monotonic() - self._start
+
+    def _own_fraction(self) -> float:
+        if self.options.samples is not None:
+            return self.samples / self.options.samples
+        return self.seconds / (60.0 * self.options.minutes)
+
+    @property
+    def running(self) -> bool:
+        return self.fraction < 1.0
+
+    def save_due(self, every: float = 120.0) -> bool:
+        """True on rank 0 once every so many seconds."""
+        if self.rank == 0 and time.monotonic() - self._last_save > every:
+            self._last_save = time.monotonic()
+            return True
+        return False
+
+    def rate(self, warmup: float = 0.01, decay_from: float = 0.55) -> float:
+        """Learning-rate factor: short warm-up, constant, half a cosine down to 2 % at the end."""
+        f = min(self.fraction, 1.0)
+        if self.samples < 4000 and f < warmup:
+            return max(f / warmup, 0.05)
+        if f < decay_from:
+            return 1.0
+        return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (f - decay_from) / (1.0 - decay_from)))
+
+    def step(self, parameters: Iterable[nn.Parameter], losses: dict[str, torch.Tensor]) -> None:
+        """Average gradients, losses and the fraction done over the processes."""
+        self.samples += self.options.batch * self.options.processes
+        # Dense memory of any layout as one row: channels-last gradients need no copy.
+        grads = [p.grad.as_strided((p.grad.numel(),), (1,)) for p in parameters if p.grad is not None]
+        extra = torch.tensor([self._own_fraction(), *(float(v) for v in losses.values())])
+        flat = torch.cat([*grads, extra])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
+        self.fraction = float(flat[-len(extra)])
+        for name, value in zip(losses, flat[len(flat) - len(extra) + 1 :].tolist(), strict=True):
+            self.averages[name] = value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
+        self.bar.n = round(min(100.0, 100.0 * self.fraction), 1)
+        shown = " ".join(f"{name} {value:.4f}" for name, value in self.averages.items())
+        self.bar.set_postfix_str(f"{self.samples} samples, {shown}", refresh=False)
+        self.bar.update(0)
+
+
+class Ema:
+    """Exponential moving average of parameters, warming up as (1 + n)/(10 + n) (Tarvainen & Valpola 2017)."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        self.decay, self.count = decay, 0
+        self.network = network
+        self.state = {name: value.detach().clone().float() for name, value in network.named_parameters()}
+
+    def update(self) -> None:
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        torch._foreach_lerp_(list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay)
+
+    def full_state(self) -> dict[str, torch.Tensor]:
+        """The network's state dictionary with the averaged parameters in place of the current ones."""
+        return {**{k: v.clone() for k, v in self.network.state_dict().items()}, **self.state}
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """What was saved, or None for a fresh start."""
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
