@@ -213,6 +213,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     hosts = find_hosts()
     if chosen.command == "run":
         host = hosts.krita or hosts.gimp
+        if chosen.argv[:1] == ["--"]:
+            chosen.argv.pop(0)
         if not host or not chosen.argv:
             print("hosts: there is no host to run a command beside, or no command", file=sys.stderr)
             return 1

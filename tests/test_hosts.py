@@ -72,7 +72,7 @@ def test_root_kills_everything_when_the_time_is_up(root_host: Host, tmp_path: Pa
     with pytest.raises(subprocess.TimeoutExpired) as error:
         root_host.run(["sh", "-c", stubborn], home=tmp_path, timeout=1.5)
     assert error.value.output == "started\n"
-    wait_for(lambda: not left_behind(tmp_path), 5, "everything to be gone")
+    wait_for(lambda: not left_behind(tmp_path), 20, "everything to be gone")
     assert mounts() == before
 
 
@@ -87,9 +87,9 @@ def test_root_takes_its_processes_along_when_the_test_is_killed(root_host: Host,
     words = ["python3", "-c", code]
     with subprocess.Popen(words, cwd=repository, stdout=subprocess.PIPE, start_new_session=True) as test:
         assert test.stdout.readline() == b"up\n"
-        wait_for(lambda: left_behind("sleep\x001003"), 5, "the command to run")
+        wait_for(lambda: left_behind("sleep\x001003"), 20, "the command to run")
         test.kill()
-    wait_for(lambda: not left_behind(tmp_path), 5, "the command to die too")
+    wait_for(lambda: not left_behind(tmp_path), 20, "the command to die too")
 
 
 def test_root_lets_a_program_end_in_its_own_way(root_host: Host, tmp_path: Path):
@@ -108,7 +108,7 @@ def test_native_host_runs_with_a_clean_environment(tmp_path: Path, monkeypatch: 
     assert (ended.returncode, ended.stdout) == (3, f"{tmp_path},,y\n")
     with pytest.raises(subprocess.TimeoutExpired):
         native.run(["sh", "-c", "sleep 1004 & sleep 1005"], home=tmp_path, timeout=0.5)
-    wait_for(lambda: not left_behind(tmp_path), 5, "everything to be gone")
+    wait_for(lambda: not left_behind(tmp_path), 20, "everything to be gone")
 
 
 def test_a_stamp_of_another_recipe_does_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

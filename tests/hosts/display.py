@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import selectors
+import socket
 import struct
 import subprocess
 import tempfile
@@ -28,17 +29,38 @@ def wait_for(condition: Callable[[], T], timeout: float, what: str, pause: float
     return value
 
 
+def reserve_number() -> tuple[socket.socket, int]:
+    """Return a display number no one else uses, and what reserves it until it is closed.
+
+    A name in Linux's abstract socket space: the kernel frees it when its
+    process ends, however that ends, and it leaves no file.
+    """
+    for number in range(100, 1000):
+        reservation = socket.socket(socket.AF_UNIX)
+        try:
+            reservation.bind(f"\0velatura-display-{number}")
+        except OSError:
+            reservation.close()
+            continue
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(f"/tmp/.X11-unix/X{number}") != 0:
+                return reservation, number
+        reservation.close()  # someone else's server answers there
+    raise HostError("No display number is free.")
+
+
 class Display:
     """An X server without a screen; a context manager.
 
-    The server picks its number itself and tells it when it is ready, so two
-    displays that start at once cannot collide.
+    Its number is reserved here: servers in process namespaces of their own take
+    each other's lock files for stale ones and would take each other's numbers.
     """
 
     def __init__(self, host: Host, size: tuple[int, int] = (1600, 1000), window_manager: bool = False):
         self.host, self.size, self.window_manager = host, size, window_manager
         self.name = ""
         self._processes: list[subprocess.Popen] = []
+        self._reservation: socket.socket | None = None
 
     @property
     def env(self) -> dict[str, str]:
@@ -58,18 +80,21 @@ class Display:
         return self
 
     def _start(self) -> None:
-        screen = "{}x{}x24".format(*self.size)
+        self._reservation, number = reserve_number()
+        screen = ["-screen", "0", "{}x{}x24".format(*self.size)]
+        told = ["-displayfd", "1"]  # it writes its number there once it is ready
+        # Without -noreset it starts over when its last client leaves, and refuses the next meanwhile.
         server = self.host.popen(
-            ["Xvfb", "-displayfd", "1", "-screen", "0", screen, "-nolisten", "tcp", "-fbdir", self.folder],
+            ["Xvfb", f":{number}", *screen, *told, "-noreset", "-nolisten", "tcp", "-fbdir", self.folder],
             home=self.folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         self._processes.append(server)
         with selectors.DefaultSelector() as selector:
             selector.register(server.stdout, selectors.EVENT_READ)
-            number = server.stdout.readline().strip() if selector.select(30) else b""
-        if not number:
+            ready = selector.select(30) and server.stdout.readline().strip()
+        if not ready:
             raise HostError("The virtual display did not start within 30 s.")
-        self.name = ":" + number.decode()
+        self.name = f":{number}"
         if self.window_manager:
             manager = self.host.popen(
                 ["openbox"], env=self.env, home=self.folder,
@@ -83,6 +108,8 @@ class Display:
             if process.stdout:
                 process.stdout.close()
         self._processes.clear()
+        if self._reservation:
+            self._reservation.close()
         self._folder.cleanup()
 
     def picture(self) -> Image.Image:
