@@ -16,8 +16,9 @@ from .formats import Encoding, Rect, encoding, intersection
 
 @dataclass(frozen=True)
 class Capture:
-    """inputs, canvas: as the request has them. blobs: the bytes by digest."""
+    """inputs, canvas: as the request has them. blobs: the bytes by digest. code: how the layer travels."""
 
+    code: Encoding
     inputs: dict
     canvas: list[int]
     blobs: dict[str, bytes]
@@ -48,39 +49,38 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
     """Layer and selection. Raises `mask-outside` where the selection does not touch the layer."""
     code = image_encoding(image)
     place = rectangle(layer)
-    mask = None
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
-    if some:
-        common = intersection(place, (left, top, right - left, bottom - top))
-        if common is None:
-            raise VelaturaError(
-                "mask-outside",
-                "The selection does not touch the layer; select a part of it, or choose another layer.",
-            )
-        mask = (common, read(image.get_selection(), common, common[:2], code.mask))
-    return _capture(image, layer, code, place, mask)
+    if not some:
+        return _capture(image, place, _pixels(image, layer, place, code), code, None)
+    common = intersection(place, (left, top, right - left, bottom - top))
+    if common is None:
+        raise VelaturaError(
+            "mask-outside",
+            "The selection does not touch the layer; select a part of it, or choose another layer.",
+        )
+    mask = (common, read(image.get_selection(), common, (0, 0), code.mask))
+    return _capture(image, place, _pixels(image, layer, place, code), code, mask)
 
 
 def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Capture:
     """The layer, and the layer mask of an earlier result, as the artist has left it, for the selection.
 
-    A mask of nothing but ones over the whole layer is the same as no selection, and sent as none.
+    A mask that is the layer's own alpha comes from an edit of the whole layer, and none is sent again.
     """
     code = image_encoding(image)
     place = rectangle(layer)
-    mask = None
+    common = intersection(place, rectangle(result))
+    if common is None:
+        raise VelaturaError(
+            "mask-outside", "The result lies beside the layer it was made from; move it back over it."
+        )
+    pixels = _pixels(image, layer, place, code)
     layer_mask = result.get_mask()
-    if layer_mask is not None:
-        corner = rectangle(result)[:2]
-        common = intersection(place, rectangle(result))
-        if common is None:
-            raise VelaturaError(
-                "mask-outside", "The result lies beside the layer it was made from; move it back over it."
-            )
-        data = read(layer_mask, common, corner, code.mask)
-        if common != place or not planes.is_full(data, code.dtype):
-            mask = (common, data)
-    return _capture(image, layer, code, place, mask)
+    if layer_mask is None:
+        return _capture(image, place, pixels, code, None)
+    values = read(layer_mask, common, rectangle(result)[:2], code.mask)
+    whole = common == place and values == planes.alpha(pixels, len(code.channels), code.dtype)
+    return _capture(image, place, pixels, code, None if whole else (common, values))
 
 
 def image_encoding(image: Gimp.Image) -> Encoding:
@@ -109,9 +109,8 @@ def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_form
 
 
 def _capture(
-    image: Gimp.Image, layer: Gimp.Layer, code: Encoding, place: Rect, mask: tuple[Rect, bytes] | None
+    image: Gimp.Image, place: Rect, data: bytes, code: Encoding, mask: tuple[Rect, bytes] | None
 ) -> Capture:
-    data = _pixels(image, layer, place, code)
     source = Raster(digest(data), *place[2:], code.channels, code.dtype, code.profile, place)
     inputs, blobs = {"source": source.to_wire(), "mask": None}, {source.digest: data}
     if mask is not None:
@@ -119,7 +118,7 @@ def _capture(
         raster = Raster(digest(values), *rect[2:], "A", code.dtype, "", rect)
         inputs["mask"] = raster.to_wire()
         blobs[raster.digest] = values
-    return Capture(inputs, [image.get_width(), image.get_height()], blobs)
+    return Capture(code, inputs, [image.get_width(), image.get_height()], blobs)
 
 
 def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> bytes:

@@ -11,7 +11,8 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
 from . import catalogue, recipe
-from .capture import Capture, capture, capture_with_mask_of, image_encoding
+from .capture import Capture, capture, capture_with_mask_of
+from .formats import Encoding
 from .insert import Variation, insert
 from .session import Session
 
@@ -113,17 +114,22 @@ def _run(
     request: dict,
     captured: Capture,
 ) -> Gimp.GroupLayer:
-    code = image_encoding(image)
+    code = captured.code
     job = session.run({**request, "inputs": captured.inputs, "canvas": captured.canvas}, captured.blobs)
-    variations = []
-    for layer in job["result"]["layers"]:
-        raster = Raster.from_wire(layer["raster"])
-        if (raster.channels, raster.dtype) != (code.channels, code.dtype):
-            raise VelaturaError(
-                "internal", "The daemon's result has another pixel format than the layer; update Velatura.",
-                detail=f"{raster}",
-            )  # fmt: skip
-        variations.append(Variation(layer["title"], raster, session.fetch(raster.digest), layer["recipe"]))
+    variations = [_variation(session, layer, code) for layer in job["result"]["layers"]]
     group = insert(image, above, source, job.get("title") or request["method"], variations, code)
     session.acknowledge(job)
     return group
+
+
+def _variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
+    raster = Raster.from_wire(layer["raster"])
+    data = session.fetch(raster.digest)
+    as_sent = (raster.channels, raster.dtype, raster.profile) == (code.channels, code.dtype, code.profile)
+    if not as_sent or len(data) != raster.nbytes:
+        raise VelaturaError(
+            "internal",
+            "The daemon's result has another pixel format than the layer; update Velatura.",
+            detail=f"{raster}, {len(data)} bytes",
+        )
+    return Variation(layer["title"], raster, data, layer["recipe"])

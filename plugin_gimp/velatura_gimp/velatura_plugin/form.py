@@ -119,8 +119,8 @@ def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any],
 
     read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
     """
-    own = set(method.fields)
-    return {a.field.key: from_gimp(a.field, read(a.name)) for a in method_arguments if a.field in own}
+    own = [a for a in method_arguments if a.field in method.fields]
+    return {a.field.key: from_gimp(a.field, read(a.name)) for a in own}
 
 
 def from_gimp(field: Field, value: Any) -> Any:

@@ -24,20 +24,21 @@ def split(data: bytes | bytearray, channels: int, dtype: str) -> tuple[bytearray
     size = SIZES[dtype]
     stride = channels * size
     first = stride - size
-    mask = bytearray(len(data) // channels)
+    mask = alpha(data, channels, dtype)
     colours = bytearray(data)
     touched = 0
     for byte in range(size):
-        plane = bytes(data[first + byte :: stride])
-        mask[byte::size] = plane
-        touched |= int.from_bytes(plane.translate(_ANY_BIT), "little")
+        touched |= int.from_bytes(mask[byte::size].translate(_ANY_BIT), "little")
     reached = touched.to_bytes(len(mask) // size, "little")
     for byte, full in enumerate(FULL[dtype]):
         colours[first + byte :: stride] = reached.translate(bytes([0]) * 255 + bytes([full]))
     return colours, mask
 
 
-def is_full(mask: bytes | bytearray, dtype: str) -> bool:
-    """Whether every value of `mask` is one (or the maximum): a selection of everything."""
-    full = FULL[dtype]
-    return bytes(mask) == full * (len(mask) // len(full))
+def alpha(data: bytes, channels: int, dtype: str) -> bytearray:
+    """The last channel alone."""
+    size = SIZES[dtype]
+    values = bytearray(len(data) // channels)
+    for byte in range(size):
+        values[byte::size] = data[(channels - 1) * size + byte :: channels * size]
+    return values

@@ -1,0 +1,293 @@
+"""The parts of the GIMP plug-in that need no GIMP."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from tests.gimp.conftest import PLUGIN
+from velatura_protocol.errors import VelaturaError
+
+sys.path.insert(0, str(PLUGIN))
+
+from velatura_plugin import catalogue, form, planes, recipe
+from velatura_plugin.formats import encoding, intersection
+
+DTYPES = {"u8": "u1", "u16": "<u2", "f16": "<f2", "f32": "<f4"}
+
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "guidance_scale": {
+            "type": "number", "title": "Prompt strength", "description": "How strictly.", "default": 4.0,
+            "minimum": 1.0, "maximum": 20.0, "multipleOf": 0.5, "x-order": 1, "x-advanced": False,
+        },
+        "steps": {
+            "type": "integer", "title": "Steps", "description": "How finely.", "default": 25,
+            "minimum": 4, "maximum": 150, "x-order": 2, "x-advanced": True,
+        },
+        "words": {
+            "type": "array", "title": "Words", "description": "Words.", "default": [], "maxItems": 4,
+            "items": {"type": "object", "properties": {
+                "word": {"type": "string", "title": "W", "description": "One.", "default": "", "x-order": 0},
+            }},
+            "x-order": 3, "x-advanced": False,
+        },
+        "image": {
+            "type": "boolean", "title": "Image", "description": "A name GIMP has.", "default": True,
+            "x-order": 4, "x-advanced": False,
+        },
+    },
+}  # fmt: skip
+
+ANSWER = {
+    "digest": "blake2b:" + 64 * "0",
+    "methods": [
+        {
+            "id": "some-method", "version": 1, "title": "Some method", "summary": "Does something.",
+            "source": "Somebody 2022", "max_variations": 4, "parameters": SCHEMA,
+            "inputs": {"source": "required", "mask": "optional", "prompt": "required"},
+        }
+    ],
+    "models": [{"id": "a", "title": "Model A"}, {"id": "b"}],
+}  # fmt: skip
+
+
+@pytest.fixture
+def known():
+    return catalogue.parse(ANSWER)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("channels", [2, 4])
+def test_split_keeps_the_alpha_and_makes_the_layer_opaque_where_it_is_not_zero(dtype, channels):
+    rng = np.random.default_rng(0)
+    kind = np.dtype(DTYPES[dtype])
+    full = 1.0 if kind.kind == "f" else np.iinfo(kind).max
+    raster = (rng.random((7, 5, channels)) * full).astype(kind)
+    raster[:2, :, -1] = 0
+    raster[2, 0, -1] = 1 if kind.kind == "u" else np.nextafter(kind.type(0), kind.type(1))
+    raster[3, 0, -1] = full
+    colours, mask = planes.split(raster.tobytes(), channels, dtype)
+    colours = np.frombuffer(colours, kind).reshape(raster.shape)
+    mask = np.frombuffer(mask, kind).reshape(raster.shape[:2])
+    assert np.array_equal(mask, raster[..., -1])
+    assert np.array_equal(colours[..., :-1], raster[..., :-1])
+    assert np.array_equal(colours[..., -1], np.where(mask > 0, kind.type(full), kind.type(0)))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_alpha_is_the_last_channel(dtype):
+    raster = np.arange(24).astype(DTYPES[dtype]).reshape(2, 3, 4)
+    assert planes.alpha(raster.tobytes(), 4, dtype) == raster[..., 3].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("precision", "gray", "pixels", "mask", "channels", "dtype", "profile"),
+    [
+        ("u8-non-linear", False, "R'G'B'A u8", "Y u8", "RGBA", "u8", "sRGB"),
+        ("u16-perceptual", False, "R'G'B'A u16", "Y u16", "RGBA", "u16", "sRGB"),
+        ("u32-linear", False, "RGBA u16", "Y u16", "RGBA", "u16", "sRGB-linear"),
+        ("half-linear", True, "YA half", "Y half", "GA", "f16", "sRGB-linear"),
+        ("double-non-linear", True, "Y'A float", "Y float", "GA", "f32", "sRGB"),
+    ],
+)
+def test_each_precision_has_its_encoding(precision, gray, pixels, mask, channels, dtype, profile):
+    code = encoding(precision, gray)
+    found = (code.pixels, code.mask, code.channels, code.dtype, code.profile)
+    assert found == (pixels, mask, channels, dtype, profile)
+
+
+def test_an_unknown_precision_is_no_format():
+    with pytest.raises(KeyError):
+        encoding("u64-linear", False)
+
+
+def test_intersection_of_rectangles():
+    assert intersection((-5, -5, 10, 10), (0, 0, 20, 3)) == (0, 0, 5, 3)
+    assert intersection((0, 0, 4, 4), (4, 0, 4, 4)) is None
+
+
+def test_arguments_are_named_like_the_parameters(known):
+    arguments = form.arguments(known.methods[0], known)
+    assert [argument.name for argument in arguments] == [
+        "prompt", "guidance-scale", "steps", "words", "parameter-image", "variations", "seed", "model",
+    ]  # fmt: skip
+
+
+def test_arguments_have_the_bounds_of_the_schema(known):
+    fields = {a.name: a.field for a in form.arguments(known.methods[0], known)}
+    assert (fields["variations"].minimum, fields["variations"].maximum) == (1, 4)
+    assert (fields["seed"].minimum, fields["seed"].maximum, fields["seed"].default) == (-1, 2**31 - 1, -1)
+    assert fields["model"].choices == (("default", "Default"), ("a", "Model A"), ("b", "b"))
+    assert form.bounds(fields["steps"]) == (4, 150)
+
+
+def test_no_two_labels_have_the_same_mnemonic():
+    labels = form.mnemonics(["Strength", "Steps", "Sampler", "Seed", "snake_case", "!?"])
+    letters = [label[label.index("_") + 1].lower() for label in labels[:5]]
+    assert len(set(letters)) == 5
+    assert not set(letters) & set("hrcoulsv")
+    assert labels[5] == "!?"
+    assert "__" in labels[4]
+
+
+def test_parameters_come_from_the_procedures_values(known):
+    method = known.methods[0]
+    values = {"guidance-scale": 7.5, "steps": 9, "words": '[{"word": "hat"}]', "parameter-image": False}
+    found = form.parameters(form.arguments(method, known), values.get, method)
+    assert found == {"guidance_scale": 7.5, "steps": 9, "words": [{"word": "hat"}], "image": False}
+
+
+@pytest.mark.parametrize("text", ["[", '{"word": "hat"}', "1"])
+def test_a_group_that_is_no_json_list_is_refused_with_an_example(known, text):
+    field = next(f for f in known.methods[0].fields if f.kind == "group")
+    with pytest.raises(VelaturaError, match=r'Words: enter a JSON list such as \[\{"word"'):
+        form.from_gimp(field, text)
+
+
+def test_values_of_a_recipe_that_do_not_fit_become_defaults(known):
+    steps = next(f for f in known.methods[0].fields if f.key == "steps")
+    words = next(f for f in known.methods[0].fields if f.key == "words")
+    assert form.to_gimp(steps, 9) == 9
+    assert form.to_gimp(steps, 10_000) == 25
+    assert json.loads(form.to_gimp(words, [{"word": "hat"}])) == [{"word": "hat"}]
+
+
+@pytest.mark.parametrize(("step", "digits"), [(1, 0), (0.5, 1), (0.25, 2), (0.05, 2), (0.3, 1)])
+def test_digits_show_every_multiple_of_the_step(step, digits):
+    assert form.digits(step) == digits
+
+
+RECIPE = {
+    "velatura": 1, "method": "some-method", "method_version": 1, "model": {"id": "a", "digest": "blake2b:1"},
+    "prompt": "a häßlicher Hut", "seed": 2**31 - 1, "variations": 3,
+    "parameters": {"steps": 9, "strength": 0.5},
+    "inputs": {"source": {}, "mask": None}, "canvas": [64, 48], "job": "x", "variation": 2, "lease": True,
+}  # fmt: skip
+
+
+def test_a_recipe_survives_its_parasite():
+    data = recipe.to_parasite(RECIPE, 17)
+    assert max(data) < 128
+    kept = recipe.from_parasite(data)
+    assert recipe.source_tattoo(kept) == 17
+    assert {key: kept[key] for key in RECIPE} == RECIPE
+
+
+def test_running_again_changes_only_what_is_asked_for():
+    request = recipe.again(RECIPE, {"prompt": "a hat", "parameters": {"steps": 4}})
+    assert request["prompt"] == "a hat"
+    assert request["parameters"] == {"steps": 4, "strength": 0.5}
+    assert request["seed"] == RECIPE["seed"]
+    assert request["model"] == RECIPE["model"]
+    assert not request.keys() & {"job", "variation", "inputs", "canvas", "gimp", "lease"}
+
+
+def test_the_recipe_of_one_variation_has_its_own_seed():
+    alone = recipe.of_layer(RECIPE)
+    assert (alone["seed"], alone["variations"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"[]", b"\xff", b"{", b'{"method": 1}', b'{"method": "x"}', b"[" * 9999]
+)
+def test_a_damaged_parasite_is_refused_with_a_sentence(data):
+    with pytest.raises(VelaturaError, match="recipe cannot be read"):
+        recipe.from_parasite(data)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [None, [], {}, {"methods": 3}, {"methods": [1, {}, {"id": "Bad Name"}, {"id": "x", "parameters": 3}]}],
+)
+def test_what_cannot_be_read_of_a_catalogue_is_left_out(answer):
+    assert catalogue.parse(answer) == catalogue.Catalogue()
+
+
+def test_a_form_of_a_newer_version_is_left_out():
+    newer = json.loads(json.dumps(ANSWER))
+    newer["methods"][0]["parameters"]["properties"]["curve"] = {"type": "curve", "title": "Curve"}
+    assert catalogue.parse(newer) == catalogue.parse(ANSWER)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "velatura_gimp.py").write_text("")
+    return tmp_path
+
+
+def test_new_methods_are_remembered_and_the_plug_in_touched(folder):
+    entry = folder / "velatura_gimp.py"
+    before = int(entry.stat().st_mtime)
+    assert catalogue.remember(folder, {"type": "methods", "re": 3, **ANSWER}, entry)
+    assert int(entry.stat().st_mtime) > before
+    assert catalogue.register(folder) == catalogue.parse(ANSWER)
+
+
+def test_methods_that_are_known_touch_nothing(folder):
+    entry = folder / "velatura_gimp.py"
+    catalogue.remember(folder, ANSWER, entry)
+    before = entry.stat().st_mtime_ns
+    assert not catalogue.remember(folder, {"re": 9, **ANSWER}, entry)
+    assert entry.stat().st_mtime_ns == before
+
+
+def test_until_the_next_start_the_registered_methods_count(folder):
+    catalogue.remember(folder, ANSWER, folder / "velatura_gimp.py")
+    catalogue.register(folder)
+    newer = json.loads(json.dumps(ANSWER))
+    newer["methods"][0]["max_variations"] = 2
+    assert catalogue.remember(folder, newer, folder / "velatura_gimp.py")
+    assert catalogue.registered(folder).methods[0].max_variations == 4
+    assert catalogue.register(folder).methods[0].max_variations == 2
+    assert catalogue.registered(folder).methods[0].max_variations == 2
+
+
+def test_an_answer_without_methods_does_not_empty_the_menu(folder):
+    catalogue.remember(folder, ANSWER, folder / "velatura_gimp.py")
+    assert not catalogue.remember(folder, {**ANSWER, "methods": []}, folder / "velatura_gimp.py")
+    assert catalogue.register(folder).methods
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 99999])
+def test_a_damaged_file_is_an_empty_catalogue(folder, text):
+    (folder / "methods.json").write_bytes(text)
+    assert catalogue.register(folder).methods == ()
+
+
+def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only():
+    import ast
+
+    allowed = {*sys.stdlib_module_names, "gi", "velatura_protocol", "velatura_plugin"}
+    for path in PLUGIN.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and not node.level:
+                names = [node.module or ""]
+            assert {name.split(".")[0] for name in names} <= allowed, path
+
+
+def test_only_the_dialog_imports_gimps_widgets():
+    users = {path.name for path in PLUGIN.rglob("*.py") if '"GimpUi"' in path.read_text()}
+    assert users == {"dialog.py"}
+
+
+def test_the_plug_in_knows_no_method_by_name():
+    from velatura.methods.registry import registry
+
+    text = "\n".join(path.read_text() for path in PLUGIN.rglob("*.py")).lower()
+    for method in registry().values():
+        assert method.id not in text
+        assert method.title.lower() not in text
+
+
+def test_gimp_can_start_the_plug_in():
+    entry = PLUGIN / "velatura_gimp.py"
+    assert entry.stat().st_mode & 0o111
+    assert entry.read_text().startswith("#!/usr/bin/env python3\n")
