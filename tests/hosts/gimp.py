@@ -82,19 +82,19 @@ class GimpSession:
         with (self.profile / "shortcutsrc").open("a") as file:
             file.write(f'(action "{action}" "{keys}")\n')
 
-    def start(self, script: str | Path, *pictures: Path, timeout: float = 90, **args: Any) -> HostRun:
+    def start(self, script: str | Path, *pictures: Path, timeout: float = 180, **args: Any) -> HostRun:
         """Start the ``run(t)`` of `script` (a path, or its text) on `pictures`; `args` are its ``t.args``."""
         folder = prepare(self._next(), script, **args)
         return self._start([self.console, "-i"], folder, self._call("main", folder), pictures, timeout, {})
 
     def python(
-        self, script: str | Path, *pictures: Path, timeout: float = 90, check: bool = True, **args: Any
+        self, script: str | Path, *pictures: Path, timeout: float = 180, check: bool = True, **args: Any
     ) -> HostResult:
         """Run the ``run(t)`` of `script` to its end, without a window."""
         return self.start(script, *pictures, timeout=timeout, **args).wait(check)
 
     def script_fu(
-        self, expression: str, *pictures: Path, timeout: float = 90, check: bool = True
+        self, expression: str, *pictures: Path, timeout: float = 180, check: bool = True
     ) -> HostResult:
         """Evaluate a Script-Fu expression; the result's "value" is what it wrote."""
         folder = self._next()
@@ -163,7 +163,7 @@ class GimpWindow:
         self.display = session.display
         self._calls = 0
 
-    def python(self, script: str | Path, timeout: float = 60, check: bool = True, **args: Any) -> HostResult:
+    def python(self, script: str | Path, timeout: float = 120, check: bool = True, **args: Any) -> HostResult:
         """Call the ``run(t)`` of `script` in the GIMP that is open."""
         self._calls += 1
         folder = prepare(self.folder / f"call{self._calls}", script, **args)

@@ -84,19 +84,19 @@ class KritaSession:
         lines.insert(lines.index("[python]") + 1, f"enable_{name}=true")
         self.kritarc.write_text("\n".join(lines) + "\n")
 
-    def start(self, script: str | Path, *, timeout: float = 90, **args: Any) -> HostRun:
+    def start(self, script: str | Path, *, timeout: float = 180, **args: Any) -> HostRun:
         """Start `script` (a path, or its text) in Krita's window; `args` are its ``t.args``."""
         words = [self.host.command, "--nosplash"]
         return self._start(words, script, args, self.display.env, timeout)
 
     def window(
-        self, script: str | Path, *, timeout: float = 90, check: bool = True, **args: Any
+        self, script: str | Path, *, timeout: float = 180, check: bool = True, **args: Any
     ) -> HostResult:
         """Run `script` in Krita's window to its end."""
         return self.start(script, timeout=timeout, **args).wait(check)
 
     def batch(
-        self, script: str | Path, *, timeout: float = 60, check: bool = True, **args: Any
+        self, script: str | Path, *, timeout: float = 120, check: bool = True, **args: Any
     ) -> HostResult:
         """Run `script` in Krita's runner, without a window."""
         place = self.home / ".local/share/kritarunner/pykrita"

@@ -73,15 +73,15 @@ class Driver(Notes):
 
     # Waiting -------------------------------------------------------------
 
-    def until(self, condition, timeout=30, what=""):
-        """Yield this to wait for `condition` longer or shorter than 30 s."""
+    def until(self, condition, timeout=60, what=""):
+        """Yield this to wait for `condition` longer or shorter than a minute."""
         return (condition, timeout, what)
 
     def _wait(self, wanted):
         if isinstance(wanted, tuple):
             self._condition, seconds, self._what = wanted
         elif callable(wanted):
-            self._condition, seconds, self._what = wanted, 30, ""
+            self._condition, seconds, self._what = wanted, 60, ""
         else:
             seconds = (wanted or 0) + 30
             wake = time.monotonic() + (wanted or 0)
