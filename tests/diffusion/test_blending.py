@@ -45,6 +45,8 @@ def test_outside_the_mask_the_latents_are_the_noised_source_at_every_step(
         return sampler(D, x, sigmas, hook)
 
     class Context:
+        decode = model.decode
+
         def step(self, i, n, preview=None):
             assert preview().shape == (1, 3, 64, 64)
 

@@ -89,6 +89,18 @@ def test_a_run_stops_within_a_step(method, models, after):
 
 
 @METHODS
+def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
+    decode, decoded = type(models.get()).decode, []
+    monkeypatch.setattr(type(models.get()), "decode", lambda self, z: decoded.append(z) or decode(self, z))
+    hooks = Recorded(cancel_after=4)
+    edit = Edit(picture(), MASK, method=method.id, parameters={"steps": 4, "strength": 1.0}, variations=2)
+    with pytest.raises(Cancelled):
+        edit.run(models, hooks)
+    assert len(hooks.steps) == 4
+    assert len(decoded) == len(hooks.previews)
+
+
+@METHODS
 def test_progress_and_previews_are_told(method, models):
     hooks = Recorded()
     Edit(picture(), MASK, method=method.id, parameters={"steps": 6, "strength": 1.0}).run(models, hooks)

@@ -21,14 +21,13 @@ class Layer:
 
     pixels: np.ndarray
     encoding: Encoding
-    profile: str
     origin: tuple[int, int]
 
     @classmethod
     def of(cls, raster: Raster, data) -> Layer:
         """Raises `unsupported-colour`, `bad-layer`."""
         encoding = Encoding.of(raster)
-        return cls(view(raster, data), encoding, raster.profile, raster.rect[:2])
+        return cls(view(raster, data), encoding, raster.rect[:2])
 
     @property
     def box(self) -> Box:

@@ -71,6 +71,10 @@ class Context(Protocol):
         """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
         is expected, if it is asked for one. Raises `Cancelled`."""
 
+    def decode(self, z: Tensor) -> Tensor:
+        """The finished latents [N, C, h, w] as pictures [N, 3, H, W]. Raises `Cancelled` between pictures:
+        on a slow device a decoder takes as long as several steps."""
+
 
 class Method:
     """Base of every method. Subclasses set the class variables and define `Parameters` and `run`."""

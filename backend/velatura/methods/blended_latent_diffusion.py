@@ -69,4 +69,4 @@ class BlendedLatentDiffusion(Method):
             return z
 
         sampler = samplers.SAMPLERS[params.sampler]
-        return model.decode(sampler(D, z_init + sigmas[0] * n, sigmas, after_step))
+        return context.decode(sampler(D, z_init + sigmas[0] * n, sigmas, after_step))

@@ -199,6 +199,14 @@ class _Run:
             self._preview_after = now + max(spent / _PREVIEW_SHARE, 0.1)
             self._check()
 
+    def decode(self, z: Tensor) -> Tensor:
+        """See `Context`."""
+        pictures = []
+        for one in z.split(1):
+            self._check()
+            pictures.append(self.model.decode(one))
+        return torch.cat(pictures)
+
     def _check(self) -> None:
         if self.hooks.cancelled():
             raise Cancelled

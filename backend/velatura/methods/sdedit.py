@@ -45,4 +45,4 @@ class SDEdit(Method):
             context.step(step.i + 1, step.n, lambda: model.decode(step.denoised[:1]))
             return x
 
-        return model.decode(samplers.dpmpp_2m(D, z0 + sigmas[0] * n, sigmas, after_step))
+        return context.decode(samplers.dpmpp_2m(D, z0 + sigmas[0] * n, sigmas, after_step))
