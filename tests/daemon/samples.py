@@ -44,3 +44,7 @@ def request(data: bytes | None = None, *, steps: int = 4, **changes: object) -> 
         "canvas": [32, 32],
         **changes,
     }
+
+
+LONG = {"parameters": {"steps": 150, "strength": 1.0}, "variations": 8}
+"""What makes a request run for a while: changes for `request`."""
