@@ -116,7 +116,7 @@ def test_the_recipe_on_the_layer_is_the_request_as_it_was_run(places):
     assert recipe["method_version"] == 1
     assert recipe["prompt"] == "a hat"
     assert recipe["seed"] == 7
-    assert recipe["parameters"]["steps"] == 2
+    assert recipe["parameters"]["steps"] == 4
     assert recipe["parameters"]["guidance"] == 4.0
     assert recipe["model"]["digest"].startswith("blake2b:")
     assert recipe["inputs"]["source"]["rect"] == [-9, -7, 80, 60]

@@ -64,3 +64,12 @@ def call(name, image, layer, **values):
 def recipe(layer):
     """A result layer's recipe as text."""
     return bytes(layer.get_parasite("velatura").get_data()).decode("ascii")
+
+
+def fill(drawable, babl_format, pixel):
+    """Fills a drawable with one pixel's bytes."""
+    width, height = drawable.get_width(), drawable.get_height()
+    buffer = drawable.get_buffer()
+    buffer.set(Gegl.Rectangle.new(0, 0, width, height), babl_format, pixel * (width * height))
+    buffer.flush()
+    drawable.update(0, 0, width, height)

@@ -28,7 +28,7 @@ def run(t):
 
 def edit(image, layer, **values):
     status, group, error = pictures.call(
-        "velatura-sdedit", image, layer, prompt="a hat", seed=7, steps=2, strength=0.5, **values
+        "velatura-sdedit", image, layer, prompt="a hat", seed=7, steps=4, strength=0.5, **values
     )
     if group is None:
         return {"error": f"{status}: {error}"}
@@ -77,7 +77,7 @@ def layer_mask_chosen():
     layer.add_mask(mask)
     pictures.select(image, 10, 8, 30, 25)
     status, _, error = pictures.call(
-        "velatura-sdedit", image, mask, prompt="a hat", seed=7, steps=2, strength=0.5
+        "velatura-sdedit", image, mask, prompt="a hat", seed=7, steps=4, strength=0.5
     )
     return {"error": error, "status": status, "unchanged": set(pictures.pixels(mask, "Y u8")) == {255}}
 

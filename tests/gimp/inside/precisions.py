@@ -16,7 +16,7 @@ def run(t):
         pictures.select(image, 10, 8, 30, 25)
         before = pictures.pixels(layer)
         status, group, error = pictures.call(
-            "velatura-sdedit", image, layer, prompt="a hat", seed=7, steps=2, strength=0.5
+            "velatura-sdedit", image, layer, prompt="a hat", seed=7, steps=4, strength=0.5
         )
         if group is None:
             t.note(**{name: {"error": f"{status}: {error}"}})
