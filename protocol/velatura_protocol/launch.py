@@ -35,7 +35,7 @@ def start_daemon(command: list[str], state_dir: str | os.PathLike, timeout: floa
             process = _spawn(command, folder, log)
         finally:
             os.close(log)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, IndexError) as error:  # the latter two: a command that is none
         raise _unavailable("Velatura's daemon could not be started; install Velatura again.", error) from None
     try:
         _wait_until_it_answers(process, folder, timeout)

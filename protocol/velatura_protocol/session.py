@@ -137,7 +137,8 @@ class Link:
     def poll(self, timeout: float, *, blob: bool = False) -> None:
         """Takes what has come from both sockets, and keeps the heartbeat. Raises `Lost`.
 
-        Waits at most `timeout` seconds for the control (or the blob) socket."""
+        Waits at most `timeout` seconds, or half a heartbeat, for the control (or the blob) socket."""
+        timeout = min(timeout, self.heartbeat / 2)
         try:
             if not self._drain(self.control) + self._drain(self.blob):
                 frames = (self.blob if blob else self.control).recv(timeout)

@@ -458,9 +458,15 @@ def test_wait_outlives_the_daemon(client, daemon):
 
     daemon.jobs[JOB] = {"state": "started"}
     daemon.script["hello"] = Once(lambda *_: daemon.jobs.update({JOB: {"state": "done"}}))
-    daemon.restart_soon()
-    assert client.wait(JOB, on_event=lambda event, _: seen.append(event.get("state")))["state"] == "done"
-    assert seen == ["lost", "done", "restored"]
+    daemon.push({"type": "progress", "job": JOB})
+
+    def on_event(event, _):
+        seen.append(event.get("state"))
+        if event["type"] == "progress":
+            daemon.restart_soon()
+
+    assert client.wait(JOB, on_event=on_event)["state"] == "done"
+    assert seen == [None, "lost", "done", "restored"]
 
 
 def test_nothing_is_waited_for_without_end(client, daemon, monkeypatch):

@@ -1,0 +1,95 @@
+"""SPEC.md is what the code does: its examples, its table of codes, its limits."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from velatura_protocol.errors import CODES, VelaturaError
+from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
+from velatura_protocol.paths import Connection, read_connection, write_connection
+from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
+from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
+
+SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
+STATES = {"uploading", "queued", "started", "done", "failed", "cancelled"}
+REQUESTS = {
+    "hello", "ping", "methods", "submit", "get", "ack", "cancel", "watch", "list", "unload", "shutdown",
+    "put", "chunk", "fetch",
+}  # fmt: skip
+
+
+def examples(kind: str) -> list:
+    found = re.findall(rf"```json {kind}\n(.*?)```", SPEC, re.DOTALL)
+    assert found
+    return [json.loads(text) for text in found]
+
+
+def check_job(message: dict) -> None:
+    assert message["state"] in STATES
+    for layer in message.get("result", {}).get("layers", []):
+        raster = Raster.from_wire(layer["raster"])
+        assert raster.to_wire() == layer["raster"]
+
+
+def check_methods(message: dict) -> None:
+    for method in message.get("methods", []):
+        properties = method["parameters"]["properties"]
+        assert [field.key for field in fields_from_schema(method["parameters"])] == list(properties)
+        assert complete(method["parameters"], {}).keys() == properties.keys()
+
+
+CHECKS = {
+    "error": lambda message: VelaturaError.from_wire(message).code == message["code"] or pytest.fail("code"),
+    "welcome": lambda message: check_protocol(message["protocol"]),
+    "hello": lambda message: check_protocol(message["protocol"], peer_is="client"),
+    "submit": lambda message: check_request(message["request"]),
+    "job": check_job,
+    "methods": check_methods,
+}
+
+
+@pytest.mark.parametrize("message", examples("message"), ids=lambda message: message["type"])
+def test_examples_are_messages(message):
+    assert decode(encode(message))[0] == message
+    CHECKS.get(message["type"], lambda _: None)(message)
+
+
+def test_every_request_has_an_example():
+    """A request has `seq`, an answer `re`, an event neither."""
+    messages = examples("message")
+    assert {message["type"] for message in messages if "seq" in message} == REQUESTS
+    assert not [message for message in messages if "seq" in message and "re" in message]
+
+
+def test_the_connection_file(tmp_path):
+    (example,) = examples("connection")
+    connection = Connection(**example)
+    write_connection(tmp_path, connection)
+    assert json.loads((tmp_path / "connection.json").read_text("utf-8")) == example
+    assert read_connection(tmp_path) == connection
+
+
+def section(number: int) -> str:
+    return SPEC.split(f"\n## {number}. ")[1].split("\n## ")[0]
+
+
+def test_the_codes():
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", section(3), re.MULTILINE)) == CODES
+
+
+def test_the_forms():
+    """Each row of the table is exercised in test_schema."""
+    from .test_schema import FORMS
+
+    assert re.findall(r"^\| ([a-z]+) \| `type", section(6), re.MULTILINE) == list(FORMS)
+
+
+def test_the_limits():
+    assert f"version {PROTOCOL}" in SPEC.splitlines()[0]
+    assert f"at most {MAX_JSON // 1024} KiB, at most {MAX_DEPTH} levels deep" in section(2)
+    assert f"`prompt` | at most {MAX_PROMPT:,} characters" in section(5)
+    assert f"{MAX_SIDE:,} pixels" in section(3)
+    assert f"(else {MAX_LENGTH:,})" in section(6) and f"`maxItems` (at most {MAX_ITEMS})" in section(6)
+    assert all(f"`{name}`" in section(5) for name in (*CHANNELS, *DTYPES))
