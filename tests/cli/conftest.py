@@ -1,0 +1,66 @@
+"""The command line as a process, and one daemon with a tiny real model for the whole folder."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.daemon_fixture import Daemon
+from tests.tiny import register_tiny_model
+
+
+class CommandLine:
+    """`cli("edit", …)` runs `python -m velatura` with a state directory and gives the finished process."""
+
+    def __init__(self, state_dir, home):
+        self.state_dir = state_dir
+        self._env = os.environ | {
+            "PYTHONPATH": os.pathsep.join(sys.path),
+            "VELATURA_STATE_DIR": str(state_dir),
+            "HOME": str(home),
+        }
+
+    def __call__(self, *words, code=0, timeout=120):
+        result = subprocess.run(
+            self.words(words),
+            env=self._env,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=timeout,
+        )
+        assert result.returncode == code, result.stdout + result.stderr
+        assert "Traceback" not in result.stderr
+        return result
+
+    def start(self, *words, **options):
+        return subprocess.Popen(
+            self.words(words), env=self._env, stdin=subprocess.DEVNULL, text=True, **options
+        )
+
+    def words(self, words):
+        return [sys.executable, "-m", "velatura", *map(str, words)]
+
+
+@pytest.fixture(scope="package")
+def running(tmp_path_factory, tiny_folder):
+    """A running daemon that all tests of the folder share."""
+    folder = tmp_path_factory.mktemp("cli") / "state"
+    register_tiny_model(folder, tiny_folder)
+    with Daemon(folder) as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def cli(running, tmp_path):
+    """The command line beside the running daemon."""
+    return CommandLine(running.state_dir, tmp_path / "home")
+
+
+@pytest.fixture
+def alone(state_dir, tmp_path):
+    """The command line where no daemon runs; one that it started is stopped at the end."""
+    command_line = CommandLine(state_dir, tmp_path / "home")
+    yield command_line
+    command_line("stop")

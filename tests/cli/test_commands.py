@@ -1,0 +1,128 @@
+"""The other commands as processes."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pytest
+
+from velatura.cli import exits
+from velatura.cli.main import COMMANDS, main
+from velatura_protocol.errors import CODES
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"bench"}))
+def test_every_command_has_help_with_the_exit_codes(command, capsys):
+    assert main([command, "--help"]) == 0
+    told = capsys.readouterr().out
+    assert "exit codes:" in told
+    assert "--state-dir" in told
+
+
+def test_wrong_words_are_a_usage_error(capsys):
+    assert main([]) == 2
+    assert main(["bogus"]) == 2
+    assert main(["install", "photoshop"]) == 2
+    assert "usage:" in capsys.readouterr().err
+
+
+def test_every_error_code_has_an_exit_code():
+    assert {exits.exit_code(code) for code in CODES} == {1, 3, 4, 5}
+
+
+def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
+    online = json.loads(cli("methods", "--json").stdout)
+    offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
+    assert online["methods"] == offline["methods"]
+    assert online["digest"] == offline["digest"]
+    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini"]
+
+
+def test_the_options_of_a_method_are_shown(cli):
+    told = cli("methods", "blended-latent-diffusion").stdout
+    assert "--set steps=… integer from" in told
+    assert "blended-latent-diffusion" in cli("methods").stdout
+    assert "there are: blended-latent-diffusion" in cli("methods", "bogus", code=1).stderr
+
+
+def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
+    def models(*words, code=0):
+        return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
+
+    assert "velatura-mini" in models().stdout
+    models("add", "mine", tiny_folder)
+    found = json.loads(models("--json").stdout)["models"]
+    assert [model["id"] for model in found] == ["mine", "velatura-mini"]
+    assert "(default)" in models("list").stdout.splitlines()[0]
+    assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
+    models("remove", "mine")
+    assert "mine " not in models().stdout
+    models("remove", "mine", code=1)
+
+
+@pytest.mark.parametrize("host", ["krita", "gimp"])
+def test_install_and_uninstall(cli, tmp_path, host):
+    folder = tmp_path / "profile"
+    told = cli("install", host, "--profile", folder)
+    assert str(folder) in told.stdout
+    assert list(folder.rglob("velatura.json"))
+    cli("uninstall", host, "--profile", folder)
+    assert not list(folder.rglob("*.py"))
+    assert "there was no plugin" in cli("uninstall", host, "--profile", folder).stdout
+
+
+def test_install_without_a_profile_says_what_to_do(cli):
+    assert "start GIMP once" in cli("install", "gimp", code=1).stderr
+
+
+def test_a_folder_that_cannot_be_written_is_told(cli, tmp_path):
+    (tmp_path / "file").touch()
+    words = ("install", "gimp", "--profile", tmp_path / "file" / "below")
+    assert str(tmp_path / "file") in cli(*words, code=6).stderr
+
+
+def test_a_connection_file_that_others_can_read_is_refused(cli, tmp_path):
+    if os.name != "posix":
+        pytest.skip("permissions are POSIX's")
+    (tmp_path / "connection.json").write_text("{}")
+    (tmp_path / "connection.json").chmod(0o644)
+    assert "not yours alone" in cli("stop", "--state-dir", tmp_path, code=3).stderr
+
+
+def test_a_daemon_that_cannot_start_is_told(cli, tmp_path):
+    (tmp_path / "state").touch()
+    result = cli("serve", "--state-dir", tmp_path / "state", code=3)
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_second_daemon_is_refused(cli):
+    assert "already runs" in cli("serve", code=3).stderr
+
+
+def test_no_command_imports_torch_and_help_is_quick(cli, tmp_path):
+    code = (
+        "import sys; from velatura.cli.main import COMMANDS, main\n"
+        "for name in COMMANDS:\n    main([name, '--help'])\n"
+        "main(['methods']); main(['models'])\n"
+        "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
+    )
+    env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "VELATURA_STATE_DIR": str(cli.state_dir)}
+    subprocess.run([sys.executable, "-c", code], env=env, check=True, stdout=subprocess.DEVNULL)
+    start = time.monotonic()
+    cli("--help")
+    assert time.monotonic() - start < 2
+
+
+def test_debug_shows_where(cli, tmp_path):
+    result = subprocess.run(
+        cli.words(["edit", "absent.png", "--method", "m", "--out", tmp_path / "o.png", "--debug"]),
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr

@@ -1,0 +1,105 @@
+"""Doctor: each thing that may be wrong, made wrong."""
+
+import json
+import shutil
+
+import pytest
+
+from velatura.install import hostfiles
+from velatura.install.doctor import examine
+from velatura.install.profiles import Machine, find
+from velatura.models.catalogue import add
+
+pytestmark = pytest.mark.timeout(120)
+
+
+@pytest.fixture
+def machine(tmp_path):
+    for folder in (".local/share/krita", ".config/GIMP/3.0"):
+        (tmp_path / folder).mkdir(parents=True)
+    return Machine("linux", {}, tmp_path, lambda name: None)
+
+
+@pytest.fixture
+def healthy(machine, tmp_path):
+    for host in ("krita", "gimp"):
+        hostfiles.install_into(find(host, machine)[0], "", tmp_path)
+    return machine
+
+
+def of_hosts(state_dir, machine):
+    """What is said of the hosts, without the check of torch, which takes seconds."""
+    found = [f for f in examine(state_dir, machine) if f.sentence.startswith(("Krita", "GIMP"))]
+    return {finding.sentence.partition(":")[0].split()[0]: finding for finding in found}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch):
+    """Look for torch without loading it: that is tested once, by the command."""
+    monkeypatch.setattr("velatura.install.doctor.PROBE", 'print(\'["2", "cpu"]\')')
+
+
+def test_a_healthy_installation(healthy, tmp_path):
+    assert {f.level for f in of_hosts(tmp_path, healthy).values()} == {"ok"}
+
+
+def test_no_plugin_is_no_fault(machine, tmp_path):
+    assert {f.level for f in of_hosts(tmp_path, machine).values()} == {"note"}
+    assert "velatura install krita" in of_hosts(tmp_path, machine)["Krita"].mend
+
+
+def test_a_plugin_that_is_switched_off(healthy, tmp_path):
+    (tmp_path / ".config/kritarc").write_text("[python]\nenable_velatura_krita=false\n")
+    finding = of_hosts(tmp_path, healthy)["Krita"]
+    assert (finding.level, "switched off" in finding.sentence) == ("fault", True)
+    assert "Python Plugin Manager" in finding.mend
+
+
+def test_a_python_that_is_gone(healthy, tmp_path):
+    path = tmp_path / ".config/GIMP/3.0/plug-ins/velatura_gimp/velatura.json"
+    path.write_text(json.dumps({"serve": ["/gone/python", "-m", "velatura", "serve"]}))
+    finding = of_hosts(tmp_path, healthy)["GIMP"]
+    assert (finding.level, "/gone/python" in finding.sentence) == ("fault", True)
+    assert "velatura install gimp" in finding.mend
+
+
+def test_a_missing_executable_bit_an_old_version_and_missing_files(healthy, tmp_path):
+    folder = tmp_path / ".config/GIMP/3.0/plug-ins/velatura_gimp"
+    (folder / "velatura_gimp.py").chmod(0o644)
+    assert "may not be executed" in of_hosts(tmp_path, healthy)["GIMP"].sentence
+    (folder / "velatura_gimp.py").chmod(0o755)
+    manifest = json.loads((folder / "velatura-manifest.json").read_text())
+    (folder / "velatura-manifest.json").write_text(json.dumps({**manifest, "version": "0.0.1"}))
+    assert "version 0.0.1" in of_hosts(tmp_path, healthy)["GIMP"].sentence
+    (folder / "velatura-manifest.json").write_text(json.dumps(manifest))
+    shutil.rmtree(folder / "velatura_protocol")
+    assert "missing" in of_hosts(tmp_path, healthy)["GIMP"].sentence
+
+
+def test_a_model_whose_files_are_gone(machine, tmp_path):
+    (tmp_path / "model").mkdir()
+    add(tmp_path, "mine", str(tmp_path / "model"))
+    assert any("mine" in f.sentence and "no unet" in f.sentence for f in examine(tmp_path, machine))
+    (tmp_path / "model").rmdir()
+    sentences = [f.sentence for f in examine(tmp_path, machine) if f.level == "fault"]
+    assert any("mine" in sentence for sentence in sentences)
+
+
+def test_a_running_daemon(daemon, machine):
+    found = [f for f in examine(daemon.state_dir, machine) if "daemon" in f.sentence]
+    assert [f.level for f in found] == ["ok"]
+    daemon.kill()
+    found = [f for f in examine(daemon.state_dir, machine) if "daemon" in f.sentence]
+    assert [f.level for f in found] == ["note"]
+    daemon.start()
+
+
+def test_a_readable_connection_file(tmp_path, machine):
+    (tmp_path / "connection.json").write_text("{}")
+    (tmp_path / "connection.json").chmod(0o666)
+    assert any(f.level == "fault" and "password" in f.sentence for f in examine(tmp_path, machine))
+
+
+def test_a_disk_that_is_full(tmp_path, machine, monkeypatch):
+    monkeypatch.setattr("velatura.install.doctor.LEAST_SPACE", 2**80)
+    assert any(f.level == "fault" and "free" in f.sentence for f in examine(tmp_path, machine))
