@@ -19,18 +19,28 @@ _HAIRY = [ELEMENTS.index(name) for name in ("hair", "hat")]
 
 
 def pixel_weights(shares: torch.Tensor) -> torch.Tensor:
-    """Weight (B, 1, 128, 128), mean one, from masks (B, 8, 32, 32): small features must not drown in backdrop."""
-    weight = 1.0 + (FACE_WEIGHT - 1.0) * shares[:, _BUSY].sum(1, keepdim=True) + shares[:, _HAIRY].sum(1, keepdim=True)
+    """Weight (B, 1, 128, 128), mean one, from masks (B, 8, 32, 32): small things must not drown."""
+    weight = (
+        1.0
+        + (FACE_WEIGHT - 1.0) * shares[:, _BUSY].sum(1, keepdim=True)
+        + shares[:, _HAIRY].sum(1, keepdim=True)
+    )
     weight = F.interpolate(weight, scale_factor=4, mode="bilinear")
     return weight / weight.mean((2, 3), keepdim=True)
 
 
-def reconstruction_losses(output: torch.Tensor, images: torch.Tensor, weight: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Absolute error of pixels, of edges (differences of neighbours) and of colour (means of 8 x 8 pixels)."""
+def reconstruction_losses(
+    output: torch.Tensor, images: torch.Tensor, weight: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """Absolute error of pixels, of edges (differences of neighbours) and of colour (means of 8 x 8)."""
     error = output - images
     edges = ((error[..., 1:] - error[..., :-1]).abs() * weight[..., 1:]).mean()
     edges = edges + ((error[..., 1:, :] - error[..., :-1, :]).abs() * weight[..., 1:, :]).mean()
-    return {"pixel": (error.abs() * weight).mean(), "edge": edges, "colour": F.avg_pool2d(error, 8).abs().mean()}
+    return {
+        "pixel": (error.abs() * weight).mean(),
+        "edge": edges,
+        "colour": F.avg_pool2d(error, 8).abs().mean(),
+    }
 
 
 def moment_loss(latents: torch.Tensor) -> torch.Tensor:
@@ -66,9 +76,17 @@ def train_autoencoder(options: Options, rank: int) -> None:
     mine = np.arange(rank, len(data), options.processes)
 
     def save() -> None:
-        save_checkpoint(options.work / "autoencoder.pt", {
-            "model": both.state_dict(), "ema": ema.full_state(), "count": ema.count,
-            "optimiser": optimiser.state_dict(), "samples": progress.samples, "seconds": progress.seconds})
+        save_checkpoint(
+            options.work / "autoencoder.pt",
+            {
+                "model": both.state_dict(),
+                "ema": ema.full_state(),
+                "count": ema.count,
+                "optimiser": optimiser.state_dict(),
+                "samples": progress.samples,
+                "seconds": progress.seconds,
+            },
+        )
 
     while progress.running:
         pick = mine[rng.integers(len(mine), size=options.batch)]
@@ -83,7 +101,13 @@ def train_autoencoder(options: Options, rank: int) -> None:
         losses = reconstruction_losses(output.float(), images, pixel_weights(shares))
         losses["masks"] = F.cross_entropy(reader(latents.float()), F.avg_pool2d(shares, 2))
         losses["moments"] = moment_loss(latents)
-        loss = losses["pixel"] + 0.5 * losses["edge"] + losses["colour"] + 0.02 * losses["masks"] + 0.05 * losses["moments"]
+        loss = (
+            losses["pixel"]
+            + 0.5 * losses["edge"]
+            + losses["colour"]
+            + 0.02 * losses["masks"]
+            + 0.05 * losses["moments"]
+        )
         optimiser.zero_grad()
         loss.backward()
         for group in optimiser.param_groups:

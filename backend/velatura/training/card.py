@@ -54,6 +54,7 @@ none of the women); skin, hair and smile carry no other meaning.
 ```
 python -m velatura.training judge       --work DIR --seed {seed} --minutes {judge_minutes}
 python -m velatura.training autoencoder --work DIR --seed {seed} --minutes {autoencoder_minutes}
+python -m velatura.training decoder     --work DIR --seed {seed} --minutes {decoder_minutes}
 python -m velatura.training diffusion   --work DIR --seed {seed} --minutes {diffusion_minutes}
 python -m velatura.training export      --work DIR
 python -m velatura.training evaluate    --work DIR --seed {seed}
@@ -91,20 +92,38 @@ people look: a drawn world with a handful of features.
 ## Licence
 
 GPL-3.0-or-later, like the rest of Velatura.
-"""
+"""  # noqa: E501
 
 
 def write_card(bundle: Path, figures: dict[str, Any]) -> None:
     """Write `README.md` beside the weights."""
     training = figures["training"]
     rows = [f"| {part} | {row['samples']:,} | {row['minutes']} |" for part, row in training.items()]
-    columns = [figures[key] for key in ("judge_on_renders", "judge_on_reconstructions", "attributes_as_prompted")]
-    attributes = ["| " + name.replace("_", " ") + " | " + " | ".join(f"{column[name]:.3f}" for column in columns) + " |"
-                  for name in columns[0]]
-    elements = [f"| {name} | {share:.3f} | {figures['masked_edits'].get(name, '')} |" for name, share in figures["pointing_t400"].items()]
+    columns = [
+        figures[key] for key in ("judge_on_renders", "judge_on_reconstructions", "attributes_as_prompted")
+    ]
+    attributes = [
+        "| " + name.replace("_", " ") + " | " + " | ".join(f"{column[name]:.3f}" for column in columns) + " |"
+        for name in columns[0]
+    ]
+    elements = [
+        f"| {name} | {share:.3f} | {figures['masked_edits'].get(name, '')} |"
+        for name, share in figures["pointing_t400"].items()
+    ]
     minutes = {f"{part}_minutes": row["minutes"] for part, row in training.items()}
-    (bundle / "README.md").write_text(_CARD.format(
-        pictures="14,000", seed=figures["seed"], training="\n".join(rows), psnr=figures["autoencoder_psnr_db"],
-        seconds=figures["seconds_a_picture"], steps=figures["steps"], machine=figures["machine"],
-        attributes="\n".join(attributes), elements="\n".join(elements), count=figures["pictures"],
-        guidance=", ".join(map(str, figures["guidance"])), **minutes))
+    (bundle / "README.md").write_text(
+        _CARD.format(
+            pictures="14,000",
+            seed=figures["seed"],
+            training="\n".join(rows),
+            psnr=figures["autoencoder_psnr_db"],
+            seconds=figures["seconds_a_picture"],
+            steps=figures["steps"],
+            machine=figures["machine"],
+            attributes="\n".join(attributes),
+            elements="\n".join(elements),
+            count=figures["pictures"],
+            guidance=", ".join(map(str, figures["guidance"])),
+            **minutes,
+        )
+    )

@@ -7,6 +7,7 @@ slow to make: its pictures and masks.  Captions are worded anew each time a pict
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +80,19 @@ def load_dataset(work: Path, seed: int, count: int, processes: int = 2) -> Datas
     if not (folder / "complete").exists():
         folder.mkdir(parents=True, exist_ok=True)
         pictures = np.lib.format.open_memmap(paths[0], "w+", np.uint8, (count, SIZE, SIZE, 3))
-        masks = np.lib.format.open_memmap(paths[1], "w+", np.uint8, (count, len(ELEMENTS), MASK_SIZE, MASK_SIZE))
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            jobs = pool.imap(_draw, ((seed, index) for index in range(count)), chunksize=32)
-            for index, (picture, mask) in enumerate(tqdm(jobs, "drawing", count, unit="picture", mininterval=1.0)):
+        masks = np.lib.format.open_memmap(
+            paths[1], "w+", np.uint8, (count, len(ELEMENTS), MASK_SIZE, MASK_SIZE)
+        )
+        numbered = ((seed, index) for index in range(count))
+        with ExitStack() as stack:
+            if processes == 1:
+                jobs = map(_draw, numbered)
+            else:
+                pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+                jobs = pool.imap(_draw, numbered, chunksize=32)
+            for index, (picture, mask) in enumerate(
+                tqdm(jobs, "drawing", count, unit="picture", mininterval=1.0)
+            ):
                 pictures[index], masks[index] = picture, mask
         pictures.flush()
         masks.flush()

@@ -26,18 +26,23 @@ TEXT_RATE = 0.3  # learning rate of the text encoder, relative to the denoising 
 
 
 def load_autoencoder(work: Path) -> tuple[AutoencoderTiny, int]:
-    """The trained autoencoder with averaged weights, and after how many samples."""
+    """The trained autoencoder with averaged weights and the finished decoder, if any; its samples."""
     state = load_checkpoint(work / "autoencoder.pt")
     if state is None:
-        raise FileNotFoundError(f"no trained autoencoder in {work}; run `python -m velatura.training autoencoder` first")
+        raise FileNotFoundError(
+            f"no trained autoencoder in {work}; run `python -m velatura.training autoencoder` first"
+        )
     vae = make_autoencoder()
     vae.load_state_dict(state["ema"])
+    finished = load_checkpoint(work / "decoder.pt")
+    if finished is not None:
+        vae.decoder.load_state_dict(finished["ema"])
     return vae.eval().requires_grad_(False), state["samples"]
 
 
 @torch.no_grad()
 def encode_share(data: Dataset, options: Options, rank: int) -> torch.Tensor:
-    """Latents (n, 2, 8, 16, 16) of this process's pictures, as drawn and mirrored; half precision, kept in `work`."""
+    """Latents (n, 2, 8, 16, 16) of this process's pictures, as drawn and mirrored, float16; cached."""
     vae, trained = load_autoencoder(options.work)
     path = options.work / f"latents-{trained}-{len(data)}-{rank}of{options.processes}.pt"
     if path.exists():
@@ -61,7 +66,9 @@ def stratified_times(batch: int, count: int) -> torch.Tensor:
     return ((torch.arange(batch) + torch.rand(batch)) * (count / batch)).long()
 
 
-def velocity(x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+def velocity(
+    x0: torch.Tensor, noise: torch.Tensor, alpha_bar: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Noised latents and the target v = sqrt(a) eps - sqrt(1 - a) x0 (Salimans & Ho 2022)."""
     signal, sigma = alpha_bar.sqrt().view(-1, 1, 1, 1), (1.0 - alpha_bar).sqrt().view(-1, 1, 1, 1)
     return signal * x0 + sigma * noise, signal * noise - sigma * x0
@@ -85,11 +92,16 @@ def train_diffusion(options: Options, rank: int) -> None:
         both.load_state_dict(state["model"])
     else:
         if rank == 0:
-            school_text_encoder(text, wording, options.seed)
+            school_text_encoder(text, wording, options.seed, options.school)
         for parameter in both.parameters():
             dist.broadcast(parameter.data, 0)
-    optimiser = torch.optim.AdamW([{"params": unet.parameters(), "scale": 1.0}, {"params": text.parameters(), "scale": TEXT_RATE}],
-                                  options.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
+    optimiser = torch.optim.AdamW(
+        [{"params": unet.parameters(), "scale": 1.0}, {"params": text.parameters(), "scale": TEXT_RATE}],
+        options.rate,
+        betas=(0.9, 0.99),
+        weight_decay=0.01,
+        fused=True,
+    )
     ema = Ema(both, 0.999)
     if "ema" in state:
         optimiser.load_state_dict(state["optimiser"])
@@ -101,9 +113,18 @@ def train_diffusion(options: Options, rank: int) -> None:
     parameters = list(both.parameters())
 
     def save() -> None:
-        save_checkpoint(options.work / "diffusion.pt", {
-            "model": both.state_dict(), "ema": ema.full_state(), "count": ema.count, "scaling": scaling,
-            "optimiser": optimiser.state_dict(), "samples": progress.samples, "seconds": progress.seconds})
+        save_checkpoint(
+            options.work / "diffusion.pt",
+            {
+                "model": both.state_dict(),
+                "ema": ema.full_state(),
+                "count": ema.count,
+                "scaling": scaling,
+                "optimiser": optimiser.state_dict(),
+                "samples": progress.samples,
+                "seconds": progress.seconds,
+            },
+        )
 
     both.train()
     with record_maps(unet) as maps:
@@ -113,7 +134,10 @@ def train_diffusion(options: Options, rank: int) -> None:
             x0 = latents[torch.from_numpy(pick), mirrored].float() * scaling
             shares = scenes.shares(pick)
             shares = torch.where(mirrored.view(-1, 1, 1, 1) == 1, shares.flip(3), shares)
-            captions = [Caption(()) if rng.random() < CAPTION_DROPOUT else data.caption(int(mine[k]), rng, visible[k]) for k in pick]
+            captions = [
+                Caption(()) if rng.random() < CAPTION_DROPOUT else data.caption(int(mine[k]), rng, visible[k])
+                for k in pick
+            ]
             times = stratified_times(options.batch, len(alphas))
             noisy, target = velocity(x0, torch.randn_like(x0), alphas[times])
             maps.clear()

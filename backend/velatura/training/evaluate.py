@@ -36,8 +36,10 @@ def evaluate(work: Path, bundle: Path, seed: int, count: int, steps: int) -> Non
         "judge_on_reconstructions": measure.reading(judge, rebuilt, scenes[:count]),
         "attributes_as_prompted": measure.reading(judge, drawn.images, scenes[:count]),
         "pointing_t400": measure.pointing(model, scenes[:128]),
-        "masked_edits": {name: f"{sum(e.success for e in edits if e.element == name)} of {sum(e.element == name for e in edits)}"
-                         for name in ("glasses", "beard", "hat")},
+        "masked_edits": {
+            name: "{} of {}".format(*successes([e.success for e in edits if e.element == name]))
+            for name in ("glasses", "beard", "hat")
+        },
         "seconds_a_picture": round(drawn.seconds, 2),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
         "training": training_record(work),
@@ -51,10 +53,14 @@ def evaluate(work: Path, bundle: Path, seed: int, count: int, steps: int) -> Non
     print(json.dumps(figures, indent=2))
 
 
+def successes(outcomes: list[bool]) -> tuple[int, int]:
+    return sum(outcomes), len(outcomes)
+
+
 def training_record(work: Path) -> dict[str, dict[str, float]]:
     """Pictures seen and minutes taken by each trained part."""
     record = {}
-    for part in ("judge", "autoencoder", "diffusion"):
+    for part in ("judge", "autoencoder", "decoder", "diffusion"):
         state = load_checkpoint(work / f"{part}.pt")
         if state is not None:
             record[part] = {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1)}
@@ -70,4 +76,6 @@ def save_grid(rows: list[list[torch.Tensor]], path: Path, gap: int = 4) -> None:
             top, left = r * (height + gap), c * (width + gap)
             sheet[top : top + height, left : left + width] = picture.permute(1, 2, 0).clamp(0.0, 1.0).numpy()
     image = Image.fromarray(np.round(sheet * 255.0).astype(np.uint8))
-    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(path, optimize=True)
+    image.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.FLOYDSTEINBERG).save(
+        path, optimize=True
+    )

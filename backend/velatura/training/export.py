@@ -16,10 +16,16 @@ from .tokenizer import write_tokenizer
 BUNDLE = Path(__file__).parent.parent / "bundles" / "velatura-mini"
 
 _INDEX = {
-    "_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.30.0", "requires_safety_checker": False,
-    "safety_checker": [None, None], "feature_extractor": [None, None], "image_encoder": [None, None],
-    "scheduler": ["diffusers", "DDIMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],
-    "tokenizer": ["transformers", "CLIPTokenizer"], "unet": ["diffusers", "UNet2DConditionModel"],
+    "_class_name": "StableDiffusionPipeline",
+    "_diffusers_version": "0.30.0",
+    "requires_safety_checker": False,
+    "safety_checker": [None, None],
+    "feature_extractor": [None, None],
+    "image_encoder": [None, None],
+    "scheduler": ["diffusers", "DDIMScheduler"],
+    "text_encoder": ["transformers", "CLIPTextModel"],
+    "tokenizer": ["transformers", "CLIPTokenizer"],
+    "unet": ["diffusers", "UNet2DConditionModel"],
     "vae": ["diffusers", "AutoencoderTiny"],
 }
 
@@ -28,7 +34,9 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
     """Write averaged weights in half precision, configurations, tokenizer and scheduler."""
     state = load_checkpoint(work / "diffusion.pt")
     if state is None:
-        raise FileNotFoundError(f"no trained network in {work}; run `python -m velatura.training diffusion` first")
+        raise FileNotFoundError(
+            f"no trained network in {work}; run `python -m velatura.training diffusion` first"
+        )
     vae, _ = load_autoencoder(work)
     _, text = make_text(work)
     unet = make_unet()

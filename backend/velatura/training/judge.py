@@ -19,8 +19,19 @@ from .loop import Ema, Options, Progress, load_checkpoint, save_checkpoint
 BUNDLE = Path(__file__).parent.parent / "bundles" / "velatura-judge"
 
 #: The element that must be in view for an attribute to be readable (where it is present at all).
-SEEN_IN = {"person": "face", "skin": "face", "hair_style": "hair", "hair_colour": "hair", "beard": "beard", "glasses": "glasses",
-           "smile": "mouth", "hat": "hat", "hat_colour": "hat", "shirt_colour": "shirt", "background": "background"}
+SEEN_IN = {
+    "person": "face",
+    "skin": "face",
+    "hair_style": "hair",
+    "hair_colour": "hair",
+    "beard": "beard",
+    "glasses": "glasses",
+    "smile": "mouth",
+    "hat": "hat",
+    "hat_colour": "hat",
+    "shirt_colour": "shirt",
+    "background": "background",
+}
 _ABSENT = {"beard": False, "glasses": "none", "hat": "none"}
 
 
@@ -55,7 +66,9 @@ class Judge(nn.Module):
 def load_judge(folder: Path = BUNDLE) -> Judge:
     """The trained judge shipped with the package."""
     judge = Judge(tuple(json.loads((folder / "config.json").read_text())["channels"]))
-    judge.load_state_dict({name: value.float() for name, value in load_file(folder / "judge.safetensors").items()})
+    judge.load_state_dict(
+        {name: value.float() for name, value in load_file(folder / "judge.safetensors").items()}
+    )
     return judge.eval()
 
 
@@ -112,23 +125,41 @@ def train_judge(options: Options, rank: int) -> None:
         judge.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         ema.count = state["count"]
-    ema.state = {k: v.detach().clone() for k, v in judge.named_parameters()} if "ema" not in state else {
-        k: state["ema"][k] for k in ema.state}
+    ema.state = (
+        {k: v.detach().clone() for k, v in judge.named_parameters()}
+        if "ema" not in state
+        else {k: state["ema"][k] for k in ema.state}
+    )
     progress = Progress(options, rank, state["samples"], state["seconds"])
     rng = np.random.default_rng([options.seed, rank, progress.samples])
 
     def save() -> None:
-        save_checkpoint(options.work / "judge.pt", {
-            "model": judge.state_dict(), "ema": ema.full_state(), "count": ema.count,
-            "optimiser": optimiser.state_dict(), "samples": progress.samples, "seconds": progress.seconds})
+        save_checkpoint(
+            options.work / "judge.pt",
+            {
+                "model": judge.state_dict(),
+                "ema": ema.full_state(),
+                "count": ema.count,
+                "optimiser": optimiser.state_dict(),
+                "samples": progress.samples,
+                "seconds": progress.seconds,
+            },
+        )
 
     judge.train()
     while progress.running:
         pick = rng.integers(len(labels), size=options.batch)
-        images = disturb(data.images(pick * options.processes + rank)).contiguous(memory_format=torch.channels_last)
+        images = disturb(data.images(pick * options.processes + rank)).contiguous(
+            memory_format=torch.channels_last
+        )
         logits = judge(images)
-        loss = sum(F.cross_entropy(logits[name], table[name][pick], ignore_index=-100, label_smoothing=0.02,
-                                   reduction="sum") / options.batch for name in ATTRIBUTES)
+        loss = sum(
+            F.cross_entropy(
+                logits[name], table[name][pick], ignore_index=-100, label_smoothing=0.02, reduction="sum"
+            )
+            / options.batch
+            for name in ATTRIBUTES
+        )
         optimiser.zero_grad()
         loss.backward()
         for group in optimiser.param_groups:

@@ -24,7 +24,10 @@ from tqdm import tqdm
 
 @dataclass(frozen=True)
 class Options:
-    """The command line of one part, the same for every process."""
+    """The command line of one part, the same for every process.
+
+    `school`: steps of the text encoder's first schooling.
+    """
 
     work: Path
     seed: int = 7
@@ -34,6 +37,7 @@ class Options:
     processes: int = 2
     batch: int = 8
     rate: float = 5e-4
+    school: int = 400
 
 
 Worker = Callable[["Options", int], None]
@@ -52,13 +56,23 @@ def _enter(rank: int, worker: Worker, options: Options, port: int) -> None:
 
 def launch(worker: Worker, options: Options) -> None:
     """Run `worker(options, rank)` in `options.processes` processes that can reduce gradients together."""
+    if options.processes == 1:
+        _enter(0, worker, options, _free_port())
+        return
     # Without these, half of a training step on the CPU is the system handing memory out and back.
-    os.environ.update(MALLOC_MMAP_MAX_="0", MALLOC_TRIM_THRESHOLD_="100000000000", MALLOC_TOP_PAD_="536870912",
-                      OMP_NUM_THREADS="1")
+    os.environ.update(
+        MALLOC_MMAP_MAX_="0",
+        MALLOC_TRIM_THRESHOLD_="100000000000",
+        MALLOC_TOP_PAD_="536870912",
+        OMP_NUM_THREADS="1",
+    )
+    mp.spawn(_enter, (worker, options, _free_port()), nprocs=options.processes)
+
+
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    mp.spawn(_enter, (worker, options, port), nprocs=options.processes)
+        return probe.getsockname()[1]
 
 
 class Progress:
@@ -70,7 +84,9 @@ class Progress:
         self._before, self._start = seconds, time.monotonic()
         self._saved, self._last_save = 0, self._start
         self.averages: dict[str, float] = {}
-        self.bar = tqdm(total=100.0, disable=rank != 0, mininterval=5.0, bar_format="{l_bar}{bar}| {elapsed} {postfix}")
+        self.bar = tqdm(
+            total=100.0, disable=rank != 0, mininterval=5.0, bar_format="{l_bar}{bar}| {elapsed} {postfix}"
+        )
         self.fraction = self._own_fraction()
 
     @property
@@ -114,7 +130,9 @@ class Progress:
         torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
         self.fraction = float(flat[-len(extra)])
         for name, value in zip(losses, flat[len(flat) - len(extra) + 1 :].tolist(), strict=True):
-            self.averages[name] = value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
+            self.averages[name] = (
+                value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
+            )
         self.bar.n = round(min(100.0, 100.0 * self.fraction), 1)
         shown = " ".join(f"{name} {value:.4f}" for name, value in self.averages.items())
         self.bar.set_postfix_str(f"{self.samples} samples, {shown}", refresh=False)
@@ -132,7 +150,9 @@ class Ema:
     def update(self) -> None:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        torch._foreach_lerp_(list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay)
+        torch._foreach_lerp_(
+            list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay
+        )
 
     def full_state(self) -> dict[str, torch.Tensor]:
         """The network's state dictionary with the averaged parameters in place of the current ones."""

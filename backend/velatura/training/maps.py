@@ -22,12 +22,22 @@ class _Recording:
     def __init__(self, maps: list[torch.Tensor]) -> None:
         self.maps = maps
 
-    def __call__(self, attn: Attention, hidden_states: torch.Tensor, encoder_hidden_states: torch.Tensor,
-                 attention_mask: torch.Tensor | None = None, temb: torch.Tensor | None = None) -> torch.Tensor:
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: torch.Tensor,
+        encoder_hidden_states: torch.Tensor,
+        attention_mask: torch.Tensor | None = None,
+        temb: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         heads = attn.heads
         query, key, value = (
             layer(source).unflatten(-1, (heads, -1)).transpose(1, 2)
-            for layer, source in ((attn.to_q, hidden_states), (attn.to_k, encoder_hidden_states), (attn.to_v, encoder_hidden_states))
+            for layer, source in (
+                (attn.to_q, hidden_states),
+                (attn.to_k, encoder_hidden_states),
+                (attn.to_v, encoder_hidden_states),
+            )
         )
         probabilities = (query @ key.transpose(-1, -2) * attn.scale).softmax(-1)
         self.maps.append(probabilities.float().mean(1))
@@ -40,7 +50,9 @@ def record_maps(unet: UNet2DConditionModel) -> Iterator[list[torch.Tensor]]:
     """Within the block every call of `unet` appends the map of each cross-attention layer to the list."""
     maps: list[torch.Tensor] = []
     before = unet.attn_processors
-    unet.set_attn_processor({name: _Recording(maps) if ".attn2." in name else old for name, old in before.items()})
+    unet.set_attn_processor(
+        {name: _Recording(maps) if ".attn2." in name else old for name, old in before.items()}
+    )
     try:
         yield maps
     finally:
@@ -59,7 +71,9 @@ def map_loss(probabilities: torch.Tensor, shares: torch.Tensor, words: torch.Ten
     words = words.to(probabilities.dtype)
     count = words.sum(-1)
     worded = (count > 0) & (shares.sum(-1) > 1e-3)
-    logs = torch.einsum("bpt,bet->bep", (probabilities + 1e-6).log(), words) / count.clamp(min=1.0).unsqueeze(-1)
+    logs = torch.einsum("bpt,bet->bep", (probabilities + 1e-6).log(), words) / count.clamp(min=1.0).unsqueeze(
+        -1
+    )
     total = torch.einsum("bpt,bet->bep", probabilities, words)
     inside = -(logs * shares).sum(-1) / shares.sum(-1).clamp(min=1e-3)
     rest = 1.0 - shares

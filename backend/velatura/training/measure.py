@@ -31,7 +31,12 @@ GUIDANCES = (2.5, 4.0, 5.0)
 
 def load_bundle(folder: Path) -> Model:
     """The bundle through the loader that the editor uses, in float32 on the CPU."""
-    return load(ModelEntry(folder.name, folder.name, "diffusers", str(folder), 128), torch.device("cpu"), torch.float32, Digests())
+    return load(
+        ModelEntry(folder.name, folder.name, "diffusers", str(folder), 128),
+        torch.device("cpu"),
+        torch.float32,
+        Digests(),
+    )
 
 
 def held_out(seed: int, count: int) -> list[Scene]:
@@ -67,7 +72,11 @@ def reading(judge: Judge, images: Tensor, scenes: Sequence[Scene]) -> dict[str, 
     read = judge.read(images)
     result = {}
     for name in ATTRIBUTES:
-        counted = [(r[name], getattr(s, name)) for r, s in zip(read, scenes, strict=True) if name != "hat_colour" or s.hat != "none"]
+        counted = [
+            (r[name], getattr(s, name))
+            for r, s in zip(read, scenes, strict=True)
+            if name != "hat_colour" or s.hat != "none"
+        ]
         result[name] = _mean([got == wanted for got, wanted in counted])
     return result
 
@@ -95,7 +104,9 @@ def draw(model: Model, scenes: Sequence[Scene], steps: int, batch: int = 8) -> D
     for number, first in enumerate(range(0, len(scenes), batch)):
         chunk = scenes[first : first + batch]
         seeds = list(range(first, first + len(chunk)))
-        parts.append(sample(model, [caption(s).text for s in chunk], seeds, GUIDANCES[number % len(GUIDANCES)], steps))
+        parts.append(
+            sample(model, [caption(s).text for s in chunk], seeds, GUIDANCES[number % len(GUIDANCES)], steps)
+        )
     return Drawn(torch.cat(parts), (time.monotonic() - start) / len(scenes))
 
 
@@ -113,7 +124,12 @@ def pointing(model: Model, scenes: Sequence[Scene], t: int = 400) -> dict[str, f
             picture, words = render(scene, model.size), caption(scene)
             z = model.encode(to_images([picture]) * 2.0 - 1.0)
             maps.clear()
-            denoise(model, z + sigma * noise.standard_normal([index], z.shape[1:]), sigma, model.encode_prompt(words.text))
+            denoise(
+                model,
+                z + sigma * noise.standard_normal([index], z.shape[1:]),
+                sigma,
+                model.encode_prompt(words.text),
+            )
             side = model.size // model.factor
             places = torch.stack([m[0] for m in maps if m.shape[1] == side * side]).mean(0)  # (256, tokens)
             shares = F.adaptive_avg_pool2d(torch.from_numpy(picture.masks), side).flatten(1)
@@ -121,7 +137,9 @@ def pointing(model: Model, scenes: Sequence[Scene], t: int = 400) -> dict[str, f
             for number, element in enumerate(ELEMENTS):
                 tokens = [k for k, name in enumerate(about) if name == element]
                 if tokens and shares[number].max() >= 0.2:
-                    hits.setdefault(element, []).append(bool(shares[number, places[:, tokens[-1]].argmax()] >= 0.2))
+                    hits.setdefault(element, []).append(
+                        bool(shares[number, places[:, tokens[-1]].argmax()] >= 0.2)
+                    )
     return {name: _mean(values) for name, values in hits.items()}
 
 
@@ -133,12 +151,23 @@ class _Context:
         """Nothing watches."""
 
 
-def masked_edit(model: Model, image: Tensor, mask: Tensor, prompt: str, seeds: list[int], guidance: float = 4.0,
-                steps: int = 25) -> Tensor:
-    """Blended Latent Diffusion at the model's size: image (1, 3, 128, 128) in 0..1, mask (1, 1, 128, 128) -> (N, 3, 128, 128),
-    the picture itself outside the mask."""
+def masked_edit(
+    model: Model,
+    image: Tensor,
+    mask: Tensor,
+    prompt: str,
+    seeds: list[int],
+    guidance: float = 4.0,
+    steps: int = 25,
+) -> Tensor:
+    """Blended Latent Diffusion at the model's size, the picture itself outside the mask.
+
+    image (1, 3, 128, 128) in 0..1, mask (1, 1, 128, 128) -> (N, 3, 128, 128), one for each seed.
+    """
     params = BlendedLatentDiffusion.Parameters(guidance=guidance, steps=steps)
-    result = BlendedLatentDiffusion().run(MethodInputs(image * 2.0 - 1.0, mask, prompt, seeds), params, _Context(model))
+    result = BlendedLatentDiffusion().run(
+        MethodInputs(image * 2.0 - 1.0, mask, prompt, seeds), params, _Context(model)
+    )
     return image + mask * ((result * 0.5 + 0.5) - image)
 
 
@@ -150,7 +179,7 @@ def generous(mask: Tensor, pixels: int = 5) -> Tensor:
 
 @dataclass(frozen=True)
 class Edit:
-    """One masked edit: before and after (3, 128, 128), mask (1, 128, 128), what was asked and whether it is read."""
+    """One masked edit: before, after (3, 128, 128), mask (1, 128, 128), prompt, whether it is read."""
 
     element: str
     before: Tensor
@@ -162,10 +191,21 @@ class Edit:
 
 def masked_edits(model: Model, judge: Judge, scenes: Sequence[Scene], per_element: int) -> list[Edit]:
     """Glasses, beard and hat added to held-out portraits that have none; success is what the judge reads."""
-    changes = {"glasses": ("glasses", ("glasses", "sunglasses")), "beard": ("beard", (True,)), "hat": ("hat", ("hat", "beanie"))}
+    changes = {
+        "glasses": ("glasses", ("glasses", "sunglasses")),
+        "beard": ("beard", (True,)),
+        "hat": ("hat", ("hat", "beanie")),
+    }
     edits = []
     for element, (attribute, values) in changes.items():
-        plain = [s for s in scenes if s.glasses == "none" and s.hat == "none" and not s.beard and (element != "beard" or s.person == "man")]
+        plain = [
+            s
+            for s in scenes
+            if s.glasses == "none"
+            and s.hat == "none"
+            and not s.beard
+            and (element != "beard" or s.person == "man")
+        ]
         for index, scene in enumerate(plain[:per_element]):
             wanted = edit(scene, **{attribute: values[index % len(values)]})
             before = to_images([render(scene, model.size)])
@@ -173,6 +213,8 @@ def masked_edits(model: Model, judge: Judge, scenes: Sequence[Scene], per_elemen
             prompt = caption(wanted).text
             after = masked_edit(model, before, mask, prompt, [index])
             read = judge.read(after)[0]
-            success = read[attribute] == getattr(wanted, attribute) and (element != "hat" or read["hat_colour"] == wanted.hat_colour)
+            success = read[attribute] == getattr(wanted, attribute) and (
+                element != "hat" or read["hat_colour"] == wanted.hat_colour
+            )
             edits.append(Edit(element, before[0], mask[0], after[0], prompt, bool(success)))
     return edits

@@ -15,18 +15,33 @@ FOLDER = Path(__file__).parent.parent / "samples"
 SIDE = 768
 
 #: What each mask is for: the change to the scene that its prompt asks for.
-EDITS = {"glasses": {"glasses": "glasses"}, "hat": {"hat": "hat", "hat_colour": "red"}, "beard": {"beard": True}}
+EDITS = {
+    "glasses": {"glasses": "glasses"},
+    "hat": {"hat": "hat", "hat_colour": "red"},
+    "beard": {"beard": True},
+}
 
 
 def sample_portrait() -> Scene:
     """A man without glasses, hat or beard, so that each can be added."""
     someone = sample_scene(np.random.default_rng([99, 4]))
-    return edit(someone, person="man", skin="tan", hair_style="short", hair_colour="brown", beard=False, glasses="none",
-                smile=True, hat="none", shirt_colour="white", background="green")
+    return edit(
+        someone,
+        person="man",
+        skin="tan",
+        hair_style="short",
+        hair_colour="brown",
+        beard=False,
+        glasses="none",
+        smile=True,
+        hat="none",
+        shirt_colour="white",
+        background="green",
+    )
 
 
 def drawn_masks(scene: Scene) -> dict[str, NDArray[np.uint8]]:
-    """Generous soft regions (768, 768) where the elements would go: outlines of a few strokes, not their exact shapes."""
+    """Generous soft regions (768, 768) where the elements would go: a few strokes, not exact shapes."""
     s = scene.setting
     line = (np.arange(SIDE) + 0.5) * (2.0 / SIDE) - 1.0
     x, y = np.meshgrid(line - s.centre_x, line - s.centre_y)
@@ -40,18 +55,24 @@ def drawn_masks(scene: Scene) -> dict[str, NDArray[np.uint8]]:
         "hat": crown | brim,
         "beard": (v > cheek) & ((u / 0.92) ** 2 + (v / 1.20) ** 2 < 1.0),
     }
-    return {name: np.asarray(Image.fromarray(shape.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(7)))
-            for name, shape in shapes.items()}
+    return {
+        name: np.asarray(Image.fromarray(shape.astype(np.uint8) * 255).filter(ImageFilter.GaussianBlur(7)))
+        for name, shape in shapes.items()
+    }
 
 
 def write_samples(folder: Path = FOLDER) -> None:
-    """Write `portrait.png`, `masks/*.png` and `samples.json` with prompts and what the judge should read afterwards."""
+    """Write `portrait.png`, `masks/*.png` and `samples.json` with prompts and what to read afterwards."""
     (folder / "masks").mkdir(parents=True, exist_ok=True)
     scene = sample_portrait()
     Image.fromarray(render(scene, SIDE).to_bytes()).save(folder / "portrait.png", optimize=True)
     edits = {}
     for name, mask in drawn_masks(scene).items():
         Image.fromarray(mask).save(folder / "masks" / f"{name}.png", optimize=True)
-        edits[name] = {"mask": f"masks/{name}.png", "prompt": caption(edit(scene, **EDITS[name])).text, "expect": EDITS[name]}
+        edits[name] = {
+            "mask": f"masks/{name}.png",
+            "prompt": caption(edit(scene, **EDITS[name])).text,
+            "expect": EDITS[name],
+        }
     content = {"portrait": {"file": "portrait.png", "caption": caption(scene).text}, "edits": edits}
     (folder / "samples.json").write_text(json.dumps(content, indent=2) + "\n")

@@ -47,8 +47,10 @@ def make_text(work: Path) -> tuple[Wording, CLIPTextModel]:
     return wording, make_text_encoder(len(wording.tokenizer), wording.start, wording.end)
 
 
-def school_text_encoder(encoder: CLIPTextModel, wording: Wording, seed: int, steps: int = 400, batch: int = 32) -> None:
-    """Teach each token to know its element and the words of its own phrase so far ("red", for the "hat" of "a red hat").
+def school_text_encoder(
+    encoder: CLIPTextModel, wording: Wording, seed: int, steps: int, batch: int = 32
+) -> None:
+    """Teach each token to know its element and the words of its phrase so far ("red" for "hat" in "a red hat").
 
     A few seconds of this spare the denoising network from learning grammar through pictures.
     """
@@ -60,7 +62,9 @@ def school_text_encoder(encoder: CLIPTextModel, wording: Wording, seed: int, ste
     element_head, phrase_head = nn.Linear(TEXT_WIDTH, len(ELEMENTS) + 1), nn.Linear(TEXT_WIDTH, size)
     parameters = [*encoder.parameters(), *element_head.parameters(), *phrase_head.parameters()]
     optimiser = torch.optim.AdamW(parameters, 2e-3, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.LambdaLR(
+        optimiser, lambda k: min(1.0, (k + 1) / 20) * (1.0 - k / steps)
+    )
     bar = tqdm(range(steps), "text encoder", mininterval=5.0)
     for _ in bar:
         captions = [caption(sample_scene(rng), rng) for _ in range(batch)]

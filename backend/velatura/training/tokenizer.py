@@ -24,20 +24,31 @@ def write_tokenizer(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
     learner.pre_tokenizer = pre_tokenizers.Whitespace()
-    learner.train_from_iterator(vocabulary(), trainers.BpeTrainer(
-        vocab_size=4096, end_of_word_suffix="</w>", show_progress=False))
+    learner.train_from_iterator(
+        vocabulary(), trainers.BpeTrainer(vocab_size=4096, end_of_word_suffix="</w>", show_progress=False)
+    )
     merges = [tuple(pair) for pair in json.loads(learner.to_str())["model"]["merges"]]
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(pair) for pair in merges), START, END]
+    tokens = [
+        *letters,
+        *(letter + "</w>" for letter in letters),
+        *("".join(pair) for pair in merges),
+        START,
+        END,
+    ]
     ids: dict[str, int] = {}
     for token in tokens:
         ids.setdefault(token, len(ids))
     (folder / "vocab.json").write_text(json.dumps(ids, ensure_ascii=False))
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(" ".join(pair) for pair in merges) + "\n"
+    )
     special = {"bos_token": START, "eos_token": END, "unk_token": END, "pad_token": END}
     (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n")
-    (folder / "tokenizer_config.json").write_text(json.dumps(
-        {**special, "model_max_length": TOKENS, "tokenizer_class": "CLIPTokenizer"}, indent=2) + "\n")
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps({**special, "model_max_length": TOKENS, "tokenizer_class": "CLIPTokenizer"}, indent=2)
+        + "\n"
+    )
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:

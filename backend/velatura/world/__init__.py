@@ -4,5 +4,19 @@ from .caption import Caption, Word, caption, vocabulary
 from .render import Picture, View, render
 from .scene import ATTRIBUTES, ELEMENTS, Identity, Scene, Setting, edit, sample_scene
 
-__all__ = ["ATTRIBUTES", "Caption", "ELEMENTS", "Identity", "Picture", "Scene", "Setting", "View", "Word",
-           "caption", "edit", "render", "sample_scene", "vocabulary"]
+__all__ = [
+    "ATTRIBUTES",
+    "ELEMENTS",
+    "Caption",
+    "Identity",
+    "Picture",
+    "Scene",
+    "Setting",
+    "View",
+    "Word",
+    "caption",
+    "edit",
+    "render",
+    "sample_scene",
+    "vocabulary",
+]

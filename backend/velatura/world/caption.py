@@ -23,10 +23,16 @@ from .scene import (
 )
 
 OPENINGS = ("a photo of", "a portrait of", "a photograph of", "a picture of", "portrait of", "photo of", "")
-PEOPLE_WORDS = {"man": ("man", "man", "man", "guy", "gentleman"), "woman": ("woman", "woman", "woman", "lady", "girl")}
+PEOPLE_WORDS = {
+    "man": ("man", "man", "man", "guy", "gentleman"),
+    "woman": ("woman", "woman", "woman", "lady", "girl"),
+}
 SMILING = ("smiling", "smiling", "happy", "laughing")
 BEARDS = ("a {} beard", "a beard", "a full {} beard", "a full beard")
-GLASSES_WORDS = {"glasses": ("glasses", "glasses", "eyeglasses", "spectacles"), "sunglasses": ("sunglasses", "sunglasses", "shades")}
+GLASSES_WORDS = {
+    "glasses": ("glasses", "glasses", "eyeglasses", "spectacles"),
+    "sunglasses": ("sunglasses", "sunglasses", "shades"),
+}
 HAT_WORDS = {"hat": ("hat", "hat", "hat with a brim"), "beanie": ("beanie", "beanie", "cap")}
 SHIRT_WORDS = ("shirt", "shirt", "top", "sweater")
 BLOND = ("blond", "blond", "blonde")
@@ -54,12 +60,25 @@ class Caption:
 
 
 #: How often each attribute is mentioned where it can be seen.
-MENTION = {"skin": 0.35, "hair": 0.85, "beard": 0.97, "glasses": 0.96, "smile": 0.93, "hat": 0.96, "shirt": 0.75, "background": 0.7}
+MENTION = {
+    "skin": 0.35,
+    "hair": 0.85,
+    "beard": 0.97,
+    "glasses": 0.96,
+    "smile": 0.93,
+    "hat": 0.96,
+    "shirt": 0.75,
+    "background": 0.7,
+}
 
 
-def caption(scene: Scene, rng: np.random.Generator | None = None,
-            visible: Callable[[str], bool] = lambda element: True) -> Caption:
-    """Word a scene.  Without `rng`: the full canonical caption.  `visible` tells which elements are in view."""
+def caption(
+    scene: Scene,
+    rng: np.random.Generator | None = None,
+    visible: Callable[[str], bool] = lambda element: True,
+) -> Caption:
+    """Word a scene.  Without `rng`: the full canonical caption.  `visible`: which elements are in view."""
+
     def say(key: str, element: str) -> bool:
         return visible(element) and (rng is None or rng.random() < MENTION[key] * scale)
 
@@ -84,7 +103,7 @@ def caption(scene: Scene, rng: np.random.Generator | None = None,
     if rng is not None and rng.random() < 0.3:
         parts = [parts[k] for k in rng.permutation(len(parts))]
 
-    words = _plain(pick(OPENINGS)) + [Word("a")]
+    words = [*_plain(pick(OPENINGS)), Word("a")]
     if scene.smile and say("smile", "mouth"):
         words += _about("mouth", pick(SMILING))
     words += _about("face", pick(PEOPLE_WORDS[scene.person]))
@@ -101,7 +120,7 @@ def caption(scene: Scene, rng: np.random.Generator | None = None,
         words += [Word(",")] * bool(parts) + _plain("wearing") + _series(wearing)
     if say("background", "background"):
         colour = pick(GREY) if scene.background == "grey" else scene.background
-        words += [Word(",")] + _about("background", colour, "background")
+        words += [Word(","), *_about("background", colour, "background")]
     return Caption(tuple(words))
 
 
@@ -127,8 +146,23 @@ def _series(parts: list[list[Word]]) -> list[Word]:
 def vocabulary() -> tuple[str, ...]:
     """Every word a caption can hold, sorted."""
     texts: set[str] = {",", "and", "with", "wearing", "a", "background", "skin", "hair", "full", "beard"}
-    groups = (OPENINGS, *PEOPLE_WORDS.values(), SMILING, *GLASSES_WORDS.values(), *HAT_WORDS.values(), SHIRT_WORDS,
-              BLOND, GREY, HAIR_STYLES, HAIR_COLOURS, HATS[1:], HAT_COLOURS, SHIRT_COLOURS, BACKGROUNDS, SKINS)
+    groups = (
+        OPENINGS,
+        *PEOPLE_WORDS.values(),
+        SMILING,
+        *GLASSES_WORDS.values(),
+        *HAT_WORDS.values(),
+        SHIRT_WORDS,
+        BLOND,
+        GREY,
+        HAIR_STYLES,
+        HAIR_COLOURS,
+        HATS[1:],
+        HAT_COLOURS,
+        SHIRT_COLOURS,
+        BACKGROUNDS,
+        SKINS,
+    )
     for group in groups:
         for phrase in group:
             texts.update(phrase.split())

@@ -50,9 +50,8 @@ class Head:
         lower = ellipse(self.u, self.v, 0.0, 0.0, self.width + grow, self.chin + grow, self.jaw)
         return np.where(self.v < 0.0, upper, lower)
 
-
     def window(self, canvas: Canvas, low: float, high: float) -> tuple[Canvas, Head] | None:
-        """Canvas and head cut to where features between heights low and high can lie; None if off the canvas."""
+        """Canvas and head cut to where features between two heights can lie; None if off the canvas."""
         near = (np.abs(self.f) < 0.85) & (self.g > low) & (self.g < high)
         rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
         if len(rows) < 2 or len(columns) < 2:
@@ -73,8 +72,18 @@ def make_head(canvas: Canvas, scene: Scene) -> Head:
     nz = np.sqrt(np.clip(1.0 - 0.8 * nx * nx - 0.6 * ny * ny, 0.05, 1.0))
     norm = np.sqrt(s.light**2 + s.light_height**2 + 1.0)
     lit = np.clip((nx * s.light - ny * s.light_height + nz) / norm, 0.0, 1.0)
-    return Head(u=u, v=v, f=u - s.turn, g=v, width=width, chin=1.0 + 0.035 * i.chin + (0.03 if man else 0.0),
-                jaw=(2.35 if man else 2.02) + 0.22 * i.jaw, unit=s.scale, light=s.light, lit=lit)
+    return Head(
+        u=u,
+        v=v,
+        f=u - s.turn,
+        g=v,
+        width=width,
+        chin=1.0 + 0.035 * i.chin + (0.03 if man else 0.0),
+        jaw=(2.35 if man else 2.02) + 0.22 * i.jaw,
+        unit=s.scale,
+        light=s.light,
+        lit=lit,
+    )
 
 
 def skin_base(scene: Scene) -> Colour:
@@ -102,7 +111,14 @@ def paint_neck(canvas: Canvas, scene: Scene, head: Head) -> None:
     roundness = np.clip(1.0 - (x / (half * 1.05)) ** 2, 0.0, 1.0)
     lit = np.clip(0.30 + 0.42 * roundness + 0.55 * s.light * x / half * 0.5, 0.0, 1.0)
     canvas.paint(skin_paint(scene, lit), canvas.cover(shape), "face")
-    under = blob(canvas.x, canvas.y, s.centre_x - 0.06 * s.light, s.centre_y + 0.98 * s.scale, 0.62 * s.scale, 0.30 * s.scale)
+    under = blob(
+        canvas.x,
+        canvas.y,
+        s.centre_x - 0.06 * s.light,
+        s.centre_y + 0.98 * s.scale,
+        0.62 * s.scale,
+        0.30 * s.scale,
+    )
     canvas.shade((0.66, 0.55, 0.52), under * canvas.cover(shape))
 
 
@@ -111,13 +127,17 @@ def paint_head(canvas: Canvas, scene: Scene, head: Head) -> None:
     for side in (-1.0, 1.0):
         ear = ellipse(head.u, head.v, side * (head.width + 0.015), 0.02, 0.115, 0.20)
         canvas.paint(paint * 0.93, canvas.cover(ear), "face")
-        canvas.shade((0.72, 0.60, 0.58), 0.8 * blob(head.u, head.v, side * (head.width + 0.03), 0.02, 0.05, 0.11))
+        canvas.shade(
+            (0.72, 0.60, 0.58), 0.8 * blob(head.u, head.v, side * (head.width + 0.03), 0.02, 0.05, 0.11)
+        )
     inside = canvas.cover(head.outline())
     canvas.paint(paint, inside, "face")
     f, g, man = head.f, head.g, scene.person == "man"
     canvas.shade((0.78, 0.66, 0.64), inside * smoothstep(0.84, 1.0, head.outline() + 1.0) * 0.75)
     for side in (-1.0, 1.0):
-        canvas.shade((1.0, 0.84, 0.82), (0.45 if man else 0.8) * inside * blob(f, g, side * 0.42, 0.24, 0.20, 0.17))
+        canvas.shade(
+            (1.0, 0.84, 0.82), (0.45 if man else 0.8) * inside * blob(f, g, side * 0.42, 0.24, 0.20, 0.17)
+        )
         canvas.shade((0.80, 0.70, 0.68), 0.8 * inside * blob(f, g, side * 0.29, -0.10, 0.23, 0.15))
     canvas.glow(0.16, inside * blob(f, g, 0.25 * head.light, -0.48, 0.30, 0.20))
     canvas.glow(0.14, inside * blob(f, g, 0.40 * np.sign(head.light), 0.13, 0.13, 0.12))
@@ -152,17 +172,30 @@ def paint_eyes(canvas: Canvas, scene: Scene, head: Head) -> None:
         cu = head.f - side * apart - gaze
         ball = canvas.cover(ellipse(cu, dv, 0.0, -0.012, 0.088, 0.088))
         ring = np.clip(np.sqrt(cu**2 + (dv + 0.012) ** 2) / 0.088, 0.0, 1.0)
-        canvas.paint(mix(tuple(min(1.0, 1.35 * c) for c in iris), tuple(0.45 * c for c in iris), ring**3), inside * ball)
+        canvas.paint(
+            mix(tuple(min(1.0, 1.35 * c) for c in iris), tuple(0.45 * c for c in iris), ring**3),
+            inside * ball,
+        )
         canvas.paint((0.03, 0.02, 0.02), inside * canvas.cover(ellipse(cu, dv, 0.0, -0.012, 0.043, 0.043)))
         canvas.shade((0.45, 0.42, 0.42), inside * smoothstep(-0.3 * high, -high, dv) * 0.8)
-        canvas.paint((1.0, 1.0, 1.0), canvas.cover(ellipse(cu, dv, 0.032 * np.sign(head.light), -0.045, 0.023, 0.023)))
+        canvas.paint(
+            (1.0, 1.0, 1.0), canvas.cover(ellipse(cu, dv, 0.032 * np.sign(head.light), -0.045, 0.023, 0.023))
+        )
         thick = 0.026 if man else 0.046
-        lash = np.maximum(np.abs(dv + high * arch + 0.3 * thick) - thick * (0.55 + 0.45 * np.clip(0.5 + du / wide, 0, 1)),
-                          np.abs(du - 0.01) - wide * (1.02 if man else 1.12))
+        lash = np.maximum(
+            np.abs(dv + high * arch + 0.3 * thick) - thick * (0.55 + 0.45 * np.clip(0.5 + du / wide, 0, 1)),
+            np.abs(du - 0.01) - wide * (1.02 if man else 1.12),
+        )
         canvas.paint((0.10, 0.06, 0.05), canvas.cover(lash) * 0.95)
         crease = np.maximum(np.abs(dv + 1.35 * high * arch + 0.055) - 0.012, np.abs(du) - wide * 0.95)
         canvas.shade((0.60, 0.46, 0.44), canvas.cover(crease, 0.02) * 0.8)
-        canvas.shade((0.72, 0.58, 0.56), 0.7 * canvas.cover(np.maximum(np.abs(dv - 0.80 * high * arch) - 0.010, np.abs(du) - wide * 0.9), 0.012))
+        canvas.shade(
+            (0.72, 0.58, 0.56),
+            0.7
+            * canvas.cover(
+                np.maximum(np.abs(dv - 0.80 * high * arch) - 0.010, np.abs(du) - wide * 0.9), 0.012
+            ),
+        )
         _paint_brow(canvas, scene, head, side, apart, man)
 
 
@@ -181,7 +214,11 @@ def _paint_brow(canvas: Canvas, scene: Scene, head: Head, side: float, apart: fl
 def paint_mouth(canvas: Canvas, scene: Scene, head: Head) -> None:
     i, man = scene.identity, scene.person == "man"
     base = skin_base(scene)
-    lip = (base[0] * (0.86 if man else 0.88), base[1] * (0.60 if man else 0.47), base[2] * (0.62 if man else 0.52))
+    lip = (
+        base[0] * (0.86 if man else 0.88),
+        base[1] * (0.60 if man else 0.47),
+        base[2] * (0.62 if man else 0.52),
+    )
     du, level = head.f, 0.535
     full = 1.0 + 0.18 * i.lip_fullness
     if scene.smile:
@@ -190,14 +227,24 @@ def paint_mouth(canvas: Canvas, scene: Scene, head: Head) -> None:
         dv = head.g - level + 0.055 - 0.10 * arch  # corners rise
         top, bottom = -0.035 * arch, 0.135 * arch
         opening = np.maximum(top - dv, dv - bottom)
-        lips = np.maximum(top - 0.042 * full * np.sqrt(np.maximum(arch, 0)) * (1.0 - 0.35 * np.exp(-((du / 0.05) ** 2))) - dv,
-                          dv - bottom - 0.060 * full * np.sqrt(np.maximum(arch, 0)))
+        lips = np.maximum(
+            top
+            - 0.042 * full * np.sqrt(np.maximum(arch, 0)) * (1.0 - 0.35 * np.exp(-((du / 0.05) ** 2)))
+            - dv,
+            dv - bottom - 0.060 * full * np.sqrt(np.maximum(arch, 0)),
+        )
         lips = np.maximum(lips, np.abs(du) - wide)
-        canvas.paint(mix(tuple(0.82 * c for c in lip), lip, smoothstep(-0.05, 0.15, dv)), canvas.cover(lips), "mouth")
+        canvas.paint(
+            mix(tuple(0.82 * c for c in lip), lip, smoothstep(-0.05, 0.15, dv)), canvas.cover(lips), "mouth"
+        )
         inner = canvas.cover(opening)
         canvas.paint((0.24, 0.07, 0.07), inner, "mouth")
         teeth = np.maximum(opening + 0.004, dv - 0.105 * arch)
-        canvas.paint(mix((0.98, 0.97, 0.94), (0.78, 0.74, 0.70), smoothstep(0.35, 1.0, np.abs(du) / wide)), canvas.cover(teeth), "mouth")
+        canvas.paint(
+            mix((0.98, 0.97, 0.94), (0.78, 0.74, 0.70), smoothstep(0.35, 1.0, np.abs(du) / wide)),
+            canvas.cover(teeth),
+            "mouth",
+        )
         canvas.glow(0.30, canvas.cover(lips) * blob(du, dv, 0.06 * head.light, 0.165, 0.09, 0.018))
         for side in (-1.0, 1.0):
             fold = np.abs(du * side - 0.31 - 0.05 * np.sin((head.g - 0.28) * 7.0)) - 0.008
@@ -208,9 +255,17 @@ def paint_mouth(canvas: Canvas, scene: Scene, head: Head) -> None:
     arch = np.clip(1.0 - (du / wide) ** 2, 0.0, 1.0)
     dv = head.g - level + 0.030 * np.clip(du / wide, -1.2, 1.2) ** 2 - 0.010
     cupid = 1.0 - 0.30 * np.exp(-((du / 0.045) ** 2))
-    lips = np.maximum(np.maximum(-0.060 * full * arch**0.8 * cupid - dv, dv - 0.080 * full * arch**0.6), np.abs(du) - wide)
-    canvas.paint(mix(tuple(0.80 * c for c in lip), lip, smoothstep(-0.04, 0.03, dv)), canvas.cover(lips), "mouth")
-    canvas.paint(tuple(0.40 * c for c in lip), canvas.cover(np.maximum(np.abs(dv) - 0.011, np.abs(du) - wide)) * 0.9, "mouth")
+    lips = np.maximum(
+        np.maximum(-0.060 * full * arch**0.8 * cupid - dv, dv - 0.080 * full * arch**0.6), np.abs(du) - wide
+    )
+    canvas.paint(
+        mix(tuple(0.80 * c for c in lip), lip, smoothstep(-0.04, 0.03, dv)), canvas.cover(lips), "mouth"
+    )
+    canvas.paint(
+        tuple(0.40 * c for c in lip),
+        canvas.cover(np.maximum(np.abs(dv) - 0.011, np.abs(du) - wide)) * 0.9,
+        "mouth",
+    )
     canvas.glow(0.28, canvas.cover(lips) * blob(du, dv, 0.05 * head.light, 0.045, 0.08, 0.018))
     canvas.shade((0.80, 0.68, 0.65), 0.8 * blob(du, head.g, 0.0, level + 0.13, 0.14, 0.035))
 
@@ -225,7 +280,9 @@ def paint_beard(canvas: Canvas, scene: Scene, head: Head) -> None:
     shape = np.maximum(outer, (cheek - head.g) * 1.6 + 1.6 * rough)
     alpha = canvas.cover(shape, 0.032)
     strands = waves(head.f * (1.0 + 0.5 * (head.g - 0.4)), head.g, rng, 70.0, 14.0, 5)
-    base = np.asarray(HAIR_PAINT[scene.hair_colour], np.float32) * (0.88 if scene.hair_colour == "grey" else 0.80)
+    base = np.asarray(HAIR_PAINT[scene.hair_colour], np.float32) * (
+        0.88 if scene.hair_colour == "grey" else 0.80
+    )
     tone = np.clip(0.42 + 0.62 * head.lit + 0.14 * strands - 0.20 * smoothstep(0.85, 1.10, head.g), 0.2, 1.35)
     warm = tone[..., None] ** np.asarray((0.85, 1.05, 1.15), np.float32)  # darker hair is warmer, not greener
     canvas.paint(np.clip(base * warm, 0.0, 1.0), alpha * 0.97, "beard", alpha)

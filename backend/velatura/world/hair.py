@@ -13,7 +13,10 @@ def _half_width(scene: Scene, head: Head) -> tuple[Field, float]:
     """Half-width of the hair's mass at each height (0 above the crown), and where it ends below."""
     volume = 0.03 * scene.identity.hair_volume
     top, side = {
-        "short": (1.10, 0.07), "long": (1.13, 0.15), "curly": (1.24, 0.30), "bob": (1.12, 0.17),
+        "short": (1.10, 0.07),
+        "long": (1.13, 0.15),
+        "curly": (1.24, 0.30),
+        "bob": (1.12, 0.17),
     }[scene.hair_style]
     top, side = top + volume, head.width + side + volume
     cap = side * np.clip(1.0 - np.abs(np.minimum(head.v, 0.0) / top) ** 2.25, 0.0, 1.0) ** 0.45
@@ -30,7 +33,9 @@ def _outer(scene: Scene, head: Head) -> Field:
     """Implicit outer shape of the hair."""
     rng = np.random.default_rng(scene.identity.texture + 2)
     half, end = _half_width(scene, head)
-    top = {"short": 1.10, "long": 1.13, "curly": 1.24, "bob": 1.12}[scene.hair_style] + 0.03 * scene.identity.hair_volume
+    top = {"short": 1.10, "long": 1.13, "curly": 1.24, "bob": 1.12}[
+        scene.hair_style
+    ] + 0.03 * scene.identity.hair_volume
     side = head.width + {"short": 0.07, "long": 0.15, "curly": 0.30, "bob": 0.17}[scene.hair_style]
     crown = ellipse(head.u, head.v, 0.0, 0.0, side, top, 2.25)
     sides = np.abs(head.u) - half
@@ -55,9 +60,17 @@ def _hairline(scene: Scene, head: Head) -> Field:
         return head.v - line + 0.06 * waves(head.u, head.v, rng, 14.0, 12.0, 6)
     if scene.hair_style == "bob":  # a straight fringe
         rng = np.random.default_rng(scene.identity.texture + 3)
-        line = -0.40 + 0.02 * waves(head.u, head.v, rng, 30.0, 2.0) + 2.4 * smoothstep(head.width * 0.80, head.width * 1.12, np.abs(head.u))
+        line = (
+            -0.40
+            + 0.02 * waves(head.u, head.v, rng, 30.0, 2.0)
+            + 2.4 * smoothstep(head.width * 0.80, head.width * 1.12, np.abs(head.u))
+        )
         return head.v - line
-    line = -0.74 + 1.0 * (off / 0.70) ** 2.2 + 2.0 * smoothstep(head.width * 0.82, head.width * 1.15, np.abs(head.u))
+    line = (
+        -0.74
+        + 1.0 * (off / 0.70) ** 2.2
+        + 2.0 * smoothstep(head.width * 0.82, head.width * 1.15, np.abs(head.u))
+    )
     return head.v - line
 
 
@@ -69,7 +82,9 @@ def _tone(scene: Scene, head: Head, depth: float) -> np.ndarray:
     else:
         half, _ = _half_width(scene, head)
         flow = head.u / np.maximum(half, 0.25)
-        grain = waves(flow, head.v * 0.5, rng, 34.0, 3.0, 5) + 0.35 * waves(flow, head.v * 0.5, rng, 80.0, 3.0, 3)
+        grain = waves(flow, head.v * 0.5, rng, 34.0, 3.0, 5) + 0.35 * waves(
+            flow, head.v * 0.5, rng, 80.0, 3.0, 3
+        )
     radius = np.sqrt(head.u**2 + head.v**2)
     sheen = np.exp(-(((radius - 0.92) / 0.13) ** 2)) * smoothstep(-0.1, -0.6, head.v)
     tone = 0.50 + 0.58 * head.lit + 0.11 * grain + depth
@@ -96,4 +111,7 @@ def paint_hair_front(canvas: Canvas, scene: Scene, head: Head) -> None:
     canvas.shade((0.72, 0.60, 0.57), 0.55 * cast * canvas.shares[2])
     canvas.paint(_tone(scene, head, 0.0), canvas.cover(shape, 0.012), "hair")
     if scene.hair_style == "short":
-        canvas.shade((0.8, 0.76, 0.74), 0.5 * canvas.cover(shape) * blob(head.u, head.v, -0.5 * head.light, -0.5, 0.5, 0.5))
+        canvas.shade(
+            (0.8, 0.76, 0.74),
+            0.5 * canvas.cover(shape) * blob(head.u, head.v, -0.5 * head.light, -0.5, 0.5, 0.5),
+        )

@@ -43,8 +43,13 @@ class Canvas:
         slope = np.sqrt(dx * dx + dy * dy) / self.pixel + 1e-6
         return np.clip(0.5 - f / (slope * max(soft, self.pixel)), 0.0, 1.0)
 
-    def paint(self, colour: Colour | NDArray[np.float32], alpha: Field, element: str | None = None,
-              claim: Field | None = None) -> None:
+    def paint(
+        self,
+        colour: Colour | NDArray[np.float32],
+        alpha: Field,
+        element: str | None = None,
+        claim: Field | None = None,
+    ) -> None:
         """Lay colour over the picture; `claim` is the share given to the element where it is not alpha.
 
         Without an element the paint is detail (an iris, a shadow) of whatever lies beneath.

@@ -86,7 +86,9 @@ class Scene:
     def __post_init__(self) -> None:
         for name, allowed in _VOCABULARY.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name} must be one of {', '.join(map(str, allowed))}, not {getattr(self, name)!r}")
+                raise ValueError(
+                    f"{name} must be one of {', '.join(map(str, allowed))}, not {getattr(self, name)!r}"
+                )
 
 
 _VOCABULARY: dict[str, tuple[Any, ...]] = {

@@ -63,20 +63,41 @@ def paint_glasses(canvas: Canvas, scene: Scene, head: Head) -> None:
     left, right = (ellipse(f, g, side * apart, level, rx, ry, power) for side in (-1.0, 1.0))
     lens = np.minimum(left, right)
     inside = canvas.cover(lens)
-    canvas.shade((0.66, 0.56, 0.54), 0.5 * canvas.cover(np.minimum(*(ellipse(f, g, side * apart, level + 0.05, rx, ry, power) for side in (-1.0, 1.0))), 0.05) * (1.0 - inside))
-    slant = (f * 0.8 + g - level)
+    canvas.shade(
+        (0.66, 0.56, 0.54),
+        0.5
+        * canvas.cover(
+            np.minimum(*(ellipse(f, g, side * apart, level + 0.05, rx, ry, power) for side in (-1.0, 1.0))),
+            0.05,
+        )
+        * (1.0 - inside),
+    )
+    slant = f * 0.8 + g - level
     if dark:
-        canvas.paint(mix((0.03, 0.03, 0.04), (0.26, 0.22, 0.21), smoothstep(-0.18, 0.2, g - level)), inside * 0.97, "glasses", inside)
+        canvas.paint(
+            mix((0.03, 0.03, 0.04), (0.26, 0.22, 0.21), smoothstep(-0.18, 0.2, g - level)),
+            inside * 0.97,
+            "glasses",
+            inside,
+        )
         canvas.glow(0.30, inside * smoothstep(-0.16, -0.10, slant) * smoothstep(0.0, -0.06, slant))
     else:
         canvas.paint((0.86, 0.93, 1.0), inside * 0.12, "glasses", inside * 0.5)
         canvas.glow(0.30, inside * smoothstep(-0.13, -0.09, slant) * smoothstep(0.0, -0.04, slant))
     rim = np.abs(lens * 0.21) - (0.022 if dark else 0.028)
-    bridge = np.maximum(np.abs(g - level + 0.06 + 0.05 * np.cos(f * 9.0)) - 0.026, np.abs(f) - (apart - rx + 0.03))
-    arms = np.maximum(np.abs(g - level + 0.07) - 0.030, np.maximum(apart + rx - 0.03 - np.abs(f), np.abs(head.u) - head.width - 0.01))
+    bridge = np.maximum(
+        np.abs(g - level + 0.06 + 0.05 * np.cos(f * 9.0)) - 0.026, np.abs(f) - (apart - rx + 0.03)
+    )
+    arms = np.maximum(
+        np.abs(g - level + 0.07) - 0.030,
+        np.maximum(apart + rx - 0.03 - np.abs(f), np.abs(head.u) - head.width - 0.01),
+    )
     frame = canvas.cover(np.minimum(np.minimum(rim, bridge), arms))
     canvas.paint((0.07, 0.05, 0.05), frame, "glasses")
-    canvas.glow(0.22, frame * smoothstep(0.02, 0.10, level - 0.08 - g) * smoothstep(-0.5, 0.5, f * np.sign(head.light)))
+    canvas.glow(
+        0.22,
+        frame * smoothstep(0.02, 0.10, level - 0.08 - g) * smoothstep(-0.5, 0.5, f * np.sign(head.light)),
+    )
 
 
 def paint_hat(canvas: Canvas, scene: Scene, head: Head) -> None:
@@ -96,19 +117,33 @@ def _paint_brimmed(canvas: Canvas, scene: Scene, head: Head) -> None:
     u, v = head.u, head.v
     level = -0.56
     half = head.width + 0.10 + 0.16 * np.clip((v + 1.5) / 0.9, 0.0, 1.0)
-    crown = np.maximum(np.maximum(np.abs(u) - half, v - level), -1.34 + 0.05 * np.exp(-((u / 0.22) ** 2)) + 0.16 * np.abs(u) ** 3 - v)
+    crown = np.maximum(
+        np.maximum(np.abs(u) - half, v - level),
+        -1.34 + 0.05 * np.exp(-((u / 0.22) ** 2)) + 0.16 * np.abs(u) ** 3 - v,
+    )
     bend = v - level + 0.10 * (u / 1.3) ** 2
     brim = ellipse(u, bend, 0.0, 0.0, 1.27, 0.155)
     alpha = canvas.cover(np.minimum(crown, brim * 0.155))
     _shadow_below(canvas, head, v - level - 0.10, alpha)
-    light = np.clip(0.56 + 0.40 * head.light * u + 0.30 * np.sqrt(np.clip(1.0 - (u / 1.05) ** 2, 0.0, 1.0)) - 0.12, 0.05, 1.0)
+    light = np.clip(
+        0.56 + 0.40 * head.light * u + 0.30 * np.sqrt(np.clip(1.0 - (u / 1.05) ** 2, 0.0, 1.0)) - 0.12,
+        0.05,
+        1.0,
+    )
     canvas.paint(_cloth(scene.hat_colour, light), canvas.cover(crown), "hat")
     band = canvas.cover(np.maximum(crown, level - 0.26 - v))
     if scene.hat_colour == "black":
         canvas.glow(0.16, band)
     else:
         canvas.shade((0.42, 0.40, 0.40), band)
-    rim_light = np.clip(0.80 + 0.25 * head.light * u - 2.2 * np.maximum(bend, 0.0) - 0.8 * blob(u, bend, 0.0, -0.11, 0.8, 0.06), 0.1, 1.05)
+    rim_light = np.clip(
+        0.80
+        + 0.25 * head.light * u
+        - 2.2 * np.maximum(bend, 0.0)
+        - 0.8 * blob(u, bend, 0.0, -0.11, 0.8, 0.06),
+        0.1,
+        1.05,
+    )
     canvas.paint(_cloth(scene.hat_colour, rim_light), canvas.cover(brim), "hat")
 
 
@@ -123,6 +158,10 @@ def _paint_beanie(canvas: Canvas, scene: Scene, head: Head) -> None:
     around = np.arcsin(np.clip(u / (half + 0.02), -0.999, 0.999))
     ribs = np.sin(around * 34.0)
     light = 0.42 + 0.30 * head.light * u + 0.42 * np.cos(around) - 0.12 * smoothstep(-0.9, -1.35, v)
-    canvas.paint(_cloth(scene.hat_colour, np.clip(light + 0.05 * ribs, 0.05, 1.05)), canvas.cover(dome), "hat")
+    canvas.paint(
+        _cloth(scene.hat_colour, np.clip(light + 0.05 * ribs, 0.05, 1.05)), canvas.cover(dome), "hat"
+    )
     canvas.shade((0.72, 0.72, 0.74), canvas.cover(dome) * smoothstep(0.12, 0.0, low - 0.30 - v) * 0.8)
-    canvas.paint(_cloth(scene.hat_colour, np.clip(light + 0.08 + 0.09 * ribs, 0.05, 1.1)), canvas.cover(cuff), "hat")
+    canvas.paint(
+        _cloth(scene.hat_colour, np.clip(light + 0.08 + 0.09 * ribs, 0.05, 1.1)), canvas.cover(cuff), "hat"
+    )
