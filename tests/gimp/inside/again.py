@@ -46,7 +46,12 @@ def run(t):
     recipe = json.loads(pictures.recipe(other))
     t.note(
         changed_error=error,
-        changed=[recipe["prompt"], recipe["seed"], recipe["parameters"]["steps"], recipe["parameters"]["strength"]],
+        changed=[
+            recipe["prompt"],
+            recipe["seed"],
+            recipe["parameters"]["steps"],
+            recipe["parameters"]["strength"],
+        ],
     )
 
     mask = first.get_mask()
