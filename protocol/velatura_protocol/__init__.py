@@ -10,8 +10,9 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
 ``zmtp``, ``parser``  a ZeroMQ DEALER over a plain TCP socket
-``session``           one side's hello, pings, re-connection and the matching of answers to requests
+``session``           one connection: hello, pings, answers matched to requests
 ``transfers``         blobs up and down: credit, resume, verification
+``upkeep``            one connection after the other: back-off, watching again, events
 ``client``            `Client`: what plugins and the command line use
 ``launch``            starting the daemon
 ====================  ====================================================================================

@@ -20,7 +20,7 @@ from .parser import Command, Greeting, Malformed, Reader, command, greeting, hea
 USERNAME = b"velatura"
 HEARTBEAT = 5.0  # seconds of silence before a PING
 MAX_FRAMES = 8  # of one message
-OUTBOX = 4 * MAX_PAYLOAD  # bytes that may wait to be written when `send` returns
+OUTBOX = 8 * MAX_PAYLOAD  # bytes that may wait to be written when `send` returns
 INBOX = 16 * MAX_PAYLOAD  # bytes that may wait to be received before the socket is left alone
 HAS_SENDMSG = hasattr(socket.socket, "sendmsg")  # Windows has none
 

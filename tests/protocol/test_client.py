@@ -159,7 +159,8 @@ def test_events_keep_the_last_of_each_kind(client, daemon):
         daemon.push({"type": "progress", "job": JOB, "step": step})
     daemon.push({"type": "preview", "job": JOB, "step": 4}, b"PNG")
     daemon.push({"type": "from-the-future"})
-    time.sleep(0.2)
+    client.methods()
+    client.methods()  # its answer comes after all these
     (progress, none), (preview, png) = client.events(1.0)
     assert (progress["step"], none) == (4, None)
     assert (preview["step"], bytes(png)) == (4, b"PNG")
@@ -168,24 +169,22 @@ def test_events_keep_the_last_of_each_kind(client, daemon):
 
 def test_an_idle_client_pings_and_a_pong_is_no_event(tmp_path, dealer):
     with (
-        SmallDaemon(tmp_path, heartbeat=0.1) as daemon,
+        SmallDaemon(tmp_path, heartbeat=0.3) as daemon,
         closing(Client(tmp_path, name="t", dealer=dealer)) as c,
     ):
         c.connect()
-        assert c.events(0.5) == []
-        assert 2 <= daemon.count("ping") <= 6
+        assert c.events(1.5) == []
+        assert 2 <= daemon.count("ping") <= 5
 
 
 def test_a_client_that_only_hears_pings_too(tmp_path):
     """Else the daemon would take one that watches a long run for dead."""
     with SmallDaemon(tmp_path, heartbeat=0.2) as daemon, closing(Client(tmp_path, name="test")) as client:
         client.connect()
-        until = time.monotonic() + 1.0
-        while time.monotonic() < until:
+        while daemon.count("ping") < 2:
             daemon.push({"type": "progress", "job": JOB})
             client.events(0.05)
             time.sleep(0.02)
-        assert daemon.count("ping") >= 2
 
 
 def test_a_daemon_that_is_stuck_is_given_up_although_its_socket_lives(tmp_path, dealer):
@@ -197,7 +196,7 @@ def test_a_daemon_that_is_stuck_is_given_up_although_its_socket_lives(tmp_path, 
         daemon.script["ping"] = Once(SILENT, times=4)
         found = events_until(c, "connection", state="restored")
         assert found[0]["error"]["code"] == "timeout"
-        assert daemon.count("hello") == 2
+        assert daemon.count("hello") >= 2
 
 
 def test_lost_and_restored(client, daemon):
@@ -278,7 +277,7 @@ def test_should_stop_is_heeded_at_once(client, daemon):
     daemon.script["chunk"] = lambda *_: SILENT
     started = time.monotonic()
     refused(client.submit, JOB, REQUEST, {NAME: PIXELS}, should_stop=lambda: time.monotonic() > started + 0.2)
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 1.0
 
 
 def test_an_upload_goes_on_where_the_daemon_died(client, daemon):
@@ -405,7 +404,7 @@ def test_fetch_can_be_stopped(client, daemon):
     daemon.script["fetch"] = lambda *_: SILENT
     started = time.monotonic()
     assert refused(client.fetch, NAME, should_stop=lambda: time.monotonic() > started + 0.2) == "cancelled"
-    assert time.monotonic() - started < 0.4
+    assert time.monotonic() - started < 1.0
 
 
 # -- waiting ---------------------------------------------------------------------------------------------
