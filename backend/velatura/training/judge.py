@@ -80,6 +80,7 @@ def export_judge(work: Path, folder: Path = BUNDLE) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     half = {k: v.half().contiguous() for k, v in state["ema"].items() if v.is_floating_point()}
     save_file(half, folder / "judge.safetensors")
+    (folder / "judge.safetensors").chmod(0o644)
     config = {"channels": [24, 48, 96, 128, 128], "attributes": {k: list(v) for k, v in ATTRIBUTES.items()}}
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 

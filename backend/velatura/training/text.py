@@ -50,7 +50,7 @@ def make_text(work: Path) -> tuple[Wording, CLIPTextModel]:
 def school_text_encoder(
     encoder: CLIPTextModel, wording: Wording, seed: int, steps: int, batch: int = 32
 ) -> None:
-    """Teach each token to know its element and the words of its phrase so far ("red" for "hat" in "a red hat").
+    """Teach each token its element and the words of its phrase so far ("red" at the "hat" of "a red hat").
 
     A few seconds of this spare the denoising network from learning grammar through pictures.
     """
