@@ -6,7 +6,6 @@ import json
 import os
 import stat
 import sys
-import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -127,7 +126,9 @@ def write_connection(state_dir: str | os.PathLike, connection: Connection) -> No
     """Writes the connection file whole, or not at all, readable by its owner only. Raises OSError."""
     folder = Path(state_dir)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=CONNECTION_FILE, dir=folder)  # made with 0600
+    name = folder / f"{CONNECTION_FILE}.{os.getpid()}"
+    name.unlink(missing_ok=True)  # of a daemon that died here, under the same number
+    handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             json.dump(asdict(connection), file)
@@ -135,7 +136,7 @@ def write_connection(state_dir: str | os.PathLike, connection: Connection) -> No
             os.fsync(file.fileno())
         os.replace(name, folder / CONNECTION_FILE)
     except BaseException:
-        os.unlink(name)
+        name.unlink()
         raise
 
 
