@@ -145,4 +145,6 @@ class JobList(QtWidgets.QListWidget):
         mark = MARKS.get(job.phase, "●")
         item.setText(f"{mark}  {job.title}")
         when = time.strftime("%H:%M", time.localtime(job.created))
-        item.setToolTip("\n".join(filter(None, [job.title, job.document, when, job.message or job.describe()])))
+        item.setToolTip(
+            "\n".join(filter(None, [job.title, job.document, when, job.message or job.describe()]))
+        )

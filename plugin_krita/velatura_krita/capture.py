@@ -88,7 +88,9 @@ def subject(node: Any | None) -> Any:
     if kind.endswith("mask"):
         raise VelaturaError("empty-layer", f"'{node.name()}' is a mask; select the layer it belongs to.")
     if kind not in SHOWING:
-        raise VelaturaError("empty-layer", f"'{node.name()}' holds no pixels of its own; select a paint layer.")
+        raise VelaturaError(
+            "empty-layer", f"'{node.name()}' holds no pixels of its own; select a paint layer."
+        )
     if kind == "grouplayer" and node.passThroughMode():
         raise VelaturaError("empty-layer", f"The group '{node.name()}' passes through; select a layer in it.")
     return node
@@ -125,7 +127,9 @@ def frame(node: Any, within: Rect | None, canvas: Rect) -> Rect:
     bounds = (box.x(), box.y(), box.width(), box.height())
     shown = common(bounds, canvas)
     if not shown[2] or not shown[3]:
-        raise VelaturaError("empty-layer", f"'{node.name()}' is empty within the canvas; paint something first.")
+        raise VelaturaError(
+            "empty-layer", f"'{node.name()}' is empty within the canvas; paint something first."
+        )
     if within is None:
         return shown
     left, top = min(shown[0], within[0]), min(shown[1], within[1])

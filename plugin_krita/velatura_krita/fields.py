@@ -111,7 +111,7 @@ class TextBox(Editor):
 
 
 class Number(Editor):
-    """A slider beside a spin box.  The slider walks the field's steps; the spin box takes any value in bounds."""
+    """A slider, which walks the field's steps, beside a spin box, which takes any value within its bounds."""
 
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(spec, parent)
@@ -145,7 +145,9 @@ class Number(Editor):
 
     def _spun(self, value: float) -> None:
         if self.whole and (rest := value % int(self.step)):
-            self.spin.setValue(int(value - rest if value - rest >= self.spec.minimum else value - rest + self.step))
+            self.spin.setValue(
+                int(value - rest if value - rest >= self.spec.minimum else value - rest + self.step)
+            )
             return
         self.slider.blockSignals(True)
         self.slider.setValue(round((value - self.spec.minimum) / self.step))
@@ -154,7 +156,11 @@ class Number(Editor):
 
     def value(self) -> float:
         self.spin.interpretText()
-        return self.spin.value() if self.whole else min(max(self.spin.value(), self.spec.minimum), self.spec.maximum)
+        return (
+            self.spin.value()
+            if self.whole
+            else min(max(self.spin.value(), self.spec.minimum), self.spec.maximum)
+        )
 
     def set_value(self, value: float) -> None:
         self.spin.setValue(round(value) if self.whole else value)
@@ -194,7 +200,7 @@ class Choice(Editor):
 
 
 def decimals(step: float) -> int:
-    """How many decimals show a step of this size: 0.05 → 2, 0.5 → 1, at least 2 where it is no round number."""
+    """How many decimals show a step of this size: 0.05 → 2, 0.5 → 1; 2 or 4 where it is no round number."""
     for places in range(1, 5):
         if abs(round(step, places) - step) < 1e-9:
             return places

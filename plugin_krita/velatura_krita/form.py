@@ -1,4 +1,4 @@
-"""A method's schema as a form: basic fields, an advanced section, repeatable groups, reset to the defaults."""
+"""A method's schema as a form: basic and advanced fields, repeatable groups, reset to the defaults."""
 
 from __future__ import annotations
 
@@ -23,7 +23,6 @@ class Section(QtWidgets.QWidget):
         self.header.setAccessibleName(title)
         self.header.setObjectName(name)
         self.header.setAutoRaise(True)
-        self.header.setCheckable(True)
         self.header.setToolButtonStyle(QtCore.Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.header.setIconSize(QtCore.QSize(9, 9))
         self.body = QtWidgets.QWidget()
@@ -36,12 +35,12 @@ class Section(QtWidgets.QWidget):
         column.setSpacing(4)
         column.addLayout(self.head)
         column.addWidget(self.body)
-        self.header.toggled.connect(self._show)
-        self._show(False)
+        self.header.clicked.connect(lambda: self.open(self.body.isHidden()))
+        self.open(False)
 
-    def _show(self, on: bool) -> None:
-        arrow = QtCore.Qt.ArrowType.DownArrow if on else QtCore.Qt.ArrowType.RightArrow
-        self.header.setArrowType(arrow)
+    def open(self, on: bool) -> None:
+        """Show or hide the body."""
+        self.header.setArrowType(QtCore.Qt.ArrowType.DownArrow if on else QtCore.Qt.ArrowType.RightArrow)
         self.body.setVisible(on)
 
 
@@ -50,7 +49,9 @@ class Rows(QtWidgets.QWidget):
 
     changed = Signal()
 
-    def __init__(self, fields: Sequence[Field], label_width: int, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(
+        self, fields: Sequence[Field], label_width: int, parent: QtWidgets.QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.editors: dict[str, Editor | Group] = {}
         grid = QtWidgets.QGridLayout(self)
@@ -62,9 +63,7 @@ class Rows(QtWidgets.QWidget):
             editor = Group(spec) if spec.kind == "group" else editor_for(spec)(spec)
             editor.changed.connect(self.changed)
             self.editors[spec.key] = editor
-            if isinstance(editor, Group):
-                grid.addWidget(editor, row, 0, 1, 2)
-            elif isinstance(editor, Switch):
+            if isinstance(editor, (Group, Switch)):
                 grid.addWidget(editor, row, 0, 1, 2)
             else:
                 label = QtWidgets.QLabel(spec.title)

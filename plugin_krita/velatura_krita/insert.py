@@ -1,9 +1,9 @@
 """From a result to layers: a group above the source layer, in one undo step.
 
-Setting pixels is not undoable, and each child added to a group makes an undo step of its own.  So the group is
-built in a small document that nobody sees, and its clone is added to the person's document, whole.  The small
-document is of the result's size, since Krita composes a group only within its document; the clone is then
-moved to the result's place.
+Setting pixels is not undoable, and each child added to a group makes an undo step of its own.  So the group
+is built in a small document that nobody sees, and its clone is added to the person's document, whole.  The
+small document is of the result's size, since Krita composes a group only within its document; the clone is
+then moved to the result's place.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def open_workshop(host: Any, raster: Raster) -> Any:
     model, depth = MODELS[raster.channels], DEPTHS[raster.dtype]
     document = host.createDocument(SIDE, SIDE, "Velatura", model, depth, raster.profile, 72.0)
     if document is None:
-        raise VelaturaError("internal", "Krita could not make room for the result; save your work and run again.")
+        raise VelaturaError(
+            "internal", "Krita could not make room for the result; save your work and run again."
+        )
     return document
 
 

@@ -43,7 +43,9 @@ Blob = Any  #: bytes, bytearray or memoryview
 class Network(threading.Thread):
     """Owns the protocol's client.  Its public methods may be called from any thread and return at once."""
 
-    def __init__(self, state_dir: Path, serve: list[str], name: str, emit: Callable[[str, Any], None]) -> None:
+    def __init__(
+        self, state_dir: Path, serve: list[str], name: str, emit: Callable[[str, Any], None]
+    ) -> None:
         """serve: the command that starts the daemon.  name: what the daemon's log calls this host."""
         super().__init__(name="velatura-network", daemon=True)
         self._state_dir, self._serve, self._emit = state_dir, serve, emit
@@ -85,23 +87,20 @@ class Network(threading.Thread):
 
     def run(self) -> None:
         while not self._closing.is_set():
-            try:
-                self._turn()
-            except Exception as error:
-                log.exception("in the network thread")
-                self._emit("daemon", {"state": "refused", "text": FAULT, "detail": repr(error)})
-                self._closing.wait(1.0)
+            self._turn()
         self._client.close()
 
     def _turn(self) -> None:
-        while not self._closing.is_set():
-            try:
-                command = self._commands.get_nowait()
-            except queue.Empty:
-                break
-            command()
-        for event, payload in self._client.events(LISTEN):
-            self._hear(event, payload)
+        try:
+            while not (self._closing.is_set() or self._commands.empty()):
+                self._commands.get()()  # nobody else takes from the queue
+            for event, payload in self._client.events(LISTEN):
+                self._hear(event, payload)
+        except Exception as error:
+            log.exception("in the network thread")
+            self._emit("daemon", {"state": "refused", "text": FAULT, "detail": repr(error)})
+            self._client.close()  # its next connection tells all anew
+            self._closing.wait(1.0)
 
     def _hear(self, event: dict, payload: Any) -> None:
         kind = event["type"]
@@ -133,7 +132,9 @@ class Network(threading.Thread):
         for job in entries:  # the daemon does not know them, so there is nothing to wait for
             self._journal.remove(job)
         self._was_connected = True
-        detail = f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
+        detail = (
+            f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
+        )
         self._emit("daemon", {"state": "connected", "text": "Ready", "detail": detail})
         for job in list(self._settled):
             self._acknowledge(job)
@@ -178,7 +179,9 @@ class Network(threading.Thread):
         """A job that could not be submitted."""
         if isinstance(error, OSError):
             log.error("journal: %s", error)
-            error = VelaturaError("disk-full", "Velatura's folder cannot be written to; make room on the disk.")
+            error = VelaturaError(
+                "disk-full", "Velatura's folder cannot be written to; make room on the disk."
+            )
         self._settle(job, inserted=False)
         if error.code == "cancelled":
             self._cancel(job)
@@ -204,7 +207,8 @@ class Network(threading.Thread):
             self._emit("received", {"job": job, "fraction": fraction})
 
         try:
-            for name in digests:
+            while len(blobs) < len(digests):
+                name = digests[len(blobs)]
                 blobs.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
         except VelaturaError as error:
             self._emit("failed", {"job": job, "error": error})

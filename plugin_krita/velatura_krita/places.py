@@ -54,6 +54,8 @@ def idle(document: Any) -> Generator[int, None, None]:
         if document.rootNode() is None:
             raise VelaturaError("busy", "The document was closed; open it and run again.")
         if time.monotonic() > end:
-            raise VelaturaError("busy", "Krita is still at work on this picture; run again when it has finished.")
+            raise VelaturaError(
+                "busy", "Krita is still at work on this picture; run again when it has finished."
+            )
         yield PAUSE
     document.unlock()

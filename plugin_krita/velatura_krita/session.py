@@ -120,16 +120,12 @@ class Session(QtCore.QObject):
             self.network.cancel(job.id)
 
     def recipe(self) -> recipes.Recipe | None:
-        """The recipe of the active layer; of a group, that of its first layer that shows and has one."""
+        """The recipe of the active layer; of a group, that of its topmost layer that shows."""
         document = self.host.activeDocument()
         node = document.activeNode() if document is not None else None
-        if node is None:
-            return None
-        found = recipes.read(document, node)
-        if found is None and node.type() == "grouplayer":
-            children = sorted(reversed(node.childNodes()), key=lambda child: not child.visible())
-            found = next(filter(None, (recipes.read(document, child) for child in children)), None)
-        return found
+        if node is not None and node.type() == "grouplayer":
+            node = next((child for child in reversed(node.childNodes()) if child.visible()), None)
+        return recipes.read(document, node) if node is not None else None
 
     def adjust(self) -> dict | None:
         """The recipe of the selected result, to be shown in the form; its source layer becomes active."""
@@ -266,7 +262,9 @@ class Session(QtCore.QObject):
         self.network.settle(name, inserted=True)
         count = len(job["result"]["layers"])
         what = "1 variation" if count == 1 else f"{count} variations"
-        self._end(name, Phase.DONE, f"{what} above '{above}', in {job['result']['seconds']:.1f} s.", settle=False)
+        self._end(
+            name, Phase.DONE, f"{what} above '{above}', in {job['result']['seconds']:.1f} s.", settle=False
+        )
 
     @edge
     def _not_inserted(self, name: str, error: Exception) -> None:

@@ -11,10 +11,10 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from PyQt6 import QtCore, QtWidgets  # noqa: E402 - the platform is chosen before
+from PyQt6 import QtCore, QtWidgets
 
-from tests.krita import fake_krita  # noqa: E402
-from tests.krita.plugin import put_plugin  # noqa: E402
+from tests.krita import fake_krita
+from tests.krita.plugin import put_plugin
 
 
 @pytest.fixture(scope="session")
@@ -43,7 +43,7 @@ def krita(plugin: Path, application: QtWidgets.QApplication) -> fake_krita.Krita
 def until(application: QtWidgets.QApplication) -> Callable[..., None]:
     """`until(condition)` runs the event loop until it holds, at most `seconds`."""
 
-    def wait(condition: Callable[[], object], seconds: float = 30) -> None:
+    def wait(condition: Callable[[], object], seconds: float = 60) -> None:
         timer = QtCore.QDeadlineTimer(int(seconds * 1000))
         while not condition():
             assert not timer.hasExpired(), "waited in vain"

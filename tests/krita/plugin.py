@@ -1,4 +1,4 @@
-"""The plugin as it lies in Krita's folder: with its copy of the protocol and the file that the installer writes."""
+"""The plugin as it lies in Krita's folder: with its copy of the protocol and the installer's file."""
 
 from __future__ import annotations
 

@@ -39,7 +39,14 @@ def test_every_field_bears_its_key_its_title_and_its_description(form):
 @pytest.mark.parametrize(
     "values",
     [
-        {"words": "twelve chars", "notes": "x", "steps": 100, "strength": 0.05, "shrink": False, "sampler": "heun"},
+        {
+            "words": "twelve chars",
+            "notes": "x",
+            "steps": 100,
+            "strength": 0.05,
+            "shrink": False,
+            "sampler": "heun",
+        },
         {"strength": 0.37},
         {"concepts": [{"word": "beard", "weight": -0.5}, {"word": "hat", "weight": 2.0}]},
     ],

@@ -1,0 +1,215 @@
+"""What the person enters: method, model, prompt, numbers, and the form of the method's parameters."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .edges import edge
+from .fields import guard_wheel, narrow
+from .form import Form
+from .qt import QtCore, QtWidgets, Signal
+from .session import Wish
+from .state import State
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
+from .velatura_protocol.schema import fields_from_schema
+
+SETTINGS = "velatura"
+ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
+
+
+def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> None:
+    """Name a control for scripts (`name`), for people and for screen readers."""
+    widget.setObjectName(name)
+    widget.setAccessibleName(title)
+    widget.setAccessibleDescription(tip)
+    widget.setToolTip(tip)
+
+
+class Controls(QtWidgets.QWidget):
+    """Keeps what is entered when the daemon comes and goes, and from one start of Krita to the next."""
+
+    entered = Signal()  # Ctrl+Enter in the prompt
+
+    def __init__(self, state: State, host: Any, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.state, self.host = state, host
+        self.form: Form | None = None
+        self._parameters: dict[str, dict] = {}  #: by method, as last left
+        self._build()
+        self._last = self._restore()
+        self.method.currentIndexChanged.connect(self._on_method)
+        state.methodsChanged.connect(self._on_methods)
+        self._on_methods()
+
+    def on_fault(self, sentence: str) -> None:
+        self.state.say(sentence, bad=True)
+
+    # What is entered
+
+    def wish(self) -> Wish | None:
+        """What to run; None while the daemon has told of no method.  It is remembered for the next start."""
+        method = self.state.method(self.method.currentData())
+        if method is None or self.form is None:
+            return None
+        self._keep()
+        self._remember()
+        return Wish(
+            method=method,
+            model=self.model.currentData() or "",
+            prompt=self.prompt.toPlainText()[:MAX_PROMPT],
+            seed=self.seed.value(),
+            variations=self.variations.value(),
+            parameters=self.form.values(),
+        )
+
+    def show_recipe(self, recipe: dict) -> bool:
+        """Enter what a recipe says; False if its method is not offered."""
+        index = self.method.findData(recipe.get("method"))
+        if index < 0:
+            return False
+        self.method.setCurrentIndex(index)
+        self.model.setCurrentIndex(max(0, self.model.findData(recipe.get("model", {}).get("id"))))
+        self.prompt.setPlainText(str(recipe.get("prompt", "")))
+        self.seed.setValue(recipe.get("seed", -1))
+        self.variations.setValue(recipe.get("variations", 1))
+        self.form.reset()
+        self.form.set_values(recipe.get("parameters", {}))
+        return True
+
+    # Building
+
+    def _build(self) -> None:
+        self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
+        name_widget(self.method, "method", "Method", "How the picture is edited")
+        name_widget(self.model, "model", "Model", "The network that paints")
+        self.prompt = QtWidgets.QPlainTextEdit()
+        name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
+        self.prompt.setPlaceholderText("What should be there?")
+        self.prompt.setTabChangesFocus(True)
+        self.prompt.setFixedHeight(self.prompt.fontMetrics().lineSpacing() * 3 + 14)
+        self.prompt.installEventFilter(self)
+        self.variations, self.seed = QtWidgets.QSpinBox(), QtWidgets.QSpinBox()
+        name_widget(self.variations, "variations", "Variations", "How many to paint, each with its own seed")
+        self.variations.setRange(1, 1)
+        self.variations.setMinimumWidth(48)
+        tip = "The same seed paints the same picture; random takes a new one each time"
+        name_widget(self.seed, "seed", "Seed", tip)
+        self.seed.setRange(-1, MAX_SEED)
+        self.seed.setSpecialValueText("random")
+        self.seed.setMinimumWidth(72)
+        self.seed.setValue(-1)
+
+        choices = QtWidgets.QGridLayout()
+        choices.setHorizontalSpacing(8)
+        choices.setVerticalSpacing(6)
+        choices.setColumnStretch(1, 1)
+        self.model_label = QtWidgets.QLabel("Model")
+        method_label = QtWidgets.QLabel("Method")
+        for row, (label, combo) in enumerate(((method_label, self.method), (self.model_label, self.model))):
+            narrow(combo)
+            label.setBuddy(combo)
+            choices.addWidget(label, row, 0)
+            choices.addWidget(combo, row, 1)
+
+        counts = QtWidgets.QHBoxLayout()
+        counts.setSpacing(6)
+        for title, spin, stretch in (("Variations", self.variations, 0), ("Seed", self.seed, 1)):
+            guard_wheel(spin)
+            label = QtWidgets.QLabel(title)
+            label.setBuddy(spin)
+            counts.addWidget(label)
+            counts.addWidget(spin, stretch)
+
+        self.form_place = QtWidgets.QVBoxLayout()
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(8)
+        column.addLayout(choices)
+        column.addWidget(self.prompt)
+        column.addLayout(counts)
+        column.addLayout(self.form_place)
+
+    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
+        """Ctrl+Enter in the prompt runs."""
+        is_enter = event.type() == QtCore.QEvent.Type.KeyPress and event.key() in ENTERS
+        if is_enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
+            self.entered.emit()
+            return True
+        return super().eventFilter(watched, event)
+
+    # What the daemon offers
+
+    @edge
+    def _on_methods(self) -> None:
+        """Fill the combo boxes again, keeping what is chosen."""
+        method = self.method.currentData() or self._last.get("method")
+        model = self.model.currentData() or self._last.get("model")
+        self.method.blockSignals(True)
+        self.method.clear()
+        for row, offered in enumerate(self.state.methods):
+            self.method.addItem(offered["title"], offered["id"])
+            self.method.setItemData(row, offered["summary"], QtCore.Qt.ItemDataRole.ToolTipRole)
+        self.method.setCurrentIndex(max(0, self.method.findData(method)))
+        self.method.blockSignals(False)
+        self.method.setEnabled(self.method.count() > 0)
+        self.model.clear()
+        for entry in self.state.models:
+            self.model.addItem(entry["title"], entry["id"])
+        self.model.setCurrentIndex(max(0, self.model.findData(model)))
+        for widget in (self.model_label, self.model):
+            widget.setVisible(self.model.count() > 1)
+        self._on_method()
+
+    @edge
+    def _on_method(self, *_: object) -> None:
+        self._keep()
+        if self.form is not None:
+            self.form.setParent(None)  # its fields' names are free at once
+            self.form.deleteLater()
+            self.form = None
+        method = self.state.method(self.method.currentData())
+        self.prompt.setEnabled(method is None or "prompt" in method["inputs"])
+        if method is None:
+            return
+        self.method.setToolTip(f"{method['summary']}\n{method.get('source', '')}".strip())
+        self.variations.setMaximum(max(1, method["max_variations"]))
+        try:
+            fields = fields_from_schema(method["parameters"])
+        except VelaturaError as error:
+            self.state.say(error.message, bad=True)
+            fields = []
+        self.form = Form(fields)
+        self.form.setObjectName(method["id"])
+        self.form.set_values(self._parameters.get(method["id"], {}))
+        self.form_place.addWidget(self.form)
+
+    def _keep(self) -> None:
+        if self.form is not None:
+            self._parameters[self.form.objectName()] = self.form.values()
+
+    # From one start of Krita to the next
+
+    def _remember(self) -> None:
+        last = {
+            "method": self.method.currentData(),
+            "model": self.model.currentData(),
+            "prompt": self.prompt.toPlainText()[:MAX_PROMPT],
+            "variations": self.variations.value(),
+            "seed": self.seed.value(),
+            "parameters": self._parameters,
+        }
+        self.host.writeSetting(SETTINGS, "last", json.dumps(last))
+
+    def _restore(self) -> dict:
+        try:
+            last = json.loads(self.host.readSetting(SETTINGS, "last", "{}"))
+            self._parameters = dict(last.get("parameters", {}))
+            self.prompt.setPlainText(str(last.get("prompt", "")))
+            self.seed.setValue(last.get("seed", -1))
+            self.variations.setMaximum(max(1, last.get("variations", 1)))
+            self.variations.setValue(last.get("variations", 1))
+        except (ValueError, TypeError, AttributeError):
+            return {}
+        return last

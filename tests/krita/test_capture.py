@@ -1,0 +1,142 @@
+"""From a document to a request: what is taken, and what is refused before any pixel is read."""
+
+import pytest
+
+from tests.krita.fake_krita import Document, Node, Selection
+from tests.krita.turns import finish
+
+pytestmark = pytest.mark.usefixtures("krita")
+OPTIONAL = {"source": "required", "mask": "optional"}
+BLUE = bytes((200, 40, 10, 255))
+
+
+def painted(document: Document, x=2, y=3, width=8, height=6, pixel=BLUE, name="paint") -> Node:
+    node = document.createNode(name, "paintlayer")
+    document.rootNode().addChildNode(node, None)
+    node.setPixelData(pixel * (width * height), x, y, width, height)
+    return node
+
+
+@pytest.fixture
+def document() -> Document:
+    return Document(32, 24, "picture", "RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
+
+
+def take(document, inputs=OPTIONAL):
+    from velatura_krita.capture import capture
+
+    return finish(capture(document, inputs))
+
+
+def refusal(document, inputs=OPTIONAL):
+    from velatura_krita.velatura_protocol.errors import VelaturaError
+
+    with pytest.raises(VelaturaError) as found:
+        take(document, inputs)
+    return found.value.code, found.value.message
+
+
+def test_without_a_selection_it_is_the_whole_layer(document):
+    node = painted(document)
+    found = take(document)
+    assert found.source["rect"] == [2, 3, 8, 6] and found.mask is None and found.selected is None
+    assert bytes(found.pixels) == BLUE * 48
+    assert found.source["channels"] == "BGRA" and found.source["dtype"] == "u8"
+    assert found.source["profile"] == "sRGB-elle-V2-srgbtrc.icc"
+    assert found.canvas == (32, 24)
+    assert "{" + found.node + "}" == node.uniqueId().toString()
+
+
+def test_the_layer_and_the_selection_are_both_inside(document):
+    painted(document)
+    document.chosen = Selection(6, 1, 20, 4, bytes(range(80)))
+    found = take(document)
+    assert found.source["rect"] == [2, 1, 24, 8]
+    assert found.mask == {
+        "width": 20, "height": 4, "channels": "A", "dtype": "u8", "profile": "", "rect": [6, 1, 20, 4],
+    }  # fmt: skip
+    assert bytes(found.selected) == bytes(range(80))
+
+
+def test_what_lies_outside_the_canvas_is_left_out(document):
+    painted(document, -5, -5, 60, 60)
+    document.chosen = Selection(-4, 20, 10, 10)
+    found = take(document)
+    assert found.source["rect"] == [0, 0, 32, 24] and found.mask["rect"] == [0, 20, 6, 4]
+
+
+@pytest.mark.parametrize(
+    ("model", "depth", "channels", "dtype"),
+    [("RGBA", "U16", "BGRA", "u16"), ("RGBA", "F16", "RGBA", "f16"), ("RGBA", "F32", "RGBA", "f32"),
+     ("GRAYA", "U8", "GA", "u8"), ("GRAYA", "F32", "GA", "f32")],
+)  # fmt: skip
+def test_pixels_go_as_krita_keeps_them(model, depth, channels, dtype):
+    from velatura_krita.velatura_protocol.rasters import Raster
+
+    document = Document(8, 8, "picture", model, depth, "some.icc")
+    node = document.createNode("paint", "paintlayer")
+    document.rootNode().addChildNode(node, None)
+    size = node._size()
+    node.setPixelData(bytes(range(1, size + 1)) * 16, 0, 0, 4, 4)
+    found = take(document)
+    assert (found.source["channels"], found.source["dtype"]) == (channels, dtype)
+    raster = Raster.from_wire({**found.source, "digest": "blake2b:" + "0" * 64})
+    assert raster.nbytes == len(found.pixels) == 16 * size
+
+
+def test_it_waits_until_no_stroke_is_under_way(document):
+    painted(document)
+    document.busy = 3
+    assert take(document).source["rect"] == [2, 3, 8, 6]
+
+
+def test_a_colour_model_that_is_not_handled_is_refused():
+    document = Document(8, 8, "picture", "CMYKA", "U8", "Chemical proof")
+    painted(document, pixel=bytes(5), name="ink")
+    code, sentence = refusal(document)
+    assert code == "unsupported-colour" and "'ink' is in CMYK colours" in sentence
+
+
+def test_an_empty_layer_is_refused(document):
+    document.rootNode().addChildNode(document.createNode("empty", "paintlayer"), None)
+    assert refusal(document)[0] == "empty-layer"
+    painted(document, 100, 100)
+    assert refusal(document)[0] == "empty-layer"
+
+
+@pytest.mark.parametrize("rect", [(0, 0, 0, 0), (50, 50, 5, 5)])
+def test_a_selection_of_nothing_is_refused(document, rect):
+    painted(document)
+    document.chosen = Selection(*rect)
+    assert refusal(document)[0] == "empty-mask"
+
+
+def test_a_method_that_needs_a_selection_says_so(document):
+    painted(document)
+    assert refusal(document, {"mask": "required"}) == (
+        "empty-mask",
+        "This method needs a selection: select what is to change.",
+    )
+
+
+@pytest.mark.parametrize("kind", ["filterlayer", "transparencymask", "selectionmask", "colorizemask"])
+def test_what_holds_no_picture_is_refused(document, kind):
+    document.rootNode().addChildNode(document.createNode("odd", kind), None)
+    code, sentence = refusal(document)
+    assert code == "empty-layer" and "'odd'" in sentence
+
+
+def test_a_group_that_passes_through_is_refused(document):
+    group = document.createGroupLayer("group")
+    document.rootNode().addChildNode(group, None)
+    group.pass_through = True
+    assert "passes through" in refusal(document)[1]
+
+
+def test_no_active_layer_is_refused(document):
+    assert refusal(document)[0] == "empty-layer"
+
+
+def test_a_closed_document_is_refused(document):
+    document.close()
+    assert refusal(document)[0] == "busy"

@@ -1,0 +1,270 @@
+"""The docker's panel, the session and the network thread, with the real daemon and without Krita."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+
+import pytest
+from PyQt6 import QtCore, QtWidgets
+
+from tests.daemon_fixture import Daemon
+from tests.krita.fake_krita import SRGB, Document, Krita, Selection
+from tests.tiny import register_tiny_model
+
+pytestmark = pytest.mark.timeout(300)
+SIDE = 32
+SERVE = [sys.executable, "-m", "velatura", "serve"]
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory, tiny_folder):
+    state_dir = tmp_path_factory.mktemp("shared")
+    register_tiny_model(state_dir, tiny_folder)
+    with Daemon(state_dir) as running:
+        yield running
+
+
+class Desk:
+    """A session and its panel, as Krita's docker has them."""
+
+    def __init__(self, krita: Krita, state_dir, until, serve=()) -> None:
+        from velatura_krita.network import Network
+        from velatura_krita.panel import Panel
+        from velatura_krita.session import Session
+
+        self.until = until
+        self.session = Session(krita)
+        self.session.start(Network(state_dir, list(serve), "krita test", self.session.emit_news))
+        self.panel = Panel(self.session)
+        self.panel.resize(280, 700)
+        self.panel.show()
+
+    def __getitem__(self, name: str) -> QtWidgets.QWidget:
+        found = self.panel.findChild(QtWidgets.QWidget, name)
+        assert found is not None, name
+        return found
+
+    def ready(self) -> None:
+        self.until(lambda: self["run"].isEnabled())
+
+    def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1) -> None:
+        self["prompt"].setPlainText(prompt)
+        self["variations"].setValue(variations)
+        self["steps"].setValue(steps)
+        self["run"].click()
+
+    def job(self):
+        return list(self.session.state.jobs.values())[-1]
+
+    def wait_phase(self, name: str) -> None:
+        """Wait for it; another end than this one fails at once."""
+        self.until(lambda: self.job().phase.name == name or self.job().phase.ended, 150)
+        assert self.job().phase.name == name, self.job()
+
+    def close(self) -> None:
+        self.panel.close()
+        self.session.close()
+        self.panel.deleteLater()
+
+
+@pytest.fixture
+def desks(krita, until):
+    made: list[Desk] = []
+
+    def make(state_dir, serve=()) -> Desk:
+        made.append(Desk(krita, state_dir, until, serve))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.close()
+    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.fixture
+def document(krita) -> Document:
+    document = Document(SIDE, SIDE, "picture", "RGBA", "U8", SRGB)
+    node = document.createNode("source", "paintlayer")
+    document.rootNode().addChildNode(node, None)
+    node.setPixelData(bytes((90, 120, 200, 255)) * SIDE * SIDE, 0, 0, SIDE, SIDE)
+    document.undo_steps.clear()
+    krita.open.append(document)
+    return document
+
+
+def group(document: Document):
+    return document.rootNode().childNodes()[1]
+
+
+def pending(state_dir) -> list:
+    return list((state_dir / "krita").glob("*.json")) if (state_dir / "krita").exists() else []
+
+
+def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, daemon, document, krita, until):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    assert desk["daemon"].text() == "Ready" and not desk["start"].isVisible()
+    document.chosen = Selection(8, 8, 12, 10, bytes((i * 2) % 256 for i in range(120)))
+    before = bytes(document.rootNode().childNodes()[0].pixelData(0, 0, SIDE, SIDE))
+    desk.run("a red hat", variations=2)
+    until(lambda: desk["progress"].isVisible())
+    desk.wait_phase("DONE")
+    assert desk["status"].text().startswith("2 variations above 'source'")
+    assert "a red hat" in group(document).name() and len(document.undo_steps) == 1
+    first = group(document).childNodes()[-1]
+    alpha = bytes(first.pixelData(8, 8, 12, 10))[3::4]
+    assert alpha == bytes(document.chosen.pixelData(8, 8, 12, 10))
+    assert bytes(document.rootNode().childNodes()[0].pixelData(0, 0, SIDE, SIDE)) == before
+    until(lambda: not pending(daemon.state_dir))
+
+    seed = json.loads(next(iter(document.annotations.values())))["recipe"]["seed"]
+    desk["prompt"].setPlainText("another")
+    document.setActiveNode(group(document))
+    until(lambda: desk["adjust"].isEnabled())
+    desk["adjust"].click()
+    assert desk["prompt"].toPlainText() == "a red hat" and desk["seed"].value() == seed >= 0
+    assert desk["steps"].value() == 4 and desk["variations"].value() == 2
+    assert document.activeNode().name() == "source"
+
+
+def test_what_was_entered_comes_back_with_the_next_start(desks, daemon, document):
+    first = desks(daemon.state_dir)
+    first.ready()
+    first["method"].setCurrentIndex(1)
+    first.run("kept", steps=7)
+    first.wait_phase("DONE")
+    second = desks(daemon.state_dir)
+    second.ready()
+    assert second["method"].currentIndex() == 1
+    assert second["prompt"].toPlainText() == "kept" and second["steps"].value() == 7
+
+
+def test_refusals_are_sentences_in_the_status_line(desks, daemon, document, krita, until):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    desk.run("")
+    assert desk["status"].text() == "Write in the prompt what should be there, then run again."
+    document.profile = "WideRGB-elle-V4-g10.icc"
+    desk.run("a hat")
+    desk.wait_phase("FAILED")
+    assert desk["status"].text() and "\n" not in desk["status"].text()
+    until(lambda: not pending(daemon.state_dir))
+    assert not document.annotations
+    document.model = "LABA"
+    desk.run("a hat")
+    until(lambda: "L*a*b*" in desk["status"].text())
+    krita.open.clear()
+    desk.run("a hat")
+    assert desk["status"].text().startswith("Open a picture first")
+
+
+def test_cancel(desks, daemon, document, until):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    assert not desk["cancel"].isEnabled()
+    desk.run(steps=100)
+    desk.wait_phase("RUNNING")
+    desk["cancel"].click()
+    desk.wait_phase("CANCELLED")
+    assert desk["status"].text() == "Cancelled." and not desk["cancel"].isEnabled()
+    assert not desk["progress"].isVisible() and not document.undo_steps
+    until(lambda: not pending(daemon.state_dir))
+
+
+def test_a_result_waits_for_its_document_and_for_the_next_krita(desks, daemon, document, krita, until):
+    document.file = "/pictures/a.kra"
+    first = desks(daemon.state_dir)
+    first.ready()
+    first.run()
+    krita.open.clear()
+    first.wait_phase("HOMELESS")
+    assert len(pending(daemon.state_dir)) == 1 and not document.undo_steps
+    first.close()
+    second = desks(daemon.state_dir)
+    second.until(lambda: second.session.state.jobs)
+    second.wait_phase("HOMELESS")
+    krita.open.append(document)
+    second.wait_phase("DONE")
+    assert len(document.undo_steps) == 1
+    until(lambda: not pending(daemon.state_dir))
+
+
+def test_the_daemon_killed_in_the_middle(desks, state_dir, document, until):
+    with Daemon(state_dir) as daemon:
+        desk = desks(state_dir)
+        desk.ready()
+        desk.run(steps=40, variations=2)
+        desk.wait_phase("RUNNING")
+        daemon.kill()
+        until(lambda: desk["daemon"].text() == "The daemon has stopped")
+        assert desk["start"].isVisible() and not desk["run"].isEnabled()
+        daemon.start()
+        desk.ready()
+        desk.wait_phase("DONE")
+        assert len(document.undo_steps) == 1 and len(group(document).childNodes()) == 2
+        until(lambda: not pending(state_dir))
+
+
+def test_the_start_button(desks, state_dir, until, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", ":".join(sys.path))
+    desk = desks(state_dir, SERVE)
+    until(lambda: desk["daemon"].text() == "The daemon is not running")
+    assert desk["start"].isVisible() and not desk["run"].isEnabled()
+    desk["start"].click()
+    assert desk["daemon"].text() == "Starting the daemon" and not desk["start"].isVisible()
+    desk.ready()
+    from velatura_krita.velatura_protocol.client import Client
+
+    client = Client(state_dir, name="test")
+    client.connect()
+    client.request({"type": "shutdown"})
+    client.close()
+    until(lambda: desk["daemon"].text() == "The daemon has stopped")
+
+
+def test_without_an_installation_the_start_button_says_so(desks, state_dir, until):
+    desk = desks(state_dir)
+    until(lambda: desk["start"].isVisible())
+    desk["start"].click()
+    until(lambda: "velatura install krita" in desk["daemon"].text())
+
+
+def test_every_control_has_an_accessible_name(desks, daemon):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    for name in ("method", "prompt", "variations", "seed", "run", "cancel", "progress", "status"):
+        assert desk[name].accessibleName(), name
+    kinds = (QtWidgets.QAbstractButton, QtWidgets.QComboBox, QtWidgets.QAbstractSpinBox, QtWidgets.QSlider)
+    for widget in (w for kind in kinds for w in desk.panel.findChildren(kind)):
+        assert widget.accessibleName() and widget.objectName(), widget
+    assert desk["seed"].text() == "random"
+
+
+def test_nothing_is_wider_than_a_narrow_docker(desks, daemon):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    assert desk.panel.minimumSizeHint().width() <= 260
+    area = desk.panel.findChild(QtWidgets.QScrollArea)
+    assert area.widget().minimumSizeHint().width() <= 260
+    desk.session.state.say("A long sentence that says what is wrong and what to do about it. " * 4, bad=True)
+    assert desk["status"].wordWrap() and desk.panel.minimumSizeHint().width() <= 260
+
+
+def test_a_fault_of_ours_is_a_sentence(desks, daemon, document, monkeypatch):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    monkeypatch.setattr(Document, "name", lambda _self: 1 / 0)
+    desk.run()
+    assert desk["status"].text().startswith("Velatura met a fault of its own")
+
+
+def test_ctrl_enter_in_the_prompt_runs(desks, daemon, application):
+    from PyQt6 import QtGui
+
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    key, control = QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier
+    application.sendEvent(desk["prompt"], QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, key, control))
+    assert desk["status"].text().startswith("Open a picture first")

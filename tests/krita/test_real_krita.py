@@ -1,0 +1,96 @@
+"""The plugin in the real Krita, with the real daemon: one start of Krita for each of three scenes."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tests.daemon_fixture import Daemon, wait_for
+from tests.hosts.krita import KritaSession
+from tests.krita.plugin import put_plugin
+
+pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
+SCRIPT = Path(__file__).with_name("in_krita.py")
+
+
+@pytest.fixture
+def krita_session(krita_host, state_dir, tmp_path):
+    """A function that opens a session of Krita with the plugin; `serve` is its start button's command."""
+    opened = []
+
+    def start(serve=()):
+        plugin = put_plugin(tmp_path / "plugin", serve, state_dir)
+        opened.append(KritaSession(krita_host, tmp_path / "krita", plugins=[plugin]))
+        return opened[-1].__enter__()
+
+    yield start
+    for session in opened:
+        session.__exit__(None, None, None)
+
+
+def annotations(kra: Path) -> dict[str, dict]:
+    """The recipes in a saved document, without Krita."""
+    with zipfile.ZipFile(kra) as archive:
+        names = [name for name in archive.namelist() if "/annotations/velatura-recipe-" in name]
+        return {name.rsplit("-recipe-", 1)[1]: json.loads(archive.read(name)) for name in names}
+
+
+def test_edits(krita_session, daemon):
+    found = krita_session().window(SCRIPT, scene="edit", timeout=800)
+    assert found["names"] == ["Background", "Blended Latent Diffusion: a red hat"]
+    assert found["group"] == "grouplayer"
+    assert [shown for _, shown in found["children"]] == [False, True]
+    assert found["children"][1][0].startswith("Variation 1")
+    assert found["active"] == "Background"
+    assert found["unchanged"] and found["soft"] and found["outside"] and found["projection_changed"]
+    assert found["alpha_is_selection"] == [True, True]
+    assert found["bounds"] == [found["rect"]] * 2
+    assert found["undone"] == [["Background"], True]
+    assert found["redone"] == found["names"] == found["reopened"]
+
+    recipes = annotations(Path(found["path"]))
+    assert set(recipes) == {name.strip("{}") for name in found["ids"]}
+    for recipe in recipes.values():
+        assert recipe["recipe"]["prompt"] == "a red hat" and recipe["recipe"]["parameters"]["steps"] == 4
+    assert found["adjusted"] == "a red hat" and found["variations"] == 2
+    assert found["seed"] == next(iter(recipes.values()))["recipe"]["seed"]
+    assert found["active_after"] == "Background"
+
+    assert found["U16"] == ["U16", True, True, True, True]
+    assert found["F32"] == ["F32", True, True, True, True]
+
+    said = found["refused"]
+    assert "CMYK" in said["cmyk"][0] and "ACEScg" in said["wide"][0]
+    assert "is a mask" in said["mask"][0] and "'group' is empty" in said["group"][0]
+    assert all(
+        "Background" in names and len(names) == 1 for _, names in (said["cmyk"], said["wide"], said["mask"])
+    )
+    assert found["cancelled"] == ["Background"] and found["cancel_enabled"] and not found["cancel_after"]
+
+
+def test_the_daemon_killed_in_the_middle(krita_session, state_dir):
+    with Daemon(state_dir) as daemon:
+        run = krita_session().start(SCRIPT, scene="kill", timeout=800)
+        run.wait_step("under way", 300)
+        daemon.kill()
+        run.wait_step("noticed", 120)
+        daemon.start()
+        found = run.wait()
+    assert found["start_visible"] and not found["run_enabled"]
+    assert len(found["names"]) == 2 and found["annotations"] == 1
+
+
+def test_no_daemon_and_the_button_that_starts_it(krita_session, state_dir):
+    asked = state_dir / "asked"
+    run = krita_session(["sh", "-c", f"touch '{asked}'; sleep 120"]).start(
+        SCRIPT, scene="absent", timeout=300
+    )
+    wait_for(asked.exists, 120, "the button does not run the command")
+    with Daemon(state_dir):
+        found = run.wait()
+    assert found["start_visible"] and not found["run_enabled"]
+    assert found["starting"] == "Starting the daemon"
+    assert found["ready"] == "Ready" and found["methods"] >= 2
