@@ -142,6 +142,7 @@ def test_a_layer_that_has_gone_fails_the_job(broker, raw):
     wait_until_it_runs(raw, blocker)
     data = pixels(seed=14)
     job = run(raw, data)
+    raw.wait_for(job, "queued")
     (broker.state_dir / "spool" / "blobs" / digest(data).removeprefix("blake2b:")).unlink()
     raw.ask({"type": "cancel", "job": blocker})
     failed = ended(raw, job)

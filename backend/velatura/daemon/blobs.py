@@ -6,6 +6,7 @@ syncing) is done by one helper thread behind it.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -202,6 +203,8 @@ class BlobThread(threading.Thread):
         stored = arriving.upload.complete
         if stored:
             del self._arriving[digest]
+            spent = {kind: round(seconds, 4) for kind, seconds in arriving.upload.spent.items()}
+            log.info("blob %s is stored: %d bytes, seconds %s", digest, arriving.size, json.dumps(spent))
             self._desk.put(Arrived(digest))  # first, so that a client that asks next finds its job queued
         for waiter in waiting:
             self._answer(digest, arriving, waiter, stored=stored)

@@ -177,7 +177,10 @@ class Spool:
 
 
 class Upload:
-    """A blob that is arriving. One thread uses it at a time. offset: bytes that are written and hashed."""
+    """A blob that is arriving. One thread uses it at a time.
+
+    offset: bytes that are written and hashed. spent: seconds of work so far, by kind (for the log).
+    """
 
     def __init__(self, spool: Spool, path: Path, digest: str, size: int) -> None:
         self.digest = digest
@@ -188,6 +191,7 @@ class Upload:
         self._hash = blake2b(digest_size=32)
         self._synced = 0
         self._sync_error: OSError | None = None
+        self.spent = {"hashing": 0.0, "writing": 0.0, "syncing": 0.0}
         self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by close()
         while self.offset < size and (block := self._file.read(min(MiB, size - self.offset))):
             self._hash.update(block)
@@ -200,14 +204,15 @@ class Upload:
         if self.offset + data.nbytes > self.size:
             self._begin_again()
             raise _corrupt("More data arrived than was announced; try again.", self.digest)
-        with _no_room_is_disk_full():
+        with _no_room_is_disk_full(), self._timed("writing"):
             try:
                 self._file.seek(self.offset)
                 _write_all(self._file.fileno(), data)
             except OSError:
                 self._file.truncate(self.offset)
                 raise
-        self._hash.update(data)
+        with self._timed("hashing"):
+            self._hash.update(data)
         self.offset += data.nbytes
 
     @property
@@ -240,13 +245,20 @@ class Upload:
                 error, self._sync_error = self._sync_error, None
                 self._begin_again()
                 raise error
-            os.fsync(self._file.fileno())
-            self._file.close()
-            self._spool._publish(self._path, self.digest)
+            with self._timed("syncing"):
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._spool._publish(self._path, self.digest)
 
     def close(self) -> None:
         """Stops here; the partial file stays, and a later upload goes on with it."""
         self._file.close()
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.spent[kind] += time.perf_counter() - began
 
     def _begin_again(self) -> None:
         self._hash = blake2b(digest_size=32)

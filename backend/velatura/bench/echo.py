@@ -1,0 +1,52 @@
+"""What loopback and ZeroMQ cost by themselves: the same pieces of bytes, to a bare ROUTER and back."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+
+import zmq
+
+
+@contextmanager
+def echo_server() -> Iterator[int]:
+    """A process that sends back whatever comes; gives its port."""
+    spawn = multiprocessing.get_context("spawn")
+    ours, theirs = spawn.Pipe()
+    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    try:
+        yield ours.recv()
+    finally:
+        process.terminate()
+        process.join()
+
+
+def echo(port: int, data: memoryview, chunk: int, credit: int) -> float:
+    """Seconds for `data` there and back, with at most `credit` pieces of `chunk` bytes under way."""
+    with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
+        dealer.linger = 0
+        dealer.connect(f"tcp://127.0.0.1:{port}")
+        dealer.send(b"")  # the connection is made before the clock starts
+        dealer.recv()
+        back = bytearray(data.nbytes)
+        began = time.perf_counter()
+        sent = received = 0
+        while received < data.nbytes:
+            while sent < data.nbytes and sent - received < credit * chunk:
+                dealer.send(data[sent : sent + chunk], copy=False)
+                sent += chunk
+            piece = dealer.recv(copy=False).buffer
+            back[received : received + piece.nbytes] = piece
+            received += piece.nbytes
+        return time.perf_counter() - began
+
+
+def _serve(pipe: Connection) -> None:
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        pipe.send(router.bind_to_random_port("tcp://127.0.0.1"))
+        while True:
+            router.send_multipart(router.recv_multipart(copy=False), copy=False)
