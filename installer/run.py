@@ -32,7 +32,7 @@ TORCH = "torch==2.13.0"
 
 SAMPLES = ROOT / "backend" / "velatura" / "samples"
 DEMO = STATE / "demo"
-PROMPT = "a portrait of a woman with glasses"
+EDIT = "glasses"  # of samples.json
 SEED = 7
 
 
@@ -121,12 +121,14 @@ def demo() -> int:
     environment("")
     DEMO.mkdir(parents=True, exist_ok=True)
     layered, picture = DEMO / "portrait.ora", DEMO / "before-mask-after.png"
-    say(f"starting the daemon and editing {SAMPLES / 'portrait.png'}: \u201c{PROMPT}\u201d.")
+    samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
+    source, edit = SAMPLES / samples["portrait"]["file"], samples["edits"][EDIT]
+    say(f"starting the daemon and editing {source}: \u201c{edit['prompt']}\u201d.")
     try:
         code = velatura(
-            "edit", str(SAMPLES / "portrait.png"), "--mask", str(SAMPLES / "portrait-mask.png"),
-            "--method", "blended-latent-diffusion", "--prompt", PROMPT, "--seed", str(SEED),
-            "--variations", "2", "--out", str(layered), "--compare", str(picture),
+            "edit", str(source), "--mask", str(SAMPLES / edit["mask"]), "--prompt", edit["prompt"],
+            "--method", "blended-latent-diffusion", "--seed", str(SEED), "--variations", "2",
+            "--out", str(layered), "--compare", str(picture),
         )  # fmt: skip
     finally:
         velatura("stop")

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import signal
+import termios
 import threading
 import time
 import xml.etree.ElementTree as ElementTree
@@ -194,6 +195,7 @@ def test_a_time_limit_cancels_the_job(cli, tmp_path, files):
 
 def test_progress_is_shown_on_a_terminal_only(cli, tmp_path, files):
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 80))
     shown = bytearray()
 
     def read():
@@ -209,7 +211,7 @@ def test_progress_is_shown_on_a_terminal_only(cli, tmp_path, files):
     assert process.returncode == 0
     reader.join(10)
     os.close(ours)
-    assert b"%|" in shown
+    assert b"Sending the picture" in shown
 
 
 def test_a_daemon_is_started_and_stopped(alone, tmp_path, files):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import sys
 
 from tqdm import tqdm
@@ -18,7 +17,6 @@ class Progress:
             total=1.0,
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
-            ncols=shutil.get_terminal_size().columns - 1,  # 80 where the terminal does not say
             bar_format="{desc:24} {percentage:3.0f}% |{bar}| {elapsed}",
             leave=False,
         )

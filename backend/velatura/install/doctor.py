@@ -93,7 +93,7 @@ def _models(state_dir: Path) -> Iterator[Finding]:
     try:
         models = entries(state_dir)
     except VelaturaError as error:
-        yield Finding("fault", error.message)
+        yield Finding("fault", error.message, "Forget it, if it is gone: velatura models remove NAME")
         return
     for entry in models:
         remove = f"Name it again: velatura models remove {entry.id}, then velatura models add."
