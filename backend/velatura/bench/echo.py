@@ -32,8 +32,8 @@ def echo(port: int, data: memoryview, chunk: int, credit: int) -> float:
         dealer.connect(f"tcp://127.0.0.1:{port}")
         dealer.send(b"")  # the connection is made before the clock starts
         dealer.recv()
-        back = bytearray(data.nbytes)
         began = time.perf_counter()
+        back = bytearray(data.nbytes)  # memory of its own, as in a client
         sent = received = 0
         while received < data.nbytes:
             while sent < data.nbytes and sent - received < credit * chunk:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import itertools
 import json
 import multiprocessing
 import os
@@ -190,20 +189,22 @@ def _cancel(state_dir: Path) -> dict:
     client.connect()
     data, job = bytes([128, 128, 128, 255]) * 256 * 256, str(uuid.uuid4())
     name = digest(data)
-    stamps: list[float] = []
+    steps: list[
+        tuple[int, float]
+    ] = []  # each with the time at which we heard of it; not every one is heard of
     began = None
     try:
-        client.submit(job, _request(name, 256, "a portrait"), {name: data})
+        client.submit(job, _request(name, 256), {name: data})
         deadline = time.monotonic() + EDIT_S
         while time.monotonic() < deadline:
             for event, _ in client.events(0.05):
                 if event["type"] == "progress" and event["step"]:
-                    stamps.append(time.perf_counter())
+                    steps.append((event["step"], time.perf_counter()))
                 if event["type"] == "job" and event["state"] == "cancelled":
-                    return _cancel_figures(time.perf_counter() - began, stamps)
+                    return _cancel_figures(time.perf_counter() - began, steps)
                 if event["type"] == "job" and event["state"] in ("failed", "done"):
                     return {"not_measured": event.get("error", {}).get("message", "the edit was too short")}
-            if began is None and len(stamps) > 8:
+            if began is None and steps and steps[-1][0] - steps[0][0] >= 8:
                 began = time.perf_counter()
                 client.cancel(job)
         return {"not_measured": "the edit did not stop"}
@@ -213,15 +214,16 @@ def _cancel(state_dir: Path) -> dict:
         client.close()
 
 
-def _cancel_figures(seconds: float, stamps: list[float]) -> dict:
-    step = statistics.median(after - before for before, after in itertools.pairwise(stamps))
+def _cancel_figures(seconds: float, steps: list[tuple[int, float]]) -> dict:
+    (first, began), (last, ended) = steps[0], steps[-1]
+    step = (ended - began) / (last - first)
     return {"seconds": round(seconds, 4), "step_seconds": round(step, 4), "steps": round(seconds / step, 2)}
 
 
 # The rest
 
 
-def _request(name: str, side: int, prompt: str) -> dict:
+def _request(name: str, side: int) -> dict:
     source = {
         "digest": name,
         "width": side,
@@ -236,9 +238,9 @@ def _request(name: str, side: int, prompt: str) -> dict:
         "method": "sdedit",
         "method_version": 0,
         "model": {"id": "", "digest": ""},
-        "prompt": prompt,
+        "prompt": "a portrait",
         "seed": 0,
-        "variations": 1,
+        "variations": 4,
         "parameters": {"steps": 150, "strength": 1.0},
         "inputs": {"source": source, "mask": None},
         "canvas": [side, side],

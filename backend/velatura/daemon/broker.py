@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from velatura_protocol.rasters import MAX_BLOB, MAX_SIDE
 log = logging.getLogger(__name__)
 
 TICK_MS = 200
+SWITCH_S = 0.0005  # a ping must not wait 5 ms, Python's default, for a thread that is busy with blobs
 
 
 class Broker:
@@ -74,6 +76,7 @@ class Broker:
 
     def run(self) -> None:
         """Serves until a signal, `shutdown` or `stop`."""
+        sys.setswitchinterval(SWITCH_S)
         poller = zmq.Poller()
         poller.register(self._notes.fileno(), zmq.POLLIN)
         poller.register(self._worker.router, zmq.POLLIN)

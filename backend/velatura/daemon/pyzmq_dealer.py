@@ -66,7 +66,9 @@ class PyzmqDealer:
 
         Raises `not-running` once the connection is lost and all that came before has been received.
         """
-        return self._socket.recv_multipart() if self._wait(zmq.POLLIN, timeout) else None
+        if not self._wait(zmq.POLLIN, timeout):
+            return None
+        return [frame.buffer for frame in self._socket.recv_multipart(copy=False)]
 
     def fileno(self) -> int:
         """For a host's own loop: readable when `recv(0)` may have something; -1 when closed."""
