@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -98,8 +99,9 @@ def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, stat
     """What the Cancel of GIMP's progress bar does."""
     (alone.plugin / "velatura.json").write_text(json.dumps({"state_dir": str(state_dir)}))
     values = {"steps": 150, "strength": 1.0, "variations": 8}
-    with Daemon(state_dir, heartbeat=1.0) as daemon:
-        client = Client(state_dir, name="test")
+    client = Client(state_dir, name="test")
+    with Daemon(state_dir, heartbeat=1.0) as daemon, contextlib.ExitStack() as stack:
+        stack.callback(client.close)
         client.connect()
         run = alone.start(OFFERED, run="velatura-sdedit", values=values)
         wait_for(lambda: _jobs(client, "started"), 120, "the job does not start", every=0.2)
@@ -112,7 +114,6 @@ def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, stat
         assert result.values.get("status") != "success"
         assert client.request({"type": "ping"})["type"] == "pong"
         assert daemon.has_worker()
-        client.close()
 
 
 def _jobs(client: Client, state: str) -> list[dict]:
@@ -120,7 +121,8 @@ def _jobs(client: Client, state: str) -> list[dict]:
 
 
 def _plugin_process(session: GimpSession) -> int:
-    listing = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=True)
+    words = ["ps", "-A", "-ww", "-o", "pid=,args="]
+    listing = subprocess.run(words, capture_output=True, text=True, check=True)
     lines = [line for line in listing.stdout.splitlines() if str(session.profile) in line and "-run" in line]
     (line,) = [line for line in lines if "velatura_gimp.py" in line]
     return int(line.split()[0])

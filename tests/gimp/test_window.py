@@ -1,0 +1,110 @@
+"""One sitting in GIMP's window: dialog, run, undo, redo, repeat, run again."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+from PIL import Image
+
+from tests.daemon_fixture import wait_for
+from tests.gimp.conftest import INSIDE, install
+from tests.hosts.gimp import GimpSession
+
+pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
+
+LOOK = INSIDE / "look.py"
+RUN, AGAIN = "ctrl+shift+F12", "ctrl+shift+F11"
+
+
+@pytest.fixture(scope="module")
+def sitting(gimp_host, served, display, tmp_path_factory):
+    """What was seen at each point of the sitting."""
+    folder = tmp_path_factory.mktemp("window")
+    picture = folder / "picture.png"
+    Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
+    with GimpSession(gimp_host, folder / "gimp", binds=[folder], display=display) as session:
+        install(session, served.state_dir)
+        session.shortcut("velatura-sdedit", "<Primary><Shift>F12")
+        session.shortcut("velatura-rerun", "<Primary><Shift>F11")
+        with session.window(picture) as window:
+            yield dict(_sitting(window))
+
+
+def _sitting(window):
+    yield "before", window.python(LOOK, select=[20, 16, 60, 50])
+
+    window.keys(RUN)
+    dialog = window.wait_window(r"SDEdit")
+    window.display.xdotool("mousemove", 5, 900)
+    window.keys(*"hat", window=dialog)
+    yield "dialog", window.screenshot("dialog.png")
+    window.keys("Return", window=dialog)
+    yield "run", _wait(window, groups=1)
+
+    window.keys("ctrl+z")
+    yield "undone", _wait(window, groups=0)
+    window.keys("ctrl+y")
+    yield "redone", _wait(window, groups=1)
+
+    window.python(LOOK, choose="source")  # a redo chooses the layer that it brings back
+    window.keys("ctrl+f")
+    yield "repeated", _wait(window, groups=2)
+
+    window.python(LOOK, choose="result")
+    window.keys(AGAIN)
+    dialog = window.wait_window(r"again")
+    yield "again_dialog", window.screenshot("again.png")
+    window.keys("Return", window=dialog)
+    yield "again", _wait(window, groups=3)
+
+
+def _wait(window, groups):
+    """What the image holds once it has so many groups."""
+
+    def there():
+        found = window.python(LOOK)
+        return found if len(found["groups"]) == groups else None
+
+    try:
+        found = wait_for(there, 120, f"no {groups} groups", every=0.5)
+    except AssertionError:
+        window.screenshot("failure.png")
+        raise
+    time.sleep(0.5)  # the plug-in's own process ends after its last change
+    return found
+
+
+def test_a_run_from_the_dialog_makes_a_group_above_the_source(sitting):
+    found = sitting["run"]
+    assert found["groups"] == ["SDEdit: hat"]
+    assert found["layers"] == 2
+    assert json.loads(found["recipes"][0])["prompt"] == "hat"
+
+
+def test_one_undo_takes_everything_back(sitting):
+    assert sitting["undone"].values == sitting["before"].values
+
+
+def test_redo_brings_pixels_mask_and_recipe_back(sitting):
+    for key in ("pixels", "masks", "recipes"):
+        assert sitting["redone"][key] == sitting["run"][key]
+
+
+def test_the_source_is_unchanged_throughout(sitting):
+    seen = [found["source"] for found in sitting.values() if hasattr(found, "values")]
+    assert len(set(seen)) == 1
+
+
+def test_ctrl_f_runs_once_more_without_a_dialog_and_with_a_new_seed(sitting):
+    recipes = [json.loads(text) for text in sitting["repeated"]["recipes"]]
+    assert [recipe["prompt"] for recipe in recipes] == ["hat", "hat"]
+    assert recipes[0]["seed"] != recipes[1]["seed"]
+    assert sitting["repeated"]["masks"][0] == sitting["repeated"]["masks"][1]
+
+
+def test_a_result_is_run_again_from_its_own_form(sitting):
+    newest, chosen = sitting["again"], sitting["repeated"]
+    assert newest["pixels"][0] == chosen["pixels"][0]
+    assert json.loads(newest["recipes"][0])["seed"] == json.loads(chosen["recipes"][0])["seed"]
