@@ -1,0 +1,68 @@
+"""installer/run.py: the environment is made once, and mended when it is not what it should be."""
+
+import json
+
+import pytest
+from installer import run
+
+pytestmark = pytest.mark.timeout(300)
+
+PROJECT = """
+[build-system]
+requires = ["hatchling"]
+build-backend = "hatchling.build"
+[project]
+name = "sample"
+version = "1"
+dependencies = []
+[project.optional-dependencies]
+test = []
+[tool.hatch.build.targets.wheel]
+packages = ["sample"]
+"""
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """A project as small as can be, installed the same way."""
+    (tmp_path / "sample").mkdir()
+    (tmp_path / "sample/__init__.py").write_text("")
+    (tmp_path / "pyproject.toml").write_text(PROJECT)
+    environment = tmp_path / ".velatura/env"
+    monkeypatch.setattr(run, "ROOT", tmp_path)
+    monkeypatch.setattr(run, "ENVIRONMENT", environment)
+    monkeypatch.setattr(run, "PYTHON", environment / run.PYTHON.relative_to(run.STATE / "env"))
+    monkeypatch.setattr(run, "STAMP", environment / run.STAMP.name)
+    monkeypatch.setattr(run, "TORCH", "iniconfig")
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_the_environment_is_made_once(project, monkeypatch, capsys):
+    run.environment("test")
+    assert "making an environment" in capsys.readouterr().out
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    for extra in ("test", ""):
+        run.environment(extra)
+        assert "is ready" in capsys.readouterr().out
+    (project / "pyproject.toml").write_text(
+        PROJECT.replace("dependencies = []", 'dependencies = ["absent-here"]', 1)
+    )
+    with pytest.raises(run.Failed, match="the network"):
+        run.environment("")
+    assert "is ready" not in capsys.readouterr().out
+    assert run.read_stamp() == {}
+
+
+def test_a_damaged_stamp_counts_as_none(project):
+    run.STAMP.parent.mkdir(parents=True)
+    for content in ("", "[]", "{", json.dumps(5)):
+        run.STAMP.write_text(content)
+        assert run.read_stamp() == {}
+
+
+def test_its_words(capsys):
+    with pytest.raises(SystemExit):
+        run.main(["--help"])
+    assert "demo" in capsys.readouterr().out

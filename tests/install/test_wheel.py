@@ -1,0 +1,72 @@
+"""The built wheel is enough: with plugins, protocol and model, it installs them without the repository."""
+
+import os
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from velatura.install.sources import plugin
+from velatura.models.catalogue import EMBEDDED_ID
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def call(*words, cwd, **env):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VELATURA"))}
+    result = subprocess.run(
+        [str(word) for word in words], cwd=cwd, env=clean | env, capture_output=True, text=True, timeout=240
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("wheel")
+    call(sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "-w", folder, ROOT, cwd=folder)
+    return next(folder.glob("velatura-*.whl"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel, tmp_path_factory):
+    """A fresh environment with the wheel and what its schemas need, and nothing of the repository."""
+    folder = tmp_path_factory.mktemp("fresh")
+    venv.create(folder, with_pip=False)
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    pip = (sys.executable, "-m", "pip", "--python", python, "install", "--quiet")
+    call(*pip, "--no-deps", "--no-index", wheel, cwd=folder)
+    call(*pip, "pydantic", cwd=folder)
+    return python
+
+
+def test_it_carries_plugins_protocol_and_model(wheel):
+    with zipfile.ZipFile(wheel) as archive:
+        content = {name: archive.read(name) for name in archive.namelist() if "/bundles/" not in name}
+        bundled = [name for name in archive.namelist() if name.startswith(f"velatura/bundles/{EMBEDDED_ID}/")]
+    for host in ("krita", "gimp"):
+        for place, source in plugin(host).files:
+            name = f"velatura/_plugins/{host}/{place}"
+            if "/velatura_protocol/" in place:
+                name = "velatura_protocol/" + place.partition("/velatura_protocol/")[2]
+            assert content[name] == source.read_bytes(), name
+    assert any(name.endswith("/unet/diffusion_pytorch_model.safetensors") for name in bundled)
+    assert not [name for name in content if "__pycache__" in name or name.startswith("tests/")]
+
+
+@pytest.mark.parametrize("host", ["krita", "gimp"])
+def test_it_installs_the_plugins_by_itself(installed, tmp_path, host):
+    where = {"cwd": tmp_path, "HOME": str(tmp_path / "home")}
+    call(installed.with_name("velatura"), "install", host, "--profile", tmp_path / "profile", **where)
+    plugins = tmp_path / "profile" / {"krita": "pykrita", "gimp": "plug-ins"}[host]
+    for place, source in plugin(host).files:
+        assert (plugins / place).read_bytes() == source.read_bytes()
+    folder = plugins / f"velatura_{host}"
+    assert str(installed) in (folder / "velatura.json").read_text()
+    assert (folder / "methods.json").exists() == (host == "gimp")
+    call(installed.with_name("velatura"), "uninstall", host, "--profile", tmp_path / "profile", **where)
+    assert not [path for path in plugins.rglob("*") if path.is_file()]
