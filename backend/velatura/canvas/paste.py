@@ -6,12 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .detail import restored, unchanged
 from .geometry import Box, Region
 from .region import Seen, flattened
 from .resample import resize
 from .selection import Layer, Selection
 
-_BAND = 1 << 20
+_BAND = 1 << 18
 
 
 class Pasted(NamedTuple):
@@ -22,26 +23,36 @@ class Pasted(NamedTuple):
     rect: tuple[int, int, int, int]
 
 
-def paste(layer: Layer, selection: Selection, region: Region, seen: Seen, edited: np.ndarray) -> Pasted:
+def paste(
+    layer: Layer,
+    selection: Selection,
+    region: Region,
+    seen: Seen,
+    edited: np.ndarray,
+    reconstructed: np.ndarray,
+    reach: int,
+) -> Pasted:
     """The result layer of an edit: the selection's bounds, colour 0 where alpha is 0.
 
-    edited: [h, w, 3] float in [0, 1] at the size of `seen.image`. A pixel that comes back as it was shown
-    keeps its own bytes: what a model cannot express (values beyond white, the last bits of a float) is
-    lost only where there is an edit."""
-    (top, left), (height, width) = region.offset, region.inner
-    edited = np.asarray(edited, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
-    is_native = region.inner == (region.crop.height, region.crop.width)
+    edited, reconstructed: [h, w, 3] float in [0, 1] at the size of `seen.image`: the edit, and what the
+    same autoencoder makes of the unedited picture. reach: see `detail.unchanged`. A pixel that is not
+    edited keeps its own bytes: what a model cannot express (values beyond white, the last bits of a float)
+    is lost only where there is an edit."""
+    edited, reconstructed = _inner(edited, region), _inner(reconstructed, region)
+    kept = unchanged(edited, reconstructed, reach)[..., None]
+    pictures = np.concatenate([edited, reconstructed, kept], axis=2)
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
     for band in bounds.bands(_BAND):
-        rgb = _at_own_size(edited, region, band)
+        at_own_size = _window(pictures, region, band)
+        source = flattened(layer, band, seen.backdrop)
+        rgb = restored(at_own_size[..., :3], at_own_size[..., 3:6], at_own_size[..., 6:], source)
         alpha = selection.alpha(band, layer)
-        pixels = encoding.encode(rgb, alpha)
-        if is_native:
-            kept = (rgb == flattened(layer, band, seen.backdrop)).all(axis=2)
-            colours = [i for i, channel in enumerate(layer.encoding.channels) if channel != "A"]
-            for i in colours:
-                pixels[..., i] = np.where(kept, layer.pixels[band.slices][..., i], pixels[..., i])
+        pixels = encoding.encode(rgb.clip(0.0, 1.0), alpha)
+        is_source = (rgb == source).all(axis=2)
+        for i, channel in enumerate(layer.encoding.channels):
+            if channel != "A":
+                pixels[..., i] = np.where(is_source, layer.pixels[band.slices][..., i], pixels[..., i])
         pixels[alpha == 0] = 0
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin
@@ -49,8 +60,14 @@ def paste(layer: Layer, selection: Selection, region: Region, seen: Seen, edited
     return Pasted(out, encoding.channels, rect)
 
 
-def _at_own_size(edited: np.ndarray, region: Region, box: Box) -> np.ndarray:
-    """The part of the edit that lies in a box of the layer, [h, w, 3], at the layer's scale."""
+def _inner(picture: np.ndarray, region: Region) -> np.ndarray:
+    """Without the mirrored margins."""
+    (top, left), (height, width) = region.offset, region.inner
+    return np.asarray(picture, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
+
+
+def _window(pictures: np.ndarray, region: Region, box: Box) -> np.ndarray:
+    """The part that lies in a box of the layer, at the layer's scale."""
     crop = region.crop
     rows, columns = box.moved(-crop.x0, -crop.y0).slices
-    return resize(edited, (crop.height, crop.width), rows=rows, columns=columns).clip(0.0, 1.0)
+    return resize(pictures, (crop.height, crop.width), rows=rows, columns=columns).clip(0.0, 1.0)

@@ -16,7 +16,7 @@ from .geometry import Region
 from .resample import resize
 from .selection import Layer, Selection
 
-_BAND = 1 << 20
+_BAND = 1 << 18
 
 
 class Seen(NamedTuple):

@@ -12,9 +12,8 @@ import torch
 from torch import Tensor
 
 from velatura.canvas.geometry import Region, plan
-from velatura.canvas.paste import paste
+from velatura.canvas.paste import Pasted, paste
 from velatura.canvas.region import Seen, see
-from velatura.canvas.seam import matched
 from velatura.canvas.selection import Layer, Selection
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
@@ -89,9 +88,16 @@ def execute(
         seeds = [(request["seed"] + i) % _SEEDS for i in range(request["variations"])]
         edited = run.variations(seeds)
         hooks.progress("Finishing", 0, 0, 1.0)
+        unedited, reach = run.reconstruction(), model.factor // 4
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         return [
-            _result(recipe, i, seed, layer, source, paste(layer, selection, region, seen, picture))
+            _result(
+                recipe,
+                i,
+                seed,
+                source,
+                paste(layer, selection, region, seen, picture, unedited, reach),
+            )
             for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
         ]
     except (MemoryError, RuntimeError) as error:
@@ -129,7 +135,7 @@ def _model(request: dict, models: ModelStore) -> Model:
     return model
 
 
-def _result(recipe: dict, index: int, seed: int, layer: Layer, source: Raster, pasted) -> ResultLayer:
+def _result(recipe: dict, index: int, seed: int, source: Raster, pasted: Pasted) -> ResultLayer:
     data = pasted.pixels.tobytes()
     raster = Raster(
         digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
@@ -183,9 +189,12 @@ class _Run:
         self._check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
         pictures = self.method.run(inputs, self.params, self)
-        pictures = ((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy()
-        reach = self.model.factor / 2  # a latent pixel is what an autoencoder smears colours over
-        return [matched(self._seen.image, picture, self._seen.mask, reach) for picture in pictures]
+        return list(_picture(pictures))
+
+    @torch.inference_mode()
+    def reconstruction(self) -> np.ndarray:
+        """What the autoencoder makes of the unedited picture, [h, w, 3] in [0, 1]."""
+        return _picture(self.decode(self.model.encode(self._image)))[0]
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
@@ -222,6 +231,11 @@ class _Run:
 def _is_out_of_memory(error: Exception) -> bool:
     """torch has a class for a device that is full, and only a sentence for a machine that is."""
     return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
+
+
+def _picture(pictures: Tensor) -> np.ndarray:
+    """[N, 3, h, w] in [-1, 1] to [N, h, w, 3] in [0, 1]."""
+    return ((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:
