@@ -33,10 +33,9 @@ class Activity(QtWidgets.QWidget):
         self.bar.setObjectName("progress")
         self.bar.setAccessibleName("Progress")
         self.bar.setFixedHeight(16)
-        self.status = QtWidgets.QLabel()
+        self.status = Sentence()
         self.status.setObjectName("status")
         self.status.setAccessibleName("Status")
-        self.status.setWordWrap(True)
         self.status.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
 
         words = QtWidgets.QVBoxLayout()
@@ -74,7 +73,7 @@ class Activity(QtWidgets.QWidget):
         self.running.setVisible(active)
         if not active:
             return
-        self.title.setText(job.title)
+        self.title.setText(job.label)
         self.stage.setText(job.describe())
         self.bar.setRange(0, 0 if job.fraction is None else RANGE)
         self.bar.setValue(round((job.fraction or 0) * RANGE))
@@ -90,6 +89,26 @@ class Activity(QtWidgets.QWidget):
             smooth = QtCore.Qt.TransformationMode.SmoothTransformation
             picture = picture.scaled(self.preview.size(), keep, smooth)
         self.preview.setPixmap(picture)
+
+
+class Sentence(QtWidgets.QLabel):
+    """Text that is wrapped and asks for the height that this takes, however deep in layouts it lies."""
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWordWrap(True)
+
+    def setText(self, text: str) -> None:
+        super().setText(text)
+        self._fit()
+
+    def resizeEvent(self, event: QtCore.QEvent) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        self.setMinimumHeight(0)  # what it asked for the last text must not count
+        self.setMinimumHeight(self.heightForWidth(self.width()))
 
 
 class Elided(QtWidgets.QLabel):
@@ -120,7 +139,7 @@ class JobList(QtWidgets.QListWidget):
         self.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
         self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setUniformItemSizes(True)
-        self.setFixedHeight(self.fontMetrics().lineSpacing() * ROWS + 12)
+        self.setMinimumHeight(self.fontMetrics().lineSpacing() * ROWS + 12)
         state.jobsChanged.connect(self._fill)
         state.jobChanged.connect(self._change)
         self.itemClicked.connect(lambda item: state.show_job(item.data(QtCore.Qt.ItemDataRole.UserRole)))
@@ -142,8 +161,8 @@ class JobList(QtWidgets.QListWidget):
                 self._write(item, self.state.jobs[name])
 
     def _write(self, item: QtWidgets.QListWidgetItem, job: Job) -> None:
-        mark = MARKS.get(job.phase, "●")
-        item.setText(f"{mark}  {job.title}")
+        mark = MARKS.get(job.phase, "▸")
+        item.setText(f"{mark}  {job.label}")
         when = time.strftime("%H:%M", time.localtime(job.created))
         item.setToolTip(
             "\n".join(filter(None, [job.title, job.document, when, job.message or job.describe()]))

@@ -34,7 +34,8 @@ class Section(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(self.head)
-        column.addWidget(self.body)
+        column.addWidget(self.body, 1)
+        column.addStretch()
         self.header.clicked.connect(lambda: self.open(self.body.isHidden()))
         self.open(False)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .activity import Activity, JobList
+from .activity import Activity, JobList, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
@@ -11,6 +11,7 @@ from .session import Session
 from .state import Daemon
 
 LOOK = 500  #: milliseconds between two looks at which layer is active
+LEAST = 120  #: pixels of height that the middle part keeps
 DOTS = {
     Daemon.SEARCHING: "#8a8a8a",
     Daemon.ABSENT: "#8a8a8a",
@@ -30,9 +31,11 @@ class Panel(QtWidgets.QWidget):
         self.on_fault = session.on_fault
         self.controls = Controls(self.state, session.host)
         self.activity = Activity(self.state)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(6, 6, 6, 6)
+        outer = QtWidgets.QVBoxLayout(self)  # Krita sets the margins of a docker's outermost layout to 1
+        column = QtWidgets.QVBoxLayout()
+        column.setContentsMargins(4, 3, 4, 4)
         column.setSpacing(6)
+        outer.addLayout(column)
         column.addLayout(self._build_head())
         column.addWidget(self._build_middle(), 1)
         column.addLayout(self._build_buttons())
@@ -44,10 +47,9 @@ class Panel(QtWidgets.QWidget):
 
     def _build_head(self) -> QtWidgets.QLayout:
         self.dot = QtWidgets.QLabel("●")
-        self.daemon = QtWidgets.QLabel()
+        self.daemon = Sentence()
         self.daemon.setObjectName("daemon")
         self.daemon.setAccessibleName("Daemon")
-        self.daemon.setWordWrap(True)
         self.start = button("start", "Start", "Start Velatura's daemon, which does the work")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
@@ -63,18 +65,19 @@ class Panel(QtWidgets.QWidget):
         inner = QtWidgets.QVBoxLayout(edits.body)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(6)
-        inner.addWidget(JobList(self.state))
+        inner.addWidget(JobList(self.state), 1)
         inner.addWidget(self.adjust)
+        inner.addStretch()
         edits.open(True)
         middle = QtWidgets.QWidget()
         column = QtWidgets.QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 4, 0)
         column.setSpacing(8)
         column.addWidget(self.controls)
-        column.addWidget(edits)
-        column.addStretch(1)
+        column.addWidget(edits, 1)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidgetResizable(True)
+        scroll.setMinimumHeight(LEAST)
         scroll.setFrameShape(QtWidgets.QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(middle)

@@ -104,7 +104,7 @@ class Session(QtCore.QObject):
         if wish.method["inputs"].get("prompt") == "required" and not wish.prompt.strip():
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
-        job = Job(str(uuid.uuid4()), wish.method["title"], document.name())
+        job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
         self.state.add_job(job)
         self.state.say("")
         self.stepper.start(

@@ -58,6 +58,7 @@ class Job:
 
     id: str
     title: str
+    prompt: str = ""
     document: str = ""  #: the document's name, for the person
     phase: Phase = Phase.READING
     stage: str = ""  #: the daemon's word for what it is doing
@@ -66,6 +67,11 @@ class Job:
     message: str = ""  #: one sentence about how it ended
     cancelling: bool = False
     created: float = field(default_factory=time.time)
+
+    @property
+    def label(self) -> str:
+        """What tells it from the others in one line."""
+        return " ".join(self.prompt.split()) or self.title
 
     def describe(self) -> str:
         """What it is doing, in a few words."""

@@ -98,9 +98,8 @@ def main() -> int:
             found = session.window(SCRIPT, timeout=900)
     print(f"Krita {host.version}, {SIDE} x {SIDE}, RGBA, 8 bits; longest stall of the UI thread in ms")
     for call in ("pixelData", "refreshProjection"):
-        print(
-            f"  Krita's own {call}: median {statistics.median(found[call]):.0f}, longest {max(found[call]):.0f}"
-        )
+        middle, longest = statistics.median(found[call]), max(found[call])
+        print(f"  Krita's own {call}: median {middle:.0f}, longest {longest:.0f}")
     print(f"  nothing going on: {max(found['idle'].values()):.0f}")
     for run in ("selection of 512 x 512", "whole layer"):
         phases = ", ".join(f"{phase.lower()} {gap:.0f}" for phase, gap in found[run].items())
