@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import time
 from pathlib import Path
@@ -48,7 +47,6 @@ class Runner:
             else:
                 log.exception("job %s", job)
                 outcome = {"state": "failed", "error": internal(error).to_wire()}
-        gc.collect()
         return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
 
     def _result(self, job: str, request: dict, hooks: Hooks) -> dict:

@@ -103,13 +103,14 @@ class Scheduler:
         before = known.state
         if known.ended:
             return known
+        running = self._running
+        if running is not None and running.job == job and running.patience is None:
+            # before the commit, which may be slow: should we die in between, nobody was promised anything
+            running.patience = time.monotonic() + self._cancel_grace
+            self._worker.send({"type": "cancel", "job": job})
         known = self._journal.ask_to_cancel(job)
         if known.state is not before:
             self._changed(known)
-        running = self._running
-        if running is not None and running.job == job and running.patience is None:
-            running.patience = time.monotonic() + self._cancel_grace
-            self._worker.send({"type": "cancel", "job": job})
         return known
 
     def close(self) -> None:
