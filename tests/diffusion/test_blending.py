@@ -95,6 +95,14 @@ def test_a_line_one_pixel_thin_survives_in_the_latent():
     assert latent.sum() == 8
 
 
+def test_a_faint_selection_asks_for_the_whole_edit():
+    m = torch.zeros(1, 1, 64, 64)
+    m[..., 8:24, 8:24] = 0.5
+    m[..., 24:32, 8:24] = 0.125
+    latent = blending.latent_mask(m, (8, 8))
+    assert latent[0, 0, 1:4, 1].tolist() == [1.0, 1.0, 0.25]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 8, 25, 48])
 def test_masks_shrink_by_quarters_and_end_on_the_mask(n):
     m = box_mask(64, (30, 32, 30, 32))

@@ -21,9 +21,11 @@ def latent_mask(m: Tensor, size: tuple[int, int]) -> Tensor:
 
     The paper resamples to a binary mask, in which lines thinner than a cell can vanish. Any coverage keeps
     them, and keeps a soft mask's own values; what a cell covers too much is cut at the pixel level, where the
-    selection itself is the layer's alpha.
+    selection itself is the layer's alpha. The most selected cell is 1: half a selection asks for the same
+    edit, laid over the source half as thick, and not for half an edit.
     """
-    return F.adaptive_max_pool2d(m, size)
+    cells = F.adaptive_max_pool2d(m, size)
+    return cells / cells.amax()
 
 
 def shrinking_masks(m: Tensor, n: int, progressive: bool) -> list[Tensor]:
