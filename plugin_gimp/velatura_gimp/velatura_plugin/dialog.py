@@ -6,15 +6,16 @@ from collections.abc import Sequence
 
 import gi
 
+gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
-from gi.repository import Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
+from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
 
 from .form import Argument, digits  # noqa: E402
 
 ENTRY_WIDTH = 44  # characters
-TEXT_HEIGHT = 60  # pixels
+TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -59,7 +60,10 @@ def _widget(dialog: GimpUi.ProcedureDialog, argument: Argument) -> str:
     elif field.kind == "group" or field.multiline:
         view = dialog.get_widget(name, Gtk.TextView)
         view.set_wrap_mode(Gtk.WrapMode.WORD_CHAR)
-        view.set_size_request(-1, TEXT_HEIGHT)
+        view.set_size_request(TEXT_WIDTH, TEXT_HEIGHT)
+        view.set_accepts_tab(False)
+        if field.kind == "string":
+            view.connect("key-press-event", _run_on_return, dialog)
         view.set_hexpand(True)
         label = dialog.get_label(f"{name}-title", argument.label, False, True)
         label.set_mnemonic_widget(view)
@@ -80,7 +84,15 @@ def _widget(dialog: GimpUi.ProcedureDialog, argument: Argument) -> str:
     return name
 
 
-def _entry(widget: Gtk.Widget) -> Gtk.Entry:
+def _run_on_return(_view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
+    """Return runs, as it does in a line of text; with Shift it begins a new line."""
+    if event.keyval not in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) or event.state & Gdk.ModifierType.SHIFT_MASK:
+        return False
+    dialog.response(Gtk.ResponseType.OK)
+    return True
+
+
+def _entry(widget: Gtk.Widget) -> Gtk.Widget:
     return widget.get_entry() if isinstance(widget, GimpUi.LabelEntry) else widget
 
 

@@ -49,7 +49,8 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
     """All arguments of a method's procedure, in order: prompt, parameters, variations, seed, model."""
     most = method.max_variations
     fields = [
-        Field("prompt", "string", "Prompt", "What should be there.", "", max_length=MAX_PROMPT),
+        Field("prompt", "string", "Prompt", "What should be there.", "",
+              max_length=MAX_PROMPT, multiline=True),
         *method.fields,
         Field("variations", "integer", "Variations", "How many different results to make, each on a layer.",
               1, minimum=1, maximum=most),
@@ -71,7 +72,7 @@ RECORDED_VARIATIONS = 0
 AGAIN_ARGUMENTS = (
     Argument("prompt", "_Prompt", Field(
         "prompt", "string", "Prompt", "What should be there; empty: the recipe's.", "",
-        max_length=MAX_PROMPT)),
+        max_length=MAX_PROMPT, multiline=True)),
     Argument("parameters", "Para_meters", Field(
         "parameters", "string", "Parameters",
         'A JSON object of the parameters to change, such as {"strength": 0.5}; empty: the recipe\'s.', "",
