@@ -63,6 +63,7 @@ def capture(document: Any, inputs: dict) -> Generator[int, None, Capture]:
     if within is not None:
         selected = memoryview(selection.pixelData(*within)).cast("B")
         mask = raster(within, "A", "u8", "")
+        yield 0
         yield from idle(document)
     elif inputs.get("mask") == "required":
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
