@@ -17,7 +17,7 @@ from velatura.training.export import export_bundle
 from velatura.training.judge import Judge, export_judge, load_judge, targets, train_judge
 from velatura.training.loop import Ema, Options, Progress, launch, load_checkpoint
 from velatura.training.maps import map_loss, record_maps
-from velatura.training.measure import load_bundle, sample
+from velatura.training.measure import load_bundle, masked_edit, sample
 from velatura.training.networks import SCHEDULER, TOKENS, make_unet
 from velatura.training.text import make_text
 from velatura.world import ATTRIBUTES, caption, sample_scene, vocabulary
@@ -188,6 +188,11 @@ def test_every_part_trains_and_goes_on_and_the_bundle_loads(work, tmp_path):
     model = load_bundle(tmp_path / "mini")
     assert (model.size, model.prompt_tokens, model.prediction) == (128, TOKENS, "v_prediction")
     assert sample(model, ["a man", "a woman with glasses"], [1, 2], 3.0, 2).shape == (2, 3, 128, 128)
+    before, mask = torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
+    mask[..., 32:64, 32:64] = 1.0
+    after = masked_edit(model, before, mask, "a man", [1, 2], steps=4)
+    assert after.shape == (2, 3, 128, 128)
+    assert torch.equal(after[..., 64:, :], before[..., 64:, :].expand(2, -1, -1, -1))
 
 
 def test_a_part_without_its_forerunner_says_so(tmp_path):

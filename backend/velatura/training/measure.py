@@ -150,6 +150,9 @@ class _Context:
     def step(self, i: int, n: int, preview: object = None) -> None:
         """Nothing watches."""
 
+    def decode(self, z: Tensor) -> Tensor:
+        return self.model.decode(z)
+
 
 def masked_edit(
     model: Model,
