@@ -14,6 +14,7 @@ from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
 from velatura_protocol.messages import digest
 
+NO_WORKER = True
 pytestmark = pytest.mark.timeout(60)
 
 
@@ -173,8 +174,8 @@ def dealer(connection):
 
 
 @pytest.mark.parametrize("end", ["kill", "stop"])
-def test_an_upload_goes_on_after_the_daemons_end(state_dir, data, end):
-    with Daemon(state_dir, prestart=False) as daemon:
+def test_an_upload_goes_on_after_the_daemons_end(state_dir, no_torch, data, end):
+    with Daemon(state_dir, no_torch, prestart=False) as daemon:
         with Raw(daemon.connection) as raw:
             put(raw, data)
             chunk(raw, data, 0)
@@ -187,10 +188,10 @@ def test_an_upload_goes_on_after_the_daemons_end(state_dir, data, end):
             assert raw.upload(data)["stored"]
 
 
-def test_blobs_that_nobody_needs_go_when_there_is_no_room(state_dir):
+def test_blobs_that_nobody_needs_go_when_there_is_no_room(state_dir, no_torch):
     first, second = os.urandom(MiB), os.urandom(MiB)
     with (
-        Daemon(state_dir, prestart=False, spool_budget=int(1.5 * MiB), sweep=0.2) as daemon,
+        Daemon(state_dir, no_torch, prestart=False, spool_budget=int(1.5 * MiB), sweep=0.2) as daemon,
         Raw(daemon.connection) as raw,
     ):
         job = new_job()

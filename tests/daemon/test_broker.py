@@ -19,6 +19,7 @@ from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.zmtp import Dealer
 
+NO_WORKER = True
 pytestmark = pytest.mark.timeout(60)
 
 

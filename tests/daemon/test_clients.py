@@ -22,6 +22,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import encode
 from velatura_protocol.zmtp import Dealer
 
+NO_WORKER = True
 pytestmark = pytest.mark.timeout(90)
 
 
@@ -123,8 +124,8 @@ def test_a_session_that_is_cut_off_is_told_to_say_hello(broker):
         assert first.ask({"type": "list"})["type"] == "jobs"
 
 
-def test_a_client_finds_the_next_daemon(state_dir):
-    with Daemon(state_dir, prestart=False) as daemon:
+def test_a_client_finds_the_next_daemon(state_dir, no_torch):
+    with Daemon(state_dir, no_torch, prestart=False) as daemon:
         client = Client(state_dir, name="stays")
         job = new_job()
         client.connect()
@@ -139,13 +140,13 @@ def test_a_client_finds_the_next_daemon(state_dir):
 
 
 @pytest.fixture(scope="module")
-def brisk(tmp_path_factory, tiny_folder):
+def brisk(tmp_path_factory, tiny_folder, no_torch):
     """A daemon with a fast heart, and little patience."""
     from tests.tiny import register_tiny_model
 
     state_dir = tmp_path_factory.mktemp("brisk") / "state"
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir, prestart=False, heartbeat=0.3, waiting=4) as running:
+    with Daemon(state_dir, no_torch, prestart=False, heartbeat=0.3, waiting=4) as running:
         yield running
 
 
@@ -178,8 +179,8 @@ def test_who_pings_keeps_leased_jobs(brisk):
         assert client.ask({"type": "cancel", "job": job})["revision"] == 2
 
 
-def test_a_leased_job_is_adopted_after_a_restart_or_cancelled(state_dir):
-    with Daemon(state_dir, prestart=False, heartbeat=0.5) as daemon:
+def test_a_leased_job_is_adopted_after_a_restart_or_cancelled(state_dir, no_torch):
+    with Daemon(state_dir, no_torch, prestart=False, heartbeat=0.5) as daemon:
         adopted, orphan = new_job(), new_job()
         with Raw(daemon.connection) as client:
             for job in (adopted, orphan):

@@ -224,6 +224,7 @@ class Desk:
         log.info("job %s is %s (revision %d)", job.id, job.state, job.revision)
         if job.ended:
             self._leases.release(job.id)
+        self._tell_status()  # first: who hears of the change and then pings is not told how things were
         self._control.put(Event(job.id, self._wire(job)))
 
     def _tell_status(self) -> None:
