@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from .edges import edge
 from .qt import QtCore, QtGui, QtWidgets
 from .state import Job, Phase, State
 
@@ -57,17 +58,21 @@ class Activity(QtWidgets.QWidget):
         column.addWidget(self.status)
 
         state.statusChanged.connect(self._show_status)
-        state.jobChanged.connect(lambda name: self._show_job() if name == state.current else None)
+        state.jobChanged.connect(self._show_job)
         state.currentChanged.connect(self._show_job)
         self._show_status()
         self._show_job()
 
+    @edge
     def _show_status(self) -> None:
         self.status.setText(self.state.status)
         self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
         self.status.setVisible(bool(self.state.status))
 
-    def _show_job(self) -> None:
+    @edge
+    def _show_job(self, changed: str = "") -> None:
+        if changed not in ("", self.state.current):
+            return
         job = self.state.jobs.get(self.state.current)
         active = job is not None and job.phase.active
         self.running.setVisible(active)
@@ -145,6 +150,7 @@ class JobList(QtWidgets.QListWidget):
         self.itemClicked.connect(lambda item: state.show_job(item.data(QtCore.Qt.ItemDataRole.UserRole)))
         self._fill()
 
+    @edge
     def _fill(self) -> None:
         self.clear()
         for job in reversed(list(self.state.jobs.values())):
@@ -154,6 +160,7 @@ class JobList(QtWidgets.QListWidget):
             self._write(item, job)
         self.setVisible(self.count() > 0)
 
+    @edge
     def _change(self, name: str) -> None:
         for row in range(self.count()):
             item = self.item(row)

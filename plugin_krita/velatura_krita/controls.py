@@ -43,9 +43,6 @@ class Controls(QtWidgets.QWidget):
         state.methodsChanged.connect(self._on_methods)
         self._on_methods()
 
-    def on_fault(self, sentence: str) -> None:
-        self.state.say(sentence, bad=True)
-
     # What is entered
 
     def wish(self) -> Wish | None:

@@ -33,7 +33,7 @@ def log_to(folder: Path) -> None:
 
 
 def edge(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Guard a method that Qt calls: an exception is logged and handed to `self.on_fault(sentence)`."""
+    """Guard a method that Qt calls: an exception is logged and said in the status line of `self.state`."""
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any) -> Any:
@@ -41,7 +41,7 @@ def edge(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args)
         except Exception:
             log.exception("in %s", method.__qualname__)
-            self.on_fault(FAULT)
+            self.state.say(FAULT, bad=True)
             return None
 
     return guarded

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import again
 from .activity import Activity, JobList, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
@@ -28,7 +29,6 @@ class Panel(QtWidgets.QWidget):
     def __init__(self, session: Session, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self.state = session, session.state
-        self.on_fault = session.on_fault
         self.controls = Controls(self.state, session.host)
         self.activity = Activity(self.state)
         outer = QtWidgets.QVBoxLayout(self)  # Krita sets the margins of a docker's outermost layout to 1
@@ -59,7 +59,7 @@ class Panel(QtWidgets.QWidget):
         return row
 
     def _build_middle(self) -> QtWidgets.QWidget:
-        tip = "Load the settings of the selected result layer, to change them and run again"
+        tip = "Load the settings and the selection of the selected result layer, to run it again"
         self.adjust = button("adjust", "Adjust result layer", tip)
         edits = Section("Edits", "edits")
         inner = QtWidgets.QVBoxLayout(edits.body)
@@ -133,7 +133,7 @@ class Panel(QtWidgets.QWidget):
 
     @edge
     def _look(self) -> None:
-        self.adjust.setEnabled(self.session.recipe() is not None)
+        self.adjust.setEnabled(again.selected(self.session.host) is not None)
 
     # What the person does
 

@@ -8,12 +8,12 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from . import recipes
+from . import again, recipes
 from .capture import Capture, capture
 from .edges import FAULT, edge
 from .insert import Layer, insert
 from .journal import Entry
-from .places import find, node_by_id
+from .places import find
 from .qt import QtCore, Signal
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper
@@ -86,9 +86,6 @@ class Session(QtCore.QObject):
         if self.network is not None:
             self.network.close()
 
-    def on_fault(self, sentence: str) -> None:
-        self.state.say(sentence, bad=True)
-
     # What the person asks for
 
     def start_daemon(self) -> None:
@@ -119,28 +116,14 @@ class Session(QtCore.QObject):
             self.state.change_job(job.id, cancelling=True)
             self.network.cancel(job.id)
 
-    def recipe(self) -> recipes.Recipe | None:
-        """The recipe of the active layer; of a group, that of its topmost layer that shows."""
-        document = self.host.activeDocument()
-        node = document.activeNode() if document is not None else None
-        if node is not None and node.type() == "grouplayer":
-            node = next((child for child in reversed(node.childNodes()) if child.visible()), None)
-        return recipes.read(document, node) if node is not None else None
-
     def adjust(self) -> dict | None:
-        """The recipe of the selected result, to be shown in the form; its source layer becomes active."""
-        found = self.recipe()
-        if found is None:
+        """The recipe of the selected result, to be shown in the form; its source and selection come back."""
+        result = again.selected(self.host)
+        if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
             return None
-        document = self.host.activeDocument()
-        source = node_by_id(document, found.source)
-        if source is None:
-            self.state.say("These are the result's settings; the layer it was made from is no longer there.")
-        else:
-            document.setActiveNode(source)
-            self.state.say(f"These are the result's settings; run them again on '{source.name()}'.")
-        return found.request
+        self.stepper.start(again.go_back(self.host, result), self.state.say, self._not_adjusted)
+        return result.recipe.request
 
     # What the document and the network answer
 
@@ -159,10 +142,18 @@ class Session(QtCore.QObject):
     @edge
     def _failed(self, job: str, error: Exception) -> None:
         """Some step on this side failed; what the daemon has is kept."""
-        if not isinstance(error, VelaturaError):
-            log.error("job %s", job, exc_info=error)
-            error = VelaturaError("internal", FAULT)
-        self._end(job, Phase.FAILED, error.message)
+        self._end(job, Phase.FAILED, self._sentence(error))
+
+    @edge
+    def _not_adjusted(self, error: Exception) -> None:
+        self.state.say(self._sentence(error), bad=True)
+
+    def _sentence(self, error: Exception) -> str:
+        """What to say of an error; one that is our fault is logged."""
+        if isinstance(error, VelaturaError):
+            return f"{error.message} {error.hint}".strip()
+        log.error("a fault", exc_info=error)
+        return FAULT
 
     @edge
     def _on_news(self, name: str, data: Any) -> None:
@@ -198,7 +189,7 @@ class Session(QtCore.QObject):
         elif state == "failed":
             error = VelaturaError.from_wire(job.get("error", {}))
             log.error("job %s failed: %s %s", name, error.message, error.detail)
-            self._end(name, Phase.FAILED, f"{error.message} {error.hint}".strip())
+            self._end(name, Phase.FAILED, self._sentence(error))
         else:
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
 
@@ -222,7 +213,7 @@ class Session(QtCore.QObject):
         if name in self._finished and error.retryable:
             return  # the daemon has the result still: it is fetched once the daemon is back
         log.error("job %s: %s %s", name, error.message, error.detail)
-        self._end(name, Phase.FAILED, f"{error.message} {error.hint}".strip())
+        self._end(name, Phase.FAILED, self._sentence(error))
 
     # Results
 

@@ -230,6 +230,18 @@ class Notifier(QtCore.QObject):
         """Always is."""
 
 
+class Action:
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def trigger(self) -> None:
+        document = Krita.instance().activeDocument()
+        box = document.active.bounds()
+        rect = box.x(), box.y(), box.width(), box.height()
+        alpha = bytes(document.active.pixelData(*rect))[3::4]
+        document.chosen = Selection(*rect, alpha) if self._name == "selectopaque" else None
+
+
 class Krita:
     _instance: Krita | None = None
 
@@ -262,6 +274,9 @@ class Krita:
         document = Document(width, height, name, model, depth, profile)
         self.unseen.append(document)
         return document
+
+    def action(self, name: str) -> Action:
+        return Action(name)
 
     def readSetting(self, group: str, name: str, default: str) -> str:
         return self.settings.get((group, name), default)

@@ -105,10 +105,14 @@ def edit(t):
     document = t.open(path)
     yield 0.5
     d["prompt"].setPlainText("something else")
+    document.setSelection(None)
     document.setActiveNode(layers(document)[-1].childNodes()[0])
     yield t.until(lambda: d["adjust"].isEnabled(), 10, "adjust")
     d["adjust"].click()
+    yield d.said("run them again", 20)
     yield 0.3
+    again = document.selection()
+    t.note(selection_again=again is not None and bytes(again.pixelData(*rect)) == mask)
     t.note(
         reopened=names(document), adjusted=d["prompt"].toPlainText(), seed=d["seed"].value(),
         variations=d["variations"].value(), active_after=document.activeNode().name(),

@@ -82,7 +82,7 @@ def main(seed: int = 1) -> int:
                 SCRIPT, timeout=700, portrait=portrait, mask=mask, prompt=edit["prompt"], seed=seed
             )
             picture = Image.open(found.folder / "docker.png").convert("RGB")
-            picture.quantize(256, dither=Image.Dither.FLOYDSTEINBERG).save(PICTURE, optimize=True)
+            picture.save(PICTURE, optimize=True)
     print(f"{found['status']} {PICTURE}: {PICTURE.stat().st_size // 1000} kB")
     return 0
 

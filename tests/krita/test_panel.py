@@ -123,10 +123,14 @@ def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, dae
     desk["prompt"].setPlainText("another")
     document.setActiveNode(group(document))
     until(lambda: desk["adjust"].isEnabled())
+    before, document.chosen = document.chosen, None
     desk["adjust"].click()
     assert desk["prompt"].toPlainText() == "a red hat" and desk["seed"].value() == seed >= 0
     assert desk["steps"].value() == 4 and desk["variations"].value() == 2
-    assert document.activeNode().name() == "source"
+    until(lambda: document.activeNode().name() == "source")
+    assert "run them again on 'source'" in desk["status"].text()
+    rect = 8, 8, 12, 10
+    assert document.chosen.pixelData(*rect) == before.pixelData(*rect)
 
 
 def test_what_was_entered_comes_back_with_the_next_start(desks, daemon, document):

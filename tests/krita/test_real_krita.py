@@ -57,7 +57,7 @@ def test_edits(krita_session, daemon):
         assert recipe["recipe"]["prompt"] == "a red hat" and recipe["recipe"]["parameters"]["steps"] == 4
     assert found["adjusted"] == "a red hat" and found["variations"] == 2
     assert found["seed"] == next(iter(recipes.values()))["recipe"]["seed"]
-    assert found["active_after"] == "Background"
+    assert found["active_after"] == "Background" and found["selection_again"]
 
     assert found["U16"] == ["U16", True, True, True, True]
     assert found["F32"] == ["F32", True, True, True, True]

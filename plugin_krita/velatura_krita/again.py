@@ -1,0 +1,50 @@
+"""From a result back to where it was made: its recipe, its selection, its source layer."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any
+
+from . import recipes
+from .places import idle, node_by_id
+
+
+@dataclass(frozen=True)
+class Result:
+    """A layer that Velatura made."""
+
+    document: Any
+    node: Any
+    recipe: recipes.Recipe
+
+
+def selected(host: Any) -> Result | None:
+    """The active layer, if it is a result; of an active group, its topmost layer that shows."""
+    document = host.activeDocument()
+    node = document.activeNode() if document is not None else None
+    if node is not None and node.type() == "grouplayer":
+        node = next((child for child in reversed(node.childNodes()) if child.visible()), None)
+    recipe = recipes.read(document, node) if node is not None else None
+    return Result(document, node, recipe) if recipe is not None else None
+
+
+def go_back(host: Any, result: Result) -> Generator[int, None, str]:
+    """Select what was selected and make the source layer active; see `steps.Steps`.
+
+    The result's alpha is its selection, so Krita's own undoable "select opaque" brings that back at any
+    depth.  Returns what to tell the person.
+    """
+    document, request = result.document, result.recipe.request
+    document.setActiveNode(result.node)
+    yield from idle(document)
+    yield 0
+    masked = request.get("inputs", {}).get("mask") is not None
+    host.action("selectopaque" if masked else "deselect").trigger()
+    yield 0
+    yield from idle(document)
+    source = node_by_id(document, result.recipe.source)
+    if source is None:
+        return "These are the result's settings; the layer that it was made from is gone."
+    document.setActiveNode(source)
+    return f"These are the result's settings and selection; run them again on '{source.name()}'."
