@@ -6,12 +6,12 @@ import pytest
 
 from tests.gimp.conftest import INSIDE
 
-pytestmark = [pytest.mark.gimp, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.gimp, pytest.mark.timeout(450)]
 
 
 @pytest.fixture(scope="module")
 def again(gimp):
-    return gimp.python(INSIDE / "again.py", timeout=220)
+    return gimp.python(INSIDE / "again.py", timeout=400)
 
 
 def test_a_result_is_a_group_with_its_first_variation_shown_and_the_source_still_chosen(again):
@@ -73,7 +73,7 @@ def test_the_source_is_never_changed(again):
 
 @pytest.fixture(scope="module")
 def refusals(gimp):
-    return gimp.python(INSIDE / "refusals.py", timeout=220)
+    return gimp.python(INSIDE / "refusals.py", timeout=400)
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from tests.hosts.gimp import GimpSession
 from velatura_protocol.client import Client
 from velatura_protocol.paths import read_connection, write_connection
 
-pytestmark = [pytest.mark.gimp, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.gimp, pytest.mark.timeout(450)]
 
 OFFERED = INSIDE / "offered.py"
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.gimp.conftest import INSIDE
 
-pytestmark = [pytest.mark.gimp, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.gimp, pytest.mark.timeout(450)]
 
 #: name, precision, gray, alpha, format in which mask and selection are compared (None: their own bytes).
 #: Doubles travel as floats; GIMP converts them within its own tolerance, not to the last bit.
@@ -31,7 +31,7 @@ PRECISIONS = [
 
 @pytest.fixture(scope="module")
 def precisions(gimp):
-    return gimp.python(INSIDE / "precisions.py", cases=PRECISIONS, timeout=200)
+    return gimp.python(INSIDE / "precisions.py", cases=PRECISIONS, timeout=400)
 
 
 @pytest.mark.parametrize("name", [case[0] for case in PRECISIONS])
@@ -52,7 +52,7 @@ def test_the_sources_bytes_are_unchanged(precisions, name):
 
 @pytest.fixture(scope="module")
 def places(gimp):
-    return gimp.python(INSIDE / "places.py", timeout=200)
+    return gimp.python(INSIDE / "places.py", timeout=400)
 
 
 @pytest.mark.parametrize(

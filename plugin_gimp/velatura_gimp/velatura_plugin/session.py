@@ -114,5 +114,6 @@ class Session:
             )
         elif kind == "job" and event.get("state") == "queued":
             self._report("Waiting for the daemon…")
-        elif kind == "connection" and event.get("state") == "lost":
-            self._report("Velatura's daemon does not answer; waiting for it…")
+        elif kind == "connection":
+            lost = event.get("state") == "lost"
+            self._report("Velatura's daemon does not answer; waiting for it…" if lost else "Going on…")
