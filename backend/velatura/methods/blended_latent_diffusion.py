@@ -22,7 +22,7 @@ class BlendedLatentDiffusionParameters(Parameters):
         "How far the selection may move from what is there. Lower it to let a scribble, or the picture "
         "itself, guide the result.",
     )
-    guidance: float = fields.guidance(4.0)
+    guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
     progressive_shrinking: bool = Field(
         True,
@@ -30,12 +30,12 @@ class BlendedLatentDiffusionParameters(Parameters):
         description="Starts from a widened selection that shrinks to the drawn one, so that thin parts of it "
         "are filled too.",
     )
-    steps: int = fields.steps(25)
-    sampler: Literal["euler", "dpmpp_2m"] = Field(
-        "euler",
+    steps: int = fields.steps(16)
+    sampler: Literal["dpmpp_2m", "euler"] = Field(
+        "dpmpp_2m",
         title="Sampler",
-        description="How a step is taken: Euler is DDIM; DPM-Solver++ needs fewer steps.",
-        json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Euler (DDIM)", "DPM-Solver++ (2M)"]},
+        description="How a step is taken. DPM-Solver++ needs about half the steps of Euler.",
+        json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
     )
     negative_prompt: str = fields.negative_prompt()
 
