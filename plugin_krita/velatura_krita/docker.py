@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 from krita import DockWidget, Krita
@@ -25,7 +26,8 @@ def session() -> Session:
         host = Krita.instance()
         config = host_config(Path(__file__).parent)
         folder = state_dir(config.get("state_dir") or None)
-        edges.log_to(folder / "logs")
+        with contextlib.suppress(OSError):  # a folder that cannot be written to is told of when it matters
+            edges.log_to(folder / "logs")
         _session = Session(host)
         serve = [str(word) for word in config.get("serve", [])]
         _session.start(Network(folder, serve, f"krita {host.version()}", _session.emit_news))

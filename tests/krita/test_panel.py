@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 import threading
@@ -272,3 +273,26 @@ def test_ctrl_enter_in_the_prompt_runs(desks, daemon, application):
     key, control = QtCore.Qt.Key.Key_Return, QtCore.Qt.KeyboardModifier.ControlModifier
     application.sendEvent(desk["prompt"], QtGui.QKeyEvent(QtCore.QEvent.Type.KeyPress, key, control))
     assert desk["status"].text().startswith("Open a picture first")
+
+
+def test_the_docker_of_each_window_shares_one_session(krita, state_dir, until, monkeypatch):
+    import velatura_krita
+    from velatura_krita import docker
+
+    monkeypatch.setenv("VELATURA_STATE_DIR", str(state_dir))
+    monkeypatch.setattr(docker, "_session", None)
+    importlib.reload(velatura_krita)
+    factory = krita.factories[-1]
+    assert factory.name == "velatura_docker"
+    first, second = factory.made(), factory.made()
+    assert first.windowTitle() == "Velatura"
+    assert first.widget().session is second.widget().session
+    labels = [made.findChild(QtWidgets.QLabel, "daemon") for made in (first, second)]
+    until(lambda: all(label.text() == "The daemon is not running" for label in labels))
+    first.deleteLater()  # a window is closed; the other one goes on
+    QtCore.QCoreApplication.sendPostedEvents(None, QtCore.QEvent.Type.DeferredDelete)
+    docker.session().start_daemon()
+    until(lambda: "velatura install krita" in labels[1].text())
+    krita.notifier().applicationClosing.emit()
+    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
+    second.deleteLater()
