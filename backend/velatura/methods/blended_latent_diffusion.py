@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 class BlendedLatentDiffusionParameters(Parameters):
     strength: float = fields.strength(
-        1.0,
+        0.9,
         "How far the selection may move from what is there. Lower it to let a scribble, or the picture "
         "itself, guide the result.",
     )
