@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import uuid
@@ -176,22 +177,34 @@ def _run_job(client: Client, request: dict, blobs: dict[str, bytes], interrupt: 
         try:
             client.submit(identifier, request, blobs, on_bytes=progress.sent, should_stop=should_cancel)
         except VelaturaError as error:
-            if error.code == "cancelled":
+            if error.code != "cancelled":
+                raise
+            with contextlib.suppress(VelaturaError):  # it may not have come to the daemon yet
                 client.cancel(identifier)
-            raise
+            raise _cancelled(interrupt) from error
         job = client.wait(identifier, on_event=progress.event, should_cancel=should_cancel)
     finally:
         progress.close()
     if job["state"] == "failed":
         raise VelaturaError.from_wire(job["error"])
     if job["state"] == "cancelled":
-        why = "it took longer than --timeout allows" if interrupt.timed_out else "nothing was written"
-        raise VelaturaError("cancelled", f"The edit was cancelled; {why}.")
+        raise _cancelled(interrupt)
     return job
 
 
+def _cancelled(interrupt: Interrupt) -> VelaturaError:
+    why = "it took longer than --timeout allows" if interrupt.timed_out else "nothing was written"
+    return VelaturaError("cancelled", f"The edit was cancelled; {why}.")
+
+
 def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
-    return Layer.from_result(layer, client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked))
+    try:
+        data = client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked)
+    except VelaturaError as error:
+        if error.code != "cancelled":
+            raise
+        raise _cancelled(interrupt) from error
+    return Layer.from_result(layer, data)
 
 
 def _report(options: argparse.Namespace, job: dict, layers: list[Layer]) -> None:
