@@ -36,5 +36,6 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"models": [asdict(model) for model in models]}))
         return exits.OK
     for number, model in enumerate(models):
-        print(f"{model.id:24} {model.size} px  {model.path}{'' if number else '   (default)'}")
+        marks = [*([] if number else ["default"]), *(["files are gone"] if model.kind == "missing" else [])]
+        print(f"{model.id:24} {model.size} px  {model.path}   {', '.join(marks)}".rstrip())
     return exits.OK

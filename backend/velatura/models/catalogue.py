@@ -21,8 +21,9 @@ _DEFAULT_SIZE = 512
 class ModelEntry:
     """A model that can be asked for.
 
-    kind: 'diffusers' (a local folder), 'file' (a single .safetensors file) or 'hub' (owner/name). path: where
-    it lies. size: side in pixels of the pictures it was trained on, as far as can be told without loading it.
+    kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
+    (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
+    trained on, as far as can be told without loading it.
     """
 
     id: str
@@ -35,10 +36,14 @@ class ModelEntry:
 def entries(state_dir: Path | str) -> list[ModelEntry]:
     """The user's models in their order, then the embedded one; the first is the default.
 
-    Raises `unknown-model` if models.json cannot be read.
+    A model whose files are gone stays in the list, as 'missing': it is refused when it is asked for, and
+    neither hides the others nor is another one silently taken for it. Raises `unknown-model` if models.json
+    cannot be read.
     """
     users = [
-        ModelEntry(item["id"], item["title"], kind_of(item["path"]), item["path"], _size(item["path"]))
+        ModelEntry(
+            item["id"], item["title"], _kind(item["path"]) or "missing", item["path"], _size(item["path"])
+        )
         for item in _read(Path(state_dir))
     ]
     embedded = ModelEntry(
@@ -74,13 +79,18 @@ def remove(state_dir: Path | str, id: str) -> None:
 
 def kind_of(path: str) -> str:
     """What lies at a path: told by what is there, not by its name. Raises `unknown-model`."""
+    kind = _kind(path)
+    if kind is None:
+        raise VelaturaError("unknown-model", f"There is no model at {path}; check the path or the name.")
+    return kind
+
+
+def _kind(path: str) -> str | None:
     if os.path.isdir(path):
         return "diffusers"
     if os.path.isfile(path):
         return "file"
-    if _HUB_ID.fullmatch(path):
-        return "hub"
-    raise VelaturaError("unknown-model", f"There is no model at {path}; check the path or the name.")
+    return "hub" if _HUB_ID.fullmatch(path) else None
 
 
 def _size(path: str) -> int:

@@ -35,6 +35,11 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
 
     dtype: of the networks; latents are float32 throughout.
     """
+    if entry.kind == "missing":
+        raise VelaturaError(
+            "unknown-model",
+            f"The files of the model {entry.title!r} are gone from {entry.path}; put them back or remove it.",
+        )
     try:
         if entry.kind == "file":
             parts, scheduler = _from_file(Path(entry.path), dtype)
