@@ -17,7 +17,8 @@ picture, a portrait at 128 x 128, and only the words of its captions.
 
 ![Samples](samples.png)
 
-Masked edits with Blended Latent Diffusion: before, mask, after.
+Masked edits with Blended Latent Diffusion (before, mask, after): the first three held-out portraits for each of
+glasses, beard and hat, none picked.
 
 ![Edits](edits.png)
 
@@ -86,8 +87,9 @@ Samples: n = {count}, full captions, guidance {guidance}, {steps} steps.
 
 ## Limits
 
-Nothing outside portraits; nothing in degrees; no words beyond those above; 128 x 128 pixels. Not a picture of how
-people look: a drawn world with a handful of features.
+Nothing outside portraits; nothing in degrees; no words beyond those above; 128 x 128 pixels. A grey beard sometimes
+gets a green patch, red beards are too crimson, the edges of hats and hair are soft, and glasses now and then blur
+an eye. Not a picture of how people look: a drawn world with a handful of features.
 
 ## Licence
 

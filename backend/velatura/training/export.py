@@ -48,13 +48,21 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
     for path in folder.glob("*/*.safetensors"):
         path.chmod(0o644)
     # Half precision is for storage only; stock pipelines are to compute in float32 unless told otherwise.
-    config = folder / "text_encoder" / "config.json"
-    config.write_text(json.dumps({**json.loads(config.read_text()), "dtype": "float32"}, indent=2) + "\n")
+    _amend(folder / "text_encoder" / "config.json", dtype="float32")
+    # diffusers writes this key into an AutoencoderTiny's configuration and warns when it reads it.
+    _amend(folder / "vae" / "config.json", block_out_channels=None)
     write_tokenizer(folder / "tokenizer")
     (folder / "scheduler").mkdir(exist_ok=True)
     scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.30.0", **SCHEDULER}
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler, indent=2) + "\n")
     (folder / "model_index.json").write_text(json.dumps(_INDEX, indent=2) + "\n")
+
+
+def _amend(path: Path, **changes: str | None) -> None:
+    """Set keys of a JSON file; None takes a key out."""
+    content = {**json.loads(path.read_text()), **changes}
+    kept = {key: value for key, value in content.items() if key not in changes or changes[key] is not None}
+    path.write_text(json.dumps(kept, indent=2) + "\n")
 
 
 def _part(state: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
