@@ -25,10 +25,10 @@ class BlendedLatentDiffusionParameters(Parameters):
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
     progressive_shrinking: bool = Field(
-        True,
+        False,
         title="Thin selections",
-        description="Starts from a widened selection that shrinks to the drawn one, so that thin parts of it "
-        "are filled too.",
+        description="Starts from a widened selection that shrinks to the drawn one. Switch it on where thin "
+        "parts of a selection stay as they were.",
     )
     steps: int = fields.steps(16)
     sampler: Literal["dpmpp_2m", "euler"] = Field(
