@@ -54,6 +54,7 @@ class Network(threading.Thread):
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._unwanted: set[str] = set()  #: jobs to be cancelled; an upload looks here
         self._settled: set[str] = set()  #: jobs that the daemon has still to be told are inserted
+        self._dropped: set[str] = set()  #: jobs that have still to be forgotten
         self._closing = threading.Event()
         self._was_connected = False
 
@@ -72,7 +73,8 @@ class Network(threading.Thread):
 
     def settle(self, job: str, inserted: bool) -> None:
         """Nothing more is to be done for this job; inserted: its result is in the document."""
-        self._commands.put(lambda: self._settle(job, inserted))
+        (self._settled if inserted else self._dropped).add(job)
+        self._commands.put(self._tidy)
 
     def start_daemon(self) -> None:
         self._commands.put(self._start_daemon)
@@ -88,6 +90,7 @@ class Network(threading.Thread):
     def run(self) -> None:
         while not self._closing.is_set():
             self._turn()
+        self._tidy()  # what was inserted just before the end is not offered again at the next start
         self._client.close()
 
     def _turn(self) -> None:
@@ -136,8 +139,7 @@ class Network(threading.Thread):
             f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
         )
         self._emit("daemon", {"state": "connected", "text": "Ready", "detail": detail})
-        for job in list(self._settled):
-            self._acknowledge(job)
+        self._tidy()
         for job in list(self._unwanted):
             self._cancel(job)
 
@@ -161,11 +163,9 @@ class Network(threading.Thread):
                     raster, data = found
                     inputs[name] = {**raster, "digest": digest(data)}
                     blobs[inputs[name]["digest"]] = data
-            sent = {memoryview(data).nbytes: 0 for data in blobs.values()}
 
             def on_bytes(count: int, size: int) -> None:
-                sent[size] = count
-                self._emit("sent", {"job": job, "fraction": sum(sent.values()) / max(1, sum(sent))})
+                self._emit("sent", {"job": job, "fraction": count / max(1, size)})
 
             request = {**request, "inputs": inputs}
             state = self._client.submit(
@@ -182,7 +182,8 @@ class Network(threading.Thread):
             error = VelaturaError(
                 "disk-full", "Velatura's folder cannot be written to; make room on the disk."
             )
-        self._settle(job, inserted=False)
+        self._dropped.add(job)
+        self._tidy()
         if error.code == "cancelled":
             self._cancel(job)
         else:
@@ -215,23 +216,28 @@ class Network(threading.Thread):
         else:
             self._emit("fetched", {"job": job, "blobs": blobs})
 
-    def _settle(self, job: str, inserted: bool) -> None:
-        if inserted:
-            self._settled.add(job)
-            self._acknowledge(job)
-        else:
-            self._journal.remove(job)
+    def _tidy(self) -> None:
+        """Forget what has ended, and tell the daemon what is inserted; while it is away the journal keeps the
+        job, and it is told when it is back."""
+        for job in list(self._dropped):
+            self._forget(job)
+        for job in list(self._settled) if self._client.connected else ():
+            try:
+                self._client.ack(job)
+            except VelaturaError as error:
+                if error.code != "unknown-job":
+                    log.info("ack %s: %s", job, error)
+                    continue
+            self._forget(job)
 
-    def _acknowledge(self, job: str) -> None:
-        """Tell the daemon; while it is away the journal keeps the job, and it is told when it is back."""
+    def _forget(self, job: str) -> None:
         try:
-            self._client.ack(job)
-        except VelaturaError as error:
-            if error.code != "unknown-job":
-                log.info("ack %s: %s", job, error)
-                return
+            self._journal.remove(job)
+        except OSError as error:
+            log.error("journal: %s", error)  # it is tried again with the next one
+            return
+        self._dropped.discard(job)
         self._settled.discard(job)
-        self._journal.remove(job)
 
     def _start_daemon(self) -> None:
         if self._client.connected:

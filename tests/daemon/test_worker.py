@@ -14,6 +14,7 @@ from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import LONG, new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
+from velatura.methods.registry import registry
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
 from velatura_protocol.zmtp import Dealer
@@ -62,7 +63,7 @@ def test_an_edit_from_end_to_end(broker, dealer):
         recipe = layer["recipe"]
         assert (recipe["job"], recipe["variation"], recipe["seed"]) == (job, index, seeds[0])
         assert recipe["model"]["digest"].startswith("blake2b:")
-        assert recipe["parameters"]["guidance"] == 4.0
+        assert recipe["parameters"]["guidance"] == registry()[recipe["method"]].Parameters().guidance
         assert recipe["inputs"]["source"]["digest"] == digest(data)
     assert client.ack(job)["acknowledged"]
     previews = [(e, p) for e, p in events if e["type"] == "preview"]
@@ -156,7 +157,7 @@ def test_too_little_memory_fails_the_job_and_nothing_else(broker, raw):
     with open(f"/proc/{worker}/statm") as statm:
         in_use = int(statm.read().split()[0]) * resource.getpagesize()
     before = resource.prlimit(worker, resource.RLIMIT_AS, (in_use + 48 * MiB, resource.RLIM_INFINITY))
-    data = bytes(2048 * 2048 * 4)
+    data = b"\xff" * (2048 * 2048 * 4)
     source = raster(data, 2048, 2048)
     job = run(raw, data, inputs={"source": source, "mask": None}, canvas=[2048, 2048])
     failed = ended(raw, job)

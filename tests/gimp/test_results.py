@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.gimp.conftest import INSIDE
+from velatura.methods.registry import registry
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(450)]
 
@@ -117,6 +118,6 @@ def test_the_recipe_on_the_layer_is_the_request_as_it_was_run(places):
     assert recipe["prompt"] == "a hat"
     assert recipe["seed"] == 7
     assert recipe["parameters"]["steps"] == 4
-    assert recipe["parameters"]["guidance"] == 4.0
+    assert recipe["parameters"]["guidance"] == registry()[recipe["method"]].Parameters().guidance
     assert recipe["model"]["digest"].startswith("blake2b:")
     assert recipe["inputs"]["source"]["rect"] == [-9, -7, 80, 60]
