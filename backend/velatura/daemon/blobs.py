@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,24 +15,20 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from velatura.daemon.faults import internal, no_number, no_session, unknown_message
+from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.notes import Arrived, NoRoom, Status, Stop
-from velatura.daemon.outbox import Outbox
+from velatura.daemon.notes import Arrived, NoRoom, Status
+from velatura.daemon.router_thread import RouterThread
 from velatura.daemon.sessions import Sessions
 from velatura.daemon.settings import CHUNK, CREDIT
-from velatura.daemon.sockets import arrived
 from velatura.jobs.spool import Spool, Upload
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import BadMessage, decode, encode, error_answer, is_digest
+from velatura_protocol.messages import is_digest
 
 log = logging.getLogger(__name__)
 
-AT_A_TIME = 16
-IDLE_MS, BUSY_MS = 1000, 2
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
-LAST_WORDS_S = 0.5
 
 
 @dataclass
@@ -47,17 +42,17 @@ class Arriving:
     waiting: list[tuple[bytes, int, str]] = field(default_factory=list)
 
 
-class BlobThread(threading.Thread):
-    """Owns the blob ROUTER and all uploads."""
+class BlobThread(RouterThread):
+    """Owns the blob ROUTER and all uploads. Its mail: a digest, when the helper is done with that upload."""
+
+    at_a_time = 16
+    idle_ms, busy_ms = 1000, 2
 
     def __init__(
         self, router: zmq.Socket, sessions: Sessions, spool: Spool, status: Status, desk: Mailbox, idle: float
     ) -> None:
         """idle: seconds after which an upload that stands still is dropped."""
-        super().__init__(name="blobs")
-        self.mailbox: Mailbox[str | Stop] = Mailbox()  # a digest: the helper is done with this upload
-        self._router = router
-        self._outbox = Outbox(router)
+        super().__init__("blobs", router, every=min(60.0, idle))
         self._sessions = sessions
         self._spool = spool
         self._status = status
@@ -67,55 +62,19 @@ class BlobThread(threading.Thread):
         self._helper = ThreadPoolExecutor(1, thread_name_prefix="blobs-helper")
         self._kinds = {"put": self._put, "chunk": self._chunk, "fetch": self._fetch}
 
-    def run(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self.mailbox.fileno(), zmq.POLLIN)
-        looked = time.monotonic()
-        stopping = False
-        while not stopping:
-            poller.poll(BUSY_MS if self._outbox.pending else IDLE_MS)
-            for identity, frames in arrived(self._router, AT_A_TIME):
-                self._receive(identity, frames)
-            for note in self.mailbox.take():
-                if isinstance(note, Stop):
-                    stopping = True
-                else:
-                    self._helped(note)
-            self._outbox.flush()
-            if time.monotonic() - looked > min(60.0, self._idle):
-                looked = time.monotonic()
-                self._drop_idle(looked)
+    def _end(self) -> None:
         self._helper.shutdown()
         for arriving in self._arriving.values():
             if arriving.upload is not None:
                 arriving.upload.close()
-        self._router.close(linger=int(LAST_WORDS_S * 1000))
-        self.mailbox.close()
-
-    def _receive(self, identity: bytes, frames: list[memoryview]) -> None:
-        seq = None
-        try:
-            message, payload = decode(frames)
-            seq = message.get("seq")
-            self._handle(identity, message, payload)
-        except VelaturaError as error:
-            self._fail(identity, error.seq if isinstance(error, BadMessage) else seq, error)
-        except Exception as error:  # the edge of the thread: a fault in one message must not end them all
-            log.exception("a blob message")
-            self._fail(identity, seq, internal(error))
 
     def _handle(self, identity: bytes, message: dict, payload: memoryview | None) -> None:
-        kind, seq, session = message["type"], message.get("seq"), message.get("session")
-        if kind == "pong":
-            return
-        if seq is None:
-            raise no_number(kind)
+        kind, seq, session = message["type"], message["seq"], message.get("session")
         if not isinstance(session, str) or not self._sessions.known(session):
             raise no_session()
         self._sessions.heard(session)
         if kind == "ping":
-            self._send(identity, {"type": "pong", "re": seq, **self._status.fields})
+            self._reply(identity, {"type": "pong", "re": seq, **self._status.fields})
         elif kind not in self._kinds:
             raise unknown_message(kind)
         elif not is_digest(message.get("digest")):
@@ -133,7 +92,7 @@ class BlobThread(threading.Thread):
                     "blob-corrupt", "The layer's data is not of the size that was said; try again."
                 )
             self._desk.put(Arrived(digest))
-            self._send(identity, {"type": "ready", "re": seq, "digest": digest, "offset": size})
+            self._reply(identity, {"type": "ready", "re": seq, "digest": digest, "offset": size})
             return
         arriving = self._arriving.get(digest)
         if arriving is not None and arriving.slow is None and arriving.size != size:
@@ -153,7 +112,7 @@ class BlobThread(threading.Thread):
         if arriving is None:
             size = self._spool.size(digest)
             answer = {"type": "received", "re": seq, "digest": digest, "offset": size, "stored": True}
-            self._send(identity, answer)
+            self._reply(identity, answer)
             return
         if arriving.slow is None and arriving.upload.offset == offset:
             if payload is None or payload.nbytes == 0:
@@ -178,7 +137,7 @@ class BlobThread(threading.Thread):
         future = self._arriving[digest].slow = self._helper.submit(work)
         future.add_done_callback(lambda _: self.mailbox.put(digest))
 
-    def _helped(self, digest: str) -> None:
+    def _deliver(self, digest: str) -> None:
         """The helper has opened an upload, or finished it, or failed to."""
         arriving = self._arriving[digest]
         waiting, arriving.waiting = arriving.waiting, []
@@ -220,7 +179,7 @@ class BlobThread(threading.Thread):
     ) -> None:
         identity, seq, kind = waiter
         answer = {"type": kind, "re": seq, "digest": digest, "offset": arriving.upload.offset}
-        self._send(identity, answer | ({"stored": stored} if kind == "received" else {}))
+        self._reply(identity, answer | ({"stored": stored} if kind == "received" else {}))
 
     def _make_place(self) -> None:
         """Closes the longest-idle upload if too many files are open; it can be resumed."""
@@ -230,7 +189,7 @@ class BlobThread(threading.Thread):
                 raise VelaturaError("busy", "Too much is being sent at once; try again.", retryable=True)
             self._close(min(idle, key=lambda digest: self._arriving[digest].touched))
 
-    def _drop_idle(self, now: float) -> None:
+    def _look_after(self, now: float) -> None:
         for digest, arriving in list(self._arriving.items()):
             if arriving.slow is None and now - arriving.touched > self._idle:
                 self._close(digest)
@@ -249,13 +208,7 @@ class BlobThread(threading.Thread):
         offset, length = _natural(message, "offset"), min(_natural(message, "length"), CHUNK)
         data, size = self._spool.slice(digest, offset, length)
         answer = {"type": "data", "re": seq, "digest": digest, "offset": offset, "size": size}
-        self._send(identity, answer, data)
-
-    def _send(self, identity: bytes, answer: dict, payload: bytes | None = None) -> None:
-        self._outbox.send(identity, encode(answer, payload))  # if the client is gone, it will ask again
-
-    def _fail(self, identity: bytes, seq: int | None, error: VelaturaError) -> None:
-        self._send(identity, error_answer(error, seq))
+        self._reply(identity, answer, data)
 
 
 def _natural(message: dict, key: str) -> int:

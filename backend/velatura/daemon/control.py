@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
 from dataclasses import dataclass
 
 import zmq
 
-from velatura.daemon.faults import internal, no_number, no_session, unknown_message
+from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.notes import Answer, Event, Request, Status, Stop, Vanished
-from velatura.daemon.outbox import Outbox
+from velatura.daemon.notes import Answer, Event, Request, Status, Vanished
+from velatura.daemon.router_thread import RouterThread
 from velatura.daemon.sessions import Session, Sessions
-from velatura.daemon.sockets import arrived
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import PROTOCOL, BadMessage, check_protocol, decode, encode, error_answer
+from velatura_protocol.messages import PROTOCOL, check_protocol, encode
 
 log = logging.getLogger(__name__)
 
 FOR_THE_DESK = frozenset({"methods", "submit", "get", "list", "watch", "ack", "cancel", "unload", "shutdown"})
 MAX_UNANSWERED = 64
-AT_A_TIME = 64
-IDLE_MS, BUSY_MS = 250, 5
-LAST_WORDS_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -38,75 +32,41 @@ class Greeting:
     limits: dict
 
 
-class ControlThread(threading.Thread):
-    """Owns the control ROUTER and the sessions."""
+class ControlThread(RouterThread):
+    """Owns the control ROUTER and the sessions. Its mail: what the desk has to say."""
+
+    at_a_time = 64
+    idle_ms, busy_ms = 250, 5
 
     def __init__(
         self, router: zmq.Socket, sessions: Sessions, greeting: Greeting, status: Status, desk: Mailbox
     ) -> None:
-        super().__init__(name="control")
-        self.mailbox: Mailbox[Answer | Event | Stop] = Mailbox()
-        self._router = router
-        self._outbox = Outbox(router)
+        super().__init__("control", router, every=greeting.heartbeat / 4)
         self._sessions = sessions
         self._greeting = greeting
         self._status = status
         self._desk = desk
 
-    def run(self) -> None:
-        poller = zmq.Poller()
-        poller.register(self._router, zmq.POLLIN)
-        poller.register(self.mailbox.fileno(), zmq.POLLIN)
-        looked = time.monotonic()
-        stopping = False
-        while not stopping:
-            poller.poll(BUSY_MS if self._outbox.pending else IDLE_MS)
-            for identity, frames in arrived(self._router, AT_A_TIME):
-                self._answer(identity, frames)
-            for note in self.mailbox.take():
-                stopping = self._deliver(note) or stopping
-            self._outbox.flush()
-            if time.monotonic() - looked > self._greeting.heartbeat / 4:
-                looked = time.monotonic()
-                for session in self._sessions.newly_vanished():
-                    log.info("client %s (%s) has vanished", session.id, session.client)
-                    self._desk.put(Vanished(session.id))
-        self._router.close(linger=int(LAST_WORDS_S * 1000))
-        self.mailbox.close()
+    def _look_after(self, now: float) -> None:
+        for session in self._sessions.newly_vanished():
+            log.info("client %s (%s) has vanished", session.id, session.client)
+            self._desk.put(Vanished(session.id))
 
-    def _answer(self, identity: bytes, frames: list[memoryview]) -> None:
-        seq = None
-        try:
-            message, _ = decode(frames)
-            seq = message.get("seq")
-            answer = self._handle(identity, message)
-        except VelaturaError as error:
-            answer = error_answer(error, error.seq if isinstance(error, BadMessage) else seq)
-        except Exception as error:  # the edge of the thread: a fault in one message must not end them all
-            log.exception("a control message")
-            answer = error_answer(internal(error), seq)
-        if answer is not None:
-            self._send(identity, encode(answer))
-
-    def _handle(self, identity: bytes, message: dict) -> dict | None:
-        """The answer, or None if it comes later or never."""
-        kind, seq = message["type"], message.get("seq")
-        if kind == "pong":
-            return None
-        if seq is None:
-            raise no_number(kind)
+    def _handle(self, identity: bytes, message: dict, payload: memoryview | None) -> None:
+        kind = message["type"]
         if kind == "hello":
-            return self._hello(identity, message)
+            self._reply(identity, self._hello(identity, message))
+            return
         session = self._sessions.of(identity)
         if session is None:
             raise no_session()
         self._sessions.heard(session.id)
         if kind == "ping":
-            return {"type": "pong", "re": seq, **self._status.fields}
-        if kind not in FOR_THE_DESK:
+            self._reply(identity, {"type": "pong", "re": message["seq"], **self._status.fields})
+        elif kind not in FOR_THE_DESK:
             raise unknown_message(kind)
-        self._pass_on(session, message)
-        return None
+        else:
+            self._pass_on(session, message)
 
     def _hello(self, identity: bytes, message: dict) -> dict:
         check_protocol(message.get("protocol"), peer_is="client")
@@ -138,23 +98,19 @@ class ControlThread(threading.Thread):
         session.unanswered += 1
         self._desk.put(Request(session.identity, session.id, message))
 
-    def _deliver(self, note: Answer | Event | Stop) -> bool:
-        """Sends what the desk has to say. True: it was the last."""
-        if isinstance(note, Stop):
-            return True
+    def _deliver(self, note: Answer | Event) -> None:
         if isinstance(note, Answer):
             session = self._sessions.of(note.identity)
             if session is not None and session.id == note.session:
                 session.unanswered -= 1
-                self._send(note.identity, encode(note.message))
-            return False
+                self._reply(note.identity, note.message)
+            return
         watchers = self._sessions.watchers(note.job)
         if watchers:
             frames = encode(note.message, note.payload)
             key = (note.job, note.message["type"]) if note.lossy else None
             for session in watchers:
                 self._send(session.identity, frames, key)
-        return False
 
     def _send(self, identity: bytes, frames: list, key: tuple | None = None) -> None:
         if not self._outbox.send(identity, frames, key):
