@@ -82,7 +82,7 @@ def test_a_model_whose_files_are_gone(machine, tmp_path):
     assert any("mine" in f.sentence and "no unet" in f.sentence for f in examine(tmp_path, machine))
     (tmp_path / "model").rmdir()
     faults = [f for f in examine(tmp_path, machine) if f.level == "fault"]
-    assert next(f.mend for f in faults if str(tmp_path / "model") in f.sentence).startswith("Forget it")
+    assert next(f.mend for f in faults if str(tmp_path / "model") in f.sentence).startswith("Name it again")
 
 
 def test_a_running_daemon(daemon, machine):

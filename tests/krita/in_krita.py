@@ -194,7 +194,7 @@ def refusals(t, d):
 def cancelled(t, d):
     document = t.document(64, 64)
     yield 0.3
-    d.run("a hat", steps=100)
+    d.run("a hat", steps=150, variations=8)
     yield t.until(lambda: d["cancel"].isEnabled(), 20, "cancel")
     yield t.until(lambda: d["progress"].maximum() > 0 and d["progress"].value() > 0, 120, "a step")
     t.screenshot("running.png", d.docker)

@@ -169,7 +169,7 @@ def test_cancel(desks, daemon, document, until):
     desk = desks(daemon.state_dir)
     desk.ready()
     assert not desk["cancel"].isEnabled()
-    desk.run(steps=100)
+    desk.run(steps=150, variations=8)
     desk.wait_phase("RUNNING")
     desk["cancel"].click()
     desk.wait_phase("CANCELLED")
@@ -200,7 +200,7 @@ def test_the_daemon_killed_in_the_middle(desks, state_dir, document, until):
     with Daemon(state_dir) as daemon:
         desk = desks(state_dir)
         desk.ready()
-        desk.run(steps=40, variations=2)
+        desk.run(steps=150, variations=2)
         desk.wait_phase("RUNNING")
         daemon.kill()
         until(lambda: desk["daemon"].text() == "The daemon has stopped")

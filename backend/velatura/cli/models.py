@@ -36,6 +36,7 @@ def run(options: argparse.Namespace) -> int:
         print(json.dumps({"models": [asdict(model) for model in models]}))
         return exits.OK
     for number, model in enumerate(models):
-        marks = [*([] if number else ["default"]), *(["files are gone"] if model.kind == "missing" else [])]
-        print(f"{model.id:24} {model.size} px  {model.path}   {', '.join(marks)}".rstrip())
+        marks = "" if number else "   (default)"
+        marks += "   (its files are gone)" if model.kind == "missing" else ""
+        print(f"{model.id:24} {model.size} px  {model.path}{marks}")
     return exits.OK
