@@ -209,7 +209,7 @@ def kill(t):
     yield d.ready()
     document = t.document(96, 96)
     yield 0.3
-    d.run("a hat", steps=30)
+    d.run("a hat", steps=150)
     yield t.until(lambda: d["progress"].maximum() > 0 and d["progress"].value() > 0, 120, "a step")
     t.step("under way")
     yield t.until(lambda: d["daemon"].text() == "The daemon has stopped", 60, "the loss")
