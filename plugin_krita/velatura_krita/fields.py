@@ -38,7 +38,6 @@ class Editor(QtWidgets.QWidget):
     """The part that all editors share.  Subclasses build their widgets and define `value` and `set_value`."""
 
     changed = Signal()
-    labelled = True  #: whether the form writes the title beside it
 
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -167,8 +166,6 @@ class Number(Editor):
 
 
 class Switch(Editor):
-    labelled = False
-
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(spec, parent)
         self.box = QtWidgets.QCheckBox(spec.title)

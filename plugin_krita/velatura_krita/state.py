@@ -140,11 +140,6 @@ class State(QtCore.QObject):
             setattr(job, name, value)
         self.jobChanged.emit(job_id)
 
-    def remove_job(self, job_id: str) -> None:
-        if self.jobs.pop(job_id, None) is not None:
-            self.jobsChanged.emit()
-            self.currentChanged.emit()
-
     def show_job(self, job_id: str) -> None:
         if job_id in self.jobs and job_id != self.current:
             self.current = job_id

@@ -158,7 +158,7 @@ class _Run:
         seen: Seen,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
-        self._prompt, self._region, self._seen = prompt, region, seen
+        self._prompt, self._region = prompt, region
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is

@@ -21,7 +21,6 @@ from velatura.world import ELEMENTS, Caption, Scene, View, caption, render, samp
 SIZE = 128  # side of a picture
 MASK_SIZE = 32  # side of a stored mask
 VISIBLE = 0.002  # an element covering less of the picture than this is not worded
-HELD_OUT_SEED = 1_000_003  # added to the seed: scenes no training step sees
 
 
 @dataclass(frozen=True)

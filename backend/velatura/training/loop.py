@@ -82,7 +82,7 @@ class Progress:
         self.options, self.rank = options, rank
         self.samples, self.fraction = samples, 0.0
         self._before, self._start = seconds, time.monotonic()
-        self._saved, self._last_save = 0, self._start
+        self._last_save = self._start
         self.averages: dict[str, float] = {}
         self.bar = tqdm(
             total=100.0, disable=rank != 0, mininterval=5.0, bar_format="{l_bar}{bar}| {elapsed} {postfix}"

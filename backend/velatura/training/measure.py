@@ -40,6 +40,7 @@ def load_bundle(folder: Path) -> Model:
 
 
 def held_out(seed: int, count: int) -> list[Scene]:
+    """Scenes that no training step saw: theirs are drawn from [seed, index]."""
     return [sample_scene(np.random.default_rng([seed, 424_242, index])) for index in range(count)]
 
 

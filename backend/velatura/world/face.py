@@ -40,7 +40,6 @@ class Head:
     width: float
     chin: float
     jaw: float
-    unit: float
     light: float
     lit: Field
 
@@ -80,7 +79,6 @@ def make_head(canvas: Canvas, scene: Scene) -> Head:
         width=width,
         chin=1.0 + 0.035 * i.chin + (0.03 if man else 0.0),
         jaw=(2.35 if man else 2.02) + 0.22 * i.jaw,
-        unit=s.scale,
         light=s.light,
         lit=lit,
     )

@@ -36,7 +36,6 @@ class MethodInfo:
     title: str
     summary: str
     source: str
-    prompt_required: bool
     max_variations: int
     fields: tuple[Field, ...]
 
@@ -121,7 +120,7 @@ def _write(path: Path, value: object) -> None:
 
 
 def _method(value: dict) -> MethodInfo | None:
-    identifier, inputs, most = value.get("id"), value.get("inputs"), value.get("max_variations")
+    identifier, most = value.get("id"), value.get("max_variations")
     if not _is_text(identifier) or not _PROCEDURE_NAME.match(identifier):
         return None
     try:
@@ -133,7 +132,6 @@ def _method(value: dict) -> MethodInfo | None:
         title=_text(value, "title") or identifier,
         summary=_text(value, "summary"),
         source=_text(value, "source"),
-        prompt_required=isinstance(inputs, dict) and inputs.get("prompt") == "required",
         max_variations=most if isinstance(most, int) and 1 <= most <= 64 else 1,
         fields=tuple(fields),
     )
