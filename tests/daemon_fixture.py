@@ -132,7 +132,7 @@ class Daemon:
     def _find_worker(self) -> int:
         """0 if there is none."""
         listing = subprocess.run(
-            ["ps", "-A", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
+            ["ps", "-A", "-ww", "-o", "pid=,ppid=,stat=,args="], capture_output=True, text=True, check=True
         ).stdout
         for line in listing.splitlines():
             pid, parent, state, command = line.split(None, 3)
