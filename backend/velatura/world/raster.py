@@ -11,31 +11,40 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .scene import ELEMENTS
-
 Field = NDArray[np.float32]  # one number a pixel, (H, W)
 Colour = tuple[float, float, float]  # sRGB, 0..1
 
 
 class Canvas:
-    """A picture in the making: `rgb` (H, W, 3) in 0..1, `shares` (8, H, W) that sum to one."""
+    """A picture in the making: `rgb` (H, W, 3) in 0..1, `shares` (E, H, W) that sum to one.
 
-    def __init__(self, size: int, centre: tuple[float, float], zoom: float) -> None:
+    `x` and `y` are where each pixel lies on the scene, which spans -1..1, y downwards; `elements` names
+    the shares, the first of which fills the canvas at the start.  `pixel` is a pixel's width in x.
+    """
+
+    def __init__(
+        self, size: int, centre: tuple[float, float], zoom: float, elements: tuple[str, ...]
+    ) -> None:
         span = 1.0 / zoom
         line = (np.arange(size, dtype=np.float32) + 0.5) * (2.0 * span / size) - span
         self.pixel = 2.0 * span / size
         self.x, self.y = np.meshgrid(line + np.float32(centre[0]), line + np.float32(centre[1]))
         self.rgb = np.zeros((size, size, 3), np.float32)
-        self.shares = np.zeros((len(ELEMENTS), size, size), np.float32)
+        self.elements = elements
+        self.shares = np.zeros((len(elements), size, size), np.float32)
         self.shares[0] = 1.0
 
     def window(self, rows: slice, columns: slice) -> Canvas:
         """A part of this canvas that shares its memory: what is painted there is painted here."""
         part = object.__new__(Canvas)
-        part.pixel = self.pixel
+        part.pixel, part.elements = self.pixel, self.elements
         part.x, part.y = self.x[rows, columns], self.y[rows, columns]
         part.rgb, part.shares = self.rgb[rows, columns], self.shares[:, rows, columns]
         return part
+
+    def share(self, element: str) -> Field:
+        """The share an element has in each pixel so far (a view: it changes with the painting)."""
+        return self.shares[self.elements.index(element)]
 
     def cover(self, f: Field, soft: float = 0.0) -> Field:
         """Coverage 0..1 of the shape f < 0; `soft` widens the edge, in picture units."""
@@ -59,7 +68,7 @@ class Canvas:
         if element is not None:
             taken = alpha if claim is None else claim
             self.shares *= 1.0 - taken
-            self.shares[ELEMENTS.index(element)] += taken
+            self.shares[self.elements.index(element)] += taken
 
     def shade(self, factor: Colour, alpha: Field) -> None:
         """Multiply the picture by `factor` where alpha is one (a shadow, a blush)."""

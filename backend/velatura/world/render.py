@@ -49,7 +49,7 @@ class Picture:
 
 def render(scene: Scene, size: int, view: View = View()) -> Picture:
     """Draw the scene as a size x size picture.  The same arguments give the same bytes."""
-    canvas = Canvas(size, (view.x, view.y), view.zoom)
+    canvas = Canvas(size, (view.x, view.y), view.zoom, ELEMENTS)
     _paint_backdrop(canvas, scene)
     head = make_head(canvas, scene)
     paint_hair_behind(canvas, scene, head)
