@@ -1,21 +1,51 @@
-"""A procedural world of captioned portraits with exact masks: what the embedded model learns from."""
+"""A procedural world of captioned pictures with exact masks: what the embedded model learns from.
 
-from .caption import Caption, Word, caption, vocabulary
+Three kinds of scene (portraits, landscapes, tables with things on them), four styles, and pairs of
+pictures that differ by one edit.
+"""
+
+from .attributes import Attribute, degree_class, degree_value, degree_word
+from .pairs import CATALOGUE, Edit, Pair, make_pair, pairs
 from .render import Picture, View, render
-from .scene import ATTRIBUTES, ELEMENTS, Identity, Scene, Setting, edit, sample_scene
+from .scene import (
+    ATTRIBUTES,
+    KINDS,
+    caption,
+    edit,
+    elements,
+    holds,
+    is_held_out,
+    kind_of,
+    sample_scene,
+    vocabulary,
+)
+from .style import STYLES
+from .wording import Caption, Teller, Word
 
 __all__ = [
     "ATTRIBUTES",
-    "ELEMENTS",
+    "CATALOGUE",
+    "KINDS",
+    "STYLES",
+    "Attribute",
     "Caption",
-    "Identity",
+    "Edit",
+    "Pair",
     "Picture",
-    "Scene",
-    "Setting",
+    "Teller",
     "View",
     "Word",
     "caption",
+    "degree_class",
+    "degree_value",
+    "degree_word",
     "edit",
+    "elements",
+    "holds",
+    "is_held_out",
+    "kind_of",
+    "make_pair",
+    "pairs",
     "render",
     "sample_scene",
     "vocabulary",

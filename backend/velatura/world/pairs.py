@@ -1,0 +1,206 @@
+"""Edit pairs: a scene before and after one change, with the exact region in which the pictures differ.
+
+The catalogue of edits follows from the attributes of each kind: a choice can be added, removed or
+swapped for another value, a degree can be raised or lowered.  An attribute that is new gets its edits
+by itself; the tables here only say how often, and what an edit is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .attributes import NOTHING, Attribute, degree_value
+from .render import Picture, render
+from .scene import ATTRIBUTES, caption, edit, is_held_out, sample_scene
+from .wording import Caption
+
+#: How often an attribute is edited; 1 where it is not named.
+WEIGHTS: dict[tuple[str, str], float] = {
+    ("portrait", "skin"): 0.4,
+    ("portrait", "hair_style"): 0.6,
+    ("portrait", "hair_colour"): 2.0,
+    ("portrait", "beard"): 2.0,
+    ("portrait", "glasses"): 2.5,
+    ("portrait", "smile"): 2.0,
+    ("portrait", "hat"): 2.0,
+    ("portrait", "hat_colour"): 0.6,
+    ("portrait", "style"): 1.5,
+    ("landscape", "style"): 1.2,
+    ("table", "style"): 1.2,
+}
+#: What a scene is given before an attribute is edited, so that neither picture is an odd one.
+SENSIBLE: dict[tuple[str, str], dict[str, Any]] = {
+    ("portrait", "beard"): {"person": "man"},
+    ("portrait", "person"): {"beard": False},
+}
+#: What adding is called where the value alone does not say it.
+NOUNS: dict[str, str] = {"smile": "smile", "beard": "beard"}
+#: A change must reach this part of the picture, and somewhere be this strong, to count as an edit.
+LEAST_AREA, LEAST_CHANGE = 0.002, 0.08
+#: Pictures that differ by no more than this at a pixel are the same there.
+TOLERANCE = 2.0 / 255.0
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change that can be asked for.  `source` is None where any other present value will do."""
+
+    name: str
+    attribute: str
+    source: Any
+    target: Any
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A scene before and after an edit, and the captions of both; everything else is alike."""
+
+    source: Any
+    target: Any
+    name: str
+    attribute: str
+    source_caption: Caption
+    target_caption: Caption
+
+    @property
+    def source_words(self) -> tuple[str, ...]:
+        """The words of the source's caption that the target's has not."""
+        return self._words(0)
+
+    @property
+    def target_words(self) -> tuple[str, ...]:
+        """The words of the target's caption that the source's has not."""
+        return self._words(1)
+
+    def _words(self, side: int) -> tuple[str, ...]:
+        texts = [[word.text for word in c.words] for c in (self.source_caption, self.target_caption)]
+        found: list[str] = []
+        for tag, *spans in SequenceMatcher(None, *texts, autojunk=False).get_opcodes():
+            if tag != "equal":
+                found += texts[side][spans[2 * side] : spans[2 * side + 1]]
+        return tuple(found)
+
+    def pictures(self, size: int) -> tuple[Picture, Picture]:
+        """Source and target, size x size."""
+        return _rendered(self.source, size), _rendered(self.target, size)
+
+    def region(self, size: int) -> NDArray[np.float32]:
+        """Where the two pictures differ, (size, size) in 0..1: soft where masks do, 1 where colours do."""
+        before, after = self.pictures(size)
+        masks = np.abs(after.masks - before.masks).max(0)
+        colours = np.abs(after.rgb - before.rgb).max(-1) > TOLERANCE
+        return np.maximum(masks, colours).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _rendered(scene: Any, size: int) -> Picture:
+    return render(scene, size)
+
+
+def _noun(name: str, value: Any) -> str:
+    return NOUNS.get(name, name.replace("_", " ")) if isinstance(value, bool) else str(value)
+
+
+def edits_of(kind: str, name: str, attribute: Attribute) -> tuple[Edit, ...]:
+    """Every edit of one attribute; their weights sum to the attribute's."""
+    weight, label = WEIGHTS.get((kind, name), 1.0), name.replace("_", " ")
+    absent = "none" if "none" in attribute.values else attribute.absent
+    if attribute.degree:
+        low = 0.0 if attribute.absent == 0.0 else degree_value(attribute, attribute.degree[0])
+        high = degree_value(attribute, attribute.degree[-1])
+        found = [Edit(f"more {label}", name, low, high), Edit(f"less {label}", name, high, low)]
+    elif absent is NOTHING:
+        found = [Edit(_swap(label, value), name, None, value) for value in attribute.values]
+    else:
+        present = tuple(value for value in attribute.values if value != absent)
+        found = [Edit(f"add {_noun(name, value)}", name, absent, value) for value in present]
+        found += [Edit(f"remove {_noun(name, value)}", name, value, absent) for value in present]
+        if len(present) > 1:
+            found += [Edit(_swap(label, value), name, None, value) for value in present]
+    return tuple(Edit(e.name, e.attribute, e.source, e.target, weight / len(found)) for e in found)
+
+
+def _swap(label: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return f"{'add' if value else 'remove'} {label}"
+    return f"{label} to {value}"
+
+
+#: kind -> every edit there is.
+CATALOGUE: dict[str, tuple[Edit, ...]] = {
+    kind: tuple(found for name, attribute in attributes.items() for found in edits_of(kind, name, attribute))
+    for kind, attributes in ATTRIBUTES.items()
+}
+
+
+def make_source(scene: Any, change: Edit, rng: np.random.Generator) -> Any:
+    """The scene made such that the edit can be applied to it."""
+    attributes = ATTRIBUTES[scene.kind]
+    attribute = attributes[change.attribute]
+    value = change.source
+    if value is None:  # any value that is there and not yet the target
+        value = getattr(scene, change.attribute)
+        if value in (attribute.absent, "none", change.target):
+            others = [v for v in attribute.values if v not in (attribute.absent, "none", change.target)]
+            value = others[int(rng.integers(len(others)))]
+    return fulfil(edit(scene, **{change.attribute: value}), change.attribute, rng)
+
+
+def fulfil(scene: Any, name: str, rng: np.random.Generator) -> Any:
+    """The scene with what an attribute needs, and what that needs in turn."""
+    attributes = ATTRIBUTES[scene.kind]
+    scene = edit(scene, **SENSIBLE.get((scene.kind, name), {}))
+    for needed, values in attributes[name].needs.items():
+        if getattr(scene, needed) not in values:
+            scene = edit(scene, **{needed: values[int(rng.integers(len(values)))]})
+        scene = fulfil(scene, needed, rng)
+    return scene
+
+
+def make_pair(kind: str, rng: np.random.Generator, held_out: bool = True, change: Edit | None = None) -> Pair:
+    """A scene and an edit of it that can be seen.  `change`: which; else one of the catalogue by weight.
+
+    Without `held_out` both scenes belong to the training distribution; with it the source or the target
+    may hold a combination that training never sees.
+    """
+    weights = np.array([entry.weight for entry in CATALOGUE[kind]])
+    for _ in range(200):
+        chosen = change or CATALOGUE[kind][int(rng.choice(len(weights), p=weights / weights.sum()))]
+        source = make_source(sample_scene(rng, kind), chosen, rng)
+        target = edit(source, **{chosen.attribute: chosen.target})
+        if not held_out and (is_held_out(source) or is_held_out(target)):
+            continue
+        if (pair := _pair(source, target, chosen, rng)) is not None:
+            return pair
+    raise ValueError(f"no scene of kind {kind} shows the edit {chosen.name!r}")
+
+
+def _pair(source: Any, target: Any, change: Edit, rng: np.random.Generator) -> Pair | None:
+    """None if the edit can hardly be seen.  Captions leave out what stays alike now and then."""
+    before, after = render(source, 64), render(target, 64)
+    moved = np.abs(after.masks - before.masks)
+    difference = np.maximum(moved.max(0), np.abs(after.rgb - before.rgb).max(-1))
+    if (difference > LEAST_CHANGE).mean() < LEAST_AREA:
+        return None
+    concerned = {ATTRIBUTES[source.kind][change.attribute].element}
+    concerned |= {name for name, mask in zip(before.elements, moved, strict=True) if mask.max() > 0.5}
+    told = concerned | {name for name in before.elements if rng.random() < 0.7}
+    captions = [
+        caption(scene, None, lambda name, p=picture: p.shows(name) and name in told)
+        for scene, picture in ((source, before), (target, after))
+    ]
+    return Pair(source, target, change.name, change.attribute, *captions)
+
+
+def pairs(kind: str, count: int, seed: int, held_out: bool = True) -> Iterator[Pair]:
+    """`count` pairs of a kind; the i-th depends on seed and i only, and no training scene is among them."""
+    for index in range(count):
+        yield make_pair(kind, np.random.default_rng([seed, 424242, index]), held_out)
