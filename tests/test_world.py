@@ -1,17 +1,49 @@
 """The procedural world: one scene gives one picture, masks are exact, captions say what is there."""
 
+from __future__ import annotations
+
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velatura.world import ELEMENTS, Scene, View, caption, edit, render, sample_scene, vocabulary
+from velatura.world import (
+    ATTRIBUTES,
+    CATALOGUE,
+    KINDS,
+    STYLES,
+    Landscape,
+    Portrait,
+    Table,
+    Teller,
+    View,
+    caption,
+    degree_class,
+    degree_value,
+    degree_word,
+    edit,
+    elements,
+    is_held_out,
+    kind_of,
+    make_pair,
+    pairs,
+    render,
+    sample_scene,
+    vocabulary,
+)
+from velatura.world.pairs import TOLERANCE
+from velatura.world.wording import MOST_WORDS
 
 numbers = st.integers(0, 2**31 - 1)
+kinds = st.sampled_from(("portrait", "landscape", "table"))
+every_kind = pytest.mark.parametrize("kind", ("portrait", "landscape", "table"))
+every_style = pytest.mark.parametrize("style", STYLES)
 
 
-def scene_number(number: int) -> Scene:
-    return sample_scene(np.random.default_rng(number))
+def scene_number(kind: str, number: int, **changes):
+    return edit(sample_scene(np.random.default_rng(number), kind), **changes)
 
 
 def halved(picture: np.ndarray) -> np.ndarray:
@@ -20,121 +52,346 @@ def halved(picture: np.ndarray) -> np.ndarray:
     return picture.reshape(*rest, h // 2, 2, w // 2, 2).mean((-3, -1))
 
 
-@settings(max_examples=20, deadline=None)
-@given(numbers)
-def test_the_same_scene_gives_the_same_bytes(number):
-    a, b = (render(scene_number(number), 48) for _ in range(2))
+# --- scenes ---------------------------------------------------------------------------------------
+
+
+def test_all_kinds_are_drawn_at_their_shares():
+    rng = np.random.default_rng(0)
+    names = [sample_scene(rng).kind for _ in range(400)]
+    assert set(names) == set(KINDS) == {"portrait", "landscape", "table"}
+    assert 0.4 < names.count("portrait") / 400 < 0.6
+    assert 0.22 < names.count("landscape") / 400 < 0.38
+
+
+@every_kind
+def test_styles_are_drawn_at_their_shares(kind):
+    rng = np.random.default_rng(0)
+    names = [sample_scene(rng, kind).style for _ in range(300)]
+    assert 0.6 < names.count("photo") / 300 < 0.8
+    assert set(names) == set(STYLES)
+
+
+@every_kind
+def test_held_out_combinations_are_never_drawn_for_training(kind):
+    rng = np.random.default_rng(1)
+    assert not any(is_held_out(sample_scene(rng, kind)) for _ in range(1500))
+
+
+@every_kind
+def test_held_out_scenes_hold_such_a_combination(kind):
+    rng = np.random.default_rng(2)
+    assert all(is_held_out(sample_scene(rng, kind, held_out=True)) for _ in range(40))
+
+
+@every_kind
+def test_every_value_of_every_attribute_is_drawn(kind):
+    rng = np.random.default_rng(3)
+    scenes = [sample_scene(rng, kind) for _ in range(700)]
+    for name, attribute in ATTRIBUTES[kind].items():
+        seen = {getattr(scene, name) for scene in scenes}
+        if attribute.degree:
+            assert {degree_word(attribute, value) for value in seen} == set(attribute.degree), name
+        else:
+            assert seen == set(attribute.values), name
+
+
+@pytest.mark.parametrize(
+    ("scene", "field"), [(Portrait(), "hat"), (Landscape(), "path"), (Table(), "thing")]
+)
+def test_an_unknown_word_is_refused(scene, field):
+    with pytest.raises(ValueError, match=f"{field} must be one of"):
+        replace(scene, **{field: "crown"})
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.5, float("nan"), "much", True, None])
+def test_a_degree_is_a_number_from_0_to_1(value):
+    with pytest.raises(ValueError, match="snow must be a number from 0 to 1"):
+        Landscape(snow=value)
+
+
+@given(kinds, st.floats(0.0, 1.0))
+def test_degrees_and_their_words(kind, value):
+    for attribute in ATTRIBUTES[kind].values():
+        if attribute.degree:
+            word = degree_word(attribute, value)
+            assert word == attribute.degree[degree_class(attribute, value)]
+            assert degree_word(attribute, degree_value(attribute, word)) == word
+            assert abs(degree_value(attribute, word) - value) <= 0.5 / len(attribute.degree) + 1e-9
+
+
+@every_kind
+def test_kinds_describe_themselves_consistently(kind):
+    module = KINDS[kind]
+    scene = sample_scene(np.random.default_rng(0), kind)
+    assert kind_of(scene) is module
+    assert elements(kind) == elements(scene) == module.ELEMENTS
+    assert len(set(module.ELEMENTS)) == len(module.ELEMENTS) <= 16
+    assert 3 <= len(module.HELD_OUT) <= 4
+    for name, attribute in ATTRIBUTES[kind].items():
+        assert attribute.element in module.ELEMENTS, name
+        assert bool(attribute.values) != bool(attribute.degree), name
+        assert set(attribute.needs) <= set(ATTRIBUTES[kind]), name
+
+
+# --- pictures -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=12, deadline=None)
+@given(kinds, numbers)
+def test_the_same_scene_gives_the_same_bytes(kind, number):
+    a, b = (render(scene_number(kind, number), 48) for _ in range(2))
     assert a.to_bytes().tobytes() == b.to_bytes().tobytes()
     assert a.masks.tobytes() == b.masks.tobytes()
 
 
-@settings(max_examples=30, deadline=None)
-@given(numbers)
-def test_masks_share_every_pixel_out(number):
-    masks = render(scene_number(number), 48).masks
-    assert masks.shape == (len(ELEMENTS), 48, 48)
-    assert masks.min() >= 0.0
-    np.testing.assert_allclose(masks.sum(0), 1.0, atol=1e-4)
+@settings(max_examples=60, deadline=None)
+@given(kinds, numbers, st.sampled_from(STYLES), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(1.0, 3.0))
+def test_masks_share_every_pixel_out(kind, number, style, x, y, zoom):
+    picture = render(scene_number(kind, number, style=style), 48, View(x, y, zoom))
+    assert picture.masks.shape == (len(elements(kind)), 48, 48)
+    assert picture.masks.dtype == picture.rgb.dtype == np.float32
+    assert picture.masks.min() >= 0.0
+    np.testing.assert_allclose(picture.masks.sum(0), 1.0, atol=1e-4)
+    assert np.isfinite(picture.rgb).all()
+    assert picture.rgb.min() >= 0.0
+    assert picture.rgb.max() <= 1.0
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(numbers)
-def test_an_element_has_a_mask_exactly_where_the_scene_has_it(number):
-    scene = scene_number(number)
-    area = dict(zip(ELEMENTS, render(scene, 64).masks.mean((1, 2)), strict=True))
+def test_a_portrait_has_a_mask_exactly_for_what_it_shows(number):
+    scene = scene_number("portrait", number)
+    picture = render(scene, 64)
+    area = dict(zip(picture.elements, picture.masks.mean((1, 2)), strict=True))
     assert (area["beard"] > 0) == scene.beard
     assert (area["glasses"] > 0) == (scene.glasses != "none")
     assert (area["hat"] > 0) == (scene.hat != "none")
     assert min(area[name] for name in ("background", "shirt", "face", "mouth")) > 0.001
 
 
-@pytest.mark.parametrize("number", range(4))
-def test_twice_the_resolution_is_the_same_picture(number):
-    small, large = (render(scene_number(number), size) for size in (96, 192))
-    assert np.abs(halved(np.moveaxis(large.rgb, 2, 0)) - np.moveaxis(small.rgb, 2, 0)).mean() < 0.006
+@every_kind
+@every_style
+def test_twice_the_resolution_is_the_same_picture(kind, style):
+    scene = scene_number(kind, 4, style=style)
+    small, large = (render(scene, size) for size in (128, 256))
+    difference = np.abs(halved(np.moveaxis(large.rgb, 2, 0)) - np.moveaxis(small.rgb, 2, 0))
+    assert difference.mean() < 0.015
     assert np.abs(halved(large.masks) - small.masks).mean() < 0.004
 
 
-def test_a_view_is_a_part_of_the_whole():
-    scene = scene_number(3)
+@every_kind
+def test_a_view_is_a_part_of_the_whole(kind):
+    scene = scene_number(kind, 3, style="photo")
     part, whole = render(scene, 64, View(0.0, 0.0, 2.0)), render(scene, 128)
-    assert np.abs(part.rgb[2:-2, 2:-2] - whole.rgb[34:94, 34:94]).max() < 0.02
+    difference = np.abs(part.rgb[2:-2, 2:-2] - whole.rgb[34:94, 34:94])
+    assert difference.mean() < 0.003
+    assert np.abs(part.masks[:, 2:-2, 2:-2] - whole.masks[:, 34:94, 34:94]).mean() < 0.003
 
 
-@pytest.mark.parametrize(
-    "change", [{"glasses": "glasses"}, {"hat": "beanie"}, {"beard": True}, {"smile": True}]
-)
-def test_an_edit_leaves_the_rest_of_the_picture(change):
-    scene = edit(
-        scene_number(5),
-        person="man",
-        hair_style="short",
-        glasses="none",
-        hat="none",
-        beard=False,
-        smile=False,
-    )
-    before, after = render(scene, 96), render(edit(scene, **change), 96)
+@every_kind
+@pytest.mark.parametrize("style", STYLES[1:])
+def test_a_style_changes_the_picture_and_keeps_its_layout(kind, style):
+    scene = scene_number(kind, 8, style="photo")
+    photo, other = render(scene, 96), render(edit(scene, style=style), 96)
+    assert np.abs(photo.rgb - other.rgb).mean() > 0.03
+    assert np.abs(photo.masks - other.masks).mean() * len(photo.elements) < 0.25
+
+
+@every_style
+def test_colours_can_be_told_apart_in_every_style(style):
+    """Mean colours of red, green and blue shirts: the channel that is meant is the strongest."""
+    scene = Portrait(style=style, shirt_pattern="plain")
+    for channel, colour in enumerate(("red", "green", "blue")):
+        picture = render(edit(scene, shirt_colour=colour), 96)
+        shirt = picture.mask("shirt") > 0.9
+        mean = picture.rgb[shirt].mean(0)
+        assert mean.argmax() == channel, (style, colour, mean)
+
+
+# --- edits ----------------------------------------------------------------------------------------
+
+
+@every_kind
+def test_every_attribute_has_edits(kind):
+    assert {change.attribute for change in CATALOGUE[kind]} == set(ATTRIBUTES[kind])
+    assert all(change.weight > 0.0 for change in CATALOGUE[kind])
+    names = [change.name for change in CATALOGUE[kind]]
+    assert len(set(names)) == len(names)
+
+
+ATTRIBUTE_CASES = [(kind, name) for kind in ATTRIBUTES for name in ATTRIBUTES[kind]]
+
+
+@pytest.mark.parametrize(("kind", "name"), ATTRIBUTE_CASES)
+def test_an_attribute_changes_where_it_should(kind, name):
+    """The pictures differ, and most where the attribute's element is or something came or went."""
+    change = next(c for c in CATALOGUE[kind] if c.attribute == name)
+    pair = make_pair(kind, np.random.default_rng(11), change=change)
+    assert getattr(pair.target, name) == change.target != getattr(pair.source, name)
+    before, after = pair.pictures(64)
     difference = np.abs(after.rgb - before.rgb).max(2)
-    assert difference.max() > 0.2
-    assert np.median(difference) < 1e-3
-    changed = np.abs(after.masks - before.masks).max(0) > 0.5
-    assert difference[changed].mean() > 10.0 * difference[~changed].mean()
+    assert difference.max() > 0.05
+    if name == "style":
+        return
+    attribute = ATTRIBUTES[kind][name]
+    moved = np.abs(after.masks - before.masks).max(0)
+    own = np.maximum(before.mask(attribute.element), after.mask(attribute.element))
+    concerned = np.maximum(moved, own) > 0.02
+    if not concerned.all():
+        assert difference[concerned].mean() > difference[~concerned].mean()
 
 
-def test_background_is_not_touched_by_glasses():
-    scene = edit(scene_number(6), hat="none", glasses="none")
+LOCAL = {
+    "portrait": ("glasses", "smile", "beard", "hat", "hat_colour", "shirt_colour"),
+    "table": ("flowers", "colour"),
+    "landscape": ("building",),
+}
+
+
+@pytest.mark.parametrize(("kind", "name"), [(k, n) for k, names in LOCAL.items() for n in names])
+def test_a_local_edit_leaves_most_of_the_picture(kind, name):
+    change = next(c for c in CATALOGUE[kind] if c.attribute == name)
+    for number in range(2):
+        rng = np.random.default_rng(number)
+        pair = next(p for p in (make_pair(kind, rng, change=change) for _ in range(50)) if p.source.style == "photo")
+        assert np.median(pair.region(64)) < 0.01
+        assert 0.001 < pair.region(64).mean() < 0.5
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_glasses_do_not_touch_the_background(number):
+    scene = scene_number("portrait", number, hat="none", glasses="none", style="photo")
     before, after = render(scene, 96), render(edit(scene, glasses="sunglasses"), 96)
     outside = (before.mask("background") == 1.0) & (after.mask("background") == 1.0)
     np.testing.assert_array_equal(before.rgb[outside], after.rgb[outside])
 
 
-def test_an_unknown_word_is_refused():
-    with pytest.raises(ValueError, match="hat must be one of"):
-        Scene(hat="crown")
+@every_kind
+def test_regions_are_exact(kind):
+    """Outside of its region nothing differs, and the region is nowhere without a difference."""
+    for pair in pairs(kind, 5, seed=1):
+        before, after = pair.pictures(64)
+        region = pair.region(64)
+        colours, masks = np.abs(after.rgb - before.rgb).max(2), np.abs(after.masks - before.masks).max(0)
+        outside = region == 0.0
+        assert (colours[outside] <= TOLERANCE).all()
+        assert (masks[outside] == 0.0).all()
+        assert ((colours > TOLERANCE) | (masks > 0.0))[region > 0.0].all()
 
 
-def test_the_canonical_caption_says_everything():
-    scene = Scene(
-        person="man",
-        skin="dark",
-        hair_style="curly",
-        hair_colour="grey",
-        beard=True,
-        glasses="sunglasses",
-        smile=True,
-        hat="beanie",
-        hat_colour="white",
-        shirt_colour="purple",
-        background="orange",
-    )
-    assert caption(scene).text == (
-        "a photo of a smiling man with dark skin, curly grey hair, a grey beard and sunglasses, "
-        "wearing a white beanie and a purple shirt, orange background"
-    )
+@every_kind
+def test_pairs_are_reproducible_and_change_one_attribute(kind):
+    first, second = (list(pairs(kind, 6, seed=5)) for _ in range(2))
+    assert first == second
+    assert first[3] == list(pairs(kind, 4, seed=5))[3]
+    for pair in first:
+        assert replace(pair.source, **{pair.attribute: getattr(pair.target, pair.attribute)}) == pair.target
+        assert pair.source != pair.target
+        assert ATTRIBUTES[kind][pair.attribute].applies(pair.source)
 
 
-@settings(max_examples=200, deadline=None)
-@given(numbers)
-def test_captions_use_known_words_and_mention_nothing_absent(number):
-    scene, words = scene_number(number), caption(scene_number(number), np.random.default_rng(number))
+@every_kind
+def test_pairs_of_the_training_distribution_hold_nothing_held_out(kind):
+    for pair in pairs(kind, 8, seed=7, held_out=False):
+        assert not is_held_out(pair.source)
+        assert not is_held_out(pair.target)
+
+
+@every_kind
+def test_the_captions_of_a_pair_differ_in_a_few_words(kind):
+    found = list(pairs(kind, 12, seed=9))
+    assert sum(bool(pair.source_words or pair.target_words) for pair in found) >= 10
+    for pair in found:
+        for words, told in (
+            (pair.source_words, pair.source_caption),
+            (pair.target_words, pair.target_caption),
+        ):
+            assert set(words) <= {word.text for word in told.words}
+            assert len(told.words) <= MOST_WORDS
+
+
+def test_an_edit_that_cannot_be_seen_is_refused():
+    change = replace(CATALOGUE["portrait"][0], source="man", target="man", attribute="person")
+    with pytest.raises(ValueError, match="no scene of kind portrait shows"):
+        make_pair("portrait", np.random.default_rng(0), change=change)
+
+
+# --- captions -------------------------------------------------------------------------------------
+
+
+@settings(max_examples=300, deadline=None)
+@given(kinds, numbers, st.booleans())
+def test_captions_are_short_and_use_known_words(kind, number, canonical):
+    scene = scene_number(kind, number)
+    words = caption(scene, None if canonical else np.random.default_rng(number))
+    assert 1 <= len(words.words) <= MOST_WORDS
     assert {word.text for word in words.words} <= set(vocabulary())
-    about = words.elements()
+    assert words.elements() <= set(elements(kind))
+    assert words.text == words.text.lower()
+    assert "  " not in words.text
+    assert not any(word.text == "none" for word in words.words)
+    assert words.words[0].text != ","
+    assert words.words[-1].text not in {",", "and", "with", "a", "an", "of"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(kinds, numbers)
+def test_captions_mention_only_what_can_be_seen(kind, number):
+    scene = scene_number(kind, number)
+    picture = render(scene, 48)
+    rng = np.random.default_rng(number)
+    for _ in range(4):
+        told = caption(scene, rng, picture.shows).elements()
+        assert all(picture.shows(name) for name in told), (told, scene)
+
+
+@settings(max_examples=100, deadline=None)
+@given(numbers)
+def test_a_portraits_caption_mentions_nothing_absent(number):
+    scene = scene_number("portrait", number)
+    about = caption(scene, np.random.default_rng(number)).elements()
     assert "beard" not in about or scene.beard
     assert "glasses" not in about or scene.glasses != "none"
     assert "hat" not in about or scene.hat != "none"
     assert "mouth" not in about or scene.smile
-    assert "face" in about
 
 
-def test_what_is_out_of_view_is_not_mentioned():
-    scene = Scene(hat="hat", glasses="glasses", smile=True)
-    rng = np.random.default_rng(0)
-    for _ in range(50):
-        words = caption(scene, rng, visible={"face", "glasses"}.__contains__)
-        assert words.elements() <= {"face", "glasses"}
-
-
-def test_paraphrases_differ():
+@every_kind
+def test_paraphrases_differ(kind):
     rng = np.random.default_rng(1)
-    assert len({caption(Scene(glasses="glasses", smile=True), rng).text for _ in range(40)}) > 25
+    scene = scene_number(kind, 12)
+    assert len({caption(scene, rng).text for _ in range(40)}) > 20
+
+
+@every_kind
+def test_a_style_is_named(kind):
+    rng = np.random.default_rng(2)
+    for style, word in (("watercolour", "watercolo"), ("ink", "drawing"), ("child", "drawing")):
+        scene = scene_number(kind, 13, style=style)
+        assert word in caption(scene).text
+        assert sum(word in caption(scene, rng).text for _ in range(20)) >= 15
+
+
+def test_a_teller_without_chance_says_everything_in_first_words():
+    teller = Teller()
+    assert teller.say(0.0, "sky")
+    assert teller.pick(("first", "second")) == "first"
+    assert not teller.chance(1.0)
+    assert [word.text for word in teller.series([teller.plain(text) for text in "xyz"])] == "x , y and z".split()
+    assert Teller(visible=lambda element: False).say(1.0, "sky") is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "prompt"),
+    [
+        ("portrait", "a woman with blond hair"),
+        ("landscape", "a river between mountains"),
+        ("landscape", "a castle next to a river"),
+        ("landscape", "trees in blossom"),
+        ("landscape", "a children drawing of a castle"),
+        ("table", "a basket full of apples"),
+    ],
+)
+def test_prompts_as_people_type_them_are_in_the_vocabulary(kind, prompt):
+    assert set(prompt.split()) <= set(vocabulary())
+    assert set(prompt.split()) <= KINDS[kind].vocabulary() | set(vocabulary())

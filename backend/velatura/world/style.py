@@ -179,14 +179,17 @@ def _child(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     tone = np.clip(smooth @ LUMA, 0.02, 1.0)
     flat = smooth * (_steps(tone, 4, 0.35) * 0.8 / tone + 0.2)[..., None]
     flat = _saturate(np.clip(flat * 1.08 + 0.03, 0.0, 1.0), 1.45)
-    # each element is filled in with strokes of one direction
-    angles = rng.uniform(0.3, 1.3, len(canvas.elements)) + 1.57 * (rng.random(len(canvas.elements)) < 0.5)
-    cos, sin = (np.tensordot(f(angles).astype(np.float32), canvas.shares, 1) for f in (np.cos, np.sin))
-    across, along = x * cos + y * sin, y * cos - x * sin
-    wobble = 0.012 * waves(x, y, rng, 8.0, 8.0, 3)
+    # each element is filled in with strokes of one of three directions
     tooth = waves(x, y, rng, 85.0, 85.0, 5)
-    fill = 0.66 + 0.16 * waves(along, across, rng, 3.0, 9.0, 3) + 0.13 * tooth
-    strokes = _strokes(canvas, across + wobble, 0.062, fill)
+    fill = 0.66 + 0.16 * waves(x, y, rng, 5.0, 5.0, 3) + 0.13 * tooth
+    wobble = 0.012 * waves(x, y, rng, 8.0, 8.0, 3)
+    turned = rng.permutation(len(canvas.elements)) % 3
+    strokes = np.zeros_like(x)
+    for turn, angle in enumerate(rng.uniform(-0.25, 0.25) + np.array((0.55, 1.2, 2.4), np.float32)):
+        here = canvas.shares[turned == turn].sum(0)
+        if here.any():
+            across = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) + wobble
+            strokes += here * _strokes(canvas, across, 0.062, fill)
     wax = (0.58 + 0.42 * strokes) * (0.93 - 0.10 * smoothstep(0.3, 1.2, tooth))
     paper = np.array((0.99, 0.985, 0.965), np.float32)
     picture = paper + wax[..., None] * (flat - paper)
