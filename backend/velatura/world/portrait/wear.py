@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from .face import Head
-from .raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
-from .scene import Scene
+from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
+from .scene import Portrait
 
 CLOTH: dict[str, Colour] = {
     "red": (0.80, 0.13, 0.13),
@@ -27,7 +27,7 @@ def _cloth(colour: str, light: Field) -> np.ndarray:
     return np.clip(base * (0.42 + 0.72 * light[..., None]), 0.0, 1.0)
 
 
-def paint_shirt(canvas: Canvas, scene: Scene, head: Head) -> None:
+def paint_shirt(canvas: Canvas, scene: Portrait, head: Head) -> None:
     s, man = scene.setting, scene.person == "man"
     rng = np.random.default_rng(scene.identity.texture + 5)
     x, y = (canvas.x - s.centre_x) / s.scale, (canvas.y - s.centre_y) / s.scale
@@ -42,8 +42,15 @@ def paint_shirt(canvas: Canvas, scene: Scene, head: Head) -> None:
     folds = 0.10 * waves(x + 0.5 * y, y - 0.3 * np.abs(x), rng, 5.0, 4.0) + 0.05 * waves(x, y, rng, 13.0, 9.0)
     light = 0.66 + 0.22 * s.light * x - 0.16 * (y - 1.4) + folds - 0.10 * np.abs(x)
     alpha = canvas.cover(shape)
-    canvas.shade((0.62, 0.52, 0.50), 0.7 * canvas.cover(shape, 0.09) * (1.0 - alpha) * canvas.shares[2])
-    canvas.paint(_cloth(scene.shirt_colour, np.clip(light, 0.0, 1.1)), alpha, "shirt")
+    canvas.shade((0.62, 0.52, 0.50), 0.7 * canvas.cover(shape, 0.09) * (1.0 - alpha) * canvas.share("face"))
+    light = np.clip(light, 0.0, 1.1)
+    canvas.paint(_cloth(scene.shirt_colour, light), alpha, "shirt")
+    if scene.shirt_pattern == "striped":
+        # stripes follow the cloth: they sink where a fold does, and around the chest
+        stripes = 0.45 - np.sin(39.0 * (y - 0.12 * x * x + 0.10 * folds))
+        colour = (0.40, 0.41, 0.43) if scene.shirt_colour == "white" else (0.93, 0.92, 0.90)
+        painted = np.asarray(colour, np.float32) * (0.42 + 0.72 * light[..., None])
+        canvas.paint(np.clip(painted, 0.0, 1.0), alpha * canvas.cover(stripes))
     edge = np.maximum(np.abs(opening) - (0.045 if s.collar > 0.2 else 0.075), shoulder - y)
     trim = canvas.cover(edge) * alpha
     if scene.shirt_colour == "black":
@@ -53,11 +60,12 @@ def paint_shirt(canvas: Canvas, scene: Scene, head: Head) -> None:
     canvas.shade((0.62, 0.62, 0.66), alpha * 0.75 * blob(x, y, -0.25 * s.light, 1.20, 0.62, 0.30))
 
 
-def paint_glasses(canvas: Canvas, scene: Scene, head: Head) -> None:
+def paint_glasses(canvas: Canvas, scene: Portrait, head: Head) -> None:
     """Spectacles with thick dark frames, or sunglasses with dark lenses."""
     dark = scene.glasses == "sunglasses"
-    apart = 0.325 + 0.015 * scene.identity.eye_spacing
-    level, rx, ry = -0.055, 0.265, 0.215 if dark else 0.205
+    grow = 0.70 + 0.60 * scene.glasses_size
+    level, rx, ry = -0.055, 0.265 * grow, (0.215 if dark else 0.205) * grow
+    apart = max(0.325 + 0.015 * scene.identity.eye_spacing, rx + 0.04)
     power = 2.3 + 0.7 * abs(scene.identity.iris)
     f, g = head.f, head.g + (0.05 * np.abs(head.f) if dark else 0.0)
     left, right = (ellipse(f, g, side * apart, level, rx, ry, power) for side in (-1.0, 1.0))
@@ -84,7 +92,7 @@ def paint_glasses(canvas: Canvas, scene: Scene, head: Head) -> None:
     else:
         canvas.paint((0.86, 0.93, 1.0), inside * 0.12, "glasses", inside * 0.5)
         canvas.glow(0.30, inside * smoothstep(-0.13, -0.09, slant) * smoothstep(0.0, -0.04, slant))
-    rim = np.abs(lens * 0.21) - (0.022 if dark else 0.028)
+    rim = np.abs(lens * ry) - (0.022 if dark else 0.028)
     bridge = np.maximum(
         np.abs(g - level + 0.06 + 0.05 * np.cos(f * 9.0)) - 0.026, np.abs(f) - (apart - rx + 0.03)
     )
@@ -100,7 +108,7 @@ def paint_glasses(canvas: Canvas, scene: Scene, head: Head) -> None:
     )
 
 
-def paint_hat(canvas: Canvas, scene: Scene, head: Head) -> None:
+def paint_hat(canvas: Canvas, scene: Portrait, head: Head) -> None:
     if scene.hat == "beanie":
         _paint_beanie(canvas, scene, head)
     else:
@@ -109,11 +117,11 @@ def paint_hat(canvas: Canvas, scene: Scene, head: Head) -> None:
 
 def _shadow_below(canvas: Canvas, head: Head, edge: Field, alpha: Field) -> None:
     """Shadow the hat casts on forehead and hair; `edge` is the height below the hat's rim."""
-    cast = smoothstep(0.28, 0.0, edge) * (canvas.shares[2] + canvas.shares[4]) * (1.0 - alpha)
+    cast = smoothstep(0.28, 0.0, edge) * (canvas.share("face") + canvas.share("hair")) * (1.0 - alpha)
     canvas.shade((0.60, 0.50, 0.48), 0.75 * cast)
 
 
-def _paint_brimmed(canvas: Canvas, scene: Scene, head: Head) -> None:
+def _paint_brimmed(canvas: Canvas, scene: Portrait, head: Head) -> None:
     u, v = head.u, head.v
     level = -0.56
     half = head.width + 0.10 + 0.16 * np.clip((v + 1.5) / 0.9, 0.0, 1.0)
@@ -147,7 +155,7 @@ def _paint_brimmed(canvas: Canvas, scene: Scene, head: Head) -> None:
     canvas.paint(_cloth(scene.hat_colour, rim_light), canvas.cover(brim), "hat")
 
 
-def _paint_beanie(canvas: Canvas, scene: Scene, head: Head) -> None:
+def _paint_beanie(canvas: Canvas, scene: Portrait, head: Head) -> None:
     u, v = head.u, head.v
     half = head.width + 0.13
     low = -0.44 + 0.10 * (u / half) ** 2
