@@ -1,0 +1,119 @@
+"""What surfaces are made of: how clay, wood, metal, glass and plastic take the light."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..raster import Canvas, Colour, Field, mix, smoothstep
+from .solids import Light, Surface
+
+PAINTS: dict[str, Colour] = {
+    "red": (0.80, 0.11, 0.10),
+    "orange": (0.93, 0.48, 0.08),
+    "yellow": (0.95, 0.80, 0.14),
+    "green": (0.22, 0.58, 0.20),
+    "blue": (0.13, 0.34, 0.78),
+    "pink": (0.95, 0.55, 0.68),
+    "brown": (0.48, 0.28, 0.14),
+    "white": (0.94, 0.93, 0.90),
+    "black": (0.10, 0.10, 0.11),
+}
+
+
+def tone(colour: Colour | NDArray[np.float32], lit: Field, ambient: float = 0.34) -> NDArray[np.float32]:
+    """A matte colour under light 0..1: shadows keep the colour and lean to blue, lights to yellow."""
+    level = ambient + (1.12 - ambient) * lit
+    cast = np.stack([level**1.05, level, level**0.93], axis=-1)
+    return np.clip(np.asarray(colour, np.float32) * cast, 0.0, 1.0)
+
+
+def grain(u: Field, v: Field, seed: int) -> Field:
+    """Wood grain, -1..1: long drawn-out rings that bend along v."""
+    a = 0.0007 * (seed % 9973)
+    bend = 0.035 * np.sin(5.0 * v + a) + 0.018 * np.sin(13.0 * v + 2.0 * a) + 0.02 * np.sin(9.0 * u + 3.0 * a)
+    rings = np.sin(58.0 * (u + bend) + 7.0 * a) * 0.6 + 0.4 * np.sin(117.0 * (u + 0.7 * bend) + a)
+    return rings * (0.75 + 0.25 * np.sin(3.0 * v + 11.0 * u))
+
+
+def coat(
+    canvas: Canvas, s: Surface, colour: str, material: str, light: Light, element: str, seed: int,
+    bounce: Colour = (0.5, 0.4, 0.3),
+) -> None:
+    """Paint a surface in a colour and a material."""
+    paint = np.asarray(PAINTS[colour], np.float32)
+    if material == "glass":
+        _glass(canvas, s, colour, light, element)
+        return
+    if material == "metal":
+        rgb = _metal(s, paint, colour, light)
+    elif material == "wood":
+        rgb = _wood(s, paint, colour, light, seed)
+    elif material == "plastic":
+        lit = s.lit(light, 0.55)
+        rgb = tone(np.clip(paint * 1.08 + 0.02, 0.0, 1.0), lit, 0.48)
+        rgb += (0.42 * s.gloss(light, 14.0))[..., None] * (1.0 - rgb)
+    else:
+        lit = s.lit(light, 0.25)
+        rgb = tone(paint, lit, 0.28)
+        rim = (1.0 - s.round) ** 3
+        rgb += (0.20 * rim)[..., None] * (1.0 - rgb)
+        rgb += (0.92 * smoothstep(0.35, 0.65, s.gloss(light, 70.0)))[..., None] * (1.0 - rgb)
+        rgb += (0.16 * s.gloss(light, 7.0))[..., None] * (1.0 - rgb)
+    # light that comes back from the table
+    back = np.clip(-s.ny * 0.8 + 0.15, 0.0, 1.0) * (0.25 if material != "wood" else 0.15)
+    rgb += back[..., None] * (0.6 * np.asarray(bounce, np.float32) * (0.4 + 0.6 * rgb))
+    canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)
+
+
+def _wood(s: Surface, paint: NDArray[np.float32], colour: str, light: Light, seed: int) -> NDArray[np.float32]:
+    lines = grain(s.u, s.v, seed)
+    # stained, not painted: the timber shows through
+    timber = np.asarray((0.76, 0.56, 0.34), np.float32)
+    stain = {"white": 0.62, "black": 0.88, "brown": 0.80}.get(colour, 0.76)
+    base = paint * stain + timber * (1.0 - stain)
+    dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.05 if colour == "black" else 0.0)
+    body = mix(base * 1.04, dark, smoothstep(-0.1, 0.95, lines) * 0.85)
+    rgb = tone(body, s.lit(light, 0.3), 0.32)
+    return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
+
+
+def _metal(s: Surface, paint: NDArray[np.float32], colour: str, light: Light) -> NDArray[np.float32]:
+    """A mirror that bends the room: bright window, dark corners, and the table below (a made-up room)."""
+    side = s.nx * np.sign(light.x)
+    up = 2.0 * s.ny * s.nz + 0.1  # where the camera's ray goes after the mirror
+    room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - 0.22 * smoothstep(-0.15, -0.75, up)
+    room += 0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2)) + 0.38 * np.exp(-(((side + 0.72) / 0.09) ** 2))
+    room -= 0.34 * np.exp(-(((side - 0.12) / 0.20) ** 2)) + 0.25 * np.exp(-(((side - 0.86) / 0.10) ** 2))
+    room -= 0.25 * np.exp(-(((side + 0.40) / 0.16) ** 2))
+    room = np.clip(room, 0.05, 1.3)
+    silver = {"white": (0.86, 0.87, 0.88), "black": (0.20, 0.20, 0.22)}.get(colour)
+    tint = np.asarray(silver, np.float32) if silver else paint * 0.92 + 0.05
+    rgb = tint * (0.12 + 1.05 * room)[..., None]
+    shine = smoothstep(0.78, 1.15, room) * 0.85
+    return np.clip(rgb + shine[..., None] * (1.0 - rgb), 0.0, 1.0)
+
+
+def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) -> None:
+    """What lies behind, tinted, darkest where the wall of glass is seen edge-on; hard reflections."""
+    paint = np.asarray(PAINTS[colour], np.float32)
+    edge = (1.0 - np.clip(s.nz, 0.0, 1.0)) ** 1.6
+    if colour == "white":
+        tint, body = np.asarray((0.90, 0.95, 0.95), np.float32), 0.10
+    elif colour == "black":
+        tint, body = np.asarray((0.30, 0.30, 0.33), np.float32), 0.35
+    else:
+        tint, body = np.clip(paint / paint.max(), 0.0, 1.0) ** 0.8 * 0.98 + 0.02, 0.38
+    through = canvas.rgb * tint
+    glow = np.clip(paint * (1.15 if colour != "white" else 1.0), 0.0, 1.0)
+    rgb = through + body * (glow - through)
+    # light gathers on the side away from the window
+    side = s.nx * np.sign(light.x)
+    gather = np.exp(-(((side + 0.55) / 0.28) ** 2)) * np.clip(0.8 - s.ny, 0.2, 1.0)
+    rgb += (0.30 * gather)[..., None] * (glow * 0.7 + 0.3 - rgb)
+    deep = tint * (0.45 if colour != "white" else 0.55)
+    rgb += (0.72 * edge)[..., None] * (rgb * deep - rgb)
+    rgb += (0.55 * np.exp(-(((side - 0.62) / 0.055) ** 2)) * smoothstep(0.9, 0.4, np.abs(s.ny)))[..., None] * (1.0 - rgb)
+    rgb += (0.30 * np.exp(-(((side + 0.86) / 0.05) ** 2)))[..., None] * (1.0 - rgb)
+    rgb += (0.95 * smoothstep(0.3, 0.6, s.gloss(light, 110.0)))[..., None] * (1.0 - rgb)
+    canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)

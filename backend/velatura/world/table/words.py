@@ -1,0 +1,153 @@
+"""Still lifes in words."""
+
+from __future__ import annotations
+
+from ..attributes import degree_word
+from ..wording import Caption, Teller, Word, article, common_vocabulary, words_of
+from .scene import (
+    ATTRIBUTES,
+    CLOTH_COLOURS,
+    CLOTHS,
+    COLOURS,
+    FLOWERS,
+    MATERIALS,
+    TABLES,
+    THINGS,
+    WALLS,
+    WARES,
+    Table,
+)
+
+NAMES: dict[str, tuple[str, ...]] = {
+    "bear": ("teddy bear", "teddy bear", "teddy", "toy bear"),
+    "ball": ("ball",),
+    "cube": ("cube", "cube", "block"),
+    "cup": ("cup", "cup", "mug"),
+    "cake": ("cake", "cake", "birthday cake"),
+}
+MATERIAL_WORDS: dict[str, tuple[str, ...]] = {
+    "ceramic": ("ceramic", "ceramic", "clay", "porcelain"),
+    "wood": ("wooden", "wooden", "wood"),
+    "metal": ("metal", "metal", "steel"),
+    "glass": ("glass",),
+    "plastic": ("plastic",),
+}
+SIZE_WORDS = {"small": ("small", "small", "little", "tiny"), "medium": ("medium",), "big": ("big", "large", "huge")}
+FULLNESS_WORDS: dict[str, tuple[str, ...]] = {
+    "nearly empty": ("a nearly empty basket", "an almost empty basket"),
+    "half full": ("a half full basket of apples", "a basket with some apples", "a basket with a few apples"),
+    "full": ("a basket full of apples", "a basket full of apples", "a full basket of apples"),
+}
+FLOWER_WORDS = ("{} flowers", "{} flowers", "some {} flowers", "a bunch of {} flowers")
+TABLE_WORDS: dict[str, tuple[str, ...]] = {
+    "brown": ("wooden", "wooden", "brown", "brown wooden"),
+    "white": ("white",),
+    "black": ("black", "black", "dark"),
+}
+CLOTH_WORDS: dict[str, tuple[str, ...]] = {
+    "plain": ("a plain {} tablecloth", "a {} tablecloth", "a {} cloth"),
+    "striped": ("a striped {} tablecloth", "a {} striped tablecloth", "a {} tablecloth with stripes"),
+    "checked": ("a checked {} tablecloth", "a {} checked tablecloth", "a {} checkered tablecloth"),
+}
+WALL_WORDS = (", {} wall", ", a {} wall behind", "in front of a {} wall", ", before a {} wall", ", {} background")
+BESIDE = ("next to", "next to", "beside", "and", "with")
+SIDES = {
+    "left": ("to the left of", "on the left of", "left of"),
+    "right": ("to the right of", "on the right of", "right of"),
+}
+
+
+def words(scene: Table, teller: Teller) -> Caption:
+    """Word a still life: the thing, what stands beside it, what they stand on, the wall."""
+    clauses = [[*teller.opening(scene.style), *_thing(scene, teller, main=True)]]
+    if scene.second != "none" and teller.say(0.93, scene.second):
+        # the canonical caption says which side as well
+        sides = teller.rng is None or teller.chance(0.4)
+        between = teller.pick(SIDES[scene.side] if sides else BESIDE)
+        clauses.append([*teller.plain(between), *_thing(scene, teller, main=False)])
+    clauses += _ground(scene, teller)
+    if teller.say(0.6, "wall"):
+        clauses.append(teller.about("wall", teller.pick(WALL_WORDS).format(_grey(scene.wall, teller))))
+    return teller.caption(*clauses)
+
+
+def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
+    thing = scene.thing if main else scene.second
+    colour = scene.colour if main else scene.second_colour
+    said: list[str] = []
+    if main and teller.say(0.75, thing):
+        size = degree_word(ATTRIBUTES["size"], scene.size)
+        if size != "medium" or teller.chance(0.15):
+            said.append(teller.pick(SIZE_WORDS[size]))
+    if thing == "bear" and teller.say(0.8 if main else 0.4, thing):
+        said.append(degree_word(ATTRIBUTES["fluff"], scene.fluff))
+    # straw is the colour baskets have, no one says so
+    if not (thing == "basket" and colour == "brown") and teller.say(0.9 if main else 0.8, thing):
+        said.append(colour)
+    if main and thing in WARES and teller.say(0.85, thing):
+        said.append(teller.pick(MATERIAL_WORDS[scene.material]))
+    if thing == "basket" and teller.say(0.85, thing):
+        return _basket(scene, teller, said)
+    name = teller.pick(NAMES.get(thing, (thing,)))
+    result = teller.about(thing, article(" ".join([*said, name])))
+    if thing == "vase" and scene.flowers != "none" and teller.say(0.93, "flowers"):
+        joint = teller.pick(("with", "with", "full of", "of"))
+        flowers = teller.pick(FLOWER_WORDS).format(scene.flowers if teller.say(0.9, "flowers") else "").split()
+        result += [*teller.about(thing, joint), *teller.about("flowers", *flowers)]
+    return result
+
+
+def _basket(scene: Table, teller: Teller, said: list[str]) -> list[Word]:
+    """A basket with what is in it; apples are about the apples."""
+    phrase = teller.pick(FULLNESS_WORDS[degree_word(ATTRIBUTES["fullness"], scene.fullness)]).split()
+    rest = " ".join([*said, *phrase[1:]])
+    result: list[Word] = []
+    for word in article(rest).split():
+        fruit = word == "apples" or (word in ("some", "few") and result)
+        result += teller.about("apple" if fruit else "basket", word)
+    return result
+
+
+def _ground(scene: Table, teller: Teller) -> list[list[Word]]:
+    """What the things stand on: one clause, or none."""
+    if scene.cloth != "none":
+        if not teller.say(0.8, "tablecloth"):
+            return []
+        phrase = teller.pick(CLOTH_WORDS[scene.cloth]).format(scene.cloth_colour)
+        return [teller.about("tablecloth", "on", phrase)]
+    if not teller.say(0.7, "table"):
+        return []
+    said = teller.pick(TABLE_WORDS[scene.table]) if not teller.chance(0.3) else ""
+    return [teller.about("table", "on", article(f"{said} table".strip()))]
+
+
+def _grey(colour: str, teller: Teller) -> str:
+    return teller.pick(("grey", "grey", "gray")) if colour == "grey" else colour
+
+
+def vocabulary() -> set[str]:
+    """Every word a caption of a still life can hold."""
+    groups = (
+        THINGS,
+        COLOURS,
+        MATERIALS,
+        FLOWERS[1:],
+        CLOTHS[1:],
+        CLOTH_COLOURS,
+        TABLES,
+        WALLS,
+        ("gray",),
+        ATTRIBUTES["fluff"].degree,
+        FLOWER_WORDS,
+        WALL_WORDS,
+        BESIDE,
+        *NAMES.values(),
+        *MATERIAL_WORDS.values(),
+        *SIZE_WORDS.values(),
+        *FULLNESS_WORDS.values(),
+        *TABLE_WORDS.values(),
+        *CLOTH_WORDS.values(),
+        *SIDES.values(),
+        ("some", "bunch", "table"),
+    )
+    return (words_of(*groups) - {"{}"}) | common_vocabulary()
