@@ -31,7 +31,7 @@ def paint_sky(canvas: Canvas, scene: Landscape, light: Light) -> None:
     if scene.clouds:  # an overcast sky is greyer
         colour = mix(colour, light.cloud_shade, np.full_like(up, 0.40 * scene.clouds**2))
     sx, sy = sun_place(scene)
-    wide = 0.55 if scene.time in ("day", "night") else 0.95
+    wide = 0.50 if scene.time in ("day", "night") else 0.95
     halo = 0.55 * blob(canvas.x, canvas.y, sx, sy, wide, 0.75 * wide)
     halo += 0.40 * blob(canvas.x, canvas.y, sx, sy, 0.24, 0.24)
     canvas.rgb[:] = mix(colour, light.glow, halo)
@@ -59,9 +59,9 @@ def paint_sun(canvas: Canvas, scene: Landscape) -> None:
         seas = blob(canvas.x, canvas.y, sx + 0.3 * size, sy + 0.1 * size, 0.4 * size, 0.3 * size)
         canvas.paint(mix((0.97, 0.96, 0.88), (0.80, 0.80, 0.76), seas), cover, "moon")
         return
-    rim = {"day": (1.0, 0.95, 0.62), "sunset": (1.0, 0.55, 0.16), "dawn": (1.0, 0.72, 0.52)}[scene.time]
-    core = {"day": (1.0, 1.0, 0.92), "sunset": (1.0, 0.90, 0.50), "dawn": (1.0, 0.94, 0.80)}[scene.time]
-    canvas.paint(mix(core, rim, np.clip(disc + 1.0, 0.0, 1.0) ** 2), cover, "sun")
+    rim = {"day": (1.0, 0.95, 0.62), "sunset": (1.0, 0.55, 0.16), "dawn": (1.0, 0.80, 0.58)}[scene.time]
+    core = {"day": (1.0, 1.0, 0.92), "sunset": (1.0, 0.90, 0.50), "dawn": (1.0, 0.97, 0.86)}[scene.time]
+    canvas.paint(mix(core, rim, np.clip(disc + 1.0, 0.0, 1.0) ** 3), cover, "sun")
 
 
 def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 4) -> None:
@@ -74,7 +74,7 @@ def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 
     u = canvas.x * (0.75 + 0.25 * v) * 1.7 + 9.0 * scene.layout.sun_x
     v = v * 2.6
     density = noise.fractal(u, v, octaves)
-    threshold = 0.36 - 0.92 * scene.clouds
+    threshold = 0.40 - 1.12 * scene.clouds
     cover = smoothstep(threshold, threshold + 0.30, density) * smoothstep(0.02, 0.14, height)
     above = noise.fractal(u + 0.22 * scene.layout.light, v - 0.30, 2)
     lit = np.clip(0.62 + 0.75 * (density - above) - 0.35 * scene.clouds * smoothstep(0.0, 0.8, density), 0.0, 1.0)

@@ -24,7 +24,7 @@ class Mason:
         self.canvas, self.scene, self.light = canvas, scene, light
         self.size = 0.40 + 0.05 * scene.layout.building_size
         self.u = (canvas.x - ground.hill_x) / self.size
-        self.v = (ground.hill_y + 0.030 - canvas.y) / self.size
+        self.v = (ground.hill_y + 0.040 - canvas.y) / self.size
         self.grain = Noise(scene.layout.texture + 12)(self.u * 26.0, self.v * 34.0)
         self.side = scene.layout.light
         self.dark = scene.time in ("night", "sunset")

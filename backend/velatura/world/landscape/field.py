@@ -34,11 +34,15 @@ class Noise:
         return top + ty * (c + tx * (d - c) - top)
 
     def fractal(self, x: Field, y: Field, octaves: int) -> Field:
-        """Noise on noise, each layer half as large and half as strong; about -1..1."""
+        """Noise on noise, each layer half as large and half as strong; about -1..1.
+
+        Each layer is turned against the one before, so that the lattice does not show.
+        """
+        x, y = 0.83 * x - 0.56 * y, 0.56 * x + 0.83 * y
         total = self(x, y)
         for octave in range(1, octaves):
-            scale = 2.03**octave
-            total += self(x * scale + 7.3 * octave, y * scale + 3.1 * octave) * 0.5**octave
+            x, y = 1.46 * x - 1.42 * y + 7.3, 1.42 * x + 1.46 * y + 3.1
+            total += self(x, y) * 0.5**octave
         return total * np.float32(0.75)
 
 

@@ -47,7 +47,7 @@ class Ground:
         rng = np.random.default_rng([p.texture, 31])
         x = p.side * p.hill
         high = 0.15 + 0.05 * p.mound
-        bump = np.exp(-(np.abs((LINE - x) / (0.36 + 0.04 * p.mound)) ** 2.6))
+        bump = np.exp(-(np.abs((LINE - x) / (0.37 + 0.04 * p.mound)) ** 3.4))
         top = p.horizon - high * bump - 0.035 * line_noise(rng, 2.0, False, 3)
         profile = Profile(top)
         y = float(np.interp(x, LINE, top))
@@ -67,7 +67,8 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     away = 1.0 / (t + 0.14)
     u = x * away
     broad = noise.fractal(u * 1.6, away * 2.6, 3)
-    blades = noise(x * (46.0 - 14.0 * t), y * 17.0 + 5.0 * broad) * (0.35 + 0.65 * t)
+    tufts = x + 0.35 * y + 0.02 * broad
+    blades = noise(tufts * (46.0 - 14.0 * t), (y - 0.2 * x) * 15.0 + 3.0 * broad) * (0.35 + 0.65 * t)
     inside = canvas.cover(ground.top(x) - y)
     dry, fresh = GRASS[scene.season]
     albedo = mix(dry, fresh, np.clip(0.5 + 0.9 * broad, 0.0, 1.0))
@@ -95,15 +96,21 @@ def _paint_flowers(
     canvas: Canvas, scene: Landscape, light: Light, noise: Noise, inside: Field, t: Field, u: Field, away: Field
 ) -> None:
     """A meadow: tall grass in bands, strewn with flowers while it grows."""
-    tall = noise(canvas.x * 34.0, canvas.y * 9.0 + 2.0 * noise(u * 3.0, away * 8.0))
+    bent = canvas.x + 0.45 * canvas.y + 0.05 * noise(u * 3.0, away * 8.0)
+    tall = noise(bent * 30.0, (canvas.y - 0.3 * canvas.x) * 13.0)
     pale = {"spring": (0.72, 0.84, 0.34), "summer": (0.66, 0.70, 0.26), "autumn": (0.84, 0.66, 0.32)}
     blade = pale.get(scene.season, (0.70, 0.66, 0.58))
     canvas.paint(light.on(blade, 0.75), 0.5 * inside * smoothstep(0.1, 0.6, tall) * smoothstep(0.0, 0.3, t))
     if scene.season in ("spring", "summer"):
         petals = ((0.98, 0.88, 0.30), (0.96, 0.96, 0.98), (0.86, 0.30, 0.34), (0.62, 0.46, 0.86))
         for index, petal in enumerate(petals):
-            scatter = noise(u * 10.0 + 11.0 * index, away * 30.0 + 5.0 * index)
-            spots = smoothstep(0.58, 0.74, scatter) * smoothstep(0.02, 0.12, t)
+            # one flower to a cell of a lattice laid in perspective, not in each and not in its middle
+            a, b = 7.0 * u + 0.37 * index + 1.5 * away, 5.5 * np.log(away + 0.1) * 4.0 + 0.61 * index
+            cell = np.floor(a) * 12.9 + np.floor(b) * 78.2 + 9.0 * index
+            luck = np.sin(cell) * 437.5
+            luck -= np.floor(luck)
+            across, along = a - np.floor(a) - 0.3 - 0.4 * luck, b - np.floor(b) - 0.5
+            spots = smoothstep(0.26, 0.12, np.hypot(across, 1.1 * along)) * (luck > 0.50) * smoothstep(0.02, 0.1, t)
             canvas.paint(light.on(petal, 0.85), inside * spots)
 
 
@@ -122,12 +129,12 @@ def _paint_desert(
     for index, near in enumerate((0.05, 0.15, 0.30, 0.52)):
         rng = np.random.default_rng([p.texture, 60 + index])
         line = p.horizon + (1.0 - p.horizon) * near
-        swell = Profile(line - (0.05 + 0.26 * near) * line_noise(rng, 1.5 - 0.9 * near, True, 2))
+        swell = Profile(line - (0.06 + 0.34 * near) * line_noise(rng, 1.5 - 0.9 * near, True, 2))
         under = y - swell(x)
-        lee = p.light * swell.slope(0.12)(x + 0.25 * broad * under + 0.4 * under * p.bend)
+        lee = 1.5 * p.light * swell.slope(0.12)(x + 0.25 * broad * under + 0.4 * under * p.bend)
         body = (0.05 + 0.55 * near) * 1.2
         fade = smoothstep(body, 0.0, under) * canvas.cover(-under) * area
-        bright = np.clip(0.52 + 1.9 * lee / (0.6 + near) + 0.06 * ripples, 0.02, 1.0)
+        bright = np.clip(0.55 + 1.9 * lee / (0.6 + near) + 0.06 * ripples, 0.02, 1.0)
         dune = mix(light.on(mix(*SAND, bright), 0.1 + 0.85 * bright), light.haze, 0.25 * np.exp(-7.0 * t))
         canvas.paint(dune, fade)
 
@@ -163,11 +170,11 @@ def paint_water(
     """River or lake, with a shore; the nearer the water, the more one looks into it."""
     p = scene.layout
     t = distance(scene, canvas.y)
-    wander = Noise(p.texture + 8)(canvas.x * 6.0, t * 22.0)
+    wander = Noise(p.texture + 8).fractal(canvas.x * 4.0, t * 13.0, 2)
     if scene.path == "river":
         f = np.abs(canvas.x - course(p, t)) - course_width(p, t) * (1.0 + 0.16 * wander)
     else:
-        f = np.abs(canvas.x - lake_middle(p)) - lake_width(p, t) * (1.0 + 0.10 * wander)
+        f = np.abs(canvas.x - lake_middle(p)) - lake_width(p, t) * (1.0 + 0.22 * wander)
         f = np.where(np.abs(t - 0.33) < 0.27, f, 0.5)
     f = np.where(canvas.y > p.horizon, f, 0.5).astype(np.float32)
     shore = canvas.cover(f - 0.006 - 0.04 * t)

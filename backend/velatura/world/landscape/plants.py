@@ -20,8 +20,20 @@ class Tree:
     x: float
     y: float  # of its foot
     size: float
+    t: float  # its distance, 0..1 from the horizon to the viewer
+    seed: int
+
+
+@dataclass(frozen=True)
+class Stand:
+    """Coordinates of one tree, or of a row of them, at each pixel: its foot is (0, 0), its top (0, 1)."""
+
+    u: Field
+    v: Field
+    size: float
     t: float
     seed: int
+    which: Field | None = None  # in a row: a number in 0..1 that differs from tree to tree
 
 
 def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
@@ -38,7 +50,7 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
             right = max(course(p, t) + 0.16 + 0.30 * t, lake_middle(p) + lake + 0.03 if lake else -1.0)
             edge = left if side < 0 else right
             x = edge + side * abs(float(rng.normal(0.0, 0.30))) if index else float(np.clip(edge, -0.72, 0.72))
-            size = (0.13 + 0.62 * t) * float(rng.uniform(0.85, 1.15))
+            size = (0.16 + 0.68 * t) * float(rng.uniform(0.85, 1.15))
             y = p.horizon + (1.0 - p.horizon) * t
             seed = int(rng.integers(2**31))
             before = abs(x - ground.hill_x) < 0.20 + 0.3 * size and y - size < ground.hill_y
@@ -60,18 +72,37 @@ def paint_trees(canvas: Canvas, scene: Landscape, light: Light, trees: list[Tree
             window.shade((0.50, 0.52, 0.62), 0.85 * shadow)
         if window := part(canvas, tree.x - 0.5 * s, tree.y - 1.08 * s, tree.x + 0.5 * s, tree.y + 0.04 * s):
             if scene.trees == "pine":
-                paint_pine(window, scene, light, tree, "trees")
+                paint_pine(window, scene, light, _single(window, tree), "trees")
             else:
-                paint_leafy(window, scene, light, tree, "trees", scene.blossom)
+                paint_leafy(window, scene, light, _single(window, tree), "trees", scene.blossom)
+
+
+def _single(canvas: Canvas, tree: Tree) -> Stand:
+    u, v = (canvas.x - tree.x) / tree.size, (tree.y - canvas.y) / tree.size
+    return Stand(u, v, tree.size, tree.t, tree.seed)
+
+
+def _row(canvas: Canvas, scene: Landscape, row: Tree, half: float, gap: float, offset: float) -> Stand:
+    """Every other tree of a row `half` wide either way, one to a cell; the rest are another row."""
+    at = (canvas.x - row.x) / (2.0 * gap * row.size) + offset
+    cell = np.floor(at)
+    luck = np.sin(cell * 12.99 + row.seed % 97) * 437.58
+    luck -= np.floor(luck)
+    grown = 0.80 + 0.40 * luck
+    middle = (cell + 0.5 - offset) * 2.0 * gap * row.size
+    grown = np.where(np.abs(middle) < half, grown, 0.02)  # beyond the edge of the wood nothing grows
+    u = (at - cell - 0.5 + 0.16 * (luck - 0.5)) * 2.0 * gap / grown
+    v = ((row.y - canvas.y) / row.size + 0.12 * (luck - 0.5)) / grown
+    return Stand(u.astype(np.float32), v.astype(np.float32), row.size, row.t, row.seed, luck.astype(np.float32))
 
 
 def _haze(light: Light, colour: Field, t: float) -> Field:
     return mix(colour, light.haze, np.full(colour.shape[:-1], 0.30 * np.exp(-6.0 * t), np.float32))
 
 
-def paint_pine(canvas: Canvas, scene: Landscape, light: Light, tree: Tree, element: str) -> None:
+def paint_pine(canvas: Canvas, scene: Landscape, light: Light, tree: Stand, element: str) -> None:
     """Tiers of drooping branches on a short trunk."""
-    u, v = (canvas.x - tree.x) / tree.size, (tree.y - canvas.y) / tree.size
+    u, v = tree.u, tree.v
     rng = np.random.default_rng(tree.seed)
     slim, tiers = rng.uniform(0.85, 1.15), rng.uniform(5.2, 7.0)
     noise = Noise(scene.layout.texture + 3)
@@ -101,17 +132,17 @@ def _branch(u: Field, v: Field, ax: float, ay: float, bx: float, by: float, thic
 
 
 def paint_leafy(
-    canvas: Canvas, scene: Landscape, light: Light, tree: Tree, element: str, blossom: float = 0.0
+    canvas: Canvas, scene: Landscape, light: Light, tree: Stand, element: str, blossom: float = 0.0
 ) -> None:
     """A trunk, boughs and a crown of rounded masses; bare in winter; flowers cover it by their degree."""
-    u, v = (canvas.x - tree.x) / tree.size, (tree.y - canvas.y) / tree.size
+    u, v = tree.u, tree.v
     rng = np.random.default_rng(tree.seed)
     bare = scene.season == "winter"
     noise = Noise(scene.layout.texture + 3)
     shift = tree.seed % 57
     wood = _branch(u, v, 0.0, -0.01, 0.02, 0.50, 0.042)
     boughs = [(-0.30, 0.72), (0.30, 0.74), (-0.12, 0.93), (0.15, 0.94), (-0.36, 0.56), (0.36, 0.57)]
-    for bx, by in boughs if bare else boughs[:2]:
+    for bx, by in boughs if bare else boughs[: 2 * (tree.which is None)]:
         bx, by = bx * rng.uniform(0.8, 1.05), by * rng.uniform(0.95, 1.04)
         wood = np.minimum(wood, _branch(u, v, 0.01, 0.30 + 0.25 * (by - 0.5), bx, by, 0.020))
         if bare:
@@ -135,7 +166,9 @@ def paint_leafy(
         canvas.paint(_haze(light, light.on((0.40, 0.33, 0.29), lit), tree.t), inside * twigs, element)
     else:
         palette = LEAVES[scene.season]
-        leaf = np.asarray(palette[int(rng.integers(len(palette)))]) * rng.uniform(0.92, 1.08)
+        leaf = np.asarray(palette[int(rng.integers(len(palette)))], np.float32) * rng.uniform(0.92, 1.08)
+        if tree.which is not None:
+            leaf = np.asarray(palette, np.float32)[(tree.which * 9.99 * len(palette)).astype(int) % len(palette)]
         canvas.paint(_haze(light, light.on(leaf, 0.05 + 0.95 * lit), tree.t), inside, element)
     if blossom:
         level = 0.46 - 1.30 * blossom
@@ -152,22 +185,20 @@ def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     """Rows of trees, back to front, over the valley that river or street would take."""
     p = scene.layout
     rng = np.random.default_rng([p.texture, 51])
-    for row, t in enumerate((0.01, 0.06, 0.12, 0.20, 0.30, 0.42)):
-        wide, size = 0.62 - 0.10 * row / 5.0, 0.15 + 0.52 * t
-        count = int(round(2.0 * wide / (0.36 * size)))
-        middle = course(p, t) * 0.8 - 0.10 * p.side
-        foot = p.horizon + (1.0 - p.horizon) * t
-        if window := part(canvas, middle - wide, foot - 0.35 * size, middle + wide, foot + 0.2 * size):
-            floor = ellipse(window.x, window.y, middle, foot, wide, 0.20 * size)
-            shade = window.cover(floor, 0.06)
-            window.paint(light.on(np.asarray(NEEDLES[scene.season]) * 0.7, 0.12), 0.9 * shade, "forest")
-        for index in range(count):
-            x = middle + wide * (2.0 * (index + 0.5 + rng.uniform(-0.35, 0.35)) / count - 1.0)
-            s, seed = size * rng.uniform(0.82, 1.2), int(rng.integers(2**31))
-            y = foot + 0.10 * size * rng.uniform(-1.0, 1.0)
-            if window := part(canvas, x - 0.45 * s, y - 1.06 * s, x + 0.45 * s, y + 0.03 * s):
-                tree = Tree(x, y, s, t, seed)
-                if scene.trees == "pine" or (scene.trees == "none" and seed % 2):
-                    paint_pine(window, scene, light, tree, "forest")
-                else:
-                    paint_leafy(window, scene, light, tree, "forest")
+    for t in (0.01, 0.06, 0.13, 0.22, 0.33, 0.46):
+        half, size = 0.74 - 0.34 * t, 0.16 + 0.56 * t
+        middle, seed = course(p, t) * 0.7 - 0.14 * p.side, int(rng.integers(2**31))
+        row = Tree(middle, p.horizon + (1.0 - p.horizon) * t, size, t, seed)
+        left, right = middle - half - 0.4 * size, middle + half + 0.4 * size
+        window = part(canvas, left, row.y - 1.3 * size, right, row.y + 0.2 * size)
+        if window is None:
+            continue
+        floor = ellipse(window.x, window.y, middle, row.y, half, 0.22 * size)
+        shade = light.on(np.asarray(NEEDLES[scene.season]) * 0.7, 0.12)
+        window.paint(shade, 0.9 * window.cover(floor, 0.06), "forest")
+        for offset in (0.0, 0.5):
+            stand = _row(window, scene, row, half, 0.40, offset)
+            if scene.trees == "pine" or (scene.trees == "none" and offset):
+                paint_pine(window, scene, light, stand, "forest")
+            else:
+                paint_leafy(window, scene, light, stand, "forest")

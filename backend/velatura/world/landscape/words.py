@@ -56,7 +56,7 @@ CLOUDS: dict[str, tuple[str, ...]] = {
     "clouds": ("clouds", "some clouds", "clouds in the sky"),
     "many clouds": ("many clouds", "a cloudy sky", "many clouds in the sky", "a sky full of clouds"),
 }
-LANDSCAPES = ("landscape", "landscape", "scenery", "view")
+LANDSCAPES = ("landscape", "landscape", "landscape", "view")
 
 
 def words(scene: Landscape, teller: Teller) -> Caption:
@@ -94,7 +94,7 @@ def _core(scene: Landscape, teller: Teller) -> list[Word]:
         if mountains:
             words = words + teller.plain(teller.pick(("between", "between", "in front of"))) + mountains
         if building:
-            words = words + [Word("and" if teller.chance(0.3) else "with"), *building]
+            words = words + [Word("with"), *building]
         return words
     if building and path:
         words = building + teller.plain(teller.pick(NEAR)) + path
@@ -157,7 +157,7 @@ def vocabulary() -> set[str]:
     groups = (PATH_WORDS, MOUNTAIN_WORDS, BUILDING_WORDS, TIME_WORDS, TREE_WORDS, COUNTS, BLOSSOMS, SNOWS, CLOUDS)
     phrases = [phrase for group in groups for options in group.values() for phrase in options]
     degrees = ATTRIBUTES["height"].degree
-    single = ("hill", "snowy", "mountain", "hilly", "sun", "moon", "cloudy", "sky", "in front of")
+    single = (*BARE, "hill", "snowy", "mountain", "hilly", "sun", "moon", "cloudy", "sky", "in front of")
     return common_vocabulary() | words_of(
         phrases, degrees, single, LANDSCAPES, NEAR, FALL, ATTRIBUTES["season"].values
     )
