@@ -1,1 +1,1 @@
-"""Training of the embedded model, one command for each part: `python -m velatura.training --help`."""
+"""Training of the embedded model, one command for each part: `velatura train --help`."""

@@ -1,4 +1,4 @@
-"""Training of the autoencoder: a picture of 128 pixels a side in 8 x 16 x 16 numbers and back."""
+"""Training of the autoencoder: a picture of 128 pixels a side in 12 x 16 x 16 numbers and back."""
 
 from __future__ import annotations
 
@@ -7,25 +7,39 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from velatura.world import ELEMENTS
+from velatura.world import elements
 
-from .data import load_dataset
-from .loop import Ema, Options, Progress, load_checkpoint, save_checkpoint
-from .networks import LATENT_CHANNELS, make_autoencoder
+from .data import KIND_NAMES, MASKS, Dataset, load_dataset
+from .loop import Options, Trainer
+from .networks import make_autoencoder
+from .warm import autoencoder_grow, warm_start
 
-FACE_WEIGHT = 4.0  # of a pixel of a person's features, against one of the backdrop
-_BUSY = [ELEMENTS.index(name) for name in ("face", "mouth", "beard", "glasses")]
-_HAIRY = [ELEMENTS.index(name) for name in ("hair", "hat")]
+LATENT_NOISE = 0.2
+EDGE = 0.8  # weight of the edges' loss, against the pixels'
+
+#: Weight of a pixel of an element, where it is not 1: what is small or full of detail must not drown.
+ELEMENT_WEIGHTS: dict[str, float] = {
+    **dict.fromkeys(("face", "mouth", "beard", "glasses"), 4.0),
+    **dict.fromkeys(("sun", "moon", "castle", "house"), 3.0),
+    **dict.fromkeys(("apple", "pear", "cup", "bowl", "vase", "ball", "cube", "bear"), 3.0),
+    **dict.fromkeys(("cake", "bottle", "basket", "flowers"), 3.0),
+    **dict.fromkeys(("hair", "hat", "trees", "blossom", "river", "street", "tablecloth"), 2.0),
+}
 
 
-def pixel_weights(shares: torch.Tensor) -> torch.Tensor:
-    """Weight (B, 1, 128, 128), mean one, from masks (B, 8, 32, 32): small things must not drown."""
-    weight = (
-        1.0
-        + (FACE_WEIGHT - 1.0) * shares[:, _BUSY].sum(1, keepdim=True)
-        + shares[:, _HAIRY].sum(1, keepdim=True)
-    )
-    weight = F.interpolate(weight, scale_factor=4, mode="bilinear")
+def weight_table() -> torch.Tensor:
+    """(kinds, MASKS): the weight of each element of each kind."""
+    table = torch.ones(len(KIND_NAMES), MASKS)
+    for row, kind in zip(table, KIND_NAMES, strict=True):
+        for index, name in enumerate(elements(kind)):
+            row[index] = ELEMENT_WEIGHTS.get(name, 1.0)
+    return table
+
+
+def pixel_weights(shares: torch.Tensor, weights: torch.Tensor, size: int) -> torch.Tensor:
+    """Weight (B, 1, size, size), mean one, from masks (B, E, 32, 32) and their elements' weights (B, E)."""
+    weight = torch.einsum("behw,be->bhw", shares, weights).unsqueeze(1)
+    weight = F.interpolate(weight, (size, size), mode="bilinear")
     return weight / weight.mean((2, 3), keepdim=True)
 
 
@@ -49,74 +63,51 @@ def moment_loss(latents: torch.Tensor) -> torch.Tensor:
     return (rows.mean(1) ** 2).mean() + ((rows.std(1) - 1.0) ** 2).mean()
 
 
+def mask_loss(logits: torch.Tensor, shares: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
+    """Cross-entropy of the masks (B, E, h, w) with the logits (B, kinds * E, h, w) of each picture's own kind."""
+    own = logits.unflatten(1, (-1, shares.shape[1]))[torch.arange(len(kinds), device=kinds.device), kinds]
+    return F.cross_entropy(own, shares)
+
+
+def training_batch(
+    data: Dataset, pick: np.ndarray, mirrored: bool, table: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Pictures in -1..1, their masks and the weights of their pixels."""
+    images, shares = data.images(pick) * 2.0 - 1.0, data.shares(pick)
+    if mirrored:
+        images, shares = images.flip(3), shares.flip(3)
+    weight = pixel_weights(shares, table[data.kind(pick)], images.shape[-1])
+    return images.contiguous(memory_format=torch.channels_last), shares, weight
+
+
 def train_autoencoder(options: Options, rank: int) -> None:
     """Weighted L1 with noise on the latents, and a linear reading of the masks from them.
 
     The noise makes neighbouring latents mean neighbouring pictures, so that the small errors of a
     denoising network stay small; the reading makes elements easy to tell apart in latent space.
     """
-    data = load_dataset(options.work, options.seed, options.pictures, options.processes)
-    vae = make_autoencoder().to(memory_format=torch.channels_last)
-    reader = nn.Conv2d(LATENT_CHANNELS, len(ELEMENTS), 1)
-    both = nn.ModuleDict({"vae": vae, "reader": reader})
-    parameters = [p for p in both.parameters() if p.requires_grad]
-    optimiser = torch.optim.AdamW(parameters, options.rate, betas=(0.9, 0.98), weight_decay=1e-4, fused=True)
-    state = load_checkpoint(options.work / "autoencoder.pt") or {"samples": 0, "seconds": 0.0}
-    if "model" in state:
-        both.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-    else:
-        for parameter in both.parameters():
-            torch.distributed.broadcast(parameter.data, 0)
-    ema = Ema(vae, 0.998)
-    if "ema" in state:
-        ema.state, ema.count = {k: state["ema"][k] for k in ema.state}, state["count"]
-    progress = Progress(options, rank, state["samples"], state["seconds"])
-    rng = np.random.default_rng([options.seed, rank, progress.samples])
+    device, profile = options.device, options.profile
+    data = load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
+    data = data.resident(device)
+    vae = make_autoencoder(profile)
+    warm_start(vae, options.start, "vae", autoencoder_grow(vae))
+    reader = nn.Conv2d(profile.latent_channels, len(KIND_NAMES) * MASKS, 1)
+    both = nn.ModuleDict({"vae": vae, "reader": reader}).to(device, memory_format=torch.channels_last)
+    trainer = Trainer("autoencoder", both, options, rank, averaged=vae)
+    table = weight_table().to(device)
     mine = np.arange(rank, len(data), options.processes)
-
-    def save() -> None:
-        save_checkpoint(
-            options.work / "autoencoder.pt",
-            {
-                "model": both.state_dict(),
-                "ema": ema.full_state(),
-                "count": ema.count,
-                "optimiser": optimiser.state_dict(),
-                "samples": progress.samples,
-                "seconds": progress.seconds,
-            },
-        )
-
-    while progress.running:
+    while trainer.progress.running:
+        rng = trainer.random()
         pick = mine[rng.integers(len(mine), size=options.batch)]
-        images, shares = data.images(pick) * 2.0 - 1.0, data.shares(pick)
-        if rng.random() < 0.5:
-            images, shares = images.flip(3), shares.flip(3)
-        images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):
+        images, shares, weight = training_batch(data, pick, rng.random() < 0.5, table)
+        with torch.autocast(device.type, torch.bfloat16):
             latents = vae.encode(images).latents
-            noisy = latents + 0.2 * torch.rand(len(pick), 1, 1, 1) * torch.randn_like(latents)
-            output = vae.decode(noisy).sample
-        losses = reconstruction_losses(output.float(), images, pixel_weights(shares))
-        losses["masks"] = F.cross_entropy(reader(latents.float()), F.avg_pool2d(shares, 2))
+            level = LATENT_NOISE * torch.rand(len(pick), 1, 1, 1, device=device)
+            output = vae.decode(latents + level * torch.randn_like(latents)).sample
+        losses = reconstruction_losses(output.float(), images, weight)
+        places = F.adaptive_avg_pool2d(shares, latents.shape[-1])
+        losses["masks"] = mask_loss(reader(latents.float()), places, data.kind(pick))
         losses["moments"] = moment_loss(latents)
-        loss = (
-            losses["pixel"]
-            + 0.5 * losses["edge"]
-            + losses["colour"]
-            + 0.02 * losses["masks"]
-            + 0.05 * losses["moments"]
-        )
-        optimiser.zero_grad()
-        loss.backward()
-        for group in optimiser.param_groups:
-            group["lr"] = options.rate * progress.rate()
-        progress.step(parameters, {name: value.detach() for name, value in losses.items()})
-        nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimiser.step()
-        ema.update()
-        if progress.save_due():
-            save()
-    if rank == 0:
-        save()
+        loss = losses["pixel"] + EDGE * losses["edge"] + losses["colour"]
+        trainer.step(loss + 0.02 * losses["masks"] + 0.05 * losses["moments"], losses)
+    trainer.save()

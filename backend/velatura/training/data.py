@@ -1,99 +1,161 @@
 """The training set: scenes numbered from a seed, drawn once by all cores and kept as plain arrays.
 
 Scene number i of a set is drawn from `default_rng([seed, i])`, so a set needs to store only what is
-slow to make: its pictures and masks.  Captions are worded anew each time a picture is used.
+slow to make: its pictures and masks.  Masks are stored in the order of the elements of the scene's
+kind, padded with zeros to MASKS.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from velatura.world import ELEMENTS, Caption, Scene, View, caption, render, sample_scene
+from velatura.world import KINDS, Caption, View, caption, elements, render, sample_scene
 
-SIZE = 128  # side of a picture
+SIZE = 128  # side of a picture, unless a profile says otherwise
+MASKS = 16  # elements a kind of scene may have
 MASK_SIZE = 32  # side of a stored mask
 VISIBLE = 0.002  # an element covering less of the picture than this is not worded
+CHUNK = 50  # pictures drawn by one core before they count as done
+KIND_NAMES = tuple(KINDS)
+
+Rows = NDArray[np.uint8] | torch.Tensor
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """`pictures` (N, 128, 128, 3) and `masks` (N, 8, 32, 32), both uint8, memory-mapped."""
+    """`pictures` (N, S, S, 3), `masks` (N, 16, 32, 32) and `kinds` (N,), all uint8.
+
+    Memory-mapped arrays; tensors on a device once `resident`.
+    """
 
     seed: int
-    pictures: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
+    folder: Path
+    pictures: Rows
+    masks: Rows
+    kinds: Rows
 
     def __len__(self) -> int:
-        return len(self.pictures)
+        return len(self.kinds)
 
-    def scene(self, index: int) -> Scene:
+    def resident(self, device: torch.device) -> Dataset:
+        """The same set on an accelerator's memory; itself on the CPU, where the files are near enough."""
+        if device.type == "cpu":
+            return self
+        held = {name: torch.from_numpy(np.array(getattr(self, name))).to(device) for name in _ARRAYS}
+        return replace(self, **held)
+
+    def scene(self, index: int) -> Any:
         return sample_scene(np.random.default_rng([self.seed, index]))
 
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Pictures (B, 3, 128, 128) in 0..1."""
-        return torch.from_numpy(self.pictures[indices]).permute(0, 3, 1, 2).float() / 255.0
+        """Pictures (B, 3, S, S) in 0..1."""
+        return torch.as_tensor(self.pictures[indices]).permute(0, 3, 1, 2).float() / 255.0
 
     def shares(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Masks (B, 8, 32, 32) in 0..1."""
-        return torch.from_numpy(self.masks[indices]).float() / 255.0
+        """Masks (B, 16, 32, 32) in 0..1."""
+        return torch.as_tensor(self.masks[indices]).float() / 255.0
+
+    def kind(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Kinds (B,) as numbers in KIND_NAMES."""
+        return torch.as_tensor(self.kinds[indices]).long()
 
     def visible(self, index: int) -> frozenset[str]:
-        area = self.masks[index].reshape(len(ELEMENTS), -1).mean(1) / 255.0
-        return frozenset(name for name, share in zip(ELEMENTS, area, strict=True) if share > VISIBLE)
+        """The elements that can be seen in a picture."""
+        names = elements(KIND_NAMES[int(self.kinds[index])])
+        area = np.asarray(self.masks[index][: len(names)]).reshape(len(names), -1).mean(1) / 255.0
+        return frozenset(name for name, share in zip(names, area, strict=True) if share > VISIBLE)
 
     def caption(self, index: int, rng: np.random.Generator, visible: frozenset[str]) -> Caption:
         return caption(self.scene(index), rng, visible.__contains__)
 
 
-def sample_view(rng: np.random.Generator) -> View:
-    """Mostly the whole portrait, sometimes nearer: an editor shows the model parts of pictures too."""
-    if rng.random() < 0.72:
-        return View(0.0, 0.0, float(rng.uniform(0.96, 1.06)))
-    zoom = float(rng.uniform(1.06, 1.75))
+def sample_view(rng: np.random.Generator, kind: str) -> View:
+    """Mostly the whole scene, sometimes nearer: an editor shows the model parts of pictures too.
+
+    Portraits come nearer than landscapes and tables, which are known by how their parts lie together.
+    """
+    whole, nearest, low = (0.72, 1.75, 0.96) if kind == "portrait" else (0.8, 1.35, 1.0)
+    if rng.random() < whole:
+        return View(0.0, 0.0, float(rng.uniform(low, 1.06)))
+    zoom = float(rng.uniform(1.06, nearest))
     reach = 1.0 - 1.0 / zoom
     return View(float(rng.uniform(-0.7, 0.7)) * reach, float(rng.uniform(-1.0, 1.0)) * reach, zoom)
 
 
-def _draw(job: tuple[int, int]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    seed, index = job
-    rng = np.random.default_rng([seed, index])
-    scene = sample_scene(rng)
-    picture = render(scene, SIZE, sample_view(rng))
-    step = SIZE // MASK_SIZE
-    masks = picture.masks.reshape(len(ELEMENTS), MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
-    return picture.to_bytes(), np.round(masks * 255.0).astype(np.uint8)
+_ARRAYS = ("pictures", "masks", "kinds")
 
 
-def load_dataset(work: Path, seed: int, count: int, processes: int = 2) -> Dataset:
-    """The first `count` scenes of `seed`, drawn on first use and kept in `work`."""
-    folder = work / f"pictures-{seed}-{count}"
-    paths = folder / "pictures.npy", folder / "masks.npy"
-    if not (folder / "complete").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        pictures = np.lib.format.open_memmap(paths[0], "w+", np.uint8, (count, SIZE, SIZE, 3))
-        masks = np.lib.format.open_memmap(
-            paths[1], "w+", np.uint8, (count, len(ELEMENTS), MASK_SIZE, MASK_SIZE)
-        )
-        numbered = ((seed, index) for index in range(count))
-        with ExitStack() as stack:
-            if processes == 1:
-                jobs = map(_draw, numbered)
-            else:
-                pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
-                jobs = pool.imap(_draw, numbered, chunksize=32)
-            for index, (picture, mask) in enumerate(
-                tqdm(jobs, "drawing", count, unit="picture", mininterval=1.0)
-            ):
-                pictures[index], masks[index] = picture, mask
-        pictures.flush()
-        masks.flush()
-        (folder / "complete").touch()
-    return Dataset(seed, np.load(paths[0], mmap_mode="r"), np.load(paths[1], mmap_mode="r"))
+def _shapes(count: int, size: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "pictures": (count, size, size, 3),
+        "masks": (count, MASKS, MASK_SIZE, MASK_SIZE),
+        "kinds": (count,),
+    }
+
+
+def _open(folder: Path, mode: str) -> dict[str, NDArray[np.uint8]]:
+    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _ARRAYS}
+
+
+def _draw(job: tuple[Path, int, int]) -> int:
+    """Draw one chunk of the pictures in a folder straight into its files; returns the chunk's number."""
+    folder, seed, chunk = job
+    files = _open(folder, "r+")
+    size = files["pictures"].shape[1]
+    step = size // MASK_SIZE
+    for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(files["kinds"]))):
+        rng = np.random.default_rng([seed, index])
+        scene = sample_scene(rng)
+        picture = render(scene, size, sample_view(rng, scene.kind))
+        masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
+        files["pictures"][index] = picture.to_bytes()
+        files["masks"][index, : len(masks)] = np.round(masks * 255.0).astype(np.uint8)
+        files["kinds"][index] = KIND_NAMES.index(scene.kind)
+    for array in files.values():
+        array.flush()
+    return chunk
+
+
+def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
+    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; drawing can be interrupted."""
+    folder = work / f"pictures-{seed}-{count}-{size}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "drawn.npy"
+    with FileLock(folder / "lock"):
+        if not done.exists():
+            for name, shape in _shapes(count, size).items():
+                np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape).flush()
+            np.save(done, np.zeros(-(-count // CHUNK), bool))
+        drawn = np.load(done, mmap_mode="r+")
+        if not drawn.all():
+            _draw_missing(folder, seed, drawn, processes)
+    return open_dataset(folder, seed)
+
+
+def open_dataset(folder: Path, seed: int) -> Dataset:
+    """A set that lies drawn in a folder."""
+    return Dataset(seed, folder, **_open(folder, "r"))
+
+
+def _draw_missing(folder: Path, seed: int, drawn: NDArray[np.bool_], processes: int) -> None:
+    jobs = [(folder, seed, int(chunk)) for chunk in np.flatnonzero(~drawn)]
+    with ExitStack() as stack:
+        if processes == 1:
+            finished = map(_draw, jobs)
+        else:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+            finished = pool.imap_unordered(_draw, jobs)
+        bar = tqdm(finished, f"drawing {CHUNK} at a time", len(jobs), unit="chunk", mininterval=2.0)
+        for chunk in bar:
+            drawn[chunk] = True
+            drawn.flush()

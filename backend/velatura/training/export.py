@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import torch
 
-from .diffusion import load_autoencoder
+from .latents import load_autoencoder
 from .loop import load_checkpoint
-from .networks import SCHEDULER, make_unet
+from .networks import SCHEDULER, Profile, make_unet
 from .text import make_text
-from .tokenizer import write_tokenizer
 
 BUNDLE = Path(__file__).parent.parent / "bundles" / "velatura-mini"
 
@@ -34,12 +34,10 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
     """Write averaged weights in half precision, configurations, tokenizer and scheduler."""
     state = load_checkpoint(work / "diffusion.pt")
     if state is None:
-        raise FileNotFoundError(
-            f"no trained network in {work}; run `python -m velatura.training diffusion` first"
-        )
-    vae, _ = load_autoencoder(work)
-    _, text = make_text(work)
-    unet = make_unet()
+        raise FileNotFoundError(f"no trained network in {work}; run `velatura train diffusion` first")
+    vae = load_autoencoder(work)
+    _, text, _ = make_text(work)
+    unet = make_unet(Profile(**state["profile"]))
     unet.load_state_dict(_part(state["ema"], "unet."))
     text.load_state_dict(_part(state["ema"], "text."), strict=False)
     vae.register_to_config(scaling_factor=round(state["scaling"], 5))
@@ -51,7 +49,7 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
     _amend(folder / "text_encoder" / "config.json", dtype="float32")
     # diffusers writes this key into an AutoencoderTiny's configuration and warns when it reads it.
     _amend(folder / "vae" / "config.json", block_out_channels=None)
-    write_tokenizer(folder / "tokenizer")
+    shutil.copytree(work / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     (folder / "scheduler").mkdir(exist_ok=True)
     scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.30.0", **SCHEDULER}
     (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler, indent=2) + "\n")

@@ -1,7 +1,8 @@
 """What every part's training shares: processes, time budget, learning rate, averages, checkpoints.
 
 Data parallelism is one process a core, each on its own share of the pictures; gradients are averaged
-with gloo after every step.  On small networks this beats one process with many threads.
+with gloo after every step.  On small networks this beats one process with many threads.  An accelerator
+is driven by a single process.
 """
 
 from __future__ import annotations
@@ -10,34 +11,51 @@ import math
 import os
 import socket
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import nn
 from tqdm import tqdm
 
+from .networks import PROFILES, Profile
+
 
 @dataclass(frozen=True)
 class Options:
     """The command line of one part, the same for every process.
 
-    `school`: steps of the text encoder's first schooling.
+    `minutes` or `samples`: how much training there is to be in all; `stop_after`: minutes after which this call
+    ends, to be gone on with by another.  `school`: steps of the text encoder's first schooling.  `start`: the
+    bundle whose weights a fresh run begins with, if they fit; None for random ones.
     """
 
     work: Path
     seed: int = 7
     minutes: float = 10.0
     samples: int | None = None
-    pictures: int = 14000
+    pictures: int = 24000
     processes: int = 2
     batch: int = 8
     rate: float = 5e-4
     school: int = 400
+    stop_after: float | None = None
+    start: Path | None = None
+    profile: Profile = PROFILES["cpu"]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.profile.device)
+
+    @property
+    def drawers(self) -> int:
+        """Processes that draw and word the training set: all cores where training itself runs elsewhere."""
+        return self.processes if self.device.type == "cpu" else os.cpu_count() or 1
 
 
 Worker = Callable[["Options", int], None]
@@ -80,7 +98,7 @@ class Progress:
 
     def __init__(self, options: Options, rank: int, samples: int = 0, seconds: float = 0.0) -> None:
         self.options, self.rank = options, rank
-        self.samples, self.fraction = samples, 0.0
+        self.samples, self.stopped = samples, False
         self._before, self._start = seconds, time.monotonic()
         self._last_save = self._start
         self.averages: dict[str, float] = {}
@@ -91,6 +109,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
+        """Training time in all calls together."""
         return self._before + time.monotonic() - self._start
 
     def _own_fraction(self) -> float:
@@ -98,9 +117,13 @@ class Progress:
             return self.samples / self.options.samples
         return self.seconds / (60.0 * self.options.minutes)
 
+    def _own_stop(self) -> bool:
+        limit = self.options.stop_after
+        return limit is not None and time.monotonic() - self._start >= 60.0 * limit
+
     @property
     def running(self) -> bool:
-        return self.fraction < 1.0
+        return self.fraction < 1.0 and not self.stopped
 
     def save_due(self, every: float = 120.0) -> bool:
         """True on rank 0 once every so many seconds."""
@@ -121,15 +144,18 @@ class Progress:
     def step(self, parameters: Iterable[nn.Parameter], losses: dict[str, torch.Tensor]) -> None:
         """Average gradients, losses and the fraction done over the processes."""
         self.samples += self.options.batch * self.options.processes
-        # Dense memory of any layout as one row: channels-last gradients need no copy.
-        grads = [p.grad.as_strided((p.grad.numel(),), (1,)) for p in parameters if p.grad is not None]
-        extra = torch.tensor([self._own_fraction(), *(float(v) for v in losses.values())])
-        flat = torch.cat([*grads, extra])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
-        self.fraction = float(flat[-len(extra)])
-        for name, value in zip(losses, flat[len(flat) - len(extra) + 1 :].tolist(), strict=True):
+        extra = torch.tensor([self._own_fraction(), self._own_stop(), *(float(v) for v in losses.values())])
+        if dist.get_world_size() > 1:
+            # Dense memory of any layout as one row: channels-last gradients need no copy.
+            grads = [p.grad.as_strided((p.grad.numel(),), (1,)) for p in parameters if p.grad is not None]
+            flat = torch.cat([*grads, extra])
+            dist.all_reduce(flat)
+            flat /= dist.get_world_size()
+            torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
+            extra = flat[-len(extra) :]
+        self.fraction, stop, *values = extra.tolist()
+        self.stopped = stop > 0.0  # whichever process sees it first stops all
+        for name, value in zip(losses, values, strict=True):
             self.averages[name] = (
                 value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
             )
@@ -154,9 +180,97 @@ class Ema:
             list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay
         )
 
+    def restore(self, state: Mapping[str, torch.Tensor], count: int) -> None:
+        """Go on from averages that `full_state` gave."""
+        self.state = {name: state[name].to(value.device) for name, value in self.state.items()}
+        self.count = count
+
     def full_state(self) -> dict[str, torch.Tensor]:
         """The network's state dictionary with the averaged parameters in place of the current ones."""
         return {**{k: v.clone() for k, v in self.network.state_dict().items()}, **self.state}
+
+
+class Trainer:
+    """One part's run: network, optimiser, averages and progress, saved as `<part>.pt` and gone on from there.
+
+    A step draws all its random numbers from a generator of its own, so that a run that was interrupted gives
+    the same weights, bit for bit, as one that was not.
+
+    network: what is trained.  averaged: the part of it that is kept as a moving average.  groups: parameter
+    groups for AdamW; "scale" in one is its learning rate relative to the others'.  record: kept with the
+    checkpoint.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        network: nn.Module,
+        options: Options,
+        rank: int,
+        *,
+        averaged: nn.Module | None = None,
+        groups: list[dict[str, Any]] | None = None,
+        decay: float = 0.998,
+        beta2: float = 0.98,
+        weight_decay: float = 1e-4,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.network, self.options, self.rank = network, options, rank
+        self.path = options.work / f"{part}.pt"
+        self.record = dict(record or {})
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            groups or [{"params": self.parameters}],
+            options.rate,
+            betas=(0.9, beta2),
+            weight_decay=weight_decay,
+            fused=True,
+        )
+        state = load_checkpoint(self.path) or {"samples": 0, "seconds": 0.0}
+        if "model" in state:
+            network.load_state_dict(state["model"])
+            self.optimiser.load_state_dict(state["optimiser"])
+        elif options.processes > 1:
+            for parameter in network.parameters():
+                dist.broadcast(parameter.data, 0)
+        self.ema = Ema(averaged or network, decay)
+        if "ema" in state:
+            self.ema.restore(state["ema"], state["count"])
+        self.progress = Progress(options, rank, state["samples"], state["seconds"])
+
+    def random(self) -> np.random.Generator:
+        """This step's random numbers; torch's own are seeded along with them."""
+        rng = np.random.default_rng([self.options.seed, self.rank, self.progress.samples])
+        torch.manual_seed(int(rng.integers(2**63)))
+        return rng
+
+    def step(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], decay_from: float = 0.55) -> None:
+        """Follow the gradient of `loss`; `losses` are its parts, to be shown."""
+        self.optimiser.zero_grad()
+        loss.backward()
+        rate = self.options.rate * self.progress.rate(decay_from=decay_from)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        self.progress.step(self.parameters, {name: value.detach() for name, value in losses.items()})
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        self.ema.update()
+        if self.progress.save_due():
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, from the first process only."""
+        if self.rank == 0:
+            content = {
+                "model": self.network.state_dict(),
+                "ema": self.ema.full_state(),
+                "count": self.ema.count,
+                "optimiser": self.optimiser.state_dict(),
+                "samples": self.progress.samples,
+                "seconds": self.progress.seconds,
+                "profile": asdict(self.options.profile),
+            }
+            save_checkpoint(self.path, {**self.record, **content})
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:

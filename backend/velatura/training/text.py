@@ -11,12 +11,18 @@ from torch import nn
 from tqdm import tqdm
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from velatura.world import ELEMENTS, Caption, caption, sample_scene, vocabulary
+from velatura.world import KINDS, Caption, caption, elements, sample_scene, vocabulary
 
+from .data import MASKS
 from .networks import TEXT_WIDTH, TOKENS, make_text_encoder
 from .tokenizer import load_tokenizer, token_elements
+from .warm import warm_start_text
 
-ELEMENT_INDEX = {"": len(ELEMENTS), **{name: k for k, name in enumerate(ELEMENTS)}}
+NO_ELEMENT = MASKS  # class of a token that is about no element
+#: An element's number among its kind's.
+LOCAL = {kind: {name: index for index, name in enumerate(elements(kind))} for kind in KINDS}
+#: An element's number among all; kinds may share a name, which then means the same.
+ALL_ELEMENTS = sorted({name for names in LOCAL.values() for name in names})
 
 
 class Wording:
@@ -27,57 +33,65 @@ class Wording:
         self.ids = {word: tokenizer(word).input_ids[1] for word in vocabulary()}
         self.start, self.end = tokenizer.bos_token_id, tokenizer.eos_token_id
 
+    def row(self, item: Caption) -> list[int]:
+        """TOKENS ids; the same as the tokenizer gives for the caption's text."""
+        row = [self.start, *(self.ids[word.text] for word in item.words)][: TOKENS - 1]
+        return row + [self.end] * (TOKENS - len(row))
+
     def tokens(self, captions: list[Caption]) -> torch.Tensor:
-        """(B, TOKENS) ids; the same as the tokenizer gives for the captions' texts."""
-        rows = []
-        for item in captions:
-            row = [self.start, *(self.ids[word.text] for word in item.words)][: TOKENS - 1]
-            rows.append(row + [self.end] * (TOKENS - len(row)))
-        return torch.tensor(rows)
-
-    def words(self, captions: list[Caption]) -> torch.Tensor:
-        """(B, E, TOKENS): 1 where the token is about the element."""
-        classes = torch.tensor([[ELEMENT_INDEX[name] for name in token_elements(item)] for item in captions])
-        return F.one_hot(classes, len(ELEMENTS) + 1)[..., :-1].transpose(1, 2)
+        """(B, TOKENS) ids."""
+        return torch.tensor([self.row(item) for item in captions])
 
 
-def make_text(work: Path) -> tuple[Wording, CLIPTextModel]:
-    """Tokenizer (built on first use) and an untrained text encoder for it."""
+def element_classes(item: Caption, kind: str) -> list[int]:
+    """For each of the TOKENS positions, its element's number among the kind's, or NO_ELEMENT."""
+    return [LOCAL[kind].get(name, NO_ELEMENT) for name in token_elements(item)]
+
+
+def word_marks(classes: torch.Tensor) -> torch.Tensor:
+    """Classes (B, TOKENS) -> (B, MASKS, TOKENS): 1 where the token is about the element."""
+    return F.one_hot(classes.long(), MASKS + 1)[..., :-1].transpose(1, 2)
+
+
+def make_text(work: Path, start: Path | None = None) -> tuple[Wording, CLIPTextModel, bool]:
+    """Tokenizer (built on first use), a text encoder for it, and whether the encoder knows anything yet."""
     wording = Wording(load_tokenizer(work / "tokenizer"))
-    return wording, make_text_encoder(len(wording.tokenizer), wording.start, wording.end)
+    encoder = make_text_encoder(len(wording.tokenizer), wording.start, wording.end)
+    warm = warm_start_text(encoder, wording.tokenizer.get_vocab(), start)
+    return wording, encoder, warm
 
 
 def school_text_encoder(
-    encoder: CLIPTextModel, wording: Wording, seed: int, steps: int, batch: int = 32
+    encoder: CLIPTextModel, wording: Wording, seed: int, steps: int, rate: float = 2e-3, batch: int = 32
 ) -> None:
     """Teach each token its element and the words of its phrase so far ("red" at the "hat" of "a red hat").
 
-    A few seconds of this spare the denoising network from learning grammar through pictures.
+    A minute of this spares the denoising network from learning grammar through pictures.
     """
     rng = np.random.default_rng([seed, 77])
     # of the tokens, only the captions' own words, renumbered
     known = torch.full((len(wording.tokenizer),), 0)
     known[list(wording.ids.values())] = torch.arange(1, len(wording.ids) + 1)
-    size = len(wording.ids) + 1
-    element_head, phrase_head = nn.Linear(TEXT_WIDTH, len(ELEMENTS) + 1), nn.Linear(TEXT_WIDTH, size)
+    size, none = len(wording.ids) + 1, len(ALL_ELEMENTS)
+    number = {"": none, **{name: index for index, name in enumerate(ALL_ELEMENTS)}}
+    element_head, phrase_head = nn.Linear(TEXT_WIDTH, none + 1), nn.Linear(TEXT_WIDTH, size)
     parameters = [*encoder.parameters(), *element_head.parameters(), *phrase_head.parameters()]
-    optimiser = torch.optim.AdamW(parameters, 2e-3, weight_decay=0.01)
+    optimiser = torch.optim.AdamW(parameters, rate, weight_decay=0.01)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser, lambda k: min(1.0, (k + 1) / 20) * (1.0 - k / steps)
     )
     bar = tqdm(range(steps), "text encoder", mininterval=5.0)
     for _ in bar:
         captions = [caption(sample_scene(rng), rng) for _ in range(batch)]
-        tokens, words = wording.tokens(captions), wording.words(captions)
-        of_element = words.argmax(1).masked_fill(words.sum(1) == 0, len(ELEMENTS))  # (B, T)
+        tokens = wording.tokens(captions)
+        of_element = torch.tensor([[number[name] for name in token_elements(item)] for item in captions])
         one_hot = F.one_hot(known[tokens], size).float()
-        phrase = torch.zeros_like(one_hot)
-        for element in range(len(ELEMENTS)):
-            own = words[:, element].unsqueeze(-1).float()
-            phrase += own * (one_hot * own).cumsum(1).clamp(max=1.0)
+        # same[b, t, s]: token s comes no later than t and is about the same element
+        same = (of_element[:, :, None] == of_element[:, None, :]).float().tril()
+        phrase = (same @ one_hot).clamp(max=1.0)
         hidden = encoder(tokens).last_hidden_state
         loss = F.cross_entropy(element_head(hidden).flatten(0, 1), of_element.flatten())
-        about = of_element < len(ELEMENTS)
+        about = of_element < none
         loss = loss + 20.0 * F.binary_cross_entropy_with_logits(phrase_head(hidden[about]), phrase[about])
         optimiser.zero_grad()
         loss.backward()

@@ -1,0 +1,93 @@
+"""The training set's captions, worded several ways for each picture and kept as arrays of tokens.
+
+Wording a scene takes longer than an accelerator needs to learn from it, so it is done once, by all cores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from .data import CHUNK, KIND_NAMES, Dataset, open_dataset
+from .networks import TOKENS
+from .text import NO_ELEMENT, Wording, element_classes
+from .tokenizer import load_tokenizer
+
+WORDINGS = 8  # of each picture
+DROPOUT = 0.12  # share of empty captions, for classifier-free guidance (Ho & Salimans 2021)
+
+
+@dataclass(frozen=True)
+class Captions:
+    """`tokens` and `classes` (N, WORDINGS, TOKENS): ids, and the number of the element each is about."""
+
+    tokens: NDArray[np.int16]
+    classes: NDArray[np.int16]
+    empty: tuple[int, ...]
+
+    def draw(self, pick: NDArray[np.int64], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
+        """One wording of each picture, or none at all: ids and classes (B, TOKENS)."""
+        which = rng.integers(WORDINGS, size=len(pick))
+        dropped = rng.random(len(pick)) < DROPOUT
+        tokens, classes = (
+            self.tokens[pick, which].astype(np.int64),
+            self.classes[pick, which].astype(np.int64),
+        )
+        tokens[dropped], classes[dropped] = self.empty, NO_ELEMENT
+        return torch.from_numpy(tokens), torch.from_numpy(classes)
+
+
+def _word(job: tuple[Path, int, Path, int]) -> tuple[int, NDArray[np.int16]]:
+    """Word one chunk of pictures: (n, WORDINGS, 2, TOKENS)."""
+    folder, seed, tokenizer, chunk = job
+    data, wording = open_dataset(folder, seed), _wording(tokenizer)
+    rows = []
+    for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(data))):
+        rng = np.random.default_rng([data.seed, index, 1])
+        kind, visible = KIND_NAMES[int(data.kinds[index])], data.visible(index)
+        items = [data.caption(index, rng, visible) for _ in range(WORDINGS)]
+        rows.append([(wording.row(item), element_classes(item, kind)) for item in items])
+    return chunk, np.array(rows, np.int16)
+
+
+_WORDINGS: dict[Path, Wording] = {}
+
+
+def _wording(tokenizer: Path) -> Wording:
+    if tokenizer not in _WORDINGS:
+        _WORDINGS[tokenizer] = Wording(load_tokenizer(tokenizer))
+    return _WORDINGS[tokenizer]
+
+
+def load_captions(data: Dataset, work: Path, processes: int) -> Captions:
+    """Word the training set on first use; the arrays are kept beside the pictures, by vocabulary."""
+    wording = _wording(work / "tokenizer")
+    digest = hashlib.sha256(json.dumps([*wording.ids.items()]).encode()).hexdigest()[:8]
+    path = data.folder / f"captions-{digest}.npy"
+    with FileLock(data.folder / "lock"):
+        if not path.exists():
+            chunks = range(-(-len(data) // CHUNK))
+            jobs = [(data.folder, data.seed, work / "tokenizer", chunk) for chunk in chunks]
+            parts = {}
+            with ExitStack() as stack:
+                if processes == 1:
+                    done = map(_word, jobs)
+                else:
+                    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+                    done = pool.imap_unordered(_word, jobs)
+                for chunk, rows in tqdm(done, "wording", len(jobs), unit="chunk", mininterval=2.0):
+                    parts[chunk] = rows
+            np.save(path, np.concatenate([parts[chunk] for chunk in sorted(parts)]))
+    table = np.load(path)
+    empty = (wording.start, *[wording.end] * (TOKENS - 1))
+    return Captions(table[:, :, 0], table[:, :, 1], empty)
