@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 FOLD = (0.50, 0.38, 0.36)  # the shadow in a crease; blood shows through it
 
 
-def _crease(canvas: Canvas, across: Field, along: Field, width: float, strength: float, inside: Field) -> None:
+def _crease(
+    canvas: Canvas, across: Field, along: Field, width: float, strength: float, inside: Field
+) -> None:
     """A line at across = 0 while |along| < 1, fading out at its ends, with light on its lower lip."""
     fade = inside * smoothstep(1.0, 0.45, np.abs(along))
     canvas.shade(FOLD, min(strength, 1.0) * fade * np.exp(-((across / width) ** 2)))
@@ -38,7 +40,7 @@ def paint_wear(canvas: Canvas, scene: Portrait, head: Head, inside: Field) -> No
         # from the wing of the nose down past the corner of the mouth
         t = np.clip((g - 0.24) / 0.42, 0.0, 1.0)
         _crease(canvas, sf - 0.17 - 0.25 * t**0.8, (g - 0.45) / 0.26, 0.028, 0.95 * worn, inside)
-        _crease(canvas, sf - 0.33 - 0.06 * (g - 0.70), (g - 0.74) / 0.15, 0.024, 0.70 * worn, inside)
+        _crease(canvas, sf - 0.33 - 0.06 * (g - 0.70), (g - 0.73) / 0.14, 0.032, 0.45 * worn, inside)
         hollow = blob(sf, g, 0.47, 0.42, 0.11, 0.20)
         canvas.shade((0.72, 0.62, 0.60), 0.62 * worn * inside * hollow)
         canvas.shade((0.74, 0.62, 0.60), 0.55 * worn * inside * blob(sf, g, 0.33, 0.88, 0.16, 0.07))
@@ -60,8 +62,7 @@ def paint_eye_lines(canvas: Canvas, head: Head, side: float, apart: float, wide:
 
 
 def paint_neck_folds(canvas: Canvas, x: Field, y: Field, worn: float, inside: Field) -> None:
-    """Rings and cords; x and y in half head heights from the head's centre."""
-    for level in (1.22, 1.36):
-        _crease(canvas, y - level + 0.25 * x * x, x / 0.55, 0.022, 0.6 * worn, inside)
-    for side in (-1.0, 1.0):
-        _crease(canvas, side * x - 0.13, (y - 1.28) / 0.22, 0.022, 0.45 * worn, inside)
+    """Rings around the neck; x and y in half head heights from the head's centre."""
+    for level, reach in ((1.20, 0.50), (1.35, 0.42)):
+        ring = y - level + 0.30 * x * x
+        _crease(canvas, ring, (x + 0.08 * (level - 1.27) * 10.0) / reach, 0.030, 0.45 * worn, inside)

@@ -16,7 +16,14 @@ BACKDROPS: dict[str, Colour] = {
     "white": (0.93, 0.92, 0.90),
 }
 SPINES = np.asarray(
-    ((0.45, 0.14, 0.12), (0.16, 0.24, 0.38), (0.62, 0.50, 0.30), (0.20, 0.32, 0.22), (0.70, 0.64, 0.54), (0.34, 0.20, 0.14)),
+    (
+        (0.45, 0.14, 0.12),
+        (0.16, 0.24, 0.38),
+        (0.62, 0.50, 0.30),
+        (0.20, 0.32, 0.22),
+        (0.70, 0.64, 0.54),
+        (0.34, 0.20, 0.14),
+    ),
     np.float32,
 )
 
@@ -52,13 +59,12 @@ def _bricks(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     )
     tone = 0.80 + 0.34 * _number(row, column, seed)
     brick = np.stack([0.60 * tone, 0.31 * tone, 0.24 * tone], -1)
-    wall = mix((0.70, 0.64, 0.58), brick, smoothstep(0.004, 0.026, joint))
-    return wall * (1.0 - 0.16 * smoothstep(0.05, 0.0, (canvas.y / high - row) * high)[..., None])
+    return mix((0.70, 0.64, 0.58), brick, smoothstep(-0.006, 0.034, joint))
 
 
 def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     """Shelves of spines, softly out of focus."""
-    seed, high, wide = rng.uniform(0.0, 6.0), 0.62, 0.12
+    seed, high, wide = rng.uniform(0.0, 6.0), 0.62, 0.135
     shelf = np.floor((canvas.y + 0.1) / high)
     below = (canvas.y + 0.1) - shelf * high  # 0 at the shelf's top
     x = canvas.x + 0.035 * np.sin(9.0 * canvas.x + 4.0 * shelf + seed) + 0.03 * shelf
@@ -67,12 +73,12 @@ def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     pick = _number(shelf, book, seed)
     spine = SPINES[np.minimum((pick * len(SPINES)).astype(int), len(SPINES) - 1)]
     spine = spine * (1.0 - 0.35 * inside**4)[..., None]
-    band = np.exp(-(((below - 0.24 - 0.1 * _number(shelf, book, seed + 1.0)) / 0.018) ** 2))
+    band = np.exp(-(((below - 0.24 - 0.1 * _number(shelf, book, seed + 1.0)) / 0.030) ** 2))
     spine = spine + (0.25 * band)[..., None]
     top = 0.10 + 0.12 * _number(shelf, book, seed + 2.0)
-    solid = smoothstep(-0.02, 0.02, below - top) * smoothstep(1.02, 0.86, np.abs(inside))
+    solid = smoothstep(-0.04, 0.04, below - top) * smoothstep(1.08, 0.50, np.abs(inside))
     back = mix((0.13, 0.09, 0.07), spine, solid)
-    wood = smoothstep(0.545, 0.565, below)
+    wood = smoothstep(0.525, 0.575, below) * smoothstep(0.0, 0.04, high - below)
     return mix(back, (0.50, 0.34, 0.20), wood)
 
 

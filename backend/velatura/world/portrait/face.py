@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
+from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep
 from .age import paint_neck_folds, paint_wear
 from .scene import Portrait
 
@@ -70,7 +70,7 @@ def make_head(canvas: Canvas, scene: Portrait) -> Head:
     dx, dy = canvas.x - s.centre_x, canvas.y - s.centre_y
     cos, sin = np.cos(s.tilt) / s.scale, np.sin(s.tilt) / s.scale
     u, v = dx * cos + dy * sin, dy * cos - dx * sin
-    worn = scene.age**1.2
+    worn = scene.age**1.4
     width = (0.755 if man else 0.715) + 0.035 * i.head_width
     nx, ny = np.clip(u / 0.95, -1.0, 1.0), np.clip(v / 1.25, -1.0, 1.0)
     nz = np.sqrt(np.clip(1.0 - 0.8 * nx * nx - 0.6 * ny * ny, 0.05, 1.0))
@@ -94,7 +94,7 @@ def skin_base(scene: Portrait) -> Colour:
     shift = 0.035 * scene.identity.skin_shift
     red, green, blue = SKIN_COLOURS[scene.skin]
     red, green, blue = red + shift, green + shift, blue + 0.8 * shift
-    grey, faded = (red + green + blue) / 3.0, 0.16 * scene.age**1.2  # skin pales with age
+    grey, faded = (red + green + blue) / 3.0, 0.16 * scene.age**1.4  # skin pales with age
     return red + faded * (grey - red), green + faded * (grey - green), blue + faded * (grey - blue)
 
 
@@ -140,11 +140,13 @@ def paint_head(canvas: Canvas, scene: Portrait, head: Head) -> None:
         )
     inside = canvas.cover(head.outline())
     canvas.paint(paint, inside, "face")
-    f, g, man = head.f, head.g, scene.person == "man"
+    f, g = head.f, head.g
+    blush = (0.45 if scene.person == "man" else 0.8) * (1.0 - 0.6 * head.worn)
     canvas.shade((0.78, 0.66, 0.64), inside * smoothstep(0.84, 1.0, head.outline() + 1.0) * 0.75)
     for side in (-1.0, 1.0):
         canvas.shade(
-            (1.0, 0.84, 0.82), (0.45 if man else 0.8) * (1.0 - 0.6 * head.worn) * inside * blob(f, g, side * 0.42, 0.24, 0.20, 0.17)
+            (1.0, 0.84, 0.82),
+            blush * inside * blob(f, g, side * 0.42, 0.24, 0.20, 0.17),
         )
         canvas.shade((0.80, 0.70, 0.68), 0.8 * inside * blob(f, g, side * 0.29, -0.10, 0.23, 0.15))
     if head.worn > 0.02:

@@ -99,22 +99,18 @@ def paint_mouth(canvas: Canvas, scene: Portrait, head: Head) -> None:
         _paint_rest(canvas, scene, head, lip, full, level)
 
 
-def _paint_smile(
-    canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full: float, level: float
-) -> None:
+def _paint_smile(canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full: float, level: float) -> None:
     i, du = scene.identity, head.f
     broad = scene.smile_width
     wide = 0.265 + 0.14 * broad + 0.02 * i.mouth_width
     arch = np.clip(1.0 - (du / wide) ** 2, -1.0, 1.0)
     rise = 0.055 + 0.09 * broad
     dv = head.g - level + 0.055 - rise * arch  # corners rise
-    gape = 0.012 + 0.246 * broad**1.3 * 0.87
+    gape = 0.006 + 0.225 * broad**1.25
     top, bottom = -(0.005 + 0.06 * broad) * arch, gape * arch
     opening = np.maximum(top - dv, dv - bottom)
     lips = np.maximum(
-        top
-        - 0.042 * full * np.sqrt(np.maximum(arch, 0)) * (1.0 - 0.35 * np.exp(-((du / 0.05) ** 2)))
-        - dv,
+        top - 0.042 * full * np.sqrt(np.maximum(arch, 0)) * (1.0 - 0.35 * np.exp(-((du / 0.05) ** 2))) - dv,
         dv - bottom - 0.060 * full * np.sqrt(np.maximum(arch, 0)),
     )
     lips = np.maximum(lips, np.abs(du) - wide)
@@ -126,7 +122,7 @@ def _paint_smile(
     teeth = np.maximum(opening + 0.004, dv - 0.78 * gape * arch)
     canvas.paint(
         mix((0.98, 0.97, 0.94), (0.78, 0.74, 0.70), smoothstep(0.35, 1.0, np.abs(du) / wide)),
-        canvas.cover(teeth),
+        canvas.cover(teeth) * smoothstep(0.005, 0.045, np.float32(gape)),  # slight: lips closed
         "mouth",
     )
     canvas.glow(0.30, canvas.cover(lips) * blob(du, dv, 0.06 * head.light, gape + 0.030, 0.09, 0.018))
@@ -136,9 +132,7 @@ def _paint_smile(
         canvas.shade((0.76, 0.63, 0.60), canvas.cover(fold, 0.07) * (0.35 + 0.8 * broad))
 
 
-def _paint_rest(
-    canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full: float, level: float
-) -> None:
+def _paint_rest(canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full: float, level: float) -> None:
     i, du = scene.identity, head.f
     wide = 0.245 + 0.02 * i.mouth_width
     arch = np.clip(1.0 - (du / wide) ** 2, 0.0, 1.0)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .face import HAIR_PAINT, Head
 from ..raster import Canvas, Field, blob, ellipse, smoothstep, waves
+from .face import HAIR_PAINT, Head
 from .scene import Portrait
 
 
@@ -13,7 +13,7 @@ def _size(scene: Portrait) -> tuple[float, float, float]:
     """Height of the crown, how far the sides stand out from the head, and where the hair ends below."""
     length, volume = scene.hair_length, 0.03 * scene.identity.hair_volume
     if scene.hair_style == "long":
-        return 1.13 + volume, 0.15 + volume, 0.88 + 0.90 * length
+        return 1.13 + volume, 0.15 + volume, 0.96 + 0.80 * length
     if scene.hair_style == "curly":
         return 1.18 + 0.12 * length + volume, 0.19 + 0.20 * length + volume, 0.14 + 1.36 * length
     if scene.hair_style == "bob":
@@ -44,7 +44,12 @@ def _outer(scene: Portrait, head: Head) -> Field:
     shape = np.where(head.v < 0.0, crown, (np.abs(head.u) - _half_width(scene, head)) / side)
     shape = np.maximum(shape, head.v - end - 0.05 * np.cos(head.u * 3.0))
     if scene.hair_style == "curly":
-        return shape + 0.065 * waves(head.u, head.v, rng, 15.0, 15.0, 6) - 0.03
+        shape = shape + 0.065 * waves(head.u, head.v, rng, 15.0, 15.0, 6) - 0.03
+        if scene.hat == "none":
+            return shape
+        # a hat presses curls to the head
+        pressed = np.abs(head.u) - head.width - 0.07 - 1.4 * np.maximum(head.v + 0.50, 0.0)
+        return np.maximum(shape, np.maximum(pressed, -1.15 - head.v))
     return shape + 0.012 * waves(head.u, head.v, rng, 9.0, 9.0)
 
 

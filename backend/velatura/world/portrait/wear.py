@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .face import Head
 from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
+from .face import Head
 from .scene import Portrait
 
 CLOTH: dict[str, Colour] = {

@@ -9,8 +9,8 @@ from .scene import (
     BACKGROUNDS,
     HAIR_COLOURS,
     HAIR_STYLES,
-    HATS,
     HAT_COLOURS,
+    HATS,
     SHIRT_COLOURS,
     SHIRT_PATTERNS,
     SKINS,
@@ -33,7 +33,11 @@ SMILING = (
     ("smiling", "smiling", "smiling", "happy"),
     ("broadly smiling", "broadly smiling", "laughing", "laughing"),
 )
-SMILES = (("a slight smile", "a gentle smile"), ("a smile",), ("a broad smile", "a big smile", "a wide smile"))
+SMILES = (
+    ("a slight smile", "a gentle smile"),
+    ("a smile",),
+    ("a broad smile", "a big smile", "a wide smile"),
+)
 BEARDS = (
     ("a short {} beard", "a short {} beard", "a short beard", "{} stubble", "stubble"),
     ("a {} beard", "a {} beard", "a beard", "a full {} beard", "a full beard", "a medium {} beard"),
@@ -104,7 +108,7 @@ def words(scene: Portrait, teller: Teller) -> Caption:
     if say("age", "face"):
         person += about("face", pick(AGES[part("age")]))
     options = PEOPLE_WORDS[scene.person]
-    person += about("face", pick(options[:4] if part("age") == 2 else options))  # an old girl is no girl
+    person += about("face", pick(options if part("age") == 0 else options[:4]))  # girls are young
     person.insert(0, Word(article(person[0].text).split()[0]))
 
     if say("skin", "face") and not teller.short:
