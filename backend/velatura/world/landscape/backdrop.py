@@ -32,8 +32,8 @@ def paint_sky(canvas: Canvas, scene: Landscape, light: Light) -> None:
         colour = mix(colour, light.cloud_shade, np.full_like(up, 0.40 * scene.clouds**2))
     sx, sy = sun_place(scene)
     wide = 0.50 if scene.time in ("day", "night") else 0.95
-    halo = 0.55 * blob(canvas.x, canvas.y, sx, sy, wide, 0.75 * wide)
-    halo += 0.40 * blob(canvas.x, canvas.y, sx, sy, 0.24, 0.24)
+    halo = 0.50 * blob(canvas.x, canvas.y, sx, sy, wide, 0.75 * wide)
+    halo += 0.24 * blob(canvas.x, canvas.y, sx, sy, 0.24, 0.24)
     canvas.rgb[:] = mix(colour, light.glow, halo)
 
 
@@ -59,8 +59,8 @@ def paint_sun(canvas: Canvas, scene: Landscape) -> None:
         seas = blob(canvas.x, canvas.y, sx + 0.3 * size, sy + 0.1 * size, 0.4 * size, 0.3 * size)
         canvas.paint(mix((0.97, 0.96, 0.88), (0.80, 0.80, 0.76), seas), cover, "moon")
         return
-    rim = {"day": (1.0, 0.95, 0.62), "sunset": (1.0, 0.55, 0.16), "dawn": (1.0, 0.80, 0.58)}[scene.time]
-    core = {"day": (1.0, 1.0, 0.92), "sunset": (1.0, 0.90, 0.50), "dawn": (1.0, 0.97, 0.86)}[scene.time]
+    rim = {"day": (1.0, 0.95, 0.62), "sunset": (1.0, 0.80, 0.34), "dawn": (1.0, 0.90, 0.70)}[scene.time]
+    core = {"day": (1.0, 1.0, 0.92), "sunset": (1.0, 0.95, 0.72), "dawn": (1.0, 1.0, 0.95)}[scene.time]
     canvas.paint(mix(core, rim, np.clip(disc + 1.0, 0.0, 1.0) ** 3), cover, "sun")
 
 
@@ -128,7 +128,7 @@ def paint_mountains(canvas: Canvas, scene: Landscape, light: Light, ridges: tupl
         spur = x + (1.0 - 2.0 * (index % 2)) * 0.55 * depth * rough + 0.10 * rough * depth
         lit = 0.46 + steep * p.light * ridge.slope(spur) * 0.9
         if rocky:
-            lit = np.clip(lit, 0.0, 1.0) * 0.82 + 0.20 * grain + 0.10
+            lit = np.clip(lit, 0.0, 1.0) * 0.80 + 0.16 * grain + 0.34 * (0.30 - np.abs(rough)) + 0.06
             green = smoothstep(0.42, 0.05, altitude + 0.25 * rough) * (0.75 if index else 0.45)
             albedo = mix(ROCK, mix(wood, grass[0], np.clip(0.4 + rough, 0, 1)), green)
         else:

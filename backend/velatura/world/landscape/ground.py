@@ -47,11 +47,11 @@ class Ground:
         rng = np.random.default_rng([p.texture, 31])
         x = p.side * p.hill
         high = 0.15 + 0.05 * p.mound
-        bump = np.exp(-(np.abs((LINE - x) / (0.37 + 0.04 * p.mound)) ** 3.4))
+        bump = np.exp(-(np.abs((LINE - x) / (0.42 + 0.04 * p.mound)) ** 2.7))
         top = p.horizon - high * bump - 0.035 * line_noise(rng, 2.0, False, 3)
         profile = Profile(top)
         y = float(np.interp(x, LINE, top))
-        return Ground(profile, profile.slope(0.1), x, y, p.texture + 4)
+        return Ground(profile, profile.slope(0.25), x, y, p.texture + 4)
 
 
 def distance(scene: Landscape, y: Field) -> Field:
@@ -75,7 +75,7 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     if scene.path == "desert":
         albedo = mix(albedo, (0.66, 0.50, 0.30), np.full_like(t, 0.6))
     fall = np.clip(1.0 - 5.0 * t, 0.0, 1.0)  # the crest's slope speaks for the hill alone
-    lit = 0.62 + 0.22 * broad + 0.17 * blades + 0.55 * p.light * ground.slope(x) * fall - 0.16 * t**2
+    lit = 0.62 + 0.22 * broad + 0.17 * blades + 0.45 * p.light * ground.slope(x) * fall - 0.16 * t**2
     lit = np.clip(lit, 0.05, 1.0)
     colour = light.on(albedo, lit)
     mist = 0.34 * np.exp(-9.0 * t) * smoothstep(-0.16, 0.0, y - p.horizon)
@@ -102,15 +102,17 @@ def _paint_flowers(
     blade = pale.get(scene.season, (0.70, 0.66, 0.58))
     canvas.paint(light.on(blade, 0.75), 0.5 * inside * smoothstep(0.1, 0.6, tall) * smoothstep(0.0, 0.3, t))
     if scene.season in ("spring", "summer"):
-        petals = ((0.98, 0.88, 0.30), (0.96, 0.96, 0.98), (0.86, 0.30, 0.34), (0.62, 0.46, 0.86))
+        petals = ((1.0, 0.86, 0.22), (0.92, 0.26, 0.32), (0.60, 0.42, 0.86))
+        drift = noise.fractal(u * 1.3 + 17.0, away * 2.2, 2)
         for index, petal in enumerate(petals):
             # one flower to a cell of a lattice laid in perspective, not in each and not in its middle
-            a, b = 7.0 * u + 0.37 * index + 1.5 * away, 5.5 * np.log(away + 0.1) * 4.0 + 0.61 * index
+            a = (6.5 + index) * u + 0.37 * index + 2.5 * np.sin(9.0 * away)
+            b = 20.0 * np.log(away + 0.1) + 0.61 * index + 0.9 * np.sin(5.0 * u)
             cell = np.floor(a) * 12.9 + np.floor(b) * 78.2 + 9.0 * index
             luck = np.sin(cell) * 437.5
             luck -= np.floor(luck)
             across, along = a - np.floor(a) - 0.3 - 0.4 * luck, b - np.floor(b) - 0.5
-            spots = smoothstep(0.26, 0.12, np.hypot(across, 1.1 * along)) * (luck > 0.50) * smoothstep(0.02, 0.1, t)
+            spots = smoothstep(0.26, 0.12, np.hypot(across, 1.1 * along)) * (luck > 0.55 - 0.7 * (drift + 0.25 * index - 0.25)) * smoothstep(0.02, 0.1, t)
             canvas.paint(light.on(petal, 0.85), inside * spots)
 
 

@@ -34,6 +34,7 @@ class Stand:
     t: float
     seed: int
     which: Field | None = None  # in a row: a number in 0..1 that differs from tree to tree
+    there: Field | float = 1.0  # in a row: whether a tree grows here
 
 
 def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
@@ -90,10 +91,10 @@ def _row(canvas: Canvas, scene: Landscape, row: Tree, half: float, gap: float, o
     luck -= np.floor(luck)
     grown = 0.80 + 0.40 * luck
     middle = (cell + 0.5 - offset) * 2.0 * gap * row.size
-    grown = np.where(np.abs(middle) < half, grown, 0.02)  # beyond the edge of the wood nothing grows
+    there = (np.abs(middle) < half).astype(np.float32)
     u = (at - cell - 0.5 + 0.16 * (luck - 0.5)) * 2.0 * gap / grown
     v = ((row.y - canvas.y) / row.size + 0.12 * (luck - 0.5)) / grown
-    return Stand(u.astype(np.float32), v.astype(np.float32), row.size, row.t, row.seed, luck.astype(np.float32))
+    return Stand(u.astype(np.float32), v.astype(np.float32), row.size, row.t, row.seed, luck.astype(np.float32), there)
 
 
 def _haze(light: Light, colour: Field, t: float) -> Field:
@@ -108,12 +109,12 @@ def paint_pine(canvas: Canvas, scene: Landscape, light: Light, tree: Stand, elem
     noise = Noise(scene.layout.texture + 3)
     needles = noise(u * 24.0 + tree.seed % 50, v * 16.0)
     trunk = np.maximum(np.abs(u) - 0.035, np.maximum(v - 0.3, -v))
-    canvas.paint(light.on(BARK, 0.4), canvas.cover(trunk * tree.size), element)
+    canvas.paint(light.on(BARK, 0.4), tree.there * canvas.cover(trunk * tree.size), element)
     up = np.clip((v - 0.10) / 0.90, 0.0, 1.0)
     phase = up * tiers - np.floor(up * tiers)
     wide = 0.29 * slim * (1.0 - up) * (1.18 - 0.42 * phase) + 0.010 + 0.030 * needles * (1.0 - up)
     f = np.maximum(np.abs(u) - wide, np.maximum(0.10 + 0.04 * np.abs(u) - v, v - 1.0))
-    inside = canvas.cover((f * tree.size).astype(np.float32), 0.012)
+    inside = tree.there * canvas.cover((f * tree.size).astype(np.float32), 0.012)
     side = scene.layout.light * u / (0.29 * slim * (1.05 - up))
     lit = np.clip(0.42 + 0.36 * side + 0.28 * needles - 0.30 * phase + 0.10 * up, 0.0, 1.0)
     needle = np.asarray(NEEDLES[scene.season]) * rng.uniform(0.85, 1.2)
@@ -148,7 +149,8 @@ def paint_leafy(
         if bare:
             wood = np.minimum(wood, _branch(u, v, 0.5 * bx, 0.45 * by + 0.18, 0.55 * bx + 0.10, by + 0.02, 0.011))
     bark = light.on(BARK, np.clip(0.45 + 7.0 * scene.layout.light * u, 0.1, 0.9))
-    canvas.paint(_haze(light, bark, tree.t), canvas.cover((wood * tree.size).astype(np.float32)), element)
+    stem = tree.there * canvas.cover((wood * tree.size).astype(np.float32))
+    canvas.paint(_haze(light, bark, tree.t), stem, element)
     crown = ellipse(u, v, 0.0, 0.66, 0.25, 0.24)
     for _ in range(6):
         angle, far, size = rng.uniform(0.0, 6.283), rng.uniform(0.14, 0.20), rng.uniform(0.12, 0.17)
@@ -157,7 +159,7 @@ def paint_leafy(
     clumps = noise.fractal(u * 9.0 + shift, v * 9.0, 2)
     leaves = noise(u * 22.0 + shift, v * 22.0)
     f = (crown * 0.25 + 0.045 * clumps + 0.020 * leaves) * tree.size
-    inside = canvas.cover(f.astype(np.float32), 0.010)
+    inside = tree.there * canvas.cover(f.astype(np.float32), 0.010)
     lit = np.clip(
         0.40 + 0.75 * scene.layout.light * u + 0.95 * (v - 0.66) + 0.30 * clumps + 0.18 * leaves, 0.0, 1.0
     )
@@ -186,7 +188,7 @@ def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     p = scene.layout
     rng = np.random.default_rng([p.texture, 51])
     for t in (0.01, 0.06, 0.13, 0.22, 0.33, 0.46):
-        half, size = 0.74 - 0.34 * t, 0.16 + 0.56 * t
+        half, size = 0.90 - 0.30 * t, 0.16 + 0.56 * t
         middle, seed = course(p, t) * 0.7 - 0.14 * p.side, int(rng.integers(2**31))
         row = Tree(middle, p.horizon + (1.0 - p.horizon) * t, size, t, seed)
         left, right = middle - half - 0.4 * size, middle + half + 0.4 * size

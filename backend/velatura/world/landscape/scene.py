@@ -39,10 +39,10 @@ ELEMENTS = (
 
 #: Attribute name -> what can be said of it.  A degree of 0 is absence; its words share the rest.
 ATTRIBUTES: dict[str, Attribute] = {
-    "path": Attribute("ground", values=PATHS),
+    "path": Attribute("ground", values=PATHS, of="path"),
     "mountains": Attribute("mountains", values=MOUNTAINS),
     "height": Attribute("mountains", degree=("low", "high", "towering")),
-    "building": Attribute("ground", values=BUILDINGS, absent="none"),
+    "building": Attribute("ground", values=BUILDINGS, absent="none", of="building"),
     "trees": Attribute("trees", values=TREES, absent="none"),
     "tree_count": Attribute(
         "trees", degree=("few trees", "several trees", "many trees"), needs={"trees": TREES[1:]}
