@@ -104,8 +104,16 @@ def _strokes(canvas: Canvas, along: Field, spacing: float, cover: Field) -> Fiel
     """
     phase = along / np.float32(spacing)
     distance = np.abs(phase - np.floor(phase) - 0.5) * 2.0  # 0 in the middle of a stroke, 1 between two
-    soft = max(2.0 * canvas.pixel / spacing, 0.15)
-    return np.clip((cover * (1.0 + soft) - distance) / soft, 0.0, 1.0)
+    soft = min(max(2.0 * canvas.pixel / spacing, 0.15), 0.9)
+    # a stroke, or a gap, that is thinner than a pixel fades instead: the mean is `cover` at any size
+    cover = np.clip(cover, 0.0, 1.0)
+    wide = np.clip(cover, 0.5 * soft, 1.0 - 0.5 * soft)
+    stroke = np.clip((wide - distance) / soft + 0.5, 0.0, 1.0)
+    return np.where(
+        cover < wide,
+        stroke * cover / wide,
+        1.0 - (1.0 - stroke) * (1.0 - cover) / np.maximum(1.0 - wide, 1e-6),
+    )
 
 
 def _saturate(rgb: Image, amount: float) -> Image:
@@ -158,9 +166,9 @@ def _ink(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     detail = smoothstep(0.016, 0.055, _creases(canvas, tone, 0.012) * pressure)
     bend = 0.02 * waves(x, y, rng, 5.0, 5.0, 3)
     shade = 1.0 - _blur(canvas, tone, 0.012)
-    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.052, 0.44 * smoothstep(0.30, 0.85, shade))
-    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.056, 0.62 * smoothstep(0.62, 1.0, shade))
-    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.048, 0.62 * smoothstep(0.80, 1.0, shade))
+    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.098, 0.44 * smoothstep(0.30, 0.85, shade))
+    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.104, 0.62 * smoothstep(0.62, 1.0, shade))
+    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.090, 0.62 * smoothstep(0.80, 1.0, shade))
     ink = 1.0 - (1.0 - np.maximum(outline, detail)) * (1.0 - 0.85 * first) * (1.0 - 0.8 * second) * (
         1.0 - 0.8 * third
     )
@@ -189,12 +197,12 @@ def _child(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
         here = canvas.shares[turned == turn].sum(0)
         if here.any():
             across = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) + wobble
-            strokes += here * _strokes(canvas, across, 0.062, fill)
+            strokes += here * _strokes(canvas, across, 0.105, fill)
     wax = (0.58 + 0.42 * strokes) * (0.93 - 0.10 * smoothstep(0.3, 1.2, tooth))
     paper = np.array((0.99, 0.985, 0.965), np.float32)
     picture = paper + wax[..., None] * (flat - paper)
     # outlines in a darker crayon of the colour they enclose, pressed unevenly
-    edge = _edges(canvas, 0.021) * (0.95 + 0.25 * waves(x, y, rng, 9.0, 9.0, 3))
+    edge = _edges(canvas, 0.017) * (0.95 + 0.25 * waves(x, y, rng, 9.0, 9.0, 3))
     detail = smoothstep(0.022, 0.07, _creases(canvas, rgb @ LUMA, 0.017))
     line = np.maximum(smoothstep(0.30, 0.55, edge), detail) * (0.88 - 0.16 * smoothstep(0.2, 1.2, tooth))
     pen = 0.42 * _saturate(flat, 1.2)
