@@ -75,7 +75,7 @@ def paint_pear(canvas: Canvas, item: Item, light: Light) -> None:
 def paint_cake(canvas: Canvas, item: Item, light: Light) -> None:
     """A layer cake on a plate: sponge and cream, icing that runs down, cherries."""
     h = 0.40 * item.scale
-    plate = Turned(item.x, item.y + 0.02 * item.scale, 0.05 * item.scale, ((0.0, 9.0), (1.0, 11.6)))
+    plate = Turned(item.x, item.y + 0.02 * item.scale, 0.05 * item.scale, ((0.0, 8.0), (1.0, 10.2)))
     if part := window(canvas, *plate.box()):
         s = plate.surface(part)
         part.paint(tone((0.90, 0.90, 0.89), s.lit(light, 0.4), 0.35), s.alpha, "cake")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..raster import Canvas, Colour, Field, mix, smoothstep
+from ..raster import Canvas, Colour, Field, mix, smoothstep, waves
 from .solids import Light, Surface
 
 PAINTS: dict[str, Colour] = {
@@ -32,15 +32,15 @@ def grain(u: Field, v: Field, seed: int) -> Field:
     """Wood grain, -1..1: long drawn-out rings that bend along v."""
     a = 0.0007 * (seed % 9973)
     bend = 0.035 * np.sin(5.0 * v + a) + 0.018 * np.sin(13.0 * v + 2.0 * a) + 0.02 * np.sin(9.0 * u + 3.0 * a)
-    rings = np.sin(58.0 * (u + bend) + 7.0 * a) * 0.6 + 0.4 * np.sin(117.0 * (u + 0.7 * bend) + a)
+    rings = np.sin(44.0 * (u + bend) + 7.0 * a) * 0.5 + 0.5 * np.sin(71.0 * (u + 0.6 * bend) + a)
     return rings * (0.75 + 0.25 * np.sin(3.0 * v + 11.0 * u))
 
 
 def coat(
     canvas: Canvas, s: Surface, colour: str, material: str, light: Light, element: str, seed: int,
-    bounce: Colour = (0.5, 0.4, 0.3),
+    foot: float = 0.0,
 ) -> None:
-    """Paint a surface in a colour and a material."""
+    """Paint a surface in a colour and a material; glazed clay is left bare up to the height `foot`."""
     paint = np.asarray(PAINTS[colour], np.float32)
     if material == "glass":
         _glass(canvas, s, colour, light, element)
@@ -52,17 +52,26 @@ def coat(
     elif material == "plastic":
         lit = s.lit(light, 0.55)
         rgb = tone(np.clip(paint * 1.08 + 0.02, 0.0, 1.0), lit, 0.48)
-        rgb += (0.42 * s.gloss(light, 14.0))[..., None] * (1.0 - rgb)
+        # ribs from the mould run around it
+        rib = (s.v % 0.11) / 0.11
+        rgb *= (1.0 - 0.20 * smoothstep(0.22, 0.0, rib) + 0.10 * smoothstep(0.22, 0.30, rib) * smoothstep(0.5, 0.32, rib))[..., None]
+        rgb += (0.50 * s.gloss(light, 14.0))[..., None] * (1.0 - rgb)
     else:
         lit = s.lit(light, 0.25)
-        rgb = tone(paint, lit, 0.28)
+        rng = np.random.default_rng(seed)
+        specks = smoothstep(0.75, 1.05, waves(s.u, s.v, rng, 95.0, 95.0, 5))
+        glaze = paint * (1.0 - 0.30 * specks)[..., None] + (0.25 * specks * (colour == "black"))[..., None]
+        if foot:  # glaze ends above the foot, in a wavy line; there the clay shows
+            bare = smoothstep(0.004, -0.004, s.v - foot - 0.008 * np.sin(14.0 * s.u / foot * 0.1))
+            glaze = mix(glaze, (0.72, 0.50, 0.37), bare)
+        rgb = tone(glaze, lit, 0.30)
         rim = (1.0 - s.round) ** 3
         rgb += (0.20 * rim)[..., None] * (1.0 - rgb)
         rgb += (0.92 * smoothstep(0.35, 0.65, s.gloss(light, 70.0)))[..., None] * (1.0 - rgb)
         rgb += (0.16 * s.gloss(light, 7.0))[..., None] * (1.0 - rgb)
     # light that comes back from the table
     back = np.clip(-s.ny * 0.8 + 0.15, 0.0, 1.0) * (0.25 if material != "wood" else 0.15)
-    rgb += back[..., None] * (0.6 * np.asarray(bounce, np.float32) * (0.4 + 0.6 * rgb))
+    rgb += back[..., None] * (np.asarray((0.30, 0.24, 0.18), np.float32) * (0.4 + 0.6 * rgb))
     canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)
 
 
@@ -70,22 +79,24 @@ def _wood(s: Surface, paint: NDArray[np.float32], colour: str, light: Light, see
     lines = grain(s.u, s.v, seed)
     # stained, not painted: the timber shows through
     timber = np.asarray((0.76, 0.56, 0.34), np.float32)
-    stain = {"white": 0.62, "black": 0.88, "brown": 0.80}.get(colour, 0.76)
+    stain = {"white": 0.60, "black": 0.84, "brown": 0.75}.get(colour, 0.72)
     base = paint * stain + timber * (1.0 - stain)
     dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.05 if colour == "black" else 0.0)
-    body = mix(base * 1.04, dark, smoothstep(-0.1, 0.95, lines) * 0.85)
+    body = mix(base * 1.04, dark, smoothstep(-0.3, 0.95, lines) * 0.68)
     rgb = tone(body, s.lit(light, 0.3), 0.32)
     return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
 
 
 def _metal(s: Surface, paint: NDArray[np.float32], colour: str, light: Light) -> NDArray[np.float32]:
     """A mirror that bends the room: bright window, dark corners, and the table below (a made-up room)."""
-    side = s.nx * np.sign(light.x)
+    side = s.nx * np.sign(light.x) / np.sqrt(np.maximum(1.0 - s.ny * s.ny, 0.05))
     up = 2.0 * s.ny * s.nz + 0.1  # where the camera's ray goes after the mirror
     room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - 0.22 * smoothstep(-0.15, -0.75, up)
-    room += 0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2)) + 0.38 * np.exp(-(((side + 0.72) / 0.09) ** 2))
-    room -= 0.34 * np.exp(-(((side - 0.12) / 0.20) ** 2)) + 0.25 * np.exp(-(((side - 0.86) / 0.10) ** 2))
-    room -= 0.25 * np.exp(-(((side + 0.40) / 0.16) ** 2))
+    upright = smoothstep(0.95, 0.45, np.abs(s.ny - 0.12))
+    room += upright * (0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2))) + 0.38 * np.exp(-(((side + 0.72) / 0.09) ** 2))
+    room -= upright * 0.34 * np.exp(-(((side - 0.12) / 0.20) ** 2)) + 0.25 * np.exp(-(((side - 0.86) / 0.10) ** 2))
+    room -= upright * 0.25 * np.exp(-(((side + 0.40) / 0.16) ** 2))
+    room += 0.8 * smoothstep(0.3, 0.7, s.gloss(light, 40.0))
     room = np.clip(room, 0.05, 1.3)
     silver = {"white": (0.86, 0.87, 0.88), "black": (0.20, 0.20, 0.22)}.get(colour)
     tint = np.asarray(silver, np.float32) if silver else paint * 0.92 + 0.05

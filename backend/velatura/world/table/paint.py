@@ -24,11 +24,11 @@ def items(scene: Table) -> list[Item]:
     """The things on the table, from the back to the front."""
     a = scene.arrangement
     alone = scene.second == "none"
-    scale = (0.56 + 0.74 * scene.size) * (1.0 if alone else 0.86)
+    scale = (0.56 + 0.74 * scene.size) * (1.25 if alone else 0.94)
     main = Item(
         scene.thing,
-        x=0.22 * a.place if alone else (-1.0 if scene.side == "left" else 1.0) * (0.46 + 0.05 * a.apart),
-        y=0.58 + 0.07 * a.depth + 0.10 * (scene.size - 0.5),
+        x=0.22 * a.place if alone else (-1.0 if scene.side == "left" else 1.0) * (0.47 + 0.04 * a.apart),
+        y=0.62 + 0.05 * a.depth + 0.16 * (scene.size - 0.5),
         scale=scale,
         colour=scene.colour,
         material=scene.material if scene.thing in WARES else "",
@@ -43,8 +43,8 @@ def items(scene: Table) -> list[Item]:
     second = Item(
         scene.second,
         x=-main.x + 0.04 * a.place,
-        y=0.50 + 0.10 * a.second_depth,
-        scale=0.72 + 0.08 * a.second_size,
+        y=0.53 + 0.09 * a.second_depth,
+        scale=0.86 + 0.07 * a.second_size,
         colour=scene.second_colour,
         material=PLAIN_MATERIAL.get(scene.second, "ceramic") if scene.second in WARES else "",
         turn=a.second_turn,

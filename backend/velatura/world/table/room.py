@@ -19,7 +19,7 @@ WALL_PAINT: dict[str, Colour] = {
     "yellow": (0.94, 0.82, 0.46),
 }
 TABLE_PAINT: dict[str, Colour] = {
-    "brown": (0.56, 0.36, 0.21),
+    "brown": (0.60, 0.40, 0.24),
     "white": (0.90, 0.89, 0.87),
     "black": (0.17, 0.155, 0.15),
 }
@@ -44,7 +44,7 @@ class Ground:
 
 def make_ground(canvas: Canvas, scene: Table) -> Ground:
     a = scene.arrangement
-    edge = (0.10 + 0.10 * a.horizon + 0.012 * a.tilt * canvas.x).astype(np.float32)
+    edge = (0.06 + 0.10 * a.horizon + 0.012 * a.tilt * canvas.x).astype(np.float32)
     far = np.maximum(canvas.y - edge + 1.15, 0.3)  # lines into depth meet 1.15 above the edge
     across = canvas.x * 1.55 / far
     deep = -(1.55 * 1.55 / TILT) / far
@@ -59,15 +59,15 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     side = np.sign(light.x)
     pool = blob(x, y, 0.75 * light.x, -0.45, 1.25, 1.05)
     rng = np.random.default_rng(a.texture + 6)
-    level = 0.70 + 0.30 * pool + 0.018 * waves(x, y, rng, 4.0, 4.0)
+    level = 0.78 + 0.30 * pool + 0.018 * waves(x, y, rng, 4.0, 4.0)
     # panes of sunlight, slanted, as soft as the lens leaves them
     px = (x - 0.35 * a.window + 0.30 * side * (y + 0.4)) / 0.55
     py = (y + 0.50 - 0.12 * a.window) / 0.62
-    soft = 0.18 + 0.25 * (1.0 - a.hardness)
+    soft = 0.12 + 0.25 * (1.0 - a.hardness)
     panes = smoothstep(1.0 + soft, 1.0 - soft, np.abs(px)) * smoothstep(1.0 + soft, 1.0 - soft, np.abs(py))
     bars = np.minimum(np.abs(px), np.abs(py + 0.1))
     panes *= 1.0 - 0.6 * smoothstep(0.05 + 0.8 * soft, 0.02, bars)
-    level += 0.20 * max(0.0, a.hardness - 0.25) * panes
+    level += 0.30 * max(0.0, a.hardness - 0.25) * panes
     level -= 0.16 * smoothstep(0.85, 1.5, np.hypot(x, y + 0.2))
     base = np.asarray(WALL_PAINT[scene.wall], np.float32)
     cool = np.stack([level**1.06, level, level**0.92], axis=-1)
@@ -88,7 +88,7 @@ def paint_table(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
     lines = lines * (0.55 + 0.45 * waves(u, v, rng, 3.0, 2.0, 3)) * (0.3 + 0.7 * near)
     base = np.asarray(TABLE_PAINT[scene.table], np.float32)
     strength = {"brown": 0.17, "white": 0.05, "black": 0.12}[scene.table]
-    level = 0.86 + 0.20 * blob(canvas.x, canvas.y, 0.7 * light.x, 0.35, 1.1, 0.8) + strength * lines
+    level = 0.92 + 0.34 * blob(canvas.x, canvas.y, 0.7 * light.x, 0.35, 1.1, 0.8) + strength * lines
     level = level + 0.05 * np.sin(board * 7.31 + a.texture % 31)
     crack = np.abs(row - np.round(row)) * 1.15
     level = level * (1.0 - (0.45 if scene.table != "white" else 0.22) * smoothstep(0.035, 0.0, crack) * near)

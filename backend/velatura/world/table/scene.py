@@ -41,18 +41,18 @@ _WARE = {"thing": WARES}
 #: What has a colour, material or size goes by many names, so the table stands for it: where the whole
 #: table is in view, so are the things on it.
 ATTRIBUTES: dict[str, Attribute] = {
-    "thing": Attribute("table", THINGS),
-    "colour": Attribute("table", COLOURS),
-    "material": Attribute("table", MATERIALS, needs=_WARE),
-    "size": Attribute("table", degree=("small", "medium", "big")),
+    "thing": Attribute("table", THINGS, of="thing"),
+    "colour": Attribute("table", COLOURS, of="thing"),
+    "material": Attribute("table", MATERIALS, needs=_WARE, of="thing"),
+    "size": Attribute("table", degree=("small", "medium", "big"), of="thing"),
     "fluff": Attribute("bear", degree=("slightly fluffy", "fluffy", "very fluffy"), needs={"thing": ("bear",)}),
     "fullness": Attribute(
         "basket", degree=("nearly empty", "half full", "full"), needs={"thing": ("basket",)}
     ),
     "flowers": Attribute("flowers", FLOWERS, absent="none", needs={"thing": ("vase",)}),
-    "second": Attribute("table", ("none", *THINGS)),
-    "second_colour": Attribute("table", COLOURS, needs={"second": THINGS}),
-    "side": Attribute("table", ("left", "right"), needs={"second": THINGS}),
+    "second": Attribute("table", ("none", *THINGS), of="second"),
+    "second_colour": Attribute("table", COLOURS, needs={"second": THINGS}, of="second"),
+    "side": Attribute("table", ("left", "right"), needs={"second": THINGS}, of="second"),
     "table": Attribute("table", TABLES),
     "cloth": Attribute("tablecloth", CLOTHS, absent="none"),
     "cloth_colour": Attribute("tablecloth", CLOTH_COLOURS, needs={"cloth": CLOTHS[1:]}),

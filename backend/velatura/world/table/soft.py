@@ -26,8 +26,8 @@ def _fur(angle: Field, ring: Field, seed: int) -> Field:
     """Tufts, 0..1, pointed outwards, finer ones on coarser ones."""
     a = 0.37 * (seed % 17)
     bent = angle + 0.25 * np.sin(3.0 * angle + a) + 0.10 * ring
-    tufts = 1.0 - np.abs(np.sin(13.0 * bent + a))
-    fine = 1.0 - np.abs(np.sin(29.0 * bent + 2.0 * a))
+    tufts = 1.0 - np.abs(np.sin(19.0 * bent + a))
+    fine = 1.0 - np.abs(np.sin(43.0 * bent + 2.0 * a))
     return 0.62 * tufts + 0.38 * fine
 
 
@@ -99,9 +99,9 @@ def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
     body = turned(item)
     rng = np.random.default_rng(item.seed + 15)
     mx, my, mouth = body.x, body.level(1.0), body.radius(1.0)
-    spread = 0.42 * item.scale**0.6
+    spread = 0.37 * item.scale**0.6
     heads = [
-        (mx + spread * (px + 0.10 * float(jx)), my - spread * (py + 0.08 * float(jy)), 0.155 * spread / 0.42 * size)
+        (mx + spread * (px + 0.10 * float(jx)), my - spread * (py + 0.08 * float(jy)), 0.37 * spread * size)
         for (px, py, size), (jx, jy) in zip(_BUNCH, rng.uniform(-1.0, 1.0, (len(_BUNCH), 2)), strict=True)
     ]
     top = min(y for _, y, _ in heads) - 0.1

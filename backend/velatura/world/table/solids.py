@@ -24,7 +24,7 @@ class Light:
     @property
     def slide(self) -> tuple[float, float]:
         """How far the shadow of a point one unit up falls to the right and to the back, on the table."""
-        return -0.75 * self.x / self.y, -0.55 * self.z / self.y
+        return -0.95 * self.x / self.y, -0.75 * self.z / self.y
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,8 @@ class Surface:
     nz: Field
     u: Field
     v: Field
+    #: how much of a highlight shows: little on a flat face, which mirrors one direction only
+    shine: float = 1.0
 
     @property
     def round(self) -> Field:
@@ -56,7 +58,7 @@ class Surface:
         hx, hy, hz = light.x, light.y + 0.30, light.z + 0.95
         length = (hx * hx + hy * hy + hz * hz) ** 0.5
         cosine = np.maximum(self.nx * hx + self.ny * hy + self.nz * hz, 0.0) / length
-        return cosine**sharpness
+        return self.shine * cosine**sharpness
 
 
 def window(canvas: Canvas, left: float, top: float, right: float, bottom: float) -> Canvas | None:

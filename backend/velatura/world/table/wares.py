@@ -36,7 +36,7 @@ VASES = (
     ((0.0, 0.30), (0.25, 0.37), (0.50, 0.32), (0.80, 0.19), (1.0, 0.27)),
 )
 BOTTLE = ((0.0, 0.175), (0.05, 0.185), (0.52, 0.185), (0.62, 0.165), (0.73, 0.075), (0.92, 0.065), (0.94, 0.075), (1.0, 0.075))
-HEIGHTS = {"cup": 0.62, "bowl": 0.40, "vase": 0.78, "bottle": 1.12}
+HEIGHTS = {"cup": 0.62, "bowl": 0.40, "vase": 0.68, "bottle": 0.94}
 
 
 def turned(item: Item) -> Turned:
@@ -56,7 +56,7 @@ def paint_vessel(canvas: Canvas, item: Item, light: Light) -> None:
     glass = item.material == "glass"
     if not glass:
         _hollow(part, item, body, light, lip, inside)
-        coat(part, body.surface(part), item.colour, item.material, light, item.thing, item.seed)
+        coat(part, body.surface(part), item.colour, item.material, light, item.thing, item.seed, 0.11 * body.height)
     else:
         surface = body.surface(part)
         whole = np.maximum(surface.alpha, inside)
@@ -181,11 +181,12 @@ def _face(part: Canvas, item: Item, light: Light, corners, normal, size: float, 
     u = (px * (by - oy) - py * (bx - ox)) / det
     v = (py * (ax - ox) - px * (ay - oy)) / det
     # a slight swell, so that reflections and highlights run across the face
-    nx = normal[0] + 0.30 * (u - 0.5)
+    swell = 1.5 if item.material == "metal" else 0.3
+    nx = normal[0] + swell * (u - 0.5 + 0.35 * (v - 0.5))
     ny = normal[1] + 0.22 * (v - 0.5)
     nz = normal[2] + 0.0 * u
     norm = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-    s = Surface(np.clip(0.5 - f / part.pixel, 0.0, 1.0), nx * norm, ny * norm, nz * norm, u * size, v * size)
+    s = Surface(np.clip(0.5 - f / part.pixel, 0.0, 1.0), nx * norm, ny * norm, nz * norm, u * size, v * size, 0.3)
     if item.material == "glass":
         s = replace(s, nz=np.clip(0.55 + 0.45 * smoothstep(0.0, 0.16, np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))), 0, 1))
     coat(part, s, item.colour, item.material, light, "cube", seed)
@@ -195,8 +196,8 @@ def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
     """The shadow of any thing on the table."""
     sizes = {
         "apple": (0.21, 0.50), "pear": (0.20, 0.66), "cup": (0.27, 0.62), "bowl": (0.30, 0.34),
-        "vase": (0.20, 0.72), "ball": (0.17, 0.55), "cube": (0.33, 0.46), "bear": (0.36, 0.85),
-        "cake": (0.46, 0.36), "bottle": (0.20, 1.0), "basket": (0.36, 0.50),
+        "vase": (0.19, 0.64), "ball": (0.17, 0.55), "cube": (0.33, 0.46), "bear": (0.36, 0.85),
+        "cake": (0.42, 0.36), "bottle": (0.17, 0.85), "basket": (0.36, 0.50),
     }
     radius, height = sizes[item.thing]
     if item.thing == "bowl":

@@ -38,7 +38,12 @@ FULLNESS_WORDS: dict[str, tuple[str, ...]] = {
     "half full": ("a half full basket of apples", "a basket with some apples", "a basket with a few apples"),
     "full": ("a basket full of apples", "a basket full of apples", "a full basket of apples"),
 }
-FLOWER_WORDS = ("{} flowers", "{} flowers", "some {} flowers", "a bunch of {} flowers")
+#: How flowers are joined to their vase, and said.
+VASE_WORDS = (
+    ("with", "{} flowers", "{} flowers", "some {} flowers", "a bunch of {} flowers"),
+    ("full of", "{} flowers"),
+    ("of", "{} flowers"),
+)
 TABLE_WORDS: dict[str, tuple[str, ...]] = {
     "brown": ("wooden", "wooden", "brown", "brown wooden"),
     "white": ("white",),
@@ -77,7 +82,7 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
     said: list[str] = []
     if main and teller.say(0.75, thing):
         size = degree_word(ATTRIBUTES["size"], scene.size)
-        if size != "medium" or teller.chance(0.15):
+        if size != "medium" or (thing != "basket" and teller.chance(0.15)):
             said.append(teller.pick(SIZE_WORDS[size]))
     if thing == "bear" and teller.say(0.8 if main else 0.4, thing):
         said.append(degree_word(ATTRIBUTES["fluff"], scene.fluff))
@@ -91,8 +96,8 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
     name = teller.pick(NAMES.get(thing, (thing,)))
     result = teller.about(thing, article(" ".join([*said, name])))
     if thing == "vase" and scene.flowers != "none" and teller.say(0.93, "flowers"):
-        joint = teller.pick(("with", "with", "full of", "of"))
-        flowers = teller.pick(FLOWER_WORDS).format(scene.flowers if teller.say(0.9, "flowers") else "").split()
+        joint, *wordings = teller.pick(VASE_WORDS)
+        flowers = teller.pick(tuple(wordings)).format(scene.flowers if teller.say(0.9, "flowers") else "").split()
         result += [*teller.about(thing, joint), *teller.about("flowers", *flowers)]
     return result
 
@@ -138,7 +143,7 @@ def vocabulary() -> set[str]:
         WALLS,
         ("gray",),
         ATTRIBUTES["fluff"].degree,
-        FLOWER_WORDS,
+        *VASE_WORDS,
         WALL_WORDS,
         BESIDE,
         *NAMES.values(),
