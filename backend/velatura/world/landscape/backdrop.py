@@ -91,7 +91,7 @@ class Ridge:
 def make_ridges(scene: Landscape) -> tuple[Ridge, ...]:
     """Three ridges, far to near; each nearer one leaves a wider valley."""
     p, rocky = scene.layout, scene.mountains == "rocky"
-    tall = (0.24 + 0.62 * scene.height) * (1.0 if rocky else 0.60)
+    tall = (0.28 + 0.62 * scene.height) * (1.0 if rocky else 0.60)
     apart = np.abs(LINE - p.valley)
     ridges = []
     shapes = ((0.66, 0.42, 0.05, 0.70, 0.50), (1.0, 0.10, 0.08, 0.72, 0.26), (0.50, 0.0, 0.22, 1.05, 0.10))
@@ -116,7 +116,7 @@ def paint_mountains(canvas: Canvas, scene: Landscape, light: Light, ridges: tupl
     noise = Noise(p.texture + 2)
     rough = noise.fractal(x * 5.0, y * 6.0, 3)
     grain = noise(x * 22.0 + 3.0 * rough, y * 26.0) if rocky else noise(x * 30.0, y * 44.0)
-    tall = (0.24 + 0.62 * scene.height) * (1.0 if rocky else 0.60)
+    tall = (0.28 + 0.62 * scene.height) * (1.0 if rocky else 0.60)
     altitude = (p.horizon - y) / tall
     steep = 0.55 / (0.35 + tall)
     grass, wood = GRASS[scene.season], NEEDLES[scene.season]
@@ -141,4 +141,4 @@ def paint_mountains(canvas: Canvas, scene: Landscape, light: Light, ridges: tupl
         if scene.snow:
             level = 0.80 - 1.05 * scene.snow
             white = smoothstep(level - 0.07, level + 0.07, altitude + 0.20 * rough + 0.14 * grain)
-            canvas.paint(mix(light.on(SNOW, 0.25 + 0.75 * lit), haze, 0.75 * mist), inside * white, "snow")
+            canvas.paint(mix(light.on(SNOW, 0.12 + 0.72 * lit), haze, 0.75 * mist), inside * white, "snow")

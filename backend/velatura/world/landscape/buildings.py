@@ -22,7 +22,7 @@ class Mason:
 
     def __init__(self, canvas: Canvas, scene: Landscape, light: Light, ground: Ground) -> None:
         self.canvas, self.scene, self.light = canvas, scene, light
-        self.size = 0.40 + 0.05 * scene.layout.building_size
+        self.size = 0.41 + 0.07 * scene.layout.building_size
         self.u = (canvas.x - ground.hill_x) / self.size
         self.v = (ground.hill_y + 0.040 - canvas.y) / self.size
         self.grain = Noise(scene.layout.texture + 12)(self.u * 26.0, self.v * 34.0)
@@ -73,7 +73,7 @@ class Mason:
 def paint_building(canvas: Canvas, scene: Landscape, light: Light, ground: Ground) -> None:
     if scene.building == "none":
         return
-    reach = 0.40 + 0.05 * scene.layout.building_size
+    reach = 0.41 + 0.07 * scene.layout.building_size
     window = part(
         canvas,
         ground.hill_x - 0.85 * reach,

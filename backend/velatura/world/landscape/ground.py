@@ -66,6 +66,7 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     t = distance(scene, y)
     away = 1.0 / (t + 0.14)
     u = x * away
+    away = away + 9.0 * np.maximum(p.horizon - y, 0.0)  # up the hill
     broad = noise.fractal(u * 1.6, away * 2.6, 3)
     tufts = x + 0.35 * y + 0.02 * broad
     blades = noise(tufts * (46.0 - 14.0 * t), (y - 0.2 * x) * 15.0 + 3.0 * broad) * (0.35 + 0.65 * t)
@@ -88,7 +89,7 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
         amount = (scene.snow - 0.12) / 0.88
         level = 0.62 - 1.75 * amount
         white = smoothstep(level, level + 0.22, broad + 0.30 * blades + 0.10 * fall) * inside
-        shaded = light.on(SNOW, np.clip(lit + 0.22, 0.0, 1.0))
+        shaded = light.on(SNOW, np.clip(0.10 + 0.85 * lit, 0.0, 0.76))
         canvas.paint(mix(shaded, light.haze, 0.6 * mist), white, "snow")
 
 

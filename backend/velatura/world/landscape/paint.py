@@ -9,7 +9,7 @@ from .backdrop import make_ridges, paint_clouds, paint_mountains, paint_sky, pai
 from .buildings import paint_building
 from .ground import Ground, paint_ground, paint_street, paint_water
 from .light import light_of
-from .plants import paint_forest, paint_trees, plant_trees
+from .plants import paint_boulders, paint_forest, paint_trees, plant_trees
 from .scene import Landscape
 
 
@@ -40,6 +40,7 @@ def paint(canvas: Canvas, scene: Landscape) -> None:
         elif scene.path == "street":
             paint_street(below, scene, light)
     paint_building(canvas, scene, light, ground)
+    paint_boulders(canvas, scene, light)
     if scene.path == "forest":
         paint_forest(canvas, scene, light, ground)
     if scene.trees != "none":

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..raster import Canvas, Field, blob, ellipse, mix, smoothstep
 from .field import Noise, part
-from .ground import Ground, course, lake_middle, lake_width
+from .ground import Ground, course, course_width, lake_middle, lake_width
 from .light import BARK, LEAVES, NEEDLES, PETALS, SNOW, Light
 from .scene import Landscape
 
@@ -63,6 +63,35 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
         places.append(Tree(x, y, size, t, seed))
     count = 2 + round((len(places) - 2) * scene.tree_count)
     return sorted(places[:count], key=lambda tree: tree.t)
+
+
+def paint_boulders(canvas: Canvas, scene: Landscape, light: Light) -> None:
+    """Stones strewn beside the course, and on the plain where there is none."""
+    p = scene.layout
+    rng = np.random.default_rng([p.texture, 71])
+    for _ in range(7):
+        t, side, away = rng.uniform(0.08, 0.85), rng.choice((-1.0, 1.0)), abs(rng.normal(0.05, 0.16))
+        size = float((0.018 + 0.085 * t) * rng.uniform(0.6, 1.1))
+        x = float(course(p, t) + side * (course_width(p, t) * 1.2 + 0.03 + away + size))
+        y = p.horizon + (1.0 - p.horizon) * float(t)
+        lean, flat = rng.uniform(-0.3, 0.3), rng.uniform(0.55, 0.8)
+        if scene.path == "lake" and abs(x - lake_middle(p)) < lake_width(p, t) + 0.12:
+            continue
+        window = part(canvas, x - 2.0 * size, y - 1.3 * size, x + 2.0 * size, y + 0.8 * size)
+        if window is None:
+            continue
+        shadow = blob(window.x, window.y, x - 0.5 * p.light * size, y + 0.25 * size, 1.3 * size, 0.35 * size)
+        window.shade((0.45, 0.47, 0.56), 0.8 * shadow)
+        u, v = (window.x - x) / size, (y - window.y) / size
+        bumps = Noise(p.texture + 13)(u * 1.9 + 9.0 * t, v * 2.3)
+        f = ellipse(u + lean * v, v, 0.0, 0.1, 1.0, flat, 2.6) + 0.16 * bumps
+        f = np.maximum(f, -0.35 - 0.1 * bumps - v)
+        facet = np.clip(0.42 + 0.38 * p.light * (u + 0.5 * bumps) + 0.35 * v, 0.05, 1.0)
+        inside = window.cover((f * size).astype(np.float32))
+        window.paint(_haze(light, light.on((0.50, 0.48, 0.46), facet), t), inside)
+        if scene.snow:
+            white = inside * smoothstep(0.9 - 1.3 * scene.snow, 1.1 - 1.3 * scene.snow, v + 0.3 * bumps)
+            window.paint(light.on(SNOW, 0.2 + 0.6 * facet), white, "snow")
 
 
 def paint_trees(canvas: Canvas, scene: Landscape, light: Light, trees: list[Tree]) -> None:
@@ -122,7 +151,7 @@ def paint_pine(canvas: Canvas, scene: Landscape, light: Light, tree: Stand, elem
     if scene.snow:
         level = 1.05 - 1.55 * scene.snow
         white = inside * smoothstep(level, level + 0.25, 0.75 * (1.0 - phase) + 0.3 * needles + 0.1 * side)
-        canvas.paint(light.on(SNOW, 0.45 + 0.5 * lit), 0.95 * white, "snow")
+        canvas.paint(light.on(SNOW, 0.22 + 0.60 * lit), 0.95 * white, "snow")
 
 
 def _branch(u: Field, v: Field, ax: float, ay: float, bx: float, by: float, thick: float) -> Field:
@@ -180,7 +209,7 @@ def paint_leafy(
     if scene.snow:
         level = 1.10 - 1.20 * scene.snow
         white = inside * smoothstep(level, level + 0.3, lit + 0.2 * leaves) * (0.55 if bare else 0.95)
-        canvas.paint(light.on(SNOW, 0.5 + 0.5 * lit), white, "snow")
+        canvas.paint(light.on(SNOW, 0.25 + 0.55 * lit), white, "snow")
 
 
 def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground) -> None:
@@ -195,9 +224,9 @@ def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
         window = part(canvas, left, row.y - 1.3 * size, right, row.y + 0.2 * size)
         if window is None:
             continue
-        floor = ellipse(window.x, window.y, middle, row.y, half, 0.22 * size)
+        floor = ellipse(window.x, window.y, middle, row.y - 0.05 * size, 0.96 * half, 0.13 * size, 4.0)
         shade = light.on(np.asarray(NEEDLES[scene.season]) * 0.7, 0.12)
-        window.paint(shade, 0.9 * window.cover(floor, 0.06), "forest")
+        window.paint(shade, 0.9 * window.cover(floor, 0.10), "forest")
         for offset in (0.0, 0.5):
             stand = _row(window, scene, row, half, 0.40, offset)
             if scene.trees == "pine" or (scene.trees == "none" and offset):
