@@ -76,7 +76,8 @@ def _kernel(size: int, sigma: float) -> NDArray[np.float32]:
 def _blur(canvas: Canvas, image: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
     """Gaussian blur of (H, W) or (H, W, C) with a standard deviation in picture units."""
     height, width = image.shape[:2]
-    sigma = round(radius / canvas.pixel, 4)
+    # a pixel is itself a mean over its area, which counts towards the blur
+    sigma = round(float(np.sqrt(max((radius / canvas.pixel) ** 2 - 1.0 / 12.0, 0.04))), 4)
     down = (_kernel(height, sigma) @ image.reshape(height, -1)).reshape(image.shape)
     if image.ndim == 2:
         return down @ _kernel(width, sigma).T
@@ -166,11 +167,11 @@ def _ink(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     detail = smoothstep(0.016, 0.055, _creases(canvas, tone, 0.012) * pressure)
     bend = 0.02 * waves(x, y, rng, 5.0, 5.0, 3)
     shade = 1.0 - _blur(canvas, tone, 0.012)
-    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.098, 0.44 * smoothstep(0.30, 0.85, shade))
-    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.104, 0.62 * smoothstep(0.62, 1.0, shade))
-    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.090, 0.62 * smoothstep(0.80, 1.0, shade))
-    ink = 1.0 - (1.0 - np.maximum(outline, detail)) * (1.0 - 0.85 * first) * (1.0 - 0.8 * second) * (
-        1.0 - 0.8 * third
+    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.082, 0.44 * smoothstep(0.38, 0.90, shade))
+    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.088, 0.62 * smoothstep(0.62, 1.0, shade))
+    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.078, 0.62 * smoothstep(0.80, 1.0, shade))
+    ink = 1.0 - (1.0 - np.maximum(outline, detail)) * (1.0 - 0.62 * first) * (1.0 - 0.6 * second) * (
+        1.0 - 0.6 * third
     )
     colour = _saturate(_blur(canvas, rgb, 0.012), 1.2)
     light = colour / np.maximum(colour.max(-1, keepdims=True), 0.45)
@@ -197,8 +198,8 @@ def _child(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
         here = canvas.shares[turned == turn].sum(0)
         if here.any():
             across = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) + wobble
-            strokes += here * _strokes(canvas, across, 0.105, fill)
-    wax = (0.58 + 0.42 * strokes) * (0.93 - 0.10 * smoothstep(0.3, 1.2, tooth))
+            strokes += here * _strokes(canvas, across, 0.085, fill)
+    wax = (0.68 + 0.32 * strokes) * (0.93 - 0.10 * smoothstep(0.3, 1.2, tooth))
     paper = np.array((0.99, 0.985, 0.965), np.float32)
     picture = paper + wax[..., None] * (flat - paper)
     # outlines in a darker crayon of the colour they enclose, pressed unevenly
