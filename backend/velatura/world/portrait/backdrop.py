@@ -64,7 +64,7 @@ def _bricks(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
 
 def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     """Shelves of spines, softly out of focus."""
-    seed, high, wide = rng.uniform(0.0, 6.0), 0.62, 0.135
+    seed, high, wide = rng.uniform(0.0, 6.0), 0.62, 0.15
     shelf = np.floor((canvas.y + 0.1) / high)
     below = (canvas.y + 0.1) - shelf * high  # 0 at the shelf's top
     x = canvas.x + 0.035 * np.sin(9.0 * canvas.x + 4.0 * shelf + seed) + 0.03 * shelf
@@ -74,10 +74,10 @@ def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     spine = SPINES[np.minimum((pick * len(SPINES)).astype(int), len(SPINES) - 1)]
     spine = spine * (1.0 - 0.35 * inside**4)[..., None]
     band = np.exp(-(((below - 0.24 - 0.1 * _number(shelf, book, seed + 1.0)) / 0.030) ** 2))
-    spine = spine + (0.25 * band)[..., None]
+    spine = spine + (0.18 * band)[..., None]
     top = 0.10 + 0.12 * _number(shelf, book, seed + 2.0)
-    solid = smoothstep(-0.04, 0.04, below - top) * smoothstep(1.08, 0.50, np.abs(inside))
-    back = mix((0.13, 0.09, 0.07), spine, solid)
+    solid = smoothstep(-0.05, 0.05, below - top) * smoothstep(1.10, 0.40, np.abs(inside))
+    back = mix((0.20, 0.145, 0.115), spine, solid)
     wood = smoothstep(0.525, 0.575, below) * smoothstep(0.0, 0.04, high - below)
     return mix(back, (0.50, 0.34, 0.20), wood)
 

@@ -48,8 +48,9 @@ def _outer(scene: Portrait, head: Head) -> Field:
         if scene.hat == "none":
             return shape
         # a hat presses curls to the head
-        pressed = np.abs(head.u) - head.width - 0.07 - 1.4 * np.maximum(head.v + 0.50, 0.0)
-        return np.maximum(shape, np.maximum(pressed, -1.15 - head.v))
+        dome = np.sqrt(np.clip(1.0 - (np.minimum(head.v + 0.40, 0.0) / 0.72) ** 2, 0.0, 1.0))
+        half = (head.width + 0.07) * dome + 1.4 * np.maximum(head.v + 0.50, 0.0)
+        return np.maximum(shape, np.abs(head.u) - half)
     return shape + 0.012 * waves(head.u, head.v, rng, 9.0, 9.0)
 
 

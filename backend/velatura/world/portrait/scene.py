@@ -58,7 +58,7 @@ ATTRIBUTES: dict[str, Attribute] = {
 
 #: Combinations that training never sees, to measure whether a model composes what it knows.
 HELD_OUT: tuple[dict[str, object], ...] = (
-    {"beard": True, "hair_colour": "red", "glasses": "sunglasses"},
+    {"person": "man", "beard": True, "hair_colour": "red", "glasses": "sunglasses"},
     {"hat": "beanie", "hat_colour": "green"},
     {"person": "woman", "hair_style": "curly", "hair_colour": "blond"},
     {"shirt_colour": "purple", "shirt_pattern": "striped"},
