@@ -52,15 +52,15 @@ def coat(
     elif material == "plastic":
         lit = s.lit(light, 0.55)
         rgb = tone(np.clip(paint * 1.08 + 0.02, 0.0, 1.0), lit, 0.48)
-        # ribs from the mould run around it
-        rib = (s.v % 0.11) / 0.11
-        rgb *= (1.0 - 0.20 * smoothstep(0.22, 0.0, rib) + 0.10 * smoothstep(0.22, 0.30, rib) * smoothstep(0.5, 0.32, rib))[..., None]
+        # ribs from the mould run around vessels
+        rib = (s.v % 0.13) / 0.13 if foot else np.full_like(s.v, 0.6)
+        rgb *= (1.0 - 0.16 * smoothstep(0.22, 0.0, rib) + 0.10 * smoothstep(0.22, 0.30, rib) * smoothstep(0.5, 0.32, rib))[..., None]
         rgb += (0.50 * s.gloss(light, 14.0))[..., None] * (1.0 - rgb)
     else:
         lit = s.lit(light, 0.25)
         rng = np.random.default_rng(seed)
-        specks = smoothstep(0.75, 1.05, waves(s.u, s.v, rng, 95.0, 95.0, 5))
-        glaze = paint * (1.0 - 0.30 * specks)[..., None] + (0.25 * specks * (colour == "black"))[..., None]
+        specks = smoothstep(0.85, 1.15, waves(s.u, s.v, rng, 120.0, 120.0, 6))
+        glaze = paint * (1.0 - (0.30 if colour not in ("white", "yellow") else 0.16) * specks)[..., None] + (0.25 * specks * (colour == "black"))[..., None]
         if foot:  # glaze ends above the foot, in a wavy line; there the clay shows
             bare = smoothstep(0.004, -0.004, s.v - foot - 0.008 * np.sin(14.0 * s.u / foot * 0.1))
             glaze = mix(glaze, (0.72, 0.50, 0.37), bare)
@@ -81,7 +81,7 @@ def _wood(s: Surface, paint: NDArray[np.float32], colour: str, light: Light, see
     timber = np.asarray((0.76, 0.56, 0.34), np.float32)
     stain = {"white": 0.60, "black": 0.84, "brown": 0.75}.get(colour, 0.72)
     base = paint * stain + timber * (1.0 - stain)
-    dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.05 if colour == "black" else 0.0)
+    dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.16 if colour == "black" else 0.0)
     body = mix(base * 1.04, dark, smoothstep(-0.3, 0.95, lines) * 0.68)
     rgb = tone(body, s.lit(light, 0.3), 0.32)
     return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
@@ -108,13 +108,13 @@ def _metal(s: Surface, paint: NDArray[np.float32], colour: str, light: Light) ->
 def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) -> None:
     """What lies behind, tinted, darkest where the wall of glass is seen edge-on; hard reflections."""
     paint = np.asarray(PAINTS[colour], np.float32)
-    edge = (1.0 - np.clip(s.nz, 0.0, 1.0)) ** 1.6
+    edge = (1.0 - np.clip(s.nz, 0.0, 1.0)) ** 1.3
     if colour == "white":
         tint, body = np.asarray((0.90, 0.95, 0.95), np.float32), 0.10
     elif colour == "black":
-        tint, body = np.asarray((0.30, 0.30, 0.33), np.float32), 0.35
+        tint, body = np.asarray((0.36, 0.36, 0.39), np.float32), 0.22
     else:
-        tint, body = np.clip(paint / paint.max(), 0.0, 1.0) ** 0.8 * 0.98 + 0.02, 0.38
+        tint, body = np.clip(paint / paint.max(), 0.0, 1.0) ** 0.8 * 0.98 + 0.02, 0.27
     through = canvas.rgb * tint
     glow = np.clip(paint * (1.15 if colour != "white" else 1.0), 0.0, 1.0)
     rgb = through + body * (glow - through)
@@ -122,7 +122,7 @@ def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) 
     side = s.nx * np.sign(light.x)
     gather = np.exp(-(((side + 0.55) / 0.28) ** 2)) * np.clip(0.8 - s.ny, 0.2, 1.0)
     rgb += (0.30 * gather)[..., None] * (glow * 0.7 + 0.3 - rgb)
-    deep = tint * (0.45 if colour != "white" else 0.55)
+    deep = tint * 0.42
     rgb += (0.72 * edge)[..., None] * (rgb * deep - rgb)
     rgb += (0.55 * np.exp(-(((side - 0.62) / 0.055) ** 2)) * smoothstep(0.9, 0.4, np.abs(s.ny)))[..., None] * (1.0 - rgb)
     rgb += (0.30 * np.exp(-(((side + 0.86) / 0.05) ** 2)))[..., None] * (1.0 - rgb)

@@ -12,7 +12,7 @@ from .solids import TILT, Light
 
 WALL_PAINT: dict[str, Colour] = {
     "grey": (0.60, 0.60, 0.60),
-    "white": (0.93, 0.92, 0.89),
+    "white": (0.86, 0.85, 0.82),
     "blue": (0.40, 0.58, 0.80),
     "green": (0.50, 0.66, 0.50),
     "pink": (0.92, 0.66, 0.70),
@@ -20,7 +20,7 @@ WALL_PAINT: dict[str, Colour] = {
 }
 TABLE_PAINT: dict[str, Colour] = {
     "brown": (0.60, 0.40, 0.24),
-    "white": (0.90, 0.89, 0.87),
+    "white": (0.84, 0.83, 0.81),
     "black": (0.17, 0.155, 0.15),
 }
 CLOTH_PAINT: dict[str, Colour] = {
@@ -44,7 +44,7 @@ class Ground:
 
 def make_ground(canvas: Canvas, scene: Table) -> Ground:
     a = scene.arrangement
-    edge = (0.06 + 0.10 * a.horizon + 0.012 * a.tilt * canvas.x).astype(np.float32)
+    edge = (0.06 + 0.15 * a.horizon + 0.012 * a.tilt * canvas.x).astype(np.float32)
     far = np.maximum(canvas.y - edge + 1.15, 0.3)  # lines into depth meet 1.15 above the edge
     across = canvas.x * 1.55 / far
     deep = -(1.55 * 1.55 / TILT) / far
@@ -112,7 +112,7 @@ def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
     end = side * u - 1.05 - 0.08 * a.tilt + 0.02 * np.sin(3.0 * v)
     f = np.maximum(back - canvas.y, end)
     inside = canvas.cover(f)
-    canvas.shade((0.35, 0.32, 0.33), 0.5 * smoothstep(0.045, -0.01, f) * ground.inside * (1.0 - inside))
+    canvas.shade((0.35, 0.32, 0.33), 0.38 * smoothstep(0.06, -0.01, f) * ground.inside * (1.0 - inside))
     white = np.asarray((0.95, 0.94, 0.91), np.float32)
     paint = np.asarray(CLOTH_PAINT[scene.cloth_colour], np.float32)
     # white cloth is patterned in grey blue, every other colour in white
@@ -128,7 +128,7 @@ def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
         rgb = np.broadcast_to(paint, canvas.rgb.shape)
     level = 0.90 + 0.09 * folds + 0.16 * blob(canvas.x, canvas.y, 0.7 * light.x, 0.4, 1.1, 0.8)
     hem = smoothstep(0.012, 0.0, np.abs(f + 0.03))
-    level = level * (1.0 - 0.16 * hem)
+    level = level * (1.0 - 0.09 * hem)
     canvas.paint(np.clip(rgb * level[..., None], 0.0, 1.0), inside, "tablecloth")
 
 

@@ -23,12 +23,13 @@ BEAR = (
 
 
 def _fur(angle: Field, ring: Field, seed: int) -> Field:
-    """Tufts, 0..1, pointed outwards, finer ones on coarser ones."""
+    """Tufts, 0..1, pointed outwards and swept to one side, finer ones on coarser ones."""
     a = 0.37 * (seed % 17)
-    bent = angle + 0.25 * np.sin(3.0 * angle + a) + 0.10 * ring
-    tufts = 1.0 - np.abs(np.sin(19.0 * bent + a))
-    fine = 1.0 - np.abs(np.sin(43.0 * bent + 2.0 * a))
-    return 0.62 * tufts + 0.38 * fine
+    bent = angle + 0.16 * np.sin(3.0 * angle + a) + 0.05 * np.sin(7.0 * angle + 3.0 * a) + 0.22 * ring
+    coarse = 1.0 - np.abs(np.sin(11.0 * bent + a))
+    tufts = 1.0 - np.abs(np.sin(23.5 * bent + 2.0 * a))
+    fine = 1.0 - np.abs(np.sin(47.0 * bent - a))
+    return 0.40 * coarse + 0.35 * tufts + 0.25 * fine
 
 
 def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
@@ -38,10 +39,10 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
     if item.colour == "black":
         base = base * 1.35
     pale = base + 0.42 * (np.asarray((0.98, 0.90, 0.76), np.float32) - base)
-    hair = 0.012 + 0.16 * item.fluff**1.3
+    hair = 0.01 + 0.30 * item.fluff**1.2
     for number, (name, px, py, rx, ry) in enumerate(BEAR):
         x, y = item.x + px * h, item.y + 0.02 * h - py * h
-        reach = 1.0 + hair * min(1.0, 0.16 / rx) * 1.5
+        reach = 1.0 + hair * min(1.6, 0.16 / rx)
         part = window(canvas, x - rx * h * reach * 1.1, y - ry * h * reach * 1.1, x + rx * h * reach * 1.1, y + ry * h * reach * 1.1)
         if part is None:
             continue
@@ -51,11 +52,13 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
         ring, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
         fur = _fur(angle, ring, item.seed + number)
         long = hair * min(1.6, 0.16 / rx)
-        f = ring / (1.0 - 0.35 * long + long * fur) - 1.0
-        s = inflate(part, f, x, y, soft=part.pixel + 0.014 * h * item.fluff)
+        f = ring / (1.0 - 0.12 * long + 1.05 * long * (fur - 0.25)) - 1.0
+        s = inflate(part, f, x, y, soft=part.pixel + 0.022 * h * item.fluff)
         part.shade((0.45, 0.40, 0.40), 0.55 * _halo(ring) * part.share("bear"))
-        strands = np.sin(34.0 * angle + 5.0 * np.sin(9.0 * ring + number)) * np.sin(16.0 * ring + 2.0 * np.sin(5.0 * angle))
-        depth = (0.05 + 0.26 * item.fluff) * strands * smoothstep(0.15, 0.8, ring)
+        # locks: tufts of the same kind lie on the part, each row shifted against the next
+        row = ring * (3.0 + 2.0 * (1.0 - item.fluff)) + 0.5 * fur
+        locks = _fur(angle + 0.7 * np.floor(row), ring * 0.5, item.seed + number + 3) - 0.5 + 0.5 * (0.5 - row % 1.0)
+        depth = (0.04 + 0.34 * item.fluff) * locks * smoothstep(0.10, 0.6, ring)
         rgb = tone(base, s.lit(light, 0.45), 0.36)
         rgb = rgb * (1.0 + depth)[..., None]
         # hair lets the light through at the edges

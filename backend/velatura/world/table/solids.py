@@ -164,7 +164,7 @@ def cast(canvas: Canvas, light: Light, x: float, y: float, radius: float, height
     distance = np.hypot(px - along * qx, py - along * qy) / radius
     blur = (0.30 + 0.9 * along) * (1.25 - light.hardness)
     shadow = smoothstep(1.0, -1.0, (distance - 0.95 + 0.12 * along) / np.maximum(blur, 0.05))
-    strength = dark * (0.42 + 0.25 * light.hardness) * (1.0 - 0.55 * along)
+    strength = dark * (0.55 + 0.25 * light.hardness) * (1.0 - 0.50 * along)
     canvas.shade((0.30, 0.28, 0.32), shadow * strength)
     touch = np.hypot(px, py) / (radius * 1.12)
-    canvas.shade((0.22, 0.19, 0.20), dark * 0.75 * smoothstep(1.25, 0.75, touch))
+    canvas.shade((0.22, 0.19, 0.20), dark * 0.62 * smoothstep(1.16, 0.70, touch))

@@ -181,15 +181,21 @@ def _face(part: Canvas, item: Item, light: Light, corners, normal, size: float, 
     u = (px * (by - oy) - py * (bx - ox)) / det
     v = (py * (ax - ox) - px * (ay - oy)) / det
     # a slight swell, so that reflections and highlights run across the face
-    swell = 1.5 if item.material == "metal" else 0.3
-    nx = normal[0] + swell * (u - 0.5 + 0.35 * (v - 0.5))
+    swell = 0.8 if item.material == "metal" else 0.3
+    nx = normal[0] + swell * (u - 0.5 + 0.5 * (v - 0.5)) * (1.0 if normal[1] < 0.5 else 0.35)
     ny = normal[1] + 0.22 * (v - 0.5)
     nz = normal[2] + 0.0 * u
     norm = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
     s = Surface(np.clip(0.5 - f / part.pixel, 0.0, 1.0), nx * norm, ny * norm, nz * norm, u * size, v * size, 0.3)
     if item.material == "glass":
-        s = replace(s, nz=np.clip(0.55 + 0.45 * smoothstep(0.0, 0.16, np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))), 0, 1))
+        s = replace(s, shine=0.0, nz=np.clip(0.55 + 0.45 * smoothstep(0.0, 0.16, np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))), 0, 1))
     coat(part, s, item.colour, item.material, light, "cube", seed)
+    border = np.minimum(np.minimum(u, 1.0 - u), np.minimum(v, 1.0 - v))
+    if item.material == "plastic":  # a panel is pressed into each face
+        part.shade((0.62, 0.62, 0.66), 0.5 * s.alpha * smoothstep(0.035, 0.0, np.abs(border - 0.15)))
+        part.glow(0.35, s.alpha * smoothstep(0.03, 0.0, np.abs(border - 0.195)))
+    elif item.material == "glass":  # light runs along the face, slanted
+        part.glow(0.40, s.alpha * smoothstep(0.10, 0.04, np.abs(u + 0.6 * v - 0.62)) * smoothstep(0.0, 0.1, border))
 
 
 def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
