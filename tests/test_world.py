@@ -24,6 +24,7 @@ from velatura.world import (
     degree_value,
     degree_word,
     edit,
+    element_of,
     elements,
     is_held_out,
     kind_of,
@@ -95,9 +96,7 @@ def test_every_value_of_every_attribute_is_drawn(kind):
             assert seen == set(attribute.values), name
 
 
-@pytest.mark.parametrize(
-    ("scene", "field"), [(Portrait(), "hat"), (Landscape(), "path"), (Table(), "thing")]
-)
+@pytest.mark.parametrize(("scene", "field"), [(Portrait(), "hat"), (Landscape(), "path"), (Table(), "thing")])
 def test_an_unknown_word_is_refused(scene, field):
     with pytest.raises(ValueError, match=f"{field} must be one of"):
         replace(scene, **{field: "crown"})
@@ -145,7 +144,9 @@ def test_the_same_scene_gives_the_same_bytes(kind, number):
 
 
 @settings(max_examples=60, deadline=None)
-@given(kinds, numbers, st.sampled_from(STYLES), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(1.0, 3.0))
+@given(
+    kinds, numbers, st.sampled_from(STYLES), st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(1.0, 3.0)
+)
 def test_masks_share_every_pixel_out(kind, number, style, x, y, zoom):
     picture = render(scene_number(kind, number, style=style), 48, View(x, y, zoom))
     assert picture.masks.shape == (len(elements(kind)), 48, 48)
@@ -175,7 +176,7 @@ def test_twice_the_resolution_is_the_same_picture(kind, style):
     scene = scene_number(kind, 4, style=style)
     small, large = (render(scene, size) for size in (128, 256))
     difference = np.abs(halved(np.moveaxis(large.rgb, 2, 0)) - np.moveaxis(small.rgb, 2, 0))
-    assert difference.mean() < 0.015
+    assert difference.mean() < (0.025 if style == "ink" else 0.015)  # ink: black lines on white
     assert np.abs(halved(large.masks) - small.masks).mean() < 0.004
 
 
@@ -233,9 +234,8 @@ def test_an_attribute_changes_where_it_should(kind, name):
     assert difference.max() > 0.05
     if name == "style":
         return
-    attribute = ATTRIBUTES[kind][name]
     moved = np.abs(after.masks - before.masks).max(0)
-    own = np.maximum(before.mask(attribute.element), after.mask(attribute.element))
+    own = np.maximum(before.mask(element_of(pair.source, name)), after.mask(element_of(pair.target, name)))
     concerned = np.maximum(moved, own) > 0.02
     if not concerned.all():
         assert difference[concerned].mean() > difference[~concerned].mean()
@@ -253,7 +253,9 @@ def test_a_local_edit_leaves_most_of_the_picture(kind, name):
     change = next(c for c in CATALOGUE[kind] if c.attribute == name)
     for number in range(2):
         rng = np.random.default_rng(number)
-        pair = next(p for p in (make_pair(kind, rng, change=change) for _ in range(50)) if p.source.style == "photo")
+        pair = next(
+            p for p in (make_pair(kind, rng, change=change) for _ in range(50)) if p.source.style == "photo"
+        )
         assert np.median(pair.region(64)) < 0.01
         assert 0.001 < pair.region(64).mean() < 0.5
 
@@ -377,7 +379,13 @@ def test_a_teller_without_chance_says_everything_in_first_words():
     assert teller.say(0.0, "sky")
     assert teller.pick(("first", "second")) == "first"
     assert not teller.chance(1.0)
-    assert [word.text for word in teller.series([teller.plain(text) for text in "xyz"])] == "x , y and z".split()
+    assert [word.text for word in teller.series([teller.plain(text) for text in "xyz"])] == [
+        "x",
+        ",",
+        "y",
+        "and",
+        "z",
+    ]
     assert Teller(visible=lambda element: False).say(1.0, "sky") is False
 
 

@@ -5,13 +5,16 @@ pictures that differ by one edit.
 """
 
 from .attributes import Attribute, degree_class, degree_value, degree_word
+from .landscape import Landscape
 from .pairs import CATALOGUE, Edit, Pair, make_pair, pairs
+from .portrait import Portrait
 from .render import Picture, View, render
 from .scene import (
     ATTRIBUTES,
     KINDS,
     caption,
     edit,
+    element_of,
     elements,
     holds,
     is_held_out,
@@ -20,6 +23,7 @@ from .scene import (
     vocabulary,
 )
 from .style import STYLES
+from .table import Table
 from .wording import Caption, Teller, Word
 
 __all__ = [
@@ -30,8 +34,11 @@ __all__ = [
     "Attribute",
     "Caption",
     "Edit",
+    "Landscape",
     "Pair",
     "Picture",
+    "Portrait",
+    "Table",
     "Teller",
     "View",
     "Word",
@@ -40,6 +47,7 @@ __all__ = [
     "degree_value",
     "degree_word",
     "edit",
+    "element_of",
     "elements",
     "holds",
     "is_held_out",

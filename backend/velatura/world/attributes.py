@@ -16,7 +16,8 @@ class Attribute:
     A choice lists its `values`.  A degree is a float from 0 to 1; its words name equal parts of that
     range, from little to much.  Where the value is `absent` there is none of the element, and nothing
     is to be seen of it; the attribute means something only where every attribute named in `needs` has
-    one of the values given there.
+    one of the values given there.  An attribute of whatever another attribute puts into the picture
+    names that one as `of` (the colour of a "thing"): where its value is an element's name, it is the element.
     """
 
     element: str
@@ -24,6 +25,7 @@ class Attribute:
     degree: tuple[str, ...] = ()
     absent: Any = NOTHING
     needs: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    of: str = ""
 
     def applies(self, scene: Any) -> bool:
         """Whether the scene has what the attribute speaks of."""

@@ -8,7 +8,7 @@ by itself; the tables here only say how often, and what an edit is called.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from .attributes import NOTHING, Attribute, degree_value
 from .render import Picture, render
-from .scene import ATTRIBUTES, caption, edit, is_held_out, sample_scene
+from .scene import ATTRIBUTES, caption, edit, element_of, is_held_out, sample_scene
 from .wording import Caption
 
 #: How often an attribute is edited; 1 where it is not named.
@@ -40,8 +40,36 @@ SENSIBLE: dict[tuple[str, str], dict[str, Any]] = {
     ("portrait", "beard"): {"person": "man"},
     ("portrait", "person"): {"beard": False},
 }
-#: What adding is called where the value alone does not say it.
-NOUNS: dict[str, str] = {"smile": "smile", "beard": "beard"}
+#: What is added, where the attribute's name or its value alone does not say it.
+NOUNS: dict[str, str] = {
+    "trees": "{} trees",
+    "flowers": "{} flowers",
+    "cloth": "{} tablecloth",
+}
+#: What an attribute is called in the names of its swaps.
+LABELS: dict[str, str] = {
+    "hair_colour": "hair",
+    "hair_style": "hair",
+    "shirt_colour": "shirt",
+    "shirt_pattern": "shirt",
+    "second": "second thing",
+    "cloth_colour": "tablecloth",
+}
+#: What raising and lowering a degree are called, where "more" and "less" will not do.
+RAISED: dict[str, tuple[str, str]] = {
+    "age": ("older", "younger"),
+    "hair_length": ("longer hair", "shorter hair"),
+    "beard_length": ("longer beard", "shorter beard"),
+    "glasses_size": ("larger glasses", "smaller glasses"),
+    "smile_width": ("broader smile", "slighter smile"),
+    "height": ("higher mountains", "lower mountains"),
+    "tree_count": ("more trees", "fewer trees"),
+    "size": ("bigger", "smaller"),
+    "fluff": ("fluffier", "less fluffy"),
+    "fullness": ("fuller", "emptier"),
+}
+#: Attributes whose swaps name what was there before: "river to street".
+FROM_TO = ("person", "path", "building", "thing", "style")
 #: A change must reach this part of the picture, and somewhere be this strong, to count as an edit.
 LEAST_AREA, LEAST_CHANGE = 0.002, 0.08
 #: Pictures that differ by no more than this at a pixel are the same there.
@@ -105,33 +133,36 @@ def _rendered(scene: Any, size: int) -> Picture:
     return render(scene, size)
 
 
-def _noun(name: str, value: Any) -> str:
-    return NOUNS.get(name, name.replace("_", " ")) if isinstance(value, bool) else str(value)
-
-
 def edits_of(kind: str, name: str, attribute: Attribute) -> tuple[Edit, ...]:
     """Every edit of one attribute; their weights sum to the attribute's."""
-    weight, label = WEIGHTS.get((kind, name), 1.0), name.replace("_", " ")
+    label = LABELS.get(name, name.replace("_", " "))
     absent = "none" if "none" in attribute.values else attribute.absent
+    present = tuple(value for value in attribute.values if value != absent)
+    found: list[Edit] = []
     if attribute.degree:
-        low = 0.0 if attribute.absent == 0.0 else degree_value(attribute, attribute.degree[0])
+        low = 0.0 if absent == 0.0 else degree_value(attribute, attribute.degree[0])
         high = degree_value(attribute, attribute.degree[-1])
-        found = [Edit(f"more {label}", name, low, high), Edit(f"less {label}", name, high, low)]
-    elif absent is NOTHING:
-        found = [Edit(_swap(label, value), name, None, value) for value in attribute.values]
+        more, less = RAISED.get(name, (f"more {label}", f"less {label}"))
+        found += [Edit(more, name, low, high), Edit(less, name, high, low)]
+    elif set(present) <= {False, True}:
+        off = absent if absent is not NOTHING else False
+        found += [Edit(f"add {label}", name, off, True), Edit(f"remove {label}", name, True, off)]
     else:
-        present = tuple(value for value in attribute.values if value != absent)
-        found = [Edit(f"add {_noun(name, value)}", name, absent, value) for value in present]
-        found += [Edit(f"remove {_noun(name, value)}", name, value, absent) for value in present]
-        if len(present) > 1:
-            found += [Edit(_swap(label, value), name, None, value) for value in present]
-    return tuple(Edit(e.name, e.attribute, e.source, e.target, weight / len(found)) for e in found)
-
-
-def _swap(label: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return f"{'add' if value else 'remove'} {label}"
-    return f"{label} to {value}"
+        if absent is not NOTHING:
+            for value in present:
+                noun = NOUNS.get(name, "{}").format(value)
+                found += [
+                    Edit(f"add {noun}", name, absent, value),
+                    Edit(f"remove {noun}", name, value, absent),
+                ]
+        if name in FROM_TO:
+            found += [Edit(f"{a} to {b}", name, a, b) for a in present for b in present if a != b]
+        elif len(present) > 1:
+            found += [Edit(f"{label} to {value}", name, None, value) for value in present]
+    # most pictures that are given another style are photographs
+    often = [5.0 if name == "style" and entry.source == "photo" else 1.0 for entry in found]
+    scale = WEIGHTS.get((kind, name), 1.0) / sum(often)
+    return tuple(replace(entry, weight=scale * part) for entry, part in zip(found, often, strict=True))
 
 
 #: kind -> every edit there is.
@@ -184,19 +215,24 @@ def make_pair(kind: str, rng: np.random.Generator, held_out: bool = True, change
 
 
 def _pair(source: Any, target: Any, change: Edit, rng: np.random.Generator) -> Pair | None:
-    """None if the edit can hardly be seen.  Captions leave out what stays alike now and then."""
+    """None if the edit can hardly be seen or is not spoken of.
+
+    Now and then the captions leave out what stays alike.
+    """
     before, after = render(source, 64), render(target, 64)
     moved = np.abs(after.masks - before.masks)
     difference = np.maximum(moved.max(0), np.abs(after.rgb - before.rgb).max(-1))
     if (difference > LEAST_CHANGE).mean() < LEAST_AREA:
         return None
-    concerned = {ATTRIBUTES[source.kind][change.attribute].element}
+    concerned = {element_of(scene, change.attribute) for scene in (source, target)}
     concerned |= {name for name, mask in zip(before.elements, moved, strict=True) if mask.max() > 0.5}
     told = concerned | {name for name in before.elements if rng.random() < 0.7}
     captions = [
         caption(scene, None, lambda name, p=picture: p.shows(name) and name in told)
         for scene, picture in ((source, before), (target, after))
     ]
+    if captions[0].text == captions[1].text:
+        return None
     return Pair(source, target, change.name, change.attribute, *captions)
 
 

@@ -16,18 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from . import landscape, portrait, table
 from .attributes import Attribute, degree_value, degree_word
 from .style import STYLES
 from .wording import Caption, Teller, common_vocabulary
 
-KINDS: dict[str, ModuleType] = {}
-for _name in ("portrait", "landscape", "table"):  # while kinds are being written: those that import
-    try:
-        _module = __import__("importlib").import_module(f"{__package__}.{_name}")
-        _module.paint, _module.words, _module.HELD_OUT  # noqa: B018
-        KINDS[_name] = _module
-    except Exception as _error:
-        print(_name, "cannot be imported yet:", repr(_error), file=__import__("sys").stderr)
+KINDS: dict[str, ModuleType] = {kind.KIND: kind for kind in (portrait, landscape, table)}
 #: How often each kind is drawn.
 SHARES = {"portrait": 0.5, "landscape": 0.3, "table": 0.2}
 #: kind -> attribute name -> what it is.  A picture's style can be read wherever anything can.
@@ -43,6 +37,13 @@ def kind_of(scene: Any) -> ModuleType:
 def elements(scene: Any) -> tuple[str, ...]:
     """The parts that pictures of a scene's kind are made of; a kind's name does as well."""
     return KINDS[scene if isinstance(scene, str) else scene.kind].ELEMENTS
+
+
+def element_of(scene: Any, name: str) -> str:
+    """The element that shows an attribute in this scene."""
+    attribute = ATTRIBUTES[scene.kind][name]
+    named = getattr(scene, attribute.of) if attribute.of else ""
+    return named if named in elements(scene) else attribute.element
 
 
 def edit(scene: Any, **changes: Any) -> Any:

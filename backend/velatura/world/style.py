@@ -151,9 +151,7 @@ def _watercolour(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     painted = wash * (1.0 - (1.0 - wash) * (density[..., None] - 1.0))
     # dry brush: where the hollows stay empty the paper shines through; the wash ends short of the margin
     margin = np.maximum(np.abs(x), np.abs(y)) + 0.022 * waves(x, y, rng, 8.0, 8.0, 3)
-    bare = np.maximum(
-        0.30 * smoothstep(1.5, 2.3, grain + 0.8 * flow), smoothstep(0.93, 0.965, margin) * 0.92
-    )
+    bare = np.maximum(0.30 * smoothstep(1.5, 2.3, grain + 0.8 * flow), smoothstep(0.93, 0.965, margin) * 0.92)
     paper = np.array((0.975, 0.965, 0.94), np.float32) * (1.0 - 0.018 * grain)[..., None]
     return painted + bare[..., None] * (paper - painted)
 
