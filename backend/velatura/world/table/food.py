@@ -9,7 +9,7 @@ from .materials import PAINTS, tone
 from .solids import TILT, Light, Turned, inflate, window
 from .wares import Item
 
-STRAW = {"brown": (0.70, 0.49, 0.26)}
+STRAW = {"brown": (0.82, 0.60, 0.34)}
 CAKE = ((0.0, 0.86), (0.9, 0.86), (1.0, 0.84))
 BASKET = ((0.0, 0.66), (0.1, 0.70), (0.6, 0.86), (1.0, 0.95))
 
@@ -32,8 +32,12 @@ def paint_apple(
     rng = np.random.default_rng(seed + 11)
     streaks = waves(angle, np.hypot(dx, dy + 0.75), rng, 26.0, 3.0, 4)
     paint = np.asarray(PAINTS[colour], np.float32)
-    blush = np.asarray({"red": (0.93, 0.66, 0.22), "green": (0.80, 0.84, 0.34), "yellow": (0.93, 0.48, 0.16)}.get(
-        colour, tuple(0.6 * paint + 0.4)), np.float32)
+    blush = np.asarray(
+        {"red": (0.93, 0.66, 0.22), "green": (0.80, 0.84, 0.34), "yellow": (0.93, 0.48, 0.16)}.get(
+            colour, tuple(0.6 * paint + 0.4)
+        ),
+        np.float32,
+    )
     if colour == "green":
         paint = np.asarray((0.42, 0.66, 0.16), np.float32)
     near = smoothstep(1.0, 0.1, np.hypot(dx * 0.8 + 0.2 * np.sin(seed), dy + 0.80))
@@ -46,7 +50,9 @@ def paint_apple(
     part.paint((0.30, 0.19, 0.09), part.cover(stem), "apple")
     lx, ly = dx - 0.28, dy + 1.06
     leaf = np.hypot((lx * 0.90 - ly * 0.43) / 0.26, (lx * 0.43 + ly * 0.90) / 0.10) - 1.0
-    part.paint(mix((0.20, 0.42, 0.12), (0.45, 0.66, 0.25), smoothstep(0.1, -0.1, ly)), part.cover(leaf), "apple")
+    part.paint(
+        mix((0.20, 0.42, 0.12), (0.45, 0.66, 0.25), smoothstep(0.1, -0.1, ly)), part.cover(leaf), "apple"
+    )
 
 
 def paint_pear(canvas: Canvas, item: Item, light: Light) -> None:
@@ -63,12 +69,20 @@ def paint_pear(canvas: Canvas, item: Item, light: Light) -> None:
     rng = np.random.default_rng(item.seed + 12)
     paint = np.asarray((0.60, 0.70, 0.18) if item.colour == "green" else PAINTS[item.colour], np.float32)
     other = np.clip(paint * np.asarray((0.86, 0.62, 0.5), np.float32) + 0.06, 0.0, 1.0)
-    rgb = mix(paint, other, np.clip(0.5 * smoothstep(-0.2, 0.9, s.nx * np.sign(light.x)) + 0.12 * waves(dx, dy, rng, 9.0, 9.0), 0, 0.7))
+    rgb = mix(
+        paint,
+        other,
+        np.clip(
+            0.5 * smoothstep(-0.2, 0.9, s.nx * np.sign(light.x)) + 0.12 * waves(dx, dy, rng, 9.0, 9.0), 0, 0.7
+        ),
+    )
     rgb *= (1.0 - 0.22 * smoothstep(0.95, 1.25, waves(dx, dy, rng, 40.0, 40.0, 6)))[..., None]
     rgb = tone(rgb, s.lit(light, 0.35), 0.32)
     rgb += (0.10 * s.gloss(light, 6.0) + 0.42 * s.gloss(light, 34.0))[..., None] * (1.0 - rgb)
     part.paint(np.clip(rgb, 0.0, 1.0), s.alpha, "pear")
-    stem = np.maximum(np.abs(dx - 0.06 * item.turn + 0.18 * (dy + 1.7) * item.turn) - 0.05, np.abs(dy + 1.90) - 0.26)
+    stem = np.maximum(
+        np.abs(dx - 0.06 * item.turn + 0.18 * (dy + 1.7) * item.turn) - 0.05, np.abs(dy + 1.90) - 0.26
+    )
     part.paint((0.32, 0.21, 0.10), part.cover(stem), "pear")
 
 
@@ -101,7 +115,9 @@ def paint_cake(canvas: Canvas, item: Item, light: Light) -> None:
     run = s.alpha * np.clip(0.5 + (t - drip) * h / part.pixel, 0.0, 1.0)
     part.shade((0.6, 0.5, 0.45), 0.6 * s.alpha * smoothstep(-0.12, 0.0, t - drip))
     lit = tone(icing, s.lit(light, 0.35), 0.36)
-    lit += (0.5 * s.gloss(light, 26.0) + 0.18 * smoothstep(0.10, 0.02, np.abs(t - drip - 0.05)))[..., None] * (1 - lit)
+    lit += (0.5 * s.gloss(light, 26.0) + 0.18 * smoothstep(0.10, 0.02, np.abs(t - drip - 0.05)))[
+        ..., None
+    ] * (1 - lit)
     part.paint(np.clip(lit, 0.0, 1.0), run, "cake")
     lid = part.cover(body.rim(part, 1.0))
     r = body.radius(1.0)
@@ -110,14 +126,19 @@ def paint_cake(canvas: Canvas, item: Item, light: Light) -> None:
     for k in range(7):
         a = 6.2832 * (k + 0.3 * item.turn) / 7.0
         depth = -np.cos(a)
-        cx, cy = body.x + 0.74 * r * np.sin(a), body.level(1.0) - 0.74 * r * TILT * depth * -1.0 - 0.05 * item.scale
+        cx, cy = (
+            body.x + 0.74 * r * np.sin(a),
+            body.level(1.0) - 0.74 * r * TILT * depth * -1.0 - 0.05 * item.scale,
+        )
         _cherry(canvas, cx, cy, 0.062 * item.scale, light, "red" if item.colour != "red" else "white")
 
 
 def _cherry(canvas: Canvas, x: float, y: float, r: float, light: Light, colour: str) -> None:
     if (part := window(canvas, x - 1.5 * r, y - 1.2 * r, x + 1.5 * r, y + 1.4 * r)) is None:
         return
-    part.shade((0.5, 0.42, 0.42), 0.7 * blob(part.x, part.y, x - 0.3 * r * light.x, y + 0.75 * r, 1.1 * r, 0.45 * r))
+    part.shade(
+        (0.5, 0.42, 0.42), 0.7 * blob(part.x, part.y, x - 0.3 * r * light.x, y + 0.75 * r, 1.1 * r, 0.45 * r)
+    )
     s = inflate(part, np.hypot(part.x - x, part.y - y) / r - 1.0, x, y)
     rgb = tone(PAINTS[colour], s.lit(light, 0.3), 0.35)
     rgb += (0.85 * s.gloss(light, 40.0))[..., None] * (1.0 - rgb)
@@ -130,7 +151,9 @@ def paint_basket(canvas: Canvas, item: Item, light: Light) -> None:
     body = Turned(item.x, item.y, h, BASKET)
     straw = np.asarray(STRAW.get(item.colour, PAINTS[item.colour]), np.float32)
     r, top = body.radius(1.0), body.level(1.0)
-    if (part := window(canvas, item.x - 1.05 * r, top - 1.15 * r, item.x + 1.05 * r, item.y + TILT * r)) is None:
+    if (
+        part := window(canvas, item.x - 1.05 * r, top - 1.15 * r, item.x + 1.05 * r, item.y + TILT * r)
+    ) is None:
         return
     inside = part.cover(body.rim(part, 1.0))
     dx, dy = (part.x - item.x) / r, (part.y - top) / (r * TILT)
@@ -169,8 +192,16 @@ def _heap(canvas: Canvas, item: Item, r: float, top: float, h: float, light: Lig
     size = 0.30 * r
     # (place across, place in depth from the back, layer): later layers come as the basket fills
     places = (
-        (0.28, 0.35, 0.0), (-0.50, -0.10, 0.22), (0.55, -0.25, 0.34), (-0.08, -0.45, 0.44), (0.05, 0.25, 0.50),
-        (-0.45, 0.38, 0.58), (0.62, 0.25, 0.64), (-0.24, -0.15, 0.74), (0.28, -0.12, 0.80), (0.02, 0.05, 0.90),
+        (0.28, 0.35, 0.0),
+        (-0.50, -0.10, 0.22),
+        (0.55, -0.25, 0.34),
+        (-0.08, -0.45, 0.44),
+        (0.05, 0.25, 0.50),
+        (-0.45, 0.38, 0.58),
+        (0.62, 0.25, 0.64),
+        (-0.24, -0.15, 0.74),
+        (0.28, -0.12, 0.80),
+        (0.02, 0.05, 0.90),
     )
     level = 0.55 * size - 1.15 * size * full
     jitter = rng.uniform(-0.05, 0.05, (len(places), 2))

@@ -37,7 +37,13 @@ def grain(u: Field, v: Field, seed: int) -> Field:
 
 
 def coat(
-    canvas: Canvas, s: Surface, colour: str, material: str, light: Light, element: str, seed: int,
+    canvas: Canvas,
+    s: Surface,
+    colour: str,
+    material: str,
+    light: Light,
+    element: str,
+    seed: int,
     foot: float = 0.0,
 ) -> None:
     """Paint a surface in a colour and a material; glazed clay is left bare up to the height `foot`."""
@@ -54,13 +60,20 @@ def coat(
         rgb = tone(np.clip(paint * 1.08 + 0.02, 0.0, 1.0), lit, 0.48)
         # ribs from the mould run around vessels
         rib = (s.v % 0.13) / 0.13 if foot else np.full_like(s.v, 0.6)
-        rgb *= (1.0 - 0.16 * smoothstep(0.22, 0.0, rib) + 0.10 * smoothstep(0.22, 0.30, rib) * smoothstep(0.5, 0.32, rib))[..., None]
+        rgb *= (
+            1.0
+            - 0.16 * smoothstep(0.22, 0.0, rib)
+            + 0.10 * smoothstep(0.22, 0.30, rib) * smoothstep(0.5, 0.32, rib)
+        )[..., None]
         rgb += (0.50 * s.gloss(light, 14.0))[..., None] * (1.0 - rgb)
     else:
         lit = s.lit(light, 0.25)
         rng = np.random.default_rng(seed)
         specks = smoothstep(0.85, 1.15, waves(s.u, s.v, rng, 120.0, 120.0, 6))
-        glaze = paint * (1.0 - (0.30 if colour not in ("white", "yellow") else 0.16) * specks)[..., None] + (0.25 * specks * (colour == "black"))[..., None]
+        glaze = (
+            paint * (1.0 - (0.30 if colour not in ("white", "yellow") else 0.16) * specks)[..., None]
+            + (0.25 * specks * (colour == "black"))[..., None]
+        )
         if foot:  # glaze ends above the foot, in a wavy line; there the clay shows
             bare = smoothstep(0.004, -0.004, s.v - foot - 0.008 * np.sin(14.0 * s.u / foot * 0.1))
             glaze = mix(glaze, (0.72, 0.50, 0.37), bare)
@@ -75,13 +88,15 @@ def coat(
     canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)
 
 
-def _wood(s: Surface, paint: NDArray[np.float32], colour: str, light: Light, seed: int) -> NDArray[np.float32]:
+def _wood(
+    s: Surface, paint: NDArray[np.float32], colour: str, light: Light, seed: int
+) -> NDArray[np.float32]:
     lines = grain(s.u, s.v, seed)
     # stained, not painted: the timber shows through
     timber = np.asarray((0.76, 0.56, 0.34), np.float32)
     stain = {"white": 0.60, "black": 0.84, "brown": 0.75}.get(colour, 0.72)
     base = paint * stain + timber * (1.0 - stain)
-    dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.16 if colour == "black" else 0.0)
+    dark = base * np.asarray((0.52, 0.46, 0.42), np.float32) + (0.26 if colour == "black" else 0.0)
     body = mix(base * 1.04, dark, smoothstep(-0.3, 0.95, lines) * 0.68)
     rgb = tone(body, s.lit(light, 0.3), 0.32)
     return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
@@ -93,8 +108,12 @@ def _metal(s: Surface, paint: NDArray[np.float32], colour: str, light: Light) ->
     up = 2.0 * s.ny * s.nz + 0.1  # where the camera's ray goes after the mirror
     room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - 0.22 * smoothstep(-0.15, -0.75, up)
     upright = smoothstep(0.95, 0.45, np.abs(s.ny - 0.12))
-    room += upright * (0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2))) + 0.38 * np.exp(-(((side + 0.72) / 0.09) ** 2))
-    room -= upright * 0.34 * np.exp(-(((side - 0.12) / 0.20) ** 2)) + 0.25 * np.exp(-(((side - 0.86) / 0.10) ** 2))
+    room += upright * (0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2))) + 0.38 * np.exp(
+        -(((side + 0.72) / 0.09) ** 2)
+    )
+    room -= upright * 0.34 * np.exp(-(((side - 0.12) / 0.20) ** 2)) + 0.25 * np.exp(
+        -(((side - 0.86) / 0.10) ** 2)
+    )
     room -= upright * 0.25 * np.exp(-(((side + 0.40) / 0.16) ** 2))
     room += 0.8 * smoothstep(0.3, 0.7, s.gloss(light, 40.0))
     room = np.clip(room, 0.05, 1.3)
@@ -124,7 +143,9 @@ def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) 
     rgb += (0.30 * gather)[..., None] * (glow * 0.7 + 0.3 - rgb)
     deep = tint * 0.42
     rgb += (0.72 * edge)[..., None] * (rgb * deep - rgb)
-    rgb += (0.55 * np.exp(-(((side - 0.62) / 0.055) ** 2)) * smoothstep(0.9, 0.4, np.abs(s.ny)))[..., None] * (1.0 - rgb)
+    rgb += (0.55 * np.exp(-(((side - 0.62) / 0.055) ** 2)) * smoothstep(0.9, 0.4, np.abs(s.ny)))[
+        ..., None
+    ] * (1.0 - rgb)
     rgb += (0.30 * np.exp(-(((side + 0.86) / 0.05) ** 2)))[..., None] * (1.0 - rgb)
     rgb += (0.95 * smoothstep(0.3, 0.6, s.gloss(light, 110.0)))[..., None] * (1.0 - rgb)
     canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)

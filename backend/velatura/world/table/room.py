@@ -69,6 +69,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     panes *= 1.0 - 0.6 * smoothstep(0.05 + 0.8 * soft, 0.02, bars)
     level += 0.30 * max(0.0, a.hardness - 0.25) * panes
     level -= 0.16 * smoothstep(0.85, 1.5, np.hypot(x, y + 0.2))
+    level = level - 0.55 * np.maximum(level - 0.98, 0.0)
     base = np.asarray(WALL_PAINT[scene.wall], np.float32)
     cool = np.stack([level**1.06, level, level**0.92], axis=-1)
     canvas.rgb[:] = np.clip(base * cool, 0.0, 1.0)
@@ -99,7 +100,9 @@ def paint_table(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
     rgb = mix(rgb, 0.95 * wall, sheen)
     canvas.paint(rgb, ground.inside, "table")
     canvas.shade((0.55, 0.52, 0.52), 0.55 * ground.inside * smoothstep(0.03, 0.0, canvas.y - ground.edge))
-    canvas.shade((0.62, 0.60, 0.62), 0.5 * (1 - ground.inside) * smoothstep(-0.16, 0.0, canvas.y - ground.edge))
+    canvas.shade(
+        (0.62, 0.60, 0.62), 0.5 * (1 - ground.inside) * smoothstep(-0.16, 0.0, canvas.y - ground.edge)
+    )
 
 
 def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> None:
@@ -126,7 +129,7 @@ def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
         rgb = mix(paint, other, 0.5 * (one + two))  # gingham: threads of both colours cross
     else:
         rgb = np.broadcast_to(paint, canvas.rgb.shape)
-    level = 0.90 + 0.09 * folds + 0.16 * blob(canvas.x, canvas.y, 0.7 * light.x, 0.4, 1.1, 0.8)
+    level = 0.85 + 0.09 * folds + 0.16 * blob(canvas.x, canvas.y, 0.7 * light.x, 0.4, 1.1, 0.8)
     hem = smoothstep(0.012, 0.0, np.abs(f + 0.03))
     level = level * (1.0 - 0.09 * hem)
     canvas.paint(np.clip(rgb * level[..., None], 0.0, 1.0), inside, "tablecloth")

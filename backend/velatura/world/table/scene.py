@@ -45,7 +45,9 @@ ATTRIBUTES: dict[str, Attribute] = {
     "colour": Attribute("table", COLOURS, of="thing"),
     "material": Attribute("table", MATERIALS, needs=_WARE, of="thing"),
     "size": Attribute("table", degree=("small", "medium", "big"), of="thing"),
-    "fluff": Attribute("bear", degree=("slightly fluffy", "fluffy", "very fluffy"), needs={"thing": ("bear",)}),
+    "fluff": Attribute(
+        "bear", degree=("slightly fluffy", "fluffy", "very fluffy"), needs={"thing": ("bear",)}
+    ),
     "fullness": Attribute(
         "basket", degree=("nearly empty", "half full", "full"), needs={"thing": ("basket",)}
     ),
@@ -122,7 +124,8 @@ class Table:
     def is_held_out(self) -> bool:
         """Whether the scene holds a combination that is kept out of training."""
         return any(
-            all(getattr(self, name) == value for name, value in combination.items()) for combination in HELD_OUT
+            all(getattr(self, name) == value for name, value in combination.items())
+            for combination in HELD_OUT
         )
 
 
@@ -168,7 +171,9 @@ def _too_like(thing: str) -> tuple[str, ...]:
 
 
 def _sample_arrangement(rng: np.random.Generator) -> Arrangement:
-    names = [name for name in Arrangement.__dataclass_fields__ if name not in ("light", "hardness", "texture")]
+    names = [
+        name for name in Arrangement.__dataclass_fields__ if name not in ("light", "hardness", "texture")
+    ]
     values = {name: float(rng.uniform(-1.0, 1.0)) for name in names}
     side = 1.0 if rng.random() < 0.35 else -1.0
     return Arrangement(

@@ -26,9 +26,9 @@ def _fur(angle: Field, ring: Field, seed: int) -> Field:
     """Tufts, 0..1, pointed outwards and swept to one side, finer ones on coarser ones."""
     a = 0.37 * (seed % 17)
     bent = angle + 0.16 * np.sin(3.0 * angle + a) + 0.05 * np.sin(7.0 * angle + 3.0 * a) + 0.22 * ring
-    coarse = 1.0 - np.abs(np.sin(11.0 * bent + a))
-    tufts = 1.0 - np.abs(np.sin(23.5 * bent + 2.0 * a))
-    fine = 1.0 - np.abs(np.sin(47.0 * bent - a))
+    coarse = 0.5 + 0.5 * np.sin(17.0 * bent + a)
+    tufts = 1.0 - np.abs(np.sin(20.5 * bent + 2.0 * a))
+    fine = 1.0 - np.abs(np.sin(44.0 * bent - a))
     return 0.40 * coarse + 0.35 * tufts + 0.25 * fine
 
 
@@ -39,30 +39,42 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
     if item.colour == "black":
         base = base * 1.35
     pale = base + 0.42 * (np.asarray((0.98, 0.90, 0.76), np.float32) - base)
-    hair = 0.01 + 0.30 * item.fluff**1.2
+    hair, puff = 0.01 + 0.19 * item.fluff, 0.94 + 0.16 * item.fluff
     for number, (name, px, py, rx, ry) in enumerate(BEAR):
         x, y = item.x + px * h, item.y + 0.02 * h - py * h
-        reach = 1.0 + hair * min(1.6, 0.16 / rx)
-        part = window(canvas, x - rx * h * reach * 1.1, y - ry * h * reach * 1.1, x + rx * h * reach * 1.1, y + ry * h * reach * 1.1)
+        reach = puff * (1.0 + hair * min(1.6, 0.16 / rx)) + 0.1 * item.fluff
+        part = window(
+            canvas,
+            x - rx * h * reach * 1.1,
+            y - ry * h * reach * 1.1,
+            x + rx * h * reach * 1.1,
+            y + ry * h * reach * 1.1,
+        )
         if part is None:
             continue
-        dx, dy = (part.x - x) / (rx * h), (part.y - y) / (ry * h)
+        dx, dy = (part.x - x) / (rx * h * puff), (part.y - y) / (ry * h * puff)
         if name == "arm":  # the arms hang outwards
             dx = dx - np.sign(px) * 0.55 * dy
         ring, angle = np.hypot(dx, dy), np.arctan2(dy, dx)
         fur = _fur(angle, ring, item.seed + number)
         long = hair * min(1.6, 0.16 / rx)
-        f = ring / (1.0 - 0.12 * long + 1.05 * long * (fur - 0.25)) - 1.0
-        s = inflate(part, f, x, y, soft=part.pixel + 0.022 * h * item.fluff)
+        f = ring / (1.0 - 0.12 * long + 1.05 * long * (fur - 0.35)) - 1.0
+        s = inflate(part, f, x, y, soft=part.pixel + 0.045 * h * item.fluff)
         part.shade((0.45, 0.40, 0.40), 0.55 * _halo(ring) * part.share("bear"))
         # locks: tufts of the same kind lie on the part, each row shifted against the next
         row = ring * (3.0 + 2.0 * (1.0 - item.fluff)) + 0.5 * fur
-        locks = _fur(angle + 0.7 * np.floor(row), ring * 0.5, item.seed + number + 3) - 0.5 + 0.5 * (0.5 - row % 1.0)
-        depth = (0.04 + 0.34 * item.fluff) * locks * smoothstep(0.10, 0.6, ring)
+        locks = (
+            _fur(angle + 0.7 * np.floor(row), ring * 0.5, item.seed + number + 3)
+            - 0.5
+            + 0.5 * (0.5 - row % 1.0)
+        )
+        depth = (0.03 + 0.30 * item.fluff) * locks * smoothstep(0.10, 0.6, ring)
         rgb = tone(base, s.lit(light, 0.45), 0.36)
         rgb = rgb * (1.0 + depth)[..., None]
         # hair lets the light through at the edges
-        rgb += ((0.10 + 0.30 * item.fluff) * smoothstep(0.75, 1.1, ring) * s.lit(light, 0.8))[..., None] * (pale - rgb)
+        rgb += ((0.08 + 0.50 * item.fluff) * smoothstep(0.70, 1.1, ring) * s.lit(light, 0.8))[..., None] * (
+            pale - rgb
+        )
         part.paint(np.clip(rgb, 0.0, 1.0), s.alpha, "bear")
         if name == "ear":
             part.paint(pale * 0.82, 0.85 * s.alpha * smoothstep(0.72, 0.5, np.hypot(dx, dy - 0.12)))
@@ -70,7 +82,10 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
             pad = smoothstep(0.72, 0.58, np.hypot(dx * 1.1, dy + 0.02))
             part.paint(tone(pale, s.lit(light, 0.5), 0.45), 0.92 * s.alpha * pad)
         elif name == "body":
-            part.paint(tone(pale, s.lit(light, 0.5), 0.42), 0.55 * s.alpha * smoothstep(0.85, 0.35, np.hypot(dx * 1.15, dy - 0.15)))
+            part.paint(
+                tone(pale, s.lit(light, 0.5), 0.42),
+                0.55 * s.alpha * smoothstep(0.85, 0.35, np.hypot(dx * 1.15, dy - 0.15)),
+            )
         elif name == "head":
             _bear_face(part, dx, dy, pale, item, light, s.alpha)
 
@@ -92,9 +107,17 @@ def _bear_face(part: Canvas, dx: Field, dy: Field, pale, item: Item, light: Ligh
     line = np.maximum(np.abs(dx) - 0.016, np.abs(dy - 0.38) - 0.10)
     part.paint(dark, 0.85 * part.cover(np.minimum(mouth, line)))
     for side in (-1.0, 1.0):
-        part.paint((0.85, 0.80, 0.74), 0.35 * part.cover(np.hypot((dx - side * 0.36) / 0.125, (dy + 0.10) / 0.13) - 1.0))
+        part.paint(
+            (0.85, 0.80, 0.74),
+            0.35 * part.cover(np.hypot((dx - side * 0.36) / 0.125, (dy + 0.10) / 0.13) - 1.0),
+        )
         part.paint(dark, part.cover(np.hypot((dx - side * 0.36) / 0.10, (dy + 0.10) / 0.105) - 1.0))
-        part.glow(0.95, part.cover(np.hypot((dx - side * 0.36 - 0.03 * np.sign(light.x)) / 0.034, (dy + 0.14) / 0.034) - 1.0))
+        part.glow(
+            0.95,
+            part.cover(
+                np.hypot((dx - side * 0.36 - 0.03 * np.sign(light.x)) / 0.034, (dy + 0.14) / 0.034) - 1.0
+            ),
+        )
 
 
 def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
@@ -108,9 +131,11 @@ def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
         for (px, py, size), (jx, jy) in zip(_BUNCH, rng.uniform(-1.0, 1.0, (len(_BUNCH), 2)), strict=True)
     ]
     top = min(y for _, y, _ in heads) - 0.1
-    if (part := window(canvas, mx - 1.2 * spread - 0.1, top, mx + 1.2 * spread + 0.1, my + TILT * mouth)) is None:
+    if (
+        part := window(canvas, mx - 1.2 * spread - 0.1, top, mx + 1.2 * spread + 0.1, my + TILT * mouth)
+    ) is None:
         return
-    for index, (x, y, r) in enumerate(heads):
+    for index, (x, y, _) in enumerate(heads):
         t = np.clip((my - part.y) / max(my - y, 0.05), 0.0, 1.0)
         bow = mx + 0.5 * mouth * np.sign(x - mx) * min(1.0, abs(x - mx) / spread) + (x - mx) * t**1.5
         stem = np.maximum(np.abs(part.x - bow) - 0.011, np.maximum(y - part.y, part.y - my))
@@ -120,7 +145,9 @@ def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
         c, s = np.cos(lean), np.sin(lean)
         along, across = lx * s - ly * c, lx * c + ly * s
         leaf = np.hypot((along - 0.02) / 0.12, across / (0.042 * np.clip(1.15 - along * 4.0, 0.3, 1.3))) - 1.0
-        rgb = mix((0.16, 0.34, 0.13), (0.42, 0.62, 0.28), smoothstep(0.04, -0.04, across * np.sign(light.x) * -1.0))
+        rgb = mix(
+            (0.16, 0.34, 0.13), (0.42, 0.62, 0.28), smoothstep(0.04, -0.04, across * np.sign(light.x) * -1.0)
+        )
         part.paint(rgb, part.cover(leaf), "flowers")
     for index, (x, y, r) in enumerate(heads):
         _blossom(canvas, x, y, r, item.flowers, light, item.seed + index)
@@ -128,8 +155,14 @@ def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
 
 #: Where blossoms are (x, up, size), from the back to the front, in units of the bunch's spread.
 _BUNCH = (
-    (-0.30, 1.12, 0.85), (0.36, 1.08, 0.85), (-0.74, 0.72, 0.85), (0.78, 0.66, 0.9), (0.04, 0.98, 1.0),
-    (-0.42, 0.62, 1.05), (0.40, 0.54, 1.05), (-0.02, 0.42, 1.1),
+    (-0.30, 1.12, 0.85),
+    (0.36, 1.08, 0.85),
+    (-0.74, 0.72, 0.85),
+    (0.78, 0.66, 0.9),
+    (0.04, 0.98, 1.0),
+    (-0.42, 0.62, 1.05),
+    (0.40, 0.54, 1.05),
+    (-0.02, 0.42, 1.1),
 )
 
 
@@ -142,11 +175,16 @@ def _blossom(canvas: Canvas, x: float, y: float, r: float, colour: str, light: L
     wave = np.abs(np.sin(0.5 * petals * angle + seed % 5))
     f = ring / (0.70 + 0.34 * np.sqrt(wave)) - 1.0
     s = inflate(part, f, x, y, 0.8)
-    part.shade((0.45, 0.48, 0.42), 0.5 * smoothstep(1.5, 0.8, np.hypot(dx + 0.25 * light.x, dy - 0.25)) * part.share("flowers"))
+    part.shade(
+        (0.45, 0.48, 0.42),
+        0.5 * smoothstep(1.5, 0.8, np.hypot(dx + 0.25 * light.x, dy - 0.25)) * part.share("flowers"),
+    )
     paint = np.asarray(PAINTS[colour] if colour != "blue" else (0.32, 0.42, 0.86), np.float32)
     level = 0.62 + 0.42 * wave * smoothstep(0.1, 0.7, ring) + 0.22 * (dx * np.sign(light.x) - dy) * 0.6
     rgb = np.clip(paint * np.clip(level, 0.35, 1.25)[..., None], 0.0, 1.0)
     part.paint(rgb, s.alpha, "flowers")
     heart = np.hypot(dx, dy) / 0.26 - 1.0
     middle = (0.88, 0.66, 0.12) if colour != "yellow" else (0.50, 0.26, 0.08)
-    part.paint(mix(middle, tuple(0.6 * c for c in middle), smoothstep(-0.1, 0.25, dy)), part.cover(heart), "flowers")
+    part.paint(
+        mix(middle, tuple(0.6 * c for c in middle), smoothstep(-0.1, 0.25, dy)), part.cover(heart), "flowers"
+    )

@@ -153,7 +153,9 @@ def inflate(canvas: Canvas, f: Field, x: float, y: float, bulge: float = 1.0, so
     )
 
 
-def cast(canvas: Canvas, light: Light, x: float, y: float, radius: float, height: float, dark: float = 1.0) -> None:
+def cast(
+    canvas: Canvas, light: Light, x: float, y: float, radius: float, height: float, dark: float = 1.0
+) -> None:
     """The shadow of something round that stands on the table, and the darkness where it touches."""
     sx, sy = light.slide
     reach = height * 0.9

@@ -35,7 +35,16 @@ VASES = (
     ((0.0, 0.20), (0.10, 0.21), (0.55, 0.36), (0.72, 0.36), (0.90, 0.20), (1.0, 0.22)),
     ((0.0, 0.30), (0.25, 0.37), (0.50, 0.32), (0.80, 0.19), (1.0, 0.27)),
 )
-BOTTLE = ((0.0, 0.175), (0.05, 0.185), (0.52, 0.185), (0.62, 0.165), (0.73, 0.075), (0.92, 0.065), (0.94, 0.075), (1.0, 0.075))
+BOTTLE = (
+    (0.0, 0.175),
+    (0.05, 0.185),
+    (0.52, 0.185),
+    (0.62, 0.165),
+    (0.73, 0.075),
+    (0.92, 0.065),
+    (0.94, 0.075),
+    (1.0, 0.075),
+)
 HEIGHTS = {"cup": 0.62, "bowl": 0.40, "vase": 0.68, "bottle": 0.94}
 
 
@@ -56,7 +65,16 @@ def paint_vessel(canvas: Canvas, item: Item, light: Light) -> None:
     glass = item.material == "glass"
     if not glass:
         _hollow(part, item, body, light, lip, inside)
-        coat(part, body.surface(part), item.colour, item.material, light, item.thing, item.seed, 0.11 * body.height)
+        coat(
+            part,
+            body.surface(part),
+            item.colour,
+            item.material,
+            light,
+            item.thing,
+            item.seed,
+            0.11 * body.height,
+        )
     else:
         surface = body.surface(part)
         whole = np.maximum(surface.alpha, inside)
@@ -115,7 +133,11 @@ def paint_ball(canvas: Canvas, item: Item, light: Light) -> None:
     f = np.hypot(part.x - cx, part.y - cy) / r - 1.0
     s = inflate(part, f, cx, cy)
     turn = 0.6 * item.turn
-    grainy = replace(s, u=s.u * np.cos(turn) + s.v * np.sin(turn) + 0.25 * r * s.nz, v=s.v * np.cos(turn) - s.u * np.sin(turn))
+    grainy = replace(
+        s,
+        u=s.u * np.cos(turn) + s.v * np.sin(turn) + 0.25 * r * s.nz,
+        v=s.v * np.cos(turn) - s.u * np.sin(turn),
+    )
     coat(part, grainy, item.colour, item.material, light, "ball", item.seed)
     if item.material == "plastic":
         # a beach ball's seams: panels of white between panels of colour
@@ -137,7 +159,10 @@ def paint_cube(canvas: Canvas, item: Item, light: Light) -> None:
     c, s = np.cos(turn), np.sin(turn)
     half = 0.5 * size
     # corners of the square on the table, from the nearest, to the right, the back, the left
-    foot = [(x * c + z * s, x * s - z * c) for x, z in ((-half, half), (half, half), (half, -half), (-half, -half))]
+    foot = [
+        (x * c + z * s, x * s - z * c)
+        for x, z in ((-half, half), (half, half), (half, -half), (-half, -half))
+    ]
     # (x right, d towards the back); picture y = foot - TILT * d
     foot = [(item.x + x, item.y - 0.35 * size * TILT - TILT * d) for x, d in foot]
     order = sorted(range(4), key=lambda k: -foot[k][1])
@@ -165,7 +190,16 @@ def paint_cube(canvas: Canvas, item: Item, light: Light) -> None:
         part.glow(0.38 if item.material != "wood" else 0.18, np.clip(1.2 - distance / width, 0.0, 1.0) * 0.9)
 
 
-def _face(part: Canvas, item: Item, light: Light, corners, normal, size: float, seed: int) -> None:
+def _face(
+    part: Canvas,
+    item: Item,
+    light: Light,
+    corners: tuple[tuple[float, float], ...],
+    normal: tuple[float, float, float],
+    size: float,
+    seed: int,
+) -> None:
+    """One face between its corners in the picture, the first joined to the second and the last."""
     f = None
     middle = np.mean(np.asarray(corners), axis=0)
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
@@ -186,24 +220,44 @@ def _face(part: Canvas, item: Item, light: Light, corners, normal, size: float, 
     ny = normal[1] + 0.22 * (v - 0.5)
     nz = normal[2] + 0.0 * u
     norm = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
-    s = Surface(np.clip(0.5 - f / part.pixel, 0.0, 1.0), nx * norm, ny * norm, nz * norm, u * size, v * size, 0.3)
+    s = Surface(
+        np.clip(0.5 - f / part.pixel, 0.0, 1.0), nx * norm, ny * norm, nz * norm, u * size, v * size, 0.3
+    )
     if item.material == "glass":
-        s = replace(s, shine=0.0, nz=np.clip(0.55 + 0.45 * smoothstep(0.0, 0.16, np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))), 0, 1))
+        s = replace(
+            s,
+            shine=0.0,
+            nz=np.clip(
+                0.55 + 0.45 * smoothstep(0.0, 0.16, np.minimum(np.minimum(u, 1 - u), np.minimum(v, 1 - v))),
+                0,
+                1,
+            ),
+        )
     coat(part, s, item.colour, item.material, light, "cube", seed)
     border = np.minimum(np.minimum(u, 1.0 - u), np.minimum(v, 1.0 - v))
     if item.material == "plastic":  # a panel is pressed into each face
         part.shade((0.62, 0.62, 0.66), 0.5 * s.alpha * smoothstep(0.035, 0.0, np.abs(border - 0.15)))
         part.glow(0.35, s.alpha * smoothstep(0.03, 0.0, np.abs(border - 0.195)))
     elif item.material == "glass":  # light runs along the face, slanted
-        part.glow(0.40, s.alpha * smoothstep(0.10, 0.04, np.abs(u + 0.6 * v - 0.62)) * smoothstep(0.0, 0.1, border))
+        part.glow(
+            0.40, s.alpha * smoothstep(0.10, 0.04, np.abs(u + 0.6 * v - 0.62)) * smoothstep(0.0, 0.1, border)
+        )
 
 
 def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
     """The shadow of any thing on the table."""
     sizes = {
-        "apple": (0.21, 0.50), "pear": (0.20, 0.66), "cup": (0.27, 0.62), "bowl": (0.30, 0.34),
-        "vase": (0.19, 0.64), "ball": (0.17, 0.55), "cube": (0.33, 0.46), "bear": (0.36, 0.85),
-        "cake": (0.42, 0.36), "bottle": (0.17, 0.85), "basket": (0.36, 0.50),
+        "apple": (0.21, 0.50),
+        "pear": (0.20, 0.66),
+        "cup": (0.27, 0.62),
+        "bowl": (0.30, 0.34),
+        "vase": (0.19, 0.64),
+        "ball": (0.17, 0.55),
+        "cube": (0.33, 0.46),
+        "bear": (0.36, 0.85),
+        "cake": (0.42, 0.36),
+        "bottle": (0.17, 0.85),
+        "basket": (0.36, 0.50),
     }
     radius, height = sizes[item.thing]
     if item.thing == "bowl":
@@ -214,5 +268,12 @@ def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
         # light that glass has gathered falls in the middle of its shadow, in its colour
         sx, sy = light.slide
         ex, ey = 0.5 * sx * height * item.scale, 0.5 * sy * height * item.scale * TILT
-        spot = blob(canvas.x, canvas.y, item.x + ex, item.y + ey, 0.55 * radius * item.scale, 0.16 * radius * item.scale)
+        spot = blob(
+            canvas.x,
+            canvas.y,
+            item.x + ex,
+            item.y + ey,
+            0.55 * radius * item.scale,
+            0.16 * radius * item.scale,
+        )
         canvas.paint(tuple(0.5 + 0.5 * c for c in PAINTS[item.colour]), 0.45 * spot)

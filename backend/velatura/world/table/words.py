@@ -32,7 +32,11 @@ MATERIAL_WORDS: dict[str, tuple[str, ...]] = {
     "glass": ("glass",),
     "plastic": ("plastic",),
 }
-SIZE_WORDS = {"small": ("small", "small", "little", "tiny"), "medium": ("medium",), "big": ("big", "large", "huge")}
+SIZE_WORDS = {
+    "small": ("small", "small", "little", "tiny"),
+    "medium": ("medium",),
+    "big": ("big", "large", "huge"),
+}
 FULLNESS_WORDS: dict[str, tuple[str, ...]] = {
     "nearly empty": ("a nearly empty basket", "an almost empty basket"),
     "half full": ("a half full basket of apples", "a basket with some apples", "a basket with a few apples"),
@@ -54,7 +58,13 @@ CLOTH_WORDS: dict[str, tuple[str, ...]] = {
     "striped": ("a striped {} tablecloth", "a {} striped tablecloth", "a {} tablecloth with stripes"),
     "checked": ("a checked {} tablecloth", "a {} checked tablecloth", "a {} checkered tablecloth"),
 }
-WALL_WORDS = (", {} wall", ", a {} wall behind", "in front of a {} wall", ", before a {} wall", ", {} background")
+WALL_WORDS = (
+    ", {} wall",
+    ", a {} wall behind",
+    "in front of a {} wall",
+    ", before a {} wall",
+    ", {} background",
+)
 BESIDE = ("next to", "next to", "beside", "and", "with")
 SIDES = {
     "left": ("to the left of", "on the left of", "left of"),
@@ -97,7 +107,9 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
     result = teller.about(thing, article(" ".join([*said, name])))
     if thing == "vase" and scene.flowers != "none" and teller.say(0.93, "flowers"):
         joint, *wordings = teller.pick(VASE_WORDS)
-        flowers = teller.pick(tuple(wordings)).format(scene.flowers if teller.say(0.9, "flowers") else "").split()
+        flowers = (
+            teller.pick(tuple(wordings)).format(scene.flowers if teller.say(0.9, "flowers") else "").split()
+        )
         result += [*teller.about(thing, joint), *teller.about("flowers", *flowers)]
     return result
 
