@@ -34,7 +34,7 @@ ELEMENTS = ("background", "shirt", "face", "mouth", "hair", "beard", "glasses", 
 #: What a caption can say and a judge can read.
 ATTRIBUTES: dict[str, Attribute] = {
     "person": Attribute("face", PEOPLE),
-    "age": Attribute("face", degree=("young", "middle-aged", "old")),
+    "age": Attribute("face", degree=("young", "middle aged", "old")),
     "skin": Attribute("face", SKINS),
     "hair_style": Attribute("hair", HAIR_STYLES),
     "hair_colour": Attribute("hair", HAIR_COLOURS),

@@ -22,10 +22,10 @@ PEOPLE_WORDS = {
     "man": ("man", "man", "man", "guy", "gentleman"),
     "woman": ("woman", "woman", "woman", "lady", "girl"),
 }
-#: The words of each degree, from little to much.
+#: The words of each degree, from little to much; without hyphens, as every word is one token.
 AGES = (
     ("young", "young", "youthful"),
-    ("middle-aged", "middle-aged", "middle aged", "", ""),
+    ("middle aged", "middle aged", "middle aged", "", ""),
     ("old", "old", "elderly"),
 )
 SMILING = (
@@ -44,11 +44,11 @@ BEARDS = (
     ("a long {} beard", "a long {} beard", "a long beard", "a very long {} beard", "a big {} beard"),
 )
 LONG_HAIR = (
-    ("shoulder-length", "shoulder-length", "medium-length", "shoulder length"),
+    ("shoulder length", "shoulder length", "medium length"),
     ("long",),
     ("very long",),
 )
-CURLY_HAIR = (("short curly",), ("curly", "curly", "curly", "medium-length curly"), ("long curly",))
+CURLY_HAIR = (("short curly",), ("curly", "curly", "curly", "medium length curly"), ("long curly",))
 GLASSES_WORDS = {
     "glasses": ("glasses", "glasses", "eyeglasses", "spectacles"),
     "sunglasses": ("sunglasses", "sunglasses", "shades"),
