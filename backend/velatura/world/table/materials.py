@@ -22,10 +22,14 @@ PAINTS: dict[str, Colour] = {
 
 
 def tone(colour: Colour | NDArray[np.float32], lit: Field, ambient: float = 0.34) -> NDArray[np.float32]:
-    """A matte colour under light 0..1: shadows keep the colour and lean to blue, lights to yellow."""
+    """A matte colour under light 0..1: shadows keep the colour and lean to blue."""
     level = ambient + (1.12 - ambient) * lit
-    cast = np.stack([level**1.05, level, level**0.93], axis=-1)
-    return np.clip(np.asarray(colour, np.float32) * cast, 0.0, 1.0)
+    base = np.asarray(colour, np.float32)
+    red, green, blue = base.reshape(-1, 3).mean(axis=0)
+    # yellow in shadow turns to orange, not to olive
+    gold = max(0.0, min(red, green) - blue)
+    cast = np.stack([level ** (1.05 - 0.45 * gold), level ** (1.0 - 0.05 * gold), level**0.93], axis=-1)
+    return np.clip(base * cast, 0.0, 1.0)
 
 
 def grain(u: Field, v: Field, seed: int) -> Field:

@@ -21,15 +21,17 @@ def make_light(scene: Table) -> Light:
 
 
 def items(scene: Table) -> list[Item]:
-    """The things on the table, from the back to the front."""
+    """The things on the table, from the back to the front.
+
+    Nothing about the first depends on the second, so that one can be added or taken away.
+    """
     a = scene.arrangement
-    alone = scene.second == "none"
-    scale = (0.56 + 0.74 * scene.size) * (1.25 if alone else 0.94)
+    side = -1.0 if scene.side == "left" else 1.0
     main = Item(
         scene.thing,
-        x=0.22 * a.place if alone else (-1.0 if scene.side == "left" else 1.0) * (0.47 + 0.04 * a.apart),
+        x=side * (0.47 + 0.04 * a.apart) if a.room else side * (0.16 + 0.12 * a.place),
         y=0.62 + 0.05 * a.depth + 0.16 * (scene.size - 0.5),
-        scale=scale,
+        scale=(0.56 + 0.74 * scene.size) * (0.94 if a.room else 1.2),
         colour=scene.colour,
         material=scene.material if scene.thing in WARES else "",
         turn=a.turn,
@@ -38,13 +40,13 @@ def items(scene: Table) -> list[Item]:
         fullness=scene.fullness,
         flowers=scene.flowers,
     )
-    if alone:
+    if scene.second == "none":
         return [main]
     second = Item(
         scene.second,
-        x=-main.x + 0.04 * a.place,
-        y=0.53 + 0.09 * a.second_depth,
-        scale=0.86 + 0.07 * a.second_size,
+        x=-side * (0.47 if a.room else 0.62) + 0.03 * a.place,
+        y=0.53 + 0.09 * a.second_depth if a.room else 0.38 + 0.05 * a.second_depth,
+        scale=(0.86 if a.room else 0.70) + 0.07 * a.second_size,
         colour=scene.second_colour,
         material=PLAIN_MATERIAL.get(scene.second, "ceramic") if scene.second in WARES else "",
         turn=a.second_turn,

@@ -59,7 +59,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     side = np.sign(light.x)
     pool = blob(x, y, 0.75 * light.x, -0.45, 1.25, 1.05)
     rng = np.random.default_rng(a.texture + 6)
-    level = 0.78 + 0.30 * pool + 0.018 * waves(x, y, rng, 4.0, 4.0)
+    level = 0.72 + 0.28 * pool + 0.018 * waves(x, y, rng, 4.0, 4.0)
     # panes of sunlight, slanted, as soft as the lens leaves them
     px = (x - 0.35 * a.window + 0.30 * side * (y + 0.4)) / 0.55
     py = (y + 0.50 - 0.12 * a.window) / 0.62
@@ -69,7 +69,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     panes *= 1.0 - 0.6 * smoothstep(0.05 + 0.8 * soft, 0.02, bars)
     level += 0.30 * max(0.0, a.hardness - 0.25) * panes
     level -= 0.16 * smoothstep(0.85, 1.5, np.hypot(x, y + 0.2))
-    level = level - 0.55 * np.maximum(level - 0.98, 0.0)
+    level = level - 0.5 * np.maximum(level - 1.02, 0.0)  # the film burns out slowly
     base = np.asarray(WALL_PAINT[scene.wall], np.float32)
     cool = np.stack([level**1.06, level, level**0.92], axis=-1)
     canvas.rgb[:] = np.clip(base * cool, 0.0, 1.0)

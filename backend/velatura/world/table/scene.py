@@ -81,6 +81,8 @@ class Arrangement:
     second_size: float = 0.0
     horizon: float = 0.0
     tilt: float = 0.0
+    #: whether there is room for a second thing of the same size; if not, one stands further back
+    room: bool = True
     #: where the light falls from: < 0 from the left
     light: float = -0.7
     light_height: float = 0.0
@@ -161,7 +163,7 @@ def _sample(rng: np.random.Generator) -> Table:
         cloth=choose(CLOTHS, (0.5, 0.2, 0.15, 0.15)),
         cloth_colour=choose(CLOTH_COLOURS),
         wall=choose(WALLS),
-        arrangement=_sample_arrangement(rng),
+        arrangement=_sample_arrangement(rng, room=bool(rng.random() < (0.4 if second == "none" else 0.8))),
     )
 
 
@@ -170,14 +172,17 @@ def _too_like(thing: str) -> tuple[str, ...]:
     return {"apple": ("apple", "basket"), "basket": ("basket", "apple")}.get(thing, (thing,))
 
 
-def _sample_arrangement(rng: np.random.Generator) -> Arrangement:
+def _sample_arrangement(rng: np.random.Generator, room: bool) -> Arrangement:
     names = [
-        name for name in Arrangement.__dataclass_fields__ if name not in ("light", "hardness", "texture")
+        name
+        for name in Arrangement.__dataclass_fields__
+        if name not in ("room", "light", "hardness", "texture")
     ]
     values = {name: float(rng.uniform(-1.0, 1.0)) for name in names}
     side = 1.0 if rng.random() < 0.35 else -1.0
     return Arrangement(
         **values,
+        room=room,
         light=side * float(rng.uniform(0.45, 1.0)),
         hardness=float(rng.uniform()),
         texture=int(rng.integers(2**31)),
