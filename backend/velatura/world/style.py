@@ -26,13 +26,9 @@ WOBBLE = {
     "ink": ((0.007, 6.0), (0.002, 30.0)),
     "child": ((0.022, 6.0), (0.006, 21.0)),
 }
-#: Sixteen directions in four dimensions no two of which are closer than 60 degrees (from the 24-cell):
-#: one for each element, so that four blurred channels tell where any two elements meet.
-CODES = np.array(
-    [s * np.eye(4)[k] for s in (1.0, -1.0) for k in range(4)]
-    + [(0.5, a, b, c) for a in (0.5, -0.5) for b in (0.5, -0.5) for c in (0.5, -0.5)],
-    np.float32,
-)
+#: Sixteen directions in eight dimensions, each at a right angle or opposite to every other: one for
+#: each element, so that eight blurred channels tell where any two elements meet.
+CODES = np.concatenate((np.eye(8), -np.eye(8))).astype(np.float32)
 LUMA = np.array((0.30, 0.59, 0.11), np.float32)
 
 
@@ -87,10 +83,10 @@ def _blur(canvas: Canvas, image: NDArray[np.float32], radius: float) -> NDArray[
 def _edges(canvas: Canvas, radius: float) -> Field:
     """0 inside elements, up to 1 where two meet, falling off over `radius`."""
     code = np.tensordot(canvas.shares, CODES[: len(canvas.elements)], ((0,), (0,)))
-    # the variance of the codes around each pixel: none within a transparent element either
-    power = (code * code).sum(-1, keepdims=True)
-    mean = _blur(canvas, np.concatenate((code, power), -1), radius)
-    return np.clip(1.6 * (mean[..., 4] - (mean[..., :4] ** 2).sum(-1)), 0.0, 1.0)
+    mean = _blur(canvas, code, radius)
+    # where elements are mixed over a wide area (a lens, a thin cloud) none of them ends
+    mixed = _blur(canvas, 1.0 - (code * code).sum(-1), 0.05)
+    return np.clip(1.6 * (1.0 - (mean * mean).sum(-1) - 1.2 * mixed), 0.0, 1.0)
 
 
 def _creases(canvas: Canvas, tone: Field, radius: float) -> Field:
