@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,4 +107,9 @@ PETALS: tuple[Colour, ...] = ((1.0, 0.68, 0.80), (1.0, 0.78, 0.86), (0.98, 0.60,
 
 
 def light_of(scene: Landscape) -> Light:
-    return LIGHTS[scene.time]
+    """The hour's light; under a full sky of clouds it comes from everywhere alike."""
+    light = LIGHTS[scene.time]
+    veil = 0.30 * scene.clouds**2
+    key = tuple((1.0 - veil) * c for c in light.key)
+    ambient = tuple(c + 0.35 * veil * k for c, k in zip(light.ambient, light.key, strict=True))
+    return replace(light, key=key, ambient=ambient)

@@ -44,7 +44,7 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
     places: list[Tree] = []
     for index in range(MOST_TREES):
         for _ in range(12):
-            t = float(0.05 + 0.60 * rng.random() ** 1.4) if index else float(rng.uniform(0.42, 0.60))
+            t = float(0.05 + 0.60 * rng.random() ** 1.4) if index else float(rng.uniform(0.48, 0.70))
             side = (1.0 if rng.random() < 0.5 else -1.0) if index else -p.side
             lake = lake_width(p, t)
             left = min(course(p, t) - 0.16 - 0.30 * t, lake_middle(p) - lake - 0.03 if lake else 1.0)
@@ -181,7 +181,7 @@ def paint_leafy(
     stem = tree.there * canvas.cover((wood * tree.size).astype(np.float32))
     canvas.paint(_haze(light, bark, tree.t), stem, element)
     crown = ellipse(u, v, 0.0, 0.66, 0.25, 0.24)
-    for _ in range(6):
+    for _ in range(6 if tree.which is None else 4):
         angle, far, size = rng.uniform(0.0, 6.283), rng.uniform(0.14, 0.20), rng.uniform(0.12, 0.17)
         mass = ellipse(u, v, far * 1.25 * np.cos(angle), 0.67 + far * np.sin(angle), size, size)
         crown = np.minimum(crown, mass * (size / 0.25))
@@ -216,7 +216,7 @@ def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     """Rows of trees, back to front, over the valley that river or street would take."""
     p = scene.layout
     rng = np.random.default_rng([p.texture, 51])
-    for t in (0.01, 0.06, 0.13, 0.22, 0.33, 0.46):
+    for t in (0.01, 0.08, 0.17, 0.29, 0.45):
         half, size = 0.90 - 0.30 * t, 0.16 + 0.56 * t
         middle, seed = course(p, t) * 0.7 - 0.14 * p.side, int(rng.integers(2**31))
         row = Tree(middle, p.horizon + (1.0 - p.horizon) * t, size, t, seed)

@@ -171,7 +171,7 @@ def _sample_layout(rng: np.random.Generator) -> Layout:
     side = sign()
     valley = -side * even(-0.08, 0.35)
     return Layout(
-        horizon=even(-0.06, 0.20),
+        horizon=even(-0.10, 0.22),
         valley=valley,
         bend=sign() * even(0.35, 1.0),
         bend_phase=even(-0.6, 0.6),

@@ -61,7 +61,9 @@ LANDSCAPES = ("landscape", "landscape", "landscape", "view")
 
 def words(scene: Landscape, teller: Teller) -> Caption:
     """Word a landscape: what lies there first, then hour and season, then trees, snow and sky."""
-    clauses = [teller.opening(scene.style) + _core(scene, teller)]
+    trees = _trees(scene, teller)
+    alone = bool(trees) and teller.short and teller.chance(0.4)
+    clauses = [teller.opening(scene.style) + (trees if alone else _core(scene, teller))]
     setting = []
     if teller.say(0.75, "sky"):
         setting.append(teller.about("sky", teller.pick(TIME_WORDS[scene.time])))
@@ -70,7 +72,7 @@ def words(scene: Landscape, teller: Teller) -> Caption:
         season = teller.pick(FALL) if scene.season == "autumn" else scene.season
         setting.append(teller.about("ground", teller.pick(SEASON_WORDS).format(season)))
     clauses += teller.shuffled(setting)
-    parts = [part for part in (_trees(scene, teller), _snow(scene, teller), _sky(scene, teller)) if part]
+    parts = [part for part in ([] if alone else trees, _snow(scene, teller), _sky(scene, teller)) if part]
     for index, item in enumerate(teller.shuffled(parts)):
         if index == 0:
             clauses.append([Word("with"), *item] if teller.chance(0.4) else [Word(","), *item])
