@@ -20,8 +20,10 @@ OPENINGS: dict[str, tuple[str, ...]] = {
 }
 #: Words that are about no element.
 FUNCTION_WORDS = frozenset(
-    ("a", "an", "the", "of", "with", "and", "in", "on", "at", "by", "from", "to", "under", "over")
-    + ("between", "behind", "next", "front", "full", "is", "are", "its", "it")
+    [
+        *("a", "an", "the", "of", "with", "and", "in", "on", "at", "by", "from", "to", "under", "over"),
+        *("between", "behind", "next", "front", "full", "is", "are", "its", "it"),
+    ]
 )
 MOST_WORDS = 36
 
