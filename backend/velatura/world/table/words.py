@@ -74,8 +74,12 @@ SIDES = {
 
 def words(scene: Table, teller: Teller) -> Caption:
     """Word a still life: the thing, what stands beside it, what they stand on, the wall."""
-    clauses = [[*teller.opening(scene.style), *_thing(scene, teller, main=True)]]
-    if scene.second != "none" and teller.say(0.93, scene.second):
+    first = teller.visible(scene.thing)
+    second = scene.second != "none" and teller.visible(scene.second)
+    if not first and not second:
+        return teller.caption(teller.opening(scene.style), *_bare(scene, teller))
+    clauses = [[*teller.opening(scene.style), *_thing(scene, teller, main=first)]]
+    if first and second and teller.say(0.93, scene.second):
         # the canonical caption says which side as well
         sides = teller.rng is None or teller.chance(0.4)
         between = teller.pick(SIDES[scene.side] if sides else BESIDE)
@@ -84,6 +88,17 @@ def words(scene: Table, teller: Teller) -> Caption:
     if teller.say(0.6, "wall"):
         clauses.append(teller.about("wall", teller.pick(WALL_WORDS).format(_grey(scene.wall, teller))))
     return teller.caption(*clauses)
+
+
+def _bare(scene: Table, teller: Teller) -> list[list[Word]]:
+    """What there is to say where no thing is in view."""
+    wall = teller.about("wall", article(f"{_grey(scene.wall, teller)} wall"))
+    if scene.cloth != "none" and teller.visible("tablecloth"):
+        cloth = teller.pick(CLOTH_WORDS[scene.cloth]).format(scene.cloth_colour)
+        return [teller.about("tablecloth", cloth)]
+    if teller.visible("table") and not teller.visible("wall"):
+        return [teller.about("table", article(f"{teller.pick(TABLE_WORDS[scene.table])} table"))]
+    return [wall]
 
 
 def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
@@ -101,7 +116,7 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
         said.append(colour)
     if main and thing in WARES and teller.say(0.85, thing):
         said.append(teller.pick(MATERIAL_WORDS[scene.material]))
-    if thing == "basket" and teller.say(0.85, thing):
+    if thing == "basket" and teller.visible("apple") and teller.say(0.85, thing):
         return _basket(scene, teller, said)
     name = teller.pick(NAMES.get(thing, (thing,)))
     result = teller.about(thing, article(" ".join([*said, name])))
