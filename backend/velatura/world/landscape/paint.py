@@ -52,8 +52,8 @@ def _develop(canvas: Canvas, scene: Landscape) -> None:
     """Vignette, white balance, exposure and a gentle contrast curve, as a camera applies them."""
     p = scene.layout
     corner = smoothstep(0.75, 1.55, np.hypot(canvas.x, canvas.y))
-    balance = np.asarray((1.0 + 0.02 * p.warmth, 1.0, 1.0 - 0.025 * p.warmth), np.float32)
-    gain = (1.0 + 0.05 * p.exposure) * (1.0 - 0.26 * corner)
+    balance = np.asarray((1.0 + 0.035 * p.warmth, 1.0, 1.0 - 0.045 * p.warmth), np.float32)
+    gain = (1.0 + 0.06 * p.exposure) * (1.0 - 0.26 * corner)
     graded = np.clip(canvas.rgb * gain[..., None] * balance, 0.0, 1.0)
     curve = graded * graded * (3.0 - 2.0 * graded)
     canvas.rgb[:] = 0.72 * graded + 0.28 * curve

@@ -44,13 +44,13 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
     places: list[Tree] = []
     for index in range(MOST_TREES):
         for _ in range(12):
-            t = float(0.05 + 0.60 * rng.random() ** 1.4) if index else float(rng.uniform(0.48, 0.70))
+            t = float(0.05 + 0.60 * rng.random() ** 1.4) if index else float(rng.uniform(0.60, 0.74))
             side = (1.0 if rng.random() < 0.5 else -1.0) if index else -p.side
             lake = lake_width(p, t)
             left = min(course(p, t) - 0.16 - 0.30 * t, lake_middle(p) - lake - 0.03 if lake else 1.0)
             right = max(course(p, t) + 0.16 + 0.30 * t, lake_middle(p) + lake + 0.03 if lake else -1.0)
             edge = left if side < 0 else right
-            x = edge + side * abs(float(rng.normal(0.0, 0.30))) if index else float(np.clip(edge, -0.72, 0.72))
+            x = edge + side * abs(float(rng.normal(0.0, 0.30))) if index else float(np.clip(edge, -0.80, 0.80))
             size = (0.16 + 0.68 * t) * float(rng.uniform(0.85, 1.15))
             y = p.horizon + (1.0 - p.horizon) * t
             seed = int(rng.integers(2**31))
