@@ -1,39 +1,62 @@
 """Training of the embedded model: its mathematics against closed forms, each part for a few steps."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from diffusers import DDIMScheduler, StableDiffusionPipeline
+from diffusers import AutoencoderTiny, DDIMScheduler, StableDiffusionPipeline, UNet2DConditionModel
 
-from velatura.training.__main__ import build_parser
-from velatura.training.autoencoder import moment_loss, pixel_weights, reconstruction_losses, train_autoencoder
-from velatura.training.data import load_dataset
+from velatura.cli.main import main
+from velatura.training.autoencoder import (
+    ELEMENT_WEIGHTS,
+    mask_loss,
+    moment_loss,
+    pixel_weights,
+    reconstruction_losses,
+    train_autoencoder,
+    weight_table,
+)
+from velatura.training.captions import load_captions
+from velatura.training.commands import TRAINED
+from velatura.training.data import KIND_NAMES, MASKS, load_dataset
 from velatura.training.decoder import train_decoder
 from velatura.training.diffusion import stratified_times, train_diffusion, velocity
-from velatura.training.export import export_bundle
-from velatura.training.judge import Judge, export_judge, load_judge, targets, train_judge
+from velatura.training.export import BUNDLE, export_bundle
 from velatura.training.loop import Ema, Options, Progress, launch, load_checkpoint
 from velatura.training.maps import map_loss, record_maps
-from velatura.training.measure import load_bundle, masked_edit, sample
-from velatura.training.networks import SCHEDULER, TOKENS, make_unet
-from velatura.training.text import make_text
-from velatura.world import ATTRIBUTES, caption, sample_scene, vocabulary
+from velatura.training.networks import PROFILES, SCHEDULER, TOKENS, make_autoencoder, make_unet
+from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
+from velatura.training.warm import UNET_GROW, autoencoder_grow, fitted, warm_start, warm_start_text
+from velatura.world import KINDS, caption, elements, sample_scene, vocabulary
+
+PARTS = {"autoencoder": train_autoencoder, "decoder": train_decoder, "diffusion": train_diffusion}
+#: The gpu profile's way through the code, at a size that a core trains in a second.
+SMALL = replace(
+    PROFILES["gpu"], device="cpu", size=64, latent_channels=4, vae_width=32, unet=(32, 32), unet_depth=1
+)
 
 
 @pytest.fixture(scope="module")
 def work(tmp_path_factory) -> Path:
-    return tmp_path_factory.mktemp("training")
+    """A folder in which a tiny set is drawn."""
+    folder = tmp_path_factory.mktemp("training")
+    load_dataset(folder, 7, 6, 1, SMALL.size)
+    return folder
 
 
-def options(work: Path, samples: int) -> Options:
-    return Options(work, samples=samples, pictures=6, processes=1, batch=2, school=2)
+def options(work: Path, samples: int, **changes) -> Options:
+    given = {"pictures": 6, "processes": 1, "batch": 2, "school": 2, "profile": SMALL, **changes}
+    return Options(work, samples=samples, **given)
+
+
+# Words
 
 
 def test_every_word_is_one_token_and_ids_are_the_tokenizers(work):
-    wording, _ = make_text(work)
+    wording, *_ = make_text(work)
     rng = np.random.default_rng(3)
     assert all(len(wording.tokenizer(word).input_ids) == 3 for word in vocabulary())
     captions = [caption(sample_scene(rng), rng) for _ in range(100)]
@@ -46,19 +69,37 @@ def test_every_word_is_one_token_and_ids_are_the_tokenizers(work):
 
 
 def test_any_text_has_tokens(work):
-    wording, _ = make_text(work)
+    wording, *_ = make_text(work)
     assert wording.end not in wording.tokenizer("Zebra 雪 é!").input_ids[1:-1]
 
 
-def test_words_of_an_element_are_marked_where_they_stand(work):
-    wording, _ = make_text(work)
-    item = caption(sample_scene(np.random.default_rng(3)))
-    marks = wording.words([item])[0]
-    ids = wording.tokens([item])[0]
-    for element in range(len(marks)):
-        for token in marks[element].nonzero().flatten().tolist():
-            assert ids[token] == wording.ids[item.words[token - 1].text]
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_words_of_an_element_are_marked_where_they_stand(kind):
+    item = caption(sample_scene(np.random.default_rng(3), kind))
+    marks = word_marks(torch.tensor([element_classes(item, kind)]))[0]
+    for element, token in marks.nonzero().tolist():
+        assert item.words[token - 1].element == elements(kind)[element]
     assert marks.sum() == sum(bool(word.element) for word in item.words)
+
+
+def test_wordings_are_kept_and_some_are_left_out(work):
+    data = load_dataset(work, 7, 6, 1, SMALL.size)
+    captions, again = (load_captions(data, work, 1) for _ in range(2))
+    assert np.array_equal(captions.tokens, again.tokens)
+    wording, *_ = make_text(work)
+    words = {number: word for word, number in wording.ids.items()}
+    for index in range(len(data)):
+        for tokens, classes in zip(captions.tokens[index], captions.classes[index], strict=True):
+            assert {words[t] for t in tokens if t in words} <= KINDS[data.scene(index).kind].vocabulary()
+            seen = {elements(data.scene(index))[c] for c in classes if c != NO_ELEMENT}
+            assert seen <= data.visible(index)
+    tokens, classes = captions.draw(np.zeros(2000, int), np.random.default_rng(0))
+    empty = (tokens == torch.tensor(captions.empty)).all(1)
+    assert 0.08 < empty.float().mean() < 0.16
+    assert (classes[empty] == NO_ELEMENT).all()
+
+
+# Losses
 
 
 def test_map_loss_of_an_even_map_has_a_closed_form():
@@ -76,24 +117,6 @@ def test_map_loss_is_zero_for_a_word_that_points_and_ignores_what_is_not_worded(
     words = torch.tensor([[[0, 1], [0, 0]]])
     assert map_loss(probabilities, shares, words).item() == pytest.approx(0.0, abs=1e-4)
     assert map_loss(probabilities.flip(1), shares, words).item() > 10.0
-
-
-def test_recording_changes_nothing_and_is_taken_off():
-    torch.manual_seed(0)
-    unet = make_unet().eval()
-    inputs = torch.randn(2, 8, 16, 16), torch.tensor([10, 900]), torch.randn(2, TOKENS, 128)
-    with torch.no_grad():
-        plain = unet(*inputs).sample
-        with pytest.raises(KeyError), record_maps(unet) as maps:
-            recorded = unet(*inputs).sample
-            raise KeyError
-        after = unet(*inputs).sample
-    torch.testing.assert_close(recorded, plain, atol=1e-4, rtol=1e-4)
-    assert torch.equal(after, plain)
-    assert [tuple(item.shape) for item in maps] == [
-        (2, n, TOKENS) for n in (256, 64, 16, 64, 64, 256, 256)
-    ] or len(maps) == 7
-    torch.testing.assert_close(maps[0].sum(-1), torch.ones(2, maps[0].shape[1]))
 
 
 def test_velocity_is_diffusers_velocity_and_gives_the_picture_back():
@@ -115,8 +138,8 @@ def test_times_cover_every_part_once():
 
 
 def test_reconstruction_losses_see_colour_and_edges():
-    grey, shares = torch.zeros(1, 3, 128, 128), torch.full((1, 8, 32, 32), 0.125)
-    weight = pixel_weights(shares)
+    grey, shares = torch.zeros(1, 3, 128, 128), torch.full((1, MASKS, 32, 32), 1.0 / MASKS)
+    weight = pixel_weights(shares, weight_table()[:1], 128)
     torch.testing.assert_close(weight.mean(), torch.tensor(1.0))
     same, tinted = (reconstruction_losses(grey + shift, grey, weight) for shift in (0.0, 0.2))
     assert float(sum(same.values())) == 0.0
@@ -124,9 +147,99 @@ def test_reconstruction_losses_see_colour_and_edges():
     assert tinted["edge"].item() == 0.0
 
 
+def test_small_elements_weigh_more_and_all_that_are_weighted_exist():
+    assert set(ELEMENT_WEIGHTS) <= {name for kind in KINDS for name in elements(kind)}
+    shares = torch.zeros(1, MASKS, 32, 32)
+    shares[:, 0, :16], shares[:, elements("portrait").index("mouth"), 16:] = 1.0, 1.0
+    weight = pixel_weights(shares, weight_table()[[KIND_NAMES.index("portrait")]], 64)
+    assert weight[..., 60, 5] / weight[..., 3, 5] == pytest.approx(ELEMENT_WEIGHTS["mouth"])
+
+
+def test_mask_loss_reads_the_pictures_own_kind():
+    shares = torch.zeros(2, MASKS, 4, 4)
+    shares[:, 3] = 1.0
+    logits = torch.zeros(2, len(KIND_NAMES), MASKS, 4, 4)
+    logits[0, 0, 3], logits[1, 2, 3] = 20.0, 20.0
+    kinds = torch.tensor([0, 2])
+    assert mask_loss(logits.flatten(1, 2), shares, kinds).item() == pytest.approx(0.0, abs=1e-5)
+    assert mask_loss(logits.flatten(1, 2), shares, kinds.flip(0)).item() == pytest.approx(math.log(MASKS))
+
+
 def test_moment_loss_wants_unit_deviation():
     rows = torch.randn(64, 8, 8, 8)
     assert moment_loss(rows) < 0.01 < 1.0 < moment_loss(3.0 * rows + 1.0)
+
+
+def test_recording_changes_nothing_and_is_taken_off():
+    torch.manual_seed(0)
+    unet = make_unet(SMALL).eval()
+    inputs = torch.randn(2, 4, 8, 8), torch.tensor([10, 900]), torch.randn(2, TOKENS, 128)
+    with torch.no_grad():
+        plain = unet(*inputs).sample
+        with pytest.raises(KeyError), record_maps(unet) as maps:
+            recorded = unet(*inputs).sample
+            raise KeyError
+        after = unet(*inputs).sample
+    torch.testing.assert_close(recorded, plain, atol=1e-4, rtol=1e-4)
+    assert torch.equal(after, plain)
+    assert sorted(tuple(item.shape) for item in maps) == [(2, 16, TOKENS)] * 4 + [(2, 64, TOKENS)] * 3
+    torch.testing.assert_close(maps[0].sum(-1), torch.ones(2, maps[0].shape[1]))
+
+
+# Warm starts
+
+
+def test_a_widened_autoencoder_first_does_what_the_old_one_did():
+    torch.manual_seed(0)
+    old, wide = make_autoencoder(SMALL), make_autoencoder(replace(SMALL, latent_channels=6))
+    state = fitted(old.state_dict(), wide, {**autoencoder_grow(wide), "decoder.layers.0.weight": 0.0})
+    wide.load_state_dict(state)
+    images = torch.rand(2, 3, 64, 64) * 2.0 - 1.0
+    with torch.no_grad():
+        before, after = old.encode(images).latents, wide.encode(images).latents
+        torch.testing.assert_close(after[:, :4], before)
+        assert after[:, 4:].std() > 0.05 * before.std()
+        torch.testing.assert_close(wide.decode(after).sample, old.decode(before).sample)
+
+
+def test_a_widened_unet_first_does_what_the_old_one_did():
+    torch.manual_seed(0)
+    old, wide = make_unet(SMALL).eval(), make_unet(replace(SMALL, latent_channels=6)).eval()
+    wide.load_state_dict(fitted(old.state_dict(), wide, UNET_GROW))
+    x, t, context = torch.randn(1, 6, 8, 8), torch.tensor([400]), torch.randn(1, TOKENS, 128)
+    with torch.no_grad():
+        torch.testing.assert_close(wide(x, t, context).sample[:, :4], old(x[:, :4], t, context).sample)
+
+
+def test_what_does_not_fit_is_left_alone():
+    old, narrow, deep = (
+        make_autoencoder(replace(SMALL, **changes))
+        for changes in ({}, {"latent_channels": 2}, {"vae_width": 48})
+    )
+    assert fitted(old.state_dict(), narrow, autoencoder_grow(narrow)) is None
+    assert fitted(old.state_dict(), deep, autoencoder_grow(deep)) is None
+    assert not warm_start(old, None, "vae", {})
+    assert not warm_start(old, Path("/nowhere"), "vae", {})
+
+
+def test_the_shipped_bundle_is_what_training_begins_with(work):
+    unet, vae = make_unet(PROFILES["cpu"]), make_autoencoder(PROFILES["cpu"])
+    assert warm_start(unet, BUNDLE, "unet", UNET_GROW)
+    assert warm_start(vae, BUNDLE, "vae", autoencoder_grow(vae))
+    shipped = UNet2DConditionModel.from_pretrained(BUNDLE / "unet")
+    assert torch.equal(unet.mid_block.resnets[0].conv1.weight, shipped.mid_block.resnets[0].conv1.weight)
+    wording, encoder, warm = make_text(work, BUNDLE)
+    assert warm
+    _, other, cold = make_text(work, None)
+    assert not cold
+    ids = wording.tokenizer.get_vocab()
+    assert warm_start_text(other, ids, BUNDLE)
+    # words that the bundle knows keep their embeddings whatever their number
+    rows = [item.get_input_embeddings().weight[ids["hair</w>"]] for item in (encoder, other)]
+    assert torch.equal(*rows)
+
+
+# Running
 
 
 def test_ema_moves_towards_the_parameters():
@@ -149,62 +262,59 @@ def test_the_rate_warms_up_holds_and_falls(work):
     assert rates[0] < rates[1] == rates[2] == 1.0 > rates[3] > rates[4] == pytest.approx(0.02)
 
 
-def test_the_training_set_is_kept_and_labelled(work):
-    data, again = (load_dataset(work, 7, 6, 1) for _ in range(2))
-    assert np.array_equal(data.pictures, again.pictures)
+def test_drawing_goes_on_where_it_was_interrupted(work, tmp_path):
+    whole = load_dataset(work, 7, 6, 1, SMALL.size)
+    again = load_dataset(tmp_path, 7, 6, 1, SMALL.size)
+    folder = again.folder
+    np.save(folder / "drawn.npy", np.zeros(1, bool))
+    np.load(folder / "pictures.npy", mmap_mode="r+")[3:] = 0
+    again = load_dataset(tmp_path, 7, 6, 1, SMALL.size)
+    for name in ("pictures", "masks", "kinds"):
+        assert np.array_equal(getattr(whole, name), getattr(again, name)), name
     for index in range(6):
-        scene, label = data.scene(index), targets(data, index)
-        assert all(k == -100 or ATTRIBUTES[name][k] == getattr(scene, name) for name, k in label.items())
-        assert label["background"] >= 0 or "background" not in data.visible(index)
+        assert KIND_NAMES[whole.kinds[index]] == whole.scene(index).kind
+    indices = np.arange(6)
+    torch.testing.assert_close(whole.shares(indices).sum(1), torch.ones(6, 32, 32), atol=0.04, rtol=0)
+    held = replace(whole, **{n: torch.from_numpy(np.array(getattr(whole, n))) for n in ("pictures", "masks")})
+    assert torch.equal(held.images(indices), whole.images(indices))
 
 
-def test_every_part_trains_and_goes_on_and_the_bundle_loads(work, tmp_path):
-    parts = {
-        "judge": train_judge,
-        "autoencoder": train_autoencoder,
-        "decoder": None,
-        "diffusion": train_diffusion,
-    }
-    parts["decoder"] = train_decoder
-    for name, worker in parts.items():
-        launch(worker, options(work, 4))
+def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
+    """Two steps, then two more, are four steps; a bundle comes of it that stock diffusers runs."""
+    for name, worker in PARTS.items():
+        launch(worker, options(work, 8, stop_after=0.0))
         first = load_checkpoint(work / f"{name}.pt")
+        assert first["samples"] == 2, name
         launch(worker, options(work, 8))
-        second = load_checkpoint(work / f"{name}.pt")
-        assert (first["samples"], second["samples"]) == (4, 8), name
-        assert second["count"] == 4, name
+        parted = load_checkpoint(work / f"{name}.pt")
+        assert (parted["samples"], parted["count"]) == (8, 4), name
+        (work / f"{name}.pt").unlink()
+        launch(worker, options(work, 8))
+        whole = load_checkpoint(work / f"{name}.pt")
+        for state in ("model", "ema"):
+            for key, value in whole[state].items():
+                assert torch.equal(parted[state][key], value), (name, state, key)
         moved = [
-            not torch.equal(first["model"][key], value)
-            for key, value in second["model"].items()
-            if value.is_floating_point()
+            not torch.equal(first["model"][k], v) for k, v in whole["model"].items() if v.is_floating_point()
         ]
         assert sum(moved) > len(moved) / 2, name
     export_bundle(work, tmp_path / "mini")
-    export_judge(work, tmp_path / "judge")
-    assert isinstance(load_judge(tmp_path / "judge"), Judge)
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "mini")
     pipeline.set_progress_bar_config(disable=True)
-    assert pipeline("a man", num_inference_steps=2).images[0].size == (128, 128)
-    model = load_bundle(tmp_path / "mini")
-    assert (model.size, model.prompt_tokens, model.prediction) == (128, TOKENS, "v_prediction")
-    assert sample(model, ["a man", "a woman with glasses"], [1, 2], 3.0, 2).shape == (2, 3, 128, 128)
-    before, mask = torch.rand(1, 3, 128, 128), torch.zeros(1, 1, 128, 128)
-    mask[..., 32:64, 32:64] = 1.0
-    after = masked_edit(model, before, mask, "a man", [1, 2], steps=4)
-    assert after.shape == (2, 3, 128, 128)
-    assert torch.equal(after[..., 64:, :], before[..., 64:, :].expand(2, -1, -1, -1))
+    assert pipeline("a man", num_inference_steps=2).images[0].size == (SMALL.size, SMALL.size)
+    vae = AutoencoderTiny.from_pretrained(tmp_path / "mini" / "vae")
+    assert vae.config.latent_channels == SMALL.latent_channels
 
 
-def test_a_part_without_its_forerunner_says_so(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"run `python -m velatura\.training diffusion` first"):
-        export_bundle(tmp_path, tmp_path / "bundle")
+def test_a_part_without_its_forerunner_says_so(tmp_path, capsys):
+    assert main(["train", "export", "--work", str(tmp_path)]) != 0
+    assert f"nothing is trained in {tmp_path}" in capsys.readouterr().err
+    with pytest.raises(FileNotFoundError, match="run `velatura train autoencoder` first"):
+        launch(train_decoder, options(tmp_path, 8))
 
 
-@pytest.mark.parametrize(
-    "part", ["tokenizer", "judge", "autoencoder", "decoder", "diffusion", "export", "evaluate"]
-)
+@pytest.mark.parametrize("part", ["", "tokenizer", *TRAINED, "export", "evaluate"])
 def test_every_command_explains_itself(part, capsys):
-    with pytest.raises(SystemExit) as left:
-        build_parser().parse_args([part, "--help"])
-    assert left.value.code == 0
-    assert "--work" in capsys.readouterr().out
+    assert main(["train", *([part] if part else []), "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert ("--work" if part else "interrupted") in shown

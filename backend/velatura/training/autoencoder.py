@@ -64,7 +64,7 @@ def moment_loss(latents: torch.Tensor) -> torch.Tensor:
 
 
 def mask_loss(logits: torch.Tensor, shares: torch.Tensor, kinds: torch.Tensor) -> torch.Tensor:
-    """Cross-entropy of the masks (B, E, h, w) with the logits (B, kinds * E, h, w) of each picture's own kind."""
+    """Cross-entropy of masks (B, E, h, w) with the logits (B, kinds * E, h, w) of each picture's own kind."""
     own = logits.unflatten(1, (-1, shares.shape[1]))[torch.arange(len(kinds), device=kinds.device), kinds]
     return F.cross_entropy(own, shares)
 

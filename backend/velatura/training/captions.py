@@ -78,15 +78,13 @@ def load_captions(data: Dataset, work: Path, processes: int) -> Captions:
         if not path.exists():
             chunks = range(-(-len(data) // CHUNK))
             jobs = [(data.folder, data.seed, work / "tokenizer", chunk) for chunk in chunks]
-            parts = {}
             with ExitStack() as stack:
                 if processes == 1:
                     done = map(_word, jobs)
                 else:
                     pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
                     done = pool.imap_unordered(_word, jobs)
-                for chunk, rows in tqdm(done, "wording", len(jobs), unit="chunk", mininterval=2.0):
-                    parts[chunk] = rows
+                parts = dict(tqdm(done, "wording", len(jobs), unit="chunk", mininterval=2.0))
             np.save(path, np.concatenate([parts[chunk] for chunk in sorted(parts)]))
     table = np.load(path)
     empty = (wording.start, *[wording.end] * (TOKENS - 1))

@@ -17,21 +17,23 @@ The parts in their order:
   autoencoder  pictures <-> latents; draws the training set on first use
   decoder      finish the autoencoder's decoder, with its encoder held
   diffusion    text encoder and denoising network, on the latents
-  judge        the reader of attributes that the figures rest on; at any time
-  export       write the bundle from the last checkpoints
+  judge, clip, segmenter, identity
+               readers of pictures, which choose and measure; at any time, segmenter after clip
+  export       write a bundle of each thing that is trained
   evaluate     measure the bundle on held-out scenes; writes figures and the model card
 
-Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part that is
-run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early in good order.
-A fresh part begins with the weights of the bundle that ships, where they fit; `--from scratch` does not.
---profile cpu trains at 128 pixels in about 75 minutes on two cores, --profile gpu at 256 pixels on one card.
+Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
+that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
+in good order.  A fresh part begins with the weights of the bundle that ships, where they fit;
+`--from scratch` does not.  --profile cpu trains at 128 pixels in about 75 minutes on two cores,
+--profile gpu at 256 pixels on one card.
 `velatura train PART --help` lists a part's options.
 """
 
 
 @dataclass(frozen=True)
 class Part:
-    """A trained part: where its worker is, what it does, learning rate, minutes and batch for each profile."""
+    """A trained part: where its worker is, what it does, learning rate, minutes and batch by profile."""
 
     module: str
     function: str
@@ -74,6 +76,38 @@ TRAINED: dict[str, Part] = {
         {"cpu": 5.0, "gpu": 2.0},
         {"cpu": 64, "gpu": 256},
     ),
+    "clip": Part(
+        "clip",
+        "train_clip",
+        "train the reader that tells how well words fit a picture",
+        1e-3,
+        {"cpu": 12.0, "gpu": 4.0},
+        {"cpu": 64, "gpu": 512},
+    ),
+    "segmenter": Part(
+        "segmenter",
+        "train_segmenter",
+        "train the reader that finds what words name; after clip",
+        1e-3,
+        {"cpu": 8.0, "gpu": 3.0},
+        {"cpu": 32, "gpu": 256},
+    ),
+    "identity": Part(
+        "identity",
+        "train_identity",
+        "train the reader that tells people apart",
+        2e-3,
+        {"cpu": 5.0, "gpu": 2.0},
+        {"cpu": 64, "gpu": 256},
+    ),
+}
+#: What a bundle is made of: the last part it needs, the module and the function that write it.
+EXPORTED = {
+    "velatura-mini": ("diffusion", "export", "export_bundle"),
+    "velatura-judge": ("judge", "judge", "export_judge"),
+    "velatura-clip": ("clip", "clip", "export_clip"),
+    "velatura-segmenter": ("segmenter", "segmenter", "export_segmenter"),
+    "velatura-identity": ("identity", "identity", "export_identity"),
 }
 
 
@@ -95,7 +129,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             )
     tokenizer = _add(parts, "tokenizer", "build the tokenizer from the captions' vocabulary (done by itself)")
     tokenizer.set_defaults(work_on=_tokenizer)
-    export = _add(parts, "export", "write the bundle from the last checkpoints")
+    export = _add(parts, "export", "write a bundle of each thing that is trained, from its last checkpoint")
     export.set_defaults(work_on=_export)
     evaluate = _add(
         parts, "evaluate", "measure the exported bundle on held-out scenes; writes figures and pictures"
@@ -103,10 +137,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     evaluate.set_defaults(work_on=_evaluate)
     evaluate.add_argument("--count", type=int, default=96, help="prompts to sample (%(default)s)")
     evaluate.add_argument("--steps", type=int, default=25, help="sampling steps (%(default)s)")
-    for command in (export, evaluate):
-        command.add_argument(
-            "--bundle", type=Path, help="folder of the bundle (default: the one in the package)"
-        )
+    evaluate.add_argument("--bundle", type=Path, help="the model's folder (default: the one in the package)")
+    export.add_argument(
+        "--bundles", type=Path, help="folder to write the bundles into (default: the package's own)"
+    )
 
 
 def _add(parts: argparse._SubParsersAction, name: str, text: str) -> argparse.ArgumentParser:
@@ -135,7 +169,7 @@ def _options(command: argparse.ArgumentParser, part: Part) -> None:
         "--from",
         dest="start",
         metavar="BUNDLE",
-        help=f"bundle whose weights a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
+        help=f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
     )
 
 
@@ -187,9 +221,15 @@ def _tokenizer(given: argparse.Namespace) -> None:
 
 
 def _export(given: argparse.Namespace) -> None:
-    from .export import BUNDLE, export_bundle
+    from .export import BUNDLE
 
-    export_bundle(given.work, given.bundle or BUNDLE)
+    trained = {k: v for k, v in EXPORTED.items() if (given.work / f"{v[0]}.pt").exists()}
+    if not trained:
+        raise FileNotFoundError(f"nothing is trained in {given.work}; see `velatura train --help`")
+    for name, (_, module, function) in trained.items():
+        folder = _or(given.bundles, BUNDLE.parent) / name
+        getattr(import_module(f".{module}", __package__), function)(given.work, folder)
+        print(folder)
 
 
 def _evaluate(given: argparse.Namespace) -> None:

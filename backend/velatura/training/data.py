@@ -127,7 +127,7 @@ def _draw(job: tuple[Path, int, int]) -> int:
 
 
 def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
-    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; drawing can be interrupted."""
+    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; can be interrupted."""
     folder = work / f"pictures-{seed}-{count}-{size}"
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "drawn.npy"

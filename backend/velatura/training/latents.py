@@ -29,7 +29,7 @@ def load_autoencoder(work: Path) -> AutoencoderTiny:
 
 @torch.no_grad()
 def encode_share(data: Dataset, options: Options, rank: int, batch: int = 32) -> torch.Tensor:
-    """Latents (n, 2, C, h, w) of this process's pictures, as drawn and mirrored, float16 on the CPU; cached."""
+    """Latents (n, 2, C, h, w) of this process's pictures, as drawn and mirrored, float16 on the CPU; kept."""
     vae = load_autoencoder(options.work)
     trained = torch.load(options.work / "autoencoder.pt", mmap=True, weights_only=True)["samples"]
     path = options.work / f"latents-{trained}-{len(data)}-{rank}of{options.processes}.pt"

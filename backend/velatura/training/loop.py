@@ -30,9 +30,9 @@ from .networks import PROFILES, Profile
 class Options:
     """The command line of one part, the same for every process.
 
-    `minutes` or `samples`: how much training there is to be in all; `stop_after`: minutes after which this call
-    ends, to be gone on with by another.  `school`: steps of the text encoder's first schooling.  `start`: the
-    bundle whose weights a fresh run begins with, if they fit; None for random ones.
+    `minutes` or `samples`: how much training there is to be in all; `stop_after`: minutes after which this
+    call ends, for another to go on.  `school`: steps of the text encoder's first schooling.  `start`: bundle
+    whose weights a fresh run begins with, if they fit; None for random ones.
     """
 
     work: Path

@@ -16,9 +16,9 @@ TEXT_WIDTH = 128
 class Profile:
     """Sizes of the networks and the machine they are made for.
 
-    size: side of a picture in pixels.  latent_channels: numbers at each place of a latent.  vae_width: channels
-    of the autoencoder.  unet: channels at each resolution of the denoising network.  unet_depth: blocks at each.
-    device: where training runs, as torch names it.  processes: data-parallel ones.
+    size: side of a picture in pixels.  latent_channels: numbers at each place of a latent.  vae_width:
+    channels of the autoencoder.  unet: channels at each resolution of the denoising network.  unet_depth:
+    blocks at each.  device: where training runs, as torch names it.  processes: data-parallel ones.
     """
 
     name: str

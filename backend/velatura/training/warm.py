@@ -36,7 +36,7 @@ def autoencoder_grow(vae: nn.Module) -> Grow:
 
 
 def fitted(old: Mapping[str, Tensor], network: nn.Module, grow: Grow) -> dict[str, Tensor] | None:
-    """`old` weights in the shapes of `network`; None if they are not those of a smaller network of its kind."""
+    """`old` weights in the shapes of `network`; None if they are not a smaller network's of its kind."""
     result = {}
     for name, value in network.state_dict().items():
         if name not in old:
