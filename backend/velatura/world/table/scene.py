@@ -38,8 +38,7 @@ NATURAL: dict[str, tuple[str, ...]] = {
 PLAIN_MATERIAL = {"cube": "wood", "ball": "plastic", "bottle": "glass"}
 
 _WARE = {"thing": WARES}
-#: What has a colour, material or size goes by many names, so the table stands for it: where the whole
-#: table is in view, so are the things on it.
+#: The colour, material and size are those of whatever thing there is; where it is out of view, of none.
 ATTRIBUTES: dict[str, Attribute] = {
     "thing": Attribute("table", THINGS, of="thing"),
     "colour": Attribute("table", COLOURS, of="thing"),
