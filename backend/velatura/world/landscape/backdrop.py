@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..raster import Canvas, blob, ellipse, mix, smoothstep
-from .field import LINE, Noise, Profile, line_noise, part
+from .field import LINE, Noise, Profile, cover_with_snow, line_noise, part
 from .light import GRASS, NEEDLES, ROCK, SNOW, Light
 from .scene import Landscape
 
@@ -27,7 +27,9 @@ def sun_place(scene: Landscape) -> tuple[float, float]:
 def paint_sky(canvas: Canvas, scene: Landscape, light: Light) -> None:
     h = scene.layout.horizon
     up = np.clip((h - canvas.y) / (1.0 + h), 0.0, 1.0)
-    colour = mix(mix(light.low, light.middle, smoothstep(0.0, 0.50, up)), light.zenith, smoothstep(0.3, 1.1, up))
+    colour = mix(
+        mix(light.low, light.middle, smoothstep(0.0, 0.50, up)), light.zenith, smoothstep(0.3, 1.1, up)
+    )
     if scene.clouds:  # an overcast sky is greyer
         colour = mix(colour, light.cloud_shade, np.full_like(up, 0.40 * scene.clouds**2))
     sx, sy = sun_place(scene)
@@ -40,7 +42,11 @@ def paint_sky(canvas: Canvas, scene: Landscape, light: Light) -> None:
 def paint_stars(canvas: Canvas, scene: Landscape) -> None:
     rng = np.random.default_rng(scene.layout.texture + 11)
     for _ in range(46):
-        x, y, bright = rng.uniform(-1, 1), rng.uniform(-1, scene.layout.horizon - 0.1), rng.uniform(0.25, 1) ** 2
+        x, y, bright = (
+            rng.uniform(-1, 1),
+            rng.uniform(-1, scene.layout.horizon - 0.1),
+            rng.uniform(0.25, 1) ** 2,
+        )
         if window := part(canvas, x - 0.02, y - 0.02, x + 0.02, y + 0.02):
             radius = 0.007 + 0.006 * bright
             spread = max(radius, 0.7 * canvas.pixel)
@@ -77,7 +83,9 @@ def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 
     threshold = 0.40 - 1.12 * scene.clouds
     cover = smoothstep(threshold, threshold + 0.30, density) * smoothstep(0.02, 0.14, height)
     above = noise.fractal(u + 0.22 * scene.layout.light, v - 0.30, 2)
-    lit = np.clip(0.62 + 0.75 * (density - above) - 0.35 * scene.clouds * smoothstep(0.0, 0.8, density), 0.0, 1.0)
+    lit = np.clip(
+        0.62 + 0.75 * (density - above) - 0.35 * scene.clouds * smoothstep(0.0, 0.8, density), 0.0, 1.0
+    )
     canvas.paint(mix(light.cloud_shade, light.cloud, lit), 0.96 * cover, "clouds")
 
 
@@ -137,8 +145,12 @@ def paint_mountains(canvas: Canvas, scene: Landscape, light: Light, ridges: tupl
             albedo = mix(mix(grass[0], grass[1], np.clip(0.5 + rough, 0.0, 1.0)), wood, 0.75 * woods)
         lit = np.clip(lit, 0.0, 1.0)
         mist = np.clip(ridge.haze + 0.30 * smoothstep(0.35, 0.0, altitude) * (1.0 - 0.25 * index), 0.0, 0.9)
-        canvas.paint(mix(light.on(albedo, lit), haze, mist), inside, "mountains")
-        if scene.snow:
+        colour = mix(light.on(albedo, lit), haze, mist)
+        if not scene.snow:
+            canvas.paint(colour, inside, "mountains")
+        else:
             level = 0.80 - 1.05 * scene.snow
             white = smoothstep(level - 0.07, level + 0.07, altitude + 0.20 * rough + 0.14 * grain)
-            canvas.paint(mix(light.on(SNOW, 0.12 + 0.72 * lit), haze, 0.75 * mist), inside * white, "snow")
+            drift = mix(light.on(SNOW, 0.12 + 0.72 * lit), haze, 0.75 * mist)
+            canvas.paint(mix(colour, drift, white), inside, "mountains")
+            cover_with_snow(canvas, "mountains", inside * white)

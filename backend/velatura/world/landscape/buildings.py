@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Colour, Field, blob, mix, smoothstep
+from ..raster import Canvas, Colour, Field, blob, smoothstep
 from .field import Noise, part
 from .ground import Ground
 from .light import SNOW, Light
@@ -40,7 +40,9 @@ class Mason:
             np.abs(self.v - 0.5 * (bottom + top)) - 0.5 * (top - bottom),
         )
 
-    def wall(self, left: float, bottom: float, right: float, top: float, albedo: Colour, round_: bool) -> None:
+    def wall(
+        self, left: float, bottom: float, right: float, top: float, albedo: Colour, round_: bool
+    ) -> None:
         """A wall lit from the side; a round tower turns from light to shadow."""
         turn = (self.u - 0.5 * (left + right)) / (0.5 * (right - left)) * self.side
         lit = 0.50 + (0.40 * np.clip(turn, -1.0, 1.0) if round_ else 0.08 * turn)
@@ -85,7 +87,12 @@ def paint_building(canvas: Canvas, scene: Landscape, light: Light, ground: Groun
         return
     drop = -scene.layout.light
     foot = blob(
-        window.x, window.y, ground.hill_x + 0.3 * drop * reach, ground.hill_y + 0.05, 0.55 * reach, 0.10 * reach
+        window.x,
+        window.y,
+        ground.hill_x + 0.3 * drop * reach,
+        ground.hill_y + 0.05,
+        0.55 * reach,
+        0.10 * reach,
     )
     window.shade((0.50, 0.52, 0.62), 0.8 * foot)
     mason = Mason(window, scene, light, ground)

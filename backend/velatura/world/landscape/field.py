@@ -85,6 +85,15 @@ def line_noise(rng: np.random.Generator, frequency: float, ridged: bool, octaves
     return total / weight
 
 
+def cover_with_snow(canvas: Canvas, element: str, share: Field) -> None:
+    """Let snow have this share of what was just painted as `element`, in snow's colours already.
+
+    Painted as one surface, its outline blends with what lies behind only once.
+    """
+    canvas.share(element)[:] -= share
+    canvas.share("snow")[:] += share
+
+
 def part(canvas: Canvas, left: float, top: float, right: float, bottom: float) -> Canvas | None:
     """The window of the canvas that holds this box, or nothing where it is out of view.
 

@@ -94,7 +94,14 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
 
 
 def _paint_flowers(
-    canvas: Canvas, scene: Landscape, light: Light, noise: Noise, inside: Field, t: Field, u: Field, away: Field
+    canvas: Canvas,
+    scene: Landscape,
+    light: Light,
+    noise: Noise,
+    inside: Field,
+    t: Field,
+    u: Field,
+    away: Field,
 ) -> None:
     """A meadow: tall grass in bands, strewn with flowers while it grows."""
     bent = canvas.x + 0.45 * canvas.y + 0.05 * noise(u * 3.0, away * 8.0)
@@ -113,7 +120,11 @@ def _paint_flowers(
             luck = np.sin(cell) * 437.5
             luck -= np.floor(luck)
             across, along = a - np.floor(a) - 0.3 - 0.4 * luck, b - np.floor(b) - 0.5
-            spots = smoothstep(0.26, 0.12, np.hypot(across, 1.1 * along)) * (luck > 0.55 - 0.7 * (drift + 0.25 * index - 0.25)) * smoothstep(0.02, 0.1, t)
+            spots = (
+                smoothstep(0.26, 0.12, np.hypot(across, 1.1 * along))
+                * (luck > 0.55 - 0.7 * (drift + 0.25 * index - 0.25))
+                * smoothstep(0.02, 0.1, t)
+            )
             canvas.paint(light.on(petal, 0.85), inside * spots)
 
 
@@ -127,7 +138,9 @@ def _paint_desert(
     area = inside * smoothstep(-0.02, 0.02, y - p.horizon - foot)
     ripples = np.sin(70.0 * t**0.5 + 9.0 * broad + 3.0 * x)
     lit = np.clip(0.60 + 0.10 * broad + 0.07 * ripples, 0.0, 1.0)
-    colour = mix(light.on(mix(*SAND, np.clip(0.5 + broad, 0.0, 1.0)), lit), light.haze, 0.30 * np.exp(-7.0 * t))
+    colour = mix(
+        light.on(mix(*SAND, np.clip(0.5 + broad, 0.0, 1.0)), lit), light.haze, 0.30 * np.exp(-7.0 * t)
+    )
     canvas.paint(colour, area, "desert")
     for index, near in enumerate((0.05, 0.15, 0.30, 0.52)):
         rng = np.random.default_rng([p.texture, 60 + index])
@@ -142,7 +155,9 @@ def _paint_desert(
         canvas.paint(dune, fade)
 
 
-def mirrored(canvas: Canvas, scene: Landscape, light: Light, ridges: tuple[Ridge, ...], ground: Ground) -> Canvas:
+def mirrored(
+    canvas: Canvas, scene: Landscape, light: Light, ridges: tuple[Ridge, ...], ground: Ground
+) -> Canvas:
     """What still water at these pixels shows: the scene beyond the shore, upside down and rippled."""
     p = scene.layout
     t = distance(scene, canvas.y)
@@ -210,7 +225,9 @@ def paint_street(canvas: Canvas, scene: Landscape, light: Light) -> None:
     asphalt = mix(light.on((0.40, 0.40, 0.43), lit), light.haze, 0.35 * np.exp(-9.0 * t))
     canvas.paint(asphalt, canvas.cover(f), "street")
     paint = light.on((0.97, 0.95, 0.88), 0.85)
-    edges = canvas.cover(np.where(below, (np.abs(np.abs(across) - 0.90) - 0.030) * width, 0.5).astype(np.float32))
+    edges = canvas.cover(
+        np.where(below, (np.abs(np.abs(across) - 0.90) - 0.030) * width, 0.5).astype(np.float32)
+    )
     canvas.paint(paint, 0.85 * edges)
     dash = smoothstep(-0.15, 0.15, np.sin(15.0 / (t + 0.16)))
     line = canvas.cover(np.where(below, (np.abs(across) - 0.045) * width, 0.5).astype(np.float32))

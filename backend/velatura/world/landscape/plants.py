@@ -50,7 +50,11 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
             left = min(course(p, t) - 0.16 - 0.30 * t, lake_middle(p) - lake - 0.03 if lake else 1.0)
             right = max(course(p, t) + 0.16 + 0.30 * t, lake_middle(p) + lake + 0.03 if lake else -1.0)
             edge = left if side < 0 else right
-            x = edge + side * abs(float(rng.normal(0.0, 0.30))) if index else float(np.clip(edge, -0.80, 0.80))
+            x = (
+                edge + side * abs(float(rng.normal(0.0, 0.30)))
+                if index
+                else float(np.clip(edge, -0.80, 0.80))
+            )
             size = (0.16 + 0.68 * t) * float(rng.uniform(0.85, 1.15))
             y = p.horizon + (1.0 - p.horizon) * t
             seed = int(rng.integers(2**31))
@@ -123,7 +127,9 @@ def _row(canvas: Canvas, scene: Landscape, row: Tree, half: float, gap: float, o
     there = (np.abs(middle) < half).astype(np.float32)
     u = (at - cell - 0.5 + 0.16 * (luck - 0.5)) * 2.0 * gap / grown
     v = ((row.y - canvas.y) / row.size + 0.12 * (luck - 0.5)) / grown
-    return Stand(u.astype(np.float32), v.astype(np.float32), row.size, row.t, row.seed, luck.astype(np.float32), there)
+    return Stand(
+        u.astype(np.float32), v.astype(np.float32), row.size, row.t, row.seed, luck.astype(np.float32), there
+    )
 
 
 def _haze(light: Light, colour: Field, t: float) -> Field:
@@ -176,7 +182,9 @@ def paint_leafy(
         bx, by = bx * rng.uniform(0.8, 1.05), by * rng.uniform(0.95, 1.04)
         wood = np.minimum(wood, _branch(u, v, 0.01, 0.30 + 0.25 * (by - 0.5), bx, by, 0.020))
         if bare:
-            wood = np.minimum(wood, _branch(u, v, 0.5 * bx, 0.45 * by + 0.18, 0.55 * bx + 0.10, by + 0.02, 0.011))
+            wood = np.minimum(
+                wood, _branch(u, v, 0.5 * bx, 0.45 * by + 0.18, 0.55 * bx + 0.10, by + 0.02, 0.011)
+            )
     bark = light.on(BARK, np.clip(0.45 + 7.0 * scene.layout.light * u, 0.1, 0.9))
     stem = tree.there * canvas.cover((wood * tree.size).astype(np.float32))
     canvas.paint(_haze(light, bark, tree.t), stem, element)
@@ -199,7 +207,9 @@ def paint_leafy(
         palette = LEAVES[scene.season]
         leaf = np.asarray(palette[int(rng.integers(len(palette)))], np.float32) * rng.uniform(0.92, 1.08)
         if tree.which is not None:
-            leaf = np.asarray(palette, np.float32)[(tree.which * 9.99 * len(palette)).astype(int) % len(palette)]
+            leaf = np.asarray(palette, np.float32)[
+                (tree.which * 9.99 * len(palette)).astype(int) % len(palette)
+            ]
         canvas.paint(_haze(light, light.on(leaf, 0.05 + 0.95 * lit), tree.t), inside, element)
     if blossom:
         level = 0.46 - 1.30 * blossom

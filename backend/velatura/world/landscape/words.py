@@ -84,7 +84,11 @@ def words(scene: Landscape, teller: Teller) -> Caption:
 def _core(scene: Landscape, teller: Teller) -> list[Word]:
     """A river between mountains; a castle on a hill next to a river; a mountain landscape with a house."""
     element = "ground" if scene.path == "meadow" else scene.path
-    path = teller.about(element, article(teller.pick(PATH_WORDS[scene.path]))) if teller.say(0.92, element) else []
+    path = (
+        teller.about(element, article(teller.pick(PATH_WORDS[scene.path])))
+        if teller.say(0.92, element)
+        else []
+    )
     building: list[Word] = []
     if scene.building != "none" and teller.say(0.95, scene.building):
         building = teller.about(scene.building, article(teller.pick(BUILDING_WORDS[scene.building])))
@@ -96,7 +100,7 @@ def _core(scene: Landscape, teller: Teller) -> list[Word]:
         if mountains:
             words = words + teller.plain(teller.pick(("between", "between", "in front of"))) + mountains
         if building:
-            words = words + [Word("with"), *building]
+            words = [*words, Word("with"), *building]
         return words
     if building and path:
         words = building + teller.plain(teller.pick(NEAR)) + path
@@ -156,7 +160,17 @@ def _sky(scene: Landscape, teller: Teller) -> list[Word]:
 
 def vocabulary() -> set[str]:
     """Every word these captions can hold."""
-    groups = (PATH_WORDS, MOUNTAIN_WORDS, BUILDING_WORDS, TIME_WORDS, TREE_WORDS, COUNTS, BLOSSOMS, SNOWS, CLOUDS)
+    groups = (
+        PATH_WORDS,
+        MOUNTAIN_WORDS,
+        BUILDING_WORDS,
+        TIME_WORDS,
+        TREE_WORDS,
+        COUNTS,
+        BLOSSOMS,
+        SNOWS,
+        CLOUDS,
+    )
     phrases = [phrase for group in groups for options in group.values() for phrase in options]
     degrees = ATTRIBUTES["height"].degree
     single = (*BARE, "hill", "snowy", "mountain", "hilly", "sun", "moon", "cloudy", "sky", "in front of")
