@@ -56,7 +56,7 @@ def coat(
         _glass(canvas, s, colour, light, element)
         return
     if material == "metal":
-        rgb = _metal(s, paint, colour, light)
+        rgb = _metal(s, paint, colour, light, 1.0 if foot else 0.5)
     elif material == "wood":
         rgb = _wood(s, paint, colour, light, seed)
     elif material == "plastic":
@@ -106,12 +106,17 @@ def _wood(
     return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
 
 
-def _metal(s: Surface, paint: NDArray[np.float32], colour: str, light: Light) -> NDArray[np.float32]:
-    """A mirror that bends the room: bright window, dark corners, and the table below (a made-up room)."""
+def _metal(
+    s: Surface, paint: NDArray[np.float32], colour: str, light: Light, bars: float
+) -> NDArray[np.float32]:
+    """A mirror that bends the room: bright window, dark corners, and the table below (a made-up room).
+
+    `bars`: how strongly upright things in the room are mirrored, which turned bodies draw out into stripes.
+    """
     side = s.nx * np.sign(light.x) / np.sqrt(np.maximum(1.0 - s.ny * s.ny, 0.05))
     up = 2.0 * s.ny * s.nz + 0.1  # where the camera's ray goes after the mirror
-    room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - 0.22 * smoothstep(-0.15, -0.75, up)
-    upright = smoothstep(0.95, 0.45, np.abs(s.ny - 0.12))
+    room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - (0.46 - 0.24 * bars) * smoothstep(-0.05, -0.55, up)
+    upright = bars * smoothstep(0.95, 0.45, np.abs(s.ny - 0.12))
     room += upright * (0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2))) + 0.38 * np.exp(
         -(((side + 0.72) / 0.09) ** 2)
     )

@@ -29,7 +29,7 @@ def items(scene: Table) -> list[Item]:
     side = -1.0 if scene.side == "left" else 1.0
     main = Item(
         scene.thing,
-        x=side * (0.47 + 0.04 * a.apart) if a.room else side * (0.16 + 0.12 * a.place),
+        x=side * (0.45 + 0.04 * a.apart) if a.room else side * (0.16 + 0.12 * a.place),
         y=0.62 + 0.05 * a.depth + 0.16 * (scene.size - 0.5),
         scale=(0.56 + 0.74 * scene.size) * (0.94 if a.room else 1.2),
         colour=scene.colour,

@@ -67,7 +67,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     panes = smoothstep(1.0 + soft, 1.0 - soft, np.abs(px)) * smoothstep(1.0 + soft, 1.0 - soft, np.abs(py))
     bars = np.minimum(np.abs(px), np.abs(py + 0.1))
     panes *= 1.0 - 0.6 * smoothstep(0.05 + 0.8 * soft, 0.02, bars)
-    level += 0.30 * max(0.0, a.hardness - 0.25) * panes
+    level += 0.24 * max(0.0, a.hardness - 0.25) * panes
     level -= 0.16 * smoothstep(0.85, 1.5, np.hypot(x, y + 0.2))
     level = level - 0.5 * np.maximum(level - 1.02, 0.0)  # the film burns out slowly
     base = np.asarray(WALL_PAINT[scene.wall], np.float32)

@@ -238,6 +238,10 @@ def _face(
     if item.material == "plastic":  # a panel is pressed into each face
         part.shade((0.62, 0.62, 0.66), 0.5 * s.alpha * smoothstep(0.035, 0.0, np.abs(border - 0.15)))
         part.glow(0.35, s.alpha * smoothstep(0.03, 0.0, np.abs(border - 0.195)))
+    elif item.material == "metal":  # polished: the room's lights and darks cross the face, slanted
+        slant = u + 0.5 * v
+        part.shade((0.42, 0.42, 0.45), 0.75 * s.alpha * smoothstep(0.45, 0.0, np.abs(slant - 1.05)))
+        part.glow(0.62, s.alpha * smoothstep(0.22, 0.08, np.abs(slant - 0.55)))
     elif item.material == "glass":  # light runs along the face, slanted
         part.glow(
             0.40, s.alpha * smoothstep(0.10, 0.04, np.abs(u + 0.6 * v - 0.62)) * smoothstep(0.0, 0.1, border)
