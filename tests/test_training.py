@@ -308,12 +308,12 @@ def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
 
 def test_a_part_without_its_forerunner_says_so(tmp_path, capsys):
     assert main(["train", "export", "--work", str(tmp_path)]) != 0
-    assert f"nothing is trained in {tmp_path}" in capsys.readouterr().err
+    assert "run `velatura train diffusion` first" in capsys.readouterr().err
     with pytest.raises(FileNotFoundError, match="run `velatura train autoencoder` first"):
         launch(train_decoder, options(tmp_path, 8))
 
 
-@pytest.mark.parametrize("part", ["", "tokenizer", *TRAINED, "export", "evaluate"])
+@pytest.mark.parametrize("part", ["", "tokenizer", *TRAINED, "readers", "export", "evaluate"])
 def test_every_command_explains_itself(part, capsys):
     assert main(["train", *([part] if part else []), "--help"]) == 0
     shown = capsys.readouterr().out

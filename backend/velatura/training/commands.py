@@ -19,8 +19,9 @@ The parts in their order:
   diffusion    text encoder and denoising network, on the latents
   judge, clip, segmenter, identity
                readers of pictures, which choose and measure; at any time, segmenter after clip
-  export       write a bundle of each thing that is trained
-  evaluate     measure the bundle on held-out scenes; writes figures and the model card
+  readers      write a bundle of each trained reader, with its figures and card
+  export       write the model's bundle from the last checkpoints
+  evaluate     measure the model on held-out scenes; writes figures and the model card
 
 Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
 that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
@@ -101,14 +102,6 @@ TRAINED: dict[str, Part] = {
         {"cpu": 64, "gpu": 256},
     ),
 }
-#: What a bundle is made of: the last part it needs, the module and the function that write it.
-EXPORTED = {
-    "velatura-mini": ("diffusion", "export", "export_bundle"),
-    "velatura-judge": ("judge", "judge", "export_judge"),
-    "velatura-clip": ("clip", "clip", "export_clip"),
-    "velatura-segmenter": ("segmenter", "segmenter", "export_segmenter"),
-    "velatura-identity": ("identity", "identity", "export_identity"),
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -129,18 +122,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
             )
     tokenizer = _add(parts, "tokenizer", "build the tokenizer from the captions' vocabulary (done by itself)")
     tokenizer.set_defaults(work_on=_tokenizer)
-    export = _add(parts, "export", "write a bundle of each thing that is trained, from its last checkpoint")
+    readers = _add(parts, "readers", "write a bundle of each trained reader, with figures and card")
+    readers.set_defaults(work_on=_readers)
+    readers.add_argument("--count", type=int, default=400, help="held-out scenes to measure on (%(default)s)")
+    readers.add_argument("--bundles", type=Path, help="folder of all bundles (default: the package's own)")
+    export = _add(parts, "export", "write the model's bundle from the last checkpoints")
     export.set_defaults(work_on=_export)
-    evaluate = _add(
-        parts, "evaluate", "measure the exported bundle on held-out scenes; writes figures and pictures"
-    )
+    evaluate = _add(parts, "evaluate", "measure the model on held-out scenes; writes figures and pictures")
     evaluate.set_defaults(work_on=_evaluate)
     evaluate.add_argument("--count", type=int, default=96, help="prompts to sample (%(default)s)")
     evaluate.add_argument("--steps", type=int, default=25, help="sampling steps (%(default)s)")
-    evaluate.add_argument("--bundle", type=Path, help="the model's folder (default: the one in the package)")
-    export.add_argument(
-        "--bundles", type=Path, help="folder to write the bundles into (default: the package's own)"
-    )
+    for command in (export, evaluate):
+        command.add_argument("--bundle", type=Path, help="the model's folder (default: the package's own)")
 
 
 def _add(parts: argparse._SubParsersAction, name: str, text: str) -> argparse.ArgumentParser:
@@ -221,15 +214,18 @@ def _tokenizer(given: argparse.Namespace) -> None:
 
 
 def _export(given: argparse.Namespace) -> None:
-    from .export import BUNDLE
+    from .export import BUNDLE, export_bundle
 
-    trained = {k: v for k, v in EXPORTED.items() if (given.work / f"{v[0]}.pt").exists()}
-    if not trained:
-        raise FileNotFoundError(f"nothing is trained in {given.work}; see `velatura train --help`")
-    for name, (_, module, function) in trained.items():
-        folder = _or(given.bundles, BUNDLE.parent) / name
-        getattr(import_module(f".{module}", __package__), function)(given.work, folder)
-        print(folder)
+    export_bundle(given.work, _or(given.bundle, BUNDLE))
+
+
+def _readers(given: argparse.Namespace) -> None:
+    from .readers import BUNDLES, export_readers
+
+    done = export_readers(given.work, _or(given.bundles, BUNDLES), given.seed, given.count)
+    if not done:
+        raise FileNotFoundError(f"no trained reader in {given.work}; run `velatura train judge` first")
+    print("written:", ", ".join(done))
 
 
 def _evaluate(given: argparse.Namespace) -> None:
