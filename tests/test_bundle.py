@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from diffusers import StableDiffusionPipeline
 from PIL import Image
 
+from velatura.readers import load_judge
 from velatura.training import samples
 from velatura.training.export import BUNDLE
-from velatura.training.judge import load_judge
 from velatura.training.measure import load_bundle, masked_edit, psnr, reconstruct, sample, to_images
 from velatura.world import render
 

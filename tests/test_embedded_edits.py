@@ -12,7 +12,7 @@ import velatura
 from tests.methods.requests import Edit, pixels
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
-from velatura.training.judge import load_judge
+from velatura.readers import load_judge
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SAMPLE = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))

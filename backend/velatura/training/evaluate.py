@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from velatura.readers import load_judge
 from velatura.world import render
 
 from . import measure
 from .card import write_card
-from .judge import load_judge
 from .loop import load_checkpoint
 
 

@@ -20,9 +20,9 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.digests import Digests
 from velatura.models.loading import load
 from velatura.models.model import Model
+from velatura.readers import Judge
 from velatura.world import ATTRIBUTES, ELEMENTS, Picture, Scene, caption, edit, render, sample_scene
 
-from .judge import Judge
 from .maps import record_maps
 from .tokenizer import token_elements
 

@@ -1,0 +1,19 @@
+"""Pictures as the readers take them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch.nn.functional as F
+from torch import Tensor
+
+BUNDLES = Path(__file__).parent.parent / "bundles"
+SIDE = 128
+
+
+def fit(images: Tensor, side: int = SIDE) -> Tensor:
+    """Pictures (N, 3, H, W) at side x side, in float32; smaller ones are made without aliasing."""
+    images = images.float()
+    if images.shape[-2:] == (side, side):
+        return images
+    return F.interpolate(images, (side, side), mode="bilinear", antialias=True)

@@ -1,0 +1,45 @@
+"""Changes of pictures that leave what they show as it is, for networks that read pictures."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.world import ATTRIBUTES
+
+from .data import KIND_NAMES
+
+
+def sideless() -> Tensor:
+    """For each kind of scene, in the order of KIND_NAMES, whether no word tells its left from its right."""
+    return torch.tensor(["side" not in ATTRIBUTES[kind] for kind in KIND_NAMES])
+
+
+def mirrored(allowed: Tensor, *maps: Tensor) -> list[Tensor]:
+    """Half of the rows marked in `allowed` (N,) the other way round, the same in all maps (N, C, H, W)."""
+    turn = (torch.rand(len(allowed), device=allowed.device) < 0.5) & allowed
+    return [torch.where(turn.view(-1, 1, 1, 1), rows.flip(3), rows) for rows in maps]
+
+
+def disturb(images: Tensor) -> Tensor:
+    """Pictures (N, 3, s, s) with blur, noise and changes of tone, each picture with its own.
+
+    What comes from a decoder is then read like a clean render.
+    """
+    n = len(images)
+
+    def each(low: float, high: float) -> Tensor:
+        return torch.empty(n, 1, 1, 1, device=images.device).uniform_(low, high)
+
+    soft = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
+    images = torch.lerp(images, soft, each(-0.6, 1.0).clamp(min=0.0))
+    gain = 1.0 + 0.05 * torch.randn(n, 3, 1, 1, device=images.device)
+    noise = each(0.0, 0.05) * torch.randn_like(images)
+    return (images * gain + noise).clamp(0.0, 1.0)
+
+
+def shifted(images: Tensor, most: int = 3) -> Tensor:
+    """All pictures moved by the same few pixels; what leaves on one side comes in on the other."""
+    by = torch.randint(-most, most + 1, (2,)).tolist()
+    return images.roll(tuple(by), (2, 3))

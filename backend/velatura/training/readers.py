@@ -1,0 +1,79 @@
+"""The readers' bundles: weights, figures on held-out scenes, and a card for each."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from velatura.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura.world import KINDS
+
+from . import assess
+from .loop import load_checkpoint
+from .reader_cards import write_card
+
+PARTS = ("judge", "clip", "segmenter", "identity")
+BUNDLES = Path(__file__).parent.parent / "bundles"
+
+
+def export_readers(work: Path, folder: Path = BUNDLES, seed: int = 7, count: int = 400) -> list[str]:
+    """Write, measure and describe every reader that was trained in `work`; returns which those were.
+
+    folder: the bundles go to `folder`/velatura-<part>.  count: held-out scenes to measure on.
+    """
+    done = [part for part in PARTS if (work / f"{part}.pt").exists()]
+    for part in done:
+        bundle = folder / f"velatura-{part}"
+        import_module(f".{part}", __package__).__getattribute__(f"export_{part}")(work, bundle)
+        figures = {
+            "training": record(work, part),
+            "seed": seed,
+            "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
+            "figures": MEASURES[part](bundle, seed, count),
+        }
+        if part == "identity":  # what a program needs to know to use the vectors
+            config = json.loads((bundle / "config.json").read_text())
+            config["threshold"] = figures["figures"]["threshold"]
+            (bundle / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        (bundle / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+        write_card(part, bundle, figures)
+    return done
+
+
+def record(work: Path, part: str) -> dict[str, Any]:
+    """How a part was trained: pictures seen, minutes, options."""
+    state = load_checkpoint(work / f"{part}.pt") or {}
+    return {
+        "samples": state["samples"],
+        "minutes": round(state["seconds"] / 60.0, 1),
+        "profile": state["profile"],
+    }
+
+
+def _judge(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_judge(load_judge(bundle), assess.Exam(seed, count))
+
+
+def _clip(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_clip(load_clip(bundle), assess.Exam(seed, count), seed)
+
+
+def _segmenter(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    exams = [assess.Exam(seed, max(1, count // 6), kind) for kind in KINDS]
+    return assess.assess_segmenter(load_segmenter(bundle), exams)
+
+
+def _identity(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_identity(load_identity(bundle), seed, max(2, count // 2))
+
+
+MEASURES: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
+    "judge": _judge,
+    "clip": _clip,
+    "segmenter": _segmenter,
+    "identity": _identity,
+}

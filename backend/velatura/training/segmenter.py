@@ -1,0 +1,216 @@
+"""Training of a small CLIPSeg (Lueddecke & Ecker 2022) on the renderer's exact masks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokenizer
+
+from velatura.readers.clip import normalise
+from velatura.readers.pictures import fit
+from velatura.readers.segmenter import BUNDLE, decode, features
+from velatura.world import KINDS, Caption, elements
+from velatura.world.wording import FUNCTION_WORDS
+
+from .augment import disturb, mirrored, sideless
+from .clip import PATCH, PROJECTION, save_model, text_and_vision
+from .data import KIND_NAMES, Dataset, load_dataset
+from .judge import averaged
+from .loop import Options, Trainer
+from .networks import TOKENS
+from .text import Wording
+from .tokenizer import load_tokenizer
+
+FINE = PATCH // 2  # side of a patch: masks want finer ones than captions
+PROMPTS = 3  # of each picture, the last of them for something that is not in it
+SLACK = 8.0  # pixels of a mask that the dice loss forgives
+
+
+def make_segmenter(wording: Wording) -> CLIPSegForImageSegmentation:
+    """Pictures (3, 128, 128) and prompts -> logits (64, 64)."""
+    towers = text_and_vision(wording)
+    towers["vision_config"]["patch_size"] = FINE
+    segmenter = CLIPSegForImageSegmentation(
+        CLIPSegConfig(
+            **towers,
+            projection_dim=PROJECTION,
+            extract_layers=[1, 3],
+            reduce_dim=64,
+            decoder_num_attention_heads=4,
+            decoder_intermediate_size=128,
+            use_complex_transposed_convolution=True,
+        )
+    )
+    for module in segmenter.decoder.modules():  # transformers begins with deviations of 1, at logits of 500
+        if isinstance(module, nn.Linear | nn.Conv2d):
+            nn.init.normal_(module.weight, std=module.weight[0].numel() ** -0.5)
+        elif isinstance(module, nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, std=module.in_channels**-0.5)
+    return segmenter
+
+
+def begin_with_clip(segmenter: CLIPSegForImageSegmentation, state: dict[str, Tensor]) -> None:
+    """Copy a trained CLIP's towers, its patches resampled to half their side.
+
+    A kernel over 2 x 2 equal pixels is the sum of its weights there (resampling as in FlexiViT, Beyer et al.
+    2023, section 3.4); places in between get the mean of their neighbours.
+    """
+    own = {key: value for key, value in state.items() if key.startswith("clip.")}
+    kernel = "clip.vision_model.embeddings.patch_embedding.weight"
+    place = "clip.vision_model.embeddings.position_embedding.weight"
+    own[kernel] = 4.0 * F.avg_pool2d(own[kernel], 2)
+    side = round((len(own[place]) - 1) ** 0.5)
+    grid = own[place][1:].T.unflatten(1, (side, side))
+    finer = F.interpolate(grid[None], scale_factor=2, mode="bilinear")[0].flatten(1).T
+    own[place] = torch.cat([own[place][:1], finer])
+    segmenter.load_state_dict(own, strict=False)
+
+
+def phrases(item: Caption) -> dict[str, str]:
+    """For each element a caption speaks of, the words about it, without what stands between phrases."""
+    found: dict[str, list[str]] = {}
+    last, between = "", []
+    for word in item.words:
+        if word.element:
+            if word.element == last:
+                found[last] += between
+            elif word.element in found:  # spoken of again: the first phrase will do
+                last = ""
+                continue
+            last = word.element
+            found.setdefault(last, []).append(word.text)
+            between = []
+        elif word.text in FUNCTION_WORDS - {"and"}:
+            between.append(word.text)
+        else:
+            last, between = "", []
+    return {element: " ".join(words) for element, words in found.items()}
+
+
+class Prompter:
+    """Prompts for what is in a picture and for what is not."""
+
+    def __init__(self, data: Dataset, indices: range, tokenizer: CLIPTokenizer, seed: int) -> None:
+        self.data, self.tokenizer = data, tokenizer
+        self.seen = {index: data.visible(index) for index in indices}
+        self.names = sorted({name for kind in KINDS for name in elements(kind)})
+        self.rows: dict[str, list[int]] = {}
+        self.pool: dict[str, list[str]] = {name: [name] for name in self.names}
+        rng = np.random.default_rng([seed, 78])
+        for index in list(indices)[:2000]:
+            for name, phrase in phrases(data.caption(index, rng, self.seen[index])).items():
+                self.pool[name].append(phrase)
+
+    def present(self, index: int, name: str, rng: np.random.Generator) -> str:
+        """The element's name, or what a caption of this picture calls it."""
+        if rng.random() < 0.4:
+            return self._with_article(name, rng)
+        told = phrases(self.data.caption(index, rng, self.seen[index]))
+        return self._with_article(told.get(name, name), rng)
+
+    def absent(self, index: int, rng: np.random.Generator) -> str:
+        """Something of which nothing at all is in the picture; half of the time of the same kind of scene."""
+        kind = KIND_NAMES[int(self.data.kinds[index])]
+        own = elements(kind)
+        empty = np.asarray(self.data.masks[index][: len(own)]).reshape(len(own), -1).max(1) == 0
+        missing = [name for name, none in zip(own, empty, strict=True) if none]
+        if not missing or rng.random() < 0.5:
+            missing = [name for name in self.names if name not in own]
+        name = missing[int(rng.integers(len(missing)))]
+        pool = self.pool[name]
+        return self._with_article(name if rng.random() < 0.4 else pool[int(rng.integers(len(pool)))], rng)
+
+    def _with_article(self, phrase: str, rng: np.random.Generator) -> str:
+        article = ("", "the ", "a ")[int(rng.integers(3))]
+        return phrase if phrase.startswith(("a ", "the ")) else article + phrase
+
+    def tokens(self, prompts: list[str]) -> Tensor:
+        """(N, TOKENS) ids."""
+        for prompt in prompts:
+            if prompt not in self.rows:
+                self.rows[prompt] = self.tokenizer(
+                    prompt, padding="max_length", truncation=True, max_length=TOKENS
+                ).input_ids
+        return torch.tensor([self.rows[prompt] for prompt in prompts])
+
+
+def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
+    """Binary cross-entropy and dice (Milletari et al. 2016, eq. 2), for (N, S, S) logits and soft masks."""
+    crossed = F.binary_cross_entropy_with_logits(logits, masks)
+    shown = logits.sigmoid()
+    both, either = (shown * masks).sum((1, 2)), (shown**2 + masks**2).sum((1, 2))
+    return crossed + 0.5 * (1.0 - (2.0 * both + SLACK) / (either + SLACK)).mean()
+
+
+def train_segmenter(options: Options, rank: int) -> None:
+    """Masks of what prompts name, in both towers and the decoder."""
+    profile, device = options.profile, options.device
+    data = load_dataset(options.work, options.seed, options.pictures, options.processes, profile.size)
+    wording = Wording(load_tokenizer(options.work / "tokenizer"))
+    indices = range(rank, len(data), options.processes)
+    prompter = Prompter(data, indices, wording.tokenizer, options.seed)
+    mirrors = sideless().to(device)
+    torch.manual_seed(options.seed)
+    network = make_segmenter(wording)
+    begin_with_clip(network, averaged(options.work, "clip"))
+    for name, parameter in network.named_parameters():  # parts of CLIP that masks do not pass through
+        parameter.requires_grad_("post_layernorm" not in name and "visual_projection" not in name)
+    network.clip.logit_scale.requires_grad_(False)
+    trainer = Trainer("segmenter", network.to(device), options, rank, decay=0.998, weight_decay=0.02)
+    seen = {index: sorted(names) for index, names in prompter.seen.items() if names}
+    usable = np.array(list(seen))
+    while trainer.progress.running:
+        rng = trainer.random()
+        chosen = usable[rng.integers(len(usable), size=options.batch)]
+        wanted, prompts = asked(data, prompter, chosen, seen, rng)
+        images, masks = mirrored(
+            mirrors[data.kind(chosen).to(device)], fit(data.images(chosen)), wanted.to(device)
+        )
+        ids = prompter.tokens(prompts).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = predict(network, disturb(images), ids)
+        masks = F.interpolate(masks, logits.shape[-2:], mode="bilinear").flatten(0, 1)
+        loss = mask_loss(logits.float(), masks)
+        trainer.step(loss, {"loss": loss})
+    trainer.save()
+
+
+def asked(
+    data: Dataset,
+    prompter: Prompter,
+    chosen: np.ndarray,
+    seen: dict[int, list[str]],
+    rng: np.random.Generator,
+) -> tuple[Tensor, list[str]]:
+    """(masks (B, PROMPTS, 32, 32), B * PROMPTS prompts) for pictures of a set."""
+    shares = data.shares(chosen)
+    wanted = torch.zeros(len(chosen), PROMPTS, *shares.shape[-2:])
+    prompts = []
+    for row, index in enumerate(int(index) for index in chosen):
+        own, names = elements(KIND_NAMES[int(data.kinds[index])]), seen[index]
+        for place in range(PROMPTS - 1):
+            name = names[int(rng.integers(len(names)))]
+            prompts.append(prompter.present(index, name, rng))
+            wanted[row, place] = shares[row, own.index(name)]
+        prompts.append(prompter.absent(index, rng))
+    return wanted, prompts
+
+
+def predict(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -> Tensor:
+    """Logits (B * PROMPTS, S, S): pictures (B, 3, 128, 128) pass their tower once for all their prompts."""
+    hidden = [
+        rows.repeat_interleave(len(ids) // len(images), 0) for rows in features(network, normalise(images))
+    ]
+    words = network.clip.text_projection(network.clip.text_model(input_ids=ids).pooler_output)
+    return decode(network, hidden, words)
+
+
+def export_segmenter(work: Path, folder: Path = BUNDLE) -> None:
+    """Write averaged weights in half precision, tokenizer and processor, as transformers reads them."""
+    segmenter: nn.Module = make_segmenter(Wording(load_tokenizer(work / "tokenizer")))
+    segmenter.load_state_dict(averaged(work, "segmenter"), strict=False)
+    save_model(segmenter, work, folder)
