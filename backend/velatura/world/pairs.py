@@ -69,7 +69,7 @@ RAISED: dict[str, tuple[str, str]] = {
     "fullness": ("fuller", "emptier"),
 }
 #: Attributes whose swaps name what was there before: "river to street".
-FROM_TO = ("person", "path", "building", "thing", "style")
+FROM_TO = ("person", "glasses", "hat", "path", "building", "thing", "style")
 #: A change must reach this part of the picture, and somewhere be this strong, to count as an edit.
 LEAST_AREA, LEAST_CHANGE = 0.002, 0.08
 #: Pictures that differ by no more than this at a pixel are the same there.

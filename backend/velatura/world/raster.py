@@ -72,11 +72,15 @@ class Canvas:
 
     def shade(self, factor: Colour, alpha: Field) -> None:
         """Multiply the picture by `factor` where alpha is one (a shadow, a blush)."""
-        self.rgb *= 1.0 + alpha[..., None] * (np.asarray(factor, np.float32) - 1.0)
+        for channel, strength in enumerate(factor):  # three times as fast as broadcasting over three
+            self.rgb[..., channel] *= 1.0 + alpha * np.float32(np.float32(strength) - 1.0)
 
     def glow(self, strength: float, alpha: Field) -> None:
         """Move the picture towards white (a highlight)."""
-        self.rgb += (strength * alpha)[..., None] * (1.0 - self.rgb)
+        light = strength * alpha
+        for channel in range(3):
+            plane = self.rgb[..., channel]
+            plane += light * (1.0 - plane)
 
 
 def ellipse(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, power: float = 2.0) -> Field:
@@ -107,5 +111,8 @@ def waves(x: Field, y: Field, rng: np.random.Generator, fx: float, fy: float, co
     total = np.zeros_like(x)
     for _ in range(count):
         kx, ky = rng.uniform(0.5, 1.0) * fx, rng.uniform(-1.0, 1.0) * fy
-        total += np.sin(kx * x + ky * y + rng.uniform(0.0, 6.2832))
+        wave = kx * x
+        wave += ky * y
+        wave += rng.uniform(0.0, 6.2832)
+        total += np.sin(wave, out=wave)
     return total * np.float32(1.0 / np.sqrt(2.0 * count))

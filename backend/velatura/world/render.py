@@ -49,4 +49,6 @@ def render(scene: Any, size: int, view: View = View()) -> Picture:
     seed = scene_seed(scene)
     style.warp(canvas, scene.style, seed)
     kind.paint(canvas, scene)
-    return Picture(style.finish(canvas, scene.style, seed), canvas.shares, kind.ELEMENTS)
+    # compositing rounds: a share can end a hair's breadth outside of 0..1
+    masks = np.clip(canvas.shares, 0.0, 1.0)
+    return Picture(style.finish(canvas, scene.style, seed), masks, kind.ELEMENTS)
