@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from velatura.world import Scene, caption, edit, render, sample_scene
+from velatura.world import caption, edit, render, sample_scene
+from velatura.world.portrait import Portrait
 
 FOLDER = Path(__file__).parent.parent / "samples"
 SIDE = 768
@@ -22,32 +23,38 @@ EDITS = {
 }
 
 
-def sample_portrait() -> Scene:
+def sample_portrait() -> Portrait:
     """A man without glasses, hat or beard, so that each can be added."""
-    someone = sample_scene(np.random.default_rng([99, 4]))
+    someone = sample_scene(np.random.default_rng([99, 4]), "portrait")
     return edit(
         someone,
+        style="photo",
         person="man",
+        age=0.3,
         skin="tan",
         hair_style="short",
         hair_colour="brown",
         beard=False,
+        beard_length=0.5,
         glasses="none",
+        glasses_size=0.5,
         smile=True,
+        smile_width=0.5,
         hat="none",
         shirt_colour="white",
+        shirt_pattern="plain",
         background="green",
     )
 
 
-def drawn_masks(scene: Scene) -> dict[str, NDArray[np.uint8]]:
+def drawn_masks(scene: Portrait) -> dict[str, NDArray[np.uint8]]:
     """Generous soft regions (768, 768) where the elements would go: a few strokes, not exact shapes."""
     s = scene.setting
     line = (np.arange(SIDE) + 0.5) * (2.0 / SIDE) - 1.0
     x, y = np.meshgrid(line - s.centre_x, line - s.centre_y)
     u = (x * np.cos(s.tilt) + y * np.sin(s.tilt)) / s.scale
     v = (y * np.cos(s.tilt) - x * np.sin(s.tilt)) / s.scale
-    crown = (np.abs(u) < 1.02 + 0.1 * v) & (v > -1.52) & (v < -0.45)
+    crown = (np.abs(u) < 1.02 + 0.1 * v) & (v > -1.42) & (v < -0.45)
     brim = (u / 1.40) ** 2 + ((v + 0.54) / 0.30) ** 2 < 1.0
     cheek = 0.36 - 0.50 * np.clip((np.abs(u) - 0.30) / 0.45, 0.0, 1.0)
     shapes = {
