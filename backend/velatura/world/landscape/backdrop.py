@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..raster import Canvas, blob, ellipse, mix, smoothstep
+from ..raster import Canvas, Field, blob, ellipse, mix, smoothstep
 from .field import LINE, Noise, Profile, cover_with_snow, line_noise, part
 from .light import GRASS, NEEDLES, ROCK, SNOW, Light
 from .scene import Landscape
@@ -75,12 +75,18 @@ def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 
     if not scene.clouds:
         return
     noise = Noise(scene.layout.texture + 1)
+
+    def overhead(x: Field, height: Field) -> tuple[Field, Field]:
+        near = 1.0 / (height + 0.30)
+        return x * (0.75 + 0.25 * near) * 1.7 + 9.0 * scene.layout.sun_x, near * 2.6
+
+    # the same degree covers the same part of any sky: a quantile of the density over all of it
+    every = np.meshgrid(np.linspace(-1.0, 1.0, 28), np.linspace(0.12, 1.0 + scene.layout.horizon, 20))
+    whole = noise.fractal(*overhead(*every), 3)
+    threshold = float(np.quantile(whole, 1.0 - (0.06 + 0.84 * scene.clouds))) - 0.10
     height = np.maximum(scene.layout.horizon - canvas.y, 0.0)
-    v = 1.0 / (height + 0.30)
-    u = canvas.x * (0.75 + 0.25 * v) * 1.7 + 9.0 * scene.layout.sun_x
-    v = v * 2.6
+    u, v = overhead(canvas.x, height)
     density = noise.fractal(u, v, octaves)
-    threshold = 0.40 - 1.12 * scene.clouds
     cover = smoothstep(threshold, threshold + 0.30, density) * smoothstep(0.02, 0.14, height)
     above = noise.fractal(u + 0.22 * scene.layout.light, v - 0.30, 2)
     lit = np.clip(
