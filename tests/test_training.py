@@ -313,7 +313,7 @@ def test_a_part_without_its_forerunner_says_so(tmp_path, capsys):
         launch(train_decoder, options(tmp_path, 8))
 
 
-@pytest.mark.parametrize("part", ["", "tokenizer", *TRAINED, "readers", "export", "evaluate"])
+@pytest.mark.parametrize("part", ["", "pictures", "tokenizer", *TRAINED, "readers", "export", "evaluate"])
 def test_every_command_explains_itself(part, capsys):
     assert main(["train", *([part] if part else []), "--help"]) == 0
     shown = capsys.readouterr().out

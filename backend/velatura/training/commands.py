@@ -14,7 +14,8 @@ ABOUT = """\
 train, export and measure the embedded model, part by part
 
 The parts in their order:
-  autoencoder  pictures <-> latents; draws the training set on first use
+  pictures     draw the training set; every part does so itself on first use
+  autoencoder  pictures <-> latents
   decoder      finish the autoencoder's decoder, with its encoder held
   diffusion    text encoder and denoising network, on the latents
   judge, clip, segmenter, identity
@@ -120,6 +121,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
                 default=400,
                 help="steps of the text encoder's schooling before (%(default)s)",
             )
+    pictures = _add(parts, "pictures", "draw the training set (done by itself)")
+    pictures.set_defaults(work_on=_pictures)
+    _set_options(pictures)
+    pictures.add_argument("--processes", type=int, default=2, help="one a core (%(default)s)")
     tokenizer = _add(parts, "tokenizer", "build the tokenizer from the captions' vocabulary (done by itself)")
     tokenizer.set_defaults(work_on=_tokenizer)
     readers = _add(parts, "readers", "write a bundle of each trained reader, with figures and card")
@@ -147,14 +152,19 @@ def _add(parts: argparse._SubParsersAction, name: str, text: str) -> argparse.Ar
     return command
 
 
+def _set_options(command: argparse.ArgumentParser) -> None:
+    profiles = tuple(PICTURES)
+    command.add_argument("--profile", choices=profiles, default="cpu", help="sizes and machine (%(default)s)")
+    command.add_argument("--pictures", type=int, help=f"size of the training set {_defaults(PICTURES)}")
+
+
 def _options(command: argparse.ArgumentParser, part: Part) -> None:
+    _set_options(command)
     add = command.add_argument
-    add("--profile", choices=tuple(PICTURES), default="cpu", help="sizes and machine (%(default)s)")
     add("--device", help="where to train, as torch names it (default: the profile's)")
     add("--minutes", type=float, help=f"train this long in all {_defaults(part.minutes)}")
     add("--samples", type=int, help="train on this many pictures in all, instead of --minutes")
     add("--stop-after", type=float, metavar="MINUTES", help="end this call then; run it again to go on")
-    add("--pictures", type=int, help=f"size of the training set {_defaults(PICTURES)}")
     add("--processes", type=int, help="data-parallel processes, one a core (default: cpu 2, gpu 1)")
     add("--batch", type=int, help=f"pictures a step and process {_defaults(part.batch)}")
     add("--rate", type=float, default=part.rate, help="learning rate (%(default)s)")
@@ -205,6 +215,14 @@ def _train(given: argparse.Namespace) -> None:
     # drawn before the training's processes start
     load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
     launch(getattr(import_module(f".{part.module}", __package__), part.function), options)
+
+
+def _pictures(given: argparse.Namespace) -> None:
+    from .data import load_dataset
+    from .networks import PROFILES
+
+    count = _or(given.pictures, PICTURES[given.profile])
+    load_dataset(given.work, given.seed, count, given.processes, PROFILES[given.profile].size)
 
 
 def _tokenizer(given: argparse.Namespace) -> None:
