@@ -12,7 +12,7 @@ PATH_WORDS: dict[str, tuple[str, ...]] = {
     "forest": ("forest", "forest", "forest", "wood"),
     "desert": ("desert", "desert", "sandy desert"),
     "lake": ("lake", "lake", "lake", "mountain lake"),
-    "meadow": ("meadow", "meadow", "green field", "grassy meadow"),
+    "meadow": ("meadow", "meadow", "field", "grassy meadow"),
 }
 MOUNTAIN_WORDS: dict[str, tuple[str, ...]] = {
     "rocky": ("rocky mountains", "mountains", "mountains", "mountains", "rocky peaks"),
