@@ -1,0 +1,277 @@
+"""Training of the readers: their mathematics against closed forms, each for a few steps."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
+
+from velatura.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura.readers.judge import STEPS
+from velatura.training.augment import disturb, mirrored, sideless
+from velatura.training.clip import contrastive_loss, pick_batch, train_clip
+from velatura.training.data import KIND_NAMES, load_dataset
+from velatura.training.identity import pair_loss, portrait_of, train_identity
+from velatura.training.judge import train_judge
+from velatura.training.labels import Labels, questions, readable, two_hot
+from velatura.training.loop import Options, launch, load_checkpoint
+from velatura.training.negatives import LEAST, changed, other_value, wrong_caption
+from velatura.training.readers import PARTS, export_readers
+from velatura.training.segmenter import begin_with_clip, make_segmenter, mask_loss, phrases, train_segmenter
+from velatura.training.text import Wording
+from velatura.training.tokenizer import load_tokenizer
+from velatura.world import ATTRIBUTES, Caption, Word, caption, sample_scene
+
+PICTURES = 24
+WORKERS = {
+    "judge": train_judge,
+    "clip": train_clip,
+    "segmenter": train_segmenter,
+    "identity": train_identity,
+}
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    return tmp_path_factory.mktemp("readers")
+
+
+@pytest.fixture(scope="module")
+def data(work):
+    return load_dataset(work, 7, PICTURES, 1)
+
+
+@pytest.fixture(scope="module")
+def trained(work, data):
+    """Two steps of each, then two more."""
+    for part, worker in WORKERS.items():
+        for samples in (8, 16):
+            launch(worker, Options(work, samples=samples, pictures=PICTURES, processes=1, batch=4))
+            assert load_checkpoint(work / f"{part}.pt")["samples"] == samples
+    return work
+
+
+def test_a_degree_is_the_mean_of_its_steps():
+    steps = torch.linspace(0.0, 1.0, STEPS)
+    for value in (0.0, 0.03, 0.5, 0.77, 1.0):
+        weights = two_hot(value)
+        assert float(weights @ steps) == pytest.approx(value, abs=1e-6)
+        assert float(weights.sum()) == pytest.approx(1.0)
+        assert (weights > 0).sum() <= 2
+
+
+def test_targets_are_the_scenes_own_and_only_where_they_show(data):
+    labels = Labels(data)
+    asked = questions()
+    for index, row in enumerate(labels.matrix):
+        scene, seen = data.scene(index), data.visible(index)
+        for question, wanted in zip(asked, row.split(labels.sizes), strict=True):
+            if question.kind not in ("", scene.kind) or not readable(scene, question.name, seen):
+                assert wanted.sum() == 0
+            elif question.values:
+                assert question.values[int(wanted.argmax())] == getattr(scene, question.name)
+            else:
+                mean = float(wanted @ torch.linspace(0.0, 1.0, STEPS))
+                assert mean == pytest.approx(getattr(scene, question.name), abs=1e-5)
+
+
+def test_every_attribute_of_every_kind_is_asked_for():
+    asked = {(question.kind, question.name) for question in questions()}
+    for kind, attributes in ATTRIBUTES.items():
+        assert {("" if name == "style" else kind, name) for name in attributes} <= asked
+
+
+def test_label_loss_of_even_guesses_is_the_log_of_the_choices(data):
+    labels = Labels(data)
+    even = torch.zeros_like(labels.matrix)
+    rows = labels.matrix.split(labels.sizes, 1)
+    wanted = sum(float(row.sum()) * math.log(row.shape[1]) for row in rows) / len(even)
+    assert float(labels.loss(even, labels.matrix)) == pytest.approx(wanted, rel=1e-4)
+
+
+def test_disturbed_pictures_stay_pictures_and_near():
+    torch.manual_seed(0)
+    images = torch.rand(8, 3, 32, 32)
+    changed_images = disturb(images)
+    assert changed_images.shape == images.shape
+    assert changed_images.min() >= 0.0 and changed_images.max() <= 1.0
+    assert (disturb(torch.full_like(images, 0.5)) - 0.5).abs().mean() < 0.15
+
+
+def test_only_what_has_no_sides_is_mirrored_and_its_masks_with_it():
+    torch.manual_seed(0)
+    images, masks = torch.rand(64, 3, 8, 8), torch.rand(64, 1, 8, 8)
+    allowed = torch.arange(64) % 2 == 0
+    turned, turned_masks = mirrored(allowed, images, masks)
+    moved = (turned != images).flatten(1).any(1)
+    assert torch.equal(moved, (turned_masks != masks).flatten(1).any(1))
+    assert not (moved & ~allowed).any()
+    assert 5 < moved.sum() < 27
+    assert torch.equal(turned[moved], images[moved].flip(3))
+    for kind, may in zip(KIND_NAMES, sideless().tolist(), strict=True):
+        assert may == ("side" not in ATTRIBUTES[kind])
+
+
+def test_contrastive_loss_has_closed_forms():
+    n, d = 4, 8
+    vectors = torch.eye(d)[:n]
+    none = torch.zeros(n, 2 * n, dtype=torch.bool)
+    flat = torch.zeros(n, d)
+    even = contrastive_loss(flat, flat, flat, none, torch.tensor(1.0))
+    assert float(even) == pytest.approx(0.5 * (math.log(2 * n) + math.log(n)))
+    other = torch.eye(d)[n:]
+    assert float(contrastive_loss(vectors, vectors, other, none, torch.tensor(100.0))) < 1e-6
+    assert float(contrastive_loss(vectors, vectors, vectors, none, torch.tensor(100.0))) > 0.3
+    same = torch.cat([torch.zeros(n, n), torch.eye(n)], 1).bool()
+    assert float(contrastive_loss(vectors, vectors, vectors, same, torch.tensor(100.0))) < 1e-6
+
+
+def test_pair_loss_has_closed_forms():
+    flat = torch.zeros(3, 8)
+    assert float(pair_loss(flat, flat)) == pytest.approx(math.log(5))
+    assert float(pair_loss(torch.eye(8)[:3], torch.eye(8)[:3])) < 1e-3
+
+
+def test_mask_loss_is_least_for_the_mask_itself():
+    mask = torch.zeros(1, 8, 8)
+    mask[:, :4] = 1.0
+    good, empty, bad = (mask_loss(20.0 * (value - 0.5), mask) for value in (mask, mask * 0.0, 1.0 - mask))
+    assert float(good) < 0.01 < float(empty) < float(bad)
+
+
+def test_a_wrong_caption_is_worded_alike_and_wrong_in_one_thing(data):
+    rng, found = np.random.default_rng(1), 0
+    for index in range(PICTURES):
+        scene, seen = data.scene(index), data.visible(index)
+        for seed in range(4):
+            name, other = changed(scene, seen, rng)
+            told, wrong = wrong_caption(scene, other, seen, lambda s=seed: np.random.default_rng(s))
+            assert told == caption(scene, np.random.default_rng(seed), seen.__contains__)
+            if wrong is not None:
+                found += 1
+                assert wrong.text != told.text
+                assert getattr(scene, name) != getattr(other, name)
+    assert found > PICTURES
+
+
+def test_another_degree_is_another_word():
+    rng = np.random.default_rng(0)
+    for kind, attributes in ATTRIBUTES.items():
+        scene = sample_scene(rng, kind)
+        for name in attributes:
+            values = [other_value(scene, name, rng) for _ in range(20)]
+            value = getattr(scene, name)
+            if attributes[name].degree:
+                assert all(abs(v - value) >= LEAST - 1e-9 and 0.0 <= v <= 1.0 for v in values)
+            else:
+                assert value not in values
+
+
+def test_phrases_are_the_words_about_an_element():
+    words = [("a", ""), ("red", "hat"), ("hat", "hat"), ("with", ""), ("a", ""), ("brim", "hat")]
+    words += [("and", ""), ("long", "hair"), ("hair", "hair"), (",", ""), ("red", "hat")]
+    assert phrases(Caption(tuple(Word(*word) for word in words))) == {
+        "hat": "red hat with a brim",
+        "hair": "long hair",
+    }
+
+
+def test_a_batch_is_often_of_one_kind():
+    kinds = np.arange(60) % 3
+    picks = [pick_batch(kinds, np.random.default_rng(seed), 8) for seed in range(60)]
+    alike = sum(len(set(kinds[pick])) == 1 for pick in picks)
+    assert 20 < alike < 55
+
+
+def test_a_person_on_another_day_is_the_same_person():
+    rng = np.random.default_rng(2)
+    scene = sample_scene(rng, "portrait")
+    others = [portrait_of(scene, rng) for _ in range(30)]
+    assert all(other.identity == scene.identity and other.skin == scene.skin for other in others)
+    assert len({other.background for other in others}) > 2
+    assert scene.person == "man" or not any(other.beard for other in others)
+
+
+def test_finer_patches_see_an_enlarged_picture_alike(work):
+    """Kernels resampled to half their side answer a picture as the others do one of twice its size."""
+    torch.manual_seed(0)
+    coarse = torch.nn.Conv2d(3, 4, 16, 16, bias=False)
+    segmenter = make_segmenter(Wording(load_tokenizer(work / "tokenizer")))
+    width = segmenter.config.vision_config.hidden_size
+    kernel = torch.zeros(width, 3, 16, 16)
+    kernel[:4] = coarse.weight.detach()
+    root = "clip.vision_model.embeddings."
+    state = {
+        root + "patch_embedding.weight": kernel,
+        root + "position_embedding.weight": torch.ones(65, width),
+    }
+    begin_with_clip(segmenter, state)
+    embeddings = segmenter.clip.vision_model.embeddings
+    picture = torch.rand(1, 3, 16, 16)
+    doubled = torch.nn.functional.interpolate(picture, scale_factor=2, mode="nearest")
+    torch.testing.assert_close(embeddings.patch_embedding(picture)[:, :4], coarse(doubled))
+    assert torch.equal(embeddings.position_embedding.weight, torch.ones(257, width))
+
+
+@pytest.mark.parametrize("part", ["judge", "identity"])
+def test_an_interrupted_run_gives_the_same_weights(part, work, data, tmp_path):
+    results = []
+    for name, calls, stop_after in (("once", 1, None), ("often", 4, 0.0)):
+        folder = tmp_path / name
+        folder.mkdir()
+        for kept in (*work.glob("pictures-*"), *work.glob("people-*")):
+            (folder / kept.name).symlink_to(kept)
+        for _ in range(calls):
+            options = Options(
+                folder, samples=16, pictures=PICTURES, processes=1, batch=4, stop_after=stop_after
+            )
+            launch(WORKERS[part], options)
+        results.append(load_checkpoint(folder / f"{part}.pt"))
+    assert results[0]["samples"] == results[1]["samples"] == 16
+    for name, value in results[0]["ema"].items():
+        assert torch.equal(value, results[1]["ema"][name]), name
+
+
+def test_bundles_are_written_load_and_run(trained, tmp_path):
+    assert export_readers(trained, tmp_path, count=12) == list(PARTS)
+    images = torch.rand(2, 3, 96, 160)
+    (first, _) = load_judge(tmp_path / "velatura-judge").read(images)
+    assert set(first.values) == set(ATTRIBUTES[first.kind])
+    assert all(0.0 <= sure <= 1.001 for sure in first.confidence.values())
+    assert load_clip(tmp_path / "velatura-clip").similarity(images, ["a castle", "zebra", "a man"]).shape == (
+        2,
+        3,
+    )
+    masks = load_segmenter(tmp_path / "velatura-segmenter").read(images, ["a castle", "the sky"])
+    assert masks.shape == (2, 96, 160)
+    vectors = load_identity(tmp_path / "velatura-identity").embed(images)
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
+    CLIPModel.from_pretrained(tmp_path / "velatura-clip")
+    CLIPProcessor.from_pretrained(tmp_path / "velatura-clip")
+    CLIPSegForImageSegmentation.from_pretrained(tmp_path / "velatura-segmenter")
+    for part in PARTS:
+        card = (tmp_path / f"velatura-{part}" / "README.md").read_text()
+        assert f"velatura train {part} --work" in card and "GPL-3.0" in card
+
+
+def test_readers_can_be_differentiated(trained, tmp_path):
+    export_readers(trained, tmp_path, count=12)
+    images = torch.rand(1, 3, 128, 128, requires_grad=True)
+    outputs = [
+        load_judge(tmp_path / "velatura-judge").degree(images, "landscape", "snow"),
+        load_clip(tmp_path / "velatura-clip").similarity(images, ["a castle"]),
+        load_segmenter(tmp_path / "velatura-segmenter").read(images, ["a castle"]),
+        load_identity(tmp_path / "velatura-identity").embed(images)[:, 0],
+    ]
+    for output in outputs:
+        (gradient,) = torch.autograd.grad(output.sum(), images)
+        assert gradient.abs().max() > 0
+
+
+def test_what_was_not_trained_cannot_be_exported(tmp_path):
+    from velatura.training.judge import export_judge
+
+    with pytest.raises(FileNotFoundError, match="run `velatura train judge` first"):
+        export_judge(tmp_path, tmp_path / "bundle")
+    assert export_readers(tmp_path, tmp_path) == []
