@@ -93,7 +93,7 @@ def _core(scene: Landscape, teller: Teller) -> list[Word]:
     if scene.building != "none" and teller.say(0.95, scene.building):
         building = teller.about(scene.building, article(teller.pick(BUILDING_WORDS[scene.building])))
         if not teller.chance(0.4):
-            building += [*teller.plain("on a"), Word("hill", "ground")]
+            building += [*teller.plain("on a"), Word("hill", "ground" if teller.visible("ground") else "")]
     mountains = _mountains(scene, teller) if teller.say(0.72, "mountains") else []
     if path and (not building or teller.chance(0.5)):
         words = path
