@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from transformers import CLIPTextConfig, CLIPTextModel
+from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
@@ -62,10 +62,29 @@ def tiny_model(
     return folder
 
 
-def register_tiny_model(state_dir: Path, folder: Path, id: str = "tiny") -> None:
-    """Makes the folder a model of the daemon whose state directory this is."""
+def register_tiny_model(state_dir: Path, folder: Path, id: str = "tiny", **more: object) -> None:
+    """Makes the folder a model of the daemon whose state directory this is. more: of its entry (clip)."""
     state_dir.mkdir(parents=True, exist_ok=True)
-    _write(state_dir / "models.json", [{"id": id, "title": "Tiny", "path": str(folder)}])
+    _write(state_dir / "models.json", [{"id": id, "title": "Tiny", "path": str(folder), **more}])
+
+
+def tiny_clip(folder: Path, *, seed: int = 0, words: int = 77) -> Path:
+    """Writes a random CLIP of 32 pixels a side that reads so many tokens; its folder."""
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "projection_dim": 16,
+    }
+    marks = {"vocab_size": 514, "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
+    text = CLIPTextConfig(**sizes, **marks, max_position_embeddings=words)
+    vision = CLIPVisionConfig(**sizes, image_size=32, patch_size=8)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
+        CLIPModel(config).save_pretrained(folder)
+    return tiny_tokenizer(folder)
 
 
 def tiny_tokenizer(folder: Path) -> Path:

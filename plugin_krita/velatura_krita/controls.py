@@ -13,7 +13,7 @@ from .session import Wish
 from .state import State
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
-from .velatura_protocol.schema import fields_from_schema
+from .velatura_protocol.schema import fields_from_schema, with_defaults
 
 SETTINGS = "velatura"
 ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
@@ -40,6 +40,7 @@ class Controls(QtWidgets.QWidget):
         self._build()
         self._last = self._restore()
         self.method.currentIndexChanged.connect(self._on_method)
+        self.model.currentIndexChanged.connect(self._on_method)  # a model has defaults of its own
         state.methodsChanged.connect(self._on_methods)
         self._on_methods()
 
@@ -143,18 +144,20 @@ class Controls(QtWidgets.QWidget):
         """Fill the combo boxes again, keeping what is chosen."""
         method = self.method.currentData() or self._last.get("method")
         model = self.model.currentData() or self._last.get("model")
-        self.method.blockSignals(True)
+        for combo in (self.method, self.model):
+            combo.blockSignals(True)
         self.method.clear()
         for row, offered in enumerate(self.state.methods):
             self.method.addItem(offered["title"], offered["id"])
             self.method.setItemData(row, offered["summary"], QtCore.Qt.ItemDataRole.ToolTipRole)
         self.method.setCurrentIndex(max(0, self.method.findData(method)))
-        self.method.blockSignals(False)
         self.method.setEnabled(self.method.count() > 0)
         self.model.clear()
         for entry in self.state.models:
             self.model.addItem(entry["title"], entry["id"])
         self.model.setCurrentIndex(max(0, self.model.findData(model)))
+        for combo in (self.method, self.model):
+            combo.blockSignals(False)
         for widget in (self.model_label, self.model):
             widget.setVisible(self.model.count() > 1)
         self._on_method()
@@ -173,7 +176,7 @@ class Controls(QtWidgets.QWidget):
         self.method.setToolTip(f"{method['summary']}\n{method.get('source', '')}".strip())
         self.variations.setMaximum(max(1, method["max_variations"]))
         try:
-            fields = fields_from_schema(method["parameters"])
+            fields = fields_from_schema(with_defaults(method["parameters"], self._defaults()))
         except VelaturaError as error:
             self.state.say(error.message, bad=True)
             fields = []
@@ -182,9 +185,17 @@ class Controls(QtWidgets.QWidget):
         self.form.set_values(self._parameters.get(method["id"], {}))
         self.form_place.addWidget(self.form)
 
+    def _defaults(self) -> dict:
+        """What the chosen model wants instead of a method's defaults."""
+        chosen = (m for m in self.state.models if m["id"] == self.model.currentData())
+        return next(chosen, {}).get("defaults", {})
+
     def _keep(self) -> None:
+        """Remember what was entered; what was left at its default follows the model's."""
         if self.form is not None:
-            self._parameters[self.form.objectName()] = self.form.values()
+            defaults = {f.key: f.default for f in self.form.fields}
+            entered = {key: value for key, value in self.form.values().items() if value != defaults[key]}
+            self._parameters[self.form.objectName()] = entered
 
     # From one start of Krita to the next
 

@@ -38,6 +38,7 @@ class Layer:
 def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
     """Insert the layers of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
 
+    The first lies on top and is the only one that shows.
     Returns the name of the layer or document they went above; None if no open document is theirs.  A job
     that was inserted before is not inserted again.  Raises VelaturaError.
     """

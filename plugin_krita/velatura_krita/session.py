@@ -19,6 +19,7 @@ from .state import Daemon, Job, Phase, State
 from .steps import Stepper
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import Raster
+from .velatura_protocol.results import best_first
 
 log = logging.getLogger("velatura.krita")
 
@@ -236,8 +237,12 @@ class Session(QtCore.QObject):
     def _on_fetched(self, news: dict) -> None:
         name = news["job"]
         job = self._finished[name]
-        found = zip(job["result"]["layers"], news["blobs"])  # noqa: B905 - strict= is of Python 3.10
-        layers = [Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], data) for d, data in found]
+        found = job["result"]["layers"]
+        blobs = {d["raster"]["digest"]: data for d, data in zip(found, news["blobs"])}  # noqa: B905 - Python 3.10
+        layers = [
+            Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], blobs[d["raster"]["digest"]])
+            for d in best_first(found)
+        ]
         self.state.change_job(name, phase=Phase.INSERTING, fraction=None)
         self.stepper.start(
             insert(self.host, self._entries[name], job["title"], layers),
@@ -253,9 +258,9 @@ class Session(QtCore.QObject):
         self.network.settle(name, inserted=True)
         count = len(job["result"]["layers"])
         what = "1 variation" if count == 1 else f"{count} variations"
-        self._end(
-            name, Phase.DONE, f"{what} above '{above}', in {job['result']['seconds']:.1f} s.", settle=False
-        )
+        seconds, note = job["result"]["seconds"], job["result"].get("note", "")
+        sentence = f"{what} above '{above}', in {seconds:.1f} s. {note}".strip()
+        self._end(name, Phase.DONE, sentence, settle=False)
 
     @edge
     def _not_inserted(self, name: str, error: Exception) -> None:

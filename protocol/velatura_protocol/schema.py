@@ -70,6 +70,15 @@ def complete(schema: object, values: object) -> dict:
     return _complete(fields, values)
 
 
+def with_defaults(schema: dict, defaults: dict) -> dict:
+    """The schema with other defaults for the properties of these names (a model's, SPEC section 4)."""
+    properties = {
+        key: {**form, "default": defaults[key]} if key in defaults else form
+        for key, form in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}
+
+
 def _complete(fields: list[Field] | tuple[Field, ...], values: dict) -> dict:
     unknown = sorted(str(key) for key in values.keys() - {field.key for field in fields})
     if unknown:

@@ -54,18 +54,19 @@ def test_ora_holds_the_source_and_each_variation_with_its_recipe(cli, tmp_path, 
     save(tmp_path / "mask.png", mask[..., None])
     words = (tmp_path / "in.png", "--mask", tmp_path / "mask.png", *EDIT, "--variations", 2)
     told = cli("edit", *words, "--out", tmp_path / "out.ora")
-    assert "out.ora: Blended Latent Diffusion: a hat, 2 variations" in told.stdout
+    assert "out.ora: a hat · Blended Latent Diffusion, 2 variations" in told.stdout
     assert told.stderr == ""
     with zipfile.ZipFile(tmp_path / "out.ora") as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     group, bottom = ElementTree.fromstring(content["stack.xml"]).find("stack")
-    assert group.get("name") == "Blended Latent Diffusion: a hat"
+    assert group.get("name") == "a hat · Blended Latent Diffusion"
     assert np.array_equal(imagecodecs.png_decode(content[bottom.get("src")]), source)
     for name in ("mergedimage.png", "Thumbnails/thumbnail.png"):
         with Pillow.open(io.BytesIO(content[name])) as picture:
             assert picture.size == (64, 48)
     recipes = json.loads(content["velatura/recipes.json"])["layers"]
-    for number, element in enumerate(group):
+    ranks = []
+    for element in group:
         pixels = imagecodecs.png_decode(content[element.get("src")])
         x, y = int(element.get("x")), int(element.get("y"))
         height, width = pixels.shape[:2]
@@ -76,8 +77,31 @@ def test_ora_holds_the_source_and_each_variation_with_its_recipe(cli, tmp_path, 
         assert np.abs(alpha.astype(int) - mask.astype(int) * scale).max() <= scale
         assert (alpha[mask == 0] == 0).all()
         recipe = recipes[element.get("src")]
-        assert (recipe["variation"], recipe["seed"], recipe["parameters"]["steps"]) == (number, 5, 4)
+        assert (recipe["seed"], recipe["parameters"]["steps"]) == (5, 4)
+        assert element.get("name").startswith(f"Variation {recipe['variation'] + 1}")
         assert recipe["model"]["digest"]
+        ranks.append((recipe["rank"], element.get("visibility")))
+    assert ranks == [(0, "visible"), (1, "hidden")]
+
+
+def test_the_best_variation_is_what_a_png_shows(cli, tmp_path, files):
+    words = (*files, *EDIT, "--variations", 4, "--json")
+    answer = json.loads(cli("edit", *words, "--out", tmp_path / "best.png").stdout)
+    layers = answer["layers"]
+    assert [layer["rank"] for layer in layers] == [0, 1, 2, 3]
+    assert [layer["score"] for layer in layers] == sorted((layer["score"] for layer in layers), reverse=True)
+    assert all(layer["scores"].keys() == {"seam"} for layer in layers)
+    assert "no CLIP is named for this model" in answer["note"]
+    again = dict(layers[0]["recipe"])
+    words = (*files, *EDIT[:-1], again["seed"] + again["variation"])
+    cli("edit", *words, "--out", tmp_path / "alone.png")
+    assert np.array_equal(load(tmp_path / "best.png"), load(tmp_path / "alone.png"))
+
+
+def test_scores_and_what_they_lack_are_printed(cli, tmp_path, files):
+    told = cli("edit", *files, *EDIT, "--variations", 2, "--out", tmp_path / "out.ora").stdout.splitlines()
+    assert len(told) == 4 and told[1] >= told[2] and "(seam 0." in told[1]
+    assert told[3].startswith("Ranked by the edge of the selection alone")
 
 
 def test_the_same_seed_gives_the_same_pixels(cli, tmp_path, files):

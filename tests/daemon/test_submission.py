@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.daemon.samples import request
 from velatura.daemon.submission import complete_request
+from velatura.methods.registry import offer
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 
@@ -55,7 +58,33 @@ def test_everything_is_filled_in():
     assert 0 <= whole["seed"] < 2**31
     assert "lease" not in whole
     assert "later" not in whole
-    assert title == "Method: a hat"
+    assert title == "a hat · Method"
+
+
+@pytest.mark.parametrize(
+    ("prompt", "title"),
+    [("", "Method"), ("x" * 91, "x" * 91 + " · Method"), ("x" * 92, "x" * 90 + "… · Method")],
+)
+def test_a_title_has_the_prompt_first_and_the_method_whole(prompt, title):
+    found = complete(prompt=prompt)[1]
+    assert found == title and len(found) <= 100
+
+
+def test_a_model_has_defaults_of_its_own():
+    number = {"type": "number", "title": "G", "description": "G.", "minimum": 1.0, "maximum": 20.0}
+    form = {"guidance": {**number, "default": 3.0, "x-order": 0, "x-advanced": False}}
+    method = {**METHOD, "parameters": {"type": "object", "properties": form}}
+    models = [replace(MODELS[0], guidance=7.5), MODELS[1]]
+
+    def guidance(model, **given):
+        wanted = request(method="m", model={"id": model, "digest": ""}, parameters=given)
+        return complete_request(wanted, {"m": method}, models)[0]["parameters"]["guidance"]
+
+    assert (guidance("first"), guidance(""), guidance("other")) == (7.5, 7.5, 3.0)
+    assert guidance("first", guidance=2.0) == 2.0
+    offered = offer([method], models)
+    assert offered["methods"][0]["parameters"]["properties"]["guidance"]["default"] == 7.5
+    assert [model["defaults"] for model in offered["models"]] == [{"guidance": 7.5}, {}]
 
 
 def test_what_is_given_is_kept():

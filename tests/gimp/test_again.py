@@ -14,10 +14,11 @@ def again(gimp):
     return gimp.python(INSIDE / "again.py", timeout=400)
 
 
-def test_a_result_is_a_group_with_its_first_variation_shown_and_the_source_still_chosen(again):
+def test_a_result_is_a_group_with_its_best_variation_on_top_and_the_source_still_chosen(again):
     assert again["first_error"] == ""
-    assert again["title"] == "SDEdit: a hat"
+    assert again["title"] == "a hat · SDEdit"
     assert again["visible"] == [True, False]
+    assert again["ranks"] == [0, 1]
     assert again["chosen"] == ["source"]
     assert again["differ"]
 
@@ -26,7 +27,7 @@ def test_a_variation_run_again_gives_the_same_pixels_above_the_old(again):
     assert again["again_error"] == ""
     assert again["again_same"]
     assert again["again_above"]
-    assert again["again_seed"] == 8
+    assert again["again_seed"] == again["second_seed"]
 
 
 def test_a_group_run_again_gives_all_its_variations(again):
@@ -115,4 +116,4 @@ def test_script_fu_calls_a_method_and_gets_the_group(gimp, tmp_path):
         """,
         picture,
     )
-    assert found["value"] == '("SDEdit: a hat" 2 2)'
+    assert found["value"] == '("a hat · SDEdit" 2 2)'

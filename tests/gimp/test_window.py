@@ -78,7 +78,7 @@ def _wait(window, groups):
 
 def test_a_run_from_the_dialog_makes_a_group_above_the_source(sitting):
     found = sitting["run"]
-    assert found["groups"] == ["SDEdit: hat"]
+    assert found["groups"] == ["hat · SDEdit"]
     assert found["layers"] == 2
     assert json.loads(found["recipes"][0])["prompt"] == "hat"
 

@@ -13,6 +13,7 @@ from PyQt6 import QtCore, QtWidgets
 from tests.daemon_fixture import Daemon
 from tests.krita.fake_krita import SRGB, Document, Krita, Selection
 from tests.tiny import register_tiny_model
+from velatura_protocol.client import Client
 
 pytestmark = pytest.mark.timeout(300)
 SIDE = 32
@@ -113,7 +114,7 @@ def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, dae
     until(lambda: desk["progress"].isVisible())
     desk.wait_phase("DONE")
     assert desk["status"].text().startswith("2 variations above 'source'")
-    assert "a red hat" in group(document).name() and len(document.undo_steps) == 1
+    assert group(document).name().startswith("a red hat · ") and len(document.undo_steps) == 1
     first = group(document).childNodes()[-1]
     alpha = bytes(first.pixelData(8, 8, 12, 10))[3::4]
     assert alpha == bytes(document.chosen.pixelData(8, 8, 12, 10))
@@ -132,6 +133,63 @@ def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, dae
     assert "run them again on 'source'" in desk["status"].text()
     rect = 8, 8, 12, 10
     assert document.chosen.pixelData(*rect) == before.pixelData(*rect)
+
+
+def test_the_best_variation_lies_on_top_and_shows(desks, daemon, document, until):
+    from velatura_krita import recipes
+
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    document.chosen = Selection(8, 8, 12, 10, bytes([255]) * 120)
+    desk.run("a hat", variations=4)
+    desk.wait_phase("DONE")
+    children = list(reversed(group(document).childNodes()))
+    found = [recipes.read(document, child).request for child in children]
+    assert [recipe["rank"] for recipe in found] == [0, 1, 2, 3]
+    assert [child.visible() for child in children] == [True, False, False, False]
+    assert len(document.undo_steps) == 1
+    assert all(f"Variation {r['variation'] + 1}" in c.name() for r, c in zip(found, children, strict=True))
+    client = Client(daemon.state_dir, name="test")
+    client.connect()
+    layers = client.get(desk.job().id)["result"]["layers"]
+    for recipe, child in zip(found, children, strict=True):
+        blob = client.fetch(layers[recipe["variation"]]["raster"]["digest"])
+        assert bytes(child.pixelData(8, 8, 12, 10)) == bytes(blob)
+    client.close()
+
+
+def test_results_of_an_older_daemon_keep_its_order(desks, daemon, document, monkeypatch):
+    from velatura_krita import recipes, session
+
+    def unranked(self, job, handle=session.Session._on_job):
+        for layer in job.get("result", {}).get("layers", []):
+            for key in ("rank", "score", "scores"):
+                layer.pop(key)
+        handle(self, job)
+
+    monkeypatch.setattr(session.Session, "_on_job", unranked)
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    document.chosen = Selection(8, 8, 12, 10, bytes([255]) * 120)
+    desk.run("a hat", variations=3)
+    desk.wait_phase("DONE")
+    children = list(reversed(group(document).childNodes()))
+    assert [recipes.read(document, child).request["variation"] for child in children] == [0, 1, 2]
+
+
+def test_a_model_brings_its_own_defaults_and_leaves_what_was_entered(desks, daemon):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    models = [{"id": "a", "title": "A"}, {"id": "b", "title": "B", "defaults": {"guidance": 7.5}}]
+    desk.session.state.set_methods(desk.session.state.methods, models)
+    assert desk["guidance"].value() == 3.0
+    desk["model"].setCurrentIndex(1)
+    assert desk["guidance"].value() == 7.5 and not desk["reset"].isEnabled()
+    desk["model"].setCurrentIndex(0)
+    assert desk["guidance"].value() == 3.0
+    desk["guidance"].setValue(5.0)
+    desk["model"].setCurrentIndex(1)
+    assert desk["guidance"].value() == 5.0
 
 
 def test_what_was_entered_comes_back_with_the_next_start(desks, daemon, document):

@@ -40,10 +40,10 @@ def annotations(kra: Path) -> dict[str, dict]:
 
 def test_edits(krita_session, daemon):
     found = krita_session().window(SCRIPT, scene="edit", timeout=800)
-    assert found["names"] == ["Background", "Blended Latent Diffusion: a red hat"]
+    assert found["names"] == ["Background", "a red hat · Blended Latent Diffusion"]
     assert found["group"] == "grouplayer"
     assert [shown for _, shown in found["children"]] == [False, True]
-    assert found["children"][1][0].startswith("Variation 1")
+    assert all(name.startswith("Variation ") for name, _ in found["children"])
     assert found["active"] == "Background"
     assert found["unchanged"] and found["soft"] and found["outside"] and found["projection_changed"]
     assert found["alpha_is_selection"] == [True, True]
@@ -53,6 +53,8 @@ def test_edits(krita_session, daemon):
 
     recipes = annotations(Path(found["path"]))
     assert set(recipes) == {name.strip("{}") for name in found["ids"]}
+    ranks = [recipes[name.strip("{}")]["recipe"]["rank"] for name in found["ids"]]
+    assert ranks == [1, 0]  # Krita's lists begin at the bottom
     for recipe in recipes.values():
         assert recipe["recipe"]["prompt"] == "a red hat" and recipe["recipe"]["parameters"]["steps"] == 4
     assert found["adjusted"] == "a red hat" and found["variations"] == 2

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field, complete, fields_from_schema
+from velatura_protocol.schema import Field, complete, fields_from_schema, with_defaults
 
 from .test_messages import json_values
 
@@ -113,6 +113,13 @@ def test_what_is_left_out_has_its_default():
     defaults = {"string": "a", "integer": 4, "number": 0.5, "boolean": False, "enum": "a", "group": []}
     assert complete(SCHEMA, {}) == defaults
     assert complete(SCHEMA, {"group": [{"word": "b"}]})["group"] == [{"word": "b", "weight": 0.5}]
+
+
+def test_a_model_has_other_defaults():
+    schema = {"type": "object", "properties": {"a": FORMS["integer"], "b": FORMS["boolean"]}}
+    changed = with_defaults(schema, {"a": 9, "unknown": 1})
+    assert changed["properties"] == {"a": {**FORMS["integer"], "default": 9}, "b": FORMS["boolean"]}
+    assert "unknown" not in schema["properties"] and schema["properties"]["a"] == FORMS["integer"]
 
 
 def test_numbers_have_one_type():

@@ -10,6 +10,7 @@ from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
 from velatura_protocol.paths import Connection, read_connection, write_connection
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
+from velatura_protocol.results import best_first
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
 
 SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
@@ -31,6 +32,8 @@ def check_job(message: dict) -> None:
     for layer in message.get("result", {}).get("layers", []):
         raster = Raster.from_wire(layer["raster"])
         assert raster.to_wire() == layer["raster"]
+        if "rank" in layer:
+            assert all(0.0 <= value <= 1.0 for value in (layer["score"], *layer["scores"].values()))
 
 
 def check_methods(message: dict) -> None:
@@ -54,6 +57,14 @@ CHECKS = {
 def test_examples_are_messages(message):
     assert decode(encode(message))[0] == message
     CHECKS.get(message["type"], lambda _: None)(message)
+
+
+def test_a_ranked_result_has_an_example():
+    jobs = [message for message in examples("message") if message["type"] == "job" and "result" in message]
+    ranked = [best_first(job["result"]["layers"]) for job in jobs if len(job["result"]["layers"]) > 1]
+    assert [[layer["rank"] for layer in layers] for layers in ranked] == [[0, 1]]
+    assert all(f"`{part}` (" in section(4) for part in ranked[0][0]["scores"])
+    assert ranked[0][0]["score"] > ranked[0][1]["score"]
 
 
 def test_every_request_has_an_example():

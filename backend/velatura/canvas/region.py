@@ -68,11 +68,11 @@ def _painted(layer: Layer, region: Region) -> np.ndarray:
         band = crop._replace(y0=y, y1=min(y + step, crop.y1))
         rgb, alpha = layer.encoding.decode(layer.pixels[band.slices])
         alpha = alpha[..., None]
-        bands.append(_reduced(np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2), factor))
+        bands.append(reduced(np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2), factor))
     return resize(np.concatenate(bands), inner, extent=(crop.height / factor, crop.width / factor))
 
 
-def _reduced(picture: np.ndarray, factor: int) -> np.ndarray:
+def reduced(picture: np.ndarray, factor: int) -> np.ndarray:
     """Means of blocks of factor x factor; those at the end may be smaller."""
     if factor == 1:
         return picture

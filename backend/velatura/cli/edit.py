@@ -23,6 +23,7 @@ from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import state_dir
+from velatura_protocol.results import best_first
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -51,7 +52,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         required=True,
         type=_out,
         metavar="OUT.ora|OUT.png",
-        help="ora: source and variations as layers; png: the source with the first variation in it; "
+        help="ora: source and variations as layers, the best on top; png: the source with the best in it; "
         "both at the source's own depth",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
@@ -79,7 +80,8 @@ def run(options: argparse.Namespace) -> int:
         method = method_named(client.methods(), options.method)
         request, blobs = _request(options, method, source, mask)
         job = _run_job(client, request, blobs, interrupt)
-        layers = [_fetch(client, layer, interrupt) for layer in job["result"]["layers"]]
+        results = best_first(job["result"]["layers"])
+        layers = [_fetch(client, layer, interrupt) for layer in results]
         if options.out.suffix.lower() == ".png":
             write_png(options.out, source, layers[0])
         else:
@@ -87,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         if options.compare:
             write_comparison(options.compare, source, mask, layers[0])
         client.ack(job["job"])
-    _report(options, job, layers)
+    _report(options, job, results)
     return exits.OK
 
 
@@ -207,16 +209,18 @@ def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
     return Layer.from_result(layer, data)
 
 
-def _report(options: argparse.Namespace, job: dict, layers: list[Layer]) -> None:
-    seconds = job["result"]["seconds"]
+def _report(options: argparse.Namespace, job: dict, results: list[dict]) -> None:
+    """Say what was made. results: the layers as they came, the best first."""
+    seconds, note = job["result"]["seconds"], job["result"].get("note", "")
     if options.json:
         found = [
             {
-                "title": layer.title,
-                "rect": [layer.x, layer.y, layer.image.width, layer.image.height],
-                "recipe": layer.recipe,
+                "title": layer["title"],
+                "rect": layer["raster"]["rect"],
+                **{key: layer[key] for key in ("rank", "score", "scores") if key in layer},
+                "recipe": layer["recipe"],
             }
-            for layer in layers
+            for layer in results
         ]
         compare = str(options.compare) if options.compare else None
         print(
@@ -229,9 +233,16 @@ def _report(options: argparse.Namespace, job: dict, layers: list[Layer]) -> None
                     "job": job["job"],
                     "seconds": seconds,
                     "layers": found,
+                    "note": note,
                 }
             )
         )
         return
-    count = "1 variation" if len(layers) == 1 else f"{len(layers)} variations"
+    count = "1 variation" if len(results) == 1 else f"{len(results)} variations"
     print(f"{options.out}: {job['title']}, {count} in {seconds:.1f} s.")
+    for layer in results:
+        if "score" in layer:
+            parts = ", ".join(f"{name} {value:.2f}" for name, value in layer["scores"].items())
+            print(f"  {layer['score']:.2f}  {layer['title']}  ({parts})")
+    if note:
+        print(note)

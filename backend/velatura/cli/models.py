@@ -19,6 +19,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="name a model and make it the default")
     add.add_argument("name", metavar="NAME")
     add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
+    add.add_argument(
+        "--clip",
+        default="",
+        metavar="CLIP",
+        help="the CLIP that ranks this model's variations: a folder, or owner/name at a hub",
+    )
+    add.add_argument(
+        "--guidance",
+        type=_guidance,
+        default=catalogue.STABLE_DIFFUSION_GUIDANCE,
+        metavar="G",
+        help="its prompt strength where none is given, 1 to 20 (%(default)s)",
+    )
     remove = actions.add_parser("remove", help="forget a model; its files stay")
     remove.add_argument("name", metavar="NAME")
     parser.set_defaults(run=run)
@@ -28,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     """List, add or remove, then say how things are."""
     folder = state_dir(options.state_dir)
     if options.action == "add":
-        catalogue.add(folder, options.name, options.path)
+        catalogue.add(folder, options.name, options.path, clip=options.clip, guidance=options.guidance)
     elif options.action == "remove":
         catalogue.remove(folder, options.name)
     models = catalogue.entries(folder)
@@ -38,5 +51,13 @@ def run(options: argparse.Namespace) -> int:
     for number, model in enumerate(models):
         marks = "" if number else "   (default)"
         marks += "   (its files are gone)" if model.kind == "missing" else ""
+        marks += "" if model.clip else "   (no CLIP: variations are ranked by their edges alone)"
         print(f"{model.id:24} {model.size} px  {model.path}{marks}")
     return exits.OK
+
+
+def _guidance(text: str) -> float:
+    value = float(text)
+    if not 1.0 <= value <= 20.0:
+        raise argparse.ArgumentTypeError("a number from 1 to 20")
+    return value

@@ -20,9 +20,10 @@ from velatura.jobs.retention import Policy, plan
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import UNFINISHED, Job, State, input_digests
 from velatura.jobs.store import Journal
+from velatura.methods.registry import offer
 from velatura.models.catalogue import ModelEntry, entries
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import MAX_JSON, canonical, digest, error_answer, request_digest
+from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
 
 log = logging.getLogger(__name__)
 
@@ -117,10 +118,8 @@ class Desk:
         self._control.put(Answer(request.identity, request.session, answer))
 
     def _describe(self, _: Request) -> dict:
-        methods = list(self._methods.values())
         self._models = entries(self._state_dir)
-        models = [{"id": m.id, "title": m.title, "kind": m.kind, "size": m.size} for m in self._models]
-        return {"type": "methods", "digest": digest(canonical(methods)), "methods": methods, "models": models}
+        return {"type": "methods", **offer(self._methods.values(), self._models)}
 
     def _submit(self, request: Request) -> dict:
         job, wanted = job_id(request.message.get("job")), request.message.get("request")

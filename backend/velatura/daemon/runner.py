@@ -14,6 +14,7 @@ from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
+from velatura.ranking.rank import Place
 from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
@@ -54,7 +55,7 @@ class Runner:
         layers = execute(request, self._spool.read, self._models, hooks)
         for layer in layers:
             self._spool.put(layer.data)
-        return {
+        result = {
             "seconds": round(time.monotonic() - began, 3),
             "layers": [
                 {
@@ -62,11 +63,18 @@ class Runner:
                     "title": layer.title,
                     "seed": layer.seed,
                     "raster": layer.raster,
-                    "recipe": {**layer.recipe, "job": job, "variation": layer.index},
+                    **_place(layer.place),
+                    "recipe": {**layer.recipe, "job": job, "variation": layer.index, **_place(layer.place)},
                 }
                 for layer in layers
             ],
         }
+        return result | ({"note": layers[0].note} if layers[0].note else {})
+
+
+def _place(place: Place | None) -> dict:
+    """As the wire has it; nothing for a result that was not ranked."""
+    return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
 
 
 def is_out_of_memory(error: BaseException) -> bool:

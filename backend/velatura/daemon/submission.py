@@ -10,7 +10,7 @@ from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
-from velatura_protocol.schema import complete
+from velatura_protocol.schema import complete, with_defaults
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_TITLE = 100
@@ -45,22 +45,30 @@ def complete_request(
         raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
     if request["inputs"].get("mask") is None and method["inputs"]["mask"] == "required":
         raise VelaturaError("empty-mask", f"{title} needs a selection; select what should change.")
-    seed = request["seed"]
+    seed, model = request["seed"], _model(request["model"]["id"], models)
     whole = {
         "velatura": request["velatura"],
         "method": method["id"],
         "method_version": method["version"],
-        "model": {"id": _model(request["model"]["id"], models), "digest": request["model"]["digest"]},
+        "model": {"id": model.id, "digest": request["model"]["digest"]},
         "prompt": request["prompt"],
         "seed": secrets.randbelow(MAX_SEED + 1) if seed == -1 else seed,
         "variations": request["variations"],
-        "parameters": complete(method["parameters"], request["parameters"]),
+        "parameters": complete(with_defaults(method["parameters"], model.defaults), request["parameters"]),
         "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
         "canvas": request["canvas"],
     }
     if len(canonical(whole)) * whole["variations"] > _MAX_RECIPES:
         raise VelaturaError("too-large", "The parameters are too long for so many variations; shorten them.")
-    return whole, (f"{title}: {prompt}" if prompt else title)[:_MAX_TITLE]
+    return whole, _title(prompt, title)
+
+
+def _title(prompt: str, method: str) -> str:
+    """The prompt, cut where it is long, then the method: what stands first survives in a narrow docker."""
+    if not prompt:
+        return method[:_MAX_TITLE]
+    room = max(1, _MAX_TITLE - len(method) - len(" · "))
+    return f"{prompt if len(prompt) <= room else prompt[: room - 1] + '…'} · {method}"
 
 
 def _method(request: dict, methods: Mapping[str, dict]) -> dict:
@@ -78,12 +86,11 @@ def _method(request: dict, methods: Mapping[str, dict]) -> dict:
     return method
 
 
-def _model(wanted: str, models: Sequence[ModelEntry]) -> str:
-    if not wanted:
-        return models[0].id
-    if not any(model.id == wanted for model in models):
+def _model(wanted: str, models: Sequence[ModelEntry]) -> ModelEntry:
+    model = next((model for model in models if wanted in ("", model.id)), None)
+    if model is None:
         raise VelaturaError("unknown-model", f"The daemon has no model {wanted!r:.60}; choose another one.")
-    return wanted
+    return model
 
 
 def _raster(raster: dict | None) -> dict | None:

@@ -3,8 +3,8 @@
     mimetype                    first, stored: image/openraster
     stack.xml                   a group of variations above the source
     data/source.png             every layer in the source's own depth
-    data/variation-N.png
-    mergedimage.png             the source with the first variation
+    data/variation-N.png        N counts from the top of the stack
+    mergedimage.png             the source with the topmost variation
     Thumbnails/thumbnail.png    at most 256 pixels a side
     velatura/recipes.json       {"version": 1, "layers": {"data/variation-N.png": recipe}}
 

@@ -10,7 +10,6 @@ from velatura import __version__
 from velatura.install.copy import install
 from velatura.install.profiles import Profile
 from velatura.install.sources import plugin
-from velatura_protocol.messages import canonical, digest
 from velatura_protocol.paths import HOST_CONFIG
 
 METHODS = "methods.json"
@@ -43,13 +42,8 @@ def host_config(state_dir: str) -> bytes:
 
 def first_methods(folder: Path) -> bytes:
     """Return methods.json as the daemon would answer `methods`, so that GIMP's menu is there at once."""
-    from velatura.methods.registry import describe, registry
+    from velatura.methods.registry import describe, offer, registry
     from velatura.models.catalogue import entries
 
-    methods = [describe(method) for method in registry().values()]
-    models = [
-        {"id": entry.id, "title": entry.title, "kind": entry.kind, "size": entry.size}
-        for entry in entries(folder)
-    ]
-    answer = {"digest": digest(canonical(methods)), "methods": methods, "models": models}
+    answer = offer(map(describe, registry().values()), entries(folder))
     return json.dumps(answer, indent=1).encode("ascii")

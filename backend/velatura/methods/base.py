@@ -92,6 +92,10 @@ class Method:
         """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed. Raises `Cancelled`."""
         raise NotImplementedError
 
+    def wanted(self, prompt: str, params: Any) -> str:
+        """What the result should show, in the words that variations are ranked by: mostly the prompt."""
+        return prompt
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Raises TypeError where the class is not whole, so that a bad method fails at import."""
         super().__init_subclass__(**kwargs)

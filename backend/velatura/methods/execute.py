@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -12,17 +11,18 @@ import torch
 from torch import Tensor
 
 from velatura.canvas.geometry import Region, plan
-from velatura.canvas.paste import Pasted, paste
+from velatura.canvas.paste import paste
 from velatura.canvas.region import Seen, see
 from velatura.canvas.selection import Layer, Selection
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
+from velatura.ranking.views import Scene
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
 
 from .base import Cancelled, Method, MethodInputs, Parameters
 from .registry import registry
+from .results import ResultLayer, ranked, result_layer
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
@@ -43,22 +43,10 @@ class Hooks(Protocol):
         """Whether to stop."""
 
 
-@dataclass(frozen=True)
-class ResultLayer:
-    """One variation. raster: the wire's object, with its digest. recipe: the request as it was run."""
-
-    index: int
-    title: str
-    seed: int
-    raster: dict
-    data: bytes
-    recipe: dict
-
-
 def execute(
     request: dict, blob: Callable[[str], bytes | memoryview], models: ModelStore, hooks: Hooks
 ) -> list[ResultLayer]:
-    """The variations that a request asks for.
+    """The variations that a request asks for, in the order of their seeds; several are ranked.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
     digest. Raises `Cancelled`, or VelaturaError: `unknown-method`, `bad-request`, then what is wrong with
@@ -90,8 +78,8 @@ def execute(
         hooks.progress("Finishing", 0, 0, 1.0)
         unedited, reach = run.reconstruction(), model.factor // 4
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
-        return [
-            _result(
+        results = [
+            result_layer(
                 recipe,
                 i,
                 seed,
@@ -109,6 +97,11 @@ def execute(
             retryable=True,
             detail=str(error),
         ) from error
+    if len(results) == 1:
+        return results
+    hooks.progress("Ranking", 0, 0, 1.0)
+    scene = Scene(layer, selection, seen.backdrop, model.size)
+    return ranked(results, scene, method.wanted(prompt, params), models.encoder, run.check)
 
 
 def _method(request: dict) -> tuple[Method, Parameters]:
@@ -133,15 +126,6 @@ def _model(request: dict, models: ModelStore) -> Model:
             f"The files of the model {model.id!r} are not those this was made with; choose the model again.",
         )
     return model
-
-
-def _result(recipe: dict, index: int, seed: int, source: Raster, pasted: Pasted) -> ResultLayer:
-    data = pasted.pixels.tobytes()
-    raster = Raster(
-        digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
-    )
-    title = f"Variation {index + 1} (seed {seed})"
-    return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index})
 
 
 class _Run:
@@ -186,7 +170,7 @@ class _Run:
 
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
-        self._check()
+        self.check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
         pictures = self.method.run(inputs, self.params, self)
         return list(_picture(pictures))
@@ -198,7 +182,7 @@ class _Run:
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
-        self._check()
+        self.check()
         start, share = self._share
         self.hooks.progress("Editing", i, n, start + share * i / n)
         now = time.monotonic()
@@ -206,17 +190,18 @@ class _Run:
             self.hooks.preview(i, self._composite(preview()))
             spent = time.monotonic() - now
             self._preview_after = now + max(spent / _PREVIEW_SHARE, 0.1)
-            self._check()
+            self.check()
 
     def decode(self, z: Tensor) -> Tensor:
         """See `Context`."""
         pictures = []
         for one in z.split(1):
-            self._check()
+            self.check()
             pictures.append(self.model.decode(one))
         return torch.cat(pictures)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raises `Cancelled` if the person wants it to stop."""
         if self.hooks.cancelled():
             raise Cancelled
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterable, Sequence
 from functools import cache
 from types import MappingProxyType
 
 from velatura import methods as package
+from velatura.models.catalogue import ModelEntry
+from velatura_protocol.messages import canonical, digest
+from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
 
-_NO_METHODS = {"base", "execute", "fields", "registry"}
+_NO_METHODS = {"base", "execute", "fields", "registry", "results"}
 
 
 @cache
@@ -44,6 +48,20 @@ def describe(method: Method) -> dict:
         "max_variations": method.max_variations,
         "parameters": schema(method.Parameters),
     }
+
+
+def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
+    """The answer to `methods` (SPEC section 4), less `type`.
+
+    methods: as `describe` gives them. The defaults of the first model, which is the default one, take the
+    place of the methods' own; those of every model stand beside it.
+    """
+    first = models[0].defaults if models else {}
+    known = [{**m, "parameters": with_defaults(m["parameters"], first)} for m in methods]
+    described = [
+        {"id": m.id, "title": m.title, "kind": m.kind, "size": m.size, "defaults": m.defaults} for m in models
+    ]
+    return {"digest": digest(canonical(known)), "methods": known, "models": described}
 
 
 def _concrete(cls: type[Method]) -> list[type[Method]]:

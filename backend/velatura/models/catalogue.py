@@ -11,10 +11,13 @@ from pathlib import Path
 from velatura_protocol.errors import VelaturaError
 
 EMBEDDED_ID = "velatura-mini"
-EMBEDDED_PATH = Path(__file__).resolve().parent.parent / "bundles" / EMBEDDED_ID
+_BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
+EMBEDDED_PATH = _BUNDLES / EMBEDDED_ID
+EMBEDDED_CLIP = _BUNDLES / "velatura-clip"
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
+STABLE_DIFFUSION_GUIDANCE = 7.5  #: what its authors' scripts take
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class ModelEntry:
 
     kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
     (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
-    trained on, as far as can be told without loading it.
+    trained on, as far as can be told without loading it. clip: the CLIP that ranks its results (a folder or a
+    hub id of transformers' CLIPModel), or ''. guidance: the scale it wants, or None for the method's own.
     """
 
     id: str
@@ -31,6 +35,13 @@ class ModelEntry:
     kind: str
     path: str
     size: int
+    clip: str = ""
+    guidance: float | None = None
+
+    @property
+    def defaults(self) -> dict[str, float]:
+        """Values for parameters of these names that take the place of the methods' own."""
+        return {} if self.guidance is None else {"guidance": self.guidance}
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
@@ -40,32 +51,62 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
     neither hides the others nor is another one silently taken for it. Raises `unknown-model` if models.json
     cannot be read.
     """
-    users = [
-        ModelEntry(
-            item["id"], item["title"], _kind(item["path"]) or "missing", item["path"], _size(item["path"])
-        )
-        for item in _read(Path(state_dir))
-    ]
-    embedded = ModelEntry(
-        EMBEDDED_ID, EMBEDDED_ID, "diffusers", str(EMBEDDED_PATH), _size(str(EMBEDDED_PATH))
-    )
-    return [*users, *([] if any(entry.id == EMBEDDED_ID for entry in users) else [embedded])]
+    users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
+    embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
+    hidden = any(entry.id == EMBEDDED_ID for entry in users)
+    return users if hidden else [*users, _entry(embedded, "diffusers")]
 
 
-def add(state_dir: Path | str, id: str, path: str, title: str = "") -> ModelEntry:
-    """Names a model, in first place. Raises `unknown-model` if nothing lies at the path, `bad-request` for an
-    id that is taken or no name."""
+def _entry(item: dict, kind: str) -> ModelEntry:
+    path = item["path"]
+    clip = item.get("clip") or _own_clip(path)
+    return ModelEntry(item["id"], item["title"], kind, path, _size(path), clip, item.get("guidance"))
+
+
+def _own_clip(path: str) -> str:
+    """The CLIP that comes with a model: the embedded one's, or the folder `clip` in a model's own."""
+    folder = EMBEDDED_CLIP if path == str(EMBEDDED_PATH) else Path(path, "clip")
+    return str(folder) if (folder / "config.json").is_file() else ""
+
+
+def add(
+    state_dir: Path | str,
+    id: str,
+    path: str,
+    title: str = "",
+    *,
+    clip: str = "",
+    guidance: float = STABLE_DIFFUSION_GUIDANCE,
+) -> ModelEntry:
+    """Names a model, in first place, with the CLIP that is to rank its results if there is one.
+
+    Raises `unknown-model` if nothing lies at a path, `bad-request` for an id that is taken or no name, and
+    for the embedded model's CLIP: that one knows nothing but the embedded model's world.
+    """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
     items = _read(Path(state_dir))
     if any(item["id"] == id for item in items) or id == EMBEDDED_ID:
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
-    if os.path.exists(os.path.expanduser(path)):
-        path = str(Path(path).expanduser().resolve())
-    item = {"id": id, "title": title or id, "path": path}
-    entry = ModelEntry(id, item["title"], kind_of(path), path, _size(path))
+    path, clip = _absolute(path), _absolute(clip)
+    kind = kind_of(path)
+    if clip:
+        if clip == str(EMBEDDED_CLIP) and path != str(EMBEDDED_PATH):
+            raise VelaturaError(
+                "bad-request",
+                "Velatura's own CLIP knows only the pictures of velatura-mini; name another one.",
+            )
+        if kind_of(clip) == "file":
+            raise VelaturaError("bad-request", f"{clip} is a file; a CLIP is a folder or a name at a hub.")
+    item = {"id": id, "title": title or id, "path": path, "clip": clip, "guidance": guidance}
     _write(Path(state_dir), [item, *items])
-    return entry
+    return _entry(item, kind)
+
+
+def _absolute(path: str) -> str:
+    """A local path in full; anything else as it is."""
+    there = path and os.path.exists(os.path.expanduser(path))
+    return str(Path(path).expanduser().resolve()) if there else path
 
 
 def remove(state_dir: Path | str, id: str) -> None:
@@ -117,9 +158,13 @@ def _read(state_dir: Path) -> list[dict]:
     for item in items:
         if not isinstance(item, dict) or not all(isinstance(item.get(k), str) for k in ("id", "path")):
             raise _unreadable(state_dir, f"{item!r:.80}")
-    return [
-        {"id": item["id"], "title": item.get("title") or item["id"], "path": item["path"]} for item in items
-    ]
+        if not isinstance(item.get("clip", ""), str) or not _is_guidance(item.get("guidance")):
+            raise _unreadable(state_dir, f"{item!r:.80}")
+    return [item | {"title": item.get("title") or item["id"]} for item in items]
+
+
+def _is_guidance(value: object) -> bool:
+    return value is None or (isinstance(value, int | float) and 1.0 <= value <= 20.0)
 
 
 def _unreadable(state_dir: Path, detail: str) -> VelaturaError:

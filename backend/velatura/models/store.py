@@ -1,4 +1,4 @@
-"""The models in memory: one at a time."""
+"""The models in memory: one at a time, and its CLIP with it once something was ranked."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry
 from .digests import Digests
+from .encoder import Encoder, load_encoder
 from .loading import load
 from .model import Model
 
@@ -38,6 +39,7 @@ class ModelStore:
         self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Model] | None = None
+        self._encoder: Encoder | None = None  # of the loaded model
 
     def get(self, id: str = "") -> Model:
         """The model, loaded; an empty id means the first. Raises `unknown-model`."""
@@ -50,6 +52,15 @@ class ModelStore:
             self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
         return self._loaded[1]
 
+    def encoder(self) -> Encoder | None:
+        """The CLIP that belongs to the model in memory, loaded when it is first asked for and kept as long as
+        that model; None where none belongs to it. Raises `unknown-model`."""
+        if self._loaded is None or not self._loaded[0].clip:
+            return None
+        if self._encoder is None:
+            self._encoder = load_encoder(self._loaded[0].clip, self.device, self.dtype)
+        return self._encoder
+
     def loaded(self) -> str:
         """The id of the model in memory, or ''."""
         return self._loaded[0].id if self._loaded else ""
@@ -58,7 +69,7 @@ class ModelStore:
         """Gives the model's memory back to the device and to the system."""
         if self._loaded is None:
             return
-        self._loaded = None
+        self._loaded = self._encoder = None
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

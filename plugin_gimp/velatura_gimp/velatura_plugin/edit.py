@@ -9,6 +9,7 @@ from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
+from velatura_protocol.results import best_first
 
 from . import catalogue, recipe
 from .capture import Capture, capture, capture_with_mask_of
@@ -116,7 +117,7 @@ def _run(
 ) -> Gimp.GroupLayer:
     code = captured.code
     job = session.run({**request, "inputs": captured.inputs, "canvas": captured.canvas}, captured.blobs)
-    variations = [_variation(session, layer, code) for layer in job["result"]["layers"]]
+    variations = [_variation(session, layer, code) for layer in best_first(job["result"]["layers"])]
     group = insert(image, above, source, job.get("title") or request["method"], variations, code)
     session.acknowledge(job)
     return group

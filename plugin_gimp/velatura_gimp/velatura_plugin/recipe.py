@@ -10,7 +10,7 @@ from velatura_protocol.errors import VelaturaError
 PARASITE = "velatura"
 
 #: What a recipe has besides the request; `gimp` is ours: where the source is in this image.
-_ADDED = ("job", "variation", "gimp", "lease")
+_ADDED = ("job", "variation", "rank", "score", "scores", "gimp", "lease")
 
 
 def request(

@@ -23,6 +23,8 @@ def run(t):
         visible=[child.get_visible() for child in group.get_children()],
         chosen=[item.get_name() for item in image.get_selected_layers()],
         differ=look(first) != look(second),
+        ranks=[json.loads(pictures.recipe(child))["rank"] for child in (first, second)],
+        second_seed=7 + json.loads(pictures.recipe(second))["variation"],
     )
 
     Gimp.Selection.none(image)  # the mask is the selection now

@@ -1,0 +1,83 @@
+"""What comes out of an edit: layers, each with its recipe and its place among the variations."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from velatura.canvas.colour import view
+from velatura.canvas.paste import Pasted
+from velatura.models.encoder import Encoder
+from velatura.ranking.rank import Place, rank
+from velatura.ranking.views import Scene
+from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Raster
+
+from .base import Cancelled
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ResultLayer:
+    """One variation. raster: the wire's object, with its digest. recipe: the request as it was run. place:
+    among the others, None where they were not ranked. note: on the ranking as a whole, for the person."""
+
+    index: int
+    title: str
+    seed: int
+    raster: dict
+    data: bytes
+    recipe: dict
+    place: Place | None = None
+    note: str = ""
+
+
+def result_layer(recipe: dict, index: int, seed: int, source: Raster, pasted: Pasted) -> ResultLayer:
+    """A pasted picture as the layer that goes back, not ranked yet."""
+    data = pasted.pixels.tobytes()
+    raster = Raster(
+        digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
+    )
+    recipe = recipe | {"variation": index}
+    return ResultLayer(index, _title(index, seed), seed, raster.to_wire(), data, recipe)
+
+
+def ranked(
+    results: list[ResultLayer],
+    scene: Scene,
+    wanted: str,
+    encoder: Callable[[], Encoder | None],
+    check: Callable[[], None],
+) -> list[ResultLayer]:
+    """The results, in their own order, with their places; see `rank`.
+
+    Raises `Cancelled`. Any other fault leaves the results as they are, with a note: the pictures are there,
+    and are worth more than their order.
+    """
+    rasters = [Raster.from_wire(result.raster) for result in results]
+    pasted = [
+        Pasted(view(raster, result.data), raster.channels, raster.rect)
+        for raster, result in zip(rasters, results, strict=True)
+    ]
+    try:
+        ranking = rank(scene, pasted, wanted, encoder, check)
+    except Cancelled:
+        raise
+    except Exception as error:
+        log.warning("not ranked", exc_info=error)
+        note = "Not ranked: comparing the variations failed; the worker's log says why."
+        return [replace(result, note=note) for result in results]
+    if not ranking.places:
+        return [replace(result, note=ranking.note) for result in results]
+    return [
+        replace(result, title=_title(result.index, result.seed, place.label), place=place, note=ranking.note)
+        for result, place in zip(results, ranking.places, strict=True)
+    ]
+
+
+def _title(index: int, seed: int, label: str = "") -> str:
+    """The label before the seed: what stands first survives in a narrow layers docker."""
+    named = f"Variation {index + 1} · {label}" if label else f"Variation {index + 1}"
+    return f"{named} (seed {seed})"

@@ -1,0 +1,55 @@
+"""Results that are made of arrays, and a tiny CLIP."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from tests.tiny import tiny_clip
+from velatura.canvas.paste import Pasted
+from velatura.canvas.selection import Layer, Selection
+from velatura.models.encoder import load_encoder
+from velatura.ranking.views import Scene
+from velatura_protocol.rasters import Raster
+
+SIDE = 96
+
+
+@pytest.fixture(scope="session")
+def clip(tmp_path_factory):
+    return load_encoder(str(tiny_clip(tmp_path_factory.mktemp("clip"))), torch.device("cpu"), torch.float32)
+
+
+def raster(pixels, channels, origin=(0, 0)):
+    height, width = pixels.shape[:2]
+    return Raster(
+        "", width, height, channels, "u8", "sRGB" if channels != "A" else "", (*origin, width, height)
+    )
+
+
+def scene(pixels, mask=None, *, origin=(0, 0), model_side=32):
+    """A scene of RGBA pixels and a mask of the same size, both uint8, which lie at `origin`."""
+    layer = Layer.of(raster(pixels, "RGBA", origin), pixels.tobytes())
+    chosen = None if mask is None else raster(mask, "A", origin)
+    selection = Selection.of(chosen, b"" if mask is None else mask.tobytes(), layer)
+    return Scene(layer, selection, np.full(3, 0.5, np.float32), model_side)
+
+
+def painted(colour, side=SIDE):
+    """An opaque layer of one colour."""
+    return np.full((side, side, 4), (*colour, 255), np.uint8)
+
+
+def box_mask(x, y, width, height, side=SIDE):
+    mask = np.zeros((side, side), np.uint8)
+    mask[y : y + height, x : x + width] = 255
+    return mask
+
+
+def result(colour, mask, origin=(0, 0)):
+    """What an edit to one colour within a mask of a rectangle gives back."""
+    ys, xs = np.nonzero(mask)
+    x, y, width, height = xs.min(), ys.min(), np.ptp(xs) + 1, np.ptp(ys) + 1
+    pixels = np.full((height, width, 4), (*colour, 255), np.uint8)
+    return Pasted(pixels, "RGBA", (int(x + origin[0]), int(y + origin[1]), int(width), int(height)))
