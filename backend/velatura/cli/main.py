@@ -26,6 +26,7 @@ COMMANDS = {
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
     "bench": "measure",
+    "evaluate": "measure how well the methods edit",
     "train": "train the embedded model",
 }
 

@@ -1,0 +1,146 @@
+"""What is edited: a picture, what it shows, what it shall show, and where; from the world's exact pairs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from velatura.world.pairs import CATALOGUE, Pair, make_pair, pairs
+from velatura.world.scene import ATTRIBUTES
+
+#: The two prompts of the survey in the second seed text, and the edits of the world that stand for them.
+SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One edit to make.
+
+    id: unique in a run. kind: of scene. edit: its name, such as "add beard". source, target: uint8
+    [h, w, 3]; target is None where nobody knows what it should look like. source_prompt, target_prompt:
+    what both show. source_words, target_words: in what the prompts differ. region: float32 [h, w] in 0..1,
+    exactly what changes. mask: uint8 [h, w], 255 where a person would have selected. attribute: what the
+    edit changes, and kept: what it should not change, of those that can be read. scenes: source and target
+    in the world, None for a photograph.
+    """
+
+    id: str
+    kind: str
+    edit: str
+    source: NDArray[np.uint8]
+    target: NDArray[np.uint8] | None
+    source_prompt: str
+    target_prompt: str
+    source_words: str
+    target_words: str
+    region: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    attribute: str = ""
+    kept: tuple[str, ...] = ()
+    scenes: tuple[Any, Any] | None = None
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what a method can be given of the case."""
+        words = (self.source_prompt, self.target_prompt, self.source_words, self.target_words)
+        parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
+        return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+    @cached_property
+    def source_image(self) -> torch.Tensor:
+        """(1, 3, H, W) in 0..1."""
+        return to_images(self.source[None])
+
+    @cached_property
+    def target_image(self) -> torch.Tensor | None:
+        """(1, 3, H, W) in 0..1."""
+        return None if self.target is None else to_images(self.target[None])
+
+    @cached_property
+    def region_weight(self) -> torch.Tensor:
+        """(1, 1, H, W) in 0..1."""
+        return torch.from_numpy(self.region)[None, None]
+
+    @cached_property
+    def mask_weight(self) -> torch.Tensor:
+        """(1, 1, H, W) in 0..1."""
+        return torch.from_numpy(self.mask.astype(np.float32) / 255.0)[None, None]
+
+
+def to_images(pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 [N, h, w, 3] -> (N, 3, H, W) in 0..1."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255.0
+
+
+def generous(region: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A region grown by a twenty-fifth of the picture's side, with a soft edge, as a hand would draw it."""
+    reach = max(2, round(region.shape[0] / 25))
+    grown = F.max_pool2d((torch.from_numpy(region)[None, None] > 0.3).float(), 2 * reach + 1, 1, reach)
+    soft = max(1, reach // 2)
+    blurred = F.avg_pool2d(F.pad(grown, (soft,) * 4, mode="replicate"), 2 * soft + 1, 1)
+    return (blurred[0, 0] * 255.0).round().byte().numpy()
+
+
+def of_pair(pair: Pair, id: str, size: int) -> Case:
+    """A pair of the world as a case, size x size."""
+    before, after = pair.pictures(size)
+    region = pair.region(size)
+    return Case(
+        id=id,
+        kind=pair.source.kind,
+        edit=pair.name,
+        source=before.to_bytes(),
+        target=after.to_bytes(),
+        source_prompt=pair.source_caption.text,
+        target_prompt=pair.target_caption.text,
+        source_words=" ".join(pair.source_words),
+        target_words=" ".join(pair.target_words),
+        region=region,
+        mask=generous(region),
+        attribute=pair.attribute,
+        kept=tuple(_kept(pair, before.shows, after.shows)),
+        scenes=(pair.source, pair.target),
+    )
+
+
+def _kept(pair: Pair, *shown: Any) -> Iterator[str]:
+    """Attributes that the edit leaves alone and that can be read before and after."""
+    for name, attribute in ATTRIBUTES[pair.source.kind].items():
+        if name == pair.attribute or not all(attribute.applies(s) for s in (pair.source, pair.target)):
+            continue
+        absent = getattr(pair.source, name) == attribute.absent
+        if absent or all(shows(attribute.element) for shows in shown):
+            yield name
+
+
+def world_cases(kinds: Iterable[str], count: int, seed: int, size: int) -> list[Case]:
+    """`count` pairs of each kind that no training step saw, size x size; the same for the same seed."""
+    return [
+        of_pair(pair, f"{kind}-{index:04d}", size)
+        for kind in kinds
+        for index, pair in enumerate(pairs(kind, count, seed))
+    ]
+
+
+def survey_cases(count: int, seed: int, size: int) -> dict[str, list[Case]]:
+    """`count` persons without beard and as many without glasses, each to be given one."""
+    found = {}
+    for number, (prompt, name) in enumerate(SURVEY.items()):
+        change = next(edit for edit in CATALOGUE["portrait"] if edit.name == name)
+        drawn = (_photo(change, np.random.default_rng([seed, 515_151, number, k])) for k in range(count))
+        found[prompt] = [of_pair(pair, f"{name}-{index:04d}", size) for index, pair in enumerate(drawn)]
+    return found
+
+
+def _photo(change: Any, rng: np.random.Generator) -> Pair:
+    while (pair := make_pair("portrait", rng, change=change)).source.style != "photo":
+        pass
+    return pair

@@ -1,0 +1,87 @@
+"""Two versions side by side: what became better, what became worse, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import statistics
+
+SURE = 0.05
+
+
+@dataclass(frozen=True)
+class Change:
+    """A measure of one editor, old against new. p: of no difference; adjusted: for all the questions asked
+    (Holm). paired: whether both runs edited the same cases. better: whether a rise is an improvement."""
+
+    editor: str
+    measure: str
+    old: float
+    new: float
+    n: int
+    p: float
+    adjusted: float
+    paired: bool
+    better: bool
+
+    @property
+    def verdict(self) -> str:
+        """'better', 'worse', or '' where chance explains the difference."""
+        if self.adjusted >= SURE or self.old == self.new:
+            return ""
+        return "better" if (self.new > self.old) == self.better else "worse"
+
+
+def changes(old: Mapping, new: Mapping) -> list[Change]:
+    """Every measure that both runs have for an editor of the same id; figures as in the JSON.
+
+    Same cases (by id and by what is in them): the p of their differences under flips of signs; else the p of
+    the two means under shuffling. Encoders of another name make figures incomparable: such measures are left
+    out.
+    """
+    same = {
+        id for id, case in new["cases"].items() if case["digest"] == old["cases"].get(id, {}).get("digest")
+    }
+    found = []
+    for editor, rows in new["values"].items():
+        for name, values in rows.items():
+            before = old["values"].get(editor, {}).get(name, {})
+            if not before or not values or not _comparable(old, new, name):
+                continue
+            shared = sorted(same & before.keys() & values.keys())
+            paired = 2 * len(shared) >= max(len(before), len(values))
+            if paired:
+                a, b = ([side[id] for id in shared] for side in (before, values))
+                p = statistics.sign_flip_p(np.subtract(b, a))
+            else:
+                a, b = list(before.values()), list(values.values())
+                p = statistics.shuffle_p(a, b)
+            rise = new["measures"][name]["better"] == "higher"
+            means = float(np.mean(a)), float(np.mean(b))
+            found.append(Change(editor, name, *means, len(b), p, p, paired, rise))
+    adjusted = statistics.holm([change.p for change in found])
+    return [Change(**{**vars(change), "adjusted": q}) for change, q in zip(found, adjusted, strict=True)]
+
+
+def _comparable(old: Mapping, new: Mapping, name: str) -> bool:
+    """Whether a measure meant the same: its definition, and the networks it looked through."""
+    if name not in old["measures"] or name not in new["measures"]:
+        return False
+    before, after = old["measures"][name], new["measures"][name]
+    parts = after["needs"]
+    encoders = [[run["encoders"].get(part) for part in parts] for run in (old, new)]
+    return before["definition"] == after["definition"] and encoders[0] == encoders[1]
+
+
+def summary(found: list[Change], new: Mapping) -> list[str]:
+    """A line for each clear change, or one that says that there is none."""
+    lines = [
+        f"{new['editors'][c.editor]['title']}: {new['measures'][c.measure]['title']} is {c.verdict}, "
+        f"{c.old:.3g} -> {c.new:.3g} (p = {c.adjusted:.2g})"
+        for c in found
+        if c.verdict and c.editor in new["editors"]
+    ]
+    return lines or ["No measure has clearly changed."]

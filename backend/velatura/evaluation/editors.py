@@ -1,0 +1,243 @@
+"""What edits: every registered method as a person would use it, and two naive baselines.
+
+What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
+parameters of known names, what the edit is about (`GIVEN`). A method that is registered later needs nothing
+here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from velatura.diffusion import denoiser, noise, samplers, schedule
+from velatura.methods.base import Method
+from velatura.methods.execute import execute
+from velatura.methods.registry import registry
+from velatura.models.store import ModelStore
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
+
+from .cases import Case
+
+#: Names of parameters and inputs -> what a person who makes the edit would write there.
+GIVEN: dict[str, Callable[[Case], str]] = {
+    "source_prompt": lambda case: case.source_prompt,
+    "original_prompt": lambda case: case.source_prompt,
+    "target_prompt": lambda case: case.target_prompt,
+    "source_words": lambda case: case.source_words,
+    "target_words": lambda case: case.target_words,
+}
+
+
+@dataclass(frozen=True)
+class Edited:
+    """pictures: uint8 [N, h, w, 3], one a seed. sources: the same shape, where an editor edits no picture
+    that it is given but one of its own making; None otherwise. scores: the method's ranking of its pictures,
+    more is better, or None."""
+
+    pictures: NDArray[np.uint8]
+    sources: NDArray[np.uint8] | None = None
+    scores: Sequence[float] | None = None
+
+
+class Editor(Protocol):
+    """id, title, source: shown in the report. settings: all that its results depend on apart from the case,
+    the seeds and the model. cycles: whether what it made can be edited back. batch: most seeds at once."""
+
+    id: str
+    title: str
+    source: str
+    baseline: bool
+    cycles: bool
+    batch: int
+    settings: dict
+
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """Raises VelaturaError where the method refuses the case. seeds: consecutive."""
+
+
+class _Unwatched:
+    """Hooks of a run that nobody watches."""
+
+    def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
+        """Nothing to show."""
+
+    def preview(self, step: int, rgb: np.ndarray) -> None:
+        """Nothing to show."""
+
+    def cancelled(self) -> bool:
+        return False
+
+
+@dataclass
+class MethodEditor:
+    """A registered method through `velatura.methods.execute`, as the daemon runs it, with its defaults.
+
+    defaults: the model's own, in place of the method's for parameters of these names. masked: False to
+    withhold the selection from a method that could do with or without one.
+    """
+
+    method: Method
+    models: ModelStore
+    model: str = ""
+    defaults: Mapping = field(default_factory=dict)
+    masked: bool = True
+    baseline: bool = False
+    id: str = ""
+    title: str = ""
+    source: str = ""
+    cycles: bool = True
+    batch: int = field(init=False)
+    settings: dict = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id, self.title = self.id or self.method.id, self.title or self.method.title
+        self.source = self.source or self.method.source
+        self.batch = self.method.max_variations
+        self.masked = self.masked and self.method.inputs.mask != "none"
+        own = self.method.Parameters().model_dump(mode="json")
+        parameters = own | {key: value for key, value in self.defaults.items() if key in own}
+        self.settings = {"version": self.method.version, "masked": self.masked, "parameters": parameters}
+
+    def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict, dict[str, bytes]]:
+        """The wire's request (SPEC section 5) and its blobs."""
+        blobs: dict[str, bytes] = {}
+        inputs = {"source": None, "mask": None}
+        if self.method.inputs.source != "none":
+            inputs["source"] = _raster(case.source, "RGB", "sRGB", blobs)
+        if self.masked:
+            inputs["mask"] = _raster(case.mask[..., None], "A", "", blobs)
+        values = dict(self.settings["parameters"])
+        values |= {key: give(case) for key, give in GIVEN.items() if key in values}
+        height, width = case.source.shape[:2]
+        request = {
+            "velatura": 1,
+            "method": self.method.id,
+            "method_version": self.method.version,
+            "model": {"id": self.model, "digest": ""},
+            "prompt": case.target_prompt,
+            "seed": seeds[0],
+            "variations": len(seeds),
+            "parameters": values,
+            "inputs": inputs,
+            "canvas": [width, height],
+        }
+        declared = vars(self.method.inputs)
+        extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
+        return request | extra, blobs
+
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """The pictures as a host shows them: each result laid over the source by its alpha."""
+        request, blobs = self.request(case, seeds)
+        layers = execute(request, blobs.__getitem__, self.models, _Unwatched())
+        places = [layer.place for layer in layers]
+        scores = None if None in places else [place.score for place in places]
+        pictures = [_laid_over(case.source, layer.raster, layer.data) for layer in layers]
+        return Edited(np.stack(pictures), scores=scores)
+
+
+def _raster(pixels: NDArray[np.uint8], channels: str, profile: str, blobs: dict[str, bytes]) -> dict:
+    data = pixels.tobytes()
+    blobs[digest(data)] = data
+    height, width = pixels.shape[:2]
+    described = {"digest": digest(data), "width": width, "height": height, "channels": channels}
+    return described | {"dtype": "u8", "profile": profile, "rect": [0, 0, width, height]}
+
+
+def _laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
+    x, y, width, height = raster["rect"]
+    layer = np.frombuffer(data, np.uint8).reshape(height, width, -1).astype(np.float32)
+    window = np.s_[y : y + height, x : x + width]
+    alpha = layer[..., 3:] / 255.0 if layer.shape[2] == 4 else 1.0
+    picture = source.copy()
+    mixed = layer[..., :3] * alpha + source[window].astype(np.float32) * (1.0 - alpha)
+    picture[window] = np.rint(mixed).astype(np.uint8)
+    return picture
+
+
+@dataclass
+class SameSeed:
+    """Types the new prompt and leaves the seed as it was.
+
+    The source is a sample of the source prompt, the result a sample of the target prompt from the same
+    noise: what a person does who has no editor, and the comparison that Hertz et al. 2022 (Prompt-to-Prompt,
+    figure 2) begin with. It cannot edit a given picture, so it is measured against its own source, with the
+    drawn pair's region, which fits the sample only roughly.
+    """
+
+    models: ModelStore
+    model: str = ""
+    id: str = "same-seed"
+    title: str = "Same seed, new prompt"
+    source: str = "Hertz et al. 2022, arXiv:2208.01626, figure 2"
+    baseline: bool = True
+    cycles: bool = False
+    batch: int = 8
+    settings: dict = field(default_factory=lambda: {"version": 1, "guidance": 3.0, "steps": 16})
+
+    @torch.inference_mode()
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """See `Editor`."""
+        size = case.source.shape[1], case.source.shape[0]
+        sources, pictures = (self._samples(p, seeds, size) for p in (case.source_prompt, case.target_prompt))
+        return Edited(pictures, sources)
+
+    def _samples(self, prompt: str, seeds: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
+        model = self.models.get(self.model)
+        D = denoiser.guided(model, prompt, "", self.settings["guidance"])
+        sigmas = schedule.sigmas(model.training_sigmas, self.settings["steps"])
+        side = model.size // model.factor
+        n = noise.standard_normal(seeds, (model.unet.config.in_channels, side, side)).to(model.device)
+        z = samplers.dpmpp_2m(D, sigmas[0] * n, sigmas, lambda x, _: x)
+        images = torch.cat([model.decode(one) for one in z.split(1)])
+        pixels = ((images + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()
+        if pixels.shape[1:3] == size[::-1]:
+            return pixels
+        return np.stack(
+            [np.asarray(Image.fromarray(p).resize(size, Image.Resampling.LANCZOS)) for p in pixels]
+        )
+
+
+def noise_and_denoise(models: ModelStore, model: str = "", defaults: Mapping | None = None) -> MethodEditor:
+    """Noises the whole picture and denoises it towards the new prompt (Meng et al. 2022, SDEdit), without a
+    selection."""
+    return MethodEditor(
+        registry()["sdedit"],
+        models,
+        model,
+        defaults or {},
+        masked=False,
+        baseline=True,
+        id="noise-and-denoise",
+        title="Noise and denoise the whole",
+        source="Meng et al. 2022, arXiv:2108.01073, algorithm 1",
+    )
+
+
+def editors(
+    models: ModelStore, model: str = "", methods: Sequence[str] = (), defaults: Mapping | None = None
+) -> list[Editor]:
+    """The registered methods (or those named), then the baselines. Raises `unknown-method`.
+
+    defaults: the model's own, for parameters of these names.
+    """
+    given = dict(defaults or {})
+    known = registry()
+    for name in methods:
+        if name not in known:
+            raise VelaturaError(
+                "unknown-method", f"There is no method {name!r}; there are: {', '.join(known)}."
+            )
+    chosen = [method for id, method in known.items() if not methods or id in methods]
+    return [
+        *(MethodEditor(method, models, model, given) for method in chosen),
+        SameSeed(models, model, settings={"version": 1, "guidance": given.get("guidance", 3.0), "steps": 16}),
+        noise_and_denoise(models, model, given),
+    ]

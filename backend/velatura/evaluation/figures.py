@@ -1,0 +1,134 @@
+"""From results to figures: plain numbers, which the report draws and a later version is held to."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+
+import numpy as np
+
+from . import statistics
+from .batch import Batch
+from .cases import Case
+from .editors import Editor
+from .encoders import Encoders
+from .measures import MEASURES, Measure
+from .runs import Done
+
+Results = Mapping[tuple[str, str, str], Done]
+#: Rows that give the others a scale: what a measure says of doing nothing, and of the exact target.
+REFERENCES = {"nothing": "Nothing done", "target": "Exact target"}
+
+
+def batch_of(editor: str, case: Case, results: Results, encoders: Encoders) -> Batch | None:
+    """What an editor made of a case; None if nothing."""
+    if editor in REFERENCES:
+        picture = case.source if editor == "nothing" else case.target
+        return None if picture is None else Batch(case, picture[None], encoders)
+    done = results.get((editor, case.id, "edit"))
+    if done is None or done.refusal:
+        return None
+    back = results.get((editor, case.id, "back"))
+    found = back.pictures[0] if back is not None and not back.refusal else None
+    return Batch(case, done.pictures, encoders, done.sources, found, done.scores)
+
+
+def table(
+    editors: Sequence[str],
+    cases: Sequence[Case],
+    results: Results,
+    encoders: Encoders,
+    measures: Mapping[str, Measure] = MEASURES,
+    progress=lambda items: items,
+) -> dict[str, dict[str, dict[str, float]]]:
+    """editor -> measure -> case -> value; only measures whose encoders are at hand, and values that are."""
+    usable = [measure for measure in measures.values() if encoders.has(measure.needs)]
+    values: dict[str, dict[str, dict[str, float]]] = {e: {m.id: {} for m in usable} for e in editors}
+    for case in progress(cases):
+        for editor in editors:
+            batch = batch_of(editor, case, results, encoders)
+            if batch is None:
+                continue
+            for measure in usable:
+                value = measure.of(batch)
+                if not math.isnan(value):
+                    values[editor][measure.id][case.id] = value
+    return values
+
+
+def estimates(
+    values: Mapping[str, Mapping[str, Mapping[str, float]]],
+    cases: Iterable[str],
+    measures: Mapping[str, Measure] = MEASURES,
+) -> dict[str, dict[str, dict]]:
+    """editor -> measure -> {mean, low, high, n} over some of the cases; measures without values left out."""
+    wanted = set(cases)
+    found: dict[str, dict[str, dict]] = {}
+    for editor, rows in values.items():
+        found[editor] = {}
+        for name, by_case in rows.items():
+            estimate = measures[name].estimate([v for case, v in by_case.items() if case in wanted])
+            if estimate.n:
+                found[editor][name] = asdict(estimate)
+    return found
+
+
+def seconds(editors: Sequence[Editor], results: Results) -> dict[str, dict[str, float]]:
+    """editor -> {single, batch, each, size}: medians over cases, in seconds.
+
+    single: one edit of one picture, as in table 4 of "Semantic Image Editing" (Huang & Compton) and in the
+    first column of table 2 of Avrahami et al. 2023; batch and each: a full batch, and one picture of it
+    (that table's other columns); size: pictures in a batch. Everything from pixels to pixels counts,
+    loading the model does not.
+    """
+    found = {}
+    for editor in editors:
+        batches = [
+            (done.seconds, len(done.pictures))
+            for (name, _, role), done in results.items()
+            if name == editor.id and role == "edit" and not done.refusal
+        ]
+        alone = [
+            done.seconds
+            for (name, _, role), done in results.items()
+            if name == editor.id and role in ("alone", "back") and not done.refusal
+        ]
+        if not batches:
+            continue
+        alone += [taken for taken, size in batches if size == 1]
+        size = max(size for _, size in batches)
+        whole = float(np.median([taken for taken, n in batches if n == size]))
+        row = {"batch": whole, "each": whole / size, "size": size}
+        found[editor.id] = row | ({"single": float(np.median(alone))} if alone else {})
+    return found
+
+
+def survey(
+    editors: Sequence[str], cases: Mapping[str, Sequence[Case]], results: Results, encoders: Encoders
+) -> dict[str, dict[str, dict]]:
+    """prompt -> editor -> rate of acceptable results with Wilson's interval: experiment 1 of Huang & Compton,
+    "Semantic Image Editing", which took 50 sample points, each with a new seed, for two prompts."""
+    found: dict[str, dict[str, dict]] = {}
+    for prompt, drawn in cases.items():
+        found[prompt] = {}
+        for editor in editors:
+            batches = [batch_of(editor, case, results, encoders) for case in drawn]
+            outcomes = [MEASURES["acceptable"].of(batch) for batch in batches if batch is not None]
+            if outcomes:
+                found[prompt][editor] = asdict(statistics.wilson(sum(outcomes), len(outcomes)))
+    return found
+
+
+def by_edit(
+    values: Mapping[str, Mapping[str, Mapping[str, float]]], cases: Sequence[Case], name: str = "success"
+) -> dict[str, dict[str, dict]]:
+    """edit -> editor -> a rate with its interval, edits by name."""
+    found: dict[str, dict[str, dict]] = {}
+    for edit in sorted({case.edit for case in cases}):
+        ids = [case.id for case in cases if case.edit == edit]
+        for editor, rows in values.items():
+            got = [rows[name][id] for id in ids if id in rows.get(name, {})]
+            if got:
+                found.setdefault(edit, {})[editor] = asdict(statistics.wilson(sum(got), len(got)))
+    return found

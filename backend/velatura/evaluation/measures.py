@@ -1,0 +1,261 @@
+"""The measures of the world's pairs. A measure is a function of one batch: one editor, one case, all seeds.
+
+Its docstring is its definition and its source, and is printed in the report. It gives one value a picture or
+one for the batch; NaN where there is nothing to measure. A figure is the mean over cases of the mean over
+each case's pictures: cases are independent of each other, pictures of one case are not.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+
+from . import metrics, statistics
+from .batch import KEPT, NEAR_DB, Batch, chosen
+from .cases import to_images
+
+NAN = math.nan
+MEASURES: dict[str, Measure] = {}
+#: What measures are about, in the order of the report.
+GROUPS = {
+    "asked": "Does it do what was asked?",
+    "rest": "Does it leave the rest alone?",
+    "many": "Several variations at once",
+    "back": "There and back again",
+    "pie-bench": "PIE-Bench's metrics",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """id, title, unit: how it is shown, with `digits` after the point. group: a key of `GROUPS`. better:
+    which way. needs: parts of `Encoders`. rate: a share of trials, whose interval is Wilson's."""
+
+    id: str
+    title: str
+    unit: str
+    group: str
+    better: Literal["higher", "lower"]
+    function: Callable[[Batch], Sequence[float]]
+    needs: tuple[str, ...] = ()
+    digits: int = 2
+    rate: bool = False
+
+    @property
+    def definition(self) -> str:
+        """The function's docstring in one paragraph."""
+        return " ".join(inspect.cleandoc(self.function.__doc__).split())
+
+    def of(self, batch: Batch) -> float:
+        """The batch's value: the mean of its pictures' values that are numbers, else NaN."""
+        values = [value for value in map(float, self.function(batch)) if not math.isnan(value)]
+        return sum(values) / len(values) if values else NAN
+
+    def estimate(self, values: Sequence[float]) -> statistics.Estimate:
+        """Mean and interval over cases."""
+        kept = [value for value in values if not math.isnan(value)]
+        return statistics.wilson(sum(kept), len(kept)) if self.rate else statistics.bootstrap(kept)
+
+
+def measure(
+    id: str,
+    title: str,
+    unit: str,
+    group: str,
+    better: Literal["higher", "lower"],
+    *needs: str,
+    digits: int = 2,
+    rate: bool = False,
+    into: dict[str, Measure] = MEASURES,
+) -> Callable[[Callable], Callable]:
+    """Registers a function as a measure. Raises TypeError if it has no docstring."""
+
+    def registered(function: Callable[[Batch], Sequence[float]]) -> Callable:
+        if not function.__doc__:
+            raise TypeError(f"the measure {id} has no definition")
+        into[id] = Measure(id, title, unit, group, better, function, needs, digits, rate)
+        return function
+
+    return registered
+
+
+@measure("success", "Edit success", "%", "asked", "higher", "judge", digits=0, rate=True)
+def success(batch: Batch) -> Sequence[float]:
+    """Share of results in which the judge reads the changed attribute as the target scene has it (a degree
+    within a third). The world's exact pairs make the question answerable; compare batch precision in
+    Avrahami et al. 2023, section 5.1."""
+    return batch.right
+
+
+@measure("acceptable", "Acceptable", "%", "asked", "higher", "judge", digits=0, rate=True)
+def acceptable(batch: Batch) -> Sequence[float]:
+    """Share of results that have the edit and keep most of the rest: the judge reads the edit, reads at least
+    four fifths of the attributes to be kept as in the source, and the background PSNR is at least 20 dB.
+    After "applied the edit while retaining most of the details from the initial image", experiment 1 of
+    Huang & Compton, "Semantic Image Editing", where three people voted."""
+    near = metrics.psnr(batch.results, batch.origins, batch.background)
+    near = torch.nan_to_num(near, nan=math.inf)  # nothing has to stay: nothing was lost
+    return [
+        right and not kept < KEPT and db >= NEAR_DB
+        for right, kept, db in zip(batch.right, batch.kept, near.tolist(), strict=True)
+    ]
+
+
+@measure("leakage", "Leakage", "levels", "rest", "lower")
+def leakage(batch: Batch) -> Sequence[float]:
+    """Mean absolute difference from the source outside the exact region, in levels of 0..255. Outside the
+    region the exact target is the source, so it is also the distance from the target. A measure of this
+    project; it needs exact pairs."""
+    return metrics.leakage(batch.results, batch.origins, batch.case.region_weight).tolist()
+
+
+@measure("outside", "Change outside the selection", "levels", "rest", "lower")
+def outside(batch: Batch) -> Sequence[float]:
+    """Mean absolute difference from the source where nothing at all was selected, in levels of 0..255. The
+    selection is the exact region grown as a hand would draw it; a method that takes one should give 0. A
+    measure of this project."""
+    unselected = (batch.case.mask_weight == 0).float()
+    return metrics.mean_change(batch.results, batch.origins, unselected).tolist()
+
+
+@measure("closeness", "Closeness to the target", "", "asked", "higher", digits=3)
+def closeness(batch: Batch) -> Sequence[float]:
+    """1 - |result - target| / |source - target| over the exact region: 1 the exact target, 0 as far from it
+    as the source, below 0 farther. What a prompt leaves open (which glasses?) keeps right edits below 1. A
+    measure of this project; it needs exact pairs."""
+    if not batch.exact:
+        return [NAN] * len(batch)
+    case = batch.case
+    return metrics.closeness(batch.results, batch.origins, case.target_image, case.region_weight).tolist()
+
+
+@measure("kept", "Attributes kept", "%", "rest", "higher", "judge", digits=0)
+def kept(batch: Batch) -> Sequence[float]:
+    """Share of the attributes that the edit should leave alone which the judge reads as in the source (a
+    degree within a third). A measure of this project; it needs exact pairs."""
+    return batch.kept
+
+
+@measure("structure", "Structure distance", "x 1000", "rest", "lower", "features", digits=2)
+def structure(batch: Batch) -> Sequence[float]:
+    """Mean squared difference of the cosine self-similarities of features at 16 x 16 places, times 1000.
+    Tumanyan et al. 2022, eq. 4, as used by Ju et al. 2024 (PIE-Bench) with DINO's keys; here with the
+    judge's features, so its figures stand beside no others."""
+    before = batch.encoders.features.places(batch.origins)
+    after = batch.encoders.features.places(batch.results)
+    return (1000.0 * metrics.structure_distance(before, after)).tolist()
+
+
+@measure("background-psnr", "Background PSNR", "dB", "rest", "higher", digits=1)
+def background_psnr(batch: Batch) -> Sequence[float]:
+    """Peak signal-to-noise ratio against the source over the pixels outside the exact region. The error of
+    rounding to 8 bits is the least that counts, so an untouched background has 58.9 dB."""
+    return metrics.psnr(batch.results, batch.origins, batch.background, metrics.ROUNDING).tolist()
+
+
+@measure("background-ssim", "Background SSIM", "x 100", "rest", "higher", digits=1)
+def background_ssim(batch: Batch) -> Sequence[float]:
+    """Structural similarity with the source (Wang et al. 2004, eq. 13: Gaussian window of 11 x 11, sigma 1.5)
+    of the result with the exact region put back as it was, averaged over windows by how far their centres
+    lie outside it, times 100. The exact target has 100."""
+    return (100.0 * metrics.ssim(batch.restored, batch.origins, batch.background)).tolist()
+
+
+@measure(
+    "background-perceptual", "Background perceptual distance", "x 1000", "rest", "lower", "features", digits=1
+)
+def background_perceptual(batch: Batch) -> Sequence[float]:
+    """Distance of unit-length features from the source's, of the result with the exact region put back as it
+    was, averaged over places outside it and summed over layers, times 1000: the form of LPIPS (Zhang et al.
+    2018, eq. 1) with all weights one and the judge's features, so its figures stand beside no others."""
+    layers = batch.encoders.features.layers
+    distance = metrics.perceptual_distance(layers(batch.restored), layers(batch.origins), batch.background)
+    return (1000.0 * distance).tolist()
+
+
+@measure("identity", "Identity kept", "cosine", "rest", "higher", "identity", digits=3)
+def identity(batch: Batch) -> Sequence[float]:
+    """Cosine of the identity vectors of result and source, for portraits. The form of the identity loss of
+    StyleCLIP (Patashnik et al. 2021, eq. 2, there with ArcFace), here with an encoder trained on the
+    world's faces."""
+    if batch.case.kind != "portrait":
+        return [NAN] * len(batch)
+    with torch.no_grad():
+        before, after = (batch.encoders.identity.embed(x) for x in (batch.origins, batch.results))
+    return metrics.cosine(before, after).tolist()
+
+
+@measure("directional", "Directional similarity", "cosine", "asked", "higher", "clip", digits=3)
+def directional(batch: Batch) -> Sequence[float]:
+    """cos(E(result) - E(source), T(target prompt) - T(source prompt)): whether the picture moved where the
+    words did. Gal et al. 2021 (StyleGAN-NADA), eq. 3, here with a CLIP trained on the world."""
+    with torch.no_grad():
+        before = batch.encoders.clip.images(batch.origins)
+    source, target = batch.texts[:1].expand(len(batch), -1), batch.texts[1:].expand(len(batch), -1)
+    return metrics.directional_similarity(before, batch.embeddings, source, target).tolist()
+
+
+@measure("cycle-psnr", "Cycle A to B to A", "dB", "back", "higher", digits=1)
+def cycle_psnr(batch: Batch) -> Sequence[float]:
+    """PSNR against the source of the first result edited back with source and target prompt exchanged, over
+    the whole picture. Cycle consistency as "CL P2P" defines it ("Text-based image editing via
+    cross-attention mechanisms"), which shows it in pictures."""
+    return [NAN] if batch.back is None else _cycle(batch, metrics.psnr, floor=metrics.ROUNDING)
+
+
+@measure("cycle-perceptual", "Cycle, perceptual distance", "x 1000", "back", "lower", "features", digits=1)
+def cycle_perceptual(batch: Batch) -> Sequence[float]:
+    """As "Cycle A to B to A", as a perceptual distance of the judge's features (the form of LPIPS, Zhang et
+    al. 2018, eq. 1), times 1000."""
+    if batch.back is None:
+        return [NAN]
+    layers = batch.encoders.features.layers
+    return _cycle(batch, lambda a, b: 1000.0 * metrics.perceptual_distance(layers(a), layers(b)))
+
+
+def _cycle(batch: Batch, distance: Callable, **options: float) -> list[float]:
+    return distance(to_images(batch.back[None]), batch.origins[:1], **options).tolist()
+
+
+@measure("batch-precision", "Batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
+def batch_precision(batch: Batch) -> Sequence[float]:
+    """Mean over batches of the share of results that show what was asked, as the judge reads the whole
+    picture. Avrahami et al. 2023, section 5.1 and appendix C.1, there on masked cut-outs with an ImageNet
+    classifier's five best guesses. NaN for a batch of one."""
+    return batch.right if len(batch) > 1 else [NAN]
+
+
+@measure("best-precision", "Best-of-batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
+def best_precision(batch: Batch) -> Sequence[float]:
+    """Share of batches whose first result, by Velatura's ranking, shows what was asked. Avrahami et al. 2023,
+    section 5.1, there ranked by CLIP on the masked area. NaN for a batch of one, or one not ranked."""
+    if len(batch) < 2 or batch.scores is None:
+        return [NAN]
+    return [batch.right[max(range(len(batch)), key=batch.scores.__getitem__)]]
+
+
+@measure("ranking-auc", "Ranking AUC", "", "many", "higher", "judge", digits=2)
+def ranking_auc(batch: Batch) -> Sequence[float]:
+    """Probability that Velatura's ranking puts a result that the judge finds right above one that it finds
+    wrong, over the batches that hold both (Hanley & McNeil 1982). 0.5 is chance. Avrahami et al. 2023,
+    section 4.4, rank by CLIP and show it in figure 22."""
+    return [NAN] if batch.scores is None else [statistics.auc(batch.scores, batch.right)]
+
+
+@measure(
+    "diversity", "Diversity of the right ones", "x 1000", "many", "higher", "judge", "features", digits=1
+)
+def diversity(batch: Batch) -> Sequence[float]:
+    """Mean perceptual distance between the results of a batch that show what was asked, cut out by the
+    selection, times 1000. Avrahami et al. 2023, section 5.1 and appendix C.1, there LPIPS; here the judge's
+    features with all weights one. NaN for fewer than two right results."""
+    if sum(batch.right) < 2:
+        return [NAN]
+    cut_out = batch.results * batch.case.mask_weight
+    layers = batch.encoders.features.layers(cut_out)
+    return [1000.0 * metrics.diversity(chosen(layers, batch.right))]

@@ -1,0 +1,195 @@
+"""Doing the edits, one task after another; each result is kept, so that a run goes on where it stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+import velatura
+from velatura.files.atomic import replacing
+from velatura_protocol.errors import VelaturaError
+
+from .cases import Case
+from .editors import Editor
+
+#: What a method may say of one case without the run being over.
+_REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """role: 'edit' (a batch of seeds), 'back' (the first result of the edit, edited to the source prompt) or
+    'alone' (one seed, for its time)."""
+
+    editor: Editor
+    case: Case
+    seeds: tuple[int, ...]
+    role: Literal["edit", "back", "alone"] = "edit"
+
+    def key(self, maker: str) -> str:
+        """A name that changes with everything the result depends on. maker: see `Runner`."""
+        parts = [maker, self.editor.id, self.editor.settings, self.case.digest, self.seeds, self.role]
+        return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class Done:
+    """pictures, sources, scores: as `Edited`. seconds: wall time of the whole batch. refusal: why the method
+    made nothing of the case, or ''; there are no pictures then."""
+
+    pictures: NDArray[np.uint8]
+    sources: NDArray[np.uint8] | None
+    scores: list[float] | None
+    seconds: float
+    refusal: str = ""
+
+
+class Store:
+    """Results in a folder, one file each, whole or not there."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def path(self, key: str) -> Path:
+        return self.folder / f"{key}.npz"
+
+    def get(self, key: str) -> Done | None:
+        """What was kept, or None."""
+        if not self.path(key).exists():
+            return None
+        with np.load(self.path(key)) as kept:
+            told = json.loads(str(kept["told"]))
+            sources = kept["sources"] if "sources" in kept.files else None
+            return Done(kept["pictures"], sources, **told)
+
+    def put(self, key: str, done: Done) -> None:
+        """Raises OSError."""
+        told = {"scores": done.scores, "seconds": done.seconds, "refusal": done.refusal}
+        arrays = {"pictures": done.pictures, "told": np.array(json.dumps(told))}
+        if done.sources is not None:
+            arrays["sources"] = done.sources
+        with replacing(self.path(key)) as stream:
+            np.savez(stream, **arrays)
+
+
+def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:
+    """The case of editing a result back: prompts, words and scenes exchanged, the same place."""
+    return replace(
+        case,
+        source=picture,
+        target=case.source,
+        source_prompt=case.target_prompt,
+        target_prompt=case.source_prompt,
+        source_words=case.target_words,
+        target_words=case.source_words,
+        scenes=None if case.scenes is None else case.scenes[::-1],
+    )
+
+
+def plan(
+    editors: Sequence[Editor], cases: Sequence[Case], seeds: int, *, cycles: bool = True, alone: int = 0
+) -> list[Task]:
+    """Every edit of a run, case by case so that an interrupted one has all editors on the same cases.
+
+    seeds: variations a case; which follows from the case's id, so that no lucky seed counts twice, and that
+    more cases leave the others as they were. cycles:
+    whether to edit back. alone: how many cases of all to time one by one as well.
+    """
+    tasks = []
+    for number, case in enumerate(cases):
+        first = zlib.crc32(case.id.encode()) % 2**30
+        drawn = tuple(range(first, first + seeds))
+        for editor in editors:
+            tasks.append(Task(editor, case, drawn))
+            if cycles and editor.cycles:
+                tasks.append(Task(editor, case, drawn[:1], "back"))
+            if number < alone:
+                tasks.append(Task(editor, case, drawn[:1], "alone"))
+    return tasks
+
+
+def code_digest() -> str:
+    """Of the source of everything between a request and its pixels."""
+    found = hashlib.blake2b(digest_size=16)
+    root = Path(velatura.__file__).parent
+    for package in ("canvas", "diffusion", "methods", "models", "ranking"):
+        for path in sorted((root / package).rglob("*.py")):
+            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    found.update((root / "evaluation" / "editors.py").read_bytes())
+    return found.hexdigest()
+
+
+class Runner:
+    """Does tasks, and remembers what was done.
+
+    model: digest of the weights that the editors use. machine: what they run on, in words. A result made with
+    another model, on another machine or by other code is not taken for this one's.
+    """
+
+    def __init__(self, store: Store, model: str, machine: str) -> None:
+        self.store = store
+        self.maker = "\n".join((model, machine, code_digest()))
+        self._warm: set[str] = set()
+
+    def run(self, tasks: Sequence[Task], label: str, quiet: bool = False) -> dict[tuple[str, str, str], Done]:
+        """(editor, case, role) -> what was done. Ctrl+C loses only the task under way."""
+        results = {}
+        bar = tqdm(tasks, label, unit="edit", disable=quiet, dynamic_ncols=True, leave=True)
+        for task in bar:
+            bar.set_postfix_str(f"{task.editor.id} on {task.case.id}", refresh=False)
+            if (done := self._task(task, results)) is not None:
+                results[task.editor.id, task.case.id, task.role] = done
+        return results
+
+    def _task(self, task: Task, results: Mapping) -> Done | None:
+        if task.role == "back":
+            there = results.get((task.editor.id, task.case.id, "edit"))
+            if there is None or there.refusal:
+                return None
+            task = replace(task, case=backwards(task.case, there.pictures[0]))
+        key = task.key(self.maker)
+        if (kept := self.store.get(key)) is not None:
+            return kept
+        done = self._do(task)
+        self.store.put(key, done)
+        return done
+
+    def _do(self, task: Task) -> Done:
+        editor, size = task.editor, task.editor.batch
+        try:
+            if editor.id not in self._warm:  # loading and first calls are no part of an edit's time
+                editor.edit(task.case, task.seeds[:1])
+                self._warm.add(editor.id)
+            start = time.perf_counter()
+            parts = [
+                editor.edit(task.case, task.seeds[first : first + size])
+                for first in range(0, len(task.seeds), size)
+            ]
+            seconds = time.perf_counter() - start
+        except VelaturaError as error:
+            if error.code not in _REFUSALS:
+                raise
+            return Done(np.empty((0, *task.case.source.shape), np.uint8), None, None, 0.0, error.message)
+        own = None if parts[0].sources is None else np.concatenate([part.sources for part in parts])
+        scores = None if parts[0].scores is None else [s for part in parts for s in part.scores]
+        return Done(np.concatenate([part.pictures for part in parts]), own, scores, seconds)
+
+
+def refusals(results: Iterable[tuple[tuple[str, str, str], Done]]) -> dict[str, list[str]]:
+    """Editor -> what it said of the cases that it refused."""
+    found: dict[str, list[str]] = {}
+    for (editor, case, _), done in results:
+        if done.refusal:
+            found.setdefault(editor, []).append(f"{case}: {done.refusal}")
+    return found

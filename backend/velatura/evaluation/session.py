@@ -1,0 +1,218 @@
+"""One evaluation from beginning to end: cases, edits, figures, report."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from velatura import __version__
+from velatura.files.atomic import replacing
+from velatura.models.catalogue import ModelEntry
+from velatura.models.store import ModelStore
+from velatura.world.scene import KINDS
+from velatura_protocol.errors import VelaturaError
+
+from . import figures, pie_bench
+from .cases import Case, survey_cases, world_cases
+from .editors import Editor, editors
+from .encoders import Encoders, home_made
+from .measures import MEASURES, Measure
+from .published import load_published
+from .runs import Done, Runner, Store, plan, refusals
+
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Options:
+    """model, methods: ids; the default model and all methods where empty. kinds: of scene, or of edit for a
+    dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
+    survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
+    PIE-Bench folder, or None for the world. quiet: no progress bars."""
+
+    model: str = ""
+    methods: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    pairs: int | None = 16
+    seeds: int = 4
+    survey: int = 50
+    seed: int = 7
+    dataset: Path | None = None
+    quiet: bool = False
+
+
+#: A few pairs that a method in order edits with certainty; see `smoke`.
+SMOKE = Options(methods=("blended-latent-diffusion",), kinds=("portrait",), pairs=4, seeds=1, survey=0)
+
+
+@dataclass
+class Session:
+    """What one evaluation works with, and what it has found. figures: plain numbers, for the JSON."""
+
+    options: Options
+    cases: list[Case]
+    survey: dict[str, list[Case]]
+    editors: list[Editor]
+    encoders: Encoders
+    measures: Mapping[str, Measure]
+    results: dict[tuple[str, str, str], Done] = field(default_factory=dict)
+    figures: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> list[str]:
+        """The editors' ids, in the report's order; then the references."""
+        return [editor.id for editor in self.editors] + list(figures.REFERENCES)
+
+
+def store(entry: ModelEntry, device: str) -> ModelStore:
+    """One model on a device. device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for a device that there
+    is not."""
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise VelaturaError(
+            "bad-request", f"There is no device {device!r} here; try --device cpu.", detail=str(error)
+        ) from error
+    return ModelStore([entry], device)
+
+
+def prepare(
+    options: Options,
+    models: ModelStore,
+    make_editors: Callable[..., list[Editor]] = editors,
+    encoders: Encoders | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Session:
+    """Loads what is needed and draws the cases.
+
+    defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
+    `unknown-method`, `bad-request` for kinds that there are not or a folder that is no PIE-Bench.
+    """
+    model = models.get(options.model)
+    made = make_editors(models, options.model, options.methods, defaults or {})
+    if options.dataset is not None:
+        cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
+        found = encoders or load_published(models.device)
+        return Session(options, cases, {}, made, found, pie_bench.MEASURES)
+    kinds = options.kinds or tuple(KINDS)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise VelaturaError("bad-request", f"There is no kind {kind!r}; there are: {', '.join(KINDS)}.")
+    cases = world_cases(kinds, options.pairs, options.seed, model.size)
+    people = "portrait" in kinds and options.survey
+    survey = survey_cases(options.survey, options.seed, model.size) if people else {}
+    return Session(options, cases, survey, made, encoders or home_made(), MEASURES)
+
+
+def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]:
+    """Makes the edits (those that `work` does not hold already) and the figures.
+
+    Raises VelaturaError, OSError. A run that was interrupted goes on where it stopped, if it is started with
+    the same options.
+    """
+    options, model = session.options, models.get(session.options.model)
+    runner = Runner(Store(work), model.digest, machine(models.device))
+    cycles = options.dataset is None
+    tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=6)
+    session.results |= runner.run(tasks, "edits", options.quiet)
+    for prompt, cases in session.survey.items():
+        session.results |= runner.run(plan(session.editors, cases, 1, cycles=False), prompt, options.quiet)
+
+    def looked(items: Sequence[Case]) -> Any:
+        return tqdm(items, "measures", unit="case", disable=options.quiet, dynamic_ncols=True)
+
+    values = figures.table(
+        session.rows, session.cases, session.results, session.encoders, session.measures, looked
+    )
+    kinds = list(dict.fromkeys(case.kind for case in session.cases))
+    judged = session.encoders.judge is not None
+    session.figures = {
+        "format": FORMAT,
+        "velatura": __version__,
+        "made": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "data": "PIE-Bench" if options.dataset else "velatura.world",
+        "model": {"id": model.id, "digest": model.digest, "size": model.size},
+        "machine": machine(models.device),
+        "options": {
+            "kinds": kinds,
+            "pairs": options.pairs,
+            "seeds": options.seeds,
+            "survey": len(next(iter(session.survey.values()), ())),
+            "seed": options.seed,
+        },
+        "encoders": session.encoders.names,
+        "missing": session.encoders.missing,
+        "editors": {editor.id: _described(editor) for editor in session.editors},
+        "measures": {name: _told(m) for name, m in session.measures.items() if session.encoders.has(m.needs)},
+        "cases": {
+            case.id: {"kind": case.kind, "edit": case.edit, "digest": case.digest} for case in session.cases
+        },
+        "values": values,
+        "figures": figures.estimates(values, [case.id for case in session.cases], session.measures),
+        "kinds": {
+            kind: figures.estimates(
+                values, [case.id for case in session.cases if case.kind == kind], session.measures
+            )
+            for kind in kinds
+        },
+        "edits": figures.by_edit(values, session.cases) if judged and not options.dataset else {},
+        "survey": figures.survey(
+            [editor.id for editor in session.editors], session.survey, session.results, session.encoders
+        )
+        if judged
+        else {},
+        "seconds": figures.seconds(session.editors, session.results),
+        "refused": refusals(session.results.items()),
+    }
+    return session.figures
+
+
+def _described(editor: Editor) -> dict:
+    return {
+        "title": editor.title,
+        "source": editor.source,
+        "baseline": editor.baseline,
+        "settings": editor.settings,
+    }
+
+
+def _told(measure: Measure) -> dict:
+    names = ("title", "unit", "group", "better", "needs", "rate", "digits", "definition")
+    return {name: getattr(measure, name) for name in names}
+
+
+def machine(device: torch.device) -> str:
+    """What the edits ran on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def write_json(found: Mapping, path: Path) -> None:
+    """The figures as JSON without NaN, whole or not at all. Raises OSError."""
+    with replacing(path) as stream:
+        stream.write((json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """Figures of another run. Raises VelaturaError `bad-request` for a file that holds none, OSError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] == FORMAT and found["values"] and found["measures"]:
+            return found
+    except (ValueError, KeyError, TypeError) as error:
+        raise VelaturaError(
+            "bad-request", f"{path} holds no figures of `velatura evaluate`.", detail=str(error)
+        ) from error
+    raise VelaturaError("bad-request", f"{path} was written by another version of `velatura evaluate`.")
