@@ -1,0 +1,44 @@
+"""A few small cases, and editors on a tiny random model."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from tests.tiny import tiny_model
+from velatura.evaluation.cases import world_cases
+from velatura.evaluation.encoders import Encoders, JudgeFeatures
+from velatura.models.catalogue import ModelEntry
+from velatura.models.store import ModelStore
+from velatura.readers.clip import load_clip
+from velatura.readers.identity import IdentityEncoder
+from velatura.readers.judge import Judge, questions_of
+from velatura.world.scene import ATTRIBUTES
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory):
+    folder = tiny_model(tmp_path_factory.mktemp("tiny"), vae="tiny")
+    return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)])
+
+
+@pytest.fixture(scope="session")
+def cases():
+    """Three portraits of 64 pixels; the tiny model reads short prompts only."""
+    found = world_cases(["portrait"], 3, 5, 64)
+    return [replace(case, source_prompt="a face", target_prompt=f"a face, {case.edit}") for case in found]
+
+
+@pytest.fixture(scope="session")
+def encoders(tmp_path_factory):
+    """Networks of the readers' own classes with random weights: everything can be looked at, nothing read."""
+    from tests.tiny import tiny_clip
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        values = {kind: {n: a.values for n, a in found.items()} for kind, found in ATTRIBUTES.items()}
+        judge = Judge(questions_of(values)).eval()
+        identity = IdentityEncoder().eval()
+    clip = load_clip(tiny_clip(tmp_path_factory.mktemp("clip")))
+    names = {part: f"random {part}" for part in ("judge", "clip", "identity", "features")}
+    return Encoders(judge, clip, identity, JudgeFeatures(judge), names=names)

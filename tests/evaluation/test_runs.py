@@ -1,0 +1,151 @@
+"""Runs on a tiny random model: what methods are given, what is kept, and going on after an interruption."""
+
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from velatura.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
+from velatura.evaluation.runs import Runner, Store, backwards, plan, refusals
+from velatura.methods.base import Inputs, Parameters
+from velatura.methods.registry import registry
+from velatura_protocol.errors import VelaturaError
+
+
+def declaring(mask="optional", **inputs):
+    """A method as far as a request needs one, with a parameter that asks for the source's prompt."""
+
+    class Given(Parameters):
+        source_prompt: str = ""
+        steps: int = 4
+
+    needs = SimpleNamespace(**(vars(Inputs(mask=mask)) | inputs))
+    return SimpleNamespace(
+        id="new", version=3, title="New", source="", max_variations=8, inputs=needs, Parameters=Given
+    )
+
+
+def test_every_method_and_two_baselines_edit(models):
+    found = editors(models)
+    assert [editor.id for editor in found] == [*registry(), "same-seed", "noise-and-denoise"]
+    assert [editor.baseline for editor in found[-2:]] == [True, True]
+    with pytest.raises(VelaturaError, match="no method 'magic'"):
+        editors(models, methods=["magic"])
+
+
+def test_a_method_gets_what_it_declares(models, cases):
+    case = cases[0]
+    request, blobs = MethodEditor(declaring(), models).request(case, [5, 6])
+    assert request["parameters"] == {"source_prompt": case.source_prompt, "steps": 4}
+    assert (request["prompt"], request["seed"], request["variations"]) == (case.target_prompt, 5, 2)
+    assert blobs[request["inputs"]["mask"]["digest"]] == case.mask.tobytes()
+    request, blobs = MethodEditor(declaring(mask="none"), models).request(case, [5])
+    assert request["inputs"]["mask"] is None and len(blobs) == 1
+    asked = MethodEditor(declaring(source_prompt="required"), models).request(case, [5])[0]
+    assert asked["source_prompt"] == case.source_prompt
+
+
+def test_the_models_defaults_take_the_place_of_the_methods(models):
+    editor = MethodEditor(registry()["sdedit"], models, "", {"guidance": 7.5, "other": 1})
+    assert editor.settings["parameters"]["guidance"] == 7.5
+    assert "other" not in editor.settings["parameters"]
+
+
+@pytest.mark.parametrize("id", registry())
+def test_a_selection_holds_a_method_in_and_the_baseline_changes_all(models, cases, id):
+    case = cases[0]
+    masked = MethodEditor(registry()[id], models).edit(case, [1, 2])
+    assert masked.pictures.shape == (2, *case.source.shape)
+    assert (masked.pictures[:, case.mask == 0] == case.source[case.mask == 0]).all()
+    assert (masked.pictures[:, case.mask == 255] != case.source[case.mask == 255]).any()
+    whole = noise_and_denoise(models).edit(case, [1])
+    assert (whole.pictures[0][case.mask == 0] != case.source[case.mask == 0]).any()
+
+
+def test_the_same_seed_makes_its_own_source(models, cases):
+    case = cases[0]
+    alike = SameSeed(models).edit(replace(case, target_prompt=case.source_prompt), [3])
+    assert (alike.pictures == alike.sources).all()
+    assert SameSeed(models).edit(case, [3]).sources.tobytes() == alike.sources.tobytes()
+    assert (SameSeed(models).edit(case, [3]).pictures != alike.pictures).any()
+
+
+@dataclass
+class Counting:
+    """An editor that counts, and is interrupted before its third edit."""
+
+    id: str = "counting"
+    title: str = "Counting"
+    source: str = ""
+    baseline: bool = False
+    cycles: bool = True
+    batch: int = 2
+    settings: dict = field(default_factory=dict)
+    seen: list = field(default_factory=list)
+    stop_at: int | None = None
+
+    def edit(self, case, seeds):
+        if self.stop_at is not None and len(self.seen) >= self.stop_at:
+            raise KeyboardInterrupt
+        self.seen.append((case.id, tuple(seeds)))
+        return Edited(np.stack([case.source] * len(seeds)), scores=[float(seed) for seed in seeds])
+
+
+def run(tmp_path, editor, tasks, machine="here"):
+    return Runner(Store(tmp_path), "model", machine).run(tasks, "edits", quiet=True)
+
+
+def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, cases):
+    editor = Counting(stop_at=4)
+    tasks = plan([editor], cases, 3)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path, editor, tasks)
+    assert len(list(tmp_path.glob("*.npz"))) == 2 and not list(tmp_path.glob(".*"))
+    editor.stop_at, first = None, len(editor.seen)
+    results = run(tmp_path, editor, tasks)
+    assert {(case, role) for _, case, role in results} == {(c.id, r) for c in cases for r in ("edit", "back")}
+    again = len(editor.seen)
+    assert again > first
+    assert run(tmp_path, editor, tasks).keys() == results.keys() and len(editor.seen) == again
+    done = results["counting", cases[0].id, "edit"]
+    assert len(done.pictures) == len(done.scores) == 3 and done.seconds > 0
+
+
+def test_what_a_result_depends_on_is_part_of_its_name(tmp_path, cases):
+    editor = Counting()
+    tasks = plan([editor], cases[:1], 1, cycles=False)
+    run(tmp_path, editor, tasks)
+    count = len(editor.seen)
+    changed = replace(cases[0], target_prompt="another")
+    for other, machine in ((tasks, "there"), (plan([editor], [changed], 1, cycles=False), "here")):
+        run(tmp_path, editor, other, machine)
+        assert len(editor.seen) > count
+        count = len(editor.seen)
+    editor.settings = {"strength": 0.5}
+    run(tmp_path, editor, tasks)
+    assert len(editor.seen) > count
+
+
+def test_more_cases_leave_the_seeds_of_the_others(cases):
+    few, many = (plan([Counting()], chosen, 2) for chosen in (cases[1:], cases))
+    assert {t.case.id: t.seeds for t in few}.items() <= {t.case.id: t.seeds for t in many}.items()
+
+
+def test_a_refused_case_is_told_and_the_run_goes_on(tmp_path, models, cases):
+    long = replace(cases[0], target_prompt="a very long prompt " * 20)
+    tasks = plan([MethodEditor(registry()["sdedit"], models)], [long, cases[1]], 1, cycles=True)
+    results = Runner(Store(tmp_path), "tiny", "here").run(tasks, "edits", quiet=True)
+    assert len(results["sdedit", long.id, "edit"].pictures) == 0
+    assert ("sdedit", long.id, "back") not in results
+    assert len(results["sdedit", cases[1].id, "back"].pictures) == 1
+    (sentence,) = refusals(results.items())["sdedit"]
+    assert "too long" in sentence
+
+
+def test_backwards_exchanges_what_is_asked(cases):
+    case = cases[0]
+    back = backwards(case, case.target)
+    assert (back.source_prompt, back.target_prompt) == (case.target_prompt, case.source_prompt)
+    assert back.scenes == case.scenes[::-1]
+    assert (back.mask == case.mask).all() and (back.source == case.target).all()
