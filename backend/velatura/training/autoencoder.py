@@ -1,4 +1,4 @@
-"""Training of the autoencoder: a picture of 128 pixels a side in 12 x 16 x 16 numbers and back."""
+"""Training of the autoencoder: a picture of 128 pixels a side in 16 x 16 x 16 numbers and back."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .loop import Options, Trainer
 from .networks import make_autoencoder
 from .warm import autoencoder_grow, warm_start
 
-LATENT_NOISE = 0.2
+LATENT_NOISE = 0.15
 EDGE = 0.8  # weight of the edges' loss, against the pixels'
 
 #: Weight of a pixel of an element, where it is not 1: what is small or full of detail must not drown.
