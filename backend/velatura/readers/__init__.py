@@ -5,7 +5,7 @@ any size, and everything but `Judge.read` can be differentiated with respect to 
 """
 
 from .clip import Clip, load_clip
-from .identity import IdentityEncoder, load_identity
+from .identity import IdentityEncoder, load_identity, same_person_threshold
 from .judge import Judge, Reading, load_judge, matches
 from .segmenter import Segmenter, load_segmenter
 
@@ -20,4 +20,5 @@ __all__ = [
     "load_judge",
     "load_segmenter",
     "matches",
+    "same_person_threshold",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
@@ -16,7 +17,7 @@ from velatura.readers.clip import BUNDLE, DEVIATION, MEAN, normalise
 from velatura.readers.pictures import SIDE, fit
 from velatura.world import Caption
 
-from .augment import disturb, mirrored, sideless
+from .augment import balanced, disturb, mirrored, sideless
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
 from .labels import Labels
@@ -116,12 +117,16 @@ class Captioner:
         return wrong_caption(scene, other, seen, draw)
 
 
-def pick_batch(kinds: np.ndarray, rng: np.random.Generator, size: int) -> np.ndarray:
-    """Places in `kinds` (n,), often all of the kind of the first."""
-    first = int(rng.integers(len(kinds)))
-    if rng.random() < ALIKE:
-        return rng.choice(np.flatnonzero(kinds == kinds[first]), size)
-    return rng.integers(len(kinds), size=size)
+def trimmed(ids: Tensor, end: int) -> Tensor:
+    """Token ids (N, TOKENS) without the columns in which all have ended: a causal tower needs none."""
+    return ids[:, : int((ids == end).int().argmax(1).max()) + 1]
+
+
+def pick_batch(kinds: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
+    """Places in `kinds` (n,), all kinds alike often; many batches are of one kind."""
+    if rng.random() >= ALIKE:
+        return balanced(kinds, rng, size)
+    return rng.choice(np.flatnonzero(kinds == rng.choice(np.unique(kinds))), size)
 
 
 def train_clip(options: Options, rank: int) -> None:
@@ -148,7 +153,7 @@ def train_clip(options: Options, rank: int) -> None:
         images, shares = mirrored(mirrors[kind], fit(data.images(chosen)), data.shares(chosen))
         with torch.autocast(device.type, torch.bfloat16):
             pictures, patches = network.picture(normalise(disturb(images)))
-            words = network.words(torch.cat([told, wrong]).to(device))
+            words = network.words(trimmed(torch.cat([told, wrong]), wording.end).to(device))
         pictures, words = pictures.float(), words.float()
         fits, fails = F.normalize(words, dim=-1).chunk(2)
         factor = network.clip.logit_scale.exp().clamp(max=STEEPEST)

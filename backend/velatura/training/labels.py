@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from velatura.readers.judge import STEPS, Question, questions_of
@@ -36,40 +37,46 @@ def readable(scene: Any, name: str, seen: Collection[str]) -> bool:
     return getattr(scene, name) == attribute.absent or attribute.element in seen
 
 
-def two_hot(value: float, size: int = STEPS) -> Tensor:
-    """A degree as weights (size,) of the two nearest of `size` even steps from 0 to 1, mean `value`.
+def two_hot(value: float, size: int = STEPS) -> dict[int, float]:
+    """A degree as weights of the two nearest of `size` even steps from 0 to 1, so that their mean is `value`.
 
     A degree is learnt as a choice among steps, whose mean is then read (Farebrother et al. 2024, "Stop
     Regressing", section 3.1).
     """
     place = min(max(value, 0.0), 1.0) * (size - 1)
     low = min(int(place), size - 2)
-    return torch.zeros(size).scatter_(
-        0, torch.tensor([low, low + 1]), torch.tensor([low + 1 - place, place - low])
-    )
+    return {low: low + 1 - place, low + 1: place - low}
 
 
-def target(question: Question, scene: Any, seen: Collection[str]) -> Tensor:
-    """Probabilities (question.size,) of the answers; all zero where the picture does not tell."""
-    if question.kind not in ("", scene.kind) or not readable(scene, question.name, seen):
-        return torch.zeros(question.size)
+def answer(question: Question, scene: Any) -> dict[int, float]:
+    """Number of the answer that is right for a scene -> its probability; of a degree, of two steps."""
     value = getattr(scene, question.name)
-    if not question.values:
-        return two_hot(float(value))
-    return F.one_hot(torch.tensor(question.values.index(value)), question.size).float()
+    return {question.values.index(value): 1.0} if question.values else two_hot(float(value))
 
 
 class Labels:
-    """Targets for the scenes `first`, `first + step`, ... of a set, as one matrix (n, sum of sizes)."""
+    """Targets for the scenes `first`, `first + step`, ... of a set, as one matrix (n, sum of sizes).
+
+    Probabilities of each question's answers; all zero where a picture does not tell.
+    """
 
     def __init__(self, data: Dataset, first: int = 0, step: int = 1) -> None:
         self.questions = questions()
         self.sizes = [question.size for question in self.questions]
         self.indices = range(first, len(data), step)
-        self.matrix = torch.stack([self.row(data.scene(n), data.visible(n)) for n in self.indices])
+        self.matrix = torch.zeros(len(self.indices), sum(self.sizes))
+        rows = self.matrix.numpy()
+        for row, index in zip(rows, self.indices, strict=True):
+            self.fill(row, data.scene(index), data.visible(index))
 
-    def row(self, scene: Any, seen: Collection[str]) -> Tensor:
-        return torch.cat([target(question, scene, seen) for question in self.questions])
+    def fill(self, row: NDArray[np.float32], scene: Any, seen: Collection[str]) -> None:
+        """Write a scene's targets into zeros (sum of sizes,)."""
+        start = 0
+        for question, size in zip(self.questions, self.sizes, strict=True):
+            if question.kind in ("", scene.kind) and readable(scene, question.name, seen):
+                for number, probability in answer(question, scene).items():
+                    row[start + number] = probability
+            start += size
 
     def loss(self, logits: Tensor, targets: Tensor, smoothing: float = 0.02) -> Tensor:
         """Cross-entropy of logits and targets (n, sum of sizes), summed over questions, mean over n."""

@@ -16,8 +16,8 @@ from velatura.readers.segmenter import BUNDLE, decode, features
 from velatura.world import KINDS, Caption, elements
 from velatura.world.wording import FUNCTION_WORDS
 
-from .augment import disturb, mirrored, sideless
-from .clip import PATCH, PROJECTION, save_model, text_and_vision
+from .augment import balanced, disturb, mirrored, sideless
+from .clip import PATCH, PROJECTION, save_model, text_and_vision, trimmed
 from .data import KIND_NAMES, Dataset, load_dataset
 from .judge import averaged
 from .loop import Options, Trainer
@@ -163,14 +163,15 @@ def train_segmenter(options: Options, rank: int) -> None:
     trainer = Trainer("segmenter", network.to(device), options, rank, decay=0.998, weight_decay=0.02)
     seen = {index: sorted(names) for index, names in prompter.seen.items() if names}
     usable = np.array(list(seen))
+    kinds = np.array(data.kinds)[usable]
     while trainer.progress.running:
         rng = trainer.random()
-        chosen = usable[rng.integers(len(usable), size=options.batch)]
+        chosen = usable[balanced(kinds, rng, options.batch)]
         wanted, prompts = asked(data, prompter, chosen, seen, rng)
         images, masks = mirrored(
             mirrors[data.kind(chosen).to(device)], fit(data.images(chosen)), wanted.to(device)
         )
-        ids = prompter.tokens(prompts).to(device)
+        ids = trimmed(prompter.tokens(prompts), wording.end).to(device)
         with torch.autocast(device.type, torch.bfloat16):
             logits = predict(network, disturb(images), ids)
         masks = F.interpolate(masks, logits.shape[-2:], mode="bilinear").flatten(0, 1)
