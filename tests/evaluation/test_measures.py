@@ -25,9 +25,7 @@ def of(name, batch):
 def test_every_measure_says_what_it_is_and_where_it_comes_from(name):
     measure = MEASURES[name]
     assert measure.title and measure.group in GROUPS
-    assert any(
-        word in measure.definition for word in ("et al.", "Huang", "this project", "CL P2P")
-    )
+    assert any(word in measure.definition for word in ("et al.", "Huang", "this project", "CL P2P"))
 
 
 def test_the_exact_target_leaves_the_background_alone_and_is_the_target(cases, encoders):

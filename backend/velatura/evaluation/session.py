@@ -36,7 +36,7 @@ class Options:
     """model, methods: ids; the default model and all methods where empty. kinds: of scene, or of edit for a
     dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
     survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
-    PIE-Bench folder, or None for the world. quiet: no progress bars."""
+    PIE-Bench folder, or None for the world. quiet: no progress bars. cycles: whether to edit back, too."""
 
     model: str = ""
     methods: Sequence[str] = ()
@@ -47,10 +47,13 @@ class Options:
     seed: int = 7
     dataset: Path | None = None
     quiet: bool = False
+    cycles: bool = True
 
 
 #: A few pairs that a method in order edits with certainty; see `smoke`.
-SMOKE = Options(methods=("blended-latent-diffusion",), kinds=("portrait",), pairs=4, seeds=1, survey=0)
+SMOKE = Options(
+    methods=("blended-latent-diffusion",), kinds=("portrait",), pairs=4, seeds=1, survey=0, cycles=False
+)
 
 
 @dataclass
@@ -122,8 +125,9 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     """
     options, model = session.options, models.get(session.options.model)
     runner = Runner(Store(work), model.digest, machine(models.device))
-    cycles = options.dataset is None
-    tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=6)
+    cycles = options.cycles and options.dataset is None
+    alone = 6 if options.seeds > 1 else 0
+    tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
     session.results |= runner.run(tasks, "edits", options.quiet)
     for prompt, cases in session.survey.items():
         session.results |= runner.run(plan(session.editors, cases, 1, cycles=False), prompt, options.quiet)

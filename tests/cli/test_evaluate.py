@@ -1,0 +1,70 @@
+"""`velatura evaluate` as it is typed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.tiny import register_tiny_model, tiny_model
+from velatura.cli import exits
+from velatura.cli.main import main
+
+
+@pytest.fixture
+def state(tmp_path):
+    folder = tmp_path / "state"
+    register_tiny_model(folder, tiny_model(tmp_path / "model", vae="tiny"))
+    return str(folder)
+
+
+def test_help_imports_no_torch():
+    code = "import sys; from velatura.cli.main import main; main(['evaluate', '--help']); "
+    code += "assert not {'torch', 'numpy', 'transformers'} & sys.modules.keys()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+    )
+    assert "figures.json" in done.stdout and "PIE-Bench" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["--model", "nowhere"], exits.REFUSED, "nowhere"),
+        (["--model", "tiny", "--methods", "magic"], exits.REFUSED, "magic"),
+        (["--model", "tiny", "--kinds", "cars"], exits.REFUSED, "cars"),
+        (["--model", "tiny", "--device", "cuda:77"], exits.REFUSED, "cuda:77"),
+        (["--model", "tiny", "--dataset", "{tmp}"], exits.REFUSED, "mapping_file.json"),
+        (["--compare", "{tmp}/none.json"], exits.FILES, "none.json"),
+    ],
+)
+def test_what_is_refused_is_said_in_one_sentence(tmp_path, state, capsys, arguments, code, word):
+    given = [argument.format(tmp=tmp_path) for argument in arguments]
+    out = ["--out", str(tmp_path / "out"), "--state-dir", state]
+    assert main(["evaluate", *given, *out]) == code
+    said = capsys.readouterr().err.strip().splitlines()[-1]
+    assert said.startswith("velatura: ") and word in said
+    assert not (tmp_path / "out" / "report.html").exists()
+
+
+@pytest.mark.parametrize("wrong", [["--pairs", "0"], ["--seeds", "-1"], ["--people", "x"]])
+def test_what_is_written_wrongly_is_usage(state, wrong, capsys):
+    assert main(["evaluate", *wrong, "--state-dir", state]) == exits.USAGE
+
+
+def test_a_run_writes_report_and_figures_and_compares_them(tmp_path, state, capsys):
+    out = tmp_path / "out"
+    arguments = ["evaluate", "--model", "tiny", "--methods", "sdedit", "--kinds", "portrait", "--pairs", "1"]
+    arguments += ["--seeds", "1", "--people", "0", "--out", str(out), "--state-dir", state, "--json"]
+    assert main(arguments) == exits.OK
+    said = json.loads(capsys.readouterr().out)
+    assert said["ok"] and (out / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert json.loads((out / "figures.json").read_text())["editors"].keys() == {
+        "sdedit",
+        "same-seed",
+        "noise-and-denoise",
+    }
+    again = [*arguments[:-1], "--compare", str(out / "figures.json")]
+    assert main(again) == exits.OK
+    assert "No measure has clearly changed." in capsys.readouterr().out
+    assert "Against" in (out / "report.html").read_text(encoding="utf-8")
