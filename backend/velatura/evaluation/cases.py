@@ -130,17 +130,24 @@ def world_cases(kinds: Iterable[str], count: int, seed: int, size: int) -> list[
     ]
 
 
+def named_cases(names: Iterable[tuple[str, str]], seed: int, size: int) -> list[Case]:
+    """One pair of photographs for each (kind, edit's name), size x size."""
+    drawn = ((kind, name, _photo(kind, name, [seed, 626_262])) for kind, name in names)
+    return [of_pair(pair, f"{kind}-{name}", size) for kind, name, pair in drawn]
+
+
 def survey_cases(count: int, seed: int, size: int) -> dict[str, list[Case]]:
     """`count` persons without beard and as many without glasses, each to be given one."""
     found = {}
     for number, (prompt, name) in enumerate(SURVEY.items()):
-        change = next(edit for edit in CATALOGUE["portrait"] if edit.name == name)
-        drawn = (_photo(change, np.random.default_rng([seed, 515_151, number, k])) for k in range(count))
+        drawn = (_photo("portrait", name, [seed, 515_151, number, index]) for index in range(count))
         found[prompt] = [of_pair(pair, f"{name}-{index:04d}", size) for index, pair in enumerate(drawn)]
     return found
 
 
-def _photo(change: Any, rng: np.random.Generator) -> Pair:
-    while (pair := make_pair("portrait", rng, change=change)).source.style != "photo":
+def _photo(kind: str, name: str, seed: list[int]) -> Pair:
+    change = next(edit for edit in CATALOGUE[kind] if edit.name == name)
+    rng = np.random.default_rng(seed)
+    while (pair := make_pair(kind, rng, change=change)).source.style != "photo":
         pass
     return pair

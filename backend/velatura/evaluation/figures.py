@@ -8,6 +8,8 @@ from dataclasses import asdict
 
 import numpy as np
 
+from velatura.world.scene import KINDS
+
 from . import statistics
 from .batch import Batch
 from .cases import Case
@@ -120,13 +122,18 @@ def survey(
     return found
 
 
+def _order(case: Case) -> tuple[int, str]:
+    return tuple(KINDS).index(case.kind), case.attribute
+
+
 def by_edit(
     values: Mapping[str, Mapping[str, Mapping[str, float]]], cases: Sequence[Case], name: str = "success"
 ) -> dict[str, dict[str, dict]]:
-    """edit -> editor -> a rate with its interval, edits by name."""
+    """kind and attribute that are edited -> editor -> a rate with its interval, kinds in their order."""
     found: dict[str, dict[str, dict]] = {}
-    for edit in sorted({case.edit for case in cases}):
-        ids = [case.id for case in cases if case.edit == edit]
+    for kind, attribute in dict.fromkeys((case.kind, case.attribute) for case in sorted(cases, key=_order)):
+        ids = [case.id for case in cases if (case.kind, case.attribute) == (kind, attribute)]
+        edit = f"{kind}: {attribute.replace('_', ' ')}"
         for editor, rows in values.items():
             got = [rows[name][id] for id in ids if id in rows.get(name, {})]
             if got:

@@ -125,13 +125,13 @@ def _by_kind(f: Mapping) -> Iterator[str]:
         )
         yield tables.of_kinds(f, names[:2])
     if f["edits"]:
-        yield "<h2>Success of each edit</h2>"
+        yield "<h2>Success by what is changed</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
             {edit: rates[id] for edit, rates in f["edits"].items() if id in rates} for id in f["editors"]
         ]
         axis = plots.Axis("Edit success in %", 0.0, 100.0, 0, 100.0)
-        yield plots.rows(list(f["edits"]), series, axis, "Success of every method on every edit")
+        yield plots.rows(list(f["edits"]), series, axis, "Success of every method by what is changed")
 
 
 def _survey(f: Mapping) -> Iterator[str]:

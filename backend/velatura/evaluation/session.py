@@ -21,7 +21,7 @@ from velatura.world.scene import KINDS
 from velatura_protocol.errors import VelaturaError
 
 from . import figures, pie_bench
-from .cases import Case, survey_cases, world_cases
+from .cases import Case, named_cases, survey_cases, world_cases
 from .editors import Editor, editors
 from .encoders import Encoders, home_made
 from .measures import MEASURES, Measure
@@ -36,7 +36,9 @@ class Options:
     """model, methods: ids; the default model and all methods where empty. kinds: of scene, or of edit for a
     dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
     survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
-    PIE-Bench folder, or None for the world. quiet: no progress bars. cycles: whether to edit back, too."""
+    PIE-Bench folder, or None for the world. edits: (kind, name) of edits, one pair each, in place of `pairs`.
+    quiet: no progress bars. cycles: whether to edit back, too. timed: whether to warm up and time single
+    pictures."""
 
     model: str = ""
     methods: Sequence[str] = ()
@@ -46,13 +48,25 @@ class Options:
     survey: int = 50
     seed: int = 7
     dataset: Path | None = None
+    edits: Sequence[tuple[str, str]] = ()
     quiet: bool = False
     cycles: bool = True
+    timed: bool = True
 
 
-#: A few pairs that a method in order edits with certainty; see `smoke`.
+#: A few pairs of plain edits; see `smoke`.
 SMOKE = Options(
-    methods=("blended-latent-diffusion",), kinds=("portrait",), pairs=4, seeds=1, survey=0, cycles=False
+    methods=("blended-latent-diffusion",),
+    seeds=1,
+    survey=0,
+    edits=(
+        ("portrait", "add glasses"),
+        ("portrait", "add hat"),
+        ("landscape", "add castle"),
+        ("table", "colour to red"),
+    ),
+    cycles=False,
+    timed=False,
 )
 
 
@@ -111,7 +125,10 @@ def prepare(
     for kind in kinds:
         if kind not in KINDS:
             raise VelaturaError("bad-request", f"There is no kind {kind!r}; there are: {', '.join(KINDS)}.")
-    cases = world_cases(kinds, options.pairs, options.seed, model.size)
+    if options.edits:
+        cases = named_cases(options.edits, options.seed, model.size)
+    else:
+        cases = world_cases(kinds, options.pairs, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
     return Session(options, cases, survey, made, encoders or home_made(), MEASURES)
@@ -124,9 +141,9 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     the same options.
     """
     options, model = session.options, models.get(session.options.model)
-    runner = Runner(Store(work), model.digest, machine(models.device))
+    runner = Runner(Store(work), model.digest, machine(models.device), options.timed)
     cycles = options.cycles and options.dataset is None
-    alone = 6 if options.seeds > 1 else 0
+    alone = 6 if options.timed and options.seeds > 1 else 0
     tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
     session.results |= runner.run(tasks, "edits", options.quiet)
     for prompt, cases in session.survey.items():
@@ -149,7 +166,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "machine": machine(models.device),
         "options": {
             "kinds": kinds,
-            "pairs": options.pairs,
+            "edits": len(session.cases),
             "seeds": options.seeds,
             "survey": len(next(iter(session.survey.values()), ())),
             "seed": options.seed,
