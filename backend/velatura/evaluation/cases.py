@@ -28,8 +28,8 @@ class Case:
     [h, w, 3]; target is None where nobody knows what it should look like. source_prompt, target_prompt:
     what both show. source_words, target_words: in what the prompts differ. region: float32 [h, w] in 0..1,
     exactly what changes. mask: uint8 [h, w], 255 where a person would have selected. attribute: what the
-    edit changes, and kept: what it should not change, of those that can be read. scenes: source and target
-    in the world, None for a photograph.
+    edit changes, type: how (see `type_of`), and kept: what it should not change, of those that can be read.
+    scenes: source and target in the world, None for a photograph.
     """
 
     id: str
@@ -44,6 +44,7 @@ class Case:
     region: NDArray[np.float32]
     mask: NDArray[np.uint8]
     attribute: str = ""
+    type: str = ""
     kept: tuple[str, ...] = ()
     scenes: tuple[Any, Any] | None = None
 
@@ -106,9 +107,20 @@ def of_pair(pair: Pair, id: str, size: int) -> Case:
         region=region,
         mask=generous(region),
         attribute=pair.attribute,
+        type=type_of(pair),
         kept=tuple(_kept(pair, before.shows, after.shows)),
         scenes=(pair.source, pair.target),
     )
+
+
+def type_of(pair: Pair) -> str:
+    """'add', 'remove', 'more or less' (a degree), 'style', or 'swap' of one value for another."""
+    if pair.attribute == "style":
+        return "style"
+    if ATTRIBUTES[pair.source.kind][pair.attribute].degree:
+        return "more or less"
+    first = pair.name.split()[0]
+    return first if first in ("add", "remove") else "swap"
 
 
 def _kept(pair: Pair, *shown: Any) -> Iterator[str]:

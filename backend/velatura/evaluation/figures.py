@@ -123,17 +123,17 @@ def survey(
 
 
 def _order(case: Case) -> tuple[int, str]:
-    return tuple(KINDS).index(case.kind), case.attribute
+    return tuple(KINDS).index(case.kind), case.type
 
 
-def by_edit(
+def by_type(
     values: Mapping[str, Mapping[str, Mapping[str, float]]], cases: Sequence[Case], name: str = "success"
 ) -> dict[str, dict[str, dict]]:
-    """kind and attribute that are edited -> editor -> a rate with its interval, kinds in their order."""
+    """kind and type of edit, with how many there are -> editor -> a rate with its interval."""
     found: dict[str, dict[str, dict]] = {}
-    for kind, attribute in dict.fromkeys((case.kind, case.attribute) for case in sorted(cases, key=_order)):
-        ids = [case.id for case in cases if (case.kind, case.attribute) == (kind, attribute)]
-        edit = f"{kind}: {attribute.replace('_', ' ')}"
+    for kind, type in dict.fromkeys((case.kind, case.type) for case in sorted(cases, key=_order)):
+        ids = [case.id for case in cases if (case.kind, case.type) == (kind, type)]
+        edit = f"{kind}: {type} ({len(ids)})"
         for editor, rows in values.items():
             got = [rows[name][id] for id in ids if id in rows.get(name, {})]
             if got:

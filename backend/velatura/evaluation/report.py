@@ -124,14 +124,14 @@ def _by_kind(f: Mapping) -> Iterator[str]:
             ("success", "leakage", "background-psnr") if "leakage" in f["measures"] else tuple(f["measures"])
         )
         yield tables.of_kinds(f, names[:2])
-    if f["edits"]:
-        yield "<h2>Success by what is changed</h2>"
+    if f["types"]:
+        yield "<h2>Success by type of edit</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
-            {edit: rates[id] for edit, rates in f["edits"].items() if id in rates} for id in f["editors"]
+            {edit: rates[id] for edit, rates in f["types"].items() if id in rates} for id in f["editors"]
         ]
         axis = plots.Axis("Edit success in %", 0.0, 100.0, 0, 100.0)
-        yield plots.rows(list(f["edits"]), series, axis, "Success of every method by what is changed")
+        yield plots.rows(list(f["types"]), series, axis, "Success of every method by type of edit")
 
 
 def _survey(f: Mapping) -> Iterator[str]:

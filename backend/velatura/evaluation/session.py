@@ -176,7 +176,8 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "editors": {editor.id: _described(editor) for editor in session.editors},
         "measures": {name: _told(m) for name, m in session.measures.items() if session.encoders.has(m.needs)},
         "cases": {
-            case.id: {"kind": case.kind, "edit": case.edit, "digest": case.digest} for case in session.cases
+            case.id: {"kind": case.kind, "edit": case.edit, "type": case.type, "digest": case.digest}
+            for case in session.cases
         },
         "values": values,
         "figures": figures.estimates(values, [case.id for case in session.cases], session.measures),
@@ -186,7 +187,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
             )
             for kind in kinds
         },
-        "edits": figures.by_edit(values, session.cases) if judged and not options.dataset else {},
+        "types": figures.by_type(values, session.cases) if judged and not options.dataset else {},
         "survey": figures.survey(
             [editor.id for editor in session.editors], session.survey, session.results, session.encoders
         )
