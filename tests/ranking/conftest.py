@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 import torch
 
+from tests.canvas.layers import layer, selection
 from tests.tiny import tiny_clip
 from velatura.canvas.paste import Pasted
-from velatura.canvas.selection import Layer, Selection
 from velatura.models.encoder import load_encoder
 from velatura.ranking.views import Scene
-from velatura_protocol.rasters import Raster
 
 SIDE = 96
 
@@ -21,19 +20,10 @@ def clip(tmp_path_factory):
     return load_encoder(str(tiny_clip(tmp_path_factory.mktemp("clip"))), torch.device("cpu"), torch.float32)
 
 
-def raster(pixels, channels, origin=(0, 0)):
-    height, width = pixels.shape[:2]
-    return Raster(
-        "", width, height, channels, "u8", "sRGB" if channels != "A" else "", (*origin, width, height)
-    )
-
-
 def scene(pixels, mask=None, *, origin=(0, 0), model_side=32):
     """A scene of RGBA pixels and a mask of the same size, both uint8, which lie at `origin`."""
-    layer = Layer.of(raster(pixels, "RGBA", origin), pixels.tobytes())
-    chosen = None if mask is None else raster(mask, "A", origin)
-    selection = Selection.of(chosen, b"" if mask is None else mask.tobytes(), layer)
-    return Scene(layer, selection, np.full(3, 0.5, np.float32), model_side)
+    on = layer(pixels, origin=origin)
+    return Scene(on, selection(mask, on, origin), np.full(3, 0.5, np.float32), model_side)
 
 
 def painted(colour, side=SIDE):

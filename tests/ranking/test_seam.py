@@ -5,13 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura.ranking.seam import NEAR, VISIBLE, seam
+from velatura.ranking.seam import NEAR, VISIBLE, Border, softness
 
 SIDE = 64
 Y, X = np.mgrid[0:SIDE, 0:SIDE]
 DISC = (np.hypot(X - 30, Y - 34) < 17).astype(np.float64)
 SEEDS = st.integers(0, 2**32 - 1)
 STEPS = st.floats(0.05, 0.4)
+
+
+def seam(before, after, mask):
+    return Border(before, mask).seam(after)
 
 
 def grain(seed, amount=0.02):
@@ -83,6 +87,28 @@ def test_an_outline_that_is_selected_along_may_stay():
     new = pasted(grain(1), grain(1) + 0.3, DISC)
     assert np.allclose(recoloured, new)
     assert seam(before, recoloured, DISC) > 0.95 > 0.5 > seam(grain(1), new, DISC)
+
+
+def test_an_outline_elsewhere_excuses_nothing():
+    smooth, striped = grain(3, 0.0), grain(3, 0.0)
+    striped[:, :24][:, ::2] += 0.2  # the left third of the disc's border has strong texture
+    step = np.where(X[..., None] > 36, 0.1, 0.0)  # the seam is on the right
+    found = [seam(p, pasted(p, p + step, DISC), DISC) for p in (smooth, striped)]
+    assert found[1] == pytest.approx(found[0], abs=0.12) and max(found) < 0.75
+
+
+def test_a_feathered_seam_is_found_from_afar():
+    before = grain(4, 0.0)
+    soft = feathered(DISC, 5)
+    steps = [seam(before, pasted(before, before + h, soft), soft) for h in (0.0, 0.02, 0.1, 0.3)]
+    assert steps[0] == 1.0 and steps == sorted(steps, reverse=True) and steps[-1] < 0.8
+
+
+@pytest.mark.parametrize("width", [1, 4, 9])
+def test_softness_is_the_width_of_the_border(width):
+    ramp = ((X - 20.5 + width / 2.0) / width).clip(0.0, 1.0)
+    assert softness(ramp) == pytest.approx(max(1, width), abs=1.0)
+    assert softness(np.ones((9, 9))) == 1.0
 
 
 @given(SEEDS, STEPS, st.integers(1, 3), st.booleans())

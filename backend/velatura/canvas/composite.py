@@ -1,16 +1,24 @@
-"""What a person sees once a result lies above its source: the two composed, at any size."""
+"""What a person sees once a result lies above its source, at any size, for networks and measures to look at.
+
+A large part is looked at through every n-th pixel, so that a view of a whole painting costs little: what is
+compared with these pictures is compared at a few hundred pixels a side.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from .colour import fractions
 from .geometry import Box
 from .paste import Pasted
 from .region import flattened, reduced
 from .resample import resize
-from .selection import Layer
+from .selection import Layer, Selection
 
 _BAND = 1 << 18
+_SAMPLES = 2  # a side, at least, that are averaged into a pixel where there are so many
 
 
 def composed(
@@ -18,30 +26,63 @@ def composed(
 ) -> np.ndarray:
     """A part of the layer with a result over it (or none), [height, width, 3] float32 sRGB in [0, 1].
 
-    box: in the layer's coordinates. size: (height, width) of the picture; a box that is larger is averaged
-    down, band by band. backdrop [3]: shows where the layer is transparent. C = lerp(source, result, alpha),
-    the `over` of Porter and Duff 1984 on an opaque ground.
+    box: in the layer's coordinates. size: (height, width) of the picture. backdrop [3]: shows where the layer
+    is transparent. C = lerp(source, result, alpha), the `over` of Porter and Duff 1984 on an opaque ground.
     """
-    factor = max(1, min(box.height // size[0], box.width // size[1]) // 2)
-    step = factor * max(1, _BAND // (factor * box.width))
-    parts = []
-    for y in range(box.y0, box.y1, step):
-        band = box._replace(y0=y, y1=min(y + step, box.y1))
-        picture = flattened(layer, band, backdrop)
-        if result is not None:
-            _lay_over(picture, result, band, layer)
-        parts.append(reduced(picture, factor))
-    whole = resize(np.concatenate(parts), size, extent=(box.height / factor, box.width / factor))
-    return whole.clip(0.0, 1.0)
+    stride = _stride(box, size)
+    source = Layer(layer.pixels[box.slices][::stride, ::stride], layer.encoding, (0, 0))
+    over = None if result is None else _thinned(result, layer, box, stride)
+
+    def band(rows: Box) -> np.ndarray:
+        picture = flattened(source, rows, backdrop)
+        if over is not None:
+            _lay_over(picture, over, rows, layer)
+        return picture
+
+    return _at_size(band, source.box, box, size)
 
 
-def _lay_over(picture: np.ndarray, result: Pasted, band: Box, layer: Layer) -> None:
-    """Composes the part of a result that lies in the band over the picture of the band, in place."""
-    x, y = result.rect[0] - layer.origin[0], result.rect[1] - layer.origin[1]
-    place = Box(x, y, x + result.rect[2], y + result.rect[3])
-    common = band.intersection(place)
+def chosen(selection: Selection, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """How much of each pixel of such a picture is selected, [height, width] float32 in [0, 1]."""
+    stride = _stride(box, size)
+    values = selection.window(box)[::stride, ::stride]
+    place = Box(0, 0, values.shape[1], values.shape[0])
+    return _at_size(lambda rows: fractions(values[rows.slices])[..., None], place, box, size)[..., 0]
+
+
+def _stride(box: Box, size: tuple[int, int]) -> int:
+    return max(1, min(box.height // size[0], box.width // size[1]) // _SAMPLES)
+
+
+def _at_size(band: Callable[[Box], np.ndarray], thin: Box, box: Box, size: tuple[int, int]) -> np.ndarray:
+    """Averages a picture down, band by band, and brings it to its size. thin: the box as it is sampled."""
+    stride = _stride(box, size)
+    factor = max(1, min(thin.height // size[0], thin.width // size[1]) // 2)
+    step = factor * max(1, _BAND // (factor * thin.width))
+    parts = [
+        reduced(band(thin._replace(y0=y, y1=min(y + step, thin.y1))), factor) for y in range(0, thin.y1, step)
+    ]
+    extent = (box.height / stride / factor, box.width / stride / factor)
+    return resize(np.concatenate(parts), size, extent=extent).clip(0.0, 1.0)
+
+
+def _thinned(result: Pasted, layer: Layer, box: Box, stride: int) -> Pasted:
+    """Every n-th pixel of a result, those that lie on the samples of the box; rect in samples."""
+    corner = []
+    for at, origin, start in zip(result.rect[:2], layer.origin, (box.x0, box.y0), strict=True):
+        offset = at - origin - start
+        first = max(0, -(-offset // stride))
+        corner.append((first, first * stride - offset))
+    (x, left), (y, top) = corner
+    pixels = result.pixels[top::stride, left::stride]
+    return Pasted(pixels, result.channels, (x, y, pixels.shape[1], pixels.shape[0]))
+
+
+def _lay_over(picture: np.ndarray, result: Pasted, rows: Box, layer: Layer) -> None:
+    """Composes the part of a result that lies in some rows over their picture, in place."""
+    x, y, width, height = result.rect
+    common = rows.intersection(Box(x, y, x + width, y + height))
     if common.width and common.height:
-        native = result.pixels[common.moved(-x, -y).slices]
-        rgb, alpha = layer.encoding.with_alpha.decode(native)
-        below = picture[common.moved(-band.x0, -band.y0).slices]
+        rgb, alpha = layer.encoding.with_alpha.decode(result.pixels[common.moved(-x, -y).slices])
+        below = picture[common.moved(-rows.x0, -rows.y0).slices]
         below += alpha[..., None] * (rgb.clip(0.0, 1.0) - below)

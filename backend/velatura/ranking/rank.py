@@ -13,7 +13,7 @@ from velatura.canvas.paste import Pasted
 from velatura.models.encoder import Encoder
 from velatura_protocol.errors import VelaturaError
 
-from .seam import seam
+from .seam import Border
 from .views import Scene
 
 log = logging.getLogger(__name__)
@@ -65,11 +65,11 @@ def rank(
     except _WithoutClipError as reason:
         note = str(reason)
     if scene.masked:
-        mask, before = scene.border_mask(), scene.border(None)
+        border = Border(scene.border(None), scene.border_mask())
         seams = []
         for result in results:
             check()
-            seams.append(seam(before, scene.border(result), mask))
+            seams.append(border.seam(scene.border(result)))
         if None not in seams:
             parts["seam"] = seams
     if not parts:

@@ -2,69 +2,92 @@
 
 After the mean squared difference of slope (Minami and Zakhor 1995, An optimization approach for removing
 blocking effects in transform coding), which tells a block's edge in a compressed picture from the picture's
-own gradients, here along the border of a mask instead of a grid.
+own gradients; here along the border of a mask, place by place, and at the scales at which it is one.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-SCALES = (1, 2, 4)  #: pixels averaged into one, a side: a feathered border is a step when seen from afar
-NEAR = 4  #: pixels (at each scale) within which the picture's own texture is measured
+NEAR = 4  #: pixels (at each scale) beside the border within which the picture's own texture is measured
 VISIBLE = 1.0 / 255.0  #: a step of colour that an 8-bit display just shows; steps below it are no seam
+_LEAST_SIDE = 8  # pixels of a picture in which there is something to see
 
 
-def seam(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float | None:
-    """How unnoticeable the border of the mask is in an edited picture: in (0, 1], 1 no more than anything
-    there; 0.5 steps twice as high. None where the mask has no border, or the picture is too small for one.
+class Border:
+    """The border of a mask in a picture, which edits of the picture are looked at along."""
 
-    before, after: [h, w, 3] in [0, 1], the source and the composed result. mask: [h, w] in [0, 1].
+    def __init__(self, before: np.ndarray, mask: np.ndarray) -> None:
+        """before: the source, [h, w, 3] in [0, 1]. mask: [h, w] in [0, 1]."""
+        self._levels: list[tuple[int, _Level]] = []
+        scale, widest = 1, 2.0 * softness(mask)
+        while scale == 1 or (scale <= widest and min(mask.shape) // scale >= _LEAST_SIDE):
+            if min(mask.shape) // scale >= 4:  # one pair with both its further neighbours
+                level = _Level(_averaged(before, scale), _averaged(mask[..., None], scale))
+                if level.weight > 0.0:
+                    self._levels.append((scale, level))
+            scale *= 2
 
-    For neighbours p, q along a row or a column, with p' before p and q' after q, the difference of slope is
+    def seam(self, after: np.ndarray) -> float | None:
+        """How unnoticeable the border is in an edited picture [h, w, 3]: in (0, 1], 1 no more than anything
+        there, 0.5 steps twice as high. None where there is no border, or the picture is too small for one.
 
-        d(p, q) = (C_q - C_p) - ((C_p - C_p') + (C_q' - C_q)) / 2,
+        For neighbours p, q along a row or a column, with p' before p and q' after q, the difference of slope
 
-    0 on any even gradient and h across a step of height h. The border is where the mask differs, with weight
-    w(p, q) = |m_q - m_p|, so that a soft border counts as far as it is one. With the weighted mean square
-    over the border B(d) = sum w |d|^2 / sum w (|d|^2: mean over the colours), and N(d), the mean square over
-    the pairs near the border and not on it,
+            d(p, q) = (C_q - C_p) - ((C_p - C_p') + (C_q' - C_q)) / 2
 
-        seam_s = min(1, sqrt((R + v^2) / (B(d_after) + v^2))),    R = max(B(d_before), N(d_after)),
+        is 0 on any even gradient and h across a step of height h. The border is where the mask differs, with
+        the weight w(p, q) = |m_q - m_p|. At each pair of it, over the square of `NEAR` pixels on every side,
+        B(d) = sum w |d|^2 / sum w is the mean square across the border (|d|^2: mean over the colours) and
+        N(d), over twice as far, the mean square over the pairs beside the border and not on it. Then
 
-    v = `VISIBLE`; and seam is the mean of seam_s over `SCALES`. What the source has at that place (an outline
-    that is selected along) and what both sides of the border have (texture) excuses a step of that height.
-    Above v it does not depend on contrast: multiplying all colours changes nothing.
-    """
-    found = []
-    for scale in SCALES:
-        if min(mask.shape) // scale >= 4:  # one pair with both its further neighbours
-            means = [_averaged(picture, scale) for picture in (before, after, mask[..., None])]
-            found.append(_at_one_scale(*means[:2], means[2][..., 0]))
-    known = [value for value in found if value is not None]
-    return float(np.mean(known)) if known else None
+            seam_s = sum w min(1, sqrt((R + v^2) / (B(d_after) + v^2))) / sum w,
+            R = max(B(d_before), N(d_after)),    v = `VISIBLE`.
+
+        What the source has at that place (an outline that is selected along) and what the two sides of the
+        border have (texture) excuse steps of that height, there and not elsewhere. The result is the mean
+        over pictures of 1, 1/2, 1/4 … of the size, down to where a feathered border is a step too. Above v
+        contrast does not matter: multiplying all colours changes nothing.
+        """
+        found = [level.seam(_averaged(after, scale)) for scale, level in self._levels]
+        return float(np.mean(found)) if found else None
 
 
-def _at_one_scale(before: np.ndarray, after: np.ndarray, mask: np.ndarray) -> float | None:
-    border = weight = was = 0.0
-    near = pairs = 0.0
-    for axis in (0, 1):
-        d_before, d_after = _slope_difference(before, axis), _slope_difference(after, axis)
-        w = np.abs(np.diff(mask.astype(np.float64), axis=axis))
-        w = _inner(w, axis)
-        beside = _grown(w > 0, NEAR, axis) & ~_grown(w > 0, 2, axis)
-        border, was, weight = border + (w * d_after).sum(), was + (w * d_before).sum(), weight + w.sum()
-        near, pairs = near + d_after[beside].sum(), pairs + beside.sum()
-    if weight <= 0.0:
-        return None
-    ground = max(was / weight, near / pairs if pairs else 0.0) + VISIBLE**2
-    return min(1.0, float(np.sqrt(ground / (border / weight + VISIBLE**2))))
+def softness(mask: np.ndarray) -> float:
+    """The mean width of a mask's border in pixels, at least 1: how many pixels are neither in nor out, for
+    each pixel of its length (the total variation along rows and columns)."""
+    length = sum(np.abs(np.diff(mask, axis=axis)).sum(dtype=np.float64) for axis in (0, 1))
+    between = np.count_nonzero((mask > 0.02) & (mask < 0.98))
+    return max(1.0, between / length) if length > 0.0 else 1.0
+
+
+class _Level:
+    """The border at one scale. For each axis: the pairs' weights w, the pairs beside it, and B(d_before)."""
+
+    def __init__(self, before: np.ndarray, mask: np.ndarray) -> None:
+        self._axes = []
+        self.weight = 0.0
+        for axis in (0, 1):
+            w = _inner(np.abs(np.diff(mask[..., 0].astype(np.float64), axis=axis)), axis)
+            beside = (_grown(w > 0, NEAR, axis) & ~_grown(w > 0, 2, axis)).astype(np.float64)
+            self._axes.append((w, beside, _local_mean(w, _slope_difference(before, axis), NEAR)))
+            self.weight += float(w.sum())
+
+    def seam(self, after: np.ndarray) -> float:
+        total = 0.0
+        for axis, (w, beside, was) in enumerate(self._axes):
+            d = _slope_difference(after, axis)
+            ground = np.maximum(was, _local_mean(beside, d, 2 * NEAR)) + VISIBLE**2
+            ratio = np.sqrt(ground / (_local_mean(w, d, NEAR) + VISIBLE**2))
+            total += float((w * np.minimum(1.0, ratio)).sum())
+        return total / self.weight
 
 
 def _slope_difference(picture: np.ndarray, axis: int) -> np.ndarray:
     """|d(p, q)|^2 of every pair that has both its further neighbours, a mean over the colours."""
-    slopes = np.diff(picture.astype(np.float64), axis=axis)
-    first, middle, last = (np.take(slopes, range(k, slopes.shape[axis] - 2 + k), axis=axis) for k in range(3))
-    return np.square(middle - (first + last) / 2.0).mean(axis=2)
+    slopes = np.diff(picture, axis=axis).swapaxes(0, axis)
+    d = slopes[1:-1] - (slopes[:-2] + slopes[2:]) / 2.0
+    return (np.einsum("ijk,ijk->ij", d, d) / d.shape[2]).swapaxes(0, axis).astype(np.float64)
 
 
 def _inner(pairs: np.ndarray, axis: int) -> np.ndarray:
@@ -72,17 +95,31 @@ def _inner(pairs: np.ndarray, axis: int) -> np.ndarray:
     return pairs[1:-1] if axis == 0 else pairs[:, 1:-1]
 
 
+def _local_mean(weights: np.ndarray, values: np.ndarray, reach: int) -> np.ndarray:
+    """Weighted means over squares of 2 reach + 1 pixels a side; 0 where no weight is."""
+    total = _local_sum(weights, reach)
+    return np.divide(
+        _local_sum(weights * values, reach), total, out=np.zeros_like(total), where=total > 1e-9
+    ).clip(0.0)
+
+
+def _local_sum(values: np.ndarray, reach: int) -> np.ndarray:
+    """Sums over squares, 0 beyond the edges."""
+    for axis in (0, 1):
+        pads = [(reach + 1, reach) if k == axis else (0, 0) for k in (0, 1)]
+        sums = np.cumsum(np.pad(values, pads), axis=axis).swapaxes(0, axis)
+        values = (sums[2 * reach + 1 :] - sums[: -2 * reach - 1]).swapaxes(0, axis)
+    return values
+
+
 def _grown(chosen: np.ndarray, reach: int, axis: int) -> np.ndarray:
     """The pairs within `reach` of a chosen one along the axis of the pairs."""
-    grown = chosen.copy()
+    found = chosen.swapaxes(0, axis)
+    grown = found.copy()
     for shift in range(1, reach + 1):
-        if axis == 0:
-            grown[shift:] |= chosen[:-shift]
-            grown[:-shift] |= chosen[shift:]
-        else:
-            grown[:, shift:] |= chosen[:, :-shift]
-            grown[:, :-shift] |= chosen[:, shift:]
-    return grown
+        grown[shift:] |= found[:-shift]
+        grown[:-shift] |= found[shift:]
+    return grown.swapaxes(0, axis)
 
 
 def _averaged(picture: np.ndarray, scale: int) -> np.ndarray:

@@ -8,14 +8,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from velatura.canvas.composite import composed
+from velatura.canvas.composite import chosen, composed
 from velatura.canvas.geometry import Box, plan
 from velatura.canvas.paste import Pasted
-from velatura.canvas.resample import resize
 from velatura.canvas.selection import Layer, Selection
 
-SEAM_SIDE = 1024  #: pixels at most of the longer side of the picture that the border is looked for in
-_SEAM_MARGIN = 16  # pixels of the layer round the selection, so that a border has an outside
+SEAM_SIDE = 512  #: pixels at most of the longer side of the picture that the border is looked for in
+_SEAM_MARGIN = (16, 0.25)  # pixels round the selection, or of its size, so that its border has an outside
 _NEAR_CONTEXT = 0.05  # of the selection's size, on each side
 _WHOLE_CONTEXT = 1.0
 
@@ -47,9 +46,9 @@ class Scene:
         box = self._square(_NEAR_CONTEXT)
         size = _fitted(box, side)
         picture = self._composed(result, box, size)
-        covered = self.selection.covered(box, size)[..., None]
+        within = chosen(self.selection, box, size)[..., None]
         colour = ground.flatten().cpu().numpy()
-        return _centred(colour + covered * (picture - colour), side, colour)
+        return _centred(colour + within * (picture - colour), side, colour)
 
     def whole(self, result: Pasted | None, side: int, ground: Tensor) -> Tensor:
         """The picture round the selection, as much as a model is shown and at least three times the
@@ -65,13 +64,12 @@ class Scene:
 
     def border_mask(self) -> np.ndarray:
         """The selection where `border` shows it, [h, w] in [0, 1]."""
-        box = self._border_box
-        values = self.selection.covered(box, (box.height, box.width))
-        return resize(values[..., None], _reduced_to(box, SEAM_SIDE))[..., 0].clip(0.0, 1.0)
+        return chosen(self.selection, self._border_box, _reduced_to(self._border_box, SEAM_SIDE))
 
     @property
     def _border_box(self) -> Box:
-        bounds, margin = self.selection.bounds, _SEAM_MARGIN
+        bounds, (least, share) = self.selection.bounds, _SEAM_MARGIN
+        margin = max(least, round(share * max(bounds.width, bounds.height)))
         wide = Box(bounds.x0 - margin, bounds.y0 - margin, bounds.x1 + margin, bounds.y1 + margin)
         return wide.intersection(self.layer.box)
 
