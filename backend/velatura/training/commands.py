@@ -135,8 +135,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
     export.set_defaults(work_on=_export)
     evaluate = _add(parts, "evaluate", "measure the model on held-out scenes; writes figures and pictures")
     evaluate.set_defaults(work_on=_evaluate)
-    evaluate.add_argument("--count", type=int, default=96, help="prompts to sample (%(default)s)")
+    evaluate.add_argument("--count", type=int, default=64, help="prompts of each kind of scene (%(default)s)")
     evaluate.add_argument("--steps", type=int, default=25, help="sampling steps (%(default)s)")
+    evaluate.add_argument("--processes", type=int, default=2, help="one a core (%(default)s)")
+    evaluate.add_argument(
+        "--look",
+        action="store_true",
+        help="write look.png: exact pictures above samples of their captions",
+    )
     for command in (export, evaluate):
         command.add_argument("--bundle", type=Path, help="the model's folder (default: the package's own)")
 
@@ -250,4 +256,12 @@ def _evaluate(given: argparse.Namespace) -> None:
     from .evaluate import evaluate
     from .export import BUNDLE
 
-    evaluate(given.work, given.bundle or BUNDLE, given.seed, given.count, given.steps)
+    evaluate(
+        given.work,
+        given.bundle or BUNDLE,
+        given.seed,
+        given.count,
+        given.steps,
+        given.processes,
+        given.look,
+    )
