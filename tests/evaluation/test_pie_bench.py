@@ -10,9 +10,10 @@ from PIL import Image
 from transformers import ViTConfig, ViTModel
 
 from tests.tiny import tiny_clip
-from velatura.evaluation import metrics, pie_bench, published
+from velatura.evaluation import metrics, pie_bench, published, report, session
 from velatura.evaluation.batch import Batch
 from velatura.evaluation.encoders import Encoders
+from velatura.evaluation.session import Options
 from velatura_protocol.errors import VelaturaError
 
 
@@ -127,3 +128,24 @@ def test_the_structure_network_is_fed_pixels_of_255_and_its_last_keys_are_taken(
         last = network.layers[-1]
         by_hand = last.attention.k_proj(last.layernorm_before(hidden))
     torch.testing.assert_close(places, by_hand)
+
+
+def test_a_run_on_the_dataset(networks, folder, models, monkeypatch, tmp_path):
+    monkeypatch.setenv("VELATURA_ENCODERS", str(networks))
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    options = Options(methods=("sdedit",), pairs=None, seeds=1, survey=0, dataset=folder, quiet=True)
+    made = session.prepare(options, models)
+    figures = session.evaluate(made, models, tmp_path / "work")
+    assert list(figures["kinds"]) == ["change object", "change style"]
+    row = figures["figures"]["sdedit"]
+    assert row["pie-psnr"]["n"] == 1 and row["pie-clip"]["n"] == 2
+    assert figures["figures"]["nothing"]["pie-structure"]["mean"] == pytest.approx(0.0, abs=1e-6)
+    assert "judge" not in figures["encoders"]
+    session.write_json(figures, tmp_path / "figures.json")
+    made.encoders.lpips = made.encoders.lpips or (lambda a, b: (a - b).abs().mean((1, 2, 3)))
+    for missing, shown in ((["LPIPS is not here."], False), ([], True)):
+        made.encoders.missing = missing
+        session.evaluate(made, models, tmp_path / "work")
+        report.write_report(made, tmp_path / "report.html")
+        text = (tmp_path / "report.html").read_text(encoding="utf-8")
+        assert ("Null-text + Prompt-to-Prompt" in text) == shown

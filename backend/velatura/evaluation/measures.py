@@ -52,8 +52,8 @@ class Measure:
         return " ".join(inspect.cleandoc(self.function.__doc__).split())
 
     def of(self, batch: Batch) -> float:
-        """The batch's value: the mean of its pictures' values that are numbers, else NaN."""
-        values = [value for value in map(float, self.function(batch)) if not math.isnan(value)]
+        """The batch's value: the mean of its pictures' values that are finite, else NaN."""
+        values = [value for value in map(float, self.function(batch)) if math.isfinite(value)]
         return sum(values) / len(values) if values else NAN
 
     def estimate(self, values: Sequence[float]) -> statistics.Estimate:
