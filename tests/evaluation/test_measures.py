@@ -80,6 +80,17 @@ def test_a_batch_is_ranked_by_its_scores(cases, encoders):
     assert math.isnan(of("ranking-auc", batch))
 
 
+def test_a_ranking_is_held_against_the_exact_target(cases, encoders):
+    case = cases[0]
+    half = ((case.source.astype(int) + case.target) // 2).astype(np.uint8)
+    batch = Batch(case, np.stack([case.source, half, case.target]), encoders, scores=[0.2, 0.4, 0.9])
+    assert of("ranking-closeness", batch) == pytest.approx(1.0)
+    batch.scores = [0.9, 0.4, 0.2]
+    assert of("ranking-closeness", batch) == pytest.approx(-1.0)
+    batch.scores = None
+    assert math.isnan(of("ranking-closeness", batch))
+
+
 def test_diversity_counts_right_results_inside_the_selection_only(cases, encoders):
     case = cases[0]
     other = case.source.copy()

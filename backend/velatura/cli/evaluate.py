@@ -83,7 +83,11 @@ def run(options: argparse.Namespace) -> int:
     models = session.store(entry, options.device)
     prepared = session.prepare(_wanted(options, entry.id), models, defaults=entry.defaults)
     options.out.mkdir(parents=True, exist_ok=True)
-    figures = session.evaluate(prepared, models, options.out / "work")
+    try:
+        figures = session.evaluate(prepared, models, options.out / "work")
+    except KeyboardInterrupt:
+        told = "Interrupted; the same command goes on where it stopped."
+        raise VelaturaError("cancelled", told) from None
     changes = compare.changes(before, figures) if before else []
     session.write_json(figures, options.out / "figures.json")
     told = f"{options.compare} of {before['made']}" if before else ""

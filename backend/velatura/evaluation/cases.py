@@ -55,22 +55,22 @@ class Case:
         parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
         return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
-    @cached_property
+    @property
     def source_image(self) -> torch.Tensor:
         """(1, 3, H, W) in 0..1."""
         return to_images(self.source[None])
 
-    @cached_property
+    @property
     def target_image(self) -> torch.Tensor | None:
         """(1, 3, H, W) in 0..1."""
         return None if self.target is None else to_images(self.target[None])
 
-    @cached_property
+    @property
     def region_weight(self) -> torch.Tensor:
         """(1, 1, H, W) in 0..1."""
         return torch.from_numpy(self.region)[None, None]
 
-    @cached_property
+    @property
     def mask_weight(self) -> torch.Tensor:
         """(1, 1, H, W) in 0..1."""
         return torch.from_numpy(self.mask.astype(np.float32) / 255.0)[None, None]

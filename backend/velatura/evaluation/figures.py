@@ -16,9 +16,8 @@ from .cases import Case
 from .editors import Editor
 from .encoders import Encoders
 from .measures import MEASURES, Measure
-from .runs import Done
+from .runs import Results
 
-Results = Mapping[tuple[str, str, str], Done]
 #: Rows that give the others a scale: what a measure says of doing nothing, and of the exact target.
 REFERENCES = {"nothing": "Nothing done", "target": "Exact target"}
 
@@ -28,8 +27,8 @@ def batch_of(editor: str, case: Case, results: Results, encoders: Encoders) -> B
     if editor in REFERENCES:
         picture = case.source if editor == "nothing" else case.target
         return None if picture is None else Batch(case, picture[None], encoders)
-    done = results.get((editor, case.id, "edit"))
-    if done is None or done.refusal:
+    done = results[editor, case.id, "edit"]
+    if done.refusal:
         return None
     back = results.get((editor, case.id, "back"))
     found = back.pictures[0] if back is not None and not back.refusal else None
@@ -84,25 +83,24 @@ def seconds(editors: Sequence[Editor], results: Results) -> dict[str, dict[str, 
     (that table's other columns); size: pictures in a batch. Everything from pixels to pixels counts,
     loading the model does not.
     """
+    batches: dict[str, list[tuple[float, int]]] = {}
+    alone: dict[str, list[float]] = {}
+    for (name, _, role), done in results.items():
+        if done.refusal:
+            continue
+        if role == "edit":
+            batches.setdefault(name, []).append((done.seconds, len(done.pictures)))
+        if role != "edit" or len(done.pictures) == 1:
+            alone.setdefault(name, []).append(done.seconds)
     found = {}
     for editor in editors:
-        batches = [
-            (done.seconds, len(done.pictures))
-            for (name, _, role), done in results.items()
-            if name == editor.id and role == "edit" and not done.refusal
-        ]
-        alone = [
-            done.seconds
-            for (name, _, role), done in results.items()
-            if name == editor.id and role in ("alone", "back") and not done.refusal
-        ]
-        if not batches:
+        if editor.id not in batches:
             continue
-        alone += [taken for taken, size in batches if size == 1]
-        size = max(size for _, size in batches)
-        whole = float(np.median([taken for taken, n in batches if n == size]))
+        size = max(size for _, size in batches[editor.id])
+        whole = float(np.median([taken for taken, n in batches[editor.id] if n == size]))
         row = {"batch": whole, "each": whole / size, "size": size}
-        found[editor.id] = row | ({"single": float(np.median(alone))} if alone else {})
+        single = alone.get(editor.id)
+        found[editor.id] = row | ({"single": float(np.median(single))} if single else {})
     return found
 
 

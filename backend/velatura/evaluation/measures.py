@@ -248,6 +248,15 @@ def ranking_auc(batch: Batch) -> Sequence[float]:
     return [NAN] if batch.scores is None else [statistics.auc(batch.scores, batch.right)]
 
 
+@measure("ranking-closeness", "Ranking against closeness", "", "many", "higher", digits=2)
+def ranking_closeness(batch: Batch) -> Sequence[float]:
+    """Spearman's correlation (1904) between Velatura's ranking and closeness to the exact target, within a
+    batch of at least three. 0 is chance. A measure of this project; it needs exact pairs."""
+    if batch.scores is None or len(batch) < 3:
+        return [NAN]
+    return [statistics.spearman(batch.scores, closeness(batch))]
+
+
 @measure(
     "diversity", "Diversity of the right ones", "x 1000", "many", "higher", "judge", "features", digits=1
 )

@@ -95,14 +95,14 @@ def rows(
 
 
 def scatter(
-    points: Sequence[tuple[Mapping, Mapping]],
+    points: Sequence[tuple[Mapping, Mapping] | None],
     x: Axis,
     y: Axis,
     label: str,
     width: int = 720,
     height: int = 380,
 ) -> str:
-    """One mark a series at (mean, mean), with lines for both intervals."""
+    """One mark a series at (mean, mean), with lines for both intervals; None leaves a series out."""
     left, right, top, bottom = 70, width - 20, 14, height - 50
     parts = [_grid(x, left, right, top, bottom)]
     for tick in y.ticks():
@@ -112,7 +112,8 @@ def scatter(
     middle = (top + bottom) / 2
     turned = f'text-anchor="middle" transform="rotate(-90 18 {middle})"'
     parts.append(f'<text x="18" y="{middle}" {turned}>{escape(y.title)}</text>')
-    for i, (across, up) in enumerate(points):
+    there = [(i, point) for i, point in enumerate(points) if point is not None]
+    for i, (across, up) in there:
         colour = COLOURS[i % 7]
         cx, cy = x.at(across["mean"], left, right), y.at(up["mean"], bottom, top)
         x0, x1 = (x.at(across[end], left, right) for end in ("low", "high"))
@@ -121,7 +122,7 @@ def scatter(
             f'<path d="M{x0:.1f} {cy:.1f}H{x1:.1f}M{cx:.1f} {y0:.1f}V{y1:.1f}" stroke="{colour}" '
             'stroke-width="1.5" fill="none" opacity=".65"/>'
         )
-    for i, (across, up) in enumerate(points):
+    for i, (across, up) in there:
         cx, cy = x.at(across["mean"], left, right), y.at(up["mean"], bottom, top)
         parts.append(mark(MARKS[i % 7], cx, cy, COLOURS[i % 7], 6.0))
     return _svg(width, height, parts, label)

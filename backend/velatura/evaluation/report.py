@@ -104,7 +104,7 @@ def _trade(f: Mapping) -> Iterator[str]:
     yield plots.legend([f["editors"][id]["title"] for id in f["editors"]])
     yield plots.scatter(
         [
-            (f["figures"][id]["success"], f["figures"][id]["leakage"]) if id in rows else _NOWHERE
+            (f["figures"][id]["success"], f["figures"][id]["leakage"]) if id in rows else None
             for id in f["editors"]
         ],
         plots.Axis("Edit success in %", 0.0, 100.0, 0, 100.0),
@@ -112,9 +112,6 @@ def _trade(f: Mapping) -> Iterator[str]:
         "Edit success against leakage of every method; the lower right is best",
     )
     yield '<p class="note">The lower right corner is best: every edit succeeds, nothing else changes.</p>'
-
-
-_NOWHERE = ({"mean": -1.0, "low": -1.0, "high": -1.0}, {"mean": -1.0, "low": -1.0, "high": -1.0})
 
 
 def _by_kind(f: Mapping) -> Iterator[str]:

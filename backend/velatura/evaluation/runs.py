@@ -6,7 +6,7 @@ import hashlib
 import json
 import time
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -64,9 +64,12 @@ class Store:
     def path(self, key: str) -> Path:
         return self.folder / f"{key}.npz"
 
+    def has(self, key: str) -> bool:
+        return self.path(key).exists()
+
     def get(self, key: str) -> Done | None:
         """What was kept, or None."""
-        if not self.path(key).exists():
+        if not self.has(key):
             return None
         with np.load(self.path(key)) as kept:
             told = json.loads(str(kept["told"]))
@@ -130,6 +133,33 @@ def code_digest() -> str:
     return found.hexdigest()
 
 
+class Results(Mapping[tuple[str, str, str], Done]):
+    """(editor, case, role) -> what was done, read from the store when it is asked for: thousands of pictures
+    need not be in memory at once."""
+
+    def __init__(self, store: Store, keys: Mapping[tuple[str, str, str], str] | None = None) -> None:
+        self._store, self._keys = store, dict(keys or {})
+
+    def __getitem__(self, name: tuple[str, str, str]) -> Done:
+        done = self._store.get(self._keys[name])
+        if done is None:
+            raise KeyError(name)
+        return done
+
+    def __iter__(self) -> Iterator[tuple[str, str, str]]:
+        return iter(self._keys)
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def __or__(self, other: Results) -> Results:
+        return Results(self._store, self._keys | other._keys)
+
+    def note(self, task: Task, key: str) -> None:
+        """Remembers under which key a task's result lies."""
+        self._keys[task.editor.id, task.case.id, task.role] = key
+
+
 class Runner:
     """Does tasks, and remembers what was done.
 
@@ -144,28 +174,25 @@ class Runner:
         self.maker = "\n".join((model, machine, code_digest()))
         self._warm: set[str] = set()
 
-    def run(self, tasks: Sequence[Task], label: str, quiet: bool = False) -> dict[tuple[str, str, str], Done]:
-        """(editor, case, role) -> what was done. Ctrl+C loses only the task under way."""
-        results = {}
+    def run(self, tasks: Sequence[Task], label: str, quiet: bool = False) -> Results:
+        """What was done. Ctrl+C loses only the task under way."""
+        results = Results(self.store)
         bar = tqdm(tasks, label, unit="edit", disable=quiet, dynamic_ncols=True, leave=True)
         for task in bar:
             bar.set_postfix_str(f"{task.editor.id} on {task.case.id}", refresh=False)
-            if (done := self._task(task, results)) is not None:
-                results[task.editor.id, task.case.id, task.role] = done
+            self._task(task, results)
         return results
 
-    def _task(self, task: Task, results: Mapping) -> Done | None:
+    def _task(self, task: Task, results: Results) -> None:
         if task.role == "back":
-            there = results.get((task.editor.id, task.case.id, "edit"))
-            if there is None or there.refusal:
-                return None
+            there = results[task.editor.id, task.case.id, "edit"]
+            if there.refusal:
+                return
             task = replace(task, case=backwards(task.case, there.pictures[0]))
         key = task.key(self.maker)
-        if (kept := self.store.get(key)) is not None:
-            return kept
-        done = self._do(task)
-        self.store.put(key, done)
-        return done
+        if not self.store.has(key):
+            self.store.put(key, self._do(task))
+        results.note(task, key)
 
     def _do(self, task: Task) -> Done:
         editor, size = task.editor, task.editor.batch

@@ -26,7 +26,7 @@ from .editors import Editor, editors
 from .encoders import Encoders, home_made
 from .measures import MEASURES, Measure
 from .published import load_published
-from .runs import Done, Runner, Store, plan, refusals
+from .runs import Results, Runner, Store, plan, refusals
 
 FORMAT = 1
 
@@ -80,7 +80,7 @@ class Session:
     editors: list[Editor]
     encoders: Encoders
     measures: Mapping[str, Measure]
-    results: dict[tuple[str, str, str], Done] = field(default_factory=dict)
+    results: Results | None = None
     figures: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -145,7 +145,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     cycles = options.cycles and options.dataset is None
     alone = 6 if options.timed and options.seeds > 1 else 0
     tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
-    session.results |= runner.run(tasks, "edits", options.quiet)
+    session.results = runner.run(tasks, "edits", options.quiet)
     for prompt, cases in session.survey.items():
         session.results |= runner.run(plan(session.editors, cases, 1, cycles=False), prompt, options.quiet)
 
