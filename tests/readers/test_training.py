@@ -18,9 +18,7 @@ from velatura.training.labels import Labels, questions, readable, two_hot
 from velatura.training.loop import Options, launch, load_checkpoint
 from velatura.training.negatives import LEAST, changed, other_value, wrong_caption
 from velatura.training.readers import PARTS, export_readers
-from velatura.training.segmenter import begin_with_clip, make_segmenter, mask_loss, phrases, train_segmenter
-from velatura.training.text import Wording
-from velatura.training.tokenizer import load_tokenizer
+from velatura.training.segmenter import mask_loss, phrases, train_segmenter
 from velatura.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
 PICTURES = 24
@@ -190,27 +188,6 @@ def test_a_person_on_another_day_is_the_same_person():
     assert all(other.identity == scene.identity and other.skin == scene.skin for other in others)
     assert len({other.background for other in others}) > 2
     assert scene.person == "man" or not any(other.beard for other in others)
-
-
-def test_finer_patches_see_an_enlarged_picture_alike(work):
-    """Kernels resampled to half their side answer a picture as the others do one of twice its size."""
-    torch.manual_seed(0)
-    coarse = torch.nn.Conv2d(3, 4, 16, 16, bias=False)
-    segmenter = make_segmenter(Wording(load_tokenizer(work / "tokenizer")))
-    width = segmenter.config.vision_config.hidden_size
-    kernel = torch.zeros(width, 3, 16, 16)
-    kernel[:4] = coarse.weight.detach()
-    root = "clip.vision_model.embeddings."
-    state = {
-        root + "patch_embedding.weight": kernel,
-        root + "position_embedding.weight": torch.ones(65, width),
-    }
-    begin_with_clip(segmenter, state)
-    embeddings = segmenter.clip.vision_model.embeddings
-    picture = torch.rand(1, 3, 16, 16)
-    doubled = torch.nn.functional.interpolate(picture, scale_factor=2, mode="nearest")
-    torch.testing.assert_close(embeddings.patch_embedding(picture)[:, :4], coarse(doubled))
-    assert torch.equal(embeddings.position_embedding.weight, torch.ones(257, width))
 
 
 @pytest.mark.parametrize("part", ["judge", "identity"])

@@ -18,14 +18,15 @@ from torch import Tensor, nn
 from velatura.readers.identity import BUNDLE, CHANNELS, DIMENSION, IdentityEncoder
 from velatura.readers.pictures import SIDE, fit
 from velatura.world import View, render, sample_scene
+from velatura.world.portrait.scene import SKINS
 
 from .augment import disturb, shifted
 from .data import KIND_NAMES, Dataset, load_dataset
 from .judge import save_weights
 from .loop import Options, Trainer
 
-VIEWS = 6  # portraits of each person
-SHARE = 12  # people for so many pictures of the common set: one
+VIEWS = 4  # portraits of each person
+SHARE = 80  # people for so many pictures of the common set: one
 TEMPERATURE = 0.1
 ALIKE = 0.5  # how often all the people of a batch are of one sex and skin
 
@@ -50,14 +51,15 @@ def draw_person(job: tuple[int, int, int]) -> tuple[NDArray[np.uint8], NDArray[n
         render(portrait_of(scene, rng), SIDE, View(0.0, 0.0, float(rng.uniform(0.96, 1.12)))).to_bytes()
         for _ in range(views)
     ]
-    looks = ("man", "woman").index(scene.person) * 3 + ("light", "tan", "dark").index(scene.skin)
+    looks = ("man", "woman").index(scene.person) * 3 + SKINS.index(scene.skin)
     return np.stack(pictures), traits(scene), looks
 
 
 def traits(scene: Any) -> NDArray[np.float32]:
-    """The numbers (T,) in -1..1 that make a face, without the seed of its texture."""
+    """The numbers (T,) in -1..1 that make a face: geometry (not the seed of its texture), sex and skin."""
     names = [field.name for field in fields(scene.identity) if field.name != "texture"]
-    return np.array([getattr(scene.identity, name) for name in names], np.float32)
+    sex, skin = (1.0 if scene.person == "man" else -1.0), SKINS.index(scene.skin) - 1.0
+    return np.array([*(getattr(scene.identity, name) for name in names), sex, skin], np.float32)
 
 
 def load_people(work: Path, seed: int, count: int, processes: int) -> dict[str, NDArray[Any]]:

@@ -104,9 +104,8 @@ masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 
 Prompts are the elements' names and what captions call them; one in three names something that is not in the
 picture.""",
         "how": """\
-Both towers begin as velatura-clip's, with patches resampled to 8 pixels, and are trained on with the decoder. Binary
-cross-entropy and dice.""",
-        "limits": "Masks are predicted at 64 x 64; thin things come out thick or not at all.",
+Both towers begin as velatura-clip's and are trained on with the decoder. Binary cross-entropy and dice.""",
+        "limits": "Masks are made up of patches of 16 pixels: outlines are soft, thin and small things come out roughly or not at all.",
     },
     "identity": {
         "task": "image-feature-extraction",
@@ -119,7 +118,7 @@ from velatura.readers import load_identity
 
 load_identity().similarity(before, after)  # cosines
 ```""",
-        "data": "People are drawn six times each; all but sex, skin, age and features is drawn anew each time.",
+        "data": "People are drawn four times each; all but sex, skin, age and features is drawn anew each time.",
         "how": """\
 Strided convolutions and one linear map. NT-Xent on pairs of portraits (Chen et al. 2020), half of the batches among
 people of one sex and skin; a linear head, left behind, reads the numbers that make a face from the vectors.""",

@@ -17,7 +17,7 @@ from velatura.world import KINDS, Caption, elements
 from velatura.world.wording import FUNCTION_WORDS
 
 from .augment import balanced, disturb, mirrored, sideless
-from .clip import PATCH, PROJECTION, save_model, text_and_vision, trimmed
+from .clip import PROJECTION, save_model, text_and_vision, trimmed
 from .data import KIND_NAMES, Dataset, load_dataset
 from .judge import averaged
 from .loop import Options, Trainer
@@ -25,18 +25,15 @@ from .networks import TOKENS
 from .text import Wording
 from .tokenizer import load_tokenizer
 
-FINE = PATCH // 2  # side of a patch: masks want finer ones than captions
 PROMPTS = 3  # of each picture, the last of them for something that is not in it
 SLACK = 8.0  # pixels of a mask that the dice loss forgives
 
 
 def make_segmenter(wording: Wording) -> CLIPSegForImageSegmentation:
-    """Pictures (3, 128, 128) and prompts -> logits (64, 64)."""
-    towers = text_and_vision(wording)
-    towers["vision_config"]["patch_size"] = FINE
+    """Pictures (3, 128, 128) and prompts -> logits (128, 128)."""
     segmenter = CLIPSegForImageSegmentation(
         CLIPSegConfig(
-            **towers,
+            **text_and_vision(wording),
             projection_dim=PROJECTION,
             extract_layers=[1, 3],
             reduce_dim=64,
@@ -54,20 +51,11 @@ def make_segmenter(wording: Wording) -> CLIPSegForImageSegmentation:
 
 
 def begin_with_clip(segmenter: CLIPSegForImageSegmentation, state: dict[str, Tensor]) -> None:
-    """Copy a trained CLIP's towers, its patches resampled to half their side.
-
-    A kernel over 2 x 2 equal pixels is the sum of its weights there (resampling as in FlexiViT, Beyer et al.
-    2023, section 3.4); places in between get the mean of their neighbours.
-    """
+    """Copy a trained CLIP's towers; the decoder stays as it is."""
     own = {key: value for key, value in state.items() if key.startswith("clip.")}
-    kernel = "clip.vision_model.embeddings.patch_embedding.weight"
-    place = "clip.vision_model.embeddings.position_embedding.weight"
-    own[kernel] = 4.0 * F.avg_pool2d(own[kernel], 2)
-    side = round((len(own[place]) - 1) ** 0.5)
-    grid = own[place][1:].T.unflatten(1, (side, side))
-    finer = F.interpolate(grid[None], scale_factor=2, mode="bilinear")[0].flatten(1).T
-    own[place] = torch.cat([own[place][:1], finer])
-    segmenter.load_state_dict(own, strict=False)
+    unknown = segmenter.load_state_dict(own, strict=False).unexpected_keys
+    if unknown:
+        raise ValueError(f"the trained clip does not fit the segmenter: {unknown[0]}")
 
 
 def phrases(item: Caption) -> dict[str, str]:
