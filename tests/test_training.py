@@ -1,6 +1,9 @@
 """Training of the embedded model: its mathematics against closed forms, each part for a few steps."""
 
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -318,3 +321,19 @@ def test_every_command_explains_itself(part, capsys):
     assert main(["train", *([part] if part else []), "--help"]) == 0
     shown = capsys.readouterr().out
     assert ("--work" if part else "interrupted") in shown
+
+
+@pytest.mark.timeout(180)
+def test_processes_save_and_end_when_their_command_is_killed(tmp_path):
+    command = [sys.executable, "-m", "velatura", "train", "judge", "--work", str(tmp_path)]
+    command += ["--pictures", "8", "--batch", "2", "--minutes", "5", "--processes", "2"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as running:
+        shown = b""
+        while b" samples, " not in shown:  # the bar that the processes draw, not their command
+            piece = os.read(running.stderr.fileno(), 4096)
+            assert piece, shown.decode()
+            shown += piece
+        running.kill()
+        shown += running.stderr.read()  # until the last process that holds it has ended
+    assert load_checkpoint(tmp_path / "judge.pt")["samples"] > 0, shown.decode()

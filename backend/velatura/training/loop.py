@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import math
 import os
+import signal
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
@@ -59,16 +61,22 @@ class Options:
 
 
 Worker = Callable[["Options", int], None]
+#: Set by SIGINT: from a terminal, or sent by the system to a process whose command has been killed
+#: (`mp.spawn` asks for that).
+_interrupted = threading.Event()
 
 
 def _enter(rank: int, worker: Worker, options: Options, port: int) -> None:
     os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
     dist.init_process_group("gloo", rank=rank, world_size=options.processes)
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, lambda *_: _interrupted.set())  # the run saves before it ends
     try:
         torch.set_num_threads(1)
         torch.manual_seed(options.seed * 1000 + rank)
         worker(options, rank)
     finally:
+        signal.signal(signal.SIGINT, before)
         dist.destroy_process_group()
 
 
@@ -118,8 +126,11 @@ class Progress:
         return self.seconds / (60.0 * self.options.minutes)
 
     def _own_stop(self) -> bool:
+        """The time for this call is over, or it has been interrupted."""
         limit = self.options.stop_after
-        return limit is not None and time.monotonic() - self._start >= 60.0 * limit
+        return _interrupted.is_set() or (
+            limit is not None and time.monotonic() - self._start >= 60.0 * limit
+        )
 
     @property
     def running(self) -> bool:
