@@ -64,6 +64,19 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     models("remove", "mine", code=1)
 
 
+def test_a_model_is_named_with_its_clip_and_guidance(cli, tmp_path, tiny_folder):
+    def models(*words, code=0):
+        return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
+
+    plain = models("add", "plain", tiny_folder).stdout.splitlines()[0]
+    assert "no CLIP: variations are ranked by their edges alone" in plain
+    models("add", "mine", tiny_folder, "--clip", "owner/name", "--guidance", "5")
+    found = json.loads(models("--json").stdout)["models"][0]
+    assert (found["id"], found["clip"], found["guidance"]) == ("mine", "owner/name", 5.0)
+    assert "no model at" in models("add", "other", tiny_folder, "--clip", "/absent", code=1).stderr
+    assert "from 1 to 20" in models("add", "other", tiny_folder, "--guidance", "0", code=2).stderr
+
+
 @pytest.mark.parametrize("host", ["krita", "gimp"])
 def test_install_and_uninstall(cli, tmp_path, host):
     folder = tmp_path / "profile"
