@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -56,7 +57,7 @@ def evaluate(work: Path, bundle: Path, seed: int, count: int, steps: int, proces
         studio.close()
     found |= {"seconds_a_sample": seconds_a_sample(model, steps), **provenance(work, bundle, model, seed)}
     written = sections(found)
-    (bundle / "figures.json").write_text(json.dumps(found, indent=1) + "\n")
+    (bundle / "figures.json").write_text(compact(found) + "\n")
     write_card(bundle, found | {"sections": written})
     samples = [images[:SHOWN].numpy() for images in examination.drawn.values()]
     save_small(sheet(samples), bundle / "samples.png")
@@ -194,6 +195,12 @@ def draw(
     images = studio.draw(measure.orders(prompts, steps), title)
     parts = images.split([len(requests) for requests in asked.values()])
     return dict(zip(asked, parts, strict=True))
+
+
+def compact(found: dict[str, Any]) -> str:
+    """JSON with each figure on one line."""
+    text = json.dumps(found, indent=1)
+    return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
 def seconds_a_sample(model: Model, steps: int, times: int = 3) -> float:

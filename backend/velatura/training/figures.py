@@ -5,6 +5,7 @@ Rates have Wilson's interval, means one from the bootstrap (`velatura.evaluation
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -112,6 +113,7 @@ def graded(judge: Judge, images: Tensor, steps: Sequence[Ladder]) -> dict[str, F
         for name, pictures in (("samples", own), ("renders", exact.permute(0, 3, 1, 2))):
             degrees = judge.degree(pictures, ladder.kind, ladder.attribute).tolist()
             correlation = spearman(range(len(degrees)), degrees)
+            correlation = 0.0 if math.isnan(correlation) else correlation  # all read alike: no order
             found.setdefault(ladder.attribute, {}).setdefault(name, []).append(correlation)
     return {
         attribute: {name: figure(bootstrap(values)) for name, values in own.items()}
