@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from velatura.world.pairs import CATALOGUE, Pair, make_pair, pairs
 from velatura.world.scene import ATTRIBUTES
 
-#: The two prompts of the survey in the second seed text, and the edits of the world that stand for them.
+#: The two prompts of the survey in Huang & Compton, "Semantic Image Editing", and the edits they stand for.
 SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"}
 
 

@@ -15,7 +15,8 @@ SURE = 0.05
 @dataclass(frozen=True)
 class Change:
     """A measure of one editor, old against new. p: of no difference; adjusted: for all the questions asked
-    (Holm). paired: whether both runs edited the same cases. better: whether a rise is an improvement."""
+    (Holm). paired: whether both runs edited the same cases. better: whether a rise is an improvement. step:
+    the smallest difference that the measure's digits show; less than that is no news, however sure."""
 
     editor: str
     measure: str
@@ -26,17 +27,18 @@ class Change:
     adjusted: float
     paired: bool
     better: bool
+    step: float = 0.0
 
     @property
     def verdict(self) -> str:
         """'better', 'worse', or '' where chance explains the difference."""
-        if self.adjusted >= SURE or self.old == self.new:
+        if self.adjusted >= SURE or abs(self.new - self.old) < max(self.step, 1e-12):
             return ""
         return "better" if (self.new > self.old) == self.better else "worse"
 
 
 def changes(old: Mapping, new: Mapping) -> list[Change]:
-    """Every measure that both runs have for an editor of the same id; figures as in the JSON.
+    """Every measure that both runs have for a method of the same id; figures as in the JSON.
 
     Same cases (by id and by what is in them): the p of their differences under flips of signs; else the p of
     the two means under shuffling. Encoders of another name make figures incomparable: such measures are left
@@ -47,6 +49,8 @@ def changes(old: Mapping, new: Mapping) -> list[Change]:
     }
     found = []
     for editor, rows in new["values"].items():
+        if new["editors"].get(editor, {"baseline": True})["baseline"]:
+            continue
         for name, values in rows.items():
             before = old["values"].get(editor, {}).get(name, {})
             if not before or not values or not _comparable(old, new, name):
@@ -59,9 +63,11 @@ def changes(old: Mapping, new: Mapping) -> list[Change]:
             else:
                 a, b = list(before.values()), list(values.values())
                 p = statistics.shuffle_p(a, b)
-            rise = new["measures"][name]["better"] == "higher"
+            measure = new["measures"][name]
+            rise = measure["better"] == "higher"
+            step = 10.0 ** -measure["digits"] / (100.0 if measure["unit"] == "%" else 1.0)
             means = float(np.mean(a)), float(np.mean(b))
-            found.append(Change(editor, name, *means, len(b), p, p, paired, rise))
+            found.append(Change(editor, name, *means, len(b), p, p, paired, rise, step))
     adjusted = statistics.holm([change.p for change in found])
     return [Change(**{**vars(change), "adjusted": q}) for change, q in zip(found, adjusted, strict=True)]
 

@@ -15,8 +15,8 @@ DASH, MINUS, UP, DOWN = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{UPWARDS ARROW}", "\
 def number(value: float, measure: Mapping) -> str:
     """A value as its measure is shown."""
     scale = 100.0 if measure["unit"] == "%" else 1.0
-    text = f"{value * scale:.{measure['digits']}f}"
-    return text.replace("-", MINUS)
+    rounded = round(value * scale, measure["digits"]) + 0.0  # no minus before a zero
+    return f"{rounded:.{measure['digits']}f}".replace("-", MINUS)
 
 
 def cell(estimate: Mapping | None, measure: Mapping, best: bool = False) -> str:
@@ -109,11 +109,11 @@ def of_changes(found: Sequence[Change], figures: Mapping) -> str:
     lines = []
     for c in found:
         measure = figures["measures"][c.measure]
-        title = REFERENCES.get(c.editor) or figures["editors"][c.editor]["title"]
+        title = figures["editors"][c.editor]["title"]
         gap = number(c.new - c.old, measure)
         p = "< 0.001" if c.adjusted < 0.001 else f"{c.adjusted:.3f}"
         lines.append(
-            f"<tr><td>{escape(title)}</td><td>{escape(measure['title'])}</td>"
+            f'<tr><td>{escape(title)}</td><td class="name">{escape(measure["title"])}</td>'
             f"<td>{number(c.old, measure)}</td><td>{number(c.new, measure)}</td><td>{gap}</td>"
             f'<td>{p}</td><td class="{c.verdict}">{c.verdict}</td></tr>'
         )
