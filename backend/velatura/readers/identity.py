@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from .judge import convolutions
+from .judge import CHANNELS, Residual, convolutions
 from .pictures import BUNDLES, fit
 
 BUNDLE = BUNDLES / "velatura-identity"
 DIMENSION = 64
-CHANNELS = (32, 64, 96, 128)
+WIDTH = 64  # numbers at each place before all are brought together
 
 
 class IdentityEncoder(nn.Module):
@@ -23,17 +23,18 @@ class IdentityEncoder(nn.Module):
     Places are kept because it is proportions that tell faces apart.
     """
 
-    def __init__(self, channels: tuple[int, ...] = CHANNELS, dimension: int = DIMENSION) -> None:
+    def __init__(
+        self, channels: tuple[int, ...] = CHANNELS, width: int = WIDTH, dimension: int = DIMENSION
+    ) -> None:
         super().__init__()
         self.body = convolutions(channels)
-        self.narrow = nn.Conv2d(channels[-1], 48, 1)
+        self.narrow = nn.Sequential(nn.Conv2d(channels[-1], width, 1), nn.SiLU(), Residual(width))
         side = 128 >> len(channels)
-        self.project = nn.Linear(48 * side * side, dimension)
+        self.project = nn.Linear(width * side * side, dimension)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (N, 3, 128, 128) in 0..1 -> (N, dimension), not yet of unit length."""
-        features = F.silu(self.narrow(self.body(images * 2.0 - 1.0)))
-        return self.project(features.flatten(1))
+        return self.project(self.narrow(self.body(images * 2.0 - 1.0)).flatten(1))
 
     def embed(self, images: Tensor) -> Tensor:
         """Portraits (N, 3, H, W) in 0..1 -> unit vectors (N, dimension), differentiable."""
@@ -47,7 +48,7 @@ class IdentityEncoder(nn.Module):
 def load_identity(folder: Path = BUNDLE) -> IdentityEncoder:
     """The identity encoder shipped with the package."""
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    encoder = IdentityEncoder(tuple(config["channels"]), config["dimension"])
+    encoder = IdentityEncoder(tuple(config["channels"]), config["width"], config["dimension"])
     state = load_file(folder / "identity.safetensors")
     encoder.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
     return encoder.eval().requires_grad_(False)

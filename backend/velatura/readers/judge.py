@@ -87,7 +87,7 @@ def convolutions(channels: tuple[int, ...]) -> nn.Sequential:
     layers: list[nn.Module] = []
     for before, after in zip((3, *channels), channels, strict=False):
         layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.SiLU()]
-    return nn.Sequential(*layers, Residual(channels[-1]))
+    return nn.Sequential(*layers)
 
 
 class Judge(nn.Module):
@@ -101,7 +101,7 @@ class Judge(nn.Module):
         super().__init__()
         self.questions = questions
         self.sizes = [question.size for question in questions]
-        self.body = convolutions(channels)
+        self.body = nn.Sequential(*convolutions(channels), Residual(channels[-1]))
         width, side = channels[-1], 128 >> len(channels)
         self.query = nn.Parameter(0.02 * torch.randn(len(questions), width))
         self.place = nn.Parameter(torch.zeros(len(questions), side * side))

@@ -97,18 +97,19 @@ def assess_clip(clip: Clip, exam: Exam, seed: int, choices: int = 16) -> Figures
     """How often the right one of `choices` full captions fits a picture best.
 
     any: the others are of random scenes; alike: of scenes of the same kind; one thing: of the same scene with
-    one attribute changed.
+    one attribute changed; pair: the same, and there is only one other.
     """
     rng = np.random.default_rng([seed, 5])
     told = [caption(scene, None, exam.seen(n).__contains__).text for n, scene in enumerate(exam.scenes)]
     kinds = np.array([scene.kind for scene in exam.scenes])
-    rows: dict[str, list[list[str]]] = {"any": [], "alike": [], "one thing": []}
+    rows: dict[str, list[list[str]]] = {"any": [], "alike": [], "one thing": [], "pair": []}
     for index, scene in enumerate(exam.scenes):
         for name, among in (("any", np.ones(len(kinds), bool)), ("alike", kinds == scene.kind)):
             others = [k for k in rng.permutation(np.flatnonzero(among)) if told[k] != told[index]]
             rows[name].append([told[index], *(told[k] for k in others[: choices - 1])])
         near = one_thing(scene, exam.seen(index), rng, choices - 1)
         rows["one thing"].append([told[index], *near])
+        rows["pair"].append([told[index], *near[:1]])
     return {
         name: rate(choose_caption(clip, exam.images, captions))
         for name, captions in rows.items()

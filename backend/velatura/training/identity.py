@@ -15,14 +15,15 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from velatura.readers.identity import BUNDLE, CHANNELS, DIMENSION, IdentityEncoder
+from velatura.readers.identity import BUNDLE, DIMENSION, WIDTH, IdentityEncoder
+from velatura.readers.judge import CHANNELS
 from velatura.readers.pictures import SIDE, fit
 from velatura.world import View, render, sample_scene
 from velatura.world.portrait.scene import SKINS
 
 from .augment import disturb, shifted
 from .data import KIND_NAMES, Dataset, load_dataset
-from .judge import save_weights
+from .judge import averaged, save_weights
 from .loop import Options, Trainer
 
 VIEWS = 4  # portraits of each person
@@ -96,6 +97,13 @@ class Schooled(nn.Module):
         return F.normalize(vectors.float(), dim=-1), self.traits(vectors).float()
 
 
+def begin_with_judge(encoder: IdentityEncoder, state: dict[str, Tensor]) -> None:
+    """Copy a trained judge's convolutions, which know the parts of faces already."""
+    own = encoder.state_dict()
+    found = {key: value for key, value in state.items() if key in own and key.startswith("body.")}
+    encoder.load_state_dict({**own, **found})
+
+
 def pair_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """NT-Xent (Chen et al. 2020, eq. 1): each of 2n unit vectors is to find its partner among the others."""
     vectors = torch.cat([first, second])
@@ -133,7 +141,9 @@ def train_identity(options: Options, rank: int) -> None:
     others = portraits_of(data, rank, options.processes)
     made = torch.from_numpy(np.stack([traits(data.scene(int(i))) for i in others])) if len(others) else None
     torch.manual_seed(options.seed)
-    network = Schooled(faces.shape[1]).to(device, memory_format=torch.channels_last)
+    network = Schooled(faces.shape[1])
+    begin_with_judge(network.encoder, averaged(options.work, "judge"))
+    network = network.to(device, memory_format=torch.channels_last)
     trainer = Trainer("identity", network, options, rank, decay=0.995, weight_decay=0.02)
     network.train()
     while trainer.progress.running:
@@ -160,5 +170,5 @@ def train_identity(options: Options, rank: int) -> None:
 def export_identity(work: Path, folder: Path = BUNDLE) -> None:
     """Write averaged weights in half precision and the encoder's sizes."""
     save_weights(work, "identity", folder, "encoder.")
-    config = {"channels": list(CHANNELS), "dimension": DIMENSION}
+    config = {"channels": list(CHANNELS), "width": WIDTH, "dimension": DIMENSION}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")

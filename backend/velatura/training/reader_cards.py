@@ -120,7 +120,7 @@ load_identity().similarity(before, after)  # cosines
 ```""",
         "data": "People are drawn four times each; all but sex, skin, age and features is drawn anew each time.",
         "how": """\
-Strided convolutions and one linear map. NT-Xent on pairs of portraits (Chen et al. 2020), half of the batches among
+Strided convolutions that begin as velatura-judge's and one linear map. NT-Xent on pairs of portraits (Chen et al. 2020), half of the batches among
 people of one sex and skin; a linear head, left behind, reads the numbers that make a face from the vectors.""",
         "limits": """\
 It knows drawn faces, seen from the front, that fill most of the picture. What hides the eyes or the mouth hides much
@@ -170,6 +170,7 @@ def _clip(figures: dict[str, Any]) -> str:
         "any": "the others are of random scenes",
         "alike": "of scenes of the same kind",
         "one thing": "of the same scene with one attribute changed",
+        "pair": "only one, of the same scene with one attribute changed",
     }
     rows = [_row(names[key], rate) for key, rate in figures.items()]
     return head + "\n".join([_RATES.format("the other captions"), *rows])
