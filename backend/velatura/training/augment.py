@@ -32,10 +32,10 @@ def mirrored(allowed: Tensor, *maps: Tensor) -> list[Tensor]:
     return [torch.where(turn.view(-1, 1, 1, 1), rows.flip(3), rows) for rows in maps]
 
 
-def disturb(images: Tensor) -> Tensor:
+def disturb(images: Tensor, strength: float = 1.0) -> Tensor:
     """Pictures (N, 3, s, s) with blur, noise and changes of tone, each picture with its own.
 
-    What comes from a decoder is then read like a clean render.
+    What comes from a decoder is then read like a clean render.  strength: 0..1.
     """
     n = len(images)
 
@@ -43,9 +43,11 @@ def disturb(images: Tensor) -> Tensor:
         return torch.empty(n, 1, 1, 1, device=images.device).uniform_(low, high)
 
     soft = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
-    images = torch.lerp(images, soft, each(-0.6, 1.0).clamp(min=0.0))
-    gain = 1.0 + 0.05 * torch.randn(n, 3, 1, 1, device=images.device)
-    noise = each(0.0, 0.05) * torch.randn_like(images[:1])  # one pattern for all, since drawing it is slow
+    images = torch.lerp(images, soft, strength * each(-0.6, 1.0).clamp(min=0.0))
+    gain = 1.0 + 0.05 * strength * torch.randn(n, 3, 1, 1, device=images.device)
+    noise = (
+        strength * each(0.0, 0.05) * torch.randn_like(images[:1])
+    )  # one pattern for all, since drawing it is slow
     return (images * gain + noise).clamp(0.0, 1.0)
 
 

@@ -22,13 +22,15 @@ from velatura.world import View, render, sample_scene
 from velatura.world.portrait.scene import SKINS
 
 from .augment import disturb, shifted
-from .data import KIND_NAMES, Dataset, load_dataset
+from .data import KIND_NAMES, Dataset, load_dataset, sample_view
 from .judge import averaged, save_weights
 from .loop import Options, Trainer
 
 VIEWS = 4  # portraits of each person
 SHARE = 80  # people for so many pictures of the common set: one
 TEMPERATURE = 0.1
+NEAR = 1.08  # zoom of a view that no longer shows the whole portrait
+GENTLE = 0.3  # strength of what is done to pictures: it is differences of a pixel that tell faces apart
 ALIKE = 0.5  # how often all the people of a batch are of one sex and skin
 
 
@@ -123,10 +125,16 @@ def pick_people(looks: NDArray[np.int64], rng: np.random.Generator, size: int) -
 
 
 def portraits_of(data: Dataset, rank: int, processes: int) -> NDArray[np.int64]:
-    """Numbers of the pictures of a set that are portraits in which the face can be seen."""
+    """Numbers of the pictures of a set that are portraits seen whole, with the face in view."""
     own = np.arange(rank, len(data), processes)
     own = own[np.array(data.kinds)[own] == KIND_NAMES.index("portrait")]
-    return np.array([index for index in own if "face" in data.visible(int(index))], np.int64)
+    return np.array([n for n in own if whole(data, int(n)) and "face" in data.visible(int(n))], np.int64)
+
+
+def whole(data: Dataset, index: int) -> bool:
+    """Whether a picture shows its scene without coming nearer."""
+    rng = np.random.default_rng([data.seed, index])
+    return sample_view(rng, sample_scene(rng).kind).zoom < NEAR
 
 
 def train_identity(options: Options, rank: int) -> None:
@@ -148,22 +156,22 @@ def train_identity(options: Options, rank: int) -> None:
     network.train()
     while trainer.progress.running:
         rng = trainer.random()
-        pick = pick_people(looks, rng, options.batch // 4)
+        pick = pick_people(looks, rng, options.batch // 8)
         views = np.stack([rng.permutation(VIEWS)[:2] for _ in pick])  # (n, 2)
         pairs = [torch.from_numpy(portraits[pick, views[:, side]]) for side in (0, 1)]
         images = torch.cat(pairs).permute(0, 3, 1, 2).float() / 255.0
         wanted = torch.from_numpy(faces[pick]).repeat(2, 1)
         if made is not None:
-            more = rng.integers(len(others), size=options.batch // 2)
+            more = rng.integers(len(others), size=3 * options.batch // 4)
             images = torch.cat([images, fit(data.images(others[more]).cpu())])
             wanted = torch.cat([wanted, made[more]])
         images, wanted = images.to(device), wanted.to(device)
-        images = shifted(disturb(images), 6)
+        images = shifted(disturb(images, GENTLE))
         with torch.autocast(device.type, torch.bfloat16):
             vectors, read = network(images.contiguous(memory_format=torch.channels_last))
         first, second = vectors[: 2 * len(pick)].chunk(2)
         apart, named = pair_loss(first, second), F.mse_loss(read, wanted)
-        trainer.step(apart + 2.0 * named, {"pairs": apart, "traits": named})
+        trainer.step(0.1 * apart + 4.0 * named, {"pairs": apart, "traits": named})
     trainer.save()
 
 

@@ -104,7 +104,7 @@ masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 
 Prompts are the elements' names and what captions call them; one in three names something that is not in the
 picture.""",
         "how": """\
-Both towers begin as velatura-clip's and are trained on with the decoder. Binary cross-entropy and dice.""",
+Both towers are velatura-clip's; the decoder alone is trained, with binary cross-entropy and dice.""",
         "limits": "Masks are made up of patches of 16 pixels: outlines are soft, thin and small things come out roughly or not at all.",
     },
     "identity": {

@@ -135,7 +135,7 @@ def mask_loss(logits: Tensor, masks: Tensor) -> Tensor:
 
 
 def train_segmenter(options: Options, rank: int) -> None:
-    """Masks of what prompts name, in both towers and the decoder."""
+    """Masks of what prompts name; as in the paper only the decoder learns, CLIP's towers stay as they are."""
     profile, device = options.profile, options.device
     data = load_dataset(options.work, options.seed, options.pictures, options.processes, profile.size)
     wording = Wording(load_tokenizer(options.work / "tokenizer"))
@@ -145,9 +145,7 @@ def train_segmenter(options: Options, rank: int) -> None:
     torch.manual_seed(options.seed)
     network = make_segmenter(wording)
     begin_with_clip(network, averaged(options.work, "clip"))
-    for name, parameter in network.named_parameters():  # parts of CLIP that masks do not pass through
-        parameter.requires_grad_("post_layernorm" not in name and "visual_projection" not in name)
-    network.clip.logit_scale.requires_grad_(False)
+    network.clip.requires_grad_(False)
     trainer = Trainer("segmenter", network.to(device), options, rank, decay=0.998, weight_decay=0.02)
     seen = {index: sorted(names) for index, names in prompter.seen.items() if names}
     usable = np.array(list(seen))
@@ -191,10 +189,12 @@ def asked(
 
 def predict(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -> Tensor:
     """Logits (B * PROMPTS, S, S): pictures (B, 3, 128, 128) pass their tower once for all their prompts."""
-    hidden = [
-        rows.repeat_interleave(len(ids) // len(images), 0) for rows in features(network, normalise(images))
-    ]
-    words = network.clip.text_projection(network.clip.text_model(input_ids=ids).pooler_output)
+    with torch.no_grad():
+        hidden = [
+            rows.repeat_interleave(len(ids) // len(images), 0)
+            for rows in features(network, normalise(images))
+        ]
+        words = network.clip.text_projection(network.clip.text_model(input_ids=ids).pooler_output)
     return decode(network, hidden, words)
 
 
