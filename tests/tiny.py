@@ -33,19 +33,20 @@ def tiny_model(
     prediction: str = "epsilon",
     zero_snr: bool = False,
     seed: int = 0,
+    words: int = 77,
 ) -> Path:
     """Writes a diffusers folder and returns it.
 
     vae: 'kl' (AutoencoderKL) or 'tiny' (AutoencoderTiny), both with 4 channels and factor 8. size: pixels, a
     multiple of 16. prediction: 'epsilon', 'v_prediction' or 'sample'. zero_snr: a schedule whose last noise
-    level has no signal. The same seed writes the same weights.
+    level has no signal. words: tokens, one a letter, that it reads. The same seed writes the same weights.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         _unet(size).save_pretrained(folder / "unet")
         _autoencoder(vae).save_pretrained(folder / "vae")
-        _text_encoder().save_pretrained(folder / "text_encoder")
-    tiny_tokenizer(folder / "tokenizer")
+        _text_encoder(words).save_pretrained(folder / "text_encoder")
+    tiny_tokenizer(folder / "tokenizer", words)
     scheduler = SCHEDULER | {"prediction_type": prediction, "rescale_betas_zero_snr": zero_snr}
     _write(folder / "scheduler" / "scheduler_config.json", scheduler)
     _write(
@@ -84,10 +85,10 @@ def tiny_clip(folder: Path, *, seed: int = 0, words: int = 77) -> Path:
         torch.manual_seed(seed)
         config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
         CLIPModel(config).save_pretrained(folder)
-    return tiny_tokenizer(folder)
+    return tiny_tokenizer(folder, words)
 
 
-def tiny_tokenizer(folder: Path) -> Path:
+def tiny_tokenizer(folder: Path, words: int = 77) -> Path:
     """A CLIP vocabulary of the 256 bytes, each inside and at the end of a word, without merges."""
     letters = _byte_letters()
     tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
@@ -97,7 +98,7 @@ def tiny_tokenizer(folder: Path) -> Path:
     special |= {"unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>"}
     _write(
         folder / "tokenizer_config.json",
-        {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77} | special,
+        {"tokenizer_class": "CLIPTokenizer", "model_max_length": words} | special,
     )
     _write(folder / "special_tokens_map.json", special)
     return folder
@@ -139,7 +140,7 @@ def _autoencoder(vae: str) -> AutoencoderKL | AutoencoderTiny:
     )
 
 
-def _text_encoder() -> CLIPTextModel:
+def _text_encoder(words: int) -> CLIPTextModel:
     return CLIPTextModel(
         CLIPTextConfig(
             vocab_size=514,
@@ -147,7 +148,7 @@ def _text_encoder() -> CLIPTextModel:
             intermediate_size=128,
             num_hidden_layers=1,
             num_attention_heads=1,
-            max_position_embeddings=77,
+            max_position_embeddings=words,
             bos_token_id=512,
             eos_token_id=513,
             pad_token_id=513,

@@ -14,7 +14,7 @@ from velatura.cli.main import main
 @pytest.fixture
 def state(tmp_path):
     folder = tmp_path / "state"
-    register_tiny_model(folder, tiny_model(tmp_path / "model", vae="tiny"))
+    register_tiny_model(folder, tiny_model(tmp_path / "model", vae="tiny", words=250))
     return str(folder)
 
 

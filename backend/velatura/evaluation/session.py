@@ -62,8 +62,8 @@ SMOKE = Options(
     edits=(
         ("portrait", "add glasses"),
         ("portrait", "add hat"),
-        ("landscape", "add castle"),
-        ("table", "colour to red"),
+        ("portrait", "add beard"),
+        ("portrait", "shirt to red"),
     ),
     cycles=False,
     timed=False,
