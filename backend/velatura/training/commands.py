@@ -19,7 +19,8 @@ The parts in their order:
   decoder      finish the autoencoder's decoder, with its encoder held
   diffusion    text encoder and denoising network, on the latents
   judge, clip, segmenter, identity
-               readers of pictures, which choose and measure; at any time, segmenter after clip
+               readers of pictures, which choose and measure; at any time, segmenter after clip and
+               identity after judge
   readers      write a bundle of each trained reader, with its figures and card
   export       write the model's bundle from the last checkpoints
   evaluate     measure the model on held-out scenes; writes figures and the model card
@@ -90,14 +91,14 @@ TRAINED: dict[str, Part] = {
         "segmenter",
         "train_segmenter",
         "train the reader that finds what words name; after clip",
-        1e-3,
-        {"cpu": 8.0, "gpu": 3.0},
-        {"cpu": 32, "gpu": 256},
+        1.5e-3,
+        {"cpu": 12.0, "gpu": 3.0},
+        {"cpu": 16, "gpu": 256},
     ),
     "identity": Part(
         "identity",
         "train_identity",
-        "train the reader that tells people apart",
+        "train the reader that tells people apart; after judge",
         2e-3,
         {"cpu": 5.0, "gpu": 2.0},
         {"cpu": 64, "gpu": 256},

@@ -156,7 +156,7 @@ def train_identity(options: Options, rank: int) -> None:
     network.train()
     while trainer.progress.running:
         rng = trainer.random()
-        pick = pick_people(looks, rng, options.batch // 8)
+        pick = pick_people(looks, rng, max(2, options.batch // 8))
         views = np.stack([rng.permutation(VIEWS)[:2] for _ in pick])  # (n, 2)
         pairs = [torch.from_numpy(portraits[pick, views[:, side]]) for side in (0, 1)]
         images = torch.cat(pairs).permute(0, 3, 1, 2).float() / 255.0

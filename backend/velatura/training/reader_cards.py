@@ -23,14 +23,14 @@ styles, with exact masks and captions (`velatura.world`). No photograph, no pers
 ## Training
 
 ```
-velatura train {part} --work DIR --seed {seed} --minutes {minutes}
+velatura train {part} --work DIR --seed {seed} --minutes {minutes} --processes 1
 velatura train readers --work DIR --seed {seed}
 ```
 
 {how}
 
-{samples:,} pictures in {minutes} minutes on one core of a shared CPU ({machine}; no GPU), seed {seed}. One run, one seed.
-Weights are stored in half precision, {bytes} in all.
+{samples:,} pictures in {minutes} minutes, in one process on a CPU that other training was using too ({machine}; no GPU),
+seed {seed}. One run, one seed. Weights are stored in half precision, {bytes} in all.
 
 ## Figures
 
