@@ -197,7 +197,7 @@ def test_an_interrupted_run_gives_the_same_weights(part, trained, tmp_path):
         folder = tmp_path / name
         folder.mkdir()
         forerunners = [trained / "judge.pt"] if part == "identity" else []
-        for kept in (*trained.glob("pictures-*"), *trained.glob("people-*"), *forerunners):
+        for kept in (*trained.glob("pictures-*"), *trained.glob("people-*.npz"), *forerunners):
             (folder / kept.name).symlink_to(kept)
         for _ in range(calls):
             options = Options(
