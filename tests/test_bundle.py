@@ -15,7 +15,9 @@ from velatura.world import render
 
 KIND = "portrait"  # the one kind of scene that the shipped model has learnt
 
-PROMPT = "a photo of a smiling woman with long black hair and sunglasses, wearing a red shirt, blue background"
+PROMPT = (
+    "a photo of a smiling woman with long black hair and sunglasses, wearing a red shirt, blue background"
+)
 WANTED = {"glasses": "sunglasses", "hair_colour": "black", "shirt_colour": "red", "background": "blue"}
 
 

@@ -128,9 +128,7 @@ class Progress:
     def _own_stop(self) -> bool:
         """The time for this call is over, or it has been interrupted."""
         limit = self.options.stop_after
-        return _interrupted.is_set() or (
-            limit is not None and time.monotonic() - self._start >= 60.0 * limit
-        )
+        return _interrupted.is_set() or (limit is not None and time.monotonic() - self._start >= 60.0 * limit)
 
     @property
     def running(self) -> bool:
