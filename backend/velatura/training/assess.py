@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from velatura.evaluation.statistics import wilson
 from velatura.readers import Clip, IdentityEncoder, Judge, Segmenter, matches
 from velatura.world import KINDS, Picture, caption, elements, render, sample_scene
 
@@ -47,13 +48,8 @@ class Exam:
 
 def rate(outcomes: Sequence[bool]) -> list[float]:
     """[share of True, lower and upper end of its interval of 95 % (Wilson 1927), n]."""
-    n, z = len(outcomes), 1.959964
-    if n == 0:
-        return [float("nan")] * 3 + [0]
-    p = float(np.mean(outcomes))
-    middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
-    return [round(p, 4), round(max(0.0, middle - half), 4), round(min(1.0, middle + half), 4), n]
+    found = wilson(sum(outcomes), len(outcomes))
+    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), found.n]
 
 
 def assess_judge(judge: Judge, exam: Exam, images: Tensor | None = None) -> Figures:

@@ -16,12 +16,12 @@ from torch import Tensor
 
 from velatura.evaluation.cases import Case
 from velatura.evaluation.metrics import psnr
-from velatura.evaluation.statistics import Estimate, bootstrap, spearman, wilson
+from velatura.evaluation.statistics import Estimate, bootstrap, spearman
 from velatura.readers import Clip, Judge, Reading, matches
 from velatura.world import ATTRIBUTES, STYLES, render
 
 from .asked import Ladder, Request
-from .assess import Exam, assess_judge, choose_caption
+from .assess import Exam, assess_judge, choose_caption, rate
 from .labels import readable
 
 BATCH = 64  # pictures the judge reads at once
@@ -33,10 +33,6 @@ Figures = dict[str, Figure]
 
 def figure(estimate: Estimate) -> Figure:
     return [*(round(value, 4) for value in (estimate.mean, estimate.low, estimate.high)), estimate.n]
-
-
-def rate(outcomes: Sequence[bool]) -> Figure:
-    return figure(wilson(sum(outcomes), len(outcomes)))
 
 
 def rates(outcomes: Mapping[str, Sequence[bool]]) -> Figures:
