@@ -11,12 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .clip import normalise
-from .pictures import BUNDLES, fit
+from .pictures import fit
 
 if TYPE_CHECKING:
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
-
-BUNDLE = BUNDLES / "velatura-segmenter"
 
 
 class Segmenter:
@@ -60,8 +58,8 @@ def decode(model: CLIPSegForImageSegmentation, hidden: list[Tensor], words: Tens
     return model.decoder(hidden, words).logits
 
 
-def load_segmenter(folder: Path = BUNDLE) -> Segmenter:
-    """The segmenter shipped with the package, or another in transformers' format."""
+def load_segmenter(folder: Path) -> Segmenter:
+    """A segmenter in transformers' format. None ships with the package yet: `velatura train segmenter`."""
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
 
     options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}

@@ -98,7 +98,7 @@ A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from 
 ```python
 from velatura.readers import load_segmenter
 
-masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
+masks = load_segmenter(folder).read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
 ```""",
         "data": """\
 Prompts are the elements' names and what captions call them; one in three names something that is not in the

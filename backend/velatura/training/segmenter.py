@@ -12,7 +12,7 @@ from transformers import CLIPSegConfig, CLIPSegForImageSegmentation, CLIPTokeniz
 
 from velatura.readers.clip import normalise
 from velatura.readers.pictures import fit
-from velatura.readers.segmenter import BUNDLE, decode, features
+from velatura.readers.segmenter import decode, features
 from velatura.world import KINDS, Caption, elements
 from velatura.world.wording import FUNCTION_WORDS
 
@@ -198,7 +198,7 @@ def predict(network: CLIPSegForImageSegmentation, images: Tensor, ids: Tensor) -
     return decode(network, hidden, words)
 
 
-def export_segmenter(work: Path, folder: Path = BUNDLE) -> None:
+def export_segmenter(work: Path, folder: Path) -> None:
     """Write averaged weights in half precision, tokenizer and processor, as transformers reads them."""
     segmenter: nn.Module = make_segmenter(Wording(load_tokenizer(work / "tokenizer")))
     segmenter.load_state_dict(averaged(work, "segmenter"), strict=False)
