@@ -8,6 +8,7 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``messages``          frames to message objects and back; digests; canonical JSON
 ``rasters``           the pixels a request names, and the shape of the request itself
 ``schema``            a method's parameters: fields of a form, defaults, bounds
+``words``             the words of a prompt, and a group's entries about them
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
 ``zmtp``, ``parser``  a ZeroMQ DEALER over a plain TCP socket
 ``session``           one connection: hello, pings, answers matched to requests
