@@ -4,6 +4,9 @@ Every kind of scene is painted as a photograph.  Another style first bends the p
 (`warp`), so that outlines wobble and the masks with them, and then works the finished painting over
 (`finish`) from its colours and its elements' shares.  Everything is measured in picture units: lines
 and textures keep their width at every resolution.
+
+Strokes are wide and grain is faint on purpose: what is finer or stronger at 128 pixels takes most of a small
+autoencoder's error, and is lost all the same.
 """
 
 from __future__ import annotations
@@ -143,12 +146,14 @@ def _watercolour(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     edge = _edges(canvas, 0.016)
     rim = edge * (0.75 + 0.45 * waves(x, y, rng, 9.0, 9.0, 3))
     crease = np.clip(9.0 * _creases(canvas, tone, 0.014), -0.4, 0.8)
-    density = 0.95 + 0.20 * flow + 0.085 * grain + 0.95 * rim + crease
+    density = 0.95 + 0.20 * flow + 0.03 * grain + 0.95 * rim + crease
     painted = wash * (1.0 - (1.0 - wash) * (density[..., None] - 1.0))
     # dry brush: where the hollows stay empty the paper shines through; the wash ends short of the margin
     margin = np.maximum(np.abs(x), np.abs(y)) + 0.022 * waves(x, y, rng, 8.0, 8.0, 3)
-    bare = np.maximum(0.30 * smoothstep(1.5, 2.3, grain + 0.8 * flow), smoothstep(0.93, 0.965, margin) * 0.92)
-    paper = np.array((0.975, 0.965, 0.94), np.float32) * (1.0 - 0.018 * grain)[..., None]
+    bare = np.maximum(
+        0.30 * smoothstep(1.5, 2.3, 0.5 * grain + 0.8 * flow), smoothstep(0.93, 0.965, margin) * 0.92
+    )
+    paper = np.array((0.975, 0.965, 0.94), np.float32) * (1.0 - 0.008 * grain)[..., None]
     return painted + bare[..., None] * (paper - painted)
 
 
@@ -161,16 +166,16 @@ def _ink(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     detail = smoothstep(0.016, 0.055, _creases(canvas, tone, 0.012) * pressure)
     bend = 0.02 * waves(x, y, rng, 5.0, 5.0, 3)
     shade = 1.0 - _blur(canvas, tone, 0.012)
-    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.082, 0.44 * smoothstep(0.38, 0.90, shade))
-    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.088, 0.62 * smoothstep(0.62, 1.0, shade))
-    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.078, 0.62 * smoothstep(0.80, 1.0, shade))
-    ink = 1.0 - (1.0 - np.maximum(outline, detail)) * (1.0 - 0.62 * first) * (1.0 - 0.6 * second) * (
-        1.0 - 0.6 * third
+    first = _strokes(canvas, 0.72 * x + 0.70 * y + bend, 0.110, 0.44 * smoothstep(0.38, 0.90, shade))
+    second = _strokes(canvas, 0.60 * x - 0.80 * y - bend, 0.118, 0.62 * smoothstep(0.62, 1.0, shade))
+    third = _strokes(canvas, 0.10 * x + 0.99 * y + bend, 0.105, 0.62 * smoothstep(0.80, 1.0, shade))
+    ink = 1.0 - (1.0 - np.maximum(outline, detail)) * (1.0 - 0.32 * first) * (1.0 - 0.32 * second) * (
+        1.0 - 0.32 * third
     )
     colour = _saturate(_blur(canvas, rgb, 0.012), 1.2)
     light = colour / np.maximum(colour.max(-1, keepdims=True), 0.45)
     pale = 0.46 + 0.54 * light * (0.72 + 0.28 * tone)[..., None]
-    fibre = 0.012 * waves(x, y, rng, 80.0, 80.0, 4)
+    fibre = 0.005 * waves(x, y, rng, 80.0, 80.0, 4)
     paper = pale * np.array((0.985, 0.97, 0.935), np.float32) + fibre[..., None]
     return paper + (0.94 * ink)[..., None] * (np.array((0.10, 0.09, 0.13), np.float32) - paper)
 
@@ -184,7 +189,7 @@ def _child(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     flat = _saturate(np.clip(flat * 1.08 + 0.03, 0.0, 1.0), 1.45)
     # each element is filled in with strokes of one of three directions
     tooth = waves(x, y, rng, 85.0, 85.0, 5)
-    fill = 0.66 + 0.16 * waves(x, y, rng, 5.0, 5.0, 3) + 0.13 * tooth
+    fill = 0.66 + 0.16 * waves(x, y, rng, 5.0, 5.0, 3) + 0.06 * tooth
     wobble = 0.012 * waves(x, y, rng, 8.0, 8.0, 3)
     turned = rng.permutation(len(canvas.elements)) % 3
     strokes = np.zeros_like(x)
@@ -192,13 +197,13 @@ def _child(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
         here = canvas.shares[turned == turn].sum(0)
         if here.any():
             across = x * np.float32(np.cos(angle)) + y * np.float32(np.sin(angle)) + wobble
-            strokes += here * _strokes(canvas, across, 0.085, fill)
-    wax = (0.68 + 0.32 * strokes) * (0.93 - 0.10 * smoothstep(0.3, 1.2, tooth))
+            strokes += here * _strokes(canvas, across, 0.120, fill)
+    wax = (0.80 + 0.20 * strokes) * (0.92 - 0.04 * smoothstep(0.3, 1.2, tooth))
     paper = np.array((0.99, 0.985, 0.965), np.float32)
     picture = paper + wax[..., None] * (flat - paper)
     # outlines in a darker crayon of the colour they enclose, pressed unevenly
     edge = _edges(canvas, 0.017) * (0.95 + 0.25 * waves(x, y, rng, 9.0, 9.0, 3))
     detail = smoothstep(0.022, 0.07, _creases(canvas, rgb @ LUMA, 0.017))
-    line = np.maximum(smoothstep(0.30, 0.55, edge), detail) * (0.88 - 0.16 * smoothstep(0.2, 1.2, tooth))
+    line = np.maximum(smoothstep(0.30, 0.55, edge), detail) * (0.86 - 0.06 * smoothstep(0.2, 1.2, tooth))
     pen = 0.42 * _saturate(flat, 1.2)
     return picture + line[..., None] * (pen - picture)
