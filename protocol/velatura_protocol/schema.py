@@ -19,7 +19,9 @@ class Field:
     kind: 'string', 'integer', 'number', 'boolean', 'enum' or 'group'. default: valid within the field's own
     bounds. minimum, maximum, step: of the two kinds of numbers, inclusive; step None: any value. max_length:
     characters. choices: (value, title). fields, min_items, max_items: of a group, a list of objects with
-    these fields. order: position in the form.
+    these fields. order: position in the form. words: 'prompt' for a group whose entries are about words of
+    the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string says what the
+    source shows now.
     """
 
     key: str
@@ -38,6 +40,8 @@ class Field:
     fields: tuple[Field, ...] = ()
     min_items: int = 0
     max_items: int = 0
+    words: str = ""
+    source_prompt: bool = False
 
     def check(self, value: Any) -> Any:
         """The value as it is to be used. Raises `bad-request` with a sentence that names the title."""
@@ -132,7 +136,12 @@ def _string(form: dict) -> dict | None:
     length = form.get("maxLength", MAX_LENGTH)
     if not _is_integer(length) or length < 0:
         return None
-    return {"kind": "string", "max_length": length, "multiline": form.get("x-multiline") is True}
+    return {
+        "kind": "string",
+        "max_length": length,
+        "multiline": form.get("x-multiline") is True,
+        "source_prompt": form.get("x-source-prompt") is True,
+    }
 
 
 def _choices(form: dict) -> dict | None:
@@ -162,7 +171,19 @@ def _group(form: dict) -> dict | None:
     if not 0 <= low <= high <= MAX_ITEMS:
         return None
     fields = _fields(properties, groups=False)
-    return {"kind": "group", "fields": tuple(fields), "min_items": low, "max_items": high}
+    words = form.get("x-words") == "prompt" and _are_about_words(fields)
+    return {
+        "kind": "group",
+        "fields": tuple(fields),
+        "min_items": low,
+        "max_items": high,
+        "words": "prompt" if words else "",
+    }
+
+
+def _are_about_words(fields: list[Field]) -> bool:
+    kinds = {field.key: field.kind for field in fields}
+    return kinds.get("text") == "string" and kinds.get("which") == "integer"
 
 
 _REFUSED = object()

@@ -6,15 +6,15 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
 @dataclass(frozen=True)
 class Word:
     """A word, or a run of neighbouring ones, of a prompt.
 
-    text: as it stands there, prompt[start:end]. which: it is the which-th of its equals without regard to case,
-    counted from the left, from 1.
+    text: as it stands there, prompt[start:end]. which: it is the which-th of its equals, without regard to
+    case, counted from the left, from 1.
     """
 
     text: str
@@ -27,7 +27,7 @@ def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""
     seen: dict[str, int] = {}
     found = []
-    for match in _WORD.finditer(prompt):
+    for match in WORD.finditer(prompt):
         key = match.group().casefold()
         seen[key] = seen.get(key, 0) + 1
         found.append(Word(match.group(), match.start(), match.end(), seen[key]))
@@ -37,8 +37,8 @@ def words(prompt: str) -> list[Word]:
 def find(prompt: str, text: str, which: int = 1) -> Word | None:
     """The which-th place where the words of `text` follow each other in the prompt; None if there is none.
 
-    Compared word by word without regard to case, so that "cat," finds "Cat". Places of a text of several words
-    do not overlap.
+    Compared word by word without regard to case, so that "cat," finds "Cat". Places of a text of several
+    words do not overlap.
     """
     wanted = [word.text.casefold() for word in words(text)]
     there = words(prompt)
@@ -63,6 +63,4 @@ def replace(prompt: str, word: Word, new: str) -> str:
 
 def settle(entries: Iterable[dict], prompt: str) -> list[dict]:
     """The entries whose word the prompt still has, each as it is, in their order."""
-    return [
-        entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1)) is not None
-    ]
+    return [entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1))]

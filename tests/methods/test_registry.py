@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.methods import fields
 from velatura.methods.base import Cancelled, Method, Parameters, schema
 from velatura.methods.registry import describe, registry
 from velatura_protocol.schema import complete, fields_from_schema
@@ -126,10 +127,26 @@ def test_a_method_that_is_not_whole_fails_at_import(missing):
         type("Broken", (Method,), whole)
 
 
-def test_forms_outside_the_subset_are_refused():
-    def parameters(annotation, field):
-        return type("P", (Parameters,), {"__annotations__": {"x": annotation}, "x": field})
+def test_a_method_of_masks_says_so_and_has_one_variation():
+    whole = {"id": "x", "version": 1, "title": "X", "summary": "x", "source": "x", "Parameters": _NoMethod}
+    whole |= {"run": lambda self, inputs, params, context: None}
+    one = type("One", (Method,), {**whole, "result": "mask", "max_variations": 1})
+    assert describe(one())["result"] == "mask"
+    assert describe(type("Plain", (Method,), dict(whole))())["result"] == "layer"
+    with pytest.raises(TypeError, match="max_variations"):
+        type("Many", (Method,), {**whole, "result": "mask"})
+    with pytest.raises(TypeError, match="result"):
+        type("Other", (Method,), {**whole, "result": "sound"})
 
+
+def parameters(annotation, field, **more):
+    """A class of parameters with the field `x`; more: further ones, each (annotation, field)."""
+    known = {"x": (annotation, field), **more}
+    notes = {"__annotations__": {key: kind for key, (kind, _) in known.items()}}
+    return type("P", (Parameters,), notes | {key: default for key, (_, default) in known.items()})
+
+
+def test_forms_outside_the_subset_are_refused():
     named = {"title": "X", "description": "X."}
     bad = [
         (int, Field(1, ge=0, le=2)),  # no title
@@ -154,3 +171,46 @@ def test_a_group_is_a_list_of_forms():
     assert (field.kind, field.max_items, field.fields[0].key) == ("group", 5, "steps")
     assert complete(form, {"words": [{}]}) == {"words": [{"steps": 4}]}
     assert Words(words=[{"steps": 3}]).words[0].steps == 3
+
+
+class Weighed(fields.WordSettings):
+    weight: float = fields.slider(1.0, -2.0, 4.0, 0.1, "Weight", "How much of it.")
+
+
+def test_settings_of_words_and_the_caption_are_marked():
+    form = schema(
+        parameters(
+            list[Weighed], fields.word_settings("Words", "What is set."), source=(str, fields.source_prompt())
+        )
+    )
+    words, source = fields_from_schema(form)
+    assert (words.kind, words.words, words.source_prompt) == ("group", "prompt", False)
+    assert [field.key for field in words.fields] == ["text", "which", "weight"]
+    assert (source.kind, source.words, source.source_prompt) == ("string", "", True)
+    assert complete(form, {"x": [{"text": "cat"}]})["x"] == [{"text": "cat", "which": 1, "weight": 1.0}]
+
+
+class _Unnamed(Parameters):
+    text: int = Field(1, ge=1, le=2, title="Text", description="No text.")
+    which: int = Field(1, ge=1, le=2, title="Which", description="Which.")
+
+
+def test_marks_that_a_client_would_overlook_are_refused():
+    named = {"title": "X", "description": "X."}
+    words, shown = {"json_schema_extra": {"x-words": "prompt"}}, fields.source_prompt
+    group = {"max_length": 3, **named}
+    bad = [
+        parameters(list[_NoMethod], Field([], **group, **words)),
+        parameters(list[_Unnamed], Field([], **group, **words)),
+        parameters(list[Weighed], Field([], **group, json_schema_extra={"x-words": "source"})),
+        parameters(str, Field("", **named, **words)),
+        parameters(str, Field("", **named, json_schema_extra={"x-source-prompt": 1})),
+        parameters(int, Field(1, ge=0, le=2, **named, json_schema_extra={"x-source-prompt": True})),
+        parameters(str, shown(), y=(str, shown())),
+        parameters(
+            list[Weighed], Field([], **group, **words), y=(list[Weighed], Field([], **group, **words))
+        ),
+    ]
+    for wrong in bad:
+        with pytest.raises(TypeError, match=r"x-(words|source-prompt) |may have x-"):
+            schema(wrong)

@@ -65,6 +65,24 @@ def test_the_fields():
     )
 
 
+def test_what_is_about_words_is_known_by_its_mark_and_its_fields():
+    text, which = {**FORMS["string"], "default": ""}, {**FORMS["integer"], "multipleOf": 1}
+    items = {"type": "object", "properties": {"text": text, "which": which, "weight": FORMS["number"]}}
+    group = {**FORMS["group"], "items": items}
+    assert field({**group, "x-words": "prompt"}).words == "prompt"
+    assert field(group).words == ""
+    assert field({**group, "x-words": "elsewhere"}).words == ""
+    assert field({**FORMS["group"], "x-words": "prompt"}).words == ""  # an ordinary group, then
+    assert field({**FORMS["string"], "x-words": "prompt"}).words == ""
+
+
+def test_the_caption_of_the_source_is_known_by_its_mark():
+    assert field({**FORMS["string"], "x-source-prompt": True}).source_prompt
+    assert not field(FORMS["string"]).source_prompt
+    assert not field({**FORMS["string"], "x-source-prompt": "yes"}).source_prompt
+    assert not field({**FORMS["boolean"], "x-source-prompt": True}).source_prompt
+
+
 def test_the_order_of_the_form():
     properties = {key: {**form, "x-order": -i} for i, (key, form) in enumerate(FORMS.items())}
     assert [found.key for found in fields_from_schema({"properties": properties})] == list(FORMS)[::-1]

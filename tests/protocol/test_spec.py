@@ -12,6 +12,7 @@ from velatura_protocol.paths import Connection, read_connection, write_connectio
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
 from velatura_protocol.results import best_first
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
+from velatura_protocol.words import WORD
 
 SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
 STATES = {"uploading", "queued", "started", "done", "failed", "cancelled"}
@@ -65,6 +66,15 @@ def test_a_ranked_result_has_an_example():
     assert [[layer["rank"] for layer in layers] for layers in ranked] == [[0, 1]]
     assert all(f"`{part}` (" in section(4) for part in ranked[0][0]["scores"])
     assert ranked[0][0]["score"] > ranked[0][1]["score"]
+
+
+def test_the_marks_of_words_have_an_example():
+    described = [method for m in examples("message") for method in m.get("methods", [])]
+    forms = [field for method in described for field in fields_from_schema(method["parameters"])]
+    (group,) = [field for field in forms if field.words == "prompt"]
+    assert [field.key for field in group.fields[:2]] == ["text", "which"]
+    assert [field.key for field in forms if field.source_prompt] == ["source_prompt"]
+    assert f"`{WORD.pattern}`" in section(6)
 
 
 def test_every_request_has_an_example():

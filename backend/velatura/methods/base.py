@@ -9,10 +9,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
+
+from velatura_protocol.schema import Field as Understood
+from velatura_protocol.schema import fields_from_schema
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -31,7 +34,8 @@ class Parameters(BaseModel):
 
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
     int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
-    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`.
+    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
+    each at most, `x-words` and `x-source-prompt` (`fields` has both ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -60,6 +64,14 @@ class MethodInputs:
     seeds: list[int]
 
 
+class Mask(NamedTuple):
+    """What a method of result 'mask' finds. name: for the person, mostly a word. map: [h, w] in [0, 1] at the
+    size of the image that the method was given, 1 selected."""
+
+    name: str
+    map: Tensor
+
+
 class Context(Protocol):
     """A method's only door to models, progress and cancellation."""
 
@@ -77,7 +89,10 @@ class Context(Protocol):
 
 
 class Method:
-    """Base of every method. Subclasses set the class variables and define `Parameters` and `run`."""
+    """Base of every method. Subclasses set the class variables and define `Parameters` and `run`.
+
+    result: 'layer', an edited picture a variation; or 'mask', selections of the source, all in one variation.
+    """
 
     id: ClassVar[str]
     version: ClassVar[int]
@@ -85,11 +100,13 @@ class Method:
     summary: ClassVar[str]
     source: ClassVar[str]
     inputs: ClassVar[Inputs] = Inputs()
+    result: ClassVar[Literal["layer", "mask"]] = "layer"
     max_variations: ClassVar[int] = 8
     Parameters: ClassVar[type[Parameters]]
 
-    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor:
-        """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed. Raises `Cancelled`."""
+    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask]:
+        """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed; of result 'mask', the masks, at least
+        one. Raises `Cancelled`."""
         raise NotImplementedError
 
     def wanted(self, prompt: str, params: Any) -> str:
@@ -108,6 +125,10 @@ class Method:
             raise TypeError(f"{cls.__name__}.Parameters is not a class of parameters")
         if "run" not in cls.__dict__:
             raise TypeError(f"{cls.__name__} does not say how to run")
+        if cls.result not in ("layer", "mask"):
+            raise TypeError(f"{cls.__name__}.result is neither 'layer' nor 'mask'")
+        if cls.result == "mask" and cls.max_variations != 1:
+            raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is 'mask'")
         schema(cls.Parameters)
 
 
@@ -121,7 +142,26 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
         for order, (key, field) in enumerate(parameters.model_fields.items())
     }
     parameters()  # every field has a default, and pydantic finds it within its bounds
-    return {"type": "object", "properties": properties}
+    form = {"type": "object", "properties": properties}
+    _check_marks(parameters.__name__, form)
+    return form
+
+
+_MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
+    "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
+    "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
+}
+
+
+def _check_marks(where: str, form: dict) -> None:
+    """Refuses marks that a client would overlook, or find twice."""
+    fields = fields_from_schema(form)
+    for mark, (is_understood, rule) in _MARKS.items():
+        marked = {key for key, property in form["properties"].items() if mark in property}
+        if len(marked) > 1:
+            raise TypeError(f"{where}: only one field may have {mark}, not {', '.join(sorted(marked))}")
+        if marked != {field.key for field in fields if is_understood(field)}:
+            raise TypeError(f"{where}.{marked.pop()}: {mark} is {rule}")
 
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}

@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from .base import Parameters
+
 ADVANCED = {"x-advanced": True}
 
 
@@ -65,3 +67,32 @@ def negative_prompt() -> Any:
         description="What should not appear.",
         json_schema_extra=ADVANCED | {"x-multiline": True},
     )
+
+
+def source_prompt(description: str = "A caption of the layer as it is now.") -> Any:
+    """What the source shows, for methods that compare it with what should be there."""
+    return Field(
+        "",
+        max_length=2000,
+        title="Shown now",
+        description=description,
+        json_schema_extra={"x-source-prompt": True, "x-multiline": True},
+    )
+
+
+class WordSettings(Parameters):
+    """An entry of `word_settings`: which word it is about. Subclasses add what is set for it.
+
+    An entry whose text is empty is to be ignored.
+    """
+
+    text: str = Field("", max_length=200, title="Word", description="A word as it stands in the prompt.")
+    which: int = Field(
+        1, ge=1, le=1000, title="Which", description="Which of several equal words, counted from the left."
+    )
+
+
+def word_settings(title: str, description: str) -> Any:
+    """A group about words of the prompt, for a field `list[…]` of a subclass of `WordSettings`."""
+    extra = {"x-words": "prompt"}
+    return Field([], max_length=64, title=title, description=description, json_schema_extra=extra)

@@ -45,6 +45,7 @@ def describe(method: Method) -> dict:
             "mask": method.inputs.mask,
             "prompt": method.inputs.prompt,
         },
+        "result": method.result,
         "max_variations": method.max_variations,
         "parameters": schema(method.Parameters),
     }
