@@ -6,6 +6,7 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
 from tests.tiny import tiny_clip, tiny_model
@@ -51,6 +52,41 @@ def test_a_sentence_that_it_does_not_read_whole_has_no_vector(folder):
     encoder = load_encoder(str(folder), CPU, torch.float32)
     assert encoder.text("x" * 18) is not None  # a token a letter, and the two marks
     assert encoder.text("x" * 19) is None
+
+
+def test_many_sentences_at_once_are_as_each_alone_and_cut_to_what_it_reads(folder):
+    encoder = load_encoder(str(folder), CPU, torch.float32)
+    sentences = ["a red hat", "x", "y " * 18, "y " * 40]
+    found = encoder.texts(sentences)
+    torch.testing.assert_close(found[:3], torch.stack([encoder.text(s) for s in sentences[:3]]))
+    assert torch.equal(found[2], found[3])
+
+
+def test_the_direction_from_one_sentence_to_another(folder):
+    encoder = load_encoder(str(folder), CPU, torch.float32)
+    before, after = encoder.texts(["a hat", "a red hat"])
+    there, back = encoder.direction("a hat", "a red hat"), encoder.direction("a red hat", "a hat")
+    torch.testing.assert_close(there, -back)
+    torch.testing.assert_close(there @ (after - before), (after - before).norm())
+
+
+def test_pictures_of_any_size_are_brought_to_its_own(folder):
+    encoder = load_encoder(str(folder), CPU, torch.float32)
+    ramp = torch.linspace(0.0, 1.0, 64).expand(1, 3, 48, 64)
+    small = F.interpolate(ramp, (32, 32), mode="area")
+    assert float(encoder.images(ramp)[0] @ encoder.images(small)[0]) > 0.999
+    assert encoder.similarity(torch.cat([ramp, 1.0 - ramp]), ["a", "b", "c"]).shape == (2, 3)
+
+
+def test_pictures_can_be_led_by_words(folder):
+    """One step along the gradient makes pictures fit the words better; the networks stay as they are."""
+    encoder = load_encoder(str(folder), CPU, torch.float32)
+    pictures = torch.rand(2, 3, 40, 40, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    before = encoder.similarity(pictures, ["a red hat"])
+    (gradient,) = torch.autograd.grad(before.sum(), pictures)
+    after = encoder.similarity(pictures + 0.1 * gradient / gradient.abs().max(), ["a red hat"])
+    assert (after > before).all()
+    assert not any(parameter.requires_grad for parameter in encoder.network.parameters())
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from velatura import readers
 from velatura.readers import Reading
+from velatura_protocol.errors import VelaturaError
 
 
 class Judge(Protocol):
@@ -122,5 +123,5 @@ def _loaded(load: Callable[[], Any]) -> Any:
     """The network, or None where its weights are not there, of another version, or cut off."""
     try:
         return load()
-    except (OSError, KeyError, ValueError, RuntimeError, SafetensorError):
+    except (VelaturaError, OSError, KeyError, ValueError, RuntimeError, SafetensorError):
         return None

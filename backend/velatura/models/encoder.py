@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from huggingface_hub import snapshot_download
 from torch import Tensor
-from transformers import CLIPModel, CLIPTokenizer
 
 from velatura_protocol.errors import VelaturaError
 
+if TYPE_CHECKING:
+    from transformers import CLIPModel, CLIPTokenizer
+
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors"]
-_MEAN = (0.48145466, 0.4578275, 0.40821073)  # of the published models, where a folder does not say
-_STD = (0.26862954, 0.26130258, 0.27577711)
+#: Of the published models' pictures, for folders that do not say.
+MEAN = (0.48145466, 0.4578275, 0.40821073)
+DEVIATION = (0.26862954, 0.26130258, 0.27577711)
 
 
 @dataclass
 class Encoder:
-    """A CLIP on its device. mean, std: [3, 1, 1], of the pictures it was trained on."""
+    """A CLIP on its device; its vectors have unit length and float32.
+
+    mean, std: [3, 1, 1], of the pictures it was trained on.
+    """
 
     network: CLIPModel
     tokenizer: CLIPTokenizer
@@ -34,27 +41,48 @@ class Encoder:
         return int(self.network.config.vision_config.image_size)
 
     @property
+    def longest(self) -> int:
+        """The most tokens it reads, with the two marks at a sentence's ends."""
+        return int(self.network.config.text_config.max_position_embeddings)
+
+    @property
     def scale(self) -> float:
         """tau: the learnt factor that makes cosines the logits of its softmax, at most 100."""
         return float(self.network.logit_scale.exp())
 
-    @torch.inference_mode()
     def images(self, pictures: Tensor) -> Tensor:
-        """Unit vectors [N, d] float32 of pictures [N, 3, side, side] in [0, 1]."""
+        """[N, d] of pictures [N, 3, h, w] in [0, 1], differentiable; what is not side x side is stretched to
+        that, without aliasing."""
         weights = self.network.visual_projection.weight
-        x = (pictures.to(self.mean) - self.mean) / self.std
-        states = self.network.vision_model(pixel_values=x.to(weights.dtype)).pooler_output
+        x = pictures.to(self.mean)
+        if x.shape[-2:] != (self.side, self.side):
+            x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
+        x = ((x - self.mean) / self.std).to(weights.dtype)
+        states = self.network.vision_model(pixel_values=x).pooler_output
         return F.normalize(self.network.visual_projection(states).float(), dim=-1)
 
-    @torch.inference_mode()
+    def texts(self, sentences: Sequence[str]) -> Tensor:
+        """[N, d]; tokens beyond those it reads are left out."""
+        tokens = self.tokenizer(
+            list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+        )
+        # what is padded follows a sentence's end, where its vector is taken, and is seen by nothing before
+        states = self.network.text_model(input_ids=tokens.input_ids.to(self.mean.device)).pooler_output
+        return F.normalize(self.network.text_projection(states).float(), dim=-1)
+
     def text(self, sentence: str) -> Tensor | None:
-        """The unit vector [d] float32 of a sentence; None for one with more tokens than it reads."""
-        length = self.network.config.text_config.max_position_embeddings
-        tokens = self.tokenizer(sentence, return_tensors="pt", verbose=False).input_ids
-        if tokens.shape[1] > length:
-            return None
-        states = self.network.text_model(input_ids=tokens.to(self.mean.device)).pooler_output
-        return F.normalize(self.network.text_projection(states).float(), dim=-1)[0]
+        """[d] of a sentence; None for one with more tokens than it reads."""
+        tokens = self.tokenizer(sentence, verbose=False).input_ids
+        return None if len(tokens) > self.longest else self.texts([sentence])[0]
+
+    def similarity(self, pictures: Tensor, sentences: Sequence[str]) -> Tensor:
+        """Cosines [N, T] of every picture with every sentence."""
+        return self.images(pictures) @ self.texts(sentences).T
+
+    def direction(self, source: str, target: str) -> Tensor:
+        """The unit vector [d] from one sentence to another (StyleGAN-NADA, Gal et al. 2022, eq. 2)."""
+        before, after = self.texts([source, target])
+        return F.normalize(after - before, dim=-1)
 
 
 def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder:
@@ -62,6 +90,9 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
 
     Weights are read from .safetensors only.
     """
+    from huggingface_hub import snapshot_download
+    from transformers import CLIPModel, CLIPTokenizer  # slow to import
+
     try:
         local = Path(path).is_dir()
         folder = Path(path if local else snapshot_download(path, allow_patterns=_HUB_FILES))
@@ -88,4 +119,4 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
 def _statistics(folder: Path) -> tuple[list[float], list[float]]:
     file = folder / "preprocessor_config.json"
     said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return said.get("image_mean") or list(_MEAN), said.get("image_std") or list(_STD)
+    return said.get("image_mean") or list(MEAN), said.get("image_std") or list(DEVIATION)

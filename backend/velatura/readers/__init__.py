@@ -4,13 +4,12 @@ They rank variations, measure edits and guide methods.  Everything takes picture
 any size, and everything but `Judge.read` can be differentiated with respect to them.
 """
 
-from .clip import Clip, load_clip
+from .clip import load_clip
 from .identity import IdentityEncoder, load_identity, same_person_threshold
 from .judge import Judge, Reading, load_judge, matches
 from .segmenter import Segmenter, load_segmenter
 
 __all__ = [
-    "Clip",
     "IdentityEncoder",
     "Judge",
     "Reading",

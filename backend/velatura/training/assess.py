@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from velatura.evaluation.statistics import wilson
-from velatura.readers import Clip, IdentityEncoder, Judge, Segmenter, matches
+from velatura.models.encoder import Encoder
+from velatura.readers import IdentityEncoder, Judge, Segmenter, matches
 from velatura.world import KINDS, Picture, caption, elements, render, sample_scene
 
 from .data import VISIBLE
@@ -73,7 +74,7 @@ def assess_judge(judge: Judge, exam: Exam, images: Tensor | None = None) -> Figu
     }
 
 
-def choose_caption(clip: Clip, images: Tensor, captions: Sequence[Sequence[str]]) -> list[bool]:
+def choose_caption(clip: Encoder, images: Tensor, captions: Sequence[Sequence[str]]) -> list[bool]:
     """Whether the first of the captions given for each picture fits it best."""
     flat = [text for own in captions for text in own]
     with torch.no_grad():
@@ -84,12 +85,12 @@ def choose_caption(clip: Clip, images: Tensor, captions: Sequence[Sequence[str]]
 
 
 @torch.no_grad()
-def embedded(reader: Clip, images: Tensor) -> Tensor:
+def embedded(reader: Encoder, images: Tensor) -> Tensor:
     """(N, dimension), in batches."""
     return torch.cat([reader.images(images[first : first + 64]) for first in range(0, len(images), 64)])
 
 
-def assess_clip(clip: Clip, exam: Exam, seed: int, choices: int = 16) -> Figures:
+def assess_clip(clip: Encoder, exam: Exam, seed: int, choices: int = 16) -> Figures:
     """How often the right one of `choices` full captions fits a picture best.
 
     any: the others are of random scenes; alike: of scenes of the same kind; one thing: of the same scene with

@@ -19,8 +19,9 @@ from tqdm import tqdm
 
 from velatura.evaluation.cases import Case, world_cases
 from velatura.evaluation.encoders import home_made
+from velatura.models.encoder import Encoder
 from velatura.models.model import Model
-from velatura.readers import Clip, Judge
+from velatura.readers import Judge
 from velatura.world import KINDS
 
 from . import figures, measure
@@ -75,7 +76,7 @@ class Examination:
 
     model: Model
     judge: Judge
-    clip: Clip | None
+    clip: Encoder | None
     exams: dict[str, Exam]
     seed: int
     count: int

@@ -17,7 +17,8 @@ from torch import Tensor
 from velatura.evaluation.cases import Case
 from velatura.evaluation.metrics import psnr
 from velatura.evaluation.statistics import Estimate, bootstrap, spearman
-from velatura.readers import Clip, Judge, Reading, matches
+from velatura.models.encoder import Encoder
+from velatura.readers import Judge, Reading, matches
 from velatura.world import ATTRIBUTES, STYLES, render
 
 from .asked import Ladder, Request
@@ -151,7 +152,7 @@ def edited(
 
 
 def right_caption(
-    clip: Clip, images: Tensor, prompts: Sequence[str], others: Sequence[str], seed: int
+    clip: Encoder, images: Tensor, prompts: Sequence[str], others: Sequence[str], seed: int
 ) -> Figure:
     """How often CLIP finds a sample's prompt among CHOICES, the rest drawn from `others`."""
     rng = np.random.default_rng([seed, 5])
