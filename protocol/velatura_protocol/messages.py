@@ -165,6 +165,11 @@ def check_protocol(peer: object, *, own: str = PROTOCOL, peer_is: str = "daemon"
     )
 
 
+def minor_version(version: str) -> int:
+    """MINOR of a version that `check_protocol` has let pass."""
+    return int(version.partition(".")[2])
+
+
 def digest(data: bytes | bytearray | memoryview) -> str:
     """The name of a blob: BLAKE2b with 32 bytes (RFC 7693)."""
     return "blake2b:" + blake2b(data, digest_size=32).hexdigest()

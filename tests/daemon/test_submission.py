@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from tests.daemon.samples import request
+from tests.more_methods.offered.shades import ShadesParameters
 from velatura.daemon.submission import complete_request
+from velatura.methods.base import schema
 from velatura.methods.registry import offer
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
@@ -17,6 +19,7 @@ METHOD = {
     "version": 3,
     "title": "Method",
     "inputs": {"source": "required", "mask": "optional", "prompt": "optional"},
+    "result": "layer",
     "max_variations": 8,
     "parameters": {
         "type": "object",
@@ -106,3 +109,11 @@ def test_recipes_that_would_not_fit_a_message_are_refused():
     parameters = {"words": "€" * 20_000}
     assert complete(parameters=parameters, variations=1)
     assert refusal(parameters=parameters, variations=8) == "too-large"
+
+
+def test_masks_have_a_recipe_for_each_word():
+    method = {**METHOD, "result": "mask", "max_variations": 1, "parameters": schema(ShadesParameters)}
+    assert complete(method, prompt="word " * 75)
+    assert refusal(method, prompt="word " * 300) == "too-large"
+    listed = {"words": [{"text": "word"}, {"text": ""}]}
+    assert complete(method, prompt="word " * 300, parameters=listed)

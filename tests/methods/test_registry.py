@@ -15,6 +15,8 @@ from velatura.methods.registry import describe, registry
 from velatura_protocol.schema import complete, fields_from_schema
 
 METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
+EDITING = [method for method in registry().values() if method.result == "layer"]
+EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method in EDITING])
 MASK = box(64, 64, (20, 40), (16, 44))
 
 
@@ -51,7 +53,7 @@ def test_the_defaults_are_valid_and_the_bounds_are_those_of_the_class(method):
                 method.Parameters(**{field.key: value})
 
 
-@METHODS
+@EDITORS
 def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(method, models):
     edit = Edit(picture(), MASK, method=method.id)
     first, again = edit.run(models)[0], edit.run(models)[0]
@@ -60,7 +62,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(method, mod
     assert edit.run(models)[0].data != first.data
 
 
-@METHODS
+@EDITORS
 def test_a_variation_does_not_depend_on_its_batch(method, models):
     edit = Edit(picture(dtype="f32"), MASK, method=method.id, variations=3)
     batch = edit.run(models)
@@ -71,7 +73,7 @@ def test_a_variation_does_not_depend_on_its_batch(method, models):
     assert np.abs(pixels(batch[1]) - pixels(alone)).max() > 1e-3
 
 
-@METHODS
+@EDITORS
 def test_the_prompt_and_the_source_matter(method, models):
     edit = Edit(picture(dtype="f32"), MASK, method=method.id)
     first = edit.run(models)[0].data
@@ -80,7 +82,7 @@ def test_the_prompt_and_the_source_matter(method, models):
     assert Edit(picture(dtype="f32", seed=5), MASK, method=method.id).run(models)[0].data != first
 
 
-@METHODS
+@EDITORS
 @pytest.mark.parametrize("after", [0, 1, 3])
 def test_a_run_stops_within_a_step(method, models, after):
     hooks = Recorded(cancel_after=after)
@@ -89,7 +91,7 @@ def test_a_run_stops_within_a_step(method, models, after):
     assert len(hooks.steps) == after
 
 
-@METHODS
+@EDITORS
 def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
     decode, decoded = type(models.get()).decode, []
     monkeypatch.setattr(type(models.get()), "decode", lambda self, z: decoded.append(z) or decode(self, z))
@@ -101,7 +103,7 @@ def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
     assert len(decoded) == len(hooks.previews)
 
 
-@METHODS
+@EDITORS
 def test_progress_and_previews_are_told(method, models):
     hooks = Recorded()
     Edit(picture(), MASK, method=method.id, parameters={"steps": 6, "strength": 1.0}).run(models, hooks)

@@ -33,3 +33,8 @@ def test_what_is_not_ranked_as_specified_keeps_its_order(ranks):
 
 def test_nothing():
     assert best_first([]) == []
+
+
+def test_masks_keep_the_methods_order():
+    masks = [{"index": i, "kind": "mask", "title": title} for i, title in enumerate(("cat", "a"))]
+    assert best_first(masks) == masks

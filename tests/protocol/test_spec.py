@@ -33,6 +33,9 @@ def check_job(message: dict) -> None:
     for layer in message.get("result", {}).get("layers", []):
         raster = Raster.from_wire(layer["raster"])
         assert raster.to_wire() == layer["raster"]
+        assert layer.get("kind") in (None, "mask")
+        if "kind" in layer:
+            assert (raster.channels, raster.dtype, raster.profile) == ("A", "u8", "")
         if "rank" in layer:
             assert all(0.0 <= value <= 1.0 for value in (layer["score"], *layer["scores"].values()))
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from velatura_protocol.errors import VelaturaError
 
-from .geometry import Region
+from .geometry import Box, Region
 from .resample import resize
 from .selection import Layer, Selection
 
@@ -47,7 +47,20 @@ def see(layer: Layer, selection: Selection, region: Region) -> Seen:
     return Seen(_mirrored(image, region), _mirrored(mask[..., None], region)[..., 0], backdrop)
 
 
-def flattened(layer: Layer, box, backdrop: np.ndarray) -> np.ndarray:
+def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
+    """A picture of the model's size [h, w, c] in [0, 1] without what was filled up: the crop."""
+    (top, left), (height, width) = region.offset, region.inner
+    return np.asarray(picture, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
+
+
+def at_layers_size(crop: np.ndarray, region: Region, box: Box) -> np.ndarray:
+    """What lies in a box of the layer, which is part of the crop, of the picture of that: [h, w, c]."""
+    rows, columns = box.moved(-region.crop.x0, -region.crop.y0).slices
+    size = region.crop.height, region.crop.width
+    return resize(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
+
+
+def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
     """Colours of a part of the layer [h, w, 3], clipped to a display's range, over the backdrop."""
     rgb, alpha = layer.encoding.decode(layer.pixels[box.slices])
     alpha = alpha[..., None]

@@ -13,7 +13,7 @@ from velatura.daemon.notes import Answer, Event, Request, Status, Vanished
 from velatura.daemon.router_thread import RouterThread
 from velatura.daemon.sessions import Session, Sessions
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import PROTOCOL, check_protocol, encode
+from velatura_protocol.messages import PROTOCOL, check_protocol, encode, minor_version
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class ControlThread(RouterThread):
     def _hello(self, identity: bytes, message: dict) -> dict:
         check_protocol(message.get("protocol"), peer_is="client")
         wanted, client = (str(message.get(key) or "")[:200] for key in ("session", "client"))
-        session = self._sessions.hello(identity, wanted, client)
+        session = self._sessions.hello(identity, wanted, client, minor_version(message["protocol"]))
         if session is None:
             raise VelaturaError("busy", "Too many programs are connected; close some.", retryable=True)
         log.info("client %s (%s): %s", session.id, client, "is back" if session.id == wanted else "is new")
@@ -96,7 +96,7 @@ class ControlThread(RouterThread):
         if message["type"] == "watch" and isinstance(message.get("jobs"), list):
             self._sessions.watch(session, [job for job in message["jobs"] if isinstance(job, str)])
         session.unanswered += 1
-        self._desk.put(Request(session.identity, session.id, message))
+        self._desk.put(Request(session.identity, session.id, message, session.minor))
 
     def _deliver(self, note: Answer | Event) -> None:
         if isinstance(note, Answer):

@@ -27,6 +27,7 @@ from velatura_protocol.messages import MAX_JSON, canonical, error_answer, reques
 
 log = logging.getLogger(__name__)
 
+MASKS_SINCE = 2  # the protocol's MINOR
 MAX_NAMED = 1024
 ROOM_FOR_JOBS = MAX_JSON - 1024
 
@@ -117,9 +118,11 @@ class Desk:
             answer = error_answer(internal(error), seq)
         self._control.put(Answer(request.identity, request.session, answer))
 
-    def _describe(self, _: Request) -> dict:
+    def _describe(self, request: Request) -> dict:
         self._models = entries(self._state_dir)
-        return {"type": "methods", **offer(self._methods.values(), self._models)}
+        layers_only = request.minor < MASKS_SINCE  # such a client would take a mask for a picture
+        known = [m for m in self._methods.values() if m["result"] == "layer" or not layers_only]
+        return {"type": "methods", **offer(known, self._models)}
 
     def _submit(self, request: Request) -> dict:
         job, wanted = job_id(request.message.get("job")), request.message.get("request")

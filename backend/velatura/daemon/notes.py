@@ -7,11 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Request:
-    """control → desk: a client asks something that concerns jobs. identity: of the connection to answer."""
+    """control → desk: a client asks something that concerns jobs. identity: of the connection to answer.
+    minor: of the version of the protocol that the client speaks."""
 
     identity: bytes
     session: str
     message: dict
+    minor: int
 
 
 @dataclass(frozen=True)

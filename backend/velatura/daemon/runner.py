@@ -62,6 +62,7 @@ class Runner:
                     "index": layer.index,
                     "title": layer.title,
                     "seed": layer.seed,
+                    **({"kind": layer.kind} if layer.kind else {}),
                     "raster": layer.raster,
                     **_place(layer.place),
                     "recipe": {**layer.recipe, "job": job, "variation": layer.index, **_place(layer.place)},

@@ -14,13 +14,15 @@ MAX_WATCHED = 4096
 class Session:
     """One client, across reconnections.
 
-    identity: of its present control connection, empty between two of them. unanswered: requests that were
-    passed on and whose answers are still to come. vanished: it has been silent for three heartbeats.
+    identity: of its present control connection, empty between two of them. minor: of the version of the
+    protocol that it speaks. unanswered: requests that were passed on and whose answers are still to come.
+    vanished: it has been silent for three heartbeats.
     """
 
     id: str
     client: str
     identity: bytes
+    minor: int
     unanswered: int = 0
     vanished: bool = False
     watching: dict[str, None] = field(default_factory=dict)  # an ordered set of job ids
@@ -36,19 +38,19 @@ class Sessions:
         self._by_identity: dict[bytes, Session] = {}
         self._heard: dict[str, float] = {}
 
-    def hello(self, identity: bytes, wanted: str, client: str) -> Session | None:
+    def hello(self, identity: bytes, wanted: str, client: str, minor: int) -> Session | None:
         """The session `wanted` moved to this connection, or a new one; None if there are too many."""
         session = self._by_id.get(wanted)
         if session is None:
             if len(self._by_id) >= MAX_SESSIONS:
                 return None
-            session = Session(secrets.token_hex(8), client, identity)
+            session = Session(secrets.token_hex(8), client, identity, minor)
             self._by_id[session.id] = session
         elsewhere = self._by_identity.get(identity)
         if elsewhere is not None and elsewhere is not session:
             self.forget(elsewhere)
         self._by_identity.pop(session.identity, None)
-        session.identity, session.unanswered = identity, 0
+        session.identity, session.minor, session.unanswered = identity, minor, 0
         self._by_identity[identity] = session
         self.heard(session.id)
         return session

@@ -10,7 +10,8 @@ from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
-from velatura_protocol.schema import complete, with_defaults
+from velatura_protocol.schema import complete, fields_from_schema, with_defaults
+from velatura_protocol.words import words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_TITLE = 100
@@ -58,9 +59,19 @@ def complete_request(
         "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
         "canvas": request["canvas"],
     }
-    if len(canonical(whole)) * whole["variations"] > _MAX_RECIPES:
-        raise VelaturaError("too-large", "The parameters are too long for so many variations; shorten them.")
+    if len(canonical(whole)) * _layers(method, whole) > _MAX_RECIPES:
+        many = "words" if method["result"] == "mask" else "variations"
+        raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
     return whole, _title(prompt, title)
+
+
+def _layers(method: dict, request: dict) -> int:
+    """How many layers the result may have, each with a recipe."""
+    if method["result"] == "layer":
+        return request["variations"]
+    fields = fields_from_schema(method["parameters"])
+    listed = [entry for f in fields if f.words for entry in request["parameters"][f.key] if entry["text"]]
+    return max(1, len(listed or words(request["prompt"])))
 
 
 def _title(prompt: str, method: str) -> str:

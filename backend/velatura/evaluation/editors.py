@@ -224,12 +224,12 @@ def noise_and_denoise(models: ModelStore, model: str = "", defaults: Mapping | N
 def editors(
     models: ModelStore, model: str = "", methods: Sequence[str] = (), defaults: Mapping | None = None
 ) -> list[Editor]:
-    """The registered methods (or those named), then the baselines. Raises `unknown-method`.
+    """The registered methods that edit (or those named), then the baselines. Raises `unknown-method`.
 
     defaults: the model's own, for parameters of these names.
     """
     given = dict(defaults or {})
-    known = registry()
+    known = {id: method for id, method in registry().items() if method.result == "layer"}
     for name in methods:
         if name not in known:
             raise VelaturaError(

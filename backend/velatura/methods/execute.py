@@ -1,4 +1,4 @@
-"""Runs one request: from the rasters that arrived to the layers that go back."""
+"""Runs one request: from the rasters that arrived to the layers, or the masks, that go back."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from velatura.canvas.geometry import Region, plan
+from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
 from velatura.canvas.region import Seen, see
 from velatura.canvas.selection import Layer, Selection
@@ -22,7 +23,7 @@ from velatura_protocol.rasters import Raster
 
 from .base import Cancelled, Method, MethodInputs, Parameters
 from .registry import registry
-from .results import ResultLayer, ranked, result_layer
+from .results import ResultLayer, mask_layer, ranked, result_layer
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
@@ -46,7 +47,8 @@ class Hooks(Protocol):
 def execute(
     request: dict, blob: Callable[[str], bytes | memoryview], models: ModelStore, hooks: Hooks
 ) -> list[ResultLayer]:
-    """The variations that a request asks for, in the order of their seeds; several are ranked.
+    """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
+    masks, the masks in its own order.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
     digest. Raises `Cancelled`, or VelaturaError: `unknown-method`, `bad-request`, then what is wrong with
@@ -74,10 +76,17 @@ def execute(
         seen = see(layer, selection, region)
         run = _Run(method, params, model, hooks, prompt, region, seen)
         seeds = [(request["seed"] + i) % _SEEDS for i in range(request["variations"])]
+        recipe = request | {"model": {"id": model.id, "digest": model.digest}}
+        if method.result == "mask":
+            found = run.masks(seeds[0])
+            hooks.progress("Finishing", 0, 0, 1.0)
+            return [
+                mask_layer(recipe, i, seeds[0], source, name, mask_of_layer(layer, selection, region, map))
+                for i, (name, map) in enumerate(found)
+            ]
         edited = run.variations(seeds)
         hooks.progress("Finishing", 0, 0, 1.0)
         unedited, reach = run.reconstruction(), model.factor // 4
-        recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         results = [
             result_layer(
                 recipe,
@@ -174,6 +183,14 @@ class _Run:
         inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
         pictures = self.method.run(inputs, self.params, self)
         return list(_picture(pictures))
+
+    @torch.inference_mode()
+    def masks(self, seed: int) -> list[tuple[str, np.ndarray]]:
+        """What a method of masks finds: names, and maps [h, w] in [0, 1] at the model's size."""
+        self.check()
+        inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
+        masks = self.method.run(inputs, self.params, self)
+        return [(mask.name, mask.map.float().nan_to_num(0.0).cpu().numpy()) for mask in masks]
 
     @torch.inference_mode()
     def reconstruction(self) -> np.ndarray:

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from velatura.canvas.colour import view
 from velatura.canvas.paste import Pasted
 from velatura.models.encoder import Encoder
@@ -21,8 +23,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResultLayer:
-    """One variation. raster: the wire's object, with its digest. recipe: the request as it was run. place:
-    among the others, None where they were not ranked. note: on the ranking as a whole, for the person."""
+    """One variation, or one mask. raster: the wire's object, with its digest. recipe: the request as it was
+    run. kind: 'mask', or '' for a picture. place: among the others, None where they were not ranked. note: on
+    the ranking as a whole, for the person."""
 
     index: int
     title: str
@@ -30,6 +33,7 @@ class ResultLayer:
     raster: dict
     data: bytes
     recipe: dict
+    kind: str = ""
     place: Place | None = None
     note: str = ""
 
@@ -42,6 +46,15 @@ def result_layer(recipe: dict, index: int, seed: int, source: Raster, pasted: Pa
     )
     recipe = recipe | {"variation": index}
     return ResultLayer(index, _title(index, seed), seed, raster.to_wire(), data, recipe)
+
+
+def mask_layer(
+    recipe: dict, index: int, seed: int, source: Raster, name: str, mask: np.ndarray
+) -> ResultLayer:
+    """A mask of the source, uint8 [height, width], as the layer that goes back."""
+    data = mask.tobytes()
+    raster = Raster(digest(data), source.width, source.height, "A", "u8", "", source.rect)
+    return ResultLayer(index, name, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
 
 
 def ranked(

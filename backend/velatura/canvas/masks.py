@@ -1,0 +1,31 @@
+"""What a method has found in a picture, as a mask of the layer."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .colour import fractions, quantise
+from .geometry import Region
+from .region import at_layers_size, without_margins
+from .selection import Layer, Selection
+
+_BAND = 1 << 20
+
+
+def mask_of_layer(layer: Layer, selection: Selection, region: Region, found: np.ndarray) -> np.ndarray:
+    """A mask of the whole layer, uint8 [height, width].
+
+    found: [h, w] float in [0, 1] at the size of the model's picture. What is selected bounds it; where the
+    layer has no paint, and where the model saw nothing of it, the mask is 0.
+    """
+    inner = without_margins(found[..., None], region)
+    out = np.zeros(layer.pixels.shape[:2], np.uint8)
+    for band in selection.bounds.bands(_BAND):
+        values = at_layers_size(inner, region, band)[..., 0]
+        if selection.values is not None:
+            values *= fractions(selection.window(band))
+        if layer.encoding.has_alpha:
+            alpha = layer.pixels[band.slices][..., layer.encoding.channels.index("A")]
+            values[fractions(alpha) == 0.0] = 0.0
+        out[band.slices] = quantise(values, "u8")
+    return out

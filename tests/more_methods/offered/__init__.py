@@ -1,0 +1,1 @@
+"""One file a method, as in `velatura.methods`."""
