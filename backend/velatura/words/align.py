@@ -1,0 +1,215 @@
+"""Which tokens of one prompt stand for which of another.
+
+Hertz et al. 2022, section 3.2: in a word swap the new word takes the old one's maps, in a refinement the
+words that both prompts have keep theirs. Both begin with the words that the prompts have in common. The
+published code pairs tokens of a swap by place; here all are paired by word, so that an edit that changes a
+prompt's length shifts neither the words behind it nor the padding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from .prompt import Span, Tokens, words
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """What of a target prompt comes from a source prompt.
+
+    A: [T_s, T_t] float32, the token mapper: M_s A are the source's maps as the target's tokens take them. A
+    row sums to 1 (a source token's map goes somewhere, whole) or is 0. alpha: [T_t] float32, 1 for tokens
+    that take maps, 0 for those that have only their own. replaced: which words stand where others stood.
+    inserted: words that only the target has; deleted: only the source. All are spans of characters, from left
+    to right, and no two of one prompt overlap.
+    """
+
+    A: Tensor
+    alpha: Tensor
+    replaced: list[tuple[Span, Span]]
+    inserted: list[Span]
+    deleted: list[Span]
+
+
+def changed(alignment: Alignment) -> bool:
+    """Whether the text encoder reads anything different."""
+    return bool(alignment.replaced or alignment.inserted or alignment.deleted)
+
+
+def align(
+    source: str,
+    source_tokens: Tokens,
+    target: str,
+    target_tokens: Tokens,
+    replaced: Literal["swap", "refine"] = "swap",
+) -> Alignment:
+    """Aligns two prompts, each with its tokens.
+
+    Words that both have keep their maps. Where others stand in their place, a word takes the maps of a word:
+    n tokens those of n one by one, m of n each the sum of all divided by m. If they are more or fewer words
+    than before, all together take those of all, each token the sum divided by m. With 'refine' words in
+    others' place have only their own maps, as inserted words have.
+    """
+    s, t = _units(source, source_tokens), _units(target, target_tokens)
+    A = _marks_and_padding(source_tokens, target_tokens)
+    pairs: list[tuple[Span, Span]] = []
+    inserted: list[Span] = []
+    deleted: list[Span] = []
+    for common, gap_s, gap_t in _stretches(s, t):
+        if common:
+            _hand_on(A, gap_s, gap_t)
+            continue
+        for run_s, run_t in _replacements(gap_s, gap_t):
+            if run_s and run_t:
+                pairs.append((_span(run_s), _span(run_t)))
+                if replaced == "swap":
+                    _hand_on(A, run_s, run_t)
+            elif run_t:
+                inserted.append(_span(run_t))
+            else:
+                deleted.append(_span(run_s))
+    return Alignment(A, (A.sum(0) > 0.0).float(), pairs, inserted, deleted)
+
+
+class _Unit(NamedTuple):
+    """What is compared: a word with all its tokens, or a token or character between words.
+
+    ids: units are equal if they are read as the same tokens. CLIP sees no capitals, but "ß" is not "ss".
+    """
+
+    start: int
+    end: int
+    is_word: bool
+    tokens: range
+    ids: tuple[int, ...] = ()
+
+
+def _units(prompt: str, tokens: Tokens) -> list[_Unit]:
+    """The content tokens in groups, none left out; tokens that share a word or a character are together."""
+    there = words(prompt)
+    units: list[_Unit] = []
+    for i in tokens.content:
+        start, end = tokens.spans[i]
+        touched = [word for word in there if word.start < end and start < word.end]
+        if touched:
+            start, end = min(start, touched[0].start), max(end, touched[-1].end)
+        unit = _Unit(start, end, bool(touched), range(i, i + 1))
+        if units and start < units[-1].end:
+            last = units.pop()
+            reach = max(last.end, end)
+            unit = _Unit(last.start, reach, last.is_word or unit.is_word, range(last.tokens.start, i + 1))
+        units.append(unit)
+    return [unit._replace(ids=tuple(tokens.ids[i] for i in unit.tokens)) for unit in units]
+
+
+_Run = list[_Unit]
+
+
+def _stretches(s: _Run, t: _Run) -> Iterator[tuple[bool, _Run, _Run]]:
+    """Both prompts cut where words in common begin and end: (whether in common, source's, target's)."""
+    if s and _ids(s) == _ids(t):  # "4 k" is other words than "4k", but read as the same tokens
+        yield True, s, t
+        return
+    i = j = 0
+    for p, q in [*_common(s, t), (len(s), len(t))]:
+        if i < p or j < q:
+            yield False, s[i:p], t[j:q]
+        if p < len(s):
+            yield True, s[p : p + 1], t[q : q + 1]
+        i, j = p + 1, q + 1
+
+
+def _common(s: _Run, t: _Run) -> list[tuple[int, int]]:
+    """The pairs of equal units; the same, the other way round, if the prompts change roles."""
+    a, b = ([unit.ids for unit in units] for units in (s, t))
+    return _longest(a, b) if a <= b else [(i, j) for j, i in _longest(b, a)]
+
+
+def _longest(a: list, b: list) -> list[tuple[int, int]]:
+    """The longest common subsequence of a and b, as pairs of indices.
+
+    It is what Needleman and Wunsch's alignment finds with the published scores (match 1, mismatch -1, gap 0).
+    Of several the one that changes the fewest places, then the one whose matches come early: what stands
+    before the first change means to a causal text encoder exactly what it meant.
+    """
+    n, m = len(a), len(b)
+    more = (n + m + 1) ** 2  # than everything that counts less adds up to
+    # best[i, j, g]: the score of a[i:] and b[j:], and where to go from there; g: behind something skipped
+    best: dict[tuple[int, int, int], tuple[int, tuple[int, int, int]]] = {}
+    best[n, m, 0] = best[n, m, 1] = 0, (n, m, 0)
+    for i, j in ((i, j) for i in range(n, -1, -1) for j in range(m, -1, -1) if i < n or j < m):
+        matched = [(i + 1, j + 1, 0)] if i < n and j < m and a[i] == b[j] else []
+        skipped = ([(i + 1, j, 1)] if i < n else []) + ([(i, j + 1, 1)] if j < m else [])
+        for g in (0, 1):
+            ways = [(best[to][0] + more * more - i - j, to) for to in matched]
+            best[i, j, g] = max(ways + [(best[to][0] - more * (1 - g), to) for to in skipped])
+    pairs, at = [], (0, 0, 0)
+    while at[:2] != (n, m):
+        to = best[at][1]
+        if to[2] == 0:
+            pairs.append(at[:2])
+        at = to
+    return pairs
+
+
+def _replacements(s: _Run, t: _Run) -> Iterator[tuple[_Run, _Run]]:
+    """What took whose place where t stands instead of s, from left to right; one of a pair may be empty.
+
+    As many words as before take places one by one, more or fewer all of them that of all. Punctuation takes a
+    place inside such a run, where everything else has a partner of its own kind, or where there is no word.
+    """
+    alike = [unit.is_word for unit in s] == [unit.is_word for unit in t]
+    runs_s, runs_t = _speaking(s, alike), _speaking(t, alike)
+    if runs_s and runs_t and len(runs_s) != len(runs_t):
+        runs_s, runs_t = ([slice(runs[0].start, runs[-1].stop)] for runs in (runs_s, runs_t))
+    i = j = 0
+    for p, q in [*zip(runs_s, runs_t, strict=False), (slice(len(s), None), slice(len(t), None))]:
+        for run_s, run_t in ((s[i : p.start], []), ([], t[j : q.start]), (s[p], t[q])):
+            if run_s or run_t:
+                yield run_s, run_t
+        i, j = p.stop, q.stop
+
+
+def _speaking(units: _Run, alike: bool) -> list[slice]:
+    """The units that may take a place or give one up: words, or whatever there is."""
+    chosen = [slice(i, i + 1) for i, unit in enumerate(units) if unit.is_word or alike]
+    return chosen or [slice(i, i + 1) for i in range(len(units))]
+
+
+def _marks_and_padding(source: Tokens, target: Tokens) -> Tensor:
+    """A [T_s, T_t] of all tokens but the content's.
+
+    Padding is counted from the end of the window. If the source has more of it, its first go together onto
+    the target's first, or onto the mark of the end; if the target has more, its first have their own maps.
+    """
+    A = torch.zeros(source.length, target.length)
+    A[source.bos, target.bos] = A[source.eos, target.eos] = 1.0
+    both = min(len(source.padding), len(target.padding))
+    A[source.length - both :, target.length - both :] = torch.eye(both)
+    first = target.padding[0] if target.padding else target.eos
+    A[source.eos + 1 : source.length - both, first] = 1.0
+    return A
+
+
+def _hand_on(A: Tensor, s: _Run, t: _Run) -> None:
+    """Has the tokens of a run of units take the maps of another's."""
+    rows, columns = (slice(run[0].tokens.start, run[-1].tokens.stop) for run in (s, t))
+    block = A[rows, columns]
+    n, m = block.shape
+    if _ids(s) == _ids(t) or (n == m and len(s) == len(t) == 1):
+        block.fill_diagonal_(1.0)
+    else:
+        block.fill_(1.0 / m)
+
+
+def _ids(run: _Run) -> list[int]:
+    return [id for unit in run for id in unit.ids]
+
+
+def _span(run: _Run) -> Span:
+    return run[0].start, run[-1].end
