@@ -148,9 +148,10 @@ def test_everything_is_measured_and_written(untrained, monkeypatch, capsys):
     work, bundle = untrained
     judge = Judge(questions()).eval().requires_grad_(False)
     monkeypatch.setattr(evaluate, "home_made", lambda: Encoders(judge=judge))
-    evaluate.evaluate(work, bundle, 7, 2, 1, 1, look=True)
+    evaluate.evaluate(work, bundle, 7, 2, 1, 1, look=True, note="Not at all.")
     found = json.loads((bundle / "figures.json").read_text())
     assert found["training"]["diffusion"] == {"samples": 0, "minutes": 0.0}
+    assert found["notes"] == "Not at all." and "Not at all." in (bundle / "README.md").read_text()
     for kind in KINDS:
         for name in ("judge_on_renders", "attributes_as_prompted", "pointing_t400", "autoencoder_psnr_db"):
             assert len(found[name][kind]["all"]) == 4

@@ -1,7 +1,8 @@
-"""The model card, written from the figures."""
+"""The model card, written from the figures, and what all cards say of training."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,15 +62,10 @@ are kept out of training, to measure what the model makes of words it knows apar
 ## Training
 
 ```
-velatura train autoencoder --work DIR --seed {seed}
-velatura train decoder     --work DIR --seed {seed}
-velatura train diffusion   --work DIR --seed {seed}
-velatura train export      --work DIR
-velatura train evaluate    --work DIR --seed {seed}
+{commands}
 ```
 
-On {machine}. The networks began with the weights of the model before this one, which knew portraits only and had 8
-latent channels; the four new ones began as random readings of its features.{notes}
+On {machine}.{notes}
 
 | part | pictures seen | minutes |
 |---|---|---|
@@ -119,13 +115,42 @@ def rates(columns: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     return table(["kind", "", *columns], rows)
 
 
+def record(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What a checkpoint says of training: pictures seen, minutes, processes (not known of older ones)."""
+    known = {name: state[name] for name in ("processes",) if name in state}
+    return {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1), **known}
+
+
+def command(part: str, seed: int, trained: Mapping[str, Any], width: int = 0) -> str:
+    """The command that trains a part as it was trained, from its `record`."""
+    processes = f" --processes {trained['processes']}" if trained.get("processes") else ""
+    return (
+        f"velatura train {part:{width}} --work DIR --seed {seed} --minutes {trained['minutes']:g}{processes}"
+    )
+
+
+def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
+    """What a card says of how training went: the note given, else that of figures written before, if they are
+    of the same training."""
+    if note is not None:
+        return note
+    same = before.get("training") == json.loads(json.dumps(trained))
+    return before.get("notes", "") if same else ""
+
+
 def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
     """Write `README.md` beside the weights.
 
     figures: "seed", "size", "machine", "pictures" (of the training set), "parts" and "training" (rows by
-    name), "sections" (pieces of Markdown), optionally "notes" on how the run went and "limits".
+    name), "sections" (pieces of Markdown), optionally "notes" (Markdown) on how training went and "limits".
     """
-    training = [[part, f"{row['samples']:,}", row["minutes"]] for part, row in figures["training"].items()]
+    seed, trained = figures["seed"], figures["training"]
+    commands = [command(part, seed, row, 11) for part, row in trained.items()]
+    commands += [
+        "velatura train export      --work DIR",
+        f"velatura train evaluate    --work DIR --seed {seed}",
+    ]
+    training = [[part, f"{row['samples']:,}", row["minutes"]] for part, row in trained.items()]
     parts = [
         [f"`{name}`", row["class"], f"{row['parameters'] / 1e6:.1f} M"]
         for name, row in figures["parts"].items()
@@ -134,10 +159,11 @@ def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
     (bundle / "README.md").write_text(
         _CARD.format(
             size=figures["size"],
-            seed=figures["seed"],
+            seed=seed,
+            commands="\n".join(commands),
             machine=figures["machine"],
             pictures=f"{figures['pictures']:,}",
-            notes=f" {notes}" if notes else "",
+            notes=f"\n\n{notes}" if notes else "",
             parts="\n".join(table(("", "", ""), parts).splitlines()[2:]),
             training="\n".join(table(("", "", ""), training).splitlines()[2:]),
             figures="\n\n".join(figures["sections"]),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 SCRATCH = "scratch"
 PICTURES = {"cpu": 24_000, "gpu": 100_000}
+Option = tuple[str, dict[str, Any]]  # a name and what argparse is told of it
 
 ABOUT = """\
 train, export and measure the embedded model, part by part
@@ -36,74 +39,89 @@ in good order.  A fresh part begins with the weights of the bundle that ships, w
 
 @dataclass(frozen=True)
 class Part:
-    """A trained part: where its worker is, what it does, learning rate, minutes and batch by profile."""
+    """What `train_<name>` in the module <name> trains. cpu, gpu: minutes of training, and pictures a step and
+    process, with these profiles. more: options that no other part has."""
 
-    module: str
-    function: str
     text: str
     rate: float
-    minutes: dict[str, float]
-    batch: dict[str, int]
+    cpu: tuple[float, int]
+    gpu: tuple[float, int]
+    more: tuple[Option, ...] = ()
+
+    @property
+    def minutes(self) -> dict[str, float]:
+        return {"cpu": self.cpu[0], "gpu": self.gpu[0]}
+
+    @property
+    def batch(self) -> dict[str, int]:
+        return {"cpu": self.cpu[1], "gpu": self.gpu[1]}
 
 
-TRAINED: dict[str, Part] = {
-    "autoencoder": Part(
-        "autoencoder",
-        "train_autoencoder",
-        "train the autoencoder between pictures and latents",
-        1e-3,
-        {"cpu": 16.0, "gpu": 6.0},
-        {"cpu": 4, "gpu": 64},
-    ),
-    "decoder": Part(
-        "decoder",
-        "train_decoder",
-        "finish the autoencoder's decoder, with its encoder held",
-        5e-4,
-        {"cpu": 4.0, "gpu": 2.0},
-        {"cpu": 4, "gpu": 64},
-    ),
-    "diffusion": Part(
-        "diffusion",
-        "train_diffusion",
-        "train text encoder and denoising network",
-        4e-4,
-        {"cpu": 45.0, "gpu": 14.0},
-        {"cpu": 8, "gpu": 192},
-    ),
-    "judge": Part(
-        "judge",
-        "train_judge",
-        "train the reader of attributes",
-        2e-3,
-        {"cpu": 5.0, "gpu": 2.0},
-        {"cpu": 64, "gpu": 256},
-    ),
-    "clip": Part(
-        "clip",
-        "train_clip",
-        "train the reader that tells how well words fit a picture",
-        1e-3,
-        {"cpu": 12.0, "gpu": 4.0},
-        {"cpu": 64, "gpu": 512},
-    ),
+@dataclass(frozen=True)
+class Command:
+    """One `velatura train PART`: what it does in words, what does it, and its options."""
+
+    text: str
+    work_on: Callable[[argparse.Namespace], None]
+    options: tuple[Option, ...] = ()
+
+
+def option(name: str, help: str, **told: Any) -> Option:
+    """Numbers have the type of their default."""
+    if isinstance(told.get("default"), int | float):
+        told["type"] = type(told["default"])
+    return name, {"help": help, **told}
+
+
+SCHOOL = option("--school", "steps of the text encoder's schooling before (%(default)s)", default=400)
+TRAINED = {
+    "autoencoder": Part("train the autoencoder between pictures and latents", 1e-3, (16.0, 4), (6.0, 64)),
+    "decoder": Part("finish the autoencoder's decoder, with its encoder held", 5e-4, (4.0, 4), (2.0, 64)),
+    "diffusion": Part("train text encoder and denoising network", 4e-4, (45.0, 8), (14.0, 192), (SCHOOL,)),
+    "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256)),
+    "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
     "segmenter": Part(
-        "segmenter",
-        "train_segmenter",
-        "train the reader that finds what words name; after clip",
-        1.5e-3,
-        {"cpu": 12.0, "gpu": 3.0},
-        {"cpu": 16, "gpu": 256},
+        "train the reader that finds what words name; after clip", 1.5e-3, (12.0, 16), (3.0, 256)
     ),
-    "identity": Part(
-        "identity",
-        "train_identity",
-        "train the reader that tells people apart; after judge",
-        2e-3,
-        {"cpu": 5.0, "gpu": 2.0},
-        {"cpu": 64, "gpu": 256},
-    ),
+    "identity": Part("train the reader that tells people apart; after judge", 2e-3, (5.0, 64), (2.0, 256)),
 }
+
+
+def _defaults(values: Mapping[str, float]) -> str:
+    return "(default: " + ", ".join(f"{name} {value:g}" for name, value in values.items()) + ")"
+
+
+EVERYWHERE = (
+    option("--work", "folder for pictures and checkpoints, outside the repository", type=Path, required=True),
+    option("--seed", "seed of scenes, networks and sampling (%(default)s)", default=7),
+)
+TRAINING_SET = (
+    option("--profile", "sizes and machine (%(default)s)", choices=tuple(PICTURES), default="cpu"),
+    option("--pictures", f"size of the training set {_defaults(PICTURES)}", type=int),
+)
+CORES = option("--processes", "one a core (%(default)s)", default=2)
+MODEL = option("--bundle", "the model's folder (default: the package's own)", type=Path)
+NOTE = option("--note", "for the card: how training went (default: as before)", type=Path, metavar="FILE")
+
+
+def _training(part: Part) -> tuple[Option, ...]:
+    return (
+        *TRAINING_SET,
+        option("--device", "where to train, as torch names it (default: the profile's)"),
+        option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
+        option("--samples", "train on this many pictures in all, instead of --minutes", type=int),
+        option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),
+        option("--processes", "data-parallel processes, one a core (default: cpu 2, gpu 1)", type=int),
+        option("--batch", f"pictures a step and process {_defaults(part.batch)}", type=int),
+        option("--rate", "learning rate (%(default)s)", default=part.rate),
+        option(
+            "--from",
+            f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
+            dest="start",
+            metavar="BUNDLE",
+        ),
+        *part.more,
+    )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -111,80 +129,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = ABOUT
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
     parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
-    for name, part in TRAINED.items():
-        command = _add(parts, name, part.text)
-        command.set_defaults(work_on=_train)
-        _options(command, part)
-        if name == "diffusion":
-            command.add_argument(
-                "--school",
-                type=int,
-                default=400,
-                help="steps of the text encoder's schooling before (%(default)s)",
-            )
-    pictures = _add(parts, "pictures", "draw the training set (done by itself)")
-    pictures.set_defaults(work_on=_pictures)
-    _set_options(pictures)
-    pictures.add_argument("--processes", type=int, default=2, help="one a core (%(default)s)")
-    tokenizer = _add(parts, "tokenizer", "build the tokenizer from the captions' vocabulary (done by itself)")
-    tokenizer.set_defaults(work_on=_tokenizer)
-    readers = _add(parts, "readers", "write a bundle of each trained reader, with figures and card")
-    readers.set_defaults(work_on=_readers)
-    readers.add_argument("--count", type=int, default=400, help="held-out scenes to measure on (%(default)s)")
-    readers.add_argument("--bundles", type=Path, help="folder of all bundles (default: the package's own)")
-    export = _add(parts, "export", "write the model's bundle from the last checkpoints")
-    export.set_defaults(work_on=_export)
-    evaluate = _add(parts, "evaluate", "measure the model on held-out scenes; writes figures and pictures")
-    evaluate.set_defaults(work_on=_evaluate)
-    evaluate.add_argument("--count", type=int, default=64, help="prompts of each kind of scene (%(default)s)")
-    evaluate.add_argument("--steps", type=int, default=25, help="sampling steps (%(default)s)")
-    evaluate.add_argument("--processes", type=int, default=2, help="one a core (%(default)s)")
-    evaluate.add_argument(
-        "--look",
-        action="store_true",
-        help="write look.png: exact pictures above samples of their captions",
-    )
-    for command in (export, evaluate):
-        command.add_argument("--bundle", type=Path, help="the model's folder (default: the package's own)")
-
-
-def _add(parts: argparse._SubParsersAction, name: str, text: str) -> argparse.ArgumentParser:
-    command = parts.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
-    command.add_argument(
-        "--work", type=Path, required=True, help="folder for pictures and checkpoints, outside the repository"
-    )
-    command.add_argument(
-        "--seed", type=int, default=7, help="seed of scenes, networks and sampling (%(default)s)"
-    )
-    return command
-
-
-def _set_options(command: argparse.ArgumentParser) -> None:
-    profiles = tuple(PICTURES)
-    command.add_argument("--profile", choices=profiles, default="cpu", help="sizes and machine (%(default)s)")
-    command.add_argument("--pictures", type=int, help=f"size of the training set {_defaults(PICTURES)}")
-
-
-def _options(command: argparse.ArgumentParser, part: Part) -> None:
-    _set_options(command)
-    add = command.add_argument
-    add("--device", help="where to train, as torch names it (default: the profile's)")
-    add("--minutes", type=float, help=f"train this long in all {_defaults(part.minutes)}")
-    add("--samples", type=int, help="train on this many pictures in all, instead of --minutes")
-    add("--stop-after", type=float, metavar="MINUTES", help="end this call then; run it again to go on")
-    add("--processes", type=int, help="data-parallel processes, one a core (default: cpu 2, gpu 1)")
-    add("--batch", type=int, help=f"pictures a step and process {_defaults(part.batch)}")
-    add("--rate", type=float, default=part.rate, help="learning rate (%(default)s)")
-    add(
-        "--from",
-        dest="start",
-        metavar="BUNDLE",
-        help=f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
-    )
-
-
-def _defaults(values: dict[str, float] | dict[str, int]) -> str:
-    return "(default: " + ", ".join(f"{name} {value:g}" for name, value in values.items()) + ")"
+    trained = {name: Command(part.text, _train, _training(part)) for name, part in TRAINED.items()}
+    for name, command in {**trained, **COMMANDS}.items():
+        about = command.text[0].upper() + command.text[1:] + "."
+        added = parts.add_parser(name, help=command.text, description=about)
+        added.set_defaults(work_on=command.work_on)
+        for flag, told in (*EVERYWHERE, *command.options):
+            added.add_argument(flag, **told)
 
 
 def run(given: argparse.Namespace) -> int:
@@ -196,6 +147,10 @@ def run(given: argparse.Namespace) -> int:
 
 def _or(given: object, default: object) -> object:
     return default if given is None else given
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else path.read_text(encoding="utf-8").strip()
 
 
 def _train(given: argparse.Namespace) -> None:
@@ -221,7 +176,7 @@ def _train(given: argparse.Namespace) -> None:
     )
     # drawn before the training's processes start
     load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
-    launch(getattr(import_module(f".{part.module}", __package__), part.function), options)
+    launch(getattr(import_module(f".{given.part}", __package__), f"train_{given.part}"), options)
 
 
 def _pictures(given: argparse.Namespace) -> None:
@@ -247,7 +202,8 @@ def _export(given: argparse.Namespace) -> None:
 def _readers(given: argparse.Namespace) -> None:
     from .readers import BUNDLES, export_readers
 
-    done = export_readers(given.work, _or(given.bundles, BUNDLES), given.seed, given.count)
+    note = _text(given.note)
+    done = export_readers(given.work, _or(given.bundles, BUNDLES), given.seed, given.count, note)
     if not done:
         raise FileNotFoundError(f"no trained reader in {given.work}; run `velatura train judge` first")
     print("written:", ", ".join(done))
@@ -257,6 +213,7 @@ def _evaluate(given: argparse.Namespace) -> None:
     from .evaluate import evaluate
     from .export import BUNDLE
 
+    note = _text(given.note)  # before the work, so that a wrong name is told at once
     evaluate(
         given.work,
         given.bundle or BUNDLE,
@@ -265,4 +222,37 @@ def _evaluate(given: argparse.Namespace) -> None:
         given.steps,
         given.processes,
         given.look,
+        note,
     )
+
+
+COMMANDS = {
+    "pictures": Command("draw the training set (done by itself)", _pictures, (*TRAINING_SET, CORES)),
+    "tokenizer": Command("build the tokenizer from the captions' vocabulary (done by itself)", _tokenizer),
+    "readers": Command(
+        "write a bundle of each trained reader, with figures and card",
+        _readers,
+        (
+            option("--count", "held-out scenes to measure on (%(default)s)", default=400),
+            option("--bundles", "folder of all bundles (default: the package's own)", type=Path),
+            NOTE,
+        ),
+    ),
+    "export": Command("write the model's bundle from the last checkpoints", _export, (MODEL,)),
+    "evaluate": Command(
+        "measure the model on held-out scenes; writes figures, pictures and the model card",
+        _evaluate,
+        (
+            MODEL,
+            option("--count", "prompts of each kind of scene (%(default)s)", default=64),
+            option("--steps", "sampling steps (%(default)s)", default=25),
+            CORES,
+            NOTE,
+            option(
+                "--look",
+                "write look.png: exact pictures above samples of their captions",
+                action="store_true",
+            ),
+        ),
+    ),
+}

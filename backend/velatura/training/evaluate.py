@@ -27,7 +27,7 @@ from velatura.world import KINDS
 from . import figures, measure
 from .asked import Request, combined, ladders, of_exam
 from .assess import Exam
-from .card import write_card
+from .card import note_of, record, write_card
 from .grids import MOST_BYTES, save_small, sheet
 from .loop import load_checkpoint
 from .sections import sections
@@ -39,11 +39,21 @@ EDITS_SHOWN = 3  # of each kind
 PARTS = ("autoencoder", "decoder", "diffusion")
 
 
-def evaluate(work: Path, bundle: Path, seed: int, count: int, steps: int, processes: int, look: bool) -> None:
+def evaluate(
+    work: Path,
+    bundle: Path,
+    seed: int,
+    count: int,
+    steps: int,
+    processes: int,
+    look: bool,
+    note: str | None = None,
+) -> None:
     """All figures from `count` prompts of each kind; about eight minutes for 64 on two cores.
 
     work: where the bundle was trained, for what the card says of that.  look: whether to write `look.png`,
-    renders and samples of the same captions one above the other.
+    renders and samples of the same captions one above the other.  note: for the card, how training went; as
+    before if None.
     """
     readers = home_made()
     if readers.judge is None:
@@ -56,7 +66,10 @@ def evaluate(work: Path, bundle: Path, seed: int, count: int, steps: int, proces
         found = examination.run(studio)
     finally:
         studio.close()
-    found |= {"seconds_a_sample": seconds_a_sample(model, steps), **provenance(work, bundle, model, seed)}
+    found |= {
+        "seconds_a_sample": seconds_a_sample(model, steps),
+        **provenance(work, bundle, model, seed, note),
+    }
     written = sections(found)
     (bundle / "figures.json").write_text(compact(found) + "\n")
     write_card(bundle, found | {"sections": written})
@@ -215,33 +228,30 @@ def seconds_a_sample(model: Model, steps: int, times: int = 3) -> float:
     return round(sorted(taken)[times // 2], 2)
 
 
-def provenance(work: Path, bundle: Path, model: Model, seed: int) -> dict[str, Any]:
+def provenance(work: Path, bundle: Path, model: Model, seed: int, note: str | None) -> dict[str, Any]:
     """Where the bundle comes from; what `work` does not tell is taken from figures written before."""
     path = bundle / "figures.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     sets = [int(folder.name.split("-")[2]) for folder in work.glob(f"pictures-{seed}-*-{model.size}")]
+    trained = training_record(work) or before.get("training", {})
     networks = {"unet": model.unet, "vae": model.autoencoder, "text_encoder": model.text_encoder}
     return {
         "size": model.size,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
         "pictures": max(sets, default=before.get("pictures", 0)),
-        "training": training_record(work) or before.get("training", {}),
+        "training": trained,
+        "notes": note_of(note, trained, before),
         "parts": {
             name: {"class": type(n).__name__, "parameters": sum(p.numel() for p in n.parameters())}
             for name, n in networks.items()
         },
-        **{name: before[name] for name in ("notes",) if name in before},
     }
 
 
-def training_record(work: Path) -> dict[str, dict[str, float]]:
-    """Pictures seen and minutes taken by each part of the model that was trained in `work`."""
+def training_record(work: Path) -> dict[str, dict[str, Any]]:
+    """How each part of the model was trained in `work`."""
     states = {part: load_checkpoint(work / f"{part}.pt") for part in PARTS}
-    return {
-        part: {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1)}
-        for part, state in states.items()
-        if state is not None
-    }
+    return {part: record(state) for part, state in states.items() if state is not None}
 
 
 def edits_sheet(edits: Sequence[tuple[Case, Any]]) -> Any:

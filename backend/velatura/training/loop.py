@@ -278,6 +278,7 @@ class Trainer:
                 "samples": self.progress.samples,
                 "seconds": self.progress.seconds,
                 "profile": asdict(self.options.profile),
+                "processes": self.options.processes,
             }
             save_checkpoint(self.path, {**self.record, **content})
 

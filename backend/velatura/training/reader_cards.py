@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from .card import command
+
 _CARD = """---
 license: gpl-3.0
 pipeline_tag: {task}
@@ -23,14 +25,14 @@ styles, with exact masks and captions (`velatura.world`). No photograph, no pers
 ## Training
 
 ```
-velatura train {part} --work DIR --seed {seed} --minutes {minutes} --processes 1
+{command}
 velatura train readers --work DIR --seed {seed}
 ```
 
 {how}
 
-{samples:,} pictures in {minutes} minutes, in one process on a CPU that other training was using too ({machine}; no GPU),
-seed {seed}. One run, one seed. Weights are stored in half precision, {bytes} in all.
+{samples:,} pictures in {minutes} minutes ({machine}; no GPU), seed {seed}. One run, one seed. Weights are stored in half
+precision, {bytes} in all.{notes}
 
 ## Figures
 
@@ -131,16 +133,19 @@ of what tells these people apart.""",
 
 def write_card(part: str, bundle: Path, figures: dict[str, Any]) -> None:
     """Write `README.md` beside the weights."""
+    notes = figures.get("notes", "")
     size = sum(path.stat().st_size for path in bundle.glob("*.safetensors"))
     (bundle / "README.md").write_text(
         _CARD.format(
             part=part,
             seed=figures["seed"],
+            command=command(part, figures["seed"], figures["training"]),
             minutes=figures["training"]["minutes"],
             samples=figures["training"]["samples"],
             machine=figures["machine"],
             bytes=f"{size / 1e6:.1f} MB",
             figures=_TABLES[part](figures["figures"]),
+            notes=f"\n\n{notes}" if notes else "",
             **_TEXTS[part],
         )
     )

@@ -13,6 +13,7 @@ from velatura.readers import load_clip, load_identity, load_judge, load_segmente
 from velatura.world import KINDS
 
 from . import assess
+from .card import note_of, record
 from .loop import load_checkpoint
 from .reader_cards import write_card
 
@@ -20,17 +21,24 @@ PARTS = ("judge", "clip", "segmenter", "identity")
 BUNDLES = Path(__file__).parent.parent / "bundles"
 
 
-def export_readers(work: Path, folder: Path = BUNDLES, seed: int = 7, count: int = 400) -> list[str]:
+def export_readers(
+    work: Path, folder: Path = BUNDLES, seed: int = 7, count: int = 400, note: str | None = None
+) -> list[str]:
     """Write, measure and describe every reader that was trained in `work`; returns which those were.
 
-    folder: the bundles go to `folder`/velatura-<part>.  count: held-out scenes to measure on.
+    folder: the bundles go to `folder`/velatura-<part>.  count: held-out scenes to measure on.  note: for the
+    cards, how training went; as before if None.
     """
     done = [part for part in PARTS if (work / f"{part}.pt").exists()]
     for part in done:
         bundle = folder / f"velatura-{part}"
-        import_module(f".{part}", __package__).__getattribute__(f"export_{part}")(work, bundle)
+        getattr(import_module(f".{part}", __package__), f"export_{part}")(work, bundle)
+        path, state = bundle / "figures.json", load_checkpoint(work / f"{part}.pt")
+        trained = record(state) | {"profile": state["profile"]}
+        before = json.loads(path.read_text()) if path.exists() else {}
         figures = {
-            "training": record(work, part),
+            "training": trained,
+            "notes": note_of(note, trained, before),
             "seed": seed,
             "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
             "figures": MEASURES[part](bundle, seed, count),
@@ -39,19 +47,9 @@ def export_readers(work: Path, folder: Path = BUNDLES, seed: int = 7, count: int
             config = json.loads((bundle / "config.json").read_text())
             config["threshold"] = figures["figures"]["threshold"]
             (bundle / "config.json").write_text(json.dumps(config, indent=1) + "\n")
-        (bundle / "figures.json").write_text(json.dumps(figures, indent=1) + "\n")
+        path.write_text(json.dumps(figures, indent=1) + "\n")
         write_card(part, bundle, figures)
     return done
-
-
-def record(work: Path, part: str) -> dict[str, Any]:
-    """How a part was trained: pictures seen, minutes, options."""
-    state = load_checkpoint(work / f"{part}.pt") or {}
-    return {
-        "samples": state["samples"],
-        "minutes": round(state["seconds"] / 60.0, 1),
-        "profile": state["profile"],
-    }
 
 
 def _judge(bundle: Path, seed: int, count: int) -> dict[str, Any]:
