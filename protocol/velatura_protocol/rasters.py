@@ -118,8 +118,9 @@ def check_request(request: object) -> None:
     _integer(request, "seed", -1, MAX_SEED)
     _integer(request, "variations", 1, MAX_VARIATIONS)
     _object(request.get("parameters"), "The request's parameters")
-    if not isinstance(request.get("lease", False), bool):
-        raise _bad("The request's lease is neither true nor false; update the plugin.")
+    for key in ("lease", "draft"):
+        if not isinstance(request.get(key, False), bool):
+            raise _bad(f"The request's {key} is neither true nor false; update the plugin.")
     canvas = request.get("canvas")
     if not (isinstance(canvas, list) and len(canvas) == 2 and all(_within(side, 1, _FAR) for side in canvas)):
         raise _bad("The request does not give the size of the picture; update the plugin.", f"{canvas!r:.80}")

@@ -150,12 +150,14 @@ def brisk(tmp_path_factory, tiny_folder, no_torch):
         yield running
 
 
-def test_who_vanishes_takes_leased_jobs_along(brisk):
+@pytest.mark.parametrize("kind", ["lease", "draft"])
+def test_who_vanishes_takes_leased_jobs_along(brisk, kind):
     leased, free = new_job(), new_job()
     with Raw(brisk.connection) as witness:
         with Raw(brisk.connection) as gone:
-            for job, lease in ((leased, True), (free, False)):
-                gone.ask({"type": "submit", "job": job, "request": request(pixels(seed=9), lease=lease)})
+            for job, flag in ((leased, True), (free, False)):
+                wanted = request(pixels(seed=9), **{kind: flag})
+                gone.ask({"type": "submit", "job": job, "request": wanted})
         witness.ask({"type": "watch", "jobs": [leased, free]})
         began = time.monotonic()
         states = {}

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -187,8 +188,12 @@ NOW = 1e9
 POLICY = Policy(budget=100)
 
 
-def tie(job, blob, state=State.DONE, *, acknowledged=True, age=DAY, is_result=True):
-    return Reference(job, state, acknowledged, NOW - age, blob, is_result)
+def tie(job, blob, state=State.DONE, *, acknowledged=True, age=DAY, is_result=True, is_draft=False):
+    return Reference(job, state, acknowledged, NOW - age, blob, is_result, is_draft)
+
+
+def draft(job, blob, state=State.DONE, *, age):
+    return tie(job, blob, state, acknowledged=False, age=age, is_result=False, is_draft=True)
 
 
 def blob(name, size=10, age=DAY):
@@ -222,6 +227,25 @@ def test_for_room_the_oldest_acknowledged_results_go_first():
     assert plan(ties, stored, NOW, Policy(budget=40)).blobs == ["o", "n", "f"]
 
 
+def test_drafts_go_soon_and_leave_what_others_need():
+    ties = [
+        draft("old", "x", age=601),
+        draft("old", "y", age=601),
+        draft("stopped", "x", State.CANCELLED, age=601),
+        draft("new", "y", age=599),
+        draft("runs", "z", State.STARTED, age=DAY),
+        tie("edit", "x", age=DAY),
+    ]
+    stored = [blob("x"), blob("y"), blob("z"), blob("w", age=DAY)]
+    assert plan(ties, stored, NOW, POLICY) == Plan(["old", "stopped"], ["w"])
+    assert plan(ties[:3], stored[:2], NOW, POLICY) == Plan(["old", "stopped"], ["x", "y"])
+
+
+def test_for_room_a_draft_holds_no_more_than_what_was_acknowledged():
+    ties = [draft("d", "x", age=60), tie("r", "y", State.FAILED, acknowledged=False, is_result=False)]
+    assert plan(ties, [blob("x", 60), blob("y", 60)], NOW, POLICY).blobs == ["x"]
+
+
 states = st.sampled_from(list(State))
 ties = st.builds(
     tie,
@@ -231,22 +255,23 @@ ties = st.builds(
     acknowledged=st.booleans(),
     age=st.floats(0, 40 * DAY),
     is_result=st.booleans(),
+    is_draft=st.booleans(),
 )
 blobs = st.builds(blob, st.sampled_from("uvwxyz"), st.integers(1, 60), st.floats(0, 40 * DAY))
 
 
 @given(st.lists(ties), st.lists(blobs, unique_by=lambda b: b.digest), st.integers(0, 300))
 def test_what_is_needed_never_goes(ties, stored, budget):
-    one_state = {tie.job: tie for tie in ties}  # a job has one state, one age
+    one_state = {tie.job: tie for tie in ties}  # a job has one state, one age; a draft no result
     ties = [
-        Reference(t.job, one.state, one.acknowledged, one.changed, t.digest, t.is_result)
+        replace(one, digest=t.digest, is_result=t.is_result and not one.is_draft)
         for t in ties
         for one in [one_state[t.job]]
     ]
     going = plan(ties, stored, NOW, Policy(budget=budget))
     for t in ties:
         unfinished = t.state in (State.UPLOADING, State.QUEUED, State.STARTED)
-        waits = t.state is State.DONE and not t.acknowledged and NOW - t.changed <= 30 * DAY
+        waits = t.state is State.DONE and not (t.acknowledged or t.is_draft) and NOW - t.changed <= 30 * DAY
         if unfinished or (waits and t.is_result):
             assert t.digest not in going.blobs
         if unfinished or waits:

@@ -117,6 +117,15 @@ def test_lists_and_counts(journal):
     assert journal.count(owner="somebody else") == 0
 
 
+def test_drafts_are_known_as_such_and_may_be_left_out(journal):
+    edit, draft = create(journal).id, create(journal, draft=True).id
+    assert [job.id for job in journal.in_states({State.QUEUED})] == [edit, draft]
+    assert [job.id for job in journal.in_states({State.QUEUED}, limit=1, drafts=False)] == [edit]
+    assert {r.job: r.is_draft for r in journal.references()} == {edit: False, draft: True}
+    journal.start(draft)
+    assert journal.finish(draft, 1, {"seconds": 0.1, "layers": []}).state is State.DONE
+
+
 def test_forgetting_spares_what_has_not_ended(journal):
     ended, waiting = create(journal).id, create(journal).id
     journal.ask_to_cancel(ended)

@@ -59,7 +59,7 @@ def test_everything_is_filled_in():
     assert whole["model"] == {"id": "first", "digest": ""}
     assert whole["parameters"] == {"words": "none"}
     assert 0 <= whole["seed"] < 2**31
-    assert "lease" not in whole
+    assert "lease" not in whole and "draft" not in whole
     assert "later" not in whole
     assert title == "a hat · Method"
 
@@ -117,3 +117,10 @@ def test_masks_have_a_recipe_for_each_word():
     assert refusal(method, prompt="word " * 300) == "too-large"
     listed = {"words": [{"text": "word"}, {"text": ""}]}
     assert complete(method, prompt="word " * 300, parameters=listed)
+
+
+def test_a_draft_stays_one():
+    assert complete(draft=True)[0]["draft"] is True
+    assert "draft" not in complete(draft=False)[0]
+    with pytest.raises(VelaturaError, match="draft"):
+        complete(draft="yes")

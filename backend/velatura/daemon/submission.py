@@ -62,7 +62,7 @@ def complete_request(
     if len(canonical(whole)) * _layers(method, whole) > _MAX_RECIPES:
         many = "words" if method["result"] == "mask" else "variations"
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
-    return whole, _title(prompt, title)
+    return whole | ({"draft": True} if request.get("draft") else {}), _title(prompt, title)
 
 
 def _layers(method: dict, request: dict) -> int:

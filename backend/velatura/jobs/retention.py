@@ -18,13 +18,15 @@ class Policy:
     """How long things stay, in seconds.
 
     unacknowledged: a result waits for its client. ended: other ended jobs, and their blobs, are remembered
-    while there is room. orphan: a blob that no job knows. upload: an upload that stands still. abandoned: a
+    while there is room. draft: an ended draft, for a client that asks again, and its inputs, for its next
+    one. orphan: a blob that no job knows. upload: an upload that stands still. abandoned: a
     job whose inputs never came. fresh: a blob just written, perhaps by a result that is still being noted
     down. budget: bytes of all blobs together.
     """
 
     unacknowledged: float = 30 * DAY
     ended: float = 7 * DAY
+    draft: float = HOUR / 6
     orphan: float = HOUR
     upload: float = HOUR
     abandoned: float = DAY
@@ -45,7 +47,7 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
 
     Never: a blob of an unfinished job, or of a result that waits for its client for less than
     `policy.unacknowledged`. For age: jobs and their blobs, blobs of no job. For room: blobs of ended jobs,
-    the acknowledged ones first, within these the oldest first.
+    the acknowledged ones and the drafts first, within these the oldest first.
     """
     too_old = {r.job for r in references if _too_old(r, now, policy)}
     kept = [r for r in references if r.job not in too_old]
@@ -53,7 +55,8 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
     # a blob that several jobs used goes with the one that would keep it longest
     worth: dict[str, tuple[bool, float]] = {}
     for r in kept:
-        worth[r.digest] = max(worth.get(r.digest, (False, 0.0)), (not r.acknowledged, r.changed))
+        awaited = not (r.acknowledged or r.is_draft)
+        worth[r.digest] = max(worth.get(r.digest, (False, 0.0)), (awaited, r.changed))
 
     go = [b for b in stored if b.digest not in worth and b.age > policy.orphan]
     total = sum(b.size for b in stored) - sum(b.size for b in go)
@@ -73,5 +76,7 @@ def _held(r: Reference) -> bool:
 def _too_old(r: Reference, now: float, policy: Policy) -> bool:
     if r.state in UNFINISHED:
         return False
+    if r.is_draft:
+        return now - r.changed > policy.draft
     waits = r.state is State.DONE and not r.acknowledged
     return now - r.changed > (policy.unacknowledged if waits else policy.ended)

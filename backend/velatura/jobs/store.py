@@ -29,6 +29,7 @@ COLUMNS = (
     "id, number, state, revision, attempts, losses, cancelling, acknowledged, title, request, request_digest,"
     " owner, lease, result, error, created, changed"
 )
+IS_DRAFT = "coalesce(json_extract(request, '$.draft'), 0)"
 
 WORKER_LOST = VelaturaError(
     "worker-lost",
@@ -46,7 +47,8 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Reference:
-    """That a job needs, or has used, a blob. changed: of the job, seconds since the epoch."""
+    """That a job needs, or has used, a blob. changed: of the job, seconds since the epoch. is_draft: of the
+    job, too."""
 
     job: str
     state: State
@@ -54,6 +56,7 @@ class Reference:
     changed: float
     digest: str
     is_result: bool
+    is_draft: bool = False
 
 
 class Journal:
@@ -83,11 +86,11 @@ class Journal:
         marks = ",".join("?" * len(jobs))
         return self._read(f"WHERE id IN ({marks}) ORDER BY number", *jobs)
 
-    def in_states(self, states: Collection[str], limit: int = -1) -> list[Job]:
+    def in_states(self, states: Collection[str], limit: int = -1, *, drafts: bool = True) -> list[Job]:
         """Jobs in any of `states`, oldest first; the newest `limit` of them if it is not negative."""
         marks = ",".join("?" * len(states))
-        rows = self._read(f"WHERE state IN ({marks}) ORDER BY number DESC LIMIT ?", *map(str, states), limit)
-        return rows[::-1]
+        which = f"state IN ({marks})" + ("" if drafts else f" AND NOT {IS_DRAFT}")
+        return self._read(f"WHERE {which} ORDER BY number DESC LIMIT ?", *map(str, states), limit)[::-1]
 
     def queue(self) -> list[Waiting]:
         """The queued jobs, oldest first."""
@@ -105,9 +108,10 @@ class Journal:
     def references(self) -> list[Reference]:
         """Every tie between a job and a blob."""
         rows = self._db.execute(
-            "SELECT job, state, acknowledged, changed, digest, is_result FROM blobs JOIN jobs ON id = job"
+            f"SELECT job, state, acknowledged, changed, digest, is_result, {IS_DRAFT}"
+            " FROM blobs JOIN jobs ON id = job"
         )
-        return [Reference(j, State(s), bool(a), c, d, bool(r)) for j, s, a, c, d, r in rows]
+        return [Reference(j, State(s), bool(a), c, d, bool(r), bool(i)) for j, s, a, c, d, r, i in rows]
 
     # Changing
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from velatura.canvas.geometry import Region, plan
 from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
-from velatura.canvas.region import Seen, see
+from velatura.canvas.region import Seen, see, without_margins
 from velatura.canvas.selection import Layer, Selection
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
@@ -48,7 +48,7 @@ def execute(
     request: dict, blob: Callable[[str], bytes | memoryview], models: ModelStore, hooks: Hooks
 ) -> list[ResultLayer]:
     """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
-    masks, the masks in its own order.
+    masks, the masks in its own order. Of a draft nothing: its first variation, or mask, is the last preview.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
     digest. Raises `Cancelled`, or VelaturaError: `unknown-method`, `bad-request`, then what is wrong with
@@ -74,17 +74,24 @@ def execute(
         context = getattr(params, "context", 1.0)
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
-        run = _Run(method, params, model, hooks, prompt, region, seen)
-        seeds = [(request["seed"] + i) % _SEEDS for i in range(request["variations"])]
+        is_draft = request.get("draft", False)
+        run = _Run(method, params, model, hooks, prompt, region, seen, is_draft)
+        seeds = [(request["seed"] + i) % _SEEDS for i in range(1 if is_draft else request["variations"])]
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         if method.result == "mask":
             found = run.masks(seeds[0])
+            if is_draft:
+                run.show_mask(found[0][1])
+                return []
             hooks.progress("Finishing", 0, 0, 1.0)
             return [
                 mask_layer(recipe, i, seeds[0], source, name, mask_of_layer(layer, selection, region, map))
                 for i, (name, map) in enumerate(found)
             ]
         edited = run.variations(seeds)
+        if is_draft:
+            run.show(edited[0])
+            return []
         hooks.progress("Finishing", 0, 0, 1.0)
         unedited, reach = run.reconstruction(), model.factor // 4
         results = [
@@ -149,6 +156,7 @@ class _Run:
         prompt: str,
         region: Region,
         seen: Seen,
+        is_draft: bool = False,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
         self._prompt, self._region = prompt, region
@@ -156,6 +164,8 @@ class _Run:
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
         self._preview_after = 0.0
+        self._is_draft = is_draft
+        self._step = 0
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
@@ -200,9 +210,12 @@ class _Run:
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
         self.check()
+        self._step = i
         start, share = self._share
         self.hooks.progress("Editing", i, n, start + share * i / n)
         now = time.monotonic()
+        if self._is_draft and i == n:
+            return  # the finished picture is shown in a moment
         if preview is not None and now >= self._preview_after:
             self.hooks.preview(i, self._composite(preview()))
             spent = time.monotonic() - now
@@ -221,6 +234,16 @@ class _Run:
         """Raises `Cancelled` if the person wants it to stop."""
         if self.hooks.cancelled():
             raise Cancelled
+
+    def show(self, picture: np.ndarray) -> None:
+        """A finished picture [h, w, 3] in [0, 1] as a preview."""
+        edited = _tensor(picture, self.model.device) * 2.0 - 1.0
+        self.hooks.preview(self._step, self._composite(edited))
+
+    def show_mask(self, map: np.ndarray) -> None:
+        """A finished map [h, w] in [0, 1] as a preview, white on black."""
+        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self._region)
+        self.hooks.preview(self._step, np.rint(shown * 255.0).astype(np.uint8))
 
     def _composite(self, picture: Tensor) -> np.ndarray:
         """A picture within the mask, what was there outside it; without the mirrored margins."""
