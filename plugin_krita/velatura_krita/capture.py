@@ -24,6 +24,7 @@ DTYPES = {"U8": "u8", "U16": "u16", "F16": "f16", "F32": "f32"}
 MODELS = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}  #: names for people
 
 PAINT = "paintlayer"
+SELECTING = "selectionmask"  #: says what is selected, and changes nothing that shows
 #: Layers that show pixels of their own; what they show is taken.
 SHOWING = (PAINT, "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
 
@@ -46,17 +47,18 @@ class Capture:
     selected: memoryview | None
 
 
-def capture(document: Any, inputs: dict) -> Generator[int, None, Capture]:
+def capture(document: Any, inputs: dict, whole: bool = False) -> Generator[int, None, Capture]:
     """Take the active layer and the selection; see `steps.Steps`.
 
-    inputs: what the method needs, as the daemon describes it.  Raises VelaturaError with a sentence for what
-    cannot be edited, before any pixel is read.  Selection and layer are read in turns of their own.
+    inputs: what the method needs, as the daemon describes it.  whole: without the selection, unless that is
+    required.  Raises VelaturaError with a sentence for what cannot be edited, before any pixel is read.
+    Selection and layer are read in turns of their own.
     """
     yield from idle(document)
     node = subject(document.activeNode())
     channels, dtype = layout(node)
     canvas = (0, 0, document.width(), document.height())
-    selection = document.selection()
+    selection = None if whole and inputs.get("mask") != "required" else document.selection()
     within = chosen(selection, canvas)
     rect = frame(node, within, canvas)
     mask = selected = None
@@ -149,7 +151,7 @@ def common(a: Rect, b: Rect) -> Rect:
 
 def pixels(node: Any, rect: Rect) -> Any:
     """The layer's bytes as a QByteArray: its own, or with its masks or children what they make of it."""
-    plain = node.type() == PAINT and not node.childNodes()
+    plain = node.type() == PAINT and all(child.type() == SELECTING for child in node.childNodes())
     return node.pixelData(*rect) if plain else node.projectionPixelData(*rect)
 
 

@@ -8,15 +8,15 @@ from typing import Any
 from .edges import edge
 from .fields import guard_wheel, narrow
 from .form import Form
+from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
-from .session import Wish
 from .state import State
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
 from .velatura_protocol.schema import fields_from_schema, with_defaults
+from .wish import Wish, finder
 
 SETTINGS = "velatura"
-ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
 
 
 def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> None:
@@ -30,7 +30,9 @@ def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> N
 class Controls(QtWidgets.QWidget):
     """Keeps what is entered when the daemon comes and goes, and from one start of Krita to the next."""
 
-    entered = Signal()  # Ctrl+Enter in the prompt
+    entered = Signal()  #: Ctrl+Enter in the prompt
+    slid = Signal()  #: a number of the form is being moved
+    wished = Signal(object)  #: a `Wish` other than that of the Run button
 
     def __init__(self, state: State, host: Any, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,12 +84,11 @@ class Controls(QtWidgets.QWidget):
         self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         name_widget(self.method, "method", "Method", "How the picture is edited")
         name_widget(self.model, "model", "Model", "The network that paints")
-        self.prompt = QtWidgets.QPlainTextEdit()
+        self.prompts = Prompts()
+        self.prompts.entered.connect(self.entered)
+        self.prompt = self.prompts.edit
         name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
         self.prompt.setPlaceholderText("What should be there?")
-        self.prompt.setTabChangesFocus(True)
-        self.prompt.setFixedHeight(self.prompt.fontMetrics().lineSpacing() * 3 + 14)
-        self.prompt.installEventFilter(self)
         self.variations, self.seed = QtWidgets.QSpinBox(), QtWidgets.QSpinBox()
         name_widget(self.variations, "variations", "Variations", "How many to paint, each with its own seed")
         self.variations.setRange(1, 1)
@@ -125,17 +126,9 @@ class Controls(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
         column.addLayout(choices)
-        column.addWidget(self.prompt)
+        column.addWidget(self.prompts)
         column.addLayout(counts)
         column.addLayout(self.form_place)
-
-    def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """Ctrl+Enter in the prompt runs."""
-        is_enter = event.type() == QtCore.QEvent.Type.KeyPress and event.key() in ENTERS
-        if is_enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
-            self.entered.emit()
-            return True
-        return super().eventFilter(watched, event)
 
     # What the daemon offers
 
@@ -180,10 +173,24 @@ class Controls(QtWidgets.QWidget):
         except VelaturaError as error:
             self.state.say(error.message, bad=True)
             fields = []
-        self.form = Form(fields)
+        self.form = Form(fields, self.prompts.show_fields(fields))
+        self.form.slid.connect(self.slid)
+        if self.prompts.words is not None:
+            self.prompts.words.offer_select(finder(self.state.methods) is not None)
+            self.prompts.words.selected.connect(self._on_select)
         self.form.setObjectName(method["id"])
         self.form.set_values(self._parameters.get(method["id"], {}))
         self.form_place.addWidget(self.form)
+
+    @edge
+    def _on_select(self, text: str, which: int) -> None:
+        """Where is this word?  Asked of the whole layer: what is selected now is perhaps another word."""
+        found = finder(self.state.methods)
+        if found is not None:
+            method, key = found
+            parameters = {key: [{"text": text, "which": which}]}
+            model, prompt = self.model.currentData() or "", self.prompt.toPlainText()[:MAX_PROMPT]
+            self.wished.emit(Wish(method, model, prompt, self.seed.value(), 1, parameters, whole=True))
 
     def _defaults(self) -> dict:
         """What the chosen model wants instead of a method's defaults."""

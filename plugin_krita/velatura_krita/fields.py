@@ -38,6 +38,7 @@ class Editor(QtWidgets.QWidget):
     """The part that all editors share.  Subclasses build their widgets and define `value` and `set_value`."""
 
     changed = Signal()
+    slid = Signal()  #: the person moves a number, by the slider or beside it
 
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,13 +86,11 @@ class TextLine(Editor):
 class TextBox(Editor):
     """Several lines; what is typed beyond the longest text allowed is cut off."""
 
-    LINES = 3
-
-    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None, lines: int = 3) -> None:
         super().__init__(spec, parent)
         self.edit = QtWidgets.QPlainTextEdit()
         self.edit.setTabChangesFocus(True)
-        self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * self.LINES + 14)
+        self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * lines + 14)
         self.edit.textChanged.connect(self._changed)
         self.adopt(self.edit)
 
@@ -115,8 +114,9 @@ class Number(Editor):
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(spec, parent)
         self.whole = spec.kind == "integer"
+        self._is_set = False  #: the value comes from `set_value`
         low, high = spec.minimum, spec.maximum
-        self.step = spec.step or (1 if self.whole else (high - low) / SLIDER_STEPS or 1.0)
+        self.step = step_of(spec)
         self.slider = QtWidgets.QSlider(QtCore.Qt.Orientation.Horizontal)
         self.slider.setRange(0, max(0, round((high - low) / self.step)))
         self.slider.setPageStep(max(1, self.slider.maximum() // 10))
@@ -152,6 +152,8 @@ class Number(Editor):
         self.slider.setValue(round((value - self.spec.minimum) / self.step))
         self.slider.blockSignals(False)
         self.changed.emit()
+        if not self._is_set:
+            self.slid.emit()
 
     def value(self) -> float:
         self.spin.interpretText()
@@ -162,7 +164,9 @@ class Number(Editor):
         )
 
     def set_value(self, value: float) -> None:
+        self._is_set = True
         self.spin.setValue(round(value) if self.whole else value)
+        self._is_set = False
 
 
 class Switch(Editor):
@@ -194,6 +198,11 @@ class Choice(Editor):
 
     def set_value(self, value: str) -> None:
         self.combo.setCurrentIndex(max(0, self.combo.findData(value)))
+
+
+def step_of(spec: Field) -> float:
+    """How far one position of a number's slider is from the next."""
+    return spec.step or (1 if spec.kind == "integer" else (spec.maximum - spec.minimum) / SLIDER_STEPS or 1.0)
 
 
 def decimals(step: float) -> int:

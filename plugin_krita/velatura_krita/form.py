@@ -48,7 +48,7 @@ class Section(QtWidgets.QWidget):
 class Rows(QtWidgets.QWidget):
     """Fields one below the other, the titles of equal width at the left."""
 
-    changed = Signal()
+    changed, slid = Signal(), Signal()
 
     def __init__(
         self, fields: Sequence[Field], label_width: int, parent: QtWidgets.QWidget | None = None
@@ -63,6 +63,7 @@ class Rows(QtWidgets.QWidget):
         for row, spec in enumerate(fields):
             editor = Group(spec) if spec.kind == "group" else editor_for(spec)(spec)
             editor.changed.connect(self.changed)
+            editor.slid.connect(self.slid)
             self.editors[spec.key] = editor
             if isinstance(editor, (Group, Switch)):
                 grid.addWidget(editor, row, 0, 1, 2)
@@ -80,19 +81,13 @@ class Rows(QtWidgets.QWidget):
 
     def set_values(self, values: dict[str, Any]) -> None:
         """Show these values; a key that is absent keeps what it shows, a value out of bounds is left out."""
-        for key, editor in self.editors.items():
-            if key not in values:
-                continue
-            try:
-                editor.set_value(editor.spec.check(values[key]))
-            except VelaturaError:
-                continue  # a recipe of another version of the method: its other values still serve
+        show(self.editors, values)
 
 
 class Group(QtWidgets.QWidget):
     """A list of entries of the same fields, which the person lengthens and shortens within the bounds."""
 
-    changed = Signal()
+    changed, slid = Signal(), Signal()
 
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -140,6 +135,7 @@ class Group(QtWidgets.QWidget):
         rows.setObjectName(f"{self.spec.key}.{number}")
         rows.set_values({f.key: f.default for f in fields} | values)
         rows.changed.connect(self.changed)
+        rows.slid.connect(self.slid)
         line.addWidget(rows, 1)
         remove = QtWidgets.QToolButton()
         remove.setText("✕")
@@ -169,16 +165,26 @@ class Group(QtWidgets.QWidget):
 
 
 class Form(QtWidgets.QWidget):
-    """The form of one method.  Values outside their bounds cannot be entered."""
+    """The form of one method.  Values outside their bounds cannot be entered.
 
-    changed = Signal()
+    elsewhere: editors of fields that are shown beside the prompt, not here, but are the form's too.
+    """
 
-    def __init__(self, fields: Sequence[Field], parent: QtWidgets.QWidget | None = None) -> None:
+    changed, slid = Signal(), Signal()
+
+    def __init__(
+        self,
+        fields: Sequence[Field],
+        elsewhere: Sequence[Any] = (),
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.fields = list(fields)
-        width = title_width(self.fields, self)
-        self.basic = Rows([f for f in self.fields if not f.advanced], width)
-        self.advanced = Rows([f for f in self.fields if f.advanced], width)
+        self.elsewhere = {editor.spec.key: editor for editor in elsewhere}
+        here = [f for f in self.fields if f.key not in self.elsewhere]
+        width = title_width(here, self)
+        self.basic = Rows([f for f in here if not f.advanced], width)
+        self.advanced = Rows([f for f in here if f.advanced], width)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
@@ -198,8 +204,9 @@ class Form(QtWidgets.QWidget):
         self.defaults.setAutoRaise(True)
         self.defaults.clicked.connect(lambda: self.reset())
         self.section.head.addWidget(self.defaults)
-        for rows in (self.basic, self.advanced):
-            rows.changed.connect(self._changed)
+        for part in (self.basic, self.advanced, *elsewhere):
+            part.changed.connect(self._changed)
+            part.slid.connect(self.slid)
         self.reset()
         self._changed()
 
@@ -208,17 +215,29 @@ class Form(QtWidgets.QWidget):
         self.changed.emit()
 
     def values(self) -> dict[str, Any]:
-        return self.basic.values() | self.advanced.values()
+        elsewhere = {key: editor.value() for key, editor in self.elsewhere.items()}
+        return self.basic.values() | self.advanced.values() | elsewhere
 
     def set_values(self, values: dict[str, Any]) -> None:
-        self.basic.set_values(values)
-        self.advanced.set_values(values)
+        for editors in (self.basic.editors, self.advanced.editors, self.elsewhere):
+            show(editors, values)
 
     def reset(self) -> None:
         self.set_values({f.key: f.default for f in self.fields})
 
     def is_default(self) -> bool:
         return self.values() == {f.key: f.default for f in self.fields}
+
+
+def show(editors: dict[str, Any], values: dict[str, Any]) -> None:
+    """Let each editor show its value, if there is one within its bounds."""
+    for key, editor in editors.items():
+        if key not in values:
+            continue
+        try:
+            editor.set_value(editor.spec.check(values[key]))
+        except VelaturaError:
+            continue  # a recipe of another version of the method: its other values still serve
 
 
 def title_width(fields: Sequence[Field], widget: QtWidgets.QWidget) -> int:

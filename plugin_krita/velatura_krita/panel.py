@@ -10,6 +10,7 @@ from .form import Section
 from .qt import QtCore, QtWidgets
 from .session import Session
 from .state import Daemon
+from .wish import Wish
 
 LOOK = 500  #: milliseconds between two looks at which layer is active
 LEAST = 120  #: pixels of height that the middle part keeps
@@ -105,6 +106,7 @@ class Panel(QtWidgets.QWidget):
         self.cancel.clicked.connect(self._on_cancel)
         self.adjust.clicked.connect(self._on_adjust)
         self.controls.entered.connect(self.run.click)
+        self.controls.wished.connect(self._on_wish)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self._look)
@@ -149,6 +151,11 @@ class Panel(QtWidgets.QWidget):
     def _on_run(self, *_: object) -> None:
         wish = self.controls.wish()
         if wish is not None:
+            self.session.run(wish)
+
+    @edge
+    def _on_wish(self, wish: Wish) -> None:
+        if self.run.isEnabled():
             self.session.run(wish)
 
     @edge

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from dataclasses import dataclass
 from typing import Any
 
 from . import again, recipes
@@ -20,36 +19,12 @@ from .steps import Stepper
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import Raster
 from .velatura_protocol.results import best_first
+from .wish import Wish
 
 log = logging.getLogger("velatura.krita")
 
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
 LOOK = 1000  #: milliseconds between two looks for the documents of results that wait
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What the docker's controls say when Run is pressed."""
-
-    method: dict
-    model: str
-    prompt: str
-    seed: int
-    variations: int
-    parameters: dict
-
-    def request(self) -> dict:
-        """The request of SPEC section 5, less its inputs and canvas."""
-        return {
-            "velatura": 1,
-            "method": self.method["id"],
-            "method_version": self.method["version"],
-            "model": {"id": self.model, "digest": ""},
-            "prompt": self.prompt,
-            "seed": self.seed,
-            "variations": self.variations,
-            "parameters": self.parameters,
-        }
 
 
 class Session(QtCore.QObject):
@@ -99,14 +74,14 @@ class Session(QtCore.QObject):
         if document is None:
             self.state.say("Open a picture first, then select the layer to edit.", bad=True)
             return
-        if wish.method["inputs"].get("prompt") == "required" and not wish.prompt.strip():
+        if wish.lacks_prompt:
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
         job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
         self.state.add_job(job)
         self.state.say("")
         self.stepper.start(
-            capture(document, wish.method["inputs"]),
+            capture(document, wish.method["inputs"], wish.whole),
             lambda captured: self._captured(job, wish, captured),
             lambda error: self._failed(job.id, error),
         )

@@ -117,3 +117,55 @@ DEFAULTS = {
     "sampler": "ddim",
     "concepts": [],
 }
+
+
+def _word_group(**settings: dict) -> dict:
+    text = {"type": "string", "title": "Word", "description": "Which word", "default": "", "maxLength": 40}
+    which = {
+        "type": "integer",
+        "title": "Which",
+        "description": "Of equals",
+        "default": 1,
+        "minimum": 1,
+        "maximum": 99,
+    }
+    properties = {"text": text, "which": which, **settings}
+    for order, form in enumerate(properties.values()):
+        form |= {"x-order": order, "x-advanced": False}
+    return {
+        "type": "array", "title": "Words", "description": "What is set", "default": [], "maxItems": 3,
+        "x-words": "prompt", "x-order": 1, "x-advanced": False,
+        "items": {"type": "object", "properties": properties},
+    }  # fmt: skip
+
+
+#: A method that sets something for words of the prompt, and asks what is there now.
+WEIGH = METHOD | {
+    "id": "weigh",
+    "title": "Weigh words",
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "caption": {
+                "type": "string", "title": "Shown now", "description": "What the layer shows", "default": "",
+                "x-source-prompt": True, "x-order": 0, "x-advanced": False,
+            },
+            "of_words": _word_group(
+                weight={"type": "number", "title": "Weight", "description": "How much", "default": 1.0,
+                        "minimum": -2.0, "maximum": 4.0},
+                until={"type": "number", "title": "Until", "description": "How long", "default": 1.0,
+                       "minimum": 0.0, "maximum": 1.0},
+            ),
+            "strength": METHOD["parameters"]["properties"]["strength"],
+        },
+    },
+}  # fmt: skip
+
+#: A method that finds words of the prompt in a layer.
+FIND = METHOD | {
+    "id": "find",
+    "title": "Find words",
+    "result": "mask",
+    "max_variations": 1,
+    "parameters": {"type": "object", "properties": {"these": _word_group()}},
+}

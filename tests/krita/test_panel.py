@@ -195,12 +195,12 @@ def test_a_model_brings_its_own_defaults_and_leaves_what_was_entered(desks, daem
 def test_what_was_entered_comes_back_with_the_next_start(desks, daemon, document):
     first = desks(daemon.state_dir)
     first.ready()
-    first["method"].setCurrentIndex(1)
+    first["method"].setCurrentIndex(first["method"].findData("sdedit"))
     first.run("kept", steps=7)
     first.wait_phase("DONE")
     second = desks(daemon.state_dir)
     second.ready()
-    assert second["method"].currentIndex() == 1
+    assert second["method"].currentData() == "sdedit"
     assert second["prompt"].toPlainText() == "kept" and second["steps"].value() == 7
 
 
