@@ -118,6 +118,12 @@ def test_more_words_together_take_the_maps_of_fewer(tokenizer):
     assert refined.said() == pair.said()
 
 
+def test_of_repeated_words_the_first_are_kept(tokenizer):
+    """A causal text encoder reads them as before."""
+    assert Pair(tokenizer, "a cat", "a cat a cat").found.inserted == [(6, 11)]
+    assert Pair(tokenizer, "red red red hat", "red red hat").found.deleted == [(8, 11)]
+
+
 def test_a_swap_that_changes_the_length_shifts_nothing_behind_it(tokenizer):
     """In the published code the later tokens take the maps of their neighbours."""
     pair = Pair(tokenizer, "a dog and a cat in the red grass", "a dog and a smiling man in the red grass")

@@ -88,6 +88,7 @@ def tokenizer(request, letters):
         ("a man's well-known hat", [("a", 0, 1), ("man's", 2, 1), ("well-known", 8, 1), ("hat", 19, 1)]),
         ("Cafe\u0301s, café", [("Cafe\u0301s", 0, 1), ("café", 8, 1)]),
         ("café cafe\u0301", [("café", 0, 1), ("cafe\u0301", 5, 2)]),
+        ("a\u0f73\u0325 b", [("a\u0f73\u0325", 0, 1), ("b", 4, 1)]),  # the ring goes to the a, past the rest
         ("-- !?", []),
         ("", []),
     ],

@@ -135,19 +135,20 @@ def _longest(a: list, b: list) -> list[tuple[int, int]]:
 
     It is what Needleman and Wunsch's alignment finds with the published scores (match 1, mismatch -1, gap 0).
     Of several the one that changes the fewest places, then the one whose matches come early: what stands
-    before the first change means to a causal text encoder exactly what it meant.
+    before the first change is to a causal text encoder exactly what it was.
     """
     n, m = len(a), len(b)
-    more = (n + m + 1) ** 2  # than everything that counts less adds up to
-    # best[i, j, g]: the score of a[i:] and b[j:], and where to go from there; g: behind something skipped
+    match = n + m + 1  # more than there can be places
+    # best[i, j, g]: the score of a[i:] and b[j:], and where to go from there; g: behind something skipped.
+    # Of equal ways max takes the one that goes farther, a match.
     best: dict[tuple[int, int, int], tuple[int, tuple[int, int, int]]] = {}
     best[n, m, 0] = best[n, m, 1] = 0, (n, m, 0)
     for i, j in ((i, j) for i in range(n, -1, -1) for j in range(m, -1, -1) if i < n or j < m):
         matched = [(i + 1, j + 1, 0)] if i < n and j < m and a[i] == b[j] else []
         skipped = ([(i + 1, j, 1)] if i < n else []) + ([(i, j + 1, 1)] if j < m else [])
         for g in (0, 1):
-            ways = [(best[to][0] + more * more - i - j, to) for to in matched]
-            best[i, j, g] = max(ways + [(best[to][0] - more * (1 - g), to) for to in skipped])
+            ways = [(best[to][0] + match, to) for to in matched]
+            best[i, j, g] = max(ways + [(best[to][0] - (1 - g), to) for to in skipped])
     pairs, at = [], (0, 0, 0)
     while at[:2] != (n, m):
         to = best[at][1]
