@@ -17,6 +17,7 @@ from velatura.cli.progress import Progress
 from velatura.cli.values import parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
+from velatura.files.masks import as_paint, paths_for, write_mask
 from velatura.files.ora import write_ora
 from velatura.files.png import write_png
 from velatura_protocol.client import Client
@@ -53,7 +54,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_out,
         metavar="OUT.ora|OUT.png",
         help="ora: source and variations as layers, the best on top; png: the source with the best in it; "
-        "both at the source's own depth",
+        "both at the source's own depth. Of a method of masks, ora: the source and each mask as white paint; "
+        "png: a greyscale picture, or one for each word, OUT-word.png",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
@@ -82,15 +84,43 @@ def run(options: argparse.Namespace) -> int:
         job = _run_job(client, request, blobs, interrupt)
         results = best_first(job["result"]["layers"])
         layers = [_fetch(client, layer, interrupt) for layer in results]
-        if options.out.suffix.lower() == ".png":
-            write_png(options.out, source, layers[0])
-        else:
-            write_ora(options.out, source, layers, job["title"])
-        if options.compare:
-            write_comparison(options.compare, source, mask, layers[0])
+        write = _write_masks if method.get("result") == "mask" else _write
+        files = write(options, source, mask, layers, job["title"])
         client.ack(job["job"])
-    _report(options, job, results)
+    _report(options, job, results, files)
     return exits.OK
+
+
+def _write(
+    options: argparse.Namespace, source: Image, mask: Image | None, layers: list[Layer], title: str
+) -> list[Path]:
+    """Write what was asked for; return the files that hold the result. layers: the best first."""
+    if options.out.suffix.lower() == ".png":
+        write_png(options.out, source, layers[0])
+    else:
+        write_ora(options.out, source, layers, title)
+    if options.compare:
+        write_comparison(options.compare, source, mask, layers[0])
+    return [options.out]
+
+
+def _write_masks(
+    options: argparse.Namespace, source: Image, _mask: Image | None, layers: list[Layer], title: str
+) -> list[Path]:
+    """As `_write`, of masks; the comparison is of the first one."""
+    files = [options.out]
+    painted = [as_paint(layer, source) for layer in layers]
+    if options.out.suffix.lower() == ".png":
+        files = paths_for(options.out, [layer.title for layer in layers])
+        for path in files:
+            _check_out(path, options)
+        for path, layer in zip(files, layers, strict=True):
+            write_mask(path, layer)
+    else:
+        write_ora(options.out, source, painted, title)
+    if options.compare:
+        write_comparison(options.compare, source, layers[0].image, painted[0])
+    return files
 
 
 def _out(text: str) -> Path:
@@ -209,7 +239,7 @@ def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
     return Layer.from_result(layer, data)
 
 
-def _report(options: argparse.Namespace, job: dict, results: list[dict]) -> None:
+def _report(options: argparse.Namespace, job: dict, results: list[dict], files: list[Path]) -> None:
     """Say what was made. results: the layers as they came, the best first."""
     seconds, note = job["result"]["seconds"], job["result"].get("note", "")
     if options.json:
@@ -217,7 +247,7 @@ def _report(options: argparse.Namespace, job: dict, results: list[dict]) -> None
             {
                 "title": layer["title"],
                 "rect": layer["raster"]["rect"],
-                **{key: layer[key] for key in ("rank", "score", "scores") if key in layer},
+                **{key: layer[key] for key in ("kind", "rank", "score", "scores") if key in layer},
                 "recipe": layer["recipe"],
             }
             for layer in results
@@ -228,7 +258,8 @@ def _report(options: argparse.Namespace, job: dict, results: list[dict]) -> None
                 {
                     "ok": True,
                     "exit": exits.OK,
-                    "out": str(options.out),
+                    "out": str(files[0]),
+                    "files": [str(path) for path in files],
                     "compare": compare,
                     "job": job["job"],
                     "seconds": seconds,
@@ -238,8 +269,9 @@ def _report(options: argparse.Namespace, job: dict, results: list[dict]) -> None
             )
         )
         return
-    count = "1 variation" if len(results) == 1 else f"{len(results)} variations"
-    print(f"{options.out}: {job['title']}, {count} in {seconds:.1f} s.")
+    noun = "mask" if "kind" in results[0] else "variation"
+    count = f"1 {noun}" if len(results) == 1 else f"{len(results)} {noun}s"
+    print(f"{', '.join(map(str, files))}: {job['title']}, {count} in {seconds:.1f} s.")
     for layer in results:
         if "score" in layer:
             parts = ", ".join(f"{name} {value:.2f}" for name, value in layer["scores"].items())

@@ -61,7 +61,10 @@ def _show(method: dict) -> None:
     print(f"{method['title']} ({method['id']}, version {method['version']})")
     print(f"{method['summary']}\nAfter: {method['source']}")
     print(", ".join(f"{name}: {need}" for name, need in method["inputs"].items()))
-    print(f"--variations 1 to {method['max_variations']}\n")
+    if method.get("result") == "mask":
+        print("The result is a mask for each word.\n")
+    else:
+        print(f"--variations 1 to {method['max_variations']}\n")
     for field in fields_from_schema(method["parameters"]):
         print(f"--set {field.key}=… {_range(field)}{'   (advanced)' if field.advanced else ''}")
         print(f"    {field.title}. {field.description}")
@@ -76,5 +79,6 @@ def _range(field: Field) -> str:
         return f"{' | '.join(value for value, _ in field.choices)}, {field.default} by default"
     if field.kind == "group":
         keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)
-        return f"a JSON list of at most {field.max_items} objects with {keys}"
+        words = "words of the prompt with commas between, or " if field.words else ""
+        return f"{words}a JSON list of at most {field.max_items} objects with {keys}"
     return f"text, {field.default!r} by default"

@@ -31,6 +31,8 @@ def parse_values(method: dict, assignments: Sequence[str]) -> dict[str, Any]:
 
 def _value(field: Field, text: str) -> Any:
     try:
+        if field.words and not text.lstrip().startswith("["):
+            return [{"text": word.strip()} for word in text.split(",")]
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
         raise VelaturaError(

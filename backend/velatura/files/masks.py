@@ -1,0 +1,55 @@
+"""Masks as files: greyscale PNG, white selected, and white paint for layered pictures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from velatura.files.atomic import replacing
+from velatura.files.images import Image, Layer
+from velatura.files.png import encode
+
+MAX_NAME = 60
+
+
+def paths_for(path: Path, titles: Sequence[str]) -> list[Path]:
+    """Return where masks of these titles go: one mask at `path`, several beside it, each with its title.
+
+    Titles that are the same for a file system that does not tell case are numbered.
+    """
+    if len(titles) == 1:
+        return [path]
+    paths: list[Path] = []
+    taken: set[str] = set()
+    for title in titles:
+        word = re.sub(r"[^\w'’-]+", "-", title).strip("-")[:MAX_NAME] or "mask"
+        name, number = word, 1
+        while name.casefold() in taken:
+            number += 1
+            name = f"{word}-{number}"
+        taken.add(name.casefold())
+        paths.append(path.with_name(f"{path.stem}-{name}{path.suffix}"))
+    return paths
+
+
+def write_mask(path: Path, mask: Layer) -> None:
+    """Write a mask (channel `A`) as an 8-bit greyscale PNG; the file appears whole or not at all.
+
+    Raises OSError.
+    """
+    content = encode(mask.image)
+    with replacing(path) as stream:
+        stream.write(content)
+
+
+def as_paint(mask: Layer, source: Image) -> Layer:
+    """Return a mask (8-bit, channel `A`) as white of that alpha, in the depth and colours of `source`."""
+    full = np.iinfo(source.pixels.dtype).max
+    channels = source.channels.removesuffix("A") + "A"
+    alpha = mask.image.pixels.astype(source.pixels.dtype) * (full // 255)
+    white = np.full((*alpha.shape[:2], len(channels) - 1), full, source.pixels.dtype)
+    image = Image(np.concatenate([white, alpha], axis=-1), channels, source.profile)
+    return Layer(image, mask.x, mask.y, mask.title, mask.recipe)
