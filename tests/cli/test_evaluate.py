@@ -33,6 +33,8 @@ def test_help_imports_no_torch():
         (["--model", "nowhere"], exits.REFUSED, "nowhere"),
         (["--model", "tiny", "--methods", "magic"], exits.REFUSED, "magic"),
         (["--model", "tiny", "--kinds", "cars"], exits.REFUSED, "cars"),
+        (["--model", "tiny", "--measures", "beauty"], exits.REFUSED, "ranking-auc"),
+        (["--model", "tiny", "--smoke", "--no-baselines"], exits.REFUSED, "baselines"),
         (["--model", "tiny", "--device", "cuda:77"], exits.REFUSED, "cuda:77"),
         (["--model", "tiny", "--dataset", "{tmp}"], exits.REFUSED, "mapping_file.json"),
         (["--compare", "{tmp}/none.json"], exits.FILES, "none.json"),
@@ -68,3 +70,15 @@ def test_a_run_writes_report_and_figures_and_compares_them(tmp_path, state, caps
     assert main(again) == exits.OK
     assert "No measure has clearly changed." in capsys.readouterr().out
     assert "Against" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_one_measure_alone_costs_only_the_edits_it_needs(tmp_path, state):
+    out = tmp_path / "out"
+    arguments = ["evaluate", "--model", "tiny", "--methods", "sdedit", "--kinds", "portrait", "--pairs", "1"]
+    arguments += ["--seeds", "2", "--measures", "ranking-auc,ranking-closeness", "--no-baselines"]
+    assert main([*arguments, "--out", str(out), "--state-dir", state]) == exits.OK
+    found = json.loads((out / "figures.json").read_text())
+    assert list(found["measures"]) == ["ranking-auc", "ranking-closeness"]
+    assert list(found["editors"]) == ["sdedit"] and found["survey"] == {}
+    assert len(list((out / "work").glob("*.npz"))) == 1  # one batch: nothing back, nothing alone, nobody else
+    assert "Ranking AUC" in (out / "report.html").read_text(encoding="utf-8")

@@ -37,6 +37,8 @@ examples:
   velatura evaluate                                      all methods on the embedded model (half an hour)
   velatura evaluate --smoke                              a few pairs; fails if editing is broken (a minute)
   velatura evaluate --methods sdedit --pairs 8 --seeds 1
+  velatura evaluate --methods sdedit --measures ranking-auc,best-precision --no-baselines
+                                                         how well variations are ranked, and nothing else
   velatura evaluate --out new --compare old/figures.json
   velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
 """
@@ -49,6 +51,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", default="", metavar="A,B", help="methods to measure; all")
     parser.add_argument(
         "--kinds", default="", metavar="A,B", help="kinds of scene (of a dataset: of edit); all of them"
+    )
+    parser.add_argument(
+        "--measures",
+        default="",
+        metavar="A,B",
+        help="what to measure, such as success,leakage; all. Edits that these do not need are not made: no "
+        "editing back, no timing, and no --people unless asked for",
+    )
+    parser.add_argument(
+        "--no-baselines", dest="baselines", action="store_false", help="leave the baselines out"
     )
     parser.add_argument("--pairs", type=_count, metavar="N", help="edits of each kind; 16 (dataset: all)")
     parser.add_argument("--seeds", type=_count, metavar="N", help="variations of each edit; 4 (dataset: 1)")
@@ -77,6 +89,8 @@ def run(options: argparse.Namespace) -> int:
     from velatura.evaluation import compare, session, smoke  # they import torch
     from velatura.evaluation.report import write_report
 
+    if options.smoke and (options.measures or not options.baselines):
+        raise VelaturaError("bad-request", "--smoke has its own measures and needs the baselines.")
     before = session.read_json(options.compare) if options.compare else None
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
@@ -102,6 +116,8 @@ def _wanted(options: argparse.Namespace, model: str):
 
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
+    if measures := _names(options.measures):
+        base = replace(base, measures=measures, survey=0, timed=False)
     given = {"pairs": options.pairs, "seeds": options.seeds, "survey": options.people}
     return replace(
         base,
@@ -109,6 +125,7 @@ def _wanted(options: argparse.Namespace, model: str):
         methods=_names(options.methods) or base.methods,
         kinds=_names(options.kinds) or base.kinds,
         seed=options.seed,
+        baselines=options.baselines,
         dataset=options.dataset,
         quiet=not sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},

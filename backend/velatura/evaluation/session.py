@@ -37,8 +37,8 @@ class Options:
     dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
     survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
     PIE-Bench folder, or None for the world. edits: (kind, name) of edits, one pair each, in place of `pairs`.
-    quiet: no progress bars. cycles: whether to edit back, too. timed: whether to warm up and time single
-    pictures."""
+    quiet: no progress bars. cycles: whether to edit back, too, where a measure asks for it. timed: whether to
+    warm up and time single pictures. measures: ids; all where empty. baselines: whether they edit, too."""
 
     model: str = ""
     methods: Sequence[str] = ()
@@ -52,6 +52,8 @@ class Options:
     quiet: bool = False
     cycles: bool = True
     timed: bool = True
+    measures: Sequence[str] = ()
+    baselines: bool = True
 
 
 #: A few pairs of plain edits; see `smoke`.
@@ -113,14 +115,16 @@ def prepare(
     """Loads what is needed and draws the cases.
 
     defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
-    `unknown-method`, `bad-request` for kinds that there are not or a folder that is no PIE-Bench.
+    `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that is no PIE-Bench.
     """
+    measures = _chosen(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
     model = models.get(options.model)
     made = make_editors(models, options.model, options.methods, defaults or {})
+    made = [editor for editor in made if options.baselines or not editor.baseline]
     if options.dataset is not None:
         cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
         found = encoders or load_published(models.device)
-        return Session(options, cases, {}, made, found, pie_bench.MEASURES)
+        return Session(options, cases, {}, made, found, measures)
     kinds = options.kinds or tuple(KINDS)
     for kind in kinds:
         if kind not in KINDS:
@@ -131,7 +135,17 @@ def prepare(
         cases = world_cases(kinds, options.pairs, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
-    return Session(options, cases, survey, made, encoders or home_made(), MEASURES)
+    return Session(options, cases, survey, made, encoders or home_made(), measures)
+
+
+def _chosen(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
+    """Those named, in the report's order; all where none is. Raises `bad-request`."""
+    for name in names:
+        if name not in known:
+            raise VelaturaError(
+                "bad-request", f"There is no measure {name!r}; there are: {', '.join(known)}."
+            )
+    return {name: measure for name, measure in known.items() if not names or name in names}
 
 
 def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]:
@@ -142,7 +156,8 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     """
     options, model = session.options, models.get(session.options.model)
     runner = Runner(Store(work), model.digest, machine(models.device), options.timed)
-    cycles = options.cycles and options.dataset is None
+    wanted = any(measure.group == "back" for measure in session.measures.values())
+    cycles = options.cycles and wanted and options.dataset is None
     alone = 6 if options.timed and options.seeds > 1 else 0
     tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
     session.results = runner.run(tasks, "edits", options.quiet)
