@@ -27,6 +27,7 @@ class Activity(QtWidgets.QWidget):
         self.preview.setAccessibleName("Preview")
         self.preview.setToolTip("What is being painted, as far as it has come")
         self.preview.setFixedSize(PREVIEW, PREVIEW)
+        self.preview.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
         self.preview.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
         self.title = Elided()
         self.stage = Elided()
@@ -34,6 +35,9 @@ class Activity(QtWidgets.QWidget):
         self.bar.setObjectName("progress")
         self.bar.setAccessibleName("Progress")
         self.bar.setFixedHeight(16)
+        policy = self.bar.sizePolicy()
+        policy.setRetainSizeWhenHidden(True)
+        self.bar.setSizePolicy(policy)
         self.status = Sentence()
         self.status.setObjectName("status")
         self.status.setAccessibleName("Status")
@@ -60,6 +64,8 @@ class Activity(QtWidgets.QWidget):
         state.statusChanged.connect(self._show_status)
         state.jobChanged.connect(self._show_job)
         state.currentChanged.connect(self._show_job)
+        state.draftChanged.connect(self._show_job)
+        state.previewsChanged.connect(self._show_job)
         self._show_status()
         self._show_job()
 
@@ -74,18 +80,24 @@ class Activity(QtWidgets.QWidget):
         if changed not in ("", self.state.current):
             return
         job = self.state.jobs.get(self.state.current)
-        active = job is not None and job.phase.active
-        self.running.setVisible(active)
-        if not active:
+        if job is None or not job.phase.active:
+            job = self.state.draft
+        # The place is there before a slider is moved: nothing above it may move with the slider.
+        self.running.setVisible(job is not None or self.state.previews)
+        self.bar.setVisible(job is not None and job.phase.active)
+        png = job.preview if job is not None else b""
+        self.preview.setVisible(self.state.previews or bool(png))
+        if png != self._drawn:
+            self._drawn = png
+            self._draw(png)
+        if job is None:
+            self.title.setText("Preview")
+            self.stage.setText("Move a slider")
             return
         self.title.setText(job.label)
-        self.stage.setText(job.describe())
+        self.stage.setText("Preview" if job.phase.ended else job.describe())
         self.bar.setRange(0, 0 if job.fraction is None else RANGE)
         self.bar.setValue(round((job.fraction or 0) * RANGE))
-        self.preview.setVisible(bool(job.preview))
-        if job.preview != self._drawn:
-            self._drawn = job.preview
-            self._draw(job.preview)
 
     def _draw(self, png: bytes) -> None:
         picture = QtGui.QPixmap()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import recipes
+from .capture import SELECTING
 from .places import idle, node_by_id
 
 
@@ -40,9 +41,12 @@ def go_back(host: Any, result: Result) -> Generator[int, None, str]:
     yield from idle(document)
     yield 0
     masked = request.get("inputs", {}).get("mask") is not None
-    host.action("selectopaque" if masked else "deselect").trigger()
-    yield 0
-    yield from idle(document)
+    if not (
+        masked and result.node.type() == SELECTING
+    ):  # a mask that was found is not the one it was found in
+        host.action("selectopaque" if masked else "deselect").trigger()
+        yield 0
+        yield from idle(document)
     source = node_by_id(document, result.recipe.source)
     if source is None:
         return "These are the result's settings; the layer that it was made from is gone."

@@ -41,6 +41,7 @@ class Controls(QtWidgets.QWidget):
         self._parameters: dict[str, dict] = {}  #: by method, as last left
         self._build()
         self._last = self._restore()
+        self._show_previews()
         self.method.currentIndexChanged.connect(self._on_method)
         self.model.currentIndexChanged.connect(self._on_method)  # a model has defaults of its own
         state.methodsChanged.connect(self._on_methods)
@@ -121,6 +122,13 @@ class Controls(QtWidgets.QWidget):
             counts.addWidget(label)
             counts.addWidget(spin, stretch)
 
+        self.previews = QtWidgets.QCheckBox("Preview while sliding")
+        tip = "Show below what the settings would give while a slider is moved; nothing of it is kept"
+        name_widget(self.previews, "previews", "Preview while sliding", tip)
+        self.previews.setChecked(True)
+        self.previews.toggled.connect(self.state.want_previews)
+        self.state.previewsChanged.connect(self._show_previews)
+
         self.form_place = QtWidgets.QVBoxLayout()
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -129,6 +137,12 @@ class Controls(QtWidgets.QWidget):
         column.addWidget(self.prompts)
         column.addLayout(counts)
         column.addLayout(self.form_place)
+        column.addWidget(self.previews)
+
+    @edge
+    def _show_previews(self) -> None:
+        self.previews.setVisible(self.state.can_draft)
+        self.previews.setChecked(self.state.wants_previews)
 
     # What the daemon offers
 
@@ -214,6 +228,7 @@ class Controls(QtWidgets.QWidget):
             "variations": self.variations.value(),
             "seed": self.seed.value(),
             "parameters": self._parameters,
+            "previews": self.previews.isChecked(),
         }
         self.host.writeSetting(SETTINGS, "last", json.dumps(last))
 
@@ -223,6 +238,7 @@ class Controls(QtWidgets.QWidget):
             self._parameters = dict(last.get("parameters", {}))
             self.prompt.setPlainText(str(last.get("prompt", "")))
             self.seed.setValue(last.get("seed", -1))
+            self.previews.setChecked(bool(last.get("previews", True)))
             self.variations.setMaximum(max(1, last.get("variations", 1)))
             self.variations.setValue(last.get("variations", 1))
         except (ValueError, TypeError, AttributeError):

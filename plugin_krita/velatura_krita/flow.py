@@ -35,7 +35,16 @@ class Flow(QtWidgets.QWidget):
             if widget.geometry() != place:
                 widget.setGeometry(place)
             x, line = x + width + GAP, max(line, size.height())
-        self.setFixedHeight(y + line)
+        if self.minimumHeight() != y + line or self.maximumHeight() != y + line:
+            self.setFixedHeight(y + line)
+            QtCore.QTimer.singleShot(0, self._tell)
+
+    def _tell(self) -> None:
+        """Qt 5 keeps the heights that layouts further out remember when one is set amid a layout."""
+        widget: QtWidgets.QWidget | None = self
+        while widget is not None and not isinstance(widget, QtWidgets.QAbstractScrollArea):
+            widget.updateGeometry()
+            widget = widget.parentWidget()
 
     def resizeEvent(self, event: QtCore.QEvent) -> None:
         super().resizeEvent(event)

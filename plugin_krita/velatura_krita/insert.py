@@ -42,9 +42,7 @@ def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Gene
     Returns the name of the layer or document they went above; None if no open document is theirs.  A job
     that was inserted before is not inserted again.  Raises VelaturaError.
     """
-    for layer in layers:
-        if memoryview(layer.data).nbytes != layer.raster.nbytes:
-            raise VelaturaError("blob-corrupt", "The result came damaged; run the edit again.")
+    check_whole(layers)
     left, top, width, height = around([layer.raster.rect for layer in layers])
     workshop = open_workshop(host, layers[0].raster)
     try:
@@ -74,6 +72,13 @@ def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Gene
     finally:
         workshop.setModified(False)
         workshop.close()
+
+
+def check_whole(layers: Sequence[Layer]) -> None:
+    """Raises `blob-corrupt` unless each layer has the bytes that its description says."""
+    for layer in layers:
+        if memoryview(layer.data).nbytes != layer.raster.nbytes:
+            raise VelaturaError("blob-corrupt", "The result came damaged; run the edit again.")
 
 
 def put(host: Any, entry: Entry, group: Any, layers: Sequence[Layer]) -> Generator[int, None, str | None]:

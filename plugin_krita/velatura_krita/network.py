@@ -4,7 +4,7 @@ News are `emit(name, data)`, called in this thread:
 
 | name | data |
 |---|---|
-| `daemon` | `{"state": one of "connected", "absent", "lost", "refused", "text": one sentence, "detail"}` |
+| `daemon` | `{"state": a `state.Daemon`, "text": one sentence, "detail", "protocol": once connected}` |
 | `methods` | the daemon's answer |
 | `job` | a job object of the protocol |
 | `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
@@ -61,8 +61,12 @@ class Network(threading.Thread):
     # Commands
 
     def submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
-        """rasters: description (less its digest) and bytes of each input, or None where there is none."""
+        """rasters: description and bytes of each input, or None where there is none; digests are added."""
         self._commands.put(lambda: self._submit(entry, request, rasters))
+
+    def draft(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+        """As `submit`, of something to look at only: no journal has it."""
+        self._commands.put(lambda: self._draft(job, request, rasters))
 
     def cancel(self, job: str) -> None:
         self._unwanted.add(job)
@@ -138,7 +142,8 @@ class Network(threading.Thread):
         detail = (
             f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
         )
-        self._emit("daemon", {"state": "connected", "text": "Ready", "detail": detail})
+        protocol = str(self._client.welcome.get("protocol", ""))
+        self._emit("daemon", {"state": "connected", "text": "Ready", "detail": detail, "protocol": protocol})
         self._tidy()
         for job in list(self._unwanted):
             self._cancel(job)
@@ -153,27 +158,41 @@ class Network(threading.Thread):
 
     def _submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
         job = entry.job
-        blobs: dict[str, Blob] = {}
-        inputs: dict[str, dict | None] = {}
         try:
             self._journal.add(entry)
-            for name, found in rasters.items():
-                inputs[name] = None
-                if found is not None:
-                    raster, data = found
-                    inputs[name] = {**raster, "digest": digest(data)}
-                    blobs[inputs[name]["digest"]] = data
-
-            def on_bytes(count: int, size: int) -> None:
-                self._emit("sent", {"job": job, "fraction": count / max(1, size)})
-
-            request = {**request, "inputs": inputs}
-            state = self._client.submit(
-                job, request, blobs, on_bytes=on_bytes, should_stop=lambda: self._stops(job)
-            )
-            self._emit("job", state)
+            self._send(job, request, rasters)
         except (VelaturaError, OSError) as error:
             self._give_up(job, error)
+
+    def _draft(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+        if job in self._unwanted:
+            return  # a newer one has come; that it is to be cancelled is noted behind this
+        try:
+            self._send(job, request, rasters)
+        except VelaturaError as error:
+            if error.code != "cancelled":
+                self._emit("failed", {"job": job, "error": error})
+
+    def _send(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+        """Submit and upload; raises VelaturaError."""
+        blobs: dict[str, Blob] = {}
+        inputs: dict[str, dict | None] = dict.fromkeys(rasters)
+        for name, found in rasters.items():
+            if found is not None:
+                raster, data = found
+                if "digest" not in raster:
+                    raster["digest"] = digest(data)  # the next draft brings the same raster again
+                inputs[name] = dict(raster)
+                blobs[raster["digest"]] = data
+
+        def on_bytes(count: int, size: int) -> None:
+            self._emit("sent", {"job": job, "fraction": count / max(1, size)})
+
+        request = {**request, "inputs": inputs}
+        state = self._client.submit(
+            job, request, blobs, on_bytes=on_bytes, should_stop=lambda: self._stops(job)
+        )
+        self._emit("job", state)
 
     def _give_up(self, job: str, error: Exception) -> None:
         """A job that could not be submitted."""

@@ -107,6 +107,7 @@ class Panel(QtWidgets.QWidget):
         self.adjust.clicked.connect(self._on_adjust)
         self.controls.entered.connect(self.run.click)
         self.controls.wished.connect(self._on_wish)
+        self.controls.slid.connect(self._on_slid)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self._look)
@@ -118,6 +119,10 @@ class Panel(QtWidgets.QWidget):
     def hideEvent(self, event: QtCore.QEvent) -> None:
         super().hideEvent(event)
         self._timer.stop()
+
+    def leaveEvent(self, event: QtCore.QEvent) -> None:
+        super().leaveEvent(event)
+        self.session.drafts.forget()  # the pointer is on its way to the picture, perhaps to paint
 
     # Drawing the state
 
@@ -152,6 +157,11 @@ class Panel(QtWidgets.QWidget):
         wish = self.controls.wish()
         if wish is not None:
             self.session.run(wish)
+
+    @edge
+    def _on_slid(self) -> None:
+        if self.state.previews and self.run.isEnabled():
+            self.session.drafts.ask(self.controls.wish)
 
     @edge
     def _on_wish(self, wish: Wish) -> None:

@@ -37,15 +37,12 @@ class Prompts(QtWidgets.QWidget):
         middle = QtWidgets.QHBoxLayout()
         middle.addWidget(self.title, 1)
         middle.addWidget(self.copy)
-        self.above, self.below = QtWidgets.QVBoxLayout(), QtWidgets.QVBoxLayout()
-        column = QtWidgets.QVBoxLayout(self)
+        self.column = column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addWidget(self.source_title)
-        column.addLayout(self.above)
         column.addLayout(middle)
         column.addWidget(self.edit)
-        column.addLayout(self.below)
         self.show_fields([])
 
     def text(self) -> str:
@@ -66,10 +63,10 @@ class Prompts(QtWidgets.QWidget):
             self.source_title.setToolTip(caption.description)
             self.source_title.setBuddy(self.source)
             self.source.changed.connect(self._show_copy)
-            self.above.addWidget(self.source)
+            self.column.insertWidget(1, self.source)
         if group is not None:
             self.words = Words(group, self.edit)
-            self.below.addWidget(self.words)
+            self.column.addWidget(self.words)
         for widget in (self.source_title, self.title, self.copy):
             widget.setVisible(caption is not None)
         self._show_copy()

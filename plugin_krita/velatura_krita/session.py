@@ -9,9 +9,11 @@ from typing import Any
 
 from . import again, recipes
 from .capture import Capture, capture
+from .drafts import Drafts
 from .edges import FAULT, edge
 from .insert import Layer, insert
 from .journal import Entry
+from .masks import deliver
 from .places import find
 from .qt import QtCore, Signal
 from .state import Daemon, Job, Phase, State
@@ -38,6 +40,7 @@ class Session(QtCore.QObject):
         self.state = State(self)
         self.stepper = Stepper(self)
         self.network: Any = None
+        self.drafts = Drafts(self)
         self._entries: dict[str, Entry] = {}
         self._finished: dict[str, dict] = {}  #: done jobs whose results are to be inserted
         self._fetching: set[str] = set()
@@ -77,6 +80,7 @@ class Session(QtCore.QObject):
         if wish.lacks_prompt:
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
+        wish = self.drafts.settle(wish)
         job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
         self.state.add_job(job)
         self.state.say("")
@@ -118,13 +122,13 @@ class Session(QtCore.QObject):
     @edge
     def _failed(self, job: str, error: Exception) -> None:
         """Some step on this side failed; what the daemon has is kept."""
-        self._end(job, Phase.FAILED, self._sentence(error))
+        self._end(job, Phase.FAILED, self.sentence(error))
 
     @edge
     def _not_adjusted(self, error: Exception) -> None:
-        self.state.say(self._sentence(error), bad=True)
+        self.state.say(self.sentence(error), bad=True)
 
-    def _sentence(self, error: Exception) -> str:
+    def sentence(self, error: Exception) -> str:
         """What to say of an error; one that is our fault is logged."""
         if isinstance(error, VelaturaError):
             return f"{error.message} {error.hint}".strip()
@@ -133,10 +137,16 @@ class Session(QtCore.QObject):
 
     @edge
     def _on_news(self, name: str, data: Any) -> None:
-        getattr(self, f"_on_{name}")(data)
+        if self.drafts.job and data.get("job") == self.drafts.job:
+            self.drafts.hear(name, data)
+        else:
+            getattr(self, f"_on_{name}")(data)
 
     def _on_daemon(self, news: dict) -> None:
         self.state.set_daemon(Daemon(news["state"]), news["text"], news["detail"])
+        self.state.set_protocol(news.get("protocol", ""))
+        if self.state.daemon is not Daemon.CONNECTED:
+            self.drafts.stop()
 
     def _on_methods(self, answer: dict) -> None:
         self.state.set_methods(answer.get("methods", []), answer.get("models", []))
@@ -165,7 +175,7 @@ class Session(QtCore.QObject):
         elif state == "failed":
             error = VelaturaError.from_wire(job.get("error", {}))
             log.error("job %s failed: %s %s", name, error.message, error.detail)
-            self._end(name, Phase.FAILED, self._sentence(error))
+            self._end(name, Phase.FAILED, self.sentence(error))
         else:
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
 
@@ -185,11 +195,13 @@ class Session(QtCore.QObject):
 
     def _on_failed(self, news: dict) -> None:
         name, error = news["job"], news["error"]
+        if name not in self._entries:
+            return  # a draft that a newer one has replaced
         self._fetching.discard(name)
         if name in self._finished and error.retryable:
             return  # the daemon has the result still: it is fetched once the daemon is back
         log.error("job %s: %s %s", name, error.message, error.detail)
-        self._end(name, Phase.FAILED, self._sentence(error))
+        self._end(name, Phase.FAILED, self.sentence(error))
 
     # Results
 
@@ -203,7 +215,8 @@ class Session(QtCore.QObject):
             if place is None:
                 self.state.change_job(name, phase=Phase.HOMELESS, fraction=None)
             elif recipes.inserted(place[0], name):
-                self._inserted(name, job, place[0].name())
+                there = place[0].name()
+                self._inserted(name, job, f"The masks are in '{there}'." if has_masks(job) else there)
             else:
                 self._fetching.add(name)
                 self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
@@ -219,22 +232,24 @@ class Session(QtCore.QObject):
             for d in best_first(found)
         ]
         self.state.change_job(name, phase=Phase.INSERTING, fraction=None)
+        into = deliver if has_masks(job) else insert
         self.stepper.start(
-            insert(self.host, self._entries[name], job["title"], layers),
-            lambda above: self._inserted(name, job, above),
+            into(self.host, self._entries[name], job["title"], layers),
+            lambda where: self._inserted(name, job, where),
             lambda error: self._not_inserted(name, error),
         )
 
     @edge
-    def _inserted(self, name: str, job: dict, above: str | None) -> None:
+    def _inserted(self, name: str, job: dict, where: str | None) -> None:
+        """where: above what the layers are, of masks a sentence; None if their document was closed."""
         self._fetching.discard(name)
-        if above is None:  # its document was closed meanwhile: look again
+        if where is None:  # look again
             return
         self.network.settle(name, inserted=True)
-        count = len(job["result"]["layers"])
+        count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
-        seconds, note = job["result"]["seconds"], job["result"].get("note", "")
-        sentence = f"{what} above '{above}', in {seconds:.1f} s. {note}".strip()
+        sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
+        sentence = f"{sentence} {job['result'].get('note', '')}".strip()
         self._end(name, Phase.DONE, sentence, settle=False)
 
     @edge
@@ -250,3 +265,8 @@ class Session(QtCore.QObject):
         self._finished.pop(name, None)
         self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"")
         self.state.say(sentence, bad=phase is Phase.FAILED)
+
+
+def has_masks(job: dict) -> bool:
+    """Whether a finished job's layers are masks: selections, not pictures."""
+    return any(layer.get("kind") == "mask" for layer in job["result"]["layers"])

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from .qt import QtCore, Signal
+from .velatura_protocol.messages import minor_version
 
 #: How many ended jobs the list keeps.
 KEPT = 20
+DRAFTS = 2  #: the minor version of the protocol that brought drafts
 
 
 class Daemon(Enum):
@@ -91,6 +93,8 @@ class State(QtCore.QObject):
     jobChanged = Signal(str)  # a job's id
     currentChanged = Signal()
     statusChanged = Signal()
+    draftChanged = Signal()
+    previewsChanged = Signal()
 
     def __init__(self, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -103,10 +107,36 @@ class State(QtCore.QObject):
         self.current = ""  #: the id of the job whose progress is shown
         self.status = ""
         self.status_bad = False
+        self.draft: Job | None = None  #: what is shown of a draft; it is no edit, and in no list
+        self.can_draft = False  #: the daemon knows drafts
+        self.wants_previews = True  #: the person wants to see them while a slider is moved
 
     def set_daemon(self, daemon: Daemon, text: str, detail: str) -> None:
         self.daemon, self.daemon_text, self.daemon_detail = daemon, text, detail
         self.daemonChanged.emit()
+
+    def set_protocol(self, version: str) -> None:
+        self.can_draft = version != "" and minor_version(version) >= DRAFTS
+        self.previewsChanged.emit()
+
+    def want_previews(self, on: bool) -> None:
+        self.wants_previews = on
+        self.previewsChanged.emit()
+
+    @property
+    def previews(self) -> bool:
+        return self.can_draft and self.wants_previews
+
+    def set_draft(self, draft: Job | None) -> None:
+        if draft is not self.draft:
+            self.draft = draft
+            self.draftChanged.emit()
+
+    def change_draft(self, **changes: object) -> None:
+        if self.draft is not None:
+            for name, value in changes.items():
+                setattr(self.draft, name, value)
+            self.draftChanged.emit()
 
     def set_methods(self, methods: list[dict], models: list[dict]) -> None:
         if methods != self.methods or models != self.models:

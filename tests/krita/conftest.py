@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,8 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 from PyQt6 import QtCore, QtWidgets
 
 from tests.krita import fake_krita
+from tests.krita.desk import Desk
+from tests.krita.fake_krita import SIDE, SRGB, Document
 from tests.krita.plugin import put_plugin
 
 
@@ -50,3 +53,28 @@ def until(application: QtWidgets.QApplication) -> Callable[..., None]:
             application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
 
     return wait
+
+
+@pytest.fixture
+def desks(krita, until):
+    made: list[Desk] = []
+
+    def make(state_dir, serve=()) -> Desk:
+        made.append(Desk(krita, state_dir, until, serve))
+        return made[-1]
+
+    yield make
+    for desk in made:
+        desk.close()
+    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.fixture
+def document(krita) -> Document:
+    document = Document(SIDE, SIDE, "picture", "RGBA", "U8", SRGB)
+    node = document.createNode("source", "paintlayer")
+    document.rootNode().addChildNode(node, None)
+    node.setPixelData(bytes((90, 120, 200, 255)) * SIDE * SIDE, 0, 0, SIDE, SIDE)
+    document.undo_steps.clear()
+    krita.open.append(document)
+    return document

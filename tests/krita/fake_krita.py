@@ -15,6 +15,7 @@ from PyQt6 import QtCore, QtWidgets
 PIXEL = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "A": 1}
 DEPTH = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
+SIDE = 32  #: of the document that most tests begin with
 
 
 class Node:
@@ -114,12 +115,18 @@ class Node:
         for child in self._children:
             child._adopt(document)
 
+    def setSelection(self, selection: Selection) -> None:
+        rect = selection.x(), selection.y(), selection.width(), selection.height()
+        self.setPixelData(selection.pixelData(*rect), *rect)
+
     def _size(self) -> int:
+        if self._kind == "selectionmask":
+            return 1
         return PIXEL[self._document.model] * DEPTH[self._document.depth]
 
 
 class Selection:
-    def __init__(self, x: int, y: int, width: int, height: int, data: bytes = b"") -> None:
+    def __init__(self, x: int = 0, y: int = 0, width: int = 0, height: int = 0, data: bytes = b"") -> None:
         self._rect = (x, y, width, height)
         self._data = data or b"\xff" * (width * height)
 
@@ -134,6 +141,12 @@ class Selection:
 
     def height(self) -> int:
         return self._rect[3]
+
+    def setPixelData(self, data: bytes, x: int, y: int, width: int, height: int) -> None:
+        """As the plugin calls it: band below band."""
+        left, top, own, high = self._rect if self._data else (x, y, width, 0)
+        assert (left, own, top + high) == (x, width, y)
+        self._rect, self._data = (left, top, own, high + height), self._data + bytes(data)
 
     def pixelData(self, x: int, y: int, width: int, height: int) -> QtCore.QByteArray:
         left, top, own, _ = self._rect
@@ -191,6 +204,18 @@ class Document:
     def createNode(self, name: str, kind: str) -> Node:
         return Node(self, name, kind)
 
+    def createSelectionMask(self, name: str) -> Node:
+        return Node(self, name, "selectionmask")
+
+    def colorModel(self) -> str:
+        return self.model
+
+    def colorDepth(self) -> str:
+        return self.depth
+
+    def colorProfile(self) -> str:
+        return self.profile
+
     def createGroupLayer(self, name: str) -> Node:
         return Node(self, name, "grouplayer")
 
@@ -234,12 +259,18 @@ class Action:
     def __init__(self, name: str) -> None:
         self._name = name
 
+    def text(self) -> str:
+        document = Krita.instance().activeDocument()
+        return f"Undo {document.undo_steps[-1] if document.undo_steps else ''}"
+
     def trigger(self) -> None:
         document = Krita.instance().activeDocument()
         box = document.active.bounds()
         rect = box.x(), box.y(), box.width(), box.height()
-        alpha = bytes(document.active.pixelData(*rect))[3::4]
+        alpha = bytes(document.active.pixelData(*rect))
+        alpha = alpha if document.active.type() == "selectionmask" else alpha[3::4]
         document.chosen = Selection(*rect, alpha) if self._name == "selectopaque" else None
+        document.undo_steps.append(self._name)
 
 
 class Krita:

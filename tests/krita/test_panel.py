@@ -11,12 +11,12 @@ import pytest
 from PyQt6 import QtCore, QtWidgets
 
 from tests.daemon_fixture import Daemon
-from tests.krita.fake_krita import SRGB, Document, Krita, Selection
+from tests.krita.desk import group, pending
+from tests.krita.fake_krita import SIDE, Document, Selection
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
 
 pytestmark = pytest.mark.timeout(300)
-SIDE = 32
 SERVE = [sys.executable, "-m", "velatura", "serve"]
 
 
@@ -26,82 +26,6 @@ def daemon(tmp_path_factory, tiny_folder):
     register_tiny_model(state_dir, tiny_folder)
     with Daemon(state_dir) as running:
         yield running
-
-
-class Desk:
-    """A session and its panel, as Krita's docker has them."""
-
-    def __init__(self, krita: Krita, state_dir, until, serve=()) -> None:
-        from velatura_krita.network import Network
-        from velatura_krita.panel import Panel
-        from velatura_krita.session import Session
-
-        self.until = until
-        self.session = Session(krita)
-        self.session.start(Network(state_dir, list(serve), "krita test", self.session.emit_news))
-        self.panel = Panel(self.session)
-        self.panel.resize(280, 700)
-        self.panel.show()
-
-    def __getitem__(self, name: str) -> QtWidgets.QWidget:
-        found = self.panel.findChild(QtWidgets.QWidget, name)
-        assert found is not None, name
-        return found
-
-    def ready(self) -> None:
-        self.until(lambda: self["run"].isEnabled())
-
-    def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1) -> None:
-        self["prompt"].setPlainText(prompt)
-        self["variations"].setValue(variations)
-        self["steps"].setValue(steps)
-        self["run"].click()
-
-    def job(self):
-        return list(self.session.state.jobs.values())[-1]
-
-    def wait_phase(self, name: str) -> None:
-        """Wait for it; another end than this one fails at once."""
-        self.until(lambda: self.job().phase.name == name or self.job().phase.ended, 150)
-        assert self.job().phase.name == name, self.job()
-
-    def close(self) -> None:
-        self.panel.close()
-        self.session.close()
-        self.panel.deleteLater()
-
-
-@pytest.fixture
-def desks(krita, until):
-    made: list[Desk] = []
-
-    def make(state_dir, serve=()) -> Desk:
-        made.append(Desk(krita, state_dir, until, serve))
-        return made[-1]
-
-    yield make
-    for desk in made:
-        desk.close()
-    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
-
-
-@pytest.fixture
-def document(krita) -> Document:
-    document = Document(SIDE, SIDE, "picture", "RGBA", "U8", SRGB)
-    node = document.createNode("source", "paintlayer")
-    document.rootNode().addChildNode(node, None)
-    node.setPixelData(bytes((90, 120, 200, 255)) * SIDE * SIDE, 0, 0, SIDE, SIDE)
-    document.undo_steps.clear()
-    krita.open.append(document)
-    return document
-
-
-def group(document: Document):
-    return document.rootNode().childNodes()[1]
-
-
-def pending(state_dir) -> list:
-    return list((state_dir / "krita").glob("*.json")) if (state_dir / "krita").exists() else []
 
 
 def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, daemon, document, krita, until):

@@ -1,4 +1,4 @@
-"""The plugin in the real Krita, with the real daemon: one start of Krita for each of three scenes."""
+"""The plugin in the real Krita, with the real daemon: one start of Krita for each scene."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ import pytest
 from tests.daemon_fixture import Daemon, wait_for
 from tests.hosts.krita import KritaSession
 from tests.krita.plugin import put_plugin
+from velatura.methods.registry import describe, registry
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
+WORDS = Path(__file__).with_name("in_krita_words.py")
 
 
 @pytest.fixture
@@ -96,3 +98,33 @@ def test_no_daemon_and_the_button_that_starts_it(krita_session, state_dir):
     assert found["start_visible"] and not found["run_enabled"]
     assert found["starting"] == "Starting the daemon"
     assert found["ready"] == "Ready" and found["methods"] >= 2
+
+
+def test_masks_become_selections_that_undo_takes_back(krita_session):
+    found = krita_session().window(WORDS, scene="masks", timeout=300)
+    beard, hat = (["beard", "selectionmask", []], ["hat", "selectionmask", []])
+    assert found["one"] == "'beard' is selected, and kept as a selection mask of 'Background'."
+    assert found["one_tree"] == [["Background", "paintlayer", [beard]]] and found["one_selected"]
+    assert found["active"] == "Background"
+    assert found["undone"] and found["undone_tree"] == found["one_tree"] and found["redone"]
+    assert found["undone_twice"] == [["Background", "paintlayer", []]] and found["still"]
+    assert found["two"].startswith("2 selection masks above 'Background'")
+    expected = [["Background", "paintlayer", []], ["Words", "grouplayer", [beard, hat]]]
+    assert found["two_tree"] == found["reopened"] == expected
+    assert found["two_selected"] and found["unchanged"] and found["hat"]
+
+
+def about_words() -> bool:
+    """A method that edits by the words of its prompt is there."""
+    offered = [describe(method) for method in registry().values()]
+    forms = [m["parameters"]["properties"].values() for m in offered if m["result"] == "layer"]
+    return any("x-words" in form for each in forms for form in each)
+
+
+@pytest.mark.skipif(not about_words(), reason="no method is about words")
+def test_a_word_is_turned_up(krita_session, daemon):
+    found = krita_session().window(WORDS, scene="word", timeout=600)
+    assert found["copied"] == "a man" and found["chip"].startswith("man ×")
+    assert found["said"].startswith("1 variation above 'Background'")
+    (entry,) = found["entries"]
+    assert entry["text"] == "man" and entry[found["field"]] == found["most"]

@@ -98,6 +98,26 @@ def test_chips_lie_within_the_width_and_not_on_each_other(controls, application)
         assert not any(a.intersects(b) for a in places for b in places if a is not b)
 
 
+def test_everything_is_seen_at_any_width(controls, application):
+    field(controls, "prompt").setPlainText("a man with a long grey beard, glasses and a red hat")
+    choose(controls, "grey")
+    area = QtWidgets.QScrollArea()
+    area.setWidgetResizable(True)
+    area.setWidget(controls)
+    area.show()
+    strip = field(controls, "of_words.strip")
+    for width in (300, 220, 400, 190, 260):
+        area.resize(width, 500)
+        for _ in range(6):
+            application.processEvents()
+        for button in strip.buttons.values():
+            corner = button.mapTo(strip, button.rect().bottomRight())
+            assert strip.rect().contains(corner), (width, button.text())
+        assert strip.geometry().bottom() <= controls.prompts.words.rect().bottom()
+    area.takeWidget()
+    area.close()
+
+
 def test_swap_add_remove(controls):
     prompt = field(controls, "prompt")
     prompt.setPlainText("a man with a beard")

@@ -1,0 +1,145 @@
+"""What the form as it stands would give, shown while the person moves a slider; nothing of it is kept.
+
+One draft lives at a time: a newer one cancels it, waiting or running.  What was captured serves the next ones
+too, as long as nobody can have painted since: until the pointer leaves the docker or Krita has something else
+to undo.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from .capture import Capture, capture
+from .edges import edge
+from .places import root_id
+from .qt import QtCore
+from .recipes import bare
+from .state import Job, Phase
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.rasters import MAX_SEED
+from .wish import Wish
+
+QUIET = 150  #: milliseconds without a move before a draft is asked for
+PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
+
+
+class Drafts(QtCore.QObject):
+    """Belongs to a session, whose host, state, stepper and network it uses."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self.session, self.state = session, session.state
+        self.job = ""  #: the newest draft's id; the session hands its news to `hear`
+        self._wish: Callable[[], Wish | None] = lambda: None
+        self._kept: tuple[tuple, Capture] | None = None
+        self._seed = -1  #: of the drafts since the last run, where the person wants a random one
+        self._timer = QtCore.QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(QUIET)
+        self._timer.timeout.connect(self._due)
+
+    def ask(self, wish: Callable[[], Wish | None]) -> None:
+        """Something was moved: make a draft of `wish()` once nothing has moved for a moment."""
+        self._wish = wish
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Cancel what waits or runs, and show nothing more of it."""
+        self._timer.stop()
+        self._cancel()
+        self.job = ""
+        self.state.set_draft(None)
+
+    def forget(self) -> None:
+        """The picture may change from now on: capture it anew for the next draft."""
+        self._kept = None
+
+    def settle(self, wish: Wish) -> Wish:
+        """The wish to run in earnest: what was shown is what it begins with."""
+        seed, self._seed = self._seed, -1
+        self.stop()
+        self.forget()
+        return replace(wish, seed=seed) if wish.seed == -1 else wish
+
+    # One draft
+
+    @edge
+    def _due(self) -> None:
+        document, wish = self.session.host.activeDocument(), self._wish()
+        if document is None or wish is None or wish.lacks_prompt or not self.state.previews:
+            return
+        if any(job.phase.cancellable for job in self.state.jobs.values()):
+            return  # it would only wait for an edit
+        self._cancel()
+        if wish.seed == -1:
+            self._seed = self._seed if self._seed >= 0 else random.randint(0, MAX_SEED)
+            wish = replace(wish, seed=self._seed)
+        wish = replace(wish, variations=1)
+        before = self.state.draft
+        job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
+        job.preview = before.preview if before is not None else b""  # until there is a newer one
+        self.job = job.id
+        self.state.set_draft(job)
+        key = self._key(document, wish)
+        if self._kept is not None and self._kept[0] == key:
+            self._send(job.id, wish, self._kept[1])
+            return
+        self.session.stepper.start(
+            capture(document, wish.method["inputs"], wish.whole),
+            lambda captured: self._captured(job.id, wish, key, captured),
+            lambda error: self._failed(job.id, error),
+        )
+
+    def _key(self, document: Any, wish: Wish) -> tuple:
+        node, undo = document.activeNode(), self.session.host.action("edit_undo")
+        active = bare(node.uniqueId()) if node is not None else ""
+        return root_id(document), active, undo.text(), wish.method["id"], wish.whole
+
+    @edge
+    def _captured(self, job: str, wish: Wish, key: tuple, captured: Capture) -> None:
+        self._kept = (key, captured)
+        if job == self.job:  # else a newer one came meanwhile
+            self._send(job, wish, captured)
+
+    def _send(self, job: str, wish: Wish, captured: Capture) -> None:
+        mask = (captured.mask, captured.selected) if captured.mask is not None else None
+        request = {**wish.request(), "canvas": list(captured.canvas), "lease": True, "draft": True}
+        self.session.network.draft(job, request, {"source": (captured.source, captured.pixels), "mask": mask})
+        self.state.change_draft(phase=Phase.SENDING)
+
+    def _cancel(self) -> None:
+        draft = self.state.draft
+        if draft is not None and draft.id == self.job and draft.phase.active:
+            self.session.network.cancel(self.job)
+
+    @edge
+    def _failed(self, job: str, error: Exception) -> None:
+        if job == self.job:
+            self.stop()
+            self.state.say(self.session.sentence(error), bad=True)
+
+    # What the network answers
+
+    def hear(self, name: str, data: dict) -> None:
+        """News of the newest draft."""
+        if name == "preview":
+            self.state.change_draft(preview=data["png"])
+        elif name == "progress":
+            stage, fraction = data.get("stage", ""), data.get("fraction")
+            self.state.change_draft(phase=Phase.RUNNING, stage=stage, fraction=fraction)
+        elif name == "sent":
+            self.state.change_draft(fraction=data["fraction"])
+        elif name == "failed":
+            self._failed(self.job, data["error"])
+        elif name == "job" and data["state"] == "done":
+            self.state.change_draft(phase=Phase.DONE, fraction=None)
+        elif name == "job" and data["state"] == "failed":
+            self._failed(self.job, VelaturaError.from_wire(data.get("error", {})))
+        elif name == "job" and data["state"] == "cancelled":
+            self.state.set_draft(None)
+        elif name == "job":
+            self.state.change_draft(phase=PHASES.get(data["state"], Phase.QUEUED), fraction=None)

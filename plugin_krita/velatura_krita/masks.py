@@ -1,0 +1,139 @@
+"""From masks to selections; DESIGN.md beside this says why it is done so.  No pixel of a layer is touched.
+
+One mask becomes a selection mask of the source layer and is selected, each in an undo step of its own;
+several become selection masks in a group above it, in one step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Sequence
+from typing import Any
+
+from krita import Selection
+
+from . import recipes
+from .insert import BAND, SIDE, Layer, check_whole
+from .journal import Entry
+from .places import find, idle, root_id
+from .velatura_protocol.errors import VelaturaError
+
+
+def deliver(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+    """Bring the masks of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
+
+    Returns what to tell the person; None if no open document is theirs.  Raises VelaturaError.
+    """
+    check_whole(layers)
+    shaped = []
+    for layer in layers:
+        selection = yield from shape(layer)
+        if selection is not None:
+            shaped.append((layer, selection))
+    place = find(host, entry)
+    if place is None:
+        return None
+    document, node = place
+    if recipes.inserted(document, entry.job):
+        return f"The masks are in '{document.name()}'."
+    if not shaped:
+        return f"Nothing of it was found: {', '.join(layer.title for layer in layers)}."
+    yield from idle(document)
+    if len(shaped) == 1 and node is not None:
+        return (yield from put_one(host, entry, *shaped[0]))
+    group = yield from gather(host, document, title, shaped)
+    return put_group(host, entry, group, shaped)
+
+
+def shape(layer: Layer) -> Generator[int, None, Any | None]:
+    """The mask as a selection in the document's pixels; None if it selects nothing."""
+    x, y, width, height = layer.raster.rect
+    view = memoryview(layer.data).cast("B")
+    selection, is_empty = Selection(), True
+    rows = max(1, BAND // width)
+    for first in range(0, height, rows):
+        count = min(rows, height - first)
+        band = bytes(view[first * width : (first + count) * width])
+        if band.count(0) < len(band):
+            selection.setPixelData(band, x, y + first, width, count)
+            is_empty = False
+        yield 0
+    return None if is_empty else selection
+
+
+def put_one(host: Any, entry: Entry, layer: Layer, selection: Any) -> Generator[int, None, str | None]:
+    """A selection mask of the source layer, which is then selected as Krita's own action does."""
+    place = find(host, entry)
+    if place is None or place[1] is None:
+        return None
+    document, node = place
+    active = document.activeNode()
+    mask = make(document, layer, selection)
+    if not node.addChildNode(mask, None):
+        raise refused(node.name())
+    recipes.bind(document, mask, recipes.Recipe(layer.recipe, entry.node))
+    yield 0
+    kept = f"kept as a selection mask of '{node.name()}'."
+    shown = host.activeDocument()
+    if shown is None or root_id(shown) != root_id(document):
+        return f"'{layer.title}' is {kept}"  # the action would be another picture's
+    document.setActiveNode(mask)
+    yield from idle(document)
+    yield 0
+    host.action("selectopaque").trigger()
+    yield 0
+    yield from idle(document)
+    document.setActiveNode(active if active is not None else node)
+    yield 0
+    return f"'{layer.title}' is selected, and {kept}"
+
+
+def gather(
+    host: Any, document: Any, title: str, shaped: Sequence[tuple[Layer, Any]]
+) -> Generator[int, None, Any]:
+    """A group of selection masks, the first on top, made in a small document that nobody sees."""
+    space = document.colorModel(), document.colorDepth(), document.colorProfile()
+    workshop = host.createDocument(SIDE, SIDE, "Velatura", *space, 72.0)
+    if workshop is None:
+        raise refused(document.name())
+    try:
+        workshop.setBatchmode(True)
+        yield 0
+        group = workshop.createGroupLayer(title)
+        workshop.rootNode().addChildNode(group, None)
+        below = None
+        for layer, selection in reversed(shaped):
+            mask = make(workshop, layer, selection)
+            group.addChildNode(mask, below)
+            below = mask
+            yield 0
+        yield from idle(workshop)
+        return group.clone()
+    finally:
+        workshop.setModified(False)
+        workshop.close()
+
+
+def put_group(host: Any, entry: Entry, group: Any, shaped: Sequence[tuple[Layer, Any]]) -> str | None:
+    """Add the finished group above the source layer, in one undo step and one turn."""
+    place = find(host, entry)
+    if place is None:
+        return None
+    document, node = place
+    name = node.name() if node is not None else document.name()
+    parent = node.parentNode() if node is not None else document.rootNode()
+    if not parent.addChildNode(group, node):
+        raise refused(name)
+    for child, (layer, _selection) in zip(reversed(group.childNodes()), shaped):  # noqa: B905 - Python 3.10
+        recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
+    count = "1 selection mask" if len(shaped) == 1 else f"{len(shaped)} selection masks"
+    return f"{count} above '{name}': choose one, then Select > Select Opaque."
+
+
+def make(document: Any, layer: Layer, selection: Any) -> Any:
+    mask = document.createSelectionMask(layer.title)
+    mask.setSelection(selection)
+    return mask
+
+
+def refused(name: str) -> VelaturaError:
+    return VelaturaError("internal", f"Krita did not take the masks of '{name}'; run it again.")

@@ -1,0 +1,80 @@
+"""The strip below the words: what is set for the chosen one, and what can be done with it."""
+
+from __future__ import annotations
+
+from .flow import Flow
+from .form import Rows, title_width
+from .qt import QtWidgets, Signal
+from .velatura_protocol.schema import Field
+
+
+class Strip(QtWidgets.QFrame):
+    """What can be done with the chosen word."""
+
+    asked = Signal(str)
+
+    ACTIONS = (
+        ("before", "Add before", "Put the words entered above before this word"),
+        ("after", "Add after", "Put the words entered above after this word"),
+        ("remove", "Remove word", "Take this word out of the prompt"),
+        ("select", "Select", "Select where this word is in the layer"),
+        ("reset", "Reset word", "Set everything back that is set for this word"),
+    )
+
+    def __init__(self, spec: Field, fields: list[Field]) -> None:
+        super().__init__()
+        self.is_filling = False
+        self.setObjectName(spec.key + ".strip")
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
+        self.rows = Rows(fields, title_width(fields, self))
+        self.rows.setObjectName(spec.key + ".values")
+        self.edit = QtWidgets.QLineEdit()
+        self.edit.setPlaceholderText("Another word")
+        self.edit.setObjectName("word.another")
+        self.edit.setAccessibleName("Another word")
+        self.edit.setToolTip("A word to put in the place of this one, or beside it")
+        self.edit.setMaxLength(next(f.max_length for f in spec.fields if f.key == "text"))
+        self.edit.setMinimumWidth(60)
+        self.edit.textChanged.connect(self._on_text)
+        self.edit.returnPressed.connect(lambda: self.asked.emit("swap"))
+        self.buttons: dict[str, QtWidgets.QToolButton] = {}
+        swap = self._button("swap", "Swap", "Put the words entered here in this word's place")
+        line = QtWidgets.QHBoxLayout()
+        line.setSpacing(6)
+        line.addWidget(self.edit, 1)
+        line.addWidget(swap)
+        self.flow = Flow()
+        for name, text, tip in self.ACTIONS:
+            self.flow.add(self._button(name, text, tip))
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(6, 6, 6, 6)
+        column.setSpacing(6)
+        column.addWidget(self.rows)
+        column.addLayout(line)
+        column.addWidget(self.flow)
+        self._on_text()
+
+    def fill(self, word: str, values: dict) -> None:
+        """Show what is set for `word`."""
+        self.setAccessibleName(f"Settings of '{word}'")
+        self.is_filling = True
+        self.rows.set_values(values)
+        self.is_filling = False
+
+    def another(self) -> str:
+        return " ".join(self.edit.text().split())
+
+    def _on_text(self) -> None:
+        for name in ("swap", "before", "after"):
+            self.buttons[name].setEnabled(bool(self.another()))
+
+    def _button(self, name: str, text: str, tip: str) -> QtWidgets.QToolButton:
+        made = QtWidgets.QToolButton()
+        made.setText(text)
+        made.setToolTip(tip)
+        made.setAccessibleName(text)
+        made.setAccessibleDescription(tip)
+        made.setObjectName("word." + name)
+        made.clicked.connect(lambda: self.asked.emit(name))
+        self.buttons[name] = made
+        return made

@@ -1,0 +1,58 @@
+"""A session and its panel without Krita, and what tests look at around them."""
+
+from __future__ import annotations
+
+from PyQt6 import QtWidgets
+
+from tests.krita.fake_krita import Document, Krita
+
+
+class Desk:
+    """A session and its panel, as Krita's docker has them."""
+
+    def __init__(self, krita: Krita, state_dir, until, serve=()) -> None:
+        from velatura_krita.network import Network
+        from velatura_krita.panel import Panel
+        from velatura_krita.session import Session
+
+        self.until = until
+        self.session = Session(krita)
+        self.session.start(Network(state_dir, list(serve), "krita test", self.session.emit_news))
+        self.panel = Panel(self.session)
+        self.panel.resize(280, 700)
+        self.panel.show()
+
+    def __getitem__(self, name: str) -> QtWidgets.QWidget:
+        found = self.panel.findChild(QtWidgets.QWidget, name)
+        assert found is not None, name
+        return found
+
+    def ready(self) -> None:
+        self.until(lambda: self["run"].isEnabled())
+
+    def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1) -> None:
+        self["prompt"].setPlainText(prompt)
+        self["variations"].setValue(variations)
+        self["steps"].setValue(steps)
+        self["run"].click()
+
+    def job(self):
+        return list(self.session.state.jobs.values())[-1]
+
+    def wait_phase(self, name: str) -> None:
+        """Wait for it; another end than this one fails at once."""
+        self.until(lambda: self.job().phase.name == name or self.job().phase.ended, 150)
+        assert self.job().phase.name == name, self.job()
+
+    def close(self) -> None:
+        self.panel.close()
+        self.session.close()
+        self.panel.deleteLater()
+
+
+def group(document: Document):
+    return document.rootNode().childNodes()[1]
+
+
+def pending(state_dir) -> list:
+    return list((state_dir / "krita").glob("*.json")) if (state_dir / "krita").exists() else []

@@ -1,0 +1,177 @@
+"""Previews while a slider is moved, with the real daemon and without Krita."""
+
+import pytest
+from PyQt6 import QtCore
+
+from tests.daemon_fixture import Daemon
+from tests.krita.desk import group, pending
+from tests.krita.fake_krita import Node, Selection
+from tests.tiny import register_tiny_model
+from velatura_protocol.client import Client
+
+pytestmark = pytest.mark.timeout(300)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory, tiny_folder):
+    state_dir = tmp_path_factory.mktemp("drafts")
+    register_tiny_model(state_dir, tiny_folder)
+    with Daemon(state_dir) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(desks, daemon, document):
+    made = desks(daemon.state_dir)
+    made.ready()
+    made["method"].setCurrentIndex(made["method"].findData("sdedit"))
+    made["prompt"].setPlainText("a hat")
+    made["steps"].setValue(6)
+    made.session.drafts.stop()  # a spin box was moved too
+    return made
+
+
+def slide(desk, position):
+    desk.before = desk.session.state.draft
+    desk["strength.slider"].setValue(position)
+
+
+def shown(desk, until):
+    """The draft of the last slide, once it has ended."""
+    state = desk.session.state
+    until(lambda: state.draft not in (None, desk.before) and state.draft.phase.name == "DONE", 150)
+    return state.draft
+
+
+def states(daemon, names):
+    client = Client(daemon.state_dir, name="test")
+    client.connect()
+    found = [client.get(name)["state"] for name in names]
+    client.close()
+    return found
+
+
+def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, desks, until):
+    assert desk["previews"].isVisible() and desk["previews"].isChecked()
+    slide(desk, 5)
+    draft = shown(desk, until)
+    assert draft.preview and not desk["preview"].pixmap().isNull() and desk["preview"].isVisible()
+    assert not desk["progress"].isVisible() and not desk["cancel"].isEnabled()
+    assert not desk.session.state.jobs and not pending(daemon.state_dir) and not document.undo_steps
+    first = draft.preview
+    slide(desk, 15)
+    until(lambda: desk.session.state.draft is not draft)
+    assert desk.session.state.draft.preview == first, "the old one goes before there is a new one"
+    assert shown(desk, until).preview != first
+    again = desks(daemon.state_dir)
+    again.ready()
+    assert not again.session.state.jobs
+
+
+def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
+    from velatura_krita import recipes
+
+    asked = []
+    draft = desk.session.network.draft
+
+    def heard(job, request, rasters):
+        asked.append(request)
+        draft(job, request, rasters)
+
+    monkeypatch.setattr(desk.session.network, "draft", heard)
+    desk["variations"].setValue(2)
+    for position in (3, 9):
+        slide(desk, position)
+        shown(desk, until)
+    desk["run"].click()
+    assert desk.session.state.draft is None
+    desk.wait_phase("DONE")
+    assert all(r["draft"] and r["lease"] and r["variations"] == 1 for r in asked)
+    (seed,) = {r["seed"] for r in asked}
+    recipe = recipes.read(document, group(document).childNodes()[-1]).request
+    assert recipe["seed"] == seed >= 0 and len(asked) == 2 and "draft" not in recipe
+    assert desk["seed"].value() == -1, "the next one is random again"
+    slide(desk, 5)
+    shown(desk, until)
+    assert asked[-1]["seed"] != seed
+
+
+def test_a_newer_one_cancels_the_one_that_runs_and_an_edit_cancels_both(desk, daemon, until):
+    desk["steps"].setValue(150)
+    desk.session.drafts.stop()
+    names = []
+    for position in (10, 12):
+        slide(desk, position)
+        until(lambda: desk.session.state.draft is not None and desk.session.drafts.job not in names)
+        names.append(desk.session.drafts.job)
+        until(lambda: desk.session.state.draft.phase.name == "RUNNING")
+    desk["steps"].setValue(4)
+    desk["run"].click()
+    assert desk.session.state.draft is None
+    desk.wait_phase("DONE")
+    until(lambda: states(daemon, names) == ["cancelled", "cancelled"])
+    assert len(desk.session.state.jobs) == 1
+
+
+def test_quick_moves_are_one_draft(desk, until):
+    seen = set()
+    desk.session.state.draftChanged.connect(lambda: seen.add(desk.session.drafts.job))
+    for position in range(3, 17):
+        slide(desk, position)
+        QtCore.QCoreApplication.processEvents()
+    shown(desk, until)
+    assert len(seen) == 1
+
+
+def test_the_layer_is_captured_once_for_several(desk, document, until, monkeypatch):
+    document.chosen = Selection(8, 8, 12, 10)
+    read = []
+    pixels = Node.pixelData
+    monkeypatch.setattr(Node, "pixelData", lambda *args: (read.append(1), pixels(*args))[1])
+    for position in (3, 9, 6):
+        slide(desk, position)
+        shown(desk, until)
+    assert len(read) == 1
+    document.undo_steps.append("stroke")
+    slide(desk, 4)
+    until(lambda: len(read) == 2)
+    shown(desk, until)
+    desk.panel.leaveEvent(QtCore.QEvent(QtCore.QEvent.Type.Leave))
+    slide(desk, 7)
+    until(lambda: len(read) == 3)
+
+
+def test_the_switch_and_an_older_daemon(desk, until):
+    desk["previews"].click()
+    slide(desk, 5)
+    assert not desk.session.drafts._timer.isActive()
+    desk["previews"].click()
+    slide(desk, 6)
+    assert desk.session.drafts._timer.isActive()
+    desk.session.drafts.stop()
+    desk.session.state.set_protocol("1.1")
+    assert not desk["previews"].isVisible()
+    slide(desk, 7)
+    assert not desk.session.drafts._timer.isActive()
+
+
+def test_what_cannot_be_edited_is_said_while_sliding_too(desk, document, until):
+    document.model = "LABA"
+    slide(desk, 5)
+    until(lambda: "L*a*b*" in desk["status"].text())
+    assert desk.session.state.draft is None and not desk.session.state.jobs
+
+
+def test_no_control_moves_when_a_draft_comes(desk, until, application):
+    def place():
+        slider = desk["strength.slider"]
+        return slider.mapTo(desk.panel, QtCore.QPoint()), slider.size()
+
+    for _ in range(4):
+        application.processEvents()
+    before = place()
+    slide(desk, 5)
+    until(lambda: desk.session.state.draft is not None)
+    assert place() == before
+    shown(desk, until)
+    assert place() == before
