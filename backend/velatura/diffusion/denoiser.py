@@ -48,9 +48,13 @@ def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float 
     one batch; at scale 1 there is no second half.
     """
     cond = model.encode_prompt(prompt)
+    return guided_by(model, cond, cond if scale == 1.0 else model.encode_prompt(negative_prompt), scale)
+
+
+def guided_by(model: Network, cond: Tensor, uncond: Tensor, scale: float) -> Denoiser:
+    """`guided` by conditionings, [1, L, d] each, in place of prompts."""
     if scale == 1.0:
         return lambda x, sigma: denoise(model, x, sigma, cond.expand(len(x), -1, -1))
-    uncond = model.encode_prompt(negative_prompt)
 
     def D(x: Tensor, sigma: float) -> Tensor:
         c = torch.cat([uncond.expand(len(x), -1, -1), cond.expand(len(x), -1, -1)])
@@ -58,6 +62,17 @@ def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float 
         return D_u + scale * (D_c - D_u)
 
     return D
+
+
+def predict_noise(model: Network, x: Tensor, sigma: float, c: Tensor, told: float | None = None) -> Tensor:
+    """n = (x - D(x; sigma, c)) / sigma, and at sigma = 0 its limit, which a network that predicts z has not.
+
+    c: [N, L, d]. told: the noise level that the network is told instead of sigma.
+    """
+    c_x, c_F = _NOISES[model.prediction](sigma)
+    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)
+    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma if told is None else told), c)
+    return c_x * x + c_F * F
 
 
 def _epsilon(sigma: float) -> tuple[float, float]:
@@ -77,3 +92,10 @@ def _sample(_: float) -> tuple[float, float]:
 
 _PREDICTIONS = {"epsilon": _epsilon, "v_prediction": _velocity, "sample": _sample}
 """(c_skip, c_out) by what the network predicts."""
+
+_NOISES = {
+    "epsilon": lambda sigma: (0.0, 1.0),
+    "v_prediction": lambda sigma: (sigma / (sigma**2 + 1.0), 1.0 / math.sqrt(sigma**2 + 1.0)),
+    "sample": lambda sigma: (1.0 / sigma, -1.0 / sigma),
+}
+"""((1 - c_skip) / sigma, -c_out / sigma) of the same, in which sigma = 0 cancels."""

@@ -30,6 +30,7 @@ _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 _HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensors" for part in _NETWORKS)]
 
 
+@torch.inference_mode(False)  # weights made in inference mode could take part in no gradient, not even frozen
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: Digests) -> Model:
     """Loads a model onto a device. Raises `unknown-model`, in a sentence that says what is wrong with it.
 

@@ -96,9 +96,12 @@ class Model:
         self._prompts.move_to_end(prompt)
         return self._prompts[prompt]
 
-    @torch.inference_mode()
     def network(self, x: Tensor, t: float, c: Tensor) -> Tensor:
-        """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time; c: [N, L, d]."""
+        """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time; c: [N, L, d].
+
+        The one operation that is not always in inference mode: whoever samples chooses, and gradients may be
+        asked for c (null-text inversion).
+        """
         x = x.to(self.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         return self.unet(x, time, c.to(self.dtype), return_dict=False)[0].float()

@@ -1,0 +1,69 @@
+"""DDIM inversion, and what is built on it without optimising anything."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from torch import Tensor
+
+from velatura.diffusion.denoiser import Network, predict_noise
+
+from .trajectory import AfterStep, Trajectory, silent
+
+
+def ddim_inversion(
+    model: Network, z0: Tensor, c: Tensor, sigmas: list[float], after_step: AfterStep = silent
+) -> list[Tensor]:
+    """x at every level from 0 up, N+1 of [B, C, h, w]: the sampler's steps backwards, without guidance.
+
+    z0: [B, C, h, w]; c: [1, L, d]. sigmas: the sampler's levels, downwards. A step up needs the noise in x at
+    the upper level, which is not known; the noise in x at the lower level stands for it, and the network is
+    told the upper level's time (Mokady et al. 2023, in their code; DDIMInverseScheduler of diffusers). The
+    error is that of Euler's method, and guidance multiplies it.
+    """
+    levels = sigmas[::-1]
+    if model.prediction == "sample":  # (z0 - F) / sigma has no limit at 0
+        levels[0] = float(model.training_sigmas[0])
+    c = c.expand(len(z0), -1, -1)
+    x = [z0]
+    for i, (low, high) in enumerate(pairwise(levels)):
+        x.append(x[i] + (high - low) * predict_noise(model, x[i], low, c, told=high))
+        after_step(i + 1, len(levels) - 1)
+    return x
+
+
+def ddim(
+    model: Network, z0: Tensor, c: Tensor, sigmas: list[float], after_step: AfterStep = silent
+) -> Trajectory:
+    """DDIM inversion alone (Song et al. 2021, section 4.3): only the noise is known. Sampling from it comes
+    near the picture without guidance, and not with it."""
+    return _from_noise(sigmas, ddim_inversion(model, z0, c, sigmas, after_step)[-1])
+
+
+def negative_prompt(
+    model: Network, z0: Tensor, c: Tensor, sigmas: list[float], after_step: AfterStep = silent
+) -> Trajectory:
+    """Negative-prompt inversion (Miyake et al. 2023): guidance leads away from the picture's own prompt.
+
+    Then D_u = D_c, and the source's guided D is D_c at any scale: as near as `ddim` comes without guidance.
+    """
+    trajectory = ddim(model, z0, c, sigmas, after_step)
+    trajectory.uncond = [c] * (len(sigmas) - 1)
+    return trajectory
+
+
+def direct(
+    model: Network, z0: Tensor, c: Tensor, sigmas: list[float], after_step: AfterStep = silent
+) -> Trajectory:
+    """Direct inversion (Ju et al. 2024): the source goes through the inverted latents themselves.
+
+    The paper adds to the source's row, after each step, what it lacks of the inverted latent: x*[i+1] -
+    step(x*[i]). That sum is x*[i+1]; here it is taken as it is, with no step and no rounding. So the source
+    ends on z0 exactly, whatever the guidance, the network and the error of the inversion; only the target's
+    row, which is stepped, feels them.
+    """
+    return Trajectory(list(sigmas), [*reversed(ddim_inversion(model, z0, c, sigmas, after_step))])
+
+
+def _from_noise(sigmas: list[float], x: Tensor) -> Trajectory:
+    return Trajectory(list(sigmas), [x, *[None] * (len(sigmas) - 1)])
