@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 
 from velatura.daemon.faults import internal
+from velatura.inversion.cache import Memory
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
@@ -19,6 +20,9 @@ from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
 
+_KEPT = (256 * 1024**2, 1024**3, 1024**3)
+"""Bytes of trajectories in memory, of features there, and of trajectories in the state directory."""
+
 
 class Runner:
     """Runs requests with inputs from the spool and results into it."""
@@ -26,6 +30,7 @@ class Runner:
     def __init__(self, state_dir: Path, device: str) -> None:
         self.device = _device(device)
         self._spool = Spool(state_dir / "spool")
+        self._memory = Memory(state_dir / "trajectories", *_KEPT)
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
 
     def run(self, job: str, request: dict, hooks: Hooks) -> dict:
@@ -44,6 +49,7 @@ class Runner:
                     "state": "failed",
                     "error": {**_OUT_OF_MEMORY.to_wire(), "detail": str(error)[:500]},
                 }
+                self._memory.release()
                 self._models.unload()
             else:
                 log.exception("job %s", job)
@@ -52,7 +58,7 @@ class Runner:
 
     def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
         began = time.monotonic()
-        layers = execute(request, self._spool.read, self._models, hooks)
+        layers = execute(request, self._spool.read, self._models, hooks, self._memory)
         for layer in layers:
             self._spool.put(layer.data)
         result = {

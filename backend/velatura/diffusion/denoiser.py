@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from . import schedule
+
+if TYPE_CHECKING:
+    from velatura.attention.hold import Attend
 
 Denoiser = Callable[[Tensor, float], Tensor]
 """D(x; sigma): x [N, C, h, w] float32 at noise level sigma to the expected clean latent, same shape."""
@@ -26,18 +29,20 @@ class Network(Protocol):
     training_sigmas: np.ndarray
     prediction: str
 
-    def network(self, x: Tensor, t: float, c: Tensor) -> Tensor:
-        """F: x [N, C, h, w] of unit variance, t a training time, c [N, L, d]; float32 in and out."""
+    def network(self, x: Tensor, t: float, c: Tensor, attend: Attend | None = None) -> Tensor:
+        """F: x [N, C, h, w] of unit variance, t a training time, c [N, L, d]; float32 in and out. attend:
+        asked at every attention of the network."""
 
     def encode_prompt(self, prompt: str) -> Tensor:
         """The conditioning [1, L, d] of a text."""
 
 
-def denoise(model: Network, x: Tensor, sigma: float, c: Tensor) -> Tensor:
-    """D(x; sigma, c) of one model. c: [N, L, d]."""
+def denoise(model: Network, x: Tensor, sigma: float, c: Tensor, attend: Attend | None = None) -> Tensor:
+    """D(x; sigma, c) of one model. c: [N, L, d]. attend: see `Network`."""
     c_skip, c_out = _PREDICTIONS[model.prediction](sigma)
     c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network wants unit variance
-    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma), c)
+    hold = {} if attend is None else {"attend": attend}
+    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma), c, **hold)
     return c_skip * x + c_out * F
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from velatura.diffusion import denoiser, noise, samplers, schedule
+from velatura.inversion.cache import Memory
 from velatura.methods.base import Method
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
@@ -81,7 +82,8 @@ class MethodEditor:
     """A registered method through `velatura.methods.execute`, as the daemon runs it, with its defaults.
 
     defaults: the model's own, in place of the method's for parameters of these names. masked: False to
-    withhold the selection from a method that could do with or without one.
+    withhold the selection from a method that could do with or without one. memory: of pictures, from one
+    edit to the next; by default none, as an edit that is made alone has none.
     """
 
     method: Method
@@ -94,6 +96,7 @@ class MethodEditor:
     title: str = ""
     source: str = ""
     cycles: bool = True
+    memory: Memory | None = None
     batch: int = field(init=False)
     settings: dict = field(init=False)
 
@@ -124,7 +127,7 @@ class MethodEditor:
             "model": {"id": self.model, "digest": ""},
             "prompt": case.target_prompt,
             "seed": seeds[0],
-            "variations": len(seeds),
+            "variations": len(seeds) if self._varies(values) else 1,
             "parameters": values,
             "inputs": inputs,
             "canvas": [width, height],
@@ -133,13 +136,17 @@ class MethodEditor:
         extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
         return request | extra, blobs
 
+    def _varies(self, values: dict) -> bool:
+        return self.method.varies(self.method.Parameters(**values))
+
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
         request, blobs = self.request(case, seeds)
-        layers = execute(request, blobs.__getitem__, self.models, _Unwatched())
+        layers = execute(request, blobs.__getitem__, self.models, _Unwatched(), self.memory)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [_laid_over(case.source, layer.raster, layer.data) for layer in layers]
+        pictures *= len(seeds) // len(pictures)  # where seeds make no difference they all give the same
         return Edited(np.stack(pictures), scores=scores)
 
 

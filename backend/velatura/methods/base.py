@@ -20,6 +20,7 @@ from velatura_protocol.schema import fields_from_schema
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from velatura.inversion.cache import Memory
     from velatura.models.model import Model
 
 Need = Literal["required", "optional", "none"]
@@ -73,11 +74,15 @@ class Mask(NamedTuple):
 
 
 class Context(Protocol):
-    """A method's only door to models, progress and cancellation."""
+    """A method's only door to models, memory, progress and cancellation."""
 
     @property
     def model(self) -> Model:
         """The diffusion model to edit with."""
+
+    @property
+    def memory(self) -> Memory:
+        """What is kept of pictures from one edit to the next."""
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
@@ -108,6 +113,10 @@ class Method:
         """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed; of result 'mask', the masks, at least
         one. Raises `Cancelled`."""
         raise NotImplementedError
+
+    def varies(self, params: Any) -> bool:
+        """Whether another seed gives another result; else only one variation may be asked for."""
+        return True
 
     def wanted(self, prompt: str, params: Any) -> str:
         """What the result should show, in the words that variations are ranked by: mostly the prompt."""

@@ -15,6 +15,7 @@ from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
 from velatura.canvas.region import Seen, see, without_margins
 from velatura.canvas.selection import Layer, Selection
+from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.ranking.views import Scene
@@ -45,16 +46,25 @@ class Hooks(Protocol):
 
 
 def execute(
-    request: dict, blob: Callable[[str], bytes | memoryview], models: ModelStore, hooks: Hooks
+    request: dict,
+    blob: Callable[[str], bytes | memoryview],
+    models: ModelStore,
+    hooks: Hooks,
+    memory: Memory | None = None,
 ) -> list[ResultLayer]:
     """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
     masks, the masks in its own order. Of a draft nothing: its first variation, or mask, is the last preview.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
-    digest. Raises `Cancelled`, or VelaturaError: `unknown-method`, `bad-request`, then what is wrong with
-    the pixels (`bad-layer`, `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then
-    `unknown-model`, `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
+    digest. memory: of pictures, from one edit to the next; by default none. Raises `Cancelled`, or
+    VelaturaError: `unknown-method`, `bad-request`, then what is wrong with the pixels (`bad-layer`,
+    `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then `unknown-model`,
+    `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
     method, params = _method(request)
+    if request["variations"] > 1 and not method.varies(params):
+        raise VelaturaError(
+            "bad-request", f"With these settings {method.title} gives one result; ask for one variation."
+        )
     source = Raster.from_wire(request["inputs"]["source"])
     mask = request["inputs"].get("mask")
     mask = Raster.from_wire(mask) if mask is not None else None
@@ -75,7 +85,8 @@ def execute(
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
         is_draft = request.get("draft", False)
-        run = _Run(method, params, model, hooks, prompt, region, seen, is_draft)
+        memory = memory or Memory(None, 0, 0, 0)
+        run = _Run(method, params, model, memory, hooks, prompt, region, seen, is_draft)
         seeds = [(request["seed"] + i) % _SEEDS for i in range(1 if is_draft else request["variations"])]
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         if method.result == "mask":
@@ -152,6 +163,7 @@ class _Run:
         method: Method,
         params: Parameters,
         model: Model,
+        memory: Memory,
         hooks: Hooks,
         prompt: str,
         region: Region,
@@ -159,6 +171,7 @@ class _Run:
         is_draft: bool = False,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
+        self.memory = memory
         self._prompt, self._region = prompt, region
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)

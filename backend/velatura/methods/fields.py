@@ -17,6 +17,12 @@ def slider(default: float, low: float, high: float, step: float, title: str, des
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 
+def whole(default: int, low: int, high: int, title: str, description: str, *, advanced: bool = False) -> Any:
+    """A whole number between low and high."""
+    extra = ADVANCED if advanced else {}
+    return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
+
+
 def strength(default: float, description: str) -> Any:
     """The noise level to start from, as a fraction of the model's training times."""
     return slider(default, 0.05, 1.0, 0.05, "Strength", description)

@@ -12,6 +12,7 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from torch import Tensor
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from velatura.attention.hold import Attend
 from velatura_protocol.errors import VelaturaError
 
 _PROMPTS_KEPT = 64
@@ -96,15 +97,16 @@ class Model:
         self._prompts.move_to_end(prompt)
         return self._prompts[prompt]
 
-    def network(self, x: Tensor, t: float, c: Tensor) -> Tensor:
+    def network(self, x: Tensor, t: float, c: Tensor, attend: Attend | None = None) -> Tensor:
         """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time; c: [N, L, d].
 
-        The one operation that is not always in inference mode: whoever samples chooses, and gradients may be
-        asked for c (null-text inversion).
+        attend: asked at every attention, within `held(model.unet)`. The one operation that is not always in
+        inference mode: whoever samples chooses, and gradients may be asked for c (null-text inversion).
         """
         x = x.to(self.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        return self.unet(x, time, c.to(self.dtype), return_dict=False)[0].float()
+        hold = {} if attend is None else {"cross_attention_kwargs": {"attend": attend}}
+        return self.unet(x, time, c.to(self.dtype), return_dict=False, **hold)[0].float()
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:

@@ -1,0 +1,75 @@
+"""Where the words of a caption are in a picture: their cross-attention maps, as masks.
+
+Hertz et al. 2022, section 3: the map of a word is softmax(Q K^T / sqrt(d)) in the word's column, mean over
+heads and places. Here of a picture that was given, at a noise level where the layout is decided, mean over
+several noises."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.attention.columns import attend
+from velatura.attention.hold import held
+from velatura.attention.places import Place, halved, level, levels
+from velatura.diffusion.denoiser import denoise
+from velatura.models.model import Model
+
+from .local import map_level
+
+
+def word_maps(
+    model: Model,
+    z0: Tensor,
+    c: Tensor,
+    groups: Tensor,
+    sigma: float,
+    noises: Sequence[Tensor],
+    after_noise: Callable[[int], None],
+    refine: int = 1,
+) -> Tensor:
+    """The maps [n, h', w'] of n groups of tokens, each between 0 and 1: the probability of a group's tokens.
+
+    z0: [1, C, h, w], the picture. c: [1, L, d], its caption. groups: [L, n] of 0 and 1. noises: each
+    [1, C, h, w]. after_noise(i): pass i, from 1, is done. refine: how often maps are spread along
+    self-attention, m <- M_self m (Wang et al. 2023, arXiv:2309.02773, eq. 5): places that look alike come to
+    share a word, which follows edges much better than the maps themselves."""
+    latent = tuple(z0.shape[-2:])
+    at = map_level(model.size // model.factor, levels(model.unet))
+    size = tuple(halved(side, at) for side in latent)
+    groups = groups.to(model.device)
+    total = torch.zeros(groups.shape[1], *size, device=model.device)
+    for i, n in enumerate(noises, 1):
+        crossed: list[Tensor] = []
+        selves: list[tuple[Tensor, Tensor]] = []
+
+        def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            if level(latent, q.shape[-2]) != at:
+                return F.scaled_dot_product_attention(q, k, v)
+            if place.kind == "self":
+                selves.append((q, k))  # noqa: B023 - called before the next turn
+                return F.scaled_dot_product_attention(q, k, v)
+            out, maps = attend(q, k, v, groups)
+            crossed.append(maps[0].float().mean(0))  # noqa: B023
+            return out
+
+        with held(model.unet):
+            denoise(model, z0 + sigma * n, sigma, c, look)
+        maps = torch.stack(crossed).mean(0)  # [places, n]
+        for _ in range(refine):
+            spread = [attend(q, k, None, maps)[1][0].float().mean(0) for q, k in selves]
+            maps = torch.stack(spread).mean(0)
+        total += maps.T.unflatten(-1, size)
+        after_noise(i)
+    return total / len(noises)
+
+
+def as_mask(map: Tensor, size: tuple[int, int], threshold: float, softness: float) -> Tensor:
+    """A map [h', w'] as a mask [H, W] in [0, 1]: 1/2 where it is `threshold` of its maximum, with an edge
+    that is `softness` of the maximum wide."""
+    large = F.interpolate(map[None, None], size, mode="bicubic", antialias=False)[0, 0]
+    relative = large / large.amax().clamp(min=1e-12)
+    return ((relative - threshold) / max(softness, 1e-3) + 0.5).clamp(0.0, 1.0)
