@@ -157,5 +157,35 @@ def word(t):
     t.note(entries=recipe.get("parameters", {}).get(group), left=control("status").text())
 
 
+def draft(t):
+    """A slider is moved, key by key; its previews come, and nothing else does."""
+    from velatura_krita.docker import session
+
+    docker = t.docker("velatura_docker")
+    control = lambda name: t.widget(docker, name)  # noqa: E731
+    yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
+    document = t.document(SIDE, SIDE)
+    yield 0.5
+    source = document.rootNode().childNodes()[0]
+    source.setPixelData(bytes((40, 90, 200, 255)) * (SIDE * SIDE), 0, 0, SIDE, SIDE)
+    document.refreshProjection()
+    control("prompt").setPlainText("a hat")
+    control("steps").setValue(4)
+    slider = next(w for w in docker.findChildren(type(control("steps.slider"))) if w.isVisible())
+    yield 1
+    state, shown = session().state, []
+    for position in (2, 3, 4):
+        slider.setValue(slider.minimum() + position)
+        old = state.draft
+        ended = lambda old=old: state.draft not in (None, old) and state.draft.phase.name == "DONE"  # noqa: E731
+        yield t.until(ended, 300, "a draft")
+        shown.append(not control("preview").pixmap().isNull())
+    t.screenshot("draft.png", docker)
+    t.note(shown=shown, jobs=len(state.jobs), tree=tree(document.rootNode()), kept=document.annotationTypes())
+    control("run").click()
+    yield t.until(lambda: "1 variation above" in control("status").text(), 300, "the edit")
+    t.note(after=len(document.rootNode().childNodes()))
+
+
 def drive(t):
-    yield from {"masks": masks, "word": word}[t.args["scene"]](t)
+    yield from {"masks": masks, "word": word, "draft": draft}[t.args["scene"]](t)

@@ -109,3 +109,26 @@ def test_without_its_document_nothing_happens(krita, document):
     place = entry(document)
     document.close()
     assert deliver(krita, place, masks(("beard", SOFT))) is None
+
+
+def test_a_job_of_masks_is_told_from_one_of_pictures(krita, document, desks, state_dir, until):
+    from velatura_krita.state import Job
+
+    desk = desks(state_dir)
+    raster = masks(("beard", SOFT))[0].raster
+    layer = {
+        "index": 0,
+        "title": "beard",
+        "seed": 1,
+        "kind": "mask",
+        "raster": raster.to_wire(),
+        "recipe": {"job": JOB},
+    }
+    session = desk.session
+    session._entries[JOB] = entry(document)
+    session._finished[JOB] = {"title": "a beard · Find", "result": {"seconds": 1.0, "layers": [layer]}}
+    session.state.add_job(Job(JOB, "Find"))
+    session.emit_news("fetched", {"job": JOB, "blobs": [bytearray(SOFT)]})
+    desk.wait_phase("DONE")
+    assert desk["status"].text() == "'beard' is selected, and kept as a selection mask of 'source'."
+    assert [n.name() for n in document.rootNode().childNodes()] == ["source", "other"]

@@ -114,6 +114,13 @@ def test_masks_become_selections_that_undo_takes_back(krita_session):
     assert found["two_selected"] and found["unchanged"] and found["hat"]
 
 
+def test_previews_while_a_slider_is_moved(krita_session, daemon, state_dir):
+    found = krita_session().window(WORDS, scene="draft", timeout=800)
+    assert found["shown"] == [True] * 3 and found["jobs"] == 0 and found["kept"] == []
+    assert found["tree"] == [["Background", "paintlayer", []]] and found["after"] == 2
+    assert not list((state_dir / "krita").glob("*.json"))
+
+
 def about_words() -> bool:
     """A method that edits by the words of its prompt is there."""
     offered = [describe(method) for method in registry().values()]
