@@ -13,14 +13,21 @@ from installer.hosts import Host
 from tests.daemon_fixture import Daemon
 from tests.hosts.display import Display
 from tests.hosts.gimp import GimpSession
+from tests.more_methods import environment
+from velatura_protocol.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "plugin_gimp/velatura_gimp"
 INSIDE = Path(__file__).parent / "inside"
 
 
-def install(session: GimpSession, state_dir: Path, **config: object) -> Path:
-    """Puts the plug-in into the session's profile as `velatura install gimp` does; returns its folder."""
+def install(
+    session: GimpSession, state_dir: Path, *, offered_by: Daemon | None = None, **config: object
+) -> Path:
+    """Puts the plug-in into the session's profile as `velatura install gimp` does; returns its folder.
+
+    offered_by: a daemon with methods of tests, which GIMP is to know from the start.
+    """
     from velatura.install.hostfiles import first_methods
 
     session.install(PLUGIN)
@@ -31,8 +38,18 @@ def install(session: GimpSession, state_dir: Path, **config: object) -> Path:
         ignore=shutil.ignore_patterns("__pycache__"),
     )
     (folder / "velatura.json").write_text(json.dumps({"state_dir": str(state_dir), **config}))
-    (folder / "methods.json").write_bytes(first_methods(state_dir))
+    methods = _offered(state_dir) if offered_by else first_methods(state_dir)
+    (folder / "methods.json").write_bytes(methods)
     return folder
+
+
+def _offered(state_dir: Path) -> bytes:
+    client = Client(state_dir, name="test")
+    try:
+        client.connect()
+        return json.dumps(client.methods()).encode()
+    finally:
+        client.close()
 
 
 @pytest.fixture(scope="module")
@@ -43,6 +60,17 @@ def served(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Itera
     state_dir = tmp_path_factory.mktemp("gimp-daemon") / "state"
     register_tiny_model(state_dir, tiny_folder)
     with Daemon(state_dir) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
+def finding(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iterator[Daemon]:
+    """A running daemon that has the methods of `tests.more_methods` too."""
+    from tests.tiny import register_tiny_model  # brings torch
+
+    state_dir = tmp_path_factory.mktemp("gimp-finding") / "state"
+    register_tiny_model(state_dir, tiny_folder)
+    with Daemon(state_dir, environment(), prestart=False) as daemon:
         yield daemon
 
 

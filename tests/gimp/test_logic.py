@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 import numpy as np
@@ -208,6 +209,43 @@ def test_what_cannot_be_read_of_a_catalogue_is_left_out(answer):
     assert catalogue.parse(answer) == catalogue.Catalogue()
 
 
+def test_what_a_method_makes_is_known_and_who_selects_a_word():
+    text, which = (
+        {"type": "string", "title": "T", "description": "T", "default": ""},
+        {"type": "integer", "title": "W", "description": "W", "default": 1, "minimum": 1, "maximum": 9},
+    )
+    group = {
+        "type": "array",
+        "title": "Words",
+        "description": "W",
+        "default": [],
+        "maxItems": 4,
+        "x-words": "prompt",
+        "items": {"type": "object", "properties": {"text": text, "which": which}},
+    }
+    made = {**ANSWER["methods"][0], "result": "mask"}
+    selects = {**made, "id": "b", "parameters": {"type": "object", "properties": {"w": group}}}
+    found = catalogue.parse({"methods": [ANSWER["methods"][0], made, selects, {**selects, "id": "c"}]})
+    assert [method.result for method in found.methods] == ["layer", "mask", "mask", "mask"]
+    assert found.word_masks().id == "b"
+    assert found.word_masks().words.key == "w"
+    assert catalogue.parse(ANSWER).word_masks() is None
+
+
+def test_a_prompt_that_is_compared_says_what_should_be():
+    caption = {
+        "type": "string",
+        "title": "Shown now",
+        "description": "C",
+        "default": "",
+        "x-source-prompt": True,
+    }
+    parameters = {"type": "object", "properties": {"caption": caption}}
+    found = catalogue.parse({"methods": [{**ANSWER["methods"][0], "parameters": parameters}]})
+    labels = [argument.field.title for argument in form.arguments(found.methods[0], found)]
+    assert labels[:2] == ["Should be", "Shown now"]
+
+
 def test_a_form_of_a_newer_version_is_left_out():
     newer = json.loads(json.dumps(ANSWER))
     newer["methods"][0]["parameters"]["properties"]["curve"] = {"type": "curve", "title": "Curve"}
@@ -273,9 +311,15 @@ def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only
             assert {name.split(".")[0] for name in names} <= allowed, path
 
 
-def test_only_the_dialog_imports_gimps_widgets():
-    users = {path.name for path in PLUGIN.rglob("*.py") if '"GimpUi"' in path.read_text()}
-    assert users == {"dialog.py"}
+def test_only_the_dialog_brings_gimps_widgets():
+    """Without a window GTK cannot be imported without a warning."""
+    widgets = ("dialog", "word_editor", "word_form", "word_strip")
+    for path in PLUGIN.rglob("*.py"):
+        text = path.read_text()
+        assert path.stem in widgets or not re.search(r"import .*\b(Gtk|GimpUi|Gdk)\b", text), path
+        brought = re.findall(r"^from \.(?:(\w+) import|) ?(.*)", text, re.MULTILINE)
+        names = {name for module, rest in brought for name in (module, *rest.split(", "))}
+        assert path.stem in widgets or not names & set(widgets), path
 
 
 def test_the_plug_in_knows_no_method_by_name():

@@ -2,18 +2,24 @@
 
 It knows no method by name and no mathematics: procedures and dialogs come from the schemas in `methods.json`.
 
-==============  =============================================================================================
-``catalogue``   `methods.json`: the methods last known, so that GIMP's start never waits for the daemon
-``form``        a schema's fields as names, labels and values of a procedure's arguments
-``procedures``  registering the procedures; the edge that turns every failure into a sentence
-``actions``     what the procedures do when they are run
-``dialog``      the native dialog (the only module that imports GimpUi)
-``formats``     GIMP's precisions as the wire's rasters
-``capture``     pixels and selection of the source layer
-``planes``      an RGBA raster taken apart into opaque pixels and a layer mask, bit for bit
-``session``     the daemon: reach it or start it, submit, wait, fetch
-``recipe``      the request, which is the recipe, and the parasite that keeps it
-``insert``      the result as group, layers and masks in one undo step
-``edit``        a run from beginning to end, and a run again
-==============  =============================================================================================
+=================  ==========================================================================================
+``catalogue``      `methods.json`: the methods last known, so that GIMP's start never waits for the daemon
+``form``           a schema's fields as names, labels and values of a procedure's arguments
+``procedures``     registering the procedures; the edge that turns every failure into a sentence
+``actions``        what the procedures do when they are run
+``dialog``         the native dialog; it and the modules of widgets it brings are imported with a window only
+``word_settings``  what is set for the words of a prompt, while the prompt is edited
+``word_strip``     the words as chips, and a strip for the chosen one
+``word_editor``    a widget for one thing that can be set for a word
+``word_form``      the words in a dialog: kept with its values, selected on demand
+``selecting``      one word selected while a dialog is open
+``formats``        GIMP's precisions as the wire's rasters
+``capture``        pixels and selection of the source layer
+``planes``         an RGBA raster taken apart into opaque pixels and a layer mask, bit for bit
+``session``        the daemon: reach it or start it, submit, wait, fetch
+``recipe``         the request, which is the recipe, and the parasite that keeps it
+``insert``         the result as group, layers and masks in one undo step
+``masks``          masks that were found, as channels and selection, in one undo step
+``edit``           a run from beginning to end, and a run again
+=================  ==========================================================================================
 """

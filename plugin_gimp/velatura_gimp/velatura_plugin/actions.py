@@ -1,4 +1,4 @@
-"""What the procedures do when they are run: ask where there is a window, edit, hand the group back."""
+"""What the procedures do when they are run: ask where there is a window, edit, hand the result back."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from . import catalogue, edit, form, recipe
 from .capture import source_layer
 from .catalogue import Catalogue, MethodInfo
 from .form import Argument
+from .selecting import Selector
 
 
 def run_method(
@@ -27,7 +28,11 @@ def run_method(
     method, known = data
     layer = source_layer(image, drawables)
     arguments = form.arguments(method, known)
-    if mode == Gimp.RunMode.INTERACTIVE and not _ask(procedure, config, method.title, arguments, known):
+    finder = known.word_masks()
+    selector = Selector(image, layer, finder) if finder and method.words else None
+    if mode == Gimp.RunMode.INTERACTIVE and not _ask(
+        procedure, config, method.title, arguments, known, selector
+    ):
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     Gimp.progress_init(f"Velatura: {method.title}")
     model = config.get_property("model")
@@ -70,13 +75,13 @@ def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
-def _success(procedure: Gimp.Procedure, mode: Gimp.RunMode, group: Gimp.GroupLayer) -> Gimp.ValueArray:
+def _success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> Gimp.ValueArray:
     if mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.displays_flush()
     Gimp.progress_end()
     values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     values.remove(1)
-    values.insert(1, GObject.Value(Gimp.GroupLayer, group))
+    values.insert(1, GObject.Value(type(item), item))
     return values
 
 
@@ -86,10 +91,14 @@ def _ask(
     title: str,
     arguments: Sequence[Argument],
     known: Catalogue,
+    selector: Selector | None = None,
 ) -> bool:
     from . import dialog  # needs a window
 
-    return dialog.ask(procedure, config, title, arguments, () if len(known.models) > 1 else ("model",))
+    hidden = [a.name for a in arguments if a.field.kind == "integer" and a.field.minimum == a.field.maximum]
+    if len(known.models) < 2:
+        hidden.append("model")
+    return dialog.ask(procedure, config, title, arguments, hidden, selector)
 
 
 def _ask_again(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, kept: dict) -> bool:

@@ -47,11 +47,11 @@ def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
 
 def capture(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
     """Layer and selection. Raises `mask-outside` where the selection does not touch the layer."""
-    code = image_encoding(image)
-    place = rectangle(layer)
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     if not some:
-        return _capture(image, place, _pixels(image, layer, place, code), code, None)
+        return capture_whole(image, layer)
+    code = image_encoding(image)
+    place = rectangle(layer)
     common = intersection(place, (left, top, right - left, bottom - top))
     if common is None:
         raise VelaturaError(
@@ -60,6 +60,12 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
         )
     mask = (common, read(image.get_selection(), common, (0, 0), code.mask))
     return _capture(image, place, _pixels(image, layer, place, code), code, mask)
+
+
+def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
+    """The layer, whatever is selected."""
+    code, place = image_encoding(image), rectangle(layer)
+    return _capture(image, place, _pixels(image, layer, place, code), code, None)
 
 
 def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Capture:

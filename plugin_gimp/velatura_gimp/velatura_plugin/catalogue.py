@@ -30,7 +30,7 @@ _PROCEDURE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What the plug-in has to know of a method. fields: of its form, in order."""
+    """What the plug-in has to know of a method. fields: of its form, in order. result: 'layer' or 'mask'."""
 
     id: str
     title: str
@@ -38,6 +38,12 @@ class MethodInfo:
     source: str
     max_variations: int
     fields: tuple[Field, ...]
+    result: str = "layer"
+
+    @property
+    def words(self) -> Field | None:
+        """The group whose entries are about words of the prompt."""
+        return next((field for field in self.fields if field.words), None)
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,10 @@ class Catalogue:
     def method(self, identifier: str) -> MethodInfo | None:
         """The method of this id, or None."""
         return next((method for method in self.methods if method.id == identifier), None)
+
+    def word_masks(self) -> MethodInfo | None:
+        """The method that selects a word (SPEC section 4), or None."""
+        return next((method for method in self.methods if method.result == "mask" and method.words), None)
 
 
 def parse(answer: object) -> Catalogue:
@@ -134,6 +144,7 @@ def _method(value: dict) -> MethodInfo | None:
         source=_text(value, "source"),
         max_variations=most if isinstance(most, int) and 1 <= most <= 64 else 1,
         fields=tuple(fields),
+        result="mask" if value.get("result") == "mask" else "layer",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from gi.repository import Gimp
@@ -15,6 +15,7 @@ from . import catalogue, recipe
 from .capture import Capture, capture, capture_with_mask_of
 from .formats import Encoding
 from .insert import Variation, insert
+from .masks import Mask, insert_masks
 from .session import Session
 
 #: The plug-in's folder, and the file in it that GIMP starts.
@@ -36,14 +37,17 @@ def show_progress(text: str, fraction: float | None = None) -> None:
         Gimp.progress_update(fraction)
 
 
-def edit(image: Gimp.Image, layer: Gimp.Layer, request: dict) -> Gimp.GroupLayer:
-    """Edits `layer` within the selection and puts the result above it."""
+def edit(image: Gimp.Image, layer: Gimp.Layer, request: dict) -> Gimp.Item:
+    """Edits `layer` within the selection and puts the result above it; its group.
+
+    Of a method that finds masks, the first of the channels it has left in the image.
+    """
     with open_session() as session:
         refresh(session)
         return _run(session, image, layer, layer, request, capture(image, layer))
 
 
-def edit_again(image: Gimp.Image, result: Gimp.Layer, kept: Mapping, changes: Mapping) -> Gimp.GroupLayer:
+def edit_again(image: Gimp.Image, result: Gimp.Layer, kept: Mapping, changes: Mapping) -> Gimp.Item:
     """Runs `kept`, the recipe of a result layer, with some fields changed; puts the new result above the old.
 
     The source is taken as it is now; the result's layer mask, as the artist has left it, is the selection.
@@ -55,6 +59,18 @@ def edit_again(image: Gimp.Image, result: Gimp.Layer, kept: Mapping, changes: Ma
         refresh(session)
         captured = capture_with_mask_of(image, source, result)
         return _run(session, image, source, above, recipe.again(kept, changes), captured)
+
+
+def find_masks(
+    session: Session, request: dict, captured: Capture, should_cancel: Callable[[], bool]
+) -> tuple[list[Mask], str]:
+    """Masks for `insert_masks`, and the daemon's note. Calls nothing of GIMP, so any thread may.
+
+    Raises VelaturaError, `cancelled` once `should_cancel` is true.
+    """
+    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas}
+    job = session.run(request, captured.blobs, should_cancel)
+    return _masks(session, job), job["result"].get("note") or ""
 
 
 def refresh(session: Session) -> bool:
@@ -114,23 +130,49 @@ def _run(
     above: Gimp.Layer,
     request: dict,
     captured: Capture,
-) -> Gimp.GroupLayer:
+) -> Gimp.Item:
     code = captured.code
     job = session.run({**request, "inputs": captured.inputs, "canvas": captured.canvas}, captured.blobs)
-    variations = [_variation(session, layer, code) for layer in best_first(job["result"]["layers"])]
-    group = insert(image, above, source, job.get("title") or request["method"], variations, code)
+    layers = job["result"]["layers"]
+    if layers and all(layer.get("kind") == "mask" for layer in layers):
+        item = insert_masks(image, source, _masks(session, job))[0]
+    else:
+        variations = [_variation(session, layer, code) for layer in best_first(layers)]
+        item = insert(image, above, source, job.get("title") or request["method"], variations, code)
+        session.acknowledge(job)
+    say_note(job["result"].get("note"))
+    return item
+
+
+def _masks(session: Session, job: dict) -> list[Mask]:
+    """The masks of a job that is done with them: what cannot be used of them is as soon found again."""
+    masks = []
+    for layer in job["result"]["layers"]:
+        raster = Raster.from_wire(layer["raster"])
+        data = _bytes(session, raster, ("A", "u8", ""))
+        masks.append(Mask(layer["title"], raster, data, layer["recipe"]))
     session.acknowledge(job)
-    return group
+    return masks
 
 
 def _variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
     raster = Raster.from_wire(layer["raster"])
+    data = _bytes(session, raster, (code.channels, code.dtype, code.profile))
+    return Variation(layer["title"], raster, data, layer["recipe"])
+
+
+def _bytes(session: Session, raster: Raster, expected: tuple[str, str, str]) -> bytearray:
     data = session.fetch(raster.digest)
-    as_sent = (raster.channels, raster.dtype, raster.profile) == (code.channels, code.dtype, code.profile)
-    if not as_sent or len(data) != raster.nbytes:
+    if (raster.channels, raster.dtype, raster.profile) != expected or len(data) != raster.nbytes:
         raise VelaturaError(
             "internal",
             "The daemon's result has another pixel format than the layer; update Velatura.",
             detail=f"{raster}, {len(data)} bytes",
         )
-    return Variation(layer["title"], raster, data, layer["recipe"])
+    return data
+
+
+def say_note(note: object) -> None:
+    """What the daemon has to say of a result, where GIMP shows a plug-in's messages."""
+    if isinstance(note, str) and note:
+        Gimp.message(note)

@@ -48,8 +48,9 @@ def procedure_name(method: MethodInfo) -> str:
 def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
     """All arguments of a method's procedure, in order: prompt, parameters, variations, seed, model."""
     most = method.max_variations
+    compared = any(field.source_prompt for field in method.fields)
     fields = [
-        Field("prompt", "string", "Prompt", "What should be there.", "",
+        Field("prompt", "string", "Should be" if compared else "Prompt", "What should be there.", "",
               max_length=MAX_PROMPT, multiline=True),
         *method.fields,
         Field("variations", "integer", "Variations", "How many different results to make, each on a layer.",

@@ -38,10 +38,7 @@ def insert(
     filled before the undo group is opened, which is then short. Raises VelaturaError where the image has been
     closed or made indexed meanwhile.
     """
-    if not image.is_valid():
-        raise VelaturaError(
-            "bad-request", "The picture was closed before the result came; open it and run again."
-        )
+    refuse_closed(image)
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
         raise VelaturaError(
             "unsupported-colour",
@@ -61,6 +58,14 @@ def insert(
     finally:
         image.undo_group_end()
     return group
+
+
+def refuse_closed(image: Gimp.Image) -> None:
+    """Raises VelaturaError where the image has been closed."""
+    if not image.is_valid():
+        raise VelaturaError(
+            "bad-request", "The picture was closed before the result came; open it and run again."
+        )
 
 
 def _layer(image: Gimp.Image, variation: Variation, code: Encoding, tattoo: int) -> Gimp.Layer:

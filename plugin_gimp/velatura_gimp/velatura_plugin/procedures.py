@@ -21,6 +21,15 @@ AUTHORS = "The Velatura authors"
 
 _FLAGS = GObject.ParamFlags.READWRITE
 
+_LAYER_RESULT = (
+    "Edits the selected part of the layer and puts the result above it: a group with one masked layer for "
+    "each variation. The layer itself is not changed."
+)
+_MASK_RESULT = (
+    "Finds masks in the selected part of the layer and puts them into channels; a single one becomes the "
+    "selection too. No layer is changed."
+)
+
 
 class VelaturaPlugIn(Gimp.PlugIn):
     """One procedure a method, and two that know none: run a recipe again, and ask for the methods."""
@@ -49,12 +58,14 @@ def _method_procedure(
 ) -> Gimp.ImageProcedure:
     procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known))
     source = f"\n\nAfter {method.source}." if method.source else ""
+    is_mask = method.result == "mask"
     procedure.set_documentation(
-        method.summary or method.title,
-        "Edits the selected part of the layer and puts the result above it: a group with one masked layer "
-        f"for each variation. The layer itself is not changed.{source}",
-        name,
+        method.summary or method.title, f"{_MASK_RESULT if is_mask else _LAYER_RESULT}{source}", name
     )
+    if is_mask:
+        procedure.add_channel_return_value("channel", "Channel", "The first of the channels", True, _FLAGS)
+    else:
+        _add_group(procedure)
     for argument in form.arguments(method, known):
         _add_argument(procedure, argument)
     return procedure
@@ -68,6 +79,7 @@ def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
         "the old one. Arguments that are left out are taken from the recipe.",
         AGAIN,
     )
+    _add_group(procedure)
     for argument in form.AGAIN_ARGUMENTS:
         _add_argument(procedure, argument)
     return procedure
@@ -83,6 +95,7 @@ def _refresh_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
         "Starts the daemon where none runs. New methods are in the menu at GIMP's next start.",
         REFRESH,
     )
+    _add_group(procedure)
     return procedure
 
 
@@ -95,8 +108,11 @@ def _image_procedure(
     procedure.set_menu_label(label)
     procedure.add_menu_path(MENU)
     procedure.set_attribution(AUTHORS, "GPL-3.0-or-later", "2026")
-    procedure.add_group_layer_return_value("group", "Group", "The group of the result's layers", True, _FLAGS)
     return procedure
+
+
+def _add_group(procedure: Gimp.Procedure) -> None:
+    procedure.add_group_layer_return_value("group", "Group", "The group of the result's layers", True, _FLAGS)
 
 
 def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:

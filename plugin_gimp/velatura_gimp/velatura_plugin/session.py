@@ -7,7 +7,7 @@ GIMP's progress bar does: the daemon sees the client go and cancels the job, bec
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -69,16 +69,24 @@ class Session:
         self._report("Starting Velatura…")
         start_daemon(serve, self._state_dir, START_TIMEOUT)
 
-    def run(self, request: dict, blobs: Mapping[str, bytes]) -> dict:
+    def run(
+        self,
+        request: dict,
+        blobs: Mapping[str, bytes],
+        should_cancel: Callable[[], bool] | None = None,
+    ) -> dict:
         """Submits a job and waits for its end; returns the job, which is done.
+
+        should_cancel: once true, the job is cancelled.
 
         Raises what the daemon answers, and the job's own error where it failed or was cancelled.
         """
         identifier = str(uuid.uuid4())
         self._report("Sending the layer…", 0.0)
-        self._client.submit(identifier, {**request, "lease": True}, blobs, on_bytes=self._sent)
+        request = {**request, "lease": True}
+        self._client.submit(identifier, request, blobs, on_bytes=self._sent, should_stop=should_cancel)
         self._report("Waiting for the daemon…")
-        job = self._client.wait(identifier, on_event=self._on_event)
+        job = self._client.wait(identifier, on_event=self._on_event, should_cancel=should_cancel)
         if job.get("state") == "cancelled":
             raise VelaturaError("cancelled", "The edit was cancelled.")
         if job.get("state") != "done":

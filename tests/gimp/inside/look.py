@@ -20,7 +20,7 @@ def run(t):
     elif t.args.get("choose") == "source":
         image.set_selected_layers([source])
     Gimp.displays_flush()
-    groups = [layer for layer in image.get_layers() if layer.is_group_layer()]
+    groups = [layer for layer in image.get_layers() if layer.is_group_layer() and layer.get_children()]
     results = [group.get_children() for group in groups]
     t.note(
         groups=[group.get_name() for group in groups],
@@ -29,6 +29,8 @@ def run(t):
         masks=[_hash(layers[0].get_mask()) for layers in results],
         pixels=[_hash(layers[0]) for layers in results],
         layers=len(image.get_layers()),
+        channels=[channel.get_name() for channel in image.get_channels()],
+        selected=list(Gimp.Selection.bounds(image))[1:],
         source=_hash(source),
         chosen=[layer.get_name() for layer in image.get_selected_layers()],
     )

@@ -47,7 +47,7 @@ def pixels(drawable, babl_format=None, rect=None):
 
 
 def call(name, image, layer, **values):
-    """Runs a procedure; returns its status' name, its group and its error message."""
+    """Runs a procedure; returns its status' name, its group (or channel) and its error message."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("image", image)
@@ -66,10 +66,10 @@ def recipe(layer):
     return bytes(layer.get_parasite("velatura").get_data()).decode("ascii")
 
 
-def fill(drawable, babl_format, pixel):
-    """Fills a drawable with one pixel's bytes."""
-    width, height = drawable.get_width(), drawable.get_height()
+def fill(drawable, babl_format, pixel, rect=None):
+    """Fills a drawable, or a part of it, with one pixel's bytes."""
+    x, y, width, height = rect or (0, 0, drawable.get_width(), drawable.get_height())
     buffer = drawable.get_buffer()
-    buffer.set(Gegl.Rectangle.new(0, 0, width, height), babl_format, pixel * (width * height))
+    buffer.set(Gegl.Rectangle.new(x, y, width, height), babl_format, pixel * (width * height))
     buffer.flush()
-    drawable.update(0, 0, width, height)
+    drawable.update(x, y, width, height)

@@ -1,0 +1,110 @@
+"""Masks that a method found, as channels of the image, and one alone as its selection, in one undo step.
+
+The channels stay when the artist selects something else: nothing that was found is lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gi.repository import Gegl, Gimp
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.rasters import Raster
+
+from . import recipe
+from .formats import Rect, intersection
+from .insert import refuse_closed
+
+OPACITY = 50.0  # percent, of the tint that shows a channel; Select > Save to Channel takes the same
+
+
+@dataclass(frozen=True)
+class Mask:
+    """One mask of a result. title: mostly the word. data: the raster's bytes, `A` of `u8`."""
+
+    title: str
+    raster: Raster
+    data: bytes | bytearray
+    recipe: dict
+
+
+def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -> list[Gimp.Channel]:
+    """Puts the masks into hidden channels, the first on top; a single one becomes the selection too.
+
+    source: the layer they were made from, whose tattoo goes into the recipes; the layer that is chosen stays
+    chosen. Raises VelaturaError where the image has been closed meanwhile, and `empty-mask`, with the image
+    as it was, where a single mask has nothing within the canvas: GIMP takes an empty selection for none.
+    """
+    refuse_closed(image)
+    if len(masks) == 1 and not any(map(any, _rows(masks[0], _common(image, masks[0].raster.rect)))):
+        raise VelaturaError(
+            "empty-mask",
+            f"Nothing of “{masks[0].title}” was found in the layer; your selection is as it was.",
+        )
+    tattoo = source.get_tattoo() if source.is_valid() else 0
+    channels = [_channel(image, mask, tattoo) for mask in masks]
+    selected = image.get_selected_layers()
+    image.undo_group_start()
+    try:
+        for position, channel in enumerate(channels):
+            image.insert_channel(channel, None, position)
+        if len(channels) == 1:
+            _select(image, channels[0])
+        image.set_selected_layers(selected)
+    finally:
+        image.undo_group_end()
+    return channels
+
+
+def _channel(image: Gimp.Image, mask: Mask, tattoo: int) -> Gimp.Channel:
+    """A channel is of the canvas' size: what the mask has outside it is left out."""
+    width, height = image.get_width(), image.get_height()
+    channel = Gimp.Channel.new(image, mask.title, width, height, OPACITY, Gimp.color_parse_css("black"))
+    channel.set_visible(False)
+    common = _common(image, mask.raster.rect)
+    if common is not None:
+        buffer = channel.get_buffer()
+        buffer.set(Gegl.Rectangle.new(*common), _format(image), b"".join(_rows(mask, common)))
+        buffer.flush()
+        channel.update(*common)
+    channel.attach_parasite(
+        Gimp.Parasite.new(
+            recipe.PARASITE,
+            Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE,
+            recipe.to_parasite(mask.recipe, tattoo),
+        )
+    )
+    return channel
+
+
+def _select(image: Gimp.Image, channel: Gimp.Channel) -> None:
+    """To the bit: with the artist's own feather setting GIMP would blur it."""
+    Gimp.context_push()
+    try:
+        Gimp.context_set_feather(False)
+        image.select_item(Gimp.ChannelOps.REPLACE, channel)
+    finally:
+        Gimp.context_pop()
+
+
+def _common(image: Gimp.Image, rect: Rect) -> Rect | None:
+    return intersection(rect, (0, 0, image.get_width(), image.get_height()))
+
+
+def _rows(mask: Mask, common: Rect | None) -> list[memoryview]:
+    """The rows of the mask within `common`, from the top."""
+    if common is None:
+        return []
+    left, top, width, _ = mask.raster.rect
+    x, y, wide, high = common
+    data = memoryview(mask.data)
+    starts = ((row - top) * width + x - left for row in range(y, y + high))
+    return [data[start : start + wide] for start in starts]
+
+
+def _format(image: Gimp.Image) -> str:
+    """How a channel takes bytes that are to be the selection's: channels of 8-bit images alone are written
+    as perceptual values, and GIMP reads them as they stand."""
+    return "Y' u8" if image.get_precision() == Gimp.Precision.U8_NON_LINEAR else "Y u8"

@@ -1,0 +1,48 @@
+"""Asks the daemon for masks as a script would, and notes what became of the image."""
+
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pictures
+from gi.repository import Gimp
+
+
+def run(t):
+    image, layer = pictures.picture("U16_NON_LINEAR", layer_size=(80, 60), offsets=(-9, -7))
+    for x in range(80):  # bright on the right
+        stripe(layer, x, bytes([x * 3, x * 3, x * 3, 255]))
+    before = pictures.pixels(layer)
+    one = json.dumps([{"text": "Hat", "which": 1}])
+    status, channel, error = pictures.call(t.args["method"], image, layer, prompt="a hat", words=one)
+    row = pictures.pixels(image.get_selection(), "Y u8", (0, 20, 64, 1))
+    t.note(
+        status=status,
+        error=error,
+        channel=channel.get_name() if channel else "",
+        rising=list(row) == sorted(row),
+        ends=[row[0], row[-1]],
+        recipe=json.loads(pictures.recipe(channel)) if channel else None,
+        unchanged=pictures.pixels(layer) == before,
+        layers=len(image.get_layers()),
+    )
+    selected = pictures.pixels(image.get_selection())
+    status, _, error = pictures.call(t.args["method"], image, layer, prompt="a hat")
+    t.note(
+        all_error=error,
+        channels=[item.get_name() for item in image.get_channels()],
+        selection_same=pictures.pixels(image.get_selection()) == selected,
+    )
+    t.note(procedure=documentation(t.args["method"]))
+
+
+def stripe(layer, x, pixel):
+    pictures.fill(layer, "R'G'B'A u8", pixel, (x, 0, 1, layer.get_height()))
+
+
+def documentation(name):
+    procedure = Gimp.get_pdb().lookup_procedure(name)
+    values = procedure.get_return_values()
+    return [procedure.get_menu_label(), procedure.get_help(), [value.name for value in values]]
