@@ -17,6 +17,7 @@ import pytest
 from tests.daemon_fixture import Daemon, wait_for
 from tests.gimp.conftest import INSIDE, install
 from tests.hosts.gimp import GimpSession
+from velatura.methods.registry import registry
 from velatura_protocol.client import Client
 from velatura_protocol.paths import read_connection, write_connection
 
@@ -35,8 +36,9 @@ def alone(gimp_host, tmp_path):
 
 def test_without_a_daemon_gimp_starts_and_offers_the_last_known_methods(alone):
     found = alone.python(OFFERED, run="velatura-sdedit")
-    assert found["names"] == ["velatura-blended-latent-diffusion", "velatura-rerun", "velatura-sdedit"]
-    assert found["labels"][0] == "Blended Latent Diffusion…"
+    labels = {f"velatura-{method.id}": f"{method.title}…" for method in registry().values()}
+    assert found["names"] == sorted([*labels, "velatura-rerun"])
+    assert labels.items() <= dict(zip(found["names"], found["labels"], strict=True)).items()
     assert found["status"] == "execution-error"
     assert found["error"] == "Velatura's daemon is not running; start it with `velatura serve`."
 
