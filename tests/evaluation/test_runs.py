@@ -12,6 +12,8 @@ from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
 from velatura_protocol.errors import VelaturaError
 
+EDITING = [id for id, method in registry().items() if method.result == "layer"]
+
 
 def declaring(mask="optional", **inputs):
     """A method as far as a request needs one, with a parameter that asks for the source's prompt."""
@@ -22,13 +24,20 @@ def declaring(mask="optional", **inputs):
 
     needs = SimpleNamespace(**(vars(Inputs(mask=mask)) | inputs))
     return SimpleNamespace(
-        id="new", version=3, title="New", source="", max_variations=8, inputs=needs, Parameters=Given
+        id="new",
+        version=3,
+        title="New",
+        source="",
+        max_variations=8,
+        inputs=needs,
+        Parameters=Given,
+        varies=lambda params: True,
     )
 
 
 def test_every_method_and_two_baselines_edit(models):
     found = editors(models)
-    assert [editor.id for editor in found] == [*registry(), "same-seed", "noise-and-denoise"]
+    assert [editor.id for editor in found] == [*EDITING, "same-seed", "noise-and-denoise"]
     assert [editor.baseline for editor in found[-2:]] == [True, True]
     with pytest.raises(VelaturaError, match="no method 'magic'"):
         editors(models, methods=["magic"])
@@ -52,7 +61,7 @@ def test_the_models_defaults_take_the_place_of_the_methods(models):
     assert "other" not in editor.settings["parameters"]
 
 
-@pytest.mark.parametrize("id", registry())
+@pytest.mark.parametrize("id", EDITING)
 def test_a_selection_holds_a_method_in_and_the_baseline_changes_all(models, cases, id):
     case = cases[0]
     masked = MethodEditor(registry()[id], models).edit(case, [1, 2])

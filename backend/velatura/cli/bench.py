@@ -1,15 +1,14 @@
-"""`velatura bench wire`: measures the way of a large layer to the daemon and back."""
+"""`velatura bench wire`, `velatura bench words`: measurements that anybody can repeat."""
 
 from __future__ import annotations
 
 import argparse
 
-from velatura.bench import wire
-
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("what", choices=["wire"], help="wire: a large layer to the daemon and back")
+    what = "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling"
+    parser.add_argument("what", choices=["wire", "words"], help=what)
     parser.add_argument(
         "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
     )
@@ -18,4 +17,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
-    return wire.main(options.rest)
+    if options.what == "wire":
+        from velatura.bench import wire as measurement
+    else:
+        from velatura.bench import words as measurement
+    return measurement.main(options.rest)

@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from velatura.cli import exits
@@ -39,6 +40,7 @@ examples:
   velatura evaluate --methods sdedit --pairs 8 --seeds 1
   velatura evaluate --methods sdedit --measures ranking-auc,best-precision --no-baselines
                                                          how well variations are ranked, and nothing else
+  velatura evaluate --study words --pairs 8              the settings of Prompt-to-Prompt, side by side
   velatura evaluate --out new --compare old/figures.json
   velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
 """
@@ -76,6 +78,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
     parser.add_argument("--dataset", type=Path, metavar="DIR", help="a PIE-Bench folder")
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
+    parser.add_argument(
+        "--study",
+        choices=["words"],
+        help="words: Prompt-to-Prompt with many settings, without a selection; --methods then names settings",
+    )
     parser.add_argument("--smoke", action="store_true", help="4 pairs; exit code 4 if editing is broken")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="what edits run on")
     parser.add_argument(
@@ -86,16 +93,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write the report, say what is in it."""
-    from velatura.evaluation import compare, session, smoke  # they import torch
+    from velatura.evaluation import compare, session, smoke, study  # they import torch
+    from velatura.evaluation.editors import editors
     from velatura.evaluation.report import write_report
 
     if options.smoke and (options.measures or not options.baselines):
         raise VelaturaError("bad-request", "--smoke has its own measures and needs the baselines.")
+    make_editors = partial(study.study_editors, options.study) if options.study else editors
     before = session.read_json(options.compare) if options.compare else None
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
     models = session.store(entry, options.device)
-    prepared = session.prepare(_wanted(options, entry.id), models, defaults=entry.defaults)
+    prepared = session.prepare(_wanted(options, entry.id), models, make_editors, defaults=entry.defaults)
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         figures = session.evaluate(prepared, models, options.out / "work")
@@ -116,6 +125,8 @@ def _wanted(options: argparse.Namespace, model: str):
 
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
+    if options.study:
+        base = replace(base, seeds=1, survey=0, timed=False)
     if measures := _names(options.measures):
         base = replace(base, measures=measures, survey=0, timed=False)
     given = {"pairs": options.pairs, "seeds": options.seeds, "survey": options.people}

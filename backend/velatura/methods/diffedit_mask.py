@@ -1,0 +1,59 @@
+"""DiffEdit's mask: where a caption and the prompt disagree about the layer.
+
+Couairon et al. 2023, DiffEdit: Diffusion-based semantic image editing with mask guidance, section 3.2, step
+1."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields
+from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+
+
+class DiffEditMaskParameters(Parameters):
+    source_prompt: str = fields.source_prompt("A caption of the layer as it is now.")
+    threshold: float = fields.slider(
+        0.5, 0.0, 1.0, 0.05, "Threshold", "How strongly the captions must disagree; lower reaches wider."
+    )
+    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    noise: float = fields.slider(
+        0.5, 0.05, 0.95, 0.05, "Noise", "The share of noise at which the captions are compared."
+    )
+    looks: int = fields.whole(
+        10, 1, 32, "Looks", "How often it looks, each time with other noise.", advanced=True
+    )
+    context: float = fields.context(1.0)
+
+
+class DiffEditMask(Method):
+    id = "diffedit-mask"
+    version = 1
+    title = "Select what would change"
+    summary = "Finds where the layer would change if the prompt were true of it."
+    source = "Couairon et al. 2023, arXiv:2210.11427, section 3.2"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    result: ClassVar = "mask"
+    max_variations = 1
+    Parameters = DiffEditMaskParameters
+
+    def run(self, inputs: MethodInputs, params: DiffEditMaskParameters, context: Context) -> list[Mask]:
+        from velatura.diffusion import noise, schedule
+        from velatura.diffusion.difference import difference
+        from velatura.words.maps import as_mask
+
+        model, source_prompt = context.model, params.source_prompt.strip()
+        if not source_prompt:
+            raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
+        if source_prompt == inputs.prompt:
+            raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
+        c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
+        z0 = model.encode(inputs.image)
+        seeds = [(inputs.seeds[0] + i) % 2**31 for i in range(params.looks)]
+        noises = [n[None].to(z0) for n in noise.standard_normal(seeds, z0.shape[1:])]
+        sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
+        found = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
+        size = tuple(inputs.image.shape[-2:])
+        return [Mask("changes", as_mask(found, size, params.threshold, params.softness))]

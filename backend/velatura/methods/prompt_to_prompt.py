@@ -1,0 +1,276 @@
+"""Prompt-to-Prompt: the picture of one prompt becomes that of another, word by word.
+
+Hertz et al. 2022, Prompt-to-Prompt Image Editing with Cross Attention Control, with Ju et al. 2024, PnP
+Inversion, for layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields
+from .base import Context, Inputs, Method, MethodInputs, Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from velatura.words.plan import Settings, WordSetting
+    from velatura.words.source import Source
+
+
+class PromptWord(fields.WordSettings):
+    weight: float = fields.slider(
+        1.0, -2.0, 4.0, 0.1, "Weight", "Turns the word up or down; 0 takes what it stands for away."
+    )
+    until: float = fields.slider(
+        1.0,
+        0.0,
+        1.0,
+        0.05,
+        "Keeps its shape",
+        "For which part of the layout steps the word keeps the shape it has in the layer.",
+    )
+
+
+def _share(default: float, title: str, description: str) -> float:
+    field = fields.slider(default, 0.0, 1.0, 0.05, title, description)
+    field.json_schema_extra = {**field.json_schema_extra, **fields.ADVANCED}
+    return field
+
+
+def _choice(default: str, title: str, description: str, titles: list[str]) -> str:
+    extra = fields.ADVANCED | {"x-enum-titles": titles}
+    return Field(default, title=title, description=description, json_schema_extra=extra)
+
+
+class PromptToPromptParameters(Parameters):
+    source_prompt: str = fields.source_prompt(
+        "A caption of the layer as it is now. The prompt is the same caption with other words."
+    )
+    words: list[PromptWord] = fields.word_settings("Words", "Words of the prompt that are turned up or down.")
+    preset: Literal["own", "published", "cycle-consistent"] = Field(
+        "own",
+        title="Settings",
+        description="Well-known settings to use instead of those below.",
+        json_schema_extra={
+            "x-enum-titles": [
+                "As set below",
+                "Prompt-to-Prompt as published",
+                "Cycle-consistent (CL P2P)",
+            ]
+        },
+    )
+    local_blend: bool = Field(
+        True,
+        title="Only where the words are",
+        description="Leaves the picture as it is wherever the changed words are not.",
+    )
+    threshold: float = fields.slider(
+        0.3, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
+    )
+    guidance: float = fields.guidance(3.0)
+    start: Literal["layer", "new"] = _choice(
+        "layer",
+        "Starts from",
+        "The layer, or a new picture that the seed and the caption make.",
+        ["The layer", "A new picture"],
+    )
+    inversion: Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"] = _choice(
+        "direct",
+        "Inversion",
+        "How the layer is read as the model's own picture. Only edit-friendly noise gives variations.",
+        ["Direct", "DDIM", "Negative prompt", "Null text (slow)", "Edit-friendly noise"],
+    )
+    cross_until: float = _share(0.8, "Layout kept", "For which part of the steps words keep their shapes.")
+    self_until: float = _share(
+        0.4, "Structure kept", "For which part of the steps the picture keeps its structure."
+    )
+    self_places: Literal["all", "half", "quarter"] = _choice(
+        "half",
+        "Structure, detail",
+        "How fine the structure is that is kept.",
+        ["Finest", "Half as fine", "A quarter as fine"],
+    )
+    value_until: float = _share(
+        0.0, "Appearance kept", "For which part of the steps the layer's appearance is mixed in."
+    )
+    value_share: float = _share(0.5, "Appearance, share", "How much of it.")
+    replaced: Literal["swap", "refine"] = _choice(
+        "swap",
+        "Replaced words",
+        "Whether a word that replaces another takes its shape.",
+        ["Take the old shape", "Find their own shape"],
+    )
+    renormalise: bool = Field(
+        True,
+        title="Balanced weights",
+        description="A word turned up takes its strength from the other words, which keeps pictures whole.",
+        json_schema_extra=fields.ADVANCED,
+    )
+    blend_start: float = _share(
+        0.2, "Blend from", "After which part of the steps the rest is held to the layer."
+    )
+    blend_words: str = Field(
+        "",
+        max_length=500,
+        title="Change only",
+        description="Words, with commas between, whose places may change; empty: those of the changed words.",
+        json_schema_extra=fields.ADVANCED,
+    )
+    keep_words: str = Field(
+        "",
+        max_length=500,
+        title="Leave alone",
+        description="Words, with commas between, whose places stay as they are.",
+        json_schema_extra=fields.ADVANCED,
+    )
+    context: float = fields.context(1.0)
+    steps: int = fields.steps(25)
+    negative_prompt: str = fields.negative_prompt()
+
+
+PRESETS = {
+    # Hertz et al.'s notebooks: cross .8, self .2, k .3, weights without renormalising
+    "published": {
+        "cross_until": 0.8,
+        "self_until": 0.2,
+        "value_until": 0.0,
+        "local_blend": True,
+        "threshold": 0.3,
+        "renormalise": False,
+    },
+    # Bieske, CL P2P: k 0, which is no local blend, cross .2, self .8, and values, whose steps it leaves open
+    "cycle-consistent": {
+        "cross_until": 0.2,
+        "self_until": 0.8,
+        "value_until": 0.2,
+        "value_share": 0.5,
+        "local_blend": False,
+    },
+}
+_SHARES = {"all": 1.0, "half": 0.25, "quarter": 0.0625}  # of the latent's places
+
+
+class PromptToPrompt(Method):
+    id = "prompt-to-prompt"
+    version = 1
+    title = "Prompt-to-Prompt"
+    summary = "Changes what the changed words of a caption stand for, and leaves the rest of the picture."
+    source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    Parameters = PromptToPromptParameters
+
+    def varies(self, params: PromptToPromptParameters) -> bool:
+        """An inverted layer has no seed, but for the inversion that draws noise."""
+        return params.start == "new" or params.inversion == "edit-friendly"
+
+    def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
+        from velatura.diffusion import blending, schedule
+        from velatura.words import edit, plan
+        from velatura.words import source as sources
+
+        params = params.model_copy(update=PRESETS.get(params.preset, {}))
+        source_prompt = _checked(params)
+        model, negative = context.model, params.negative_prompt
+        sigmas = schedule.sigmas(model.training_sigmas, params.steps)
+        n = len(sigmas) - 1
+        planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), _settings(params), n)
+        if params.start == "layer" and not planned.changes:
+            raise VelaturaError(
+                "bad-request", "Both captions are the same; change a word, or turn one up or down."
+            )
+        wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
+        source, done = self._source(inputs, params, context, wanted)
+        was_known = sources.is_known(source.trajectory)
+        m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
+
+        def after_step(step) -> None:
+            context.step(done + step.i + 1, done + n, lambda: model.decode(shown(step)))
+
+        def shown(step) -> Tensor:
+            z0, D = source.trajectory.x[-1], step.denoised
+            return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
+
+        try:
+            z = edit.edit(
+                model,
+                source.trajectory,
+                edit.Conditions(
+                    *(model.encode_prompt(text) for text in (source_prompt, inputs.prompt, negative))
+                ),
+                planned.control,
+                guidance=params.guidance,
+                after_step=after_step,
+                local=planned.local,
+                m_latent=m_latent,
+                features=source.features,
+            )
+        finally:
+            sources.remember(context.memory, source, was_known=was_known)
+        return context.decode(z)
+
+    def _source(
+        self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted
+    ) -> tuple[Source, int]:
+        """The source, and how many steps it took of those that the person sees."""
+        from velatura.words import source as sources
+
+        model, taken = context.model, 0
+        if params.start == "new":
+            h, w = (side // model.factor for side in inputs.image.shape[-2:])
+            shape = (model.unet.config.in_channels, h, w)
+            return sources.imagined(model, context.memory, shape, wanted, inputs.seeds), 0
+
+        def after_step(i: int, n: int) -> None:
+            nonlocal taken
+            taken = n
+            context.step(i, n + len(wanted.sigmas) - 1)
+
+        kind = params.inversion
+        source = sources.inverted(model, context.memory, inputs.image, wanted, kind, inputs.seeds, after_step)
+        return source, taken
+
+
+def _checked(params: PromptToPromptParameters) -> str:
+    """The source's prompt. Raises `empty-prompt`."""
+    source_prompt = params.source_prompt.strip()
+    if not source_prompt:
+        raise VelaturaError(
+            "empty-prompt", "Describe what the layer shows now, so that words can be compared."
+        )
+    return source_prompt
+
+
+def _words(params: PromptToPromptParameters) -> list[WordSetting]:
+    from velatura.words.plan import WordSetting
+
+    return [
+        WordSetting(word.text, word.which, word.weight, word.until)
+        for word in params.words
+        if word.text.strip()
+    ]
+
+
+def _settings(params: PromptToPromptParameters) -> Settings:
+    from velatura.words.plan import Settings
+
+    def phrases(text: str) -> list[str]:
+        return [phrase.strip() for phrase in text.split(",") if phrase.strip()]
+
+    return Settings(
+        cross_until=params.cross_until,
+        self_until=params.self_until,
+        self_share=_SHARES[params.self_places],
+        value_until=params.value_until,
+        value_share=params.value_share,
+        renormalise=params.renormalise,
+        replaced=params.replaced,
+        local_blend=params.local_blend,
+        threshold=params.threshold,
+        blend_start=params.blend_start,
+        blend_words=phrases(params.blend_words),
+        keep_words=phrases(params.keep_words),
+    )

@@ -1,0 +1,85 @@
+"""Select by word: where the words of a caption are in the layer.
+
+The cross-attention maps of Hertz et al. 2022, section 3, of a picture that was given, spread along
+self-attention (Wang et al. 2023, eq. 5)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields
+from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+
+
+class MappedWord(fields.WordSettings):
+    """A word or phrase to select."""
+
+
+class WordMapParameters(Parameters):
+    words: list[MappedWord] = fields.word_settings(
+        "Words", "What to select; without any, each word of the caption gives a mask."
+    )
+    threshold: float = fields.slider(
+        0.4, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
+    )
+    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    refine: int = fields.whole(
+        1, 0, 4, "Follow edges", "How often the selection is spread to what looks alike.", advanced=True
+    )
+    noise: float = fields.slider(
+        0.4, 0.05, 0.95, 0.05, "Noise", "The share of noise at which the model looks; less sees finer parts."
+    )
+    looks: int = fields.whole(
+        4, 1, 16, "Looks", "How often it looks, each time with other noise.", advanced=True
+    )
+    context: float = fields.context(1.0)
+
+
+class WordMap(Method):
+    id = "word-map"
+    version = 1
+    title = "Select by word"
+    summary = "Finds where the words of a caption are in the layer."
+    source = "Hertz et al. 2022, arXiv:2208.01626, section 3; Wang et al. 2023, arXiv:2309.02773, eq. 5"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    result: ClassVar = "mask"
+    max_variations = 1
+    Parameters = WordMapParameters
+
+    def run(self, inputs: MethodInputs, params: WordMapParameters, context: Context) -> list[Mask]:
+        import torch
+
+        from velatura.diffusion import noise, schedule
+        from velatura.words import maps
+        from velatura.words.prompt import find, indices, tokens, words
+
+        model = context.model
+        asked = [find(inputs.prompt, word.text, word.which) for word in params.words if word.text.strip()]
+        asked = asked or words(inputs.prompt)
+        if not asked:
+            raise VelaturaError("empty-prompt", "The caption has no words; describe what the layer shows.")
+        read = tokens(model.tokenizer, inputs.prompt, model.prompt_tokens)
+        groups = torch.zeros(read.length, len(asked))
+        for column, word in enumerate(asked):
+            groups[indices(read, (word.start, word.end)), column] = 1.0
+        z0 = model.encode(inputs.image)
+        seeds = [(inputs.seeds[0] + i) % 2**31 for i in range(params.looks)]
+        noises = [n[None].to(z0) for n in noise.standard_normal(seeds, z0.shape[1:])]
+        sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
+        found = maps.word_maps(
+            model,
+            z0,
+            model.encode_prompt(inputs.prompt),
+            groups,
+            sigma,
+            noises,
+            lambda i: context.step(i, params.looks),
+            params.refine,
+        )
+        size = tuple(inputs.image.shape[-2:])
+        return [
+            Mask(word.text, maps.as_mask(map, size, params.threshold, params.softness))
+            for word, map in zip(asked, found, strict=True)
+        ]

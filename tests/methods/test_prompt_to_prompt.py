@@ -1,0 +1,155 @@
+"""Prompt-to-Prompt as a person asks for it: refusals, selections, what is remembered."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.inversion.cache import Memory
+from velatura.methods.base import Cancelled
+from velatura.methods.execute import execute
+from velatura_protocol.errors import VelaturaError
+
+MASK = box(80, 100, (30, 60), (20, 70))
+STEPS = 4
+
+
+def edit(prompt="a blue hat", mask=MASK, variations=1, **parameters):
+    parameters = {"source_prompt": "a red hat", "steps": STEPS, **parameters}
+    return Edit(
+        picture(80, 100),
+        mask,
+        method="prompt-to-prompt",
+        prompt=prompt,
+        variations=variations,
+        parameters=parameters,
+    )
+
+
+def memory(folder=None):
+    return Memory(folder, 1 << 26, 1 << 28, 1 << 26)
+
+
+def run(asked, models, memory=None, hooks=None):
+    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), memory)
+
+
+@pytest.fixture
+def rows(models, monkeypatch):
+    """The rows of every pass through the network, in order."""
+    model = models.get()
+    counted = []
+    network = type(model).network
+
+    def count(self, x, *args, **more):
+        counted.append(len(x))
+        return network(self, x, *args, **more)
+
+    monkeypatch.setattr(type(model), "network", count)
+    return counted
+
+
+def refused(models, code, **asked):
+    with pytest.raises(VelaturaError) as error:
+        run(edit(**asked), models)
+    assert error.value.code == code
+    return error.value.message
+
+
+def test_what_cannot_be_done_is_refused_in_a_sentence(models):
+    refused(models, "empty-prompt", source_prompt="  ")
+    assert "change a word" in refused(models, "bad-request", prompt="a red hat")
+    assert "one variation" in refused(models, "bad-request", variations=2)
+    assert "'cat'" in refused(models, "bad-request", words=[{"text": "cat", "which": 1, "weight": 2.0}])
+    refused(models, "prompt-too-long", source_prompt="hat " * 40)
+
+
+@pytest.mark.parametrize("inversion", ["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"])
+def test_every_inversion_edits(models, inversion):
+    (result,) = run(edit(inversion=inversion, local_blend=False), models)
+    assert pixels(result).shape == (30, 50, 4)
+    assert np.ptp(pixels(result)[..., :3]) > 20
+
+
+def test_edit_friendly_noise_gives_variations(models):
+    results = run(edit(variations=2, inversion="edit-friendly", local_blend=False), models)
+    assert results[0].data != results[1].data
+
+
+def test_a_new_picture_and_its_edit_come_from_the_seed(models):
+    parameters = {"start": "new", "local_blend": False}
+    plain = run(edit(prompt="a red hat", variations=2, **parameters), models)
+    changed = run(edit(variations=2, **parameters), models)
+    assert len({result.data for result in (*plain, *changed)}) == 4
+    assert [r.data for r in run(edit(variations=2, **parameters), models)] == [r.data for r in changed]
+
+
+def test_the_second_edit_of_a_layer_costs_its_own_branch_only(models, rows):
+    kept = memory()
+    run(edit(), models, kept)
+    assert rows == [1] * STEPS + [3] * STEPS  # inversion; source, unconditional, target
+    rows.clear()
+    again = run(edit(), models, kept)
+    assert rows == [2] * STEPS
+    rows.clear()
+    other = run(
+        edit(prompt="a green hat", words=[{"text": "green", "which": 1, "weight": 2.0}]), models, kept
+    )
+    assert rows == [2] * STEPS
+    fresh = run(edit(prompt="a green hat", words=[{"text": "green", "which": 1, "weight": 2.0}]), models)
+    assert np.abs(pixels(other[0]).astype(int) - pixels(fresh[0])).max() <= 1
+    assert np.abs(pixels(again[0]).astype(int) - pixels(run(edit(), models)[0])).max() <= 1
+
+
+def test_another_caption_layer_or_number_of_steps_is_another_source(models, rows):
+    kept = memory()
+    run(edit(), models, kept)
+    for other in (edit(source_prompt="a pink hat"), edit(steps=STEPS + 1)):
+        rows.clear()
+        run(other, models, kept)
+        assert rows[0] == 1, "no inversion"
+    moved = edit()
+    moved.request["inputs"]["source"] = Edit(picture(80, 100, seed=5)).request["inputs"]["source"]
+    moved.blobs |= Edit(picture(80, 100, seed=5)).blobs
+    rows.clear()
+    run(moved, models, kept)
+    assert rows[0] == 1
+
+
+def test_a_restart_loses_no_inversion(models, rows, tmp_path):
+    first = run(edit(), models, memory(tmp_path))
+    rows.clear()
+    second = run(edit(), models, memory(tmp_path))
+    assert rows == [3] * STEPS
+    assert first[0].data == second[0].data
+
+
+@pytest.mark.parametrize("steps", range(1, 2 * STEPS))
+def test_an_edit_that_was_cancelled_leaves_a_memory_that_serves(models, steps):
+    kept = memory()
+    with pytest.raises(Cancelled):
+        run(edit(), models, kept, Recorded(cancel_after=steps))
+    after, whole = run(edit(), models, kept), run(edit(), models)
+    assert np.abs(pixels(after[0]).astype(int) - pixels(whole[0])).max() <= 1
+
+
+def test_progress_counts_the_inversion_and_only_if_there_is_one(models):
+    kept = memory()
+    for parts in (2, 1):
+        hooks = Recorded()
+        run(edit(), models, kept, hooks)
+        assert hooks.steps == [(i, parts * STEPS) for i in range(1, parts * STEPS + 1)]
+
+
+def test_presets_are_the_published_settings_whatever_is_set_below(models):
+    (published,) = run(edit(preset="published", cross_until=0.1, local_blend=False), models)
+    below = {"cross_until": 0.8, "self_until": 0.2, "threshold": 0.3, "renormalise": False}
+    assert published.data == run(edit(**below), models)[0].data
+
+
+def test_identical_parts_of_the_layer_keep_their_bytes(models):
+    """Where local blend finds no word nothing is edited, and what is not edited keeps its bytes."""
+    asked = edit(mask=None, threshold=1.0)
+    (result,) = run(asked, models)
+    assert np.array_equal(pixels(result), picture(80, 100))
