@@ -64,8 +64,8 @@ SMOKE = Options(
     edits=(
         ("portrait", "add glasses"),
         ("portrait", "add hat"),
-        ("portrait", "add beard"),
-        ("portrait", "shirt to red"),
+        ("landscape", "more snow"),
+        ("table", "colour to red"),
     ),
     cycles=False,
     timed=False,
