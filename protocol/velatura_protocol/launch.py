@@ -22,12 +22,14 @@ _GRACE = 1.0  # seconds in which another daemon may answer after ours has ended
 
 
 def start_daemon(command: list[str], state_dir: str | os.PathLike, timeout: float = 30.0) -> None:
-    """Starts the daemon, detached from this process, and returns once it answers.
+    """Starts the daemon, detached from this process, and returns once it answers; at once if one does.
 
     command: such as `host_config(...)["serve"]`. state_dir: handed over as $VELATURA_STATE_DIR. What the
     daemon prints goes to `start.log` there. Raises `unavailable` with a sentence.
     """
     folder = Path(state_dir)
+    if _silence(folder) is None:
+        return  # a second one would end by itself, but not if the first is shut down before it has looked
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -74,14 +76,9 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 def _wait_until_it_answers(process: subprocess.Popen, folder: Path, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while True:
-        client = Client(folder, name="launch")
-        try:
-            client.connect(timeout=1.0)
+        reason = _silence(folder)
+        if reason is None:
             return
-        except VelaturaError as error:
-            reason = error
-        finally:
-            client.close()
         if process.poll() is not None:
             deadline = min(deadline, time.monotonic() + _GRACE)
         if time.monotonic() > deadline:
@@ -92,6 +89,18 @@ def _wait_until_it_answers(process: subprocess.Popen, folder: Path, timeout: flo
     else:
         message = "Velatura's daemon was started but does not answer; `velatura doctor` says what is wrong."
     raise _unavailable(message, f"{reason.message} {_last_words(folder)}")
+
+
+def _silence(folder: Path) -> VelaturaError | None:
+    """Why no daemon answers; None if one does."""
+    client = Client(folder, name="launch")
+    try:
+        client.connect(timeout=1.0)
+    except VelaturaError as error:
+        return error
+    finally:
+        client.close()
+    return None
 
 
 def _last_words(folder: Path) -> str:

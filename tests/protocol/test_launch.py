@@ -25,7 +25,7 @@ def test_start_and_stop(state_dir, checkout):
     start_daemon(SERVE, state_dir, 60)
     with closing(Client(state_dir, name="test")) as client:
         pid = client.connect()["pid"]
-        start_daemon(SERVE, state_dir, 60)  # one is enough
+        start_daemon(["/nowhere/python"], state_dir, 60)  # one is enough: none is started
         assert client.request({"type": "ping"})["type"] == "pong"
         assert client.welcome["pid"] == pid
         client.request({"type": "shutdown"})
