@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import multiprocessing
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -36,6 +36,7 @@ GOALS = {"edit": 1.05, "second": 0.55}
 """At most: an edit of a new picture over plain sampling of as many rows; a layer's second edit over its
 first."""
 GUIDANCE = 5.0
+_STATUS = Path("/proc/self/status")
 SD15 = {
     "sample_size": 64,
     "in_channels": 4,
@@ -229,17 +230,18 @@ def _peak(kind: str, shape: str, device: str, steps: int) -> float:
         before = torch.cuda.memory_allocated()
         getattr(bench, kind)()
         return (torch.cuda.max_memory_allocated() - before) / 2**20
-    before = _resident()
+    if not _STATUS.exists():
+        return math.nan  # only Linux forgets a peak
+    Path("/proc/self/clear_refs").write_text("5")  # the highest resident memory is the present one again
+    before = _kib("VmRSS")
     getattr(bench, kind)()
-    return _resident() - before
+    return (_kib("VmHWM") - before) / 2**10
 
 
-def _resident() -> float:
-    """The process's highest resident memory so far, in MiB. (macOS counts bytes, Linux KiB.)"""
-    import resource  # not on Windows, where this one figure cannot be had
-
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most / (2**20 if sys.platform == "darwin" else 2**10)
+def _kib(name: str) -> int:
+    """A figure of this process's memory as Linux tells it."""
+    lines = _STATUS.read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
 
 
 def _seconds(run: Callable[[], object]) -> tuple[float, object]:
