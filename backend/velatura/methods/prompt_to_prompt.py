@@ -84,7 +84,7 @@ class PromptToPromptParameters(Parameters):
         "How the layer is read as the model's own picture. Only edit-friendly noise gives variations.",
         ["Direct", "DDIM", "Negative prompt", "Null text (slow)", "Edit-friendly noise"],
     )
-    cross_until: float = _share(0.8, "Layout kept", "For which part of the steps words keep their shapes.")
+    cross_until: float = _share(0.4, "Layout kept", "For which part of the steps words keep their shapes.")
     self_until: float = _share(
         0.4, "Structure kept", "For which part of the steps the picture keeps its structure."
     )
