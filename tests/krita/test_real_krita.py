@@ -11,7 +11,6 @@ import pytest
 from tests.daemon_fixture import Daemon, wait_for
 from tests.hosts.krita import KritaSession
 from tests.krita.plugin import put_plugin
-from velatura.methods.registry import describe, registry
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
@@ -121,14 +120,6 @@ def test_previews_while_a_slider_is_moved(krita_session, daemon, state_dir):
     assert not list((state_dir / "krita").glob("*.json"))
 
 
-def about_words() -> bool:
-    """A method that edits by the words of its prompt is there."""
-    offered = [describe(method) for method in registry().values()]
-    forms = [m["parameters"]["properties"].values() for m in offered if m["result"] == "layer"]
-    return any("x-words" in form for each in forms for form in each)
-
-
-@pytest.mark.skipif(not about_words(), reason="no method is about words")
 def test_a_word_is_turned_up(krita_session, daemon):
     found = krita_session().window(WORDS, scene="word", timeout=600)
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")

@@ -8,6 +8,12 @@ import torch
 from torch import Tensor
 
 
+def looks(seed: int, n: int, like: Tensor) -> list[Tensor]:
+    """n noises of the shape of one latent [1, C, h, w], each of a seed of its own, from `seed` upwards."""
+    seeds = [(seed + i) % 2**31 for i in range(n)]
+    return list(standard_normal(seeds, like.shape[1:]).to(like).split(1))
+
+
 def standard_normal(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
     """n ~ N(0, I), [len(seeds), *shape] float32 on the CPU, one generator a seed."""
     return torch.stack(

@@ -51,8 +51,7 @@ class DiffEditMask(Method):
             raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
         c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
         z0 = model.encode(inputs.image)
-        seeds = [(inputs.seeds[0] + i) % 2**31 for i in range(params.looks)]
-        noises = [n[None].to(z0) for n in noise.standard_normal(seeds, z0.shape[1:])]
+        noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
         found = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
         size = tuple(inputs.image.shape[-2:])

@@ -65,8 +65,7 @@ class WordMap(Method):
         for column, word in enumerate(asked):
             groups[indices(read, (word.start, word.end)), column] = 1.0
         z0 = model.encode(inputs.image)
-        seeds = [(inputs.seeds[0] + i) % 2**31 for i in range(params.looks)]
-        noises = [n[None].to(z0) for n in noise.standard_normal(seeds, z0.shape[1:])]
+        noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
         found = maps.word_maps(
             model,

@@ -27,7 +27,7 @@ SOURCE_GUIDANCE = 3.5
 
 @dataclass(frozen=True)
 class Source:
-    """A source's trajectory and what is remembered of it, under a name. was_known: before this run."""
+    """A source's trajectory and what is remembered of it, under a name."""
 
     name: str
     trajectory: Trajectory
