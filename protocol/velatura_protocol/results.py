@@ -1,8 +1,11 @@
-"""The layers of a result (SPEC section 4), in the order a person should see them."""
+"""What a result holds (SPEC section 4): layers in the order a person should see them, or texts."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from unicodedata import normalize
+
+MAX_TEXT = 2000  # characters of a text
 
 
 def best_first(layers: Sequence[dict]) -> list[dict]:
@@ -11,3 +14,15 @@ def best_first(layers: Sequence[dict]) -> list[dict]:
     if not all(type(rank) is int for rank in ranks) or sorted(ranks) != list(range(len(layers))):
         return list(layers)
     return sorted(layers, key=lambda layer: layer["rank"])
+
+
+def texts(result: dict) -> list[str]:
+    """What a method of result `text` has said, the likeliest first; nothing of any other result."""
+    found = result.get("texts")
+    lines = [one_line(text) for text in found if isinstance(text, str)] if isinstance(found, list) else []
+    return [line for line in lines if line]
+
+
+def one_line(text: str) -> str:
+    """The text as `texts` may hold it: normal form C, single spaces, no line break, cut where too long."""
+    return " ".join(normalize("NFC", text).split())[:MAX_TEXT].rstrip()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from unicodedata import combining, normalize
 
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
@@ -14,7 +15,7 @@ class Word:
     """A word, or a run of neighbouring ones, of a prompt.
 
     text: as it stands there, prompt[start:end]. which: it is the which-th of its equals, without regard to
-    case, counted from the left, from 1.
+    case and to how accents were typed, counted from the left, from 1.
     """
 
     text: str
@@ -27,10 +28,9 @@ def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""
     seen: dict[str, int] = {}
     found = []
-    for match in WORD.finditer(prompt):
-        key = match.group().casefold()
+    for start, end, key in _places(prompt):
         seen[key] = seen.get(key, 0) + 1
-        found.append(Word(match.group(), match.start(), match.end(), seen[key]))
+        found.append(Word(prompt[start:end], start, end, seen[key]))
     return found
 
 
@@ -40,9 +40,9 @@ def find(prompt: str, text: str, which: int = 1) -> Word | None:
     Compared word by word without regard to case, so that "cat," finds "Cat". Places of a text of several
     words do not overlap.
     """
-    wanted = [word.text.casefold() for word in words(text)]
-    there = words(prompt)
-    keys = [word.text.casefold() for word in there]
+    wanted = [key for _, _, key in _places(text)]
+    there = _places(prompt)
+    keys = [key for _, _, key in there]
     i, seen = 0, 0
     while wanted and i + len(wanted) <= len(keys):
         if keys[i : i + len(wanted)] != wanted:
@@ -50,7 +50,7 @@ def find(prompt: str, text: str, which: int = 1) -> Word | None:
             continue
         seen += 1
         if seen == which:
-            start, end = there[i].start, there[i + len(wanted) - 1].end
+            start, end = there[i][0], there[i + len(wanted) - 1][1]
             return Word(prompt[start:end], start, end, which)
         i += len(wanted)
     return None
@@ -64,3 +64,44 @@ def replace(prompt: str, word: Word, new: str) -> str:
 def settle(entries: Iterable[dict], prompt: str) -> list[dict]:
     """The entries whose word the prompt still has, each as it is, in their order."""
     return [entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1))]
+
+
+def _places(prompt: str) -> list[tuple[int, int, str]]:
+    """Of each word of the prompt in normal form C: where it begins and ends in the prompt as it was given,
+    and what is equal for words that are the same."""
+    composed = normalize("NFC", prompt)
+    begins, ends = _origins(prompt) if composed != prompt else (range(len(prompt)), range(1, len(prompt) + 1))
+    return [
+        (begins[m.start()], ends[m.end() - 1], normalize("NFC", m.group().casefold()))
+        for m in WORD.finditer(composed)
+    ]
+
+
+def _origins(prompt: str) -> tuple[list[int], list[int]]:
+    """Of each character of the prompt's normal form: where what it was made from begins and ends."""
+    begins: list[int] = []
+    ends: list[int] = []
+    for start, end in _clusters(prompt):
+        piece = normalize("NFC", prompt[start:end])
+        if piece == prompt[start:end]:
+            begins += range(start, end)
+            ends += range(start + 1, end + 1)
+        else:  # as one: which of them made which cannot be told
+            begins += [start] * len(piece)
+            ends += [end] * len(piece)
+    return begins, ends
+
+
+def _clusters(text: str) -> Iterable[tuple[int, int]]:
+    """The shortest spans whose normal forms, one after the other, are that of the text (Unicode UAX 15)."""
+    start = 0
+    for i, char in enumerate(text):
+        # a mark may change places with the next one, and so reach the letter before
+        if i == start or combining(normalize("NFD", char)[0]):
+            continue
+        before, both = normalize("NFC", text[start:i]), normalize("NFC", text[start : i + 1])
+        if both == before + normalize("NFC", char):
+            yield start, i
+            start = i
+    if text:
+        yield start, len(text)

@@ -1,10 +1,13 @@
-"""The order in which hosts lay a result's layers."""
+"""The order in which hosts lay a result's layers, and what they read of its texts."""
 
 import itertools
+from unicodedata import is_normalized
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from velatura_protocol.results import best_first
+from velatura_protocol.results import MAX_TEXT, best_first, one_line, texts
 
 
 @pytest.mark.parametrize("ranks", list(itertools.permutations(range(3))))
@@ -38,3 +41,24 @@ def test_nothing():
 def test_masks_keep_the_methods_order():
     masks = [{"index": i, "kind": "mask", "title": title} for i, title in enumerate(("cat", "a"))]
     assert best_first(masks) == masks
+
+
+@pytest.mark.parametrize(
+    ("result", "read"),
+    [
+        ({"layers": []}, []),  # a draft of another method, an older daemon
+        ({"layers": [], "texts": ["a cat", "a cat on a chair"]}, ["a cat", "a cat on a chair"]),
+        ({"texts": ["a\ncat\u2028on  a\tchair ", "", " \n", 7, None, "e\u0301"]}, ["a cat on a chair", "é"]),
+        ({"texts": "a cat"}, []),
+        ({"texts": None}, []),
+    ],
+)
+def test_texts_are_lines(result, read):
+    assert texts(result) == read
+
+
+@given(st.text() | st.text("a \n\u0301", min_size=MAX_TEXT - 5, max_size=3 * MAX_TEXT))
+def test_any_text_becomes_a_line(text):
+    line = one_line(text)
+    assert len(line) <= MAX_TEXT and len(line.splitlines()) <= 1
+    assert is_normalized("NFC", line) and line == line.strip() and one_line(line) == line

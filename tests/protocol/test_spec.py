@@ -10,7 +10,7 @@ from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
 from velatura_protocol.paths import Connection, read_connection, write_connection
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
-from velatura_protocol.results import best_first
+from velatura_protocol.results import MAX_TEXT, best_first, texts
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
 from velatura_protocol.words import WORD
 
@@ -30,6 +30,7 @@ def examples(kind: str) -> list:
 
 def check_job(message: dict) -> None:
     assert message["state"] in STATES
+    assert texts(message.get("result", {})) == message.get("result", {}).get("texts", [])
     for layer in message.get("result", {}).get("layers", []):
         raster = Raster.from_wire(layer["raster"])
         assert raster.to_wire() == layer["raster"]
@@ -45,6 +46,9 @@ def check_methods(message: dict) -> None:
         properties = method["parameters"]["properties"]
         assert [field.key for field in fields_from_schema(method["parameters"])] == list(properties)
         assert complete(method["parameters"], {}).keys() == properties.keys()
+        assert method["result"] in ("layer", "mask", "text")
+    described = {method["id"] for method in message.get("methods", [])}
+    assert all(described.issuperset(model["lacks"]) for model in message.get("models", []))
 
 
 CHECKS = {
@@ -69,6 +73,17 @@ def test_a_ranked_result_has_an_example():
     assert [[layer["rank"] for layer in layers] for layers in ranked] == [[0, 1]]
     assert all(f"`{part}` (" in section(4) for part in ranked[0][0]["scores"])
     assert ranked[0][0]["score"] > ranked[0][1]["score"]
+
+
+def test_a_method_that_says_something_has_an_example():
+    messages = examples("message")
+    (method,) = [m for message in messages for m in message.get("methods", []) if m["result"] == "text"]
+    assert method["inputs"] == {"source": "required", "mask": "none", "prompt": "none"}
+    models = [model for m in messages if "digest" in m for model in m.get("models", [])]
+    assert [method["id"]] in [model["lacks"] for model in models]
+    (result,) = [m["result"] for m in messages if m["type"] == "job" and "texts" in m.get("result", {})]
+    assert len(result["texts"]) > 1 and result["layers"] == []
+    assert f"a line of 1 … {MAX_TEXT:,} characters" in section(4)
 
 
 def test_the_marks_of_words_have_an_example():

@@ -1,6 +1,7 @@
 """Words of prompts, and what clients do with them."""
 
 import re
+from unicodedata import is_normalized, normalize
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,14 @@ from velatura_protocol.words import Word, find, replace, settle, words
 
 PIECES = st.sampled_from(["cat", "Cat", "dog", "x-ray", "it's", " ", ", ", "-", "'", "_", "ß", "2", "é", "’"])
 PROMPTS = st.lists(PIECES, max_size=20).map("".join) | st.text(max_size=60)
+
+
+#: What normal form C joins, takes apart, changes places of, or leaves: accents and other marks, jamo, vowel
+#: signs, letters that are never composed, and two characters of class 0 that stand for marks of another.
+ODD = st.text(
+    "aeqZ' -,é\u0301\u0323\u0327\u0345\u1100\u1161\u11a8가\u09c7\u09be\u0958\u212bǰ\u0344\u0f73\u0f71",
+    max_size=16,
+)
 
 
 def test_punctuation_is_no_part_of_a_word() -> None:
@@ -34,10 +43,15 @@ def test_words_lie_in_order_and_leave_no_letter_out(prompt: str) -> None:
     assert [c for c in prompt if c.isalnum()] == [c for word in found for c in word.text if c.isalnum()]
 
 
-@given(PROMPTS)
+@given(PROMPTS | ODD)
 def test_every_word_is_found_again(prompt: str) -> None:
     for word in words(prompt):
         assert find(prompt, word.text, word.which) == word
+
+
+@given(PROMPTS)
+def test_case_does_not_matter(prompt: str) -> None:
+    for word in words(prompt):
         other = find(prompt, word.text.upper(), word.which)
         assert other == word or word.text.upper().casefold() != word.text.casefold()
 
@@ -81,6 +95,36 @@ def test_entries_stay_while_their_word_does(before: str, after: str) -> None:
 
 def test_an_entry_without_which_is_the_first() -> None:
     assert settle([{"text": "Dog"}, {"text": "cat"}, {"text": ""}], "a dog") == [{"text": "Dog"}]
+
+
+@given(PROMPTS | ODD, st.sampled_from(["NFC", "NFD"]))
+def test_words_are_the_same_however_accents_were_typed(prompt: str, form: str) -> None:
+    other = normalize(form, prompt)
+    found, again = words(prompt), words(other)
+    assert [w.which for w in found] == [w.which for w in again]
+    for word, same in zip(found, again, strict=True):
+        assert find(prompt, same.text, same.which) == word and find(other, word.text, word.which) == same
+
+
+@given(ODD)
+def test_words_are_those_of_the_normal_form_and_lie_where_they_are_in_the_prompt(prompt: str) -> None:
+    found, ends = words(prompt), [0]
+    pattern = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
+    wanted = pattern.findall(normalize("NFC", prompt))
+    assert len(found) == len(wanted)
+    for word, composed in zip(found, wanted, strict=True):
+        assert ends[-1] <= word.start < word.end and prompt[word.start : word.end] == word.text
+        assert normalize("NFC", word.text).startswith(composed)  # what is not composed may carry marks
+        ends.append(word.end)
+
+
+def test_an_accent_is_part_of_its_word() -> None:
+    prompt = "cafe\u0301s, CAFÉS"
+    assert not is_normalized("NFC", prompt)
+    assert words(prompt) == [Word("cafe\u0301s", 0, 6, 1), Word("CAFÉS", 8, 13, 2)]
+    assert find(prompt, "cafés", 1) == words(prompt)[0]
+    assert find(prompt, "cafe\u0301s", 2) == words(prompt)[1]
+    assert replace(prompt, words(prompt)[0], "bars") == "bars, CAFÉS"
 
 
 def test_the_pattern_is_the_specifications() -> None:
