@@ -232,6 +232,26 @@ def test_what_a_method_makes_is_known_and_who_selects_a_word():
     assert catalogue.parse(ANSWER).word_masks() is None
 
 
+def test_what_only_says_something_is_no_choice_and_models_may_lack_it():
+    says = {**ANSWER["methods"][0], "id": "says", "result": "text"}
+    models = [{"id": "a", "lacks": ["says", 3]}, {"id": "b", "lacks": []}, {"id": "c", "lacks": "says"}]
+    found = catalogue.parse({"methods": [says, *ANSWER["methods"]], "models": models})
+    assert [method.id for method in found.offered] == ["some-method"]
+    assert found.method("says") is None
+    assert found.proposing().id == "says"
+    assert [found.lacks(model, found.proposing()) for model in ("", "a", "b", "c")] == [
+        True, True, False, False]  # fmt: skip
+    assert catalogue.parse(ANSWER).proposing() is None
+
+
+@pytest.mark.parametrize(
+    ("prompt", "needs"), [("required", True), ("optional", False), ("none", False), (3, False)]
+)
+def test_a_method_may_do_without_a_prompt(prompt, needs):
+    method = {**ANSWER["methods"][0], "inputs": {"source": "required", "prompt": prompt}}
+    assert catalogue.parse({"methods": [method]}).methods[0].needs_prompt is needs
+
+
 def test_a_prompt_that_is_compared_says_what_should_be():
     caption = {
         "type": "string",

@@ -101,3 +101,30 @@ def test_the_procedure_says_that_it_gives_a_channel(found):
     assert "channels" in text
     assert "masked layer" not in text
     assert values == ["channel"]
+
+
+def test_a_channel_is_found_again_in_the_whole_layer(found):
+    assert found["again"] == ["success", ""]
+    assert found["again_same"]
+    assert found["again_selected"]
+    assert len(set(found["again_seed"])) == 1
+
+
+def test_what_is_changed_of_a_channels_recipe_changes(found):
+    error, name = found["again_changed"]
+    assert error == ""
+    assert name.startswith("a")
+
+
+def test_what_was_found_within_a_selection_needs_one_again(found):
+    status, error, channels = found["alone"]
+    assert status == "execution-error"
+    assert "select where to look" in error
+    assert channels == 1
+    assert found["within"] == ["", True]
+
+
+def test_a_channel_whose_layer_is_gone_is_refused(found):
+    status, error = found["gone"]
+    assert status == "execution-error"
+    assert "is gone" in error

@@ -10,7 +10,7 @@ from gi.repository import Gimp, GObject
 from velatura_protocol.errors import VelaturaError
 
 from . import catalogue, edit, form, recipe
-from .capture import source_layer
+from .capture import refuse_image, source_layer
 from .catalogue import Catalogue, MethodInfo
 from .form import Argument
 from .selecting import Selector
@@ -56,7 +56,7 @@ def run_again(
     _data: None,
 ) -> Gimp.ValueArray:
     """Runs the recipe of the chosen result again, with the changes asked for or given."""
-    source_layer(image, drawables)  # refuses what no layer can be made in
+    refuse_image(image)
     result, kept = edit.chosen_recipe(drawables)
     if mode == Gimp.RunMode.INTERACTIVE and not _ask_again(procedure, config, kept):
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
@@ -69,7 +69,7 @@ def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
     Gimp.progress_init("Velatura")
     with edit.open_session() as session:
         new = edit.refresh(session)
-    titles = ", ".join(method.title for method in catalogue.registered(edit.FOLDER).methods)
+    titles = ", ".join(method.title for method in catalogue.registered(edit.FOLDER).offered)
     when = "Start GIMP again to have them in the menu" if new else "All are in the menu"
     Gimp.message(f"Velatura's daemon is running. {when}: {titles}.")
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)

@@ -1,8 +1,15 @@
-"""What is sent: the pixels of the source layer, which is only read, and the selection."""
+"""What is sent: the pixels of the source layer, which is only read, and the selection.
+
+Large layers are read in strips, by generators that give way to others after each: while a dialog is open its
+window stays alive meanwhile. `at_once` is for where there is none. Strips are faster, too.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
 
 from gi.repository import Gegl, Gimp
 
@@ -13,30 +20,58 @@ from velatura_protocol.rasters import Raster
 from . import planes
 from .formats import Encoding, Rect, encoding, intersection
 
+STRIP = 64  # rows, the height of GIMP's tiles
+
+T = TypeVar("T")
+Steps = Generator[None, None, T]  # gives way after each step, and returns a T
+Part = tuple[Rect, bytes | bytearray]  # where something lies in the image, and its bytes
+
 
 @dataclass(frozen=True)
 class Capture:
-    """inputs, canvas: as the request has them. blobs: the bytes by digest. code: how the layer travels."""
+    """code: how the layer travels. mask: None for the whole layer. canvas: the image's width and height.
+
+    inputs, blobs: as the request and the upload have them; what they take to compute can be left to a thread.
+    """
 
     code: Encoding
-    inputs: dict
+    source: Part
+    mask: Part | None
     canvas: list[int]
-    blobs: dict[str, bytes]
+
+    @cached_property
+    def inputs(self) -> dict:
+        """The rasters of the request."""
+        return {name: raster.to_wire() if raster else None for name, raster in self._rasters.items()}
+
+    @cached_property
+    def blobs(self) -> dict[str, bytes | bytearray]:
+        """The bytes by digest."""
+        parts = (self._rasters["source"], self.source), (self._rasters["mask"], self.mask)
+        return {raster.digest: part[1] for raster, part in parts if raster}
+
+    @cached_property
+    def _rasters(self) -> dict[str, Raster | None]:
+        code, mask = self.code, None
+        if self.mask is not None:
+            mask = _raster(self.mask, "A", code.dtype, "")
+        return {"source": _raster(self.source, code.channels, code.dtype, code.profile), "mask": mask}
+
+
+def at_once(steps: Steps[T]) -> T:
+    """What the steps come to, taken without a pause."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
 
 
 def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
     """The layer to edit. Raises VelaturaError where there is not exactly one, or it cannot be edited."""
-    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise VelaturaError(
-            "unsupported-colour",
-            "Velatura cannot edit indexed pictures; choose Image > Mode > RGB first.",
-        )
+    refuse_image(image)
     if len(drawables) != 1:
         raise VelaturaError("bad-request", "Choose one layer to edit in the Layers dialog.")
-    if image.get_floating_sel() is not None:
-        raise VelaturaError(
-            "bad-request", "Anchor the floating selection first (Layer > Anchor Layer), or make it a layer."
-        )
     drawable = drawables[0]
     if drawable.is_layer_mask():
         return Gimp.Layer.from_mask(drawable)
@@ -45,11 +80,24 @@ def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
     return drawable
 
 
-def capture(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
+def refuse_image(image: Gimp.Image) -> None:
+    """Raises VelaturaError where no layer can be made in the image."""
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise VelaturaError(
+            "unsupported-colour",
+            "Velatura cannot edit indexed pictures; choose Image > Mode > RGB first.",
+        )
+    if image.get_floating_sel() is not None:
+        raise VelaturaError(
+            "bad-request", "Anchor the floating selection first (Layer > Anchor Layer), or make it a layer."
+        )
+
+
+def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     """Layer and selection. Raises `mask-outside` where the selection does not touch the layer."""
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     if not some:
-        return capture_whole(image, layer)
+        return (yield from capture_whole(image, layer))
     code = image_encoding(image)
     place = rectangle(layer)
     common = intersection(place, (left, top, right - left, bottom - top))
@@ -58,17 +106,19 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
             "mask-outside",
             "The selection does not touch the layer; select a part of it, or choose another layer.",
         )
-    mask = (common, read(image.get_selection(), common, (0, 0), code.mask))
-    return _capture(image, place, _pixels(image, layer, place, code), code, mask)
+    mask = yield from read(image.get_selection(), common, (0, 0), code.mask)
+    pixels = yield from _pixels(image, layer, place, code)
+    return Capture(code, (place, pixels), (common, mask), canvas(image))
 
 
-def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Capture:
+def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     """The layer, whatever is selected."""
     code, place = image_encoding(image), rectangle(layer)
-    return _capture(image, place, _pixels(image, layer, place, code), code, None)
+    pixels = yield from _pixels(image, layer, place, code)
+    return Capture(code, (place, pixels), None, canvas(image))
 
 
-def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Capture:
+def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Steps[Capture]:
     """The layer, and the layer mask of an earlier result, as the artist has left it, for the selection.
 
     A mask that is the layer's own alpha comes from an edit of the whole layer, and none is sent again.
@@ -80,13 +130,33 @@ def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Laye
         raise VelaturaError(
             "mask-outside", "The result lies beside the layer it was made from; move it back over it."
         )
-    pixels = _pixels(image, layer, place, code)
     layer_mask = result.get_mask()
     if layer_mask is None:
-        return _capture(image, place, pixels, code, None)
-    values = read(layer_mask, common, rectangle(result)[:2], code.mask)
+        return (yield from capture_whole(image, layer))
+    pixels = yield from _pixels(image, layer, place, code)
+    values = yield from read(layer_mask, common, rectangle(result)[:2], code.mask)
     whole = common == place and values == planes.alpha(pixels, len(code.channels), code.dtype)
-    return _capture(image, place, pixels, code, None if whole else (common, values))
+    return Capture(code, (place, pixels), None if whole else (common, values), canvas(image))
+
+
+def capture_anew(
+    image: Gimp.Image, layer: Gimp.Layer, found: Gimp.Channel, was_whole: bool
+) -> Steps[Capture]:
+    """What a mask is to be found in again: the whole layer, or else the selection as it is now.
+
+    found: the mask, as a channel. Raises `empty-mask` where nothing but that mask itself is selected: within
+    it nothing else can be found.
+    """
+    if was_whole:
+        return (yield from capture_whole(image, layer))
+    everything = (0, 0, *canvas(image))
+    selected = yield from read(image.get_selection(), everything, (0, 0), "Y u8")
+    before = yield from read(found, everything, (0, 0), channel_format(image))
+    if selected == before or Gimp.Selection.is_empty(image):
+        raise VelaturaError(
+            "empty-mask", "This was found within a selection; select where to look, and run it again."
+        )
+    return (yield from capture(image, layer))
 
 
 def image_encoding(image: Gimp.Image) -> Encoding:
@@ -101,40 +171,47 @@ def image_encoding(image: Gimp.Image) -> Encoding:
         ) from None  # fmt: skip
 
 
+def channel_format(image: Gimp.Image) -> str:
+    """How a channel holds bytes that are the selection's: channels of 8-bit images alone are written
+    as perceptual values, and GIMP reads them as they stand."""
+    return "Y' u8" if image.get_precision() == Gimp.Precision.U8_NON_LINEAR else "Y u8"
+
+
 def rectangle(drawable: Gimp.Drawable) -> Rect:
     """Where a drawable lies in its image."""
     _, x, y = drawable.get_offsets()
     return x, y, drawable.get_width(), drawable.get_height()
 
 
-def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_format: str) -> bytes:
+def canvas(image: Gimp.Image) -> list[int]:
+    """An image's width and height."""
+    return [image.get_width(), image.get_height()]
+
+
+def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_format: str) -> Steps[bytearray]:
     """The pixels of `rect` (of the image) from a drawable whose corner is at `origin`."""
-    x, y, width, height = rect
-    area = Gegl.Rectangle.new(x - origin[0], y - origin[1], width, height)
-    return drawable.get_buffer().get(area, 1.0, babl_format, Gegl.AbyssPolicy.NONE)
+    x, y, width, height = rect[0] - origin[0], rect[1] - origin[1], *rect[2:]
+    buffer, data = drawable.get_buffer(), bytearray()
+    for top in range(y, y + height, STRIP):
+        area = Gegl.Rectangle.new(x, top, width, min(STRIP, y + height - top))
+        data += buffer.get(area, 1.0, babl_format, Gegl.AbyssPolicy.NONE)
+        yield
+    return data
 
 
-def _capture(
-    image: Gimp.Image, place: Rect, data: bytes, code: Encoding, mask: tuple[Rect, bytes] | None
-) -> Capture:
-    source = Raster(digest(data), *place[2:], code.channels, code.dtype, code.profile, place)
-    inputs, blobs = {"source": source.to_wire(), "mask": None}, {source.digest: data}
-    if mask is not None:
-        rect, values = mask
-        raster = Raster(digest(values), *rect[2:], "A", code.dtype, "", rect)
-        inputs["mask"] = raster.to_wire()
-        blobs[raster.digest] = values
-    return Capture(code, inputs, [image.get_width(), image.get_height()], blobs)
+def _raster(part: Part, channels: str, dtype: str, profile: str) -> Raster:
+    rect, data = part
+    return Raster(digest(data), *rect[2:], channels, dtype, profile, rect)
 
 
-def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> bytes:
+def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:
     """The layer's pixels with its filters applied, as the artist sees them.
 
     A layer's buffer is without its non-destructive filters. To apply them without a trace in the image or its
     undo history, a copy in an image of its own is used.
     """
     if not layer.get_filters():
-        return read(layer, place, place[:2], code.pixels)
+        return (yield from read(layer, place, place[:2], code.pixels))
     scratch = Gimp.Image.new_with_precision(*place[2:], image.get_base_type(), image.get_precision())
     try:
         profile = image.get_color_profile()
@@ -144,6 +221,6 @@ def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -
         scratch.insert_layer(copy, None, 0)
         copy.merge_filters()  # a filter may enlarge the copy: read where the layer was
         _, x, y = copy.get_offsets()
-        return read(copy, place, (x, y), code.pixels)
+        return (yield from read(copy, place, (x, y), code.pixels))
     finally:
         scratch.delete()

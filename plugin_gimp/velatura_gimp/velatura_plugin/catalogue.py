@@ -14,7 +14,7 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from velatura_protocol.errors import VelaturaError
@@ -30,7 +30,8 @@ _PROCEDURE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 @dataclass(frozen=True)
 class MethodInfo:
-    """What the plug-in has to know of a method. fields: of its form, in order. result: 'layer' or 'mask'."""
+    """What the plug-in has to know of a method. fields: of its form, in order. result: 'layer', 'mask' or
+    'text'. needs_prompt: whether it does nothing without one."""
 
     id: str
     title: str
@@ -39,6 +40,7 @@ class MethodInfo:
     max_variations: int
     fields: tuple[Field, ...]
     result: str = "layer"
+    needs_prompt: bool = True
 
     @property
     def words(self) -> Field | None:
@@ -47,15 +49,38 @@ class MethodInfo:
 
 
 @dataclass(frozen=True)
+class ModelInfo:
+    """lacks: ids of the methods that cannot run with it."""
+
+    id: str
+    title: str
+    lacks: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
 class Catalogue:
-    """methods: in the daemon's order. models: (id, title), the daemon's default first."""
+    """methods: in the daemon's order. models: the daemon's default first."""
 
     methods: tuple[MethodInfo, ...] = ()
-    models: tuple[tuple[str, str], ...] = field(default=())
+    models: tuple[ModelInfo, ...] = ()
+
+    @property
+    def offered(self) -> tuple[MethodInfo, ...]:
+        """The methods that an artist chooses from; those that only say something are not among them."""
+        return tuple(method for method in self.methods if method.result != "text")
 
     def method(self, identifier: str) -> MethodInfo | None:
-        """The method of this id, or None."""
-        return next((method for method in self.methods if method.id == identifier), None)
+        """The method of this id that an artist can choose, or None."""
+        return next((method for method in self.offered if method.id == identifier), None)
+
+    def proposing(self) -> MethodInfo | None:
+        """The method that proposes what a layer shows (SPEC section 4), or None."""
+        return next((method for method in self.methods if method.result == "text"), None)
+
+    def lacks(self, model: str, method: MethodInfo) -> bool:
+        """Whether the model of this id cannot run the method. Empty: the daemon's default model."""
+        chosen = [known for known in self.models if known.id == model] if model else self.models[:1]
+        return any(method.id in known.lacks for known in chosen)
 
     def word_masks(self) -> MethodInfo | None:
         """The method that selects a word (SPEC section 4), or None."""
@@ -67,11 +92,7 @@ def parse(answer: object) -> Catalogue:
     if not isinstance(answer, dict):
         return Catalogue()
     methods = tuple(filter(None, map(_method, _objects(answer.get("methods")))))
-    models = tuple(
-        (m["id"], m["title"] if _is_text(m.get("title")) else m["id"])
-        for m in _objects(answer.get("models"))
-        if _is_text(m.get("id"))
-    )
+    models = tuple(map(_model, (m for m in _objects(answer.get("models")) if _is_text(m.get("id")))))
     return Catalogue(methods, models)
 
 
@@ -91,6 +112,11 @@ def registered(folder: Path) -> Catalogue:
     return parse(_read(folder / REGISTERED) or _read(folder / FILE))
 
 
+def newest(folder: Path) -> Catalogue:
+    """What the daemon last offered, for what needs no procedure of its own."""
+    return parse(_read(folder / FILE))
+
+
 def remember(folder: Path, answer: dict, entry: Path) -> bool:
     """Writes the daemon's answer to `folder` and touches `entry`, the file GIMP watches, if anything is new.
 
@@ -98,7 +124,7 @@ def remember(folder: Path, answer: dict, entry: Path) -> bool:
     nothing: the methods known so far stay.
     """
     kept = {key: answer[key] for key in ("digest", "methods", "models") if key in answer}
-    if kept == _read(folder / FILE) or not parse(kept).methods:
+    if kept == _read(folder / FILE) or not parse(kept).offered:
         return False
     try:
         _write(folder / FILE, kept)
@@ -130,7 +156,7 @@ def _write(path: Path, value: object) -> None:
 
 
 def _method(value: dict) -> MethodInfo | None:
-    identifier, most = value.get("id"), value.get("max_variations")
+    identifier, most, inputs = value.get("id"), value.get("max_variations"), value.get("inputs")
     if not _is_text(identifier) or not _PROCEDURE_NAME.match(identifier):
         return None
     try:
@@ -144,8 +170,15 @@ def _method(value: dict) -> MethodInfo | None:
         source=_text(value, "source"),
         max_variations=most if isinstance(most, int) and 1 <= most <= 64 else 1,
         fields=tuple(fields),
-        result="mask" if value.get("result") == "mask" else "layer",
+        result=value["result"] if value.get("result") in ("mask", "text") else "layer",
+        needs_prompt=not isinstance(inputs, dict) or inputs.get("prompt", "required") == "required",
     )
+
+
+def _model(value: dict) -> ModelInfo:
+    lacks = value.get("lacks")
+    names = frozenset(filter(_is_text, lacks)) if isinstance(lacks, list) else frozenset()
+    return ModelInfo(value["id"], _text(value, "title") or value["id"], names)
 
 
 def _objects(value: object) -> list[dict]:

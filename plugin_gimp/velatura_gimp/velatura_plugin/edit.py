@@ -12,7 +12,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.results import best_first
 
 from . import catalogue, recipe
-from .capture import Capture, capture, capture_with_mask_of
+from .capture import Capture, Steps, at_once, capture, capture_anew, capture_with_mask_of
 from .formats import Encoding
 from .insert import Variation, insert
 from .masks import Mask, insert_masks
@@ -44,21 +44,31 @@ def edit(image: Gimp.Image, layer: Gimp.Layer, request: dict) -> Gimp.Item:
     """
     with open_session() as session:
         refresh(session)
-        return _run(session, image, layer, layer, request, capture(image, layer))
+        return _run(session, image, layer, layer, request, at_once(capture(image, layer)))
 
 
-def edit_again(image: Gimp.Image, result: Gimp.Layer, kept: Mapping, changes: Mapping) -> Gimp.Item:
-    """Runs `kept`, the recipe of a result layer, with some fields changed; puts the new result above the old.
+def edit_again(image: Gimp.Image, result: Gimp.Item, kept: Mapping, changes: Mapping) -> Gimp.Item:
+    """Runs `kept`, the recipe of a result, with some fields changed; puts the new result above the old.
 
-    The source is taken as it is now; the result's layer mask, as the artist has left it, is the selection.
+    The source is taken as it is now; of a result layer, the layer mask, as the artist has left it, is the
+    selection.
     """
     source = source_of(image, result, kept)
-    group = result.get_parent()
-    above = result if group is None or _holds(group, source) else group
+    above = source
+    if result.is_layer():
+        group = result.get_parent()
+        above = result if group is None or _holds(group, source) else group
     with open_session() as session:
         refresh(session)
-        captured = capture_with_mask_of(image, source, result)
+        captured = at_once(capture_again(image, source, result, kept))
         return _run(session, image, source, above, recipe.again(kept, changes), captured)
+
+
+def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Mapping) -> Steps[Capture]:
+    """What the recipe of a result is run on, as source and result are now."""
+    if result.is_layer():
+        return capture_with_mask_of(image, source, result)
+    return capture_anew(image, source, result, kept["inputs"].get("mask") is None)
 
 
 def find_masks(
@@ -78,34 +88,39 @@ def refresh(session: Session) -> bool:
     return catalogue.remember(FOLDER, session.open(), ENTRY)
 
 
-def chosen_recipe(drawables: list) -> tuple[Gimp.Layer, dict]:
-    """The chosen result layer and its recipe.
+def chosen_recipe(drawables: list) -> tuple[Gimp.Item, dict]:
+    """The chosen result, a layer or a channel, and its recipe.
 
     Where a variation (or its mask) is chosen, the recipe of that variation alone; where a result's group is
-    chosen, the topmost visible variation and the recipe of all. Raises VelaturaError where neither is.
+    chosen, the topmost visible variation and the recipe of all; of a channel, that of all its masks. Raises
+    VelaturaError where none is.
     """
-    if len(drawables) == 1 and (drawables[0].is_layer() or drawables[0].is_layer_mask()):
-        layer = Gimp.Layer.from_mask(drawables[0]) if drawables[0].is_layer_mask() else drawables[0]
-        if _has_recipe(layer):
-            return layer, recipe.of_layer(_read_recipe(layer))
-        results = [child for child in layer.get_children() if _has_recipe(child)] if layer.is_group() else []
+    if len(drawables) == 1:
+        item = drawables[0]
+        item = Gimp.Layer.from_mask(item) if item.is_layer_mask() else item
+        if _has_recipe(item):
+            kept = _read_recipe(item)
+            return item, recipe.of_layer(kept) if item.is_layer() else kept
+        children = item.get_children() if item.is_layer() and item.is_group() else []
+        results = [child for child in children if _has_recipe(child)]
         if results:
             result = min(results, key=lambda child: not child.get_visible())
             return result, _read_recipe(result)
     raise VelaturaError(
-        "bad-request", "This layer was not made by Velatura; choose a result layer, or its group."
+        "bad-request",
+        "This was not made by Velatura; choose a result layer, its group, or a channel that was found.",
     )
 
 
-def _read_recipe(result: Gimp.Layer) -> dict:
+def _read_recipe(result: Gimp.Item) -> dict:
     return recipe.from_parasite(bytes(result.get_parasite(recipe.PARASITE).get_data()))
 
 
-def _has_recipe(layer: Gimp.Layer) -> bool:
-    return layer.is_layer() and layer.get_parasite(recipe.PARASITE) is not None
+def _has_recipe(item: Gimp.Item) -> bool:
+    return (item.is_layer() or item.is_channel()) and item.get_parasite(recipe.PARASITE) is not None
 
 
-def source_of(image: Gimp.Image, result: Gimp.Layer, kept: Mapping) -> Gimp.Layer:
+def source_of(image: Gimp.Image, result: Gimp.Item, kept: Mapping) -> Gimp.Layer:
     """The layer a result was made from. Raises VelaturaError where it is gone."""
     tattoo = recipe.source_tattoo(kept)
     source = image.get_layer_by_tattoo(tattoo) if tattoo else None

@@ -58,7 +58,7 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
         Field("seed", "integer", "Seed", "The number that chance starts from; -1 takes a new one each time.",
               -1, minimum=-1, maximum=MAX_SEED),
         Field("model", "enum", "Model", "The model that paints.", DEFAULT_MODEL, advanced=True,
-              choices=((DEFAULT_MODEL, "Default"), *catalogue.models)),
+              choices=((DEFAULT_MODEL, "Default"), *((m.id, m.title) for m in catalogue.models))),
     ]  # fmt: skip
     names = _names(fields)
     labels = mnemonics([field.title for field in fields])

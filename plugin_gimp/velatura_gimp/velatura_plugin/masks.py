@@ -14,6 +14,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
 from . import recipe
+from .capture import channel_format
 from .formats import Rect, intersection
 from .insert import refuse_closed
 
@@ -66,7 +67,7 @@ def _channel(image: Gimp.Image, mask: Mask, tattoo: int) -> Gimp.Channel:
     common = _common(image, mask.raster.rect)
     if common is not None:
         buffer = channel.get_buffer()
-        buffer.set(Gegl.Rectangle.new(*common), _format(image), b"".join(_rows(mask, common)))
+        buffer.set(Gegl.Rectangle.new(*common), channel_format(image), b"".join(_rows(mask, common)))
         buffer.flush()
         channel.update(*common)
     channel.attach_parasite(
@@ -102,9 +103,3 @@ def _rows(mask: Mask, common: Rect | None) -> list[memoryview]:
     data = memoryview(mask.data)
     starts = ((row - top) * width + x - left for row in range(y, y + high))
     return [data[start : start + wide] for start in starts]
-
-
-def _format(image: Gimp.Image) -> str:
-    """How a channel takes bytes that are to be the selection's: channels of 8-bit images alone are written
-    as perceptual values, and GIMP reads them as they stand."""
-    return "Y' u8" if image.get_precision() == Gimp.Precision.U8_NON_LINEAR else "Y u8"

@@ -36,7 +36,7 @@ class VelaturaPlugIn(Gimp.PlugIn):
 
     def do_query_procedures(self) -> list[str]:
         """The names of all procedures."""
-        return [*map(form.procedure_name, catalogue.register(FOLDER).methods), AGAIN, REFRESH]
+        return [*map(form.procedure_name, catalogue.register(FOLDER).offered), AGAIN, REFRESH]
 
     def do_set_i18n(self, _name: str) -> bool:
         """No translations."""
@@ -49,7 +49,7 @@ class VelaturaPlugIn(Gimp.PlugIn):
         if name == REFRESH:
             return _refresh_procedure(self)
         known = catalogue.registered(FOLDER)
-        method = next((m for m in known.methods if form.procedure_name(m) == name), None)
+        method = next((m for m in known.offered if form.procedure_name(m) == name), None)
         return _method_procedure(self, name, method, known) if method else None
 
 
@@ -74,12 +74,15 @@ def _method_procedure(
 def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     procedure = _image_procedure(plug_in, AGAIN, "Run _Again with Other Settings…", actions.run_again, None)
     procedure.set_documentation(
-        "Runs the recipe of the chosen result layer again",
+        "Runs the recipe of the chosen result again",
         "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
-        "the old one. Arguments that are left out are taken from the recipe.",
+        "the old one. Of a channel, finds the masks anew where they were found: in the whole layer, or in the "
+        "selection as it is now. Arguments that are left out are taken from the recipe.",
         AGAIN,
     )
-    _add_group(procedure)
+    procedure.add_item_return_value(
+        "result", "Result", "The group of the result's layers, or the first of its channels", True, _FLAGS
+    )
     for argument in form.AGAIN_ARGUMENTS:
         _add_argument(procedure, argument)
     return procedure

@@ -24,7 +24,7 @@ def run(t):
         buffer.set(Gegl.Rectangle.new(0, 0, 1, 1), OWN[precision], bytes.fromhex(native))
         buffer.flush()
         image.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())  # the bytes stay, their meaning changes
-        taken = capture.capture(image, layer)
+        taken = capture.at_once(capture.capture(image, layer))
         data = taken.blobs[taken.inputs["source"]["digest"]]
         raster = Raster.from_wire(taken.inputs["source"])
         variation = insert.Variation("back", raster, data, {"velatura": 1})

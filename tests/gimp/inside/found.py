@@ -36,6 +36,39 @@ def run(t):
         selection_same=pictures.pixels(image.get_selection()) == selected,
     )
     t.note(procedure=documentation(t.args["method"]))
+    again(t, image, channel)
+    again_within(t, one)
+
+
+def again(t, image, channel):
+    """Found in the whole layer, and selected: found there again, not within what is selected."""
+    status, same, error = pictures.call("velatura-rerun", image, channel)
+    t.note(
+        again=[status, error],
+        again_same=same is not None and pictures.pixels(same) == pictures.pixels(channel),
+        again_selected=pictures.pixels(image.get_selection(), "Y u8") == pictures.pixels(same, "Y u8"),
+        again_seed=[json.loads(pictures.recipe(item))["seed"] for item in (channel, same)],
+    )
+    changes = json.dumps({"words": [{"text": "a", "which": 1}]})
+    _, other, error = pictures.call("velatura-rerun", image, same, parameters=changes)
+    t.note(again_changed=[error, other.get_name() if other else ""])
+
+
+def again_within(t, words):
+    """Found within a selection, which is the mask afterwards."""
+    image, layer = pictures.picture()
+    pictures.select(image, 10, 8, 30, 25)
+    within = pictures.pixels(image.get_selection())
+    _, channel, _ = pictures.call(t.args["method"], image, layer, prompt="a hat", words=words)
+    status, _, error = pictures.call("velatura-rerun", image, channel)
+    t.note(alone=[status, error, len(image.get_channels())])
+    pictures.select(image, 10, 8, 30, 25)
+    assert pictures.pixels(image.get_selection()) == within
+    _, same, error = pictures.call("velatura-rerun", image, channel)
+    t.note(within=[error, same is not None and pictures.pixels(same) == pictures.pixels(channel)])
+    image.remove_layer(layer)
+    status, _, error = pictures.call("velatura-rerun", image, channel)
+    t.note(gone=[status, error])
 
 
 def stripe(layer, x, pixel):
