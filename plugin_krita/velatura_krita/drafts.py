@@ -106,9 +106,7 @@ class Drafts(QtCore.QObject):
             self._send(job, wish, captured)
 
     def _send(self, job: str, wish: Wish, captured: Capture) -> None:
-        mask = (captured.mask, captured.selected) if captured.mask is not None else None
-        request = {**wish.request(), "canvas": list(captured.canvas), "lease": True, "draft": True}
-        self.session.network.draft(job, request, {"source": (captured.source, captured.pixels), "mask": mask})
+        self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
         self.state.change_draft(phase=Phase.SENDING)
 
     def _cancel(self) -> None:

@@ -67,7 +67,9 @@ def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Gene
         place = find(host, entry)
         if place is not None:
             yield from idle(place[0])
-            return (yield from put(host, entry, clone, layers))
+            outcome = yield from put(host, entry, clone, layers)
+            yield 0  # to close the small document takes Krita long enough
+            return outcome
         return None
     finally:
         workshop.setModified(False)

@@ -168,7 +168,7 @@ class Network(threading.Thread):
         if job in self._unwanted:
             return  # a newer one has come; that it is to be cancelled is noted behind this
         try:
-            self._send(job, request, rasters)
+            self._send(job, {**request, "lease": True, "draft": True}, rasters)
         except VelaturaError as error:
             if error.code != "cancelled":
                 self._emit("failed", {"job": job, "error": error})

@@ -114,9 +114,7 @@ class Session(QtCore.QObject):
             return
         entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
         self._entries[job.id] = entry
-        mask = (captured.mask, captured.selected) if captured.mask is not None else None
-        request = {**wish.request(), "canvas": list(captured.canvas)}
-        self.network.submit(entry, request, {"source": (captured.source, captured.pixels), "mask": mask})
+        self.network.submit(entry, wish.request(captured.canvas), captured.rasters)
         self.state.change_job(job.id, phase=Phase.SENDING)
 
     @edge

@@ -25,8 +25,8 @@ class Wish:
     def lacks_prompt(self) -> bool:
         return self.method["inputs"].get("prompt") == "required" and not self.prompt.strip()
 
-    def request(self) -> dict:
-        """The request of SPEC section 5, less its inputs and canvas."""
+    def request(self, canvas: Sequence[int]) -> dict:
+        """The request of SPEC section 5, less its inputs; canvas: width and height of the document."""
         return {
             "velatura": 1,
             "method": self.method["id"],
@@ -36,6 +36,7 @@ class Wish:
             "seed": self.seed,
             "variations": self.variations,
             "parameters": self.parameters,
+            "canvas": list(canvas),
         }
 
 

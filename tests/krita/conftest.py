@@ -78,3 +78,14 @@ def document(krita) -> Document:
     document.undo_steps.clear()
     krita.open.append(document)
     return document
+
+
+@pytest.fixture
+def stack(krita) -> Document:
+    """An open document with two empty layers, 'source' and above it 'other'."""
+    document = Document(32, 24, "picture", "RGBA", "U8", SRGB)
+    krita.open.append(document)
+    for name in ("source", "other"):
+        document.rootNode().addChildNode(document.createNode(name, "paintlayer"), None)
+    document.undo_steps.clear()
+    return document

@@ -1,10 +1,13 @@
-"""A session and its panel without Krita, and what tests look at around them."""
+"""A session and its panel without Krita, and what tests put in and look at around them."""
 
 from __future__ import annotations
 
 from PyQt6 import QtWidgets
 
-from tests.krita.fake_krita import Document, Krita
+from tests.krita.fake_krita import Document, Krita, Node
+
+JOB = "1f0a3a52-7d0c-4f8b-9a52-0d6a3f1f2b11"
+RECT = (4, 5, 3, 2)  #: of a result layer
 
 
 class Desk:
@@ -52,6 +55,29 @@ class Desk:
 
 def group(document: Document):
     return document.rootNode().childNodes()[1]
+
+
+def named(document: Document, name: str) -> Node:
+    """The layer of this name right below the root."""
+    return next(child for child in document.rootNode().childNodes() if child.name() == name)
+
+
+def entry(document: Document, **changes):
+    """Where a result of the layer 'source' belongs."""
+    from velatura_krita.journal import Entry
+    from velatura_krita.recipes import bare
+
+    ids = {"node": bare(named(document, "source").uniqueId()), "root": bare(document.rootNode().uniqueId())}
+    return Entry(**({"job": JOB, **ids, "file": document.fileName(), "title": "t", "created": 0.0} | changes))
+
+
+def result_layer(title: str, data: bytes, variation: int = 0, channels: str = "BGRA", profile: str = ""):
+    """A layer at RECT as it comes from the daemon, 8 bits a channel."""
+    from velatura_krita.insert import Layer
+    from velatura_krita.velatura_protocol.rasters import Raster
+
+    raster = Raster("blake2b:" + "0" * 64, *RECT[2:], channels, "u8", profile, RECT)
+    return Layer(title, raster, {"job": JOB, "variation": variation}, data)
 
 
 def pending(state_dir) -> list:

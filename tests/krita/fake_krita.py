@@ -142,6 +142,9 @@ class Selection:
     def height(self) -> int:
         return self._rect[3]
 
+    def duplicate(self) -> Selection:
+        return Selection(*self._rect, self._data)
+
     def setPixelData(self, data: bytes, x: int, y: int, width: int, height: int) -> None:
         """As the plugin calls it: band below band."""
         left, top, own, high = self._rect if self._data else (x, y, width, 0)

@@ -22,27 +22,39 @@ class Gaps:
 
 
 class Own:
-    """How long the plugin's own code holds the thread, at the longest, by phase."""
+    """How much processor time the plugin's own code takes in one go, and where: the longest by place.
 
-    def __init__(self, session, phase):
+    The user interface's thread only, so that a busy machine and other threads do not count.
+    """
+
+    def __init__(self, session):
         from velatura_krita.steps import Stepper
 
         self.longest = {}
         kind = type(session)
-        handlers = [name for name in vars(kind) if name.startswith("_on_") and name != "_on_news"]
-        for place, name in ((Stepper, "_step"), *((kind, name) for name in handlers)):
-            setattr(place, name, self.timed(getattr(place, name), phase))
+        for name in [name for name in vars(kind) if name.startswith("_on_") and name != "_on_news"]:
+            setattr(kind, name, self.timed(getattr(kind, name), lambda *_, name=name: name))
+        Stepper._step = self.timed(Stepper._step, lambda _stepper, steps, *_: place(steps))
 
-    def timed(self, method, phase):
+    def timed(self, method, where):
         def call(*arguments):
-            start = time.perf_counter()
+            before, start = where(*arguments), time.thread_time()
             try:
                 return method(*arguments)
             finally:
-                now = phase()
-                self.longest[now] = max(self.longest.get(now, 0.0), 1000 * (time.perf_counter() - start))
+                spent, after = 1000 * (time.thread_time() - start), where(*arguments)
+                key = before if after == before else f"{before} to {after}"
+                self.longest[key] = max(self.longest.get(key, 0.0), spent)
 
         return call
+
+
+def place(steps):
+    """The line at which a generator, or the one that it waits for, stands; its end if it has ended."""
+    while getattr(steps, "gi_yieldfrom", None) is not None:
+        steps = steps.gi_yieldfrom
+    frame = steps.gi_frame
+    return f"{steps.__name__}:{frame.f_lineno if frame is not None else 'end'}"
 
 
 def ms(call):
@@ -59,7 +71,7 @@ def drive(t):
     def phase():
         return state.jobs[state.current].phase.name if state.current else "before"
 
-    own = Own(session(), phase)
+    own = Own(session())
     docker = t.docker("velatura_docker")
     yield t.until(lambda: state.methods, 60, "methods")
     document = t.document(SIDE, SIDE)

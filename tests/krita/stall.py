@@ -20,6 +20,7 @@ from tests.krita.plugin import put_plugin
 from tests.tiny import register_tiny_model, tiny_model
 
 SIDE = 4096
+PIECES = 6  #: that are named
 SCRIPT = Path(__file__).with_name("in_krita_stall.py")
 
 
@@ -45,9 +46,12 @@ def main() -> int:
     print(f"  nothing going on: {max(found['idle'].values()):.0f}")
     for run in ("selection of 512 x 512", "whole layer"):
         print(f"  {run}: {found[run + ', said']}")
-        for what, gaps in (("stall", found[run]), ("the plugin's own part", found[run + ", own"])):
-            phases = ", ".join(f"{phase.lower()} {gap:.0f}" for phase, gap in gaps.items())
-            print(f"    longest {what}: {max(gaps.values()):.0f} ({phases})")
+        gaps, own = found[run], found[run + ", own"]
+        phases = ", ".join(f"{phase.lower()} {gap:.0f}" for phase, gap in gaps.items())
+        print(f"    longest stall: {max(gaps.values()):.0f} ({phases})")
+        print("    processor time of the plugin's own code in one go, the longest:")
+        for where in sorted(own, key=own.get, reverse=True)[:PIECES]:
+            print(f"      {own[where]:.0f} {where}")
     return 0
 
 

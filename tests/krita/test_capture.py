@@ -65,6 +65,25 @@ def test_what_lies_outside_the_canvas_is_left_out(document):
     assert found.source["rect"] == [0, 0, 32, 24] and found.mask["rect"] == [0, 20, 6, 4]
 
 
+def test_pixels_are_read_in_bands_and_stay_as_they_were_at_the_click(document, monkeypatch):
+    from velatura_krita.capture import capture
+
+    monkeypatch.setattr("velatura_krita.capture.BAND", 70)  # bytes: two rows of eight pixels
+    node = painted(document)
+    document.chosen = Selection(3, 4, 5, 30, bytes(range(150)))
+    steps = capture(document, OPTIONAL)
+    turns = [next(steps)]
+    node.setPixelData(bytes(8 * 6 * 4), 2, 3, 8, 6)  # a stroke between two turns
+    document.chosen._data = bytes(150)
+    with pytest.raises(StopIteration) as ended:
+        while True:
+            turns.append(next(steps))
+    found = ended.value.value
+    assert bytes(found.pixels)[:32] == BLUE * 8 and bytes(found.pixels).count(BLUE) == 48
+    assert bytes(found.selected) == bytes(range(100))
+    assert len(turns) == 2 + 11, "100 bytes of the selection, 21 rows of the layer"
+
+
 @pytest.mark.parametrize(
     ("model", "depth", "channels", "dtype"),
     [("RGBA", "U16", "BGRA", "u16"), ("RGBA", "F16", "RGBA", "f16"), ("RGBA", "F32", "RGBA", "f32"),

@@ -1,5 +1,7 @@
 """Previews while a slider is moved, with the real daemon and without Krita."""
 
+import contextlib
+
 import pytest
 from PyQt6 import QtCore
 
@@ -43,12 +45,23 @@ def shown(desk, until):
     return state.draft
 
 
-def states(daemon, names):
+@contextlib.contextmanager
+def connected(daemon):
     client = Client(daemon.state_dir, name="test")
     client.connect()
-    found = [client.get(name)["state"] for name in names]
+    yield client
     client.close()
-    return found
+
+
+def states(daemon, names):
+    with connected(daemon) as client:
+        return [client.get(name)["state"] for name in names]
+
+
+def listed(daemon):
+    """The ids of what has ended well and is no draft."""
+    with connected(daemon) as client:
+        return [job["job"] for job in client.request({"type": "list", "states": ["done"]})["jobs"]]
 
 
 def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, desks, until):
@@ -58,6 +71,7 @@ def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, d
     assert draft.preview and not desk["preview"].pixmap().isNull() and desk["preview"].isVisible()
     assert not desk["progress"].isVisible() and not desk["cancel"].isEnabled()
     assert not desk.session.state.jobs and not pending(daemon.state_dir) and not document.undo_steps
+    assert draft.id not in listed(daemon), "the daemon takes it for no draft"
     first = draft.preview
     slide(desk, 15)
     until(lambda: desk.session.state.draft is not draft)
@@ -86,7 +100,7 @@ def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
     desk["run"].click()
     assert desk.session.state.draft is None
     desk.wait_phase("DONE")
-    assert all(r["draft"] and r["lease"] and r["variations"] == 1 for r in asked)
+    assert all(r["variations"] == 1 for r in asked)
     (seed,) = {r["seed"] for r in asked}
     recipe = recipes.read(document, group(document).childNodes()[-1]).request
     assert recipe["seed"] == seed >= 0 and len(asked) == 2 and "draft" not in recipe

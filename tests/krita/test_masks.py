@@ -2,31 +2,20 @@
 
 import pytest
 
+from tests.krita.desk import JOB, RECT, entry, named, result_layer
 from tests.krita.fake_krita import SRGB, Document, Selection
-from tests.krita.test_insert import JOB, entry, node
 from tests.krita.turns import finish
-
-RECT = (4, 5, 3, 2)
 
 
 @pytest.fixture
-def document(krita) -> Document:
-    document = Document(32, 24, "picture", "RGBA", "U16", SRGB)
-    krita.open.append(document)
-    for name in ("source", "other"):
-        document.rootNode().addChildNode(document.createNode(name, "paintlayer"), None)
-    document.undo_steps.clear()
-    return document
+def document(stack) -> Document:
+    stack.depth = "U16"  # a mask has a byte a pixel whatever the layer has
+    return stack
 
 
 def masks(*found):
     """found: a name and the six bytes of each."""
-    from velatura_krita.insert import Layer
-    from velatura_krita.velatura_protocol.rasters import Raster
-
-    wire = {"digest": "blake2b:" + "0" * 64, "width": 3, "height": 2, "channels": "A", "dtype": "u8",
-            "profile": "", "rect": list(RECT)}  # fmt: skip
-    return [Layer(name, Raster.from_wire(wire), {"job": JOB, "variation": 0}, data) for name, data in found]
+    return [result_layer(name, data, channels="A") for name, data in found]
 
 
 def deliver(krita, place, found):
@@ -40,10 +29,10 @@ SOFT = bytes((0, 10, 200, 255, 0, 90))
 
 def test_one_mask_is_kept_by_name_and_selected(krita, document):
     document.chosen = Selection(1, 1, 2, 2)
-    document.setActiveNode(node(document, "other"))
+    document.setActiveNode(named(document, "other"))
     said = deliver(krita, entry(document), masks(("beard", SOFT)))
     assert said == "'beard' is selected, and kept as a selection mask of 'source'."
-    (mask,) = node(document, "source").childNodes()
+    (mask,) = named(document, "source").childNodes()
     assert (mask.name(), mask.type()) == ("beard", "selectionmask")
     assert bytes(mask.pixelData(*RECT)) == bytes(document.chosen.pixelData(*RECT)) == SOFT
     assert document.undo_steps == ["add beard", "selectopaque"]
@@ -55,10 +44,10 @@ def test_it_is_bound_to_its_recipe_and_comes_once(krita, document):
 
     place = entry(document)
     deliver(krita, place, masks(("beard", SOFT)))
-    mask = node(document, "source").childNodes()[0]
+    mask = named(document, "source").childNodes()[0]
     assert recipes.read(document, mask) == recipes.Recipe({"job": JOB, "variation": 0}, place.node)
     assert deliver(krita, place, masks(("beard", SOFT))) == "The masks are in 'picture'."
-    assert len(node(document, "source").childNodes()) == 1
+    assert len(named(document, "source").childNodes()) == 1
 
 
 def test_in_another_picture_nothing_is_selected(krita, document):
@@ -74,7 +63,7 @@ def test_several_masks_are_a_group_above_the_source_and_select_nothing(krita, do
     said = deliver(krita, entry(document), masks(("hat", SOFT), ("beard", SOFT[::-1]), ("sky", bytes(6))))
     assert said == "2 selection masks above 'source': choose one, then Select > Select Opaque."
     assert [n.name() for n in document.rootNode().childNodes()] == ["source", "Words", "other"]
-    found = node(document, "Words").childNodes()
+    found = named(document, "Words").childNodes()
     assert [(n.name(), n.type()) for n in found] == [("beard", "selectionmask"), ("hat", "selectionmask")]
     assert bytes(found[1].pixelData(*RECT)) == SOFT and bytes(found[0].pixelData(*RECT)) == SOFT[::-1]
     assert document.chosen is before and document.undo_steps == ["add Words"]
@@ -88,13 +77,13 @@ def test_of_a_deleted_layer_a_mask_is_a_group_too(krita, document):
 
 def test_what_is_found_nowhere_is_said_and_changes_nothing(krita, document):
     assert "Nothing of it was found: beard" in deliver(krita, entry(document), masks(("beard", bytes(6))))
-    assert not document.undo_steps and document.chosen is None and not node(document, "source").childNodes()
+    assert not document.undo_steps and document.chosen is None and not named(document, "source").childNodes()
 
 
 def test_masks_are_written_in_bands(krita, document, monkeypatch):
     monkeypatch.setattr("velatura_krita.masks.BAND", 3)
     deliver(krita, entry(document), masks(("beard", SOFT)))
-    assert bytes(node(document, "source").childNodes()[0].pixelData(*RECT)) == SOFT
+    assert bytes(named(document, "source").childNodes()[0].pixelData(*RECT)) == SOFT
 
 
 def test_damaged_bytes_are_refused_before_anything_is_made(krita, document):
