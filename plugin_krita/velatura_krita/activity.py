@@ -1,36 +1,34 @@
-"""What is going on: progress with a preview, the status line, and the list of edits."""
+"""What is going on: a preview beside the buttons, progress or the status line, and the list of edits."""
 
 from __future__ import annotations
 
 import time
 
 from .edges import edge
+from .preview import Preview
 from .qt import QtCore, QtGui, QtWidgets
 from .state import Job, Phase, State
 
-PREVIEW = 88  #: pixels
 ROWS = 4  #: rows of the list that are seen at once
 RANGE = 1000
+HINT = "Move a slider to see a preview"
 MARKS = {Phase.DONE: "✓", Phase.FAILED: "✗", Phase.CANCELLED: "–", Phase.HOMELESS: "…"}
 BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
 class Activity(QtWidgets.QWidget):
-    """The edit that is shown: its bar and preview while it runs; below it, always, the status line."""
+    """The edit that is shown: its preview, and beside it the buttons and how far it is, or what is to say.
 
-    def __init__(self, state: State, parent: QtWidgets.QWidget | None = None) -> None:
+    The preview keeps its place, so that no control moves when something comes or goes.
+    """
+
+    def __init__(
+        self, state: State, buttons: QtWidgets.QLayout, parent: QtWidgets.QWidget | None = None
+    ) -> None:
         super().__init__(parent)
         self.state = state
-        self._drawn = b""
-        self.preview = QtWidgets.QLabel()
-        self.preview.setObjectName("preview")
-        self.preview.setAccessibleName("Preview")
-        self.preview.setToolTip("What is being painted, as far as it has come")
-        self.preview.setFixedSize(PREVIEW, PREVIEW)
-        self.preview.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
-        self.preview.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
-        self.title = Elided()
-        self.stage = Elided()
+        self.preview = Preview()
+        self.title, self.stage = Elided(), Elided()
         self.bar = QtWidgets.QProgressBar()
         self.bar.setObjectName("progress")
         self.bar.setAccessibleName("Progress")
@@ -43,69 +41,57 @@ class Activity(QtWidgets.QWidget):
         self.status.setAccessibleName("Status")
         self.status.setTextInteractionFlags(QtCore.Qt.TextInteractionFlag.TextSelectableByMouse)
 
+        self.running = QtWidgets.QWidget()
+        lines = QtWidgets.QVBoxLayout(self.running)
+        lines.setContentsMargins(0, 0, 0, 0)
+        lines.setSpacing(4)
+        for widget in (self.title, self.bar, self.stage):
+            lines.addWidget(widget)
         words = QtWidgets.QVBoxLayout()
         words.setSpacing(4)
-        words.addWidget(self.title)
-        words.addWidget(self.bar)
-        words.addWidget(self.stage)
+        words.addLayout(buttons)
+        words.addWidget(self.running)
+        words.addWidget(self.status)
         words.addStretch(1)
-        self.running = QtWidgets.QWidget()
-        row = QtWidgets.QHBoxLayout(self.running)
+        row = QtWidgets.QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.setSpacing(8)
         row.addWidget(self.preview, 0, QtCore.Qt.AlignmentFlag.AlignTop)
         row.addLayout(words, 1)
-        column = QtWidgets.QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(4)
-        column.addWidget(self.running)
-        column.addWidget(self.status)
 
-        state.statusChanged.connect(self._show_status)
-        state.jobChanged.connect(self._show_job)
-        state.currentChanged.connect(self._show_job)
-        state.draftChanged.connect(self._show_job)
-        state.previewsChanged.connect(self._show_job)
-        self._show_status()
-        self._show_job()
+        state.jobChanged.connect(self._on_job)
+        for changed in (
+            state.statusChanged,
+            state.currentChanged,
+            state.draftChanged,
+            state.previewsChanged,
+        ):
+            changed.connect(self._show)
+        self._show()
 
-    @edge
-    def _show_status(self) -> None:
-        self.status.setText(self.state.status)
-        self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
-        self.status.setVisible(bool(self.state.status))
+    def _on_job(self, changed: str) -> None:
+        if changed == self.state.current:
+            self._show()
 
     @edge
-    def _show_job(self, changed: str = "") -> None:
-        if changed not in ("", self.state.current):
-            return
+    def _show(self) -> None:
         job = self.state.jobs.get(self.state.current)
         if job is None or not job.phase.active:
             job = self.state.draft
-        # The place is there before a slider is moved: nothing above it may move with the slider.
-        self.running.setVisible(job is not None or self.state.previews)
-        self.bar.setVisible(job is not None and job.phase.active)
-        png = job.preview if job is not None else b""
-        self.preview.setVisible(self.state.previews or bool(png))
-        if png != self._drawn:
-            self._drawn = png
-            self._draw(png)
+        is_active = job is not None and job.phase.active
+        says = bool(self.state.status) and not is_active
+        self.running.setVisible(job is not None and not says)
+        self.status.setText(self.state.status)
+        self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
+        self.status.setVisible(says)
+        self.bar.setVisible(is_active)
+        self.preview.draw(job, HINT if self.state.previews else "")
         if job is None:
-            self.title.setText("Preview")
-            self.stage.setText("Move a slider")
             return
         self.title.setText(job.label)
         self.stage.setText("Preview" if job.phase.ended else job.describe())
         self.bar.setRange(0, 0 if job.fraction is None else RANGE)
         self.bar.setValue(round((job.fraction or 0) * RANGE))
-
-    def _draw(self, png: bytes) -> None:
-        picture = QtGui.QPixmap()
-        if picture.loadFromData(png):
-            keep = QtCore.Qt.AspectRatioMode.KeepAspectRatio
-            smooth = QtCore.Qt.TransformationMode.SmoothTransformation
-            picture = picture.scaled(self.preview.size(), keep, smooth)
-        self.preview.setPixmap(picture)
 
 
 class Sentence(QtWidgets.QLabel):
@@ -125,7 +111,7 @@ class Sentence(QtWidgets.QLabel):
 
     def _fit(self) -> None:
         self.setMinimumHeight(0)  # what it asked for the last text must not count
-        self.setMinimumHeight(self.heightForWidth(self.width()))
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 
 class Elided(QtWidgets.QLabel):

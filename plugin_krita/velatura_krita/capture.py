@@ -6,7 +6,7 @@ Bytes are taken as they are, without a conversion, and band by band; the daemon 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,6 +29,7 @@ PAINT = "paintlayer"
 SELECTING = "selectionmask"  #: says what is selected, and changes nothing that shows
 #: Layers that show pixels of their own; what they show is taken.
 SHOWING = (PAINT, "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
+NO_PICTURE = "Open a picture first, then select the layer to edit."
 BAND = 1 << 22  #: bytes that are read in one turn
 
 Rect = tuple[int, int, int, int]
@@ -50,18 +51,25 @@ class Capture:
     selected: memoryview | None
 
     @property
+    def selection(self) -> Sequence[int] | None:
+        """The bounds of what is selected."""
+        return self.mask["rect"] if self.mask is not None else None
+
+    @property
     def rasters(self) -> dict[str, tuple[dict, memoryview] | None]:
         """What the network sends: description and bytes of each input."""
         mask = (self.mask, self.selected) if self.mask is not None else None
         return {"source": (self.source, self.pixels), "mask": mask}
 
 
-def capture(document: Any, inputs: dict, whole: bool = False) -> Generator[int, None, Capture]:
+def capture(document: Any | None, inputs: dict, whole: bool = False) -> Generator[int, None, Capture]:
     """Take the active layer and the selection; see `steps.Steps`.
 
     inputs: what the method needs, as the daemon describes it.  whole: without the selection, unless that is
     required.  Raises VelaturaError with a sentence for what cannot be edited, before any pixel is read.
     """
+    if document is None:
+        raise VelaturaError("empty-layer", NO_PICTURE)
     yield from idle(document)
     node = subject(document.activeNode())
     channels, dtype = layout(node)

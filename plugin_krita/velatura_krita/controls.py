@@ -10,13 +10,14 @@ from .fields import guard_wheel, narrow
 from .form import Form
 from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
-from .state import State
+from .state import Daemon, State
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
 from .velatura_protocol.schema import fields_from_schema, with_defaults
-from .wish import Wish, finder
+from .wish import Wish, choosable, finder, proposer
 
 SETTINGS = "velatura"
+LACK = "'{}' has no network that describes pictures; `velatura models add --help` says how to name one."
 
 
 def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> None:
@@ -33,6 +34,7 @@ class Controls(QtWidgets.QWidget):
     entered = Signal()  #: Ctrl+Enter in the prompt
     slid = Signal()  #: a number of the form is being moved
     wished = Signal(object)  #: a `Wish` other than that of the Run button
+    wondered = Signal(object)  #: a `Wish` for a text that says what the layer shows
 
     def __init__(self, state: State, host: Any, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,6 +47,7 @@ class Controls(QtWidgets.QWidget):
         self.method.currentIndexChanged.connect(self._on_method)
         self.model.currentIndexChanged.connect(self._on_method)  # a model has defaults of its own
         state.methodsChanged.connect(self._on_methods)
+        state.daemonChanged.connect(self._show_proposal)
         self._on_methods()
 
     # What is entered
@@ -87,6 +90,7 @@ class Controls(QtWidgets.QWidget):
         name_widget(self.model, "model", "Model", "The network that paints")
         self.prompts = Prompts()
         self.prompts.entered.connect(self.entered)
+        self.prompts.asked.connect(self._on_asked)
         self.prompt = self.prompts.edit
         name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
         self.prompt.setPlaceholderText("What should be there?")
@@ -154,7 +158,7 @@ class Controls(QtWidgets.QWidget):
         for combo in (self.method, self.model):
             combo.blockSignals(True)
         self.method.clear()
-        for row, offered in enumerate(self.state.methods):
+        for row, offered in enumerate(choosable(self.state.methods)):
             self.method.addItem(offered["title"], offered["id"])
             self.method.setItemData(row, offered["summary"], QtCore.Qt.ItemDataRole.ToolTipRole)
         self.method.setCurrentIndex(max(0, self.method.findData(method)))
@@ -192,6 +196,7 @@ class Controls(QtWidgets.QWidget):
         if self.prompts.words is not None:
             self.prompts.words.offer_select(finder(self.state.methods) is not None)
             self.prompts.words.selected.connect(self._on_select)
+        self._show_proposal()
         self.form.setObjectName(method["id"])
         self.form.set_values(self._parameters.get(method["id"], {}))
         self.form_place.addWidget(self.form)
@@ -206,10 +211,27 @@ class Controls(QtWidgets.QWidget):
             model, prompt = self.model.currentData() or "", self.prompt.toPlainText()[:MAX_PROMPT]
             self.wished.emit(Wish(method, model, prompt, self.seed.value(), 1, parameters, whole=True))
 
+    @edge
+    def _show_proposal(self) -> None:
+        """Whether a caption can be proposed: by a method of the daemon's, with the chosen model."""
+        found, model = proposer(self.state.methods), self._model()
+        lacks = found is not None and found["id"] in model.get("lacks", [])
+        lack = LACK.format(model.get("title", "")) if lacks else ""
+        self.prompts.offer_proposal(found is not None, lack, self.state.daemon is Daemon.CONNECTED)
+
+    @edge
+    def _on_asked(self) -> None:
+        found = proposer(self.state.methods)
+        if found is not None:
+            self.wondered.emit(Wish(found, self.model.currentData() or "", "", -1, 1, {}, whole=True))
+
+    def _model(self) -> dict:
+        """The chosen model as the daemon describes it."""
+        return next((m for m in self.state.models if m["id"] == self.model.currentData()), {})
+
     def _defaults(self) -> dict:
         """What the chosen model wants instead of a method's defaults."""
-        chosen = (m for m in self.state.models if m["id"] == self.model.currentData())
-        return next(chosen, {}).get("defaults", {})
+        return self._model().get("defaults", {})
 
     def _keep(self) -> None:
         """Remember what was entered; what was left at its default follows the model's."""

@@ -80,9 +80,11 @@ class Drafts(QtCore.QObject):
             wish = replace(wish, seed=self._seed)
         wish = replace(wish, variations=1)
         before = self.state.draft
-        job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
-        job.preview = before.preview if before is not None else b""  # until there is a newer one
+        job = Job(str(uuid.uuid4()), wish.method["title"], wish.about, document.name())
+        if before is not None:  # until there is a newer one
+            job.preview, job.shown, job.selected = before.preview, before.shown, before.selected
         self.job = job.id
+        self.state.say("")
         self.state.set_draft(job)
         key = self._key(document, wish)
         if self._kept is not None and self._kept[0] == key:
@@ -107,7 +109,7 @@ class Drafts(QtCore.QObject):
 
     def _send(self, job: str, wish: Wish, captured: Capture) -> None:
         self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
-        self.state.change_draft(phase=Phase.SENDING)
+        self.state.change_draft(phase=Phase.SENDING, selected=captured.selection)
 
     def _cancel(self) -> None:
         draft = self.state.draft
@@ -125,7 +127,7 @@ class Drafts(QtCore.QObject):
     def hear(self, name: str, data: dict) -> None:
         """News of the newest draft."""
         if name == "preview":
-            self.state.change_draft(preview=data["png"])
+            self.state.change_draft(preview=data["png"], shown=data["rect"])
         elif name == "progress":
             stage, fraction = data.get("stage", ""), data.get("fraction")
             self.state.change_draft(phase=Phase.RUNNING, stage=stage, fraction=fraction)

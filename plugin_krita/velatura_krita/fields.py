@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .qt import QtCore, QtWidgets, Signal
+from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol.schema import Field
 
 SLIDER_STEPS = 200  #: positions of a slider whose field names no step
@@ -106,6 +106,12 @@ class TextBox(Editor):
     def set_value(self, value: str) -> None:
         if value != self.edit.toPlainText():
             self.edit.setPlainText(value[: self.spec.max_length])
+
+    def write(self, value: str) -> None:
+        """As `set_value`, in one step that the field's own undo takes back."""
+        cursor = QtGui.QTextCursor(self.edit.document())
+        cursor.select(QtGui.QTextCursor.SelectionType.Document)
+        cursor.insertText(value[: self.spec.max_length])
 
 
 class Number(Editor):

@@ -9,7 +9,7 @@ News are `emit(name, data)`, called in this thread:
 | `job` | a job object of the protocol |
 | `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
 | `progress` | the daemon's event |
-| `preview` | `{"job", "png": bytes}` |
+| `preview` | `{"job", "png": bytes, "rect": the document's pixels it shows, or None}` |
 | `sent`, `received` | `{"job", "fraction"}` |
 | `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
 | `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
@@ -117,7 +117,7 @@ class Network(threading.Thread):
             else:
                 self._lost(VelaturaError.from_wire(event.get("error", {})))
         elif kind == "preview":
-            self._emit("preview", {"job": event["job"], "png": bytes(payload or b"")})
+            self._emit("preview", {"job": event["job"], "png": bytes(payload or b""), "rect": rect_of(event)})
         elif kind in ("job", "progress"):
             self._emit(kind, event)
 
@@ -272,3 +272,10 @@ class Network(threading.Thread):
 
     def _stops(self, job: str) -> bool:
         return self._closing.is_set() or job in self._unwanted
+
+
+def rect_of(event: dict) -> list[int] | None:
+    """Where a preview lies in the document; None from a daemon that does not say so (before 1.3)."""
+    rect = event.get("rect")
+    is_rect = isinstance(rect, list) and len(rect) == 4 and all(type(number) is int for number in rect)
+    return rect if is_rect and min(rect[2:]) > 0 else None

@@ -31,7 +31,7 @@ class Panel(QtWidgets.QWidget):
         super().__init__(parent)
         self.session, self.state = session, session.state
         self.controls = Controls(self.state, session.host)
-        self.activity = Activity(self.state)
+        self.activity = Activity(self.state, self._build_buttons())
         outer = QtWidgets.QVBoxLayout(self)  # Krita sets the margins of a docker's outermost layout to 1
         column = QtWidgets.QVBoxLayout()
         column.setContentsMargins(4, 3, 4, 4)
@@ -39,7 +39,6 @@ class Panel(QtWidgets.QWidget):
         outer.addLayout(column)
         column.addLayout(self._build_head())
         column.addWidget(self._build_middle(), 1)
-        column.addLayout(self._build_buttons())
         column.addWidget(self.activity)
         self._connect()
         self._show_daemon()
@@ -91,8 +90,9 @@ class Panel(QtWidgets.QWidget):
         self.cancel = button("cancel", "Cancel", "Cancel the edit that is shown below")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
-        row.addWidget(self.run, 2)
-        row.addWidget(self.cancel, 1)
+        for made, stretch in ((self.run, 3), (self.cancel, 2)):
+            made.setMinimumWidth(1)  # a style's own least width is more than a narrow docker has
+            row.addWidget(made, stretch)
         return row
 
     def _connect(self) -> None:
@@ -108,6 +108,9 @@ class Panel(QtWidgets.QWidget):
         self.controls.entered.connect(self.run.click)
         self.controls.wished.connect(self._on_wish)
         self.controls.slid.connect(self._on_slid)
+        self.controls.wondered.connect(self._on_wondered)
+        self.controls.prompts.unasked.connect(self.session.proposals.stop)
+        self.session.proposals.answered.connect(self.controls.prompts.hear)
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self._look)
@@ -167,6 +170,10 @@ class Panel(QtWidgets.QWidget):
     def _on_wish(self, wish: Wish) -> None:
         if self.run.isEnabled():
             self.session.run(wish)
+
+    @edge
+    def _on_wondered(self, wish: Wish) -> None:
+        self.controls.prompts.wait_for(self.session.proposals.ask(wish))
 
     @edge
     def _on_adjust(self, *_: object) -> None:

@@ -11,16 +11,23 @@ from .words import Words
 
 ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
 LINES = 3  #: of the prompt
+PROPOSE = ("Propose", "Propose a caption: look at the layer and write what it shows")
+LOOKING = ("Looking…", "Looking at the layer; click to stop")
 
 
 class Prompts(QtWidgets.QWidget):
     """The prompt; above it the caption and below it the words, for methods that have such parameters."""
 
     entered = Signal()  #: Ctrl+Enter
+    asked = Signal()  #: the person wants a caption proposed
+    unasked = Signal()  #: and no longer wants it
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.source: TextBox | None = None
+        self._question = ""  #: the id of what was asked and is not answered yet
+        self._before = ""  #: what the caption was then
+        self._offer, self._lack, self._ready = False, "", False  #: see `offer_proposal`
         self.words: Words | None = None
         self.edit = QtWidgets.QPlainTextEdit()
         self.edit.setTabChangesFocus(True)
@@ -28,19 +35,24 @@ class Prompts(QtWidgets.QWidget):
         self.edit.installEventFilter(self)
         self.source_title, self.title = QtWidgets.QLabel(), QtWidgets.QLabel("Should be")
         self.title.setBuddy(self.edit)
+        self.propose = QtWidgets.QToolButton()
+        self.propose.setObjectName("propose")
+        self.propose.clicked.connect(lambda: self._ask())
         self.copy = QtWidgets.QToolButton()
         self.copy.setText("Copy")
         self.copy.setObjectName("copy")
         self.copy.setAccessibleName("Copy what is shown now into the prompt")
         self.copy.setToolTip("Begin the prompt with what the picture shows now, then change words in it")
         self.copy.clicked.connect(lambda: self._copy())
-        middle = QtWidgets.QHBoxLayout()
+        top, middle = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
+        top.addWidget(self.source_title, 1)
+        top.addWidget(self.propose)
         middle.addWidget(self.title, 1)
         middle.addWidget(self.copy)
         self.column = column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
-        column.addWidget(self.source_title)
+        column.addLayout(top)
         column.addLayout(middle)
         column.addWidget(self.edit)
         self.show_fields([])
@@ -54,6 +66,7 @@ class Prompts(QtWidgets.QWidget):
             old.setParent(None)  # its fields' names are free at once
             old.deleteLater()
         self.source = self.words = None
+        self._end_question()
         caption = next((f for f in fields if f.source_prompt), None)
         group = next((f for f in fields if f.words), None)
         if caption is not None:
@@ -71,6 +84,51 @@ class Prompts(QtWidgets.QWidget):
             widget.setVisible(caption is not None)
         self._show_copy()
         return [editor for editor in (self.source, self.words) if editor is not None]
+
+    # The caption
+
+    def offer_proposal(self, is_there: bool, lack: str, ready: bool) -> None:
+        """is_there: a method can do it; lack: why the chosen model cannot; ready: there is whom to ask."""
+        self._offer = is_there
+        self._lack = lack
+        self._ready = ready
+        self._show_propose()
+
+    def wait_for(self, question: str) -> None:
+        """The caption is being asked for; the answer comes to `hear`."""
+        self._question = question
+        self._before = self.source.value() if self.source is not None else ""
+        self._show_propose()
+
+    def hear(self, question: str, text: str) -> None:
+        """Put the answer into the field, unless the person has written there meanwhile."""
+        if question != self._question:
+            return  # another docker's, or of a field that is gone
+        self._question = ""
+        if text and self.source is not None and self.source.value() == self._before:
+            self.source.write(text)
+        self._show_propose()
+
+    def _ask(self) -> None:
+        if self._question:
+            self._end_question()
+        else:
+            self.asked.emit()
+
+    def _end_question(self) -> None:
+        if self._question:
+            self._question = ""
+            self.unasked.emit()
+        self._show_propose()
+
+    def _show_propose(self) -> None:
+        looks = bool(self._question)
+        title, tip = LOOKING if looks else PROPOSE
+        self.propose.setText(title)
+        self.propose.setAccessibleName(tip)
+        self.propose.setToolTip(self._lack or tip)
+        self.propose.setEnabled(looks or (self._ready and not self._lack))
+        self.propose.setVisible(self._offer and self.source is not None)
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         """Ctrl+Enter runs; a caption that is left behind becomes the prompt where there is none yet."""

@@ -8,13 +8,14 @@ import uuid
 from typing import Any
 
 from . import again, recipes
-from .capture import Capture, capture
+from .capture import NO_PICTURE, Capture, capture
 from .drafts import Drafts
 from .edges import FAULT, edge
 from .insert import Layer, insert
 from .journal import Entry
 from .masks import deliver
 from .places import find
+from .proposals import Proposals
 from .qt import QtCore, Signal
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper
@@ -40,7 +41,7 @@ class Session(QtCore.QObject):
         self.state = State(self)
         self.stepper = Stepper(self)
         self.network: Any = None
-        self.drafts = Drafts(self)
+        self.drafts, self.proposals = Drafts(self), Proposals(self)
         self._entries: dict[str, Entry] = {}
         self._finished: dict[str, dict] = {}  #: done jobs whose results are to be inserted
         self._fetching: set[str] = set()
@@ -75,13 +76,13 @@ class Session(QtCore.QObject):
         """Capture, submit, and in the end insert; whatever goes wrong is said in the status line."""
         document = self.host.activeDocument()
         if document is None:
-            self.state.say("Open a picture first, then select the layer to edit.", bad=True)
+            self.state.say(NO_PICTURE, bad=True)
             return
         if wish.lacks_prompt:
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
         wish = self.drafts.settle(wish)
-        job = Job(str(uuid.uuid4()), wish.method["title"], wish.prompt, document.name())
+        job = Job(str(uuid.uuid4()), wish.method["title"], wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
         self.stepper.start(
@@ -115,7 +116,7 @@ class Session(QtCore.QObject):
         entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
         self._entries[job.id] = entry
         self.network.submit(entry, wish.request(captured.canvas), captured.rasters)
-        self.state.change_job(job.id, phase=Phase.SENDING)
+        self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
 
     @edge
     def _failed(self, job: str, error: Exception) -> None:
@@ -135,8 +136,10 @@ class Session(QtCore.QObject):
 
     @edge
     def _on_news(self, name: str, data: Any) -> None:
-        if self.drafts.job and data.get("job") == self.drafts.job:
-            self.drafts.hear(name, data)
+        job = data.get("job")
+        asker = next((asker for asker in (self.drafts, self.proposals) if job and job == asker.job), None)
+        if asker is not None:
+            asker.hear(name, data)
         else:
             getattr(self, f"_on_{name}")(data)
 
@@ -145,6 +148,7 @@ class Session(QtCore.QObject):
         self.state.set_protocol(news.get("protocol", ""))
         if self.state.daemon is not Daemon.CONNECTED:
             self.drafts.stop()
+            self.proposals.stop()
 
     def _on_methods(self, answer: dict) -> None:
         self.state.set_methods(answer.get("methods", []), answer.get("models", []))
@@ -183,7 +187,7 @@ class Session(QtCore.QObject):
         )
 
     def _on_preview(self, news: dict) -> None:
-        self.state.change_job(news["job"], preview=news["png"])
+        self.state.change_job(news["job"], preview=news["png"], shown=news["rect"])
 
     def _on_sent(self, news: dict) -> None:
         self.state.change_job(news["job"], fraction=news["fraction"])

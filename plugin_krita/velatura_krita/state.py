@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -60,12 +61,14 @@ class Job:
 
     id: str
     title: str
-    prompt: str = ""
+    about: str = ""  #: the prompt, or what is selected
     document: str = ""  #: the document's name, for the person
     phase: Phase = Phase.READING
     stage: str = ""  #: the daemon's word for what it is doing
     fraction: float | None = None  #: 0 … 1; None while nothing is known
     preview: bytes = b""  #: a PNG, or nothing yet
+    shown: Sequence[int] | None = None  #: the document's pixels that the preview shows, if that is known
+    selected: Sequence[int] | None = None  #: the bounds of the selection that is edited
     message: str = ""  #: one sentence about how it ended
     cancelling: bool = False
     created: float = field(default_factory=time.time)
@@ -73,7 +76,7 @@ class Job:
     @property
     def label(self) -> str:
         """What tells it from the others in one line."""
-        return " ".join(self.prompt.split()) or self.title
+        return " ".join(self.about.split()) or self.title
 
     def describe(self) -> str:
         """What it is doing, in a few words."""

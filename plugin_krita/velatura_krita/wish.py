@@ -22,6 +22,15 @@ class Wish:
     whole: bool = False
 
     @property
+    def about(self) -> str:
+        """What tells it from others in one line: the prompt; of a method of masks what it selects."""
+        if self.method.get("result", "layer") != "mask":
+            return self.prompt
+        listed = self.parameters.get(word_group(self.method) or "", [])
+        words = [text_of(entry) for entry in listed if entry.get("text", "").strip()]
+        return f"Select: {', '.join(words)}" if words else f"{self.method['title']}: {self.prompt}"
+
+    @property
     def lacks_prompt(self) -> bool:
         return self.method["inputs"].get("prompt") == "required" and not self.prompt.strip()
 
@@ -43,12 +52,31 @@ class Wish:
 def finder(methods: Sequence[dict]) -> tuple[dict, str] | None:
     """The method that finds the words of a prompt in a layer, and the key of its group of words."""
     for method in methods:
-        if method.get("result", "layer") == "mask":
-            try:
-                fields = fields_from_schema(method["parameters"])
-            except VelaturaError:
-                continue
-            for field in fields:
-                if field.words:
-                    return method, field.key
+        if method.get("result", "layer") == "mask" and (key := word_group(method)) is not None:
+            return method, key
     return None
+
+
+def choosable(methods: Sequence[dict]) -> list[dict]:
+    """The methods that an artist chooses from."""
+    return [method for method in methods if method.get("result") != "text"]
+
+
+def proposer(methods: Sequence[dict]) -> dict | None:
+    """The method that says what a layer shows."""
+    return next((method for method in methods if method.get("result") == "text"), None)
+
+
+def word_group(method: dict) -> str | None:
+    """The key of the method's group that is about words of the prompt."""
+    try:
+        fields = fields_from_schema(method["parameters"])
+    except VelaturaError:
+        return None
+    return next((field.key for field in fields if field.words), None)
+
+
+def text_of(entry: dict) -> str:
+    """A word, with its number where it is not the first of its equals."""
+    which = entry.get("which", 1)
+    return entry["text"] if which == 1 else f"{entry['text']} ({which})"

@@ -169,3 +169,13 @@ FIND = METHOD | {
     "max_variations": 1,
     "parameters": {"type": "object", "properties": {"these": _word_group()}},
 }
+
+#: A method that says what a layer shows.
+TELL = METHOD | {
+    "id": "tell",
+    "title": "Tell",
+    "result": "text",
+    "inputs": {"source": "required", "mask": "none", "prompt": "none"},
+    "max_variations": 1,
+    "parameters": {"type": "object", "properties": {}},
+}

@@ -112,7 +112,21 @@ def test_two_marked_words_that_become_one_and_two_again():
     assert made.entries() == [entry("red"), entry("hat", 3.0)]
 
 
-TEXTS = st.text(alphabet="ab ,é😀", max_size=12)
+def test_an_accent_belongs_to_its_word_however_it_is_typed():
+    apart, together = "cafe\u0301", "caf\u00e9"
+    made = wording(f"a {apart}, a {together}", [entry(together, which=2), entry(apart, 3.0)])
+    assert [p.word.text for p in made.pieces()] == ["a", apart, "a", together]
+    assert made.entries() == [entry(apart, 3.0), entry(together, which=2)]
+    made = wording("a cafe", [entry("cafe")])
+    type_in(made, "\u0301 au lait", 6)
+    assert made.entries() == [entry(apart)]
+    made.follow(f"a {together} au lait", 6)  # put together by what the person types with
+    assert made.entries() == [entry(together)]
+    made.remove(find(made.prompt, apart))
+    assert made.prompt == "a au lait" and made.entries() == []
+
+
+TEXTS = st.text(alphabet="ab ,é😀\u0301", max_size=12)
 
 
 @given(TEXTS, TEXTS, st.integers(-1, 13))

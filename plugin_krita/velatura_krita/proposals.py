@@ -1,0 +1,76 @@
+"""What a layer shows, asked of the daemon for the field that says so; nothing of it is kept.
+
+One question lives at a time: a newer one takes the place of the older.
+"""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from .capture import Capture, capture
+from .edges import edge
+from .qt import QtCore, Signal
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.results import texts
+from .wish import Wish
+
+NOTHING = "Nothing could be said of this layer; write what it shows."
+
+
+class Proposals(QtCore.QObject):
+    """Asks for texts about the active layer.  session: a `session.Session`."""
+
+    answered = Signal(str, str)  #: a question's id and the text; "" if there will be none
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self.session, self.state = session, session.state
+        self.job = ""  #: the question that is open
+
+    def ask(self, wish: Wish) -> str:
+        """Ask `wish`, of a method of texts; the question's id.  `answered` comes later, and once."""
+        self.stop()
+        self.job = job = str(uuid.uuid4())
+        self.state.say("")
+        self.session.stepper.start(
+            capture(self.session.host.activeDocument(), wish.method["inputs"], wish.whole),
+            lambda captured: self._captured(job, wish, captured),
+            lambda error: self._failed(job, error),
+        )
+        return job
+
+    def stop(self) -> None:
+        """Ask no longer."""
+        if self.job:
+            self.session.network.cancel(self.job)
+            self._end("")
+
+    def hear(self, name: str, data: dict) -> None:
+        """News of the question that is open."""
+        state = data["state"] if name == "job" else name
+        if state == "done":
+            said = texts(data.get("result", {}))
+            if not said:
+                self.state.say(NOTHING, bad=True)
+            self._end(said[0] if said else "")
+        elif state == "failed":
+            error = data.get("error", {})
+            self._failed(self.job, error if name == "failed" else VelaturaError.from_wire(error))
+        elif state == "cancelled":
+            self._end("")
+
+    @edge
+    def _captured(self, job: str, wish: Wish, captured: Capture) -> None:
+        if job == self.job:
+            self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
+
+    @edge
+    def _failed(self, job: str, error: Exception) -> None:
+        if job == self.job:
+            self.state.say(self.session.sentence(error), bad=True)
+            self._end("")
+
+    def _end(self, text: str) -> None:
+        job, self.job = self.job, ""
+        self.answered.emit(job, text)

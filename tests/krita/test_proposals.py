@@ -1,0 +1,149 @@
+"""A caption that is proposed: what is asked, where the answer goes, and when it is dropped."""
+
+import pytest
+from PyQt6 import QtWidgets
+
+from tests.krita.fake_krita import Selection
+from tests.krita.schemas import METHOD, TELL, WEIGH
+
+MODELS = [{"id": "a", "title": "Able", "lacks": []}, {"id": "b", "title": "Blind", "lacks": ["tell"]}]
+
+
+@pytest.fixture
+def desk(desks, tmp_path, document):
+    """A docker whose daemon, as far as it knows, has a method of texts; what it sends is kept."""
+    from velatura_krita.state import Daemon
+
+    made = desks(tmp_path / "state")
+    made.until(lambda: made.session.state.daemon is Daemon.ABSENT)
+    state = made.session.state
+    state.set_methods([TELL, METHOD, WEIGH], MODELS)
+    made["method"].setCurrentIndex(made["method"].findData("weigh"))
+    state.set_daemon(Daemon.CONNECTED, "Ready", "")
+    made.sent = []
+    made.session.network.draft = lambda *what: made.sent.append(what)
+    return made
+
+
+def ask(desk):
+    desk["propose"].click()
+    count = len(desk.sent) + 1
+    desk.until(lambda: len(desk.sent) == count)
+    return desk.sent[-1][0]
+
+
+def answer(desk, job, *texts):
+    result = {"seconds": 0.1, "layers": [], "texts": list(texts)}
+    desk.session.emit_news("job", {"job": job, "state": "done", "result": result})
+    desk.until(lambda: desk["propose"].text() == "Propose")
+
+
+def caption(desk):
+    return desk["caption"].toPlainText()
+
+
+def test_the_whole_layer_is_asked_about_and_the_first_text_stands_in_the_field(desk, document):
+    document.chosen = Selection(2, 2, 5, 5)
+    job, request, rasters = ask(desk), *desk.sent[-1][1:]
+    assert request["method"] == "tell" and request["parameters"] == {} and request["prompt"] == ""
+    assert request["model"]["id"] == "a" and request["variations"] == 1
+    assert rasters["mask"] is None and rasters["source"][0]["rect"] == [0, 0, 32, 32]
+    assert desk["propose"].text() == "Looking…" and desk["propose"].isEnabled()
+    answer(desk, job, "a man with a beard", "a man")
+    assert caption(desk) == "a man with a beard" and desk["copy"].isEnabled()
+    assert not desk.session.state.jobs and not document.undo_steps
+
+
+def test_the_field_s_own_undo_takes_it_back(desk):
+    desk["caption"].setPlainText("a woman")
+    desk["caption"].textCursor().insertText("once ")
+    answer(desk, ask(desk), "a man")
+    desk["caption"].undo()
+    assert caption(desk) == "once a woman"
+    desk["caption"].redo()
+    assert caption(desk) == "a man"
+
+
+def test_what_was_written_meanwhile_stays(desk):
+    job = ask(desk)
+    desk["caption"].setPlainText("a cat")
+    answer(desk, job, "a dog")
+    assert caption(desk) == "a cat"
+
+
+def test_another_method_s_field_is_not_written_into(desk):
+    job = ask(desk)
+    desk["method"].setCurrentIndex(desk["method"].findData("every-kind"))
+    assert not desk["propose"].isVisible()
+    desk["method"].setCurrentIndex(desk["method"].findData("weigh"))
+    desk.session.emit_news("job", {"job": job, "state": "done", "result": {"texts": ["a dog"]}})
+    answer(desk, ask(desk), "a cat")
+    assert caption(desk) == "a cat"
+
+
+def test_a_second_click_asks_no_longer(desk, monkeypatch):
+    cancelled = []
+    monkeypatch.setattr(desk.session.network, "cancel", cancelled.append)
+    job = ask(desk)
+    desk["propose"].click()
+    assert cancelled == [job] and desk["propose"].text() == "Propose"
+    desk.session.emit_news("job", {"job": job, "state": "cancelled"})
+    answer(desk, ask(desk), "a dog")
+    assert caption(desk) == "a dog"
+
+
+def test_errors_are_sentences(desk, document, krita):
+    job = ask(desk)
+    error = {"code": "out-of-memory", "message": "There is too little memory; close other programs."}
+    desk.session.emit_news("job", {"job": job, "state": "failed", "error": error})
+    desk.until(lambda: desk["status"].text().startswith("There is too little memory"))
+    assert desk["propose"].text() == "Propose" and caption(desk) == ""
+    answer(desk, ask(desk))
+    assert "write what it shows" in desk["status"].text()
+    document.model = "LABA"
+    desk["propose"].click()
+    desk.until(lambda: "L*a*b*" in desk["status"].text())
+    krita.open.clear()
+    desk["propose"].click()
+    desk.until(lambda: desk["status"].text().startswith("Open a picture first"))
+    assert desk["propose"].text() == "Propose"
+
+
+def test_a_daemon_that_goes_away_ends_it(desk):
+    ask(desk)
+    desk.session.emit_news("daemon", {"state": "lost", "text": "The daemon has stopped", "detail": ""})
+    desk.until(lambda: desk["propose"].text() == "Propose")
+    assert not desk["propose"].isEnabled()
+
+
+def test_a_model_that_lacks_it_and_a_daemon_without_it(desk):
+    desk["model"].setCurrentIndex(1)
+    assert desk["propose"].isVisible() and not desk["propose"].isEnabled()
+    assert "'Blind'" in desk["propose"].toolTip() and "velatura models add" in desk["propose"].toolTip()
+    desk["model"].setCurrentIndex(0)
+    assert desk["propose"].isEnabled()
+    desk.session.state.set_methods([METHOD, WEIGH], [{"id": "a", "title": "Able"}])
+    assert not desk["propose"].isVisible()
+
+
+def test_a_method_of_texts_is_not_chosen_from(desk):
+    shown = [desk["method"].itemData(row) for row in range(desk["method"].count())]
+    assert shown == ["every-kind", "weigh"]
+
+
+def test_two_dockers_ask_one_after_the_other(desk, application):
+    from velatura_krita.panel import Panel
+
+    second = Panel(desk.session)
+    second.controls.method.setCurrentIndex(1)
+    button = second.findChild(QtWidgets.QWidget, "propose")
+    first_job = ask(desk)
+    button.click()
+    desk.until(lambda: len(desk.sent) == 2)
+    assert desk["propose"].text() == "Propose" and button.text() == "Looking…"
+    desk.session.emit_news("job", {"job": first_job, "state": "done", "result": {"texts": ["a dog"]}})
+    answer_to = {"job": desk.sent[1][0], "state": "done", "result": {"texts": ["a cat"]}}
+    desk.session.emit_news("job", answer_to)
+    desk.until(lambda: button.text() == "Propose")
+    assert second.findChild(QtWidgets.QWidget, "caption").toPlainText() == "a cat" and caption(desk) == ""
+    second.deleteLater()
