@@ -35,6 +35,10 @@ def test_help_imports_no_torch():
         (["--model", "tiny", "--kinds", "cars"], exits.REFUSED, "cars"),
         (["--model", "tiny", "--measures", "beauty"], exits.REFUSED, "ranking-auc"),
         (["--model", "tiny", "--smoke", "--no-baselines"], exits.REFUSED, "baselines"),
+        (["--model", "tiny", "--study", "words", "--methods", "k 9"], exits.REFUSED, "k 9"),
+        (["--model", "tiny", "--study", "selections", "--methods", "sdedit"], exits.REFUSED, "word-map"),
+        (["--model", "tiny", "--study", "sliders", "--methods", "loud"], exits.REFUSED, "loud"),
+        (["--model", "tiny", "--study", "words", "--smoke"], exits.REFUSED, "--smoke"),
         (["--model", "tiny", "--device", "cuda:77"], exits.REFUSED, "cuda:77"),
         (["--model", "tiny", "--dataset", "{tmp}"], exits.REFUSED, "mapping_file.json"),
         (["--compare", "{tmp}/none.json"], exits.FILES, "none.json"),
@@ -70,6 +74,26 @@ def test_a_run_writes_report_and_figures_and_compares_them(tmp_path, state, caps
     assert main(again) == exits.OK
     assert "No measure has clearly changed." in capsys.readouterr().out
     assert "Against" in (out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("study", "rows"), [("words", "shipped,same noise,k 0.6"), ("selections", "word-map")]
+)
+def test_a_study_writes_its_report_and_its_table(tmp_path, state, capsys, study, rows):
+    out, table = tmp_path / "out", tmp_path / "table.md"
+    arguments = ["evaluate", "--model", "tiny", "--study", study, "--methods", rows, "--kinds", "portrait"]
+    arguments += ["--pairs", "1", "--table", str(table), "--out", str(out), "--state-dir", state]
+    assert main(arguments) == exits.OK
+    told = table.read_text(encoding="utf-8").splitlines()
+    assert told[0].startswith(f"`velatura evaluate --study {study} --model tiny --methods ")
+    assert told[-1] in capsys.readouterr().out
+    titles = [
+        editor["title"] for editor in json.loads((out / "figures.json").read_text())["editors"].values()
+    ]
+    for title in titles:
+        assert any(line.startswith(f"| {title} |") for line in told)
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert all(title in page for title in titles) and told[-1].replace("'", "&#x27;") in page
 
 
 def test_one_measure_alone_costs_only_the_edits_it_needs(tmp_path, state):

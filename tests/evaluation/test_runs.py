@@ -8,7 +8,6 @@ import pytest
 
 from velatura.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
 from velatura.evaluation.runs import Runner, Store, backwards, plan, refusals
-from velatura.evaluation.study import study_editors
 from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
 from velatura_protocol.errors import VelaturaError
@@ -159,13 +158,3 @@ def test_backwards_exchanges_what_is_asked(cases):
     assert (back.source_prompt, back.target_prompt) == (case.target_prompt, case.source_prompt)
     assert back.scenes == case.scenes[::-1]
     assert (back.mask == case.mask).all() and (back.source == case.target).all()
-
-
-def test_a_study_is_one_method_with_many_settings_and_no_selection(models):
-    found = study_editors("words", models, rows=("published", "cross .8"))
-    assert [editor.title for editor in found[:-1]] == ["published", "cross .8"]
-    assert found[0].settings["parameters"]["preset"] == "published"
-    assert found[1].settings["parameters"]["cross_until"] == 0.8
-    assert not any(editor.masked for editor in found[:-1]) and found[-1].baseline
-    with pytest.raises(VelaturaError, match="no settings 'k 9'"):
-        study_editors("words", models, rows=("k 9",))

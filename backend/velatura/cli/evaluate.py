@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from velatura.cli import exits
+from velatura.files.atomic import replacing
 from velatura.models import catalogue
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
@@ -40,7 +41,10 @@ examples:
   velatura evaluate --methods sdedit --pairs 8 --seeds 1
   velatura evaluate --methods sdedit --measures ranking-auc,best-precision --no-baselines
                                                          how well variations are ranked, and nothing else
-  velatura evaluate --study words --pairs 8              the settings of Prompt-to-Prompt, side by side
+  velatura evaluate --study words --pairs 8 --table words.md
+                                                         the settings of Prompt-to-Prompt, side by side
+  velatura evaluate --study selections --pairs 8         how well masks fit what words name, by threshold
+  velatura evaluate --study sliders --pairs 2            what the weights of words do to pictures
   velatura evaluate --out new --compare old/figures.json
   velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
 """
@@ -80,8 +84,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
-        choices=["words"],
-        help="words: Prompt-to-Prompt with many settings, without a selection; --methods then names settings",
+        choices=["words", "selections", "sliders"],
+        help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
+        "words (--pairs: pictures of each word, 2); --methods then names settings. selections: methods that "
+        "find masks",
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"
     )
     parser.add_argument("--smoke", action="store_true", help="4 pairs; exit code 4 if editing is broken")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="what edits run on")
@@ -93,18 +102,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, write the report, say what is in it."""
-    from velatura.evaluation import compare, session, smoke, study  # they import torch
-    from velatura.evaluation.editors import editors
+    from velatura.evaluation import compare, markdown, session, smoke, study  # they import torch
     from velatura.evaluation.report import write_report
 
     if options.smoke and (options.measures or not options.baselines):
         raise VelaturaError("bad-request", "--smoke has its own measures and needs the baselines.")
-    make_editors = partial(study.study_editors, options.study) if options.study else editors
+    if options.study and (options.dataset or options.smoke):
+        raise VelaturaError("bad-request", "--study takes neither --dataset nor --smoke.")
+    prepare = study.STUDIES[options.study] if options.study else session.prepare
     before = session.read_json(options.compare) if options.compare else None
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
     models = session.store(entry, options.device)
-    prepared = session.prepare(_wanted(options, entry.id), models, make_editors, defaults=entry.defaults)
+    prepared = prepare(_wanted(options, entry.id), models, defaults=entry.defaults)
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         figures = session.evaluate(prepared, models, options.out / "work")
@@ -115,6 +125,9 @@ def run(options: argparse.Namespace) -> int:
     session.write_json(figures, options.out / "figures.json")
     told = f"{options.compare} of {before['made']}" if before else ""
     write_report(prepared, options.out / "report.html", changes, told)
+    if options.table:
+        with replacing(options.table) as stream:
+            stream.write(markdown.write(figures, _command(options)).encode())
     wrong = smoke.problems(figures) if options.smoke else []
     _report(options, figures, compare.summary(changes, figures) if before else [], wrong)
     return exits.FAILED if wrong else exits.OK
@@ -126,7 +139,8 @@ def _wanted(options: argparse.Namespace, model: str):
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
     if options.study:
-        base = replace(base, seeds=1, survey=0, timed=False)
+        pairs = 2 if options.study == "sliders" else base.pairs
+        base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)
     if measures := _names(options.measures):
         base = replace(base, measures=measures, survey=0, timed=False)
     given = {"pairs": options.pairs, "seeds": options.seeds, "survey": options.people}
@@ -141,6 +155,15 @@ def _wanted(options: argparse.Namespace, model: str):
         quiet=not sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command line that makes the same figures."""
+    given = {"study": options.study, "model": options.model, "methods": options.methods}
+    given |= {"kinds": options.kinds, "measures": options.measures, "pairs": options.pairs}
+    given |= {"seeds": options.seeds, "seed": options.seed}
+    told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
+    return " ".join(["velatura evaluate", *told, *([] if options.baselines else ["--no-baselines"])])
 
 
 def _entry(folder: Path, name: str) -> catalogue.ModelEntry:
@@ -161,7 +184,8 @@ def _report(options: argparse.Namespace, figures: dict, changed: list[str], wron
         return
     for sentence in (*figures["missing"], *changed, *wrong):
         print(sentence)
-    names = [name for name in ("success", "leakage") if name in figures["measures"]]
+    known = figures.get("columns") or list(figures["measures"])
+    names = [name for name in ("success", "leakage") if name in known] or known[:2]
     for id, editor in figures["editors"].items():
         row = figures["figures"].get(id, {})
         shown = [
@@ -169,7 +193,9 @@ def _report(options: argparse.Namespace, figures: dict, changed: list[str], wron
             for name in names
             if name in row
         ]
-        print(f"{editor['title']:28} {', '.join(shown)}")
+        print(f"{editor['title']:40} {', '.join(shown)}")
+    for sentence in figures["conclusions"]:
+        print(f"\n{sentence}")
     print(f"\n{options.out / 'report.html'}")
 
 

@@ -107,6 +107,12 @@ class Batch:
         with torch.no_grad():
             return self.encoders.clip.texts([self.case.source_prompt, self.case.target_prompt])
 
+    def shown(self) -> list[tuple[str, NDArray[np.uint8], bool]]:
+        """What a report shows of it: titles, pictures, and whether the judge reads something else than was
+        asked for."""
+        own = [] if self.sources is None else [("its source", self.sources[0], False)]
+        return [*own, ("", self.pictures[0], self.encoders.judge is not None and not self.right[0])]
+
 
 def _alike(before: Reading, after: Reading, name: str) -> bool:
     if before.kind != after.kind:

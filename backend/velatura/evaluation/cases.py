@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from velatura.world.pairs import CATALOGUE, Pair, make_pair, pairs
 from velatura.world.scene import ATTRIBUTES
+from velatura.world.wording import Caption
+
+from .pictures import selected
 
 #: The two prompts of the survey in Huang & Compton, "Semantic Image Editing", and the edits they stand for.
 SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"}
@@ -48,12 +51,22 @@ class Case:
     kept: tuple[str, ...] = ()
     scenes: tuple[Any, Any] | None = None
 
+    @property
+    def trial(self) -> str:
+        """Cases of one trial are not independent of each other; see `figures.estimates`."""
+        return self.id
+
     @cached_property
     def digest(self) -> str:
         """Of what a method can be given of the case."""
         words = (self.source_prompt, self.target_prompt, self.source_words, self.target_words)
         parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
         return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+    def shown(self) -> list[tuple[str, NDArray[np.uint8]]]:
+        """What a report shows of the case itself: titles and pictures."""
+        found = [("Source", self.source), ("Selection", selected(self.source, self.mask, self.region))]
+        return found if self.target is None else [*found, ("Exact target", self.target)]
 
     @property
     def source_image(self) -> torch.Tensor:
@@ -131,6 +144,18 @@ def _kept(pair: Pair, *shown: Any) -> Iterator[str]:
         absent = getattr(pair.source, name) == attribute.absent
         if absent or all(shows(attribute.element) for shows in shown):
             yield name
+
+
+def nouns(caption: Caption) -> dict[str, str]:
+    """element -> what a person would call it: the last word of the first run of words about it, "hair" of
+    "short black hair". Only words that stand once in the caption."""
+    found: dict[str, str] = {}
+    words = caption.words
+    for word, after in zip(words, (*words[1:], None), strict=True):
+        ends = after is None or after.element != word.element
+        if word.element and ends and sum(other.text == word.text for other in words) == 1:
+            found.setdefault(word.element, word.text)
+    return found
 
 
 def world_cases(kinds: Iterable[str], count: int, seed: int, size: int) -> list[Case]:

@@ -64,13 +64,13 @@ class Editor(Protocol):
         """Raises VelaturaError where the method refuses the case. seeds: consecutive."""
 
 
-class _Unwatched:
+class Unwatched:
     """Hooks of a run that nobody watches."""
 
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
         """Nothing to show."""
 
-    def preview(self, step: int, rgb: np.ndarray) -> None:
+    def preview(self, *shown: object) -> None:
         """Nothing to show."""
 
     def cancelled(self) -> bool:
@@ -142,7 +142,7 @@ class MethodEditor:
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
         request, blobs = self.request(case, seeds)
-        layers = execute(request, blobs.__getitem__, self.models, _Unwatched(), self.memory)
+        layers = execute(request, blobs.__getitem__, self.models, Unwatched(), self.memory)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [_laid_over(case.source, layer.raster, layer.data) for layer in layers]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 import numpy as np
 
@@ -42,8 +43,11 @@ def table(
     encoders: Encoders,
     measures: Mapping[str, Measure] = MEASURES,
     progress=lambda items: items,
+    batch_of: Callable[..., Any] = batch_of,
 ) -> dict[str, dict[str, dict[str, float]]]:
-    """editor -> measure -> case -> value; only measures whose encoders are at hand, and values that are."""
+    """editor -> measure -> case -> value; only measures whose encoders are at hand, and values that are.
+
+    batch_of: what the measures are taken of, see the function of this name."""
     usable = [measure for measure in measures.values() if encoders.has(measure.needs)]
     values: dict[str, dict[str, dict[str, float]]] = {e: {m.id: {} for m in usable} for e in editors}
     for case in progress(cases):
@@ -60,19 +64,35 @@ def table(
 
 def estimates(
     values: Mapping[str, Mapping[str, Mapping[str, float]]],
-    cases: Iterable[str],
+    cases: Iterable[Any],
     measures: Mapping[str, Measure] = MEASURES,
 ) -> dict[str, dict[str, dict]]:
-    """editor -> measure -> {mean, low, high, n} over some of the cases; measures without values left out."""
-    wanted = set(cases)
+    """editor -> measure -> {mean, low, high, n} over some of the cases; measures without values left out.
+
+    Cases of one `trial` are no trials of their own: their mean is one value."""
+    trials = {case.id: case.trial for case in cases}
     found: dict[str, dict[str, dict]] = {}
     for editor, rows in values.items():
         found[editor] = {}
         for name, by_case in rows.items():
-            estimate = measures[name].estimate([v for case, v in by_case.items() if case in wanted])
+            together: dict[str, list[float]] = {}
+            for id, value in by_case.items():
+                if id in trials:
+                    together.setdefault(trials[id], []).append(value)
+            estimate = measures[name].estimate([sum(each) / len(each) for each in together.values()])
             if estimate.n:
                 found[editor][name] = asdict(estimate)
     return found
+
+
+def ratio(
+    values: Mapping[str, Mapping[str, Mapping[str, float]]], name: str, editor: str, of: str
+) -> dict | None:
+    """An editor's mean of a measure over that of another, `of`, on the cases that both have; None if none."""
+    own, others = (values.get(id, {}).get(name, {}) for id in (editor, of))
+    shared = [case for case in own if case in others]
+    estimate = statistics.ratio([own[case] for case in shared], [others[case] for case in shared])
+    return asdict(estimate) if estimate.n else None
 
 
 def seconds(editors: Sequence[Editor], results: Results) -> dict[str, dict[str, float]]:
@@ -125,15 +145,15 @@ def _order(case: Case) -> tuple[int, str]:
 
 
 def by_type(
-    values: Mapping[str, Mapping[str, Mapping[str, float]]], cases: Sequence[Case], name: str = "success"
+    values: Mapping[str, Mapping[str, Mapping[str, float]]], cases: Sequence[Case], measure: Measure
 ) -> dict[str, dict[str, dict]]:
-    """kind and type of edit, with how many there are -> editor -> a rate with its interval."""
+    """kind and type of case, with how many there are -> editor -> a measure with its interval."""
     found: dict[str, dict[str, dict]] = {}
     for kind, type in dict.fromkeys((case.kind, case.type) for case in sorted(cases, key=_order)):
         ids = [case.id for case in cases if (case.kind, case.type) == (kind, type)]
-        edit = f"{kind}: {type} ({len(ids)})"
+        title = f"{kind}: {type} ({len(ids)})"
         for editor, rows in values.items():
-            got = [rows[name][id] for id in ids if id in rows.get(name, {})]
+            got = [rows[measure.id][id] for id in ids if id in rows.get(measure.id, {})]
             if got:
-                found.setdefault(edit, {})[editor] = asdict(statistics.wilson(sum(got), len(got)))
+                found.setdefault(title, {})[editor] = asdict(measure.estimate(got))
     return found

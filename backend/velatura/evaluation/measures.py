@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+
+from velatura_protocol.errors import VelaturaError
 
 from . import metrics, statistics
 from .batch import KEPT, NEAR_DB, Batch, chosen
@@ -27,6 +29,8 @@ GROUPS = {
     "rest": "Does it leave the rest alone?",
     "many": "Several variations at once",
     "back": "There and back again",
+    "found": "Does it find what is named?",
+    "slides": "Does it follow the weight?",
     "pie-bench": "PIE-Bench's metrics",
 }
 
@@ -34,14 +38,15 @@ GROUPS = {
 @dataclass(frozen=True)
 class Measure:
     """id, title, unit: how it is shown, with `digits` after the point. group: a key of `GROUPS`. better:
-    which way. needs: parts of `Encoders`. rate: a share of trials, whose interval is Wilson's."""
+    which way. function: of a batch, as its study makes them. needs: parts of `Encoders`. rate: a share of
+    trials, whose interval is Wilson's."""
 
     id: str
     title: str
     unit: str
     group: str
     better: Literal["higher", "lower"]
-    function: Callable[[Batch], Sequence[float]]
+    function: Callable[[Any], Sequence[float]]
     needs: tuple[str, ...] = ()
     digits: int = 2
     rate: bool = False
@@ -51,7 +56,7 @@ class Measure:
         """The function's docstring in one paragraph."""
         return " ".join(inspect.cleandoc(self.function.__doc__).split())
 
-    def of(self, batch: Batch) -> float:
+    def of(self, batch: Any) -> float:
         """The batch's value: the mean of its pictures' values that are finite, else NaN."""
         values = [value for value in map(float, self.function(batch)) if math.isfinite(value)]
         return sum(values) / len(values) if values else NAN
@@ -82,6 +87,16 @@ def measure(
         return function
 
     return registered
+
+
+def chosen_measures(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
+    """Those named, in the report's order; all where none is. Raises `bad-request`."""
+    for name in names:
+        if name not in known:
+            raise VelaturaError(
+                "bad-request", f"There is no measure {name!r}; there are: {', '.join(known)}."
+            )
+    return {name: measure for name, measure in known.items() if not names or name in names}
 
 
 @measure("success", "Edit success", "%", "asked", "higher", "judge", digits=0, rate=True)

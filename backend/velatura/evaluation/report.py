@@ -15,7 +15,7 @@ from .cases import Case
 from .compare import Change
 from .figures import batch_of
 from .measures import GROUPS
-from .pictures import data_uri, selected
+from .pictures import data_uri
 from .session import Session
 
 PER_KIND = 5  # rows of pictures for each kind
@@ -47,6 +47,7 @@ def _page(session: Session, changes: Sequence[Change], before: str) -> Iterator[
             if group == "pie-bench" and session.encoders.published and not f["missing"]:
                 yield "<h3>Published figures, same data and metrics</h3>"
                 yield tables.of_published(f, pie_bench.PUBLISHED)
+    yield from (f"<p><b>{escape(sentence)}</b></p>" for sentence in f["conclusions"])
     yield from _by_kind(f)
     yield from _survey(f)
     yield f"<h2>Seconds</h2>{tables.of_seconds(f)}"
@@ -75,7 +76,7 @@ def _about(f: Mapping) -> str:
     kinds = ", ".join(o["kinds"])
     many = f"{o['seeds']} variations" if o["seeds"] > 1 else "one result"
     told = (
-        f"{len(f['cases'])} edits of {f['data']} ({kinds}), {many} each; model {f['model']['id']} at "
+        f"{len(f['cases'])} cases of {f['data']} ({kinds}), {many} each; model {f['model']['id']} at "
         f"{f['model']['size']} px, {f['machine']}; Velatura {f['velatura']}, {f['made']}."
     )
     encoders = ", ".join(dict.fromkeys(f["encoders"].values()))
@@ -122,13 +123,18 @@ def _by_kind(f: Mapping) -> Iterator[str]:
         )
         yield tables.of_kinds(f, names[:2])
     if f["types"]:
-        yield "<h2>Success by type of edit</h2>"
+        told = f["measures"][f["told"]["measure"]]
+        yield f"<h2>{escape(told['title'])} by {escape(f['told']['types'])}</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
             {edit: rates[id] for edit, rates in f["types"].items() if id in rates} for id in f["editors"]
         ]
-        axis = plots.Axis("Edit success in %", 0.0, 100.0, 0, 100.0)
-        yield plots.rows(list(f["types"]), series, axis, "Success of every method by type of edit")
+        if told["unit"] == "%":
+            axis = plots.Axis(f"{told['title']} in %", 0.0, 100.0, 0, 100.0)
+        else:
+            axis = plots.Axis(told["title"], -1.0, 1.0, 1)
+        label = f"{told['title']} of every method by {f['told']['types']}"
+        yield plots.rows(list(f["types"]), series, axis, label)
 
 
 def _survey(f: Mapping) -> Iterator[str]:
@@ -153,20 +159,19 @@ def _survey(f: Mapping) -> Iterator[str]:
 
 def _pictures(session: Session) -> Iterator[str]:
     yield "<h2>Pictures</h2>"
-    judged = " Framed: the judge does not read the edit." if session.encoders.judge else ""
+    judged = " Framed: not what was asked for." if session.encoders.judge else ""
     yield (
-        f"<p>The first {PER_KIND} edits of each kind and the first seed of each, none picked.{judged} In the "
+        f"<p>The first {PER_KIND} cases of each kind and the first seed of each, none picked.{judged} In the "
         "selection, the line is the exact region.</p>"
     )
-    exact = any(case.target is not None for case in session.cases)
-    heads = ["Source", "Selection", *(["Exact target"] if exact else [])]
-    for editor in session.editors:
-        heads += [f"{editor.title}: its source"] * (not editor.cycles) + [editor.title]
     for kind in dict.fromkeys(case.kind for case in session.cases):
+        cases = [case for case in session.cases if case.kind == kind][:PER_KIND]
+        heads, rows = _heads(session, cases), [_row(session, case) for case in cases]
         yield f"<h3>{escape(kind.capitalize())}</h3>{_grid(len(heads))}"
         yield "".join(f"<b>{escape(head)}</b>" for head in heads)
-        for case in [case for case in session.cases if case.kind == kind][:PER_KIND]:
-            yield from _row(session, case, exact)
+        for case, row in zip(cases, rows, strict=True):
+            yield f'<p class="prompt"><em>{escape(case.edit)}</em> &middot; {escape(case.target_prompt)}</p>'
+            yield "".join(row.get(head, "<span></span>") for head in heads)
         yield "</div>"
 
 
@@ -174,25 +179,28 @@ def _grid(columns: int) -> str:
     return f'<div class="grid" style="grid-template-columns:repeat({columns},1fr)">'
 
 
-def _row(session: Session, case: Case, exact: bool) -> Iterator[str]:
-    yield f'<p class="prompt"><em>{escape(case.edit)}</em> &middot; {escape(case.target_prompt)}</p>'
-    yield _figure(case.source, "source")
-    yield _figure(selected(case.source, case.mask, case.region), "selection")
-    if exact:
-        yield "<span></span>" if case.target is None else _figure(case.target, "exact target")
+def _heads(session: Session, cases: Sequence[Case]) -> list[str]:
+    """The columns of all rows, in the order in which they first come."""
+    return list(dict.fromkeys(head for case in cases for head in _row(session, case)))
+
+
+def _row(session: Session, case: Case) -> dict[str, str]:
+    """Column -> picture."""
+    found = {title: _figure(picture, title.lower()) for title, picture in case.shown()}
     for editor in session.editors:
-        batch = batch_of(editor.id, case, session.results, session.encoders)
+        batch = session.batch_of(editor.id, case, session.results, session.encoders)
         if batch is None:
-            yield "<figure><figcaption>refused</figcaption></figure>" * (1 if editor.cycles else 2)
+            if session.takes(editor, case):
+                found[editor.title] = "<figure><figcaption>refused</figcaption></figure>"
             continue
-        if not editor.cycles:
-            yield _figure(batch.sources[0], f"{editor.title}: its source")
-        wrong = session.encoders.judge is not None and not batch.right[0]
-        yield _figure(batch.pictures[0], f"{editor.title}: {case.edit}", wrong)
+        for part, picture, wrong in batch.shown():
+            title = f"{editor.title}: {part}" if part else editor.title
+            found[title] = _figure(picture, f"{title}: {case.edit}", wrong)
+    return found
 
 
 def _failures(session: Session) -> Iterator[str]:
-    if session.encoders.judge is None:
+    if session.encoders.judge is None or "success" not in session.figures["measures"]:
         return
     found = []
     for editor in session.editors:

@@ -126,10 +126,11 @@ def code_digest() -> str:
     """Of the source of everything between a request and its pixels."""
     found = hashlib.blake2b(digest_size=16)
     root = Path(velatura.__file__).parent
-    for package in ("canvas", "diffusion", "methods", "models", "ranking"):
+    for package in ("attention", "canvas", "diffusion", "inversion", "methods", "models", "ranking", "words"):
         for path in sorted((root / package).rglob("*.py")):
             found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    found.update((root / "evaluation" / "editors.py").read_bytes())
+    for name in ("editors", "selections", "sliders"):
+        found.update((root / "evaluation" / f"{name}.py").read_bytes())
     return found.hexdigest()
 
 

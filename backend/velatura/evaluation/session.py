@@ -24,7 +24,7 @@ from . import figures, pie_bench
 from .cases import Case, named_cases, survey_cases, world_cases
 from .editors import Editor, editors
 from .encoders import Encoders, home_made
-from .measures import MEASURES, Measure
+from .measures import MEASURES, Measure, chosen_measures
 from .published import load_published
 from .runs import Results, Runner, Store, plan, refusals
 
@@ -74,7 +74,12 @@ SMOKE = Options(
 
 @dataclass
 class Session:
-    """What one evaluation works with, and what it has found. figures: plain numbers, for the JSON."""
+    """What one evaluation works with, and what it has found. figures: plain numbers, for the JSON.
+
+    batch_of: what measures are taken of, as `figures.batch_of`. by_type: the measure that is told for each
+    type of case, and what types are called. takes: whether an editor is given a case. conclude: what follows
+    from the figures, in sentences; may add figures of its own.
+    """
 
     options: Options
     cases: list[Case]
@@ -83,7 +88,11 @@ class Session:
     encoders: Encoders
     measures: Mapping[str, Measure]
     results: Results | None = None
+    batch_of: Callable[..., Any] = figures.batch_of
     figures: dict[str, Any] = field(default_factory=dict)
+    by_type: tuple[str, str] = ("success", "type of edit")
+    takes: Callable[[Editor, Case], bool] = lambda editor, case: True
+    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: []
 
     @property
     def rows(self) -> list[str]:
@@ -117,7 +126,7 @@ def prepare(
     defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
     `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that is no PIE-Bench.
     """
-    measures = _chosen(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
+    measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
     model = models.get(options.model)
     made = make_editors(models, options.model, options.methods, defaults or {})
     made = [editor for editor in made if options.baselines or not editor.baseline]
@@ -125,10 +134,7 @@ def prepare(
         cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
         found = encoders or load_published(models.device)
         return Session(options, cases, {}, made, found, measures)
-    kinds = options.kinds or tuple(KINDS)
-    for kind in kinds:
-        if kind not in KINDS:
-            raise VelaturaError("bad-request", f"There is no kind {kind!r}; there are: {', '.join(KINDS)}.")
+    kinds = kinds_of(options)
     if options.edits:
         cases = named_cases(options.edits, options.seed, model.size)
     else:
@@ -138,14 +144,13 @@ def prepare(
     return Session(options, cases, survey, made, encoders or home_made(), measures)
 
 
-def _chosen(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
-    """Those named, in the report's order; all where none is. Raises `bad-request`."""
-    for name in names:
-        if name not in known:
-            raise VelaturaError(
-                "bad-request", f"There is no measure {name!r}; there are: {', '.join(known)}."
-            )
-    return {name: measure for name, measure in known.items() if not names or name in names}
+def kinds_of(options: Options) -> Sequence[str]:
+    """The kinds of scene that are asked for. Raises `bad-request` for one that there is not."""
+    kinds = options.kinds or tuple(KINDS)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise VelaturaError("bad-request", f"There is no kind {kind!r}; there are: {', '.join(KINDS)}.")
+    return kinds
 
 
 def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]:
@@ -158,8 +163,10 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     runner = Runner(Store(work), model.digest, machine(models.device), options.timed)
     wanted = any(measure.group == "back" for measure in session.measures.values())
     cycles = options.cycles and wanted and options.dataset is None
+    told = session.by_type[0]
     alone = 6 if options.timed and options.seeds > 1 else 0
     tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
+    tasks = [task for task in tasks if session.takes(task.editor, task.case)]
     session.results = runner.run(tasks, "edits", options.quiet)
     for prompt, cases in session.survey.items():
         session.results |= runner.run(plan(session.editors, cases, 1, cycles=False), prompt, options.quiet)
@@ -168,10 +175,17 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         return tqdm(items, "measures", unit="case", disable=options.quiet, dynamic_ncols=True)
 
     values = figures.table(
-        session.rows, session.cases, session.results, session.encoders, session.measures, looked
+        session.rows,
+        session.cases,
+        session.results,
+        session.encoders,
+        session.measures,
+        looked,
+        session.batch_of,
     )
     kinds = list(dict.fromkeys(case.kind for case in session.cases))
     judged = session.encoders.judge is not None
+    usable = {name: m for name, m in session.measures.items() if session.encoders.has(m.needs)}
     session.figures = {
         "format": FORMAT,
         "velatura": __version__,
@@ -189,20 +203,23 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "encoders": session.encoders.names,
         "missing": session.encoders.missing,
         "editors": {editor.id: _described(editor) for editor in session.editors},
-        "measures": {name: _told(m) for name, m in session.measures.items() if session.encoders.has(m.needs)},
+        "measures": {name: _told(m) for name, m in usable.items()},
         "cases": {
             case.id: {"kind": case.kind, "edit": case.edit, "type": case.type, "digest": case.digest}
             for case in session.cases
         },
         "values": values,
-        "figures": figures.estimates(values, [case.id for case in session.cases], session.measures),
+        "figures": figures.estimates(values, session.cases, session.measures),
         "kinds": {
             kind: figures.estimates(
-                values, [case.id for case in session.cases if case.kind == kind], session.measures
+                values, [case for case in session.cases if case.kind == kind], session.measures
             )
             for kind in kinds
         },
-        "types": figures.by_type(values, session.cases) if judged and not options.dataset else {},
+        "told": {"measure": told, "types": session.by_type[1]},
+        "types": figures.by_type(values, session.cases, usable[told])
+        if told in usable and not options.dataset
+        else {},
         "survey": figures.survey(
             [editor.id for editor in session.editors], session.survey, session.results, session.encoders
         )
@@ -211,6 +228,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "seconds": figures.seconds(session.editors, session.results),
         "refused": refusals(session.results.items()),
     }
+    session.figures["conclusions"] = session.conclude(session.figures)
     return session.figures
 
 

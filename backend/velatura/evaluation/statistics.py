@@ -52,6 +52,21 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
     return Estimate(float(kept.mean()), float(low), float(high), len(kept))
 
 
+def ratio(values: Sequence[float], of: Sequence[float], seed: int = 0) -> Estimate:
+    """The quotient of two means over the same cases, with percentiles 2.5 and 97.5 of the quotients of
+    resampled cases (Efron 1979). Cases of which one side is NaN are left out."""
+    both = np.asarray([values, of], float).reshape(2, -1).T
+    both = both[~np.isnan(both).any(1)]
+    if not both.size or not both[:, 1].sum():
+        return NONE
+    rng = np.random.default_rng(seed)
+    means = both[rng.integers(len(both), size=(_DRAWS, len(both)))].mean(1)
+    quotients = means[means[:, 1] != 0.0]
+    low, high = np.percentile(quotients[:, 0] / quotients[:, 1], [2.5, 97.5])
+    mean = both.mean(0)
+    return Estimate(float(mean[0] / mean[1]), float(low), float(high), len(both))
+
+
 def ranks(values: Sequence[float]) -> np.ndarray:
     """Ranks from 1, ties at their mean, (n,) float64."""
     values = np.asarray(values, float)

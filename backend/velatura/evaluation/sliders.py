@@ -1,0 +1,182 @@
+"""`velatura evaluate --study sliders`: whether turning a word up and down does to a picture what it says.
+
+Graded words: a picture that has little of something (a short beard, no clouds) is edited to the caption that
+says much ("a long beard"), with the word that says so at weights from -1 to 4. Things: a word of the
+picture's own caption ("beard") is turned to 0 and below, and what it stands for should go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velatura.inversion.cache import Memory
+from velatura.methods.registry import registry
+from velatura.models.store import ModelStore
+from velatura.world.attributes import NOTHING
+from velatura.world.pairs import CATALOGUE, Edit, Pair, make_pair
+from velatura.world.scene import ATTRIBUTES, element_of, is_held_out
+from velatura.world.wording import FUNCTION_WORDS
+from velatura_protocol.errors import VelaturaError
+
+from .cases import Case, nouns, of_pair
+from .editors import Edited, Editor, MethodEditor
+from .encoders import Encoders, home_made
+from .measures import chosen_measures
+from .runs import Results
+from .session import Options, Session, kinds_of
+from .slides import GRADED, MEASURES, THINGS, Slid, Slide
+
+METHOD = "prompt-to-prompt"
+SETTINGS: dict[str, dict] = {
+    "shipped": {},
+    "not balanced": {"renormalise": False},
+    "published": {"preset": "published"},
+    "no local blend": {"local_blend": False},
+    "cross 0.8": {"cross_until": 0.8},
+    "self 0.2": {"self_until": 0.2},
+    "self 0": {"self_until": 0.0},
+    "CL P2P": {"preset": "cycle-consistent"},
+}
+#: What is done where nobody names rows.
+USUAL = ("shipped", "not balanced")
+#: Spearman's correlation that a slider should reach.
+LEAST = 0.9
+_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
+
+
+def graded(kind: str) -> list[Edit]:
+    """The edits that raise a degree."""
+    return [
+        edit
+        for edit in CATALOGUE[kind]
+        if ATTRIBUTES[kind][edit.attribute].degree and edit.source < edit.target
+    ]
+
+
+def things(kind: str) -> list[Edit]:
+    """The edits that take something away, one of each attribute."""
+    found: dict[str, Edit] = {}
+    for edit in CATALOGUE[kind]:
+        attribute = ATTRIBUTES[kind][edit.attribute]
+        gone = False if attribute.absent is NOTHING else attribute.absent
+        if not attribute.degree and edit.target == gone and edit.name.startswith("remove"):
+            found.setdefault(edit.attribute, edit)
+    return list(found.values())
+
+
+def slides(kind: str, edit: Edit, count: int, seed: int, size: int) -> list[Slide]:
+    """`count` photographs in which an edit's word can be weighed; the same for the same seed."""
+    found: list[Slide] = []
+    number = CATALOGUE[kind].index(edit)
+    rng = np.random.default_rng([seed, 737_373, number])
+    while len(found) < count:
+        pair = make_pair(kind, rng, change=edit)
+        word = _word(pair)
+        if pair.source.style == "photo" and not is_held_out(pair.source) and word:
+            found.append(_slide(pair, word, f"{kind}-{edit.name}-{len(found):02d}", size))
+    return found
+
+
+def _slide(pair: Pair, word: str, id: str, size: int) -> Slide:
+    fields = {name: getattr(of_pair(pair, id, size), name) for name in Case.__dataclass_fields__}
+    slid = Slide(**fields, word=word, weights=GRADED if _is_degree(pair) else THINGS)
+    if not slid.graded:  # the same caption, with a word turned down
+        slid = replace(slid, target_prompt=slid.source_prompt, target_words=slid.source_words)
+    return replace(slid, type=f"{pair.name}: {word}")
+
+
+def _is_degree(pair: Pair) -> bool:
+    return bool(ATTRIBUTES[pair.source.kind][pair.attribute].degree)
+
+
+def _word(pair: Pair) -> str:
+    """What a person would take the slider of: of a degree all new words that follow each other, of a thing
+    the word that names it. '' if these do not stand just once in the prompt."""
+    if _is_degree(pair):
+        prompt = pair.target_caption.text
+        told = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
+        text = " ".join(told)
+        text = text if text in prompt else (told or [""])[0]
+    else:
+        prompt = pair.source_caption.text
+        text = nouns(pair.source_caption).get(element_of(pair.source, pair.attribute), "")
+    return text if f" {prompt.replace(',', '')} ".count(f" {text} ") == 1 else ""
+
+
+@dataclass
+class Slider(MethodEditor):
+    """Prompt-to-Prompt once for every weight of a case's word."""
+
+    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
+        """The pictures, one a weight."""
+        return Edited(np.stack([self._weighed(case, weight, seeds) for weight in case.weights]))
+
+    def _weighed(self, case: Slide, weight: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
+        word = {"text": case.word, "which": 1, "weight": weight, "until": 1.0}
+        parameters = self.settings["parameters"] | {"words": [word]}
+        one = replace(self)
+        one.settings = self.settings | {"parameters": parameters}
+        return MethodEditor.edit(one, case, seeds[:1]).pictures[0]
+
+
+def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Slid | None:
+    """What an editor made of a case; None if it refused."""
+    done = results.get((editor, case.id, "edit"))
+    return None if done is None or done.refusal else Slid(case, done.pictures, encoders)
+
+
+def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
+    """`options.pairs` pictures of each word; `options.methods` names rows, `USUAL` where empty.
+    Raises VelaturaError as `session.prepare`."""
+    measures = chosen_measures(options.measures, MEASURES)
+    model = models.get(options.model)
+    cases = [
+        slide
+        for kind in kinds_of(options)
+        for edit in (*graded(kind), *things(kind))
+        for slide in slides(kind, edit, options.pairs, options.seed, model.size)
+    ]
+    made = Session(options, cases, {}, editors(models, options, defaults), home_made(), measures)
+    made.batch_of, made.by_type, made.conclude = batch_of, ("spearman", "word"), conclude
+    return made
+
+
+def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
+    """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
+    for row in options.methods:
+        if row not in SETTINGS:
+            there = ", ".join(SETTINGS)
+            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    memory, rows = Memory(None, _TRAJECTORIES, _FEATURES, 0), options.methods or USUAL
+    return [
+        Slider(
+            registry()[METHOD],
+            models,
+            options.model,
+            {**defaults, **SETTINGS[row]},
+            masked=False,
+            id=f"{METHOD}: {row}",
+            title=row,
+            cycles=False,
+            memory=memory,
+        )
+        for row in rows
+    ]
+
+
+def conclude(found: dict[str, Any]) -> list[str]:
+    """Which words of the first row do not rise as they should."""
+    if not found["types"]:
+        return []
+    row = next(iter(found["editors"]))
+    means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
+    low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < LEAST]
+    title = found["editors"][row]["title"]
+    if not low:
+        return [f"Every graded word has a Spearman's correlation of at least {LEAST} ({title})."]
+    return [f"Below {LEAST} ({title}): {'; '.join(low)}."]
