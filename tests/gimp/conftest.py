@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 from installer.hosts import Host
+from PIL import Image
 
-from tests.daemon_fixture import Daemon
+from tests.daemon_fixture import Daemon, wait_for
 from tests.hosts.display import Display
-from tests.hosts.gimp import GimpSession
+from tests.hosts.gimp import GimpSession, GimpWindow
+from tests.hosts.result import HostResult
 from tests.more_methods import environment
 from velatura_protocol.client import Client
 
 ROOT = Path(__file__).resolve().parents[2]
 PLUGIN = ROOT / "plugin_gimp/velatura_gimp"
 INSIDE = Path(__file__).parent / "inside"
+LOOK = INSIDE / "look.py"
 
 
 def install(
@@ -87,3 +92,44 @@ def gimp(gimp_host: Host, served: Daemon, tmp_path_factory: pytest.TempPathFacto
     with GimpSession(gimp_host, tmp_path_factory.mktemp("gimp"), binds=[served.state_dir]) as session:
         install(session, served.state_dir)
         yield session
+
+
+Sit = Callable[[Daemon, Mapping[str, str]], AbstractContextManager[GimpWindow]]
+
+
+@pytest.fixture(scope="module")
+def sit(gimp_host: Host, display: Display, tmp_path_factory: pytest.TempPathFactory) -> Sit:
+    """`with sit(daemon, shortcuts) as window:` opens GIMP's window on a small picture.
+
+    The daemon's methods are known from the start; shortcuts: keys by action.
+    """
+
+    @contextmanager
+    def open_window(daemon: Daemon, shortcuts: Mapping[str, str]) -> Iterator[GimpWindow]:
+        folder = tmp_path_factory.mktemp("window")
+        picture = folder / "picture.png"
+        Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
+        with GimpSession(gimp_host, folder / "gimp", binds=[daemon.state_dir], display=display) as session:
+            install(session, daemon.state_dir, offered_by=daemon)
+            for action, keys in shortcuts.items():
+                session.shortcut(action, keys)
+            with session.window(picture) as window:
+                yield window
+
+    return open_window
+
+
+def wait_until(window: GimpWindow, is_there: Callable[[HostResult], bool]) -> HostResult:
+    """What the image in the window holds (`inside/look.py`), once it is so."""
+
+    def there() -> HostResult | None:
+        found = window.python(LOOK)
+        return found if is_there(found) else None
+
+    try:
+        found = wait_for(there, 120, "it does not come", every=0.5)
+    except AssertionError:
+        window.screenshot("failure.png")
+        raise
+    time.sleep(0.5)  # the plug-in's own process ends after its last change
+    return found

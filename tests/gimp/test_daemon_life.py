@@ -36,7 +36,7 @@ def alone(gimp_host, tmp_path):
 
 def test_without_a_daemon_gimp_starts_and_offers_the_last_known_methods(alone):
     found = alone.python(OFFERED, run="velatura-sdedit")
-    labels = {f"velatura-{method.id}": f"{method.title}…" for method in registry().values()}
+    labels = {f"velatura-{m.id}": f"{m.title}…" for m in registry().values() if m.result != "text"}
     assert found["names"] == sorted([*labels, "velatura-rerun"])
     assert labels.items() <= dict(zip(found["names"], found["labels"], strict=True)).items()
     assert found["status"] == "execution-error"

@@ -3,33 +3,22 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
-from PIL import Image
 
-from tests.daemon_fixture import wait_for
-from tests.gimp.conftest import INSIDE, install
-from tests.hosts.gimp import GimpSession
+from tests.gimp.conftest import LOOK, wait_until
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
-LOOK = INSIDE / "look.py"
 RUN, AGAIN = "ctrl+shift+F12", "ctrl+shift+F11"
 
 
 @pytest.fixture(scope="module")
-def sitting(gimp_host, served, display, tmp_path_factory):
+def sitting(sit, served):
     """What was seen at each point of the sitting."""
-    folder = tmp_path_factory.mktemp("window")
-    picture = folder / "picture.png"
-    Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
-    with GimpSession(gimp_host, folder / "gimp", binds=[folder], display=display) as session:
-        install(session, served.state_dir)
-        session.shortcut("velatura-sdedit", "<Primary><Shift>F12")
-        session.shortcut("velatura-rerun", "<Primary><Shift>F11")
-        with session.window(picture) as window:
-            yield dict(_sitting(window))
+    shortcuts = {"velatura-sdedit": "<Primary><Shift>F12", "velatura-rerun": "<Primary><Shift>F11"}
+    with sit(served, shortcuts) as window:
+        yield dict(_sitting(window))
 
 
 def _sitting(window):
@@ -61,19 +50,7 @@ def _sitting(window):
 
 
 def _wait(window, groups):
-    """What the image holds once it has so many groups."""
-
-    def there():
-        found = window.python(LOOK)
-        return found if len(found["groups"]) == groups else None
-
-    try:
-        found = wait_for(there, 120, f"no {groups} groups", every=0.5)
-    except AssertionError:
-        window.screenshot("failure.png")
-        raise
-    time.sleep(0.5)  # the plug-in's own process ends after its last change
-    return found
+    return wait_until(window, lambda found: len(found["groups"]) == groups)
 
 
 def test_a_run_from_the_dialog_makes_a_group_above_the_source(sitting):

@@ -150,6 +150,23 @@ def test_where_nothing_can_be_set_the_entries_are_a_list():
     assert made.value() == []
 
 
+def test_a_word_is_the_same_however_its_accent_was_typed():
+    made = settings("a cafe\u0301", café=2.0)
+    assert [c.label for c in made.chips()] == ["a", "cafe\u0301 ×2.0"]
+    made.splice(6, 1, "")  # the accent alone
+    assert made.value() == []
+    assert [c.label for c in made.chips()] == ["a", "cafe"]
+    made.splice(2, 4, "Caf\u00e9")
+    assert weights(made) == [("Caf\u00e9", 1, 2.0)]
+
+
+def test_two_entries_for_one_word_are_one():
+    made = WordSettings(GROUP, "a caf\u00e9")
+    made.load([{"text": text, "which": 1, "weight": weight, "until": 1.0}
+               for text, weight in (("caf\u00e9", 2.0), ("cafe\u0301", 3.0))])  # fmt: skip
+    assert weights(made) == [("caf\u00e9", 1, 3.0)]
+
+
 def test_a_chosen_word_that_is_removed_is_chosen_no_more():
     made = settings("a big hat")
     made.choose(find("a big hat", "big"))
@@ -157,7 +174,7 @@ def test_a_chosen_word_that_is_removed_is_chosen_no_more():
     assert made.chosen() is None
 
 
-PROMPTS = st.text(alphabet="ab -',B1", max_size=12)
+PROMPTS = st.text(alphabet="ab -',B1e\u0301é", max_size=12)
 EDITS = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 4), PROMPTS), max_size=6)
 
 

@@ -6,28 +6,17 @@ import json
 import time
 
 import pytest
-from PIL import Image
 
-from tests.daemon_fixture import wait_for
-from tests.gimp.conftest import INSIDE, install
-from tests.hosts.gimp import GimpSession
+from tests.gimp.conftest import LOOK, wait_until
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
-LOOK = INSIDE / "look.py"
-
 
 @pytest.fixture(scope="module")
-def sitting(gimp_host, finding, display, tmp_path_factory):
+def sitting(sit, finding):
     """What was seen at each point of the sitting."""
-    folder = tmp_path_factory.mktemp("words")
-    picture = folder / "picture.png"
-    Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
-    with GimpSession(gimp_host, folder / "gimp", binds=[finding.state_dir], display=display) as session:
-        install(session, finding.state_dir, offered_by=finding)
-        session.shortcut("velatura-weighed", "<Primary><Shift>F12")
-        with session.window(picture) as window:
-            yield dict(_sitting(window))
+    with sit(finding, {"velatura-weighed": "<Primary><Shift>F12"}) as window:
+        yield dict(_sitting(window))
 
 
 def _sitting(window):
@@ -39,36 +28,20 @@ def _sitting(window):
     window.display.xdotool("type", "--delay", 40, "a man with a beard")
     window.keys("shift+Tab", "space", window=dialog)  # the button that copies it down, and on in the prompt
     window.keys(*["Tab"] * 5, "space", window=dialog)  # the word
-    window.keys("Tab", "Tab", *["Up"] * 10, window=dialog)  # past Select to the first slider
+    window.keys(*["Up"] * 10, window=dialog)  # in its first slider
     window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # past Reset, which can be pressed now
-    yield "selected", _wait(window, lambda found: found["channels"])
+    yield "selected", wait_until(window, lambda found: found["channels"])
     yield "dialog", window.screenshot("words.png")
     window.keys(*["Tab"] * 4, window=dialog)
     window.display.xdotool("type", "--delay", 40, "moustache")
     window.keys("Return", window=dialog)
     time.sleep(0.5)
     window.keys("alt+u", window=dialog)
-    yield "run", _wait(window, lambda found: found["groups"])
+    yield "run", wait_until(window, lambda found: found["groups"])
     window.keys("ctrl+z")
-    yield "undone", _wait(window, lambda found: not found["groups"])
+    yield "undone", wait_until(window, lambda found: not found["groups"])
     window.keys("ctrl+z")
-    yield "unselected", _wait(window, lambda found: not found["channels"])
-
-
-def _wait(window, is_there):
-    """What the image holds once it is so."""
-
-    def there():
-        found = window.python(LOOK)
-        return found if is_there(found) else None
-
-    try:
-        found = wait_for(there, 120, "it does not come", every=0.5)
-    except AssertionError:
-        window.screenshot("failure.png")
-        raise
-    time.sleep(0.5)  # the plug-in's own process ends after its last change
-    return found
+    yield "unselected", wait_until(window, lambda found: not found["channels"])
 
 
 def test_a_word_is_selected_while_the_dialog_stays(sitting):

@@ -7,12 +7,22 @@ It knows no method by name and no mathematics: procedures and dialogs come from 
 ``form``           a schema's fields as names, labels and values of a procedure's arguments
 ``procedures``     registering the procedures; the edge that turns every failure into a sentence
 ``actions``        what the procedures do when they are run
+``rerun``          running a result's recipe again, changed in its method's own form
 ``dialog``         the native dialog; it and the modules of widgets it brings are imported with a window only
 ``word_settings``  what is set for the words of a prompt, while the prompt is edited
 ``word_strip``     the words as chips, and a strip for the chosen one
 ``word_editor``    a widget for one thing that can be set for a word
 ``word_form``      the words in a dialog: kept with its values, selected on demand
-``selecting``      one word selected while a dialog is open
+``flow``           chips in lines, as words are
+``style``          how the plug-in's own widgets look
+``caption``        the buttons at a field that says what the layer shows
+``text_undo``      undo in a field of text
+``history``        the texts that such a field has held
+``side``           the column beside a form: preview, progress, what there is to say
+``conversation``   what is asked of the daemon while a dialog is open, one question at a time
+``selecting``      such a question: one word to be selected
+``proposing``      another: what the layer shows
+``drafting``       another: what the form would give, while something in it is moved
 ``formats``        GIMP's precisions as the wire's rasters
 ``capture``        pixels and selection of the source layer
 ``planes``         an RGBA raster taken apart into opaque pixels and a layer mask, bit for bit

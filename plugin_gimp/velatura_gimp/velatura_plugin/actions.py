@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from gi.repository import Gimp, GObject
 
-from velatura_protocol.errors import VelaturaError
-
 from . import catalogue, edit, form, recipe
-from .capture import refuse_image, source_layer
+from .capture import capture, look, source_layer
 from .catalogue import Catalogue, MethodInfo
+from .drafting import Live
 from .form import Argument
+from .proposing import Proposer
 from .selecting import Selector
 
 
@@ -28,40 +27,28 @@ def run_method(
     method, known = data
     layer = source_layer(image, drawables)
     arguments = form.arguments(method, known)
-    finder = known.word_masks()
-    selector = Selector(image, layer, finder) if finder and method.words else None
-    if mode == Gimp.RunMode.INTERACTIVE and not _ask(
-        procedure, config, method.title, arguments, known, selector
-    ):
+
+    def model() -> str:
+        chosen = config.get_property("model")
+        return "" if chosen == form.DEFAULT_MODEL else chosen
+
+    def request() -> dict:
+        return recipe.request(
+            method.id,
+            config.get_property("prompt") or "",
+            config.get_property("seed"),
+            config.get_property("variations"),
+            form.parameters(arguments, config.get_property, method),
+            model=model(),
+        )
+
+    live = Live(
+        lambda: capture(image, layer), request, model, method.needs_prompt, **helpers(image, layer, method)
+    )
+    if mode == Gimp.RunMode.INTERACTIVE and not ask(procedure, config, method.title, arguments, known, live):
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     Gimp.progress_init(f"Velatura: {method.title}")
-    model = config.get_property("model")
-    request = recipe.request(
-        method.id,
-        config.get_property("prompt") or "",
-        config.get_property("seed"),
-        config.get_property("variations"),
-        form.parameters(arguments, config.get_property, method),
-        model="" if model == form.DEFAULT_MODEL else model,
-    )
-    return _success(procedure, mode, edit.edit(image, layer, request))
-
-
-def run_again(
-    procedure: Gimp.Procedure,
-    mode: Gimp.RunMode,
-    image: Gimp.Image,
-    drawables: list,
-    config: Gimp.ProcedureConfig,
-    _data: None,
-) -> Gimp.ValueArray:
-    """Runs the recipe of the chosen result again, with the changes asked for or given."""
-    refuse_image(image)
-    result, kept = edit.chosen_recipe(drawables)
-    if mode == Gimp.RunMode.INTERACTIVE and not _ask_again(procedure, config, kept):
-        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-    Gimp.progress_init("Velatura: running the recipe again")
-    return _success(procedure, mode, edit.edit_again(image, result, kept, _changes(config)))
+    return success(procedure, mode, edit.edit(image, layer, live.settle(request())))
 
 
 def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
@@ -75,7 +62,20 @@ def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
-def _success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> Gimp.ValueArray:
+def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo) -> dict:
+    """Of `Live`, what looks at a layer: what the daemon last offered may be newer than the menu."""
+    known = catalogue.newest(edit.FOLDER)
+    finder, teller = known.word_masks(), known.proposing()
+    has_caption = any(field.source_prompt for field in method.fields)
+    return {
+        "look": lambda rect: look(layer, rect),
+        "selector": Selector(image, layer, finder) if finder and method.words else None,
+        "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
+    }
+
+
+def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> Gimp.ValueArray:
+    """What a procedure returns that has made `item`."""
     if mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.displays_flush()
     Gimp.progress_end()
@@ -85,74 +85,18 @@ def _success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> 
     return values
 
 
-def _ask(
+def ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     title: str,
     arguments: Sequence[Argument],
     known: Catalogue,
-    selector: Selector | None = None,
+    live: Live | None = None,
 ) -> bool:
+    """Whether the person has chosen to run in the procedure's dialog; `config` then has the values."""
     from . import dialog  # needs a window
 
     hidden = [a.name for a in arguments if a.field.kind == "integer" and a.field.minimum == a.field.maximum]
     if len(known.models) < 2:
         hidden.append("model")
-    return dialog.ask(procedure, config, title, arguments, hidden, selector)
-
-
-def _ask_again(procedure: Gimp.Procedure, config: Gimp.ProcedureConfig, kept: dict) -> bool:
-    """Shows the recipe in its method's own form, or in a plain one where the method is not in the catalogue.
-
-    What is chosen is left in `config`, the configuration of running again, from which GIMP repeats it.
-    """
-    known = catalogue.registered(edit.FOLDER)
-    method = known.method(kept["method"])
-    for key in ("prompt", "seed", "variations"):
-        config.set_property(key, kept[key])
-    if method is None:
-        return _ask(procedure, config, "Run Again", form.AGAIN_ARGUMENTS, known)
-    own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
-    if own is None:  # new since GIMP started
-        return _ask(procedure, config, "Run Again", form.AGAIN_ARGUMENTS, known)
-    arguments = form.arguments(method, known)
-    values = own.create_config()
-    for argument in arguments:
-        if argument.name != "model":
-            recorded = kept["parameters"] if argument.field in method.fields else kept
-            value = form.to_gimp(argument.field, recorded.get(argument.field.key, argument.field.default))
-            values.set_property(argument.name, value)
-    if not _ask(own, values, f"{method.title}, again", arguments, Catalogue()):
-        return False
-    for key in ("prompt", "seed", "variations"):
-        config.set_property(key, values.get_property(key))
-    config.set_property("parameters", json.dumps(form.parameters(arguments, values.get_property, method)))
-    return True
-
-
-def _changes(config: Gimp.ProcedureConfig) -> dict:
-    """What the arguments of running again change in a recipe."""
-    changes: dict = {}
-    if config.get_property("prompt"):
-        changes["prompt"] = config.get_property("prompt")
-    if config.get_property("seed") != form.RECORDED_SEED:
-        changes["seed"] = config.get_property("seed")
-    if config.get_property("variations") != form.RECORDED_VARIATIONS:
-        changes["variations"] = config.get_property("variations")
-    if config.get_property("parameters"):
-        changes["parameters"] = _json_object(config.get_property("parameters"))
-    return changes
-
-
-def _json_object(text: str) -> dict:
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        value = str(error)
-    if not isinstance(value, dict):
-        raise VelaturaError(
-            "bad-request",
-            'The parameters have to be a JSON object such as {"strength": 0.5}; correct them.',
-            detail=str(value),
-        )
-    return value
+    return dialog.ask(procedure, config, title, arguments, hidden, live)

@@ -22,6 +22,8 @@ from .formats import Encoding, Rect, encoding, intersection
 
 STRIP = 64  # rows, the height of GIMP's tiles
 
+MOST_ROWS = 512  # of a look, about
+
 T = TypeVar("T")
 Steps = Generator[None, None, T]  # gives way after each step, and returns a T
 Part = tuple[Rect, bytes | bytearray]  # where something lies in the image, and its bytes
@@ -58,13 +60,23 @@ class Capture:
         return {"source": _raster(self.source, code.channels, code.dtype, code.profile), "mask": mask}
 
 
+@dataclass(frozen=True)
+class Look:
+    """rect: of the image. data: height rows of width RGBA pixels with straight alpha, 8-bit sRGB."""
+
+    rect: Rect
+    width: int
+    height: int
+    data: bytes
+
+
 def at_once(steps: Steps[T]) -> T:
     """What the steps come to, taken without a pause."""
-    while True:
-        try:
+    try:
+        while True:
             next(steps)
-        except StopIteration as end:
-            return end.value
+    except StopIteration as end:
+        return end.value
 
 
 def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
@@ -157,6 +169,27 @@ def capture_anew(
             "empty-mask", "This was found within a selection; select where to look, and run it again."
         )
     return (yield from capture(image, layer))
+
+
+def look(layer: Gimp.Layer, rect: Rect | None = None) -> Steps[Look | None]:
+    """A part of a layer, without its filters, as it is to be shown; the whole layer where none is named.
+
+    None where there is nothing of it. Of a high one some rows only, for something that is shown small.
+    """
+    place = rectangle(layer)
+    common = intersection(place, rect or place)
+    if common is None:
+        return None
+    x, y, width, height = common
+    buffer, data, every = layer.get_buffer(), bytearray(), max(1, height // MOST_ROWS)
+    for top in range(y, y + height, STRIP):
+        rows = min(STRIP, y + height - top)
+        area = Gegl.Rectangle.new(x - place[0], top - place[1], width, rows)
+        strip = buffer.get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE)
+        first = -(top - y) % every
+        data += b"".join(strip[row * width * 4 :][: width * 4] for row in range(first, rows, every))
+        yield
+    return Look(common, width, len(data) // (width * 4), bytes(data))
 
 
 def image_encoding(image: Gimp.Image) -> Encoding:

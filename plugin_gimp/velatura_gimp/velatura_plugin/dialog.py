@@ -12,12 +12,19 @@ gi.require_version("GimpUi", "3.0")
 
 from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
 
+from .caption import CaptionButtons  # noqa: E402
+from .conversation import Conversation  # noqa: E402
+from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument, digits  # noqa: E402
-from .selecting import Selector  # noqa: E402
+from .side import Side  # noqa: E402
+from .style import weigh  # noqa: E402
+from .text_undo import TextUndo  # noqa: E402
 from .word_form import WordForm  # noqa: E402
 
 ENTRY_WIDTH = 44  # characters
 TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
+GAP = 4  # below a row of several lines
+CAPTION_HEIGHT = 76  # beside a label and two buttons
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -27,17 +34,18 @@ def ask(
     title: str,
     arguments: Sequence[Argument],
     hidden: Sequence[str] = (),
-    selector: Selector | None = None,
+    live: Live | None = None,
 ) -> bool:
     """Shows the dialog and returns whether the person chose to run; `config` then has the values.
 
-    hidden: names of arguments that are not shown. selector: selects words of the prompt.
+    hidden: names of arguments that are not shown. live: what is done beside; has the drafts' seed afterwards.
     """
     GimpUi.init("velatura_gimp")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
+    beside = _Beside(dialog, live) if live is not None else None
     try:
         dialog.set_ok_label("R_un")
-        form = _Form(dialog, config, arguments, selector)
+        form = _Form(dialog, config, arguments, beside)
         shown = sorted((argument for argument in arguments if argument.name not in hidden), key=form.position)
         names = [form.widget(argument) for argument in shown if not form.is_advanced(argument)]
         advanced = [form.widget(argument) for argument in shown if form.is_advanced(argument)]
@@ -46,27 +54,71 @@ def ask(
             dialog.fill_box("advanced-box", advanced)
             dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
             names.append("advanced")
-        dialog.fill(names)
+        dialog.fill([beside.place(names)] if beside else names)
         form.begin_with(shown[0].name)
+        if beside:
+            beside.draft_what_moves(config, arguments)
         return dialog.run()
     finally:
+        if beside:
+            beside.stop()
         dialog.destroy()
 
 
+class _Beside:
+    """What is done beside a form while its dialog is open, and the column that shows it."""
+
+    def __init__(self, dialog: GimpUi.ProcedureDialog, live: Live) -> None:
+        self._dialog, self.live = dialog, live
+        self.side = Side(live, lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held))
+        self.conversation = Conversation(self.side)
+        self._drafts = Drafts(self.conversation, live)
+
+    def place(self, names: Sequence[str]) -> str:
+        """Puts the column to the right of what is to be filled in; returns what to fill in instead."""
+        self._dialog.fill_box("form-box", names)
+        both = self._dialog.fill_box("both-box", ["form-box"])
+        both.set_orientation(Gtk.Orientation.HORIZONTAL)
+        both.set_spacing(12)
+        both.pack_end(self.side, False, False, 0)
+        return "both-box"
+
+    def draft_what_moves(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
+        """Text is not among it: what is half typed is not meant."""
+        drafts, wanted = self._drafts, self.side.wanted
+        for argument in arguments:
+            if argument.name != "variations" and argument.field.kind != "string":
+                config.connect(f"notify::{argument.name}", lambda *_: drafts.move())
+
+        def want(*_: object) -> None:
+            drafts.wanted = wanted.get_active()
+            drafts.move() if drafts.wanted else drafts.stop()
+
+        drafts.wanted = wanted.get_active()
+        wanted.connect("toggled", want)
+        self._dialog.connect("notify::is-active", lambda *_: drafts.forget())
+
+    def stop(self) -> None:
+        """Nothing is asked any more."""
+        self._drafts.stop()
+        self.conversation.stop()
+
+
 class _Form:
-    """The widgets of a dialog's arguments."""
+    """The widgets of a dialog's arguments. beside: there for the form of a method."""
 
     def __init__(
         self,
         dialog: GimpUi.ProcedureDialog,
         config: Gimp.ProcedureConfig,
         arguments: Sequence[Argument],
-        selector: Selector | None,
+        beside: _Beside | None,
     ) -> None:
-        self._dialog, self._config, self._selector = dialog, config, selector
+        self._dialog, self._config, self._beside = dialog, config, beside
         self._has_prompt = any(argument.name == "prompt" for argument in arguments)
         self._titles = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         self._views: dict[str, Gtk.TextView] = {}
+        self._columns: dict[str, Gtk.Box] = {}
         self._anchor: Gtk.Widget | None = None
 
     def position(self, argument: Argument) -> int:
@@ -81,7 +133,7 @@ class _Form:
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own choice is not the best; returns what to fill in."""
         field, name, dialog = argument.field, argument.name, self._dialog
-        if field.words and self._has_prompt:
+        if field.words and self._has_prompt and self._beside:
             return self._words(argument)
         if field.kind == "group" or field.multiline or field.source_prompt:
             return self._text(argument)
@@ -96,37 +148,39 @@ class _Form:
             entry.set_placeholder_text(field.description)
             entry.set_activates_default(True)
         elif field.kind == "boolean":
-            weight = Pango.AttrList()
-            weight.insert(Pango.attr_weight_new(Pango.Weight.NORMAL))  # GIMP's theme takes it for a heading
-            dialog.get_widget(name, GObject.TYPE_NONE).get_child().set_attributes(weight)
+            weigh(dialog.get_widget(name, GObject.TYPE_NONE).get_child(), Pango.Weight.NORMAL)
         return name
 
     def begin_with(self, name: str) -> None:
-        """Lets the person type into the first field at once, once all are filled in."""
+        """Once all are filled in: lets the person type into the first field at once."""
         if self._anchor is not None:
             self._anchor.hide()
+        for shown, column in self._columns.items():
+            if self._beside and "prompt" in self._views:
+                self._add_caption_buttons(column, self._views[shown])
         _entry(self._views.get(name) or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
 
     def _text(self, argument: Argument) -> str:
         view = self._dialog.get_widget(argument.name, Gtk.TextView)
         view.set_wrap_mode(Gtk.WrapMode.WORD_CHAR)
-        view.set_size_request(TEXT_WIDTH, TEXT_HEIGHT)
+        room = CAPTION_HEIGHT if argument.field.source_prompt else TEXT_HEIGHT
+        view.set_size_request(TEXT_WIDTH, room)
         view.set_accepts_tab(False)
         if argument.field.kind == "string":
             view.connect("key-press-event", _run_on_return, self._dialog)
         view.set_hexpand(True)
         self._views[argument.name] = view
+        TextUndo(view)
         title = self._title(argument, view)
         if argument.field.source_prompt:
-            copy = Gtk.Button(label="Copy ↓", tooltip_text="Copies it to what should be there, to be changed")
-            copy.set_valign(Gtk.Align.START)
-            copy.connect("clicked", self._copy_down, view)
-            title.pack_start(copy, False, False, 0)
+            self._columns[argument.name] = title
         self._row(argument.name, title, argument.name)
         return f"{argument.name}-box"
 
     def _words(self, argument: Argument) -> str:
-        words = WordForm(self._dialog, self._config, argument, self._views["prompt"], self._selector)
+        prompt, beside = self._views["prompt"], self._beside
+        words = WordForm(self._config, argument, prompt, beside.live, beside.conversation)
+        beside.side.below.pack_start(words.strip, False, False, 0)
         # GIMP fills in what it made itself alone: a label without text holds the place of the words.
         anchor = f"{argument.name}-anchor"
         self._anchor = self._dialog.get_label(anchor, "", False, False)
@@ -149,13 +203,16 @@ class _Form:
         box.set_spacing(6)
         box.pack_start(title, False, False, 0)
         box.reorder_child(title, 0)
+        box.set_margin_bottom(GAP)
         title.show_all()
         return box
 
-    def _copy_down(self, _button: Gtk.Button, view: Gtk.TextView) -> None:
-        buffer, prompt = view.get_buffer(), self._views["prompt"]
-        prompt.get_buffer().set_text(buffer.get_text(*buffer.get_bounds(), False))
-        prompt.grab_focus()
+    def _add_caption_buttons(self, column: Gtk.Box, view: Gtk.TextView) -> None:
+        beside = self._beside
+        buttons = CaptionButtons(view, self._views["prompt"], beside.live, beside.conversation)
+        column.pack_start(buttons, False, False, 0)
+        buttons.show_all()
+        self._config.connect("notify::model", lambda *_: buttons.allow())
 
 
 def _run_on_return(_view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:

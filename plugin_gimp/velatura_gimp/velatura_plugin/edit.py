@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import traceback
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -16,7 +18,7 @@ from .capture import Capture, Steps, at_once, capture, capture_anew, capture_wit
 from .formats import Encoding
 from .insert import Variation, insert
 from .masks import Mask, insert_masks
-from .session import Session
+from .session import OnPreview, Session
 
 #: The plug-in's folder, and the file in it that GIMP starts.
 FOLDER = Path(__file__).resolve().parent.parent
@@ -47,13 +49,14 @@ def edit(image: Gimp.Image, layer: Gimp.Layer, request: dict) -> Gimp.Item:
         return _run(session, image, layer, layer, request, at_once(capture(image, layer)))
 
 
-def edit_again(image: Gimp.Image, result: Gimp.Item, kept: Mapping, changes: Mapping) -> Gimp.Item:
+def edit_again(
+    image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Mapping, changes: Mapping
+) -> Gimp.Item:
     """Runs `kept`, the recipe of a result, with some fields changed; puts the new result above the old.
 
     The source is taken as it is now; of a result layer, the layer mask, as the artist has left it, is the
     selection.
     """
-    source = source_of(image, result, kept)
     above = source
     if result.is_layer():
         group = result.get_parent()
@@ -81,6 +84,23 @@ def find_masks(
     request = {**request, "inputs": captured.inputs, "canvas": captured.canvas}
     job = session.run(request, captured.blobs, should_cancel)
     return _masks(session, job), job["result"].get("note") or ""
+
+
+def draft(
+    session: Session,
+    request: dict,
+    captured: Capture,
+    should_cancel: Callable[[], bool],
+    on_preview: OnPreview | None = None,
+) -> dict:
+    """The result of a run of which nothing is kept. Calls nothing of GIMP, so any thread may.
+
+    on_preview(png, rect): what it gives, as far as it has come. Raises VelaturaError, `cancelled` once
+    `should_cancel` is true.
+    """
+    session.need_drafts()
+    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas, "draft": True}
+    return session.run(request, captured.blobs, should_cancel, on_preview)["result"]
 
 
 def refresh(session: Session) -> bool:
@@ -191,3 +211,13 @@ def say_note(note: object) -> None:
     """What the daemon has to say of a result, where GIMP shows a plug-in's messages."""
     if isinstance(note, str) and note:
         Gimp.message(note)
+
+
+def sentence(error: Exception) -> str:
+    """What the person is told of a failure; what else is known of it goes to the log."""
+    if isinstance(error, VelaturaError):
+        if error.detail:
+            print(f"velatura: {error.code}: {error.detail}", file=sys.stderr)
+        return f"{error.message} {error.hint}".strip()
+    traceback.print_exception(error)
+    return f"Velatura's plug-in met a fault; save your picture and try again. ({error!r})"

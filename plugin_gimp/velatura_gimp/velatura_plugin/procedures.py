@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-import traceback
 from collections.abc import Callable
 
 from gi.repository import Gimp, GLib, GObject
 
-from velatura_protocol.errors import VelaturaError
-
-from . import actions, catalogue, form
+from . import actions, catalogue, form, rerun
 from .catalogue import Catalogue, MethodInfo
-from .edit import FOLDER
+from .edit import FOLDER, sentence
 
 AGAIN = "velatura-rerun"
 REFRESH = "velatura-refresh"
@@ -72,12 +68,12 @@ def _method_procedure(
 
 
 def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
-    procedure = _image_procedure(plug_in, AGAIN, "Run _Again with Other Settings…", actions.run_again, None)
+    procedure = _image_procedure(plug_in, AGAIN, "Run _Again with Other Settings…", rerun.run_again, None)
     procedure.set_documentation(
         "Runs the recipe of the chosen result again",
         "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
-        "the old one. Of a channel, finds the masks anew where they were found: in the whole layer, or in the "
-        "selection as it is now. Arguments that are left out are taken from the recipe.",
+        "the old one. Of a channel, finds its masks anew where they were found: in the whole layer, or in "
+        "what is selected now. Arguments that are left out are taken from the recipe.",
         AGAIN,
     )
     procedure.add_item_return_value(
@@ -143,19 +139,8 @@ def _guarded(work: Callable) -> Callable:
     def run(procedure: Gimp.Procedure, *arguments: object) -> Gimp.ValueArray:
         try:
             return work(procedure, *arguments)
-        except VelaturaError as error:
-            if error.detail:
-                print(f"velatura: {error.code}: {error.detail}", file=sys.stderr)
-            return _failure(procedure, f"{error.message} {error.hint}".strip())
         except Exception as error:
-            traceback.print_exc()
-            return _failure(
-                procedure,
-                f"Velatura's plug-in met a fault; save your picture and try again. ({error!r})",
-            )
+            failure = GLib.Error(sentence(error))
+            return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, failure)
 
     return run
-
-
-def _failure(procedure: Gimp.Procedure, sentence: str) -> Gimp.ValueArray:
-    return procedure.new_return_values(Gimp.PDBStatusType.EXECUTION_ERROR, GLib.Error(sentence))

@@ -37,6 +37,12 @@ def of_layer(recipe: Mapping) -> dict:
     return {**recipe, "seed": (recipe["seed"] + index) % 2**31, "variations": 1}
 
 
+def model(recipe: Mapping) -> str:
+    """The id of the recipe's model; empty where it names none."""
+    named = recipe.get("model")
+    return named["id"] if isinstance(named, dict) and isinstance(named.get("id"), str) else ""
+
+
 def again(recipe: Mapping, changes: Mapping) -> dict:
     """The request of a recipe with some of its fields changed, to be submitted with new inputs.
 

@@ -15,8 +15,15 @@ from velatura_protocol import paths
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
+from velatura_protocol.messages import minor_version
+
+from .formats import Rect
 
 START_TIMEOUT = 60.0  # seconds; the first start after an installation reads from a cold disk
+DRAFTS = 2  # the minor version of the protocol that brought them
+
+#: Called with a preview's PNG, and what it shows of the image where the daemon says so.
+OnPreview = Callable[[bytes, Rect | None], None]
 
 
 class Report(Protocol):
@@ -69,11 +76,19 @@ class Session:
         self._report("Starting Velatura…")
         start_daemon(serve, self._state_dir, START_TIMEOUT)
 
+    def need_drafts(self) -> None:
+        """Raises `protocol-version` where the daemon is older than drafts, and would give layers."""
+        if minor_version(self._client.welcome["protocol"]) < DRAFTS:
+            raise VelaturaError(
+                "protocol-version", "Velatura's daemon is too old for this; update and restart it."
+            )
+
     def run(
         self,
         request: dict,
-        blobs: Mapping[str, bytes],
+        blobs: Mapping[str, bytes | bytearray],
         should_cancel: Callable[[], bool] | None = None,
+        on_preview: OnPreview | None = None,
     ) -> dict:
         """Submits a job and waits for its end; returns the job, which is done.
 
@@ -86,7 +101,14 @@ class Session:
         request = {**request, "lease": True}
         self._client.submit(identifier, request, blobs, on_bytes=self._sent, should_stop=should_cancel)
         self._report("Waiting for the daemon…")
-        job = self._client.wait(identifier, on_event=self._on_event, should_cancel=should_cancel)
+
+        def on_event(event: dict, payload: object = None) -> None:
+            if event.get("type") == "preview" and on_preview is not None and payload is not None:
+                on_preview(bytes(payload), _rect(event.get("rect")))
+            else:
+                self._on_event(event)
+
+        job = self._client.wait(identifier, on_event=on_event, should_cancel=should_cancel)
         if job.get("state") == "cancelled":
             raise VelaturaError("cancelled", "The edit was cancelled.")
         if job.get("state") != "done":
@@ -112,7 +134,7 @@ class Session:
     def _received(self, received: int, size: int) -> None:
         self._report("Fetching the result…", received / max(1, size))
 
-    def _on_event(self, event: dict, _payload: object = None) -> None:
+    def _on_event(self, event: dict) -> None:
         kind = event.get("type")
         if kind == "progress":
             text, fraction = event.get("stage"), event.get("fraction")
@@ -125,3 +147,9 @@ class Session:
         elif kind == "connection":
             lost = event.get("state") == "lost"
             self._report("Velatura's daemon does not answer; waiting for it…" if lost else "Going on…")
+
+
+def _rect(value: object) -> Rect | None:
+    """A rectangle of the image; None where it is none."""
+    is_rect = isinstance(value, list) and len(value) == 4 and all(type(number) is int for number in value)
+    return tuple(value) if is_rect and min(value[2:]) > 0 else None

@@ -4,46 +4,45 @@ from __future__ import annotations
 
 import json
 
-from gi.repository import Gimp, GimpUi, GLib, Gtk
+from gi.repository import Gimp, Gtk
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.words import Word
 
 from . import form
+from .conversation import Conversation
+from .drafting import Live
 from .form import Argument
-from .selecting import Selector
+from .text_undo import text_of
 from .word_settings import WordSettings
 from .word_strip import WordStrip
 
-_TO_BE_SEEN = 50  # ms; reading a large layer takes a moment, in which nothing is drawn
-
 
 class WordForm(Gtk.Box):
-    """`argument`, a group about words of the prompt in `prompt`, as chips with a strip.
+    """`argument`, a group about words of the prompt in `prompt`, as chips.
 
-    selector: selects a word of the layer; without one nothing offers it.
+    strip: what is set for the chosen one, to be laid out by the owner.
     """
 
     def __init__(
         self,
-        dialog: GimpUi.ProcedureDialog,
         config: Gimp.ProcedureConfig,
         argument: Argument,
         prompt: Gtk.TextView,
-        selector: Selector | None,
+        live: Live,
+        conversation: Conversation,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._dialog, self._config, self._argument, self._selector = dialog, config, argument, selector
+        self._config, self._argument = config, argument
+        self._live, self._conversation = live, conversation
+        self._is_selecting = False
         buffer = prompt.get_buffer()
-        text = buffer.get_text(*buffer.get_bounds(), False)
-        self._settings = WordSettings(argument.field, text, self._kept())
-        select = self._select if selector is not None else None
-        self._strip = WordStrip(self._settings, buffer, self._keep, select)
-        self._progress = Gtk.ProgressBar(show_text=True)
-        self._said = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=44, selectable=True)
-        for part in (self._strip, self._progress, self._said):
-            self.pack_start(part, False, False, 0)
-        self._strip.show()
+        self._settings = WordSettings(argument.field, text_of(buffer), self._kept())
+        select = self._select if live.selector is not None else None
+        self._chips = WordStrip(self._settings, buffer, self._keep, select)
+        self.strip = self._chips.strip
+        self.pack_start(self._chips, False, False, 0)
+        self._chips.show()
         self.show()
         self._keep()
         config.connect(f"notify::{argument.name}", self._on_other_entries)
@@ -69,45 +68,17 @@ class WordForm(Gtk.Box):
         kept = self._kept()
         if kept != self._settings.value():
             self._settings.load(kept)
-            self._strip.refresh()
-
-    # selecting ------------------------------------------------------------
+            self._chips.refresh()
 
     def _select(self, word: Word) -> None:
-        if self._progress.get_visible():
-            self._selector.stop()
+        if self._is_selecting:
+            self._conversation.stop()
             return
-        self._show_running(True)
-        GLib.timeout_add(_TO_BE_SEEN, self._begin, word)
+        self._is_selecting = True
+        self._chips.select_button.set_label("Stop")
+        prompt, model = self._settings.prompt, self._live.model()
+        self._conversation.ask(self._live.selector.question(word, prompt, model, self._on_over))
 
-    def _begin(self, word: Word) -> bool:
-        model = self._config.get_property("model")
-        model = "" if model == form.DEFAULT_MODEL else model
-        try:
-            self._selector.start(word, self._settings.prompt, model, self._on_progress, self._on_end)
-        except VelaturaError as error:
-            self._on_end(error.message)
-        return False
-
-    def _on_progress(self, text: str, fraction: float | None) -> None:
-        self._progress.set_text(text)
-        if fraction is None:
-            self._progress.pulse()
-        else:
-            self._progress.set_fraction(fraction)
-
-    def _on_end(self, sentence: str) -> None:
-        self._show_running(False)
-        self._say(sentence)
-
-    def _show_running(self, is_running: bool) -> None:
-        self._said.hide()
-        self._progress.set_visible(is_running)
-        self._progress.set_text("Reading the layer…")
-        self._progress.set_fraction(0.0)
-        self._strip.select_button.set_label("Stop" if is_running else "Select")
-        self._dialog.set_response_sensitive(Gtk.ResponseType.OK, not is_running)
-
-    def _say(self, sentence: str) -> None:
-        self._said.set_text(sentence)
-        self._said.show()
+    def _on_over(self) -> None:
+        self._is_selecting = False
+        self._chips.select_button.set_label("Select")

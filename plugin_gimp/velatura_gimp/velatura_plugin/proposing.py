@@ -1,0 +1,42 @@
+"""Proposing what the layer shows, for the caption field of a dialog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gi.repository import Gimp
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.results import texts
+
+from . import edit, recipe
+from .capture import Capture, capture_whole
+from .catalogue import Catalogue, MethodInfo
+from .conversation import Question
+from .session import Session
+
+
+class Proposer:
+    """Has `method`, which says something about a layer, speak of `layer`."""
+
+    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo, known: Catalogue) -> None:
+        self._image, self._layer, self._method, self._known = image, layer, method, known
+
+    def can(self, model: str) -> bool:
+        """Whether the model of this id has all that is needed. Empty: the daemon's default model."""
+        return not self._known.lacks(model, self._method)
+
+    def question(self, model: str, put: Callable[[str], str], over: Callable[[], None]) -> Question:
+        """Asks about the whole layer, whatever is selected.
+
+        put: takes the text, and returns a sentence to be shown, or "". over: as `Question` has it.
+        """
+        request = recipe.request(self._method.id, "", -1, 1, {}, model=model)
+
+        def ask(session: Session, captured: Capture, is_stopped: Callable[[], bool], _: object) -> str:
+            found = texts(edit.draft(session, request, captured, is_stopped))
+            if not found:
+                raise VelaturaError("internal", "Nothing could be said about this layer; type a caption.")
+            return found[0]
+
+        return Question(lambda: capture_whole(self._image, self._layer), ask, put, over)

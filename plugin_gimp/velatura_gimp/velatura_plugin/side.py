@@ -1,0 +1,138 @@
+"""The column beside a form: a preview, and how what was asked of the daemon is getting on. Needs a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gi.repository import GdkPixbuf, Gimp, GLib, Gtk, Pango
+
+from .capture import Look
+from .conversation import Question, steadily
+from .drafting import Live
+from .style import weigh
+
+SIZE = 288  # pixels a side of the preview
+_CHECKS = 8, 0x999999, 0x666666  # size and colours of what shows where a layer is transparent
+_OFF = "velatura-previews-off"  # a global parasite, which GIMP keeps for its next start
+
+
+class Side(Gtk.Box):
+    """A `conversation.Window`. holds_run: told whether what is asked would change what is run."""
+
+    def __init__(self, live: Live, holds_run: Callable[[bool], None]) -> None:
+        super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._live, self._holds_run = live, holds_run
+        self._rect: tuple | None = None
+        self._before: GdkPixbuf.Pixbuf | None = None
+        self._after: GdkPixbuf.Pixbuf | None = None
+        self._is_gone = False
+        self._picture = Gtk.Image()
+        self._picture.set_size_request(SIZE, SIZE)
+        pressed = Gtk.EventBox()
+        pressed.add(self._picture)
+        pressed.connect("button-press-event", lambda *_: self._show(True))
+        pressed.connect("button-release-event", lambda *_: self._show(False))
+        frame = Gtk.Frame()
+        frame.add(pressed)
+        self._state = Gtk.Label(xalign=0.0)
+        self._state.get_style_context().add_class("dim-label")
+        self.wanted = Gtk.CheckButton(label="Pre_view while sliding", use_underline=True)
+        weigh(self.wanted.get_child(), Pango.Weight.NORMAL)
+        self.wanted.set_active(Gimp.get_parasite(_OFF) is None)
+        self.wanted.connect("toggled", _keep)
+        self._bar = Gtk.ProgressBar(show_text=True, opacity=0.0)
+        self._said = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=32, selectable=True, can_focus=False)
+        #: What belongs beside the form, below the preview.
+        self.below = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
+        for part in (frame, self._state, self.wanted, self.below, self._bar, self._said):
+            self.pack_start(part, False, False, 0)
+        self.connect("destroy", lambda _: self._leave())
+        self.show_all()
+        self._look(None)
+
+    # what is asked --------------------------------------------------------
+
+    def begin(self, question: Question) -> None:
+        """See `conversation.Window`."""
+        self._said.set_text("")
+        self._bar.set_opacity(1.0)
+        self.progress("Reading the layer…", 0.0)
+        self._holds_run(question.holds_run)
+
+    def progress(self, text: str, fraction: float | None = None) -> None:
+        """See `conversation.Window`."""
+        self._bar.set_text(text)
+        if fraction is None:
+            self._bar.pulse()
+        else:
+            self._bar.set_fraction(min(1.0, max(0.0, fraction)))
+
+    def preview(self, png: bytes, rect: tuple | None) -> None:
+        """See `conversation.Window`."""
+        loader = GdkPixbuf.PixbufLoader.new_with_type("png")
+        try:
+            loader.write(png)
+            loader.close()
+        except GLib.Error:
+            return
+        picture = loader.get_pixbuf()
+        self._after = _fitted(picture, picture.get_width(), picture.get_height())
+        if rect is None:
+            self._before = None  # nobody knows what it shows
+        elif rect != self._rect:
+            self._rect, self._before = rect, None
+            self._look(rect)
+        self._show(False)
+
+    def end(self, sentence: str) -> None:
+        """See `conversation.Window`."""
+        self._bar.set_opacity(0.0)
+        self._said.set_text(sentence)
+        self._holds_run(False)
+
+    # the picture ----------------------------------------------------------
+
+    def _look(self, rect: tuple | None) -> None:
+        def is_over() -> bool:
+            return self._is_gone or rect != self._rect
+
+        steadily(self._live.look(rect), self._looked, lambda _: None, is_over)
+
+    def _looked(self, found: Look | None) -> None:
+        if found is not None:
+            rows = GdkPixbuf.Pixbuf.new_from_bytes(
+                GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
+                found.width, found.height, 4 * found.width,
+            )  # fmt: skip
+            self._before = _fitted(rows, *found.rect[2:])
+            self._show(False)
+
+    def _show(self, is_before: bool) -> None:
+        picture = self._after if self._after is not None and not is_before else self._before
+        self._picture.set_from_pixbuf(picture or self._after)
+        if self._after is None:
+            self._state.set_text("As it is now")
+        elif is_before and self._before is not None:
+            self._state.set_text("Before")
+        else:
+            self._state.set_text(
+                "What it would give. Press it to compare." if self._before else "What it would give"
+            )
+
+    def _leave(self) -> None:
+        self._is_gone = True
+
+
+def _fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int) -> GdkPixbuf.Pixbuf:
+    """A picture of something so wide and high, as large as the preview holds."""
+    scale = SIZE / max(width, height)
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return picture.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKS)
+
+
+def _keep(wanted: Gtk.CheckButton) -> None:
+    """For the next dialogs, also after GIMP's next start."""
+    if wanted.get_active():
+        Gimp.detach_parasite(_OFF)
+    else:
+        Gimp.attach_parasite(Gimp.Parasite.new(_OFF, Gimp.PARASITE_PERSISTENT, b"off"))

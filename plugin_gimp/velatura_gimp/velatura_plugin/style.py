@@ -1,0 +1,40 @@
+"""How the plug-in's own widgets look in GIMP's themes. Needs a window."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gi.repository import Gtk, Pango
+
+_STYLE = b"""
+.velatura-chip { padding: 2px 8px; min-height: 0; min-width: 0; border-radius: 11px; font-weight: normal; }
+.velatura-chip:checked { background-image: none; background-color: alpha(currentColor, 0.25);
+                         box-shadow: inset 0 0 0 1px currentColor; }
+.velatura-set { font-weight: bold; }
+.velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
+.velatura-strip { padding: 6px; }
+"""
+_PROVIDER = Gtk.CssProvider()
+_PROVIDER.load_from_data(_STYLE)
+
+
+def dress(widget: Gtk.Widget, name: str) -> None:
+    """Gives a widget the style of a class above."""
+    context = widget.get_style_context()
+    context.add_class(name)
+    context.add_provider(_PROVIDER, Gtk.STYLE_PROVIDER_PRIORITY_APPLICATION)
+
+
+def small_button(label: str, tooltip: str, work: Callable) -> Gtk.Button:
+    """A button that takes little room."""
+    button = Gtk.Button(label=label, tooltip_text=tooltip)
+    dress(button, "velatura-small")
+    button.connect("clicked", work)
+    return button
+
+
+def weigh(label: Gtk.Label, weight: Pango.Weight) -> None:
+    """Makes a label's text bold, or not: GIMP's themes take a check button's for a heading."""
+    attributes = Pango.AttrList()
+    attributes.insert(Pango.attr_weight_new(weight))
+    label.set_attributes(attributes)

@@ -1,0 +1,53 @@
+"""Undo and redo in a field of text, which GTK 3 has not. Needs a window."""
+
+from __future__ import annotations
+
+from gi.repository import Gdk, Gtk
+
+from .history import History, difference
+
+
+class TextUndo:
+    """Ctrl+Z, Ctrl+Shift+Z and Ctrl+Y in `view`; a user action of its buffer is one step."""
+
+    def __init__(self, view: Gtk.TextView) -> None:
+        self._buffer = view.get_buffer()
+        self._history = History(text_of(self._buffer))
+        self._depth = 0
+        self._buffer.connect("begin-user-action", lambda _: self._act(1))
+        self._buffer.connect_after("end-user-action", lambda _: self._act(-1))
+        self._buffer.connect_after("changed", lambda _: self._act(0))
+        view.connect("key-press-event", self._on_key)
+
+    def _act(self, deeper: int) -> None:
+        self._depth += deeper
+        if not self._depth:
+            self._history.note(text_of(self._buffer))
+
+    def _on_key(self, _view: Gtk.TextView, event: Gdk.EventKey) -> bool:
+        key = Gdk.keyval_to_lower(event.keyval)
+        if not event.state & Gdk.ModifierType.CONTROL_MASK or key not in (Gdk.KEY_z, Gdk.KEY_y):
+            return False
+        is_redo = key == Gdk.KEY_y or event.state & Gdk.ModifierType.SHIFT_MASK
+        put(self._buffer, self._history.redo() if is_redo else self._history.undo())
+        return True
+
+
+def text_of(buffer: Gtk.TextBuffer) -> str:
+    """All of a buffer's text."""
+    return buffer.get_text(*buffer.get_bounds(), False)
+
+
+def put(buffer: Gtk.TextBuffer, text: str) -> None:
+    """Makes `text` of the buffer's text in one user action that touches only what is different."""
+    start, removed, inserted = difference(text_of(buffer), text)
+    splice(buffer, start, start + removed, inserted)
+    buffer.place_cursor(buffer.get_iter_at_offset(start + len(inserted)))
+
+
+def splice(buffer: Gtk.TextBuffer, start: int, end: int, new: str) -> None:
+    """Puts `new` in the place of the characters from `start` to `end`, in one user action."""
+    buffer.begin_user_action()
+    buffer.delete(buffer.get_iter_at_offset(start), buffer.get_iter_at_offset(end))
+    buffer.insert(buffer.get_iter_at_offset(start), new)
+    buffer.end_user_action()
