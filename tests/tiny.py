@@ -11,7 +11,18 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from transformers import CLIPConfig, CLIPModel, CLIPTextConfig, CLIPTextModel, CLIPVisionConfig
+from transformers import (
+    BertTokenizer,
+    BlipConfig,
+    BlipForConditionalGeneration,
+    CLIPConfig,
+    CLIPModel,
+    CLIPSegConfig,
+    CLIPSegForImageSegmentation,
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPVisionConfig,
+)
 
 SCHEDULER = {
     "_class_name": "DDIMScheduler",
@@ -86,6 +97,74 @@ def tiny_clip(folder: Path, *, seed: int = 0, words: int = 77) -> Path:
         config = CLIPConfig(text_config=text.to_dict(), vision_config=vision.to_dict(), projection_dim=16)
         CLIPModel(config).save_pretrained(folder)
     return tiny_tokenizer(folder, words)
+
+
+def tiny_clipseg(folder: Path, *, seed: int = 0, words: int = 77, side: int = 32) -> Path:
+    """Writes a random CLIPSeg that takes pictures of `side` pixels, its places being for 16; its folder."""
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 2,
+        "projection_dim": 16,
+    }
+    marks = {"vocab_size": 514, "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
+    config = CLIPSegConfig(
+        text_config={**sizes, **marks, "max_position_embeddings": words},
+        vision_config={**sizes, "image_size": 16, "patch_size": 4},
+        projection_dim=16,
+        extract_layers=[0, 1, 2],
+        reduce_dim=16,
+        decoder_num_attention_heads=2,
+        decoder_intermediate_size=32,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        CLIPSegForImageSegmentation(config).save_pretrained(folder)
+    said = {
+        "size": {"height": side, "width": side},
+        "image_mean": [0.5, 0.4, 0.3],
+        "image_std": [0.3, 0.2, 0.1],
+    }
+    _write(folder / "preprocessor_config.json", said)
+    return tiny_tokenizer(folder, words)
+
+
+_BLIP_WORDS = (
+    *("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[DEC]"),
+    *("a", "the", "cat", "dog", "hat", "red", "blue", "of", "on", "##s"),
+)
+
+
+def tiny_blip(folder: Path, *, seed: int = 0) -> Path:
+    """Writes a random BLIP for captions of a few words, with a processor for pictures of 24 pixels; its
+    folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "vocab.txt").write_text("\n".join(_BLIP_WORDS), encoding="utf-8")
+    sizes = {
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "projection_dim": 8,
+    }
+    marks = {"bos_token_id": 5, "eos_token_id": 2, "pad_token_id": 0, "sep_token_id": 3}
+    text = {**sizes, **marks, "encoder_hidden_size": 16, "vocab_size": len(_BLIP_WORDS)}
+    config = BlipConfig(
+        text_config={**text, "max_position_embeddings": 64},
+        vision_config={**sizes, "image_size": 24, "patch_size": 8},
+        projection_dim=8,
+        image_text_hidden_size=8,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        BlipForConditionalGeneration(config).save_pretrained(folder)
+    special = {"additional_special_tokens": ["[DEC]"]}
+    BertTokenizer(str(folder / "vocab.txt"), **special).save_pretrained(folder)
+    _write(
+        folder / "preprocessor_config.json", {"size": {"height": 24, "width": 24}, "image_mean": [0.5] * 3}
+    )
+    return folder
 
 
 def tiny_tokenizer(folder: Path, words: int = 77) -> Path:

@@ -64,15 +64,20 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     models("remove", "mine", code=1)
 
 
-def test_a_model_is_named_with_its_clip_and_guidance(cli, tmp_path, tiny_folder):
+def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_folder):
     def models(*words, code=0):
         return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
 
-    plain = models("add", "plain", tiny_folder).stdout.splitlines()[0]
-    assert "no CLIP: variations are ranked by their edges alone" in plain
-    models("add", "mine", tiny_folder, "--clip", "owner/name", "--guidance", "5")
+    plain = models("add", "plain", tiny_folder).stdout.splitlines()
+    assert [line.split(":")[0].strip() for line in plain[1:4]] == ["no CLIP", "no captioner", "no segmenter"]
+    assert "variations are ranked by their edges alone" in plain[1]
+    named = {"clip": "a/clip", "captioner": "a/blip", "segmenter": "a/clipseg"}
+    given = [word for name, path in named.items() for word in (f"--{name}", path)]
+    told = models("add", "mine", tiny_folder, *given, "--guidance", "5").stdout.splitlines()
+    assert told[1].startswith("plain ")
     found = json.loads(models("--json").stdout)["models"][0]
-    assert (found["id"], found["clip"], found["guidance"]) == ("mine", "owner/name", 5.0)
+    assert {name: found[name] for name in named} == named
+    assert (found["id"], found["guidance"]) == ("mine", 5.0)
     assert "no model at" in models("add", "other", tiny_folder, "--clip", "/absent", code=1).stderr
     assert "from 1 to 20" in models("add", "other", tiny_folder, "--guidance", "0", code=2).stderr
 

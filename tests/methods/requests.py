@@ -22,15 +22,17 @@ class Recorded:
     steps: list = field(default_factory=list)
     fractions: list = field(default_factory=list)
     previews: list = field(default_factory=list)
+    rects: list = field(default_factory=list)
 
     def progress(self, stage, step, steps, fraction):
         self.stages.append(stage)
         self.fractions.append(fraction)
-        if stage == "Editing":
+        if stage in ("Editing", "Looking"):
             self.steps.append((step, steps))
 
-    def preview(self, step, rgb):
+    def preview(self, step, rgb, rect):
         self.previews.append((step, rgb))
+        self.rects.append(rect)
 
     def cancelled(self):
         return self.cancel_after is not None and len(self.steps) >= self.cancel_after

@@ -13,6 +13,20 @@ MASK = box(80, 100, (30, 60), (20, 70))
 PARAMETERS = {"steps": 4, "context": 4.0}  # so that the whole layer is shown
 
 
+def test_a_preview_says_which_part_of_the_document_it_shows(models):
+    hooks = Recorded()
+    mask = box(200, 300, (90, 110), (140, 170))
+    draft(picture(200, 300), mask, parameters={"steps": 4, "context": 0.5}, origin=(-7, 20), at=(-7, 20)).run(
+        models, hooks
+    )
+    assert len(set(hooks.rects)) == 1
+    x, y, width, height = hooks.rects[0]
+    assert (width, height) == (64, 64)  # the model's, which the selection is smaller than
+    assert hooks.previews[-1][1].shape == (height, width, 3)
+    assert x <= 140 - 7 and x + width >= 170 - 7
+    assert y <= 90 + 20 and y + height >= 110 + 20
+
+
 def draft(*arguments, **fields):
     return Edit(*arguments, draft=True, **fields)
 

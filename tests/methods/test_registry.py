@@ -10,8 +10,9 @@ from pydantic import Field, ValidationError
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.methods import fields
-from velatura.methods.base import Cancelled, Method, Parameters, schema
-from velatura.methods.registry import describe, registry
+from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
+from velatura.methods.registry import describe, lacking, offer, registry
+from velatura.models.catalogue import ModelEntry
 from velatura_protocol.schema import complete, fields_from_schema
 
 METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
@@ -33,9 +34,11 @@ def ask(method, source, parameters=None, **fields):
 def test_the_methods_of_this_version():
     assert list(registry()) == [
         "blended-latent-diffusion",
+        "describe",
         "prompt-to-prompt",
         "sdedit",
         "word-map",
+        "clipseg-mask",
         "diffedit-mask",
     ]
 
@@ -233,3 +236,35 @@ def test_marks_that_a_client_would_overlook_are_refused():
     for wrong in bad:
         with pytest.raises(TypeError, match=r"x-(words|source-prompt) |may have x-"):
             schema(wrong)
+
+
+SOURCE_ALONE = Inputs("required", "none", "none")
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"result": "sound"},
+        {"result": "mask"},  # of several variations
+        {"result": "text", "inputs": SOURCE_ALONE},
+        {"result": "text", "inputs": Inputs(), "max_variations": 1},
+        {"needs": "luck"},
+    ],
+)
+def test_results_and_needs_that_no_client_knows_are_refused(wrong):
+    whole = {"id": "x", "version": 1, "title": "X", "summary": "", "source": "", "Parameters": _NoMethod}
+    with pytest.raises(TypeError, match=r"^Wrong"):
+        type("Wrong", (Method,), {**whole, "run": lambda *_: None, **wrong})
+
+
+def test_a_model_says_which_methods_it_lacks_something_for():
+    known = [describe(method) for method in registry().values()]
+    plain = ModelEntry("plain", "Plain", "diffusers", "/", 64)
+    whole = ModelEntry("whole", "Whole", "diffusers", "/", 64, captioner="a/blip", segmenter="a/clipseg")
+    lacks = {model["id"]: model["lacks"] for model in offer(known, [plain, whole])["models"]}
+    assert lacks == {"plain": ["describe", "clipseg-mask"], "whole": []}
+    layers = [method for method in known if method["result"] == "layer"]
+    assert offer(layers, [plain])["models"][0]["lacks"] == []  # only what the client is told of
+    said = lacking("clipseg-mask", plain).message
+    assert "'Plain' has no segmenter" in said and "--segmenter" in said
+    assert lacking("clipseg-mask", whole) is None and lacking("sdedit", plain) is None

@@ -28,7 +28,7 @@ def test_its_logits_are_those_of_transformers(folder):
     encoder = load_encoder(str(folder), CPU, torch.float32)
     pictures = torch.rand(3, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     tokens = CLIPTokenizer.from_pretrained(folder)("a red hat", return_tensors="pt")
-    pixels = (pictures - encoder.mean) / encoder.std
+    pixels = encoder.processing(pictures)
     with torch.inference_mode():
         expected = (
             CLIPModel.from_pretrained(folder).eval()(pixel_values=pixels, **tokens).logits_per_image[:, 0]
@@ -44,8 +44,8 @@ def test_it_takes_the_statistics_of_its_own_pictures(folder, tmp_path):
     said = {"image_mean": [0.5, 0.4, 0.3], "image_std": [0.2, 0.2, 0.1]}
     (tmp_path / "clip" / "preprocessor_config.json").write_text(json.dumps(said))
     encoder = load_encoder(str(tmp_path / "clip"), CPU, torch.float32)
-    assert encoder.mean.flatten().tolist() == pytest.approx(said["image_mean"])
-    assert encoder.std.flatten().tolist() == pytest.approx(said["image_std"])
+    assert encoder.processing.mean.flatten().tolist() == pytest.approx(said["image_mean"])
+    assert encoder.processing.std.flatten().tolist() == pytest.approx(said["image_std"])
 
 
 def test_a_sentence_that_it_does_not_read_whole_has_no_vector(folder):
@@ -141,7 +141,7 @@ def test_a_clip_inside_a_models_folder_belongs_to_it(tmp_path):
 
 
 def test_the_embedded_clip_ranks_the_embedded_model_only(tmp_path, monkeypatch, folder):
-    monkeypatch.setattr(catalogue, "EMBEDDED_CLIP", folder)
+    monkeypatch.setitem(catalogue.EMBEDDED_COMPANIONS, "clip", folder)
     (embedded,) = catalogue.entries(tmp_path)
     assert (embedded.id, embedded.clip) == (catalogue.EMBEDDED_ID, str(folder))
     assert embedded.defaults == {"guidance": 3.0}

@@ -42,9 +42,10 @@ def test_a_variation_is_scored_alike_whatever_stands_beside_it(clip):
 
 
 def test_the_prompt_part_orders_as_the_cosine_does(clip):
-    ground = clip.mean
+    ground = clip.processing.mean
     text = clip.text("a hat")
-    cosines = [float(clip.images(SCENE.selected(r, clip.side, ground)[None])[0] @ text) for r in RESULTS]
+    side = clip.processing.side
+    cosines = [float(clip.images(SCENE.selected(r, side, ground)[None])[0] @ text) for r in RESULTS]
     parts = [place.scores["prompt"] for place in ranked(clip).places]
     assert sorted(range(3), key=cosines.__getitem__) == sorted(range(3), key=parts.__getitem__)
 

@@ -10,6 +10,13 @@ from velatura.cli import exits
 from velatura.models import catalogue
 from velatura_protocol.paths import state_dir
 
+#: What each companion of a model does, and what there is without it.
+COMPANIONS = {
+    "clip": ("the CLIP that ranks this model's variations", "variations are ranked by their edges alone"),
+    "captioner": ("the BLIP that says what a layer shows", "no captions are proposed"),
+    "segmenter": ("the CLIPSeg that selects what is named", "nothing is selected by its name"),
+}
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -19,12 +26,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     add = actions.add_parser("add", help="name a model and make it the default")
     add.add_argument("name", metavar="NAME")
     add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
-    add.add_argument(
-        "--clip",
-        default="",
-        metavar="CLIP",
-        help="the CLIP that ranks this model's variations: a folder, or owner/name at a hub",
-    )
+    for name, (what, _) in COMPANIONS.items():
+        add.add_argument(
+            f"--{name}", default="", metavar="PATH", help=f"{what}: a folder, or owner/name at a hub"
+        )
     add.add_argument(
         "--guidance",
         type=_guidance,
@@ -41,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     """List, add or remove, then say how things are."""
     folder = state_dir(options.state_dir)
     if options.action == "add":
-        catalogue.add(folder, options.name, options.path, clip=options.clip, guidance=options.guidance)
+        companions = {name: getattr(options, name) for name in COMPANIONS}
+        catalogue.add(folder, options.name, options.path, **companions, guidance=options.guidance)
     elif options.action == "remove":
         catalogue.remove(folder, options.name)
     models = catalogue.entries(folder)
@@ -51,8 +57,10 @@ def run(options: argparse.Namespace) -> int:
     for number, model in enumerate(models):
         marks = "" if number else "   (default)"
         marks += "   (its files are gone)" if model.kind == "missing" else ""
-        marks += "" if model.clip else "   (no CLIP: variations are ranked by their edges alone)"
         print(f"{model.id:24} {model.size} px  {model.path}{marks}")
+        for name, (_, without) in COMPANIONS.items():
+            if not getattr(model, name):
+                print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")
     return exits.OK
 
 

@@ -27,7 +27,7 @@ from velatura_protocol.messages import MAX_JSON, canonical, error_answer, reques
 
 log = logging.getLogger(__name__)
 
-MASKS_SINCE = 2  # the protocol's MINOR
+SINCE = {"layer": 0, "mask": 2, "text": 3}  # the protocol's MINOR from which clients know such results
 MAX_NAMED = 1024
 ROOM_FOR_JOBS = MAX_JSON - 1024
 
@@ -120,8 +120,8 @@ class Desk:
 
     def _describe(self, request: Request) -> dict:
         self._models = entries(self._state_dir)
-        layers_only = request.minor < MASKS_SINCE  # such a client would take a mask for a picture
-        known = [m for m in self._methods.values() if m["result"] == "layer" or not layers_only]
+        # an older client would take a mask for a picture
+        known = [m for m in self._methods.values() if SINCE[m["result"]] <= request.minor]
         return {"type": "methods", **offer(known, self._models)}
 
     def _submit(self, request: Request) -> dict:

@@ -58,7 +58,9 @@ class Runner:
 
     def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
         began = time.monotonic()
-        layers = execute(request, self._spool.read, self._models, hooks, self._memory)
+        results = execute(request, self._spool.read, self._models, hooks, self._memory)
+        layers = [result for result in results if not isinstance(result, str)]
+        texts = [result for result in results if isinstance(result, str)]
         for layer in layers:
             self._spool.put(layer.data)
         result = {
@@ -76,6 +78,8 @@ class Runner:
                 for layer in layers
             ],
         }
+        if texts:
+            result["texts"] = texts
         return result | ({"note": layers[0].note} if layers and layers[0].note else {})
 
 

@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
+from velatura.methods.registry import lacking
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
@@ -46,7 +47,14 @@ def complete_request(
         raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
     if request["inputs"].get("mask") is None and method["inputs"]["mask"] == "required":
         raise VelaturaError("empty-mask", f"{title} needs a selection; select what should change.")
+    for name, given in (("prompt", prompt), ("mask", request["inputs"].get("mask"))):
+        if given and method["inputs"][name] == "none":
+            word = "selection" if name == "mask" else name
+            raise VelaturaError("bad-request", f"{title} takes no {word}; leave it out.")
     seed, model = request["seed"], _model(request["model"]["id"], models)
+    lack = lacking(method["id"], model)
+    if lack is not None:
+        raise lack
     whole = {
         "velatura": request["velatura"],
         "method": method["id"],
@@ -67,7 +75,7 @@ def complete_request(
 
 def _layers(method: dict, request: dict) -> int:
     """How many layers the result may have, each with a recipe."""
-    if method["result"] == "layer":
+    if method["result"] != "mask":
         return request["variations"]
     fields = fields_from_schema(method["parameters"])
     listed = [entry for f in fields if f.words for entry in request["parameters"][f.key] if entry["text"]]

@@ -51,7 +51,7 @@ class WorkerHooks:
         self._job = job
         self._attempt = attempt
         self._next = 0.0
-        self._unsent: tuple[int, np.ndarray] | None = None
+        self._unsent: tuple[int, np.ndarray, tuple[int, int, int, int]] | None = None
 
     def cancelled(self) -> bool:
         return self._link.is_cancelled(self._job)
@@ -59,9 +59,9 @@ class WorkerHooks:
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
         self._say({"type": "progress", "stage": stage, "step": step, "steps": steps, "fraction": fraction})
 
-    def preview(self, step: int, rgb: np.ndarray) -> None:
-        """rgb: uint8 [h, w, 3]."""
-        self._unsent = step, rgb
+    def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
+        """rgb: uint8 [h, w, 3], of this rectangle of the document."""
+        self._unsent = step, rgb, rect
         if time.monotonic() >= self._next:
             self._send_preview()
 
@@ -71,13 +71,13 @@ class WorkerHooks:
             self._send_preview()
 
     def _send_preview(self) -> None:
-        step, rgb = self._unsent
+        step, rgb, rect = self._unsent
         image = Image.fromarray(rgb)
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         png = io.BytesIO()
         image.save(png, "PNG", compress_level=1)
-        size = {"width": image.width, "height": image.height}
-        self._say({"type": "preview", "step": step, "format": "png", **size}, png.getvalue())
+        shown = {"width": image.width, "height": image.height, "rect": list(rect)}
+        self._say({"type": "preview", "step": step, "format": "png", **shown}, png.getvalue())
         self._unsent, self._next = None, time.monotonic() + PREVIEW_EVERY_S
 
     def _say(self, message: dict, payload: bytes | None = None) -> None:

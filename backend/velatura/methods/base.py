@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.inversion.cache import Memory
+    from velatura.models.captioner import Captioner
     from velatura.models.model import Model
+    from velatura.readers.segmenter import Segmenter
 
 Need = Literal["required", "optional", "none"]
 
@@ -84,6 +86,14 @@ class Context(Protocol):
     def memory(self) -> Memory:
         """What is kept of pictures from one edit to the next."""
 
+    @property
+    def captioner(self) -> Captioner:
+        """What says in words what a picture shows. Raises `unknown-model` if the model has none."""
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """What finds what words name. Raises `unknown-model` if the model has none."""
+
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
         is expected, if it is asked for one. Raises `Cancelled`."""
@@ -96,7 +106,9 @@ class Context(Protocol):
 class Method:
     """Base of every method. Subclasses set the class variables and define `Parameters` and `run`.
 
-    result: 'layer', an edited picture a variation; or 'mask', selections of the source, all in one variation.
+    result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
+    'text', what can be said about the source, likewise. needs: the companion of the model ('captioner',
+    'segmenter') that does the work in its place, or ''.
     """
 
     id: ClassVar[str]
@@ -105,14 +117,18 @@ class Method:
     summary: ClassVar[str]
     source: ClassVar[str]
     inputs: ClassVar[Inputs] = Inputs()
-    result: ClassVar[Literal["layer", "mask"]] = "layer"
+    result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
+    needs: ClassVar[Literal["", "captioner", "segmenter"]] = ""
     max_variations: ClassVar[int] = 8
     Parameters: ClassVar[type[Parameters]]
 
-    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask]:
-        """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed; of result 'mask', the masks, at least
-        one. Raises `Cancelled`."""
+    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask] | list[str]:
+        """The edited pictures, [N, 3, h, w] in [-1, 1], one a seed; of result 'mask', the masks, of 'text',
+        the texts, the likeliest first; at least one. Raises `Cancelled`."""
         raise NotImplementedError
+
+    def check(self, prompt: str, params: Any) -> None:
+        """Raises VelaturaError for what can be seen to be wrong before a model is loaded."""
 
     def varies(self, params: Any) -> bool:
         """Whether another seed gives another result; else only one variation may be asked for."""
@@ -134,10 +150,14 @@ class Method:
             raise TypeError(f"{cls.__name__}.Parameters is not a class of parameters")
         if "run" not in cls.__dict__:
             raise TypeError(f"{cls.__name__} does not say how to run")
-        if cls.result not in ("layer", "mask"):
-            raise TypeError(f"{cls.__name__}.result is neither 'layer' nor 'mask'")
-        if cls.result == "mask" and cls.max_variations != 1:
-            raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is 'mask'")
+        if cls.result not in ("layer", "mask", "text"):
+            raise TypeError(f"{cls.__name__}.result is neither 'layer' nor 'mask' nor 'text'")
+        if cls.result != "layer" and cls.max_variations != 1:
+            raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is {cls.result!r}")
+        if cls.result == "text" and cls.inputs != Inputs("required", "none", "none"):
+            raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
+        if cls.needs not in ("", "captioner", "segmenter"):
+            raise TypeError(f"{cls.__name__}.needs is neither 'captioner' nor 'segmenter'")
         schema(cls.Parameters)
 
 

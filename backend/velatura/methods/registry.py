@@ -10,12 +10,13 @@ from types import MappingProxyType
 
 from velatura import methods as package
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
 
-_NO_METHODS = {"base", "execute", "fields", "registry", "results"}
+_NO_METHODS = {"base", "execute", "fields", "registry", "results", "run"}
 
 
 @cache
@@ -55,14 +56,34 @@ def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
     """The answer to `methods` (SPEC section 4), less `type`.
 
     methods: as `describe` gives them. The defaults of the first model, which is the default one, take the
-    place of the methods' own; those of every model stand beside it.
+    place of the methods' own; those of every model, and what it lacks, stand beside it.
     """
     first = models[0].defaults if models else {}
     known = [{**m, "parameters": with_defaults(m["parameters"], first)} for m in methods]
     described = [
-        {"id": m.id, "title": m.title, "kind": m.kind, "size": m.size, "defaults": m.defaults} for m in models
+        {
+            "id": model.id,
+            "title": model.title,
+            "kind": model.kind,
+            "size": model.size,
+            "defaults": model.defaults,
+            "lacks": [method["id"] for method in known if lacking(method["id"], model)],
+        }
+        for model in models
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
+
+
+def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
+    """Why the method of this id cannot run with the model; None where it has all that the method needs."""
+    known = registry().get(method)
+    if known is None or not known.needs or getattr(model, known.needs):
+        return None
+    return VelaturaError(
+        "unknown-model",
+        f"The model {model.title!r} has no {known.needs} for {known.title!r}; name one with"
+        f" `velatura models add … --{known.needs} …`, or choose another model.",
+    )
 
 
 def _concrete(cls: type[Method]) -> list[type[Method]]:

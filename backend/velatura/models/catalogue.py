@@ -13,7 +13,14 @@ from velatura_protocol.errors import VelaturaError
 EMBEDDED_ID = "velatura-mini"
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
 EMBEDDED_PATH = _BUNDLES / EMBEDDED_ID
-EMBEDDED_CLIP = _BUNDLES / "velatura-clip"
+COMPANIONS = {"clip": "CLIP", "captioner": "captioner", "segmenter": "segmenter"}
+"""The networks that may stand beside a model, and what a person calls them."""
+EMBEDDED_COMPANIONS = {
+    "clip": _BUNDLES / "velatura-clip",
+    "captioner": _BUNDLES / "velatura-judge",
+    "segmenter": _BUNDLES / "velatura-segmenter",
+}
+"""Those of the embedded model: they know nothing but its world."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
@@ -26,8 +33,9 @@ class ModelEntry:
 
     kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
     (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
-    trained on, as far as can be told without loading it. clip: the CLIP that ranks its results (a folder or a
-    hub id of transformers' CLIPModel), or ''. guidance: the scale it wants, or None for the method's own.
+    trained on, as far as can be told without loading it. Its companions, each a folder or a hub id, or '':
+    clip, which ranks its results; captioner, which says what a picture shows; segmenter, which finds what
+    words name. guidance: the scale it wants, or None for the method's own.
     """
 
     id: str
@@ -36,6 +44,8 @@ class ModelEntry:
     path: str
     size: int
     clip: str = ""
+    captioner: str = ""
+    segmenter: str = ""
     guidance: float | None = None
 
     @property
@@ -59,13 +69,14 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
 
 def _entry(item: dict, kind: str) -> ModelEntry:
     path = item["path"]
-    clip = item.get("clip") or _own_clip(path)
-    return ModelEntry(item["id"], item["title"], kind, path, _size(path), clip, item.get("guidance"))
+    companions = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
+    guidance = item.get("guidance")
+    return ModelEntry(item["id"], item["title"], kind, path, _size(path), **companions, guidance=guidance)
 
 
-def _own_clip(path: str) -> str:
-    """The CLIP that comes with a model: the embedded one's, or the folder `clip` in a model's own."""
-    folder = EMBEDDED_CLIP if path == str(EMBEDDED_PATH) else Path(path, "clip")
+def _own_companion(path: str, name: str) -> str:
+    """What comes with a model: the embedded one's, or the folder of this name in a model's own."""
+    folder = EMBEDDED_COMPANIONS[name] if path == str(EMBEDDED_PATH) else Path(path, name)
     return str(folder) if (folder / "config.json").is_file() else ""
 
 
@@ -76,31 +87,44 @@ def add(
     title: str = "",
     *,
     clip: str = "",
+    captioner: str = "",
+    segmenter: str = "",
     guidance: float = STABLE_DIFFUSION_GUIDANCE,
 ) -> ModelEntry:
-    """Names a model, in first place, with the CLIP that is to rank its results if there is one.
+    """Names a model, in first place, with the companions it is to have.
 
     Raises `unknown-model` if nothing lies at a path, `bad-request` for an id that is taken or no name, and
-    for the embedded model's CLIP: that one knows nothing but the embedded model's world.
+    for the embedded model's companions: they know nothing but its world.
     """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
     items = _read(Path(state_dir))
     if any(item["id"] == id for item in items) or id == EMBEDDED_ID:
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
-    path, clip = _absolute(path), _absolute(clip)
+    path = _absolute(path)
     kind = kind_of(path)
-    if clip:
-        if clip == str(EMBEDDED_CLIP) and path != str(EMBEDDED_PATH):
-            raise VelaturaError(
-                "bad-request",
-                "Velatura's own CLIP knows only the pictures of velatura-mini; name another one.",
-            )
-        if kind_of(clip) == "file":
-            raise VelaturaError("bad-request", f"{clip} is a file; a CLIP is a folder or a name at a hub.")
-    item = {"id": id, "title": title or id, "path": path, "clip": clip, "guidance": guidance}
+    named = {"clip": clip, "captioner": captioner, "segmenter": segmenter}
+    companions = {name: _companion(name, there, path) for name, there in named.items()}
+    item = {"id": id, "title": title or id, "path": path, **companions, "guidance": guidance}
     _write(Path(state_dir), [item, *items])
     return _entry(item, kind)
+
+
+def _companion(name: str, there: str, model: str) -> str:
+    """The path, or '' for none, if a model may have such a companion."""
+    if not there:
+        return ""
+    there = _absolute(there)
+    if there == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
+        raise VelaturaError(
+            "bad-request",
+            f"Velatura's own {COMPANIONS[name]} knows only the pictures of {EMBEDDED_ID}; name another one.",
+        )
+    if kind_of(there) == "file":
+        raise VelaturaError(
+            "bad-request", f"{there} is a file; a {COMPANIONS[name]} is a folder or a name at a hub."
+        )
+    return there
 
 
 def _absolute(path: str) -> str:
@@ -158,7 +182,9 @@ def _read(state_dir: Path) -> list[dict]:
     for item in items:
         if not isinstance(item, dict) or not all(isinstance(item.get(k), str) for k in ("id", "path")):
             raise _unreadable(state_dir, f"{item!r:.80}")
-        if not isinstance(item.get("clip", ""), str) or not _is_guidance(item.get("guidance")):
+        if not all(isinstance(item.get(name, ""), str) for name in COMPANIONS):
+            raise _unreadable(state_dir, f"{item!r:.80}")
+        if not _is_guidance(item.get("guidance")):
             raise _unreadable(state_dir, f"{item!r:.80}")
     return [item | {"title": item.get("title") or item["id"]} for item in items]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,31 +14,21 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
+from .processing import Processing, read_processing
+
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
 
-_HUB_FILES = ["*.json", "*.txt", "*.safetensors"]
-#: Of the published models' pictures, for folders that do not say.
-MEAN = (0.48145466, 0.4578275, 0.40821073)
-DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+HUB_FILES = ["*.json", "*.txt", "*.safetensors"]
 
 
 @dataclass
 class Encoder:
-    """A CLIP on its device; its vectors have unit length and float32.
-
-    mean, std: [3, 1, 1], of the pictures it was trained on.
-    """
+    """A CLIP on its device; its vectors have unit length and float32."""
 
     network: CLIPModel
     tokenizer: CLIPTokenizer
-    mean: Tensor
-    std: Tensor
-
-    @property
-    def side(self) -> int:
-        """Of the square pictures it takes, in pixels."""
-        return int(self.network.config.vision_config.image_size)
+    processing: Processing
 
     @property
     def longest(self) -> int:
@@ -51,13 +41,9 @@ class Encoder:
         return float(self.network.logit_scale.exp())
 
     def images(self, pictures: Tensor) -> Tensor:
-        """[N, d] of pictures [N, 3, h, w] in [0, 1], differentiable; what is not side x side is stretched to
-        that, without aliasing."""
+        """[N, d] of pictures [N, 3, h, w] in [0, 1], differentiable; what is not square is stretched."""
         weights = self.network.visual_projection.weight
-        x = pictures.to(self.mean)
-        if x.shape[-2:] != (self.side, self.side):
-            x = F.interpolate(x, (self.side, self.side), mode="bilinear", antialias=True)
-        x = ((x - self.mean) / self.std).to(weights.dtype)
+        x = self.processing(pictures).to(weights.dtype)
         states = self.network.vision_model(pixel_values=x).pooler_output
         return F.normalize(self.network.visual_projection(states).float(), dim=-1)
 
@@ -67,7 +53,7 @@ class Encoder:
             list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         )
         # what is padded follows a sentence's end, where its vector is taken, and is seen by nothing before
-        states = self.network.text_model(input_ids=tokens.input_ids.to(self.mean.device)).pooler_output
+        states = self.network.text_model(input_ids=tokens.input_ids.to(self.network.device)).pooler_output
         return F.normalize(self.network.text_projection(states).float(), dim=-1)
 
     def text(self, sentence: str) -> Tensor | None:
@@ -95,14 +81,15 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
 
     try:
         local = Path(path).is_dir()
-        folder = Path(path if local else snapshot_download(path, allow_patterns=_HUB_FILES))
+        folder = Path(path if local else snapshot_download(path, allow_patterns=HUB_FILES))
         kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
         if kind != "clip":
             raise ValueError(f"a model of the type {kind!r}")
         network = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
         inner = folder / "tokenizer"
         tokenizer = CLIPTokenizer.from_pretrained(inner if inner.is_dir() else folder, local_files_only=True)
-        mean, std = _statistics(folder)
+        side = network.config.vision_config.image_size
+        processing = replace(read_processing(folder, side, device), side=side)  # its places are for no other
     except (MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the libraries that read these files raise every kind, as for models
@@ -112,11 +99,4 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
             detail=f"{type(error).__name__}: {error}",
         ) from error
     network.to(device).eval().requires_grad_(False)
-    statistics = [torch.tensor(values, device=device).view(3, 1, 1) for values in (mean, std)]
-    return Encoder(network, tokenizer, *statistics)
-
-
-def _statistics(folder: Path) -> tuple[list[float], list[float]]:
-    file = folder / "preprocessor_config.json"
-    said = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return said.get("image_mean") or list(MEAN), said.get("image_std") or list(DEVIATION)
+    return Encoder(network, tokenizer, processing)

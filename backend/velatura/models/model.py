@@ -68,11 +68,14 @@ class Model:
         """The most tokens it reads, its two marks of beginning and end among them."""
         return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
 
+    def excess(self, prompt: str) -> int:
+        """How many tokens of the prompt the model would not read; 0 if it reads all."""
+        return max(0, len(self.tokenizer(prompt, verbose=False).input_ids) - self.prompt_tokens)
+
     def check_prompt(self, prompt: str) -> None:
         """Raises `prompt-too-long` if the model would not read the prompt to its end."""
-        tokens = len(self.tokenizer(prompt, verbose=False).input_ids)
-        excess = tokens - self.prompt_tokens
-        if excess > 0:
+        if excess := self.excess(prompt):
+            tokens = self.prompt_tokens + excess
             raise VelaturaError(
                 "prompt-too-long",
                 f"The prompt is about {_words(prompt, excess / tokens)} too long for this model; shorten it.",

@@ -1,4 +1,4 @@
-"""The models in memory: one at a time, and its CLIP with it once something was ranked."""
+"""The models in memory: one at a time, and of its companions those that were asked for."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -17,6 +18,11 @@ from .digests import Digests
 from .encoder import Encoder, load_encoder
 from .loading import load
 from .model import Model
+
+if TYPE_CHECKING:
+    from velatura.readers.segmenter import Segmenter
+
+    from .captioner import Captioner
 
 
 class ModelStore:
@@ -39,14 +45,18 @@ class ModelStore:
         self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Model] | None = None
-        self._encoder: Encoder | None = None  # of the loaded model
+        self._companions: dict[str, Any] = {}  # of the loaded model
+
+    def entry(self, id: str = "") -> ModelEntry:
+        """What is known of a model, loaded or not; an empty id means the first. Raises `unknown-model`."""
+        entry = next((entry for entry in self._entries() if id in ("", entry.id)), None)
+        if entry is None:
+            raise VelaturaError("unknown-model", f"There is no model {id!r} here; choose another one.")
+        return entry
 
     def get(self, id: str = "") -> Model:
         """The model, loaded; an empty id means the first. Raises `unknown-model`."""
-        entries = list(self._entries())
-        entry = next((entry for entry in entries if id in ("", entry.id)), None)
-        if entry is None:
-            raise VelaturaError("unknown-model", f"There is no model {id!r} here; choose another one.")
+        entry = self.entry(id)
         if self._loaded is None or self._loaded[0] != entry:
             self.unload()
             self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
@@ -55,11 +65,26 @@ class ModelStore:
     def encoder(self) -> Encoder | None:
         """The CLIP that belongs to the model in memory, loaded when it is first asked for and kept as long as
         that model; None where none belongs to it. Raises `unknown-model`."""
-        if self._loaded is None or not self._loaded[0].clip:
+        return self._companion("clip", load_encoder)
+
+    def captioner(self) -> Captioner | None:
+        """As `encoder`: what says in words what a picture shows."""
+        from .captioner import load_captioner
+
+        return self._companion("captioner", load_captioner)
+
+    def segmenter(self) -> Segmenter | None:
+        """As `encoder`: the CLIPSeg that finds what words name."""
+        from velatura.readers.segmenter import load_segmenter  # readers stand above models; loaded here only
+
+        return self._companion("segmenter", load_segmenter)
+
+    def _companion(self, name: str, load: Callable[[str, torch.device, torch.dtype], Any]) -> Any:
+        if self._loaded is None or not (path := getattr(self._loaded[0], name)):
             return None
-        if self._encoder is None:
-            self._encoder = load_encoder(self._loaded[0].clip, self.device, self.dtype)
-        return self._encoder
+        if name not in self._companions:
+            self._companions[name] = load(path, self.device, self.dtype)
+        return self._companions[name]
 
     def loaded(self) -> str:
         """The id of the model in memory, or ''."""
@@ -69,7 +94,8 @@ class ModelStore:
         """Gives the model's memory back to the device and to the system."""
         if self._loaded is None:
             return
-        self._loaded = self._encoder = None
+        self._loaded = None
+        self._companions.clear()
         gc.collect()
         if self.device.type == "cuda":
             torch.cuda.empty_cache()

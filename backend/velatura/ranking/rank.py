@@ -141,7 +141,7 @@ def _by_clip(
         found = []
         for picture in (None, *results):
             check()
-            found.append(clip.images(view(picture, clip.side, clip.mean)[None])[0])
+            found.append(clip.images(view(picture, clip.processing.side, clip.processing.mean)[None])[0])
         return torch.stack(found[1:]), found[0]
 
     parts: dict[str, list[float]] = {}

@@ -7,7 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from velatura.models.encoder import DEVIATION, MEAN, Encoder, load_encoder
+from velatura.models.encoder import Encoder, load_encoder
+from velatura.models.processing import DEVIATION, MEAN
 
 from .pictures import BUNDLES
 

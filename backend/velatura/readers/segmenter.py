@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,8 +11,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .clip import normalise
-from .pictures import fit
+from velatura.models.encoder import HUB_FILES
+from velatura.models.processing import Processing, read_processing
+from velatura_protocol.errors import VelaturaError
 
 if TYPE_CHECKING:
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
@@ -20,28 +22,70 @@ if TYPE_CHECKING:
 class Segmenter:
     """Masks from words; what is not in the picture has an empty one."""
 
-    def __init__(self, model: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer) -> None:
+    def __init__(
+        self, model: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, processing: Processing
+    ) -> None:
         self.model, self.tokenizer = model.eval().requires_grad_(False), tokenizer
-        self.side = model.config.vision_config.image_size
+        self.processing = processing
 
-    def to(self, device: torch.device | str) -> Segmenter:
-        self.model.to(device)
-        return self
+    @property
+    def longest(self) -> int:
+        """The most tokens it reads, with the two marks at a phrase's ends."""
+        return int(self.model.config.text_config.max_position_embeddings)
+
+    def reads(self, phrase: str) -> bool:
+        """Whether it reads a phrase to its end."""
+        return len(self.tokenizer(phrase, verbose=False).input_ids) <= self.longest
 
     def read(self, images: Tensor, prompts: Sequence[str]) -> Tensor:
         """Pictures (N, 3, H, W) in 0..1, one prompt each -> soft masks (N, H, W) in 0..1, differentiable."""
         if len(images) != len(prompts):
             raise ValueError(f"{len(images)} pictures and {len(prompts)} prompts; there must be one for each")
-        ids = self.tokenizer(
-            list(prompts), padding="max_length", truncation=True, return_tensors="pt"
-        ).input_ids
-        clip, device = self.model.clip, self.model.device
-        words = clip.text_projection(clip.text_model(input_ids=ids.to(device)).pooler_output)
-        pixels = normalise(fit(images, self.side)).to(device)
-        logits = decode(self.model, features(self.model, pixels), words)
-        if logits.shape[-2:] != images.shape[-2:]:
-            logits = F.interpolate(logits[:, None], images.shape[-2:], mode="bilinear")[:, 0]
+        return self._masks(self._look(images), self._words(prompts), images.shape[-2:])
+
+    def find(self, image: Tensor, phrases: Sequence[str]) -> Tensor:
+        """One picture (3, H, W) in 0..1 -> a soft mask for each phrase, (N, H, W) in 0..1.
+
+        What is not square is made so by mirroring, so that all of it is seen at once and at its own
+        proportions. Squashed, things look unlike those it was trained on; in tiles, none knows what is in the
+        others ("the left one", "the largest"), and their borders show. The price is detail: the longer side
+        has the network's pixels.
+        """
+        square, (top, left) = mirrored_square(image)
+        hidden = [states.expand(len(phrases), -1, -1) for states in self._look(square[None])]
+        found = self._masks(hidden, self._words(phrases), square.shape[-2:])
+        return found[:, top : top + image.shape[-2], left : left + image.shape[-1]]
+
+    def _look(self, images: Tensor) -> list[Tensor]:
+        return features(self.model, self.processing(images))
+
+    def _words(self, phrases: Sequence[str]) -> Tensor:
+        """(N, projection); tokens beyond those it reads are left out."""
+        tokens = self.tokenizer(
+            list(phrases), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
+        )
+        # what is padded follows a phrase's end, where its vector is taken, and is seen by nothing before
+        states = self.model.clip.text_model(input_ids=tokens.input_ids.to(self.model.device)).pooler_output
+        return self.model.clip.text_projection(states)
+
+    def _masks(self, hidden: list[Tensor], words: Tensor, size: Sequence[int]) -> Tensor:
+        logits = decode(self.model, hidden, words).float()
+        if logits.shape[-2:] != tuple(size):
+            logits = F.interpolate(logits[:, None], tuple(size), mode="bilinear")[:, 0]
         return logits.sigmoid()
+
+
+def mirrored_square(image: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """A picture (..., H, W) in the middle of a square of its longer side, the rest its mirror image; and
+    where in that its corner is, (y, x)."""
+    side = max(image.shape[-2:])
+    corner = []
+    for dimension in (-2, -1):
+        size = image.shape[dimension]
+        corner.append((side - size) // 2)
+        place = (torch.arange(side, device=image.device) - corner[-1]) % (2 * size)
+        image = image.index_select(dimension, torch.minimum(place, 2 * size - 1 - place))
+    return image, (corner[0], corner[1])
 
 
 def features(model: CLIPSegForImageSegmentation, pixels: Tensor) -> list[Tensor]:
@@ -58,10 +102,32 @@ def decode(model: CLIPSegForImageSegmentation, hidden: list[Tensor], words: Tens
     return model.decoder(hidden, words).logits
 
 
-def load_segmenter(folder: Path) -> Segmenter:
-    """A segmenter in transformers' format. None ships with the package yet: `velatura train segmenter`."""
+def load_segmenter(
+    path: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+) -> Segmenter:
+    """Loads a folder or a hub id of transformers' CLIPSegForImageSegmentation with its tokenizer and what its
+    image processor says of size and normalisation. Raises `unknown-model`. Weights are read from .safetensors
+    only. None ships with the package yet: `velatura train segmenter`."""
+    from huggingface_hub import snapshot_download
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
 
-    options = {"local_files_only": True, "use_safetensors": True, "dtype": torch.float32}
-    model = CLIPSegForImageSegmentation.from_pretrained(folder, **options)
-    return Segmenter(model, CLIPTokenizer.from_pretrained(folder, local_files_only=True))
+    try:
+        local = Path(path).is_dir()
+        folder = Path(path if local else snapshot_download(str(path), allow_patterns=HUB_FILES))
+        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
+        if kind != "clipseg":
+            raise ValueError(f"a model of the type {kind!r}")
+        options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
+        model = CLIPSegForImageSegmentation.from_pretrained(folder, **options).to(device)
+        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+        return Segmenter(
+            model, tokenizer, read_processing(folder, model.config.vision_config.image_size, device)
+        )
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the libraries that read these files raise every kind, as for models
+        raise VelaturaError(
+            "unknown-model",
+            f"The segmenter at {path} cannot be read; fetch it again or name another one.",
+            detail=f"{type(error).__name__}: {error}",
+        ) from error

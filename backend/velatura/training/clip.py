@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from transformers import CLIPConfig, CLIPModel
 
-from velatura.models.encoder import DEVIATION, MEAN
+from velatura.models.processing import DEVIATION, MEAN
 from velatura.readers.clip import BUNDLE, normalise
 from velatura.readers.pictures import SIDE, fit
 from velatura.world import Caption

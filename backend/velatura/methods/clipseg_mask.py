@@ -1,0 +1,72 @@
+"""Select what is named: where the things are that a prompt names, by CLIPSeg.
+
+Lueddecke & Ecker 2022, Image segmentation using text and image prompts."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields
+from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+
+MOST = 16  # phrases of one prompt
+
+
+class ClipSegMaskParameters(Parameters):
+    threshold: float = fields.slider(
+        0.5,
+        0.0,
+        1.0,
+        0.05,
+        "Threshold",
+        "How sure it must be that a thing is somewhere; lower reaches wider.",
+    )
+    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    context: float = fields.context(1.0)
+
+
+class ClipSegMask(Method):
+    id = "clipseg-mask"
+    version = 1
+    title = "Select what is named"
+    summary = "Finds the things that the prompt names, with commas between them."
+    source = "Lüddecke & Ecker 2022, arXiv:2112.10003"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    result: ClassVar = "mask"
+    needs: ClassVar = "segmenter"
+    max_variations = 1
+    Parameters = ClipSegMaskParameters
+
+    def check(self, prompt: str, params: ClipSegMaskParameters) -> None:
+        named = phrases(prompt)
+        if not named:
+            raise VelaturaError("empty-prompt", "The prompt names nothing; say what to select.")
+        if len(named) > MOST:
+            raise VelaturaError(
+                "bad-request", f"The prompt names {len(named)} things; name {MOST} at most at once."
+            )
+
+    def run(self, inputs: MethodInputs, params: ClipSegMaskParameters, context: Context) -> list[Mask]:
+        named, segmenter = phrases(inputs.prompt), context.segmenter
+        for phrase in named:
+            if not segmenter.reads(phrase):
+                raise VelaturaError(
+                    "prompt-too-long", f"{phrase[:40]!r} … is too long for the segmenter; name it shorter."
+                )
+        picture = ((inputs.image[0] + 1.0) / 2.0).clamp(0.0, 1.0)
+        found = segmenter.find(picture, named)
+        context.step(1, 1)
+        soft = max(params.softness, 1e-3)
+        return [
+            Mask(phrase, ((map - params.threshold) / soft + 0.5).clamp(0.0, 1.0))
+            for phrase, map in zip(named, found, strict=True)
+        ]
+
+
+def phrases(prompt: str) -> list[str]:
+    """What a prompt names: what stands between commas and new lines, each once, as it was typed."""
+    named = (" ".join(part.split()) for part in re.split(r"[,;\n]", prompt))
+    return list(dict.fromkeys(phrase for phrase in named if phrase))
