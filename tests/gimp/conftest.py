@@ -80,6 +80,13 @@ def finding(tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path) -> Iter
 
 
 @pytest.fixture(scope="module")
+def knowing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    """The same with the model that ships, which has words for what a layer shows."""
+    with Daemon(tmp_path_factory.mktemp("gimp-knowing") / "state", environment()) as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="module")
 def display(gimp_host: Host) -> Iterator[Display]:
     """One virtual display for all windows of a file."""
     with Display(gimp_host, window_manager=True) as display:

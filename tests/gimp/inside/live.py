@@ -1,0 +1,216 @@
+"""Asks the daemon what an open dialog asks, with GLib's main loop and a window that keeps notes."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import pictures
+from gi.repository import Gimp, GLib
+
+
+class Window:
+    """What a person would see."""
+
+    def __init__(self):
+        self.asked, self.said, self.previews, self.stages = [], [], [], []
+
+    def begin(self, question):
+        self.asked.append(question)
+
+    def progress(self, text, fraction=None):
+        self.stages.append(text)
+
+    def preview(self, png, rect):
+        self.previews.append((png, rect))
+
+    def end(self, sentence):
+        self.said.append(sentence)
+
+
+class Dialog:
+    """A form without widgets: `values` go into the request."""
+
+    def __init__(self, method="weighed", needs_prompt=True, **parameters):
+        from velatura_plugin import actions, capture, catalogue, recipe
+        from velatura_plugin.conversation import Conversation
+        from velatura_plugin.drafting import Drafts, Live
+        from velatura_plugin.edit import FOLDER
+
+        self.image, self.layer = pictures.picture(layer_size=(80, 60), offsets=(-9, -7))
+        self.prompt, self.seed, self.parameters, self.reads, self.overs = "a hat", -1, parameters, 0, 0
+
+        def read():
+            self.reads += 1
+            return capture.capture(self.image, self.layer)
+
+        self.live = Live(
+            read=read,
+            request=lambda: recipe.request(method, self.prompt, self.seed, 2, self.parameters),
+            model=lambda: "",
+            needs_prompt=needs_prompt,
+            **actions.helpers(self.image, self.layer, catalogue.newest(FOLDER).method("weighed")),
+        )
+        self.window = Window()
+        self.conversation = Conversation(self.window)
+        self.drafts = Drafts(self.conversation, self.live)
+
+    def over(self):
+        self.overs += 1
+
+    def rest(self):
+        """Until nothing is asked any more, and for as long as would be needed for a draft to begin."""
+        until(lambda: self.conversation.question is None)
+        pause(0.4)
+        until(lambda: self.conversation.question is None)
+
+    def move(self):
+        self.drafts.move()
+        self.rest()
+
+    def as_it_was(self):
+        return len(self.image.get_layers()) == 1 and not self.image.get_channels()
+
+
+def until(condition, seconds=90):
+    context, end = GLib.MainContext.default(), time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError("it does not come")
+        context.iteration(False) or time.sleep(0.005)
+
+
+def pause(seconds):
+    end = time.monotonic() + seconds
+    until(lambda: time.monotonic() > end)
+
+
+def run(t):
+    sys.path.insert(0, t.args["plugin"])
+    for part in (draft, many_moves, kept, gives_way, refused, newer, stopped, proposed, selected, steps):
+        t.step(part.__name__)
+        t.note(**{part.__name__: part()})
+
+
+def draft():
+    dialog = Dialog()
+    dialog.move()
+    png, rect = dialog.window.previews[-1]
+    first = dialog.live.seed
+    dialog.move()
+    settled = [dialog.live.settle({"seed": seed})["seed"] for seed in (-1, 7)]
+    return {
+        "png": png[:8].hex(),
+        "rect": rect,
+        "said": dialog.window.said,
+        "asked": len(dialog.window.asked),
+        "seed": 0 <= first == dialog.live.seed == settled[0],
+        "own_seed": settled[1],
+        "as_it_was": dialog.as_it_was(),
+    }
+
+
+def many_moves():
+    dialog = Dialog()
+    for _ in range(5):
+        dialog.drafts.move()
+        pause(0.03)
+    dialog.rest()
+    return len(dialog.window.asked)
+
+
+def kept():
+    dialog = Dialog()
+    dialog.move()
+    dialog.move()
+    once = dialog.reads
+    dialog.drafts.forget()
+    dialog.move()
+    dialog.drafts.wanted = False
+    dialog.move()
+    return [once, dialog.reads, len(dialog.window.asked)]
+
+
+def gives_way():
+    """A draft waits for the end of what the person has asked for."""
+    dialog = Dialog()
+    under_way = dialog.live.proposer.question("", lambda text: "", dialog.over)
+    dialog.conversation.ask(under_way)
+    dialog.drafts.move()
+    pause(0.4)
+    alone = dialog.conversation.question is under_way
+    dialog.rest()
+    return [alone, dialog.overs, len(dialog.window.asked)]
+
+
+def refused():
+    nameless = Dialog("weighed", no_such_thing=1)
+    nameless.move()
+    empty = Dialog()
+    empty.prompt = " "
+    empty.move()
+    return [nameless.window.said, len(empty.window.asked)]
+
+
+def newer():
+    """The second draft cancels the first, which would take minutes."""
+    dialog = Dialog("sdedit", steps=150, strength=1.0)
+    dialog.drafts.move()
+    until(lambda: "Editing" in dialog.window.stages)
+    dialog.parameters = {"steps": 4, "strength": 0.1}
+    dialog.move()
+    return [len(dialog.window.asked), dialog.window.said]
+
+
+def stopped():
+    dialog = Dialog("sdedit", steps=150, strength=1.0)
+    dialog.drafts.move()
+    until(lambda: "Editing" in dialog.window.stages)
+    dialog.drafts.stop()
+    seen = len(dialog.window.stages), len(dialog.window.previews)
+    pause(0.5)
+    still = seen == (len(dialog.window.stages), len(dialog.window.previews))
+    return [still, dialog.conversation.question is None, dialog.window.said]
+
+
+def proposed():
+    dialog, texts = Dialog(), []
+    pictures.select(dialog.image, 10, 8, 30, 25)
+
+    def put(text):
+        texts.append(text)
+        return "put"
+
+    dialog.conversation.ask(dialog.live.proposer.question("", put, dialog.over))
+    dialog.rest()
+    return [texts, dialog.window.said, dialog.overs, dialog.live.proposer.can(""), dialog.as_it_was()]
+
+
+def selected():
+    from velatura_protocol.words import find
+
+    dialog = Dialog()
+    dialog.conversation.ask(dialog.live.selector.question(find("a hat", "hat"), "a hat", "", dialog.over))
+    held = dialog.window.asked[0].holds_run
+    dialog.rest()
+    names = [channel.get_name() for channel in dialog.image.get_channels()]
+    return [names, dialog.window.said, held, not Gimp.Selection.is_empty(dialog.image)]
+
+
+def steps():
+    """A large layer is read in many turns of the main loop, and gives the same pixels as at once."""
+    from velatura_plugin import capture
+    from velatura_plugin.conversation import steadily
+
+    image, layer = pictures.picture(layer_size=(70, 1300), offsets=(-3, -5))
+    found, turns = [], []
+    GLib.idle_add(lambda: turns.append(1) or not found)
+    steadily(capture.capture_whole(image, layer), found.append, found.append, lambda: False)
+    until(lambda: found)
+    same = found[0].source[1] == pictures.pixels(layer, "R'G'B'A u8")
+    gone = []
+    steadily(capture.capture_whole(image, layer), gone.append, gone.append, lambda: True)
+    pause(0.1)
+    look = capture.at_once(capture.look(layer, (0, 0, 50, 2000)))
+    return [len(turns), same, gone, look.rect, look.width, look.height, len(look.data)]
