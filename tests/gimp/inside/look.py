@@ -17,6 +17,8 @@ def run(t):
         pictures.select(image, *t.args["select"])
     if t.args.get("choose") == "result":
         image.set_selected_layers([image.get_layers()[0].get_children()[0]])
+    elif t.args.get("choose") == "channel":
+        image.set_selected_channels(image.get_channels()[:1])
     elif t.args.get("choose") == "source":
         image.set_selected_layers([source])
     Gimp.displays_flush()
