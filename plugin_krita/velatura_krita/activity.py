@@ -148,6 +148,10 @@ class JobList(QtWidgets.QListWidget):
         self.itemClicked.connect(lambda item: state.show_job(item.data(QtCore.Qt.ItemDataRole.UserRole)))
         self._fill()
 
+    def sizeHint(self) -> QtCore.QSize:
+        """No higher than it must be: what stands above is scrolled with it."""
+        return QtCore.QSize(super().sizeHint().width(), self.minimumHeight())
+
     @edge
     def _fill(self) -> None:
         self.clear()

@@ -10,7 +10,7 @@ from .velatura_protocol.schema import Field
 from .words import Words
 
 ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
-LINES = 3  #: of the prompt
+LINES = 3  #: of the prompt, and of the caption
 PROPOSE = ("Propose", "Propose a caption: look at the layer and write what it shows")
 LOOKING = ("Looking…", "Looking at the layer; click to stop")
 
@@ -70,7 +70,7 @@ class Prompts(QtWidgets.QWidget):
         caption = next((f for f in fields if f.source_prompt), None)
         group = next((f for f in fields if f.words), None)
         if caption is not None:
-            self.source = TextBox(caption, lines=2)
+            self.source = TextBox(caption, lines=LINES)
             self.source.edit.installEventFilter(self)
             self.source_title.setText(caption.title)
             self.source_title.setToolTip(caption.description)

@@ -13,12 +13,15 @@ class Strip(QtWidgets.QFrame):
 
     asked = Signal(str)
 
+    WITH_ANOTHER = (
+        ("swap", "Swap", "Put the words entered here in this word's place"),
+        ("before", "Before", "Put the words entered here before this word"),
+        ("after", "After", "Put the words entered here after this word"),
+    )
     ACTIONS = (
-        ("before", "Add before", "Put the words entered above before this word"),
-        ("after", "Add after", "Put the words entered above after this word"),
-        ("remove", "Remove word", "Take this word out of the prompt"),
         ("select", "Select", "Select where this word is in the layer"),
-        ("reset", "Reset word", "Set everything back that is set for this word"),
+        ("remove", "Remove", "Take this word out of the prompt"),
+        ("reset", "Reset", "Set everything back that is set for this word"),
     )
 
     def __init__(self, spec: Field, fields: list[Field]) -> None:
@@ -38,11 +41,11 @@ class Strip(QtWidgets.QFrame):
         self.edit.textChanged.connect(self._on_text)
         self.edit.returnPressed.connect(lambda: self.asked.emit("swap"))
         self.buttons: dict[str, QtWidgets.QToolButton] = {}
-        swap = self._button("swap", "Swap", "Put the words entered here in this word's place")
         line = QtWidgets.QHBoxLayout()
-        line.setSpacing(6)
+        line.setSpacing(4)
         line.addWidget(self.edit, 1)
-        line.addWidget(swap)
+        for name, text, tip in self.WITH_ANOTHER:
+            line.addWidget(self._button(name, text, tip))
         self.flow = Flow()
         for name, text, tip in self.ACTIONS:
             self.flow.add(self._button(name, text, tip))
@@ -65,7 +68,7 @@ class Strip(QtWidgets.QFrame):
         return " ".join(self.edit.text().split())
 
     def _on_text(self) -> None:
-        for name in ("swap", "before", "after"):
+        for name, _text, _tip in self.WITH_ANOTHER:
             self.buttons[name].setEnabled(bool(self.another()))
 
     def _button(self, name: str, text: str, tip: str) -> QtWidgets.QToolButton:

@@ -83,6 +83,7 @@ class Words(QtWidgets.QWidget):
         self.chosen = None if same else self.wording.mark(piece.word)
         self.wording.tidy(keep=self.chosen)
         self._show()
+        QtCore.QTimer.singleShot(0, self._reveal)  # once it has its place
 
     def _on_values(self) -> None:
         if self.chosen is None or self.strip.is_filling:
@@ -129,6 +130,22 @@ class Words(QtWidgets.QWidget):
 
     # Drawing
 
+    def _reveal(self) -> None:
+        """Scroll to the strip: in a low docker it would open out of sight."""
+        widget = self.parentWidget()
+        while widget is not None and not isinstance(widget, QtWidgets.QScrollArea):
+            widget = widget.parentWidget()
+        if widget is not None and self.strip.isVisible():
+            widget.ensureWidgetVisible(self.strip, 0, 4)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        """The chips are as small as all else in a docker, which buttons with a style sheet are not."""
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.FontChange:
+            for chip in self.chips:
+                chip.setFont(self.font())
+            self.flow.arrange()
+
     def _show(self) -> None:
         pieces = self.wording.pieces()
         while len(self.chips) < len(pieces):
@@ -154,6 +171,7 @@ class Words(QtWidgets.QWidget):
     def _add_chip(self) -> None:
         at = len(self.chips)
         chip = Chip(f"word.{at}", self.spec.description, widest(self.wording.fields))
+        chip.setFont(self.font())
         chip.clicked.connect(lambda: self.choose(at))
         self.chips.append(chip)
         self.flow.add(chip)

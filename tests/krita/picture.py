@@ -1,10 +1,12 @@
-"""The picture of the docker in the README: a real edit of the sample portrait in the real Krita.
+"""The picture of the docker in the README: an edit of the sample portrait by words, in the real Krita.
 
-`python -m tests.krita.picture` writes plugin_krita/docker.png.
+`python -m tests.krita.picture` writes plugin_krita/docker.png; `--help` says how to look at other widths and
+themes.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 import tempfile
@@ -19,73 +21,47 @@ from tests.krita.plugin import REPOSITORY, put_plugin
 
 SAMPLES = REPOSITORY / "backend/velatura/samples"
 PICTURE = REPOSITORY / "plugin_krita/docker.png"
-EDIT = "glasses"
-SCRIPT = """
-from krita import Selection
-from PyQt5.QtCore import Qt
-from PyQt5.QtGui import QImage
-
-HIDDEN = ("PresetDocker", "ColorSelectorNg", "sharedtooldocker")
+COLOURS = 256  #: of the picture that is kept
+SCRIPT = Path(__file__).with_name("in_krita_picture.py")
 
 
-def drive(t):
-    window = t.window.qwindow()
-    window.setGeometry(0, 0, 1280, 860)
-    document = t.open(t.args["portrait"])
-    yield 1
-    for docker in t.krita.dockers():
-        if docker.objectName() in HIDDEN:
-            docker.setVisible(False)
-    yield 0.5
-    docker = t.docker("velatura_docker")
-    layers = next(d for d in t.krita.dockers() if d.objectName() == "KisLayerBox")
-    window.resizeDocks([layers, docker], [340, 340], Qt.Orientation.Horizontal)
-    window.resizeDocks([layers, docker], [300, 500], Qt.Orientation.Vertical)
-    yield t.until(lambda: t.widget(docker, "method").count(), 60, "methods")
-    mask = QImage(t.args["mask"]).convertToFormat(QImage.Format.Format_Grayscale8)
-    width, height = mask.width(), mask.height()
-    bits = mask.constBits()
-    bits.setsize(mask.sizeInBytes())
-    data = bytes(bits)
-    rows = b"".join(data[y * mask.bytesPerLine() :][:width] for y in range(height))
-    selection = Selection()
-    selection.setPixelData(rows, 0, 0, width, height)
-    document.setSelection(selection)
-    t.widget(docker, "prompt").setPlainText(t.args["prompt"])
-    t.widget(docker, "variations").setValue(4)
-    t.widget(docker, "seed").setValue(t.args["seed"])
-    t.trigger("zoom_to_fit")
-    yield 1
-    t.widget(docker, "run").click()
-    yield t.until(lambda: t.widget(docker, "status").text(), 500, "the end")
-    t.note(status=t.widget(docker, "status").text())
-    document.setSelection(None)
-    yield 1
-    t.screenshot("docker.png")
-"""
-
-
-def main(seed: int = 1) -> int:
+def main(words: list[str]) -> int:
     """Make the picture; return 1 where there is no Krita."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--width", type=int, default=340, help="of the docker, in pixels")
+    parser.add_argument("--height", type=int, default=620, help="of the docker, in pixels")
+    parser.add_argument("--theme", default="Krita dark")
+    parser.add_argument(
+        "--swap", nargs=2, default=("brown", "red"), help="a word of the caption, and what is to be there"
+    )
+    parser.add_argument("--weight", type=float, default=1.5)
+    parser.add_argument("--out", type=Path, default=PICTURE)
+    options = parser.parse_args(words)
     host = find_hosts().krita
     if host is None:
         print("There is no Krita here.")
         return 1
-    edit = json.loads((SAMPLES / "samples.json").read_text())["edits"][EDIT]
+    sample = json.loads((SAMPLES / "samples.json").read_text())["portrait"]
     with tempfile.TemporaryDirectory(prefix="velatura-picture-") as name:
         folder = Path(name)
         plugin = put_plugin(folder / "plugin", state_dir=folder / "state")
         session = KritaSession(host, folder / "krita", plugins=[plugin])
-        portrait, mask = SAMPLES / "portrait.png", SAMPLES / edit["mask"]
         with Daemon(folder / "state"), session:
+            with session.kritarc.open("a") as settings:
+                settings.write(f"\n[theme]\nTheme={options.theme}\n")
             found = session.window(
-                SCRIPT, timeout=700, portrait=portrait, mask=mask, prompt=edit["prompt"], seed=seed
+                SCRIPT,
+                timeout=700,
+                portrait=SAMPLES / sample["file"],
+                caption=sample["caption"],
+                **{key: getattr(options, key) for key in ("seed", "width", "height", "swap", "weight")},
             )
             picture = Image.open(found.folder / "docker.png").convert("RGB")
-            picture.save(PICTURE, optimize=True)
-    print(f"{found['status']} {PICTURE}: {PICTURE.stat().st_size // 1000} kB")
+            picture.quantize(COLOURS).save(options.out, optimize=True)
+    print(f"{found['status']} {options.out}: {options.out.stat().st_size // 1000} kB")
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*map(int, sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

@@ -239,6 +239,21 @@ def test_nothing_is_wider_than_a_narrow_docker(desks, daemon):
     assert desk["status"].wordWrap() and desk.panel.minimumSizeHint().width() <= 260
 
 
+def test_the_strip_of_a_word_is_scrolled_into_sight(desks, tmp_path, application):
+    from tests.krita.schemas import WEIGH
+
+    desk = desks(tmp_path)
+    desk.panel.resize(290, 420)
+    desk.session.state.set_methods([WEIGH], [])
+    desk["prompt"].setPlainText("a photo of a smiling man with a long grey beard, glasses and a red hat")
+    strip, area = desk["of_words.strip"], desk.panel.findChild(QtWidgets.QScrollArea)
+    desk["word.2"].click()
+    desk.until(lambda: strip.isVisible() and strip.y() > desk["word.12"].parent().y(), 5)
+    desk.until(lambda: area.verticalScrollBar().value() > 0, 5)
+    bottom = strip.mapTo(area.viewport(), strip.rect().bottomLeft())
+    assert area.viewport().rect().contains(bottom)
+
+
 def test_a_fault_of_ours_is_a_sentence(desks, daemon, document, monkeypatch):
     desk = desks(daemon.state_dir)
     desk.ready()

@@ -1,0 +1,62 @@
+"""Runs inside the real Krita: an edit by words as an artist does it; see `tests.krita.picture`."""
+
+from PyQt5.QtCore import Qt
+
+HIDDEN = ("PresetDocker", "ColorSelectorNg", "sharedtooldocker")
+
+
+def drive(t):
+    window = t.window.qwindow()
+    window.setGeometry(0, 0, 1280, 900)
+    document = t.open(t.args["portrait"])
+    yield 1
+    for docker in t.krita.dockers():
+        if docker.objectName() in HIDDEN:
+            docker.setVisible(False)
+    yield 0.5
+    docker = t.docker("velatura_docker")
+    layers = next(d for d in t.krita.dockers() if d.objectName() == "KisLayerBox")
+    window.resizeDocks([layers, docker], [t.args["width"]] * 2, Qt.Orientation.Horizontal)
+    height = t.args["height"]
+    window.resizeDocks([layers, docker], [840 - height, height], Qt.Orientation.Vertical)
+    t.trigger("zoom_to_fit")
+    control = lambda name: t.widget(docker, name)  # noqa: E731
+    yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
+    yield from edit_by_words(t, docker, control)
+    yield 1
+    t.note(status=control("status").text(), layer=document.activeNode().name(), width=docker.width())
+    t.screenshot("docker.png")
+
+
+def edit_by_words(t, docker, control):
+    """With the method that is about words, whichever it is."""
+    from velatura_krita.docker import session
+
+    state, controls = session().state, docker.widget().controls
+    method = next(
+        method["id"]
+        for method in state.methods
+        if method.get("result", "layer") == "layer"
+        and any(form.get("x-words") for form in method["parameters"]["properties"].values())
+    )
+    control("method").setCurrentIndex(control("method").findData(method))
+    yield 0.5
+    caption = controls.prompts.source
+    if control("propose").isEnabled() and control("propose").isVisible():
+        control("propose").click()
+        yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
+    if not caption.value():
+        caption.set_value(t.args["caption"])
+    control("copy").click()
+    words, (old, new) = controls.prompts.words, t.args["swap"]
+    words.choose(next(i for i, piece in enumerate(words.wording.pieces()) if piece.word.text == old))
+    yield 0.3
+    control("word.another").setText(new)
+    control("word.swap").click()
+    number = next(e for e in words.strip.rows.editors.values() if e.spec.kind == "number")
+    number.set_value(t.args["weight"])
+    control("variations").setValue(1)  # such an edit of a layer has one result
+    control("seed").setValue(t.args["seed"])
+    yield 0.5
+    control("run").click()
+    yield t.until(lambda: control("status").text(), 500, "the end")
