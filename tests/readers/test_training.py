@@ -18,7 +18,9 @@ from velatura.training.labels import Labels, questions, readable, two_hot
 from velatura.training.loop import Options, launch, load_checkpoint
 from velatura.training.negatives import LEAST, changed, other_value, wrong_caption
 from velatura.training.readers import PARTS, export_readers
-from velatura.training.segmenter import mask_loss, phrases, train_segmenter
+from velatura.training.segmenter import make_segmenter, mask_loss, phrases, predict, train_segmenter
+from velatura.training.text import Wording
+from velatura.training.tokenizer import load_tokenizer
 from velatura.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
 PICTURES = 24
@@ -135,6 +137,25 @@ def test_mask_loss_is_least_for_the_mask_itself():
     mask[:, :4] = 1.0
     good, empty, bad = (mask_loss(20.0 * (value - 0.5), mask) for value in (mask, mask * 0.0, 1.0 - mask))
     assert float(good) < 0.01 < float(empty) < float(bad)
+
+
+def test_a_fresh_segmenter_has_gradients_that_half_precision_keeps(trained):
+    """As transformers begins it they are noise (cosine below .1), since its first attention is saturated."""
+    wording = Wording(load_tokenizer(trained / "tokenizer"))
+    torch.manual_seed(1)
+    network = make_segmenter(wording)
+    images = torch.rand(4, 3, 128, 128)
+    ids = wording.tokenizer(["hair", "a castle"] * 4, padding=True, return_tensors="pt").input_ids
+    masks = (torch.rand(8, 8, 8) > 0.7).float().repeat_interleave(8, 1).repeat_interleave(8, 2)
+
+    def gradient(is_half):
+        network.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_half):
+            logits, _, _ = predict(network, images, ids)
+        mask_loss(logits.float(), masks).backward()
+        return torch.cat([p.grad.flatten() for p in network.parameters() if p.grad is not None])
+
+    assert torch.cosine_similarity(gradient(True), gradient(False), 0) > 0.95
 
 
 def test_a_wrong_caption_is_worded_alike_and_wrong_in_one_thing(data):
