@@ -85,5 +85,5 @@ def test_what_is_read_is_not_written_over(finding, tmp_path, files):
 
 def test_the_method_says_that_it_makes_masks(finding):
     told = finding("methods", "shades").stdout
-    assert "The result is a mask for each word." in told
+    assert "The result is masks" in told
     assert "--set words=… words of the prompt with commas between, or a JSON list" in told

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import math
 import uuid
 from pathlib import Path
@@ -14,6 +13,7 @@ from velatura.cli.connection import connected
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
+from velatura.cli.results import report, tell
 from velatura.cli.values import parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
@@ -50,12 +50,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", metavar="ID", help="see `velatura models` (the first)")
     parser.add_argument(
         "--out",
-        required=True,
         type=_out,
         metavar="OUT.ora|OUT.png",
         help="ora: source and variations as layers, the best on top; png: the source with the best in it; "
         "both at the source's own depth. Of a method of masks, ora: the source and each mask as white paint; "
-        "png: a greyscale picture, or one for each word, OUT-word.png",
+        "png: a greyscale picture, or one for each word, OUT-word.png. Methods that describe need none",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
@@ -80,15 +79,31 @@ def run(options: argparse.Namespace) -> int:
         connected(state_dir(options.state_dir), start=True) as client,
     ):
         method = method_named(client.methods(), options.method)
+        says = method.get("result") == "text"
+        _check_wanted(options, method["title"], says)
         request, blobs = _request(options, method, source, mask)
         job = _run_job(client, request, blobs, interrupt)
+        if says:
+            client.ack(job["job"])
+            tell(job, as_json=options.json)
+            return exits.OK
         results = best_first(job["result"]["layers"])
         layers = [_fetch(client, layer, interrupt) for layer in results]
         write = _write_masks if method.get("result") == "mask" else _write
         files = write(options, source, mask, layers, job["title"])
         client.ack(job["job"])
-    _report(options, job, results, files)
+    report(job, results, files, options.compare, as_json=options.json)
     return exits.OK
+
+
+def _check_wanted(options: argparse.Namespace, title: str, says: bool) -> None:
+    """Refuse files of a method that makes none, and the want of one."""
+    if says and (options.out or options.compare):
+        raise VelaturaError(
+            "bad-request", f"{title} prints what it says and makes no picture; leave out --out and --compare."
+        )
+    if not says and not options.out:
+        raise VelaturaError("bad-request", f"{title} makes a picture; name a file for it with --out.")
 
 
 def _write(
@@ -237,44 +252,3 @@ def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
             raise
         raise _cancelled(interrupt) from error
     return Layer.from_result(layer, data)
-
-
-def _report(options: argparse.Namespace, job: dict, results: list[dict], files: list[Path]) -> None:
-    """Say what was made. results: the layers as they came, the best first."""
-    seconds, note = job["result"]["seconds"], job["result"].get("note", "")
-    if options.json:
-        found = [
-            {
-                "title": layer["title"],
-                "rect": layer["raster"]["rect"],
-                **{key: layer[key] for key in ("kind", "rank", "score", "scores") if key in layer},
-                "recipe": layer["recipe"],
-            }
-            for layer in results
-        ]
-        compare = str(options.compare) if options.compare else None
-        print(
-            json.dumps(
-                {
-                    "ok": True,
-                    "exit": exits.OK,
-                    "out": str(files[0]),
-                    "files": [str(path) for path in files],
-                    "compare": compare,
-                    "job": job["job"],
-                    "seconds": seconds,
-                    "layers": found,
-                    "note": note,
-                }
-            )
-        )
-        return
-    noun = "mask" if "kind" in results[0] else "variation"
-    count = f"1 {noun}" if len(results) == 1 else f"{len(results)} {noun}s"
-    print(f"{', '.join(map(str, files))}: {job['title']}, {count} in {seconds:.1f} s.")
-    for layer in results:
-        if "score" in layer:
-            parts = ", ".join(f"{name} {value:.2f}" for name, value in layer["scores"].items())
-            print(f"  {layer['score']:.2f}  {layer['title']}  ({parts})")
-    if note:
-        print(note)

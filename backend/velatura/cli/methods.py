@@ -61,8 +61,10 @@ def _show(method: dict) -> None:
     print(f"{method['title']} ({method['id']}, version {method['version']})")
     print(f"{method['summary']}\nAfter: {method['source']}")
     print(", ".join(f"{name}: {need}" for name, need in method["inputs"].items()))
-    if method.get("result") == "mask":
-        print("The result is a mask for each word.\n")
+    if method.get("result") == "text":
+        print("The result is text, the likeliest first; no --out.\n")
+    elif method.get("result") == "mask":
+        print("The result is masks, one for each thing that is found.\n")
     else:
         print(f"--variations 1 to {method['max_variations']}\n")
     for field in fields_from_schema(method["parameters"]):
