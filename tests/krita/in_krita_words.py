@@ -133,7 +133,14 @@ def word(t):
     control("method").setCurrentIndex(control("method").findData(method))
     yield 0.3
     panel = docker.widget()
-    panel.controls.prompts.source.set_value("a man")
+    caption = panel.controls.prompts.source
+    control("propose").click()
+    t.note(looking=control("propose").text())
+    yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
+    t.note(proposed=caption.value(), jobs=len(session().state.jobs))
+    caption.edit.undo()
+    t.note(undone=caption.value())
+    caption.set_value("a man")
     control("copy").click()
     t.note(copied=control("prompt").toPlainText())
     words = panel.controls.prompts.words

@@ -3,8 +3,11 @@
 import pytest
 from PyQt6 import QtWidgets
 
+from tests.daemon_fixture import Daemon
 from tests.krita.fake_krita import Selection
 from tests.krita.schemas import METHOD, TELL, WEIGH
+from tests.tiny import register_tiny_model
+from velatura.models.catalogue import EMBEDDED_COMPANIONS
 
 MODELS = [{"id": "a", "title": "Able", "lacks": []}, {"id": "b", "title": "Blind", "lacks": ["tell"]}]
 
@@ -147,3 +150,33 @@ def test_two_dockers_ask_one_after_the_other(desk, application):
     desk.until(lambda: button.text() == "Propose")
     assert second.findChild(QtWidgets.QWidget, "caption").toPlainText() == "a cat" and caption(desk) == ""
     second.deleteLater()
+
+
+def with_caption(desk):
+    """Choose a method that asks what the layer shows."""
+    for row in range(desk["method"].count()):
+        desk["method"].setCurrentIndex(row)
+        if desk["propose"].isVisible():
+            return desk.panel.controls.prompts.source
+    raise AssertionError("no method has such a field")
+
+
+@pytest.mark.timeout(300)
+def test_the_daemon_proposes(desks, state_dir, tiny_folder, document):
+    register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
+    with Daemon(state_dir):
+        desk = desks(state_dir)
+        desk.ready()
+        caption = with_caption(desk)
+        desk["propose"].click()
+        desk.until(lambda: desk["propose"].text() == "Propose", 120)
+        assert caption.value() and "\n" not in caption.value() and not desk["status"].text()
+        assert not desk.session.state.jobs and not document.undo_steps
+
+
+@pytest.mark.timeout(300)
+def test_a_model_without_a_captioner_is_not_asked(desks, daemon):
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    with_caption(desk)
+    assert not desk["propose"].isEnabled() and "'Tiny'" in desk["propose"].toolTip()

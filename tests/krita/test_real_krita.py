@@ -11,6 +11,8 @@ import pytest
 from tests.daemon_fixture import Daemon, wait_for
 from tests.hosts.krita import KritaSession
 from tests.krita.plugin import put_plugin
+from tests.tiny import register_tiny_model
+from velatura.models.catalogue import EMBEDDED_COMPANIONS
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
@@ -120,8 +122,12 @@ def test_previews_while_a_slider_is_moved(krita_session, daemon, state_dir):
     assert not list((state_dir / "krita").glob("*.json"))
 
 
-def test_a_word_is_turned_up(krita_session, daemon):
-    found = krita_session().window(WORDS, scene="word", timeout=600)
+def test_a_caption_is_proposed_and_a_word_is_turned_up(krita_session, state_dir, tiny_folder):
+    register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
+    with Daemon(state_dir):
+        found = krita_session().window(WORDS, scene="word", timeout=600)
+    assert found["looking"] == "Looking…" and found["proposed"] and found["undone"] == ""
+    assert found["jobs"] == 0
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")
     assert found["said"].startswith("1 variation above 'Background'")
     (entry,) = found["entries"]
