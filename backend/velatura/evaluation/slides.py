@@ -43,7 +43,7 @@ class Slide(Case):
     @property
     def graded(self) -> bool:
         """Whether the word is of a degree."""
-        return self.weights == GRADED
+        return bool(ATTRIBUTES[self.kind][self.attribute].degree)
 
 
 @dataclass
