@@ -60,18 +60,20 @@ class Activity(QtWidgets.QWidget):
         row.addLayout(words, 1)
 
         state.jobChanged.connect(self._on_job)
-        for changed in (
-            state.statusChanged,
-            state.currentChanged,
-            state.draftChanged,
-            state.previewsChanged,
-        ):
+        state.statusChanged.connect(self._on_status)
+        for changed in (state.currentChanged, state.draftChanged, state.previewsChanged):
             changed.connect(self._show)
-        self._show()
+        self._on_status()
 
     def _on_job(self, changed: str) -> None:
         if changed == self.state.current:
             self._show()
+
+    @edge
+    def _on_status(self) -> None:
+        self.status.setText(self.state.status)
+        self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
+        self._show()
 
     @edge
     def _show(self) -> None:
@@ -81,8 +83,6 @@ class Activity(QtWidgets.QWidget):
         is_active = job is not None and job.phase.active
         says = bool(self.state.status) and not is_active
         self.running.setVisible(job is not None and not says)
-        self.status.setText(self.state.status)
-        self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
         self.status.setVisible(says)
         self.bar.setVisible(is_active)
         self.preview.draw(job, HINT if self.state.previews else "")

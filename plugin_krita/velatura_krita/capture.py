@@ -25,10 +25,10 @@ CHANNELS = {
 DTYPES = {"U8": "u8", "U16": "u16", "F16": "f16", "F32": "f32"}
 MODELS = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}  #: names for people
 
-PAINT = "paintlayer"
+PAINT, GROUP = "paintlayer", "grouplayer"
 SELECTING = "selectionmask"  #: says what is selected, and changes nothing that shows
 #: Layers that show pixels of their own; what they show is taken.
-SHOWING = (PAINT, "grouplayer", "vectorlayer", "filelayer", "clonelayer", "filllayer")
+SHOWING = (PAINT, GROUP, "vectorlayer", "filelayer", "clonelayer", "filllayer")
 NO_PICTURE = "Open a picture first, then select the layer to edit."
 BAND = 1 << 22  #: bytes that are read in one turn
 
@@ -123,7 +123,7 @@ def subject(node: Any | None) -> Any:
         raise VelaturaError(
             "empty-layer", f"'{node.name()}' holds no pixels of its own; select a paint layer."
         )
-    if kind == "grouplayer" and node.passThroughMode():
+    if kind == GROUP and node.passThroughMode():
         raise VelaturaError("empty-layer", f"The group '{node.name()}' passes through; select a layer in it.")
     return node
 
@@ -181,12 +181,12 @@ def common(a: Rect, b: Rect) -> Rect:
 def reader_of(node: Any) -> Callable[..., Any]:
     """What reads the layer's pixels: its own, or with its masks or children what they make of it.
 
-    Its own are read from a copy, which keeps them while the person paints on, and shares them with the layer
-    until then.
+    Read from a copy, which keeps what is there while the person paints on, and shares its pixels with the
+    layer until then; but not of a group, of which each layer would be copied.
     """
-    if node.type() == PAINT and all(child.type() == SELECTING for child in node.childNodes()):
-        return node.clone().pixelData
-    return node.projectionPixelData
+    is_plain = node.type() == PAINT and all(child.type() == SELECTING for child in node.childNodes())
+    still = node if node.type() == GROUP else node.clone()
+    return still.pixelData if is_plain else still.projectionPixelData
 
 
 def raster(rect: Rect, channels: str, dtype: str, profile: str) -> dict:

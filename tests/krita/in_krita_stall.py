@@ -32,7 +32,8 @@ class Own:
 
         self.longest = {}
         kind = type(session)
-        for name in [name for name in vars(kind) if name.startswith("_on_") and name != "_on_news"]:
+        own = [name for name in vars(kind) if name.startswith("_on_") and name != "_on_news"]
+        for name in [*own, "_inserted"]:
             setattr(kind, name, self.timed(getattr(kind, name), lambda *_, name=name: name))
         Stepper._step = self.timed(Stepper._step, lambda _stepper, steps, *_: place(steps))
 
