@@ -68,5 +68,5 @@ class ClipSegMask(Method):
 
 def phrases(prompt: str) -> list[str]:
     """What a prompt names: what stands between commas and new lines, each once, as it was typed."""
-    named = (" ".join(part.split()) for part in re.split(r"[,;\n]", prompt))
+    named = (" ".join(part.split()) for part in re.split(r"[,\n]", prompt))
     return list(dict.fromkeys(phrase for phrase in named if phrase))

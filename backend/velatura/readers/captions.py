@@ -48,19 +48,26 @@ class Told:
         return [name for name, values in self.claims.items() if value_of(scene, name) not in values]
 
 
+@dataclass(frozen=True)
 class Beliefs:
-    """What the judge believes of one picture: probabilities of the values of every attribute of its kind."""
+    """What is believed of one picture: its kind, and probabilities of the values of each of its attributes.
 
-    def __init__(self, kind: str, log_probabilities: dict[str, Tensor]) -> None:
+    A degree's values are the middles of what its words name, and absence where there is such a thing."""
+
+    kind: str
+    values: dict[str, dict[Any, float]]
+
+    @classmethod
+    def of(cls, kind: str, log_probabilities: dict[str, Tensor]) -> Beliefs:
         """log_probabilities: of each of the judge's questions, [size]."""
-        self.kind = kind
-        self.values: dict[str, dict[Any, float]] = {}
+        values = {}
         for name, attribute in ATTRIBUTES[kind].items():
             p = log_probabilities[name if name == "style" else f"{kind}.{name}"].double().exp().tolist()
             if attribute.degree:
-                self.values[name] = _degrees(attribute, p)
+                values[name] = _degrees(attribute, p)
             else:
-                self.values[name] = dict(zip(attribute.values, p, strict=True))
+                values[name] = dict(zip(attribute.values, p, strict=True))
+        return cls(kind, values)
 
     def scene(self) -> Any:
         """The scene of the likeliest values."""
@@ -220,7 +227,7 @@ class WorldCaptioner:
         table = {key: rows.cpu() for key, rows in told.items()}
         kinds = next(question.values for question in self.judge.questions if question.key == "kind")
         return [
-            Beliefs(kinds[int(table["kind"][n].argmax())], {key: rows[n] for key, rows in table.items()})
+            Beliefs.of(kinds[int(table["kind"][n].argmax())], {key: rows[n] for key, rows in table.items()})
             for n in range(len(pictures))
         ]
 

@@ -1,0 +1,128 @@
+"""Captions of the drawn world by the judge's reading: what they claim, and how often that is so.
+
+SURE was chosen on 110 rendered pictures (seed 5); of all that could be said there are 10.4 things a picture:
+
+====  ===================  =================
+SURE  all that it says is  things that it
+      so                   says
+====  ===================  =================
+.80   FILL                 FILL
+.90   FILL                 FILL
+.95   FILL                 FILL
+====  ===================  =================
+
+Most of what is left is man or woman, without which a portrait cannot be worded.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from velatura.readers import load_judge
+from velatura.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell, value_of
+from velatura.world import ATTRIBUTES, Landscape, Portrait, caption, degree_value, edit, render, sample_scene
+from velatura.world.scene import vocabulary
+
+
+@cache
+def captioner():
+    return WorldCaptioner(load_judge())
+
+
+def certain(scene, **doubts):
+    """Beliefs that a scene is as it is, but for some attributes: how likely their value is; what is left goes
+    to the others in equal parts."""
+    beliefs = {}
+    for name, attribute in ATTRIBUTES[scene.kind].items():
+        values = [degree_value(attribute, word) for word in attribute.degree] or list(attribute.values)
+        own = value_of(scene, name)
+        if own not in values:
+            values.append(own)
+        likely = doubts.get(name, 1.0)
+        others = (1.0 - likely) / (len(values) - 1)
+        beliefs[name] = {value: likely if value == own else others for value in values}
+    return Beliefs(scene.kind, beliefs)
+
+
+def pictures(scenes):
+    return torch.stack([torch.from_numpy(render(scene, 128).rgb).permute(2, 0, 1) for scene in scenes])
+
+
+SCENES = st.integers(0, 2**32 - 1).map(lambda seed: sample_scene(np.random.default_rng(seed)))
+
+
+@settings(max_examples=12)
+@given(SCENES)
+def test_who_is_certain_says_everything_and_nothing_false(scene):
+    (first, *others) = best(certain(scene))
+    assert first.false(scene) == []
+    words = set(caption(scene).text.split()) - {"the", "left", "right", "of", "to", "on", "sun", "moon"}
+    assert len(words - set(first.text.split())) <= 3, (first.text, caption(scene).text)
+    assert len(others) < CAPTIONS and len({told.text for told in (first, *others)}) == len(others) + 1
+    for told in others:
+        assert told.false(scene) == []
+
+
+@settings(max_examples=12)
+@given(SCENES, st.randoms(use_true_random=False))
+def test_what_is_in_doubt_is_not_said(scene, random):
+    doubtful = random.sample(sorted(ATTRIBUTES[scene.kind]), 3)
+    beliefs = certain(scene, **dict.fromkeys(doubtful, 0.6))
+    (first, *_) = best(beliefs)
+    # what a caption of this kind cannot be worded without may be said all the same
+    must = {"style", "person", "thing", "second", "path", "mountains", "table", "wall"}
+    assert set(first.claims).isdisjoint(set(doubtful) - must), first
+    assert beliefs.worth(first) >= max(beliefs.worth(told) for told in [tell(beliefs.scene(), beliefs, {})])
+    assert set(first.text.replace(",", " ,").split()) <= set(vocabulary())
+
+
+@pytest.mark.parametrize(
+    ("scene", "doubts", "unsaid", "said"),
+    [
+        (Portrait(hat="hat", hat_colour="red"), {}, [], ["red hat", "brown hair"]),
+        (Portrait(hat="hat", hat_colour="red"), {"hair_colour": 0.5}, ["brown"], ["red hat"]),
+        (Portrait(glasses="glasses", glasses_size=0.9), {"glasses_size": 0.5}, ["large", "big"], ["glasses"]),
+        (Portrait(age=0.9), {"age": 0.5}, ["old"], ["woman"]),
+        (Portrait(shirt_colour="red"), {"background": 0.5}, ["grey"], ["red shirt"]),
+        (Landscape(snow=0.9, path="lake"), {"snow": 0.5}, ["deep"], ["lake"]),
+        (Landscape(building="castle", path="river"), {"building": 0.5}, ["castle"], ["river"]),
+    ],
+)
+def test_words_come_and_go_with_what_is_known(scene, doubts, unsaid, said):
+    text = best(certain(scene, **doubts))[0].text
+    assert all(words in text for words in said), text
+    assert not any(word in text.split() for word in unsaid), text
+
+
+def test_what_a_caption_says_can_be_false():
+    scene = Portrait(hat="hat", hat_colour="red")
+    (told, *_) = best(certain(scene))
+    assert told.false(edit(scene, hat_colour="blue")) == ["hat_colour"]
+    assert set(told.false(edit(scene, person="man", hat="none"))) == {"person", "hat"}
+    assert told.false(Landscape()) == ["kind"]
+    assert told.false(edit(scene, hair_length=0.55)) == []  # the same word
+
+
+def test_captions_of_rendered_pictures_are_mostly_so():
+    """Ten of each kind that training never saw, though of other seeds than those SURE was chosen on."""
+    rng = np.random.default_rng(99)
+    scenes = [sample_scene(rng, kind) for kind in ATTRIBUTES for _ in range(8)]
+    told = [best(beliefs)[0] for beliefs in captioner().beliefs(pictures(scenes))]
+    right = [not one.false(scene) for one, scene in zip(told, scenes, strict=True)]
+    assert np.mean(right) >= 0.8
+    assert np.mean([len(one.claims) for one in told]) >= 5.5
+
+
+def test_the_same_picture_has_the_same_captions():
+    shown = pictures([Portrait(shirt_colour="red")])
+    steps = []
+    first = captioner().captions(shown, lambda i, n: steps.append((i, n)))
+    assert first == captioner().captions(shown, lambda i, n: None)
+    assert steps == [(1, 1)] and 1 <= len(first) <= CAPTIONS
+    assert "woman" in first[0] and "red shirt" in first[0] and 0.5 < SURE < 1.0
