@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from velatura.evaluation import markdown, selections, sliders, slides, words
-from velatura.evaluation.cases import nouns
+from velatura.evaluation.cases import phrases
 from velatura.evaluation.selections import CHANGE, THRESHOLDS, Found, Selector, named
 from velatura.evaluation.session import Options, evaluate
 from velatura.evaluation.slides import GRADED, THINGS, Slid
@@ -98,12 +98,11 @@ def test_words_name_elements_that_are_there():
     for kind in ("portrait", "landscape", "table"):
         for pair in pairs(kind, 6, 3):
             found = named(pair, "x", 64)
-            told = nouns(pair.source_caption)
+            told = phrases(pair.source_caption)
             assert [case.type for case in found][-1] == CHANGE
             for case in found[:-1]:
-                assert told[case.type] == case.word and case.word in case.source_prompt.split(" ") + [
-                    word.rstrip(",") for word in case.source_prompt.split(" ")
-                ]
+                assert told[case.type].split()[-1] == case.word and told[case.type] in case.source_prompt
+                assert told[case.type] in case.phrases
                 assert case.region.mean() >= selections.LEAST_AREA
                 assert case.words == found[0].words and case.trial == "x"
             assert len({case.digest for case in found}) == len(found)
@@ -132,7 +131,10 @@ def test_a_method_of_masks_is_asked_for_words_or_for_changes_and_once_a_picture(
     )
     assert [by_word.takes(case) for case in cases] == [True] * (len(cases) - 1) + [False]
     assert [by_change.takes(case) for case in cases] == [False] * (len(cases) - 1) + [True]
+    whole = Selector(registry()["word-map"], reader, defaults={"looks": 1}, masked=False, whole=True)
+    longer = next(i for i, phrase in enumerate(cases[0].phrases) if " " in phrase)
     maps = [by_word.edit(case, [1]).pictures for case in cases[:-1]]
+    assert (whole.edit(cases[longer], [1]).pictures != maps[longer]).any()
     assert all(map.shape == (1, 64, 64) and map.dtype == np.uint8 for map in maps)
     cut = {"looks": 1, "threshold": 0.999, "softness": 0.0}  # of a person's selection, not of the map
     other = Selector(registry()["word-map"], reader, defaults=cut, masked=False)
@@ -146,14 +148,16 @@ def test_a_method_of_masks_is_asked_for_words_or_for_changes_and_once_a_picture(
 def test_a_slider_has_a_word_that_stands_once_in_its_prompt():
     for kind in ("portrait", "landscape", "table"):
         for edit in (*sliders.graded(kind), *sliders.things(kind)):
-            first, second = sliders.slides(kind, edit, 2, 7, 64)
-            assert first.digest != second.digest
-            for slide in (first, second):
+            found = sliders.slides(kind, edit, 2, 7, 64)
+            assert sum(not slide.alone for slide in found) == 2
+            assert len({slide.digest for slide in found}) == len(found)
+            for slide in found:
                 prompt = f" {slide.target_prompt.replace(',', '')} "
                 assert prompt.count(f" {slide.word} ") == 1
-                assert slide.graded == (edit in sliders.graded(kind))
+                assert slide.graded == (edit in sliders.graded(kind)) and not (slide.graded and slide.alone)
                 assert (slide.source_prompt == slide.target_prompt) == (not slide.graded)
                 assert slide.weights == (GRADED if slide.graded else THINGS)
+                assert not slide.alone or " " not in slide.word
     again = sliders.slides("portrait", sliders.graded("portrait")[0], 1, 7, 64)[0]
     assert again.digest == sliders.slides("portrait", sliders.graded("portrait")[0], 2, 7, 64)[0].digest
 
@@ -199,6 +203,10 @@ def test_a_thing_is_gone_where_the_judge_reads_none(encoders):
     assert slides.MEASURES["removed"].of(found) == 1.0
     assert slides.MEASURES["removed-1"].of(found) == 0.0
     assert math.isnan(slides.MEASURES["spearman"].of(found))
+    alone = Slid(replace(case, alone=True), found.pictures, encoders)
+    alone.readings = [there, off]
+    assert math.isnan(slides.MEASURES["removed"].of(alone))
+    assert slides.MEASURES["removed-noun"].of(alone) == 1.0
     found.readings = [there, replace(off, kind="table")]
     assert slides.MEASURES["removed"].of(found) == 0.0
 

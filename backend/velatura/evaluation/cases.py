@@ -146,15 +146,19 @@ def _kept(pair: Pair, *shown: Any) -> Iterator[str]:
             yield name
 
 
-def nouns(caption: Caption) -> dict[str, str]:
-    """element -> what a person would call it: the last word of the first run of words about it, "hair" of
-    "short black hair". Only words that stand once in the caption."""
+def phrases(caption: Caption) -> dict[str, str]:
+    """element -> the first words about it that follow each other, "short black hair". Only those whose last
+    word, which is the noun, stands once in the caption."""
     found: dict[str, str] = {}
     words = caption.words
+    run: list[str] = []
     for word, after in zip(words, (*words[1:], None), strict=True):
-        ends = after is None or after.element != word.element
-        if word.element and ends and sum(other.text == word.text for other in words) == 1:
-            found.setdefault(word.element, word.text)
+        run = [*run, word.text] if word.element else []
+        if after is not None and after.element == word.element:
+            continue
+        if run and sum(other.text == word.text for other in words) == 1:
+            found.setdefault(word.element, " ".join(run))
+        run = []
     return found
 
 

@@ -21,7 +21,7 @@ from velatura.models.store import ModelStore
 from velatura.world.pairs import Pair, pairs
 from velatura_protocol.errors import VelaturaError
 
-from .cases import Case, nouns, of_pair
+from .cases import Case, of_pair, phrases
 from .editors import Edited, Editor, MethodEditor, Unwatched
 from .encoders import Encoders
 from .measures import Measure, chosen_measures, measure
@@ -29,6 +29,7 @@ from .pictures import selected
 from .runs import Results
 from .session import Options, Session, kinds_of
 
+WHOLE = "whole phrases"
 #: method -> row -> what it changes of the method's own settings. Methods that there are not are left out.
 SETTINGS: dict[str, dict[str, dict]] = {
     "word-map": {
@@ -36,13 +37,14 @@ SETTINGS: dict[str, dict[str, dict]] = {
         **{f"refine {n}": {"refine": n} for n in (0, 1, 2, 3)},
         **{f"noise {share:g}": {"noise": share} for share in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)},
         **{f"looks {n}": {"looks": n} for n in (1, 4, 8)},
+        WHOLE: {},
     },
     "diffedit-mask": {
         "shipped": {},
         **{f"noise {share:g}": {"noise": share} for share in (0.3, 0.5, 0.7)},
         **{f"looks {n}": {"looks": n} for n in (4, 10, 20)},
     },
-    "clipseg-mask": {"shipped": {}},
+    "clipseg-mask": {"shipped": {}, WHOLE: {}},
 }
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 CHANGE = "change"
@@ -55,11 +57,13 @@ MEASURES: dict[str, Measure] = {}
 @dataclass(frozen=True)
 class Named(Case):
     """A word and where it is. word: as it stands in the source's caption. words: all that are asked for of
-    this picture. region: the word's element, exactly. type: the element's name, or `CHANGE`: then it is not
-    the word that is looked for but where source and target differ, which only DiffEdit can be asked."""
+    this picture, phrases: each with the words before it that are about the same ("short black hair"). region:
+    the word's element, exactly. type: the element's name, or `CHANGE`: then it is not the word that is looked
+    for but where source and target differ, which only DiffEdit can be asked. picture: what it is one of."""
 
     word: str = ""
     words: tuple[str, ...] = ()
+    phrases: tuple[str, ...] = ()
     picture: str = ""
 
     @property
@@ -70,16 +74,17 @@ class Named(Case):
     @property
     def digest(self) -> str:
         """Of the picture, its words, and which of them it is."""
-        return f"{super().digest} {self.words} {self.word}"
+        return f"{super().digest} {self.words} {self.phrases} {self.word}"
 
 
 def named(pair: Pair, id: str, size: int) -> list[Named]:
     """The cases of one picture: a word for each element of it, and the pair's own change."""
     picture, _ = pair.pictures(size)
-    words = {e: w for e, w in nouns(pair.source_caption).items() if picture.shows(e, LEAST_AREA)}
+    told = {e: p for e, p in phrases(pair.source_caption).items() if picture.shows(e, LEAST_AREA)}
+    words = {element: phrase.split()[-1] for element, phrase in told.items()}
     base = of_pair(pair, id, size)
     fields = {name: getattr(base, name) for name in Case.__dataclass_fields__}
-    common = {"words": tuple(words.values()), "picture": id}
+    common = {"words": tuple(words.values()), "phrases": tuple(told.values()), "picture": id}
     found = [
         _of(fields, {"id": f"{id}-{e}", "edit": w, "type": e, "region": picture.mask(e), "word": w} | common)
         for e, w in words.items()
@@ -93,13 +98,17 @@ def _of(fields: Mapping[str, Any], changes: Mapping[str, Any]) -> Named:
 
 @dataclass
 class Selector(MethodEditor):
-    """A method of masks. All words of a picture are found at once, and once."""
+    """A method of masks. All words of a picture are found at once, and once. whole: whether it is asked for
+    whole phrases."""
+
+    whole: bool = False
 
     _last: tuple[str, list[NDArray[np.uint8]]] = field(default=("", []), init=False, repr=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.cycles, self.batch = False, 1
+        self.settings["whole"] = self.whole
 
     def takes(self, case: Named) -> bool:
         """Whether it can be asked for this: methods that compare two captions find changes, others words."""
@@ -114,12 +123,12 @@ class Selector(MethodEditor):
 
     def _maps(self, case: Named, seeds: Sequence[int]) -> list[NDArray[np.uint8]]:
         request, blobs = self.request(case, seeds)
-        values = request["parameters"] | _WHOLE_MAP
+        values, asked = request["parameters"] | _WHOLE_MAP, case.phrases if self.whole else case.words
         if "words" in values:
             request["prompt"] = case.source_prompt
-            values["words"] = [{"text": word, "which": 1} for word in case.words]
+            values["words"] = [{"text": word, "which": 1} for word in asked]
         elif "source_prompt" not in values:
-            request["prompt"] = ", ".join(case.words)
+            request["prompt"] = ", ".join(asked)
         layers = execute(request | {"parameters": values}, blobs.__getitem__, self.models, Unwatched())
         height, width = case.source.shape[:2]
         return [np.frombuffer(layer.data, np.uint8).reshape(height, width) for layer in layers]
@@ -222,6 +231,7 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
                 options.model,
                 {**defaults, **changes},
                 masked=False,
+                whole=row == WHOLE,
                 id=f"{id}: {row}",
                 title=f"{method.title}: {row}",
             )

@@ -23,7 +23,7 @@ from velatura.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura.world.wording import FUNCTION_WORDS
 from velatura_protocol.errors import VelaturaError
 
-from .cases import Case, nouns, of_pair
+from .cases import Case, of_pair, phrases
 from .editors import Edited, Editor, MethodEditor
 from .encoders import Encoders, home_made
 from .measures import chosen_measures
@@ -37,13 +37,14 @@ SETTINGS: dict[str, dict] = {
     "not balanced": {"renormalise": False},
     "published": {"preset": "published"},
     "no local blend": {"local_blend": False},
+    "refine": {"replaced": "refine"},
     "cross 0.8": {"cross_until": 0.8},
     "self 0.2": {"self_until": 0.2},
     "self 0": {"self_until": 0.0},
     "CL P2P": {"preset": "cycle-consistent"},
 }
 #: What is done where nobody names rows.
-USUAL = ("shipped", "not balanced")
+USUAL = ("shipped", "refine", "not balanced")
 #: Spearman's correlation that a slider should reach.
 LEAST = 0.9
 _TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
@@ -70,21 +71,23 @@ def things(kind: str) -> list[Edit]:
 
 
 def slides(kind: str, edit: Edit, count: int, seed: int, size: int) -> list[Slide]:
-    """`count` photographs in which an edit's word can be weighed; the same for the same seed."""
-    found: list[Slide] = []
+    """The cases of `count` photographs in which an edit's word can be weighed; the same for the same seed."""
+    found, drawn = list[Slide](), 0
     number = CATALOGUE[kind].index(edit)
     rng = np.random.default_rng([seed, 737_373, number])
-    while len(found) < count:
+    while drawn < count:
         pair = make_pair(kind, rng, change=edit)
-        word = _word(pair)
-        if pair.source.style == "photo" and not is_held_out(pair.source) and word:
-            found.append(_slide(pair, word, f"{kind}-{edit.name}-{len(found):02d}", size))
+        words = _words(pair)
+        if pair.source.style == "photo" and not is_held_out(pair.source) and words:
+            id = f"{kind}-{edit.name}-{drawn:02d}"
+            found += [_slide(pair, word, f"{id}{' alone' * i}", size, i > 0) for i, word in enumerate(words)]
+            drawn += 1
     return found
 
 
-def _slide(pair: Pair, word: str, id: str, size: int) -> Slide:
+def _slide(pair: Pair, word: str, id: str, size: int, alone: bool) -> Slide:
     fields = {name: getattr(of_pair(pair, id, size), name) for name in Case.__dataclass_fields__}
-    slid = Slide(**fields, word=word, weights=GRADED if _is_degree(pair) else THINGS)
+    slid = Slide(**fields, word=word, alone=alone, weights=GRADED if _is_degree(pair) else THINGS)
     if not slid.graded:  # the same caption, with a word turned down
         slid = replace(slid, target_prompt=slid.source_prompt, target_words=slid.source_words)
     return replace(slid, type=f"{pair.name}: {word}")
@@ -94,18 +97,20 @@ def _is_degree(pair: Pair) -> bool:
     return bool(ATTRIBUTES[pair.source.kind][pair.attribute].degree)
 
 
-def _word(pair: Pair) -> str:
-    """What a person would take the slider of: of a degree all new words that follow each other, of a thing
-    the word that names it. '' if these do not stand just once in the prompt."""
+def _words(pair: Pair) -> list[str]:
+    """What a person would take the slider of: of a degree all new words that follow each other; of a thing
+    all words of its phrase, then its noun alone. Empty if these do not stand just once in the prompt."""
     if _is_degree(pair):
         prompt = pair.target_caption.text
         told = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
         text = " ".join(told)
-        text = text if text in prompt else (told or [""])[0]
+        found = [text if text in prompt else (told or [""])[0]]
     else:
         prompt = pair.source_caption.text
-        text = nouns(pair.source_caption).get(element_of(pair.source, pair.attribute), "")
-    return text if f" {prompt.replace(',', '')} ".count(f" {text} ") == 1 else ""
+        phrase = phrases(pair.source_caption).get(element_of(pair.source, pair.attribute), "")
+        found = list(dict.fromkeys([phrase, phrase.split()[-1]])) if phrase else [""]
+    plain = f" {prompt.replace(',', '')} "
+    return found if all(plain.count(f" {text} ") == 1 for text in found) else []
 
 
 @dataclass

@@ -29,10 +29,12 @@ MEASURES: dict[str, Measure] = {}
 
 @dataclass(frozen=True)
 class Slide(Case):
-    """word: what is weighed, as it stands in the prompt. weights: how. The case's region is where its pair's
-    pictures differ."""
+    """word: what is weighed, as it stands in the prompt. alone: whether it is the noun of a phrase that says
+    more ("beard" of "a long black beard"). weights: how. The case's region is where its pair's pictures
+    differ."""
 
     word: str = ""
+    alone: bool = False
     weights: tuple[float, ...] = ()
 
     @property
@@ -125,8 +127,9 @@ def travel(slid: Slid) -> Sequence[float]:
 
 @measure("zero", "Degree left at 0", "", "slides", "lower", "judge", digits=2, into=MEASURES)
 def zero(slid: Slid) -> Sequence[float]:
-    """Degree read at weight 0 less that of the source: what a word that is turned off still adds, since the
-    words behind it have read it. A measure of this project."""
+    """Degree read at weight 0 less that of the source. A caption without the word may say more than the
+    source shows ("a beard" is a medium one, the source's is short), and words behind it have read it. A
+    measure of this project."""
     return [slid.degrees.get(0.0, NAN) - slid.degree_before]
 
 
@@ -139,9 +142,26 @@ def negative(slid: Slid) -> Sequence[float]:
 
 @measure("removed", "Things gone at 0", "%", "slides", "higher", "judge", digits=0, rate=True, into=MEASURES)
 def removed(slid: Slid) -> Sequence[float]:
-    """Share of things of which the judge reads nothing when their word has weight 0. Hertz et al. 2022,
-    section 3.2, attention re-weighting."""
-    return [slid.gone(0.0)]
+    """Share of things of which the judge reads nothing when all words of their phrase ("long black beard")
+    have weight 0. Hertz et al. 2022, section 3.2, attention re-weighting."""
+    return [NAN if slid.case.alone else slid.gone(0.0)]
+
+
+@measure(
+    "removed-noun",
+    "Gone, noun at 0",
+    "%",
+    "slides",
+    "higher",
+    "judge",
+    digits=0,
+    rate=True,
+    into=MEASURES,
+)
+def removed_noun(slid: Slid) -> Sequence[float]:
+    """As "Things gone at 0", where only the noun of a longer phrase has weight 0: the words before it, which
+    stay, may still say what it is. A measure of this project."""
+    return [slid.gone(0.0) if slid.case.alone else NAN]
 
 
 @measure(
@@ -149,7 +169,7 @@ def removed(slid: Slid) -> Sequence[float]:
 )
 def removed_more(slid: Slid) -> Sequence[float]:
     """As "Things gone at 0", at weight -1."""
-    return [slid.gone(-1.0)]
+    return [NAN if slid.case.alone else slid.gone(-1.0)]
 
 
 @measure("leakage", "Leakage", "levels", "slides", "lower", into=MEASURES)

@@ -29,6 +29,7 @@ SHIPPED, SAME_NOISE, SAME_SEED = "shipped", "same noise", "same-seed"
 NEW_SAME_SEED = "new picture same seed"
 _PUBLISHED, _CYCLE = PRESETS["published"], PRESETS["cycle-consistent"]
 _NAIVE = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False}
+_REFINE = {"replaced": "refine"}
 
 SETTINGS: dict[str, dict] = {
     SHIPPED: {},
@@ -39,6 +40,9 @@ SETTINGS: dict[str, dict] = {
     "self 0.4 finest": {"self_places": "all"},
     "values 0.2": {"value_until": 0.2},
     "refine": {"replaced": "refine"},
+    **{f"refine + cross {share:g}": _REFINE | {"cross_until": share} for share in (0.6, 0.8)},
+    "refine + k 0.45": _REFINE | {"threshold": 0.45},
+    "refine + self 0.2": _REFINE | {"self_until": 0.2},
     "edit-friendly": {"inversion": "edit-friendly"},
     "null text": {"inversion": "null-text"},
     "published": _PUBLISHED,
