@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.schema import fields_from_schema
+from .wording import changes
 
 
 @dataclass(frozen=True)
@@ -23,12 +24,15 @@ class Wish:
 
     @property
     def about(self) -> str:
-        """What tells it from others in one line: the prompt; of a method of masks what it selects."""
+        """What tells it from others in one line: what it changes of the caption, or the prompt; of a method
+        of masks what it selects.
+        """
         if self.method.get("result", "layer") != "mask":
-            return self.prompt
-        listed = self.parameters.get(word_group(self.method) or "", [])
-        words = [text_of(entry) for entry in listed if entry.get("text", "").strip()]
-        return f"Select: {', '.join(words)}" if words else f"{self.method['title']}: {self.prompt}"
+            caption = self.parameters.get(key_of(self.method, "source_prompt") or "", "")
+            return changes(caption, self.prompt) or self.prompt
+        listed = self.parameters.get(key_of(self.method, "words") or "", [])
+        named = [text_of(entry) for entry in listed if entry.get("text", "").strip()]
+        return f"Select: {', '.join(named)}" if named else f"{self.method['title']}: {self.prompt}"
 
     @property
     def lacks_prompt(self) -> bool:
@@ -52,7 +56,7 @@ class Wish:
 def finder(methods: Sequence[dict]) -> tuple[dict, str] | None:
     """The method that finds the words of a prompt in a layer, and the key of its group of words."""
     for method in methods:
-        if method.get("result", "layer") == "mask" and (key := word_group(method)) is not None:
+        if method.get("result", "layer") == "mask" and (key := key_of(method, "words")) is not None:
             return method, key
     return None
 
@@ -67,13 +71,13 @@ def proposer(methods: Sequence[dict]) -> dict | None:
     return next((method for method in methods if method.get("result") == "text"), None)
 
 
-def word_group(method: dict) -> str | None:
-    """The key of the method's group that is about words of the prompt."""
+def key_of(method: dict, mark: str) -> str | None:
+    """The key of the method's field that is marked as `words` or `source_prompt`."""
     try:
         fields = fields_from_schema(method["parameters"])
     except VelaturaError:
         return None
-    return next((field.key for field in fields if field.words), None)
+    return next((field.key for field in fields if getattr(field, mark)), None)
 
 
 def text_of(entry: dict) -> str:

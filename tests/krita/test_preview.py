@@ -102,14 +102,19 @@ def test_the_status_gives_way_to_what_is_under_way(activity):
     ("method", "parameters", "label"),
     [
         (METHOD, {}, "a cat, a hat"),
-        (WEIGH, {"of_words": [{"text": "cat", "which": 1}]}, "a cat, a hat"),
+        (WEIGH, {"caption": ""}, "a cat, a hat"),
+        (WEIGH, {"caption": "A dog, a hat"}, "dog → cat"),
+        (WEIGH, {"caption": "a hat"}, "+ a cat"),
+        (WEIGH, {"caption": "one cat, a big hat on a chair"}, "one → a, − big, − on a chair"),
+        (WEIGH, {"caption": "a cat, a hat"}, "a cat, a hat"),
+        (WEIGH, {"caption": "two dogs"}, "a cat, a hat"),
         (FIND, {"these": [{"text": "cat", "which": 1}]}, "Select: cat"),
         (FIND, {"these": [{"text": "a", "which": 2}, {"text": "hat"}, {"text": " "}]}, "Select: a (2), hat"),
         (FIND, {"these": []}, "Find words: a cat, a hat"),
         (FIND, {}, "Find words: a cat, a hat"),
     ],
 )
-def test_a_job_of_masks_says_what_it_selects(plugin, method, parameters, label):
+def test_a_job_says_what_it_changes_or_selects(plugin, method, parameters, label):
     from velatura_krita.wish import Wish
 
     assert Wish(method, "", "a cat, a hat", 0, 1, parameters).about == label

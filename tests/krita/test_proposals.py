@@ -169,7 +169,7 @@ def test_the_daemon_proposes(desks, state_dir, tiny_folder, document):
         desk.ready()
         caption = with_caption(desk)
         desk["propose"].click()
-        desk.until(lambda: desk["propose"].text() == "Propose", 120)
+        desk.until(lambda: desk["propose"].text() == "Propose", 200)
         assert caption.value() and "\n" not in caption.value() and not desk["status"].text()
         assert not desk.session.state.jobs and not document.undo_steps
 
