@@ -42,7 +42,7 @@ def _sitting(window, daemon):
     window.display.xdotool("type", "--delay", 40, "moustache")
     window.keys("Return", window=dialog)
     time.sleep(0.5)
-    window.keys("alt+w", "ctrl+shift+z", window=dialog)  # and the proposal
+    window.keys("alt+n", "ctrl+shift+z", window=dialog)  # and the proposal
     window.keys("alt+u", window=dialog)
     yield "run", wait_until(window, lambda found: found["groups"])
     window.keys("ctrl+z")

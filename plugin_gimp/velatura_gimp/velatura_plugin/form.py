@@ -23,8 +23,9 @@ MAX_PROMPT = 2000
 #: The choice that stands for whatever model the daemon takes by itself.
 DEFAULT_MODEL = "default"
 
-#: Letters of the dialog's own: Help, Reset, Cancel, OK (which becomes Run), Load and Save settings, Advanced.
-_TAKEN_LETTERS = "hrcoulsv"
+#: Letters of the dialog's own: Help, Reset, Cancel, OK (which becomes Run), Load and Save settings, Advanced,
+#: Preview.
+_TAKEN_LETTERS = "hrcoulsvw"
 
 #: Arguments that every image procedure has, and a property of every configuration.
 _TAKEN_NAMES = ("run-mode", "image", "drawables", "procedure")

@@ -11,7 +11,7 @@ from .conversation import Question, steadily
 from .drafting import Live
 from .style import weigh
 
-SIZE = 288  # pixels a side of the preview
+SIZE = 292  # pixels a side of the preview
 _CHECKS = 8, 0x999999, 0x666666  # size and colours of what shows where a layer is transparent
 _OFF = "velatura-previews-off"  # a global parasite, which GIMP keeps for its next start
 
@@ -36,7 +36,7 @@ class Side(Gtk.Box):
         frame.add(pressed)
         self._state = Gtk.Label(xalign=0.0)
         self._state.get_style_context().add_class("dim-label")
-        self.wanted = Gtk.CheckButton(label="Pre_view while sliding", use_underline=True)
+        self.wanted = Gtk.CheckButton(label="Previe_w while sliding", use_underline=True)
         weigh(self.wanted.get_child(), Pango.Weight.NORMAL)
         self.wanted.set_active(Gimp.get_parasite(_OFF) is None)
         self.wanted.connect("toggled", _keep)

@@ -12,7 +12,6 @@ _STYLE = b"""
                          box-shadow: inset 0 0 0 1px currentColor; }
 .velatura-set { font-weight: bold; }
 .velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
-.velatura-strip { padding: 6px; }
 """
 _PROVIDER = Gtk.CssProvider()
 _PROVIDER.load_from_data(_STYLE)

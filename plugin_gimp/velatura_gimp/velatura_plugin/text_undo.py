@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gi.repository import Gdk, Gtk
 
 from .history import History, difference
@@ -13,16 +15,8 @@ class TextUndo:
     def __init__(self, view: Gtk.TextView) -> None:
         self._buffer = view.get_buffer()
         self._history = History(text_of(self._buffer))
-        self._depth = 0
-        self._buffer.connect("begin-user-action", lambda _: self._act(1))
-        self._buffer.connect_after("end-user-action", lambda _: self._act(-1))
-        self._buffer.connect_after("changed", lambda _: self._act(0))
+        on_edited(self._buffer, lambda: self._history.note(text_of(self._buffer)))
         view.connect("key-press-event", self._on_key)
-
-    def _act(self, deeper: int) -> None:
-        self._depth += deeper
-        if not self._depth:
-            self._history.note(text_of(self._buffer))
 
     def _on_key(self, _view: Gtk.TextView, event: Gdk.EventKey) -> bool:
         key = Gdk.keyval_to_lower(event.keyval)
@@ -31,6 +25,21 @@ class TextUndo:
         is_redo = key == Gdk.KEY_y or event.state & Gdk.ModifierType.SHIFT_MASK
         put(self._buffer, self._history.redo() if is_redo else self._history.undo())
         return True
+
+
+def on_edited(buffer: Gtk.TextBuffer, work: Callable[[], None]) -> None:
+    """Calls `work` after every change, but not within a user action, when half of it is done."""
+    depth = 0
+
+    def act(deeper: int) -> None:
+        nonlocal depth
+        depth += deeper
+        if not depth:
+            work()
+
+    buffer.connect("begin-user-action", lambda _: act(1))
+    buffer.connect_after("end-user-action", lambda _: act(-1))
+    buffer.connect_after("changed", lambda _: act(0))
 
 
 def text_of(buffer: Gtk.TextBuffer) -> str:

@@ -11,7 +11,7 @@ from velatura_protocol.words import Word
 
 from .flow import Flow
 from .style import dress, small_button, weigh
-from .text_undo import splice
+from .text_undo import on_edited, splice
 from .word_editor import Editor
 from .word_settings import Chip, WordSettings
 
@@ -44,7 +44,7 @@ class WordStrip(Gtk.Box):
         self.show_all()
         buffer.connect("insert-text", self._on_insert)
         buffer.connect("delete-range", self._on_delete)
-        buffer.connect_after("changed", lambda _: self._on_edited())
+        on_edited(buffer, self._on_edited)  # in the middle of a swap the chosen word is gone
         self.refresh()
 
     def refresh(self) -> None:
@@ -102,11 +102,7 @@ class WordStrip(Gtk.Box):
     # the strip ------------------------------------------------------------
 
     def _make_strip(self) -> Gtk.Widget:
-        frame = Gtk.Frame()
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        dress(box, "velatura-strip")
-        frame.add(box)
-        self._parts = box
         self._name = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END)
         self.select_button = small_button(
             "Select", "Finds this word in the layer and selects it", self._on_select
@@ -122,10 +118,10 @@ class WordStrip(Gtk.Box):
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
         box.pack_start(self._make_wording(), False, False, 0)
-        frame.show_all()
-        frame.set_no_show_all(True)
-        frame.set_visible(not self._is_list)
-        return frame
+        box.show_all()
+        box.set_no_show_all(True)
+        box.set_visible(not self._is_list)
+        return box
 
     def _make_wording(self) -> Gtk.Widget:
         self._new = Gtk.Entry(placeholder_text="Other words", hexpand=True, width_chars=8)
@@ -143,7 +139,7 @@ class WordStrip(Gtk.Box):
         return grid
 
     def _fill_strip(self, chosen: Chip | None) -> None:
-        self._parts.set_sensitive(chosen is not None)
+        self.strip.set_sensitive(chosen is not None)
         weigh(self._name, Pango.Weight.NORMAL if chosen is None else Pango.Weight.BOLD)
         if chosen is None:
             self._name.set_text("Click a word to change it.")
