@@ -45,7 +45,7 @@ class Activity(QtWidgets.QWidget):
         lines = QtWidgets.QVBoxLayout(self.running)
         lines.setContentsMargins(0, 0, 0, 0)
         lines.setSpacing(4)
-        for widget in (self.title, self.bar, self.stage):
+        for widget in (self.title, self.stage, self.bar):
             lines.addWidget(widget)
         words = QtWidgets.QVBoxLayout()
         words.setSpacing(4)

@@ -7,8 +7,8 @@ HIDDEN = ("PresetDocker", "ColorSelectorNg", "sharedtooldocker")
 
 def drive(t):
     window = t.window.qwindow()
-    window.setGeometry(0, 0, 1280, 900)
-    document = t.open(t.args["portrait"])
+    window.setGeometry(0, 0, 1160, 860)
+    t.open(t.args["portrait"])
     yield 1
     for docker in t.krita.dockers():
         if docker.objectName() in HIDDEN:
@@ -18,13 +18,12 @@ def drive(t):
     layers = next(d for d in t.krita.dockers() if d.objectName() == "KisLayerBox")
     window.resizeDocks([layers, docker], [t.args["width"]] * 2, Qt.Orientation.Horizontal)
     height = t.args["height"]
-    window.resizeDocks([layers, docker], [840 - height, height], Qt.Orientation.Vertical)
+    window.resizeDocks([layers, docker], [800 - height, height], Qt.Orientation.Vertical)
     t.trigger("zoom_to_fit")
     control = lambda name: t.widget(docker, name)  # noqa: E731
     yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
     yield from edit_by_words(t, docker, control)
-    yield 1
-    t.note(status=control("status").text(), layer=document.activeNode().name(), width=docker.width())
+    yield 4  # Krita draws the layers' thumbnails in its own time
     t.screenshot("docker.png")
 
 
@@ -60,3 +59,7 @@ def edit_by_words(t, docker, control):
     yield 0.5
     control("run").click()
     yield t.until(lambda: control("status").text(), 500, "the end")
+    t.note(status=control("status").text())
+    number.slider.setValue(number.slider.value() + 5)
+    ended = lambda: state.draft is not None and state.draft.phase.name == "DONE"  # noqa: E731
+    yield t.until(ended, 300, "a preview of the next one")
