@@ -76,6 +76,11 @@ class Named(Case):
         """Of the picture, its words, and which of them it is."""
         return f"{super().digest} {self.words} {self.phrases} {self.word}"
 
+    def shown(self) -> list[tuple[str, NDArray[np.uint8]]]:
+        """The picture, and in it what is looked for."""
+        exact = np.uint8(np.rint(255 * self.region))
+        return [("Source", self.source), ("Exact", selected(self.source, exact, self.region))]
+
 
 def named(pair: Pair, id: str, size: int) -> list[Named]:
     """The cases of one picture: a word for each element of it, and the pair's own change."""
