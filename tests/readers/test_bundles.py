@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from transformers import CLIPModel, CLIPProcessor
+from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
 from velatura.readers import (
     load_clip,
     load_identity,
     load_judge,
+    load_segmenter,
     matches,
     same_person_threshold,
 )
 from velatura.readers.pictures import BUNDLES
-from velatura.training.assess import Exam, assess_clip, assess_identity, assess_judge
-from velatura.world import ATTRIBUTES, caption, edit, render, sample_scene
+from velatura.training.assess import Exam, assess_clip, assess_identity, assess_judge, assess_segmenter
+from velatura.training.readers import PARTS
+from velatura.world import ATTRIBUTES, KINDS, caption, edit, render, sample_scene
 
 SEED = 7  # the cards' figures are of these scenes
-SHIPPED = ("judge", "clip", "identity")  # the segmenter has not learnt enough yet
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,12 @@ def figures(part):
 
 
 def test_they_are_small_and_hold_no_pickles():
-    files = [path for part in SHIPPED for path in (BUNDLES / f"velatura-{part}").rglob("*") if path.is_file()]
+    files = [path for part in PARTS for path in (BUNDLES / f"velatura-{part}").rglob("*") if path.is_file()]
     assert sum(path.stat().st_size for path in files) < 10e6
     assert {path.suffix for path in files} <= {".safetensors", ".json", ".txt", ".md"}
 
 
-@pytest.mark.parametrize("part", SHIPPED)
+@pytest.mark.parametrize("part", PARTS)
 def test_the_card_says_where_it_comes_from(part):
     card = (BUNDLES / f"velatura-{part}" / "README.md").read_text()
     for heading in ("## Data", "## Training", "## Figures", "## Limits", "## Licence"):
@@ -94,6 +95,28 @@ def test_clip_in_stock_transformers_is_the_same(exam):
         outputs = model(**inputs)
     cosines = outputs.logits_per_image / model.logit_scale.exp()
     torch.testing.assert_close(cosines, load_clip().similarity(exam.images[:4], texts), atol=0.02, rtol=0.0)
+
+
+def test_the_segmenter_finds_what_is_there_and_nothing_else():
+    exams = [Exam(SEED, 8, kind) for kind in KINDS]
+    found, card = assess_segmenter(load_segmenter(), exams), figures("segmenter")
+    assert found["mean over elements"] >= card["mean over elements"] - 0.1
+    assert found["empty where there is none"][0] >= card["empty where there is none"][0] - 0.1
+
+
+def test_the_segmenter_in_stock_transformers_is_the_same(exam):
+    folder, texts = BUNDLES / "velatura-segmenter", ["the background", "the sky"]
+    model, ours = CLIPSegForImageSegmentation.from_pretrained(folder).eval(), load_segmenter()
+    inputs = CLIPProcessor.from_pretrained(folder)(
+        text=texts,
+        images=[Image.fromarray(picture.to_bytes()) for picture in exam.pictures[:2]],
+        return_tensors="pt",
+        padding="max_length",
+    )
+    with torch.no_grad():
+        logits = model(input_ids=inputs.input_ids, pixel_values=inputs.pixel_values).logits
+    masks = torch.nn.functional.interpolate(logits[:, None], (128, 128), mode="bilinear").sigmoid()[:, 0]
+    torch.testing.assert_close(ours.read(exam.images[:2], texts), masks, atol=0.03, rtol=0.0)
 
 
 def test_the_same_person_is_known_again():

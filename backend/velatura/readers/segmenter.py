@@ -15,8 +15,12 @@ from velatura.models.encoder import HUB_FILES
 from velatura.models.processing import Processing, read_processing
 from velatura_protocol.errors import VelaturaError
 
+from .pictures import BUNDLES
+
 if TYPE_CHECKING:
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
+
+BUNDLE = BUNDLES / "velatura-segmenter"
 
 
 class Segmenter:
@@ -103,11 +107,11 @@ def decode(model: CLIPSegForImageSegmentation, hidden: list[Tensor], words: Tens
 
 
 def load_segmenter(
-    path: str | Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    path: str | Path = BUNDLE, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> Segmenter:
     """Loads a folder or a hub id of transformers' CLIPSegForImageSegmentation with its tokenizer and what its
     image processor says of size and normalisation. Raises `unknown-model`. Weights are read from .safetensors
-    only. None ships with the package yet: `velatura train segmenter`."""
+    only. The one that ships knows the embedded model's world only."""
     from huggingface_hub import snapshot_download
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
 

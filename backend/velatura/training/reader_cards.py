@@ -100,14 +100,16 @@ A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from 
 ```python
 from velatura.readers import load_segmenter
 
-masks = load_segmenter(folder).read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
+masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
 ```""",
         "data": """\
 Prompts are the elements' names and what captions call them; one in three names something that is not in the
 picture.""",
         "how": """\
-Both towers are velatura-clip's; the decoder alone is trained, with binary cross-entropy and dice.""",
-        "limits": "Masks are made up of patches of 16 pixels: outlines are soft, thin and small things come out roughly or not at all.",
+The text's tower begins as velatura-clip's, the picture's has patches half as wide; both are trained along, with two heads left
+behind (which element a prompt names, and every element's share of each patch). Masks: binary cross-entropy, with more weight on a
+small mask's pixels, and dice.""",
+        "limits": "Masks are made up of patches of 8 pixels: outlines are soft, thin and small things come out roughly or not at all.",
     },
     "identity": {
         "task": "image-feature-extraction",
