@@ -38,7 +38,8 @@ def of(model, source, target, words=(), **settings):
 
 def test_the_windows_are_shares_of_the_steps(sharp):
     control = of(sharp, "a red hat", "a blue hat").control
-    assert control.takes_cross == (True,) * 8 + (False,) * 2
+    assert [control.takes_cross(i) for i in range(N)] == [True] * 8 + [False] * 2
+    assert control.phases == (0,) * 8 + (8,) * 2
     assert [control.takes_self(i) for i in range(N)] == [True] * 4 + [False] * 6
     assert [control.takes_values(i) for i in range(N)] == [True] * 2 + [False] * 8
     assert of(sharp, "a red hat", "a blue hat").local.start == 2

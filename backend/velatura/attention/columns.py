@@ -14,26 +14,41 @@ from torch import Tensor
 _ALIGNED = 8  # the fast kernels want head sizes in multiples of this
 
 
-def attend(q: Tensor, k: Tensor, v: Tensor | None, w: Tensor | None = None) -> tuple[Tensor, Tensor]:
-    """M v and M w for M = softmax(q k^T / sqrt(d)), in one pass.
+class Lookup:
+    """Keys with what is looked up by them, made ready once for any number of queries.
 
-    q: [B, heads, L_q, d]. k: [B, heads, L_k, d]. v: [B, heads, L_k, d] or None. w: [L_k, n] or None.
-    Returns [B, heads, L_q, d or 0] and [B, heads, L_q, n or 0], in q's dtype.
+    k: [B, heads, L, d]. v: the same, or None. w: [L, n], the same for every head, or None.
     """
-    if w is None or w.shape[-1] == 0:
-        values = q[..., :0] if v is None else F.scaled_dot_product_attention(q, k, v)
-        return values, q[..., :0]
-    w = w.to(q).expand(*k.shape[:2], *w.shape)
-    both = w if v is None else torch.cat([v, w], -1)
-    d, n = q.shape[-1], both.shape[-1]
-    width = -(-max(d, n) // _ALIGNED) * _ALIGNED
-    # columns of zeros in q and k change no product; equal widths keep the kernels that build no map
-    out = F.scaled_dot_product_attention(
-        _widened(q, width), _widened(k, width), _widened(both, width), scale=1.0 / math.sqrt(d)
-    )
-    split = 0 if v is None else d
-    return out[..., :split], out[..., split:n]
+
+    def __init__(self, k: Tensor, v: Tensor | None, w: Tensor | None = None) -> None:
+        parts = [] if v is None else [v]
+        if w is not None and w.shape[-1]:
+            parts.append(w.to(k).expand(*k.shape[:2], *w.shape))
+        values = parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+        self.d, self.split, self.end = k.shape[-1], 0 if v is None else v.shape[-1], values.shape[-1]
+        widest = max(self.d, self.end)
+        self.width = self.d if widest == self.d else -(-widest // _ALIGNED) * _ALIGNED
+        self.k, self.values = self._widened(k), self._widened(values)
+
+    def __call__(self, q: Tensor) -> Tensor:
+        """M v and M w side by side for M = softmax(q k^T / sqrt(d)), in one pass.
+
+        q: [B, heads, L_q, d]. Returns [B, heads, L_q, width] in q's dtype, for `parts` to take apart.
+        """
+        q = self._widened(q)
+        return F.scaled_dot_product_attention(q, self.k, self.values, scale=1.0 / math.sqrt(self.d))
+
+    def parts(self, out: Tensor) -> tuple[Tensor, Tensor]:
+        """M v and M w, [B, heads, L_q, d or 0] and [B, heads, L_q, n or 0]: views."""
+        return out[..., : self.split], out[..., self.split : self.end]
+
+    def _widened(self, x: Tensor) -> Tensor:
+        """With columns of zeros, which change no product: equal widths keep the kernels that build no map."""
+        missing = self.width - x.shape[-1]
+        return F.pad(x, (0, missing)) if missing else x
 
 
-def _widened(x: Tensor, width: int) -> Tensor:
-    return F.pad(x, (0, width - x.shape[-1]))
+def attend(q: Tensor, k: Tensor, v: Tensor | None, w: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """`Lookup` for one set of queries."""
+    lookup = Lookup(k, v, w)
+    return lookup.parts(lookup(q))

@@ -32,21 +32,19 @@ def held(unet: UNet2DConditionModel) -> Iterator[None]:
 
     Every attention of a transformer block is held. What was installed before is put back, also after a fault.
     """
-    before = unet.attn_processors
-    unet.set_attn_processor(
-        {
-            name: _Held(name.removesuffix(".processor")) if _in_transformer(name) else old
-            for name, old in before.items()
-        }
-    )
+    attentions = {
+        name: module
+        for name, module in unet.named_modules()
+        if isinstance(module, Attention) and name.endswith((".attn1", ".attn2"))
+    }
+    before = {name: module.processor for name, module in attentions.items()}
     try:
+        for name, module in attentions.items():
+            module.set_processor(_Held(name))
         yield
     finally:
-        unet.set_attn_processor(before)
-
-
-def _in_transformer(name: str) -> bool:
-    return ".attn1." in name or ".attn2." in name
+        for name, module in attentions.items():
+            module.set_processor(before[name])
 
 
 class _Held:
@@ -57,7 +55,7 @@ class _Held:
     """
 
     def __init__(self, name: str) -> None:
-        self.name = name
+        self.self_, self.cross = Place(name, "self"), Place(name, "cross")
 
     def __call__(
         self,
@@ -69,7 +67,7 @@ class _Held:
         attend: Attend | None = None,
     ) -> Tensor:
         if attention_mask is not None:
-            raise NotImplementedError(f"{self.name}: attention with a mask is not held")
+            raise NotImplementedError(f"{self.self_.name}: attention with a mask is not held")
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         if encoder_hidden_states is not None and attn.norm_cross:
             context = attn.norm_encoder_hidden_states(encoder_hidden_states)
@@ -82,7 +80,6 @@ class _Held:
         if attend is None:
             values = F.scaled_dot_product_attention(q, k, v)
         else:
-            place = Place(self.name, "self" if encoder_hidden_states is None else "cross")
-            values = attend(place, q, k, v)
-        values = values.transpose(1, 2).flatten(2)
-        return attn.to_out[1](attn.to_out[0](values)) / attn.rescale_output_factor
+            values = attend(self.self_ if encoder_hidden_states is None else self.cross, q, k, v)
+        out = attn.to_out[1](attn.to_out[0](values.transpose(1, 2).flatten(2)))
+        return out if attn.rescale_output_factor == 1.0 else out / attn.rescale_output_factor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ def halved(side: int, times: int) -> int:
     return -(-side // 2**times)
 
 
+@cache
 def level(latent: tuple[int, int], tokens: int) -> int:
     """How often a network that sees latents (h, w) has halved them where a place has this many queries.
 

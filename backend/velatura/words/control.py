@@ -18,16 +18,17 @@ injected too (the "V value injection" that Bieske's "CL P2P" draws in a figure a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.columns import attend
+from velatura.attention.columns import Lookup
 
-FLOOR = 0.1
-"""Renormalising multiplies by at most 1 / FLOOR: where words that are turned off said almost everything, the
+LIMIT = 10.0
+"""Renormalising multiplies by at most this: where words that are turned off said almost everything, the
 little that is left is not blown up to the whole."""
 
 
@@ -40,11 +41,11 @@ def steps_within(until: float, n: int) -> int:
 class Control:
     """What is done to attention in each of N steps. Holds nothing of a run, and serves any number of them.
 
-    A: [T_s, T_t]. alpha: [N, T_t] in 0..1, `alpha_ij`. weights: c, [T_t]. renormalise: whether a query's
-    whole probability stays what it was without weights; else, as published, weights also change how much the
-    prompt weighs against the picture. self_steps: how many steps inject self-attention, at places that have
-    at most `self_share` of the latent's places. value_steps, value_share: in how many steps V_s is mixed in,
-    and how much of it (lambda), at the same places."""
+    A: [T_s, T_t]. alpha: [N, T_t] in 0..1, `alpha_ij`. weights: c, [T_t]. All float32 on the CPU.
+    renormalise: whether a query's whole probability stays what it was without weights; else, as published,
+    weights also change how much the prompt weighs against the picture. self_steps: how many steps inject
+    self-attention, at places that have at most `self_share` of the latent's places. value_steps, value_share:
+    in how many steps V_s is mixed in, and how much of it (lambda), at the same places."""
 
     A: Tensor
     alpha: Tensor
@@ -54,20 +55,23 @@ class Control:
     self_share: float = 0.25
     value_steps: int = 0
     value_share: float = 0.0
-    # what the tensors say, as plain numbers: a step must not wait for the device to learn it
-    takes_cross: tuple[bool, ...] = field(init=False)
-    takes_target: tuple[bool, ...] = field(init=False)
-    weighs: bool = field(init=False)
+    phases: tuple[int, ...] = field(init=False)
+    """The first of the steps in a row that share their alpha, for each step."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "takes_cross", tuple((self.alpha > 0.0).any(1).tolist()))
-        object.__setattr__(self, "takes_target", tuple((self.alpha < 1.0).any(1).tolist()))
-        object.__setattr__(self, "weighs", bool((self.weights != 1.0).any()))
+        phases = [0]
+        for i in range(1, len(self.alpha)):
+            phases.append(phases[-1] if torch.equal(self.alpha[i - 1], self.alpha[i]) else i)
+        object.__setattr__(self, "phases", tuple(phases))
 
-    def to(self, device: torch.device) -> Control:
-        """The same on a device, once for a run rather than at every step."""
-        moved = {name: getattr(self, name).to(device) for name in ("A", "alpha", "weights")}
-        return replace(self, **moved)
+    @property
+    def weighs(self) -> bool:
+        """Whether any word is turned up or down."""
+        return bool((self.weights != 1.0).any())
+
+    def takes_cross(self, i: int) -> bool:
+        """Whether step i needs the source's queries and keys of cross-attention."""
+        return bool((self.alpha[i] > 0.0).any())
 
     def takes_self(self, i: int) -> bool:
         """Whether step i needs the source's queries and keys of self-attention."""
@@ -76,6 +80,50 @@ class Control:
     def takes_values(self, i: int) -> bool:
         """Whether step i needs the source's values of self-attention."""
         return i < self.value_steps and self.value_share > 0.0
+
+    def mix(self, i: int, wanted: Words | None, like: Tensor) -> Mix:
+        """Cross-attention of step i as matrices, on the device and in the dtype of `like`."""
+        alpha, c = self.alpha[i], self.weights
+        renormalises = self.weighs and self.renormalise
+        # of M* are wanted: for renormalising 1 and |c|, since a negative weight takes a word's values away
+        # from the rest and does not make the rest weigh more; then the target's words, without their weights
+        w = torch.stack([torch.ones_like(c), c.abs()], -1)[:, : 2 if renormalises else 0]
+        of_source = c.new_zeros(len(self.A), 0)
+        if wanted is not None:
+            w, of_source = torch.cat([w, wanted.target], -1), wanted.source
+        rest = 1.0 - alpha
+        matrices = (
+            self.A * (alpha * c),
+            torch.cat([self.A @ (alpha.unsqueeze(-1) * w), of_source], -1),
+            (rest * c).unsqueeze(-1),
+            F.pad(rest.unsqueeze(-1) * w, (0, of_source.shape[-1])),
+        )
+        return Mix(
+            *(matrix.to(like) for matrix in matrices),
+            uses_source=wanted is not None or self.takes_cross(i),
+            uses_target=bool((rest > 0.0).any()),
+            renormalises=renormalises,
+        )
+
+
+class Words(NamedTuple):
+    """Groups of tokens whose maps are wanted: [T, n] of 0 and 1, a column a group."""
+
+    source: Tensor
+    target: Tensor
+
+
+class Mix(NamedTuple):
+    """Edited values are M_s (S V_t) + M_t (t V_t), and what is wanted of the maps M_s w_s + M_t w_t. S:
+    [T_s, T_t]. t: [T_t, 1]. w_s: [T_s, n]. w_t: [T_t, n]. renormalises: the first two of n are for that."""
+
+    S: Tensor
+    w_s: Tensor
+    t: Tensor
+    w_t: Tensor
+    uses_source: bool
+    uses_target: bool
+    renormalises: bool
 
 
 class Branch(NamedTuple):
@@ -86,72 +134,35 @@ class Branch(NamedTuple):
     v: Tensor | None
 
 
-class Words(NamedTuple):
-    """Groups of tokens whose maps are wanted: [T, n] of 0 and 1, a column a group."""
+class Cross:
+    """Cross-attention of the target's conditional rows at one place, in steps that share a `Mix`.
 
-    source: Tensor
-    target: Tensor
-
-
-class Attended(NamedTuple):
-    """out: [B, heads, L_q, d]. source, target: the maps of the words asked for, summed over a group's tokens,
-    [B, heads, L_q, n]; the target's are edited ones, M*, without their weights: where a word is, not how
-    strong."""
-
-    out: Tensor
-    source: Tensor | None
-    target: Tensor | None
-
-
-def cross(
-    control: Control, i: int, source: Branch | None, target: Branch, wanted: Words | None = None
-) -> Attended:
-    """Cross-attention of the target's conditional rows at step i.
-
-    source: may be None where no maps are wanted and step i does not take the source's.
+    Keys and values of prompts are the same in every step, so what is looked up is made ready once. k_s: the
+    source's keys, may be None where the mix does not use them. k_t, v_t: the target's.
     """
-    c, alpha = control.weights, control.alpha[i]
-    w = _columns(control, wanted)
-    out: Tensor | None = None
-    sums: Tensor | float = 0.0
-    of_source = None
-    if control.takes_cross[i]:
-        v = control.A.to(target.v) @ _rows(alpha * c, target.v)
-        own = control.A @ (alpha.unsqueeze(-1) * w)
-        if wanted is not None:
-            own = torch.cat([own, wanted.source], -1)
-        out, sums = attend(source.q, source.k, v, own)
-        sums, of_source = sums[..., : w.shape[-1]], sums[..., w.shape[-1] :]
-    elif wanted is not None:
-        of_source = attend(source.q, source.k, None, wanted.source)[1]
-    if control.takes_target[i]:
-        rest = 1.0 - alpha
-        v = _rows(rest * c, target.v)
-        out_t, sums_t = attend(target.q, target.k, v, rest.unsqueeze(-1) * w)
-        out, sums = out_t if out is None else out + out_t, sums + sums_t
-    if control.weighs and control.renormalise:
-        whole, weighed = sums[..., -2:].float().unbind(-1)
-        out = out * (whole / torch.maximum(weighed, FLOOR * whole)).unsqueeze(-1).to(out)
-    if wanted is None:
-        return Attended(out, None, None)
-    return Attended(out, of_source, sums[..., : wanted.target.shape[-1]])
 
+    def __init__(self, mix: Mix, k_s: Tensor | None, k_t: Tensor, v_t: Tensor) -> None:
+        self.renormalises = mix.renormalises
+        self.source = Lookup(k_s, mix.S @ v_t, mix.w_s) if mix.uses_source else None
+        self.target = Lookup(k_t, mix.t * v_t, mix.w_t) if mix.uses_target else None
 
-def _columns(control: Control, wanted: Words | None) -> Tensor:
-    """The columns [T_t, n] whose sums over M* are needed: the words', then for renormalising 1 and |c|.
-
-    Absolute values, since a negative weight takes a word's values away from the rest and does not make the
-    rest weigh more; positive weights give the usual quotient."""
-    c = control.weights
-    columns = [c.new_zeros(len(c), 0)] if wanted is None else [wanted.target]
-    if control.weighs and control.renormalise:
-        columns.append(torch.stack([torch.ones_like(c), c.abs()], -1))
-    return torch.cat(columns, -1)
-
-
-def _rows(factors: Tensor, v: Tensor) -> Tensor:
-    """v [B, heads, T, d] with each token's row multiplied by its factor [T]."""
-    return factors.to(v).unsqueeze(-1) * v
+    def __call__(self, q_s: Tensor | None, q_t: Tensor) -> tuple[Tensor, Tensor]:
+        """What is attended to, [B, heads, L_q, d], and the maps of the words asked for, summed over a group's
+        tokens, [B, heads, L_q, n]: the target's, edited, without weights (where a word is, not how strong),
+        then the source's."""
+        if self.source is None:
+            both = self.target(q_t)
+        else:
+            both = self.source(q_s)
+            if self.target is not None:
+                both += self.target(q_t)
+        out, sums = (self.source or self.target).parts(both)
+        if self.renormalises:
+            whole, weighed = sums[..., :2].float().split(1, -1)
+            # in half precision both can be 0; in place, a product with float32 is rounded once
+            out *= (whole / weighed).nan_to_num(nan=0.0).clamp(max=LIMIT)
+            sums = sums[..., 2:]
+        return out, sums
 
 
 def self_(control: Control, i: int, source: Branch, target: Branch) -> Tensor:
@@ -160,4 +171,4 @@ def self_(control: Control, i: int, source: Branch, target: Branch) -> Tensor:
     if control.takes_values(i):
         v = torch.lerp(v, source.v, control.value_share)
     q, k = (source.q, source.k) if control.takes_self(i) else (target.q, target.k)
-    return attend(q, k, v)[0]
+    return F.scaled_dot_product_attention(q, k, v)

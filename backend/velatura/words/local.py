@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,7 +16,7 @@ from .control import Words
 
 @dataclass(frozen=True)
 class LocalBlend:
-    """words: groups of tokens, [T, 2] for each prompt: the words that change, and those to be left alone.
+    """words: two groups of tokens for each prompt: the words that change, and those to be left alone.
 
     threshold: k, of a map's maximum, in [0, 1]. start: the first step after which it holds.
     """
@@ -25,44 +25,35 @@ class LocalBlend:
     threshold: float
     start: int
 
-    def to(self, device: torch.device) -> LocalBlend:
-        """The same on a device."""
-        return replace(self, words=Words(*(w.to(device) for w in self.words)))
+    def mask(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
+        """Where the target may differ, bool [B, 1, h, w], from summed maps [B, 4, h', w']: both groups of one
+        prompt, then of the other.
 
-    def mask(self, source: Tensor, target: Tensor, size: tuple[int, int]) -> Tensor:
-        """Where the target may differ, bool [B, 1, h, w], from summed maps [B, 2, h', w'] of each prompt."""
-        changes, kept = _above(source, self.threshold, size) | _above(target, self.threshold, size)
-        return (changes & ~kept).unsqueeze(1)
-
-
-def _above(maps: Tensor, k: float, size: tuple[int, int]) -> Tensor:
-    """[2, B, h, w]: the published steps: 3 x 3 maximum, nearest resampling, division by the maximum, > k.
-
-    A group without words has an empty map, and is nowhere.
-    """
-    maps = F.interpolate(F.max_pool2d(maps.float(), 3, stride=1, padding=1), size)
-    top = maps.amax((2, 3), keepdim=True)
-    return ((maps > k * top) & (top > 0.0)).transpose(0, 1)
+        The published steps: 3 x 3 maximum, nearest resampling, division by the maximum, > k. A group without
+        words has an empty map, and is nowhere.
+        """
+        maps = F.interpolate(F.max_pool2d(maps, 3, stride=1, padding=1), size)
+        top = maps.amax((2, 3), keepdim=True)
+        above = (maps > self.threshold * top) & (top > 0.0)
+        changes, kept = above.unflatten(1, (2, 2)).any(1, keepdim=True).unbind(2)
+        return changes & ~kept
 
 
 class MapSums:
-    """Maps of words summed over a run's steps and places: [B, n, h', w'], the mean over heads of each."""
+    """Maps of words summed over a run's steps and places, the mean over heads of each."""
 
     def __init__(self, height: int, width: int) -> None:
         self.grid = height, width
-        self.source: Tensor | None = None
-        self.target: Tensor | None = None
+        self.total: Tensor | None = None
 
-    def add(self, source: Tensor | None, target: Tensor | None) -> None:
-        """source, target: [B, heads, places, n] of one place."""
-        self.source = self._plus(self.source, source)
-        self.target = self._plus(self.target, target)
+    def add(self, maps: Tensor) -> None:
+        """maps: [B, heads, places, n] of one place, in the network's dtype."""
+        maps = maps.mean(1, dtype=torch.float32)
+        self.total = maps if self.total is None else self.total + maps
 
-    def _plus(self, total: Tensor | None, maps: Tensor | None) -> Tensor | None:
-        if maps is None:
-            return total
-        maps = maps.float().mean(1).transpose(1, 2).unflatten(-1, self.grid)
-        return maps if total is None else total + maps
+    def maps(self) -> Tensor:
+        """[B, n, h', w'] float32."""
+        return self.total.transpose(1, 2).unflatten(-1, self.grid)
 
 
 def map_level(trained: int, levels: Sequence[int]) -> int:

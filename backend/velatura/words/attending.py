@@ -1,0 +1,99 @@
+"""What is done at every attention of a pass that edits."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.attention.hold import Attend
+from velatura.attention.places import Place, halved, level, levels
+from velatura.models.model import Model
+
+from .control import Branch, Control, Cross, Mix, self_
+from .features import Features, Need
+from .local import LocalBlend, MapSums, map_level
+
+
+class Attending:
+    """Attention along one run of B variations, at latents (h, w): the last B rows of a pass are edited, the
+    others are as they are. Gathers the maps of local blend's words on the way."""
+
+    def __init__(
+        self,
+        model: Model,
+        control: Control,
+        local: LocalBlend | None,
+        features: Features,
+        B: int,
+        latent: tuple[int, int],
+    ) -> None:
+        self.control, self.weighs = control, control.weighs
+        self.features, self.B, self.latent = features, B, latent
+        self.wanted = None if local is None else local.words
+        self.map_level = map_level(model.size // model.factor, levels(model.unet))
+        self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
+        self._mixes: dict[tuple[int, bool], Mix] = {}
+        self._crosses: dict[str, tuple[int, Cross]] = {}
+
+    def need(self, i: int) -> Need:
+        """What step i needs of the source's branch."""
+        control = self.control
+        return Need(
+            cross=control.takes_cross(i),
+            maps=self.wanted is not None,
+            self_=control.self_share if control.takes_self(i) else 0.0,
+            values=control.self_share if control.takes_values(i) else 0.0,
+        )
+
+    def step(self, i: int, runs_source: bool) -> Attend:
+        """Attention of step i. runs_source: whether the first B rows are the source's, conditional; else they
+        were recorded."""
+        need, B = self.need(i), self.B
+
+        def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            at = level(self.latent, q.shape[-2])
+            if place.kind == "cross":
+                gathers = need.maps and at == self.map_level
+                takes, values = need.cross or gathers, False
+                edits = takes or self.weighs
+            else:
+                values = 0.25**at <= need.values
+                takes = edits = values or 0.25**at <= need.self_
+            if not edits:
+                return F.scaled_dot_product_attention(q, k, v)
+            source = None
+            if takes and runs_source:
+                source = Branch(q[:B], k[:B], v[:B] if values else None)
+                self.features.record(i, place.name, source)
+            elif takes:
+                source = self.features.branches[i, place.name]
+            target = Branch(q[-B:], k[-B:], v[-B:])
+            if place.kind == "self":
+                out = self_(self.control, i, source, target)
+            else:
+                out = self._cross(i, place.name, gathers, source, target)
+            if len(q) == B:
+                return out
+            return _rows(F.scaled_dot_product_attention(q[:-B], k[:-B], v[:-B]), out)
+
+        return attend
+
+    def _cross(self, i: int, name: str, gathers: bool, source: Branch | None, target: Branch) -> Tensor:
+        phase = self.control.phases[i]
+        if self._crosses.get(name, (None,))[0] != phase:
+            if (phase, gathers) not in self._mixes:
+                wanted = self.wanted if gathers else None
+                self._mixes[phase, gathers] = self.control.mix(i, wanted, target.v)
+            k_s = None if source is None else source.k
+            self._crosses[name] = phase, Cross(self._mixes[phase, gathers], k_s, target.k, target.v)
+        out, maps = self._crosses[name][1](None if source is None else source.q, target.q)
+        if gathers:
+            self.sums.add(maps)
+        return out
+
+
+def _rows(a: Tensor, b: Tensor) -> Tensor:
+    """a and b [·, heads, L, d], one after the other, laid out as a network goes on with them: the heads of a
+    place side by side."""
+    return torch.cat([a.transpose(1, 2), b.transpose(1, 2)]).transpose(1, 2)
