@@ -22,17 +22,16 @@ from tests.hosts.gimp import GimpSession, GimpWindow
 PORTRAIT = ROOT / "backend/velatura/samples/portrait.png"
 PICTURE = ROOT / "plugin_gimp/dialog.png"
 METHOD = "prompt-to-prompt"
-SIZE = 1440, 840
-COLOURS = 192  # of the palette, so that the file stays small
+SIZE = 1560, 840
 
 #: Docks as wide as the dialog on the left, so that the canvas is beside it, and the layers on the right.
 SESSION = """
 (session-info "toplevel"
     (factory-entry "gimp-single-image-window")
     (position 0 0)
-    (size 1440 816)
+    (size 1560 816)
     (open-on-exit)
-    (aux-info (left-docks-width "780") (right-docks-position "1130"))
+    (aux-info (left-docks-width "780") (right-docks-width "300"))
     (gimp-toolbox (side left))
     (gimp-dock (side right)
         (book (current-page 0)
@@ -69,7 +68,8 @@ def main(place: int = 12, other: str = "red", weighed: int = 5, more: int = 5) -
                     _sit(window, daemon, place, other, weighed, more)
                 finally:
                     picture = Image.open(window.screenshot("dialog.png")).convert("RGB")
-    picture.quantize(COLOURS, dither=Image.Dither.NONE).save(PICTURE, optimize=True)
+    palette = picture.quantize(256, kmeans=10)  # a third of the size
+    picture.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG).save(PICTURE, optimize=True)
     print(f"{PICTURE}: {PICTURE.stat().st_size // 1000} kB")
     return 0
 
