@@ -96,7 +96,12 @@ class _Beside:
 
         drafts.wanted = wanted.get_active()
         wanted.connect("toggled", want)
-        self._dialog.connect("notify::is-active", lambda *_: drafts.forget())
+
+        def leave(*_: object) -> None:
+            drafts.forget()
+            self.side.forget()
+
+        self._dialog.connect("notify::is-active", leave)
 
     def stop(self) -> None:
         """Nothing is asked any more."""

@@ -50,6 +50,10 @@ class Side(Gtk.Box):
         self.show_all()
         self._look(None)
 
+    def forget(self) -> None:
+        """What was there may change from now on."""
+        self._rect = None
+
     # what is asked --------------------------------------------------------
 
     def begin(self, question: Question) -> None:
