@@ -7,7 +7,7 @@ from PyQt6 import QtCore
 
 from tests.daemon_fixture import Daemon
 from tests.krita.desk import group, pending
-from tests.krita.fake_krita import Node, Selection
+from tests.krita.fake_krita import SIDE, Node, Selection
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
 
@@ -72,6 +72,7 @@ def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, d
     assert not desk["progress"].isVisible() and not desk["cancel"].isEnabled()
     assert not desk.session.state.jobs and not pending(daemon.state_dir) and not document.undo_steps
     assert draft.id not in listed(daemon), "the daemon takes it for no draft"
+    assert draft.shown == [0, 0, SIDE, SIDE] and draft.selected is None
     first = draft.preview
     slide(desk, 15)
     until(lambda: desk.session.state.draft is not draft)
