@@ -17,7 +17,7 @@ MOST = 16  # phrases of one prompt
 
 class ClipSegMaskParameters(Parameters):
     threshold: float = fields.slider(
-        0.5,
+        0.4,
         0.0,
         1.0,
         0.05,

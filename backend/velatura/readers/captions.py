@@ -7,9 +7,10 @@ stays as training knows it, and no rule has to know which of its phrases are abo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import count
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ SURE = 0.9
 """How likely a thing has to be for saying it to be worth while: one that is said and false costs as much as
 SURE / (1 - SURE) that are true. Chosen on rendered pictures, see `tests/readers/test_captions.py`."""
 CAPTIONS = 4
+_HARDLY = 1e-3
 _TRIES = 16  # at saying the same in other words
 _NEVER = frozenset({"sun", "moon"})  # the judge is not asked about them
 
@@ -102,19 +104,21 @@ def value_of(scene: Any, name: str) -> Any:
     return degree_value(attribute, degree_word(attribute, value))
 
 
+_NOT_ASKED = np.random.default_rng(0)  # without any, some things are said always
+
+
 class Choices(Teller):
     """Words a scene by choices, in place of chance: everything is said, plainly and in the first wording,
     except where `other` has the number of another way. made: the choices there were, with all their ways."""
 
     def __init__(self, scene: Any, other: Mapping[Choice, int]) -> None:
         super().__init__(None, self._shown, scene.style)
-        self.rng = np.random.default_rng(0)  # there, but not asked: without one some things are always said
+        self.rng = _NOT_ASKED
         self.other = other
         self.made: dict[Choice, tuple] = {}
+        self.met: Counter[tuple] = Counter()  # choices that are alike
         #: elements that an attribute puts there, by its name: whatever it is, it is spoken of or not
-        self.parts = {
-            getattr(scene, name): name for name, a in ATTRIBUTES[scene.kind].items() if a.of == name
-        }
+        self.parts = {getattr(scene, name): name for name in _parts(scene.kind)}
 
     def _shown(self, element: str) -> bool:
         if element not in self.parts:
@@ -135,9 +139,15 @@ class Choices(Teller):
         return parts
 
     def _choose(self, about: tuple, ways: tuple) -> Any:
-        choice = next(key for n in count() if (key := (*about, n)) not in self.made)
+        choice = (*about, self.met[about])
+        self.met[about] += 1
         self.made[choice] = ways
         return ways[self.other.get(choice, 0)]
+
+
+@cache
+def _parts(kind: str) -> tuple[str, ...]:
+    return tuple(name for name, attribute in ATTRIBUTES[kind].items() if attribute.of == name)
 
 
 def worded(scene: Any, other: Mapping[Choice, int]) -> tuple[str, dict[Choice, tuple]]:
@@ -151,7 +161,7 @@ def tell(scene: Any, beliefs: Beliefs, other: Mapping[Choice, int]) -> Told:
 
     It is true of another value as well if that is worded the same, or with more words: "a man with glasses"
     is so of a young man with large ones. What it does not say is not claimed, so the absence of a thing never
-    is.
+    is. Of what is hardly likely it is not looked whether it would be true as well.
     """
     text, _ = worded(scene, other)
     found: dict[str, frozenset[Any]] = {}
@@ -159,16 +169,23 @@ def tell(scene: Any, beliefs: Beliefs, other: Mapping[Choice, int]) -> Told:
         attribute, own = ATTRIBUTES[scene.kind][name], getattr(scene, name)
         if own == attribute.absent or not attribute.applies(scene):
             continue
-        same = [v for v in values if v == own or _says(worded(edit(scene, **{name: v}), other)[0], text)]
-        if len(same) < len(values):
+        same, claimed = {own}, False
+        for value in sorted(values, key=values.__getitem__, reverse=True):
+            if value == own or (claimed and values[value] < _HARDLY):
+                continue
+            if _says(worded(edit(scene, **{name: value}), other)[0], text):
+                same.add(value)
+            else:
+                claimed = True
+        if claimed:
             found[name] = frozenset(same)
     return Told(text, scene.kind, found)
 
 
 def _says(text: str, other: str) -> bool:
-    """Whether a text has all the words of another, in their order, whatever the articles."""
-    words = iter(text.split())
-    return all(word in words for word in other.split() if word not in ("a", "an"))
+    """Whether a text has all the words of another, in their order, whatever articles and commas."""
+    words = iter(text.replace(",", " ").split())
+    return all(word in words for word in other.replace(",", " ").split() if word not in ("a", "an"))
 
 
 def best(beliefs: Beliefs) -> list[Told]:
@@ -180,7 +197,7 @@ def best(beliefs: Beliefs) -> list[Told]:
     unsure = [name for name, values in beliefs.values.items() if max(values.values()) < SURE]
     degrees = [name for name in unsure if ATTRIBUTES[scene.kind][name].degree and getattr(scene, name)]
     middling = edit(scene, **dict.fromkeys(degrees, 0.5))  # mostly the value that needs no word
-    climbed = [(one, *_climb(one, beliefs)) for one in (scene, middling)]
+    climbed = [(one, *_climb(one, beliefs)) for one in ([scene, middling] if degrees else [scene])]
     scene, other, told = max(climbed, key=lambda item: beliefs.worth(item[2]))
     found = {told.text: told}
     rng = np.random.default_rng(0)
