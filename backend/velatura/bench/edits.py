@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
@@ -20,7 +20,7 @@ from velatura.words.features import Features
 from velatura.words.local import LocalBlend
 
 from . import shapes
-from .explicit import explicit, rows_of
+from .explicit import Explicit, rows_of
 
 GUIDANCE = 5.0
 ROWS = 4
@@ -82,14 +82,12 @@ class Edits:
     def explicit(self) -> None:
         """The same with maps that are built, without local blend."""
         x_s = x_t = self.latents * self.sigmas[0]
-        told, device = self.conditions, self.model.device
-        tensors = {name: getattr(self.control, name).to(device) for name in ("A", "alpha", "weights")}
-        control = replace(self.control, **tensors)
+        told, latent = self.conditions, tuple(self.latents.shape[-2:])
+        maps = Explicit(self.control, 1, latent, self.latents.to(self.model.dtype))
         with held(self.model.unet):
             for i, (sigma, sigma_next) in enumerate(pairwise(self.sigmas)):
                 x, c = rows_of(x_s, x_t, told.source, told.target, told.negative)
-                attend = explicit(control, i, 1, tuple(x.shape[-2:]))
-                D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, attend).chunk(4)
+                D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, maps.step(i)).chunk(4)
                 x_s = step(x_s, D_su + GUIDANCE * (D_s - D_su), sigma, sigma_next)
                 x_t = step(x_t, D_tu + GUIDANCE * (D_t - D_tu), sigma, sigma_next)
         _wait_for(x_t)

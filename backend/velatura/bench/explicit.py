@@ -13,21 +13,32 @@ from velatura.attention.places import Place, level
 from velatura.words.control import Control
 
 
-def explicit(control: Control, i: int, B: int, latent: tuple[int, int]) -> Attend:
-    """Attention of step i, B variations. latent: (h, w)."""
+class Explicit:
+    """Attention of B variations at latents (h, w). like: a tensor on the network's device, of its dtype."""
 
-    def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
-        of_source, of_target = M[:B], M[len(M) - B :]
-        if place.kind == "cross":
-            alpha = control.alpha[i].to(M)
-            edited = alpha * (of_source @ control.A.to(M)) + (1.0 - alpha) * of_target
-            of_target.copy_(edited * control.weights.to(M))
-        elif control.takes_self(i) and 0.25 ** level(latent, q.shape[-2]) <= control.self_share:
-            of_target.copy_(of_source)
-        return M @ v
+    def __init__(self, control: Control, B: int, latent: tuple[int, int], like: Tensor) -> None:
+        self.control, self.B, self.latent = control, B, latent
+        self.A, self.alpha, self.c = (x.to(like) for x in (control.A, control.alpha, control.weights))
 
-    return attend
+    def step(self, i: int) -> Attend:
+        """Attention of step i."""
+
+        def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+            M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+            of_source, of_target = M[: self.B], M[-self.B :]
+            if place.kind == "cross":
+                alpha = self.alpha[i]
+                edited = alpha * (of_source @ self.A) + (1.0 - alpha) * of_target
+                of_target.copy_(edited * self.c)
+            elif self._injects(i, q.shape[-2]):
+                of_target.copy_(of_source)
+            return M @ v
+
+        return attend
+
+    def _injects(self, i: int, places: int) -> bool:
+        share = 0.25 ** level(self.latent, places)
+        return self.control.takes_self(i) and share <= self.control.self_share
 
 
 def rows_of(
