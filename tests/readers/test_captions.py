@@ -10,7 +10,7 @@ SURE  all that it says is so (%)  things that it says
 .95   92                          6.9
 ====  ==========================  ====================
 
-Since things that are in doubt can be left out whole it is 94 % and 7.4 at .90; most of what is left is man or
+Since things that are in doubt can be left out whole it is 94 % and 7.3 at .90; most of what is left is man or
 woman, without which a portrait cannot be worded.
 """
 
