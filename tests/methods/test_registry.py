@@ -59,6 +59,13 @@ def test_the_schema_is_of_the_protocols_subset(method):
 
 
 @METHODS
+def test_a_form_begins_with_what_most_edits_need(method):
+    """More than eight settings at once do not fit beside a picture."""
+    settings = describe(method)["parameters"]["properties"].values()
+    assert sum(not setting["x-advanced"] for setting in settings) <= 8
+
+
+@METHODS
 def test_the_defaults_are_valid_and_the_bounds_are_those_of_the_class(method):
     form = describe(method)["parameters"]
     assert method.Parameters(**complete(form, {})) == method.Parameters()

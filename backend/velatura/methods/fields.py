@@ -11,9 +11,18 @@ from .base import Parameters
 ADVANCED = {"x-advanced": True}
 
 
-def slider(default: float, low: float, high: float, step: float, title: str, description: str) -> Any:
+def slider(
+    default: float,
+    low: float,
+    high: float,
+    step: float,
+    title: str,
+    description: str,
+    *,
+    advanced: bool = False,
+) -> Any:
     """A number between low and high. `step` is the slider's only: values between are accepted."""
-    extra = {"multipleOf": step}
+    extra = {"multipleOf": step} | (ADVANCED if advanced else {})
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 

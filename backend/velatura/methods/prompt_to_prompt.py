@@ -36,9 +36,7 @@ class PromptWord(fields.WordSettings):
 
 
 def _share(default: float, title: str, description: str) -> float:
-    field = fields.slider(default, 0.0, 1.0, 0.05, title, description)
-    field.json_schema_extra = {**field.json_schema_extra, **fields.ADVANCED}
-    return field
+    return fields.slider(default, 0.0, 1.0, 0.05, title, description, advanced=True)
 
 
 def _choice(default: str, title: str, description: str, titles: list[str]) -> str:
