@@ -108,7 +108,8 @@ def test_an_edit_of_the_sample_shows_what_was_asked_for(models, judge, name):
     assert any(before[key] != value for key, value in edit["expect"].items())
     right = [all(values[key] == value for key, value in edit["expect"].items()) for values in seen]
     assert sum(right) >= RIGHT, [{key: values[key] for key in edit["expect"]} for values in seen]
-    others = [key for key in ("person", "background", "shirt_colour") if key not in edit["expect"]]
+    # not the person: the judge tells men from women mostly by brows, which glasses and hats may cover
+    others = ("skin", "hair_colour", "smile", "shirt_colour", "background")
     kept = [all(values[key] == before[key] for key in others) for values in seen]
     assert sum(kept) >= RIGHT
 
