@@ -22,7 +22,7 @@ class WordMapParameters(Parameters):
         "Words", "What to select; without any, each word of the caption gives a mask."
     )
     threshold: float = fields.slider(
-        0.4, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
+        0.5, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
     )
     softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
     refine: int = fields.whole(
