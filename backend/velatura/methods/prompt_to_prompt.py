@@ -67,7 +67,12 @@ class PromptToPromptParameters(Parameters):
         description="Leaves the picture as it is wherever the changed words are not.",
     )
     threshold: float = fields.slider(
-        0.45, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
+        0.45,
+        0.0,
+        1.0,
+        0.05,
+        "Threshold",
+        "How sure it must be that a word is somewhere; lower reaches wider.",
     )
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = _choice(
