@@ -83,7 +83,8 @@ class Words(QtWidgets.QWidget):
         self.chosen = None if same else self.wording.mark(piece.word)
         self.wording.tidy(keep=self.chosen)
         self._show()
-        QtCore.QTimer.singleShot(0, self._reveal)  # once it has its place
+        for delay in (0, 60):  # once it has its place, and once what is in it has
+            QtCore.QTimer.singleShot(delay, self._reveal)
 
     def _on_values(self) -> None:
         if self.chosen is None or self.strip.is_filling:

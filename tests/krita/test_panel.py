@@ -249,9 +249,12 @@ def test_the_strip_of_a_word_is_scrolled_into_sight(desks, tmp_path, application
     strip, area = desk["of_words.strip"], desk.panel.findChild(QtWidgets.QScrollArea)
     desk["word.2"].click()
     desk.until(lambda: strip.isVisible() and strip.y() > desk["word.12"].parent().y(), 5)
-    desk.until(lambda: area.verticalScrollBar().value() > 0, 5)
-    bottom = strip.mapTo(area.viewport(), strip.rect().bottomLeft())
-    assert area.viewport().rect().contains(bottom)
+
+    def is_in_sight():
+        bottom = strip.mapTo(area.viewport(), strip.rect().bottomLeft())
+        return area.viewport().rect().contains(bottom)
+
+    desk.until(lambda: area.verticalScrollBar().value() > 0 and is_in_sight(), 5)
 
 
 def test_a_fault_of_ours_is_a_sentence(desks, daemon, document, monkeypatch):

@@ -74,7 +74,7 @@ def test_several_variations_are_ranked_and_stay_in_the_order_of_their_seeds(with
 def test_one_variation_is_not_ranked_and_loads_no_clip(with_clip):
     with_clip.unload()
     (result,) = Edit(picture(80, 100), MASK).run(with_clip)
-    assert result.place is None and with_clip._encoder is None
+    assert result.place is None and not with_clip._companions
 
 
 def test_without_a_clip_the_edge_ranks_and_the_note_says_so(models):
