@@ -24,7 +24,7 @@ class ClipSegMaskParameters(Parameters):
         "Threshold",
         "How sure it must be that a thing is somewhere; lower reaches wider.",
     )
-    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    softness: float = fields.softness()
     context: float = fields.context(1.0)
 
 

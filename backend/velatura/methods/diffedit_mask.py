@@ -18,7 +18,7 @@ class DiffEditMaskParameters(Parameters):
     threshold: float = fields.slider(
         0.5, 0.0, 1.0, 0.05, "Threshold", "How strongly the captions must disagree; lower reaches wider."
     )
-    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    softness: float = fields.softness()
     noise: float = fields.slider(
         0.5, 0.05, 0.95, 0.05, "Noise", "The share of noise at which the captions are compared."
     )

@@ -61,6 +61,11 @@ def context(default: float) -> Any:
     )
 
 
+def softness() -> Any:
+    """How wide a found mask's edge is."""
+    return slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+
+
 def steps(default: int) -> Any:
     """Steps of a run from the highest noise level."""
     return Field(

@@ -24,7 +24,7 @@ class WordMapParameters(Parameters):
     threshold: float = fields.slider(
         0.5, 0.0, 1.0, 0.05, "Threshold", "How sure it must be that a word is somewhere; lower reaches wider."
     )
-    softness: float = fields.slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
+    softness: float = fields.softness()
     refine: int = fields.whole(
         1, 0, 4, "Follow edges", "How often the selection is spread to what looks alike.", advanced=True
     )

@@ -81,7 +81,7 @@ TRAINED = {
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256)),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
     "segmenter": Part(
-        "train the reader that finds what words name; after clip", 1.5e-3, (12.0, 16), (3.0, 256)
+        "train the reader that finds what words name; after clip", 1e-3, (12.0, 16), (3.0, 256)
     ),
     "identity": Part("train the reader that tells people apart; after judge", 2e-3, (5.0, 64), (2.0, 256)),
 }
