@@ -1,5 +1,6 @@
 """Asks the daemon what an open dialog asks, with GLib's main loop and a window that keeps notes."""
 
+import dataclasses
 import sys
 import time
 from pathlib import Path
@@ -133,13 +134,21 @@ def kept():
 
 
 def gives_way():
-    """A draft waits for the end of what the person has asked for."""
-    dialog = Dialog()
-    under_way = dialog.live.proposer.question("", lambda text: "", dialog.over)
+    """A draft waits for the end of what the person has asked for, here a layer that is slow to read."""
+    dialog, held = Dialog(), [True]
+    proposal = dialog.live.proposer.question("", lambda text: "", dialog.over)
+
+    def read():
+        while held:
+            yield
+        return (yield from proposal.read())
+
+    under_way = dataclasses.replace(proposal, read=read)
     dialog.conversation.ask(under_way)
     dialog.drafts.move()
     pause(0.4)
     alone = dialog.conversation.question is under_way
+    held.clear()
     dialog.rest()
     return [alone, dialog.overs, len(dialog.window.asked)]
 
