@@ -17,7 +17,7 @@ from .velatura_protocol.schema import fields_from_schema, with_defaults
 from .wish import Wish, choosable, finder, proposer
 
 SETTINGS = "velatura"
-LACK = "'{}' has no network that describes pictures; `velatura models add --help` says how to name one."
+LACK = "'{}' has no network that describes pictures; `velatura models change --help` says how to name one."
 
 
 def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> None:

@@ -59,6 +59,9 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert [model["id"] for model in found] == ["mine", "velatura-mini"]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
+    models("add", "second", tiny_folder)
+    assert models("change", "mine", "--default").stdout.startswith("mine ")
+    assert models("remove", "second").stdout.startswith("mine ")
     models("remove", "mine")
     assert "mine " not in models().stdout
     models("remove", "mine", code=1)
@@ -80,6 +83,27 @@ def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_f
     assert (found["id"], found["guidance"]) == ("mine", 5.0)
     assert "no model at" in models("add", "other", tiny_folder, "--clip", "/absent", code=1).stderr
     assert "from 1 to 20" in models("add", "other", tiny_folder, "--guidance", "0", code=2).stderr
+
+
+def test_a_named_model_is_given_a_companion_later_and_all_else_stays(cli, tmp_path, tiny_folder):
+    def models(*words, code=0):
+        return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
+
+    def found():
+        return json.loads(models("--json").stdout)["models"][0]
+
+    models("add", "mine", tiny_folder, "--clip", "a/clip", "--guidance", "5")
+    before = found()
+    assert (
+        "no captioner"
+        not in models("change", "mine", "--captioner", "a/blip").stdout.split("velatura-mini")[0]
+    )
+    assert found() == before | {"captioner": "a/blip"}
+    models("change", "mine", "--clip", "", "--guidance", "2.5")
+    assert found() == before | {"captioner": "a/blip", "clip": "", "guidance": 2.5}
+    assert "no model at" in models("change", "mine", "--clip", "/absent", code=1).stderr
+    assert "named no model" in models("change", "velatura-mini", "--clip", "a/clip", code=1).stderr
+    assert found() == before | {"captioner": "a/blip", "clip": "", "guidance": 2.5}
 
 
 @pytest.mark.parametrize("host", ["krita", "gimp"])

@@ -89,7 +89,9 @@ def test_clients_that_do_not_know_texts_are_not_offered_any(telling, version, to
 def test_a_request_for_what_a_model_lacks_is_no_job(client, method, prompt):
     with pytest.raises(VelaturaError, match="'Tiny' has no ") as refused:
         describe(client, method=method, prompt=prompt, model={"id": "plain", "digest": ""})
-    assert refused.value.code == "unknown-model" and "velatura models add" in refused.value.message
+    assert (
+        refused.value.code == "unknown-model" and "velatura models change plain --" in refused.value.message
+    )
 
 
 @pytest.mark.parametrize(

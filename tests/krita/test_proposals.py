@@ -122,7 +122,7 @@ def test_a_daemon_that_goes_away_ends_it(desk):
 def test_a_model_that_lacks_it_and_a_daemon_without_it(desk):
     desk["model"].setCurrentIndex(1)
     assert desk["propose"].isVisible() and not desk["propose"].isEnabled()
-    assert "'Blind'" in desk["propose"].toolTip() and "velatura models add" in desk["propose"].toolTip()
+    assert "'Blind'" in desk["propose"].toolTip() and "velatura models change" in desk["propose"].toolTip()
     desk["model"].setCurrentIndex(0)
     assert desk["propose"].isEnabled()
     desk.session.state.set_methods([METHOD, WEIGH], [{"id": "a", "title": "Able"}])

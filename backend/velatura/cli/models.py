@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from typing import Any
 
 from velatura.cli import exits
 from velatura.models import catalogue
@@ -21,33 +22,44 @@ COMPANIONS = {
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
-    actions = parser.add_subparsers(dest="action", metavar="list|add|remove")
+    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove")
     actions.add_parser("list", help="list the models, the default first (this is done without a word, too)")
     add = actions.add_parser("add", help="name a model and make it the default")
     add.add_argument("name", metavar="NAME")
     add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
-    for name, (what, _) in COMPANIONS.items():
-        add.add_argument(
-            f"--{name}", default="", metavar="PATH", help=f"{what}: a folder, or owner/name at a hub"
-        )
-    add.add_argument(
-        "--guidance",
-        type=_guidance,
-        default=catalogue.STABLE_DIFFUSION_GUIDANCE,
-        metavar="G",
-        help="its prompt strength where none is given, 1 to 20 (%(default)s)",
-    )
+    _properties(add, catalogue.STABLE_DIFFUSION_GUIDANCE)
+    change = actions.add_parser("change", help="change what a model that you have named is used with")
+    change.add_argument("name", metavar="NAME")
+    _properties(change, None)
+    change.add_argument("--default", action="store_true", help="make it the default")
     remove = actions.add_parser("remove", help="forget a model; its files stay")
     remove.add_argument("name", metavar="NAME")
     parser.set_defaults(run=run)
 
 
+def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None:
+    """What stands beside a model. guidance: where none is given; None: everything that is not given stays."""
+    where = "a folder, or owner/name at a hub" + ("" if guidance else "; '' for none")
+    for name, (what, _) in COMPANIONS.items():
+        parser.add_argument(
+            f"--{name}", default="" if guidance else None, metavar="PATH", help=f"{what}: {where}"
+        )
+    parser.add_argument(
+        "--guidance",
+        type=_guidance,
+        default=guidance,
+        metavar="G",
+        help="its prompt strength where none is given, 1 to 20" + (f" ({guidance})" if guidance else ""),
+    )
+
+
 def run(options: argparse.Namespace) -> int:
-    """List, add or remove, then say how things are."""
+    """List, add, change or remove, then say how things are."""
     folder = state_dir(options.state_dir)
     if options.action == "add":
-        companions = {name: getattr(options, name) for name in COMPANIONS}
-        catalogue.add(folder, options.name, options.path, **companions, guidance=options.guidance)
+        catalogue.add(folder, options.name, options.path, **_given(options))
+    elif options.action == "change":
+        catalogue.change(folder, options.name, **_given(options), first=options.default)
     elif options.action == "remove":
         catalogue.remove(folder, options.name)
     models = catalogue.entries(folder)
@@ -62,6 +74,10 @@ def run(options: argparse.Namespace) -> int:
             if not getattr(model, name):
                 print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")
     return exits.OK
+
+
+def _given(options: argparse.Namespace) -> dict[str, Any]:
+    return {name: getattr(options, name) for name in (*COMPANIONS, "guidance")}
 
 
 def _guidance(text: str) -> float:

@@ -82,7 +82,7 @@ def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
     return VelaturaError(
         "unknown-model",
         f"The model {model.title!r} has no {known.needs} for {known.title!r}; name one with"
-        f" `velatura models add … --{known.needs} …`, or choose another model.",
+        f" `velatura models change {model.id} --{known.needs} …`, or choose another model.",
     )
 
 

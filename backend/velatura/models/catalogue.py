@@ -110,6 +110,36 @@ def add(
     return _entry(item, kind)
 
 
+def change(
+    state_dir: Path | str,
+    id: str,
+    *,
+    clip: str | None = None,
+    captioner: str | None = None,
+    segmenter: str | None = None,
+    guidance: float | None = None,
+    first: bool = False,
+) -> None:
+    """Gives a model the user has named other companions ('': none of its own) or another guidance.
+
+    What is None stays. first: makes it the default. Raises as `add` does, and `unknown-model` for an id that
+    the user has not named.
+    """
+    items = _read(Path(state_dir))
+    place = _place(items, id)
+    item = items[place]
+    named = {"clip": clip, "captioner": captioner, "segmenter": segmenter}
+    changed = {
+        name: _companion(name, there, item["path"]) for name, there in named.items() if there is not None
+    }
+    if guidance is not None:
+        changed["guidance"] = guidance
+    items[place] = item | changed
+    if first:
+        items.insert(0, items.pop(place))
+    _write(Path(state_dir), items)
+
+
 def _companion(name: str, there: str, model: str) -> str:
     """The path, or '' for none, if a model may have such a companion."""
     if not there:
@@ -136,10 +166,15 @@ def _absolute(path: str) -> str:
 def remove(state_dir: Path | str, id: str) -> None:
     """Forgets a model the user has named; its files stay. Raises `unknown-model`."""
     items = _read(Path(state_dir))
-    rest = [item for item in items if item["id"] != id]
-    if len(rest) == len(items):
-        raise VelaturaError("unknown-model", f"You have named no model {id!r}; see `velatura models`.")
-    _write(Path(state_dir), rest)
+    del items[_place(items, id)]
+    _write(Path(state_dir), items)
+
+
+def _place(items: list[dict], id: str) -> int:
+    for place, item in enumerate(items):
+        if item["id"] == id:
+            return place
+    raise VelaturaError("unknown-model", f"You have named no model {id!r}; see `velatura models`.")
 
 
 def kind_of(path: str) -> str:

@@ -132,7 +132,7 @@ def _by_clip(
         log.warning("%s %s", error.message, error.detail)
         raise _WithoutClipError(error.message[:1].lower() + error.message[1:]) from error
     if clip is None:
-        raise _WithoutClipError("no CLIP is named for this model; see `velatura models add --clip`.")
+        raise _WithoutClipError("no CLIP is named for this model; see `velatura models change --clip`.")
     text = clip.text(prompt)
     if text is None:
         raise _WithoutClipError("the prompt is longer than this model's CLIP reads.")
