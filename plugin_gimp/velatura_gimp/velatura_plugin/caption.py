@@ -39,7 +39,7 @@ class CaptionButtons(Gtk.Box):
         self._propose.set_tooltip_text(
             "Looks at the layer and says what it shows"
             if can
-            else "This model has none that says what a layer shows; see `velatura models change --help`"
+            else "This model has no network that captions layers; see `velatura models change --help`"
         )
 
     def _on_propose(self, _button: Gtk.Button) -> None:
