@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.schema import fields_from_schema
-from .wording import changes
+from .velatura_protocol.words import changes
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,11 @@ front of the first one does not take its settings, and a word whose spelling is 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from functools import lru_cache
 from typing import Any
 
 from .velatura_protocol.schema import Field
 from .velatura_protocol.words import Word, find, replace, settle, words
-
-ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
 
 there_are = lru_cache(maxsize=4)(words)  # asked for several times at each key
 
@@ -151,21 +148,6 @@ class Wording:
 def listed(spec: Field) -> Field:
     """The one setting of words for which nothing can be set: whether they are meant."""
     return Field("listed", "boolean", spec.title, spec.description, False)
-
-
-def changes(caption: str, prompt: str) -> str:
-    """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike."""
-    old, new = ([word.text for word in words(text)] for text in (caption, prompt))
-    matcher = SequenceMatcher(None, *([t.casefold() for t in texts] for texts in (old, new)), autojunk=False)
-    if matcher.ratio() < ALIKE:
-        return ""
-    found = []
-    for kind, i, i_end, j, j_end in matcher.get_opcodes():
-        before, after = " ".join(old[i:i_end]), " ".join(new[j:j_end])
-        if kind != "equal":
-            both = f"{before} → {after}" if before and after else ""
-            found.append(both or (f"+ {after}" if after else f"− {before}"))
-    return ", ".join(found)
 
 
 def difference(old: str, new: str, cursor: int = -1) -> tuple[int, int, int]:

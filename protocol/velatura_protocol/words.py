@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from unicodedata import combining, normalize
 
+ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -59,6 +61,21 @@ def find(prompt: str, text: str, which: int = 1) -> Word | None:
 def replace(prompt: str, word: Word, new: str) -> str:
     """The prompt with `new` where `word`, one of its own, stands."""
     return prompt[: word.start] + new + prompt[word.end :]
+
+
+def changes(caption: str, prompt: str) -> str:
+    """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike."""
+    old, new = ([word.text for word in words(text)] for text in (caption, prompt))
+    matcher = SequenceMatcher(None, *([t.casefold() for t in texts] for texts in (old, new)), autojunk=False)
+    if matcher.ratio() < ALIKE:
+        return ""
+    found = []
+    for kind, i, i_end, j, j_end in matcher.get_opcodes():
+        before, after = " ".join(old[i:i_end]), " ".join(new[j:j_end])
+        if kind != "equal":
+            both = f"{before} → {after}" if before and after else ""
+            found.append(both or (f"+ {after}" if after else f"− {before}"))
+    return ", ".join(found)
 
 
 def settle(entries: Iterable[dict], prompt: str) -> list[dict]:

@@ -73,6 +73,21 @@ def test_a_title_has_the_prompt_first_and_the_method_whole(prompt, title):
     assert found == title and len(found) <= 100
 
 
+@pytest.mark.parametrize(
+    ("caption", "title"),
+    [
+        ("a man, brown hair", "brown → red, + glasses · Method"),
+        ("two boats at sea", "a man, red hair, glasses · Method"),
+        ("", "a man, red hair, glasses · Method"),
+    ],
+)
+def test_an_edit_of_a_caption_is_told_by_what_it_changes(caption, title):
+    form = {**METHOD["parameters"]["properties"]["words"], "x-source-prompt": True, "default": ""}
+    method = {**METHOD, "parameters": {"type": "object", "properties": {"caption": form}}}
+    found = complete(method, prompt="a man, red hair, glasses", parameters={"caption": caption})[1]
+    assert found == title
+
+
 def test_a_model_has_defaults_of_its_own():
     number = {"type": "number", "title": "G", "description": "G.", "minimum": 1.0, "maximum": 20.0}
     form = {"guidance": {**number, "default": 3.0, "x-order": 0, "x-advanced": False}}

@@ -12,7 +12,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import words
+from velatura_protocol.words import changes, words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_TITLE = 100
@@ -70,7 +70,9 @@ def complete_request(
     if len(canonical(whole)) * _layers(method, whole) > _MAX_RECIPES:
         many = "words" if method["result"] == "mask" else "variations"
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
-    return whole | ({"draft": True} if request.get("draft") else {}), _title(prompt, title)
+    return whole | ({"draft": True} if request.get("draft") else {}), _title(
+        _about(method, whole) or prompt, title
+    )
 
 
 def _layers(method: dict, request: dict) -> int:
@@ -82,12 +84,20 @@ def _layers(method: dict, request: dict) -> int:
     return max(1, len(listed or words(request["prompt"])))
 
 
-def _title(prompt: str, method: str) -> str:
-    """The prompt, cut where it is long, then the method: what stands first survives in a narrow docker."""
-    if not prompt:
+def _about(method: dict, request: dict) -> str:
+    """What the prompt changes of the source's caption; '' where none is given or they are too unlike."""
+    fields = fields_from_schema(method["parameters"])
+    captions = [request["parameters"][f.key] for f in fields if f.source_prompt]
+    return changes(captions[0], request["prompt"]) if captions else ""
+
+
+def _title(about: str, method: str) -> str:
+    """What it is about, cut where it is long, then the method: what stands first survives in a narrow
+    docker."""
+    if not about:
         return method[:_MAX_TITLE]
     room = max(1, _MAX_TITLE - len(method) - len(" · "))
-    return f"{prompt if len(prompt) <= room else prompt[: room - 1] + '…'} · {method}"
+    return f"{about if len(about) <= room else about[: room - 1] + '…'} · {method}"
 
 
 def _method(request: dict, methods: Mapping[str, dict]) -> dict:
