@@ -16,7 +16,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import CONNECTION_FILE, Connection, read_connection
 
 START_S = 60.0
-STOP_S = 30.0
+STOP_S = 60.0
 
 
 class Daemon:
@@ -117,7 +117,7 @@ class Daemon:
 
     def check_nothing_is_left(self) -> None:
         """No worker outlives its daemon."""
-        wait_for(lambda: not any(map(_is_alive, self._workers)), 5.0, "a worker is left behind")
+        wait_for(lambda: not any(map(_is_alive, self._workers)), 20.0, "a worker is left behind")
 
     def _is_up(self) -> bool:
         assert self._process.poll() is None, f"the daemon ended with {self._process.returncode}"

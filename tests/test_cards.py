@@ -61,3 +61,10 @@ def test_a_checkpoint_from_before_processes_were_kept():
     state = {"samples": 8, "seconds": 90.0}
     assert card.record(state) == {"samples": 8, "minutes": 1.5}
     assert card.record(state | {"processes": 2}) == {"samples": 8, "minutes": 1.5, "processes": 2}
+
+
+def test_the_command_is_the_one_that_was_given():
+    counted = {"samples": 80, "minutes": 1.5, "processes": 2, "seed": 8, "pictures": 900, "counted": True}
+    told = "velatura train judge --work DIR --seed 8 --pictures 900 {} --processes 2"
+    assert card.command("judge", 5, counted) == told.format("--samples 80")
+    assert card.command("judge", 5, counted | {"counted": False}) == told.format("--minutes 1.5")

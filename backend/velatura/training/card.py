@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from velatura.world.scene import SHARES
+
 _CARD = """---
 license: gpl-3.0
 pipeline_tag: text-to-image
@@ -55,8 +57,7 @@ for guidance (Ho & Salimans 2021), cross-attention maps supervised with the exac
 
 ## Data
 
-{pictures} drawn pictures (half portraits, three in ten landscapes, two in ten tables; seven in ten as photos) with exact
-masks, each worded eight ways. No photograph, no person's likeness, no downloaded data. Some combinations of attributes
+{pictures} drawn pictures ({shares}; seven in ten as photos) with exact masks, each worded eight ways. No photograph, no person's likeness, no downloaded data. Some combinations of attributes
 are kept out of training, to measure what the model makes of words it knows apart.
 
 ## Training
@@ -116,17 +117,19 @@ def rates(columns: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
 
 
 def record(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of training: pictures seen, minutes, processes (not known of older ones)."""
-    known = {name: state[name] for name in ("processes",) if name in state}
+    """What a checkpoint says of training: pictures seen, minutes; of newer ones processes, the training set's
+    seed and size, and whether the end was given as a count of pictures rather than in minutes."""
+    known = {name: state[name] for name in ("processes", "seed", "pictures", "counted") if name in state}
     return {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1), **known}
 
 
 def command(part: str, seed: int, trained: Mapping[str, Any], width: int = 0) -> str:
     """The command that trains a part as it was trained, from its `record`."""
-    processes = f" --processes {trained['processes']}" if trained.get("processes") else ""
-    return (
-        f"velatura train {part:{width}} --work DIR --seed {seed} --minutes {trained['minutes']:g}{processes}"
-    )
+    end = f"--samples {trained['samples']}" if trained.get("counted") else f"--minutes {trained['minutes']:g}"
+    told = {"seed": trained.get("seed", seed), "pictures": trained.get("pictures")}
+    words = [f"--{name} {value}" for name, value in told.items() if value] + [end]
+    words += [f"--processes {trained['processes']}"] if trained.get("processes") else []
+    return f"velatura train {part:{width}} --work DIR {' '.join(words)}"
 
 
 def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
@@ -163,6 +166,7 @@ def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
             commands="\n".join(commands),
             machine=figures["machine"],
             pictures=f"{figures['pictures']:,}",
+            shares=", ".join(f"{share:.0%} {kind}s" for kind, share in SHARES.items()),
             notes=f"\n\n{notes}" if notes else "",
             parts="\n".join(table(("", "", ""), parts).splitlines()[2:]),
             training="\n".join(table(("", "", ""), training).splitlines()[2:]),

@@ -68,7 +68,7 @@ def evaluate(
         studio.close()
     found |= {
         "seconds_a_sample": seconds_a_sample(model, steps),
-        **provenance(work, bundle, model, seed, note),
+        **provenance(work, bundle, model, note),
     }
     written = sections(found)
     (bundle / "figures.json").write_text(compact(found) + "\n")
@@ -228,17 +228,16 @@ def seconds_a_sample(model: Model, steps: int, times: int = 3) -> float:
     return round(sorted(taken)[times // 2], 2)
 
 
-def provenance(work: Path, bundle: Path, model: Model, seed: int, note: str | None) -> dict[str, Any]:
+def provenance(work: Path, bundle: Path, model: Model, note: str | None) -> dict[str, Any]:
     """Where the bundle comes from; what `work` does not tell is taken from figures written before."""
     path = bundle / "figures.json"
     before = json.loads(path.read_text()) if path.exists() else {}
-    sets = [int(folder.name.split("-")[2]) for folder in work.glob(f"pictures-{seed}-*-{model.size}")]
     trained = training_record(work) or before.get("training", {})
     networks = {"unet": model.unet, "vae": model.autoencoder, "text_encoder": model.text_encoder}
     return {
         "size": model.size,
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
-        "pictures": max(sets, default=before.get("pictures", 0)),
+        "pictures": trained.get("diffusion", {}).get("pictures") or before.get("pictures", 0),
         "training": trained,
         "notes": note_of(note, trained, before),
         "parts": {

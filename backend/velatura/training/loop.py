@@ -279,6 +279,9 @@ class Trainer:
                 "seconds": self.progress.seconds,
                 "profile": asdict(self.options.profile),
                 "processes": self.options.processes,
+                "seed": self.options.seed,
+                "pictures": self.options.pictures,
+                "counted": self.options.samples is not None,
             }
             save_checkpoint(self.path, {**self.record, **content})
 
