@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -10,9 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from velatura_protocol.errors import VelaturaError
-
-from .encoder import HUB_FILES
+from .companion import check_kind, opened
 from .processing import Processing, read_processing
 
 if TYPE_CHECKING:
@@ -71,25 +68,11 @@ class Blip:
 def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Captioner:
     """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or a
     judge's folder. Raises `unknown-model`. Weights are read from .safetensors only."""
-    from huggingface_hub import snapshot_download
-
-    try:
-        local = Path(path).is_dir()
-        folder = Path(path if local else snapshot_download(path, allow_patterns=HUB_FILES))
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    with opened("captioner", path) as (folder, config):
         if "questions" in config:
             return _judge(folder, device)
-        if config.get("model_type") != "blip":
-            raise ValueError(f"a model of the type {config.get('model_type')!r}")
+        check_kind(config, "blip")
         return _blip(folder, device, dtype)
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # the libraries that read these files raise every kind, as for models
-        raise VelaturaError(
-            "unknown-model",
-            f"The captioner at {path} cannot be read; fetch it again or name another one.",
-            detail=f"{type(error).__name__}: {error}",
-        ) from error
 
 
 def _blip(folder: Path, device: torch.device, dtype: torch.dtype) -> Blip:

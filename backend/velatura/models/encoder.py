@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura_protocol.errors import VelaturaError
-
+from .companion import check_kind, opened
 from .processing import Processing, read_processing
 
 if TYPE_CHECKING:
     from transformers import CLIPModel, CLIPTokenizer
-
-HUB_FILES = ["*.json", "*.txt", "*.safetensors"]
 
 
 @dataclass
@@ -76,27 +71,14 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
 
     Weights are read from .safetensors only.
     """
-    from huggingface_hub import snapshot_download
     from transformers import CLIPModel, CLIPTokenizer  # slow to import
 
-    try:
-        local = Path(path).is_dir()
-        folder = Path(path if local else snapshot_download(path, allow_patterns=HUB_FILES))
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-        if kind != "clip":
-            raise ValueError(f"a model of the type {kind!r}")
+    with opened("CLIP", path) as (folder, config):
+        check_kind(config, "clip")
         network = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
         inner = folder / "tokenizer"
         tokenizer = CLIPTokenizer.from_pretrained(inner if inner.is_dir() else folder, local_files_only=True)
         side = network.config.vision_config.image_size
         processing = replace(read_processing(folder, side, device), side=side)  # its places are for no other
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # the libraries that read these files raise every kind, as for models
-        raise VelaturaError(
-            "unknown-model",
-            f"The CLIP at {path} cannot be read; fetch it again or name another one.",
-            detail=f"{type(error).__name__}: {error}",
-        ) from error
     network.to(device).eval().requires_grad_(False)
     return Encoder(network, tokenizer, processing)

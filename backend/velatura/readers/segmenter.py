@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,9 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.models.encoder import HUB_FILES
+from velatura.models.companion import check_kind, opened
 from velatura.models.processing import Processing, read_processing
-from velatura_protocol.errors import VelaturaError
 
 from .pictures import BUNDLES
 
@@ -112,26 +110,13 @@ def load_segmenter(
     """Loads a folder or a hub id of transformers' CLIPSegForImageSegmentation with its tokenizer and what its
     image processor says of size and normalisation. Raises `unknown-model`. Weights are read from .safetensors
     only. The one that ships knows the embedded model's world only."""
-    from huggingface_hub import snapshot_download
     from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
 
-    try:
-        local = Path(path).is_dir()
-        folder = Path(path if local else snapshot_download(str(path), allow_patterns=HUB_FILES))
-        kind = json.loads((folder / "config.json").read_text(encoding="utf-8")).get("model_type")
-        if kind != "clipseg":
-            raise ValueError(f"a model of the type {kind!r}")
+    with opened("segmenter", path) as (folder, config):
+        check_kind(config, "clipseg")
         options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
         model = CLIPSegForImageSegmentation.from_pretrained(folder, **options).to(device)
         tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
         return Segmenter(
             model, tokenizer, read_processing(folder, model.config.vision_config.image_size, device)
         )
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # the libraries that read these files raise every kind, as for models
-        raise VelaturaError(
-            "unknown-model",
-            f"The segmenter at {path} cannot be read; fetch it again or name another one.",
-            detail=f"{type(error).__name__}: {error}",
-        ) from error
