@@ -1,8 +1,11 @@
 """The denoiser and samplers against diffusers' own schedulers, run on the same network."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from diffusers import DDIMScheduler, DPMSolverMultistepScheduler, EulerDiscreteScheduler
+from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import rescale_noise_cfg
 
 from tests.tiny import SCHEDULER
 from velatura.diffusion import denoiser, noise, samplers, schedule
@@ -30,7 +33,9 @@ def theirs(model, scheduler, n):
         for t in scheduler.timesteps:
             both = scheduler.scale_model_input(torch.cat([x, x]), t)
             uncond, cond = model.unet(both, t, c).sample.chunk(2)
-            x = scheduler.step(uncond + GUIDANCE * (cond - uncond), t, x).prev_sample
+            guided = uncond + GUIDANCE * (cond - uncond)
+            guided = rescale_noise_cfg(guided, cond, model.guidance_rescale)
+            x = scheduler.step(guided, t, x).prev_sample
     return x
 
 
@@ -97,6 +102,26 @@ def test_guidance_of_one_is_the_prompt_alone(tiny):
     plain = denoiser.guided(model, "a hat", "a beard", 1.0)(x, 2.0)
     almost = denoiser.guided(model, "a hat", "a beard", 1.0 + 1e-9)(x, 2.0)
     torch.testing.assert_close(plain, almost, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("prediction", PREDICTIONS)
+def test_guidance_keeps_the_spread_of_what_a_model_predicts_that_knows_pure_noise(tiny, prediction):
+    model = tiny(prediction, zero_snr=True)
+    x, sigma = noise.standard_normal([1, 2], (4, 8, 8)) * 2.0, 2.0
+    D_c, D_u = (
+        denoiser.denoise(model, x, sigma, model.encode_prompt(text).expand(2, -1, -1))
+        for text in ("a hat", "a beard")
+    )
+    scales = torch.tensor([3.0, 9.0]).view(-1, 1, 1, 1)
+    c_skip = denoiser._PREDICTIONS[prediction](sigma)[0]
+
+    def spread(D):
+        return (D - c_skip * x).std((1, 2, 3))
+
+    own, burnt = spread(D_c), spread(D_u + scales * (D_c - D_u))
+    for phi, wanted in ((1.0, own), (0.7, 0.7 * own + 0.3 * burnt), (0.0, burnt)):
+        guided = denoiser.guide(replace(model, guidance_rescale=phi), x, sigma, D_c, D_u, scales)
+        torch.testing.assert_close(spread(guided), wanted, rtol=1e-4, atol=0)
 
 
 def test_guidance_is_one_pass_a_step(tiny, monkeypatch):

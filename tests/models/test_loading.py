@@ -34,6 +34,7 @@ def test_a_diffusers_folder(tmp_path, vae):
     model = loaded(tiny_model(tmp_path, vae=vae, prediction="v_prediction", zero_snr=True))
     assert (model.size, model.factor, model.multiple) == (64, 8, 16)
     assert model.prediction == "v_prediction"
+    assert model.guidance_rescale == 0.7
     assert model.training_sigmas[-1] == pytest.approx(4096, rel=1e-3)
     z = model.encode(torch.zeros(2, 3, 64, 48))
     assert z.shape == (2, 4, 8, 6) and z.dtype == torch.float32
@@ -43,6 +44,7 @@ def test_a_diffusers_folder(tmp_path, vae):
 
 def test_what_the_autoencoder_gives_is_scaled(folder):
     model = loaded(folder)
+    assert model.guidance_rescale == 0.0
     vae = AutoencoderKL.from_pretrained(folder / "vae", low_cpu_mem_usage=False)
     x = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.inference_mode():

@@ -28,6 +28,7 @@ class Network(Protocol):
 
     training_sigmas: np.ndarray
     prediction: str
+    guidance_rescale: float
 
     def network(self, x: Tensor, t: float, c: Tensor, attend: Attend | None = None) -> Tensor:
         """F: x [N, C, h, w] of unit variance, t a training time, c [N, L, d]; float32 in and out. attend:
@@ -47,11 +48,8 @@ def denoise(model: Network, x: Tensor, sigma: float, c: Tensor, attend: Attend |
 
 
 def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float = 1.0) -> Denoiser:
-    """D with classifier-free guidance (Ho & Salimans 2022, eq. 6): D_u + scale (D_c - D_u).
-
-    D is affine in F at given x, so guiding D is the same as guiding the predicted noise. Both halves run as
-    one batch; at scale 1 there is no second half.
-    """
+    """D with classifier-free guidance, see `guide`. Both halves run as one batch; at scale 1 there is no
+    second half."""
     cond = model.encode_prompt(prompt)
     return guided_by(model, cond, cond if scale == 1.0 else model.encode_prompt(negative_prompt), scale)
 
@@ -64,9 +62,26 @@ def guided_by(model: Network, cond: Tensor, uncond: Tensor, scale: float) -> Den
     def D(x: Tensor, sigma: float) -> Tensor:
         c = torch.cat([uncond.expand(len(x), -1, -1), cond.expand(len(x), -1, -1)])
         D_u, D_c = denoise(model, torch.cat([x, x]), sigma, c).chunk(2)
-        return D_u + scale * (D_c - D_u)
+        return guide(model, x, sigma, D_c, D_u, scale)
 
     return D
+
+
+def guide(model: Network, x: Tensor, sigma: float, D_c: Tensor, D_u: Tensor, scale: float | Tensor) -> Tensor:
+    """Classifier-free guidance (Ho & Salimans 2022, eq. 6): D_u + scale (D_c - D_u), each [N, C, h, w];
+    scale: one, or [N, 1, 1, 1].
+
+    D is affine in F at given x, so guiding D is the same as guiding what the network predicts. Of that, a
+    share phi, the model's `guidance_rescale`, is brought back to the spread it has without guidance, which
+    otherwise burns out the colours of models that know pure noise (Lin et al. 2024, eq. 15 and 16).
+    """
+    D = D_u + scale * (D_c - D_u)
+    phi = model.guidance_rescale
+    if not phi:
+        return D
+    pure = _PREDICTIONS[model.prediction](sigma)[0] * x  # D less this is c_out F; c_out cancels below
+    spread, guided = ((half - pure).std((1, 2, 3), keepdim=True) for half in (D_c, D))
+    return pure + (phi * spread / guided + (1.0 - phi)) * (D - pure)
 
 
 def predict_noise(model: Network, x: Tensor, sigma: float, c: Tensor, told: float | None = None) -> Tensor:

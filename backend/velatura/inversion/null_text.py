@@ -12,7 +12,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from velatura.diffusion.denoiser import Network, denoise
+from velatura.diffusion.denoiser import Network, denoise, guide
 
 from .ddim import ddim_inversion
 from .trajectory import AfterStep, Trajectory, silent, step
@@ -79,7 +79,8 @@ class _Step:
 
     def next(self, uncond: Tensor) -> Tensor:
         D_u = denoise(self.model, self.x, self.sigma, uncond)
-        return step(self.x, D_u + self.guidance * (self.D_c - D_u), self.sigma, self.sigma_next)
+        D = guide(self.model, self.x, self.sigma, self.D_c, D_u, self.guidance)
+        return step(self.x, D, self.sigma, self.sigma_next)
 
     def fitted(
         self,

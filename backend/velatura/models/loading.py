@@ -26,6 +26,7 @@ _CLASSES = {
     "vae": {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny},
 }
 _NETWORKS = ("unet", "vae", "text_encoder")
+_GUIDANCE_RESCALE = 0.7  # phi for a model that knows pure noise; the best of Lin et al. 2024, section 3.4
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 _HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensors" for part in _NETWORKS)]
 
@@ -70,6 +71,7 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
         **parts,
         training_sigmas=noise_levels.training_sigmas(betas, zero_terminal_snr=zero),
         prediction=prediction,
+        guidance_rescale=_GUIDANCE_RESCALE if zero else 0.0,
         device=device,
         dtype=dtype,
     )

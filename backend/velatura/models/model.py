@@ -23,7 +23,8 @@ class Model:
     """A model on its device.
 
     id, digest: of the entry and of the weights. training_sigmas: noise levels it was trained at, increasing,
-    float64 [T]. prediction: 'epsilon', 'v_prediction' or 'sample'.
+    float64 [T]. prediction: 'epsilon', 'v_prediction' or 'sample'. guidance_rescale: phi of
+    `denoiser.guide`.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Model:
     tokenizer: CLIPTokenizer
     training_sigmas: np.ndarray
     prediction: str
+    guidance_rescale: float
     device: torch.device
     dtype: torch.dtype
     _prompts: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from velatura.diffusion import noise, samplers, schedule
-from velatura.diffusion.denoiser import denoise
+from velatura.diffusion.denoiser import denoise, guide
 from velatura.evaluation.cases import Case
 from velatura.evaluation.editors import MethodEditor
 from velatura.methods.registry import registry
@@ -83,8 +83,8 @@ def sample(model: Model, order: Order) -> Tensor:
     scale = torch.tensor(order.guidance).view(-1, 1, 1, 1)
 
     def D(x: Tensor, sigma: float) -> Tensor:
-        low, high = denoise(model, torch.cat([x, x]), sigma, torch.cat([uncond, cond])).chunk(2)
-        return low + scale * (high - low)
+        D_u, D_c = denoise(model, torch.cat([x, x]), sigma, torch.cat([uncond, cond])).chunk(2)
+        return guide(model, x, sigma, D_c, D_u, scale)
 
     sigmas = schedule.sigmas(model.training_sigmas, order.steps)
     side = model.size // model.factor

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from velatura.attention.hold import held
 from velatura.diffusion.blending import blend
-from velatura.diffusion.denoiser import denoise
+from velatura.diffusion.denoiser import denoise, guide
 from velatura.diffusion.samplers import Step
 from velatura.inversion.trajectory import Trajectory, step
 from velatura.models.model import Model
@@ -117,9 +117,9 @@ class _Run:
         D = list(denoise(self.model, latents, sigma, c, attend).split(self.B))
         if runs_source:
             features.settle(i, need)
-        target = self._guide(D.pop(), D.pop() if guided else None)
+        target = self._guide(x, sigma, D.pop(), D.pop() if guided else None)
         if not known:
-            D_s = self._guide(D[0], D[1] if guided else None)
+            D_s = self._guide(source, sigma, D[0], D[1] if guided else None)
             trajectory.x[i + 1] = step(source, D_s, sigma, sigma_next, trajectory.eta)
         return target
 
@@ -127,5 +127,5 @@ class _Run:
         uncond = self.trajectory.uncond
         return self.conditions.negative if uncond is None else uncond[i]
 
-    def _guide(self, D_c: Tensor, D_u: Tensor | None) -> Tensor:
-        return D_c if D_u is None else D_u + self.guidance * (D_c - D_u)
+    def _guide(self, x: Tensor, sigma: float, D_c: Tensor, D_u: Tensor | None) -> Tensor:
+        return D_c if D_u is None else guide(self.model, x, sigma, D_c, D_u, self.guidance)
