@@ -10,7 +10,7 @@ from torch import Tensor
 
 from velatura.attention.hold import held
 from velatura.diffusion import noise, schedule
-from velatura.diffusion.denoiser import denoise
+from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion.ddim import direct
 from velatura.inversion.trajectory import Trajectory, step
 from velatura.models.model import Model
@@ -71,7 +71,7 @@ class Edits:
         c = torch.cat([c.expand(2, -1, -1) for c in (self.conditions.negative, self.conditions.target)])
         for sigma, sigma_next in pairwise(self.sigmas):
             D_u, D_c = denoise(self.model, torch.cat([x, x]), sigma, c).chunk(2)
-            x = step(x, D_u + GUIDANCE * (D_c - D_u), sigma, sigma_next)
+            x = step(x, guide(self.model, x, sigma, D_c, D_u, GUIDANCE), sigma, sigma_next)
         _wait_for(x)
 
     def edit(self) -> None:
