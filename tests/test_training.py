@@ -24,7 +24,7 @@ from velatura.training.autoencoder import (
 )
 from velatura.training.captions import load_captions
 from velatura.training.commands import TRAINED
-from velatura.training.data import KIND_NAMES, MASKS, load_dataset
+from velatura.training.data import KIND_NAMES, MASKS, digest, load_dataset, world_digest
 from velatura.training.decoder import train_decoder
 from velatura.training.diffusion import stratified_times, train_diffusion, velocity
 from velatura.training.export import BUNDLE, export_bundle
@@ -96,10 +96,27 @@ def test_wordings_are_kept_and_some_are_left_out(work):
             assert {words[t] for t in tokens if t in words} <= KINDS[data.scene(index).kind].vocabulary()
             seen = {elements(data.scene(index))[c] for c in classes if c != NO_ELEMENT}
             assert seen <= data.visible(index)
+    (kept,) = data.folder.glob("captions-*")
+    assert np.array_equal(np.load(kept)[:, :, 0], captions.tokens)
     tokens, classes = captions.draw(np.zeros(2000, int), np.random.default_rng(0))
     empty = (tokens == torch.tensor(captions.empty)).all(1)
     assert 0.08 < empty.float().mean() < 0.16
     assert (classes[empty] == NO_ELEMENT).all()
+
+
+def test_wordings_are_kept_whole_or_not_at_all(work, tmp_path, monkeypatch):
+    data = replace(load_dataset(work, 7, 6, 1, SMALL.size), folder=tmp_path)
+
+    def interrupted(path, table):
+        Path(path).write_bytes(table.tobytes()[:100])
+        raise KeyboardInterrupt
+
+    for name in ("pictures", "masks", "kinds"):
+        (tmp_path / f"{name}.npy").symlink_to(load_dataset(work, 7, 6, 1, SMALL.size).folder / f"{name}.npy")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(np, "save", interrupted)
+        load_captions(data, work, 1)
+    assert len(load_captions(data, work, 1).tokens) == 6
 
 
 # Losses
@@ -282,6 +299,21 @@ def test_drawing_goes_on_where_it_was_interrupted(work, tmp_path):
     assert torch.equal(held.images(indices), whole.images(indices))
 
 
+def test_what_another_world_drew_is_not_taken_for_ours(work, tmp_path):
+    (tmp_path / "kind").mkdir()
+    files = tmp_path / "scene.py", tmp_path / "kind" / "paint.py"
+    for file in files:
+        file.write_text("RED = 1\n")
+    first = digest(tmp_path)
+    (tmp_path / "notes.txt").write_text("of no matter")
+    assert digest(tmp_path) == first
+    files[1].write_text("RED = 2\n")
+    second = digest(tmp_path)
+    files[1].rename(tmp_path / "kind" / "brush.py")
+    assert len({first, second, digest(tmp_path)}) == 3
+    assert world_digest() in load_dataset(work, 7, 6, 1, SMALL.size).folder.name
+
+
 def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
     """Two steps, then two more, are four steps; a bundle comes of it that stock diffusers runs."""
     for name, worker in PARTS.items():
@@ -301,6 +333,8 @@ def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
             not torch.equal(first["model"][k], v) for k, v in whole["model"].items() if v.is_floating_point()
         ]
         assert sum(moved) > len(moved) / 2, name
+    latents = [path.name for path in work.glob("latents-*")]
+    assert latents and all(world_digest() in name for name in latents)
     export_bundle(work, tmp_path / "mini")
     pipeline = StableDiffusionPipeline.from_pretrained(tmp_path / "mini")
     pipeline.set_progress_bar_config(disable=True)

@@ -12,7 +12,7 @@ from velatura.readers.judge import STEPS
 from velatura.readers.segmenter import decode
 from velatura.training.augment import disturb, mirrored, sideless
 from velatura.training.clip import contrastive_loss, pick_batch, train_clip
-from velatura.training.data import KIND_NAMES, load_dataset
+from velatura.training.data import KIND_NAMES, load_dataset, world_digest
 from velatura.training.identity import pair_loss, portrait_of, train_identity
 from velatura.training.judge import train_judge
 from velatura.training.labels import Labels, questions, readable, two_hot
@@ -213,6 +213,11 @@ def test_a_person_on_another_day_is_the_same_person():
     assert all(other.identity == scene.identity and other.skin == scene.skin for other in others)
     assert len({other.background for other in others}) > 2
     assert scene.person == "man" or not any(other.beard for other in others)
+
+
+def test_people_are_kept_by_the_world_that_drew_them(trained):
+    (kept,) = trained.glob("people-*.npz")
+    assert world_digest() in kept.name
 
 
 @pytest.mark.parametrize("part", ["judge", "identity"])

@@ -85,7 +85,9 @@ def load_captions(data: Dataset, work: Path, processes: int) -> Captions:
                     pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
                     done = pool.imap_unordered(_word, jobs)
                 parts = dict(tqdm(done, "wording", len(jobs), unit="chunk", mininterval=2.0))
-            np.save(path, np.concatenate([parts[chunk] for chunk in sorted(parts)]))
+            part = path.with_suffix(".part.npy")  # numpy appends .npy to other names
+            np.save(part, np.concatenate([parts[chunk] for chunk in sorted(parts)]))
+            part.replace(path)
     table = np.load(path)
     empty = (wording.start, *[wording.end] * (TOKENS - 1))
     return Captions(table[:, :, 0], table[:, :, 1], empty)

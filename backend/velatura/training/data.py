@@ -1,15 +1,18 @@
 """The training set: scenes numbered from a seed, drawn once by all cores and kept as plain arrays.
 
 Scene number i of a set is drawn from `default_rng([seed, i])`, so a set needs to store only what is
-slow to make: its pictures and masks.  Masks are stored in the order of the elements of the scene's
-kind, padded with zeros to MASKS.
+slow to make: its pictures and masks.  What the pictures show is drawn again by the code at hand, hence what
+is kept is kept under the code's digest: another world's pictures would get wrong captions.  Masks are stored
+in the order of the elements of the scene's kind, padded with zeros to MASKS.
 """
 
 from __future__ import annotations
 
+import hashlib
 import multiprocessing
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,7 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from velatura import world
 from velatura.world import KINDS, Caption, View, caption, elements, render, sample_scene
 
 SIZE = 128  # side of a picture, unless a profile says otherwise
@@ -79,6 +83,20 @@ class Dataset:
         return caption(self.scene(index), rng, visible.__contains__)
 
 
+def digest(folder: Path) -> str:
+    """Eight hexadecimal digits of the names and bytes of all Python files in a folder, at any depth."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:8]
+
+
+@cache
+def world_digest() -> str:
+    """The `digest` of the code that draws and words scenes."""
+    return digest(Path(world.__file__).parent)
+
+
 def sample_view(rng: np.random.Generator, kind: str) -> View:
     """Mostly the whole scene, sometimes nearer: an editor shows the model parts of pictures too.
 
@@ -127,8 +145,11 @@ def _draw(job: tuple[Path, int, int]) -> int:
 
 
 def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
-    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; can be interrupted."""
-    folder = work / f"pictures-{seed}-{count}-{size}"
+    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; can be interrupted.
+
+    A set drawn by another version of the world stays where it is, unused.
+    """
+    folder = work / f"pictures-{seed}-{count}-{size}-{world_digest()}"
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "drawn.npy"
     with FileLock(folder / "lock"):

@@ -22,7 +22,7 @@ from velatura.world import View, render, sample_scene
 from velatura.world.portrait.scene import SKINS
 
 from .augment import disturb, shifted
-from .data import KIND_NAMES, Dataset, load_dataset, sample_view
+from .data import KIND_NAMES, Dataset, load_dataset, sample_view, world_digest
 from .judge import averaged, save_weights
 from .loop import Options, Trainer
 
@@ -68,7 +68,7 @@ def traits(scene: Any) -> NDArray[np.float32]:
 def load_people(work: Path, seed: int, count: int, processes: int) -> dict[str, NDArray[Any]]:
     """`portraits` (count, VIEWS, 128, 128, 3) uint8, `traits` (count, T) and `looks` (count,), drawn once."""
     work.mkdir(parents=True, exist_ok=True)
-    path = work / f"people-{seed}-{count}.npz"
+    path = work / f"people-{seed}-{count}-{world_digest()}.npz"
     with FileLock(path.with_suffix(".lock")):
         if not path.exists():
             jobs = [(seed, index, VIEWS) for index in range(count)]

@@ -9,7 +9,7 @@ import torch
 from diffusers import AutoencoderTiny
 from tqdm import trange
 
-from .data import Dataset
+from .data import Dataset, world_digest
 from .loop import Options, load_checkpoint
 from .networks import Profile, make_autoencoder
 
@@ -32,7 +32,8 @@ def encode_share(data: Dataset, options: Options, rank: int, batch: int = 32) ->
     """Latents (n, 2, C, h, w) of this process's pictures, as drawn and mirrored, float16 on the CPU; kept."""
     vae = load_autoencoder(options.work)
     trained = torch.load(options.work / "autoencoder.pt", mmap=True, weights_only=True)["samples"]
-    path = options.work / f"latents-{trained}-{len(data)}-{rank}of{options.processes}.pt"
+    name = f"latents-{trained}-{data.seed}-{len(data)}-{world_digest()}-{rank}of{options.processes}.pt"
+    path = options.work / name
     if path.exists():
         return torch.load(path, weights_only=True)
     device = options.device
