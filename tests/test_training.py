@@ -350,6 +350,14 @@ def test_a_part_without_its_forerunner_says_so(tmp_path, capsys):
         launch(train_decoder, options(tmp_path, 8))
 
 
+@pytest.mark.parametrize("part", ["autoencoder", "diffusion", "judge"])
+def test_a_bundle_to_begin_with_must_have_the_weights(part, tmp_path, capsys):
+    assert main(["train", part, "--work", str(tmp_path), "--from", str(tmp_path)]) != 0
+    assert "give --from the folder of a bundle like velatura-" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+    assert (BUNDLE.parent / TRAINED[part].start).exists()
+
+
 @pytest.mark.parametrize("part", ["", "pictures", "tokenizer", *TRAINED, "readers", "export", "evaluate"])
 def test_every_command_explains_itself(part, capsys):
     assert main(["train", *([part] if part else []), "--help"]) == 0

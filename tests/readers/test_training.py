@@ -8,7 +8,7 @@ import torch
 from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
 from velatura.readers import load_clip, load_identity, load_judge, load_segmenter
-from velatura.readers.judge import STEPS
+from velatura.readers.judge import BUNDLE, STEPS, Judge, Question
 from velatura.readers.segmenter import decode
 from velatura.training.augment import disturb, mirrored, sideless
 from velatura.training.clip import contrastive_loss, pick_batch, train_clip
@@ -22,6 +22,7 @@ from velatura.training.readers import PARTS, export_readers
 from velatura.training.segmenter import make_segmenter, mask_loss, phrases, train_segmenter
 from velatura.training.text import Wording
 from velatura.training.tokenizer import load_tokenizer
+from velatura.training.warm import warm_start_judge
 from velatura.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
 PICTURES = 24
@@ -218,6 +219,50 @@ def test_a_person_on_another_day_is_the_same_person():
 def test_people_are_kept_by_the_world_that_drew_them(trained):
     (kept,) = trained.glob("people-*.npz")
     assert world_digest() in kept.name
+
+
+def wider(question):
+    """The same question with another answer, in the middle."""
+    half = len(question.values) // 2
+    values = (*question.values[:half], "something new", *question.values[half:])
+    return Question(question.kind, question.name, values) if question.name == "thing" else question
+
+
+def test_a_judge_that_is_asked_more_first_reads_what_the_old_one_did():
+    old = load_judge()
+    asked = [wider(question) for question in reversed(old.questions)]
+    new = Judge([Question("table", "temper", ("mild", "wild")), *asked])
+    assert warm_start_judge(new, BUNDLE)
+    images = torch.rand(3, 3, 128, 128)
+    with torch.no_grad():
+        before, after = old.log_probabilities(images), new.eval().log_probabilities(images)
+    for question in old.questions:
+        found = after[question.key]
+        if wider(question) is not question:
+            place = wider(question).values.index("something new")
+            assert not (found.argmax(1) == place).any()
+            kept = [k for k in range(found.shape[1]) if k != place]
+            found = found[:, kept].log_softmax(1)
+        torch.testing.assert_close(found, before[question.key], atol=1e-4, rtol=1e-4)
+    assert any(wider(question) is not question for question in old.questions)
+
+
+def test_a_judge_of_other_layers_begins_at_random(tmp_path):
+    torch.manual_seed(0)
+    small = Judge(questions(), (8, 16, 16, 16))
+    before = {name: value.clone() for name, value in small.state_dict().items()}
+    assert not warm_start_judge(small, BUNDLE)
+    assert not warm_start_judge(small, tmp_path) and not warm_start_judge(small, None)
+    assert all(torch.equal(value, before[name]) for name, value in small.state_dict().items())
+
+
+def test_training_begins_with_the_judge_it_is_told(data, work, tmp_path):
+    """With no rate to speak of, the averaged weights are those it began with."""
+    (tmp_path / data.folder.name).symlink_to(data.folder)
+    given = Options(tmp_path, samples=4, pictures=PICTURES, processes=1, batch=4, rate=1e-12, start=BUNDLE)
+    launch(train_judge, given)
+    weights = load_checkpoint(tmp_path / "judge.pt")["ema"]
+    torch.testing.assert_close(weights["body.0.weight"], load_judge().state_dict()["body.0.weight"])
 
 
 @pytest.mark.parametrize("part", ["judge", "identity"])

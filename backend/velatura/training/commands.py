@@ -30,22 +30,27 @@ The parts in their order:
 
 Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
 that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
-in good order.  A fresh part begins with the weights of the bundle that ships, where they fit;
-`--from scratch` does not.  --profile cpu trains at 128 pixels in about 75 minutes on two cores,
---profile gpu at 256 pixels on one card.
+in good order.  A fresh autoencoder, denoising network or judge begins with the weights of the bundle that
+ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128 pixels in about 75 minutes on
+two cores, --profile gpu at 256 pixels on one card.
 `velatura train PART --help` lists a part's options.
 """
 
 
 @dataclass(frozen=True)
 class Part:
-    """What `train_<name>` in the module <name> trains. cpu, gpu: minutes of training, and pictures a step and
-    process, with these profiles. more: options that no other part has."""
+    """What `train_<name>` in the module <name> trains.
+
+    cpu, gpu: minutes of training, and pictures a step and process, with these profiles.  start: the bundle
+    that ships and the file in it with whose weights a fresh run begins, "" if there is none.  more: options
+    that no other part has.
+    """
 
     text: str
     rate: float
     cpu: tuple[float, int]
     gpu: tuple[float, int]
+    start: str = ""
     more: tuple[Option, ...] = ()
 
     @property
@@ -74,11 +79,17 @@ def option(name: str, help: str, **told: Any) -> Option:
 
 
 SCHOOL = option("--school", "steps of the text encoder's schooling before (%(default)s)", default=400)
+VAE, UNET = (f"velatura-mini/{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "unet"))
+JUDGE = "velatura-judge/judge.safetensors"
 TRAINED = {
-    "autoencoder": Part("train the autoencoder between pictures and latents", 1e-3, (16.0, 4), (6.0, 64)),
+    "autoencoder": Part(
+        "train the autoencoder between pictures and latents", 1e-3, (16.0, 4), (6.0, 64), VAE
+    ),
     "decoder": Part("finish the autoencoder's decoder, with its encoder held", 5e-4, (4.0, 4), (2.0, 64)),
-    "diffusion": Part("train text encoder and denoising network", 4e-4, (45.0, 8), (14.0, 192), (SCHOOL,)),
-    "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256)),
+    "diffusion": Part(
+        "train text encoder and denoising network", 4e-4, (45.0, 8), (14.0, 192), UNET, (SCHOOL,)
+    ),
+    "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
     "segmenter": Part(
         "train the reader that finds what words name; after clip", 1e-3, (12.0, 16), (3.0, 256)
@@ -105,6 +116,12 @@ NOTE = option("--note", "for the card: how training went (default: as before)", 
 
 
 def _training(part: Part) -> tuple[Option, ...]:
+    start = option(
+        "--from",
+        f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
+        dest="start",
+        metavar="BUNDLE",
+    )
     return (
         *TRAINING_SET,
         option("--device", "where to train, as torch names it (default: the profile's)"),
@@ -114,12 +131,7 @@ def _training(part: Part) -> tuple[Option, ...]:
         option("--processes", "data-parallel processes, one a core (default: cpu 2, gpu 1)", type=int),
         option("--batch", f"pictures a step and process {_defaults(part.batch)}", type=int),
         option("--rate", "learning rate (%(default)s)", default=part.rate),
-        option(
-            "--from",
-            f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
-            dest="start",
-            metavar="BUNDLE",
-        ),
+        *((start,) if part.start else ()),
         *part.more,
     )
 
@@ -153,9 +165,24 @@ def _text(path: Path | None) -> str | None:
     return None if path is None else path.read_text(encoding="utf-8").strip()
 
 
+def _start(part: Part, given: str | None) -> Path | None:
+    """The bundle whose weights a fresh run begins with; one that was given must have them."""
+    from velatura.readers.pictures import BUNDLES
+
+    if not part.start or given == SCRATCH:
+        return None
+    name, _, file = part.start.partition("/")
+    if given is None:
+        return BUNDLES / name
+    if not (Path(given) / file).exists():
+        raise FileNotFoundError(
+            f"no {file} in {given}; give --from the folder of a bundle like {name}, or {SCRATCH!r}"
+        )
+    return Path(given)
+
+
 def _train(given: argparse.Namespace) -> None:
     from .data import load_dataset
-    from .export import BUNDLE
     from .loop import Options, launch
     from .networks import PROFILES
 
@@ -171,7 +198,7 @@ def _train(given: argparse.Namespace) -> None:
         rate=given.rate,
         school=getattr(given, "school", 0),
         stop_after=given.stop_after,
-        start=None if given.start == SCRATCH else Path(_or(given.start, BUNDLE)),
+        start=_start(part, getattr(given, "start", None)),
         profile=replace(profile, device=_or(given.device, profile.device)),
     )
     # drawn before the training's processes start

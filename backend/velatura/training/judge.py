@@ -17,6 +17,7 @@ from .augment import balanced, disturb, mirrored, shifted, sideless
 from .data import load_dataset
 from .labels import Labels, questions
 from .loop import Options, Trainer, load_checkpoint
+from .warm import warm_start_judge
 
 
 def train_judge(options: Options, rank: int) -> None:
@@ -28,7 +29,9 @@ def train_judge(options: Options, rank: int) -> None:
     data, targets = data.resident(options.device), labels.matrix.to(options.device)
     mirrors = sideless().to(options.device)
     torch.manual_seed(options.seed)
-    judge = Judge(questions()).to(options.device, memory_format=torch.channels_last)
+    judge = Judge(questions())
+    warm_start_judge(judge, options.start)
+    judge = judge.to(options.device, memory_format=torch.channels_last)
     trainer = Trainer("judge", judge, options, rank, decay=0.995, weight_decay=0.02)
     judge.train()
     while trainer.progress.running:

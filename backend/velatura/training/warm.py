@@ -1,7 +1,7 @@
 """Beginning from a bundle's weights instead of random ones, also where the new networks are larger.
 
-Latents may get more channels and the vocabulary more words.  What is new starts so small that the network
-first does what the old one did.
+Latents may get more channels, the vocabulary more words and the judge's questions more answers.  What is new
+starts so small that the network first does what the old one did.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers import CLIPTextModel
+
+from velatura.readers.judge import STEPS, Judge, Question, load_judge
 
 Grow = Mapping[str, float]
 
@@ -86,3 +88,44 @@ def warm_start_text(encoder: CLIPTextModel, ids: Mapping[str, int], bundle: Path
     if state is not None:
         encoder.load_state_dict(state)
     return state is not None
+
+
+def warm_start_judge(judge: Judge, bundle: Path | None) -> bool:
+    """Load a bundle's judge; questions and answers are matched by name, whatever their number.
+
+    A new answer begins as the mean of the known ones to its question and hence is never the likeliest; a new
+    question keeps its random weights.  False if there is no judge in the bundle or its layers are others.
+    """
+    if bundle is None or not (bundle / "judge.safetensors").exists():
+        return False
+    known, state = load_judge(bundle), judge.state_dict()
+    old = known.state_dict()
+    keys = [question.key for question in known.questions]
+    before, now = _answers(known.questions), _answers(judge.questions)
+    per_question, per_answer = ("query", "place"), ("whole.weight", "whole.bias", "part")
+    if any(
+        value.shape[1:] != state[name].shape[1:]
+        if name in per_question + per_answer
+        else value.shape != state[name].shape
+        for name, value in old.items()
+    ):
+        return False
+    state |= {name: value for name, value in old.items() if name not in per_question + per_answer}
+    for name in per_question:
+        for row, question in enumerate(judge.questions):
+            if question.key in keys:
+                state[name][row] = old[name][keys.index(question.key)]
+    for name in per_answer:
+        for row, answer in enumerate(now):
+            if answer in before:
+                state[name][row] = old[name][before.index(answer)]
+            elif answer[0] in keys:
+                own = [place for place, (key, _) in enumerate(before) if key == answer[0]]
+                state[name][row] = old[name][own].mean(0)
+    judge.load_state_dict(state)
+    return True
+
+
+def _answers(questions: list[Question]) -> list[tuple[str, str]]:
+    """Question and value (of a degree: its step) of each row of a judge's last layer."""
+    return [(question.key, str(value)) for question in questions for value in question.values or range(STEPS)]
