@@ -9,7 +9,10 @@ import torch
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
 from tests.tiny import tiny_clip
+from velatura.inversion.cache import Memory
+from velatura.inversion.trajectory import Trajectory
 from velatura.methods.base import Cancelled
+from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -255,6 +258,24 @@ def test_no_memory_at_all_is_said(models, monkeypatch, error):
 
     monkeypatch.setattr(type(models.get("")), "network", never)
     assert refused(Edit(picture(), variations=2), models) == "out-of-memory"
+
+
+def test_what_is_remembered_makes_room_for_the_edit(models, monkeypatch):
+    """A picture that fits in memory, but not beside what is remembered of others."""
+    remembered = Memory(None, 1 << 26, 1 << 26, 0)
+    remembered.keep_trajectory("another's", Trajectory([1.0, 0.0], [torch.zeros(1, 4, 8, 8), None]))
+    network, passes = type(models.get("")).network, []
+
+    def limited(self, x, t, c):
+        passes.append(remembered.nbytes)
+        if remembered.nbytes:
+            raise torch.OutOfMemoryError("no room")
+        return network(self, x, t, c)
+
+    monkeypatch.setattr(type(models.get("")), "network", limited)
+    edit = Edit(picture())
+    assert len(execute(edit.request, edit.blobs.__getitem__, models, Recorded(), remembered)) == 1
+    assert passes[0] > 0 and not any(passes[1:])
 
 
 def test_half_precision_is_nearly_the_same(models, entries):

@@ -13,6 +13,7 @@ from velatura.inversion.cache import Memory
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
+from velatura.models import out_of_memory
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
@@ -20,8 +21,9 @@ from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
 
-_KEPT = (256 * 1024**2, 1024**3, 1024**3)
-"""Bytes of trajectories in memory, of features there, and of trajectories in the state directory."""
+TRAJECTORIES, FEATURES, ON_DISK = 256 * 1024**2, 1024**3, 1024**3
+"""Bytes that are kept: of trajectories in memory, of features there, of trajectories in the state
+directory."""
 
 
 class Runner:
@@ -30,31 +32,35 @@ class Runner:
     def __init__(self, state_dir: Path, device: str) -> None:
         self.device = _device(device)
         self._spool = Spool(state_dir / "spool")
-        self._memory = Memory(state_dir / "trajectories", *_KEPT)
+        self._memory = Memory(state_dir / "trajectories", TRAJECTORIES, FEATURES, ON_DISK)
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
 
     def run(self, job: str, request: dict, hooks: Hooks) -> dict:
         """The outcome, for the broker: `state`, `result` or `error`, and `loaded`. The blobs of a result are
         durable on return."""
+        is_full = False
         try:
             outcome = {"state": "done", "result": self._result(job, request, hooks)}
         except Cancelled:
             outcome = {"state": "cancelled"}
-        except VelaturaError as error:
-            outcome = {"state": "failed", "error": error.to_wire()}
         except Exception as error:  # the edge of the process
-            if is_out_of_memory(error):
-                log.warning("out of memory: %s", error)
-                outcome = {
-                    "state": "failed",
-                    "error": {**_OUT_OF_MEMORY.to_wire(), "detail": str(error)[:500]},
-                }
-                self._memory.release()
-                self._models.unload()
-            else:
-                log.exception("job %s", job)
-                outcome = {"state": "failed", "error": internal(error).to_wire()}
+            is_full = out_of_memory.is_out_of_memory(error)
+            outcome = {"state": "failed", "error": self._told(job, error).to_wire()}
+        if is_full:  # out here, where the error's frames no longer hold what they had made
+            self._memory.release()
+            self._models.unload()
         return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
+
+    def _told(self, job: str, error: Exception) -> VelaturaError:
+        """The error for the person; what nobody foresaw is written down."""
+        if out_of_memory.is_out_of_memory(error):
+            error = error if isinstance(error, VelaturaError) else out_of_memory.told(error)
+            log.warning("out of memory: %s", error.detail)  # not the error, whose frames a log may keep
+            return error
+        if isinstance(error, VelaturaError):
+            return error
+        log.exception("job %s", job)
+        return internal(error)
 
     def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
         began = time.monotonic()
@@ -88,15 +94,6 @@ def _place(place: Place | None) -> dict:
     return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
 
 
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an exception means that the device or the machine has too little memory."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    # torch's allocator for the CPU has no exception of its own
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and ("not enough memory" in said or "out of memory" in said)
-
-
 def _device(wanted: str) -> str:
     if wanted != "auto":
         torch.empty(1, device=wanted)  # fails here rather than in the first edit
@@ -104,10 +101,3 @@ def _device(wanted: str) -> str:
     if torch.cuda.is_available():
         return "cuda:0"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-_OUT_OF_MEMORY = VelaturaError(
-    "out-of-memory",
-    "There is too little memory for this edit; select less, or make fewer variations.",
-    retryable=True,
-)

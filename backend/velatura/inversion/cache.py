@@ -90,6 +90,11 @@ class Memory:
         if key in self._features.values:
             self._features.put(key, self._features.values[key])
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that are held in memory."""
+        return nbytes([self._trajectories.values, self._features.values])
+
     def release(self) -> None:
         """Gives back all memory; what is in the folder stays."""
         self._trajectories.values.clear()

@@ -10,6 +10,7 @@ from velatura.canvas.paste import paste
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
 from velatura.inversion.cache import Memory
+from velatura.models import out_of_memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.ranking.views import Scene
@@ -19,7 +20,7 @@ from velatura_protocol.rasters import Raster
 from .base import Cancelled, Method, Parameters
 from .registry import lacking, registry
 from .results import ResultLayer, mask_layer, ranked, result_layer
-from .run import Hooks, Run, is_out_of_memory
+from .run import Hooks, Run
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
@@ -113,15 +114,10 @@ def execute(
             )
             for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
         ]
-    except (MemoryError, RuntimeError) as error:
-        if not is_out_of_memory(error):
+    except (MemoryError, OSError, RuntimeError) as error:
+        if not out_of_memory.is_out_of_memory(error):
             raise
-        raise VelaturaError(
-            "out-of-memory",
-            "There is too little memory for this edit; try fewer variations or close other programs.",
-            retryable=True,
-            detail=str(error),
-        ) from error
+        raise out_of_memory.told(error) from error
     if len(results) == 1:
         return results
     hooks.progress("Ranking", 0, 0, 1.0)

@@ -15,6 +15,7 @@ from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
 from velatura.inversion.cache import Memory
 from velatura.models.model import Model
+from velatura.models.out_of_memory import is_out_of_memory
 from velatura.models.store import ModelStore
 from velatura_protocol.results import one_line
 
@@ -88,19 +89,22 @@ class Run:
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
-        becomes of a seed does not depend on the batch."""
+        becomes of a seed does not depend on the batch. Where memory runs out, what is remembered of edits is
+        given back too, and for its room even a single picture is tried again."""
         done: list[np.ndarray] = []
         size = len(seeds)
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
             self._share = (len(done) / len(seeds), len(batch) / len(seeds))
+            held = self.memory.nbytes  # before this batch, which remembers more
             try:
                 done += self._batch(batch)
-            except (MemoryError, RuntimeError) as error:
-                if size == 1 or not is_out_of_memory(error):
+            except (MemoryError, OSError, RuntimeError) as error:
+                if not is_out_of_memory(error) or (size == 1 and not held):
                     raise
             else:
                 continue
+            self.memory.release()
             size = (size + 1) // 2  # out here, where the failed batch's tensors are no longer held
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -178,11 +182,6 @@ class Run:
         (top, left), (height, width) = self._region.offset, self._region.inner
         edited = edited[:, top : top + height, left : left + width]
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """torch has a class for a device that is full, and only a sentence for a machine that is."""
-    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "can't allocate memory" in str(error)
 
 
 def _picture(pictures: Tensor) -> np.ndarray:

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from velatura_protocol.errors import VelaturaError
+
+from .out_of_memory import is_out_of_memory
 
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors"]  # no pickled weights: they could run code
 
@@ -27,9 +27,9 @@ def opened(what: str, path: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]
         local = Path(path).is_dir()
         folder = Path(path if local else snapshot_download(str(path), allow_patterns=_HUB_FILES))
         yield folder, json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # the libraries that read these files raise every kind, as for models
+        if is_out_of_memory(error):
+            raise
         raise VelaturaError(
             "unknown-model",
             f"The {what} at {path} cannot be read; fetch it again or name another one.",

@@ -20,6 +20,7 @@ from . import noise_levels, single_file
 from .catalogue import ModelEntry
 from .digests import Digests
 from .model import Model
+from .out_of_memory import is_out_of_memory
 
 _CLASSES = {
     "unet": {"UNet2DConditionModel": UNet2DConditionModel},
@@ -51,9 +52,9 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
             parts, scheduler = _from_folder(folder, dtype)
             digest = digests.of(_files(folder), folder)
         betas = noise_levels.scheduled_betas(scheduler)
-    except (VelaturaError, MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # the libraries that read these files raise every kind, bare Exception too
+        if isinstance(error, VelaturaError) or is_out_of_memory(error):
+            raise
         raise VelaturaError(
             "unknown-model",
             f"The model {entry.title!r} cannot be read from {entry.path}; fetch it again or remove it.",

@@ -1,0 +1,82 @@
+"""Memory that runs out during an edit: what is given back, so that the next edit has it."""
+
+from __future__ import annotations
+
+import errno
+import weakref
+
+import pytest
+import torch
+
+from tests.methods.requests import Edit, Recorded, picture
+from tests.tiny import register_tiny_model
+from velatura.daemon.runner import Runner
+from velatura.models.model import Model
+from velatura.models.out_of_memory import is_out_of_memory, told
+
+ALLOCATORS = {
+    "of a device": lambda: torch.OutOfMemoryError("CUDA out of memory."),
+    "of python": MemoryError,
+    "of torch on Linux": lambda: RuntimeError("DefaultCPUAllocator: can't allocate memory: 9 bytes."),
+    "of torch on Windows": lambda: RuntimeError("DefaultCPUAllocator: not enough memory: 9 bytes."),
+    "of a file": lambda: OSError(errno.ENOMEM, "Cannot allocate memory"),
+}
+
+
+@pytest.fixture
+def runner(tmp_path, tiny_folder):
+    register_tiny_model(tmp_path, tiny_folder)
+    return Runner(tmp_path, "cpu")
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """failing(error): every pass of the network raises what `error` makes; failing(None): none does."""
+    network = Model.network
+
+    def fails(error):
+        def never(self, x, *args, **more):
+            raise error()
+
+        monkeypatch.setattr(Model, "network", network if error is None else never)
+
+    return fails
+
+
+def run(runner):
+    parameters = {"source_prompt": "a red hat", "steps": 4}
+    edit = Edit(picture(), method="prompt-to-prompt", prompt="a blue hat", parameters=parameters)
+    for data in edit.blobs.values():
+        runner._spool.put(data)
+    return runner.run("job", edit.request, Recorded())
+
+
+@pytest.mark.parametrize("error", ALLOCATORS.values(), ids=list(ALLOCATORS))
+def test_model_and_memory_are_given_back_and_the_retry_has_them(runner, failing, error):
+    assert run(runner)["state"] == "done"
+    assert runner._memory.nbytes > 0
+    model = weakref.ref(runner._models.get())
+    failing(error)
+    failed = run(runner)
+    assert (failed["state"], failed["error"]["code"]) == ("failed", "out-of-memory")
+    assert failed["error"]["retryable"] and failed["loaded"] == []
+    assert runner._memory.nbytes == 0
+    assert model() is None, "something holds the model"
+    failing(None)
+    assert run(runner)["state"] == "done"
+
+
+def test_a_fault_gives_nothing_back(runner, failing):
+    run(runner)
+    held = runner._memory.nbytes
+    failing(lambda: RuntimeError("a fault"))
+    failed = run(runner)
+    assert (failed["error"]["code"], failed["loaded"]) == ("internal", ["tiny"])
+    assert runner._memory.nbytes == held > 0
+
+
+@pytest.mark.parametrize("error", ALLOCATORS.values(), ids=list(ALLOCATORS))
+def test_it_is_known_in_whatever_form(error):
+    assert is_out_of_memory(error())
+    assert is_out_of_memory(told(error()))
+    assert not is_out_of_memory(ValueError(str(error())))
