@@ -7,8 +7,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+import torch
 
-from velatura.evaluation import compare, report, session
+from velatura.evaluation import compare, report, session, weights
 from velatura.evaluation.editors import Edited
 from velatura.evaluation.measures import MEASURES
 from velatura.evaluation.session import Options, Session
@@ -142,6 +143,26 @@ def test_a_clear_change_is_told_from_chance(made):
         case["digest"] = "another"
     unpaired = compare.changes(old, new)
     assert not any(change.paired or change.verdict for change in unpaired)
-    old["encoders"] = new["encoders"] | {"features": "another network"}
-    new["values"]["exact"]["structure"] = old["values"]["exact"]["structure"] = {ids[0]: 1.0}
-    assert "structure" not in {change.measure for change in compare.changes(old, new)}
+
+
+@pytest.mark.parametrize("part", ["encoders", "weights"])
+def test_a_judge_of_other_weights_makes_nothing_better_or_worse(made, part, tmp_path):
+    old = deepcopy(made.figures)
+    assert compare.left_out(old, made.figures) == []
+    old[part]["judge"] = "another"
+    assert not {"success", "kept"} & {change.measure for change in compare.changes(old, made.figures)}
+    assert "leakage" in {change.measure for change in compare.changes(old, made.figures)}
+    (sentence,) = compare.left_out(old, made.figures)
+    assert sentence.startswith("Not compared, for other weights of random judge: Edit success, Acceptable")
+    report.write_report(made, tmp_path / "report.html", (), "old.json of then", [sentence])
+    assert sentence in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_weights_are_told_apart_by_their_values(encoders):
+    first = encoders.weights()
+    assert first.keys() == {"judge", "clip", "identity", "features"} and len(set(first.values())) == 3
+    assert first["judge"] == first["features"]  # the judge's own
+    other = deepcopy(encoders.judge)
+    with torch.no_grad():
+        next(iter(other.parameters())).flatten()[0] += 1e-3
+    assert weights.of_network(other) != first["judge"] == weights.of_network(deepcopy(encoders.judge))

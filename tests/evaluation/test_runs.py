@@ -1,15 +1,23 @@
 """Runs on a tiny random model: what methods are given, what is kept, and going on after an interruption."""
 
+import re
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import velatura
+from tests.tiny import tiny_clip
+from velatura.evaluation import weights
 from velatura.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
-from velatura.evaluation.runs import Runner, Store, backwards, plan, refusals
+from velatura.evaluation.measures import MEASURES
+from velatura.evaluation.runs import PACKAGES, Runner, Store, backwards, plan, refusals
+from velatura.evaluation.session import Options, Session, evaluate
 from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
+from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 
 EDITING = [id for id, method in registry().items() if method.result == "layer"]
@@ -101,8 +109,8 @@ class Counting:
         return Edited(np.stack([case.source] * len(seeds)), scores=[float(seed) for seed in seeds])
 
 
-def run(tmp_path, editor, tasks, machine="here"):
-    return Runner(Store(tmp_path), "model", machine).run(tasks, "edits", quiet=True)
+def run(tmp_path, editor, tasks, machine="here", weights=("model",)):
+    return Runner(Store(tmp_path), weights, machine).run(tasks, "edits", quiet=True)
 
 
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, cases):
@@ -131,9 +139,47 @@ def test_what_a_result_depends_on_is_part_of_its_name(tmp_path, cases):
         run(tmp_path, editor, other, machine)
         assert len(editor.seen) > count
         count = len(editor.seen)
+    run(tmp_path, editor, tasks, weights=("model", "another CLIP"))
+    assert len(editor.seen) > count
+    count = len(editor.seen)
     editor.settings = {"strength": 0.5}
     run(tmp_path, editor, tasks)
     assert len(editor.seen) > count
+
+
+def test_a_companion_that_is_replaced_makes_other_results(tmp_path, models):
+    folder = tiny_clip(tmp_path / "clip")
+    entry = replace(models.entry(), clip=str(folder), segmenter="nobody/never-fetched")
+    before = weights.of_companions(entry)
+    assert before == weights.of_companions(entry) and before["clip"].startswith("blake2b:")
+    assert before["captioner"] == "" and before["segmenter"] == "not here: nobody/never-fetched"
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    after = weights.of_companions(entry)
+    assert after["clip"] != before["clip"] and after | {"clip": ""} == before | {"clip": ""}
+
+
+def test_results_go_with_the_networks_beside_the_model(tmp_path, models, cases, encoders):
+    folder, editor = tiny_clip(tmp_path / "clip"), Counting()
+    beside = ModelStore([replace(models.entry(), clip=str(folder))])
+    made = Session(Options(quiet=True, seeds=1), cases[:1], {}, [editor], encoders, MEASURES)
+    evaluate(made, beside, tmp_path / "work")
+    count = len(editor.seen)
+    evaluate(made, beside, tmp_path / "work")
+    assert len(editor.seen) == count
+    file = folder / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-1] + b"\x7f")
+    evaluate(made, beside, tmp_path / "work")
+    assert len(editor.seen) > count
+
+
+def test_all_source_that_edits_import_names_their_results():
+    """Every package of the project that a method's modules import has a part in `code_digest`."""
+    root, found = Path(velatura.__file__).parent, set()
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            found |= set(re.findall(r"(?:from|import) velatura\.(\w+)", path.read_text(encoding="utf-8")))
+    assert found <= set(PACKAGES)
 
 
 def test_more_cases_leave_the_seeds_of_the_others(cases):
@@ -144,7 +190,7 @@ def test_more_cases_leave_the_seeds_of_the_others(cases):
 def test_a_refused_case_is_told_and_the_run_goes_on(tmp_path, models, cases):
     long = replace(cases[0], target_prompt="a very long prompt " * 20)
     tasks = plan([MethodEditor(registry()["sdedit"], models)], [long, cases[1]], 1, cycles=True)
-    results = Runner(Store(tmp_path), "tiny", "here").run(tasks, "edits", quiet=True)
+    results = Runner(Store(tmp_path), ["tiny"], "here").run(tasks, "edits", quiet=True)
     assert len(results["sdedit", long.id, "edit"].pictures) == 0
     assert ("sdedit", long.id, "back") not in results
     assert len(results["sdedit", cases[1].id, "back"].pictures) == 1

@@ -122,14 +122,16 @@ def run(options: argparse.Namespace) -> int:
         told = "Interrupted; the same command goes on where it stopped."
         raise VelaturaError("cancelled", told) from None
     changes = compare.changes(before, figures) if before else []
+    left_out = compare.left_out(before, figures) if before else []
     session.write_json(figures, options.out / "figures.json")
     told = f"{options.compare} of {before['made']}" if before else ""
-    write_report(prepared, options.out / "report.html", changes, told)
+    write_report(prepared, options.out / "report.html", changes, told, left_out)
     if options.table:
         with replacing(options.table) as stream:
             stream.write(markdown.write(figures, _command(options)).encode())
     wrong = smoke.problems(figures) if options.smoke else []
-    _report(options, figures, compare.summary(changes, figures) if before else [], wrong)
+    compared = [*left_out, *compare.summary(changes, figures)] if before else []
+    _report(options, figures, compared, wrong)
     return exits.FAILED if wrong else exits.OK
 
 

@@ -115,7 +115,7 @@ class Batch:
 
 
 def _alike(before: Reading, after: Reading, name: str) -> bool:
-    if before.kind != after.kind:
+    if before.kind != after.kind or name not in before.values:  # of a scene read as another kind
         return False
     a, b = before.values[name], after.values[name]
     return abs(a - b) <= 1.0 / 3.0 if isinstance(a, float) else a == b

@@ -41,8 +41,7 @@ def changes(old: Mapping, new: Mapping) -> list[Change]:
     """Every measure that both runs have for a method of the same id; figures as in the JSON.
 
     Same cases (by id and by what is in them): the p of their differences under flips of signs; else the p of
-    the two means under shuffling. Encoders of another name make figures incomparable: such measures are left
-    out.
+    the two means under shuffling. Measures that do not mean the same are left out; see `left_out`.
     """
     same = {
         id for id, case in new["cases"].items() if case["digest"] == old["cases"].get(id, {}).get("digest")
@@ -72,14 +71,29 @@ def changes(old: Mapping, new: Mapping) -> list[Change]:
     return [Change(**{**vars(change), "adjusted": q}) for change, q in zip(found, adjusted, strict=True)]
 
 
+def left_out(old: Mapping, new: Mapping) -> list[str]:
+    """Which measures of both runs cannot be compared, and why: a sentence for each reason."""
+    by_reason: dict[str, list[str]] = {}
+    for name, measure in new["measures"].items():
+        if name in old["measures"] and not _comparable(old, new, name):
+            others = [part for part in measure["needs"] if not _same_encoder(old, new, part)]
+            names = ", ".join(new["encoders"].get(part, part) for part in others)
+            reason = f"other weights of {names}" if others else "another definition"
+            by_reason.setdefault(reason, []).append(measure["title"])
+    return [f"Not compared, for {why}: {', '.join(titles)}." for why, titles in by_reason.items()]
+
+
 def _comparable(old: Mapping, new: Mapping, name: str) -> bool:
-    """Whether a measure meant the same: its definition, and the networks it looked through."""
+    """Whether a measure meant the same: its definition, and the networks it looked through, to the weight."""
     if name not in old["measures"] or name not in new["measures"]:
         return False
     before, after = old["measures"][name], new["measures"][name]
-    parts = after["needs"]
-    encoders = [[run["encoders"].get(part) for part in parts] for run in (old, new)]
-    return before["definition"] == after["definition"] and encoders[0] == encoders[1]
+    same = all(_same_encoder(old, new, part) for part in after["needs"])
+    return before["definition"] == after["definition"] and same
+
+
+def _same_encoder(old: Mapping, new: Mapping, part: str) -> bool:
+    return all(old[of].get(part) == new[of].get(part) for of in ("encoders", "weights"))
 
 
 def summary(found: list[Change], new: Mapping) -> list[str]:

@@ -18,6 +18,8 @@ from velatura import readers
 from velatura.readers import Reading
 from velatura_protocol.errors import VelaturaError
 
+from .weights import of_network
+
 
 class Judge(Protocol):
     """Reads what a picture of the world shows."""
@@ -97,6 +99,11 @@ class Encoders:
     def has(self, needs: Sequence[str]) -> bool:
         """Whether all the parts named are there."""
         return all(getattr(self, name) is not None for name in needs)
+
+    def weights(self) -> dict[str, str]:
+        """Digest of each part's weights: figures taken through others are of another meaning."""
+        parts = ("judge", "clip", "identity", "features", "lpips")
+        return {name: of_network(getattr(self, name)) for name in parts if self.has([name])}
 
 
 def home_made() -> Encoders:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -22,14 +22,21 @@ PER_KIND = 5  # rows of pictures for each kind
 FAILURES = 16  # pictures
 
 
-def write_report(session: Session, path: Path, changes: Sequence[Change] = (), before: str = "") -> None:
-    """Writes the page. changes: against an earlier run, described by `before`. Raises OSError."""
-    page = "\n".join(_page(session, changes, before))
+def write_report(
+    session: Session,
+    path: Path,
+    changes: Sequence[Change] = (),
+    before: str = "",
+    left_out: Sequence[str] = (),
+) -> None:
+    """Writes the page. changes: against an earlier run, described by `before`. left_out: sentences on what
+    could not be compared with it. Raises OSError."""
+    page = "\n".join(_page(session, _against(session.figures, changes, before, left_out)))
     with replacing(path) as stream:
         stream.write(page.encode("utf-8"))
 
 
-def _page(session: Session, changes: Sequence[Change], before: str) -> Iterator[str]:
+def _page(session: Session, against: Iterable[str]) -> Iterator[str]:
     f = session.figures
     style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
     title = f"Velatura evaluation: {f['model']['id']}"
@@ -55,12 +62,7 @@ def _page(session: Session, changes: Sequence[Change], before: str) -> Iterator[
         f'<p class="note">Medians on {escape(f["machine"])}, from pixels to pixels, the model loaded. The '
         "baseline of the same seed samples two pictures, its source and its result.</p>"
     )
-    if changes:
-        yield f"<h2>Against {escape(before)}</h2>{tables.of_changes(changes, f)}"
-        yield (
-            '<p class="note">p: of no difference, from flips of signs where both runs edited the same cases, '
-            "from shuffles elsewhere; adjusted for all the questions asked (Holm). Below 0.05 it counts.</p>"
-        )
+    yield from against
     yield from _pictures(session)
     yield from _failures(session)
     yield "<h2>Definitions</h2><dl>"
@@ -69,6 +71,19 @@ def _page(session: Session, changes: Sequence[Change], before: str) -> Iterator[
     yield "</dl>"
     yield from _settings(f)
     yield "</body></html>"
+
+
+def _against(f: Mapping, changes: Sequence[Change], before: str, left_out: Sequence[str]) -> Iterator[str]:
+    if not before:
+        return
+    yield f"<h2>Against {escape(before)}</h2>"
+    yield from (f'<p class="note">{escape(sentence)}</p>' for sentence in left_out)
+    if changes:
+        yield tables.of_changes(changes, f)
+        yield (
+            '<p class="note">p: of no difference, from flips of signs where both runs edited the same cases, '
+            "from shuffles elsewhere; adjusted for all the questions asked (Holm). Below 0.05 it counts.</p>"
+        )
 
 
 def _about(f: Mapping) -> str:

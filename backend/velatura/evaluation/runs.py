@@ -8,6 +8,7 @@ import time
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -22,6 +23,11 @@ from velatura_protocol.errors import VelaturaError
 from .cases import Case
 from .editors import Editor
 
+#: Whose source stands between a request and its pixels.
+PACKAGES = (
+    *("attention", "canvas", "diffusion", "inversion", "methods", "models", "ranking", "readers", "words"),
+    "world",
+)
 #: What a method may say of one case without the run being over.
 _REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
 
@@ -123,14 +129,16 @@ def plan(
 
 
 def code_digest() -> str:
-    """Of the source of everything between a request and its pixels."""
+    """Of all source between a request and its pixels, and of the libraries' versions."""
     found = hashlib.blake2b(digest_size=16)
     root = Path(velatura.__file__).parent
-    for package in ("attention", "canvas", "diffusion", "inversion", "methods", "models", "ranking", "words"):
+    for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    for name in ("editors", "selections", "sliders"):
+    for name in ("editors", "selections", "sliders", "words"):
         found.update((root / "evaluation" / f"{name}.py").read_bytes())
+    for library in ("torch", "diffusers", "transformers"):
+        found.update(f"{library} {version(library)}\0".encode())
     return found.hexdigest()
 
 
@@ -164,15 +172,15 @@ class Results(Mapping[tuple[str, str, str], Done]):
 class Runner:
     """Does tasks, and remembers what was done.
 
-    model: digest of the weights that the editors use. machine: what they run on, in words. A result made with
-    another model, on another machine or by other code is not taken for this one's. timed: whether seconds
-    matter, so that an editor's first edit is made once more before it is timed: loading and first calls are
-    no part of an edit's time.
+    weights: digests of all the weights that the editors use, the model's and its companions'. machine: what
+    they run on, in words. A result made with other weights, on another machine or by other code is not taken
+    for this one's. timed: whether seconds matter, so that an editor's first edit is made once more before it
+    is timed: loading and first calls are no part of an edit's time.
     """
 
-    def __init__(self, store: Store, model: str, machine: str, timed: bool = True) -> None:
+    def __init__(self, store: Store, weights: Sequence[str], machine: str, timed: bool = True) -> None:
         self.store, self.timed = store, timed
-        self.maker = "\n".join((model, machine, code_digest()))
+        self.maker = "\n".join((*weights, machine, code_digest()))
         self._warm: set[str] = set()
 
     def run(self, tasks: Sequence[Task], label: str, quiet: bool = False) -> Results:

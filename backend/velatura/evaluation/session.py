@@ -20,7 +20,7 @@ from velatura.models.store import ModelStore
 from velatura.world.scene import KINDS
 from velatura_protocol.errors import VelaturaError
 
-from . import figures, pie_bench
+from . import figures, pie_bench, weights
 from .cases import Case, named_cases, survey_cases, world_cases
 from .editors import Editor, editors
 from .encoders import Encoders, home_made
@@ -28,7 +28,7 @@ from .measures import MEASURES, Measure, chosen_measures
 from .published import load_published
 from .runs import Results, Runner, Store, plan, refusals
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,9 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     the same options.
     """
     options, model = session.options, models.get(session.options.model)
-    runner = Runner(Store(work), model.digest, machine(models.device), options.timed)
+    beside = weights.of_companions(models.entry(options.model))
+    used = [model.digest, *(f"{name} {digest}" for name, digest in beside.items())]
+    runner = Runner(Store(work), used, machine(models.device), options.timed)
     wanted = any(measure.group == "back" for measure in session.measures.values())
     cycles = options.cycles and wanted and options.dataset is None
     told = session.by_type[0]
@@ -191,7 +193,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "velatura": __version__,
         "made": time.strftime("%Y-%m-%d %H:%M:%S"),
         "data": "PIE-Bench" if options.dataset else "velatura.world",
-        "model": {"id": model.id, "digest": model.digest, "size": model.size},
+        "model": {"id": model.id, "digest": model.digest, "size": model.size, "companions": beside},
         "machine": machine(models.device),
         "options": {
             "kinds": kinds,
@@ -201,6 +203,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
             "seed": options.seed,
         },
         "encoders": session.encoders.names,
+        "weights": session.encoders.weights(),
         "missing": session.encoders.missing,
         "editors": {editor.id: _described(editor) for editor in session.editors},
         "measures": {name: _told(m) for name, m in usable.items()},
