@@ -11,7 +11,7 @@ HELP = """exit codes:
   3  the daemon could not be reached or started
   4  the edit failed
   5  the edit was cancelled: by Ctrl+C, by --timeout or by another client
-  6  a file could not be written
+  6  a file could not be written, or one that is not the picture could not be read
   7  a fault of Velatura's own
 """
 

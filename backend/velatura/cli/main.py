@@ -17,9 +17,9 @@ from velatura_protocol.errors import VelaturaError
 
 # A command's module is imported only when it is called: `velatura --help` has no need of picture libraries.
 COMMANDS = {
-    "edit": "edit a picture file inside a mask",
+    "edit": "edit a picture file, select in it or describe it",
     "methods": "list the methods, or the options of one",
-    "models": "list, name and forget models",
+    "models": "list, name, change and forget models",
     "install": "put the plugin into Krita or GIMP",
     "uninstall": "take the plugin out of Krita or GIMP",
     "doctor": "say what is wrong and how to mend it",
