@@ -1,5 +1,6 @@
-"""The sampler that goes along a trajectory, and how far from the picture it ends."""
+"""The sampler that goes along a trajectory, the noise of its steps, and how far from the picture it ends."""
 
+import math
 from itertools import pairwise
 
 from velatura.diffusion.denoiser import guided_by
@@ -16,6 +17,11 @@ def sampled(source, trajectory, guidance, rows=slice(None)):
         if trajectory.residuals is not None:
             x = x + trajectory.residuals[i][rows]
     return x
+
+
+def sigma_up(sigma, sigma_next, eta):
+    """Deviation of the noise that a step adds to its mean (see `step`)."""
+    return eta * sigma_next * math.sqrt(1.0 - (sigma_next / sigma) ** 2)
 
 
 def error(source, x):

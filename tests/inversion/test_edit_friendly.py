@@ -7,11 +7,10 @@ import pytest
 import torch
 
 from tests.inversion.conftest import STEPS
-from tests.inversion.sampling import sampled
+from tests.inversion.sampling import sampled, sigma_up
 from velatura.diffusion import schedule
 from velatura.diffusion.denoiser import guided_by
 from velatura.inversion.edit_friendly import edit_friendly
-from velatura.inversion.trajectory import sigma_up
 
 MODELS = [("epsilon", False), ("v_prediction", True), ("sample", False)]
 

@@ -8,9 +8,10 @@ from diffusers import DDIMScheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.inversion.sampling import sigma_up
 from tests.tiny import SCHEDULER
 from velatura.diffusion import noise
-from velatura.inversion.trajectory import Trajectory, sigma_up, step
+from velatura.inversion.trajectory import Trajectory, step
 from velatura.models.noise_levels import scheduled_betas, training_sigmas
 
 levels = st.floats(1e-3, 4096.0)

@@ -62,14 +62,6 @@ def test_many_sentences_at_once_are_as_each_alone_and_cut_to_what_it_reads(folde
     assert torch.equal(found[2], found[3])
 
 
-def test_the_direction_from_one_sentence_to_another(folder):
-    encoder = load_encoder(str(folder), CPU, torch.float32)
-    before, after = encoder.texts(["a hat", "a red hat"])
-    there, back = encoder.direction("a hat", "a red hat"), encoder.direction("a red hat", "a hat")
-    torch.testing.assert_close(there, -back)
-    torch.testing.assert_close(there @ (after - before), (after - before).norm())
-
-
 def test_pictures_of_any_size_are_brought_to_its_own(folder):
     encoder = load_encoder(str(folder), CPU, torch.float32)
     ramp = torch.linspace(0.0, 1.0, 64).expand(1, 3, 48, 64)

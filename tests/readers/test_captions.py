@@ -1,17 +1,18 @@
 """Captions of the drawn world by the judge's reading: what they claim, and how often that is so.
 
-SURE was chosen on 110 rendered pictures (seed 5), of which a full caption says 10.4 things:
+SURE was chosen on 110 rendered pictures (seed 5), of which a full caption says 9.7 things; with the judge
+that ships:
 
 ====  ==========================  ====================
 SURE  all that it says is so (%)  things that it says
 ====  ==========================  ====================
-.80   88                          8.1
-.90   91                          7.5
-.95   92                          6.9
+.80   91                          8.4
+.90   95                          7.7
+.95   96                          7.1
 ====  ==========================  ====================
 
-Since things that are in doubt can be left out whole it is 94 % and 7.3 at .90; most of what is left is man or
-woman, without which a portrait cannot be worded.
+Things that are in doubt are left out whole, where a caption can be worded without; a portrait cannot without
+man or woman.
 """
 
 from __future__ import annotations
@@ -25,14 +26,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from velatura.readers import load_judge
-from velatura.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell, value_of
+from velatura.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell
 from velatura.world import ATTRIBUTES, Landscape, Portrait, caption, degree_value, edit, render, sample_scene
+from velatura.world.attributes import degree_word
 from velatura.world.scene import vocabulary
 
 
 @cache
 def captioner():
     return WorldCaptioner(load_judge())
+
+
+def value_of(scene, name):
+    """A scene's value of an attribute; a degree as the middle of what its word names."""
+    attribute, value = ATTRIBUTES[scene.kind][name], getattr(scene, name)
+    if not attribute.degree or value == attribute.absent:
+        return value
+    return degree_value(attribute, degree_word(attribute, value))
 
 
 def certain(scene, **doubts):
@@ -50,6 +60,13 @@ def certain(scene, **doubts):
     return Beliefs(scene.kind, beliefs)
 
 
+def false(told, scene):
+    """The attributes of a scene of which a caption says what is not so."""
+    if scene.kind != told.kind:
+        return ["kind"]
+    return [name for name, values in told.claims.items() if value_of(scene, name) not in values]
+
+
 def pictures(scenes):
     return torch.stack([torch.from_numpy(render(scene, 128).rgb).permute(2, 0, 1) for scene in scenes])
 
@@ -61,12 +78,12 @@ SCENES = st.integers(0, 2**32 - 1).map(lambda seed: sample_scene(np.random.defau
 @given(SCENES)
 def test_who_is_certain_says_everything_and_nothing_false(scene):
     (first, *others) = best(certain(scene))
-    assert first.false(scene) == []
+    assert false(first, scene) == []
     words = set(caption(scene).text.split()) - {"the", "left", "right", "of", "to", "on", "sun", "moon"}
     assert len(words - set(first.text.split())) <= 3, (first.text, caption(scene).text)
     assert len(others) < CAPTIONS and len({told.text for told in (first, *others)}) == len(others) + 1
     for told in others:
-        assert told.false(scene) == []
+        assert false(told, scene) == []
 
 
 @settings(max_examples=8)
@@ -103,10 +120,10 @@ def test_words_come_and_go_with_what_is_known(scene, doubts, unsaid, said):
 def test_what_a_caption_says_can_be_false():
     scene = Portrait(hat="hat", hat_colour="red")
     (told, *_) = best(certain(scene))
-    assert told.false(edit(scene, hat_colour="blue")) == ["hat_colour"]
-    assert set(told.false(edit(scene, person="man", hat="none"))) == {"person", "hat"}
-    assert told.false(Landscape()) == ["kind"]
-    assert told.false(edit(scene, hair_length=0.55)) == []  # the same word
+    assert false(told, edit(scene, hat_colour="blue")) == ["hat_colour"]
+    assert set(false(told, edit(scene, person="man", hat="none"))) == {"person", "hat"}
+    assert false(told, Landscape()) == ["kind"]
+    assert false(told, edit(scene, hair_length=0.55)) == []  # the same word
 
 
 def test_captions_of_rendered_pictures_are_mostly_so():
@@ -114,7 +131,7 @@ def test_captions_of_rendered_pictures_are_mostly_so():
     rng = np.random.default_rng(99)
     scenes = [sample_scene(rng, kind) for kind in ATTRIBUTES for _ in range(4)]
     told = [best(beliefs)[0] for beliefs in captioner().beliefs(pictures(scenes))]
-    right = [not one.false(scene) for one, scene in zip(told, scenes, strict=True)]
+    right = [not false(one, scene) for one, scene in zip(told, scenes, strict=True)]
     assert np.mean(right) >= 0.75
     assert np.mean([len(one.claims) for one in told]) >= 5.5
 

@@ -63,8 +63,3 @@ def step(x: Tensor, D: Tensor, sigma: float, sigma_next: float, eta: float = 0.0
     r = sigma_next / sigma
     sigma_down = sigma_next * math.sqrt(1.0 - eta**2 * (1.0 - r**2))
     return D + (sigma_down / sigma) * (x - D)
-
-
-def sigma_up(sigma: float, sigma_next: float, eta: float) -> float:
-    """Deviation of the noise that a step adds to its mean (see `step`)."""
-    return eta * sigma_next * math.sqrt(1.0 - (sigma_next / sigma) ** 2)

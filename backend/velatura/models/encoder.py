@@ -60,11 +60,6 @@ class Encoder:
         """Cosines [N, T] of every picture with every sentence."""
         return self.images(pictures) @ self.texts(sentences).T
 
-    def direction(self, source: str, target: str) -> Tensor:
-        """The unit vector [d] from one sentence to another (StyleGAN-NADA, Gal et al. 2022, eq. 2)."""
-        before, after = self.texts([source, target])
-        return F.normalize(after - before, dim=-1)
-
 
 def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder:
     """Loads a folder or a hub id of transformers' CLIPModel with its tokenizer. Raises `unknown-model`.

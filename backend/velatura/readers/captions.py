@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from velatura.world import ATTRIBUTES, Teller, edit, sample_scene
-from velatura.world.attributes import NOTHING, Attribute, degree_class, degree_value, degree_word
+from velatura.world.attributes import NOTHING, Attribute, degree_class, degree_value
 from velatura.world.scene import kind_of
 
 from .judge import Judge
@@ -42,12 +42,6 @@ class Told:
     text: str
     kind: str
     claims: dict[str, frozenset[Any]]
-
-    def false(self, scene: Any) -> list[str]:
-        """The attributes of a scene of which it says what is not so."""
-        if scene.kind != self.kind:
-            return ["kind"]
-        return [name for name, values in self.claims.items() if value_of(scene, name) not in values]
 
 
 @dataclass(frozen=True)
@@ -94,14 +88,6 @@ def _degrees(attribute: Attribute, p: list[float]) -> dict[float, float]:
         else:
             values[middles[part]] += likely
     return values
-
-
-def value_of(scene: Any, name: str) -> Any:
-    """A scene's value of an attribute; a degree as the middle of what its word names."""
-    attribute, value = ATTRIBUTES[scene.kind][name], getattr(scene, name)
-    if not attribute.degree or value == attribute.absent:
-        return value
-    return degree_value(attribute, degree_word(attribute, value))
 
 
 _NOT_ASKED = np.random.default_rng(0)  # without any, some things are said always
