@@ -1,8 +1,11 @@
 """What the form as it stands would give, shown while the person moves a slider; nothing of it is kept.
 
-One draft lives at a time: a newer one cancels it, waiting or running.  What was captured serves the next ones
-too, as long as nobody can have painted since: until the pointer leaves the docker or Krita has something else
-to undo.
+One draft lives at a time.  While the slider moves, the one under way is let finish, then the newest state is
+asked for: if each move cancelled it, none would ever finish that takes longer than a move.  Once nothing
+moves any more, the draft of an older state is cancelled at once for that of the last.
+
+What was captured serves the next ones too, as long as nobody can have painted since: until the pointer leaves
+the docker or Krita has something else to undo.
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_SEED
 from .wish import Wish
 
-QUIET = 150  #: milliseconds without a move before a draft is asked for
+TICK = 150  #: milliseconds between two looks at what has moved; one without a move ends the movement
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
 
 
@@ -37,22 +40,24 @@ class Drafts(QtCore.QObject):
         self._wish: Callable[[], Wish | None] = lambda: None
         self._kept: tuple[tuple, Capture] | None = None
         self._seed = -1  #: of the drafts since the last run, where the person wants a random one
-        self._timer = QtCore.QTimer(self)
+        self._moved = False  #: since the last look
+        self._timer = QtCore.QTimer(self)  #: active for as long as the newest state is still to be asked for
         self._timer.setSingleShot(True)
-        self._timer.setInterval(QUIET)
-        self._timer.timeout.connect(self._due)
+        self._timer.setInterval(TICK)
+        self._timer.timeout.connect(self._tick)
+        self.state.previewsChanged.connect(self._on_previews)
 
     def ask(self, wish: Callable[[], Wish | None]) -> None:
-        """Something was moved: make a draft of `wish()` once nothing has moved for a moment."""
-        self._wish = wish
-        self._timer.start()
+        """Something was moved: make a draft of `wish()`, as it is by then, as soon as may be."""
+        self._wish, self._moved = wish, True
+        self.state.say("")
+        if not self._timer.isActive():
+            self._timer.start()
 
     def stop(self) -> None:
         """Cancel what waits or runs, and show nothing more of it."""
         self._timer.stop()
-        self._cancel()
-        self.job = ""
-        self.state.set_draft(None)
+        self._drop()
 
     def forget(self) -> None:
         """The picture may change from now on: capture it anew for the next draft."""
@@ -68,12 +73,19 @@ class Drafts(QtCore.QObject):
     # One draft
 
     @edge
-    def _due(self) -> None:
+    def _tick(self) -> None:
+        moving, self._moved = self._moved, False
+        is_editing = any(job.phase.active for job in self.state.jobs.values())
+        if is_editing or (moving and self._is_active()):
+            self._timer.start()
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
         document, wish = self.session.host.activeDocument(), self._wish()
-        if document is None or wish is None or wish.lacks_prompt or not self.state.previews:
+        if document is None or wish is None or wish.lacks_prompt:
+            self._drop()  # what is shown would be of another state
             return
-        if any(job.phase.cancellable for job in self.state.jobs.values()):
-            return  # it would only wait for an edit
         self._cancel()
         if wish.seed == -1:
             self._seed = self._seed if self._seed >= 0 else random.randint(0, MAX_SEED)
@@ -84,7 +96,6 @@ class Drafts(QtCore.QObject):
         if before is not None:  # until there is a newer one
             job.preview, job.shown, job.selected = before.preview, before.shown, before.selected
         self.job = job.id
-        self.state.say("")
         self.state.set_draft(job)
         key = self._key(document, wish)
         if self._kept is not None and self._kept[0] == key:
@@ -111,16 +122,29 @@ class Drafts(QtCore.QObject):
         self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
         self.state.change_draft(phase=Phase.SENDING, selected=captured.selection)
 
-    def _cancel(self) -> None:
+    def _is_active(self) -> bool:
         draft = self.state.draft
-        if draft is not None and draft.id == self.job and draft.phase.active:
+        return draft is not None and draft.id == self.job and draft.phase.active
+
+    def _cancel(self) -> None:
+        if self._is_active():
             self.session.network.cancel(self.job)
+
+    def _drop(self) -> None:
+        self._cancel()
+        self.job = ""
+        self.state.set_draft(None)
+
+    def _on_previews(self) -> None:
+        if not self.state.previews:
+            self.stop()
 
     @edge
     def _failed(self, job: str, error: Exception) -> None:
         if job == self.job:
-            self.stop()
-            self.state.say(self.session.sentence(error), bad=True)
+            self._drop()
+            if not self._timer.isActive():  # else that of a newer state is about to begin
+                self.state.say(self.session.sentence(error), bad=True)
 
     # What the network answers
 

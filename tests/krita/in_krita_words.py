@@ -1,6 +1,7 @@
 """Runs inside the real Krita: masks that become selections, and a word that is turned up."""
 
 import contextlib
+import itertools
 
 SIDE = 64
 RECT = (8, 10, 40, 30)
@@ -165,7 +166,7 @@ def word(t):
 
 
 def draft(t):
-    """A slider is moved, key by key; its previews come, and nothing else does."""
+    """A slider is moved, key by key and in a drag; its previews come, and nothing else does."""
     from velatura_krita.docker import session
 
     docker = t.docker("velatura_docker")
@@ -187,6 +188,10 @@ def draft(t):
         ended = lambda old=old: state.draft not in (None, old) and state.draft.phase.name == "DONE"  # noqa: E731
         yield t.until(ended, 300, "a draft")
         shown.append(not control("preview").pixmap().isNull())
+    places, old = itertools.cycle((5, 6, 7, 8)), state.draft
+    is_done = lambda: state.draft not in (None, old) and state.draft.phase.name == "DONE"  # noqa: E731
+    yield t.until(lambda: slider.setValue(slider.minimum() + next(places)) or is_done(), 300, "one in a drag")
+    yield t.until(lambda: is_done() and not session().drafts._timer.isActive(), 300, "the last one")
     t.screenshot("draft.png", docker)
     t.note(shown=shown, jobs=len(state.jobs), tree=tree(document.rootNode()), kept=document.annotationTypes())
     control("run").click()

@@ -1,11 +1,14 @@
 """Previews while a slider is moved, with the real daemon and without Krita."""
 
 import contextlib
+import itertools
+import os
+import signal
 
 import pytest
 from PyQt6 import QtCore
 
-from tests.daemon_fixture import Daemon
+from tests.daemon_fixture import Daemon, wait_for
 from tests.krita.desk import group, pending
 from tests.krita.fake_krita import SIDE, Node, Selection
 from tests.tiny import register_tiny_model
@@ -18,7 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 def daemon(tmp_path_factory, tiny_folder):
     state_dir = tmp_path_factory.mktemp("drafts")
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir) as running:
+    with Daemon(state_dir, cancel_grace=250.0) as running:
         yield running
 
 
@@ -51,6 +54,17 @@ def connected(daemon):
     client.connect()
     yield client
     client.close()
+
+
+@contextlib.contextmanager
+def standing_still(daemon):
+    """The worker gets no time, so that what has begun neither ends nor is cancelled at once."""
+    wait_for(lambda: "is ready" in daemon.log, 60, "the worker does not start")
+    daemon.signal_worker(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(daemon.worker_pid(), signal.SIGCONT)
 
 
 def states(daemon, names):
@@ -111,31 +125,43 @@ def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
     assert asked[-1]["seed"] != seed
 
 
-def test_a_newer_one_cancels_the_one_that_runs_and_an_edit_cancels_both(desk, daemon, until):
+def test_the_last_state_cancels_an_older_one_that_runs_and_an_edit_cancels_both(desk, daemon, until):
     desk["steps"].setValue(150)
     desk.session.drafts.stop()
-    names = []
-    for position in (10, 12):
-        slide(desk, position)
-        until(lambda: desk.session.state.draft is not None and desk.session.drafts.job not in names)
-        names.append(desk.session.drafts.job)
-        until(lambda: desk.session.state.draft.phase.name == "RUNNING")
-    desk["steps"].setValue(4)
-    desk["run"].click()
-    assert desk.session.state.draft is None
+    with standing_still(daemon):  # so that no draft ends by itself
+        names = []
+        for phase in ("RUNNING", "QUEUED"):
+            slide(desk, 10 + len(names))
+            until(lambda: desk.session.state.draft is not None and desk.session.drafts.job not in names)
+            names.append(desk.session.drafts.job)
+            until(lambda phase=phase: desk.session.state.draft.phase.name == phase)
+        desk["steps"].setValue(4)
+        desk["run"].click()
+        assert desk.session.state.draft is None
+        desk.until(lambda: desk.job().phase.name == "QUEUED")  # the daemon has been told of both
     desk.wait_phase("DONE")
-    until(lambda: states(daemon, names) == ["cancelled", "cancelled"])
+    assert states(daemon, names) == ["cancelled", "cancelled"]
     assert len(desk.session.state.jobs) == 1
 
 
-def test_quick_moves_are_one_draft(desk, until):
-    seen = set()
-    desk.session.state.draftChanged.connect(lambda: seen.add(desk.session.drafts.job))
-    for position in range(3, 17):
-        slide(desk, position)
-        QtCore.QCoreApplication.processEvents()
-    shown(desk, until)
-    assert len(seen) == 1
+def test_drafts_come_during_a_drag_and_the_last_is_of_the_last_state(desk, until, monkeypatch):
+    requests, done, drafts = {}, [], desk.session.drafts
+    draft, state = desk.session.network.draft, desk.session.state
+
+    def ask(job, request, rasters):
+        requests[job] = request["parameters"]["strength"]
+        draft(job, request, rasters)
+
+    def note():
+        if state.draft is not None and state.draft.phase.name == "DONE":
+            done.append(state.draft.id)
+
+    monkeypatch.setattr(desk.session.network, "draft", ask)
+    state.draftChanged.connect(note)
+    positions = itertools.cycle((*range(3, 17), *range(17, 3, -1)))
+    until(lambda: slide(desk, next(positions)) or len(set(done)) >= 2, 150)
+    until(lambda: not drafts._timer.isActive() and drafts.job in done, 150)
+    assert requests[drafts.job] == desk["strength"].value() and state.draft.preview
 
 
 def test_the_layer_is_captured_once_for_several(desk, document, until, monkeypatch):
