@@ -1,13 +1,26 @@
 """The model cards: they name the commands that were run and tell how training went."""
 
+import argparse
 import json
+import shlex
+from pathlib import Path
 
 import pytest
+import torch
 
 from velatura.training import card, reader_cards
+from velatura.training.commands import configure, options_of
 from velatura.training.export import BUNDLE
+from velatura.training.loop import Options
+from velatura.training.provenance import hardware, named_options
 
-TRAINED = {"samples": 1234, "minutes": 3.0, "processes": 1, "profile": {"unet": (96, 192)}}
+TRAINED = {
+    "samples": 1234,
+    "minutes": 3.0,
+    "processes": 1,
+    "profile": {"unet": (96, 192)},
+    "hardware": "an abacus",
+}
 BUNDLES = BUNDLE.parent
 
 
@@ -15,7 +28,6 @@ def figures(**more):
     return {
         "seed": 5,
         "size": 128,
-        "machine": "an abacus",
         "pictures": 24000,
         "parts": {"vae": {"class": "AutoencoderTiny", "parameters": 900_000}},
         "training": {"autoencoder": TRAINED, "diffusion": {"samples": 99, "minutes": 7.5}},
@@ -25,14 +37,15 @@ def figures(**more):
 
 
 def test_the_models_card_names_its_commands_and_tells_its_history(tmp_path):
-    card.write_card(tmp_path, figures(notes="It began anew.\n\nTwice."))
+    card.write_card(tmp_path, figures(notes="It began anew.\n\nTwice.", count=12, steps=25))
     text = (tmp_path / "README.md").read_text()
     assert "velatura train autoencoder --work DIR --seed 5 --minutes 3 --processes 1\n" in text
     assert "velatura train diffusion   --work DIR --seed 5 --minutes 7.5\n" in text
-    assert "velatura train evaluate    --work DIR --seed 5\n" in text
-    assert "On an abacus.\n\nIt began anew.\n\nTwice.\n\n| part |" in text
+    assert "velatura train evaluate    --work DIR --seed 5 --count 12\n" in text
+    assert "```\n\nIt began anew.\n\nTwice.\n\n| part |" in text
+    assert "| autoencoder | 1,234 | 3 | an abacus |" in text and "| diffusion | 99 | 7.5 |  |" in text
     card.write_card(tmp_path, figures())
-    assert "On an abacus.\n\n| part |" in (tmp_path / "README.md").read_text()
+    assert "```\n\n| part |" in (tmp_path / "README.md").read_text()
 
 
 @pytest.mark.parametrize("part", ["judge", "clip", "identity"])
@@ -42,10 +55,27 @@ def test_a_readers_card_is_what_its_figures_say(part, tmp_path):
     (weights,) = bundle.glob("*.safetensors")
     (tmp_path / weights.name).symlink_to(weights)
     reader_cards.write_card(part, tmp_path, found)
+    for text in ((tmp_path / "README.md").read_text(), (bundle / "README.md").read_text()):
+        assert card.command(part, found["seed"], found["training"]) in text
+        assert found["notes"] in text
+        assert reader_cards.table_of(part, found["figures"]) in text
+
+
+def test_a_readers_card_tells_how_it_was_trained_and_how_measured(tmp_path):
+    found = json.loads((BUNDLES / "velatura-judge" / "figures.json").read_text())
+    found["training"] = {**found["training"], "seed": 8, "hardware": "an abacus"}
+    reader_cards.write_card("judge", tmp_path, found | {"seed": 5, "count": 30})
     text = (tmp_path / "README.md").read_text()
-    assert text == (bundle / "README.md").read_text()
-    assert card.command(part, found["seed"], found["training"]) in text
-    assert found["notes"] in text
+    assert "minutes on an abacus, seed 8. " in text
+    assert "train judge --work DIR --seed 8 " in text
+    assert "train readers --work DIR --seed 5 --count 30\n" in text
+    assert "Scenes that no training step saw, seed 5." in text
+    del found["training"]["hardware"]  # as older checkpoints have it
+    reader_cards.write_card("judge", tmp_path, found)
+    assert "minutes on a CPU, seed 8. " in (tmp_path / "README.md").read_text()
+    del found["training"]["profile"]
+    reader_cards.write_card("judge", tmp_path, found)
+    assert "minutes, seed 8. " in (tmp_path / "README.md").read_text()
 
 
 def test_a_note_stays_with_its_training():
@@ -68,3 +98,43 @@ def test_the_command_is_the_one_that_was_given():
     told = "velatura train judge --work DIR --seed 8 --pictures 900 {} --processes 2"
     assert card.command("judge", 5, counted) == told.format("--samples 80")
     assert card.command("judge", 5, counted | {"counted": False}) == told.format("--minutes 1.5")
+
+
+def given_as(part, *words):
+    """The options of a training command that had these words, as its checkpoint keeps them."""
+    parser = argparse.ArgumentParser()
+    configure(parser)
+    return named_options(options_of(parser.parse_args([part, "--work", "w", *words])), None)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ("judge", ""),
+        ("judge", "--from scratch"),
+        ("judge", "--profile gpu"),
+        ("judge", "--profile gpu --device cpu --batch 8"),
+        ("diffusion", "--rate 0.0002 --school 50"),
+        ("segmenter", "--batch 3"),
+        ("decoder", ""),
+    ],
+)
+def test_options_that_are_not_the_usual_ones_are_named(part, words):
+    trained = {"samples": 8, "minutes": 1.5, "options": given_as(part, *shlex.split(words))}
+    usual = f"velatura train {part} --work DIR --seed 5 --minutes 1.5"
+    told = card.command(part, 5, trained)
+    assert told.startswith(usual)
+    assert sorted(shlex.split(told[len(usual) :])) == sorted(shlex.split(words))
+
+
+def test_what_a_run_began_with_is_told_by_its_first_call():
+    first, later = Options(Path("w")), Options(Path("w"), start=BUNDLE, batch=3)
+    begun = named_options(first, None)
+    assert begun["from"] == "scratch"
+    gone_on = named_options(later, {"options": begun})
+    assert (gone_on["from"], gone_on["batch"]) == ("scratch", 3)
+    assert "from" not in named_options(later, {})  # of an older checkpoint nobody knows
+
+
+def test_a_device_has_a_name():
+    assert hardware(torch.device("cpu")).endswith(" CPU")

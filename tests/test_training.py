@@ -27,8 +27,9 @@ from velatura.training.commands import TRAINED
 from velatura.training.data import KIND_NAMES, MASKS, digest, load_dataset, world_digest
 from velatura.training.decoder import train_decoder
 from velatura.training.diffusion import stratified_times, train_diffusion, velocity
+from velatura.training.ema import Ema
 from velatura.training.export import BUNDLE, export_bundle
-from velatura.training.loop import Ema, Options, Progress, launch, load_checkpoint
+from velatura.training.loop import Options, Progress, launch, load_checkpoint, save_checkpoint
 from velatura.training.maps import map_loss, record_maps
 from velatura.training.networks import PROFILES, SCHEDULER, TOKENS, make_autoencoder, make_unet
 from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
@@ -320,9 +321,13 @@ def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
         launch(worker, options(work, 8, stop_after=0.0))
         first = load_checkpoint(work / f"{name}.pt")
         assert first["samples"] == 2, name
+        assert first["options"]["from"] == "scratch", name
+        older = {key: value for key, value in first.items() if key not in ("options", "hardware")}
+        save_checkpoint(work / f"{name}.pt", older)
         launch(worker, options(work, 8))
         parted = load_checkpoint(work / f"{name}.pt")
         assert (parted["samples"], parted["count"]) == (8, 4), name
+        assert parted["options"]["batch"] == 2 and parted["hardware"], name
         (work / f"{name}.pt").unlink()
         launch(worker, options(work, 8))
         whole = load_checkpoint(work / f"{name}.pt")

@@ -9,6 +9,9 @@ from typing import Any
 
 from velatura.world.scene import SHARES
 
+from .commands import COMMANDS, SCRATCH, TRAINED
+from .networks import PROFILES
+
 _CARD = """---
 license: gpl-3.0
 pipeline_tag: text-to-image
@@ -66,10 +69,8 @@ are kept out of training, to measure what the model makes of words it knows apar
 {commands}
 ```
 
-On {machine}.{notes}
-
-| part | pictures seen | minutes |
-|---|---|---|
+{notes}| part | pictures seen | minutes | on |
+|---|---|---|---|
 {training}
 
 ## Figures
@@ -118,18 +119,54 @@ def rates(columns: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
 
 def record(state: Mapping[str, Any]) -> dict[str, Any]:
     """What a checkpoint says of training: pictures seen, minutes; of newer ones processes, the training set's
-    seed and size, and whether the end was given as a count of pictures rather than in minutes."""
-    known = {name: state[name] for name in ("processes", "seed", "pictures", "counted") if name in state}
+    seed and size, whether the end was given as a count of pictures rather than in minutes, the other options,
+    and the device's name."""
+    names = ("processes", "seed", "pictures", "counted", "options", "hardware")
+    known = {name: state[name] for name in names if name in state}
     return {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1), **known}
 
 
 def command(part: str, seed: int, trained: Mapping[str, Any], width: int = 0) -> str:
-    """The command that trains a part as it was trained, from its `record`."""
+    """The command that trains a part as it was trained, from its `record`, as far as that is known.
+
+    seed: of training, where the record has none.  Options that have the part's defaults are left out.
+    """
     end = f"--samples {trained['samples']}" if trained.get("counted") else f"--minutes {trained['minutes']:g}"
     told = {"seed": trained.get("seed", seed), "pictures": trained.get("pictures")}
     words = [f"--{name} {value}" for name, value in told.items() if value] + [end]
     words += [f"--processes {trained['processes']}"] if trained.get("processes") else []
+    words += _unusual(trained.get("options", {}), _defaults(part, trained.get("options", {}).get("profile")))
     return f"velatura train {part:{width}} --work DIR {' '.join(words)}"
+
+
+def measuring(part: str, figures: Mapping[str, Any], width: int = 0) -> str:
+    """The command that measures ("readers", "evaluate") as these figures were measured."""
+    defaults = {flag.removeprefix("--"): told.get("default") for flag, told in COMMANDS[part].options}
+    given = {name: figures[name] for name in ("count", "steps") if name in figures}
+    words = [f"--seed {figures['seed']}", *_unusual(given, defaults)]
+    return f"velatura train {part:{width}} --work DIR {' '.join(words)}"
+
+
+def trained_on(trained: Mapping[str, Any]) -> str:
+    """The device's name; of older records what kind it was, or nothing."""
+    kind = trained.get("profile", {}).get("device", "")
+    return trained.get("hardware") or {"cpu": "a CPU", "cuda": "a GPU"}.get(kind, kind)
+
+
+def _defaults(part: str, profile: str | None) -> dict[str, Any]:
+    own, name = TRAINED[part], profile if profile in PROFILES else "cpu"
+    more = {flag.removeprefix("--"): told["default"] for flag, told in own.more}
+    start = {"from": own.start.partition("/")[0] or SCRATCH}
+    device = PROFILES[name].device
+    return {"profile": "cpu", "device": device, "batch": own.batch[name], "rate": own.rate} | more | start
+
+
+def _unusual(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    return [
+        f"--{name} {given[name]}"
+        for name, usual in defaults.items()
+        if name in given and given[name] != usual
+    ]
 
 
 def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
@@ -144,16 +181,18 @@ def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
 def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
     """Write `README.md` beside the weights.
 
-    figures: "seed", "size", "machine", "pictures" (of the training set), "parts" and "training" (rows by
+    figures: "seed" (of measuring), "size", "pictures" (of the training set), "parts" and "training" (rows by
     name), "sections" (pieces of Markdown), optionally "notes" (Markdown) on how training went and "limits".
     """
     seed, trained = figures["seed"], figures["training"]
     commands = [command(part, seed, row, 11) for part, row in trained.items()]
     commands += [
         "velatura train export      --work DIR",
-        f"velatura train evaluate    --work DIR --seed {seed}",
+        measuring("evaluate", figures, 11),
     ]
-    training = [[part, f"{row['samples']:,}", row["minutes"]] for part, row in trained.items()]
+    training = [
+        [part, f"{row['samples']:,}", f"{row['minutes']:g}", trained_on(row)] for part, row in trained.items()
+    ]
     parts = [
         [f"`{name}`", row["class"], f"{row['parameters'] / 1e6:.1f} M"]
         for name, row in figures["parts"].items()
@@ -164,12 +203,11 @@ def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
             size=figures["size"],
             seed=seed,
             commands="\n".join(commands),
-            machine=figures["machine"],
             pictures=f"{figures['pictures']:,}",
             shares=", ".join(f"{share:.0%} {kind}s" for kind, share in SHARES.items()),
-            notes=f"\n\n{notes}" if notes else "",
+            notes=f"{notes}\n\n" if notes else "",
             parts="\n".join(table(("", "", ""), parts).splitlines()[2:]),
-            training="\n".join(table(("", "", ""), training).splitlines()[2:]),
+            training="\n".join(table(("", "", "", ""), training).splitlines()[2:]),
             figures="\n\n".join(figures["sections"]),
             limits=figures.get("limits", LIMITS.format(size=figures["size"])),
         )

@@ -7,7 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .loop import Options
 
 SCRATCH = "scratch"
 PICTURES = {"cpu": 24_000, "gpu": 100_000}
@@ -181,13 +184,13 @@ def _start(part: Part, given: str | None) -> Path | None:
     return Path(given)
 
 
-def _train(given: argparse.Namespace) -> None:
-    from .data import load_dataset
-    from .loop import Options, launch
+def options_of(given: argparse.Namespace) -> Options:
+    """What a part's training is told, from its command line; raises FileNotFoundError as `_start` does."""
+    from .loop import Options
     from .networks import PROFILES
 
     part, profile = TRAINED[given.part], PROFILES[given.profile]
-    options = Options(
+    return Options(
         work=given.work,
         seed=given.seed,
         minutes=_or(given.minutes, part.minutes[profile.name]),
@@ -201,8 +204,15 @@ def _train(given: argparse.Namespace) -> None:
         start=_start(part, getattr(given, "start", None)),
         profile=replace(profile, device=_or(given.device, profile.device)),
     )
+
+
+def _train(given: argparse.Namespace) -> None:
+    from .data import load_dataset
+    from .loop import launch
+
+    options = options_of(given)
     # drawn before the training's processes start
-    load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
+    load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
     launch(getattr(import_module(f".{given.part}", __package__), f"train_{given.part}"), options)
 
 

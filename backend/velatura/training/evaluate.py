@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import re
 import time
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ from tqdm import tqdm
 
 from velatura.evaluation.cases import Case, world_cases
 from velatura.evaluation.encoders import home_made
+from velatura.evaluation.session import machine
 from velatura.models.encoder import Encoder
 from velatura.models.model import Model
 from velatura.readers import Judge
@@ -236,7 +236,7 @@ def provenance(work: Path, bundle: Path, model: Model, note: str | None) -> dict
     networks = {"unet": model.unet, "vae": model.autoencoder, "text_encoder": model.text_encoder}
     return {
         "size": model.size,
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, no GPU",
+        "machine": machine(torch.device("cpu")),  # where bundles are loaded to
         "pictures": trained.get("diffusion", {}).get("pictures") or before.get("pictures", 0),
         "training": trained,
         "notes": note_of(note, trained, before),

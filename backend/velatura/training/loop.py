@@ -25,7 +25,9 @@ import torch.multiprocessing as mp
 from torch import nn
 from tqdm import tqdm
 
+from .ema import Ema
 from .networks import PROFILES, Profile
+from .provenance import hardware, named_options
 
 
 @dataclass(frozen=True)
@@ -174,36 +176,12 @@ class Progress:
         self.bar.update(0)
 
 
-class Ema:
-    """Exponential moving average of parameters, warming up as (1 + n)/(10 + n) (Tarvainen & Valpola 2017)."""
-
-    def __init__(self, network: nn.Module, decay: float) -> None:
-        self.decay, self.count = decay, 0
-        self.network = network
-        self.state = {name: value.detach().clone().float() for name, value in network.named_parameters()}
-
-    def update(self) -> None:
-        self.count += 1
-        decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        torch._foreach_lerp_(
-            list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay
-        )
-
-    def restore(self, state: Mapping[str, torch.Tensor], count: int) -> None:
-        """Go on from averages that `full_state` gave."""
-        self.state = {name: state[name].to(value.device) for name, value in self.state.items()}
-        self.count = count
-
-    def full_state(self) -> dict[str, torch.Tensor]:
-        """The network's state dictionary with the averaged parameters in place of the current ones."""
-        return {**{k: v.clone() for k, v in self.network.state_dict().items()}, **self.state}
-
-
 class Trainer:
     """One part's run: network, optimiser, averages and progress, saved as `<part>.pt` and gone on from there.
 
-    A step draws all its random numbers from a generator of its own, so that a run that was interrupted gives
-    the same weights, bit for bit, as one that was not.
+    A step draws all its random numbers from a generator of its own.  With an end given in samples, and with
+    as many processes in all calls, a run that was interrupted therefore gives the same weights, bit for bit,
+    as one that was not.  With an end in minutes it does not: the learning rate follows the clock.
 
     network: what is trained.  averaged: the part of it that is kept as a moving average.  groups: parameter
     groups for AdamW; "scale" in one is its learning rate relative to the others'.  record: kept with the
@@ -246,6 +224,7 @@ class Trainer:
         if "ema" in state:
             self.ema.restore(state["ema"], state["count"])
         self.progress = Progress(options, rank, state["samples"], state["seconds"])
+        self.given = named_options(options, state if "model" in state else None)
 
     def random(self) -> np.random.Generator:
         """This step's random numbers; torch's own are seeded along with them."""
@@ -282,6 +261,8 @@ class Trainer:
                 "seed": self.options.seed,
                 "pictures": self.options.pictures,
                 "counted": self.options.samples is not None,
+                "options": self.given,
+                "hardware": hardware(self.options.device),
             }
             save_checkpoint(self.path, {**self.record, **content})
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .card import command
+from .card import command, measuring, trained_on
 
 _CARD = """---
 license: gpl-3.0
@@ -26,17 +26,17 @@ styles, with exact masks and captions (`velatura.world`). No photograph, no pers
 
 ```
 {command}
-velatura train readers --work DIR --seed {seed}
+{measuring}
 ```
 
 {how}
 
-{samples:,} pictures in {minutes} minutes ({machine}; no GPU), seed {seed}. One run, one seed. Weights are stored in half
+{samples:,} pictures in {minutes} minutes{machine}, seed {seed}. One run, one seed. Weights are stored in half
 precision, {bytes} in all.{notes}
 
 ## Figures
 
-Scenes that no training step saw.
+Scenes that no training step saw, seed {measured}.
 
 {figures}
 
@@ -135,18 +135,21 @@ of what tells these people apart.""",
 
 def write_card(part: str, bundle: Path, figures: dict[str, Any]) -> None:
     """Write `README.md` beside the weights."""
-    notes = figures.get("notes", "")
+    notes, trained = figures.get("notes", ""), figures["training"]
+    device = trained_on(trained)
     size = sum(path.stat().st_size for path in bundle.glob("*.safetensors"))
     (bundle / "README.md").write_text(
         _CARD.format(
             part=part,
-            seed=figures["seed"],
-            command=command(part, figures["seed"], figures["training"]),
-            minutes=figures["training"]["minutes"],
-            samples=figures["training"]["samples"],
-            machine=figures["machine"],
+            seed=trained.get("seed", figures["seed"]),
+            measured=figures["seed"],
+            command=command(part, figures["seed"], trained),
+            measuring=measuring("readers", figures),
+            minutes=trained["minutes"],
+            samples=trained["samples"],
+            machine=f" on {device}" if device else "",
             bytes=f"{size / 1e6:.1f} MB",
-            figures=_TABLES[part](figures["figures"]),
+            figures=table_of(part, figures["figures"]),
             notes=f"\n\n{notes}" if notes else "",
             **_TEXTS[part],
         )
@@ -209,6 +212,11 @@ def _identity(figures: dict[str, Any]) -> str:
             f"| cosine at equal error | {figures['threshold']:.3f} |",
         ]
     )
+
+
+def table_of(part: str, figures: dict[str, Any]) -> str:
+    """A reader's figures as Markdown."""
+    return _TABLES[part](figures)
 
 
 _TABLES = {"judge": _judge, "clip": _clip, "segmenter": _segmenter, "identity": _identity}

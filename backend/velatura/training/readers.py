@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -40,7 +39,7 @@ def export_readers(
             "training": trained,
             "notes": note_of(note, trained, before),
             "seed": seed,
-            "machine": f"{platform.machine()}, {platform.processor() or 'CPU'}",
+            "count": count,
             "figures": MEASURES[part](bundle, seed, count),
         }
         if part == "identity":  # what a program needs to know to use the vectors
