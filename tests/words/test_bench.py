@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import json
 
 import pytest
 import torch
 import torch.nn.functional as F
 
+from tests.words.test_edit import N, T, everything
 from velatura.bench import shapes
+from velatura.bench.edits import Edits
 from velatura.bench.observe import operations, peak
-from velatura.bench.words import main
+from velatura.bench.words import main, measure, report
+from velatura.daemon.runner import Runner
 
 CPU = torch.device("cpu")
 
@@ -24,7 +29,8 @@ def test_the_figures_are_whole(capsys, dtype):
     assert figures["steps"] == 2 and figures["dtype"] == dtype and figures["latents"][1:] == [8, 8]
     for name in ("seconds", "processor_seconds", "ratios", "processor_ratios", "peak_mib"):
         assert min(figures[name].values()) > 0
-    assert figures["features_mib"] > 0
+    features = figures["features"]
+    assert 0 < features["needed_mib"] == features["kept_mib"] and features["kept_steps"] == 2
     assert figures["share_of_matrix_rate"] > 0
 
 
@@ -33,6 +39,71 @@ def test_the_report_says_what_was_measured(capsys):
     first, second = capsys.readouterr().out.splitlines()[:2]
     assert "embedded" in first and "float32" in first and f"{torch.get_num_threads()} threads" in first
     assert "x 8 x 8" in second and "1 steps" in second
+
+
+@pytest.fixture
+def edits(sharp):
+    """An edit of the tiny model in which everything is done that a shipped one does."""
+    control, local = everything()
+    control = dataclasses.replace(control, value_steps=0, value_share=0.0, self_share=0.25)
+    model = dataclasses.replace(sharp, guidance_rescale=0.7)
+    local = dataclasses.replace(local, threshold=0.9)  # random maps are flat
+    return dataclasses.replace(Edits.of(model, T, N), control=control, local=local)
+
+
+def difference(a, b):
+    return float((a - b).norm() / b.norm())
+
+
+@torch.inference_mode()
+def test_maps_that_are_built_make_the_same_edit(edits):
+    assert difference(edits.explicit(), edits.edit()) < 1e-4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+@torch.inference_mode()
+def test_maps_that_are_built_make_the_edit_that_is_measured(sharp, dtype):
+    unet = sharp.unet if dtype == torch.float32 else copy.deepcopy(sharp.unet).to(dtype)
+    edits = Edits.of(dataclasses.replace(sharp, unet=unet, dtype=dtype), T, N)
+    assert difference(edits.explicit(), edits.edit()) < (1e-4 if dtype == torch.float32 else 0.05)
+
+
+@pytest.mark.parametrize(
+    "without", ["local blend", "renormalising", "rescaling", "alignment", "self-attention"]
+)
+@torch.inference_mode()
+def test_nothing_that_an_edit_does_is_without_effect_on_that_comparison(edits, without):
+    control = edits.control
+    less = {
+        "local blend": {"local": dataclasses.replace(edits.local, start=N)},
+        "renormalising": {"control": dataclasses.replace(control, renormalise=False)},
+        "rescaling": {"model": dataclasses.replace(edits.model, guidance_rescale=0.0)},
+        "alignment": {"control": dataclasses.replace(control, A=torch.eye(T))},
+        "self-attention": {"control": dataclasses.replace(control, self_steps=0)},
+    }[without]
+    assert difference(dataclasses.replace(edits, **less).explicit(), edits.edit()) > 1e-3
+
+
+def test_as_much_is_kept_of_a_layer_as_the_daemon_keeps(edits, tmp_path):
+    assert edits.limit == Runner(tmp_path, "cpu")._memory.feature_budget
+
+
+@torch.inference_mode()
+def test_what_an_edit_needs_is_told_beside_what_is_kept(edits):
+    _, plenty = edits.first()
+    trajectory, little = (few := dataclasses.replace(edits, limit=plenty.nbytes // 2)).first()
+    assert little.needed == plenty.needed == plenty.nbytes > 2 * little.nbytes > 0
+    few.along(trajectory, little)
+    assert little.needed == plenty.needed
+
+    figures = {"shape": "tiny"} | measure(few, 1)
+    features = figures["features"]
+    assert features["kept_mib"] < features["limit_mib"] < features["needed_mib"]
+    assert 0 < features["kept_steps"] < N
+    assert f"for {features['kept_steps']} of {N} steps" in report(figures)
+    assert "runs the source again" in report(figures)
+    whole = figures | {"features": features | {"kept_steps": N}}
+    assert "runs the source again" not in report(whole)
 
 
 def test_operations_of_products_and_of_attention_are_counted():

@@ -9,36 +9,53 @@ import torch
 from torch import Tensor
 
 from velatura.attention.hold import Attend
-from velatura.attention.places import Place, level
-from velatura.words.control import Control
+from velatura.attention.places import Place, halved, level, levels
+from velatura.models.model import Model
+from velatura.words.control import LIMIT, Control
+from velatura.words.local import LocalBlend, MapSums, map_level
 
 
 class Explicit:
-    """Attention of B variations at latents (h, w). like: a tensor on the network's device, of its dtype."""
+    """Attention of B variations at latents (h, w), which gathers the maps of local blend's words. Does what
+    `words.attending.Attending` does, but for values of self-attention, which it does not inject."""
 
-    def __init__(self, control: Control, B: int, latent: tuple[int, int], like: Tensor) -> None:
+    def __init__(
+        self, model: Model, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
+    ) -> None:
         self.control, self.B, self.latent = control, B, latent
-        self.A, self.alpha, self.c = (x.to(like) for x in (control.A, control.alpha, control.weights))
+        self.map_level = map_level(model.size // model.factor, levels(model.unet))
+        self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
+        tensors = control.A, control.alpha, control.weights, *local.words
+        self.A, self.alpha, self.c, self.source, self.target = (
+            x.to(model.device, model.dtype) for x in tensors
+        )
 
     def step(self, i: int) -> Attend:
         """Attention of step i."""
 
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
-            of_source, of_target = M[: self.B], M[-self.B :]
+            M_s, M_t = M[: self.B], M[-self.B :]
+            at = level(self.latent, q.shape[-2])
             if place.kind == "cross":
                 alpha = self.alpha[i]
-                edited = alpha * (of_source @ self.A) + (1.0 - alpha) * of_target
-                of_target.copy_(edited * self.c)
-            elif self._injects(i, q.shape[-2]):
-                of_target.copy_(of_source)
+                edited = alpha * (M_s @ self.A) + (1.0 - alpha) * M_t
+                if at == self.map_level:
+                    self.sums.add(torch.cat([edited @ self.target, M_s @ self.source], -1))
+                M_t.copy_(self._weighed(edited))
+            elif self.control.takes_self(i) and 0.25**at <= self.control.self_share:
+                M_t.copy_(M_s)
             return M @ v
 
         return attend
 
-    def _injects(self, i: int, places: int) -> bool:
-        share = 0.25 ** level(self.latent, places)
-        return self.control.takes_self(i) and share <= self.control.self_share
+    def _weighed(self, edited: Tensor) -> Tensor:
+        """Maps with the words' weights, renormalised if that is asked for."""
+        weighed = edited * self.c
+        if self.control.weighs and self.control.renormalise:
+            whole, rest = edited.sum(-1, keepdim=True), (edited * self.c.abs()).sum(-1, keepdim=True)
+            weighed *= (whole.float() / rest.float()).nan_to_num(nan=0.0).clamp(max=LIMIT)
+        return weighed
 
 
 def rows_of(
