@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velatura.world import View, caption, render
-from velatura.world.portrait import HELD_OUT, Portrait, sample
+from velatura.world import CATALOGUE, View, caption, render
+from velatura.world.portrait import ATTRIBUTES, HELD_OUT, Portrait, sample
 
 MAN = Portrait(person="man", hair_style="short", hair_colour="grey")
 GROWING = {
@@ -53,6 +53,23 @@ def test_degrees_in_words():
         "a photo of a smiling old man with light skin, short grey hair, a long grey beard and small glasses, "
         "wearing a blue shirt, grey background"
     )
+
+
+def test_a_person_may_have_no_hair():
+    scene = replace(MAN, hair_style="none", beard=True)
+    picture, other = render(scene, 128), render(replace(scene, hair_colour="red", beard=False), 128)
+    assert picture.mask("hair").max() == 0.0
+    # where the crown was there is skin, light and smooth
+    crown = render(replace(MAN, hair_style="short"), 128).mask("hair") > 0.95
+    assert (picture.mask("face")[crown] > 0.5).mean() > 0.6
+    brows = np.abs(other.rgb - render(replace(scene, beard=False), 128).rgb).max(-1) > 0.05
+    assert 0 < brows.mean() < 0.01  # nothing else has the colour of the hair
+    told = caption(scene)
+    assert "no hair and a" in told.text and not {"hair"} & told.elements()
+    rng = np.random.default_rng(3)
+    assert any("bald" in caption(scene, rng).text for _ in range(20))
+    assert not ATTRIBUTES["hair_colour"].applies(scene)
+    assert {"add short hair", "remove long hair"} <= {change.name for change in CATALOGUE["portrait"]}
 
 
 def test_combinations_are_kept_out_of_training():

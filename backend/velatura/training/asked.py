@@ -60,12 +60,10 @@ def told(scene: Any, seen: Iterable[str]) -> Caption:
 def said(scene: Any, name: str, seen: Iterable[str]) -> bool:
     """Whether the full caption says an attribute's value: some other value would take words out of it.
 
-    What is merely left out ("none", a plain shirt) is not said.
+    What is merely left out (no hat, a plain shirt) is not said; "no hair" is.
     """
     attribute = ATTRIBUTES[scene.kind][name]
     value = getattr(scene, name)
-    if value == attribute.absent:
-        return False
     others = list(attribute.values) or [degree_value(attribute, word) for word in attribute.degree]
     if attribute.absent == 0.0:
         others.append(0.0)

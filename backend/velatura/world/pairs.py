@@ -45,6 +45,7 @@ NOUNS: dict[str, str] = {
     "trees": "{} trees",
     "flowers": "{} flowers",
     "cloth": "{} tablecloth",
+    "hair_style": "{} hair",
 }
 #: What an attribute is called in the names of its swaps.
 LABELS: dict[str, str] = {

@@ -1,7 +1,8 @@
 """Scenes in words: what the grammars of all kinds of scene share.
 
 Each word of a caption knows which element of the picture it is about, so that cross-attention maps
-can be supervised and measured.  A caption mentions only what can be seen, never what is absent.
+can be supervised and measured.  A caption mentions only what can be seen, and of what is absent only the
+hair of people who have none: that is seen, too.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ def _tone(scene: Portrait, head: Head, depth: float) -> np.ndarray:
 
 def paint_hair_behind(canvas: Canvas, scene: Portrait, head: Head) -> None:
     """The mass of hair behind neck and face."""
-    if scene.hair_style == "short":
+    if scene.hair_style in ("none", "short"):
         return
     canvas.paint(_tone(scene, head, -0.20), canvas.cover(_outer(scene, head)), "hair")
 
@@ -129,3 +129,12 @@ def paint_hair_front(canvas: Canvas, scene: Portrait, head: Head) -> None:
             (0.8, 0.76, 0.74),
             0.5 * canvas.cover(shape) * blob(head.u, head.v, -0.5 * head.light, -0.5, 0.5, 0.5),
         )
+
+
+def paint_scalp(canvas: Canvas, head: Head) -> None:
+    """What light does on a head without hair: it shines above, and the skull turns away at the sides."""
+    inside = canvas.cover(head.outline()) * canvas.share("face")
+    for side in (-1.0, 1.0):
+        temple = blob(head.u, head.v, side * head.width, -0.50, 0.16, 0.42)
+        canvas.shade((0.80, 0.72, 0.70), 0.6 * inside * temple)
+    canvas.glow(0.22, inside * blob(head.u, head.v, 0.30 * head.light, -0.74, 0.26, 0.13))

@@ -9,7 +9,7 @@ from .backdrop import paint_backdrop
 from .beard import paint_beard
 from .face import make_head, paint_head, paint_neck
 from .features import paint_eyes, paint_mouth, paint_nose
-from .hair import paint_hair_behind, paint_hair_front
+from .hair import paint_hair_behind, paint_hair_front, paint_scalp
 from .scene import Portrait, Setting
 from .wear import paint_glasses, paint_hat, paint_shirt
 
@@ -29,7 +29,10 @@ def paint(canvas: Canvas, scene: Portrait) -> None:
         paint_beard(window[0], scene, window[1])
     if window := head.window(canvas, 0.2, 0.98):
         paint_mouth(window[0], scene, window[1])
-    paint_hair_front(canvas, scene, head)
+    if scene.hair_style == "none":
+        paint_scalp(canvas, head)
+    else:
+        paint_hair_front(canvas, scene, head)
     if scene.glasses != "none" and (window := head.window(canvas, -0.6, 0.5, reach=1.1)):
         paint_glasses(window[0], scene, window[1])
     if scene.hat != "none":

@@ -19,7 +19,7 @@ KIND = "portrait"
 
 PEOPLE = ("man", "woman")
 SKINS = ("light", "tan", "dark")
-HAIR_STYLES = ("short", "long", "curly", "bob")
+HAIR_STYLES = ("none", "short", "long", "curly", "bob")
 HAIR_COLOURS = ("black", "brown", "blond", "red", "grey")
 GLASSES = ("none", "glasses", "sunglasses")
 HATS = ("none", "hat", "beanie")
@@ -36,8 +36,8 @@ ATTRIBUTES: dict[str, Attribute] = {
     "person": Attribute("face", PEOPLE),
     "age": Attribute("face", degree=("young", "middle aged", "old")),
     "skin": Attribute("face", SKINS),
-    "hair_style": Attribute("hair", HAIR_STYLES),
-    "hair_colour": Attribute("hair", HAIR_COLOURS),
+    "hair_style": Attribute("hair", HAIR_STYLES, absent="none"),
+    "hair_colour": Attribute("hair", HAIR_COLOURS, needs={"hair_style": HAIR_STYLES[1:]}),
     "hair_length": Attribute(
         "hair", degree=("short", "medium", "long"), needs={"hair_style": ("long", "curly")}
     ),
@@ -152,12 +152,13 @@ def _sample(rng: np.random.Generator) -> Portrait:
 
     person = choose(PEOPLE)
     man = person == "man"
+    styles = (0.12, 0.52, 0.08, 0.22, 0.06) if man else (0.05, 0.12, 0.37, 0.23, 0.23)
     return Portrait(
         style=sample_style(rng),
         person=person,
         age=degree(),
         skin=choose(SKINS, (0.45, 0.3, 0.25)),
-        hair_style=choose(HAIR_STYLES, (0.60, 0.09, 0.25, 0.06) if man else (0.12, 0.40, 0.24, 0.24)),
+        hair_style=choose(HAIR_STYLES, styles),
         hair_colour=choose(HAIR_COLOURS),
         hair_length=degree(),
         beard=man and bool(rng.random() < 0.55),

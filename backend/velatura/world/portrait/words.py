@@ -49,6 +49,7 @@ LONG_HAIR = (
     ("very long",),
 )
 CURLY_HAIR = (("short curly",), ("curly", "curly", "curly", "medium length curly"), ("long curly",))
+BALD, NO_HAIR = "bald", "no hair"
 GLASSES_WORDS = {
     "glasses": ("glasses", "glasses", "eyeglasses", "spectacles"),
     "sunglasses": ("sunglasses", "sunglasses", "shades"),
@@ -90,7 +91,11 @@ def words(scene: Portrait, teller: Teller) -> Caption:
     about, pick = teller.about, teller.pick
     colour = {"blond": pick(BLOND), "grey": pick(GREY)}.get(scene.hair_colour, scene.hair_colour)
     parts: list[list[Word]] = []
-    if say("hair", "hair"):
+    bald = scene.hair_style == "none" and say("hair", "face")
+    shaven = bald and teller.chance(0.5)
+    if bald and not shaven:
+        parts.append(teller.plain(NO_HAIR))
+    if scene.hair_style != "none" and say("hair", "hair"):
         parts.append(about("hair", *_hair(scene, teller, part("hair_length"), colour), "hair"))
     if scene.beard and say("beard", "beard"):
         parts.append(about("beard", pick(BEARDS[part("beard_length")]).format(colour)))
@@ -107,6 +112,8 @@ def words(scene: Portrait, teller: Teller) -> Caption:
     parts = teller.shuffled(parts)
     if say("age", "face"):
         person += about("face", pick(AGES[part("age")]))
+    if shaven:
+        person += about("face", BALD)
     options = PEOPLE_WORDS[scene.person]
     person += about("face", pick(options if part("age") == 0 else options[:4]))  # girls are young
     person.insert(0, Word(article(person[0].text).split()[0]))
@@ -171,7 +178,8 @@ def vocabulary() -> set[str]:
         SHIRT_WORDS,
         BLOND,
         GREY,
-        HAIR_STYLES,
+        HAIR_STYLES[1:],
+        (BALD, NO_HAIR),
         HAIR_COLOURS,
         HATS[1:],
         HAT_COLOURS,
