@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,7 +11,9 @@ import torch
 
 from tests.words import reference
 from velatura.diffusion import schedule
-from velatura.inversion.trajectory import Trajectory
+from velatura.diffusion.denoiser import denoise, guide
+from velatura.inversion import ddim
+from velatura.inversion.trajectory import Trajectory, step
 from velatura.words.control import Control, Words
 from velatura.words.edit import Conditions, edit
 from velatura.words.features import Features
@@ -159,15 +162,44 @@ def test_the_same_prompt_gives_the_source_without_injection_too(sharp, size):
     assert_close(target, trajectory.x[-1])
 
 
+class Weighed(Control):
+    """Goes the way of weights even where all of them are 1."""
+
+    weighs = True
+
+
 @pytest.mark.parametrize("renormalise", [True, False])
 def test_weight_one_changes_nothing(sharp, size, renormalise):
     A, alpha = shuffled()
-    control = Control(A, windows(alpha, 3), torch.ones(T), renormalise, 2, 1.0)
-    weighed = dataclasses.replace(control, weights=torch.full((T,), 1.0))
-    assert not weighed.weighs
-    assert torch.equal(
-        ours(sharp, size, control, conditions())[1], ours(sharp, size, weighed, conditions())[1]
-    )
+    given = A, windows(alpha, 3), torch.ones(T), renormalise, 2, 1.0
+    plain, weighed = Control(*given), Weighed(*given)
+    for control in (plain, weighed):
+        assert control.mix(0, None, A).renormalises == (control is weighed and renormalise)
+    assert_close(ours(sharp, size, weighed, conditions())[1], ours(sharp, size, plain, conditions())[1])
+
+
+def test_of_a_direct_inversion_the_source_is_exact_and_the_same_prompt_is_not(sharp, size):
+    """Ju et al. 2024, algorithm 1: the offset is the source's alone. The target without injection is plain
+    sampling from the inverted noise; with all of it, it is not the source either."""
+    told = dataclasses.replace(conditions(), target=conditions().source)
+    sigmas = list(schedule.sigmas(sharp.training_sigmas, N))
+    free = Control(torch.eye(T), torch.zeros(N, T), torch.ones(T))
+    z0 = start(size)
+    with torch.inference_mode():
+        trajectory = ddim.direct(sharp, z0, told.source, sigmas)
+        target, injected = (
+            edit(sharp, trajectory, told, control, guidance=GUIDANCE, after_step=lambda step: None)
+            for control in (free, whole())
+        )
+        x = trajectory.x[0]
+        for sigma, sigma_next in pairwise(sigmas):
+            c = torch.cat([told.source, told.negative]).repeat_interleave(len(x), 0)
+            D_c, D_u = denoise(sharp, torch.cat([x, x]), sigma, c).chunk(2)
+            x = step(x, guide(sharp, x, sigma, D_c, D_u, GUIDANCE), sigma, sigma_next)
+    assert torch.equal(trajectory.x[-1], z0)
+    assert_close(target, x)
+    for given in (target, injected):
+        assert float((given - z0).abs().max() / z0.abs().max()) > 1e-2
 
 
 def test_renormalised_weights_that_are_all_equal_change_nothing(sharp, size):

@@ -74,8 +74,10 @@ def test_a_mask_is_half_at_the_threshold_and_rises_with_the_map(threshold, softn
     assert (mask.flatten()[relative < threshold - 1e-3] <= 0.5 + 1e-3).all()
 
 
-def test_a_map_of_nothing_selects_nothing():
-    assert not as_mask(torch.zeros(4, 4), (8, 8), 0.5, 0.1).any()
+@pytest.mark.parametrize("threshold", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("softness", [0.0, 1.0])
+def test_a_map_of_nothing_selects_nothing(threshold, softness):
+    assert not as_mask(torch.zeros(4, 4), (8, 8), threshold, softness).any()
 
 
 @torch.inference_mode()

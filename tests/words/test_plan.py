@@ -80,6 +80,72 @@ def test_local_blend_can_be_told_where(sharp):
     assert not words.source[:, 1].any()
 
 
+def marked(words, group):
+    """The tokens of a group in each prompt."""
+    return [set(tokens[:, group].nonzero().flatten().tolist()) for tokens in words]
+
+
+def test_of_equal_words_all_are_meant_or_the_one_that_is_chosen(sharp):
+    source, target = "a red cat and a cat", "a blue cat and a cat"
+
+    def kept(*phrases):
+        return marked(of(sharp, source, target, keep_words=phrases).local.words, 1)
+
+    first, second = (
+        [set(at(sharp, prompt, "cat", which)) for prompt in (source, target)] for which in (1, 2)
+    )
+    assert kept("cat") == [a | b for a, b in zip(first, second, strict=True)]
+    assert kept("cat:1") == first
+    assert kept("Cat : 2") == second
+    assert kept("cat:1", "cat:2") == kept("cat")
+
+
+def test_a_word_that_is_chosen_is_counted_in_the_prompt_and_followed_to_the_caption(sharp):
+    source, target = "a dog and a cat", "a cat and a cat"
+    words = of(sharp, source, target, blend_words=["cat:2"]).local.words
+    assert marked(words, 0) == [set(at(sharp, source, "cat")), set(at(sharp, target, "cat", 2))]
+    words = of(sharp, source, target, blend_words=["cat:1"]).local.words
+    assert marked(words, 0) == [set(at(sharp, source, "dog")), set(at(sharp, target, "cat", 1))]
+    gone = of(sharp, "a cat and a dog", "a cat", blend_words=["dog:1"]).local.words
+    assert marked(gone, 0) == [set(at(sharp, "a cat and a dog", "dog")), set()]
+
+
+def test_a_number_that_is_too_high_is_refused_by_name(sharp):
+    for source, target in (("a hat", "a cat and a cat"), ("a cat and a cat", "a hat")):
+        with pytest.raises(VelaturaError, match=r"'cat' stands 2 times.* 1 to 2, not 3"):
+            of(sharp, source, target, keep_words=["cat:3"])
+
+
+def test_what_a_changed_preposition_governs_changes(sharp):
+    source, target = "a man with a beard, in a park", "a man without a beard, in a park"
+    words = of(sharp, source, target).local.words
+    assert marked(words, 0) == [
+        set(at(sharp, source, "with a beard")),
+        set(at(sharp, target, "without a beard")),
+    ]
+    source, target = "a man with a beard", "a man with no beard"
+    assert set(at(sharp, target, "no beard")) == marked(of(sharp, source, target).local.words, 0)[1]
+
+
+def test_entries_that_overlap_are_combined_whatever_their_order(sharp):
+    prompt = "a blue hat"
+    entries = [WordSetting("blue hat", weight=2.0), WordSetting("hat", until=0.5)]
+    for words in (entries, entries[::-1]):
+        control = of(sharp, "a red hat", prompt, words).control
+        assert control.weights[at(sharp, prompt, "blue hat")].tolist() == [2.0] * 7
+        assert control.alpha[:, at(sharp, prompt, "hat")].sum(0).tolist() == [4.0] * 3
+        assert control.alpha[:, at(sharp, prompt, "blue")].sum(0).tolist() == [8.0] * 4
+
+
+@pytest.mark.parametrize("field", ["weight", "until"])
+def test_entries_that_disagree_are_refused_by_name(sharp, field):
+    entries = [WordSetting("blue hat", **{field: 0.5}), WordSetting("hat", **{field: 0.25})]
+    with pytest.raises(VelaturaError, match="'hat' is in two entries") as refused:
+        of(sharp, "a red hat", "a blue hat", entries)
+    assert refused.value.code == "bad-request"
+    of(sharp, "a red hat", "a blue hat", [entries[0], WordSetting("hat", **{field: 0.5})])
+
+
 @pytest.mark.parametrize("wrong", [{"blend_words": ["cat"]}, {"keep_words": ["cat"]}])
 def test_a_phrase_of_neither_prompt_is_refused_by_name(sharp, wrong):
     with pytest.raises(VelaturaError, match="'cat'") as refused:

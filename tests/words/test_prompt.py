@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
-from velatura.words.prompt import Tokens, find, indices, tokens, words
+from velatura.words.prompt import Tokens, find, find_all, governed, indices, tokens, words
 from velatura_protocol.errors import VelaturaError
 
 BUNDLES = Path(velatura.__file__).parent / "bundles"
@@ -140,6 +140,44 @@ def test_what_is_not_there_is_refused_with_a_sentence(text, which, sentence):
     with pytest.raises(VelaturaError) as refused:
         find("a Cat, a cat with a hat", text, which)
     assert (refused.value.code, refused.value.message) == ("bad-request", sentence)
+
+
+def test_every_place_of_a_word_is_found_and_none_where_there_is_none():
+    assert [(word.start, word.which) for word in find_all("A cat, a Cat's cat. CAT", "cat")] == [
+        (2, 1),
+        (15, 2),
+        (20, 3),
+    ]
+    assert [word.start for word in find_all("a cat a cat a", "a  cat")] == [0, 6]
+    assert find_all("a cat", "dog") == find_all("a cat", "...") == []
+
+
+@pytest.mark.parametrize(
+    ("prompt", "word", "phrase"),
+    [
+        ("a man without a beard", "without", "without a beard"),
+        ("a man With a long  beard, in a park", "with", "With a long  beard"),
+        ("a man with a cup of tea on a hill", "with", "with a cup of tea"),
+        ("a man with a beard and a hat", "with", "with a beard"),
+        ("a man with no beard", "no", "no beard"),
+        ("a man with no beard", "with", "with no beard"),
+        ("a man with a beard", "beard", "beard"),
+        ("a man with", "with", "with"),
+        ("a man with, perhaps, a beard", "with", "with"),
+        ("out of a house", "out", "out of a house"),
+    ],
+)
+def test_a_preposition_governs_the_phrase_behind_it(prompt, word, phrase):
+    place = find(prompt, word)
+    start, end = governed(prompt, (place.start, place.end))
+    assert prompt[start:end] == phrase
+
+
+@given(prompt=TYPED)
+def test_what_is_governed_begins_where_the_span_does_and_ends_with_a_word(prompt):
+    for word in words(prompt):
+        start, end = governed(prompt, (word.start, word.end))
+        assert start == word.start and end in {other.end for other in words(prompt) if other.end >= word.end}
 
 
 def test_marks_and_padding_are_told_apart_from_content(letters):

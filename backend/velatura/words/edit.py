@@ -62,7 +62,10 @@ def edit(
     which the source stays, at every step. features: taken from and recorded into.
 
     With the source's own prompt, weights 1 and every window whole, the result is x[N] of the trajectory
-    exactly."""
+    exactly where the trajectory is sampled here, since both branches are then one. Where it was known it need
+    not be: of direct inversion (Ju et al. 2024, algorithm 1) only the source's branch is put back onto the
+    inverted latents, and the target's is stepped freely from the noise, so that what the inversion lacks and
+    guidance enlarges stays in it; of edit-friendly inversion the noise maps are those of its own guidance."""
     features = Features(NO_MEMORY) if features is None else features
     n, x = len(trajectory.sigmas) - 1, trajectory.x[0]
     latent = tuple(x.shape[-2:])

@@ -18,7 +18,7 @@ from .control import Words
 class LocalBlend:
     """words: two groups of tokens for each prompt: the words that change, and those to be left alone.
 
-    threshold: k, of a map's maximum, in [0, 1]. start: the first step after which it holds.
+    threshold: k, of a map's maximum, in [0, 1). start: the first step after which it holds.
     """
 
     words: Words

@@ -69,7 +69,9 @@ def word_maps(
 
 def as_mask(map: Tensor, size: tuple[int, int], threshold: float, softness: float) -> Tensor:
     """A map [h', w'] as a mask [H, W] in [0, 1]: 1/2 where it is `threshold` of its maximum, with an edge
-    that is `softness` of the maximum wide."""
+    that is `softness` of the maximum wide. A map of zeros selects nothing."""
     large = F.interpolate(map[None, None], size, mode="bicubic", antialias=False)[0, 0]
-    relative = large / large.amax().clamp(min=1e-12)
-    return ((relative - threshold) / max(softness, 1e-3) + 0.5).clamp(0.0, 1.0)
+    top = large.amax()
+    relative = large / top.clamp(min=1e-12)
+    mask = ((relative - threshold) / max(softness, 1e-3) + 0.5).clamp(0.0, 1.0)
+    return mask * (top > 0.0)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,11 +11,12 @@ from torch import Tensor
 
 from velatura.models.model import Model
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.words import Word
 
 from . import align as alignment
 from .control import Control, Words, steps_within
 from .local import LocalBlend
-from .prompt import Span, Tokens, find, indices, tokens
+from .prompt import Span, Tokens, find, find_all, governed, indices, tokens
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,9 @@ class Settings:
     """How an edit is made. Windows are fractions of the steps, counted from the first.
 
     local_blend: whether the edit stays where its words are; blend_words: which words these are (empty: those
-    that change), keep_words: which are left alone, each a list of phrases. threshold: k.
+    that change), keep_words: which are left alone, each a list of phrases: "cat" is every place where it
+    stands, "cat:2" the second of the target prompt with what it comes from; only where that prompt lacks the
+    word, of the source. threshold: k.
     """
 
     cross_until: float
@@ -81,7 +84,8 @@ def plan(
     for word in words:
         place = find(target, word.text, word.which)
         here = indices(pair.target_tokens, (place.start, place.end))
-        weights[here], windows[here] = word.weight, word.until
+        _set(weights, here, word.weight, word.text, "weight")
+        _set(windows, here, word.until, word.text, "time to keep its shape")
         if word.weight != 1.0:
             weighed.append((place.start, place.end))
     until = [steps_within(settings.cross_until * window, n) for window in windows.tolist()]
@@ -107,6 +111,19 @@ def plan(
     return Plan(control, local, changes)
 
 
+def _set(values: Tensor, here: list[int], value: float, text: str, what: str) -> None:
+    """Values of tokens, 1 where nothing is set. Entries may overlap, as "blue hat" and "hat" do: what one
+    leaves at 1 the other may set. Raises `bad-request` where two disagree."""
+    if value == 1.0:
+        return
+    if ((values[here] != 1.0) & (values[here] != value)).any():
+        raise VelaturaError(
+            "bad-request",
+            f"{text!r:.60} is in two entries, each with a {what} of its own; set it in one of them.",
+        )
+    values[here] = value
+
+
 @dataclass(frozen=True)
 class _Pair:
     """Two prompts with their tokens."""
@@ -119,46 +136,70 @@ class _Pair:
     def blended(self, aligned: alignment.Alignment, weighed: Sequence[Span], settings: Settings) -> Words:
         """The two groups of local blend, words that change and words to be left alone."""
         if settings.blend_words:
-            changing = self._named(settings.blend_words)
+            changing = self._named(aligned, settings.blend_words)
         else:
             changing = self._changing(aligned, weighed)
-        kept = self._named(settings.keep_words)
+        kept = self._named(aligned, settings.keep_words)
         return Words(*(torch.stack(groups, -1) for groups in zip(changing, kept, strict=True)))
 
     def _changing(self, aligned: alignment.Alignment, weighed: Sequence[Span]) -> tuple[Tensor, Tensor]:
-        """The tokens of what was replaced, deleted, inserted or weighed, in each prompt."""
-        source = _marked(self.source_tokens, [*(old for old, _ in aligned.replaced), *aligned.deleted])
-        target = _marked(
-            self.target_tokens, [*(new for _, new in aligned.replaced), *aligned.inserted, *weighed]
-        )
+        """The tokens of what was replaced, deleted, inserted or weighed, in each prompt, with what a changed
+        preposition governs."""
+        old, new = ([pair[side] for pair in aligned.replaced] for side in (0, 1))
+        there = [governed(self.source, span) for span in [*old, *aligned.deleted]]
+        here = [governed(self.target, span) for span in [*new, *aligned.inserted]]
+        source = _marked(self.source_tokens, there)
+        target = _marked(self.target_tokens, [*here, *weighed])
         # a word that is only turned up or down stands in both prompts; so do a swapped one's partners
-        partners = (aligned.A[:, target > 0.0] > 0.0).any(1)
-        partners[[i for i in range(len(partners)) if i not in self.source_tokens.content]] = False
-        return torch.maximum(source, partners.float()), target
+        return torch.maximum(source, self._sources(aligned, target)), target
 
-    def _named(self, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
+    def _sources(self, aligned: alignment.Alignment, target: Tensor) -> Tensor:
+        """[T_s] with 1 for the words that those of the target come from."""
+        return _touched(aligned.A[:, target > 0.0], self.source_tokens)
+
+    def _named(self, aligned: alignment.Alignment, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
         """The tokens of phrases, each of which may stand in one prompt or in both."""
-        groups = []
-        for prompt, read in ((self.source, self.source_tokens), (self.target, self.target_tokens)):
-            groups.append(_marked(read, [span for phrase in phrases if (span := _place(prompt, phrase))]))
+        source, target = torch.zeros(self.source_tokens.length), torch.zeros(self.target_tokens.length)
         for phrase in phrases:
-            if not (_place(self.source, phrase) or _place(self.target, phrase)):
+            text, which = _chosen(phrase)
+            there, here = find_all(self.source, text), find_all(self.target, text)
+            if not (there or here):
                 raise VelaturaError(
                     "bad-request",
-                    f"Neither prompt has {phrase!r:.60}; write it as it stands in one of them.",
+                    f"Neither prompt has {text!r:.60}; write it as it stands in one of them.",
                 )
-        return groups[0], groups[1]
+            if which is None:
+                source = torch.maximum(source, _marked(self.source_tokens, map(_span, there)))
+                target = torch.maximum(target, _marked(self.target_tokens, map(_span, here)))
+            elif here:
+                one = _marked(self.target_tokens, [_span(find(self.target, text, which))])
+                target = torch.maximum(target, one)
+                source = torch.maximum(source, self._sources(aligned, one))
+            else:
+                one = _marked(self.source_tokens, [_span(find(self.source, text, which))])
+                source = torch.maximum(source, one)
+                target = torch.maximum(target, _touched(aligned.A.T[:, one > 0.0], self.target_tokens))
+        return source, target
 
 
-def _place(prompt: str, phrase: str) -> Span | None:
-    try:
-        word = find(prompt, phrase)
-    except VelaturaError:
-        return None
+def _chosen(phrase: str) -> tuple[str, int | None]:
+    """A phrase, and which of its places is meant, None: all of them. "16:9" can be written "16 9"."""
+    text, colon, which = phrase.rpartition(":")
+    return (text, int(which)) if colon and which.strip().isdecimal() else (phrase, None)
+
+
+def _span(word: Word) -> Span:
     return word.start, word.end
 
 
-def _marked(read: Tokens, spans: Sequence[Span]) -> Tensor:
+def _touched(block: Tensor, read: Tokens) -> Tensor:
+    """[T] with 1 for the content tokens of the rows that are not empty."""
+    touched = torch.zeros(read.length)
+    touched[read.content.start : read.content.stop] = 1.0
+    return touched * (block > 0.0).any(1)
+
+
+def _marked(read: Tokens, spans: Iterable[Span]) -> Tensor:
     """[T] with 1 for the tokens of any of the spans."""
     marked = torch.zeros(read.length)
     for span in spans:

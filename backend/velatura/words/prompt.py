@@ -20,6 +20,29 @@ if TYPE_CHECKING:
 Span = tuple[int, int]
 """Characters [start, end) of a prompt."""
 
+_PREPOSITIONS = frozenset(
+    (
+        *("about", "above", "across", "against", "along", "among", "around", "at", "before", "behind"),
+        *("below", "beneath", "beside", "between", "beyond", "by", "down", "for", "from", "in", "inside"),
+        *(
+            "into",
+            "near",
+            "off",
+            "on",
+            "onto",
+            "out",
+            "outside",
+            "over",
+            "through",
+            "to",
+            "toward",
+            "towards",
+        ),
+        *("under", "underneath", "up", "upon", "with", "within", "without"),
+    )
+)
+_CONJUNCTIONS = frozenset({"and", "but", "or", "while"})
+
 
 def words(prompt: str) -> list[Word]:
     """The words from left to right, by the rule of SPEC section 6."""
@@ -40,17 +63,47 @@ def find(prompt: str, text: str, which: int = 1) -> Word:
     return places.word(found)
 
 
+def find_all(prompt: str, text: str) -> list[Word]:
+    """Every place that `find` finds, from left to right; none where the words are not there."""
+    places, wanted = _Places(prompt), normalize("NFC", text)
+    return [places.word(found) for found in _every(places.composed, wanted)]
+
+
+def _every(prompt: str, text: str) -> list[Word]:
+    found: list[Word] = []
+    while word := composed.find(prompt, text, len(found) + 1):
+        found.append(word)
+    return found
+
+
 def _why_not(prompt: str, text: str, which: int) -> str:
     if not composed.words(text):
         return f"{text!r:.60} is no word; name one of the prompt's words."
-    there = 0
-    while composed.find(prompt, text, there + 1):
-        there += 1
+    there = len(_every(prompt, text))
     if not there:
         return f"The prompt has no {text!r:.60}; write it into the prompt or name one of its words."
     if there == 1:
         return f"{text!r:.60} stands once in the prompt; choose number 1, not {which}."
     return f"{text!r:.60} stands {there} times in the prompt; choose number 1 to {there}, not {which}."
+
+
+def governed(prompt: str, span: Span) -> Span:
+    """The span with the phrase that its last word governs, if that is a preposition or "no": such a word is
+    nowhere in a picture, but "without a beard" is where "a beard" is.
+
+    The phrase goes on to what is no word, a conjunction or the next preposition ("of" is within it). English
+    only; of other languages spans stay as they are.
+    """
+    start, end = span
+    there = words(prompt)
+    last = [word.text.casefold() for word in there if word.start < end and start < word.end][-1:]
+    if not last or (last[0] not in _PREPOSITIONS and last[0] != "no"):
+        return span
+    for word in (word for word in there if word.start >= end):
+        if prompt[end : word.start].strip() or word.text.casefold() in _PREPOSITIONS | _CONJUNCTIONS:
+            break
+        end = word.end
+    return start, end
 
 
 @dataclass(frozen=True)
