@@ -20,14 +20,19 @@ from velatura_protocol.messages import canonical, digest
 from .files import TrajectoryFiles, tensor_digest
 from .trajectory import Trajectory
 
+MATHEMATICS = 1
+"""Of every name. Whoever changes what an inversion, a step or guidance computes raises it, so that what was
+kept before is made anew."""
+
 
 def key(**content: Any) -> str:
     """The name of what is made from `content`: JSON values, in which tensors may stand anywhere.
 
     Everything that the result depends on belongs into it: the model's digest and dtype, the latents, prompts,
-    levels, guidance, seeds. Raises VelaturaError `bad-request` for other values.
+    levels, guidance, seeds. How it is computed is in it (`MATHEMATICS`). Raises VelaturaError `bad-request`
+    for other values.
     """
-    return digest(canonical(_named(content)))
+    return digest(canonical({"mathematics": MATHEMATICS, "content": _named(content)}))
 
 
 def _named(value: Any) -> Any:
@@ -39,6 +44,9 @@ def _named(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_named(item) for item in value]
     return value
+
+
+_BEGUN = "begun "
 
 
 class Memory:
@@ -70,8 +78,18 @@ class Memory:
             self._trajectories.put(key, known)
         return known
 
+    def begun(self, key: str) -> list[Any]:
+        """What `keep_begun` was given for the trajectory of this key; else empty."""
+        return self._trajectories.get(_BEGUN + key) or []
+
+    def keep_begun(self, key: str, made: list[Any]) -> None:
+        """The making of a trajectory was stopped: keeps what there is of it, tensors or tuples of them, until
+        the trajectory itself is kept. In memory alone."""
+        self._trajectories.put(_BEGUN + key, made)
+
     def keep_trajectory(self, key: str, trajectory: Trajectory) -> None:
         """Keep it as it is now. One that was filled later is to be kept again."""
+        self._trajectories.values.pop(_BEGUN + key, None)
         self._trajectories.put(key, trajectory)
         if self._files is not None:
             self._files.write(key, trajectory)

@@ -31,6 +31,8 @@ def null_text(
     sigmas: list[float],
     guidance: float,
     after_step: AfterStep = silent,
+    known: list[Tensor] | None = None,
+    fitted: list[tuple[Tensor, Tensor]] | None = None,
 ) -> Trajectory:
     """Fits each step's unconditional embedding, so that the guided sampler stays near the inverted latents.
 
@@ -40,30 +42,41 @@ def null_text(
     A step begins with the embedding of the step before. Adam's rate, 1e-2 (1 - i/100), and the error that is
     small enough, 1e-5 + 2e-5 i, were published for 50 steps; here i counts fiftieths of the run, since the
     rate would be negative at the end of a long one.
+
+    known: of `ddim_inversion`. fitted: of a fit of the same that was stopped, the embedding of each step and
+    the x that it leads to; it grows.
     """
     N = len(sigmas) - 1
-    n = N * (1 + INNER)
-    inverted = ddim_inversion(model, z0, c, sigmas, lambda i, _: after_step(i, n))
+    n = parts(N)
+    inverted = ddim_inversion(model, z0, c, sigmas, lambda i, _: after_step(i, n), known)
+    fitted = [] if fitted is None else fitted
     # Nothing that is made in inference mode can take part in a gradient; copies made outside of it can.
     with torch.inference_mode(False), torch.no_grad():
         pivots = [x.clone() for x in reversed(inverted)]
-        c, fitted = c.clone(), uncond.clone()
-        x, unconds = [pivots[0]], []
+        c, start = c.clone(), (uncond.clone(), pivots[0])
         for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
+            if i < len(fitted):
+                continue
+            before, x = fitted[-1] if fitted else start
             fiftieths = i * _PUBLISHED_STEPS / N
-            here = _Step(model, x[i], denoise(model, x[i], sigma, c), sigma, sigma_next, guidance)
+            here = _Step(model, x, denoise(model, x, sigma, c), sigma, sigma_next, guidance)
             done = N + i * INNER
-            fitted = here.fitted(
-                fitted,
+            found = here.fitted(
+                before,
                 pivots[i + 1],
                 rate=1e-2 * (1.0 - fiftieths / 100.0),
                 enough=1e-5 + 2e-5 * fiftieths,
                 after_inner=lambda j, done=done: after_step(done + j, n),
             )
-            unconds.append(fitted)
-            x.append(here.next(fitted))
+            fitted.append((found, here.next(found)))
             after_step(done + INNER, n)
-    return Trajectory(list(sigmas), x, uncond=unconds)
+    unconds, x = zip(*fitted, strict=True)
+    return Trajectory(list(sigmas), [pivots[0], *x], uncond=list(unconds))
+
+
+def parts(n: int) -> int:
+    """Of how many parts `null_text` tells for n steps of the sampler; the inversion's n are the first."""
+    return n * (1 + INNER)
 
 
 @dataclass(frozen=True)

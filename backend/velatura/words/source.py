@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from torch import Tensor
 
@@ -56,29 +57,21 @@ def inverted(
 ) -> Source:
     """A layer's trajectory. image: [1, 3, h, w] in [-1, 1]. seeds: only of `SEEDED` kinds.
 
-    after_step is not called where the trajectory is known already.
+    after_step is called for what is computed, and not for what is known: from another edit, or from one that
+    after_step stopped halfway.
     """
-    content = {
-        "of": image,
-        "inversion": kind,
-        "seeds": list(seeds) if kind in SEEDED else [],
-        "guidance": None if kind == "direct" else wanted.guidance,
-        "negative": None if kind == "direct" else wanted.negative,
-    }
-
-    def make() -> Trajectory:
-        z0, sigmas = model.encode(image), list(wanted.sigmas)
-        c, uncond = model.encode_prompt(wanted.prompt), model.encode_prompt(wanted.negative)
-        if kind == "edit-friendly":
-            return edit_friendly.edit_friendly(
-                model, z0, c, uncond, sigmas, seeds, SOURCE_GUIDANCE, after_step
-            )
-        if kind == "null-text":
-            return null_text.null_text(model, z0, c, uncond, sigmas, wanted.guidance, after_step)
-        invert = {"direct": ddim.direct, "ddim": ddim.ddim, "negative-prompt": ddim.negative_prompt}[kind]
-        return invert(model, z0, c, sigmas, after_step)
-
-    return _remembered(model, memory, wanted, content, make)
+    layer = _Layer(model, memory, image, wanted, after_step)
+    if kind == "direct":
+        return _source(memory, layer.name(kind), layer.direct())
+    if kind == "edit-friendly":  # whose source has a guidance of its own
+        guided = _guided(model, wanted, SOURCE_GUIDANCE)
+        name, make = layer.name(kind, seeds=list(seeds), guided=guided), lambda _: layer.edit_friendly(seeds)
+    elif kind == "negative-prompt":  # whose source is the same at any guidance, since D_u = D_c
+        name, make = layer.name(kind), lambda _: layer.negative_prompt()
+    else:
+        name = layer.name(kind, guided=_guided(model, wanted, wanted.guidance))
+        make = layer.null_text if kind == "null-text" else lambda _: layer.ddim()
+    return _source(memory, name, _known(model, memory, name, make))
 
 
 def imagined(
@@ -89,18 +82,14 @@ def imagined(
 
     shape: [C, h, w] of a latent.
     """
-    content = {
-        "of": list(shape),
-        "seeds": list(seeds),
-        "guidance": wanted.guidance,
-        "negative": wanted.negative,
-    }
+    guided = _guided(model, wanted, wanted.guidance)
+    name = _name(model, wanted, of=list(shape), seeds=list(seeds), guided=guided)
 
-    def make() -> Trajectory:
+    def make(_: list[Any]) -> Trajectory:
         n = noise.standard_normal(seeds, shape).to(model.device)
         return Trajectory(list(wanted.sigmas), [n * wanted.sigmas[0], *[None] * (len(wanted.sigmas) - 1)])
 
-    return _remembered(model, memory, wanted, content, make)
+    return _source(memory, name, _known(model, memory, name, make))
 
 
 def remember(memory: Memory, source: Source, *, was_known: bool) -> None:
@@ -115,18 +104,111 @@ def is_known(trajectory: Trajectory) -> bool:
     return all(x is not None for x in trajectory.x)
 
 
-def _remembered(
-    model: Model, memory: Memory, wanted: Wanted, content: dict, make: Callable[[], Trajectory]
-) -> Source:
-    name = key(
+@dataclass(frozen=True)
+class _Layer:
+    """The inversions of a layer; of each, what is known is not computed again.
+
+    All but edit-friendly begin with the same inverted latents, which depend neither on guidance nor on what
+    it leads away from, and which direct inversion is.
+    """
+
+    model: Model
+    memory: Memory
+    image: Tensor
+    wanted: Wanted
+    after_step: AfterStep
+
+    def name(self, kind: Inversion, **more: Any) -> str:
+        return _name(self.model, self.wanted, of=self.image, inversion=kind, **more)
+
+    @property
+    def sigmas(self) -> list[float]:
+        return list(self.wanted.sigmas)
+
+    @property
+    def c(self) -> Tensor:
+        return self.model.encode_prompt(self.wanted.prompt)
+
+    @property
+    def uncond(self) -> Tensor:
+        return self.model.encode_prompt(self.wanted.negative)
+
+    def direct(self, parts: int | None = None) -> Trajectory:
+        """parts: of which the inversion's are the first; None: there are no others."""
+
+        def make(known: list[Tensor]) -> Trajectory:
+            z0 = known[0] if known else self.model.encode(self.image)
+            return ddim.direct(
+                self.model, z0, self.c, self.sigmas, lambda i, n: self.after_step(i, parts or n), known
+            )
+
+        return _known(self.model, self.memory, self.name("direct"), make)
+
+    def ddim(self) -> Trajectory:
+        latents = self.direct().x[::-1]
+        return ddim.ddim(self.model, latents[0], self.c, self.sigmas, known=latents)
+
+    def negative_prompt(self) -> Trajectory:
+        latents = self.direct().x[::-1]
+        return ddim.negative_prompt(self.model, latents[0], self.c, self.sigmas, known=latents)
+
+    def null_text(self, fitted: list[tuple[Tensor, Tensor]]) -> Trajectory:
+        latents = self.direct(null_text.parts(len(self.sigmas) - 1)).x[::-1]
+        return null_text.null_text(
+            self.model,
+            latents[0],
+            self.c,
+            self.uncond,
+            self.sigmas,
+            self.wanted.guidance,
+            self.after_step,
+            latents,
+            fitted,
+        )
+
+    def edit_friendly(self, seeds: Sequence[int]) -> Trajectory:
+        z0 = self.model.encode(self.image)
+        return edit_friendly.edit_friendly(
+            self.model, z0, self.c, self.uncond, self.sigmas, seeds, SOURCE_GUIDANCE, self.after_step
+        )
+
+
+def _name(model: Model, wanted: Wanted, **content: Any) -> str:
+    return key(
         model=model.digest,
         dtype=str(model.dtype),
         prompt=wanted.prompt,
         sigmas=list(wanted.sigmas),
         **content,
     )
+
+
+def _guided(model: Model, wanted: Wanted, scale: float) -> list[Any]:
+    """What guidance makes a trajectory depend on: nothing at scale 1."""
+    return [] if scale == 1.0 else [scale, wanted.negative, model.guidance_rescale]
+
+
+def _known(model: Model, memory: Memory, name: str, make: Callable[[list[Any]], Trajectory]) -> Trajectory:
+    """The trajectory of this name. make: is given what a `make` that was stopped had done, and lets it
+    grow."""
     trajectory = memory.trajectory(name, model.device)
     if trajectory is None:
-        trajectory = make()
+        with _going_on(memory, name) as begun:
+            trajectory = make(begun)
         memory.keep_trajectory(name, trajectory)
+    return trajectory
+
+
+@contextmanager
+def _going_on(memory: Memory, name: str) -> Iterator[list[Any]]:
+    """What was begun under this name; kept again if it is stopped again."""
+    begun = memory.begun(name)
+    try:
+        yield begun
+    except Exception:
+        memory.keep_begun(name, begun)
+        raise
+
+
+def _source(memory: Memory, name: str, trajectory: Trajectory) -> Source:
     return Source(name, trajectory, memory.features(name, lambda: Features(memory.feature_budget)))
