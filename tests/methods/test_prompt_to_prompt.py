@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,16 +11,20 @@ from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.inversion.cache import Memory
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
+from velatura.methods.prompt_to_prompt import settings
+from velatura.methods.registry import registry
+from velatura.words.plan import Settings
 from velatura_protocol.errors import VelaturaError
 
 MASK = box(80, 100, (30, 60), (20, 70))
+SOFT = (np.arange(100) % 3).astype(np.uint8)
 STEPS = 4
 
 
-def edit(prompt="a blue hat", mask=MASK, variations=1, **parameters):
+def edit(prompt="a blue hat", mask=MASK, variations=1, source=None, **parameters):
     parameters = {"source_prompt": "a red hat", "steps": STEPS, **parameters}
     return Edit(
-        picture(80, 100),
+        picture(80, 100) if source is None else source,
         mask,
         method="prompt-to-prompt",
         prompt=prompt,
@@ -142,14 +148,95 @@ def test_progress_counts_the_inversion_and_only_if_there_is_one(models):
         assert hooks.steps == [(i, parts * STEPS) for i in range(1, parts * STEPS + 1)]
 
 
-def test_presets_are_the_published_settings_whatever_is_set_below(models):
-    (published,) = run(edit(preset="published", cross_until=0.1, local_blend=False), models)
-    below = {"cross_until": 0.8, "self_until": 0.2, "threshold": 0.3, "renormalise": False}
-    assert published.data == run(edit(**below), models)[0].data
+WORDS = {"blend_words": "hat", "keep_words": "red, hat:1"}
+PUBLISHED = {
+    "published": {
+        "cross_until": 0.8,
+        "self_until": 0.2,
+        "self_places": "half",
+        "value_until": 0.0,
+        "value_share": 0.0,
+        "replaced": "swap",
+        "renormalise": False,
+        "local_blend": True,
+        "threshold": 0.3,
+        "blend_start": 0.2,
+    },
+    "cycle-consistent": {
+        "cross_until": 0.2,
+        "self_until": 0.8,
+        "self_places": "half",
+        "value_until": 0.2,
+        "value_share": 0.5,
+        "replaced": "swap",
+        "renormalise": False,
+        "local_blend": False,
+        "threshold": 0.0,
+        "blend_start": 0.0,
+    },
+}
+OTHER = {
+    "cross_until": 0.1,
+    "self_until": 0.6,
+    "self_places": "quarter",
+    "value_until": 0.9,
+    "value_share": 0.7,
+    "replaced": "refine",
+    "renormalise": True,
+    "threshold": 0.9,
+    "blend_start": 0.6,
+}
 
 
-def test_identical_parts_of_the_layer_keep_their_bytes(models):
-    """Where local blend finds no word nothing is edited, and what is not edited keeps its bytes."""
-    asked = edit(mask=None, threshold=1.0)
-    (result,) = run(asked, models)
-    assert np.array_equal(pixels(result), picture(80, 100))
+@pytest.mark.parametrize(("preset", "told"), PUBLISHED.items(), ids=PUBLISHED)
+def test_presets_are_the_published_settings_whatever_is_set_below(models, preset, told):
+    """Every setting of an edit is one of the preset's or names words, and is set to something else below."""
+    other = OTHER | {"local_blend": not told["local_blend"]}
+    assert all(other[name] != value for name, value in told.items())
+    Parameters = registry()["prompt-to-prompt"].Parameters
+    named = {field.name for field in dataclasses.fields(Settings)} - {"self_share"} | {"self_places"}
+    assert named == {*told, *WORDS}
+    given, plain = (settings(Parameters(**WORDS, **more)) for more in (other | {"preset": preset}, told))
+    assert given == plain
+    assert given != settings(Parameters(**WORDS, **other))
+    assert given.blend_words == ["hat"] and given.keep_words == ["red", "hat:1"]
+    (chosen,) = run(edit(preset=preset, **other), models)
+    assert chosen.data == run(edit(**told), models)[0].data
+
+
+@pytest.mark.parametrize("words", [[], [{"text": "hat", "which": 1, "weight": 1.0}]], ids=["none", "at 1"])
+def test_a_draft_in_which_nothing_is_changed_shows_the_layer_itself(models, words):
+    hooks, source = Recorded(), picture(64, 64)
+    asked = edit(prompt="A red hat", source=source, mask=None, words=words)
+    asked.request["draft"] = True
+    assert run(asked, models, hooks=hooks) == []
+    ((_, rgb),) = hooks.previews
+    assert np.array_equal(rgb, source[..., :3])
+    asked.request["draft"] = False
+    with pytest.raises(VelaturaError, match="change a word"):
+        run(asked, models)
+
+
+@pytest.mark.parametrize("draft", [False, True], ids=["edit", "draft"])
+@pytest.mark.parametrize("mask", [None, MASK, MASK // 2 + MASK // 4 * SOFT], ids=["layer", "hard", "soft"])
+def test_an_edit_that_local_blend_leaves_no_place_is_refused(models, mask, draft):
+    asked = edit(mask=mask, keep_words="a, hat, red, blue")
+    asked.request["draft"] = draft
+    with pytest.raises(VelaturaError, match="fewer words to leave alone") as error:
+        run(asked, models)
+    assert error.value.code == "bad-request"
+
+
+def test_a_selection_where_the_words_are_not_is_refused(models):
+    asked = {"source": picture(64, 64), "blend_words": "hat", "threshold": 0.95, "context": 4.0}
+    message = refused(models, "bad-request", mask=box(64, 64, (0, 8), (0, 8)), **asked)
+    assert "select more of the layer" in message
+    assert run(edit(mask=box(64, 64, (48, 64), (32, 64)), **asked), models)
+
+
+def test_the_highest_threshold_still_edits(models):
+    threshold = registry()["prompt-to-prompt"].Parameters.model_fields["threshold"]
+    (highest,) = (bound.le for bound in threshold.metadata if hasattr(bound, "le"))
+    (result,) = run(edit(mask=None, threshold=highest), models)
+    assert not np.array_equal(pixels(result), picture(80, 100))
+    refused(models, "bad-request", threshold=1.0)

@@ -48,6 +48,7 @@ def test_a_selection_bounds_what_is_found(models):
         ("clipseg-mask", "a hat, " + "x" * 76, {}, "prompt-too-long", "'xxx"),
         ("diffedit-mask", "a hat", {}, "empty-prompt", "shows now"),
         ("diffedit-mask", "a hat", {"source_prompt": "a hat"}, "bad-request", "change a word"),
+        ("diffedit-mask", "a hat", {"source_prompt": " A  Hat"}, "bad-request", "change a word"),
         ("diffedit-mask", "a hat", {"source_prompt": "hat " * 40}, "prompt-too-long", "too long"),
     ],
 )

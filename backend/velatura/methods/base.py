@@ -87,6 +87,10 @@ class Context(Protocol):
         """What is kept of pictures from one edit to the next."""
 
     @property
+    def is_draft(self) -> bool:
+        """Whether it is only a look at what would be, for who moves a slider. It has one seed."""
+
+    @property
     def captioner(self) -> Captioner:
         """What says in words what a picture shows. Raises `unknown-model` if the model has none."""
 

@@ -47,9 +47,9 @@ class DiffEditMask(Method):
         model, source_prompt = context.model, params.source_prompt.strip()
         if not source_prompt:
             raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
-        if source_prompt == inputs.prompt:
-            raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
         c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
+        if c.equal(c_other):  # capitals and spaces are not read
+            raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
         z0 = model.encode(inputs.image)
         noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]

@@ -44,6 +44,12 @@ def _choice(default: str, title: str, description: str, titles: list[str]) -> st
     return Field(default, title=title, description=description, json_schema_extra=extra)
 
 
+def _phrases(title: str, description: str) -> str:
+    which = "Equal words all count; “cat:2” is the second of the prompt alone."
+    description = f"Words, with commas between, {description} {which}"
+    return Field("", max_length=500, title=title, description=description, json_schema_extra=fields.ADVANCED)
+
+
 class PromptToPromptParameters(Parameters):
     source_prompt: str = fields.source_prompt(
         "A caption of the layer as it is now. The prompt is the same caption with other words."
@@ -52,7 +58,8 @@ class PromptToPromptParameters(Parameters):
     preset: Literal["own", "published", "cycle-consistent"] = Field(
         "own",
         title="Settings",
-        description="Well-known settings to use instead of those below.",
+        description="Well-known settings to use instead of those below. Weights hold in every step, "
+        "where the published ones end with the layout.",
         json_schema_extra={
             "x-enum-titles": [
                 "As set below",
@@ -69,7 +76,7 @@ class PromptToPromptParameters(Parameters):
     threshold: float = fields.slider(
         0.45,
         0.0,
-        1.0,
+        0.95,  # at 1 nothing is above it
         0.05,
         "Threshold",
         "How sure it must be that a word is somewhere; lower reaches wider.",
@@ -116,42 +123,43 @@ class PromptToPromptParameters(Parameters):
     blend_start: float = _share(
         0.2, "Blend from", "After which part of the steps the rest is held to the layer."
     )
-    blend_words: str = Field(
-        "",
-        max_length=500,
-        title="Change only",
-        description="Words, with commas between, whose places may change; empty: those of the changed words.",
-        json_schema_extra=fields.ADVANCED,
-    )
-    keep_words: str = Field(
-        "",
-        max_length=500,
-        title="Leave alone",
-        description="Words, with commas between, whose places stay as they are.",
-        json_schema_extra=fields.ADVANCED,
-    )
+    blend_words: str = _phrases("Change only", "whose places may change; empty: those of the changed words.")
+    keep_words: str = _phrases("Leave alone", "whose places stay as they are.")
     context: float = fields.context(1.0)
     steps: int = fields.steps(25)
     negative_prompt: str = fields.negative_prompt()
 
 
+# All of an edit's settings but the words, which those who published these let a person choose; guidance and
+# steps are the model's.
 PRESETS = {
-    # Hertz et al.'s notebooks: cross .8, self .2, k .3, weights without renormalising
+    # Hertz et al.'s notebooks for Stable Diffusion: self-attention up to 32 x 32 of 64 x 64 places, local
+    # blend after a fifth of the steps, weights without renormalising
     "published": {
         "cross_until": 0.8,
         "self_until": 0.2,
+        "self_places": "half",
         "value_until": 0.0,
+        "value_share": 0.0,
+        "replaced": "swap",
+        "renormalise": False,
         "local_blend": True,
         "threshold": 0.3,
-        "renormalise": False,
+        "blend_start": 0.2,
     },
-    # Bieske, CL P2P: k 0, which is no local blend, cross .2, self .8, and values, whose steps it leaves open
+    # Bieske, CL P2P: self-attention up to 16 x 16 of LDM-256's 32 x 32; k 0, which is no local blend; values,
+    # whose steps and share it leaves open
     "cycle-consistent": {
         "cross_until": 0.2,
         "self_until": 0.8,
+        "self_places": "half",
         "value_until": 0.2,
         "value_share": 0.5,
+        "replaced": "swap",
+        "renormalise": False,
         "local_blend": False,
+        "threshold": 0.0,
+        "blend_start": 0.0,
     },
 }
 _SHARES = {"all": 1.0, "half": 0.25, "quarter": 0.0625}  # of the latent's places
@@ -175,13 +183,14 @@ class PromptToPrompt(Method):
         from velatura.words import edit, plan
         from velatura.words import source as sources
 
-        params = params.model_copy(update=PRESETS.get(params.preset, {}))
         source_prompt = _checked(params)
         model, negative = context.model, params.negative_prompt
         sigmas = schedule.sigmas(model.training_sigmas, params.steps)
         n = len(sigmas) - 1
-        planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), _settings(params), n)
+        planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
         if params.start == "layer" and not planned.changes:
+            if context.is_draft:  # a slider passes through what changes nothing
+                return inputs.image
             raise VelaturaError(
                 "bad-request", "Both captions are the same; change a word, or turn one up or down."
             )
@@ -213,6 +222,9 @@ class PromptToPrompt(Method):
             )
         finally:
             sources.remember(context.memory, source, was_known=was_known)
+        end = source.trajectory.x[-1]
+        if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
+            raise VelaturaError("bad-request", _nowhere(params))
         return context.decode(z)
 
     def _source(
@@ -241,10 +253,14 @@ def _checked(params: PromptToPromptParameters) -> str:
     """The source's prompt. Raises `empty-prompt`."""
     source_prompt = params.source_prompt.strip()
     if not source_prompt:
-        raise VelaturaError(
-            "empty-prompt", "Describe what the layer shows now, so that words can be compared."
-        )
+        raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
     return source_prompt
+
+
+def _nowhere(params: PromptToPromptParameters) -> str:
+    """Why local blend has given the source back, and what to do."""
+    otherwise = "name fewer words to leave alone, " if params.keep_words.strip() else ""
+    return f"No place is left that may change; {otherwise}select more of the layer or lower the threshold."
 
 
 def _words(params: PromptToPromptParameters) -> list[WordSetting]:
@@ -257,8 +273,11 @@ def _words(params: PromptToPromptParameters) -> list[WordSetting]:
     ]
 
 
-def _settings(params: PromptToPromptParameters) -> Settings:
+def settings(params: PromptToPromptParameters) -> Settings:
+    """How the edit is made: as set, or as the preset has it."""
     from velatura.words.plan import Settings
+
+    params = params.model_copy(update=PRESETS.get(params.preset, {}))
 
     def phrases(text: str) -> list[str]:
         return [phrase.strip() for phrase in text.split(",") if phrase.strip()]

@@ -73,7 +73,7 @@ class Run:
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
         self._preview_after = 0.0
-        self._is_draft = is_draft
+        self.is_draft = is_draft
         self._stage = "Looking" if method.result == "text" else "Editing"
         self._step = 0
 
@@ -145,7 +145,7 @@ class Run:
         start, share = self._share
         self.hooks.progress(self._stage, i, n, start + share * i / n)
         now = time.monotonic()
-        if self._is_draft and i == n:
+        if self.is_draft and i == n:
             return  # the finished picture is shown in a moment
         if preview is not None and now >= self._preview_after:
             self.hooks.preview(i, self._composite(preview()), self._rect)
