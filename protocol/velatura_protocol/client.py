@@ -129,6 +129,9 @@ class Client(Upkeep):
                     state = event
                 if on_event is not None:
                     on_event(event, payload)
+        for event, payload in self._take_events(job):  # it had ended before it was waited for
+            if on_event is not None and event["type"] != "job":
+                on_event(event, payload)
         return state
 
     def _cancel(self, job: str) -> bool:

@@ -11,6 +11,7 @@ from tests.daemon.raw import Raw
 from tests.daemon.samples import LONG, new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
 from tests.tiny import register_tiny_model
+from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
 
 pytestmark = pytest.mark.timeout(300)
@@ -93,3 +94,14 @@ def test_a_newer_draft_takes_the_place_of_the_one_that_runs(broker, raw):
         raw.ask({"type": "cancel", "job": job})
     assert ended(raw, newer)["state"] == "done"
     assert [ended(raw, job)["state"] for job in (waits, runs)] == ["cancelled"] * 2
+
+
+def test_a_client_that_waits_only_after_the_end_is_shown_the_last_preview(broker):
+    client, data, job, heard = Client(broker.state_dir, name="late"), pixels(seed=25), new_job(), []
+    client.connect()
+    client.submit(job, request(data, draft=True), {digest(data): data})
+    wait_for(lambda: client.get(job)["state"] == "done", 120, "it does not end")
+    client.wait(job, on_event=lambda event, _: heard.append(event["type"]))
+    client.close()
+    assert "preview" in heard
+    assert "job" not in heard, "an older state than the one that is returned"
