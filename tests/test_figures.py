@@ -10,9 +10,9 @@ from PIL import Image
 
 from velatura.evaluation.encoders import Encoders
 from velatura.readers.judge import Judge, Reading
-from velatura.training import evaluate, figures, measure
+from velatura.training import evaluate, figures, measure, sections
 from velatura.training.asked import combined, ladders, of_exam, said, told
-from velatura.training.assess import Exam
+from velatura.training.assess import Exam, pooled, rate
 from velatura.training.export import export_bundle
 from velatura.training.grids import save_small, sheet
 from velatura.training.labels import questions
@@ -98,9 +98,64 @@ def test_only_what_was_said_counts():
     images = torch.zeros(4, 3, 64, 64)
     found = figures.prompted(Reads(readings), images, requests)
     assert found["thing"][::3] == [0.75, 4]
-    assert found["all"][3] == sum(len(r.names) for r in requests)
+    asked = sum(len(r.names) for r in requests)
+    assert found["all"][::3] == [pytest.approx(1.0 - 1.0 / asked, abs=1e-4), 4]
     scales = figures.by_guidance(Reads(readings), images, requests, [2.5, 4.0, 2.5, 4.0])
     assert scales["4"][0] == 1.0 > scales["2.5"][0]
+
+
+def test_outcomes_of_one_picture_are_not_independent():
+    rng = np.random.default_rng(0)
+    pictures = [[bool(right)] * 10 for right in rng.random(60) < 0.8]
+    share, low, high, n = pooled(pictures)
+    assert [share, n] == rate([own[0] for own in pictures])[::3]
+    alone = rate([outcome for own in pictures for outcome in own])
+    assert high - low > 2.0 * (alone[2] - alone[1])
+    assert low < 0.8 < high
+    assert pooled(pictures) == [share, low, high, n]  # the draws are seeded
+    assert pooled([[True], [False], []]) == rate([True, False])
+    assert pooled([[]]) == pytest.approx(rate([]), nan_ok=True)
+
+
+@pytest.mark.parametrize("pictures", [[[True] * 8] * 20, [[True, False]] * 20, [[True] * 8, [False] * 8] * 2])
+def test_resampling_what_is_alike_or_little_says_nothing(pictures):
+    share, low, high, n = pooled(pictures)
+    assert n == len(pictures)
+    assert [low, high] == pytest.approx(rate([k < share * n for k in range(n)])[1:3])
+    assert high - low > 0.1
+
+
+def test_few_means_and_such_as_are_alike_have_no_interval():
+    assert figures.mean([1.0] * 4) == [1.0, None, None, 4]
+    assert figures.mean([0.3] * 40) == [0.3, None, None, 40]
+    assert figures.mean([0.5, 1.0, 0.5, 1.0]) == [0.75, None, None, 4]
+    value, low, high, n = figures.mean([0.5, 1.0, 0.5, 1.0, 1.0])
+    assert low < value < high and n == 5
+    assert sections.rate([1.0, None, None, 4]) == "1.000 (n = 4)"
+    assert sections.number([28.0, None, None, 2]) == "28.0 (n = 2)"
+    assert sections.rate([0.5, 0.25, 0.75, 9]) == "0.500 (0.25 to 0.75)"
+
+
+class Matcher:
+    """Finds a picture's own number in a caption."""
+
+    def images(self, images):
+        return torch.nn.functional.one_hot(images[:, 0, 0, 0].long(), 40).float()
+
+    def texts(self, prompts):
+        return torch.nn.functional.one_hot(torch.tensor([int(text) for text in prompts]), 40).float()
+
+
+@pytest.mark.parametrize(("count", "of"), [(2, 2), (12, 12), (16, 16), (40, 16)])
+def test_how_many_captions_there_were_is_told(count, of):
+    prompts = [str(number) for number in range(count)]
+    images = torch.arange(float(count)).view(-1, 1, 1, 1).expand(-1, 3, 8, 8)
+    found = figures.right_caption(Matcher(), images, prompts, prompts, 7)
+    assert (found["of"], found["share"][0]) == (of, 1.0)
+
+
+def test_one_caption_is_no_choice():
+    assert figures.right_caption(Matcher(), torch.zeros(1, 3, 8, 8), ["0"], ["0"], 7) is None
 
 
 def test_seeds_and_guidance_go_on_from_batch_to_batch():

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from velatura.evaluation.statistics import wilson
+from velatura.evaluation.statistics import ratio, wilson
 from velatura.models.encoder import Encoder
 from velatura.readers import IdentityEncoder, Judge, Segmenter, matches
 from velatura.world import KINDS, Picture, caption, elements, render, sample_scene
@@ -20,6 +20,7 @@ from .labels import questions, readable
 from .negatives import changed
 
 HELD_OUT = 424_242  # scenes are drawn from [seed, HELD_OUT, i], those of training from [seed, i]
+FEW = 5  # of fewer values a resampled interval says nothing
 EMPTY = 0.01  # a mask of less than this part of the picture counts as empty
 
 Figures = dict[str, Any]
@@ -53,22 +54,41 @@ def rate(outcomes: Sequence[bool]) -> list[float]:
     return [*(round(value, 4) for value in (found.mean, found.low, found.high)), found.n]
 
 
+def pooled(pictures: Sequence[Sequence[bool]]) -> list[float]:
+    """All outcomes together, of which several are of one picture: `rate`'s four, n being of pictures.
+
+    Outcomes of one picture depend on each other, so that whole pictures are resampled (cluster bootstrap,
+    Davison & Hinkley 1997, section 3.8).  Where this says nothing, the interval is Wilson's with a picture
+    for a trial.
+    """
+    asked = [own for own in pictures if own]
+    right, outcomes = sum(map(sum, asked)), sum(map(len, asked))
+    if not asked or outcomes == len(asked):
+        return rate([own[0] for own in asked])
+    found = ratio([sum(own) for own in asked], [len(own) for own in asked])
+    if len(asked) < FEW or not found.high - found.low > 1e-9:
+        found = wilson(len(asked) * right / outcomes, len(asked))
+    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), len(asked)]
+
+
 def assess_judge(judge: Judge, exam: Exam, images: Tensor | None = None) -> Figures:
     """How often each attribute is read as it is, where the picture shows it; mean error of degrees."""
     readings = judge.read(exam.images if images is None else images)
     right: dict[str, list[bool]] = {}
     errors: dict[str, list[float]] = {}
+    pictures: list[list[bool]] = []
     for index, (reading, scene) in enumerate(zip(readings, exam.scenes, strict=True)):
         seen = exam.seen(index)
+        pictures.append([])
         for question in questions():
             if question.kind in ("", scene.kind) and readable(scene, question.name, seen):
-                right.setdefault(question.key, []).append(matches(reading, scene, question.name))
+                pictures[-1].append(matches(reading, scene, question.name))
+                right.setdefault(question.key, []).append(pictures[-1][-1])
                 if not question.values and reading.kind == scene.kind:
                     error = abs(reading.values[question.name] - getattr(scene, question.name))
                     errors.setdefault(question.key, []).append(error)
-    every = [outcome for outcomes in right.values() for outcome in outcomes]
     return {
-        "all": rate(every),
+        "all": pooled(pictures),
         "attributes": {key: rate(outcomes) for key, outcomes in sorted(right.items())},
         "error of degrees": {key: round(float(np.mean(values)), 3) for key, values in sorted(errors.items())},
     }
@@ -94,7 +114,8 @@ def assess_clip(clip: Encoder, exam: Exam, seed: int, choices: int = 16) -> Figu
     """How often the right one of `choices` full captions fits a picture best.
 
     any: the others are of random scenes; alike: of scenes of the same kind; one thing: of the same scene with
-    one attribute changed; pair: the same, and there is only one other.
+    one attribute changed; pair: the same, and there is only one other.  What there are too few others for
+    is left out.
     """
     rng = np.random.default_rng([seed, 5])
     told = [caption(scene, None, exam.seen(n).__contains__).text for n, scene in enumerate(exam.scenes)]
@@ -110,7 +131,7 @@ def assess_clip(clip: Encoder, exam: Exam, seed: int, choices: int = 16) -> Figu
     return {
         name: rate(choose_caption(clip, exam.images, captions))
         for name, captions in rows.items()
-        if len({len(own) for own in captions}) == 1
+        if {len(own) for own in captions} == {2 if name == "pair" else choices}
     }
 
 
@@ -132,7 +153,7 @@ def one_thing(scene: Any, seen: frozenset[str], rng: np.random.Generator, count:
 def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
     """Intersection over union with the exact masks, by element; how often nothing is found in nothing."""
     found: dict[str, list[float]] = {}
-    empty: list[bool] = []
+    empty: list[list[bool]] = []
     everything = sorted({name for kind in KINDS for name in elements(kind)})
     rng = np.random.default_rng(3)
     for exam in exams:
@@ -144,9 +165,10 @@ def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
             prompts = [*names, *chosen]
             images = exam.images[index : index + 1].expand(len(prompts), -1, -1, -1)
             masks = segmenter.read(images, prompts) > 0.5
+            empty.append([])
             for name, mask in zip(prompts, masks, strict=True):
                 if name in chosen:
-                    empty.append(bool(mask.float().mean() < EMPTY))
+                    empty[-1].append(bool(mask.float().mean() < EMPTY))
                     continue
                 exact = torch.from_numpy(picture.mask(name)) > 0.5
                 either = int((mask | exact).sum())
@@ -155,7 +177,7 @@ def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
     return {
         "mean over elements": round(float(np.mean([mean for mean, _ in means.values()])), 3),
         "elements": means,
-        "empty where there is none": rate(empty),
+        "empty where there is none": pooled(empty),
     }
 
 

@@ -22,7 +22,7 @@ from velatura.evaluation.session import machine
 from velatura.models.encoder import Encoder
 from velatura.models.model import Model
 from velatura.readers import Judge
-from velatura.world import KINDS
+from velatura.world import KINDS, elements
 
 from . import figures, measure
 from .asked import Request, combined, ladders, of_exam
@@ -136,7 +136,7 @@ class Examination:
             f"attributes_as_prompted_{FEW_STEPS}_steps": self.by_kind(figures.prompted, few, half),
             "nothing_unasked": self.by_kind(figures.unasked, self.drawn, asked),
             "as_prompted_by_guidance": figures.by_guidance(self.judge, images, every, scales),
-            "clip_of_16": self.of_clip(asked),
+            "clip_right_caption": self.of_clip(asked),
             "prompts": {kind: [r.prompt for r in requests[:SHOWN]] for kind, requests in asked.items()},
         }
 
@@ -144,7 +144,7 @@ class Examination:
         return {kind: function(self.judge, images[kind], requests) for kind, requests in asked.items()}
 
     def of_clip(self, asked: dict[str, list[Request]]) -> dict[str, Any]:
-        """The right caption of 16: among those of all kinds ("any"), and of the same ("alike")."""
+        """The right caption of several: among those of all kinds ("any"), and of the same ("alike")."""
         if self.clip is None:
             return {}
         prompts = {kind: [request.prompt for request in requests] for kind, requests in asked.items()}
@@ -161,7 +161,7 @@ class Examination:
         """How often the map of an element's word is strongest inside the element's exact mask."""
         return {
             "pointing_t400": {
-                kind: figures.rates(measure.pointing(self.model, exam, self.count))
+                kind: figures.rates(measure.pointing(self.model, exam, self.count), elements(kind))
                 for kind, exam in self.exams.items()
             }
         }

@@ -1,6 +1,8 @@
 """What the model can do, in figures: each is [value, lower end, upper end, n] with an interval of 95 %.
 
-Rates have Wilson's interval, means one from the bootstrap (`velatura.evaluation.statistics`).
+Rates have Wilson's interval; means, and rates of several outcomes of each picture, one from the bootstrap
+over pictures (`velatura.evaluation.statistics`).  A mean's ends are None where its values are too few or too
+much alike to say anything of others.
 """
 
 from __future__ import annotations
@@ -16,30 +18,35 @@ from torch import Tensor
 
 from velatura.evaluation.cases import Case
 from velatura.evaluation.metrics import psnr
-from velatura.evaluation.statistics import Estimate, bootstrap, spearman
+from velatura.evaluation.statistics import bootstrap, spearman
 from velatura.models.encoder import Encoder
 from velatura.readers import Judge, Reading, matches
 from velatura.world import ATTRIBUTES, STYLES, render
 
 from .asked import Ladder, Request
-from .assess import Exam, assess_judge, choose_caption, rate
+from .assess import FEW, Exam, assess_judge, choose_caption, pooled, rate
 from .labels import readable
 
 BATCH = 64  # pictures the judge reads at once
 CHOICES = 16  # captions that CLIP chooses among
 
-Figure = list[float]
+Figure = list[float | None]
 Figures = dict[str, Figure]
 
 
-def figure(estimate: Estimate) -> Figure:
-    return [*(round(value, 4) for value in (estimate.mean, estimate.low, estimate.high)), estimate.n]
+def mean(values: Sequence[float]) -> Figure:
+    """The mean of independent values, without an interval where they are fewer than FEW or all alike."""
+    found = bootstrap(values)
+    if found.n < FEW or not found.high - found.low > 1e-9:
+        return [round(found.mean, 4), None, None, found.n]
+    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), found.n]
 
 
-def rates(outcomes: Mapping[str, Sequence[bool]]) -> Figures:
-    """By name, and of "all" together."""
-    every = [outcome for own in outcomes.values() for outcome in own]
-    return {"all": rate(every), **{name: rate(own) for name, own in outcomes.items() if own}}
+def rates(pictures: Sequence[Mapping[str, bool]], order: Iterable[str]) -> Figures:
+    """The outcomes of each picture, by name and of "all" together; names in their order."""
+    names = {name: [own[name] for own in pictures if name in own] for name in order}
+    every = pooled([list(own.values()) for own in pictures])
+    return {"all": every, **{name: rate(own) for name, own in names.items() if own}}
 
 
 def read(judge: Judge, images: Tensor) -> list[Reading]:
@@ -51,7 +58,7 @@ def rebuilding(rebuilt: Tensor, exam: Exam) -> Figures:
     values = psnr(rebuilt.clamp(0.0, 1.0), exam.images).numpy()
     styles = np.array([scene.style for scene in exam.scenes])
     parts = {"all": values, **{style: values[styles == style] for style in STYLES}}
-    return {name: figure(bootstrap(part.tolist())) for name, part in parts.items() if len(part)}
+    return {name: mean(part.tolist()) for name, part in parts.items() if len(part)}
 
 
 def judged(judge: Judge, exam: Exam, images: Tensor) -> Figures:
@@ -63,12 +70,11 @@ def judged(judge: Judge, exam: Exam, images: Tensor) -> Figures:
 
 def prompted(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figures:
     """How often each attribute that a prompt says is read as it says; a degree within a third."""
-    outcomes: dict[str, list[bool]] = {}
-    for reading, request in zip(read(judge, images), requests, strict=True):
-        for name in request.names:
-            outcomes.setdefault(name, []).append(matches(reading, request.scene, name))
-    order = list(ATTRIBUTES[requests[0].scene.kind])
-    return rates(dict(sorted(outcomes.items(), key=lambda item: order.index(item[0]))))
+    outcomes = [
+        {name: matches(reading, request.scene, name) for name in request.names}
+        for reading, request in zip(read(judge, images), requests, strict=True)
+    ]
+    return rates(outcomes, ATTRIBUTES[requests[0].scene.kind])
 
 
 def unasked(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figure:
@@ -76,21 +82,24 @@ def unasked(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figure
     outcomes = []
     for reading, request in zip(read(judge, images), requests, strict=True):
         scene = request.scene
-        for name, attribute in ATTRIBUTES[scene.kind].items():
-            if getattr(scene, name) == attribute.absent and attribute.applies(scene):
-                outcomes.append(matches(reading, scene, name))
-    return rate(outcomes)
+        absent = (
+            name
+            for name, attribute in ATTRIBUTES[scene.kind].items()
+            if getattr(scene, name) == attribute.absent and attribute.applies(scene)
+        )
+        outcomes.append([matches(reading, scene, name) for name in absent])
+    return pooled(outcomes)
 
 
 def by_guidance(
     judge: Judge, images: Tensor, requests: Sequence[Request], scales: Iterable[float]
 ) -> Figures:
     """How often what prompts say is read, by the guidance scale of each picture."""
-    outcomes: dict[str, list[bool]] = {}
+    outcomes: dict[str, list[list[bool]]] = {}
     for reading, request, scale in zip(read(judge, images), requests, scales, strict=True):
         found = [matches(reading, request.scene, name) for name in request.names]
-        outcomes.setdefault(f"{scale:g}", []).extend(found)
-    return {scale: rate(found) for scale, found in sorted(outcomes.items())}
+        outcomes.setdefault(f"{scale:g}", []).append(found)
+    return {scale: pooled(found) for scale, found in sorted(outcomes.items())}
 
 
 @torch.no_grad()
@@ -113,8 +122,7 @@ def graded(judge: Judge, images: Tensor, steps: Sequence[Ladder]) -> dict[str, F
             correlation = 0.0 if math.isnan(correlation) else correlation  # all read alike: no order
             found.setdefault(ladder.attribute, {}).setdefault(name, []).append(correlation)
     return {
-        attribute: {name: figure(bootstrap(values)) for name, values in own.items()}
-        for attribute, own in found.items()
+        attribute: {name: mean(values) for name, values in own.items()} for attribute, own in found.items()
     }
 
 
@@ -141,23 +149,26 @@ def edited(
 ) -> dict[str, Figures]:
     """How often an edit is read as asked: by attribute, and by the edit's name."""
     readings = read(judge, torch.from_numpy(np.stack(pictures)))
-    attributes: dict[str, list[bool]] = {}
-    names: dict[str, list[bool]] = {}
-    for reading, case in zip(readings, cases, strict=True):
-        right = matches(reading, case.scenes[1], case.attribute)
-        attributes.setdefault(case.attribute, []).append(right)
-        names.setdefault(case.edit, []).append(right)
-    parts = {"attributes": attributes, "edits": names}
-    return {part: rates(dict(sorted(outcomes.items()))) for part, outcomes in parts.items()}
+    pairs = zip(readings, cases, strict=True)
+    right = [matches(reading, case.scenes[1], case.attribute) for reading, case in pairs]
+    parts = {"attributes": [case.attribute for case in cases], "edits": [case.edit for case in cases]}
+    return {
+        part: rates([{name: own} for name, own in zip(names, right, strict=True)], sorted(set(names)))
+        for part, names in parts.items()
+    }
 
 
 def right_caption(
     clip: Encoder, images: Tensor, prompts: Sequence[str], others: Sequence[str], seed: int
-) -> Figure:
-    """How often CLIP finds a sample's prompt among CHOICES, the rest drawn from `others`."""
+) -> dict[str, Any] | None:
+    """How often CLIP finds a sample's prompt among others: "share", and "of" how many, at most CHOICES.
+
+    others: prompts the wrong ones are drawn from, with `prompts` among them.  None if there is no wrong one.
+    """
     rng = np.random.default_rng([seed, 5])
     rows = []
     for prompt in prompts:
         wrong = [text for text in dict.fromkeys(others) if text != prompt]
         rows.append([prompt, *(wrong[k] for k in rng.permutation(len(wrong))[: CHOICES - 1])])
-    return rate(choose_caption(clip, images, rows))
+    of = min(CHOICES, len(set(others)))
+    return {"share": rate(choose_caption(clip, images, rows)), "of": of} if of > 1 else None

@@ -35,7 +35,7 @@ from .tokenizer import token_elements
 GUIDANCES = (2.5, 4.0, 5.0)
 EDIT_GUIDANCE = 3.0  # what the embedded model is edited with
 BATCH = 8
-INSIDE = 0.2  # a place of a map is inside an element that covers this much of it
+INSIDE = 0.5  # a place of a map is inside an element that covers this much of it
 
 
 @lru_cache(maxsize=1)
@@ -149,15 +149,15 @@ def _do(job: tuple[Callable, Path, Any]) -> NDArray[np.float32]:
 
 
 @torch.no_grad()
-def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> dict[str, list[bool]]:
-    """By element: whether the strongest place of its last word (its noun) lies in its exact mask.
+def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[str, bool]]:
+    """Of each picture, by element: whether the strongest place of its last word (its noun) is inside it.
 
     The words' maps (see `maps`) at the latent's own resolution, mean over layers, of the noised latents of
-    renders with their full captions.
+    renders with their full captions.  Elements that have no place inside (INSIDE) are left out.
     """
     sigma = float(model.training_sigmas[t])
     side = model.size // model.factor
-    hits: dict[str, list[bool]] = {}
+    hits: list[dict[str, bool]] = []
     with record_maps(model.unet) as maps:
         for index in tqdm(range(count), "pointing", mininterval=1.0, dynamic_ncols=True):
             scene, picture = exam.scenes[index], exam.pictures[index]
@@ -170,9 +170,10 @@ def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> dict[str, li
             places = torch.stack([m[0] for m in maps if m.shape[1] == side * side]).mean(0)
             shares = F.adaptive_avg_pool2d(torch.from_numpy(picture.masks), side).flatten(1)
             about = token_elements(words)
+            hits.append({})
             for number, element in enumerate(elements(scene)):
                 tokens = [k for k, name in enumerate(about) if name == element]
                 if tokens and shares[number].max() >= INSIDE:
                     strongest = int(places[:, tokens[-1]].argmax())
-                    hits.setdefault(element, []).append(bool(shares[number, strongest] >= INSIDE))
-    return {name: hits[name] for name in elements(exam.scenes[0]) if name in hits}
+                    hits[-1][element] = bool(shares[number, strongest] >= INSIDE)
+    return hits

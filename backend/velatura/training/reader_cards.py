@@ -193,7 +193,7 @@ def _segmenter(figures: dict[str, Any]) -> str:
         [
             f"Mean intersection over union with the exact mask, over elements: {figures['mean over elements']}.",
             f"Prompts for what is not in the picture give an empty mask (under 1 % of it) in {share:.3f}",
-            f"of {int(n)} cases ({low:.3f} to {high:.3f}).\n",
+            f"of cases ({low:.3f} to {high:.3f}, n = {int(n)}).\n",
             "| element | mean IoU | n |\n|---|---|---|",
             *rows,
         ]

@@ -8,18 +8,27 @@ from typing import Any
 from velatura.world import ATTRIBUTES, KINDS, STYLES
 
 from .card import table
+from .measure import INSIDE
 
-Figure = Sequence[float]
+Figure = Sequence[float | None]
 
 
 def rate(figure: Figure | None) -> str:
-    """A share with its interval of 95 %."""
-    return "" if figure is None else f"{figure[0]:.3f} ({figure[1]:.2f} to {figure[2]:.2f})"
+    """A share with its interval of 95 %, or with the number of values where there is none."""
+    return _with_interval(figure, ".3f", ".2f")
 
 
 def number(figure: Figure | None) -> str:
-    """A mean with its interval of 95 %."""
-    return "" if figure is None else f"{figure[0]:.1f} ({figure[1]:.1f} to {figure[2]:.1f})"
+    """A mean with its interval of 95 %, or with the number of values where there is none."""
+    return _with_interval(figure, ".1f", ".1f")
+
+
+def _with_interval(figure: Figure | None, form: str, ends: str) -> str:
+    if figure is None:
+        return ""
+    value, low, high, n = figure
+    interval = f"n = {int(n)}" if low is None else f"{low:{ends}} to {high:{ends}}"
+    return f"{value:{form}} ({interval})"
 
 
 def words(name: str) -> str:
@@ -32,7 +41,9 @@ def sections(found: Mapping[str, Any]) -> list[str]:
     scales = ", ".join(f"{scale:g}" for scale in found["guidance"])
     edits = {kind: own["attributes"] for kind, own in found["masked_edits"].items()}
     return [
-        f"Shares and means with intervals of 95 % (Wilson; bootstrap). {found['count']} full captions of "
+        "Shares and means with intervals of 95 % (Wilson's; of means, and of several shares of each picture, "
+        "the bootstrap over pictures; none where fewer than five or all alike). "
+        f"{found['count']} full captions of "
         f"each kind, {steps} Euler steps, guidance {scales} by turns; velatura-judge reads the pictures, "
         "degrees as right within a third.",
         overview(found),
@@ -48,8 +59,8 @@ def sections(found: Mapping[str, Any]) -> list[str]:
         + degrees(found),
         "Combinations that training never saw: how often all of one is read, and the least of its parts:\n\n"
         + combinations(found),
-        "Words point: the strongest place of an element's noun at t = 400 lies in its exact mask:\n\n"
-        + named(found["pointing_t400"]),
+        "Words point: of the strongest place of an element's noun at t = 400 its exact mask covers at least "
+        f"{INSIDE:.0%}; elements that cover no place so are left out:\n\n" + named(found["pointing_t400"]),
         "Masked edits: exact pairs of the world, generous masks, Blended Latent Diffusion with its defaults; "
         "the changed attribute is read as asked:\n\n" + named(edits),
     ]
@@ -75,10 +86,11 @@ def overview(found: Mapping[str, Any]) -> str:
             *(rate(found["masked_edits"][kind]["attributes"]["all"]) for kind in KINDS),
         ],
     ]
-    if found["clip_of_16"]:
-        for name, others in (("any", "any kind"), ("alike", "the same kind")):
-            own = (rate(found["clip_of_16"][kind][name]) for kind in KINDS)
-            rows.append([f"CLIP finds the prompt among 16 of {others}", *own])
+    for name, others in (("any", "any kind"), ("alike", "the same kind")):
+        chosen = [found["clip_right_caption"].get(kind, {}).get(name) for kind in KINDS]
+        if any(chosen):
+            cells = ("" if own is None else f"{rate(own['share'])} of {own['of']}" for own in chosen)
+            rows.append([f"CLIP finds the prompt among some of {others}", *cells])
     return table(["", *KINDS], rows)
 
 
