@@ -1,12 +1,18 @@
 """Measures on results whose figures are known: the source itself, the exact target, and known damage."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from velatura.evaluation.batch import Batch
+from velatura.evaluation.cases import world_cases
+from velatura.evaluation.encoders import Encoders
 from velatura.evaluation.measures import GROUPS, MEASURES
+from velatura.readers import load_judge
+from velatura.world.scene import KINDS
 
 PERFECT = {
     "leakage": 0.0,
@@ -58,6 +64,48 @@ def test_damage_outside_the_region_is_seen_there_and_nowhere_else(cases, encoder
     assert of("background-perceptual", batch) > 0.0
 
 
+BACKGROUND = ("leakage", "background-psnr", "background-ssim", "background-perceptual")
+
+
+@pytest.mark.parametrize(("left", "measured"), [(0, False), (3, False), (12, True)])
+def test_where_nearly_everything_changes_there_is_no_background_to_measure(cases, encoders, left, measured):
+    region = np.ones_like(cases[0].region)
+    region[:left] = 0.0  # rows of 64
+    batch = Batch(replace(cases[0], region=region), cases[0].target[None], encoders)
+    assert [not math.isnan(of(name, batch)) for name in BACKGROUND] == [measured] * 4
+
+
+def test_a_cut_out_shows_the_square_round_the_selection_and_nothing_else(cases, encoders):
+    mask = np.zeros((64, 64), np.uint8)
+    mask[10:14, 50:62] = 255
+    case = replace(cases[0], mask=mask)
+    white = np.full_like(case.source, 255)
+    found = Batch(case, white[None], encoders).cut_outs[0]
+    assert (found[:, 6:18, 50:62] == 1.0).all()
+    found[:, 6:18, 50:62] = (ground := case.source_image.mean((2, 3))[0])[:, None, None]
+    assert torch.allclose(found, ground[:, None, None].expand_as(found))
+    for rows, columns in (
+        (slice(0, 64), slice(20, 30)),
+        (slice(0, 0), slice(0, 0)),
+        (slice(63, 64), slice(0, 3)),
+    ):
+        mask = np.zeros((64, 64), np.uint8)
+        mask[rows, columns] = 255
+        cut = Batch(replace(case, mask=mask), white[None], encoders).cut_outs[0]
+        assert (cut[:, rows, columns] == 1.0).all()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_judge_reads_cut_outs_of_exact_targets():
+    """It misses few, and sees in cut-outs of the sources hardly any that are not there."""
+    judge = Encoders(load_judge())
+    found = [case for kind in KINDS for case in world_cases([kind], 16, 7, 128)]
+    target = [Batch(case, case.target[None], judge).inside[0] for case in found]
+    source = [Batch(case, case.source[None], judge).inside[0] for case in found]
+    assert np.mean(target) >= 0.85 and np.mean(source) <= 0.05
+
+
 def test_an_editor_with_a_source_of_its_own_has_no_exact_target(cases, encoders):
     case = cases[0]
     own = case.target[None]
@@ -69,8 +117,8 @@ def test_an_editor_with_a_source_of_its_own_has_no_exact_target(cases, encoders)
 def test_a_batch_is_ranked_by_its_scores(cases, encoders):
     case = cases[0]
     batch = Batch(case, np.stack([case.source] * 4), encoders, scores=[0.1, 0.9, 0.5, 0.7])
-    batch.right = [False, True, False, False]
-    assert of("batch-precision", batch) == 0.25
+    batch.right, batch.inside = [False, True, False, False], [False, True, True, False]
+    assert of("batch-precision", batch) == 0.5
     assert of("best-precision", batch) == 1.0
     assert of("ranking-auc", batch) == 1.0
     batch.scores = [0.9, 0.1, 0.5, 0.7]
@@ -96,11 +144,11 @@ def test_diversity_counts_right_results_inside_the_selection_only(cases, encoder
     other = case.source.copy()
     other[case.mask == 0] = 0
     batch = Batch(case, np.stack([case.source, other, case.target]), encoders)
-    batch.right = [True, True, False]
+    batch.inside = [True, True, False]
     assert of("diversity", batch) == pytest.approx(0.0, abs=1e-9)
-    batch.right = [True, False, True]
+    batch.inside = [True, False, True]
     assert of("diversity", batch) > 0.0
-    batch.right = [True, False, False]
+    batch.inside = [True, False, False]
     assert math.isnan(of("diversity", batch))
 
 

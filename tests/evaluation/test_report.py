@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from velatura.evaluation import compare, report, session, weights
+from velatura.evaluation import compare, markdown, report, session, tables, weights
 from velatura.evaluation.editors import Edited
 from velatura.evaluation.measures import MEASURES
 from velatura.evaluation.session import Options, Session
@@ -78,6 +78,19 @@ def test_the_page_is_whole_and_needs_nothing_else(made, tmp_path):
     for measure in made.figures["measures"].values():
         assert measure["title"] in said and measure["definition"] in said
     assert not re.search(r"\bnan\b|\binf\b|None", said)
+
+
+def test_a_figure_without_an_interval_says_of_how_many_edits_it_is(made, tmp_path):
+    leakage = made.figures["figures"]["exact"]["leakage"]
+    assert (leakage["low"], leakage["high"], leakage["n"]) == (None, None, 3)
+    measure = made.figures["measures"]["leakage"]
+    assert tables.spread(leakage, measure) == "n = 3"
+    other = leakage | {"low": 1.0, "high": 2.0}
+    assert tables.spread(other, measure, 3) == "1.00 to 2.00"
+    assert tables.spread(other, measure, 12) == "1.00 to 2.00, n = 3"
+    assert "(n = 3)" in markdown.write(made.figures, "velatura evaluate")
+    report.write_report(made, tmp_path / "report.html")
+    assert "<small>n = 3</small>" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_home_made_figures_stand_beside_no_published_ones(made, tmp_path):

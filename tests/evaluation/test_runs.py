@@ -1,5 +1,6 @@
 """Runs on a tiny random model: what methods are given, what is kept, and going on after an interruption."""
 
+import math
 import re
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import velatura
 from tests.tiny import tiny_clip
 from velatura.evaluation import weights
 from velatura.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
+from velatura.evaluation.figures import batch_of, seconds
 from velatura.evaluation.measures import MEASURES
 from velatura.evaluation.runs import PACKAGES, Runner, Store, backwards, plan, refusals
 from velatura.evaluation.session import Options, Session, evaluate
@@ -73,7 +75,8 @@ def test_the_models_defaults_take_the_place_of_the_methods(models):
 def test_a_selection_holds_a_method_in_and_the_baseline_changes_all(models, cases, id):
     case = cases[0]
     masked = MethodEditor(registry()[id], models).edit(case, [1, 2])
-    assert masked.pictures.shape == (2, *case.source.shape)
+    varies = registry()[id].varies(registry()[id].Parameters())
+    assert masked.pictures.shape == (2 if varies else 1, *case.source.shape)
     assert (masked.pictures[:, case.mask == 0] == case.source[case.mask == 0]).all()
     assert (masked.pictures[:, case.mask == 255] != case.source[case.mask == 255]).any()
     whole = noise_and_denoise(models).edit(case, [1])
@@ -127,6 +130,26 @@ def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path, cases):
     assert run(tmp_path, editor, tasks).keys() == results.keys() and len(editor.seen) == again
     done = results["counting", cases[0].id, "edit"]
     assert len(done.pictures) == len(done.scores) == 3 and done.seconds > 0
+
+
+class Same(Counting):
+    """Its seeds make no difference."""
+
+    def edit(self, case, seeds):
+        super().edit(case, seeds)
+        return Edited(case.source[None])
+
+
+def test_a_picture_that_is_the_same_for_all_seeds_is_made_and_counted_once(tmp_path, cases, encoders):
+    editor = Same()
+    results = run(tmp_path, editor, plan([editor], cases[:1], 5, cycles=False))
+    assert editor.seen == [(cases[0].id, seeds) for seeds in ((editor.seen[-1][1][0],), editor.seen[-1][1])]
+    found = seconds([editor], results)["counting"]
+    assert found["size"] == 1 and found["batch"] == found["each"] == found["single"]
+    batch = batch_of("counting", cases[0], results, encoders)
+    batch.right = batch.inside = [True]
+    many = [measure for measure in MEASURES.values() if measure.group == "many"]
+    assert many and all(math.isnan(measure.of(batch)) for measure in many)
 
 
 def test_what_a_result_depends_on_is_part_of_its_name(tmp_path, cases):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from velatura.evaluation import statistics
 
-NUMBERS = st.lists(st.floats(-100, 100), min_size=2, max_size=20)
+NUMBERS = st.lists(st.integers(-99, 99), min_size=5, max_size=20).filter(lambda found: len({*found}) > 1)
 
 
 def test_wilson_of_known_rates():
@@ -32,6 +32,15 @@ def test_bootstrap_holds_the_mean_and_repeats(values):
     assert min(values) - 1e-9 <= found.low <= found.mean + 1e-9
     assert found.mean - 1e-9 <= found.high <= max(values) + 1e-9
     assert found == statistics.bootstrap([*values, math.nan])
+
+
+@pytest.mark.parametrize("values", [[3.0], [1.0, 2.0, 3.0, 4.0], [0.1] * 30, [0.0] * 8])
+def test_what_says_nothing_of_its_spread_has_no_interval(values):
+    found = statistics.bootstrap(values)
+    assert found.mean == pytest.approx(np.mean(values)) and found.n == len(values)
+    assert math.isnan(found.low) and math.isnan(found.high)
+    quotient = statistics.ratio(values, [2.0] * len(values))
+    assert quotient.mean == pytest.approx(np.mean(values) / 2) and math.isnan(quotient.low + quotient.high)
 
 
 def test_bootstrap_is_about_as_wide_as_the_normal_interval():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from velatura.evaluation import markdown, selections, sliders, slides, words
-from velatura.evaluation.cases import phrases
+from velatura.evaluation.cases import phrases, world_cases
 from velatura.evaluation.selections import CHANGE, THRESHOLDS, Found, Selector, named
 from velatura.evaluation.session import Options, evaluate
 from velatura.evaluation.slides import GRADED, THINGS, Slid
@@ -44,12 +44,34 @@ def test_the_words_study_is_one_method_with_many_settings_and_no_selection(model
         words.editors(models, rows=("k 9",))
 
 
-def test_no_row_is_what_ships_already_and_slow_ones_are_asked_for_by_name(models):
+def test_every_row_says_k_cross_and_self_itself_and_no_two_are_the_same(models):
     every = words.editors(models)
-    settings = [repr(editor.settings) for editor in every if editor.id.startswith(words.METHOD)]
-    assert settings.count(settings[0]) == 1
-    assert not any("null text" in editor.id for editor in every)
+    settings = [repr(editor.settings) for editor in every]
+    assert len(set(settings)) == len(settings) <= 18
+    for row, changes in words.SETTINGS.items():
+        own = changes.keys() >= {"threshold", "cross_until", "self_until", "local_blend"}
+        assert own == (row != words.SHIPPED), row
+    shipped = every[0].settings["parameters"]
+    assert every[0].title == "shipped (cross 0.4, self 0.4, k 0.45)"
+    assert words.BASE.items() <= shipped.items(), "what ships has changed: vary the rows around that"
+    assert not words.BY_NAME & {editor.title for editor in every}
     assert words.editors(models, rows=("null text",))[0].title == "null text"
+    assert every[0].settings == words.editors(models, rows=(words.SHIPPED,))[0].settings
+
+
+def test_new_words_are_turned_up_balanced_and_not(reader):
+    found = words.editors(reader, rows=("weight 3", "weight 3 not balanced"), defaults={"steps": 4})
+    balanced, published = found[:2]
+    assert balanced.settings["parameters"]["renormalise"] is True
+    assert balanced.settings | {"parameters": {}} == published.settings | {"parameters": {}}
+    assert balanced.settings["weight"] == 3.0
+    case = next(c for c in world_cases(["portrait"], 9, 7, 64) if c.target_words == "man")
+    plain = words.editors(reader, rows=("shipped",), defaults={"steps": 4})[0].edit(case, [1]).pictures
+    first, second = (editor.edit(case, [1]).pictures for editor in (balanced, published))
+    assert (first != plain).any() and (second != plain).any() and (first != second).any()
+    for nothing in (replace(case, target_words=""), replace(case, target_prompt="a man, a man")):
+        with pytest.raises(VelaturaError, match="no new words"):
+            balanced.edit(nothing, [1])
 
 
 def test_a_picture_from_a_seed_is_its_own_source(models, cases):
@@ -92,6 +114,9 @@ def test_the_rule_takes_the_most_success_of_those_that_leak_half_at_most():
     assert words.conclude(equal)[0].endswith("It chooses: b.")
     assert words.conclude(of_words(loose=(1.0, 15.0), **naive))[0].endswith("There are none.")
     assert words.conclude(of_words(alone=(1.0, 0.0)))[0].endswith("There are none.")
+    turned = of_words(loud=(1.0, 0.0), plain=(0.5, 1.0), **naive)
+    turned["editors"]["loud"]["settings"]["weight"] = words.LOUD
+    assert words.conclude(turned)[0].endswith("It chooses: plain.")
 
 
 def test_words_name_elements_that_are_there():

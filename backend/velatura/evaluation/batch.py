@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +18,8 @@ from velatura.readers import Reading, matches
 from .cases import Case, to_images
 from .encoders import Encoders
 
+#: With less of the picture than this outside the exact region there is no background to measure.
+LEAST_BACKGROUND = 0.05
 #: A result is acceptable if at least this share of what should stay is read as before ...
 KEPT = 0.8
 #: ... and the picture outside the exact region is no farther from the source than this, in dB.
@@ -62,6 +65,11 @@ class Batch:
         """1 where nothing should change, (1, 1, H, W)."""
         return 1.0 - self.case.region_weight
 
+    @property
+    def has_background(self) -> bool:
+        """Whether enough of the picture should stay for that to be measured."""
+        return float(self.background.mean()) >= LEAST_BACKGROUND
+
     @cached_property
     def restored(self) -> Tensor:
         """The results with the exact region as it was in the source, (N, 3, H, W) in 0..1."""
@@ -85,15 +93,29 @@ class Batch:
         return [matches(reading, self.case.scenes[1], self.case.attribute) for reading in self.readings]
 
     @cached_property
+    def inside(self) -> list[bool]:
+        """As `right`, of the cut-outs."""
+        readings = self.encoders.judge.read(self.cut_outs)
+        return [matches(reading, self.case.scenes[1], self.case.attribute) for reading in readings]
+
+    @cached_property
+    def cut_outs(self) -> Tensor:
+        """Of each result the square round the selection, where it is, on a plain ground of the source's mean
+        colour, (N, 3, H, W) in 0..1."""
+        window = _square(self.case.mask)
+        found = self.origins.mean((2, 3), keepdim=True).expand_as(self.results).clone()
+        found[window] = self.results[window]
+        return found
+
+    @cached_property
     def kept(self) -> list[float]:
-        """The share of the attributes to be kept that the judge reads as in the source; NaN if there are
-        none. A degree is read alike within a third."""
-        if not self.case.kept:
-            return [math.nan] * len(self)
-        return [
-            float(np.mean([_alike(before, after, name) for name in self.case.kept]))
-            for before, after in zip(self.readings_before, self.readings, strict=True)
-        ]
+        """The share of the attributes to be kept that the judge reads as in the source, of those that it can
+        read there; NaN if there are none. A degree is read alike within a third."""
+        found = []
+        for before, after in zip(self.readings_before, self.readings, strict=True):
+            alike = [_alike(before, after, name) for name in self.case.kept if name in before.values]
+            found.append(float(np.mean(alike)) if alike else math.nan)
+        return found
 
     @cached_property
     def embeddings(self) -> Tensor:
@@ -114,8 +136,23 @@ class Batch:
         return [*own, ("", self.pictures[0], self.encoders.judge is not None and not self.right[0])]
 
 
+def _square(mask: NDArray[np.uint8]) -> tuple[Any, ...]:
+    """The smallest square that holds the selection, moved into the picture, as an index of [..., h, w]; all
+    of it where nothing is selected."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return (...,)
+    side = max(np.ptp(rows), np.ptp(columns)) + 1
+    found: list[Any] = [...]
+    for places, length in ((rows, mask.shape[0]), (columns, mask.shape[1])):
+        first = (int(places.min()) + int(places.max()) + 1 - int(side)) // 2
+        first = max(0, min(first, length - int(side)))
+        found.append(slice(first, min(length, first + int(side))))
+    return tuple(found)
+
+
 def _alike(before: Reading, after: Reading, name: str) -> bool:
-    if before.kind != after.kind or name not in before.values:  # of a scene read as another kind
+    if before.kind != after.kind:
         return False
     a, b = before.values[name], after.values[name]
     return abs(a - b) <= 1.0 / 3.0 if isinstance(a, float) else a == b

@@ -39,9 +39,9 @@ GIVEN: dict[str, Callable[[Case], str]] = {
 
 @dataclass(frozen=True)
 class Edited:
-    """pictures: uint8 [N, h, w, 3], one a seed. sources: the same shape, where an editor edits no picture
-    that it is given but one of its own making; None otherwise. scores: the method's ranking of its pictures,
-    more is better, or None."""
+    """pictures: uint8 [N, h, w, 3], one a seed, or one of all seeds where they make no difference. sources:
+    the same shape, where an editor edits no picture that it is given but one of its own making; None
+    otherwise. scores: the method's ranking of its pictures, more is better, or None."""
 
     pictures: NDArray[np.uint8]
     sources: NDArray[np.uint8] | None = None
@@ -146,7 +146,6 @@ class MethodEditor:
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [_laid_over(case.source, layer.raster, layer.data) for layer in layers]
-        pictures *= len(seeds) // len(pictures)  # where seeds make no difference they all give the same
         return Edited(np.stack(pictures), scores=scores)
 
 

@@ -62,12 +62,18 @@ def table(
     return values
 
 
+def plain(estimate: statistics.Estimate) -> dict:
+    """As numbers of the JSON, which has no NaN: ends of an interval that there is not are None."""
+    return {key: None if math.isnan(value) else value for key, value in asdict(estimate).items()}
+
+
 def estimates(
     values: Mapping[str, Mapping[str, Mapping[str, float]]],
     cases: Iterable[Any],
     measures: Mapping[str, Measure] = MEASURES,
 ) -> dict[str, dict[str, dict]]:
-    """editor -> measure -> {mean, low, high, n} over some of the cases; measures without values left out.
+    """editor -> measure -> {mean, low, high, n} over some of the cases; measures without values left out. low
+    and high are None where there is no interval (`statistics.bootstrap`).
 
     Cases of one `trial` are no trials of their own: their mean is one value."""
     trials = {case.id: case.trial for case in cases}
@@ -81,7 +87,7 @@ def estimates(
                     together.setdefault(trials[id], []).append(value)
             estimate = measures[name].estimate([sum(each) / len(each) for each in together.values()])
             if estimate.n:
-                found[editor][name] = asdict(estimate)
+                found[editor][name] = plain(estimate)
     return found
 
 
@@ -92,7 +98,7 @@ def ratio(
     own, others = (values.get(id, {}).get(name, {}) for id in (editor, of))
     shared = [case for case in own if case in others]
     estimate = statistics.ratio([own[case] for case in shared], [others[case] for case in shared])
-    return asdict(estimate) if estimate.n else None
+    return plain(estimate) if estimate.n else None
 
 
 def seconds(editors: Sequence[Editor], results: Results) -> dict[str, dict[str, float]]:
@@ -100,7 +106,8 @@ def seconds(editors: Sequence[Editor], results: Results) -> dict[str, dict[str, 
 
     single: one edit of one picture, as in table 4 of "Semantic Image Editing" (Huang & Compton) and in the
     first column of table 2 of Avrahami et al. 2023; batch and each: a full batch, and one picture of it
-    (that table's other columns); size: pictures in a batch. Everything from pixels to pixels counts,
+    (that table's other columns); size: pictures in a batch, as many as were made: 1 for a method whose seeds
+    make no difference. Everything from pixels to pixels counts,
     loading the model does not.
     """
     batches: dict[str, list[tuple[float, int]]] = {}
@@ -136,7 +143,7 @@ def survey(
             batches = [batch_of(editor, case, results, encoders) for case in drawn]
             outcomes = [MEASURES["acceptable"].of(batch) for batch in batches if batch is not None]
             if outcomes:
-                found[prompt][editor] = asdict(statistics.wilson(sum(outcomes), len(outcomes)))
+                found[prompt][editor] = plain(statistics.wilson(sum(outcomes), len(outcomes)))
     return found
 
 
@@ -155,5 +162,5 @@ def by_type(
         for editor, rows in values.items():
             got = [rows[measure.id][id] for id in ids if id in rows.get(measure.id, {})]
             if got:
-                found.setdefault(title, {})[editor] = asdict(measure.estimate(got))
+                found.setdefault(title, {})[editor] = plain(measure.estimate(got))
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 
 from .figures import REFERENCES
-from .tables import number
+from .tables import number, spread, usual
 
 
 def write(found: Mapping, command: str, names: Sequence[str] = ()) -> str:
@@ -25,15 +25,17 @@ def _lines(found: Mapping, command: str, names: Sequence[str]) -> Iterator[str]:
     yield ""
     yield (
         f"{len(found['cases'])} cases ({', '.join(found['kinds'])}), seed {found['options']['seed']}, "
-        f"model {model}{read and f'; read by {read}'}. Means with intervals of 95 %."
+        f"model {model}{read and f'; read by {read}'}. Means with intervals of 95 %, and n where "
+        "values are fewer than elsewhere or give no interval."
     )
     yield ""
+    most = usual(rows)
     yield "| | " + " | ".join(_head(measures[name]) for name in names) + " |"
     yield "|---|" + "---|" * len(names)
     for id, row in rows.items():
         if row:
             title = REFERENCES.get(id) or editors[id]["title"]
-            cells = (_cell(row.get(name), measures[name]) for name in names)
+            cells = (_cell(row.get(name), measures[name], most) for name in names)
             yield f"| {_plain(title)} | " + " | ".join(cells) + " |"
     yield from _types(found)
     for sentence in found.get("conclusions", ()):
@@ -62,11 +64,10 @@ def _head(measure: Mapping) -> str:
     return _plain(f"{measure['title']}{unit}")
 
 
-def _cell(estimate: Mapping | None, measure: Mapping) -> str:
+def _cell(estimate: Mapping | None, measure: Mapping, most: int = 0) -> str:
     if estimate is None:
         return ""
-    mean, low, high = (number(estimate[part], measure) for part in ("mean", "low", "high"))
-    return f"{mean} ({low} to {high})"
+    return f"{number(estimate['mean'], measure)} ({spread(estimate, measure, most)})"
 
 
 def _plain(text: str) -> str:

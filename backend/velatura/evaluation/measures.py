@@ -99,6 +99,12 @@ def chosen_measures(names: Sequence[str], known: Mapping[str, Measure]) -> Mappi
     return {name: measure for name, measure in known.items() if not names or name in names}
 
 
+def _of_background(batch: Batch, values: torch.Tensor) -> list[float]:
+    """The values, or NaN where nearly everything was to change: the few pixels of a background that is left
+    lie at the region's edge, and say nothing."""
+    return values.tolist() if batch.has_background else [NAN] * len(batch)
+
+
 @measure("success", "Edit success", "%", "asked", "higher", "judge", digits=0, rate=True)
 def success(batch: Batch) -> Sequence[float]:
     """Share of results in which the judge reads the changed attribute as the target scene has it (a degree
@@ -113,11 +119,10 @@ def acceptable(batch: Batch) -> Sequence[float]:
     four fifths of the attributes to be kept as in the source, and the background PSNR is at least 20 dB.
     After "applied the edit while retaining most of the details from the initial image", experiment 1 of
     Huang & Compton, "Semantic Image Editing", where three people voted."""
-    near = metrics.psnr(batch.results, batch.origins, batch.background)
-    near = torch.nan_to_num(near, nan=math.inf)  # nothing has to stay: nothing was lost
+    near = _of_background(batch, metrics.psnr(batch.results, batch.origins, batch.background))
     return [
-        right and not kept < KEPT and db >= NEAR_DB
-        for right, kept, db in zip(batch.right, batch.kept, near.tolist(), strict=True)
+        right and not kept < KEPT and not db < NEAR_DB  # NaN: there is nothing to keep, so nothing was lost
+        for right, kept, db in zip(batch.right, batch.kept, near, strict=True)
     ]
 
 
@@ -125,8 +130,8 @@ def acceptable(batch: Batch) -> Sequence[float]:
 def leakage(batch: Batch) -> Sequence[float]:
     """Mean absolute difference from the source outside the exact region, in levels of 0..255. Outside the
     region the exact target is the source, so it is also the distance from the target. A measure of this
-    project; it needs exact pairs."""
-    return metrics.leakage(batch.results, batch.origins, batch.case.region_weight).tolist()
+    project; it needs exact pairs. NaN where less than a twentieth of the picture lies outside."""
+    return _of_background(batch, metrics.leakage(batch.results, batch.origins, batch.case.region_weight))
 
 
 @measure("outside", "Change outside the selection", "levels", "rest", "lower")
@@ -170,16 +175,19 @@ def structure(batch: Batch) -> Sequence[float]:
 def background_psnr(batch: Batch) -> Sequence[float]:
     """Peak signal-to-noise ratio against the source over the pixels outside the exact region. The error of
     rounding to 8 bits is the least that counts, so an untouched background has 58.9 dB. After Ju et al. 2024
-    (PIE-Bench), who take it of pictures times (1 - mask)."""
-    return metrics.psnr(batch.results, batch.origins, batch.background, metrics.ROUNDING).tolist()
+    (PIE-Bench), who take it of pictures times (1 - mask). NaN where less than a twentieth of the picture
+    lies outside."""
+    found = metrics.psnr(batch.results, batch.origins, batch.background, metrics.ROUNDING)
+    return _of_background(batch, found)
 
 
 @measure("background-ssim", "Background SSIM", "x 100", "rest", "higher", digits=1)
 def background_ssim(batch: Batch) -> Sequence[float]:
     """Structural similarity with the source (Wang et al. 2004, eq. 13: Gaussian window of 11 x 11, sigma 1.5)
     of the result with the exact region put back as it was, averaged over windows by how far their centres
-    lie outside it, times 100. The exact target has 100."""
-    return (100.0 * metrics.ssim(batch.restored, batch.origins, batch.background)).tolist()
+    lie outside it, times 100. The exact target has 100. NaN where less than a twentieth of the picture lies
+    outside."""
+    return _of_background(batch, 100.0 * metrics.ssim(batch.restored, batch.origins, batch.background))
 
 
 @measure(
@@ -188,10 +196,11 @@ def background_ssim(batch: Batch) -> Sequence[float]:
 def background_perceptual(batch: Batch) -> Sequence[float]:
     """Distance of unit-length features from the source's, of the result with the exact region put back as it
     was, averaged over places outside it and summed over layers, times 1000: the form of LPIPS (Zhang et al.
-    2018, eq. 1) with all weights one and the judge's features, so its figures stand beside no others."""
+    2018, eq. 1) with all weights one and the judge's features, so its figures stand beside no others. NaN
+    where less than a twentieth of the picture lies outside."""
     layers = batch.encoders.features.layers
     distance = metrics.perceptual_distance(layers(batch.restored), layers(batch.origins), batch.background)
-    return (1000.0 * distance).tolist()
+    return _of_background(batch, 1000.0 * distance)
 
 
 @measure("identity", "Identity kept", "cosine", "rest", "higher", "identity", digits=3)
@@ -240,19 +249,22 @@ def _cycle(batch: Batch, distance: Callable, **options: float) -> list[float]:
 
 @measure("batch-precision", "Batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
 def batch_precision(batch: Batch) -> Sequence[float]:
-    """Mean over batches of the share of results that show what was asked, as the judge reads the whole
-    picture. Avrahami et al. 2023, section 5.1 and appendix C.1, there on masked cut-outs with an ImageNet
-    classifier's five best guesses. NaN for a batch of one."""
-    return batch.right if len(batch) > 1 else [NAN]
+    """Mean over batches of the share of results whose cut-out shows what was asked: the square round the
+    selection, on a plain ground of the source's mean colour, read by the judge. Avrahami et al. 2023, section
+    5.1 and appendix C.1, who cut out the mask itself, on black, and count an ImageNet classifier's five best
+    guesses; Velatura's judge reads one value, and of the mask's bare shape hardly anything. NaN for a batch
+    of one."""
+    return batch.inside if len(batch) > 1 else [NAN]
 
 
 @measure("best-precision", "Best-of-batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
 def best_precision(batch: Batch) -> Sequence[float]:
-    """Share of batches whose first result, by Velatura's ranking, shows what was asked. Avrahami et al. 2023,
-    section 5.1, there ranked by CLIP on the masked area. NaN for a batch of one, or one not ranked."""
+    """Share of batches whose first result, by Velatura's ranking, shows what was asked in its cut-out, as in
+    "Batch precision". Avrahami et al. 2023, section 5.1, there ranked by CLIP on the masked area. NaN for a
+    batch of one, or one not ranked."""
     if len(batch) < 2 or batch.scores is None:
         return [NAN]
-    return [batch.right[max(range(len(batch)), key=batch.scores.__getitem__)]]
+    return [batch.inside[max(range(len(batch)), key=batch.scores.__getitem__)]]
 
 
 @measure("ranking-auc", "Ranking AUC", "", "many", "higher", "judge", digits=2)
@@ -276,11 +288,11 @@ def ranking_closeness(batch: Batch) -> Sequence[float]:
     "diversity", "Diversity of the right ones", "x 1000", "many", "higher", "judge", "features", digits=1
 )
 def diversity(batch: Batch) -> Sequence[float]:
-    """Mean perceptual distance between the results of a batch that show what was asked, cut out by the
-    selection, times 1000. Avrahami et al. 2023, section 5.1 and appendix C.1, there LPIPS; here the judge's
-    features with all weights one. NaN for fewer than two right results."""
-    if sum(batch.right) < 2:
+    """Mean perceptual distance between the results of a batch whose cut-outs show what was asked, as in
+    "Batch precision", each times the selection; times 1000. Avrahami et al. 2023, section 5.1 and appendix
+    C.1, there LPIPS; here the judge's features with all weights one. NaN for fewer than two right results."""
+    if sum(batch.inside) < 2:
         return [NAN]
     cut_out = batch.results * batch.case.mask_weight
     layers = batch.encoders.features.layers(cut_out)
-    return [1000.0 * metrics.diversity(chosen(layers, batch.right))]
+    return [1000.0 * metrics.diversity(chosen(layers, batch.inside))]

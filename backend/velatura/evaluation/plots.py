@@ -116,8 +116,8 @@ def scatter(
     for i, (across, up) in there:
         colour = COLOURS[i % 7]
         cx, cy = x.at(across["mean"], left, right), y.at(up["mean"], bottom, top)
-        x0, x1 = (x.at(across[end], left, right) for end in ("low", "high"))
-        y0, y1 = (y.at(up[end], bottom, top) for end in ("low", "high"))
+        x0, x1 = (x.at(end, left, right) for end in ends(across))
+        y0, y1 = (y.at(end, bottom, top) for end in ends(up))
         parts.append(
             f'<path d="M{x0:.1f} {cy:.1f}H{x1:.1f}M{cx:.1f} {y0:.1f}V{y1:.1f}" stroke="{colour}" '
             'stroke-width="1.5" fill="none" opacity=".65"/>'
@@ -128,8 +128,15 @@ def scatter(
     return _svg(width, height, parts, label)
 
 
+def ends(estimate: Mapping) -> tuple[float, float]:
+    """Of the interval; the mean twice where there is none."""
+    found = (estimate[end] for end in ("low", "high"))
+    low, high = (estimate["mean"] if end is None else end for end in found)
+    return low, high
+
+
 def _interval(estimate: Mapping, axis: Axis, left: float, right: float, y: float, i: int) -> str:
-    x, x0, x1 = (axis.at(estimate[key], left, right) for key in ("mean", "low", "high"))
+    x, x0, x1 = (axis.at(value, left, right) for value in (estimate["mean"], *ends(estimate)))
     colour = COLOURS[i % 7]
     line = f'<path d="M{x0:.1f} {y:.1f}H{x1:.1f}" stroke="{colour}" stroke-width="1.5" opacity=".65"/>'
     return line + mark(MARKS[i % 7], x, y, colour, 4.5)

@@ -17,6 +17,7 @@ from .figures import batch_of
 from .measures import GROUPS
 from .pictures import data_uri
 from .session import Session
+from .statistics import LEAST
 
 PER_KIND = 5  # rows of pictures for each kind
 FAILURES = 16  # pictures
@@ -107,7 +108,9 @@ def _legend_of_tables(f: Mapping) -> str:
     )
     return (
         '<p class="note">Mean over edits, beneath it its interval of 95 % (of Wilson for rates, by bootstrap '
-        f"for means; edits are counted, not pictures). Bold: the best of its column.{rest}</p>"
+        "for means; edits are counted, not pictures), with n where a figure is of fewer edits than others of "
+        f"the table; n alone where fewer than {LEAST} values, or values all equal, give no interval. "
+        f"Bold: the best of its column.{rest}</p>"
     )
 
 
@@ -115,7 +118,7 @@ def _trade(f: Mapping) -> Iterator[str]:
     rows = {id: f["figures"][id] for id in f["editors"] if {"success", "leakage"} <= f["figures"][id].keys()}
     if not rows:
         return
-    top = max(row["leakage"]["high"] for row in rows.values()) * 1.1
+    top = max(plots.ends(row["leakage"])[1] for row in rows.values()) * 1.1
     yield "<h3>What an edit gains and what it costs</h3>"
     yield plots.legend([f["editors"][id]["title"] for id in f["editors"]])
     yield plots.scatter(

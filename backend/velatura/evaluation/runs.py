@@ -21,7 +21,7 @@ from velatura.files.atomic import replacing
 from velatura_protocol.errors import VelaturaError
 
 from .cases import Case
-from .editors import Editor
+from .editors import Edited, Editor
 
 #: Whose source stands between a request and its pixels.
 PACKAGES = (
@@ -204,16 +204,13 @@ class Runner:
         results.note(task, key)
 
     def _do(self, task: Task) -> Done:
-        editor, size = task.editor, task.editor.batch
+        editor = task.editor
         try:
             if self.timed and editor.id not in self._warm:
                 editor.edit(task.case, task.seeds[:1])
                 self._warm.add(editor.id)
             start = time.perf_counter()
-            parts = [
-                editor.edit(task.case, task.seeds[first : first + size])
-                for first in range(0, len(task.seeds), size)
-            ]
+            parts = list(_parts(editor, task))
             seconds = time.perf_counter() - start
         except VelaturaError as error:
             if error.code not in _REFUSALS:
@@ -222,6 +219,16 @@ class Runner:
         own = None if parts[0].sources is None else np.concatenate([part.sources for part in parts])
         scores = None if parts[0].scores is None else [s for part in parts for s in part.scores]
         return Done(np.concatenate([part.pictures for part in parts]), own, scores, seconds)
+
+
+def _parts(editor: Editor, task: Task) -> Iterator[Edited]:
+    """The edit, as many seeds at once as the editor can; where seeds make no difference only the first of
+    them, for more would be the same picture again."""
+    for first in range(0, len(task.seeds), editor.batch):
+        seeds = task.seeds[first : first + editor.batch]
+        yield (made := editor.edit(task.case, seeds))
+        if len(made.pictures) < len(seeds):
+            return
 
 
 def refusals(results: Iterable[tuple[tuple[str, str, str], Done]]) -> dict[str, list[str]]:

@@ -30,17 +30,19 @@ from .measures import chosen_measures
 from .runs import Results
 from .session import Options, Session, kinds_of
 from .slides import GRADED, MEASURES, THINGS, Slid, Slide
+from .words import BASE
 
 METHOD = "prompt-to-prompt"
 SETTINGS: dict[str, dict] = {
     "shipped": {},
-    "not balanced": {"renormalise": False},
+    "not balanced": BASE | {"renormalise": False},
     "published": {"preset": "published"},
-    "no local blend": {"local_blend": False},
-    "refine": {"replaced": "refine"},
-    "cross 0.8": {"cross_until": 0.8},
-    "self 0.2": {"self_until": 0.2},
-    "self 0": {"self_until": 0.0},
+    "no local blend": BASE | {"local_blend": False},
+    "k 0.3": BASE | {"threshold": 0.3},
+    "refine": BASE | {"replaced": "refine"},
+    "cross 0.8": BASE | {"cross_until": 0.8},
+    "self 0.2": BASE | {"self_until": 0.2},
+    "self 0": BASE | {"self_until": 0.0},
     "CL P2P": {"preset": "cycle-consistent"},
 }
 #: What is done where nobody names rows.

@@ -16,6 +16,7 @@ from velatura.world.attributes import NOTHING
 from velatura.world.scene import ATTRIBUTES
 
 from . import metrics, statistics
+from .batch import LEAST_BACKGROUND
 from .cases import Case, to_images
 from .encoders import Encoders
 from .measures import NAN, Measure, measure
@@ -175,7 +176,10 @@ def removed_more(slid: Slid) -> Sequence[float]:
 @measure("leakage", "Leakage", "levels", "slides", "lower", into=MEASURES)
 def leakage(slid: Slid) -> Sequence[float]:
     """Mean absolute difference from the source outside the pair's region, in levels of 0..255, at the highest
-    weight of a graded word and at 0 of a thing. A measure of this project."""
+    weight of a graded word and at 0 of a thing. A measure of this project. NaN where less than a twentieth of
+    the picture lies outside."""
     picture = slid.at(4.0 if slid.case.graded else 0.0)
     images, case = to_images(picture[None]), slid.case
+    if 1.0 - float(case.region.mean()) < LEAST_BACKGROUND:
+        return [NAN]
     return metrics.leakage(images, case.source_image, case.region_weight).tolist()

@@ -10,11 +10,14 @@ import numpy as np
 
 Z = 1.959964  # 97.5th percentile of the normal distribution: two-sided intervals of 95 %
 _DRAWS = 4000
+LEAST = 5  # values of which the bootstrap can say how far their mean may lie off
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval of 95 % over n independent values. All NaN, and n 0, where there were none."""
+    """A mean with its interval of 95 % over n independent values. low and high are NaN where so few values,
+    or values that are all the same, say nothing of how sure the mean is. All NaN, and n 0, where there were
+    none."""
 
     mean: float
     low: float
@@ -41,11 +44,15 @@ def wilson(successes: float, n: int) -> Estimate:
 def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
     """Interval of a mean: percentiles 2.5 and 97.5 of the means of resampled values (Efron 1979).
 
-    NaN among the values are left out. The same values and seed give the same interval.
+    NaN among the values are left out. The same values and seed give the same interval. Fewer than `LEAST`
+    values, or values that are all equal, have no interval: resampled they would give one that is too narrow,
+    or of no width, and promise what they cannot.
     """
     kept = np.asarray([v for v in values if not math.isnan(v)], float)
     if not len(kept):
         return NONE
+    if len(kept) < LEAST or np.ptp(kept) <= 1e-9 * abs(kept).max():
+        return Estimate(float(kept.mean()), math.nan, math.nan, len(kept))
     rng = np.random.default_rng(seed)
     means = kept[rng.integers(len(kept), size=(_DRAWS, len(kept)))].mean(1)
     low, high = np.percentile(means, [2.5, 97.5])
@@ -54,16 +61,20 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
 
 def ratio(values: Sequence[float], of: Sequence[float], seed: int = 0) -> Estimate:
     """The quotient of two means over the same cases, with percentiles 2.5 and 97.5 of the quotients of
-    resampled cases (Efron 1979). Cases of which one side is NaN are left out."""
+    resampled cases (Efron 1979). Cases of which one side is NaN are left out. Without an interval as
+    `bootstrap`."""
     both = np.asarray([values, of], float).reshape(2, -1).T
     both = both[~np.isnan(both).any(1)]
     if not both.size or not both[:, 1].sum():
         return NONE
+    mean = both.mean(0)
     rng = np.random.default_rng(seed)
     means = both[rng.integers(len(both), size=(_DRAWS, len(both)))].mean(1)
-    quotients = means[means[:, 1] != 0.0]
-    low, high = np.percentile(quotients[:, 0] / quotients[:, 1], [2.5, 97.5])
-    mean = both.mean(0)
+    means = means[means[:, 1] != 0.0]
+    quotients = means[:, 0] / means[:, 1]
+    low, high = np.percentile(quotients, [2.5, 97.5])
+    if len(both) < LEAST or np.ptp(quotients) <= 1e-9 * abs(quotients).max():
+        low = high = math.nan
     return Estimate(float(mean[0] / mean[1]), float(low), float(high), len(both))
 
 

@@ -19,15 +19,28 @@ def number(value: float, measure: Mapping) -> str:
     return f"{rounded:.{measure['digits']}f}".replace("-", MINUS)
 
 
-def cell(estimate: Mapping | None, measure: Mapping, best: bool = False) -> str:
-    """Mean and interval; a dash where there was nothing to measure."""
+def spread(estimate: Mapping, measure: Mapping, most: int = 0) -> str:
+    """The interval; and n, where it is fewer than elsewhere or where there is no interval."""
+    told = f"n = {estimate['n']}"
+    if estimate["low"] is None:
+        return told
+    low, high = (number(estimate[end], measure) for end in ("low", "high"))
+    return f"{low} to {high}" if most in (0, estimate["n"]) else f"{low} to {high}, {told}"
+
+
+def usual(rows: Mapping[str, Mapping]) -> int:
+    """The most values behind any figure of a table; figures of fewer say so."""
+    return max((estimate["n"] for row in rows.values() for estimate in row.values()), default=0)
+
+
+def cell(estimate: Mapping | None, measure: Mapping, best: bool = False, most: int = 0) -> str:
+    """Mean and `spread`; a dash where there was nothing to measure."""
     if estimate is None:
         return f'<td class="none">{DASH}</td>'
-    low, high = (number(estimate[end], measure) for end in ("low", "high"))
     mark = ' class="best"' if best else ""
     return (
         f'<td{mark} title="n = {estimate["n"]}">{number(estimate["mean"], measure)}'
-        f"<small>{low} to {high}</small></td>"
+        f"<small>{spread(estimate, measure, most)}</small></td>"
     )
 
 
@@ -47,13 +60,13 @@ def of_measures(
     if not shown:
         return ""
     best = {name: _best(rows, editors, name, measures[name]["better"]) for name in shown}
-    lines = []
+    lines, most = [], usual(rows)
     for id, row in rows.items():
         if id in REFERENCES and (not references or not any(name in row for name in shown)):
             continue
         title = REFERENCES[id] if id in REFERENCES else editors[id]["title"]
         kind = "reference" if id in REFERENCES else "baseline" if editors[id]["baseline"] else "method"
-        cells = "".join(cell(row.get(name), measures[name], id == best[name]) for name in shown)
+        cells = "".join(cell(row.get(name), measures[name], id == best[name], most) for name in shown)
         lines.append(f'<tr class="{kind}"><td>{escape(title)}</td>{cells}</tr>')
     return table("".join(head(measures[name]) for name in shown), lines)
 

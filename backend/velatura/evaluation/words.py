@@ -1,9 +1,9 @@
 """`velatura evaluate --study words`: Prompt-to-Prompt's settings, side by side on the same pairs.
 
-The settings are varied one at a time from those that ship, and k, cross- and self-attention steps together
-from the published ones, as Bieske's study does ("Text-based image editing via cross-attention mechanisms"),
-with that study's own ("CL P2P") beside them. Nothing says where to edit: what is compared is how well words
-alone find the place.
+k, cross- and self-attention steps are varied around those that ship, with the published ones and those of
+Bieske's study ("CL P2P" of "Text-based image editing via cross-attention mechanisms") beside them; and the
+new words are turned up, with balanced weights and as published. Nothing says where to edit: what is compared
+is how well words alone find the place.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from velatura.inversion.cache import Memory
 from velatura.methods.prompt_to_prompt import PRESETS
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
+from velatura.world.wording import FUNCTION_WORDS
 from velatura_protocol.errors import VelaturaError
 
 from . import figures, session
@@ -27,48 +28,48 @@ from .session import Options, Session
 METHOD = "prompt-to-prompt"
 SHIPPED, SAME_NOISE, SAME_SEED = "shipped", "same noise", "same-seed"
 NEW_SAME_SEED = "new picture same seed"
-_PUBLISHED, _CYCLE = PRESETS["published"], PRESETS["cycle-consistent"]
-_NAIVE = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False}
-_REFINE = {"replaced": "refine"}
+#: What rows differ from by what their titles say: the settings that ship (a test holds them to each other).
+BASE = {"cross_until": 0.4, "self_until": 0.4, "local_blend": True, "threshold": 0.45}
+_PUBLISHED = PRESETS["published"]
+_CYCLE = PRESETS["cycle-consistent"] | {"threshold": 0.0}  # k 0 is no local blend
+_NAIVE = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False, "threshold": 0.0}
+#: Weight of the new words in rows that turn them up: one at which weights that are not balanced break faces.
+LOUD = 3.0
 
+#: row -> what it sets. Every row but the first says k, cross and self itself, so that a figure belongs to its
+#: title whatever ships. `weight` is no setting of the method: see `Weighed`.
 SETTINGS: dict[str, dict] = {
     SHIPPED: {},
-    "no local blend": {"local_blend": False},
-    **{f"k {k:g}": {"threshold": k} for k in (0.15, 0.3, 0.45, 0.6)},
-    **{f"cross {share:g}": {"cross_until": share} for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)},
-    **{f"self {share:g}": {"self_until": share} for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)},
-    "self 0.4 finest": {"self_places": "all"},
-    "values 0.2": {"value_until": 0.2},
-    "refine": {"replaced": "refine"},
-    **{f"refine + cross {share:g}": _REFINE | {"cross_until": share} for share in (0.6, 0.8)},
-    "refine + k 0.45": _REFINE | {"threshold": 0.45},
-    "refine + self 0.2": _REFINE | {"self_until": 0.2},
-    "edit-friendly": {"inversion": "edit-friendly"},
-    "null text": {"inversion": "null-text"},
+    "no local blend": BASE | {"local_blend": False, "threshold": 0.0},
+    "k 0.3": BASE | {"threshold": 0.3},
+    "k 0.6": BASE | {"threshold": 0.6},
+    "cross 0.2": BASE | {"cross_until": 0.2},
+    "cross 0.2 + k 0.6": BASE | {"cross_until": 0.2, "threshold": 0.6},
+    "cross 0.8": BASE | {"cross_until": 0.8},
+    "self 0.2": BASE | {"self_until": 0.2},
+    "self 0.8": BASE | {"self_until": 0.8},
+    "refine": BASE | {"replaced": "refine"},
+    "weight 3": BASE | {"weight": LOUD},
+    "weight 3 not balanced": BASE | {"weight": LOUD, "renormalise": False},
+    "edit-friendly": BASE | {"inversion": "edit-friendly"},
+    "null text": BASE | {"inversion": "null-text"},
     "published": _PUBLISHED,
-    "published + self 0.5": _PUBLISHED | {"self_until": 0.5},
-    "published + self 0.8": _PUBLISHED | {"self_until": 0.8},
-    "published + k 0": _PUBLISHED | {"local_blend": False},
-    "published + k 0.6": _PUBLISHED | {"threshold": 0.6},
-    "CL P2P - values + self 0.2": _CYCLE | {"self_until": 0.2, "value_until": 0.0},
-    "CL P2P - values": _CYCLE | {"value_until": 0.0},
     "CL P2P": _CYCLE,
     SAME_NOISE: _NAIVE,
-    "new picture": {"start": "new"},
-    "new picture published": _PUBLISHED | {"start": "new"},
+    "new picture": BASE | {"start": "new"},
     NEW_SAME_SEED: _NAIVE | {"start": "new"},
 }
-"""What each row of the table changes of the method's own settings. k 0 is no local blend."""
 
 NAIVE = {SAME_NOISE, NEW_SAME_SEED}
 
-_TOLD = {SHIPPED: {}, "published": _PUBLISHED, "CL P2P": _CYCLE}  # rows that say what they are
-#: Optimises the unconditional condition at every step: some fifteen times the others' time. Only by name.
-SLOW = frozenset({"null text"})
+_TOLD = {SHIPPED, "published", "CL P2P"}  # rows that say what they are
+#: Rows that are done only where they are named: beside the question, or (null text, which optimises the
+#: unconditional condition at every step) fifteen times as long as the others.
+BY_NAME = frozenset({"edit-friendly", "null text", "new picture", NEW_SAME_SEED})
 #: The figures of the table, in its columns' order; the report has the others too.
 COLUMNS = (
     *("success", "leakage", "ratio-seed", "ratio-source", "structure", "background-psnr"),
-    *("identity", "cycle-psnr", "cycle-perceptual"),
+    *("kept", "identity", "cycle-psnr", "cycle-perceptual"),
 )
 #: Of the leakage of the naive ways an edit by words may have no more.
 MOST = 0.5
@@ -76,7 +77,7 @@ _TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
-    """See `session.prepare`; `options.methods` names rows, all but slow ones where empty."""
+    """See `session.prepare`; `options.methods` names rows, all but those of `BY_NAME` where empty."""
     made = session.prepare(options, models, editors, defaults=defaults)
     made.conclude = conclude
     return made
@@ -88,8 +89,7 @@ def editors(
     """The method once for each setting, without a selection, then the naive ways.
 
     All share the inverted pictures, and as much of the source's features as fits, so their seconds are not
-    those of an edit made alone. Rows that are what ships already are left out. Raises `bad-request` for rows
-    that there are not.
+    those of an edit made alone. Raises `bad-request` for rows that there are not.
     """
     for row in rows:
         if row not in SETTINGS:
@@ -99,16 +99,14 @@ def editors(
     method = registry()[METHOD]
     made: list[Editor] = []
     for row, changes in SETTINGS.items():
-        if row not in rows if rows else row in SLOW:
+        if row not in rows if rows else row in BY_NAME:
             continue
+        cls = Weighed if "weight" in changes else FromSeed if changes.get("start") == "new" else MethodEditor
         named = {"id": f"{METHOD}: {row}", "title": row, "baseline": row in NAIVE}
-        if row in _TOLD:
-            told = _TOLD[row] if row != SHIPPED else method.Parameters().model_dump()
-            named["title"] += f" ({_told(told)})"
-        cls = FromSeed if changes.get("start") == "new" else MethodEditor
         editor = cls(method, models, model, given | changes, masked=False, memory=memory, **named)
-        if rows or not made or editor.settings != made[0].settings:
-            made.append(editor)
+        if row in _TOLD:
+            editor.title += f" ({_told(editor.settings['parameters'])})"
+        made.append(editor)
     same_seed = {"version": 1, "guidance": given.get("guidance", 3.0), "steps": 16}
     return [*made, noise_and_denoise(models, model, given), SameSeed(models, model, settings=same_seed)]
 
@@ -124,6 +122,28 @@ class FromSeed(MethodEditor):
         """With the pictures that it has made as sources."""
         sources = super().edit(replace(case, target_prompt=case.source_prompt), seeds)
         return Edited(super().edit(case, seeds).pictures, sources.pictures)
+
+
+@dataclass
+class Weighed(MethodEditor):
+    """Turns up the words that are new in the target's prompt. A case without such words, or with words that
+    stand in the prompt more than once, is refused: there is nothing to turn, or one cannot say which."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.settings["weight"] = self.defaults["weight"]
+
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """With the weight of `settings`. Raises `bad-request`."""
+        new = [word for word in case.target_words.split() if word not in FUNCTION_WORDS and word != ","]
+        plain = case.target_prompt.replace(",", "").split()
+        if not new or any(plain.count(word) != 1 for word in new):
+            raise VelaturaError("bad-request", "This edit has no new words that can be turned up.")
+        weight = self.settings["weight"]
+        words = [{"text": word, "which": 1, "weight": weight, "until": 1.0} for word in new]
+        one = replace(self)
+        one.settings = self.settings | {"parameters": self.settings["parameters"] | {"words": words}}
+        return MethodEditor.edit(one, case, seeds)
 
 
 def _told(settings: Mapping[str, Any]) -> str:
@@ -184,7 +204,10 @@ def _rule(found: Mapping[str, Any]) -> str:
 
 def _able(found: Mapping[str, Any], id: str) -> bool:
     editor, row = found["editors"][id], found["figures"][id]
-    if editor["baseline"] or editor["settings"]["parameters"]["start"] == "new" or "success" not in row:
+    settings = editor["settings"]
+    if editor["baseline"] or "success" not in row or "weight" in settings:
+        return False
+    if settings["parameters"]["start"] == "new":
         return False
     known = [name for name in RATIOS if any(name in other for other in found["figures"].values())]
     return bool(known) and all(name in row and row[name]["mean"] <= MOST for name in known)
