@@ -6,6 +6,7 @@ swapped and weighed; what is seen beside the form is a draft.
 
 from __future__ import annotations
 
+import re
 import sys
 import tempfile
 import time
@@ -79,8 +80,12 @@ def _sit(window: GimpWindow, daemon: Daemon, place: int, other: str, weighed: in
         return daemon.log.count("is done")
 
     def await_end(before: int) -> None:
-        wait_for(lambda: ended() > before, 300, "the daemon is not done", every=0.2)
-        time.sleep(1.5)
+        def is_at_rest() -> bool:
+            return ended() > before and re.findall(r"job \S+ is (\w+)", daemon.log)[-1] == "done"
+
+        for _ in range(2):  # drafts come while something moves; that of the last state is waited for
+            wait_for(is_at_rest, 300, "the daemon is not done", every=0.2)
+            time.sleep(1.5)
 
     dialog = _open(window)
     window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # Propose

@@ -35,8 +35,12 @@ def test_the_run_begins_with_the_seed_that_was_seen(live):
     assert live["draft"]["own_seed"] == 7
 
 
-def test_moves_one_after_the_other_make_one_draft(live):
-    assert live["many_moves"] == 1
+def test_drafts_come_during_a_drag_and_the_last_is_of_the_last_state(live):
+    assert live["dragged"] == [True, True]
+
+
+def test_during_a_drag_a_draft_is_let_finish_and_at_its_end_it_is_not(live):
+    assert live["outrun"] == [True, True, True, 2]
 
 
 def test_the_layer_is_read_once_until_it_may_have_changed_and_not_where_no_preview_is_wanted(live):
@@ -45,13 +49,15 @@ def test_the_layer_is_read_once_until_it_may_have_changed_and_not_where_no_previ
 
 def test_a_draft_waits_for_what_the_person_has_asked_for(live):
     assert live["gives_way"] == [True, 1, 2]
+    assert live["comes_back"] == [3, True, 1]
 
 
-def test_a_draft_that_is_refused_says_why_and_none_is_made_without_a_prompt(live):
-    (sentence,), asked = live["refused"]
+def test_a_draft_that_is_refused_says_why_and_none_is_made_without_a_prompt_or_left_to_be_seen(live):
+    shown, (_, sentence, *others) = live["refused"]
+    assert shown == [True, False, True, False]
     assert sentence.endswith(".")
     assert "no_such_thing" in sentence
-    assert asked == 0
+    assert others == [""]
 
 
 def test_a_newer_draft_cancels_the_one_before_it(live, knowing):
@@ -74,12 +80,13 @@ def test_a_caption_is_proposed_for_the_layer_whatever_is_selected(live):
     assert as_it_was
 
 
-def test_a_word_is_selected_and_the_run_waits_for_it(live):
-    names, (sentence,), held, some = live["selected"]
+def test_a_word_is_selected_the_run_waits_for_it_and_the_next_draft_is_of_the_selection(live):
+    names, (_, sentence, _), held, some, reads = live["selected"]
     assert names == ["hat"]
     assert "“hat” is selected" in sentence
     assert held
     assert some
+    assert reads == 2
 
 
 def test_a_large_layer_is_read_between_the_windows_own_events(live):

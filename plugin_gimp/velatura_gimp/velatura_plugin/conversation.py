@@ -30,6 +30,9 @@ class Window(Protocol):
     def preview(self, png: bytes, rect: tuple | None) -> None:
         """What comes of it, as far as it has come. rect: the part of the image it shows, if that is known."""
 
+    def clear(self) -> None:
+        """What came of it is of no use any more."""
+
     def end(self, sentence: str) -> None:
         """It is over, and that is what there is to say of it; mostly nothing."""
 
@@ -41,6 +44,7 @@ class Question:
     read: takes what is sent from GIMP. ask(session, captured, is_stopped, on_preview): in a thread; its
     answer goes to `done`, in the main one, which returns a sentence to be shown, or "". over: called once,
     when it is answered, has failed or been stopped. holds_run: whether its answer changes what would be run.
+    stopped: called before `over` where the person or a newer question has stopped it.
     """
 
     read: Callable[[], Steps[Capture]]
@@ -48,40 +52,43 @@ class Question:
     done: Callable[[Any], str]
     over: Callable[[], None]
     holds_run: bool = False
+    stopped: Callable[[], None] = lambda: None
 
 
 class Conversation:
     """Asks questions and shows in `window` how they get on."""
 
     def __init__(self, window: Window) -> None:
-        self._window = window
+        self.window = window
         self._stop = threading.Event()
         self.question: Question | None = None  # the one under way
+        self.changes = 0  # answers that have changed what would be run
 
     def ask(self, question: Question) -> None:
         """Begins with a question; stops the one under way."""
         self.stop()
         self._stop, self.question = threading.Event(), question
-        self._window.begin(question)
+        self.window.begin(question)
         is_over = self._stop.is_set
         steadily(question.read(), lambda captured: self._send(question, captured), self._fail, is_over)
 
     def stop(self) -> None:
         """Stops the question under way, if there is one; nothing more is heard of it."""
         if self.question is not None:
+            self.question.stopped()
             self._end("")
 
     def _end(self, sentence: str) -> None:
         question, self.question = self.question, None
         self._stop.set()
-        self._window.end(sentence)
+        self.window.end(sentence)
         question.over()
 
     def _fail(self, error: Exception) -> None:
         self._end(edit.sentence(error))
 
     def _send(self, question: Question, captured: Capture) -> None:
-        stop, window = self._stop, self._window
+        stop, window = self._stop, self.window
 
         def later(work: Callable, *arguments: object) -> None:
             GLib.idle_add(lambda: None if stop.is_set() else work(*arguments))
@@ -105,6 +112,7 @@ class Conversation:
 
     def _finish(self, question: Question, answer: object) -> None:
         try:
+            self.changes += question.holds_run
             sentence = question.done(answer)
         except Exception as error:
             sentence = edit.sentence(error)

@@ -18,7 +18,7 @@ from .formats import Rect
 from .proposing import Proposer
 from .selecting import Selector
 
-QUIET = 150  # ms without a move before a draft is asked for
+TICK = 150  # ms between two looks at what has moved; one without a move ends the movement
 
 
 @dataclass
@@ -48,22 +48,29 @@ class Live:
 class Drafts:
     """Drafts of what `live` has, in a conversation that they give way in to every other question.
 
+    While something moves, the draft under way is let finish, then the newest state is asked for: if each
+    move stopped it, none would ever finish that takes longer than a move. Once nothing moves any more, the
+    draft of an older state is stopped at once for that of the last.
+
     What was read of the image serves the next ones too, as long as nobody can have painted since: until the
-    dialog is no longer the window that the person types into.
+    dialog is no longer the window that the person types into, or an answer has changed the selection.
     """
 
     def __init__(self, conversation: Conversation, live: Live) -> None:
         self._conversation, self._live = conversation, live
-        self._kept: Capture | None = None
+        self._kept: tuple[tuple[int, int], Capture] | None = None
         self._reads = 0
-        self._timer = 0
+        self._moved = False  # since the last look
+        self._timer = 0  # there for as long as the newest state is still to be asked for
         self._question: Question | None = None
+        self._is_answered = False
         self.wanted = True
 
     def move(self) -> None:
-        """Something was moved: a draft is made once nothing has moved for a moment."""
-        self._wait_no_more()
-        self._timer = GLib.timeout_add(QUIET, self._due)
+        """Something was moved: a draft of the form, as it is by then, is made as soon as may be."""
+        self._moved = True
+        if not self._timer:
+            self._timer = GLib.timeout_add(TICK, self._tick)
 
     def forget(self) -> None:
         """The picture may change from now on: it is read anew for the next draft."""
@@ -71,19 +78,21 @@ class Drafts:
         self._reads += 1
 
     def stop(self) -> None:
-        """No draft any more, waiting or running."""
-        self._wait_no_more()
+        """No draft any more, waiting, running or shown."""
         if self._question is not None and self._conversation.question is self._question:
             self._conversation.stop()
+        self._wait_no_more()
+        self._conversation.window.clear()
 
     def _wait_no_more(self) -> None:
         if self._timer:
             GLib.source_remove(self._timer)
             self._timer = 0
 
-    def _due(self) -> bool:
+    def _tick(self) -> bool:
+        moving, self._moved = self._moved, False
         under_way = self._conversation.question
-        if under_way is not None and under_way is not self._question:
+        if under_way is not None and (moving or under_way is not self._question):
             return True  # wait for its end
         self._timer = 0
         if self.wanted:
@@ -94,8 +103,9 @@ class Drafts:
         try:
             request = self._live.request()
         except VelaturaError:
-            return  # what cannot be read in the form is said when it is run
-        if self._live.needs_prompt and not request["prompt"].strip():
+            request = None  # what cannot be read in the form is said when it is run
+        if request is None or (self._live.needs_prompt and not request["prompt"].strip()):
+            self.stop()  # what is shown would be of another state
             return
         if request["seed"] == -1 and self._live.seed < 0:
             self._live.seed = random.randint(0, MAX_SEED)
@@ -105,16 +115,24 @@ class Drafts:
             lambda session, captured, is_stopped, show: edit.draft(
                 session, request, captured, is_stopped, show
             ),
-            done=lambda _: "",
-            over=lambda: None,
+            done=self._done,
+            over=self._over,
+            stopped=self.move,  # it is asked again after what it gave way to
         )
+        self._is_answered = False
         self._conversation.ask(self._question)
+        self._wait_no_more()  # for the one that this has stopped
+
+    def _done(self, _: dict) -> str:
+        self._is_answered = True
+        return ""
+
+    def _over(self) -> None:
+        if not (self._is_answered or self._timer):
+            self._conversation.window.clear()  # it has failed, and what is shown is of another state
 
     def _read(self) -> Steps[Capture]:
-        if self._kept is not None:
-            return self._kept
-        reads = self._reads
-        captured = yield from self._live.read()
-        if reads == self._reads:
-            self._kept = captured
-        return captured
+        since = self._reads, self._conversation.changes
+        if self._kept is None or self._kept[0] != since:
+            self._kept = since, (yield from self._live.read())
+        return self._kept[1]

@@ -88,6 +88,11 @@ class Side(Gtk.Box):
             self._look(rect)
         self._show(False)
 
+    def clear(self) -> None:
+        """See `conversation.Window`."""
+        self._after = None
+        self._show(False)
+
     def end(self, sentence: str) -> None:
         """See `conversation.Window`."""
         self._bar.set_opacity(0.0)

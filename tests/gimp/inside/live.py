@@ -16,6 +16,8 @@ class Window:
 
     def __init__(self):
         self.asked, self.said, self.previews, self.stages = [], [], [], []
+        self.seen = set()  # the numbers of the questions that something was shown of
+        self.shows = False
 
     def begin(self, question):
         self.asked.append(question)
@@ -25,6 +27,11 @@ class Window:
 
     def preview(self, png, rect):
         self.previews.append((png, rect))
+        self.seen.add(len(self.asked))
+        self.shows = True
+
+    def clear(self):
+        self.shows = False
 
     def end(self, sentence):
         self.said.append(sentence)
@@ -56,15 +63,38 @@ class Dialog:
         self.window = Window()
         self.conversation = Conversation(self.window)
         self.drafts = Drafts(self.conversation, self.live)
+        self.ticks, tick = 0, self.drafts._tick
+
+        def counted():
+            self.ticks += 1
+            return tick()
+
+        self.drafts._tick = counted
+
+    def hold(self, read):
+        """Has what `read` takes be read once `release` is called."""
+        held = self.held = [True]
+
+        def slow():
+            while held:
+                yield
+            return (yield from read())
+
+        return slow
+
+    def release(self):
+        self.held.clear()
 
     def over(self):
         self.overs += 1
 
     def rest(self):
-        """Until nothing is asked any more, and for as long as would be needed for a draft to begin."""
-        until(lambda: self.conversation.question is None)
-        pause(0.4)
-        until(lambda: self.conversation.question is None)
+        """Until nothing is asked, or to be asked, any more."""
+        until(lambda: self.conversation.question is None and not self.drafts._timer)
+
+    def drag(self, condition):
+        """Moves without a pause until it holds: no tick comes that has not seen a move."""
+        until(lambda: condition() or self.drafts.move())
 
     def move(self):
         self.drafts.move()
@@ -89,7 +119,8 @@ def pause(seconds):
 
 def run(t):
     sys.path.insert(0, t.args["plugin"])
-    for part in (draft, many_moves, kept, gives_way, refused, newer, stopped, proposed, selected, steps):
+    drafts = draft, dragged, outrun, kept, gives_way, comes_back, refused, newer, stopped
+    for part in (*drafts, proposed, selected, steps):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -112,13 +143,38 @@ def draft():
     }
 
 
-def many_moves():
-    dialog = Dialog()
-    for _ in range(5):
-        dialog.drafts.move()
-        pause(0.03)
+def dragged():
+    """Drafts begin and are seen during a drag, and the last is of the last state."""
+    dialog, seeds = Dialog(), []
+    request = dialog.live.request
+
+    def noted():
+        seeds.append(dialog.seed)
+        return request()
+
+    def move_on():
+        dialog.seed += 1
+        return len(dialog.window.seen) >= 2
+
+    dialog.live.request = noted
+    dialog.drag(move_on)
     dialog.rest()
-    return len(dialog.window.asked)
+    return [seeds[-1] == dialog.seed, len(dialog.window.asked) in dialog.window.seen]
+
+
+def outrun():
+    """During a drag the draft under way is let finish; at its end it gives way to that of the last state."""
+    dialog = Dialog()
+    dialog.live.read = dialog.hold(dialog.live.read)
+    dialog.drag(lambda: dialog.window.asked)
+    first, ticks = dialog.conversation.question, dialog.ticks
+    dialog.drag(lambda: dialog.ticks >= ticks + 4)
+    alone = dialog.conversation.question is first and len(dialog.window.asked) == 1
+    until(lambda: dialog.conversation.question is not first)
+    still = len(dialog.window.asked) == 2 and not dialog.window.seen
+    dialog.release()
+    dialog.rest()
+    return [alone, still, dialog.window.seen == {2}, len(dialog.window.asked)]
 
 
 def kept():
@@ -135,31 +191,45 @@ def kept():
 
 def gives_way():
     """A draft waits for the end of what the person has asked for, here a layer that is slow to read."""
-    dialog, held = Dialog(), [True]
+    dialog = Dialog()
     proposal = dialog.live.proposer.question("", lambda text: "", dialog.over)
-
-    def read():
-        while held:
-            yield
-        return (yield from proposal.read())
-
-    under_way = dataclasses.replace(proposal, read=read)
+    under_way = dataclasses.replace(proposal, read=dialog.hold(proposal.read))
     dialog.conversation.ask(under_way)
     dialog.drafts.move()
-    pause(0.4)
+    until(lambda: dialog.ticks >= 3)
     alone = dialog.conversation.question is under_way
-    held.clear()
+    dialog.release()
     dialog.rest()
     return [alone, dialog.overs, len(dialog.window.asked)]
 
 
+def comes_back():
+    """A draft that was stopped by what the person asks for is made after it."""
+    dialog = Dialog()
+    read, dialog.live.read = dialog.live.read, dialog.hold(dialog.live.read)
+    dialog.drafts.move()
+    until(lambda: dialog.window.asked)
+    dialog.live.read = read
+    dialog.conversation.ask(dialog.live.proposer.question("", lambda text: "", dialog.over))
+    dialog.rest()
+    return [len(dialog.window.asked), dialog.window.seen == {3}, dialog.overs]
+
+
 def refused():
-    nameless = Dialog("weighed", no_such_thing=1)
-    nameless.move()
-    empty = Dialog()
-    empty.prompt = " "
-    empty.move()
-    return [nameless.window.said, len(empty.window.asked)]
+    """Where there can be no draft, what an older one showed goes."""
+    dialog = Dialog()
+    dialog.move()
+    shown = [dialog.window.shows]
+    dialog.parameters = {"no_such_thing": 1}
+    dialog.move()
+    shown.append(dialog.window.shows)
+    dialog.parameters = {}
+    dialog.move()
+    shown.append(dialog.window.shows)
+    dialog.prompt = " "
+    dialog.move()
+    shown.append(dialog.window.shows)
+    return [shown, dialog.window.said]
 
 
 def newer():
@@ -200,11 +270,13 @@ def selected():
     from velatura_protocol.words import find
 
     dialog = Dialog()
+    dialog.move()
     dialog.conversation.ask(dialog.live.selector.question(find("a hat", "hat"), "a hat", "", dialog.over))
-    held = dialog.window.asked[0].holds_run
+    held = dialog.window.asked[-1].holds_run
     dialog.rest()
+    dialog.move()
     names = [channel.get_name() for channel in dialog.image.get_channels()]
-    return [names, dialog.window.said, held, not Gimp.Selection.is_empty(dialog.image)]
+    return [names, dialog.window.said, held, not Gimp.Selection.is_empty(dialog.image), dialog.reads]
 
 
 def steps():
