@@ -55,6 +55,14 @@ def until(application: QtWidgets.QApplication) -> Callable[..., None]:
     return wait
 
 
+def networks_end(seconds: float = 60) -> bool:
+    """Whether no network thread outlives its session; closing one waits a second at most, this longer."""
+    networks = [thread for thread in threading.enumerate() if thread.name == "velatura-network"]
+    for network in networks:
+        network.join(seconds)
+    return not any(network.is_alive() for network in networks)
+
+
 @pytest.fixture
 def desks(krita, until):
     made: list[Desk] = []
@@ -66,7 +74,7 @@ def desks(krita, until):
     yield make
     for desk in made:
         desk.close()
-    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
+    assert networks_end()
 
 
 @pytest.fixture

@@ -59,7 +59,7 @@ def connected(daemon):
 @contextlib.contextmanager
 def standing_still(daemon):
     """The worker gets no time, so that what has begun neither ends nor is cancelled at once."""
-    wait_for(lambda: "is ready" in daemon.log, 60, "the worker does not start")
+    wait_for(lambda: "is ready" in daemon.log, 200, "the worker does not start")
     daemon.signal_worker(signal.SIGSTOP)
     try:
         yield
@@ -87,11 +87,11 @@ def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, d
     assert not desk.session.state.jobs and not pending(daemon.state_dir) and not document.undo_steps
     assert draft.id not in listed(daemon), "the daemon takes it for no draft"
     assert draft.shown == [0, 0, SIDE, SIDE] and draft.selected is None
-    first = draft.preview
+    first, seen, state = draft.preview, [], desk.session.state
+    state.draftChanged.connect(lambda: seen.append(getattr(state.draft, "preview", b"")))
     slide(desk, 15)
-    until(lambda: desk.session.state.draft is not draft)
-    assert desk.session.state.draft.preview == first, "the old one goes before there is a new one"
     assert shown(desk, until).preview != first
+    assert seen[0] == first, "the old one goes before there is a new one"
     again = desks(daemon.state_dir)
     again.ready()
     assert not again.session.state.jobs

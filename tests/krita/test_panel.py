@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-import threading
 
 import pytest
 from PyQt6 import QtCore, QtWidgets
 
 from tests.daemon_fixture import Daemon
+from tests.krita.conftest import networks_end
 from tests.krita.desk import group, pending
 from tests.krita.fake_krita import SIDE, Document, Selection
 from tests.tiny import register_tiny_model
@@ -248,13 +248,13 @@ def test_the_strip_of_a_word_is_scrolled_into_sight(desks, tmp_path, application
     desk["prompt"].setPlainText("a photo of a smiling man with a long grey beard, glasses and a red hat")
     strip, area = desk["of_words.strip"], desk.panel.findChild(QtWidgets.QScrollArea)
     desk["word.2"].click()
-    desk.until(lambda: strip.isVisible() and strip.y() > desk["word.12"].parent().y(), 5)
+    desk.until(lambda: strip.isVisible() and strip.y() > desk["word.12"].parent().y())
 
     def is_in_sight():
         bottom = strip.mapTo(area.viewport(), strip.rect().bottomLeft())
         return area.viewport().rect().contains(bottom)
 
-    desk.until(lambda: area.verticalScrollBar().value() > 0 and is_in_sight(), 5)
+    desk.until(lambda: area.verticalScrollBar().value() > 0 and is_in_sight())
 
 
 def test_a_fault_of_ours_is_a_sentence(desks, daemon, document, monkeypatch):
@@ -294,5 +294,5 @@ def test_the_docker_of_each_window_shares_one_session(krita, state_dir, until, m
     docker.session().start_daemon()
     until(lambda: "velatura install krita" in labels[1].text())
     krita.notifier().applicationClosing.emit()
-    assert "velatura-network" not in {thread.name for thread in threading.enumerate()}
+    assert networks_end()
     second.deleteLater()
