@@ -96,7 +96,7 @@ def put(host: Any, entry: Entry, group: Any, layers: Sequence[Layer]) -> Generat
     parent = node.parentNode() if node is not None else document.rootNode()
     if not parent.addChildNode(group, node):
         raise VelaturaError("internal", f"Krita did not take the result above '{name}'; run the edit again.")
-    for child, layer in zip(reversed(group.childNodes()), layers):  # noqa: B905 - strict= is of Python 3.10
+    for child, layer in zip(reversed(group.childNodes()), layers, strict=True):
         recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
     yield 0  # Krita makes the new group active in its own time
     if active is not None:

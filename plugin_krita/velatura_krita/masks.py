@@ -123,7 +123,7 @@ def put_group(host: Any, entry: Entry, group: Any, shaped: Sequence[tuple[Layer,
     parent = node.parentNode() if node is not None else document.rootNode()
     if not parent.addChildNode(group, node):
         raise refused(name)
-    for child, (layer, _selection) in zip(reversed(group.childNodes()), shaped):  # noqa: B905 - Python 3.10
+    for child, (layer, _selection) in zip(reversed(group.childNodes()), shaped, strict=True):
         recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
     count = "1 selection mask" if len(shaped) == 1 else f"{len(shaped)} selection masks"
     return f"{count} above '{name}': choose one, then Select > Select Opaque."

@@ -228,7 +228,7 @@ class Session(QtCore.QObject):
         name = news["job"]
         job = self._finished[name]
         found = job["result"]["layers"]
-        blobs = {d["raster"]["digest"]: data for d, data in zip(found, news["blobs"])}  # noqa: B905 - Python 3.10
+        blobs = {d["raster"]["digest"]: data for d, data in zip(found, news["blobs"], strict=True)}
         layers = [
             Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], blobs[d["raster"]["digest"]])
             for d in best_first(found)

@@ -148,7 +148,7 @@ def _choices(form: dict) -> dict | None:
     values, titles = form["enum"], form.get("x-enum-titles")
     if not (_is_texts(values) and _is_texts(titles) and len(values) == len(titles) > 0):
         return None
-    return {"kind": "enum", "choices": tuple(zip(values, titles))}  # noqa: B905 - strict= is of 3.10, lengths agree
+    return {"kind": "enum", "choices": tuple(zip(values, titles, strict=True))}
 
 
 def _numbers(form: dict, kind: str) -> dict | None:

@@ -121,6 +121,7 @@ def test_drafts_are_known_as_such_and_may_be_left_out(journal):
     edit, draft = create(journal).id, create(journal, draft=True).id
     assert [job.id for job in journal.in_states({State.QUEUED})] == [edit, draft]
     assert [job.id for job in journal.in_states({State.QUEUED}, limit=1, drafts=False)] == [edit]
+    assert (journal.count({State.QUEUED}), journal.count({State.QUEUED}, drafts=False)) == (2, 1)
     assert {r.job: r.is_draft for r in journal.references()} == {edit: False, draft: True}
     journal.start(draft)
     assert journal.finish(draft, 1, {"seconds": 0.1, "layers": []}).state is State.DONE

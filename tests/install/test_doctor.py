@@ -1,16 +1,25 @@
 """Doctor: each thing that may be wrong, made wrong."""
 
 import json
+import re
 import shutil
+from pathlib import Path
 
 import pytest
+import tomllib
 
 from velatura.install import hostfiles
-from velatura.install.doctor import examine
+from velatura.install.doctor import PACKAGES, examine
 from velatura.install.profiles import Machine, find
 from velatura.models.catalogue import add
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def test_all_that_is_required_is_looked_for():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8"))["project"]
+    required = {re.split("[>=<]", line)[0] for line in project["dependencies"]}
+    assert set(PACKAGES) == required
 
 
 @pytest.fixture

@@ -163,9 +163,11 @@ class Desk:
         states = request.message.get("states", [str(state) for state in State])
         if not isinstance(states, list) or not all(isinstance(state, str) for state in states):
             raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
-        found = self._journal.in_states(set(states) & set(State), limit=MAX_NAMED, drafts=False)
-        answer, rest = self._as_many_as_fit(found[::-1])
-        return {"type": "jobs", "jobs": answer[::-1], "more": len(rest)}
+        states = set(states) & set(State)
+        found = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
+        answer, _ = self._as_many_as_fit(found[::-1])
+        more = self._journal.count(states, drafts=False) - len(answer)
+        return {"type": "jobs", "jobs": answer[::-1], "more": more}
 
     def _watch(self, request: Request) -> dict:
         jobs = request.message.get("jobs")

@@ -21,7 +21,10 @@ from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import host_config, read_connection
 
-PACKAGES = ("torch", "diffusers", "transformers", "pyzmq", "pydantic", "pillow", "numpy", "imagecodecs")
+PACKAGES = (
+    *("torch", "diffusers", "transformers", "huggingface-hub", "tokenizers", "safetensors", "pyzmq"),
+    *("pydantic", "pillow", "numpy", "imagecodecs", "filelock", "tqdm"),
+)
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
 PROBE = (
     "import json, torch; cuda = torch.cuda.is_available(); "

@@ -97,12 +97,14 @@ class Journal:
         rows = self._db.execute("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
         return [Waiting(*row) for row in rows]
 
-    def count(self, states: Collection[str] = UNFINISHED, owner: str | None = None) -> int:
+    def count(
+        self, states: Collection[str] = UNFINISHED, owner: str | None = None, *, drafts: bool = True
+    ) -> int:
         """How many jobs are in `states`, of one owner or of all."""
         marks = ",".join("?" * len(states))
-        owned = "" if owner is None else "AND owner = ?"
+        which = ("" if owner is None else " AND owner = ?") + ("" if drafts else f" AND NOT {IS_DRAFT}")
         values = [*map(str, states), *([] if owner is None else [owner])]
-        query = f"SELECT count(*) FROM jobs WHERE state IN ({marks}) {owned}"
+        query = f"SELECT count(*) FROM jobs WHERE state IN ({marks}){which}"
         return self._db.execute(query, values).fetchone()[0]
 
     def references(self) -> list[Reference]:

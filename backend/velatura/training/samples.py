@@ -1,4 +1,6 @@
-"""The sample picture that the package ships, with masks as a hand would draw them."""
+"""The sample picture that the package ships, with masks as a hand would draw them.
+
+`python -m velatura.training.samples` writes it anew, after the world has changed."""
 
 from __future__ import annotations
 
@@ -83,3 +85,7 @@ def write_samples(folder: Path = FOLDER) -> None:
         }
     content = {"portrait": {"file": "portrait.png", "caption": caption(scene).text}, "edits": edits}
     (folder / "samples.json").write_text(json.dumps(content, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    write_samples()
