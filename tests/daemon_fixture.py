@@ -15,7 +15,7 @@ import pytest
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import CONNECTION_FILE, Connection, read_connection
 
-START_S = 60.0
+START_S = 120.0
 STOP_S = 60.0
 
 
@@ -74,7 +74,11 @@ class Daemon:
             env=environment,
             stdin=subprocess.DEVNULL,
         )
-        wait_for(self._is_up, START_S, "the daemon does not come up")
+        try:
+            wait_for(self._is_up, START_S, "the daemon does not come up")
+        except BaseException:
+            self.kill()
+            raise
 
     def stop(self) -> None:
         """SIGTERM, and a wait for a clean end. A daemon that has ended already may have done so."""
