@@ -368,6 +368,7 @@ def test_every_command_explains_itself(part, capsys):
     assert main(["train", *([part] if part else []), "--help"]) == 0
     shown = capsys.readouterr().out
     assert ("--work" if part else "interrupted") in shown
+    assert ("bit for bit" in " ".join(shown.split())) == (part in TRAINED)
 
 
 @pytest.mark.timeout(180)

@@ -1,24 +1,14 @@
-"""Which pictures to show to a network that reads them, and how to change them and leave what they show."""
+"""How to change the pictures shown to a network that reads them, and leave what they show."""
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 import torch.nn.functional as F
-from numpy.typing import NDArray
 from torch import Tensor
 
 from velatura.world import ATTRIBUTES
 
 from .data import KIND_NAMES
-
-
-def balanced(kinds: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """Places in `kinds` (n,), all kinds alike often: a set has fewest tables, with most to learn of them."""
-    present, counts = np.unique(kinds, return_counts=True)
-    weights = np.zeros(int(present.max()) + 1)
-    weights[present] = 1.0 / (counts * len(present))
-    return rng.choice(len(kinds), size, p=weights[kinds])
 
 
 def sideless() -> Tensor:

@@ -18,7 +18,7 @@ from velatura.readers.clip import BUNDLE, normalise
 from velatura.readers.pictures import SIDE, fit
 from velatura.world import Caption
 
-from .augment import balanced, disturb, mirrored, sideless
+from .augment import disturb, mirrored, sideless
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
 from .labels import Labels
@@ -124,10 +124,10 @@ def trimmed(ids: Tensor, end: int) -> Tensor:
 
 
 def pick_batch(kinds: NDArray[np.uint8], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """Places in `kinds` (n,), all kinds alike often; many batches are of one kind."""
+    """Places in `kinds` (n,), each as often as any other; many batches are of one kind."""
     if rng.random() >= ALIKE:
-        return balanced(kinds, rng, size)
-    return rng.choice(np.flatnonzero(kinds == rng.choice(np.unique(kinds))), size)
+        return rng.integers(len(kinds), size=size)
+    return rng.choice(np.flatnonzero(kinds == rng.choice(kinds)), size)
 
 
 def train_clip(options: Options, rank: int) -> None:

@@ -129,7 +129,11 @@ def _training(part: Part) -> tuple[Option, ...]:
         *TRAINING_SET,
         option("--device", "where to train, as torch names it (default: the profile's)"),
         option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
-        option("--samples", "train on this many pictures in all, instead of --minutes", type=int),
+        option(
+            "--samples",
+            "pictures in all, not --minutes; gone on with by as many processes, a run is the same bit for bit",
+            type=int,
+        ),
         option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),
         option("--processes", "data-parallel processes, one a core (default: cpu 2, gpu 1)", type=int),
         option("--batch", f"pictures a step and process {_defaults(part.batch)}", type=int),

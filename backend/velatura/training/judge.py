@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -13,7 +12,7 @@ from torch import Tensor
 from velatura.readers.judge import BUNDLE, CHANNELS, Judge
 from velatura.readers.pictures import fit
 
-from .augment import balanced, disturb, mirrored, shifted, sideless
+from .augment import disturb, mirrored, shifted, sideless
 from .data import load_dataset
 from .labels import Labels, questions
 from .loop import Options, Trainer, load_checkpoint
@@ -25,7 +24,6 @@ def train_judge(options: Options, rank: int) -> None:
     profile = options.profile
     data = load_dataset(options.work, options.seed, options.pictures, options.processes, profile.size)
     labels = Labels(data, rank, options.processes)
-    kinds = np.array(data.kinds)[labels.indices]
     data, targets = data.resident(options.device), labels.matrix.to(options.device)
     mirrors = sideless().to(options.device)
     torch.manual_seed(options.seed)
@@ -35,7 +33,7 @@ def train_judge(options: Options, rank: int) -> None:
     trainer = Trainer("judge", judge, options, rank, decay=0.995, weight_decay=0.02)
     judge.train()
     while trainer.progress.running:
-        pick = balanced(kinds, trainer.random(), options.batch)
+        pick = trainer.random().integers(len(labels.indices), size=options.batch)
         chosen = pick * options.processes + rank
         (images,) = mirrored(mirrors[data.kind(chosen)], fit(data.images(chosen)))
         images = shifted(disturb(images))

@@ -23,7 +23,7 @@ from velatura.readers.segmenter import decode, features
 from velatura.world import KINDS, Caption, elements
 from velatura.world.wording import FUNCTION_WORDS
 
-from .augment import balanced, disturb, mirrored, sideless
+from .augment import disturb, mirrored, sideless
 from .clip import PROJECTION, save_model, text_and_vision, trimmed
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
@@ -192,10 +192,9 @@ def train_segmenter(options: Options, rank: int) -> None:
     )
     seen = {index: sorted(names) for index, names in prompter.seen.items() if names}
     usable = np.array(list(seen))
-    kinds = np.array(data.kinds)[usable]
     while trainer.progress.running:
         rng = trainer.random()
-        chosen = usable[balanced(kinds, rng, options.batch)]
+        chosen = rng.choice(usable, options.batch)
         wanted, prompts, named = asked(data, prompter, chosen, seen, rng)
         kind = data.kind(chosen).to(device)
         every = torch.cat([wanted, data.shares(chosen)], 1).to(device)
