@@ -11,7 +11,7 @@ import torch
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.diffusion import schedule
 from velatura.inversion import cache, null_text
-from velatura.inversion.cache import Memory
+from velatura.inversion.cache import Memory, nbytes
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.words import source as sources
@@ -25,10 +25,14 @@ def memory(folder=None):
     return Memory(folder, 1 << 26, 1 << 28, 1 << 26)
 
 
-def run(models, kept, hooks=None, **parameters):
+def run(models, kept, hooks=None, layer=0, **parameters):
     parameters = {"source_prompt": "a red hat", "steps": STEPS, "local_blend": False, **parameters}
     asked = Edit(
-        picture(80, 100), MASK, method="prompt-to-prompt", prompt="a blue hat", parameters=parameters
+        picture(80, 100, seed=layer),
+        MASK,
+        method="prompt-to-prompt",
+        prompt="a blue hat",
+        parameters=parameters,
     )
     return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), kept)[0]
 
@@ -205,3 +209,26 @@ def test_what_was_begun_is_no_trajectory_and_goes_when_there_is_one(tmp_path):
     assert kept.trajectory("k") is None and list(tmp_path.iterdir()) == []
     kept.keep_trajectory("k", cache.Trajectory([1.0, 0.0], [torch.zeros(4), None]))
     assert kept.begun("k") == []
+
+
+class Watched(Recorded):
+    """Notes how many bytes of features there are."""
+
+    def __init__(self, kept):
+        super().__init__()
+        self.kept, self.peak = kept, 0
+
+    def progress(self, *said):
+        super().progress(*said)
+        self.peak = max(self.peak, nbytes(self.kept._features.values))
+
+
+def test_another_layer_s_features_make_room_while_they_are_recorded(models):
+    plenty = memory()
+    run(models, plenty)
+    one = nbytes(plenty._features.values)
+    kept = Memory(None, 1 << 26, one * 3 // 2, 0)
+    for layer in range(3):
+        hooks = Watched(kept)
+        run(models, kept, hooks, layer=layer)
+        assert one <= hooks.peak <= kept.feature_budget

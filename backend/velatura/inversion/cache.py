@@ -102,6 +102,11 @@ class Memory:
             known = self._features.values[key] = new()
         return known
 
+    def make_room(self, key: str, needed: int) -> None:
+        """The features of this key are about to be so many bytes together: lets go of others, so that the
+        budget also holds while they are recorded."""
+        self._features.make_room(key, needed)
+
     def settle(self, key: str) -> None:
         """The features of this key have grown: brings the shelf back within its budget. What alone is above
         it is not kept."""
@@ -131,6 +136,7 @@ class _Shelf:
     def __init__(self, budget: int) -> None:
         self.budget = budget
         self.values: OrderedDict[str, Any] = OrderedDict()
+        self.sizes: dict[str, int] = {}  # as of the last `put` of any
 
     def get(self, key: str) -> Any:
         if key in self.values:
@@ -143,10 +149,18 @@ class _Shelf:
             return
         self.values[key] = value
         self.values.move_to_end(key)
-        sizes = {key: nbytes(value) for key, value in self.values.items()}  # anew, since they grow
-        used = sum(sizes.values())
-        while used > self.budget:
-            used -= sizes[self.values.popitem(last=False)[0]]
+        self.sizes = {key: nbytes(value) for key, value in self.values.items()}  # anew, since they grow
+        self.make_room(key, self.sizes[key])
+
+    def make_room(self, key: str, needed: int) -> None:
+        """Lets go of others until the value of this key fits, of so many bytes, at most `budget`."""
+        sizes = {other: self.sizes.get(other, 0) for other in self.values if other != key}
+        used = needed + sum(sizes.values())
+        for other, size in sizes.items():
+            if used <= self.budget:
+                break
+            del self.values[other]
+            used -= size
 
 
 def nbytes(value: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -30,15 +31,23 @@ class Need(NamedTuple):
         return Need(*map(max, self, other))
 
 
+def _no_others(nbytes: int) -> None:
+    """Room is made where there is nothing else to let go."""
+
+
 @dataclass
 class Features:
     """The source's Q, K and V along one trajectory: by step and place's name. `had`: what each step holds.
-    limit: bytes after which nothing more is kept; the source's branch then runs again in the later steps."""
+    limit: bytes, never exceeded; of a step that does not fit nothing is kept, and the source's branch runs
+    again in it. make_room: told before more is kept how many bytes that will be together."""
 
     limit: int
+    make_room: Callable[[int], None] = _no_others
     branches: dict[tuple[int, str], Branch] = field(default_factory=dict)
     had: dict[int, Need] = field(default_factory=dict)
     nbytes: int = 0
+    full: set[int] = field(default_factory=set)
+    """Steps that did not fit when they last ran."""
 
     def missing(self, i: int, need: Need) -> bool:
         """Whether the source's branch has to run in step i."""
@@ -46,26 +55,36 @@ class Features:
 
     def record(self, i: int, name: str, branch: Branch) -> None:
         """Keep a place's features of step i, in memory of their own: a view would hold the whole batch."""
-        if self.nbytes >= self.limit:
+        if i in self.full:
             return
-        old = self.branches.get((i, name))
-        self.nbytes -= 0 if old is None else _nbytes(old)
-        kept = Branch(
+        old = self._forget(i, name)
+        if branch.v is None and old is not None:
+            branch = branch._replace(v=old.v)
+        del old  # it makes room
+        needed = self.nbytes + _nbytes(branch)
+        if needed > self.limit:
+            self.full.add(i)
+            self.had.pop(i, None)
+            for _, other in [key for key in self.branches if key[0] == i]:
+                self._forget(i, other)
+            return
+        self.make_room(needed)
+        self.branches[i, name] = Branch(
             *(None if x is None else x.clone(memory_format=torch.contiguous_format) for x in branch)
         )
-        if kept.v is None and old is not None:
-            kept = kept._replace(v=old.v)
-        self.branches[i, name] = kept
-        self.nbytes += _nbytes(kept)
+        self.nbytes = needed
 
     def settle(self, i: int, need: Need) -> None:
         """Step i is over; what was recorded in it serves `need`, unless it was too much to keep."""
-        if self.nbytes >= self.limit:
-            for key in [key for key in self.branches if key[0] == i]:
-                self.nbytes -= _nbytes(self.branches.pop(key))
-            self.had.pop(i, None)
+        if i in self.full:
+            self.full.remove(i)
         else:
             self.had[i] = self.had.get(i, Need()).joined(need)
+
+    def _forget(self, i: int, name: str) -> Branch | None:
+        branch = self.branches.pop((i, name), None)
+        self.nbytes -= 0 if branch is None else _nbytes(branch)
+        return branch
 
 
 def _nbytes(branch: Branch) -> int:

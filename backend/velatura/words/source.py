@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
@@ -211,4 +212,7 @@ def _going_on(memory: Memory, name: str) -> Iterator[list[Any]]:
 
 
 def _source(memory: Memory, name: str, trajectory: Trajectory) -> Source:
-    return Source(name, trajectory, memory.features(name, lambda: Features(memory.feature_budget)))
+    def empty() -> Features:
+        return Features(memory.feature_budget, partial(memory.make_room, name))
+
+    return Source(name, trajectory, memory.features(name, empty))

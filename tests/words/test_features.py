@@ -1,0 +1,91 @@
+"""Features while they are recorded: the budget holds at every moment, and what is kept is whole."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from velatura.inversion.cache import Memory, nbytes
+from velatura.words.control import Branch
+from velatura.words.features import Features, Need
+
+BUDGET = 4000
+NEED = Need(cross=True)
+
+
+def branch(n, v=False):
+    """Views of a batch, as the network has them: n floats of each tensor."""
+    batch = torch.randn(3, n)
+    return Branch(batch[0], batch[1], batch[2] if v else None)
+
+
+def of(memory, key):
+    return memory.features(key, lambda: Features(memory.feature_budget, partial(memory.make_room, key)))
+
+
+def held(memory):
+    return nbytes(memory._features.values)
+
+
+places = st.tuples(st.sampled_from(["attn1", "attn2", "attn3"]), st.integers(1, 200), st.booleans())
+runs = st.tuples(st.sampled_from("abc"), st.lists(st.lists(places, max_size=4), max_size=4))
+
+
+@given(st.lists(runs, max_size=8))
+def test_the_budget_holds_at_every_moment_whatever_is_recorded(recorded):
+    memory = Memory(None, 0, BUDGET, 0)
+    for key, steps in recorded:
+        features = of(memory, key)
+        make_room = features.make_room
+
+        def asked(needed, make_room=make_room, features=features):
+            make_room(needed)
+            others = held(memory) - nbytes(features)
+            assert others + needed <= BUDGET, "no room was made before"
+
+        features.make_room = asked
+        for i, step in enumerate(steps):
+            for name, n, v in step:
+                features.record(i, name, branch(n, v))
+                assert held(memory) <= BUDGET
+                assert features.nbytes == nbytes(features.branches) <= features.limit
+            features.settle(i, NEED)
+            names = {name for name, _, _ in step}
+            kept = {name for at, name in features.branches if at == i}
+            assert names <= kept if not features.missing(i, NEED) else not kept
+        features.make_room = make_room
+        memory.settle(key)
+        assert held(memory) <= BUDGET
+
+
+def test_the_least_recently_used_makes_room_and_no_more_than_is_needed():
+    memory = Memory(None, 0, 2400, 0)
+    for key in "abc":
+        of(memory, key).record(0, "attn1", branch(100))
+        memory.settle(key)
+    of(memory, "a")
+    of(memory, "d").record(0, "attn1", branch(100))
+    assert list(memory._features.values) == ["c", "a", "d"]
+
+
+def test_what_is_recorded_again_counts_once_and_keeps_its_values():
+    features = Features(BUDGET)
+    features.record(0, "attn1", branch(100, v=True))
+    v = features.branches[0, "attn1"].v
+    features.record(0, "attn1", branch(100))
+    assert features.branches[0, "attn1"].v is not None
+    assert torch.equal(features.branches[0, "attn1"].v, v)
+    assert features.nbytes == nbytes(features.branches) == 1200
+
+
+def test_a_step_that_does_not_fit_is_left_out_and_a_smaller_one_kept():
+    features = Features(1000)
+    for i, n in enumerate((50, 100, 50)):
+        features.record(i, "attn1", branch(n))
+        features.record(i, "attn2", branch(10))
+        features.settle(i, NEED)
+    assert [features.missing(i, NEED) for i in range(3)] == [False, True, False]
+    assert {i for i, _ in features.branches} == {0, 2}
