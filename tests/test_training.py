@@ -1,5 +1,6 @@
 """Training of the embedded model: its mathematics against closed forms, each part for a few steps."""
 
+import json
 import math
 import os
 import subprocess
@@ -33,8 +34,9 @@ from velatura.training.loop import Options, Progress, launch, load_checkpoint, s
 from velatura.training.maps import map_loss, record_maps
 from velatura.training.networks import PROFILES, SCHEDULER, TOKENS, make_autoencoder, make_unet
 from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
+from velatura.training.tokenizer import load_tokenizer
 from velatura.training.warm import UNET_GROW, autoencoder_grow, fitted, warm_start, warm_start_text
-from velatura.world import KINDS, caption, elements, sample_scene, vocabulary
+from velatura.world import KINDS, Caption, Word, caption, elements, sample_scene, vocabulary
 
 PARTS = {"autoencoder": train_autoencoder, "decoder": train_decoder, "diffusion": train_diffusion}
 #: The gpu profile's way through the code, at a size that a core trains in a second.
@@ -70,6 +72,29 @@ def test_every_word_is_one_token_and_ids_are_the_tokenizers(work):
     ).input_ids
     assert ours.tolist() == theirs
     assert max(len(wording.tokenizer(item.text).input_ids) for item in captions) <= TOKENS
+
+
+def test_new_words_are_taken_in_unless_a_network_knows_the_old_ones_by_number(tmp_path):
+    folder = tmp_path / "tokenizer"
+    load_tokenizer(folder)
+    ids = json.loads((folder / "vocab.json").read_text())
+    merges = (folder / "merges.txt").read_text()
+    older = {token: number for token, number in ids.items() if token != "castle</w>"}
+    lines = [line for line in merges.splitlines() if "".join(line.split()) != "castle</w>"]
+
+    def from_before():
+        (folder / "vocab.json").write_text(json.dumps(older))
+        (folder / "merges.txt").write_text("\n".join(lines) + "\n")
+
+    from_before()
+    wording, *_ = make_text(tmp_path)
+    assert wording.row(Caption((Word("castle", "castle"),)))[1] == ids["castle</w>"]
+    from_before()
+    (tmp_path / "diffusion.pt").touch()
+    wording, *_ = make_text(tmp_path)
+    assert wording.row(Caption((Word("house", "house"),)))[1] == ids["house</w>"]
+    with pytest.raises(ValueError, match=r"'castle' is not in the vocabulary .* in another folder"):
+        wording.row(Caption((Word("castle", "castle"),)))
 
 
 def test_any_text_has_tokens(work):

@@ -131,7 +131,7 @@ def _training(part: Part) -> tuple[Option, ...]:
         option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
         option(
             "--samples",
-            "pictures in all, not --minutes; gone on with by as many processes, a run is the same bit for bit",
+            "pictures, not --minutes; gone on with by as many processes, a run is the same bit for bit",
             type=int,
         ),
         option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),

@@ -30,11 +30,20 @@ class Wording:
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         self.tokenizer = tokenizer
-        self.ids = {word: tokenizer(word).input_ids[1] for word in vocabulary()}
+        tokens = {word: tokenizer(word).input_ids[1:-1] for word in vocabulary()}
+        self.ids = {word: own[0] for word, own in tokens.items() if len(own) == 1}
         self.start, self.end = tokenizer.bos_token_id, tokenizer.eos_token_id
 
     def row(self, item: Caption) -> list[int]:
-        """TOKENS ids; the same as the tokenizer gives for the caption's text."""
+        """TOKENS ids; the same as the tokenizer gives for the caption's text.
+
+        Raises ValueError for a word that the tokenizer, built from an older vocabulary, takes for several.
+        """
+        if unknown := [word.text for word in item.words if word.text not in self.ids]:
+            raise ValueError(
+                f"{unknown[0]!r} is not in the vocabulary that the networks in --work were trained with; "
+                "train them anew in another folder"
+            )
         row = [self.start, *(self.ids[word.text] for word in item.words)][: TOKENS - 1]
         return row + [self.end] * (TOKENS - len(row))
 

@@ -52,9 +52,22 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    if not (folder / "vocab.json").exists():
+    """The tokenizer in a folder of a --work; built on first use, and again when the captions have new words,
+    unless there are checkpoints beside it that its numbers belong to."""
+    if not (folder / "vocab.json").exists() or not (knows_all(folder) or has_readers(folder.parent)):
         write_tokenizer(folder)
     return CLIPTokenizer.from_pretrained(folder)
+
+
+def knows_all(folder: Path) -> bool:
+    """Whether every word of the captions is a token of its own."""
+    known = json.loads((folder / "vocab.json").read_text())
+    return all(f"{word}</w>" in known for word in vocabulary())
+
+
+def has_readers(work: Path) -> bool:
+    """Whether a network that reads words was trained in a folder."""
+    return any((work / f"{part}.pt").exists() for part in ("diffusion", "clip", "segmenter"))
 
 
 def encode(tokenizer: CLIPTokenizer, captions: list[str]) -> list[list[int]]:
