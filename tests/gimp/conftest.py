@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -126,8 +127,21 @@ def sit(gimp_host: Host, display: Display, tmp_path_factory: pytest.TempPathFact
     return open_window
 
 
-def wait_until(window: GimpWindow, is_there: Callable[[HostResult], bool]) -> HostResult:
-    """What the image in the window holds (`inside/look.py`), once it is so."""
+def running(session: GimpSession) -> list[int]:
+    """The processes of the plug-in's procedures that run in this GIMP."""
+    words = ["ps", "-A", "-ww", "-o", "pid=,args="]
+    listing = subprocess.run(words, capture_output=True, text=True, check=True).stdout.splitlines()
+    lines = [line for line in listing if str(session.profile) in line and "-run" in line]
+    return [int(line.split()[0]) for line in lines if "velatura_gimp.py" in line]
+
+
+def wait_until(
+    window: GimpWindow, is_there: Callable[[HostResult], bool], dialog_stays: bool = False
+) -> HostResult:
+    """What the image in the window holds (`inside/look.py`), once it is so and the plug-in has ended.
+
+    dialog_stays: the plug-in goes on.
+    """
 
     def there() -> HostResult | None:
         found = window.python(LOOK)
@@ -138,5 +152,7 @@ def wait_until(window: GimpWindow, is_there: Callable[[HostResult], bool]) -> Ho
     except AssertionError:
         window.screenshot("failure.png")
         raise
-    time.sleep(0.5)  # the plug-in's own process ends after its last change
+    if not dialog_stays:
+        wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
+    time.sleep(0.5)  # GIMP itself ends what the plug-in did after that
     return found

@@ -8,14 +8,13 @@ import json
 import os
 import re
 import signal
-import subprocess
 import threading
 import time
 
 import pytest
 
 from tests.daemon_fixture import Daemon, wait_for
-from tests.gimp.conftest import INSIDE, install
+from tests.gimp.conftest import INSIDE, install, running
 from tests.hosts.gimp import GimpSession
 from velatura.methods.registry import registry
 from velatura_protocol.client import Client
@@ -108,7 +107,8 @@ def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, stat
         run = alone.start(OFFERED, run="velatura-sdedit", values=values)
         wait_for(lambda: _jobs(client, "started"), 120, "the job does not start", every=0.2)
         (job,) = _jobs(client, "started")
-        os.kill(_plugin_process(alone), signal.SIGKILL)
+        (plugin,) = running(alone)
+        os.kill(plugin, signal.SIGKILL)
         began = time.monotonic()
         wait_for(lambda: client.get(job["job"])["state"] == "cancelled", 30, "not cancelled", every=0.1)
         assert time.monotonic() - began < 30
@@ -120,11 +120,3 @@ def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, stat
 
 def _jobs(client: Client, state: str) -> list[dict]:
     return client.request({"type": "list", "states": [state]})["jobs"]
-
-
-def _plugin_process(session: GimpSession) -> int:
-    words = ["ps", "-A", "-ww", "-o", "pid=,args="]
-    listing = subprocess.run(words, capture_output=True, text=True, check=True)
-    lines = [line for line in listing.stdout.splitlines() if str(session.profile) in line and "-run" in line]
-    (line,) = [line for line in lines if "velatura_gimp.py" in line]
-    return int(line.split()[0])

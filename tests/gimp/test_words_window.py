@@ -36,7 +36,7 @@ def _sitting(window, daemon):
     window.keys(*["Tab"] * 5, "space", window=dialog)  # the word
     window.keys(*["Up"] * 10, window=dialog)  # in its first slider
     window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # past Reset, which can be pressed now
-    yield "selected", wait_until(window, lambda found: found["channels"])
+    yield "selected", wait_until(window, lambda found: found["channels"], dialog_stays=True)
     yield "dialog", window.screenshot("words.png")
     window.keys(*["Tab"] * 4, window=dialog)
     window.display.xdotool("type", "--delay", 40, "moustache")
