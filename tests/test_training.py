@@ -30,7 +30,7 @@ from velatura.training.decoder import train_decoder
 from velatura.training.diffusion import stratified_times, train_diffusion, velocity
 from velatura.training.ema import Ema
 from velatura.training.export import BUNDLE, export_bundle
-from velatura.training.loop import Options, Progress, launch, load_checkpoint, save_checkpoint
+from velatura.training.loop import Options, Progress, Trainer, launch, load_checkpoint, save_checkpoint
 from velatura.training.maps import map_loss, record_maps
 from velatura.training.networks import PROFILES, SCHEDULER, TOKENS, make_autoencoder, make_unet
 from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
@@ -371,6 +371,13 @@ def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
     assert pipeline("a man", num_inference_steps=2).images[0].size == (SMALL.size, SMALL.size)
     vae = AutoencoderTiny.from_pretrained(tmp_path / "mini" / "vae")
     assert vae.config.latent_channels == SMALL.latent_channels
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    Trainer("judge", torch.nn.Linear(2, 2), options(tmp_path, 8), 0).save()
+    Trainer("judge", torch.nn.Linear(2, 2), options(tmp_path, 8), 0)
+    with pytest.raises(ValueError, match=r"judge\.pt is of another network.* move it elsewhere"):
+        Trainer("judge", torch.nn.Linear(2, 3), options(tmp_path, 8), 0)
 
 
 def test_a_part_without_its_forerunner_says_so(tmp_path, capsys):

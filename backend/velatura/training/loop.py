@@ -185,7 +185,7 @@ class Trainer:
 
     network: what is trained.  averaged: the part of it that is kept as a moving average.  groups: parameter
     groups for AdamW; "scale" in one is its learning rate relative to the others'.  record: kept with the
-    checkpoint.
+    checkpoint.  Raises ValueError for a checkpoint of another network.
     """
 
     def __init__(
@@ -215,7 +215,13 @@ class Trainer:
         )
         state = load_checkpoint(self.path) or {"samples": 0, "seconds": 0.0}
         if "model" in state:
-            network.load_state_dict(state["model"])
+            try:
+                network.load_state_dict(state["model"])
+            except RuntimeError as error:
+                raise ValueError(
+                    f"{self.path} is of another network, since the profile or the world was another; "
+                    "move it elsewhere, and training begins anew"
+                ) from error
             self.optimiser.load_state_dict(state["optimiser"])
         elif options.processes > 1:
             for parameter in network.parameters():
