@@ -1,13 +1,15 @@
 """`velatura evaluate` as it is typed."""
 
+import argparse
 import json
+import shlex
 import subprocess
 import sys
 
 import pytest
 
 from tests.tiny import register_tiny_model, tiny_model
-from velatura.cli import exits
+from velatura.cli import evaluate, exits
 from velatura.cli.main import main
 
 
@@ -39,6 +41,8 @@ def test_help_imports_no_torch():
         (["--model", "tiny", "--study", "selections", "--methods", "sdedit"], exits.REFUSED, "word-map"),
         (["--model", "tiny", "--study", "sliders", "--methods", "loud"], exits.REFUSED, "loud"),
         (["--model", "tiny", "--study", "words", "--smoke"], exits.REFUSED, "--smoke"),
+        (["--model", "tiny", "--smoke", "--dataset", "{tmp}"], exits.REFUSED, "--dataset"),
+        (["--model", "tiny", "--masks"], exits.REFUSED, "--dataset"),
         (["--model", "tiny", "--device", "cuda:77"], exits.REFUSED, "cuda:77"),
         (["--model", "tiny", "--dataset", "{tmp}"], exits.REFUSED, "mapping_file.json"),
         (["--compare", "{tmp}/none.json"], exits.FILES, "none.json"),
@@ -56,6 +60,15 @@ def test_what_is_refused_is_said_in_one_sentence(tmp_path, state, capsys, argume
 @pytest.mark.parametrize("wrong", [["--pairs", "0"], ["--seeds", "-1"], ["--people", "x"]])
 def test_what_is_written_wrongly_is_usage(state, wrong, capsys):
     assert main(["evaluate", *wrong, "--state-dir", state]) == exits.USAGE
+
+
+def test_the_command_that_makes_the_same_figures_is_told_whole():
+    given = "--dataset 'PIE bench' --model sd15 --methods sdedit --pairs 2 --seeds 1 --people 0 --seed 0"
+    for flags in ("--device cuda:0 --smoke --masks --no-baselines", ""):
+        line = f"velatura evaluate {given} {flags}".strip()
+        parser = argparse.ArgumentParser()
+        evaluate.configure(parser)
+        assert evaluate._command(parser.parse_args(shlex.split(line)[2:])) == line
 
 
 def test_a_run_writes_report_and_figures_and_compares_them(tmp_path, state, capsys):

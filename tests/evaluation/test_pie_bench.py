@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from transformers import ViTConfig, ViTModel
 
 from tests.tiny import tiny_clip
-from velatura.evaluation import metrics, pie_bench, published, report, session
+from velatura.evaluation import metrics, pie_bench, published, report, session, tables
 from velatura.evaluation.batch import Batch
 from velatura.evaluation.encoders import Encoders
 from velatura.evaluation.session import Options
@@ -128,6 +129,33 @@ def test_the_structure_network_is_fed_pixels_of_255_and_its_last_keys_are_taken(
         last = network.layers[-1]
         by_hand = last.attention.k_proj(last.layernorm_before(hidden))
     torch.testing.assert_close(places, by_hand)
+
+
+def test_methods_run_without_the_masks_unless_these_are_asked_for(folder, models):
+    options = Options(methods=("sdedit", "prompt-to-prompt"), seeds=1, survey=0, dataset=folder, quiet=True)
+    made = session.prepare(options, models, encoders=Encoders())
+    ids = {editor.id: editor for editor in made.editors}
+    assert list(ids) == ["prompt-to-prompt", "sdedit", "same-seed"]  # the baseline is sdedit without a mask
+    assert not ids["sdedit"].masked and ids["sdedit"].settings["masked"] is False
+    assert ids["sdedit"].request(made.cases[0], [1])[0]["inputs"]["mask"] is None
+    given = session.prepare(replace(options, masked=True), models, encoders=Encoders())
+    titles = [editor.title for editor in given.editors]
+    assert titles[1:] == ["SDEdit (given the mask)", "Same seed, new prompt", "Noise and denoise the whole"]
+    assert given.editors[1].request(made.cases[0], [1])[0]["inputs"]["mask"]
+
+
+def test_beside_published_figures_stand_only_methods_that_had_no_mask():
+    names = pie_bench.MEASURES
+    row = {"pie-psnr": {"mean": 20.0, "low": None, "high": None, "n": 2}}
+    told = {id: {"title": f"Method {id}", "baseline": False} for id in ("told", "blind")}
+    told["told"]["settings"], told["blind"]["settings"] = {"masked": True}, {"masked": False}
+    shown = {
+        name: {"title": m.title, "unit": m.unit, "digits": m.digits, "better": m.better}
+        for name, m in names.items()
+    }
+    figures = {"measures": shown, "editors": told, "figures": {"told": row, "blind": row}}
+    text = tables.of_published(figures, pie_bench.PUBLISHED)
+    assert "Method blind" in text and "Method told" not in text and "LEdits++" in text
 
 
 def test_a_run_on_the_dataset(networks, folder, models, monkeypatch, tmp_path):

@@ -31,9 +31,9 @@ class SelectionIgnored(editors.MethodEditor):
 
 
 def with_broken(models, model, methods, defaults):
-    """The method in order, the baselines, and the same method broken in two ways."""
+    """The methods in order, the baselines, and one of the methods broken in two ways."""
     made = editors.editors(models, model, methods, defaults)
-    whole = made[0]
+    whole = next(editor for editor in made if editor.id == BLD)
     for cls in (PromptIgnored, SelectionIgnored):
         id = cls.__name__
         made.append(cls(whole.method, models, model, defaults, id=id, title=id))
@@ -50,7 +50,8 @@ def figures(tmp_path_factory):
 
 
 def test_what_is_asked_for_is_there_and_less_leaks_than_without_a_method(figures):
-    assert smoke.problems(figures, [BLD]) == []
+    methods = [id for id, editor in figures["editors"].items() if not editor["baseline"]]
+    assert smoke.problems(figures, methods[:-2]) == [] and len(methods) == 5 and BLD in methods
 
 
 def test_a_method_that_ignores_the_prompt_is_found_out(figures):
@@ -68,6 +69,8 @@ def test_the_judge_is_sure_of_the_exact_targets_and_of_the_sources(figures):
 
 
 def test_without_a_judge_nothing_passes(figures):
+    assert smoke.problems(figures, []) == ["No method was named, so nothing was checked."]
+    assert smoke.problems(figures, ["magic"]) == ["The method 'magic' made no edits."]
     blind = figures | {"encoders": {}}
     assert len(smoke.problems(blind, [BLD])) == 1
     empty = figures | {"figures": {}}

@@ -30,7 +30,8 @@ In --out are written: report.html (tables, plots, pictures; one file that needs 
 another --pairs or --methods does only what is new). Delete work/ when you are done.
 
 With --dataset the methods edit PIE-Bench's pictures instead, as published (mapping_file.json and
-annotation_images/), and its own metrics are taken, with its quirks. That needs a Stable Diffusion model
+annotation_images/), without its masks, as the published methods do (--masks gives them), and its own metrics
+are taken, with its quirks. That needs a Stable Diffusion model
 (`velatura models add`), and for some of the metrics published networks: CLIP ViT-L/14 and DINO ViT-B/8, from
 the hub or from folders of those names in VELATURA_ENCODERS (clip-vit-large-patch14, dino-vitb8), and the
 package lpips. Metrics whose network is missing are left out, and the report says so.
@@ -81,6 +82,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
     parser.add_argument("--dataset", type=Path, metavar="DIR", help="a PIE-Bench folder")
+    parser.add_argument(
+        "--masks",
+        action="store_true",
+        help="give the dataset's masks to methods that could do without, too; such rows say so and do not "
+        "stand beside published figures",
+    )
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
@@ -92,7 +99,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"
     )
-    parser.add_argument("--smoke", action="store_true", help="4 pairs; exit code 4 if editing is broken")
+    parser.add_argument("--smoke", action="store_true", help="a few pairs; exit code 4 if editing is broken")
     parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="what edits run on")
     parser.add_argument(
         "--json", action="store_true", help="print where things are, and the figures, as JSON"
@@ -107,6 +114,10 @@ def run(options: argparse.Namespace) -> int:
 
     if options.smoke and (options.measures or not options.baselines):
         raise VelaturaError("bad-request", "--smoke has its own measures and needs the baselines.")
+    if options.smoke and options.dataset:
+        raise VelaturaError("bad-request", "--smoke has its own pairs; leave --dataset out.")
+    if options.masks and not options.dataset:
+        raise VelaturaError("bad-request", "--masks is for --dataset; of the world's pairs all are given.")
     if options.study and (options.dataset or options.smoke):
         raise VelaturaError("bad-request", "--study takes neither --dataset nor --smoke.")
     prepare = study.STUDIES[options.study] if options.study else session.prepare
@@ -129,7 +140,8 @@ def run(options: argparse.Namespace) -> int:
     if options.table:
         with replacing(options.table) as stream:
             stream.write(markdown.write(figures, _command(options)).encode())
-    wrong = smoke.problems(figures) if options.smoke else []
+    methods = [editor.id for editor in prepared.editors if not editor.baseline]
+    wrong = smoke.problems(figures, methods) if options.smoke else []
     compared = [*left_out, *compare.summary(changes, figures)] if before else []
     _report(options, figures, compared, wrong)
     return exits.FAILED if wrong else exits.OK
@@ -154,6 +166,7 @@ def _wanted(options: argparse.Namespace, model: str):
         seed=options.seed,
         baselines=options.baselines,
         dataset=options.dataset,
+        masked=options.masks,
         quiet=not sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )
@@ -161,11 +174,12 @@ def _wanted(options: argparse.Namespace, model: str):
 
 def _command(options: argparse.Namespace) -> str:
     """The command line that makes the same figures."""
-    given = {"study": options.study, "model": options.model, "methods": options.methods}
-    given |= {"kinds": options.kinds, "measures": options.measures, "pairs": options.pairs}
-    given |= {"seeds": options.seeds, "seed": options.seed}
-    told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value]
-    return " ".join(["velatura evaluate", *told, *([] if options.baselines else ["--no-baselines"])])
+    names = ("study", "dataset", "model", "methods", "kinds", "measures", "pairs", "seeds", "people", "seed")
+    given = {name: getattr(options, name) for name in names}
+    given["device"] = "" if options.device == "auto" else options.device
+    told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")]
+    flags = {"--smoke": options.smoke, "--masks": options.masks, "--no-baselines": not options.baselines}
+    return " ".join(["velatura evaluate", *told, *(flag for flag, on in flags.items() if on)])
 
 
 def _entry(folder: Path, name: str) -> catalogue.ModelEntry:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,7 @@ from velatura_protocol.errors import VelaturaError
 from . import metrics
 from .batch import Batch
 from .cases import Case
+from .editors import Editor, MethodEditor
 from .measures import Measure, measure
 
 SIDE = 512
@@ -128,6 +130,29 @@ def _case(folder: Path, id: str, item: dict, kind: str) -> Case:
         region=with_border(mask).astype(np.float32),
         mask=mask * np.uint8(255),
     )
+
+
+def editors_of(made: Sequence[Editor], masked: bool) -> list[Editor]:
+    """The editors as the benchmark's authors let methods run: without its masks, which measures need.
+
+    masked: to give them to methods that could do without. Rows that have them, so or because they need them,
+    say so. A baseline that is the same as a method without its selection is left out.
+    """
+    found: list[Editor] = []
+    for editor in made:
+        if isinstance(editor, MethodEditor) and editor.masked:
+            if masked or editor.method.inputs.mask == "required":
+                editor = replace(editor, title=f"{editor.title} (given the mask)")
+            else:
+                editor = replace(editor, masked=False)
+        if not (editor.baseline and any(_does_the_same(editor, other) for other in found)):
+            found.append(editor)
+    return found
+
+
+def _does_the_same(one: Editor, other: Editor) -> bool:
+    methods = [getattr(editor, "method", None) for editor in (one, other)]
+    return methods[0] is not None and methods[0] is methods[1] and one.settings == other.settings
 
 
 def _outside(batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:

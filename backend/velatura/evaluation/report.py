@@ -55,6 +55,7 @@ def _page(session: Session, against: Iterable[str]) -> Iterator[str]:
             if group == "pie-bench" and session.encoders.published and not f["missing"]:
                 yield "<h3>Published figures, same data and metrics</h3>"
                 yield tables.of_published(f, pie_bench.PUBLISHED)
+                yield '<p class="note">Only methods that, as the published ones, were not given the mask.</p>'
     yield from (f"<p><b>{escape(sentence)}</b></p>" for sentence in f["conclusions"])
     yield from _by_kind(f)
     yield from _survey(f)
@@ -90,7 +91,7 @@ def _against(f: Mapping, changes: Sequence[Change], before: str, left_out: Seque
 def _about(f: Mapping) -> str:
     o = f["options"]
     kinds = ", ".join(o["kinds"])
-    many = f"{o['seeds']} variations" if o["seeds"] > 1 else "one result"
+    many = f"up to {o['seeds']} variations" if o["seeds"] > 1 else "one result"
     told = (
         f"{len(f['cases'])} cases of {f['data']} ({kinds}), {many} each; model {f['model']['id']} at "
         f"{f['model']['size']} px, {f['machine']}; Velatura {f['velatura']}, {f['made']}."

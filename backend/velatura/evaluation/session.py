@@ -38,7 +38,8 @@ class Options:
     survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
     PIE-Bench folder, or None for the world. edits: (kind, name) of edits, one pair each, in place of `pairs`.
     quiet: no progress bars. cycles: whether to edit back, too, where a measure asks for it. timed: whether to
-    warm up and time single pictures. measures: ids; all where empty. baselines: whether they edit, too."""
+    warm up and time single pictures. measures: ids; all where empty. baselines: whether they edit, too.
+    masked: whether methods that could do without a selection get a dataset's; the world's they always get."""
 
     model: str = ""
     methods: Sequence[str] = ()
@@ -54,16 +55,18 @@ class Options:
     timed: bool = True
     measures: Sequence[str] = ()
     baselines: bool = True
+    masked: bool = False
 
 
-#: A few pairs of plain edits; see `smoke`.
+#: A few pairs of plain edits, for every method: SDEdit, too, which only repaints what is there, does most of
+#: them; see `smoke`.
 SMOKE = Options(
-    methods=("blended-latent-diffusion",),
     seeds=1,
     survey=0,
     edits=(
         ("portrait", "add glasses"),
-        ("portrait", "add hat"),
+        ("portrait", "add beard"),
+        ("portrait", "hair to blond"),
         ("landscape", "more snow"),
         ("table", "colour to red"),
     ),
@@ -133,7 +136,7 @@ def prepare(
     if options.dataset is not None:
         cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
         found = encoders or load_published(models.device)
-        return Session(options, cases, {}, made, found, measures)
+        return Session(options, cases, {}, pie_bench.editors_of(made, options.masked), found, measures)
     kinds = kinds_of(options)
     if options.edits:
         cases = named_cases(options.edits, options.seed, model.size)
@@ -201,6 +204,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
             "seeds": options.seeds,
             "survey": len(next(iter(session.survey.values()), ())),
             "seed": options.seed,
+            "masked": options.masked,
         },
         "encoders": session.encoders.names,
         "weights": session.encoders.weights(),

@@ -134,9 +134,17 @@ def of_changes(found: Sequence[Change], figures: Mapping) -> str:
 
 
 def of_published(figures: Mapping, published: Mapping[str, Mapping[str, float]]) -> str:
-    """Published figures in the columns of the measures they were taken with."""
-    measures = figures["measures"]
+    """Published figures in the columns of the measures they were taken with, below those methods of ours that
+    were told as much as the published ones: without the dataset's masks."""
+    measures, editors = figures["measures"], figures["editors"]
     lines = [
+        f'<tr class="method"><td>{escape(editor["title"])}</td>'
+        + "".join(cell(figures["figures"][id].get(key), measures[key]) for key in measures)
+        + "</tr>"
+        for id, editor in editors.items()
+        if figures["figures"].get(id) and not editor["baseline"] and not editor["settings"].get("masked")
+    ]
+    lines += [
         f"<tr><td>{escape(name)}</td>"
         + "".join(
             f"<td>{DASH if math.isnan(row[key]) else number(row[key], measures[key])}</td>"
