@@ -31,8 +31,8 @@ Masked edits with Blended Latent Diffusion (before, mask, after), none picked:
 ## Words it knows
 
 **Portraits**: a photo, portrait or picture of a young, middle aged or old man or woman, smiling slightly or broadly or
-not, with light, tan or dark skin; short, long, curly or bob hair in black, brown, blond, red or grey; a short or long
-beard; small or large glasses or sunglasses; wearing a red, blue, green, yellow, black or white hat or beanie and a
+not, with light, tan or dark skin; bald, or with short, long, curly or bob hair in black, brown, blond, red or grey; a
+short or long beard; small or large glasses or sunglasses; wearing a red, blue, green, yellow, black or white hat or beanie and a
 plain or striped shirt in these colours or purple; before a grey, blue, green, pink, orange or white background, a brick
 wall, a bookshelf, a park.
 
