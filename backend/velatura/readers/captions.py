@@ -23,7 +23,7 @@ from velatura.world.scene import kind_of
 
 from .judge import Judge
 
-SURE = 0.95
+SURE = 0.9
 """How likely a thing has to be for saying it to be worth while: one that is said and false costs as much as
 SURE / (1 - SURE) that are true. Chosen on rendered pictures, see `tests/readers/test_captions.py`."""
 CAPTIONS = 4
