@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import SequenceMatcher
 from unicodedata import combining, normalize
 
 ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
+_MOST_PAIRS = 100_000  # of words that are compared; more would take a while
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -64,18 +64,46 @@ def replace(prompt: str, word: Word, new: str) -> str:
 
 
 def changes(caption: str, prompt: str) -> str:
-    """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike."""
-    old, new = ([word.text for word in words(text)] for text in (caption, prompt))
-    matcher = SequenceMatcher(None, *([t.casefold() for t in texts] for texts in (old, new)), autojunk=False)
-    if matcher.ratio() < ALIKE:
+    """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike or too
+    long. The "and" of a list says no more than its commas."""
+    old, new = ([w.text for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
+    if len(old) * len(new) > _MOST_PAIRS:
         return ""
-    found = []
-    for kind, i, i_end, j, j_end in matcher.get_opcodes():
-        before, after = " ".join(old[i:i_end]), " ".join(new[j:j_end])
-        if kind != "equal":
+    kept = _kept([text.casefold() for text in old], [text.casefold() for text in new])
+    if 2 * len(kept) < ALIKE * (len(old) + len(new)):
+        return ""
+    found, i, j = [], 0, 0
+    for i_kept, j_kept in [*kept, (len(old), len(new))]:
+        before, after = " ".join(old[i:i_kept]), " ".join(new[j:j_kept])
+        if before or after:
             both = f"{before} → {after}" if before and after else ""
             found.append(both or (f"+ {after}" if after else f"− {before}"))
+        i, j = i_kept + 1, j_kept + 1
     return ", ".join(found)
+
+
+def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
+    """The places of words that both have, in the same order, with the most letters: "short hair" rather than
+    "and"; of equal ones, those that go on alike. A longest common subsequence with weights."""
+
+    def weight(i: int, j: int) -> int:
+        goes_on = old[i + 1 : i + 2] == new[j + 1 : j + 2] != []
+        return 2 * len(old[i]) + goes_on if old[i] == new[j] else 0
+
+    best = [[0] * (len(new) + 1) for _ in range(len(old) + 1)]  # of old[i:] and new[j:]
+    for i in reversed(range(len(old))):
+        for j in reversed(range(len(new))):
+            best[i][j] = max(best[i + 1][j + 1] + weight(i, j), best[i + 1][j], best[i][j + 1])
+    places, i, j = [], 0, 0
+    while i < len(old) and j < len(new):
+        if weight(i, j) and best[i][j] == best[i + 1][j + 1] + weight(i, j):
+            places.append((i, j))
+            i, j = i + 1, j + 1
+        elif best[i][j] == best[i + 1][j]:
+            i += 1
+        else:
+            j += 1
+    return places
 
 
 def settle(entries: Iterable[dict], prompt: str) -> list[dict]:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura_protocol.words import Word, find, replace, settle, words
+from velatura_protocol.words import Word, changes, find, replace, settle, words
 
 PIECES = st.sampled_from(["cat", "Cat", "dog", "x-ray", "it's", " ", ", ", "-", "'", "_", "ß", "2", "é", "’"])
 PROMPTS = st.lists(PIECES, max_size=20).map("".join) | st.text(max_size=60)
@@ -129,3 +129,19 @@ def test_an_accent_is_part_of_its_word() -> None:
 
 def test_the_pattern_is_the_specifications() -> None:
     assert re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", "l'été d-1 ’q") == [w.text for w in words("l'été d-1 ’q")]
+
+
+@pytest.mark.parametrize(
+    ("caption", "prompt", "told"),
+    [
+        ("a man, brown hair", "a man, red hair", "brown → red"),
+        ("tan skin and short brown hair", "tan skin, short red hair and a beard", "brown → red, + a beard"),
+        ("a hat", "a cat, a hat", "+ a cat"),
+        ("A cat", "a cat, a cat", "+ a cat"),
+        ("a cat", "A CAT", ""),
+        ("two boats", "a man", ""),
+        ("a cat " * 200, "a dog " * 200, ""),
+    ],
+)
+def test_what_a_prompt_changes_is_told_in_few_words(caption, prompt, told):
+    assert changes(caption, prompt) == told
