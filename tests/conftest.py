@@ -1,6 +1,12 @@
 """What every test shares: the real hosts, the real daemon, and Hypothesis without a stopwatch."""
 
+import os
+
 from hypothesis import HealthCheck, settings
+
+# Before anything imports torch: tiny networks gain nothing by more threads, and where something else has one
+# of the cores each of their steps waits for it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 pytest_plugins = ["tests.hosts.fixtures", "tests.daemon_fixture"]
 
