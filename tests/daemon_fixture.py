@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import patience
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import CONNECTION_FILE, Connection, read_connection
 
-START_S = 120.0
-STOP_S = 60.0
+STOP_S = patience(60.0)
 
 
 class Daemon:
@@ -75,7 +75,7 @@ class Daemon:
             stdin=subprocess.DEVNULL,
         )
         try:
-            wait_for(self._is_up, START_S, "the daemon does not come up")
+            wait_for(self._is_up, 120.0, "the daemon does not come up")
         except BaseException:
             self.kill()
             raise
@@ -104,7 +104,7 @@ class Daemon:
         """For the daemon's own end; its exit status."""
         return self._process.wait(timeout)
 
-    def worker_pid(self, timeout: float = START_S) -> int:
+    def worker_pid(self, timeout: float = 120.0) -> int:
         """The process id of the worker, once there is one."""
         return wait_for(self._find_worker, timeout, "there is no worker")
 
@@ -146,8 +146,8 @@ class Daemon:
 
 
 def wait_for(condition: Callable[[], object], timeout: float, failure: str, every: float = 0.02):
-    """The condition's first true value. Fails the test after `timeout` seconds."""
-    deadline = time.monotonic() + timeout
+    """The condition's first true value. Fails the test after patience(timeout) seconds."""
+    deadline = time.monotonic() + patience(timeout)
     while not (value := condition()):
         assert time.monotonic() < deadline, failure
         time.sleep(every)

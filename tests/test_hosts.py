@@ -12,6 +12,8 @@ from installer import host_root
 from installer.hosts import Host, find_hosts, stop_process
 from PIL import Image
 
+from tests.patience import patience
+
 pytest.importorskip("fcntl", reason="the hosts are driven on Linux and macOS only")
 
 from tests.hosts.display import Display, colours, wait_for
@@ -60,7 +62,7 @@ def test_root_passes_exit_code_output_and_environment(root_host: Host, tmp_path:
         home=tmp_path / "home",
         cwd=tmp_path,
         binds=[(other, "/mnt/velatura-other")],
-        timeout=20,
+        timeout=patience(20),
     )
     assert ended.returncode == 7
     assert ended.stdout.split() == ["hello", str(tmp_path / "home"), str(tmp_path), "oops", "seen"]
@@ -104,7 +106,7 @@ def test_native_host_runs_with_a_clean_environment(tmp_path: Path, monkeypatch: 
     monkeypatch.setenv("DISPLAY", ":0")
     native = Host("krita", "krita", "5.2.0")
     words = ["sh", "-c", 'echo "$HOME,$DISPLAY,$X"; exit 3']
-    ended = native.run(words, env={"X": "y"}, home=tmp_path, timeout=10)
+    ended = native.run(words, env={"X": "y"}, home=tmp_path, timeout=patience(10))
     assert (ended.returncode, ended.stdout) == (3, f"{tmp_path},,y\n")
     with pytest.raises(subprocess.TimeoutExpired):
         native.run(["sh", "-c", "sleep 1004 & sleep 1005"], home=tmp_path, timeout=0.5)
@@ -266,4 +268,4 @@ def test_two_displays_at_once_do_not_collide(root_host: Host):
         assert first.name != second.name
         assert first.picture().size == second.picture().size == (1600, 1000)
     assert left_behind(first.folder, second.folder) == []
-    assert time.monotonic() - started < 30
+    assert time.monotonic() - started < patience(30)

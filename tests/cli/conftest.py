@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.daemon_fixture import Daemon
+from tests.patience import patience
 from tests.tiny import register_tiny_model
 
 
@@ -28,7 +29,7 @@ class CommandLine:
             capture_output=True,
             text=True,
             stdin=subprocess.DEVNULL,
-            timeout=timeout,
+            timeout=patience(timeout),
         )
         assert result.returncode == code, result.stdout + result.stderr
         assert "Traceback" not in result.stderr

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
@@ -145,7 +144,7 @@ def test_a_second_daemon_is_refused(cli):
     assert "already runs" in cli("serve", code=3).stderr
 
 
-def test_no_command_imports_torch_and_help_is_quick(cli, tmp_path):
+def test_help_and_lists_import_no_torch(cli, tmp_path):
     code = (
         "import sys; from velatura.cli.main import COMMANDS, main\n"
         "for name in COMMANDS:\n    main([name, '--help'])\n"
@@ -154,9 +153,6 @@ def test_no_command_imports_torch_and_help_is_quick(cli, tmp_path):
     )
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "VELATURA_STATE_DIR": str(cli.state_dir)}
     subprocess.run([sys.executable, "-c", code], env=env, check=True, stdout=subprocess.DEVNULL)
-    start = time.monotonic()
-    cli("--help")
-    assert time.monotonic() - start < 2
 
 
 def test_debug_shows_where(cli, tmp_path):

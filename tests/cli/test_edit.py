@@ -19,6 +19,7 @@ from PIL import Image as Pillow
 
 from tests.cli.pictures import gradient, load, save, soft_mask
 from tests.daemon_fixture import Daemon, wait_for
+from tests.patience import patience
 from velatura_protocol.client import Client
 
 pytestmark = pytest.mark.timeout(240)
@@ -202,7 +203,7 @@ def test_ctrl_c_cancels_the_job(cli, tmp_path, files):
     started = lambda: _jobs(cli, "started") or process.poll() is not None  # noqa: E731
     job = wait_for(started, 60, "the job does not start")
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=patience(60))
     assert process.returncode == 5, told
     assert "Cancelling the edit." in told
     assert "was cancelled" in told
@@ -231,9 +232,9 @@ def test_progress_is_shown_on_a_terminal_only(cli, tmp_path, files):
     reader.start()
     process = cli.start("edit", *files, *EDIT, "--out", tmp_path / "out.png", stderr=theirs, stdout=-1)
     os.close(theirs)
-    process.communicate(timeout=120)
+    process.communicate(timeout=patience(120))
     assert process.returncode == 0
-    reader.join(10)
+    reader.join(patience(10))
     os.close(ours)
     assert b"Starting" in shown  # what is shown after it depends on how fast the machine is
 
@@ -253,7 +254,7 @@ def test_an_edit_survives_the_death_of_the_daemon(alone, tmp_path, files, state_
         daemon.kill()
         time.sleep(0.5)
         daemon.start()
-        _, told = process.communicate(timeout=120)
+        _, told = process.communicate(timeout=patience(120))
         assert process.returncode == 0, told
         assert "waiting for it to come back" in told
     assert load(tmp_path / "out.png").shape == (48, 64, 3)

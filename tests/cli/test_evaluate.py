@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from tests.patience import patience
 from tests.tiny import register_tiny_model, tiny_model
 from velatura.cli import evaluate, exits
 from velatura.cli.main import main
@@ -24,7 +25,7 @@ def test_help_imports_no_torch():
     code = "import sys; from velatura.cli.main import main; main(['evaluate', '--help']); "
     code += "assert not {'torch', 'numpy', 'transformers'} & sys.modules.keys()"
     done = subprocess.run(
-        [sys.executable, "-c", code], check=True, timeout=60, capture_output=True, text=True
+        [sys.executable, "-c", code], check=True, timeout=patience(60), capture_output=True, text=True
     )
     assert "figures.json" in done.stdout and "PIE-Bench" in done.stdout
 

@@ -8,6 +8,7 @@ import time
 
 import zmq
 
+from tests.patience import patience
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import Connection
 
@@ -67,7 +68,7 @@ class Raw:
             self.events.append((answer, payload))
 
     def receive(self, socket: zmq.Socket, timeout: float = 10.0) -> tuple[dict, bytes | None]:
-        assert socket.poll(timeout * 1000), "no answer"
+        assert socket.poll(patience(timeout) * 1000), "no answer"
         frames = socket.recv_multipart()
         return json.loads(frames[0]), frames[1] if len(frames) > 1 else None
 
@@ -83,7 +84,7 @@ class Raw:
 
     def wait_for(self, job: str, *states: str, timeout: float = 60.0) -> dict:
         """The job's event with one of the states."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while True:
             for event, _ in self.events:
                 if event["type"] == "job" and event["job"] == job and event["state"] in states:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, pixels, raster, request
+from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.zmtp import Dealer
@@ -62,7 +63,7 @@ def test_a_second_daemon_says_that_there_is_one(broker):
         | {"PYTHONPATH": os.pathsep.join(sys.path), "VELATURA_STATE_DIR": str(broker.state_dir)},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=patience(30),
         check=False,
     )
     assert ran.returncode == 1

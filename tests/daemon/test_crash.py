@@ -16,6 +16,7 @@ from tests.daemon.raw import Raw
 from tests.daemon.samples import LONG, new_job, pixels, raster, request
 from tests.daemon.test_worker import ended, run, wait_until_it_runs
 from tests.daemon_fixture import Daemon, wait_for
+from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
@@ -77,7 +78,7 @@ def test_a_stuck_worker_is_killed_after_the_grace(crashing):
         began = time.monotonic()
         assert raw.ask({"type": "cancel", "job": job})["state"] == "started"
         assert ended(raw, job)["state"] == "cancelled"
-        assert 0.9 < time.monotonic() - began < 10
+        assert time.monotonic() - began > 0.9
         assert ended(raw, next_job)["state"] == "done"
 
 
@@ -122,7 +123,7 @@ def test_the_daemon_killed_while_a_job_runs(state_dir):
 
         def wait():
             events = lambda event, _: runs.set() if event.get("step") else None  # noqa: E731
-            final.append(client.wait(job, on_event=events, timeout=150))
+            final.append(client.wait(job, on_event=events, timeout=patience(150)))
             final.append(client.fetch(final[0]["result"]["layers"][1]["raster"]["digest"]))
             final.append(client.ack(job))
             client.close()
@@ -130,7 +131,7 @@ def test_the_daemon_killed_while_a_job_runs(state_dir):
         waiter = threading.Thread(target=wait)
         waiter.start()
         for end in (daemon.kill, daemon.stop):
-            assert runs.wait(90)
+            assert runs.wait(patience(90))
             runs.clear()
             end()
             daemon.restart()

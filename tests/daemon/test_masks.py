@@ -8,6 +8,7 @@ from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon
 from tests.more_methods import environment
+from tests.patience import patience
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
 from velatura_protocol.messages import PROTOCOL, digest
@@ -39,7 +40,7 @@ def found(client, **changes):
     job = new_job()
     changes = {"method": "shades", "prompt": "a cat", "parameters": {}, **changes}
     client.submit(job, request(DATA, **changes), {digest(DATA): DATA})
-    return client.wait(job, timeout=100)
+    return client.wait(job, timeout=patience(100))
 
 
 def test_a_mask_comes_back_for_each_word(client):
@@ -66,7 +67,7 @@ def test_a_mask_comes_back_for_each_word(client):
 def test_pictures_have_no_kind(client):
     job, data = new_job(), pixels()
     client.submit(job, request(data), {digest(data): data})
-    (layer,) = client.wait(job, timeout=100)["result"]["layers"]
+    (layer,) = client.wait(job, timeout=patience(100))["result"]["layers"]
     assert "kind" not in layer
 
 

@@ -9,6 +9,7 @@ import pytest
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
+from tests.patience import patience
 from tests.tiny import register_tiny_model, tiny_clip
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
@@ -45,7 +46,7 @@ def edited(client, **changes):
     inputs = {"source": raster(DATA), "mask": raster(MASK, channels="A")}
     wanted = request(DATA, **{"variations": 3, "inputs": inputs, **changes})
     client.submit(job, wanted, {digest(DATA): DATA, digest(MASK): MASK})
-    state = client.wait(job, on_event=lambda e, _: stages.append(e.get("stage")), timeout=100)
+    state = client.wait(job, on_event=lambda e, _: stages.append(e.get("stage")), timeout=patience(100))
     assert state["state"] == "done", state
     return state, stages
 

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import patience
 from velatura.jobs.retention import DAY, Plan, Policy, plan
 from velatura.jobs.spool import Spool, Stored
 from velatura.jobs.states import State
@@ -167,7 +168,7 @@ def test_a_file_that_cannot_grow_is_a_full_disk_and_the_upload_goes_on_later(tmp
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(60),
         check=False,
     )
     assert ran.stdout.split("\n")[:3] == ["disk-full 150000", "disk-full 150000", "True"], ran.stderr

@@ -7,6 +7,7 @@ import pytest
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon
+from tests.patience import patience
 from tests.tiny import register_tiny_model, tiny_blip, tiny_clipseg
 from velatura.models import catalogue
 from velatura_protocol.client import Client
@@ -45,7 +46,7 @@ def describe(client, **changes):
     job = new_job()
     wanted = request(DATA, **{"method": "describe", "prompt": "", "parameters": {}, **changes})
     client.submit(job, wanted, {digest(DATA): DATA})
-    return client.wait(job, timeout=200)
+    return client.wait(job, timeout=patience(200))
 
 
 def test_texts_come_back_and_a_draft_says_the_same(client):
@@ -124,6 +125,6 @@ def test_previews_say_where_they_lie(telling, client):
     source = {**raster(DATA), "rect": [5, -3, 32, 32]}
     wanted = request(DATA, inputs={"source": source, "mask": None}, draft=True)
     client.submit(job, wanted, {digest(DATA): DATA})
-    client.wait(job, on_event=lambda event, _: seen.append(event), timeout=200)
+    client.wait(job, on_event=lambda event, _: seen.append(event), timeout=patience(200))
     rects = [event["rect"] for event in seen if event["type"] == "preview"]
     assert rects and all(rect == [5, -3, 32, 32] for rect in rects)

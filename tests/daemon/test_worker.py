@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import resource
 import sys
-import time
 
 import pytest
 from PIL import Image
@@ -13,6 +12,7 @@ from PIL import Image
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import LONG, new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
+from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura.methods.registry import registry
 from velatura_protocol.client import Client
@@ -52,7 +52,9 @@ def test_an_edit_from_end_to_end(broker, dealer):
     client = Client(broker.state_dir, name="test", dealer=dealer)
     client.connect()
     client.submit(job, request(data, seed=-1, variations=2), {digest(data): data})
-    state = client.wait(job, on_event=lambda event, payload: events.append((event, payload)), timeout=100)
+    state = client.wait(
+        job, on_event=lambda event, payload: events.append((event, payload)), timeout=patience(100)
+    )
     assert state["state"] == "done", state
     seeds = [layer["seed"] for layer in state["result"]["layers"]]
     assert seeds[1] == (seeds[0] + 1) % 2**31
@@ -92,10 +94,10 @@ def test_a_running_job_stops_at_its_next_step(broker, raw):
     job = run(raw, **LONG)
     wait_until_it_runs(raw, job)
     worker = broker.worker_pid()
-    began = time.monotonic()
     assert raw.ask({"type": "cancel", "job": job})["state"] == "started"
     assert ended(raw, job)["state"] == "cancelled"
-    assert time.monotonic() - began < 5
+    steps = [e["step"] for e, _ in raw.events if e["type"] == "progress" and e["job"] == job]
+    assert max(steps) < LONG["parameters"]["steps"] / 2
     assert ended(raw, run(raw))["state"] == "done"
     assert broker.worker_pid() == worker
 

@@ -9,7 +9,6 @@ import os
 import re
 import signal
 import threading
-import time
 
 import pytest
 
@@ -109,9 +108,7 @@ def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, stat
         (job,) = _jobs(client, "started")
         (plugin,) = running(alone)
         os.kill(plugin, signal.SIGKILL)
-        began = time.monotonic()
         wait_for(lambda: client.get(job["job"])["state"] == "cancelled", 30, "not cancelled", every=0.1)
-        assert time.monotonic() - began < 30
         result = run.wait(check=False)
         assert result.values.get("status") != "success"
         assert client.request({"type": "ping"})["type"] == "pong"

@@ -15,16 +15,18 @@ from typing import TypeVar
 from installer.hosts import Host, HostError, stop_process
 from PIL import Image
 
+from tests.patience import patience
+
 T = TypeVar("T")
 XWD_HEADER = struct.Struct(">25I")
 
 
 def wait_for(condition: Callable[[], T], timeout: float, what: str, pause: float = 0.1) -> T:
-    """Return the first true value of `condition`; raise TimeoutError after `timeout` seconds."""
-    end = time.monotonic() + timeout
+    """Return the first true value of `condition`; raise TimeoutError after patience(timeout) seconds."""
+    end = time.monotonic() + patience(timeout)
     while not (value := condition()):
         if time.monotonic() > end:
-            raise TimeoutError(f"Waited {timeout:g} s in vain for {what}.")
+            raise TimeoutError(f"Waited {patience(timeout):g} s in vain for {what}.")
         time.sleep(pause)
     return value
 
@@ -128,7 +130,8 @@ class Display:
 
     def xdotool(self, *words: object, timeout: float = 20) -> str:
         """Run xdotool here and return what it says; empty when it finds nothing."""
-        ended = self.host.run(["xdotool", *map(str, words)], env=self.env, home=self.folder, timeout=timeout)
+        command = ["xdotool", *map(str, words)]
+        ended = self.host.run(command, env=self.env, home=self.folder, timeout=patience(timeout))
         return ended.stdout.strip() if ended.returncode == 0 else ""
 
     def windows(self, title: str) -> list[str]:

@@ -16,6 +16,7 @@ from installer.hosts import Host, hosts_dir
 
 from tests.hosts.display import Display, wait_for
 from tests.hosts.result import REPOSITORY, HostResult, HostRun, ScriptFailed, prepare
+from tests.patience import patience
 
 #: Holds inside.py, the same for both hosts.
 INSIDE = Path(__file__).parent / "krita_driver/velatura_test_driver"
@@ -197,7 +198,7 @@ class GimpWindow:
         folder.mkdir()
         (folder / "arguments.json").write_text('{"script": ""}')
         try:
-            self.run.process.wait(15)
+            self.run.process.wait(patience(15))
         finally:
             self.run.stop()
 

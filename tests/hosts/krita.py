@@ -15,6 +15,7 @@ from installer.hosts import Host, hosts_dir
 
 from tests.hosts.display import Display
 from tests.hosts.result import REPOSITORY, HostResult, HostRun, prepare
+from tests.patience import PATIENCE, patience
 
 DRIVER = Path(__file__).with_name("krita_driver")
 DRIVER_NAME = "velatura_test_driver"
@@ -116,7 +117,8 @@ class KritaSession:
     ) -> HostRun:
         self._runs += 1
         folder = self.folder / f"run{self._runs}"
-        args["timeout"] = max(timeout - 20, timeout / 2)  # what is left is for Krita's start and a report
+        args["patience"] = PATIENCE
+        args["timeout"] = patience(max(timeout - 20, timeout / 2))  # the rest: Krita's start and a report
         prepare(folder, script, path=[str(self.resources / "pykrita")], **args)
         env = {**self.env, **env, "VELATURA_DRIVER_FOLDER": str(folder)}
         run = HostRun(self.host, words, folder, env=env, home=self.home, binds=self.binds, timeout=timeout)

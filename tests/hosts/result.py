@@ -12,6 +12,8 @@ from typing import Any
 
 from installer.hosts import Host, stop_process
 
+from tests.patience import patience
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
@@ -93,8 +95,8 @@ class HostRun:
         binds: Sequence[tuple[Path, Path]],
         timeout: float,
     ):
-        self.folder, self.timeout = folder, timeout
-        self._end = time.monotonic() + timeout
+        self.folder, self.timeout = folder, patience(timeout)
+        self._end = time.monotonic() + self.timeout
         self._log = folder / "output.txt"  # not a pipe: nobody has to read it meanwhile
         with self._log.open("w") as log:
             self.process = host.popen(
@@ -108,7 +110,7 @@ class HostRun:
 
     def wait_step(self, text: str, timeout: float = 60) -> None:
         """Wait until the script has said this step; fail if the host ends before."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + patience(timeout)
         while text not in self.steps():
             if self.process.poll() is not None or time.monotonic() > end:
                 self.stop()

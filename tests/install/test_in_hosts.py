@@ -10,6 +10,7 @@ pytest.importorskip("fcntl", reason="the hosts are driven on Linux and macOS onl
 
 from tests.hosts.gimp import GimpSession
 from tests.hosts.krita import KritaSession
+from tests.patience import patience
 
 IN_KRITA = """
 def drive(t):
@@ -28,7 +29,7 @@ def run(t):
 def velatura(*words, home):
     env = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "HOME": str(home)}
     words = [sys.executable, "-m", "velatura", *map(str, words)]
-    subprocess.run(words, env=env, check=True, capture_output=True, timeout=60)
+    subprocess.run(words, env=env, check=True, capture_output=True, timeout=patience(60))
 
 
 @pytest.mark.krita

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.patience import patience
 from velatura.install.sources import plugin
 from velatura.models.catalogue import EMBEDDED_ID
 
@@ -19,7 +20,12 @@ ROOT = Path(__file__).resolve().parents[2]
 def call(*words, cwd, **env):
     clean = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "VELATURA"))}
     result = subprocess.run(
-        [str(word) for word in words], cwd=cwd, env=clean | env, capture_output=True, text=True, timeout=240
+        [str(word) for word in words],
+        cwd=cwd,
+        env=clean | env,
+        capture_output=True,
+        text=True,
+        timeout=patience(240),
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

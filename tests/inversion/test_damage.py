@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from tests.inversion.kept import memory, same, trajectory
+from tests.patience import patience
 
 
 def whole_file(folder):
@@ -116,7 +117,7 @@ def run(folder, code, ends=0):
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=patience(120),
         check=False,
     )
     assert done.returncode == ends, done.stderr

@@ -18,6 +18,7 @@ from tests.krita import fake_krita
 from tests.krita.desk import Desk
 from tests.krita.fake_krita import SIDE, SRGB, Document
 from tests.krita.plugin import put_plugin
+from tests.patience import patience
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +48,7 @@ def until(application: QtWidgets.QApplication) -> Callable[..., None]:
     """`until(condition)` runs the event loop until it holds, at most `seconds`."""
 
     def wait(condition: Callable[[], object], seconds: float = 60) -> None:
-        timer = QtCore.QDeadlineTimer(int(seconds * 1000))
+        timer = QtCore.QDeadlineTimer(int(patience(seconds) * 1000))
         while not condition():
             assert not timer.hasExpired(), "waited in vain"
             application.processEvents(QtCore.QEventLoop.ProcessEventsFlag.AllEvents, 20)
@@ -59,7 +60,7 @@ def networks_end(seconds: float = 60) -> bool:
     """Whether no network thread outlives its session; closing one waits a second at most, this longer."""
     networks = [thread for thread in threading.enumerate() if thread.name == "velatura-network"]
     for network in networks:
-        network.join(seconds)
+        network.join(patience(seconds))
     return not any(network.is_alive() for network in networks)
 
 

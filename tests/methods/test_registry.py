@@ -9,6 +9,7 @@ import pytest
 from pydantic import Field, ValidationError
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from tests.patience import patience
 from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.registry import describe, lacking, offer, registry
@@ -46,7 +47,7 @@ def test_the_methods_of_this_version():
 def test_importing_the_registry_imports_no_torch():
     code = "import sys; from velatura.methods.registry import *; [describe(m) for m in registry().values()]"
     code += "; assert not {'torch', 'diffusers', 'transformers'} & sys.modules.keys()"
-    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=patience(60))
 
 
 @METHODS

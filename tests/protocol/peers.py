@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
+from tests.patience import patience
+
 TOKEN = "the-token"
 
 Answer = Callable[[zmq.Socket, list[bytes]], None]
@@ -77,7 +79,7 @@ class Router:
 def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     """A TCP server that hands its one connection to `serve` in a thread; yields the port."""
     listener = socket.create_server(("127.0.0.1", 0))
-    listener.settimeout(5.0)
+    listener.settimeout(patience(5.0))
 
     def run() -> None:
         try:

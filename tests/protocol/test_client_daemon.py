@@ -7,6 +7,7 @@ from contextlib import closing
 import pytest
 
 from tests.daemon_fixture import Daemon
+from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
@@ -77,7 +78,7 @@ def test_a_daemon_killed_in_every_phase_loses_nothing(client, daemon):
         if event["type"] == "job" and event["state"] == "started":
             run(1, 1)
 
-    state = client.wait(job, on_event=on_event, timeout=180)
+    state = client.wait(job, on_event=on_event, timeout=patience(180))
     assert run.done
     assert (state["state"], state["attempts"]) == ("done", 2)
     assert "lost" in seen and "restored" in seen

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 
 from tests.words.test_edit import N, T, everything
-from velatura.bench import shapes
+from velatura.bench import observe, shapes
 from velatura.bench.edits import Edits
 from velatura.bench.observe import operations, peak
 from velatura.bench.words import main, measure, report
@@ -20,7 +20,6 @@ from velatura.daemon.runner import Runner
 CPU = torch.device("cpu")
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_the_figures_are_whole(capsys, dtype):
     asked = ["--json", "--steps", "2", "--repeat", "1", "--side", "8", "--device", "cpu", "--dtype", dtype]
@@ -113,6 +112,14 @@ def test_operations_of_products_and_of_attention_are_counted():
         assert operations(lambda: a @ b) == 2 * 3 * 8 * 16 * 32
         attention = operations(lambda: F.scaled_dot_product_attention(q, q, q))
     assert attention == 2 * (2 * 2 * 4 * 64 * 64 * 8)
+
+
+@pytest.mark.parametrize(("enough", "sides"), [(0.0, [256]), (1e9, [256, 512, 1024, 2048])])
+def test_a_matrix_rate_is_measured_with_products_no_larger_than_it_needs(monkeypatch, enough, sides):
+    """A processor that emulates bfloat16 multiplies matrices of 2048 a side in eight seconds."""
+    monkeypatch.setattr(observe, "TIMED", enough)
+    counted = operations(lambda: observe.matrix_rate(CPU, torch.float32, repeat=1))
+    assert counted == sum(2 * side**3 for side in sides)
 
 
 def test_the_peak_is_of_what_lives_at_a_time_and_was_not_there_before():

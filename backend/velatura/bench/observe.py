@@ -19,6 +19,8 @@ def _attention(q: torch.Size, k: torch.Size, v: torch.Size, *_: object, **__: ob
 
 # torch counts the attention kernels of GPUs alone
 _COUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
+#: Seconds of a product of matrices that says what a device can do.
+TIMED = 0.05
 
 
 def operations(run: Callable[[], object]) -> int:
@@ -83,8 +85,15 @@ def seconds(run: Callable[[], object]) -> tuple[float, float, object]:
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, repeat: int = 5) -> float:
-    """Operations a second of the best of some products of square matrices, by the clock."""
-    side = 8192 if device.type == "cuda" else 2048
-    a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
-    best = min(seconds(lambda: float((a @ b)[0, 0]))[0] for _ in range(repeat))
-    return 2.0 * side**3 / best
+    """Operations a second of the best of some products of square matrices, by the clock.
+
+    The matrices grow until one product takes long enough to be timed: a processor that only emulates a dtype
+    would be kept busy for minutes by large ones.
+    """
+    side, most = 256, 8192 if device.type == "cuda" else 2048
+    while True:
+        a, b = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
+        best = min(seconds(lambda: float((a @ b)[0, 0]))[0] for _ in range(repeat))  # noqa: B023
+        if side == most or best > TIMED:
+            return 2.0 * side**3 / best
+        side *= 2

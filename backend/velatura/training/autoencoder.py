@@ -12,6 +12,7 @@ from velatura.world import elements
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .loop import Options, Trainer
 from .networks import make_autoencoder
+from .precision import mixed
 from .warm import autoencoder_grow, warm_start
 
 LATENT_NOISE = 0.15
@@ -100,7 +101,7 @@ def train_autoencoder(options: Options, rank: int) -> None:
         rng = trainer.random()
         pick = mine[rng.integers(len(mine), size=options.batch)]
         images, shares, weight = training_batch(data, pick, rng.random() < 0.5, table)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             latents = vae.encode(images).latents
             level = LATENT_NOISE * torch.rand(len(pick), 1, 1, 1, device=device)
             output = vae.decode(latents + level * torch.randn_like(latents)).sample

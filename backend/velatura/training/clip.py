@@ -25,6 +25,7 @@ from .labels import Labels
 from .loop import Options, Trainer
 from .negatives import changed, wrong_caption
 from .networks import TOKENS
+from .precision import mixed
 from .text import Wording
 from .tokenizer import load_tokenizer
 
@@ -152,7 +153,7 @@ def train_clip(options: Options, rank: int) -> None:
         same[:, : len(pick)].fill_diagonal_(False)
         kind = data.kind(chosen).to(device)
         images, shares = mirrored(mirrors[kind], fit(data.images(chosen)), data.shares(chosen))
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             pictures, patches = network.picture(normalise(disturb(images)))
             words = network.words(trimmed(torch.cat([told, wrong]), wording.end).to(device))
         pictures, words = pictures.float(), words.float()

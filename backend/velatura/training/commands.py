@@ -35,7 +35,7 @@ Everything is kept under --work and can be interrupted at any time: drawing goes
 that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
 in good order.  A fresh autoencoder, denoising network or judge begins with the weights of the bundle that
 ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128 pixels in about 75 minutes on
-two cores, --profile gpu at 256 pixels on one card.
+two cores that compute in bfloat16, --profile gpu at 256 pixels on one card.
 `velatura train PART --help` lists a part's options.
 """
 

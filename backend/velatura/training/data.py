@@ -23,7 +23,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from velatura import world
-from velatura.world import KINDS, Caption, View, caption, elements, render, sample_scene
+from velatura.world import KINDS, Caption, caption, elements, render, sample_scene
+
+from . import views
+from .views import sample_view
 
 SIZE = 128  # side of a picture, unless a profile says otherwise
 MASKS = 16  # elements a kind of scene may have
@@ -93,21 +96,9 @@ def digest(folder: Path) -> str:
 
 @cache
 def world_digest() -> str:
-    """The `digest` of the code that draws and words scenes."""
-    return digest(Path(world.__file__).parent)
-
-
-def sample_view(rng: np.random.Generator, kind: str) -> View:
-    """Mostly the whole scene, sometimes nearer: an editor shows the model parts of pictures too.
-
-    Portraits come nearer than landscapes and tables, which are known by how their parts lie together.
-    """
-    whole, nearest, low = (0.72, 1.75, 0.96) if kind == "portrait" else (0.8, 1.35, 1.0)
-    if rng.random() < whole:
-        return View(0.0, 0.0, float(rng.uniform(low, 1.06)))
-    zoom = float(rng.uniform(1.06, nearest))
-    reach = 1.0 - 1.0 / zoom
-    return View(float(rng.uniform(-0.7, 0.7)) * reach, float(rng.uniform(-1.0, 1.0)) * reach, zoom)
+    """The `digest` of the code that draws and words scenes, and of the one that says what is seen of them."""
+    drawn = digest(Path(world.__file__).parent).encode() + Path(views.__file__).read_bytes()
+    return hashlib.sha256(drawn).hexdigest()[:8]
 
 
 _ARRAYS = ("pictures", "masks", "kinds")
@@ -134,7 +125,7 @@ def _draw(job: tuple[Path, int, int]) -> int:
     for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(files["kinds"]))):
         rng = np.random.default_rng([seed, index])
         scene = sample_scene(rng)
-        picture = render(scene, size, sample_view(rng, scene.kind))
+        picture = render(scene, size, sample_view(rng, scene))
         masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
         files["pictures"][index] = picture.to_bytes()
         files["masks"][index, : len(masks)] = np.round(masks * 255.0).astype(np.uint8)

@@ -9,6 +9,7 @@ from .autoencoder import reconstruction_losses, training_batch, weight_table
 from .data import load_dataset
 from .latents import encode_share, load_autoencoder
 from .loop import Options, Trainer
+from .precision import mixed
 
 NOISE = 0.12  # of the latents: about the error a denoising network leaves
 
@@ -30,7 +31,7 @@ def train_decoder(options: Options, rank: int) -> None:
         images, _, weight = training_batch(data, mine[pick], bool(mirrored), table)
         z = latents[torch.from_numpy(pick).to(device), mirrored].float()
         z = z + NOISE * torch.rand(len(pick), 1, 1, 1, device=device) * torch.randn_like(z)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             output = decoder(z.contiguous(memory_format=torch.channels_last))
         losses = reconstruction_losses(output.float(), images, weight)
         trainer.step(losses["pixel"] + losses["edge"] + losses["colour"], losses, decay_from=0.2)

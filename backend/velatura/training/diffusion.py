@@ -17,6 +17,7 @@ from .latents import encode_share
 from .loop import Options, Trainer
 from .maps import maps_loss, record_maps
 from .networks import SCHEDULER, make_unet
+from .precision import mixed
 from .text import make_text, school_text_encoder, word_marks
 from .warm import UNET_GROW, warm_start
 
@@ -101,7 +102,7 @@ def train_diffusion(options: Options, rank: int) -> None:
             times = stratified_times(options.batch, len(alphas)).to(device)
             noisy, target = velocity(x0, torch.randn_like(x0), alphas[times])
             maps.clear()
-            with torch.autocast(device.type, torch.bfloat16):
+            with mixed(device):
                 context = text(tokens.to(device)).last_hidden_state
                 output = unet(noisy.contiguous(memory_format=torch.channels_last), times, context).sample
             denoising = F.mse_loss(output.float(), target)

@@ -22,9 +22,11 @@ from velatura.world import View, render, sample_scene
 from velatura.world.portrait.scene import SKINS
 
 from .augment import disturb, shifted
-from .data import KIND_NAMES, Dataset, load_dataset, sample_view, world_digest
+from .data import KIND_NAMES, Dataset, load_dataset, world_digest
 from .judge import averaged, save_weights
 from .loop import Options, Trainer
+from .precision import mixed
+from .views import sample_view
 
 VIEWS = 4  # portraits of each person
 SHARE = 80  # people for so many pictures of the common set: one
@@ -134,7 +136,7 @@ def portraits_of(data: Dataset, rank: int, processes: int) -> NDArray[np.int64]:
 def whole(data: Dataset, index: int) -> bool:
     """Whether a picture shows its scene without coming nearer."""
     rng = np.random.default_rng([data.seed, index])
-    return sample_view(rng, sample_scene(rng).kind).zoom < NEAR
+    return sample_view(rng, sample_scene(rng)).zoom < NEAR
 
 
 def train_identity(options: Options, rank: int) -> None:
@@ -167,7 +169,7 @@ def train_identity(options: Options, rank: int) -> None:
             wanted = torch.cat([wanted, made[more]])
         images, wanted = images.to(device), wanted.to(device)
         images = shifted(disturb(images, GENTLE))
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             vectors, read = network(images.contiguous(memory_format=torch.channels_last))
         first, second = vectors[: 2 * len(pick)].chunk(2)
         apart, named = pair_loss(first, second), F.mse_loss(read, wanted)

@@ -16,6 +16,7 @@ from .augment import disturb, mirrored, shifted, sideless
 from .data import load_dataset
 from .labels import Labels, questions
 from .loop import Options, Trainer, load_checkpoint
+from .precision import mixed
 from .warm import warm_start_judge
 
 
@@ -37,7 +38,7 @@ def train_judge(options: Options, rank: int) -> None:
         chosen = pick * options.processes + rank
         (images,) = mirrored(mirrors[data.kind(chosen)], fit(data.images(chosen)))
         images = shifted(disturb(images))
-        with torch.autocast(options.device.type, torch.bfloat16):
+        with mixed(options.device):
             logits = torch.cat(judge(images.contiguous(memory_format=torch.channels_last)), 1)
         loss = labels.loss(logits, targets[pick])
         trainer.step(loss, {"loss": loss})

@@ -12,6 +12,7 @@ from tqdm import trange
 from .data import Dataset, world_digest
 from .loop import Options, load_checkpoint
 from .networks import Profile, make_autoencoder
+from .precision import mixed
 
 
 def load_autoencoder(work: Path) -> AutoencoderTiny:
@@ -43,7 +44,7 @@ def encode_share(data: Dataset, options: Options, rank: int, batch: int = 32) ->
     for first in trange(0, len(mine), batch, desc="encoding", disable=rank != 0, mininterval=5.0):
         images = data.images(mine[first : first + batch]) * 2.0 - 1.0
         both = torch.cat([images, images.flip(3)]).to(device).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             latents = vae.encode(both).latents
         chunks.append(torch.stack(latents.half().chunk(2), 1).contiguous().cpu())
     latents = torch.cat(chunks)

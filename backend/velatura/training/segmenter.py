@@ -29,6 +29,7 @@ from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
 from .loop import Options, Trainer
 from .networks import TOKENS
+from .precision import mixed
 from .text import Wording
 from .tokenizer import load_tokenizer
 
@@ -201,7 +202,7 @@ def train_segmenter(options: Options, rank: int) -> None:
         images, every = mirrored(mirrors[kind], fit(data.images(chosen)), every)
         masks, shares = every[:, :PROMPTS], every[:, PROMPTS:]
         ids = trimmed(prompter.tokens(prompts), wording.end).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
+        with mixed(device):
             logits, patches, words = predict(network, disturb(images), ids)
             shown, told = places(patches), naming(words)
         masks = F.interpolate(masks, logits.shape[-2:], mode="bilinear").flatten(0, 1)

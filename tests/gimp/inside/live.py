@@ -104,7 +104,7 @@ class Dialog:
         return len(self.image.get_layers()) == 1 and not self.image.get_channels()
 
 
-def until(condition, seconds=90):
+def until(condition, seconds=450):
     context, end = GLib.MainContext.default(), time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:

@@ -5,6 +5,7 @@ from contextlib import closing
 
 import pytest
 
+from tests.patience import patience
 from velatura_protocol.client import Client
 
 from ..small_daemon import SILENT, SmallDaemon
@@ -15,7 +16,7 @@ pytestmark = pytest.mark.timeout(60)
 
 def events_until(client, kind, timeout=10.0, **fields) -> list[dict]:
     """All events up to one of this kind with these fields."""
-    found, deadline = [], time.monotonic() + timeout
+    found, deadline = [], time.monotonic() + patience(timeout)
     while time.monotonic() < deadline:
         for event, _ in client.events(0.1):
             found.append(event)

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from tests.patience import patience
 from velatura_protocol import transfers
 from velatura_protocol.messages import digest
 
@@ -52,7 +53,7 @@ def test_should_stop_is_heeded_at_once(client, daemon):
     daemon.script["chunk"] = lambda *_: SILENT
     started = time.monotonic()
     refused(client.submit, JOB, REQUEST, {NAME: PIXELS}, should_stop=lambda: time.monotonic() > started + 0.2)
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < patience(1.0)
 
 
 def test_an_upload_goes_on_where_the_daemon_died(client, daemon):
@@ -179,4 +180,4 @@ def test_fetch_can_be_stopped(client, daemon):
     daemon.script["fetch"] = lambda *_: SILENT
     started = time.monotonic()
     assert refused(client.fetch, NAME, should_stop=lambda: time.monotonic() > started + 0.2) == "cancelled"
-    assert time.monotonic() - started < 1.0
+    assert time.monotonic() - started < patience(1.0)

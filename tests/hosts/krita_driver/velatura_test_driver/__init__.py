@@ -86,7 +86,7 @@ class Driver(Notes):
             seconds = (wanted or 0) + 30
             wake = time.monotonic() + (wanted or 0)
             self._condition, self._what = (lambda: time.monotonic() >= wake), "time"
-        self._until = time.monotonic() + seconds
+        self._until = time.monotonic() + seconds * self.args["patience"]
 
     def _advance(self):
         if self._running:  # the script is inside a nested event loop, such as a dialog's
