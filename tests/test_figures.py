@@ -21,7 +21,9 @@ from velatura.training.networks import PROFILES, make_autoencoder, make_unet
 from velatura.training.text import make_text
 from velatura.world import ATTRIBUTES, KINDS, Landscape, Portrait, Table, elements, holds
 
-SMALL = replace(PROFILES["cpu"], name="small", size=64, latent_channels=4, vae_width=8, unet=(32, 32))
+SMALL = replace(
+    PROFILES["cpu"], name="small", size=64, latent_channels=4, vae_width=8, unet=(32, 32), decoder_width=8
+)
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 

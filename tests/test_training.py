@@ -23,17 +23,33 @@ from velatura.training.decoder import train_decoder
 from velatura.training.diffusion import train_diffusion
 from velatura.training.ema import Ema
 from velatura.training.export import BUNDLE, export_bundle
+from velatura.training.latents import load_autoencoder
 from velatura.training.loop import Options, Progress, Trainer, launch, load_checkpoint, save_checkpoint
 from velatura.training.networks import PROFILES, TOKENS, make_autoencoder, make_unet
 from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
 from velatura.training.tokenizer import load_tokenizer
-from velatura.training.warm import UNET_GROW, autoencoder_grow, fitted, warm_start, warm_start_text
+from velatura.training.warm import (
+    UNET_GROW,
+    fitted,
+    fitted_autoencoder,
+    fitted_decoder,
+    warm_start,
+    warm_start_autoencoder,
+    warm_start_text,
+)
 from velatura.world import KINDS, Caption, Word, caption, elements, sample_scene, vocabulary
 
 PARTS = {"autoencoder": train_autoencoder, "decoder": train_decoder, "diffusion": train_diffusion}
 #: The gpu profile's way through the code, at a size that a core trains in a second.
 SMALL = replace(
-    PROFILES["gpu"], device="cpu", size=64, latent_channels=4, vae_width=32, unet=(32, 32), unet_depth=1
+    PROFILES["gpu"],
+    device="cpu",
+    size=64,
+    latent_channels=4,
+    vae_width=32,
+    unet=(32, 32),
+    unet_depth=1,
+    decoder_width=40,
 )
 
 
@@ -140,11 +156,11 @@ def test_wordings_are_kept_whole_or_not_at_all(work, tmp_path, monkeypatch):
 # Warm starts
 
 
-def test_a_widened_autoencoder_first_does_what_the_old_one_did():
+def test_a_widened_autoencoder_first_does_what_the_old_one_did(monkeypatch):
     torch.manual_seed(0)
     old, wide = make_autoencoder(SMALL), make_autoencoder(replace(SMALL, latent_channels=6))
-    state = fitted(old.state_dict(), wide, {**autoencoder_grow(wide), "decoder.layers.0.weight": 0.0})
-    wide.load_state_dict(state)
+    monkeypatch.setattr("velatura.training.warm.NEW_LATENTS", 0.0)
+    wide.load_state_dict(fitted_autoencoder(old.state_dict(), wide))
     images = torch.rand(2, 3, 64, 64) * 2.0 - 1.0
     with torch.no_grad():
         before, after = old.encode(images).latents, wide.encode(images).latents
@@ -163,20 +179,47 @@ def test_a_widened_unet_first_does_what_the_old_one_did():
 
 
 def test_what_does_not_fit_is_left_alone():
-    old, narrow, deep = (
+    old, *others = (
         make_autoencoder(replace(SMALL, **changes))
-        for changes in ({}, {"latent_channels": 2}, {"vae_width": 48})
+        for changes in (
+            {},
+            {"latent_channels": 2},
+            {"vae_width": 48},
+            {"decoder_width": 32},
+            {"decoder_blocks": (3, 2, 1, 1)},
+        )
     )
-    assert fitted(old.state_dict(), narrow, autoencoder_grow(narrow)) is None
-    assert fitted(old.state_dict(), deep, autoencoder_grow(deep)) is None
-    assert not warm_start(old, None, "vae", {})
-    assert not warm_start(old, Path("/nowhere"), "vae", {})
+    assert [fitted_autoencoder(old.state_dict(), other) for other in others] == [None] * 4
+    unet = make_unet(SMALL)
+    assert not warm_start(unet, None, "unet", UNET_GROW)
+    assert not warm_start(unet, Path("/nowhere"), "unet", UNET_GROW)
+    assert not warm_start_autoencoder(old, None)
+    assert not warm_start_autoencoder(old, Path("/nowhere"))
+
+
+def test_a_larger_decoder_first_does_what_the_old_one_did_and_learns_with_all_it_has():
+    torch.manual_seed(0)
+    old, large = (
+        make_autoencoder(replace(SMALL, decoder_width=width, decoder_blocks=blocks)).decoder
+        for width, blocks in ((32, (3, 2, 1, 1)), (40, (3, 3, 2, 1)))
+    )
+    large.load_state_dict(fitted_decoder(old.state_dict(), large))
+    z, goal = torch.randn(2, 4, 8, 8), torch.zeros(2, 3, 64, 64)
+    torch.testing.assert_close(large(z), old(z))
+    before = {name: value.clone() for name, value in large.named_parameters()}
+    optimiser = torch.optim.SGD(large.parameters(), 0.1)
+    for _ in range(3):
+        optimiser.zero_grad()
+        (large(z) - goal).square().mean().backward()
+        optimiser.step()
+    unmoved = [name for name, value in large.named_parameters() if torch.equal(value, before[name])]
+    assert not unmoved
 
 
 def test_the_shipped_bundle_is_what_training_begins_with(work):
     unet, vae = make_unet(PROFILES["cpu"]), make_autoencoder(PROFILES["cpu"])
     assert warm_start(unet, BUNDLE, "unet", UNET_GROW)
-    assert warm_start(vae, BUNDLE, "vae", autoencoder_grow(vae))
+    assert warm_start_autoencoder(vae, BUNDLE)
     shipped = UNet2DConditionModel.from_pretrained(BUNDLE / "unet")
     assert torch.equal(unet.mid_block.resnets[0].conv1.weight, shipped.mid_block.resnets[0].conv1.weight)
     wording, encoder, warm = make_text(work, BUNDLE)
@@ -276,6 +319,18 @@ def test_every_part_goes_on_bit_for_bit_and_the_model_loads(work, tmp_path):
     assert pipeline("a man", num_inference_steps=2).images[0].size == (SMALL.size, SMALL.size)
     vae = AutoencoderTiny.from_pretrained(tmp_path / "mini" / "vae")
     assert vae.config.latent_channels == SMALL.latent_channels
+
+
+def test_an_autoencoder_of_no_samples_is_the_bundles_in_a_decoder_as_large_as_the_profile_says(tmp_path):
+    profile = PROFILES["cpu"]
+    launch(train_autoencoder, options(tmp_path, 0, start=BUNDLE, profile=profile, pictures=2))
+    kept, shipped = load_autoencoder(tmp_path), AutoencoderTiny.from_pretrained(BUNDLE / "vae").float()
+    assert kept.config.decoder_block_out_channels == (profile.decoder_width,) * 4
+    z = torch.randn(1, profile.latent_channels, 4, 4)
+    with torch.no_grad():
+        torch.testing.assert_close(kept.decode(z).sample, shipped.decode(z).sample)
+    for key, value in shipped.encoder.state_dict().items():
+        assert torch.equal(kept.encoder.state_dict()[key], value), key
 
 
 def test_a_checkpoint_of_another_network_is_refused(tmp_path):

@@ -13,7 +13,7 @@ from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .loop import Options, Trainer
 from .networks import make_autoencoder
 from .precision import mixed
-from .warm import autoencoder_grow, warm_start
+from .warm import warm_start_autoencoder
 
 LATENT_NOISE = 0.15
 EDGE = 0.8  # weight of the edges' loss, against the pixels'
@@ -91,7 +91,7 @@ def train_autoencoder(options: Options, rank: int) -> None:
     data = load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
     data = data.resident(device)
     vae = make_autoencoder(profile)
-    warm_start(vae, options.start, "vae", autoencoder_grow(vae))
+    warm_start_autoencoder(vae, options.start)
     reader = nn.Conv2d(profile.latent_channels, len(KIND_NAMES) * MASKS, 1)
     both = nn.ModuleDict({"vae": vae, "reader": reader}).to(device, memory_format=torch.channels_last)
     trainer = Trainer("autoencoder", both, options, rank, averaged=vae)

@@ -33,9 +33,10 @@ The parts in their order:
 
 Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
 that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
-in good order.  A fresh autoencoder, denoising network or judge begins with the weights of the bundle that
-ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128 pixels in about 75 minutes on
-two cores that compute in bfloat16, --profile gpu at 256 pixels on one card.
+in good order.  To train a later part alone, `autoencoder --samples 0` keeps the autoencoder of the bundle, in
+a larger decoder if the profile has one.  A fresh autoencoder, denoising network or judge begins with the
+weights of the bundle that ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128
+pixels in about 75 minutes on two cores that compute in bfloat16, --profile gpu at 256 pixels on one card.
 `velatura train PART --help` lists a part's options.
 """
 
@@ -131,7 +132,8 @@ def _training(part: Part) -> tuple[Option, ...]:
         option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
         option(
             "--samples",
-            "pictures, not --minutes; gone on with by as many processes, a run is the same bit for bit",
+            "pictures, not --minutes (0: keep what it begins with); gone on with by as many processes, a run "
+            "is the same bit for bit",
             type=int,
         ),
         option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),

@@ -20,6 +20,7 @@ from .networks import SCHEDULER, make_unet
 from .precision import mixed
 from .text import make_text, school_text_encoder, word_marks
 from .warm import UNET_GROW, warm_start
+from .weak import picture_weights
 
 MAP_WEIGHT = 0.1
 TEXT_RATE = 0.3  # learning rate of the text encoder, relative to the denoising network's
@@ -61,7 +62,10 @@ def make_networks(options: Options, rank: int) -> nn.ModuleDict:
 
 
 def train_diffusion(options: Options, rank: int) -> None:
-    """Predict v at stratified times, with the words' maps supervised."""
+    """Predict v at stratified times, with the words' maps supervised.
+
+    What the bundle that a run began with draws wrong is shown more often (`picture_weights`).
+    """
     device = options.device
     data = load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
     latents = encode_share(data, options, rank)
@@ -70,6 +74,7 @@ def train_diffusion(options: Options, rank: int) -> None:
     captions = load_captions(data, options.work, options.drawers)
     mine = np.arange(rank, len(data), options.processes)
     sideless = SIDELESS[data.kinds[mine]]
+    weights = picture_weights(data, mine, options.start)
     masks = torch.from_numpy(np.ascontiguousarray(data.masks[mine])).to(device)
     both = make_networks(options, rank).to(device).train()
     unet, text = both["unet"], both["text"]
@@ -92,7 +97,7 @@ def train_diffusion(options: Options, rank: int) -> None:
     with record_maps(unet) as maps:
         while trainer.progress.running:
             rng = trainer.random()
-            pick = rng.integers(len(mine), size=options.batch)
+            pick = rng.choice(len(mine), options.batch, p=weights)
             tokens, classes = captions.draw(mine[pick], rng)
             chosen = torch.from_numpy(pick).to(device)
             mirrored = torch.from_numpy(rng.integers(2, size=options.batch) * sideless[pick]).to(device)

@@ -34,9 +34,10 @@ from .provenance import hardware, named_options
 class Options:
     """The command line of one part, the same for every process.
 
-    `minutes` or `samples`: how much training there is to be in all; `stop_after`: minutes after which this
-    call ends, for another to go on.  `school`: steps of the text encoder's first schooling.  `start`: bundle
-    whose weights a fresh run begins with, if they fit; None for random ones.
+    `minutes` or `samples`: how much training there is to be in all (0 samples: what it begins with is kept);
+    `stop_after`: minutes after which this call ends, for another to go on.  `school`: steps of the text
+    encoder's first schooling.  `start`: bundle whose weights a fresh run begins with, if they fit; None for
+    random ones.
     """
 
     work: Path
@@ -124,7 +125,7 @@ class Progress:
 
     def _own_fraction(self) -> float:
         if self.options.samples is not None:
-            return self.samples / self.options.samples
+            return self.samples / self.options.samples if self.options.samples else 1.0
         return self.seconds / (60.0 * self.options.minutes)
 
     def _own_stop(self) -> bool:

@@ -23,18 +23,14 @@ Grow = Mapping[str, float]
 UNET_GROW: Grow = {"conv_in.weight": 0.0, "conv_out.weight": 0.1, "conv_out.bias": 0.0}
 
 
-def autoencoder_grow(vae: nn.Module) -> Grow:
-    """The encoder's last and the decoder's first convolution.
+#: Weight that the decoder gives to latent channels which a bundle has not, relative to the others' deviation.
+NEW_LATENTS = 0.05
 
-    New latent channels begin as random readings of the encoder's features, as large as the old channels; the
-    decoder gives them little weight.
-    """
-    last = len(vae.encoder.layers) - 1
-    return {
-        f"encoder.layers.{last}.weight": 1.0,
-        f"encoder.layers.{last}.bias": 0.0,
-        "decoder.layers.0.weight": 0.05,
-    }
+
+def encoder_grow(encoder: nn.Module) -> Grow:
+    """The last convolution: new latent channels begin as random readings of features, as large as the old."""
+    last = len(encoder.layers) - 1
+    return {f"layers.{last}.weight": 1.0, f"layers.{last}.bias": 0.0}
 
 
 def fitted(old: Mapping[str, Tensor], network: nn.Module, grow: Grow) -> dict[str, Tensor] | None:
@@ -58,12 +54,84 @@ def fitted(old: Mapping[str, Tensor], network: nn.Module, grow: Grow) -> dict[st
     return result
 
 
+def fitted_autoencoder(old: Mapping[str, Tensor], vae: nn.Module) -> dict[str, Tensor] | None:
+    """`old` weights in the shapes of an autoencoder with more latent channels, a larger decoder, or neither.
+
+    None if they do not fit.
+    """
+    parts = {}
+    for name in ("encoder", "decoder"):
+        prefix = f"{name}."
+        own = {key.removeprefix(prefix): value for key, value in old.items() if key.startswith(prefix)}
+        part = getattr(vae, name)
+        found = fitted_decoder(own, part) if name == "decoder" else fitted(own, part, encoder_grow(part))
+        if found is None:
+            return None
+        parts |= {prefix + key: value for key, value in found.items()}
+    return parts
+
+
+def fitted_decoder(old: Mapping[str, Tensor], decoder: nn.Module) -> dict[str, Tensor] | None:
+    """`old` weights of a DecoderTiny in one that is at least as wide and at each resolution as deep.
+
+    The larger one computes the same as the old one (Chen et al. 2016, "Net2Net"): the old channels do not
+    read the new ones yet, which begin at random, and a new block adds nothing yet to its input.  New latent
+    channels are read a little (NEW_LATENTS).  None if the decoder is smaller.
+    """
+    new = decoder.state_dict()
+    before, after = _levels(old), _levels(new)
+    if len(before) != len(after):
+        return None
+    if any(len(level) > len(other) for level, other in zip(before, after, strict=True)):
+        return None
+    result = {name: value.float().clone() for name, value in new.items()}
+    for level, other in zip(before, after, strict=True):
+        for source, target in zip(level, other, strict=False):
+            for name in (key for key in new if key.startswith(f"layers.{target}.")):
+                value = old.get(f"layers.{source}.{name.removeprefix(f'layers.{target}.')}")
+                if value is None or any(a > b for a, b in zip(value.shape, new[name].shape, strict=True)):
+                    return None
+                rows = result[name][: len(value)]
+                if value.dim() > 1:
+                    rows.zero_()
+                    if target == 0:
+                        rows.copy_(NEW_LATENTS * value.float().std() * torch.randn(rows.shape))
+                rows[tuple(slice(n) for n in value.shape)] = value.float()
+        for target in other[len(level) :]:
+            last = max(key for key in new if key.startswith(f"layers.{target}.") and key.endswith(".weight"))
+            result[last].zero_()
+            result[last.replace("weight", "bias")].zero_()
+    return result
+
+
+def _levels(state: Mapping[str, Tensor]) -> list[list[int]]:
+    """Numbers of a DecoderTiny's layers with weights: for each resolution a convolution, then blocks."""
+    levels: list[list[int]] = []
+    for number in sorted({int(name.split(".")[1]) for name in state}):
+        if f"layers.{number}.weight" in state:
+            levels.append([])
+        levels[-1].append(number)
+    return levels
+
+
 def warm_start(network: nn.Module, bundle: Path | None, part: str, grow: Grow) -> bool:
     """Load the weights of one part of a bundle into a network; False if there are none that fit."""
+    old = _weights(bundle, part)
+    return _take(network, None if old is None else fitted(old, network, grow))
+
+
+def warm_start_autoencoder(vae: nn.Module, bundle: Path | None) -> bool:
+    """Load a bundle's autoencoder, also into a larger one; False if there is none that fits."""
+    old = _weights(bundle, "vae")
+    return _take(vae, None if old is None else fitted_autoencoder(old, vae))
+
+
+def _weights(bundle: Path | None, part: str) -> dict[str, Tensor] | None:
     path = None if bundle is None else bundle / part / "diffusion_pytorch_model.safetensors"
-    if path is None or not path.exists():
-        return False
-    state = fitted(load_file(path), network, grow)
+    return load_file(path) if path is not None and path.exists() else None
+
+
+def _take(network: nn.Module, state: Mapping[str, Tensor] | None) -> bool:
     if state is not None:
         network.load_state_dict(state)
     return state is not None
