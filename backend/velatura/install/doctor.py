@@ -73,7 +73,7 @@ def _packages() -> Iterator[Finding]:
         return
     try:
         # In a process of its own: torch takes seconds and hundreds of megabytes, and may fail to load.
-        reply = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=120)
+        reply = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=600)
         version, device = json.loads(reply.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         yield Finding(
