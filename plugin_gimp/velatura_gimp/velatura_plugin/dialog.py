@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gi
 
@@ -16,6 +16,8 @@ from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument, digits  # noqa: E402
+from .keeping import Keeper  # noqa: E402
+from .running import Run  # noqa: E402
 from .side import Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo  # noqa: E402
@@ -33,16 +35,19 @@ def ask(
     config: Gimp.ProcedureConfig,
     title: str,
     arguments: Sequence[Argument],
-    hidden: Sequence[str] = (),
-    live: Live | None = None,
-) -> bool:
-    """Shows the dialog and returns whether the person chose to run; `config` then has the values.
+    hidden: Sequence[str],
+    live: Live,
+    keeper: Keeper,
+) -> Gimp.Item | None:
+    """Shows the dialog until its form has been run, and returns the result; None where the person cancels.
 
-    hidden: names of arguments that are not shown. live: what is done beside; has the drafts' seed afterwards.
+    `config` has the values of the form afterwards, whatever became of it, and `keeper` has them until a run
+    succeeds. hidden: names of arguments that are not shown. live: what the dialog can do.
     """
     GimpUi.init("velatura_gimp")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
-    beside = _Beside(dialog, live) if live is not None else None
+    beside = _Beside(dialog, live)
+    run: Run | None = None
     try:
         dialog.set_ok_label("R_un")
         form = _Form(dialog, config, arguments, beside)
@@ -54,14 +59,18 @@ def ask(
             dialog.fill_box("advanced-box", advanced)
             dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
             names.append("advanced")
-        dialog.fill([beside.place(names)] if beside else names)
+        dialog.fill([beside.place(names)])
         form.begin_with(shown[0].name)
-        if beside:
-            beside.draft_what_moves(config, arguments)
-        return dialog.run()
+        beside.draft_what_moves(config, arguments)
+        run = beside.run(lambda: keeper.keep(config))
+        dialog.run()
+        return run.item
     finally:
-        if beside:
-            beside.stop()
+        beside.stop()
+        if run is not None and run.item is not None:
+            keeper.drop()
+        else:
+            keeper.keep(config)
         dialog.destroy()
 
 
@@ -73,10 +82,11 @@ class _Beside:
         self.side = Side(live, lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held))
         self.conversation = Conversation(self.side)
         self._drafts = Drafts(self.conversation, live)
+        self._form: Gtk.Widget | None = None
 
     def place(self, names: Sequence[str]) -> str:
         """Puts the column to the right of what is to be filled in; returns what to fill in instead."""
-        self._dialog.fill_box("form-box", names)
+        self._form = self._dialog.fill_box("form-box", names)
         both = self._dialog.fill_box("both-box", ["form-box"])
         both.set_orientation(Gtk.Orientation.HORIZONTAL)
         both.set_spacing(12)
@@ -103,6 +113,11 @@ class _Beside:
 
         self._dialog.connect("notify::is-active", leave)
 
+    def run(self, keep: Callable[[], None]) -> Run:
+        """What the dialog's buttons do from now on."""
+        forms = (self._form, self.side.below)
+        return Run(self._dialog, self.live, self.conversation, self._drafts, forms, keep)
+
     def stop(self) -> None:
         """Nothing is asked any more."""
         self._drafts.stop()
@@ -110,14 +125,14 @@ class _Beside:
 
 
 class _Form:
-    """The widgets of a dialog's arguments. beside: there for the form of a method."""
+    """The widgets of a dialog's arguments."""
 
     def __init__(
         self,
         dialog: GimpUi.ProcedureDialog,
         config: Gimp.ProcedureConfig,
         arguments: Sequence[Argument],
-        beside: _Beside | None,
+        beside: _Beside,
     ) -> None:
         self._dialog, self._config, self._beside = dialog, config, beside
         self._has_prompt = any(argument.name == "prompt" for argument in arguments)
@@ -138,7 +153,7 @@ class _Form:
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own choice is not the best; returns what to fill in."""
         field, name, dialog = argument.field, argument.name, self._dialog
-        if field.words and self._has_prompt and self._beside:
+        if field.words and self._has_prompt:
             return self._words(argument)
         if field.kind == "group" or field.multiline or field.source_prompt:
             return self._text(argument)
@@ -161,7 +176,7 @@ class _Form:
         if self._anchor is not None:
             self._anchor.hide()
         for shown, column in self._columns.items():
-            if self._beside and "prompt" in self._views:
+            if "prompt" in self._views:
                 self._add_caption_buttons(column, self._views[shown])
         _entry(self._views.get(name) or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
 
@@ -220,10 +235,12 @@ class _Form:
         self._config.connect("notify::model", lambda *_: buttons.allow())
 
 
-def _run_on_return(_view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
+def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
     """Return runs, as it does in a line of text; with Shift it begins a new line."""
     if event.keyval not in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) or event.state & Gdk.ModifierType.SHIFT_MASK:
         return False
+    if view.im_context_filter_keypress(event):
+        return True  # an input method was composing, and has taken it
     if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
         dialog.response(Gtk.ResponseType.OK)
     return True

@@ -80,7 +80,7 @@ class Side(Gtk.Box):
         except GLib.Error:
             return
         picture = loader.get_pixbuf()
-        self._after = _fitted(picture, picture.get_width(), picture.get_height())
+        self._after = fitted(picture, picture.get_width(), picture.get_height())
         if rect is None:
             self._before = None  # nobody knows what it shows
         elif rect != self._rect:
@@ -109,11 +109,7 @@ class Side(Gtk.Box):
 
     def _looked(self, found: Look | None) -> None:
         if found is not None:
-            rows = GdkPixbuf.Pixbuf.new_from_bytes(
-                GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
-                found.width, found.height, 4 * found.width,
-            )  # fmt: skip
-            self._before = _fitted(rows, *found.rect[2:])
+            self._before = fitted(pixbuf(found), *found.rect[2:])
             self._show(False)
 
     def _show(self, is_before: bool) -> None:
@@ -132,9 +128,17 @@ class Side(Gtk.Box):
         self._is_gone = True
 
 
-def _fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int) -> GdkPixbuf.Pixbuf:
-    """A picture of something so wide and high, as large as the preview holds."""
-    scale = SIZE / max(width, height)
+def pixbuf(found: Look) -> GdkPixbuf.Pixbuf:
+    """The rows of a look as a picture."""
+    return GdkPixbuf.Pixbuf.new_from_bytes(
+        GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
+        found.width, found.height, 4 * found.width,
+    )  # fmt: skip
+
+
+def fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int, most: int = SIZE) -> GdkPixbuf.Pixbuf:
+    """A picture of something so wide and high, as large as a square of `most` pixels a side holds."""
+    scale = most / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return picture.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKS)
 

@@ -41,7 +41,7 @@ class Dialog:
     """A form without widgets: `values` go into the request."""
 
     def __init__(self, method="weighed", needs_prompt=True, **parameters):
-        from velatura_plugin import actions, capture, catalogue, recipe
+        from velatura_plugin import actions, capture, catalogue, edit, recipe
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
         from velatura_plugin.edit import FOLDER
@@ -54,6 +54,7 @@ class Dialog:
             return capture.capture(self.image, self.layer)
 
         self.live = Live(
+            target=edit.Target(self.image, self.layer, self.layer),
             read=read,
             request=lambda: recipe.request(method, self.prompt, self.seed, 2, self.parameters),
             model=lambda: "",
