@@ -13,6 +13,7 @@ from gi.repository import Gimp, GimpUi, Gtk, Pango  # noqa: E402
 
 from .capture import at_once, look  # noqa: E402
 from .side import fitted, pixbuf  # noqa: E402
+from .style import dress  # noqa: E402
 
 SIZE = 64  # pixels a side of a layer's picture
 WIDTH, HEIGHT = 420, 400  # pixels; of the list at most so high
@@ -24,16 +25,16 @@ def choose(doubtful: Sequence[Gimp.Layer], others: Sequence[Gimp.Layer]) -> Gimp
     doubtful: those that it may have been; others: those to choose from where there are none.
     """
     GimpUi.init("velatura_gimp")
-    dialog = Gtk.Dialog(title="Run Again: which layer?")
+    dialog = Gtk.Dialog(title="Which Layer?")
     dialog.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, "C_hoose", Gtk.ResponseType.OK)
     dialog.set_default_response(Gtk.ResponseType.OK)
     GimpUi.window_set_transient(dialog)
     if len(doubtful) > 1:
-        asked = "This result may have been made from any of these layers. Which one is to be edited again?"
+        asked = "This result may have been made from any of these layers. Which one should be edited again?"
     elif doubtful:
-        asked = "The layer this result was made from is gone. Is this copy of it to be edited instead?"
+        asked = "The layer this result was made from is gone. Should this copy of it be edited instead?"
     else:
-        asked = "The layer this result was made from is not here. Which one is to be edited instead?"
+        asked = "The layer this result was made from is not here. Which one should be edited instead?"
     said = Gtk.Label(label=asked, xalign=0.0, wrap=True, max_width_chars=50)
     layers = doubtful or others
     listed = _List(layers)
@@ -80,6 +81,8 @@ def _row(layer: Gimp.Layer) -> Gtk.Widget:
     about = Gtk.Label(label=_about(layer), xalign=0.0, ellipsize=Pango.EllipsizeMode.MIDDLE)
     about.get_style_context().add_class("dim-label")
     words.add(about)
+    for part in (words, *words.get_children()):
+        dress(part, "velatura-clear")
     row = Gtk.Box(spacing=12, margin=6)
     row.pack_start(picture, False, False, 0)
     row.pack_start(words, True, True, 0)

@@ -36,11 +36,17 @@ class Run:
         self._drafts, self._forms, self._keep = drafts, forms, keep
         self._cancel = dialog.get_widget_for_response(Gtk.ResponseType.CANCEL)
         self._label = self._cancel.get_label()
-        self._focus: Gtk.Widget | None = None
+        self._focus = dialog.get_focus()
         self._is_running = self._stays = False
         self.item: Gimp.Item | None = None
+        dialog.connect("set-focus", self._on_focus)
         dialog.connect("response", self._on_response)
         dialog.connect("delete-event", self._on_delete)
+
+    def _on_focus(self, _dialog: GimpUi.ProcedureDialog, widget: Gtk.Widget | None) -> None:
+        """GIMP gives the focus to the button even where it was Return that runs."""
+        if widget is not None and any(widget.is_ancestor(form) for form in self._forms):
+            self._focus = widget
 
     def _on_response(self, dialog: GimpUi.ProcedureDialog, response: int) -> None:
         """Comes before the dialog's own handler, which would end it."""
@@ -67,6 +73,7 @@ class Run:
             request = self._live.settle(self._live.request())
         except Exception as error:
             self._conversation.window.end(edit.sentence(error))
+            self._hold(False)
             return
 
         def ask(
@@ -93,11 +100,8 @@ class Run:
     def _hold(self, held: bool) -> None:
         """Keeps the form as it is for the time of a run; the cursor is back where it was after it."""
         self._is_running = held
-        if held:
-            self._focus = self._dialog.get_focus()
         for form in self._forms:
             form.set_sensitive(not held)
         self._cancel.set_label("_Stop" if held else self._label)
-        if not held and self._focus is not None:
+        if not held and self._focus is not None and self._focus.is_ancestor(self._dialog):
             self._focus.grab_focus()
-            self._focus = None
