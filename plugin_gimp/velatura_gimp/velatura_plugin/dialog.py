@@ -10,7 +10,7 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
-from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
+from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
@@ -18,7 +18,7 @@ from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument, digits  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .running import Run  # noqa: E402
-from .side import Side  # noqa: E402
+from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo  # noqa: E402
 from .word_form import WordForm  # noqa: E402
@@ -27,6 +27,8 @@ ENTRY_WIDTH = 44  # characters
 TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
 GAP = 4  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
+AROUND = 190  # pixels of height for what is round a form: a title bar, two rows of buttons
+BESIDE = 340  # pixels of height for what is below the preview
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -57,7 +59,8 @@ def ask(
         if advanced:
             dialog.get_label("advanced-title", "Ad_vanced", False, True)
             dialog.fill_box("advanced-box", advanced)
-            dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            expander.set_resize_toplevel(False)  # it would grow beyond the screen
             names.append("advanced")
         dialog.fill([beside.place(names)])
         form.begin_with(shown[0].name)
@@ -79,19 +82,37 @@ class _Beside:
 
     def __init__(self, dialog: GimpUi.ProcedureDialog, live: Live) -> None:
         self._dialog, self.live = dialog, live
-        self.side = Side(live, lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held))
+        self.side = Side(
+            live,
+            lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held),
+            min(WIDTH, _room(dialog) - BESIDE),
+        )
         self.conversation = Conversation(self.side)
         self._drafts = Drafts(self.conversation, live)
         self._form: Gtk.Widget | None = None
+        self._scrolled: Gtk.ScrolledWindow | None = None
 
     def place(self, names: Sequence[str]) -> str:
         """Puts the column to the right of what is to be filled in; returns what to fill in instead."""
         self._form = self._dialog.fill_box("form-box", names)
-        both = self._dialog.fill_box("both-box", ["form-box"])
+        self._scrolled = self._dialog.fill_scrolled_window("form-room", "form-box")
+        self._scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        self._scrolled.set_shadow_type(Gtk.ShadowType.NONE)
+        self._scrolled.set_overlay_scrolling(False)  # it is to be seen that there is more
+        self._form.connect("size-allocate", lambda *_: GLib.idle_add(self._fit))
+        both = self._dialog.fill_box("both-box", ["form-room"])
         both.set_orientation(Gtk.Orientation.HORIZONTAL)
         both.set_spacing(12)
         both.pack_end(self.side, False, False, 0)
         return "both-box"
+
+    def _fit(self) -> None:
+        """Gives the form all the height it wants, as far as the screen has it; then the form scrolls."""
+        wanted = self._form.get_preferred_height_for_width(self._form.get_allocated_width())[1]
+        before, height = self._scrolled.get_min_content_height(), min(wanted, _room(self._dialog))
+        self._scrolled.set_min_content_height(height)
+        if height < before:
+            self._dialog.resize(self._dialog.get_size()[0], 1)  # as low as it can be
 
     def draft_what_moves(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
         """Text is not among it: what is half typed is not meant."""
@@ -244,6 +265,13 @@ def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.Proce
     if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
         dialog.response(Gtk.ResponseType.OK)
     return True
+
+
+def _room(dialog: GimpUi.ProcedureDialog) -> int:
+    """The height that a form may have for its buttons to be on the screen, in pixels."""
+    display = dialog.get_display()
+    monitors = [display.get_monitor(number) for number in range(display.get_n_monitors())]
+    return min(monitor.get_workarea().height for monitor in monitors) - AROUND
 
 
 def _entry(widget: Gtk.Widget) -> Gtk.Widget:
