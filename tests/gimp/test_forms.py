@@ -52,6 +52,8 @@ def _sitting(window, daemon):
     def groups(number):
         return wait_until(window, lambda found: len(found["groups"]) == number)
 
+    close(open_dialog(RUN))
+    yield "untouched", window.python(FORMS)
     daemon.stop()
     dialog = open_dialog(RUN)
     type_into(dialog, "hat")
@@ -103,6 +105,8 @@ def _sitting(window, daemon):
     yield "again", groups(3)
     window.python(LOOK, choose="result")
     dialog = open_dialog(AGAIN, "again")
+    window.keys("ctrl+End", window=dialog)
+    type_into(dialog, "s")
     close(dialog)
     yield "own", window.python(FORMS)
 
@@ -133,6 +137,10 @@ def test_without_a_daemon_the_dialog_stays_and_runs_once_there_is_one(sitting):
     assert _prompt(sitting["with_daemon"]) == "hat"
 
 
+def test_a_form_that_was_not_touched_leaves_nothing_in_the_image(sitting):
+    assert sitting["untouched"]["forms"] == {}
+
+
 def test_a_form_that_is_refused_stays(sitting):
     assert sitting["empty"][0]
 
@@ -156,13 +164,13 @@ def test_a_run_that_is_stopped_leaves_dialog_and_form(sitting):
 def test_what_was_changed_of_a_recipe_is_kept_for_that_result_alone(sitting):
     assert _prompt(sitting["again"]) == "blue cap"
     (own,) = (form for name, form in sitting["own"]["forms"].items() if not name.startswith("velatura-"))
-    assert own["prompt"] == "blue cap"
+    assert own["prompt"] == "blue caps"
 
 
 def test_in_doubt_the_person_says_which_layer_it_is(sitting):
     """The backup, which has the pixels that the source had."""
     newest, before = (json.loads(sitting[key]["recipes"][0]) for key in ("resolved", "again"))
-    assert newest["prompt"] == before["prompt"]
+    assert newest["prompt"] == "blue caps"
     assert newest["inputs"]["source"]["digest"] == before["inputs"]["source"]["digest"]
     assert newest["gimp"]["source"] != before["gimp"]["source"]
 

@@ -43,7 +43,7 @@ def run_method(
             model=model(),
         )
 
-    target = edit.Target(image, layer, layer)
+    target = edit.first(image, layer)
     keeper = Keeper(image, form.procedure_name(method), arguments, is_everywhere=True)
     if mode != Gimp.RunMode.NONINTERACTIVE:
         keeper.fill(config)

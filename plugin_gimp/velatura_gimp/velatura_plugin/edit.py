@@ -94,10 +94,22 @@ def put(target: Target, made: Made) -> Gimp.Item:
     if isinstance(made.parts[0], Mask):
         item = insert_masks(target.image, target.source, made.parts)[0]
     else:
-        item = insert(target.image, target.above, target.source, made.title, made.parts, made.code)
+        above = target.above if target.above.is_valid() else target.source
+        item = insert(target.image, above, target.source, made.title, made.parts, made.code)
     if made.note:
         Gimp.message(made.note)  # where GIMP shows a plug-in's messages
     return item
+
+
+def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
+    """Where the result of an edit of a layer goes: above those that it has there already, to be seen."""
+    above = source
+    stack = source.get_parent().get_children() if source.get_parent() else image.get_layers()
+    for sibling in reversed(stack[: image.get_item_position(source)]):
+        if not (sibling.is_group() and any(map(_has_recipe, sibling.get_children()))):
+            break
+        above = sibling
+    return Target(image, source, above)
 
 
 def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:

@@ -23,7 +23,8 @@ _NAME = "velatura-form-"
 class Keeper:
     """The form of these arguments. name: of what is filled in, a procedure or a recipe.
 
-    is_everywhere: whether it is of use in every image that has no values of its own.
+    is_everywhere: whether it is of use in every image that has no values of its own. has_kept: whether
+    anything was kept; what the form was filled with is kept, or to be had, elsewhere.
     """
 
     def __init__(
@@ -31,6 +32,8 @@ class Keeper:
     ) -> None:
         self._image, self._name, self._arguments = image, f"{_NAME}{name}", arguments
         self._is_everywhere = is_everywhere
+        self._known: dict | None = None
+        self.has_kept = False
 
     def fill(self, config: Gimp.ProcedureConfig) -> None:
         """Puts what is kept, if anything is, into a configuration."""
@@ -42,10 +45,14 @@ class Keeper:
         for argument in self._arguments:
             if argument.name in values and _fits(argument, values[argument.name]):
                 config.set_property(argument.name, values[argument.name])
+        self._known = self._values(config)
 
     def keep(self, config: Gimp.ProcedureConfig) -> None:
-        """Keeps what a configuration holds."""
-        values = {argument.name: config.get_property(argument.name) for argument in self._arguments}
+        """Keeps what a configuration holds, where that has changed since it was filled or kept."""
+        values = self._values(config)
+        if values == self._known:
+            return
+        self._known, self.has_kept = values, True
         data = json.dumps(values).encode("ascii")
         parasite = Gimp.Parasite.new(self._name, Gimp.PARASITE_PERSISTENT, data)
         if self._image.is_valid():
@@ -58,6 +65,9 @@ class Keeper:
         for place in (self._image, Gimp):
             if place.get_parasite(self._name) is not None:
                 place.detach_parasite(self._name)
+
+    def _values(self, config: Gimp.ProcedureConfig) -> dict:
+        return {argument.name: config.get_property(argument.name) for argument in self._arguments}
 
 
 def name_of(kept: Mapping) -> str:

@@ -116,10 +116,10 @@ def _ask(
     item = ask(procedure if is_plain else own, values, title, arguments, Catalogue(), live, keeper)
     with contextlib.suppress(VelaturaError):  # a list that is half typed is kept with the form alone
         changes()
-    if item is None:
-        last.keep(config)
-    else:
+    if item is not None:
         last.drop()
+    elif keeper.has_kept:
+        last.keep(config)
     return item
 
 

@@ -121,7 +121,7 @@ def pause(seconds):
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     drafts = draft, dragged, outrun, kept, gives_way, comes_back, refused, newer, stopped
-    for part in (*drafts, proposed, selected, steps):
+    for part in (*drafts, proposed, selected, steps, gone):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -296,3 +296,22 @@ def steps():
     pause(0.1)
     look = capture.at_once(capture.look(layer, (0, 0, 50, 2000)))
     return [len(turns), same, gone, look.rect, look.width, look.height, len(look.data)]
+
+
+def gone():
+    """What was deleted, changed or closed while the dialog was open."""
+    from velatura_plugin import capture, edit
+
+    def index(image, _):
+        kinds = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE
+        image.convert_indexed(*kinds, 16, False, False, "")
+
+    sentences = []
+    for change in (lambda image, layer: image.remove_layer(layer), index, lambda image, _: image.delete()):
+        image, layer = pictures.picture()
+        change(image, layer)
+        try:
+            capture.at_once(capture.capture(image, layer))
+        except Exception as error:
+            sentences.append(edit.sentence(error))
+    return sentences
