@@ -43,6 +43,7 @@ def choose(doubtful: Sequence[Gimp.Layer], others: Sequence[Gimp.Layer]) -> Gimp
         hscrollbar_policy=Gtk.PolicyType.NEVER, propagate_natural_height=True, max_content_height=HEIGHT
     )
     room.set_size_request(WIDTH, -1)
+    room.set_overlay_scrolling(False)  # it is to be seen that there is more
     room.add(listed.box)
     frame = Gtk.Frame()
     frame.add(room)

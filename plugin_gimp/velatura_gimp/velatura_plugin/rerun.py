@@ -68,6 +68,8 @@ def _source(
     try:
         return source_of(image, result, kept)
     except Doubt as doubt:
+        group = result.get_parent() if result.is_layer() else None
+        layers = [layer for layer in layers if group is None or layer.get_id() != group.get_id()]
         if mode != Gimp.RunMode.INTERACTIVE or not layers:
             raise
         from . import choosing  # needs a window
