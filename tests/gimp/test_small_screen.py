@@ -45,10 +45,11 @@ def shapes(gimp_host, knowing, tmp_path_factory):
             window.keys("Tab", window=dialog)
             display.xdotool("type", "--delay", 20, CAPTION)
             window.keys("alt+v", window=dialog)
+            wait_for(lambda: size()[1] > found["opened"][1], 60, "it stays as low as it was")
             found["advanced"] = size()
             window.screenshot("advanced.png")
             window.keys("alt+v", window=dialog)
-            wait_for(lambda: size()[1] < found["advanced"][1], 20, "it stays as it was")
+            wait_for(lambda: size()[1] < found["advanced"][1], 60, "it stays as high as it was")
             found["closed"] = size()
             window.keys("Escape", window=dialog)
             yield found
