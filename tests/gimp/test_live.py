@@ -97,3 +97,10 @@ def test_a_large_layer_is_read_between_the_windows_own_events(live):
     assert rect == [0, 0, 50, 1295]
     assert (width, size) == (50, 4 * width * height)
     assert 512 <= height < 1295
+
+
+def test_what_was_deleted_changed_or_closed_meanwhile_is_said(live):
+    deleted, indexed, closed = live["gone"]
+    assert deleted.startswith("The layer has been deleted")
+    assert "Image > Mode > RGB" in indexed
+    assert closed.startswith("The picture was closed")

@@ -118,10 +118,11 @@ RECIPE = {
 
 
 def test_a_recipe_survives_its_parasite():
-    data = recipe.to_parasite(RECIPE, 17)
+    data = recipe.to_parasite(RECIPE, {"source": 17, "mark": "m"})
     assert max(data) < 128
     kept = recipe.from_parasite(data)
-    assert recipe.source_tattoo(kept) == 17
+    assert recipe.origin(kept) == {"source": 17, "mark": "m", "result": 0}
+    assert recipe.origin(RECIPE) == {"source": 0, "mark": "", "result": 0}
     assert {key: kept[key] for key in RECIPE} == RECIPE
 
 
@@ -274,8 +275,8 @@ def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only
 
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
-    widgets = ("caption", "dialog", "flow", "side", "style", "text_undo", "word_editor", "word_form",
-               "word_strip")  # fmt: skip
+    widgets = ("caption", "choosing", "dialog", "flow", "running", "side", "style", "text_undo",
+               "word_editor", "word_form", "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):
         text = path.read_text()
         assert path.stem in widgets or not re.search(r"import .*\b(Gtk|GimpUi|Gdk)\b", text), path

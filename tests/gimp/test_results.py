@@ -92,6 +92,10 @@ def test_a_layer_in_a_group_gets_its_result_there(places):
     assert places["within_a_group"]["parent"] == "a group"
 
 
+def test_the_newest_result_of_a_layer_lies_above_the_earlier_ones(places):
+    assert places["several"]
+
+
 def test_choosing_a_layers_mask_edits_the_layer_and_not_the_mask(places):
     assert places["layer_mask_chosen"] == {"error": "", "status": "success", "unchanged": True}
 

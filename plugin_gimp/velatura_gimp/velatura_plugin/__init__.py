@@ -8,7 +8,12 @@ It knows no method by name and no mathematics: procedures and dialogs come from 
 ``procedures``     registering the procedures; the edge that turns every failure into a sentence
 ``actions``        what the procedures do when they are run
 ``rerun``          running a result's recipe again, changed in its method's own form
+``evidence``       which layer a result was made from, by the evidence there is
+``sources``        the mark that a source bears, and the source found by it
+``choosing``       the question where that is not certain
+``keeping``        what was typed into a form, kept however its dialog ends
 ``dialog``         the native dialog; it and the modules of widgets it brings are imported with a window only
+``running``        a dialog's form is run, and the dialog stays until there is a result
 ``word_settings``  what is set for the words of a prompt, while the prompt is edited
 ``word_strip``     the words as chips, and a strip for the chosen one
 ``word_editor``    a widget for one thing that can be set for a word

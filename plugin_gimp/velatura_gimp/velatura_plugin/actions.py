@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from gi.repository import Gimp, GObject
 
 from . import catalogue, edit, form, recipe
-from .capture import capture, look, source_layer
+from .capture import Capture, Steps, capture, look, source_layer
 from .catalogue import Catalogue, MethodInfo
 from .drafting import Live
 from .form import Argument
+from .keeping import Keeper
 from .proposing import Proposer
 from .selecting import Selector
 
@@ -42,13 +43,21 @@ def run_method(
             model=model(),
         )
 
+    target = edit.first(image, layer)
+    keeper = Keeper(image, form.procedure_name(method), arguments, is_everywhere=True)
+    if mode != Gimp.RunMode.NONINTERACTIVE:
+        keeper.fill(config)
+    if mode != Gimp.RunMode.INTERACTIVE:
+        return success(procedure, mode, run_now(target, capture(image, layer), request(), method.title))
     live = Live(
-        lambda: capture(image, layer), request, model, method.needs_prompt, **helpers(image, layer, method)
+        target,
+        lambda: capture(image, layer),
+        request,
+        model,
+        method.needs_prompt,
+        **helpers(image, layer, method),
     )
-    if mode == Gimp.RunMode.INTERACTIVE and not ask(procedure, config, method.title, arguments, known, live):
-        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-    Gimp.progress_init(f"Velatura: {method.title}")
-    return success(procedure, mode, edit.edit(image, layer, live.settle(request())))
+    return success(procedure, mode, ask(procedure, config, method.title, arguments, known, live, keeper))
 
 
 def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
@@ -62,23 +71,36 @@ def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
     return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
-def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo) -> dict:
-    """Of `Live`, what looks at a layer: what the daemon last offered may be newer than the menu."""
+def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> dict:
+    """Of `Live`, what looks at a layer: what the daemon last offered may be newer than the menu.
+
+    method: None where it is not known.
+    """
     known = catalogue.newest(edit.FOLDER)
     finder, teller = known.word_masks(), known.proposing()
-    has_caption = any(field.source_prompt for field in method.fields)
+    has_caption = method is not None and any(field.source_prompt for field in method.fields)
     return {
         "look": lambda rect: look(layer, rect),
-        "selector": Selector(image, layer, finder) if finder and method.words else None,
+        "selector": Selector(image, layer, finder) if finder and method and method.words else None,
         "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
     }
 
 
-def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> Gimp.ValueArray:
-    """What a procedure returns that has made `item`."""
+def run_now(target: edit.Target, read: Steps[Capture], request: dict, title: str) -> Gimp.Item:
+    """The result of a request that is run without a dialog; GIMP's progress bar shows how it is coming on."""
+    Gimp.progress_init(f"Velatura: {title}")
+    try:
+        return edit.edit(target, read, request)
+    finally:
+        Gimp.progress_end()
+
+
+def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item | None) -> Gimp.ValueArray:
+    """What a procedure returns that has made `item`, or has been cancelled."""
+    if item is None:
+        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     if mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.displays_flush()
-    Gimp.progress_end()
     values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
     values.remove(1)
     values.insert(1, GObject.Value(type(item), item))
@@ -91,12 +113,13 @@ def ask(
     title: str,
     arguments: Sequence[Argument],
     known: Catalogue,
-    live: Live | None = None,
-) -> bool:
-    """Whether the person has chosen to run in the procedure's dialog; `config` then has the values."""
+    live: Live,
+    keeper: Keeper,
+) -> Gimp.Item | None:
+    """The result of what the person has run in the procedure's dialog, or None; see `dialog.ask`."""
     from . import dialog  # needs a window
 
     hidden = [a.name for a in arguments if a.field.kind == "integer" and a.field.minimum == a.field.maximum]
     if len(known.models) < 2:
         hidden.append("model")
-    return dialog.ask(procedure, config, title, arguments, hidden, live)
+    return dialog.ask(procedure, config, title, arguments, hidden, live, keeper)

@@ -105,8 +105,20 @@ def refuse_image(image: Gimp.Image) -> None:
         )
 
 
+def _refuse_gone(image: Gimp.Image, *items: Gimp.Item) -> None:
+    """Raises VelaturaError where something was deleted, or the image changed, while a dialog was open."""
+    if not image.is_valid():
+        raise VelaturaError("bad-request", "The picture was closed; cancel this, and open it again.")
+    if not all(item.is_valid() for item in items):
+        raise VelaturaError(
+            "bad-request", "The layer has been deleted; undo that, or cancel this and choose another layer."
+        )
+    refuse_image(image)
+
+
 def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     """Layer and selection. Raises `mask-outside` where the selection does not touch the layer."""
+    _refuse_gone(image, layer)
     _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
     if not some:
         return (yield from capture_whole(image, layer))
@@ -125,6 +137,7 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
 
 def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     """The layer, whatever is selected."""
+    _refuse_gone(image, layer)
     code, place = image_encoding(image), rectangle(layer)
     pixels = yield from _pixels(image, layer, place, code)
     return Capture(code, (place, pixels), None, canvas(image))
@@ -135,6 +148,7 @@ def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Laye
 
     A mask that is the layer's own alpha comes from an edit of the whole layer, and none is sent again.
     """
+    _refuse_gone(image, layer, result)
     code = image_encoding(image)
     place = rectangle(layer)
     common = intersection(place, rectangle(result))
@@ -159,6 +173,7 @@ def capture_anew(
     found: the mask, as a channel. Raises `empty-mask` where nothing but that mask itself is selected: within
     it nothing else can be found.
     """
+    _refuse_gone(image, layer, found)
     if was_whole:
         return (yield from capture_whole(image, layer))
     everything = (0, 0, *canvas(image))

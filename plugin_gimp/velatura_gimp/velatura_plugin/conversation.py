@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from gi.repository import Gimp, GLib
+
+from velatura_protocol.errors import VelaturaError
 
 from . import edit
 from .capture import Capture, Steps
 from .session import OnPreview, Session
+
+T = TypeVar("T")
 
 
 class Window(Protocol):
@@ -117,6 +122,25 @@ class Conversation:
         except Exception as error:
             sentence = edit.sentence(error)
         self._end(sentence)
+
+
+def in_main(work: Callable[[], T], is_stopped: Callable[[], bool]) -> T:
+    """Has the main thread call `work`; for a thread that asks. Returns and raises what `work` does.
+
+    Raises `cancelled` where the question has been stopped by then.
+    """
+    future: Future[T] = Future()
+
+    def act() -> None:
+        try:
+            if is_stopped():
+                raise VelaturaError("cancelled", "The edit was cancelled.")
+            future.set_result(work())
+        except Exception as error:
+            future.set_exception(error)
+
+    GLib.idle_add(act)
+    return future.result()
 
 
 def steadily(

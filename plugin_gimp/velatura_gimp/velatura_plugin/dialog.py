@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import gi
 
@@ -10,13 +10,15 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
-from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
+from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument, digits  # noqa: E402
-from .side import Side  # noqa: E402
+from .keeping import Keeper  # noqa: E402
+from .running import Run  # noqa: E402
+from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo  # noqa: E402
 from .word_form import WordForm  # noqa: E402
@@ -25,6 +27,8 @@ ENTRY_WIDTH = 44  # characters
 TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
 GAP = 4  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
+AROUND = 190  # pixels of height for what is round a form: a title bar, two rows of buttons
+BESIDE = 340  # pixels of height for what is below the preview
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -33,16 +37,19 @@ def ask(
     config: Gimp.ProcedureConfig,
     title: str,
     arguments: Sequence[Argument],
-    hidden: Sequence[str] = (),
-    live: Live | None = None,
-) -> bool:
-    """Shows the dialog and returns whether the person chose to run; `config` then has the values.
+    hidden: Sequence[str],
+    live: Live,
+    keeper: Keeper,
+) -> Gimp.Item | None:
+    """Shows the dialog until its form has been run, and returns the result; None where the person cancels.
 
-    hidden: names of arguments that are not shown. live: what is done beside; has the drafts' seed afterwards.
+    `config` has the values of the form afterwards, whatever became of it, and `keeper` has them until a run
+    succeeds. hidden: names of arguments that are not shown. live: what the dialog can do.
     """
     GimpUi.init("velatura_gimp")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
-    beside = _Beside(dialog, live) if live is not None else None
+    beside = _Beside(dialog, live)
+    run: Run | None = None
     try:
         dialog.set_ok_label("R_un")
         form = _Form(dialog, config, arguments, beside)
@@ -52,16 +59,21 @@ def ask(
         if advanced:
             dialog.get_label("advanced-title", "Ad_vanced", False, True)
             dialog.fill_box("advanced-box", advanced)
-            dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            expander.set_resize_toplevel(False)  # it would grow beyond the screen
             names.append("advanced")
-        dialog.fill([beside.place(names)] if beside else names)
+        dialog.fill([beside.place(names)])
         form.begin_with(shown[0].name)
-        if beside:
-            beside.draft_what_moves(config, arguments)
-        return dialog.run()
+        beside.draft_what_moves(config, arguments)
+        run = beside.run(lambda: keeper.keep(config))
+        dialog.run()
+        return run.item
     finally:
-        if beside:
-            beside.stop()
+        beside.stop()
+        if run is not None and run.item is not None:
+            keeper.drop()
+        else:
+            keeper.keep(config)
         dialog.destroy()
 
 
@@ -70,18 +82,37 @@ class _Beside:
 
     def __init__(self, dialog: GimpUi.ProcedureDialog, live: Live) -> None:
         self._dialog, self.live = dialog, live
-        self.side = Side(live, lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held))
+        self.side = Side(
+            live,
+            lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held),
+            min(WIDTH, _room(dialog) - BESIDE),
+        )
         self.conversation = Conversation(self.side)
         self._drafts = Drafts(self.conversation, live)
+        self._form: Gtk.Widget | None = None
+        self._scrolled: Gtk.ScrolledWindow | None = None
 
     def place(self, names: Sequence[str]) -> str:
         """Puts the column to the right of what is to be filled in; returns what to fill in instead."""
-        self._dialog.fill_box("form-box", names)
-        both = self._dialog.fill_box("both-box", ["form-box"])
+        self._form = self._dialog.fill_box("form-box", names)
+        self._scrolled = self._dialog.fill_scrolled_window("form-room", "form-box")
+        self._scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
+        self._scrolled.set_shadow_type(Gtk.ShadowType.NONE)
+        self._scrolled.set_overlay_scrolling(False)  # it is to be seen that there is more
+        self._form.connect("size-allocate", lambda *_: GLib.idle_add(self._fit))
+        both = self._dialog.fill_box("both-box", ["form-room"])
         both.set_orientation(Gtk.Orientation.HORIZONTAL)
         both.set_spacing(12)
         both.pack_end(self.side, False, False, 0)
         return "both-box"
+
+    def _fit(self) -> None:
+        """Gives the form all the height it wants, as far as the screen has it; then the form scrolls."""
+        wanted = self._form.get_preferred_height_for_width(self._form.get_allocated_width())[1]
+        before, height = self._scrolled.get_min_content_height(), min(wanted, _room(self._dialog))
+        self._scrolled.set_min_content_height(height)
+        if height < before:
+            self._dialog.resize(self._dialog.get_size()[0], 1)  # as low as it can be
 
     def draft_what_moves(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
         """Text is not among it: what is half typed is not meant."""
@@ -103,6 +134,11 @@ class _Beside:
 
         self._dialog.connect("notify::is-active", leave)
 
+    def run(self, keep: Callable[[], None]) -> Run:
+        """What the dialog's buttons do from now on."""
+        forms = (self._form, self.side.below)
+        return Run(self._dialog, self.live, self.conversation, self._drafts, forms, keep)
+
     def stop(self) -> None:
         """Nothing is asked any more."""
         self._drafts.stop()
@@ -110,14 +146,14 @@ class _Beside:
 
 
 class _Form:
-    """The widgets of a dialog's arguments. beside: there for the form of a method."""
+    """The widgets of a dialog's arguments."""
 
     def __init__(
         self,
         dialog: GimpUi.ProcedureDialog,
         config: Gimp.ProcedureConfig,
         arguments: Sequence[Argument],
-        beside: _Beside | None,
+        beside: _Beside,
     ) -> None:
         self._dialog, self._config, self._beside = dialog, config, beside
         self._has_prompt = any(argument.name == "prompt" for argument in arguments)
@@ -138,7 +174,7 @@ class _Form:
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own choice is not the best; returns what to fill in."""
         field, name, dialog = argument.field, argument.name, self._dialog
-        if field.words and self._has_prompt and self._beside:
+        if field.words and self._has_prompt:
             return self._words(argument)
         if field.kind == "group" or field.multiline or field.source_prompt:
             return self._text(argument)
@@ -161,7 +197,7 @@ class _Form:
         if self._anchor is not None:
             self._anchor.hide()
         for shown, column in self._columns.items():
-            if self._beside and "prompt" in self._views:
+            if "prompt" in self._views:
                 self._add_caption_buttons(column, self._views[shown])
         _entry(self._views.get(name) or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
 
@@ -220,13 +256,22 @@ class _Form:
         self._config.connect("notify::model", lambda *_: buttons.allow())
 
 
-def _run_on_return(_view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
+def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
     """Return runs, as it does in a line of text; with Shift it begins a new line."""
     if event.keyval not in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) or event.state & Gdk.ModifierType.SHIFT_MASK:
         return False
+    if view.im_context_filter_keypress(event):
+        return True  # an input method was composing, and has taken it
     if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
         dialog.response(Gtk.ResponseType.OK)
     return True
+
+
+def _room(dialog: GimpUi.ProcedureDialog) -> int:
+    """The height that a form may have for its buttons to be on the screen, in pixels."""
+    display = dialog.get_display()
+    monitors = [display.get_monitor(number) for number in range(display.get_n_monitors())]
+    return min(monitor.get_workarea().height for monitor in monitors) - AROUND
 
 
 def _entry(widget: Gtk.Widget) -> Gtk.Widget:

@@ -25,12 +25,13 @@ TICK = 150  # ms between two looks at what has moved; one without a move ends th
 class Live:
     """What a dialog can do besides being filled in.
 
-    read: takes what would be sent. request: the form as a request. model: the id of the chosen model; empty:
-    the daemon's default. look: shows a part of the source, or all of it. selector, proposer: None where
-    nobody can. seed: what all drafts were made with where the person wants a random one, and what the run
-    begins with: one gets what one saw; -1 as long as there was none.
+    target: where the result of a run goes. read: takes what would be sent. request: the form as a request.
+    model: the id of the chosen model; empty: the daemon's default. look: shows a part of the source, or all
+    of it. selector, proposer: None where nobody can. seed: what all drafts were made with where the person
+    wants a random one, and what the run begins with: one gets what one saw; -1 as long as there was none.
     """
 
+    target: edit.Target
     read: Callable[[], Steps[Capture]]
     request: Callable[[], dict]
     model: Callable[[], str]

@@ -1,11 +1,13 @@
-"""An edit from beginning to end, and an edit run again from its recipe."""
+"""An edit from beginning to end, and what an edit that is run again begins with."""
 
 from __future__ import annotations
 
 import sys
 import traceback
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from gi.repository import Gimp
 
@@ -14,7 +16,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.results import best_first
 
 from . import catalogue, recipe
-from .capture import Capture, Steps, at_once, capture, capture_anew, capture_with_mask_of
+from .capture import Capture, Steps, at_once, capture_anew, capture_with_mask_of
 from .formats import Encoding
 from .insert import Variation, insert
 from .masks import Mask, insert_masks
@@ -23,6 +25,8 @@ from .session import OnPreview, Session
 #: The plug-in's folder, and the file in it that GIMP starts.
 FOLDER = Path(__file__).resolve().parent.parent
 ENTRY = FOLDER / "velatura_gimp.py"
+
+T = TypeVar("T")
 
 
 def open_session() -> Session:
@@ -39,51 +43,91 @@ def show_progress(text: str, fraction: float | None = None) -> None:
         Gimp.progress_update(fraction)
 
 
-def edit(image: Gimp.Image, layer: Gimp.Layer, request: dict) -> Gimp.Item:
-    """Edits `layer` within the selection and puts the result above it; its group.
+@dataclass(frozen=True)
+class Target:
+    """Where a result goes. source: the layer it is made from. above: the layer it is put above."""
 
-    Of a method that finds masks, the first of the channels it has left in the image.
-    """
+    image: Gimp.Image
+    source: Gimp.Layer
+    above: Gimp.Layer
+
+
+@dataclass(frozen=True)
+class Made:
+    """What came of a job. title: of the group. parts: the best first. note: what the daemon says of it."""
+
+    title: str
+    parts: list[Variation] | list[Mask]
+    code: Encoding
+    note: str
+
+
+def edit(target: Target, read: Steps[Capture], request: dict) -> Gimp.Item:
+    """Runs a request on what `read` takes and puts the result into the image; see `put`."""
     with open_session() as session:
         refresh(session)
-        return _run(session, image, layer, layer, request, at_once(capture(image, layer)))
+        return run(session, request, at_once(read), lambda made: put(target, made))
 
 
-def edit_again(
-    image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Mapping, changes: Mapping
-) -> Gimp.Item:
-    """Runs `kept`, the recipe of a result, with some fields changed; puts the new result above the old.
+def run(
+    session: Session,
+    request: dict,
+    captured: Capture,
+    put: Callable[[Made], T],
+    should_cancel: Callable[[], bool] | None = None,
+    on_preview: OnPreview | None = None,
+) -> T:
+    """Runs a request to its end; returns what `put` makes of the result. Calls nothing else of GIMP.
 
-    The source is taken as it is now; of a result layer, the layer mask, as the artist has left it, is the
-    selection.
+    on_preview(png, rect): how it is coming on. Raises VelaturaError, `cancelled` once `should_cancel` is
+    true.
     """
+    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas}
+    job = session.run(request, captured.blobs, should_cancel, on_preview)
+    item = put(_made(session, job, request["method"], captured.code))
+    session.acknowledge(job)
+    return item
+
+
+def put(target: Target, made: Made) -> Gimp.Item:
+    """Puts a result into the image: its group, or the first of the channels where masks were found."""
+    if isinstance(made.parts[0], Mask):
+        item = insert_masks(target.image, target.source, made.parts)[0]
+    else:
+        above = target.above if target.above.is_valid() else target.source
+        item = insert(target.image, above, target.source, made.title, made.parts, made.code)
+    if made.note:
+        Gimp.message(made.note)  # where GIMP shows a plug-in's messages
+    return item
+
+
+def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
+    """Where the result of an edit of a layer goes: above those that it has there already, to be seen."""
     above = source
-    if result.is_layer():
-        group = result.get_parent()
-        above = result if group is None or _holds(group, source) else group
-    with open_session() as session:
-        refresh(session)
-        captured = at_once(capture_again(image, source, result, kept))
-        return _run(session, image, source, above, recipe.again(kept, changes), captured)
+    stack = source.get_parent().get_children() if source.get_parent() else image.get_layers()
+    for sibling in reversed(stack[: image.get_item_position(source)]):
+        if not (sibling.is_group() and any(map(_has_recipe, sibling.get_children()))):
+            break
+        above = sibling
+    return Target(image, source, above)
+
+
+def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:
+    """Where the result of an earlier result's recipe goes: above the earlier one."""
+    if not result.is_layer():
+        return Target(image, source, source)
+    group = result.get_parent()
+    return Target(image, source, result if group is None or _holds(group, source) else group)
 
 
 def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Mapping) -> Steps[Capture]:
-    """What the recipe of a result is run on, as source and result are now."""
+    """What the recipe of a result is run on, as source and result are now.
+
+    Of a result layer, the layer mask, as the artist has left it, is the selection.
+    """
     if result.is_layer():
         return capture_with_mask_of(image, source, result)
     return capture_anew(image, source, result, kept["inputs"].get("mask") is None)
-
-
-def find_masks(
-    session: Session, request: dict, captured: Capture, should_cancel: Callable[[], bool]
-) -> tuple[list[Mask], str]:
-    """Masks for `insert_masks`, and the daemon's note. Calls nothing of GIMP, so any thread may.
-
-    Raises VelaturaError, `cancelled` once `should_cancel` is true.
-    """
-    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas}
-    job = session.run(request, captured.blobs, should_cancel)
-    return _masks(session, job), job["result"].get("note") or ""
 
 
 def draft(
@@ -140,17 +184,6 @@ def _has_recipe(item: Gimp.Item) -> bool:
     return (item.is_layer() or item.is_channel()) and item.get_parasite(recipe.PARASITE) is not None
 
 
-def source_of(image: Gimp.Image, result: Gimp.Item, kept: Mapping) -> Gimp.Layer:
-    """The layer a result was made from. Raises VelaturaError where it is gone."""
-    tattoo = recipe.source_tattoo(kept)
-    source = image.get_layer_by_tattoo(tattoo) if tattoo else None
-    if source is None or source.get_id() == result.get_id():
-        raise VelaturaError(
-            "bad-request", "The layer that this result was made from is gone; edit another one anew."
-        )
-    return source
-
-
 def _holds(group: Gimp.GroupLayer, layer: Gimp.Layer) -> bool:
     parent = layer.get_parent()
     while parent is not None and parent.get_id() != group.get_id():
@@ -158,36 +191,19 @@ def _holds(group: Gimp.GroupLayer, layer: Gimp.Layer) -> bool:
     return parent is not None
 
 
-def _run(
-    session: Session,
-    image: Gimp.Image,
-    source: Gimp.Layer,
-    above: Gimp.Layer,
-    request: dict,
-    captured: Capture,
-) -> Gimp.Item:
-    code = captured.code
-    job = session.run({**request, "inputs": captured.inputs, "canvas": captured.canvas}, captured.blobs)
-    layers = job["result"]["layers"]
-    if layers and all(layer.get("kind") == "mask" for layer in layers):
-        item = insert_masks(image, source, _masks(session, job))[0]
+def _made(session: Session, job: Mapping, method: str, code: Encoding) -> Made:
+    layers, parts = job["result"]["layers"], []
+    if not layers:
+        raise VelaturaError("internal", "The daemon's result is empty; update Velatura.")
+    if all(layer.get("kind") == "mask" for layer in layers):
+        for layer in layers:
+            raster = Raster.from_wire(layer["raster"])
+            data = _bytes(session, raster, ("A", "u8", ""))
+            parts.append(Mask(layer["title"], raster, data, layer["recipe"]))
     else:
-        variations = [_variation(session, layer, code) for layer in best_first(layers)]
-        item = insert(image, above, source, job.get("title") or request["method"], variations, code)
-        session.acknowledge(job)
-    say_note(job["result"].get("note"))
-    return item
-
-
-def _masks(session: Session, job: dict) -> list[Mask]:
-    """The masks of a job that is done with them: what cannot be used of them is as soon found again."""
-    masks = []
-    for layer in job["result"]["layers"]:
-        raster = Raster.from_wire(layer["raster"])
-        data = _bytes(session, raster, ("A", "u8", ""))
-        masks.append(Mask(layer["title"], raster, data, layer["recipe"]))
-    session.acknowledge(job)
-    return masks
+        parts = [_variation(session, layer, code) for layer in best_first(layers)]
+    note = job["result"].get("note")
+    return Made(job.get("title") or method, parts, code, note if isinstance(note, str) else "")
 
 
 def _variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
@@ -205,12 +221,6 @@ def _bytes(session: Session, raster: Raster, expected: tuple[str, str, str]) -> 
             detail=f"{raster}, {len(data)} bytes",
         )
     return data
-
-
-def say_note(note: object) -> None:
-    """What the daemon has to say of a result, where GIMP shows a plug-in's messages."""
-    if isinstance(note, str) and note:
-        Gimp.message(note)
 
 
 def sentence(error: Exception) -> str:

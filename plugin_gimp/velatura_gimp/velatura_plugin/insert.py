@@ -10,8 +10,9 @@ from gi.repository import Gegl, Gimp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
-from . import planes, recipe
+from . import planes
 from .formats import Encoding
+from .sources import Mark, attach_recipe
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,9 @@ def insert(
 ) -> Gimp.GroupLayer:
     """Puts the variations, first on top and alone visible, into a group above the layer `above`.
 
-    source: the layer they were made from; its tattoo goes into the recipes. title: of the group. Layers are
-    filled before the undo group is opened, which is then short. Raises VelaturaError where the image has been
-    closed or made indexed meanwhile.
+    source: the layer they were made from, which is marked as that. title: of the group. Layers are filled
+    before the undo group is opened, which is then short. Raises VelaturaError where the image has been closed
+    or made indexed meanwhile.
     """
     refuse_closed(image)
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
@@ -44,8 +45,8 @@ def insert(
             "unsupported-colour",
             "The picture was made indexed before the result came; choose Image > Mode > RGB and run again.",
         )
-    tattoo = source.get_tattoo() if source.is_valid() else 0
-    layers = [_layer(image, variation, code, tattoo) for variation in variations]
+    mark = Mark(source)
+    layers = [_layer(image, variation, code, mark) for variation in variations]
     selected = image.get_selected_layers()
     image.undo_group_start()
     try:
@@ -55,6 +56,7 @@ def insert(
             image.insert_layer(layer, group, position)
             layer.set_visible(position == 0)
         image.set_selected_layers(selected)
+        mark.attach()
     finally:
         image.undo_group_end()
     return group
@@ -68,7 +70,7 @@ def refuse_closed(image: Gimp.Image) -> None:
         )
 
 
-def _layer(image: Gimp.Image, variation: Variation, code: Encoding, tattoo: int) -> Gimp.Layer:
+def _layer(image: Gimp.Image, variation: Variation, code: Encoding, mark: Mark) -> Gimp.Layer:
     x, y, width, height = variation.raster.rect
     kind = image.get_base_type()
     layer = Gimp.Layer.new(
@@ -86,13 +88,7 @@ def _layer(image: Gimp.Image, variation: Variation, code: Encoding, tattoo: int)
     mask = layer.create_mask(Gimp.AddMaskType.BLACK)
     layer.add_mask(mask)
     _write(mask, width, height, code.mask, alpha)
-    layer.attach_parasite(
-        Gimp.Parasite.new(
-            recipe.PARASITE,
-            Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE,
-            recipe.to_parasite(variation.recipe, tattoo),
-        )
-    )
+    attach_recipe(layer, variation.recipe, mark)
     return layer
 
 

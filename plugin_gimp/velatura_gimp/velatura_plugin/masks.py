@@ -13,10 +13,10 @@ from gi.repository import Gegl, Gimp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
-from . import recipe
 from .capture import channel_format
 from .formats import Rect, intersection
 from .insert import refuse_closed
+from .sources import Mark, attach_recipe
 
 OPACITY = 50.0  # percent, of the tint that shows a channel; Select > Save to Channel takes the same
 
@@ -34,9 +34,9 @@ class Mask:
 def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -> list[Gimp.Channel]:
     """Puts the masks into hidden channels, the first on top; a single one becomes the selection too.
 
-    source: the layer they were made from, whose tattoo goes into the recipes; the layer that is chosen stays
-    chosen. Raises VelaturaError where the image has been closed meanwhile, and `empty-mask`, with the image
-    as it was, where a single mask has nothing within the canvas: GIMP takes an empty selection for none.
+    source: the layer they were made from, which is marked as that; the layer that is chosen stays chosen.
+    Raises VelaturaError where the image has been closed meanwhile, and `empty-mask`, with the image as it
+    was, where a single mask has nothing within the canvas: GIMP takes an empty selection for none.
     """
     refuse_closed(image)
     if len(masks) == 1 and not any(map(any, _rows(masks[0], _common(image, masks[0].raster.rect)))):
@@ -44,8 +44,8 @@ def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -
             "empty-mask",
             f"Nothing of “{masks[0].title}” was found in the layer; your selection is as it was.",
         )
-    tattoo = source.get_tattoo() if source.is_valid() else 0
-    channels = [_channel(image, mask, tattoo) for mask in masks]
+    mark = Mark(source)
+    channels = [_channel(image, mask, mark) for mask in masks]
     selected = image.get_selected_layers()
     image.undo_group_start()
     try:
@@ -54,12 +54,13 @@ def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -
         if len(channels) == 1:
             _select(image, channels[0])
         image.set_selected_layers(selected)
+        mark.attach()
     finally:
         image.undo_group_end()
     return channels
 
 
-def _channel(image: Gimp.Image, mask: Mask, tattoo: int) -> Gimp.Channel:
+def _channel(image: Gimp.Image, mask: Mask, source: Mark) -> Gimp.Channel:
     """A channel is of the canvas' size: what the mask has outside it is left out."""
     width, height = image.get_width(), image.get_height()
     channel = Gimp.Channel.new(image, mask.title, width, height, OPACITY, Gimp.color_parse_css("black"))
@@ -70,13 +71,7 @@ def _channel(image: Gimp.Image, mask: Mask, tattoo: int) -> Gimp.Channel:
         buffer.set(Gegl.Rectangle.new(*common), channel_format(image), b"".join(_rows(mask, common)))
         buffer.flush()
         channel.update(*common)
-    channel.attach_parasite(
-        Gimp.Parasite.new(
-            recipe.PARASITE,
-            Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE,
-            recipe.to_parasite(mask.recipe, tattoo),
-        )
-    )
+    attach_recipe(channel, mask.recipe, source)
     return channel
 
 

@@ -73,7 +73,8 @@ def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
         "Runs the recipe of the chosen result again",
         "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
         "the old one. Of a channel, finds its masks anew where they were found: in the whole layer, or in "
-        "what is selected now. Arguments that are left out are taken from the recipe.",
+        "what is selected now. Arguments that are left out are taken from the recipe, and where it is not "
+        "certain which layer the result was made from, a script has to name it as the source.",
         AGAIN,
     )
     procedure.add_item_return_value(
@@ -81,6 +82,8 @@ def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     )
     for argument in form.AGAIN_ARGUMENTS:
         _add_argument(procedure, argument)
+    about = "The layer that the result was made from, where that is not certain"
+    procedure.add_layer_argument("source", "S_ource", about, True, _FLAGS)
     return procedure
 
 

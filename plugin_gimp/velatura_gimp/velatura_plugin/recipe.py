@@ -9,7 +9,7 @@ from velatura_protocol.errors import VelaturaError
 
 PARASITE = "velatura"
 
-#: What a recipe has besides the request; `gimp` is ours: where the source is in this image.
+#: What a recipe has besides the request; `gimp` is ours: see `origin`.
 _ADDED = ("job", "variation", "rank", "score", "scores", "gimp", "lease")
 
 
@@ -53,9 +53,9 @@ def again(recipe: Mapping, changes: Mapping) -> dict:
     return {key: value for key, value in changed.items() if key not in (*_ADDED, "inputs", "canvas")}
 
 
-def to_parasite(recipe: Mapping, source_tattoo: int) -> bytes:
-    """The parasite's data: ASCII, because GIMP hands it out as signed bytes."""
-    return json.dumps({**recipe, "gimp": {"source": source_tattoo}}).encode("ascii")
+def to_parasite(recipe: Mapping, origin: Mapping) -> bytes:
+    """The parasite's data: ASCII, because GIMP hands it out as signed bytes. origin: see `origin`."""
+    return json.dumps({**recipe, "gimp": dict(origin)}).encode("ascii")
 
 
 def from_parasite(data: bytes) -> dict:
@@ -73,11 +73,16 @@ def from_parasite(data: bytes) -> dict:
     return value
 
 
-def source_tattoo(recipe: Mapping) -> int:
-    """The source layer's tattoo in the image that the parasite was made in, or 0."""
+def origin(recipe: Mapping) -> dict:
+    """What the plug-in knows of where the parasite was made; 0 or empty where it does not say.
+
+    source, result: the tattoos of the source layer and of the result itself, in the image of then. mark: the
+    one that the source bears.
+    """
     own = recipe.get("gimp")
-    tattoo = own.get("source") if isinstance(own, dict) else None
-    return tattoo if isinstance(tattoo, int) else 0
+    own = own if isinstance(own, dict) else {}
+    unknown = {"source": 0, "result": 0, "mark": ""}
+    return {key: own[key] if type(own.get(key)) is type(none) else none for key, none in unknown.items()}
 
 
 def _damaged(detail: str) -> VelaturaError:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Callable, Sequence
 
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
 
 from . import catalogue, edit, form, recipe
-from .actions import ask, helpers, success
-from .capture import refuse_image
-from .catalogue import Catalogue
+from .actions import ask, helpers, run_now, success
+from .capture import Capture, Steps, refuse_image
+from .catalogue import Catalogue, MethodInfo
 from .drafting import Live
+from .keeping import Keeper, name_of
+from .sources import Doubt, others, source_of
 
 _KEYS = ("prompt", "seed", "variations")
 
@@ -28,62 +32,116 @@ def run_again(
     """Runs the recipe of the chosen result again, with the changes asked for or given."""
     refuse_image(image)
     result, kept = edit.chosen_recipe(drawables)
-    source = edit.source_of(image, result, kept)
+    source = _source(mode, image, result, kept, config)
+    config.set_property("source", None)  # it is one of this image: never to be kept for another
+    if source is None:
+        return success(procedure, mode, None)
+    last = Keeper(image, procedure.get_name(), form.AGAIN_ARGUMENTS, is_everywhere=True)
+    target = edit.again(image, source, result)
+
+    def read() -> Steps[Capture]:
+        return edit.capture_again(image, source, result, kept)
+
     if mode == Gimp.RunMode.INTERACTIVE:
-        changes = _ask(procedure, config, image, source, result, kept)
-    else:
-        changes = _changes(config)
-    if changes is None:
-        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
-    Gimp.progress_init("Velatura: running the recipe again")
-    return success(procedure, mode, edit.edit_again(image, source, result, kept, changes))
+        return success(procedure, mode, _ask(procedure, config, target, read, kept, last))
+    if mode == Gimp.RunMode.WITH_LAST_VALS:
+        last.fill(config)
+    request = recipe.again(kept, _changes(config))
+    return success(procedure, mode, run_now(target, read(), request, "running the recipe again"))
+
+
+def _source(
+    mode: Gimp.RunMode, image: Gimp.Image, result: Gimp.Item, kept: dict, config: Gimp.ProcedureConfig
+) -> Gimp.Layer | None:
+    """The layer the result was made from; None where the person, who is asked in doubt, has cancelled.
+
+    A script may name it. Raises `Doubt` where nobody can be asked.
+    """
+    given = config.get_property("source") if mode == Gimp.RunMode.NONINTERACTIVE else None
+    layers = others(image, result)
+    if given is not None:
+        if given.get_id() not in [layer.get_id() for layer in layers]:
+            raise VelaturaError(
+                "bad-request", "The layer that is named as “source” is not another layer of this picture."
+            )
+        return given
+    try:
+        return source_of(image, result, kept)
+    except Doubt as doubt:
+        group = result.get_parent() if result.is_layer() else None
+        layers = [layer for layer in layers if group is None or layer.get_id() != group.get_id()]
+        if mode != Gimp.RunMode.INTERACTIVE or not layers:
+            raise
+        from . import choosing  # needs a window
+
+        return choosing.choose(doubt.layers, layers)
 
 
 def _ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
-    image: Gimp.Image,
-    source: Gimp.Layer,
-    result: Gimp.Item,
+    target: edit.Target,
+    read: Callable[[], Steps[Capture]],
     kept: dict,
-) -> dict | None:
+    last: Keeper,
+) -> Gimp.Item | None:
     """Shows the recipe in its method's own form, or in a plain one where the method is not in the catalogue.
 
-    Returns what is changed, None where the person has cancelled. It is left in `config`, the configuration of
-    running again, from which GIMP repeats it.
+    Returns the result, None where the person has cancelled. What is changed in the recipe is left in
+    `config`, the configuration of running again, from which GIMP repeats it, and in `last`.
     """
     known = catalogue.registered(edit.FOLDER)
     method = known.method(kept["method"])
     own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)) if method else None
-    for key in _KEYS:
-        config.set_property(key, kept[key])
-    if method is None or own is None:  # of another version, or new since GIMP started
-        done = ask(procedure, config, "Run Again", form.AGAIN_ARGUMENTS, known)
-        return _changes(config) if done else None
-    arguments = form.arguments(method, known)
-    values = own.create_config()
+    is_plain = method is None or own is None  # of another version, or new since GIMP started
+    arguments = form.AGAIN_ARGUMENTS if is_plain else form.arguments(method, known)
+    values = config if is_plain else own.create_config()
+    _fill(values, arguments, kept, None if is_plain else method)
+
+    def changes() -> dict:
+        if not is_plain:
+            for key, value in _chosen(values, arguments, method).items():
+                config.set_property(key, json.dumps(value) if key == "parameters" else value)
+        return _changes(config)
+
+    live = Live(
+        target=target,
+        read=read,
+        request=lambda: recipe.again(kept, changes()),
+        model=lambda: recipe.model(kept),
+        needs_prompt=is_plain or method.needs_prompt,
+        **helpers(target.image, target.source, None if is_plain else method),
+    )
+    keeper = Keeper(target.image, name_of(kept), arguments)
+    keeper.fill(values)
+    title = "Run Again" if is_plain else f"{method.title}, again"
+    item = ask(procedure if is_plain else own, values, title, arguments, Catalogue(), live, keeper)
+    with contextlib.suppress(VelaturaError):  # a list that is half typed is kept with the form alone
+        changes()
+    if item is not None:
+        last.drop()
+    elif keeper.has_kept:
+        last.keep(config)
+    return item
+
+
+def _fill(
+    values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: dict, method: MethodInfo | None
+) -> None:
+    """Puts a recipe into a configuration. method: None for the plain form, where nothing is changed yet."""
     for argument in arguments:
-        if argument.name != "model":
+        if method is None:
+            recorded = kept if argument.name in _KEYS else {}
+        else:
             recorded = kept["parameters"] if argument.field in method.fields else kept
+        if argument.name != "model":
             value = form.to_gimp(argument.field, recorded.get(argument.field.key, argument.field.default))
             values.set_property(argument.name, value)
 
-    def chosen() -> dict:
-        shown = {key: values.get_property(key) for key in _KEYS}
-        return {**shown, "parameters": form.parameters(arguments, values.get_property, method)}
 
-    live = Live(
-        read=lambda: edit.capture_again(image, source, result, kept),
-        request=lambda: recipe.again(kept, chosen()),
-        model=lambda: recipe.model(kept),
-        needs_prompt=method.needs_prompt,
-        **helpers(image, source, method),
-    )
-    if not ask(own, values, f"{method.title}, again", arguments, Catalogue(), live):
-        return None
-    for key, value in chosen().items():
-        config.set_property(key, json.dumps(value) if key == "parameters" else value)
-    return live.settle(_changes(config))
+def _chosen(values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], method: MethodInfo) -> dict:
+    shown = {key: values.get_property(key) for key in _KEYS}
+    return {**shown, "parameters": form.parameters(arguments, values.get_property, method)}
 
 
 def _changes(config: Gimp.ProcedureConfig) -> dict:

@@ -12,7 +12,7 @@ from . import edit, recipe
 from .capture import capture_whole
 from .catalogue import MethodInfo
 from .conversation import Question
-from .masks import Mask, insert_masks
+from .masks import insert_masks
 
 
 class Selector:
@@ -30,15 +30,15 @@ class Selector:
         request = recipe.request(self._method.id, prompt, -1, 1, parameters, model=model)
         return Question(
             read=lambda: capture_whole(self._image, self._layer),
-            ask=lambda session, captured, is_stopped, _: edit.find_masks(
-                session, request, captured, is_stopped
+            ask=lambda session, captured, is_stopped, _: edit.run(
+                session, request, captured, lambda made: made, is_stopped
             ),
-            done=lambda found: self._insert(*found),
+            done=self._insert,
             over=over,
             holds_run=True,
         )
 
-    def _insert(self, masks: list[Mask], note: str) -> str:
-        insert_masks(self._image, self._layer, masks)
+    def _insert(self, made: edit.Made) -> str:
+        insert_masks(self._image, self._layer, made.parts)
         Gimp.displays_flush()
-        return note or f"“{masks[0].title}” is selected, and kept in the Channels dialog."
+        return made.note or f"“{made.parts[0].title}” is selected, and kept in the Channels dialog."

@@ -11,23 +11,26 @@ from .conversation import Question, steadily
 from .drafting import Live
 from .style import weigh
 
-SIZE = 292  # pixels a side of the preview
+WIDTH = 292  # pixels of the column, and a side of the preview where there is room for it
 _CHECKS = 8, 0x999999, 0x666666  # size and colours of what shows where a layer is transparent
 _OFF = "velatura-previews-off"  # a global parasite, which GIMP keeps for its next start
 
 
 class Side(Gtk.Box):
-    """A `conversation.Window`. holds_run: told whether what is asked would change what is run."""
+    """A `conversation.Window`. holds_run: told whether what is asked would change what is run.
 
-    def __init__(self, live: Live, holds_run: Callable[[bool], None]) -> None:
+    size: pixels a side of the preview.
+    """
+
+    def __init__(self, live: Live, holds_run: Callable[[bool], None], size: int) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._live, self._holds_run = live, holds_run
+        self._live, self._holds_run, self._size = live, holds_run, size
         self._rect: tuple | None = None
         self._before: GdkPixbuf.Pixbuf | None = None
         self._after: GdkPixbuf.Pixbuf | None = None
         self._is_gone = False
         self._picture = Gtk.Image()
-        self._picture.set_size_request(SIZE, SIZE)
+        self._picture.set_size_request(WIDTH, size)
         pressed = Gtk.EventBox()
         pressed.add(self._picture)
         pressed.connect("button-press-event", lambda *_: self._show(True))
@@ -80,7 +83,7 @@ class Side(Gtk.Box):
         except GLib.Error:
             return
         picture = loader.get_pixbuf()
-        self._after = _fitted(picture, picture.get_width(), picture.get_height())
+        self._after = fitted(picture, picture.get_width(), picture.get_height(), self._size)
         if rect is None:
             self._before = None  # nobody knows what it shows
         elif rect != self._rect:
@@ -109,11 +112,7 @@ class Side(Gtk.Box):
 
     def _looked(self, found: Look | None) -> None:
         if found is not None:
-            rows = GdkPixbuf.Pixbuf.new_from_bytes(
-                GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
-                found.width, found.height, 4 * found.width,
-            )  # fmt: skip
-            self._before = _fitted(rows, *found.rect[2:])
+            self._before = fitted(pixbuf(found), *found.rect[2:], self._size)
             self._show(False)
 
     def _show(self, is_before: bool) -> None:
@@ -132,9 +131,17 @@ class Side(Gtk.Box):
         self._is_gone = True
 
 
-def _fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int) -> GdkPixbuf.Pixbuf:
-    """A picture of something so wide and high, as large as the preview holds."""
-    scale = SIZE / max(width, height)
+def pixbuf(found: Look) -> GdkPixbuf.Pixbuf:
+    """The rows of a look as a picture."""
+    return GdkPixbuf.Pixbuf.new_from_bytes(
+        GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
+        found.width, found.height, 4 * found.width,
+    )  # fmt: skip
+
+
+def fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int, most: int) -> GdkPixbuf.Pixbuf:
+    """A picture of something so wide and high, as large as a square of `most` pixels a side holds."""
+    scale = most / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return picture.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKS)
 

@@ -11,6 +11,7 @@ _STYLE = b"""
 .velatura-chip:checked { background-image: none; background-color: alpha(currentColor, 0.25);
                          box-shadow: inset 0 0 0 1px currentColor; }
 .velatura-set { font-weight: bold; }
+.velatura-clear { background: none; }
 .velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
 """
 _PROVIDER = Gtk.CssProvider()

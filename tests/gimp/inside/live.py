@@ -41,7 +41,7 @@ class Dialog:
     """A form without widgets: `values` go into the request."""
 
     def __init__(self, method="weighed", needs_prompt=True, **parameters):
-        from velatura_plugin import actions, capture, catalogue, recipe
+        from velatura_plugin import actions, capture, catalogue, edit, recipe
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
         from velatura_plugin.edit import FOLDER
@@ -54,6 +54,7 @@ class Dialog:
             return capture.capture(self.image, self.layer)
 
         self.live = Live(
+            target=edit.Target(self.image, self.layer, self.layer),
             read=read,
             request=lambda: recipe.request(method, self.prompt, self.seed, 2, self.parameters),
             model=lambda: "",
@@ -120,7 +121,7 @@ def pause(seconds):
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     drafts = draft, dragged, outrun, kept, gives_way, comes_back, refused, newer, stopped
-    for part in (*drafts, proposed, selected, steps):
+    for part in (*drafts, proposed, selected, steps, gone):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -295,3 +296,22 @@ def steps():
     pause(0.1)
     look = capture.at_once(capture.look(layer, (0, 0, 50, 2000)))
     return [len(turns), same, gone, look.rect, look.width, look.height, len(look.data)]
+
+
+def gone():
+    """What was deleted, changed or closed while the dialog was open."""
+    from velatura_plugin import capture, edit
+
+    def index(image, _):
+        kinds = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE
+        image.convert_indexed(*kinds, 16, False, False, "")
+
+    sentences = []
+    for change in (lambda image, layer: image.remove_layer(layer), index, lambda image, _: image.delete()):
+        image, layer = pictures.picture()
+        change(image, layer)
+        try:
+            capture.at_once(capture.capture(image, layer))
+        except Exception as error:
+            sentences.append(edit.sentence(error))
+    return sentences

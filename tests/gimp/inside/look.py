@@ -34,6 +34,7 @@ def run(t):
         channels=[channel.get_name() for channel in image.get_channels()],
         selected=list(Gimp.Selection.bounds(image))[1:],
         source=_hash(source),
+        marks=source.get_parasite_list(),
         chosen=[layer.get_name() for layer in image.get_selected_layers()],
     )
 

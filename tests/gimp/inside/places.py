@@ -21,6 +21,7 @@ def run(t):
         group_layer,
         within_a_group,
         filtered,
+        several,
     ):
         t.step(case.__name__)
         t.note(**{case.__name__: case()})
@@ -128,3 +129,16 @@ def filtered():
 
 def _source(found):
     return json.loads(found["recipe"])["inputs"]["source"]["digest"]
+
+
+def several():
+    """The newest lies above the earlier ones, also of a layer in a group, but not above another layer."""
+    image, layer = pictures.picture()
+    parent = Gimp.GroupLayer.new(image, "a group")
+    image.insert_layer(parent, None, 0)
+    image.reorder_item(layer, parent, 0)
+    other = layer.copy()
+    image.insert_layer(other, parent, 0)
+    groups = [pictures.call("velatura-sdedit", image, layer, prompt="hat", steps=4)[1] for _ in range(3)]
+    expected = [other, *reversed(groups), layer]
+    return [item.get_id() for item in parent.get_children()] == [item.get_id() for item in expected]

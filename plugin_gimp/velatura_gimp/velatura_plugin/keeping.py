@@ -1,0 +1,94 @@
+"""What was typed into a form, kept however its dialog ends.
+
+GIMP keeps the last values of a procedure only where its run has succeeded: in the image, and in a file for
+other images. What has not succeeded is kept here in the same two places, as parasites, until it has. None of
+them is a change of the image: there is nothing to undo, and nothing that GIMP asks to save.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from gi.repository import Gimp
+
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
+
+from .form import Argument
+
+_NAME = "velatura-form-"
+
+
+class Keeper:
+    """The form of these arguments. name: of what is filled in, a procedure or a recipe.
+
+    is_everywhere: whether it is of use in every image that has no values of its own. has_kept: whether
+    anything was kept; what the form was filled with is kept, or to be had, elsewhere.
+    """
+
+    def __init__(
+        self, image: Gimp.Image, name: str, arguments: Sequence[Argument], is_everywhere: bool = False
+    ) -> None:
+        self._image, self._name, self._arguments = image, f"{_NAME}{name}", arguments
+        self._is_everywhere = is_everywhere
+        self._known: dict | None = None
+        self.has_kept = False
+
+    def fill(self, config: Gimp.ProcedureConfig) -> None:
+        """Puts what is kept, if anything is, into a configuration."""
+        parasite = self._image.get_parasite(self._name)
+        of_gimp = f"{config.__gtype__.name}-last"
+        if parasite is None and self._is_everywhere and self._image.get_parasite(of_gimp) is None:
+            parasite = Gimp.get_parasite(self._name)
+        values = _read(parasite)
+        for argument in self._arguments:
+            if argument.name in values and _fits(argument, values[argument.name]):
+                config.set_property(argument.name, values[argument.name])
+        self._known = self._values(config)
+
+    def keep(self, config: Gimp.ProcedureConfig) -> None:
+        """Keeps what a configuration holds, where that has changed since it was filled or kept."""
+        values = self._values(config)
+        if values == self._known:
+            return
+        self._known, self.has_kept = values, True
+        data = json.dumps(values).encode("ascii")
+        parasite = Gimp.Parasite.new(self._name, Gimp.PARASITE_PERSISTENT, data)
+        if self._image.is_valid():
+            self._image.attach_parasite(parasite)
+        if self._is_everywhere:
+            Gimp.attach_parasite(parasite)
+
+    def drop(self) -> None:
+        """The run has succeeded: nothing is kept any more."""
+        for place in (self._image, Gimp):
+            if place.get_parasite(self._name) is not None:
+                place.detach_parasite(self._name)
+
+    def _values(self, config: Gimp.ProcedureConfig) -> dict:
+        return {argument.name: config.get_property(argument.name) for argument in self._arguments}
+
+
+def name_of(kept: Mapping) -> str:
+    """A name for the form of a recipe."""
+    return digest(json.dumps(kept, sort_keys=True).encode())[-16:]
+
+
+def _read(parasite: Gimp.Parasite | None) -> dict:
+    try:
+        values = json.loads(bytes(parasite.get_data()).decode("ascii")) if parasite else {}
+    except (ValueError, RecursionError):
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def _fits(argument: Argument, value: object) -> bool:
+    """Whether GIMP takes the value: it may have been kept by another version. A list may be half typed."""
+    if argument.field.kind == "group":
+        return isinstance(value, str)
+    try:
+        argument.field.check(value)
+    except VelaturaError:
+        return False
+    return True
