@@ -38,7 +38,7 @@ class Parameters(BaseModel):
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
     int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
     keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
-    each at most, `x-words` and `x-source-prompt` (`fields` has both ready).
+    each at most, `x-words`, `x-source-prompt` and `x-dials` (`fields` has them ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -97,6 +97,10 @@ class Context(Protocol):
     @property
     def segmenter(self) -> Segmenter:
         """What finds what words name. Raises `unknown-model` if the model has none."""
+
+    @property
+    def reconstruction(self) -> Tensor:
+        """D(E(x)): what the autoencoder makes of the unedited picture, [1, 3, h, w] in [-1, 1]."""
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
@@ -183,6 +187,7 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
 _MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
     "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
     "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
+    "x-dials": (lambda f: f.dials, "True, on a group of a str `less`, a str `more` and a float `strength`"),
 }
 
 

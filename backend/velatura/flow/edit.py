@@ -1,0 +1,173 @@
+"""The run of an edit by a flow: FlowAlign, FlowSlider and FlowEdit, which differ in what they pull with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from velatura.diffusion.denoiser import Network, denoise, guide
+
+from . import pull
+from .source import Source
+
+
+class Dial(NamedTuple):
+    """A direction between two texts, and how far to go along it: strength (D(p; toward) - D(p; away)).
+
+    strength: w of FlowAlign, s of FlowSlider; below 0 the other way. 0 leaves the layer as it is.
+    """
+
+    away: str
+    toward: str
+    strength: float
+
+
+class Step(NamedTuple):
+    """Step i of n (from 0) is done; expected: the edited latents as the model expects them, [N, C, h, w]."""
+
+    i: int
+    n: int
+    expected: Tensor
+
+
+AfterStep = Callable[[Step], None]
+
+
+class Pulls(NamedTuple):
+    """What is asked of the model in every step.
+
+    dials: all in one batched pass. held_to: c_neg, the text at which the picture is kept; mostly the layer's
+    caption. zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1).
+    """
+
+    dials: Sequence[Dial]
+    held_to: str
+    zeta: float = 0.0
+
+
+def edit(
+    model: Network, source: Source, pulls: Pulls, after_step: AfterStep, m: Tensor | None = None
+) -> Tensor:
+    """FlowAlign and FlowSlider, see `pull`. Returns the edited latents [N, C, h, w]; z0 itself where nothing
+    pulls.
+
+    Args:
+        model: any that denoises.
+        source: of which D is filled in where it is not known yet.
+        after_step: sees each step; may raise, to stop.
+        m: where the layer may change and how much, [1, 1, h, w] in [0, 1]; None: everywhere. Where it is 0
+            the latents stay z0, bit for bit; between, dials are so much weaker.
+
+    A step costs a pass for each text that is not known: c_neg, each dial's two, and c_src until D(q; c_src)
+    is known. While nothing has moved, p is q, and c_src need not be asked again.
+    """
+    dials = [dial for dial in pulls.dials if dial.strength and dial.away != dial.toward]
+    delta = torch.zeros_like(source.q(0)[:: source.noises])
+    ratios = pull.ratios(source.sigmas)
+    moved = False
+    for i, r in enumerate(ratios):
+        if not dials and pulls.held_to == source.caption:
+            break
+        at = _Asked(model, source, i, delta if moved else None)
+        D_src, D_neg = at.source(), at.edit(pulls.held_to)
+        steered = [(at.edit(dial.toward), at.edit(dial.away), dial.strength) for dial in dials]
+        at.ask()
+        R = D_neg() - D_src()
+        for toward, away, strength in steered:
+            R = R + (strength if m is None else strength * m) * (toward() - away())
+        R = R.unflatten(0, (-1, source.noises)).mean(1)
+        delta = pull.step(delta, R, r, pulls.zeta)
+        if m is not None:
+            delta = torch.where(m > 0.0, delta, 0.0)
+        moved = True
+        after_step(Step(i, len(ratios), source.z0 + R))
+    return source.z0 + delta
+
+
+def plain(
+    model: Network,
+    source: Source,
+    wanted: str,
+    guidances: tuple[float, float],
+    after_step: AfterStep,
+    negative: str = "",
+    m: Tensor | None = None,
+) -> Tensor:
+    """FlowEdit, see `pull`. Returns the edited latents [N, C, h, w].
+
+    Args:
+        wanted: c_tar.
+        guidances: scales of classifier-free guidance of the source and of the edit.
+        negative: what both lead away from.
+        m, after_step: as in `edit`.
+
+    D(q; c_src) is guided here; it is kept apart from `edit`'s, and only where its scale is 1 is it the same.
+    """
+    ratios = pull.ratios(source.sigmas)
+    delta = torch.zeros_like(source.q(0)[:: source.noises])
+    scale_src, scale_tar = guidances
+    for i, r in enumerate(ratios):
+        if wanted == source.caption and scale_src == scale_tar:
+            break
+        at = _Asked(model, source, i, delta)
+        D_src, D_tar = at.source(), at.edit(wanted)
+        away_src = at.at_source(negative) if scale_src != 1.0 else D_src
+        away_tar = at.edit(negative) if scale_tar != 1.0 else D_tar
+        at.ask()
+        sigma = source.sigmas[i]
+        R = guide(model, at.p, sigma, D_tar(), away_tar(), scale_tar) if scale_tar != 1.0 else D_tar()
+        R = R - (guide(model, at.q, sigma, D_src(), away_src(), scale_src) if scale_src != 1.0 else D_src())
+        R = R.unflatten(0, (-1, source.noises)).mean(1)
+        delta = pull.step(delta, R, r)
+        if m is not None:
+            delta = torch.where(m > 0.0, delta, 0.0)
+        after_step(Step(i, len(ratios), source.z0 + R))
+    return source.z0 + delta
+
+
+class _Asked:
+    """The texts that one step asks the model about, each once, in one batch."""
+
+    def __init__(self, model: Network, source: Source, i: int, delta: Tensor | None) -> None:
+        """delta: [N, C, h, w]; None where nothing has moved, so that p is q."""
+        self._model, self._source, self._i = model, source, i
+        self._sigma = source.sigmas[i]
+        self.q = source.q(i)
+        self._is_source = delta is None
+        if delta is None:
+            self.p = self.q
+        else:
+            self.p = pull.displaced(self.q, delta.repeat_interleave(source.noises, 0), self._sigma)
+        self._rows: dict[tuple[bool, str], Tensor | None] = {}
+
+    def source(self) -> Callable[[], Tensor]:
+        """D(q; c_src), known or to be asked."""
+        key = (True, self._source.caption)
+        self._rows[key] = self._source.D[self._i]
+        return lambda: self._rows[key]
+
+    def at_source(self, text: str) -> Callable[[], Tensor]:
+        """D(q; text)."""
+        return self._row((True, text))
+
+    def edit(self, text: str) -> Callable[[], Tensor]:
+        """D(p; text)."""
+        return self._row((self._is_source, text))
+
+    def _row(self, key: tuple[bool, str]) -> Callable[[], Tensor]:
+        self._rows.setdefault(key, None)
+        return lambda: self._rows[key]
+
+    def ask(self) -> None:
+        """Computes what is not known, in one batch."""
+        missing = [key for key, known in self._rows.items() if known is None]
+        if not missing:
+            return
+        x = torch.cat([self.q if at_source else self.p for at_source, _ in missing])
+        c = torch.cat([self._model.encode_prompt(text).expand(len(self.q), -1, -1) for _, text in missing])
+        for key, D in zip(missing, denoise(self._model, x, self._sigma, c).chunk(len(missing)), strict=True):
+            self._rows[key] = D
+        self._source.D[self._i] = self._rows[True, self._source.caption]
