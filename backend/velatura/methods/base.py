@@ -116,7 +116,8 @@ class Method:
 
     result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
     'text', what can be said about the source, likewise. needs: the companion of the model ('captioner',
-    'segmenter') that does the work in its place, or ''.
+    'segmenter') that does the work in its place, or ''. place: in the list that a person chooses from,
+    smallest first; the first of all is what they begin with.
     """
 
     id: ClassVar[str]
@@ -128,6 +129,7 @@ class Method:
     result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
     needs: ClassVar[Literal["", "captioner", "segmenter"]] = ""
     max_variations: ClassVar[int] = 8
+    place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
     def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask] | list[str]:

@@ -119,8 +119,12 @@ def word_settings(title: str, description: str) -> Any:
 
 
 class DialSettings(Parameters):
-    """An entry of `dials`: a direction between two texts, and how far to go along it."""
+    """An entry of `dials`: a direction between two texts, and how far to go along it. The name is the
+    person's own, and is read by nobody else."""
 
+    name: str = Field(
+        "", max_length=60, title="Name", description="What you call the dial; empty: what it leads to."
+    )
     less: str = Field(
         "",
         max_length=500,
