@@ -1,4 +1,5 @@
-"""The published updates written out plainly: velocities, two rows, no reuse, in double precision where it pays.
+"""The published updates written out plainly: velocities, two rows, no reuse, in double precision where it
+pays.
 
 From the papers' pseudo-code; nothing of `velatura.flow` is used.
 """

@@ -107,8 +107,8 @@ class Flow:
 
 
 def test_on_a_flow_that_is_known_an_edit_goes_as_far_as_its_closed_form_says():
-    """For these Gaussians D(p; c) - D(q; c') = (p - q) / (1 + sigma^2) + (mu_c - mu_c') sigma^2 / (1 + sigma^2):
-    no noise is left in it, so delta follows a recursion of plain numbers."""
+    """For these Gaussians D(p; c) - D(q; c') = (p - q) / (1 + sigma^2) + (mu_c - mu_c') sigma^2 / (1 +
+    sigma^2): no noise is left in it, so delta follows a recursion of plain numbers."""
     model, w, zeta = Flow(), 2.0, 0.1
     z, source = run(model, Pulls([Dial(CAPTION, WANTED, w)], CAPTION, zeta))
     delta, ts = 0.0, reference.times(source.sigmas)

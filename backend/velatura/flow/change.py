@@ -43,8 +43,7 @@ def change(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
     difference = F.avg_pool2d(difference, window, 1, reach, count_include_pad=False)
     seen = ((difference - SEEN) / (CERTAIN - SEEN)).clamp(0.0, 1.0)
     near = F.max_pool2d(seen, window, 1, reach)
-    soft = F.avg_pool2d(near, window, 1, reach, count_include_pad=False)
-    return torch.where(near == 0.0, 0.0, soft)
+    return F.avg_pool2d(near, window, 1, reach, count_include_pad=False)
 
 
 def lab(picture: Tensor) -> Tensor:

@@ -138,7 +138,12 @@ class DialSettings(Parameters):
         description="What there should be more of: words in their place, something new, or nothing.",
     )
     strength: float = slider(
-        1.0, -3.0, 3.0, 0.1, "How much", "How far to go; below 0 it goes the other way, at 0 nothing changes."
+        60.0,
+        -100.0,
+        100.0,
+        5.0,
+        "How much",
+        "How far to go, in per cent; below 0 it goes the other way, at 0 nothing changes.",
     )
 
 

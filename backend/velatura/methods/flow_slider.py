@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, flowing
@@ -22,6 +24,12 @@ class FlowSliderParameters(Parameters):
     )
     dials: list[fields.DialSettings] = fields.dials(
         "Dials", "Each leads from one thing to another: short hair to long hair, nothing to a beard."
+    )
+    even: bool = Field(
+        True,
+        title="Even dials",
+        description="Equal moves give equal change, and at 100 the picture is about to break. "
+        "The first look at a dial takes longer.",
     )
     only_changes: bool = flowing.only_changes()
     context: float = fields.context(1.0)
@@ -63,9 +71,12 @@ class FlowSlider(Method):
         from velatura.flow.edit import Dial, Pulls
 
         caption = flowing.caption(params.source_prompt)
-        dials = [Dial(*flowing.texts(caption, dial), dial.strength) for dial in params.dials]
+        asked = [(flowing.texts(caption, dial), dial.strength / 100.0) for dial in params.dials]
+        asked = [(texts, share) for texts, share in asked if share and texts.away != texts.toward]
+        strengths = flowing.strengths(inputs, params, context, caption, asked)
+        dials = [Dial(*texts, strength) for (texts, _), strength in zip(asked, strengths, strict=True)]
         if inputs.prompt:
             dials.append(Dial(caption, inputs.prompt, flowing.WANTED))
-        still = all(dial.strength == 0.0 or dial.away == dial.toward for dial in dials)
-        held_to = caption if still else params.held_to.strip() or caption
+        moves = any(dial.away != dial.toward for dial in dials)
+        held_to = (params.held_to.strip() if moves else "") or caption
         return flowing.edited(inputs, params, context, caption, Pulls(dials, held_to, params.zeta))

@@ -12,6 +12,7 @@ from . import fields
 from .base import Context, MethodInputs
 
 if TYPE_CHECKING:
+
     from torch import Tensor
 
     from velatura.flow.edit import Pulls, Step
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 WANTED = 5.0
 """Strength of a whole caption that stands beside dials: FlowAlign's w."""
+FARTHEST = 4.0
+"""Strength of a dial at 100 % that is not even."""
+PROBE_STEPS, PROBE_SEED = 8, 0
 
 
 def only_changes() -> Any:

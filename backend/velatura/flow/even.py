@@ -1,0 +1,137 @@
+"""Even dials: where a dial ends, and strengths between which equal moves give equal change.
+
+FreeSliders (arXiv:2511.00103) calls it automatic saturation and traversal detection: probe a dial at a few
+strengths, find where what was asked for no longer grows with how much the picture changes, and lay the dial's
+scale out by the change that is seen. What is asked for is read by the model itself, as a diffusion classifier
+(Li et al. 2023, arXiv:2303.16203); no other network is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.diffusion import noise
+from velatura.diffusion.denoiser import Network, denoise
+from velatura.models.model import Model
+
+from .change import lab
+
+PROBES = (0.5, 1.0, 1.75, 2.75, 4.0, 6.0)
+"""Strengths that are tried."""
+GAIN = 0.15
+"""A dial ends where what was asked for grows by less than this share of its best growth per change."""
+WORSE = 1.6
+"""A dial ends where the model explains the picture this many times as badly as the layer."""
+_LEVELS = (0.3, 0.55, 0.8)  # of t, at which the model reads
+_LOOKS = 2  # noises a level
+_SCALES = 4
+
+
+@dataclass(frozen=True)
+class Curve:
+    """strengths: increasing from 0. changes: what is seen to have changed at each, from 0, not decreasing."""
+
+    strengths: tuple[float, ...]
+    changes: tuple[float, ...]
+
+    def as_tensor(self) -> Tensor:
+        """[2, K] float64, to be kept."""
+        return torch.tensor([self.strengths, self.changes], dtype=torch.float64)
+
+    @classmethod
+    def of_tensor(cls, kept: Tensor) -> Curve:
+        """What `as_tensor` gave."""
+        return cls(*map(tuple, kept.tolist()))
+
+    def strength(self, share: float) -> float:
+        """The strength at which this share, in [0, 1], of all the change to the dial's end is seen."""
+        wanted = share * self.changes[-1]
+        for (s, c), (s_next, c_next) in pairwise(zip(self.strengths, self.changes, strict=True)):
+            if wanted <= c_next:
+                return s + (s_next - s) * ((wanted - c) / (c_next - c) if c_next > c else 1.0)
+        return self.strengths[-1]
+
+
+def fit(
+    strengths: Sequence[float], changes: Sequence[float], gains: Sequence[float], errors: Sequence[float]
+) -> Curve:
+    """The curve to the dial's end, from probes; the first of each is of the layer, at strength 0.
+
+    Args:
+        strengths: increasing, from 0.
+        changes: the distance of each picture from the one before, from 0.
+        gains: how much of what is asked for each shows.
+        errors: how badly the model explains each.
+    """
+    best, end = 0.0, 1
+    for i in range(1, len(strengths)):
+        grown = (gains[i] - gains[i - 1]) / max(changes[i], 1e-6)
+        best = max(best, grown)
+        if i > 1 and (grown < GAIN * best or errors[i] > WORSE * errors[0]):
+            break
+        end = i
+    sums = [0.0]
+    for change in changes[1 : end + 1]:
+        sums.append(sums[-1] + max(change, 0.0))
+    return Curve(tuple(strengths[: end + 1]), tuple(sums))
+
+
+def probe(
+    model: Model,
+    edited: Callable[[float], Tensor],
+    z0: Tensor,
+    away: str,
+    toward: str,
+    seed: int,
+    after_probe: Callable[[int, int], None],
+) -> Curve:
+    """The curve of one dial, in one direction, on one layer.
+
+    Args:
+        edited: the latents [1, C, h, w] that a strength gives.
+        z0: those of the layer.
+        after_probe: called with how many of how many probes are done; may raise, to stop.
+    """
+    latents = [z0]
+    pictures = [model.decode(z0)]
+    for i, strength in enumerate(PROBES, 1):
+        latents.append(edited(strength))
+        pictures.append(model.decode(latents[-1]))
+        after_probe(i, len(PROBES))
+    gains, errors = readings(model, torch.cat(latents), away, toward, seed)
+    changes = [0.0, *(distance(a, b) for a, b in pairwise(pictures))]
+    return fit((0.0, *PROBES), changes, gains, errors)
+
+
+def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tuple[list[float], list[float]]:
+    """How much of `toward`, and not of `away`, the model reads in each of the latents z [N, C, h, w], and how
+    badly it explains them with the better of both: |D(x; sigma) - z|^2, the same noises for all."""
+    gains, errors = torch.zeros(len(z)), torch.zeros(len(z))
+    for level, t in enumerate(_LEVELS):
+        sigma = t / (1.0 - t)
+        for n in noise.looks(seed + level * _LOOKS, _LOOKS, z[:1]):
+            x = z + sigma * n
+            rows = [model.encode_prompt(text).expand(len(z), -1, -1) for text in (away, toward)]
+            D = denoise(model, torch.cat([x, x]), sigma, torch.cat(rows))
+            missed = (D - torch.cat([z, z])).square().mean((1, 2, 3)).cpu()
+            of_away, of_toward = missed.chunk(2)
+            gains += (of_away - of_toward) / (of_away + of_toward)
+            errors += torch.minimum(of_away, of_toward)
+    return gains.tolist(), errors.tolist()
+
+
+def distance(a: Tensor, b: Tensor) -> float:
+    """How different two pictures [1, 3, h, w] in [-1, 1] look: the mean difference in CIE 1976 Lab over four
+    scales, each half as fine as the one before."""
+    difference, total = lab(a) - lab(b), 0.0
+    for _ in range(_SCALES):
+        total += float(difference.square().sum(1).sqrt().mean())
+        if min(difference.shape[-2:]) >= 2:
+            difference = F.avg_pool2d(difference, 2)
+    return total / _SCALES
