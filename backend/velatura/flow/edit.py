@@ -40,12 +40,14 @@ class Pulls(NamedTuple):
     """What is asked of the model in every step.
 
     dials: all in one batched pass. held_to: c_neg, the text at which the picture is kept; mostly the layer's
-    caption. zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1).
+    caption. zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1). focused: whether the
+    edit keeps to where the dials pull (`pull.focus`), which is no part of the published updates.
     """
 
     dials: Sequence[Dial]
     held_to: str
     zeta: float = 0.0
+    focused: bool = False
 
 
 def edit(
@@ -67,7 +69,7 @@ def edit(
     dials = [dial for dial in pulls.dials if dial.strength and dial.away != dial.toward]
     delta = torch.zeros_like(source.q(0)[:: source.noises])
     ratios = pull.ratios(source.sigmas)
-    moved = False
+    moved, pulled = False, 0.0
     for i, r in enumerate(ratios):
         if not dials and pulls.held_to == source.caption:
             break
@@ -75,10 +77,12 @@ def edit(
         D_src, D_neg = at.source(), at.edit(pulls.held_to)
         steered = [(at.edit(dial.toward), at.edit(dial.away), dial.strength) for dial in dials]
         at.ask()
-        R = D_neg() - D_src()
-        for toward, away, strength in steered:
-            R = R + (strength if m is None else strength * m) * (toward() - away())
-        R = R.unflatten(0, (-1, source.noises)).mean(1)
+        steering = sum(strength * (toward() - away()) for toward, away, strength in steered)
+        R = D_neg() - D_src() + (steering if m is None else m * steering)
+        R = _averaged(R, source)
+        if pulls.focused and dials:
+            pulled = pulled + _averaged(steering, source).square().mean(1, keepdim=True).sqrt()
+            R = pull.focus(pulled) * R
         delta = pull.step(delta, R, r, pulls.zeta)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
@@ -120,12 +124,16 @@ def plain(
         sigma = source.sigmas[i]
         R = guide(model, at.p, sigma, D_tar(), away_tar(), scale_tar) if scale_tar != 1.0 else D_tar()
         R = R - (guide(model, at.q, sigma, D_src(), away_src(), scale_src) if scale_src != 1.0 else D_src())
-        R = R.unflatten(0, (-1, source.noises)).mean(1)
-        delta = pull.step(delta, R, r)
+        delta = pull.step(delta, _averaged(R, source), r)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
-        after_step(Step(i, len(ratios), source.z0 + R))
+        after_step(Step(i, len(ratios), source.z0 + _averaged(R, source)))
     return source.z0 + delta
+
+
+def _averaged(R: Tensor, source: Source) -> Tensor:
+    """The mean over each variation's noises: [N * noises, C, h, w] to [N, C, h, w]."""
+    return R.unflatten(0, (-1, source.noises)).mean(1)
 
 
 class _Asked:

@@ -89,21 +89,21 @@ def probe(
     away: str,
     toward: str,
     seed: int,
-    after_probe: Callable[[int, int], None],
+    after_probe: Callable[[], None],
 ) -> Curve:
     """The curve of one dial, in one direction, on one layer.
 
     Args:
         edited: the latents [1, C, h, w] that a strength gives.
         z0: those of the layer.
-        after_probe: called with how many of how many probes are done; may raise, to stop.
+        after_probe: called when one of `PROBES` is done; may raise, to stop.
     """
     latents = [z0]
     pictures = [model.decode(z0)]
-    for i, strength in enumerate(PROBES, 1):
+    for strength in PROBES:
         latents.append(edited(strength))
         pictures.append(model.decode(latents[-1]))
-        after_probe(i, len(PROBES))
+        after_probe()
     gains, errors = readings(model, torch.cat(latents), away, toward, seed)
     changes = [0.0, *(distance(a, b) for a, b in pairwise(pictures))]
     return fit((0.0, *PROBES), changes, gains, errors)

@@ -31,7 +31,11 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+import torch.nn.functional as F
 from torch import Tensor
+
+FOCUS = (0.2, 0.5)
+"""Shares of the strongest pull between which a place begins to take part in an edit."""
 
 
 def time(sigma: float) -> float:
@@ -53,3 +57,17 @@ def displaced(x: Tensor, delta: Tensor, sigma: float) -> Tensor:
 def step(delta: Tensor, R: Tensor, r: float, zeta: float = 0.0) -> Tensor:
     """delta' = r delta + (1 - r - zeta) R, each [N, C, h, w]."""
     return r * delta + (1.0 - r - zeta) * R
+
+
+def focus(pulled: Tensor) -> Tensor:
+    """How far each place takes part, in [0, 1], by how strongly it has been pulled so far, [N, 1, h, w].
+
+    A text says nothing of most places, and there its pull is small but not 0: added up over the steps, such
+    pulls are what drifts in an edit without a selection. After DiffEdit's mask (Couairon et al. 2023), taken
+    from the run itself.
+    """
+    reach = max(1, min(pulled.shape[-2:]) // 16)
+    smooth = F.avg_pool2d(pulled, 2 * reach + 1, 1, reach, count_include_pad=False)
+    share = smooth / smooth.amax((2, 3), keepdim=True).clamp(min=1e-12)
+    low, high = FOCUS
+    return ((share - low) / (high - low)).clamp(0.0, 1.0)

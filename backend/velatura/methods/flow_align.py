@@ -57,10 +57,11 @@ class FlowAlign(Method):
         flowing.caption(params.source_prompt)
 
     def run(self, inputs: MethodInputs, params: FlowAlignParameters, context: Context) -> Tensor:
-        from velatura.flow.edit import Dial, Pulls
+        from velatura.flow.edit import Dial
 
         caption = flowing.caption(params.source_prompt)
+        flow = flowing.Flow(inputs, params, context, caption)
         if params.form == "plain":
-            return flowing.plainly_edited(inputs, params, context, caption)
+            return flow.plainly_edited(params.strength)
         dial = Dial(caption, inputs.prompt, params.strength)
-        return flowing.edited(inputs, params, context, caption, Pulls([dial], caption, params.zeta))
+        return flow.edited([dial], caption)

@@ -68,15 +68,17 @@ class FlowSlider(Method):
         return toward if dial.strength > 0.0 else away if away != caption else caption
 
     def run(self, inputs: MethodInputs, params: FlowSliderParameters, context: Context) -> Tensor:
-        from velatura.flow.edit import Dial, Pulls
+        from velatura.flow.edit import Dial
 
         caption = flowing.caption(params.source_prompt)
         asked = [(flowing.texts(caption, dial), dial.strength / 100.0) for dial in params.dials]
         asked = [(texts, share) for texts, share in asked if share and texts.away != texts.toward]
-        strengths = flowing.strengths(inputs, params, context, caption, asked)
-        dials = [Dial(*texts, strength) for (texts, _), strength in zip(asked, strengths, strict=True)]
+        flow = flowing.Flow(inputs, params, context, caption)
+        dials = [
+            Dial(*texts, strength) for (texts, _), strength in zip(asked, flow.strengths(asked), strict=True)
+        ]
         if inputs.prompt:
             dials.append(Dial(caption, inputs.prompt, flowing.WANTED))
         moves = any(dial.away != dial.toward for dial in dials)
         held_to = (params.held_to.strip() if moves else "") or caption
-        return flowing.edited(inputs, params, context, caption, Pulls(dials, held_to, params.zeta))
+        return flow.edited(dials, held_to)

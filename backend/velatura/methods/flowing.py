@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
@@ -12,10 +14,11 @@ from . import fields
 from .base import Context, MethodInputs
 
 if TYPE_CHECKING:
-
     from torch import Tensor
 
-    from velatura.flow.edit import Pulls, Step
+    from velatura.flow.edit import Dial, Step
+    from velatura.flow.even import Curve
+    from velatura.flow.source import Source
     from velatura.flow.texts import Texts
 
 WANTED = 5.0
@@ -23,6 +26,10 @@ WANTED = 5.0
 FARTHEST = 4.0
 """Strength of a dial at 100 % that is not even."""
 PROBE_STEPS, PROBE_SEED = 8, 0
+HOLD_STEPS = 16
+"""Steps of a run to which `zeta` refers: more of them hold the layer as much together, not each."""
+DRAFT_STEPS = 8
+"""Of a draft: it shows what a dial does, not how cleanly."""
 
 
 def only_changes() -> Any:
@@ -30,7 +37,7 @@ def only_changes() -> Any:
     return Field(
         True,
         title="Leave the rest alone",
-        description="Keeps the layer's own pixels wherever the edit changes nothing that one sees.",
+        description="Keeps the edit to where the words pull, and elsewhere the layer's own pixels.",
     )
 
 
@@ -96,48 +103,111 @@ def texts(caption: str, dial: fields.DialSettings) -> Texts:
     return of_dial(caption, dial.less, dial.more)
 
 
-def edited(inputs: MethodInputs, params: Any, context: Context, caption: str, pulls: Pulls) -> Tensor:
-    """The pictures [N, 3, h, w] in [-1, 1] that the pulls make of the layer, one a seed."""
-    from velatura.flow import edit
+class Flow:
+    """One run of such a method: from the layer to the pictures."""
 
-    return _run(
-        inputs, params, context, caption, lambda *given: edit.edit(context.model, given[0], pulls, *given[1:])
-    )
+    def __init__(self, inputs: MethodInputs, params: Any, context: Context, caption: str) -> None:
+        from velatura.diffusion import blending
 
+        self._inputs, self._params, self._context, self._caption = inputs, params, context, caption
+        self._model = context.model
+        self._z0 = self._model.encode(inputs.image)
+        self._m = blending.latent_mask(inputs.mask, self._z0.shape[-2:])
+        self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
+        self._done, self._n = 0, len(self._sigmas) - 1
+        self._zeta = params.zeta * HOLD_STEPS / self._n
 
-def plainly_edited(inputs: MethodInputs, params: Any, context: Context, caption: str) -> Tensor:
-    """As `edited`, by FlowEdit: no guidance at the layer, `strength` at the edit."""
-    from velatura.flow import edit
+    def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
+        """The strength s of each dial, of which `asked` has the texts and the share of its way, in [-1, 1].
 
-    guidances = (1.0, max(params.strength, 1.0))
-    return _run(
-        inputs,
-        params,
-        context,
-        caption,
-        lambda source, after_step, m: edit.plain(
-            context.model, source, inputs.prompt, guidances, after_step, m=m
-        ),
-    )
+        Even dials are probed, each direction once a layer. The layer is part of a curve's name, though much
+        the same curve would do for others: so a recipe gives the same bytes whatever was edited before.
+        """
+        if not self._params.even:
+            return [FARTHEST * share for _, share in asked]
+        from velatura.flow.even import PROBES, Curve
 
+        ways = [(away, toward) if share > 0.0 else (toward, away) for (away, toward), share in asked]
+        shelves = {way: self._context.memory.features(self._curve_name(way)) for way in ways}
+        missing = [way for way, shelf in shelves.items() if "curve" not in shelf]
+        self._n += len(missing) * len(PROBES)
+        for way in missing:
+            shelves[way]["curve"] = self._probe(way).as_tensor()
+            self._context.memory.settle(self._curve_name(way))
+        curves = [Curve.of_tensor(shelves[way]["curve"]) for way in ways]
+        shares = [share for _, share in asked]
+        return [math.copysign(c.strength(abs(s)), s) for c, s in zip(curves, shares, strict=True)]
 
-def _run(inputs: MethodInputs, params: Any, context: Context, caption: str, make: Any) -> Tensor:
-    from velatura.diffusion import blending, schedule
-    from velatura.flow import change
-    from velatura.flow.source import kept
+    def edited(self, dials: Sequence[Dial], held_to: str) -> Tensor:
+        """The pictures [N, 3, h, w] in [-1, 1] that the dials make of the layer, one a seed."""
+        from velatura.flow import edit
 
-    model = context.model
-    # as many steps from any start: `sigmas` takes those of a whole run
-    sigmas = schedule.sigmas(model.training_sigmas, round(params.steps / params.start), params.start)
-    z0 = model.encode(inputs.image)
-    m = blending.latent_mask(inputs.mask, z0.shape[-2:])
+        pulls = edit.Pulls(dials, held_to, self._zeta, self._params.only_changes)
+        return self._run(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
 
-    def after_step(step: Step) -> None:
-        context.step(step.i + 1, step.n, lambda: model.decode(blending.blend(step.expected[:1], z0, m)))
+    def plainly_edited(self, guidance: float) -> Tensor:
+        """As `edited`, by FlowEdit: no guidance at the layer, this one at the edit."""
+        from velatura.flow import edit
 
-    with kept(context.memory, model, z0, caption, sigmas, inputs.seeds, params.noises) as source:
-        z = make(source, after_step, m)
-    pictures = context.decode(z)
-    if params.only_changes:
-        return change.kept(pictures, context.reconstruction, max(1, model.factor // 4))
-    return pictures
+        guidances, wanted = (1.0, max(guidance, 1.0)), self._inputs.prompt
+        return self._run(
+            lambda source: edit.plain(self._model, source, wanted, guidances, self._after_step, m=self._m)
+        )
+
+    def _run(self, make: Callable[[Source], Tensor]) -> Tensor:
+        from velatura.flow import change
+        from velatura.flow.source import kept
+
+        params, context = self._params, self._context
+        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, params.noises)
+        with kept(context.memory, self._model, *given) as source:
+            pictures = context.decode(make(source))
+        if params.only_changes:
+            return change.kept(pictures, context.reconstruction, max(1, self._model.factor // 4))
+        return pictures
+
+    def _probe(self, way: tuple[str, str]) -> Curve:
+        from velatura.flow import edit, even
+        from velatura.flow.source import kept
+
+        sigmas, memory = self._levels(PROBE_STEPS), self._context.memory
+
+        def edited(strength: float) -> Tensor:
+            dial = edit.Dial(*way, strength)
+            zeta = self._params.zeta * HOLD_STEPS / PROBE_STEPS
+            pulls = edit.Pulls([dial], self._caption, zeta, self._params.only_changes)
+            with kept(memory, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
+                return edit.edit(self._model, source, pulls, lambda step: None)
+
+        return even.probe(self._model, edited, self._z0, *way, PROBE_SEED, self._step)
+
+    def _curve_name(self, way: tuple[str, str]) -> str:
+        from velatura.flow.even import PROBES
+        from velatura.inversion.cache import key
+
+        return key(
+            flow="even",
+            model=self._model.digest,
+            dtype=str(self._model.dtype),
+            z0=self._z0,
+            caption=self._caption,
+            way=list(way),
+            sigmas=self._levels(PROBE_STEPS),
+            probes=list(PROBES),
+            zeta=self._params.zeta,
+            focused=self._params.only_changes,
+        )
+
+    def _levels(self, steps: int) -> list[float]:
+        from velatura.diffusion import schedule
+
+        return schedule.levels(self._model.training_sigmas, steps, self._params.start)
+
+    def _after_step(self, step: Step) -> None:
+        from velatura.diffusion.blending import blend
+
+        self._step(lambda: self._model.decode(blend(step.expected[:1], self._z0, self._m)))
+
+    def _step(self, preview: Callable[[], Tensor] | None = None) -> None:
+        self._done += 1
+        self._context.step(self._done, self._n, preview)
