@@ -26,6 +26,7 @@ ASKED = {
     "flow-slider": {
         "source_prompt": "a cat",
         "only_changes": False,
+        "even": False,  # else it looks at pictures before the first step
         "dials": [{"less": "cat", "more": "dog"}],
     },
 }
