@@ -18,10 +18,12 @@ def test_equal_shares_are_equal_changes():
     assert [curve.strength(share) for share in (0.0, 0.25, 0.5, 0.75, 1.0)] == [0.0, 0.5, 1.0, 2.0, 4.0]
 
 
-def test_a_dial_ends_where_it_gains_no_more():
-    gains = [0.0, 0.2, 0.4, 0.41, 0.6]
+def test_a_dial_ends_where_it_gains_no_more_and_may_begin_slowly():
+    gains = [0.0, 0.2, 0.4, 0.41, 0.42]
     curve = fit(STRENGTHS, [0.0, 1.0, 1.0, 1.0, 1.0], gains, [1.0] * 5)
     assert curve.strengths == (0.0, 1.0, 2.0)
+    slow = fit(STRENGTHS, [0.0, 1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.01, 0.3, 0.6], [1.0] * 5)
+    assert slow.strengths == STRENGTHS
 
 
 def test_a_dial_ends_where_the_picture_breaks():

@@ -107,7 +107,7 @@ def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(asked, code, se
 def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     probed = []
     probe = even.probe
-    monkeypatch.setattr(even, "probe", lambda *a: probed.append(a[3:5]) or probe(*a))
+    monkeypatch.setattr(even, "probe", lambda *a: probed.append(a[4:6]) or probe(*a))
     kept, hooks = memory(), Recorded()
     first = run(slide(("red", "blue", 50.0), even=True), models, kept, hooks)[0]
     assert probed == [(CAPTION, "a blue hat")]

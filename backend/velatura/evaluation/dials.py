@@ -105,6 +105,10 @@ class Dialled(Slid):
             for pair in pairwise(images)
         ]
 
+    def shown(self) -> list[tuple[str, NDArray[np.uint8], bool]]:
+        """At three shares."""
+        return [(f"at {share:g} %", self.at(share), False) for share in SHARES[1::2]]
+
     @property
     def kept(self) -> float:
         """See the measure of this name."""

@@ -137,7 +137,7 @@ def _averaged(R: Tensor, source: Source) -> Tensor:
 
 
 class _Asked:
-    """The texts that one step asks the model about, each once, in one batch."""
+    """The texts that one step asks the model about, each once."""
 
     def __init__(self, model: Network, source: Source, i: int, delta: Tensor | None) -> None:
         """delta: [N, C, h, w]; None where nothing has moved, so that p is q."""
@@ -170,12 +170,16 @@ class _Asked:
         return lambda: self._rows[key]
 
     def ask(self) -> None:
-        """Computes what is not known, in one batch."""
-        missing = [key for key, known in self._rows.items() if known is None]
-        if not missing:
-            return
-        x = torch.cat([self.q if at_source else self.p for at_source, _ in missing])
-        c = torch.cat([self._model.encode_prompt(text).expand(len(self.q), -1, -1) for _, text in missing])
-        for key, D in zip(missing, denoise(self._model, x, self._sigma, c).chunk(len(missing)), strict=True):
-            self._rows[key] = D
-        self._source.D[self._i] = self._rows[True, self._source.caption]
+        """Computes what is not known: D(q; c_src) in a pass of its own, all else in one. So what an edit's
+        own texts give does not depend, in its last bits, on what was known of the layer, and a recipe gives
+        the same bytes with a memory and without."""
+        key = (True, self._source.caption)
+        if self._rows[key] is None:
+            self._rows[key] = self._source.D[self._i] = self._pass([key])[0]
+        if missing := [key for key, known in self._rows.items() if known is None]:
+            self._rows |= zip(missing, self._pass(missing), strict=True)
+
+    def _pass(self, keys: Sequence[tuple[bool, str]]) -> list[Tensor]:
+        x = torch.cat([self.q if at_source else self.p for at_source, _ in keys])
+        c = torch.cat([self._model.encode_prompt(text).expand(len(self.q), -1, -1) for _, text in keys])
+        return list(denoise(self._model, x, self._sigma, c).chunk(len(keys)))

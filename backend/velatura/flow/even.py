@@ -69,13 +69,10 @@ def fit(
         gains: how much of what is asked for each shows.
         errors: how badly the model explains each.
     """
-    best, end = 0.0, 1
-    for i in range(1, len(strengths)):
-        grown = (gains[i] - gains[i - 1]) / max(changes[i], 1e-6)
-        best = max(best, grown)
-        if i > 1 and (grown < GAIN * best or errors[i] > WORSE * errors[0]):
-            break
-        end = i
+    whole = next((i for i, error in enumerate(errors) if i > 1 and error > WORSE * errors[0]), len(errors))
+    growths = [(gains[i] - gains[i - 1]) / max(changes[i], 1e-6) for i in range(1, whole)]
+    best = max(growths)
+    end = max(i for i, growth in enumerate(growths, 1) if growth >= GAIN * best) if best > 0.0 else 1
     sums = [0.0]
     for change in changes[1 : end + 1]:
         sums.append(sums[-1] + max(change, 0.0))
@@ -85,6 +82,7 @@ def fit(
 def probe(
     model: Model,
     edited: Callable[[float], Tensor],
+    shown: Callable[[Tensor], Tensor],
     z0: Tensor,
     away: str,
     toward: str,
@@ -95,14 +93,15 @@ def probe(
 
     Args:
         edited: the latents [1, C, h, w] that a strength gives.
+        shown: the picture [1, 3, h, w] that a person sees of latents.
         z0: those of the layer.
         after_probe: called when one of `PROBES` is done; may raise, to stop.
     """
     latents = [z0]
-    pictures = [model.decode(z0)]
+    pictures = [shown(z0)]
     for strength in PROBES:
         latents.append(edited(strength))
-        pictures.append(model.decode(latents[-1]))
+        pictures.append(shown(latents[-1]))
         after_probe()
     gains, errors = readings(model, torch.cat(latents), away, toward, seed)
     changes = [0.0, *(distance(a, b) for a, b in pairwise(pictures))]

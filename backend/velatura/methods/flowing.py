@@ -155,16 +155,20 @@ class Flow:
         )
 
     def _run(self, make: Callable[[Source], Tensor]) -> Tensor:
-        from velatura.flow import change
         from velatura.flow.source import kept
 
         params, context = self._params, self._context
         given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, params.noises)
         with kept(context.memory, self._model, *given) as source:
-            pictures = context.decode(make(source))
-        if params.only_changes:
-            return change.kept(pictures, context.reconstruction, max(1, self._model.factor // 4))
-        return pictures
+            z = make(source)
+        return self._shown(context.decode(z))
+
+    def _shown(self, pictures: Tensor) -> Tensor:
+        from velatura.flow import change
+
+        if not self._params.only_changes:
+            return pictures
+        return change.kept(pictures, self._context.reconstruction, max(1, self._model.factor // 4))
 
     def _probe(self, way: tuple[str, str]) -> Curve:
         from velatura.flow import edit, even
@@ -179,7 +183,10 @@ class Flow:
             with kept(memory, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
                 return edit.edit(self._model, source, pulls, lambda step: None)
 
-        return even.probe(self._model, edited, self._z0, *way, PROBE_SEED, self._step)
+        def shown(z: Tensor) -> Tensor:
+            return self._shown(self._context.decode(z))
+
+        return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, self._step)
 
     def _curve_name(self, way: tuple[str, str]) -> str:
         from velatura.flow.even import PROBES
