@@ -28,7 +28,7 @@ def test_a_dial_ends_where_it_gains_no_more_and_may_begin_slowly():
 
 def test_a_dial_ends_where_the_picture_breaks():
     gains = [0.0, 0.2, 0.4, 0.6, 0.8]
-    curve = fit(STRENGTHS, [0.0, 1.0, 1.0, 1.0, 1.0], gains, [1.0, 1.1, 1.2, 1.5, 1.7])
+    curve = fit(STRENGTHS, [0.0, 1.0, 1.0, 1.0, 1.0], gains, [1.0, 1.1, 1.2, 1.25, 1.4])
     assert curve.strengths == (0.0, 1.0, 2.0, 3.0)
 
 
@@ -70,22 +70,16 @@ def test_the_model_reads_what_its_own_formula_says(any_model, seed):
     from velatura.diffusion import noise
     from velatura.diffusion.denoiser import denoise
 
-    z = torch.randn(3, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+    z = torch.randn(1, 4, 8, 8, generator=torch.Generator().manual_seed(seed))
+    gain = error = 0.0
     with torch.inference_mode():
-        gains, errors = even.readings(any_model, z, "a cat", "a dog", seed)
-        for i, one in enumerate(z.split(1)):
-            gain = error = 0.0
-            for level, t in enumerate(even._LEVELS):
-                for n in noise.looks(seed + level * even._LOOKS, even._LOOKS, one):
-                    x = one + t / (1.0 - t) * n
-                    cat, dog = (
-                        float(
-                            (denoise(any_model, x, t / (1.0 - t), any_model.encode_prompt(text)) - one)
-                            .square()
-                            .mean()
-                        )
-                        for text in ("a cat", "a dog")
-                    )
-                    gain += (cat - dog) / (cat + dog)
-                    error += min(cat, dog)
-            assert abs(gain - gains[i]) < 1e-4 and abs(error - errors[i]) < 1e-4 * max(1.0, error)
+        read = even.readings(any_model, z, "a cat", "a dog", seed)
+        for level, t in enumerate(even._LEVELS):
+            sigma = t / (1.0 - t)
+            for n in noise.looks(seed + level * even._LOOKS, even._LOOKS, z):
+                both = [any_model.encode_prompt(text) for text in ("a cat", "a dog")]
+                D = [denoise(any_model, z + sigma * n, sigma, c) for c in both]
+                cat, dog = (float((one - z).square().mean()) for one in D)
+                gain += (cat - dog) / (cat + dog)
+                error += min(cat, dog)
+    assert read == pytest.approx((gain, error), rel=1e-4, abs=1e-5)

@@ -25,6 +25,7 @@ GOALS = {"moved": 0.6}
 """At most: a moved dial over the first run with it."""
 CAPTION, WANTED, OTHER = "a photo of a man with short hair", "a photo of a man with long hair", "a photo"
 START, DRAFT, _BUDGET = 0.9, 8, 2**32
+PROBED = 6  # strengths; most pictures break before the last ones
 
 
 @dataclass
@@ -60,8 +61,8 @@ class Edits:
     def probe(self) -> None:
         """What an even dial is probed with before it is used for the first time, less decoding."""
         memory = Memory(None, 0, _BUDGET, 0)
-        latents = [self.slide(memory, strength, steps=DRAFT) for strength in even.PROBES]
-        even.readings(self.model, torch.cat([self.latents, *latents]), CAPTION, WANTED, 0)
+        for strength in even.PROBES[:PROBED]:
+            even.readings(self.model, self.slide(memory, strength, steps=DRAFT), CAPTION, WANTED, 0)
 
     def _levels(self, steps: int) -> list[float]:
         return schedule.levels(self.model.training_sigmas, steps, START)

@@ -22,11 +22,13 @@ from velatura.models.model import Model
 
 from .change import lab
 
-PROBES = (0.5, 1.0, 1.75, 2.75, 4.0, 6.0)
-"""Strengths that are tried."""
+PROBES = (0.5, 1.0, 1.75, 2.75, 4.0, 6.0, 9.0, 13.0)
+"""Strengths that are tried, as far as the picture does not break."""
 GAIN = 0.15
 """A dial ends where what was asked for grows by less than this share of its best growth per change."""
-WORSE = 1.6
+LEAST = 0.1
+"""Changes below this share of the largest count as that."""
+WORSE = 1.3
 """A dial ends where the model explains the picture this many times as badly as the layer."""
 _LEVELS = (0.3, 0.55, 0.8)  # of t, at which the model reads
 _LOOKS = 2  # noises a level
@@ -69,8 +71,9 @@ def fit(
         gains: how much of what is asked for each shows.
         errors: how badly the model explains each.
     """
-    whole = next((i for i, error in enumerate(errors) if i > 1 and error > WORSE * errors[0]), len(errors))
-    growths = [(gains[i] - gains[i - 1]) / max(changes[i], 1e-6) for i in range(1, whole)]
+    whole = next((i for i in range(2, len(errors)) if breaks(errors[: i + 1])), len(errors))
+    least = max(LEAST * max(changes[1:whole]), 1e-6)  # else a gain without a change would be infinitely good
+    growths = [(gains[i] - gains[i - 1]) / max(changes[i], least) for i in range(1, whole)]
     best = max(growths)
     end = max(i for i, growth in enumerate(growths, 1) if growth >= GAIN * best) if best > 0.0 else 1
     sums = [0.0]
@@ -97,32 +100,38 @@ def probe(
         z0: those of the layer.
         after_probe: called when one of `PROBES` is done; may raise, to stop.
     """
-    latents = [z0]
-    pictures = [shown(z0)]
+    pictures, read = [shown(z0)], [readings(model, z0, away, toward, seed)]
     for strength in PROBES:
-        latents.append(edited(strength))
-        pictures.append(shown(latents[-1]))
+        z = edited(strength)
+        pictures.append(shown(z))
+        read.append(readings(model, z, away, toward, seed))
         after_probe()
-    gains, errors = readings(model, torch.cat(latents), away, toward, seed)
+        if breaks([error for _, error in read]):
+            break
     changes = [0.0, *(distance(a, b) for a, b in pairwise(pictures))]
-    return fit((0.0, *PROBES), changes, gains, errors)
+    return fit((0.0, *PROBES)[: len(read)], changes, *zip(*read, strict=True))
 
 
-def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tuple[list[float], list[float]]:
-    """How much of `toward`, and not of `away`, the model reads in each of the latents z [N, C, h, w], and how
-    badly it explains them with the better of both: |D(x; sigma) - z|^2, the same noises for all."""
-    gains, errors = torch.zeros(len(z)), torch.zeros(len(z))
+def breaks(errors: Sequence[float]) -> bool:
+    """Whether the last of the pictures is broken. errors: of the layer and of all probes up to that one."""
+    return errors[-1] > WORSE * errors[0]
+
+
+def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tuple[float, float]:
+    """How much of `toward`, and not of `away`, the model reads in the latents z [1, C, h, w], and how badly
+    it explains them with the better of both: |D(x; sigma) - z|^2. The same noises for all latents of a
+    seed."""
+    gain = error = 0.0
+    c = torch.cat([model.encode_prompt(text).expand(_LOOKS, -1, -1) for text in (away, toward)])
     for level, t in enumerate(_LEVELS):
         sigma = t / (1.0 - t)
-        for n in noise.looks(seed + level * _LOOKS, _LOOKS, z[:1]):
-            x = z + sigma * n
-            rows = [model.encode_prompt(text).expand(len(z), -1, -1) for text in (away, toward)]
-            D = denoise(model, torch.cat([x, x]), sigma, torch.cat(rows))
-            missed = (D - torch.cat([z, z])).square().mean((1, 2, 3)).cpu()
-            of_away, of_toward = missed.chunk(2)
-            gains += (of_away - of_toward) / (of_away + of_toward)
-            errors += torch.minimum(of_away, of_toward)
-    return gains.tolist(), errors.tolist()
+        x = z + sigma * torch.cat(noise.looks(seed + level * _LOOKS, _LOOKS, z))
+        D = denoise(model, torch.cat([x, x]), sigma, c)
+        of_away, of_toward = (D - z).square().mean((1, 2, 3)).view(2, -1).tolist()
+        for a, b in zip(of_away, of_toward, strict=True):
+            gain += (a - b) / (a + b)
+            error += min(a, b)
+    return gain, error
 
 
 def distance(a: Tensor, b: Tensor) -> float:
