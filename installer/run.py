@@ -177,7 +177,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tests.add_argument("selection", nargs="*", help="what pytest runs instead of everything")
     options = parser.parse_args(arguments)
     try:
-        return demo(options.open) if options.command == "demo" else test(options.require_hosts, options.selection)
+        if options.command == "demo":
+            return demo(options.open)
+        return test(options.require_hosts, options.selection)
     except Failed as failure:
         print(f"velatura: {failure}", file=sys.stderr)
         return 1

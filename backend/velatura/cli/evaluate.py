@@ -91,10 +91,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
-        choices=["words", "selections", "sliders", "dials"],
+        choices=["words", "selections", "sliders", "dials", "flow"],
         help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
         "words, dials: shares of a dial (--pairs: pictures of each word, 2); --methods then names settings. "
-        "selections: methods that find masks",
+        "selections: methods that find masks. flow: the settings of editing by two captions",
     )
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"

@@ -7,7 +7,7 @@ from typing import Any
 
 from velatura.models.store import ModelStore
 
-from . import dials, selections, sliders, words
+from . import dials, flows, selections, sliders, words
 from .session import Options, Session
 
 Prepare = Callable[[Options, ModelStore, Mapping[str, Any]], Session]
@@ -17,4 +17,5 @@ STUDIES: dict[str, Prepare] = {
     "selections": selections.prepare,
     "sliders": sliders.prepare,
     "dials": dials.prepare,
+    "flow": flows.prepare,
 }
