@@ -57,9 +57,12 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 def editors(
     models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping | None = None
 ) -> list[Editor]:
-    """The method once for each setting, without a selection, then other ways. All share what is kept of a
-    layer, so their seconds are not those of an edit made alone. Raises `bad-request` for rows there are
-    not.""" for row in rows:
+    """The method once for each setting, without a selection, then other ways.
+
+    All share what is kept of a layer, so their seconds are not those of an edit made alone. Raises
+    `bad-request` for rows there are not.
+    """
+    for row in rows:
         if row not in SETTINGS:
             there = ", ".join(SETTINGS)
             raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
@@ -75,8 +78,10 @@ def editors(
 def conclude(found: dict[str, Any]) -> list[str]:
     """Which row the rule chooses."""
     found["columns"] = [name for name in COLUMNS if name in found["measures"]]
-    stated = f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes, those with most
-    success; of " stated += "equal ones those that leak least."
+    stated = (
+        f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes, those with most success; "
+        "of equal ones those that leak least."
+    )
     rows = found["figures"]
     able = [
         id
