@@ -142,3 +142,15 @@ def test_variations_are_ranked_by_the_caption_that_a_dial_leads_to(share):
     )
     assert method.wanted("", params) == ("a blue hat" if share > 0.0 else CAPTION)
     assert method.wanted("a cat", params) == "a cat"
+
+
+def test_what_a_caption_changes_is_selected(models):
+    asked = _edit("flow-mask", "a blue hat", MASK, None, {"strength": 20.0, "steps": 4})
+    (layer,) = run(asked, models)
+    found = pixels(layer)[..., 0]
+    assert layer.kind == "mask" and found.shape == (80, 100)
+    assert found[30:60, 20:70].max() > 50 and not found[MASK == 0].any()
+    nothing = _edit("flow-mask", "a blue hat", None, None, {"strength": 0.0, "steps": 4})
+    assert not pixels(run(nothing, models)[0]).any()
+    with pytest.raises(VelaturaError, match="Both captions are the same"):
+        run(_edit("flow-mask", CAPTION, None, None, {}), models)

@@ -20,14 +20,7 @@ class FlowAlignParameters(Parameters):
     source_prompt: str = fields.source_prompt(
         "A caption of the layer as it is now. The prompt is the same caption with other words."
     )
-    strength: float = fields.slider(
-        5.0,
-        0.0,
-        20.0,
-        0.5,
-        "How much",
-        "How strongly the layer is drawn to the new caption; at 0 nothing changes.",
-    )
+    strength: float = flowing.strength()
     only_changes: bool = flowing.only_changes()
     context: float = fields.context(1.0)
     start: float = flowing.start(0.9)

@@ -41,6 +41,18 @@ def only_changes() -> Any:
     )
 
 
+def strength() -> Any:
+    """w of FlowAlign."""
+    return fields.slider(
+        5.0,
+        0.0,
+        20.0,
+        0.5,
+        "How much",
+        "How strongly the layer is drawn to the new caption; at 0 nothing changes.",
+    )
+
+
 def start(default: float) -> Any:
     """The noise level to start from, as a fraction of the model's training times."""
     return fields.slider(
@@ -94,6 +106,12 @@ def caption(text: str) -> str:
     if not text.strip():
         raise VelaturaError("empty-prompt", "Describe what the layer shows now, so that the rest can stay.")
     return text.strip()
+
+
+def changed_caption(caption: str, prompt: str) -> None:
+    """Raises `bad-request` where both captions are the same, for methods that select what differs."""
+    if prompt.strip() and prompt.split() == caption.split():
+        raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
 
 
 def texts(caption: str, dial: fields.DialSettings) -> Texts:
@@ -155,21 +173,36 @@ class Flow:
             lambda source: edit.plain(self._model, source, wanted, guidances, self._after_step, m=self._m)
         )
 
+    def changed(self, dials: Sequence[Dial], held_to: str) -> Tensor:
+        """How visibly the dials change each pixel, [h, w] in [0, 1], for the first seed."""
+        from velatura.flow import change, edit
+
+        pulls = edit.Pulls(dials, held_to, self._zeta, self._params.only_changes)
+        z = self._latents(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
+        picture = self._context.decode(z[:1])
+        return change.change(picture, self._context.reconstruction, self._reach)[0, 0]
+
     def _run(self, make: Callable[[Source], Tensor]) -> Tensor:
+        return self._shown(self._context.decode(self._latents(make)))
+
+    def _latents(self, make: Callable[[Source], Tensor]) -> Tensor:
         from velatura.flow.source import kept
 
-        params, context = self._params, self._context
+        params, memory = self._params, self._context.memory
         given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, params.noises)
-        with kept(context.memory, self._model, *given) as source:
-            z = make(source)
-        return self._shown(context.decode(z))
+        with kept(memory, self._model, *given) as source:
+            return make(source)
+
+    @property
+    def _reach(self) -> int:
+        return max(1, self._model.factor // 4)
 
     def _shown(self, pictures: Tensor) -> Tensor:
         from velatura.flow import change
 
         if not self._params.only_changes:
             return pictures
-        return change.kept(pictures, self._context.reconstruction, max(1, self._model.factor // 4))
+        return change.kept(pictures, self._context.reconstruction, self._reach)
 
     def _probe(self, way: tuple[str, str]) -> Curve:
         from velatura.flow import edit, even
