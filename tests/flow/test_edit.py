@@ -222,3 +222,48 @@ def test_what_is_kept_stays_within_its_budget_and_an_edit_that_is_stopped_keeps_
     small = Memory(None, 0, 3 * 4 * 8 * 8 * 4, 0)  # three steps of one seed: not a whole run
     run(any_model, pulls, seeds=[3], memory=small)
     assert small.nbytes <= 3 * 4 * 8 * 8 * 4
+
+
+def injected_plainly(model, source, pulls):
+    """The source's queries and keys by one batch of three rows, copied at every self-attention."""
+    from velatura.attention.hold import held
+
+    (dial,) = pulls.dials
+    delta = torch.zeros_like(source.z0)
+    until = round(pulls.self_until * STEPS)
+    ts = reference.times(source.sigmas)
+    with held(model.unet):
+        for i, (t, t_next) in enumerate(itertools.pairwise(ts)):
+
+            def attend(place, q, k, v, i=i):
+                if place.kind == "self" and i < until:
+                    q, k = (x[:1].expand_as(x) for x in (q, k))
+                return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+            q = source.q(i)
+            p = q + (1.0 + source.sigmas[i]) * delta
+            c = torch.cat([model.encode_prompt(text) for text in (CAPTION, CAPTION, dial.toward)])
+            D_src, D_neg, D_pos = denoise(model, torch.cat([q, p, p]), source.sigmas[i], c, attend).split(1)
+            R = D_neg - D_src + dial.strength * (D_pos - D_neg)
+            delta = t_next / t * delta + (1.0 - t_next / t) * R
+    return source.z0 + delta
+
+
+@pytest.mark.parametrize("self_until", [0.5, 1.0])
+def test_the_sources_shapes_are_injected_as_prompt_to_prompt_does(any_model, self_until, rows):
+    pulls = Pulls([Dial(CAPTION, WANTED, 3.0)], CAPTION, self_until=self_until)
+    memory = Memory(None, 0, 1 << 26, 0)
+    z, source = run(any_model, pulls, seeds=[3], memory=memory)
+    with torch.inference_mode():
+        close(z, injected_plainly(any_model, source, pulls))
+    free, _ = run(any_model, pulls._replace(self_until=0.0), seeds=[3])
+    assert (free - z).abs().max() > 1e-4
+    rows.clear()
+    again, _ = run(any_model, pulls, seeds=[3], memory=memory)
+    assert again.equal(z) and rows == [1, 2, 2, 2]  # what is kept serves
+    rows.clear()
+    small = Memory(None, 0, 1 << 12, 0)  # too little for any step's queries and keys
+    for _ in range(2):
+        assert run(any_model, pulls, seeds=[3], memory=small)[0].equal(z)
+    both, _ = run(any_model, pulls, memory=memory)
+    close(both[:1], z)

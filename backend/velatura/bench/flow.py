@@ -24,7 +24,7 @@ from .observe import peak, seconds
 GOALS = {"moved": 0.6}
 """At most: a moved dial over the first run with it."""
 CAPTION, WANTED, OTHER = "a photo of a man with short hair", "a photo of a man with long hair", "a photo"
-START, DRAFT, _BUDGET = 0.9, 8, 2**32
+START, SELF, DRAFT, _BUDGET = 0.9, 0.8, 8, 2**32
 PROBED = 6  # strengths; most pictures break before the last ones
 
 
@@ -56,7 +56,9 @@ class Edits:
         dials = [edit.Dial(*way, strength) for way, strength in zip(ways, strengths, strict=False)]
         given = (self.latents, CAPTION, self._levels(steps or self.steps), [0])
         with kept(memory, self.model, *given) as source:
-            return edit.edit(self.model, source, edit.Pulls(dials, CAPTION), lambda step: None)
+            return edit.edit(
+                self.model, source, edit.Pulls(dials, CAPTION, self_until=SELF), lambda step: None
+            )
 
     def probe(self) -> None:
         """What an even dial is probed with before it is used for the first time, less decoding."""

@@ -20,7 +20,15 @@ from .session import Options, Session
 
 METHOD = "flow-align"
 SHIPPED, BY_WORDS = "shipped", "Prompt-to-Prompt"
-BASE = {"strength": 5.0, "zeta": 0.02, "start": 0.9, "steps": 16, "noises": 1, "only_changes": True}
+BASE = {
+    "strength": 5.0,
+    "zeta": 0.02,
+    "start": 0.9,
+    "steps": 16,
+    "noises": 1,
+    "only_changes": True,
+    "self_until": 0.8,
+}
 """What rows differ from by what their titles say: the settings that ship (a test holds them to each
 other)."""
 SETTINGS: dict[str, dict] = {
@@ -34,6 +42,8 @@ SETTINGS: dict[str, dict] = {
     "freedom 1": BASE | {"start": 1.0},
     "8 steps": BASE | {"steps": 8},
     "28 steps": BASE | {"steps": 28},
+    "shapes free": BASE | {"self_until": 0.0},
+    "shapes .8, strength 7": BASE | {"strength": 7.0},
     "four noises": BASE | {"noises": 4},
     "FlowEdit": BASE | {"form": "plain", "strength": 3.0},
     BY_WORDS: {},

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.attention.hold import Attend, held
+from velatura.attention.places import Place
 from velatura.diffusion.denoiser import Network, denoise, guide
+from velatura.words.control import Branch, steps_within
+from velatura.words.features import Need
 
 from . import pull
 from .source import Source
@@ -34,6 +40,8 @@ class Step(NamedTuple):
 
 
 AfterStep = Callable[[Step], None]
+_SELF = Need(self_=1.0)
+"""Queries and keys of self-attention at every place."""
 
 
 class Pulls(NamedTuple):
@@ -48,6 +56,7 @@ class Pulls(NamedTuple):
     held_to: str
     zeta: float = 0.0
     focused: bool = False
+    self_until: float = 0.0
 
 
 def edit(
@@ -57,7 +66,7 @@ def edit(
     pulls.
 
     Args:
-        model: any that denoises.
+        model: any that denoises; with self_until one whose attention can be held.
         source: of which D is filled in where it is not known yet.
         after_step: sees each step; may raise, to stop.
         m: where the layer may change and how much, [1, 1, h, w] in [0, 1]; None: everywhere. Where it is 0
@@ -67,13 +76,22 @@ def edit(
     is known. While nothing has moved, p is q, and c_src need not be asked again.
     """
     dials = [dial for dial in pulls.dials if dial.strength and dial.away != dial.toward]
+    if not dials and pulls.held_to == source.caption:
+        return source.z0.expand(source.variations, -1, -1, -1).clone()
+    injected = steps_within(pulls.self_until, len(source.sigmas) - 1)
+    with held(model.unet) if injected else nullcontext():
+        return _edit(model, source, pulls._replace(dials=dials), injected, after_step, m)
+
+
+def _edit(
+    model: Network, source: Source, pulls: Pulls, injected: int, after_step: AfterStep, m: Tensor | None
+) -> Tensor:
+    dials = pulls.dials
     delta = torch.zeros_like(source.q(0)[:: source.noises])
     ratios = pull.ratios(source.sigmas)
     moved, pulled = False, 0.0
     for i, r in enumerate(ratios):
-        if not dials and pulls.held_to == source.caption:
-            break
-        at = _Asked(model, source, i, delta if moved else None)
+        at = _Asked(model, source, i, delta if moved else None, injects=i < injected)
         D_src, D_neg = at.source(), at.edit(pulls.held_to)
         steered = [(at.edit(dial.toward), at.edit(dial.away), dial.strength) for dial in dials]
         at.ask()
@@ -139,17 +157,22 @@ def _averaged(R: Tensor, source: Source) -> Tensor:
 class _Asked:
     """The texts that one step asks the model about, each once."""
 
-    def __init__(self, model: Network, source: Source, i: int, delta: Tensor | None) -> None:
-        """delta: [N, C, h, w]; None where nothing has moved, so that p is q."""
+    def __init__(
+        self, model: Network, source: Source, i: int, delta: Tensor | None, *, injects: bool = False
+    ) -> None:
+        """delta: [N, C, h, w]; None where nothing has moved, so that p is q. injects: whether p's queries and
+        keys of self-attention are q's."""
         self._model, self._source, self._i = model, source, i
         self._sigma = source.sigmas[i]
         self.q = source.q(i)
         self._is_source = delta is None
+        self._injects = injects
         if delta is None:
             self.p = self.q
         else:
             self.p = pull.displaced(self.q, delta.repeat_interleave(source.noises, 0), self._sigma)
         self._rows: dict[tuple[bool, str], Tensor | None] = {}
+        self._branches: dict[str, Branch] = {}  # of this step, whether they are kept or not
 
     def source(self) -> Callable[[], Tensor]:
         """D(q; c_src), known or to be asked."""
@@ -173,13 +196,32 @@ class _Asked:
         """Computes what is not known: D(q; c_src) in a pass of its own, all else in one. So what an edit's
         own texts give does not depend, in its last bits, on what was known of the layer, and a recipe gives
         the same bytes with a memory and without."""
-        key = (True, self._source.caption)
-        if self._rows[key] is None:
-            self._rows[key] = self._source.D[self._i] = self._pass([key])[0]
+        key, features = (True, self._source.caption), self._source.features
+        if self._rows[key] is None or (self._injects and features.missing(self._i, _SELF)):
+            self._rows[key] = self._source.D[self._i] = self._pass(
+                [key], self._record if self._injects else None
+            )[0]
+            if self._injects:
+                features.settle(self._i, _SELF)
         if missing := [key for key, known in self._rows.items() if known is None]:
-            self._rows |= zip(missing, self._pass(missing), strict=True)
+            attend = self._inject if self._injects else None
+            self._rows |= zip(missing, self._pass(missing, attend), strict=True)
 
-    def _pass(self, keys: Sequence[tuple[bool, str]]) -> list[Tensor]:
+    def _pass(self, keys: Sequence[tuple[bool, str]], attend: Attend | None) -> list[Tensor]:
         x = torch.cat([self.q if at_source else self.p for at_source, _ in keys])
         c = torch.cat([self._model.encode_prompt(text).expand(len(self.q), -1, -1) for _, text in keys])
-        return list(denoise(self._model, x, self._sigma, c).chunk(len(keys)))
+        return list(denoise(self._model, x, self._sigma, c, attend).chunk(len(keys)))
+
+    def _record(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if place.kind == "self":
+            self._branches[place.name] = Branch(q, k, None)
+            self._source.features.record(self._i, place.name, self._branches[place.name])
+        return F.scaled_dot_product_attention(q, k, v)
+
+    def _inject(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if place.kind == "self":
+            known = self._branches or self._source.features.branches
+            branch = known[place.name if self._branches else (self._i, place.name)]
+            texts = len(q) // len(self.q)
+            q, k = (x.repeat(texts, 1, 1, 1) for x in (branch.q, branch.k))
+        return F.scaled_dot_product_attention(q, k, v)

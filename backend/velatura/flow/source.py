@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import Network
 from velatura.inversion.cache import Memory, key
+from velatura.words.features import Features
 
 
 @dataclass
@@ -21,6 +23,7 @@ class Source:
     z0: [1, C, h, w]. caption: c_src. sigmas: n + 1 levels, decreasing, the last 0. noises: draws a step whose
     pulls are averaged (n_avg of FlowEdit). n: of each step, [N * noises, C, h, w], those of one variation
     beside each other. D: of each step D(q; c_src), the same shape, None until a run has computed it.
+    features: of the passes that computed it, queries and keys of self-attention, as far as they are kept.
     """
 
     z0: Tensor
@@ -29,6 +32,7 @@ class Source:
     noises: int
     n: list[Tensor]
     D: list[Tensor | None]
+    features: Features
 
     @property
     def variations(self) -> int:
@@ -80,7 +84,11 @@ def kept(
         torch.cat([shelf[i] for shelf in shelves]) if all(i in shelf for shelf in shelves) else None
         for i in range(steps)
     ]
-    source = Source(z0, caption, list(sigmas), noises, [drawn[:, i].flatten(0, 1) for i in range(steps)], D)
+    together = key(flow="Q, K", of=names)
+    room = partial(memory.make_room, together)
+    features = memory.features(together, lambda: Features(memory.feature_budget, room))
+    n = [drawn[:, i].flatten(0, 1) for i in range(steps)]
+    source = Source(z0, caption, list(sigmas), noises, n, D, features)
     try:
         yield source
     finally:
@@ -89,3 +97,4 @@ def kept(
                 if known is not None and i not in shelf:
                     shelf[i] = known[number * noises : (number + 1) * noises].clone()
             memory.settle(name)
+        memory.settle(together)

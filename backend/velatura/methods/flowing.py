@@ -16,7 +16,7 @@ from .base import Context, MethodInputs
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.flow.edit import Dial, Step
+    from velatura.flow.edit import Dial, Pulls, Step
     from velatura.flow.even import Curve
     from velatura.flow.source import Source
     from velatura.flow.texts import Texts
@@ -62,6 +62,19 @@ def start(default: float) -> Any:
         0.05,
         "Freedom",
         "How far shapes may move: low keeps them and changes colours and surfaces, high gives them free.",
+        advanced=True,
+    )
+
+
+def self_until() -> Any:
+    """The share of the steps in which self-attention's queries and keys are the layer's."""
+    return fields.slider(
+        0.8,
+        0.0,
+        1.0,
+        0.05,
+        "Shapes kept",
+        "For which part of the steps the picture keeps its structure.",
         advanced=True,
     )
 
@@ -133,7 +146,6 @@ class Flow:
         self._m = blending.latent_mask(inputs.mask, self._z0.shape[-2:])
         self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
         self._done, self._n = 0, len(self._sigmas) - 1
-        self._zeta = params.zeta * HOLD_STEPS / self._n
 
     def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
         """The strength s of each dial, of which `asked` has the texts and the share of its way, in [-1, 1].
@@ -161,7 +173,7 @@ class Flow:
         """The pictures [N, 3, h, w] in [-1, 1] that the dials make of the layer, one a seed."""
         from velatura.flow import edit
 
-        pulls = edit.Pulls(dials, held_to, self._zeta, self._params.only_changes)
+        pulls = self._pulls(dials, held_to, len(self._sigmas) - 1)
         return self._run(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
 
     def plainly_edited(self, guidance: float) -> Tensor:
@@ -177,10 +189,16 @@ class Flow:
         """How visibly the dials change each pixel, [h, w] in [0, 1], for the first seed."""
         from velatura.flow import change, edit
 
-        pulls = edit.Pulls(dials, held_to, self._zeta, self._params.only_changes)
+        pulls = self._pulls(dials, held_to, len(self._sigmas) - 1)
         z = self._latents(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
         picture = self._context.decode(z[:1])
         return change.change(picture, self._context.reconstruction, self._reach)[0, 0]
+
+    def _pulls(self, dials: Sequence[Dial], held_to: str, steps: int) -> Pulls:
+        from velatura.flow.edit import Pulls
+
+        params = self._params
+        return Pulls(dials, held_to, params.zeta * HOLD_STEPS / steps, params.only_changes, params.self_until)
 
     def _run(self, make: Callable[[Source], Tensor]) -> Tensor:
         return self._shown(self._context.decode(self._latents(make)))
@@ -212,8 +230,7 @@ class Flow:
 
         def edited(strength: float) -> Tensor:
             dial = edit.Dial(*way, strength)
-            zeta = self._params.zeta * HOLD_STEPS / PROBE_STEPS
-            pulls = edit.Pulls([dial], self._caption, zeta, self._params.only_changes)
+            pulls = self._pulls([dial], self._caption, PROBE_STEPS)
             with kept(memory, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
                 return edit.edit(self._model, source, pulls, lambda step: None)
 
@@ -237,6 +254,7 @@ class Flow:
             probes=list(PROBES),
             zeta=self._params.zeta,
             focused=self._params.only_changes,
+            self_until=self._params.self_until,
         )
 
     def _levels(self, steps: int) -> list[float]:
