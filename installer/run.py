@@ -30,10 +30,7 @@ STAMP = ENVIRONMENT / "velatura-stamp.json"
 # First and by itself: pip would otherwise choose among all that the project's lower bound allows.
 TORCH = "torch==2.13.0"
 
-SAMPLES = ROOT / "backend" / "velatura" / "samples"
 DEMO = STATE / "demo"
-EDIT = "glasses"  # of samples.json
-SEED = 7
 
 
 class Failed(Exception):
@@ -116,26 +113,14 @@ def velatura(*words: str) -> int:
     return subprocess.run([str(PYTHON), "-m", "velatura", *words], env=env, cwd=ROOT).returncode
 
 
-def demo() -> int:
-    """Edit the sample and say where the result lies; leave no daemon behind."""
+def demo(show: bool) -> int:
+    """Edit the sample in every way and say where the result lies; leave no daemon behind."""
     environment("")
-    DEMO.mkdir(parents=True, exist_ok=True)
-    layered, picture = DEMO / "portrait.ora", DEMO / "before-mask-after.png"
-    samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
-    source, edit = SAMPLES / samples["portrait"]["file"], samples["edits"][EDIT]
-    say(f"starting the daemon and editing {source}: \u201c{edit['prompt']}\u201d.")
+    say("starting the daemon and editing the sample portrait in several ways.")
     try:
-        code = velatura(
-            "edit", str(source), "--mask", str(SAMPLES / edit["mask"]), "--prompt", edit["prompt"],
-            "--method", "blended-latent-diffusion", "--seed", str(SEED), "--variations", "2",
-            "--out", str(layered), "--compare", str(picture),
-        )  # fmt: skip
+        return velatura("demo", "--out", str(DEMO), *(["--open"] if show else []))
     finally:
         velatura("stop")
-    if code == 0:
-        say(f"the layered result, for Krita or GIMP: {layered}")
-        say(f"before, mask and after: {picture}")
-    return code
 
 
 def test(require_hosts: bool, selection: Sequence[str]) -> int:
@@ -185,13 +170,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     parser = argparse.ArgumentParser(prog="run.py", description="Install Velatura here and try or test it.")
     commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("demo", help="edit a sample picture with the embedded model")
+    demonstration = commands.add_parser("demo", help="edit a sample picture with the embedded model")
+    demonstration.add_argument("--open", action="store_true", help="show the result on the desktop")
     tests = commands.add_parser("test", help="run every test, with the real Krita and GIMP where possible")
     tests.add_argument("--require-hosts", action="store_true", help="fail where Krita or GIMP is missing")
     tests.add_argument("selection", nargs="*", help="what pytest runs instead of everything")
     options = parser.parse_args(arguments)
     try:
-        return demo() if options.command == "demo" else test(options.require_hosts, options.selection)
+        if options.command == "demo":
+            return demo(options.open)
+        return test(options.require_hosts, options.selection)
     except Failed as failure:
         print(f"velatura: {failure}", file=sys.stderr)
         return 1

@@ -21,7 +21,8 @@ class Field:
     characters. choices: (value, title). fields, min_items, max_items: of a group, a list of objects with
     these fields. order: position in the form. words: 'prompt' for a group whose entries are about words of
     the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string says what the
-    source shows now.
+    source shows now. dials: whether the entries of a group are dials, by their fields `less`, `more` and
+    `strength`.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Field:
     max_items: int = 0
     words: str = ""
     source_prompt: bool = False
+    dials: bool = False
 
     def check(self, value: Any) -> Any:
         """The value as it is to be used. Raises `bad-request` with a sentence that names the title."""
@@ -172,18 +174,25 @@ def _group(form: dict) -> dict | None:
         return None
     fields = _fields(properties, groups=False)
     words = form.get("x-words") == "prompt" and _are_about_words(fields)
+    dials = form.get("x-dials") is True and _are_dials(fields)
     return {
         "kind": "group",
         "fields": tuple(fields),
         "min_items": low,
         "max_items": high,
         "words": "prompt" if words else "",
+        "dials": dials,
     }
 
 
 def _are_about_words(fields: list[Field]) -> bool:
     kinds = {field.key: field.kind for field in fields}
     return kinds.get("text") == "string" and kinds.get("which") == "integer"
+
+
+def _are_dials(fields: list[Field]) -> bool:
+    kinds = {field.key: field.kind for field in fields}
+    return (kinds.get("less"), kinds.get("more"), kinds.get("strength")) == ("string", "string", "number")
 
 
 _REFUSED = object()

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image as Pillow
 
-from velatura.files import chunks, colour
+from velatura.files import chunks, colour, sheet
 from velatura.files.atomic import replacing
 from velatura.files.compare import write_comparison
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer, read_image
-from velatura.files.ora import write_ora
+from velatura.files.ora import Group, write_groups, write_ora
 from velatura.files.png import write_png
 
 COUNT = {"G": 1, "GA": 2, "RGB": 3, "RGBA": 4}
@@ -121,6 +121,42 @@ def test_ora_holds_source_and_variations_at_their_own_depth(tmp_path_factory, ed
         assert max(thumbnail.size) <= 256
     with Pillow.open(io.BytesIO(content["data/source.png"])) as picture:
         assert picture.info["icc_profile"]
+
+
+def test_groups_lie_above_each_other_and_the_first_is_shown(tmp_path):
+    source = Image(np.full((4, 4, 3), 9, np.uint8), "RGB")
+    layers = [Layer(Image(np.full((2, 2, 4), 255, np.uint8), "RGBA"), i, i, f"L{i}", {}) for i in range(3)]
+    write_groups(tmp_path / "out.ora", source, [Group("one", layers[:2]), Group("two", layers[2:])], "t")
+    with zipfile.ZipFile(tmp_path / "out.ora") as archive:
+        one, two, bottom = ElementTree.fromstring(archive.read("stack.xml")).find("stack")
+        merged = imagecodecs.png_decode(archive.read("mergedimage.png"))
+    assert [(g.get("name"), g.get("visibility"), len(g)) for g in (one, two)] == [
+        ("one", "visible", 2),
+        ("two", "hidden", 1),
+    ]
+    assert bottom.get("src") == "data/source.png"
+    assert [e.get("src") for e in (*one, *two)] == [f"data/variation-{i}.png" for i in (1, 2, 3)]
+    assert np.array_equal(merged, over(source, layers[0]).pixels)
+
+
+def test_a_sheet_has_short_rows_beside_each_other_and_tints_selections(tmp_path):
+    source = Image(np.full((40, 30, 3), 120, np.uint8), "RGB")
+    paint = Layer(Image(np.full((40, 30, 4), 255, np.uint8), "RGBA"), 0, 0, "", {})
+    mask = Layer(Image(np.full((40, 30, 1), 255, np.uint8), "A"), 0, 0, "", {})
+    rows = [
+        sheet.Row("A dial", "more", ["20 %", "60 %", "100 %"], [paint] * 3),
+        sheet.Row("One", "of two", [""], [paint]),
+        sheet.Row("A word", "selected", [""], [mask]),
+    ]
+    assert sheet._places([4, 2, 2, 3, 2], 4) == [(0, 0), (1, 0), (1, 2), (2, 0), (3, 0)]
+    sheet.write_sheet(tmp_path / "sheet.png", source, rows)
+    with Pillow.open(tmp_path / "sheet.png") as picture:
+        width = round(30 * sheet.SIDE / 40) + sheet.GAP
+        assert picture.width == 2 * sheet.MARGIN + 4 * width - sheet.GAP
+        second = sheet.MARGIN + sheet.SIDE + 2 * sheet.LINE + sheet.MARGIN + sheet.LINE + 20
+        colours = [picture.getpixel((sheet.MARGIN + i * width + 20, second)) for i in range(4)]
+    assert colours[0] == colours[2] == (120, 120, 120) and colours[1] == (255, 255, 255)
+    assert colours[3][0] > colours[3][1]
 
 
 def test_profile_chunks_are_kept(tmp_path):

@@ -21,7 +21,16 @@ EDITING = [method for method in registry().values() if method.result == "layer"]
 EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method in EDITING])
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
-ASKED = {"prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False}}
+ASKED = {
+    "prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False},
+    "flow-align": {"source_prompt": "a cat", "only_changes": False, "strength": 20.0},
+    "flow-slider": {
+        "source_prompt": "a cat",
+        "only_changes": False,
+        "even": False,  # else it looks at pictures before the first step
+        "dials": [{"less": "cat", "more": "dog"}],
+    },
+}
 
 
 def ask(method, source, parameters=None, **fields):
@@ -32,16 +41,11 @@ def ask(method, source, parameters=None, **fields):
     return Edit(source, MASK, method=method.id, parameters=asked, **fields)
 
 
-def test_the_methods_of_this_version():
-    assert list(registry()) == [
-        "blended-latent-diffusion",
-        "describe",
-        "prompt-to-prompt",
-        "sdedit",
-        "word-map",
-        "clipseg-mask",
-        "diffedit-mask",
-    ]
+def test_the_order_of_the_methods():
+    """A person begins with the first: two captions, then dials; what else there is follows by title."""
+    assert list(registry())[:2] == ["flow-align", "flow-slider"]
+    others = [method.title for method in registry().values() if method.place == Method.place]
+    assert len(others) == len(registry()) - 2 and others == sorted(others)
 
 
 def test_importing_the_registry_imports_no_torch():

@@ -12,6 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 _TOLERANCE = 0.1  # of colours in [0, 1], as a distance in RGB
+_LAST_BITS = 1e-5
 
 
 def unchanged(edited: np.ndarray, reconstructed: np.ndarray, reach: int) -> np.ndarray:
@@ -29,6 +30,8 @@ def restored(
 ) -> np.ndarray:
     """edited + unchanged (source - reconstructed), all at the layer's scale; bitwise the source where the
     edit is the reconstruction. [h, w, 3] and [h, w, 1]."""
+    # what is 1 at the model's scale is 1 but for its last bits when it has been resampled
+    unchanged = np.where(unchanged > 1.0 - _LAST_BITS, np.float32(1.0), unchanged)
     return source + (edited - reconstructed) + (1.0 - unchanged) * (reconstructed - source)
 
 

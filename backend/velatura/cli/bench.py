@@ -1,14 +1,18 @@
-"""`velatura bench wire`, `velatura bench words`: measurements that anybody can repeat."""
+"""`velatura bench wire`, `words` and `flow`: measurements that anybody can repeat."""
 
 from __future__ import annotations
 
 import argparse
+import importlib
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    what = "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling"
-    parser.add_argument("what", choices=["wire", "words"], help=what)
+    what = (
+        "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
+        "flow: two captions and a dial beside plain sampling"
+    )
+    parser.add_argument("what", choices=["wire", "words", "flow"], help=what)
     parser.add_argument(
         "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
     )
@@ -17,8 +21,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
-    if options.what == "wire":
-        from velatura.bench import wire as measurement
-    else:
-        from velatura.bench import words as measurement
-    return measurement.main(options.rest)
+    return importlib.import_module(f"velatura.bench.{options.what}").main(options.rest)

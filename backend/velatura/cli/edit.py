@@ -13,6 +13,7 @@ from velatura.cli.connection import connected
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
+from velatura.cli.requests import request_of
 from velatura.cli.results import report, tell
 from velatura.cli.values import parse_values
 from velatura.files.compare import write_comparison
@@ -22,7 +23,6 @@ from velatura.files.ora import write_ora
 from velatura.files.png import write_png
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
 from velatura_protocol.paths import state_dir
 from velatura_protocol.results import best_first
 
@@ -81,7 +81,17 @@ def run(options: argparse.Namespace) -> int:
         method = method_named(client.methods(), options.method)
         says = method.get("result") == "text"
         _check_wanted(options, method["title"], says)
-        request, blobs = _request(options, method, source, mask)
+        request, blobs = request_of(
+            method=method["id"],
+            method_version=method["version"],
+            model=options.model,
+            prompt=options.prompt,
+            parameters=parse_values(method, options.assignments),
+            source=source,
+            mask=mask,
+            seed=options.seed,
+            variations=options.variations,
+        )
         job = _run_job(client, request, blobs, interrupt)
         if says:
             client.ack(job["job"])
@@ -164,47 +174,6 @@ def _check_out(path: Path, options: argparse.Namespace) -> None:
         raise VelaturaError(
             "bad-request", f"{path} is the picture that is read; name another file for the result."
         )
-
-
-def _request(
-    options: argparse.Namespace, method: dict, source: Image, mask: Image | None
-) -> tuple[dict, dict[str, bytes]]:
-    """Return the request (SPEC section 5) and its blobs by digest.
-
-    The source goes with an alpha channel, because results come in its channels and
-    their alpha is the selection.
-    """
-    blobs: dict[str, bytes] = {}
-
-    def raster(image: Image) -> dict:
-        data = image.data
-        name = digest(data)
-        blobs[name] = data
-        size = [image.width, image.height]
-        return {
-            "digest": name,
-            "width": image.width,
-            "height": image.height,
-            "channels": image.channels,
-            "dtype": image.dtype,
-            "profile": image.profile,
-            "rect": [0, 0, *size],
-        }
-
-    request = {
-        "velatura": 1,
-        "method": method["id"],
-        "method_version": method["version"],
-        "model": {"id": options.model, "digest": ""},
-        "prompt": options.prompt,
-        "seed": options.seed,
-        "variations": options.variations,
-        "parameters": parse_values(method, options.assignments),
-        "inputs": {"source": raster(source.with_alpha()), "mask": raster(mask) if mask else None},
-        "canvas": [source.width, source.height],
-        "lease": True,
-    }
-    return request, blobs
 
 
 def _run_job(client: Client, request: dict, blobs: dict[str, bytes], interrupt: Interrupt) -> dict:

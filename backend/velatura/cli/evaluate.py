@@ -91,10 +91,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
-        choices=["words", "selections", "sliders"],
+        choices=["words", "selections", "sliders", "dials", "flow"],
         help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
-        "words (--pairs: pictures of each word, 2); --methods then names settings. selections: methods that "
-        "find masks",
+        "words, dials: shares of a dial (--pairs: pictures of each word, 2); --methods then names settings. "
+        "selections: methods that find masks. flow: the settings of editing by two captions",
     )
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"
@@ -153,7 +153,7 @@ def _wanted(options: argparse.Namespace, model: str):
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
     if options.study:
-        pairs = 2 if options.study == "sliders" else base.pairs
+        pairs = 2 if options.study in ("sliders", "dials") else base.pairs
         base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)
     if measures := _names(options.measures):
         base = replace(base, measures=measures, survey=0, timed=False)

@@ -19,8 +19,13 @@ def sigmas(trained: np.ndarray, n: int, strength: float = 1.0) -> list[float]:
     least one. Spacing is trailing (Lin et al. 2024, table 2), so that a whole run starts from the highest
     level trained on.
     """
+    return levels(trained, max(1, math.ceil(n * strength - 1e-9)), strength)
+
+
+def levels(trained: np.ndarray, steps: int, strength: float) -> list[float]:
+    """As `sigmas`, of which `steps` are those of the run itself, wherever it starts. They are fewer only
+    where the model was trained at fewer levels."""
     T = len(trained)
-    steps = max(1, math.ceil(n * strength - 1e-9))
     times = np.linspace(strength * T, 0.0, steps, endpoint=False).round().astype(int) - 1
     times = np.unique(times.clip(0, T - 1))[::-1]
     return [float(sigma) for sigma in trained[times]] + [0.0]

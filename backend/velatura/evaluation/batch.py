@@ -113,8 +113,8 @@ class Batch:
         read there; NaN if there are none. A degree is read alike within a third."""
         found = []
         for before, after in zip(self.readings_before, self.readings, strict=True):
-            alike = [_alike(before, after, name) for name in self.case.kept if name in before.values]
-            found.append(float(np.mean(alike)) if alike else math.nan)
+            same = [alike(before, after, name) for name in self.case.kept if name in before.values]
+            found.append(float(np.mean(same)) if same else math.nan)
         return found
 
     @cached_property
@@ -151,7 +151,8 @@ def _square(mask: NDArray[np.uint8]) -> tuple[Any, ...]:
     return tuple(found)
 
 
-def _alike(before: Reading, after: Reading, name: str) -> bool:
+def alike(before: Reading, after: Reading, name: str) -> bool:
+    """Whether an attribute is read the same in two pictures; a degree within a third."""
     if before.kind != after.kind:
         return False
     a, b = before.values[name], after.values[name]

@@ -18,7 +18,7 @@ import torch
 from velatura_protocol.errors import VelaturaError
 
 from . import metrics, statistics
-from .batch import KEPT, NEAR_DB, Batch, chosen
+from .batch import KEPT, LEAST_BACKGROUND, NEAR_DB, Batch, chosen
 from .cases import to_images
 
 NAN = math.nan
@@ -141,6 +141,18 @@ def outside(batch: Batch) -> Sequence[float]:
     measure of this project."""
     unselected = (batch.case.mask_weight == 0).float()
     return metrics.mean_change(batch.results, batch.origins, unselected).tolist()
+
+
+@measure("outside-psnr", "PSNR outside the selection", "dB", "rest", "higher", digits=1)
+def outside_psnr(batch: Batch) -> Sequence[float]:
+    """Peak signal-to-noise ratio against the source where nothing at all was selected: beyond the exact
+    region grown as a hand would draw it, so that an edit whose new thing has another outline than the drawn
+    one is not charged for it. 58.9 dB is an untouched picture, as in the background PSNR. NaN where less
+    than a twentieth of the picture is unselected."""
+    unselected = (batch.case.mask_weight == 0).float()
+    if float(unselected.mean()) < LEAST_BACKGROUND:
+        return [NAN] * len(batch)
+    return metrics.psnr(batch.results, batch.origins, unselected, metrics.ROUNDING).tolist()
 
 
 @measure("closeness", "Closeness to the target", "", "asked", "higher", digits=3)

@@ -25,8 +25,8 @@ from .editors import Edited, Editor
 
 #: Whose source stands between a request and its pixels.
 PACKAGES = (
-    *("attention", "canvas", "diffusion", "inversion", "methods", "models", "ranking", "readers", "words"),
-    "world",
+    *("attention", "canvas", "diffusion", "flow", "inversion", "methods", "models", "ranking", "readers"),
+    *("words", "world"),
 )
 #: What a method may say of one case without the run being over.
 _REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
@@ -135,7 +135,7 @@ def code_digest() -> str:
     for package in PACKAGES:
         for path in sorted((root / package).rglob("*.py")):
             found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    for name in ("editors", "selections", "sliders", "words"):
+    for name in ("dials", "editors", "flows", "selections", "sliders", "words"):
         found.update((root / "evaluation" / f"{name}.py").read_bytes())
     for library in ("torch", "diffusers", "transformers"):
         found.update(f"{library} {version(library)}\0".encode())

@@ -7,7 +7,7 @@ from typing import Any
 
 from velatura.models.store import ModelStore
 
-from . import selections, sliders, words
+from . import dials, flows, selections, sliders, words
 from .session import Options, Session
 
 Prepare = Callable[[Options, ModelStore, Mapping[str, Any]], Session]
@@ -16,4 +16,6 @@ STUDIES: dict[str, Prepare] = {
     "words": words.prepare,
     "selections": selections.prepare,
     "sliders": sliders.prepare,
+    "dials": dials.prepare,
+    "flow": flows.prepare,
 }

@@ -24,14 +24,10 @@ def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer
     `mask` is None where the whole source was edited. The file appears whole or
     not at all. Raises OSError.
     """
-    before, after = _eight_bit(source), _eight_bit(over(source, layer))
-    amount = (
-        np.ones((*before.shape[:2], 1)) if mask is None else mask.pixels / np.iinfo(mask.pixels.dtype).max
-    )
-    tinted = np.round(before + 0.65 * amount * (np.array(MASK_COLOUR) - before)).astype(np.uint8)
+    panels = (eight_bit(source), tinted(source, mask), eight_bit(over(source, layer)))
     width = max(1, round(source.width * HEIGHT / source.height))
     paper = Pillow.new("RGB", (3 * width + 4 * GAP, HEIGHT + 2 * GAP), PAPER)
-    for number, panel in enumerate((before, tinted, after)):
+    for number, panel in enumerate(panels):
         picture = Pillow.fromarray(panel).resize((width, HEIGHT), Pillow.Resampling.LANCZOS)
         paper.paste(picture, (GAP + number * (width + GAP), GAP))
     stream = io.BytesIO()
@@ -40,7 +36,14 @@ def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer
         file.write(stream.getvalue())
 
 
-def _eight_bit(image: Image) -> np.ndarray:
+def tinted(source: Image, mask: Image | None) -> np.ndarray:
+    """Return the source as RGB uint8 [h, w, 3], coloured where the mask selects; None: everywhere."""
+    before = eight_bit(source)
+    amount = 1.0 if mask is None else mask.pixels / np.iinfo(mask.pixels.dtype).max
+    return np.round(before + 0.65 * amount * (np.array(MASK_COLOUR) - before)).astype(np.uint8)
+
+
+def eight_bit(image: Image) -> np.ndarray:
     """Return the picture as RGB uint8 [h, w, 3], over white."""
     pixels = image.pixels >> 8 if image.pixels.dtype == np.uint16 else image.pixels
     pixels = pixels.astype(np.uint8)

@@ -1,7 +1,7 @@
 """OpenRaster files (freedesktop.org's layered pictures; Krita, GIMP and others open them).
 
     mimetype                    first, stored: image/openraster
-    stack.xml                   a group of variations above the source
+    stack.xml                   groups of variations above the source
     data/source.png             every layer in the source's own depth
     data/variation-N.png        N counts from the top of the stack
     mergedimage.png             the source with the topmost variation
@@ -20,6 +20,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,13 +35,30 @@ EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same file
 THUMBNAIL = 256
 
 
+@dataclass(frozen=True)
+class Group:
+    """Layers of one edit, the topmost first; it alone is shown."""
+
+    title: str
+    layers: Sequence[Layer]
+
+
 def write_ora(path: Path, source: Image, layers: Sequence[Layer], title: str) -> None:
     """Write the source and, in a group named `title`, the layers; the first is shown, the others hidden.
+
+    As `write_groups`, with one group or none.
+    """
+    write_groups(path, source, [Group(title, layers)] if layers else [], title)
+
+
+def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str) -> None:
+    """Write the source and the groups above it, the first on top and shown, the others hidden.
 
     The file appears whole or not at all. Raises OSError; ValueError for a layer
     whose channels or depth are not the source's (see `composite.over`).
     """
-    merged = over(source, layers[0]) if layers else source
+    merged = over(source, groups[0].layers[0]) if groups else source
+    layers = [layer for group in groups for layer in group.layers]
     files = [(f"data/variation-{number}.png", layer) for number, layer in enumerate(layers, 1)]
     recipes = {"version": 1, "layers": {name: layer.recipe for name, layer in files}}
     with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
@@ -52,7 +70,7 @@ def write_ora(path: Path, source: Image, layers: Sequence[Layer], title: str) ->
             archive.writestr(entry, content)
 
         add("mimetype", b"image/openraster")
-        add("stack.xml", _stack(source, files, title), zipfile.ZIP_DEFLATED)
+        add("stack.xml", _stack(source, groups, title), zipfile.ZIP_DEFLATED)
         add("data/source.png", encode(source, always_profile=True))
         for name, layer in files:
             add(name, encode(_like(layer.image, source), always_profile=True))
@@ -65,17 +83,22 @@ def _like(image: Image, source: Image) -> Image:
     return Image(image.pixels, image.channels, source.profile, source.icc, source.colour_chunks)
 
 
-def _stack(source: Image, files: Sequence[tuple[str, Layer]], title: str) -> bytes:
+def _stack(source: Image, groups: Sequence[Group], title: str) -> bytes:
     root = ElementTree.Element("image", version="0.0.3", w=str(source.width), h=str(source.height))
     root.set("name", _xml_text(title))
     stack = ElementTree.SubElement(root, "stack")
-    if files:
-        group = ElementTree.SubElement(stack, "stack", name=_xml_text(title), isolation="isolate")
-        for number, (name, layer) in enumerate(files):
-            element = ElementTree.SubElement(group, "layer", name=_xml_text(layer.title), src=name)
+    number = 0
+    for order, group in enumerate(groups):
+        within = ElementTree.SubElement(stack, "stack", name=_xml_text(group.title), isolation="isolate")
+        if len(groups) > 1:
+            within.set("visibility", "hidden" if order else "visible")
+        for place, layer in enumerate(group.layers):
+            number += 1
+            name = f"data/variation-{number}.png"
+            element = ElementTree.SubElement(within, "layer", name=_xml_text(layer.title), src=name)
             element.set("x", str(layer.x))
             element.set("y", str(layer.y))
-            element.set("visibility", "hidden" if number else "visible")
+            element.set("visibility", "hidden" if place else "visible")
     ElementTree.SubElement(stack, "layer", name="Source", src="data/source.png", x="0", y="0")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)

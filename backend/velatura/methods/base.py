@@ -38,7 +38,7 @@ class Parameters(BaseModel):
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
     int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
     keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
-    each at most, `x-words` and `x-source-prompt` (`fields` has both ready).
+    each at most, `x-words`, `x-source-prompt` and `x-dials` (`fields` has them ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -98,6 +98,10 @@ class Context(Protocol):
     def segmenter(self) -> Segmenter:
         """What finds what words name. Raises `unknown-model` if the model has none."""
 
+    @property
+    def reconstruction(self) -> Tensor:
+        """D(E(x)): what the autoencoder makes of the unedited picture, [1, 3, h, w] in [-1, 1]."""
+
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
         is expected, if it is asked for one. Raises `Cancelled`."""
@@ -112,7 +116,8 @@ class Method:
 
     result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
     'text', what can be said about the source, likewise. needs: the companion of the model ('captioner',
-    'segmenter') that does the work in its place, or ''.
+    'segmenter') that does the work in its place, or ''. place: in the list that a person chooses from,
+    smallest first; the first of all is what they begin with.
     """
 
     id: ClassVar[str]
@@ -124,6 +129,7 @@ class Method:
     result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
     needs: ClassVar[Literal["", "captioner", "segmenter"]] = ""
     max_variations: ClassVar[int] = 8
+    place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
     def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask] | list[str]:
@@ -183,6 +189,7 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
 _MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
     "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
     "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
+    "x-dials": (lambda f: f.dials, "True, on a group of a str `less`, a str `more` and a float `strength`"),
 }
 
 

@@ -20,7 +20,7 @@ from velatura_protocol.rasters import Raster
 from .base import Cancelled, Method, Parameters
 from .registry import lacking, registry
 from .results import ResultLayer, mask_layer, ranked, result_layer
-from .run import Hooks, Run
+from .run import Hooks, Run, as_arrays
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
@@ -103,7 +103,7 @@ def execute(
             run.show(edited[0])
             return []
         hooks.progress("Finishing", 0, 0, 1.0)
-        unedited, reach = run.reconstruction(), model.factor // 4
+        unedited, reach = as_arrays(run.reconstruction)[0], model.factor // 4
         results = [
             result_layer(
                 recipe,

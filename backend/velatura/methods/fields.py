@@ -116,3 +116,38 @@ def word_settings(title: str, description: str) -> Any:
     """A group about words of the prompt, for a field `list[…]` of a subclass of `WordSettings`."""
     extra = {"x-words": "prompt"}
     return Field([], max_length=64, title=title, description=description, json_schema_extra=extra)
+
+
+class DialSettings(Parameters):
+    """An entry of `dials`: a direction between two texts, and how far to go along it. The name is the
+    person's own, and is read by nobody else."""
+
+    name: str = Field(
+        "", max_length=60, title="Name", description="What you call the dial; empty: what it leads to."
+    )
+    less: str = Field(
+        "",
+        max_length=500,
+        title="From",
+        description="What there should be less of: words of the caption, others, or nothing.",
+    )
+    more: str = Field(
+        "",
+        max_length=500,
+        title="To",
+        description="What there should be more of: words in their place, something new, or nothing.",
+    )
+    strength: float = slider(
+        60.0,
+        -100.0,
+        100.0,
+        5.0,
+        "How much",
+        "How far to go, in per cent; below 0 it goes the other way, at 0 nothing changes.",
+    )
+
+
+def dials(title: str, description: str) -> Any:
+    """A group of dials, for a field `list[DialSettings]` or of a subclass."""
+    extra = {"x-dials": True}
+    return Field([], max_length=16, title=title, description=description, json_schema_extra=extra)

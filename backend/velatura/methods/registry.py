@@ -16,17 +16,17 @@ from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
 
-_NO_METHODS = {"base", "execute", "fields", "registry", "results", "run"}
+_NO_METHODS = {"base", "execute", "fields", "flowing", "registry", "results", "run"}
 
 
 @cache
 def registry() -> MappingProxyType[str, Method]:
-    """Every method by its id, sorted by title. Raises TypeError if two have one id."""
+    """Every method by its id, sorted by place and title. Raises TypeError if two have one id."""
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in _NO_METHODS:
             importlib.import_module(f"{package.__name__}.{module.name}")
     found: dict[str, Method] = {}
-    for cls in sorted(_concrete(Method), key=lambda cls: cls.title):
+    for cls in sorted(_concrete(Method), key=lambda cls: (cls.place, cls.title)):
         if cls.id in found:
             raise TypeError(f"{cls.__name__} and {type(found[cls.id]).__name__} have one id, {cls.id!r}")
         found[cls.id] = cls()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -115,7 +116,7 @@ class Run:
         self.check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
         pictures = self.method.run(inputs, self.params, self)
-        return list(_picture(pictures))
+        return list(as_arrays(pictures))
 
     @torch.inference_mode()
     def masks(self, seed: int) -> list[tuple[str, np.ndarray]]:
@@ -133,10 +134,11 @@ class Run:
         said = map(one_line, self.method.run(inputs, self.params, self))
         return list(dict.fromkeys(text for text in said if text))
 
+    @cached_property
     @torch.inference_mode()
-    def reconstruction(self) -> np.ndarray:
-        """What the autoencoder makes of the unedited picture, [h, w, 3] in [0, 1]."""
-        return _picture(self.decode(self.model.encode(self._image)))[0]
+    def reconstruction(self) -> Tensor:
+        """See `Context`. Made once, when it is first asked for."""
+        return self.decode(self.model.encode(self._image))
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
@@ -184,7 +186,7 @@ class Run:
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
-def _picture(pictures: Tensor) -> np.ndarray:
+def as_arrays(pictures: Tensor) -> np.ndarray:
     """[N, 3, h, w] in [-1, 1] to [N, h, w, 3] in [0, 1]."""
     return ((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy()
 

@@ -1,0 +1,155 @@
+"""`velatura bench flow`: what an edit by a flow costs beside plain sampling, and what a moved dial saves."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from velatura.diffusion import noise, samplers, schedule
+from velatura.diffusion.denoiser import denoise
+from velatura.flow import edit, even
+from velatura.flow.source import kept
+from velatura.inversion.cache import Memory
+from velatura.models.model import Model
+
+from . import shapes
+from .observe import peak, seconds
+
+GOALS = {"moved": 0.6}
+"""At most: a moved dial over the first run with it."""
+CAPTION, WANTED, OTHER = "a photo of a man with short hair", "a photo of a man with long hair", "a photo"
+START, SELF, DRAFT, _BUDGET = 0.9, 0.8, 8, 2**32
+PROBED = 6  # strengths; most pictures break before the last ones
+
+
+@dataclass
+class Edits:
+    """Runs of one layer on one model. latents: [1, C, h, w]."""
+
+    model: Model
+    steps: int
+    latents: Tensor
+
+    @staticmethod
+    def of(model: Model, steps: int, side: int = 0) -> Edits:
+        """side: of the latents, else the network's own."""
+        side = side or model.size // model.factor
+        (z0,) = noise.standard_normal([0], (model.unet.config.in_channels, side, side)).split(1)
+        return Edits(model, steps, z0.to(model.device))
+
+    def plain(self) -> None:
+        """Sampling of three pictures: as many rows as an edit with one dial has."""
+        sigmas = self._levels(self.steps)
+        c = self.model.encode_prompt(CAPTION).expand(3, -1, -1)
+        x = self.latents.expand(3, -1, -1, -1) * sigmas[0]
+        samplers.euler(lambda x, sigma: denoise(self.model, x, sigma, c), x, sigmas, lambda x, step: x)
+
+    def slide(self, memory: Memory, *strengths: float, steps: int = 0) -> Tensor:
+        """An edit with one dial, or with two."""
+        ways = [(CAPTION, WANTED), (CAPTION, OTHER)]
+        dials = [edit.Dial(*way, strength) for way, strength in zip(ways, strengths, strict=False)]
+        given = (self.latents, CAPTION, self._levels(steps or self.steps), [0])
+        with kept(memory, self.model, *given) as source:
+            return edit.edit(
+                self.model, source, edit.Pulls(dials, CAPTION, self_until=SELF), lambda step: None
+            )
+
+    def probe(self) -> None:
+        """What an even dial is probed with before it is used for the first time, less decoding."""
+        memory = Memory(None, 0, _BUDGET, 0)
+        for strength in even.PROBES[:PROBED]:
+            even.readings(self.model, self.slide(memory, strength, steps=DRAFT), CAPTION, WANTED, 0)
+
+    def _levels(self, steps: int) -> list[float]:
+        return schedule.levels(self.model.training_sigmas, steps, START)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Prints the figures; gives 0 whether or not the goals are met."""
+    parser = argparse.ArgumentParser(prog="velatura bench flow", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--side", type=int, default=0, help="of the latents, else the network's own")
+    parser.add_argument("--steps", type=int, default=16, help="steps of a run")
+    parser.add_argument("--repeat", type=int, default=5, help="runs of each kind; medians are printed")
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    chosen = parser.parse_args(argv)
+    model = shapes.model(shapes.EMBEDDED, chosen.device, None)
+    figures = measure(Edits.of(model, chosen.steps, chosen.side), chosen.repeat)
+    print(json.dumps(figures, indent=2) if chosen.json else report(figures))
+    return 0
+
+
+@torch.inference_mode()
+def measure(edits: Edits, repeat: int) -> dict:
+    """Medians. The kinds take turns, so that whatever else the machine does falls on all alike."""
+    state: dict[str, Memory] = {}
+
+    def first() -> object:
+        state["memory"] = Memory(None, 0, _BUDGET, 0)
+        return edits.slide(state["memory"], 2.0)
+
+    kinds: dict[str, Callable[[], object]] = {
+        "plain": edits.plain,
+        "first": first,
+        "moved": lambda: edits.slide(state["memory"], 1.0),
+        "two": lambda: edits.slide(state["memory"], 1.0, 1.0),
+        "draft": lambda: edits.slide(Memory(None, 0, 0, 0), 1.0, steps=DRAFT),
+        "probe": edits.probe,
+    }
+    peaks = {name: peak(run, edits.model.device) / 2**20 for name, run in kinds.items()}  # warms up, too
+    took: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(repeat):
+        for name, run in kinds.items():
+            took[name].append(seconds(run)[0])
+    median = {name: statistics.median(values) for name, values in took.items()}
+    return {
+        "device": str(edits.model.device),
+        "threads": torch.get_num_threads(),
+        "steps": edits.steps,
+        "repeat": repeat,
+        "latents": list(edits.latents.shape[1:]),
+        "seconds": median,
+        "ratios": {
+            "first": median["first"] / median["plain"],
+            "moved": median["moved"] / median["first"],
+            "moved_even": median["moved"] / (median["first"] + median["probe"]),
+            "two": median["two"] / median["moved"],
+        },
+        "peak_mib": peaks,
+        "kept_mib": state["memory"].nbytes / 2**20,
+        "goals": GOALS,
+    }
+
+
+def report(figures: dict) -> str:
+    """The figures as a person reads them."""
+    took, ratios = figures["seconds"], figures["ratios"]
+    channels, height, width = figures["latents"]
+
+    def line(what: str, kind: str, ratio: str = "") -> str:
+        return f"{what:44} {took[kind]:8.2f} s   {ratio}"
+
+    peaks = ", ".join(f"{kind} {mib:.1f}" for kind, mib in figures["peak_mib"].items())
+    moved = f"{ratios['moved']:.3f} of the first (goal: at most {GOALS['moved']}),"
+    return "\n".join(
+        [
+            f"{figures['device']}, {figures['threads']} threads; latents {channels} x {height} x {width},"
+            f" {figures['steps']} steps, medians of {figures['repeat']}",
+            "",
+            line("plain sampling, three pictures", "plain"),
+            line("first run with a dial", "first", f"{ratios['first']:.3f} of plain"),
+            line("the dial moved", "moved", f"{moved} {ratios['moved_even']:.3f} with its probes"),
+            line("a second dial beside it", "two", f"{ratios['two']:.3f} of one"),
+            line(f"a draft of {DRAFT} steps of a new layer", "draft"),
+            line("the probes of an even dial", "probe"),
+            "",
+            f"kept of the layer: {figures['kept_mib']:.2f} MiB",
+            f"most memory of tensors beyond the model, MiB: {peaks}",
+        ]
+    )

@@ -1,0 +1,199 @@
+"""`velatura evaluate --study dials`: whether a dial gives more and less of what it names, evenly.
+
+A picture that has little of something (a short beard, no clouds) gets a dial to the caption that says much;
+its share goes from 0 to 100 %. Beside the even dials that ship stand those of plain strengths, and
+Prompt-to-Prompt's weights of the same words.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from velatura.inversion.cache import Memory
+from velatura.methods.registry import registry
+from velatura.models.store import ModelStore
+from velatura_protocol.errors import VelaturaError
+
+from . import metrics, sliders, slides
+from .batch import LEAST_BACKGROUND, alike
+from .cases import to_images
+from .editors import Edited, Editor, MethodEditor
+from .encoders import home_made
+from .measures import NAN, Measure, chosen_measures, measure
+from .session import Options, Session, kinds_of
+from .slides import Slid, Slide
+
+METHOD = "flow-slider"
+SHARES = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
+SETTINGS: dict[str, dict] = {
+    "shipped": {},
+    "not even": {"even": False},
+    "no focus": {"only_changes": False},
+    "shapes free": {"self_until": 0.0},
+    "four noises": {"noises": 4},
+    "weights": {},
+}
+WEIGHTS = "weights"
+"""The row of Prompt-to-Prompt: weights 0 to 4 in the dial's shares."""
+LEAST, MOST = 0.98, 2.0
+MEASURES: dict[str, Measure] = {}
+_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
+
+measure("spearman", "Spearman, 0 to 100 %", "", "slides", "higher", "judge", digits=2, into=MEASURES)(
+    slides.spearman
+)
+measure("monotone", "Steps that do not fall", "%", "slides", "higher", "judge", digits=0, into=MEASURES)(
+    slides.monotone
+)
+
+
+@measure("travel", "Degree gained, 0 to 100 %", "", "slides", "higher", "judge", digits=2, into=MEASURES)
+def travel(slid: Slid) -> Sequence[float]:
+    """Degree read at the dial's end less that at 0: how far the dial reaches. A measure of this project."""
+    return [slid.degrees.get(SHARES[-1], NAN) - slid.degrees.get(0.0, NAN)]
+
+
+@measure("evenness", "Largest move / smallest", "", "slides", "lower", "features", digits=2, into=MEASURES)
+def evenness(slid: Slid) -> Sequence[float]:
+    """The largest perceptual distance between neighbouring shares over the smallest, the first from the layer
+    itself: 1 where equal moves give equal change. Distances are of the judge's features, in the form of
+    LPIPS, which the dial does not know. After CSM of FreeSliders (arXiv:2511.00103)."""
+    moves = slid.moves
+    return [max(moves) / min(moves) if min(moves) > 0.0 else NAN]
+
+
+@measure("layer", "Change at 0", "levels", "slides", "lower", digits=2, into=MEASURES)
+def layer(slid: Slid) -> Sequence[float]:
+    """Mean absolute difference from the layer at share 0, in levels of 0..255; 0 where nothing changes."""
+    images = to_images(slid.at(0.0)[None])
+    return [float((images - slid.case.source_image).abs().mean()) * 255.0]
+
+
+@measure("kept", "Attributes kept", "%", "slides", "higher", "judge", digits=0, into=MEASURES)
+def kept(slid: Slid) -> Sequence[float]:
+    """Share of the attributes that the dial should leave alone which the judge reads as in the source, the
+    mean over all shares above 0."""
+    return [slid.kept]
+
+
+@measure("leakage", "Leakage", "levels", "slides", "lower", into=MEASURES)
+def leakage(slid: Slid) -> Sequence[float]:
+    """Mean absolute difference from the source outside the pair's region at the dial's end, in levels of
+    0..255. NaN where less than a twentieth of the picture lies outside."""
+    if 1.0 - float(slid.case.region.mean()) < LEAST_BACKGROUND:
+        return [NAN]
+    images = to_images(slid.at(SHARES[-1])[None])
+    return metrics.leakage(images, slid.case.source_image, slid.case.region_weight).tolist()
+
+
+class Dialled(Slid):
+    """What a dial made of one case, a picture a share."""
+
+    @property
+    def moves(self) -> list[float]:
+        """Perceptual distances between neighbouring shares, the first from the layer."""
+        images = to_images(self.pictures[self.case.weights.index(0.0) :])
+        images[0] = self.case.source_image[0]
+        return [
+            float(metrics.perceptual_distance(*(self.encoders.features.layers(x[None]) for x in pair)))
+            for pair in pairwise(images)
+        ]
+
+    def shown(self) -> list[tuple[str, NDArray[np.uint8], bool]]:
+        """At three shares."""
+        return [(f"at {share:g} %", self.at(share), False) for share in SHARES[1::2]]
+
+    @property
+    def kept(self) -> float:
+        """See the measure of this name."""
+        (before,) = self.encoders.judge.read(self.case.source_image)
+        found = [
+            alike(before, after, name)
+            for weight, after in zip(self.case.weights, self.readings, strict=True)
+            if weight > 0.0
+            for name in self.case.kept
+            if name in before.values
+        ]
+        return float(np.mean(found)) if found else math.nan
+
+
+@dataclass
+class Dial(MethodEditor):
+    """The method once for each share of a dial from the source's caption to the target's."""
+
+    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
+        """The pictures, one a share."""
+        return Edited(np.stack([self._at(case, share, seeds) for share in case.weights]))
+
+    def _at(self, case: Slide, share: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
+        dial = {"name": "", "less": "", "more": case.target_prompt, "strength": share}
+        one = replace(self)
+        one.settings = self.settings | {"parameters": self.settings["parameters"] | {"dials": [dial]}}
+        return MethodEditor.edit(one, replace(case, target_prompt=""), seeds[:1]).pictures[0]
+
+
+class Weights(sliders.Slider):
+    """Prompt-to-Prompt with a word's weight in the place of a share."""
+
+    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
+        """The pictures, one a share."""
+        weights = [share * slides.GRADED[-1] / SHARES[-1] for share in case.weights]
+        return Edited(np.stack([self._weighed(case, weight, seeds) for weight in weights]))
+
+
+def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
+    """`options.pairs` pictures of each graded word; `options.methods` names rows, all where empty.
+    Raises VelaturaError as `session.prepare`."""
+    measures = chosen_measures(options.measures, MEASURES)
+    model = models.get(options.model)
+    cases = [
+        replace(slide, weights=SHARES)
+        for kind in kinds_of(options)
+        for edit in sliders.graded(kind)
+        for slide in sliders.slides(kind, edit, options.pairs, options.seed, model.size)
+    ]
+    made = Session(options, cases, {}, editors(models, options, defaults), home_made(), measures)
+    made.batch_of, made.by_type, made.conclude = batch_of, ("spearman", "word"), conclude
+    return made
+
+
+def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled | None:
+    """What an editor made of a case; None if it refused."""
+    done = results.get((editor, case.id, "edit"))
+    return None if done is None or done.refusal else Dialled(case, done.pictures, encoders)
+
+
+def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
+    """The rows. Raises `bad-request` for rows there are not."""
+    for row in options.methods:
+        if row not in SETTINGS:
+            there = ", ".join(SETTINGS)
+            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    memory = Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    made: list[Editor] = []
+    for row in options.methods or SETTINGS:
+        cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)
+        given = {**defaults, **SETTINGS[row]}
+        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "memory": memory}
+        made.append(cls(registry()[method], models, options.model, given, masked=False, **named))
+    return made
+
+
+def conclude(found: dict[str, Any]) -> list[str]:
+    """Which words of the first row miss a goal."""
+    if not found["types"]:
+        return []
+    row = next(iter(found["editors"]))
+    means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
+    low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < LEAST]
+    title = found["editors"][row]["title"]
+    if not low:
+        return [f"Every graded word has a Spearman's correlation of at least {LEAST} ({title})."]
+    return [f"Below {LEAST} ({title}): {'; '.join(low)}."]

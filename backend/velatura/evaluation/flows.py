@@ -1,0 +1,105 @@
+"""`velatura evaluate --study flow`: the settings of editing by two captions, side by side on the same pairs.
+
+Nothing says where to edit: what is compared is how well two captions alone do what was asked and leave the
+rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from velatura.inversion.cache import Memory
+from velatura.methods.registry import registry
+from velatura.models.store import ModelStore
+from velatura_protocol.errors import VelaturaError
+
+from . import session
+from .editors import Editor, MethodEditor, noise_and_denoise
+from .session import Options, Session
+
+METHOD = "flow-align"
+SHIPPED, BY_WORDS = "shipped", "Prompt-to-Prompt"
+BASE = {
+    "strength": 5.0,
+    "zeta": 0.02,
+    "start": 0.9,
+    "steps": 16,
+    "noises": 1,
+    "only_changes": True,
+    "self_until": 0.8,
+}
+"""What rows differ from by what their titles say: the settings that ship (a test holds them to each
+other)."""
+SETTINGS: dict[str, dict] = {
+    SHIPPED: {},
+    "no focus": BASE | {"only_changes": False},
+    "strength 3": BASE | {"strength": 3.0},
+    "strength 8": BASE | {"strength": 8.0},
+    "hold 0 (FlowSlider)": BASE | {"zeta": 0.0, "strength": 3.0},
+    "hold 0.04": BASE | {"zeta": 0.04},
+    "freedom 0.7": BASE | {"start": 0.7},
+    "freedom 1": BASE | {"start": 1.0},
+    "8 steps": BASE | {"steps": 8},
+    "28 steps": BASE | {"steps": 28},
+    "shapes free": BASE | {"self_until": 0.0},
+    "shapes .8, strength 7": BASE | {"strength": 7.0},
+    "four noises": BASE | {"noises": 4},
+    "FlowEdit": BASE | {"form": "plain", "strength": 3.0},
+    BY_WORDS: {},
+}
+COLUMNS = (
+    *("success", "kept", "acceptable", "leakage", "background-psnr", "outside-psnr", "structure", "identity"),
+    *("cycle-psnr", "seconds"),
+)
+#: Of the attributes an edit should leave alone a setting that ships keeps at least this share.
+LEAST_KEPT = 0.94
+_TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
+
+
+def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
+    """See `session.prepare`; `options.methods` names rows, all where empty."""
+    made = session.prepare(options, models, editors, defaults=defaults)
+    made.conclude = conclude
+    return made
+
+
+def editors(
+    models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping | None = None
+) -> list[Editor]:
+    """The method once for each setting, without a selection, then other ways.
+
+    All share what is kept of a layer, so their seconds are not those of an edit made alone. Raises
+    `bad-request` for rows there are not.
+    """
+    for row in rows:
+        if row not in SETTINGS:
+            there = ", ".join(SETTINGS)
+            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    made: list[Editor] = []
+    for row in rows or SETTINGS:
+        method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
+        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "memory": memory}
+        made.append(MethodEditor(method, models, model, given | SETTINGS[row], **named))
+    return [*made, noise_and_denoise(models, model, given)]
+
+
+def conclude(found: dict[str, Any]) -> list[str]:
+    """Which row the rule chooses."""
+    found["columns"] = [name for name in COLUMNS if name in found["measures"]]
+    stated = (
+        f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes, those with most success; "
+        "of equal ones those that leak least."
+    )
+    rows = found["figures"]
+    able = [
+        id
+        for id, editor in found["editors"].items()
+        if not editor["baseline"] and {"success", "kept", "leakage"} <= rows[id].keys()
+    ]
+    able = [id for id in able if rows[id]["kept"]["mean"] >= LEAST_KEPT]
+    if not able:
+        return [f"{stated} There are none."]
+    best = max(able, key=lambda id: (rows[id]["success"]["mean"], -rows[id]["leakage"]["mean"]))
+    return [f"{stated} It chooses: {found['editors'][best]['title']}."]

@@ -1,0 +1,61 @@
+"""Change what the caption says: a layer becomes what another caption says, without a selection.
+
+FlowAlign (Kim et al. 2025), and FlowEdit (Kulikov et al. 2025) as the plain form; see
+`velatura.flow.pull`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from . import fields, flowing
+from .base import Context, Inputs, Method, MethodInputs, Parameters
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class FlowAlignParameters(Parameters):
+    source_prompt: str = fields.source_prompt(
+        "A caption of the layer as it is now. The prompt is the same caption with other words."
+    )
+    strength: float = flowing.strength()
+    only_changes: bool = flowing.only_changes()
+    context: float = fields.context(1.0)
+    start: float = flowing.start(0.9)
+    zeta: float = flowing.zeta(0.02)
+    form: Literal["align", "plain"] = Field(
+        "align",
+        title="Way",
+        description="Held to the layer at every step, or free (FlowEdit), which changes more of the rest.",
+        json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Held to the layer", "Free"]},
+    )
+    self_until: float = flowing.self_until()
+    noises: int = flowing.noises()
+    steps: int = flowing.steps(16)
+
+
+class FlowAlign(Method):
+    id = "flow-align"
+    version = 1
+    title = "Change what the caption says"
+    summary = "Makes of the layer what another caption says, and leaves the rest of it alone."
+    source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign); Kulikov et al. 2025, arXiv:2412.08629 (FlowEdit)"
+    place = 1
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    Parameters = FlowAlignParameters
+
+    def check(self, prompt: str, params: FlowAlignParameters) -> None:
+        """Raises `empty-prompt` without a caption of the layer."""
+        flowing.caption(params.source_prompt)
+
+    def run(self, inputs: MethodInputs, params: FlowAlignParameters, context: Context) -> Tensor:
+        from velatura.flow.edit import Dial
+
+        caption = flowing.caption(params.source_prompt)
+        flow = flowing.Flow(inputs, params, context, caption)
+        if params.form == "plain":
+            return flow.plainly_edited(params.strength)
+        dial = Dial(caption, inputs.prompt, params.strength)
+        return flow.edited([dial], caption)

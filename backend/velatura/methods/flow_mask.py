@@ -1,0 +1,47 @@
+"""Select where another caption changes the layer: the edit is made, and what it visibly changes is selected.
+
+FlowAlign (Kim et al. 2025); see `velatura.flow.change`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from . import fields, flowing
+from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+
+
+class FlowMaskParameters(Parameters):
+    source_prompt: str = fields.source_prompt(
+        "A caption of the layer as it is now. The prompt is the same caption with other words."
+    )
+    strength: float = flowing.strength()
+    only_changes: bool = flowing.only_changes()
+    context: float = fields.context(1.0)
+    start: float = flowing.start(0.9)
+    zeta: float = flowing.zeta(0.02)
+    self_until: float = flowing.self_until()
+    noises: int = flowing.noises()
+    steps: int = flowing.steps(8)
+
+
+class FlowMask(Method):
+    id = "flow-mask"
+    version = 1
+    title = "Select where a caption changes it"
+    summary = "Finds what changes in the layer when its caption does, by trying it out."
+    source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign)"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    result: ClassVar = "mask"
+    max_variations = 1
+    Parameters = FlowMaskParameters
+
+    def check(self, prompt: str, params: FlowMaskParameters) -> None:
+        """Raises `empty-prompt` without a caption of the layer, `bad-request` where both captions are one."""
+        flowing.changed_caption(flowing.caption(params.source_prompt), prompt)
+
+    def run(self, inputs: MethodInputs, params: FlowMaskParameters, context: Context) -> list[Mask]:
+        from velatura.flow.edit import Dial
+
+        caption = flowing.caption(params.source_prompt)
+        flow = flowing.Flow(inputs, params, context, caption)
+        return [Mask("changes", flow.changed([Dial(caption, inputs.prompt, params.strength)], caption))]

@@ -1,0 +1,272 @@
+"""What the methods that edit by a flow share: their fields, and a run from the layer to the pictures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pydantic import Field
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields
+from .base import Context, MethodInputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from velatura.flow.edit import Dial, Pulls, Step
+    from velatura.flow.even import Curve
+    from velatura.flow.source import Source
+    from velatura.flow.texts import Texts
+
+WANTED = 5.0
+"""Strength of a whole caption that stands beside dials: FlowAlign's w."""
+FARTHEST = 4.0
+"""Strength of a dial at 100 % that is not even."""
+PROBE_STEPS, PROBE_SEED = 8, 0
+HOLD_STEPS = 16
+"""Steps of a run to which `zeta` refers: more of them hold the layer as much together, not each."""
+DRAFT_STEPS = 8
+"""Of a draft: it shows what a dial does, not how cleanly."""
+
+
+def only_changes() -> Any:
+    """Whether what changes too little to be seen keeps the layer's own pixels."""
+    return Field(
+        True,
+        title="Leave the rest alone",
+        description="Keeps the edit to where the words pull, and elsewhere the layer's own pixels.",
+    )
+
+
+def strength() -> Any:
+    """w of FlowAlign."""
+    return fields.slider(
+        5.0,
+        0.0,
+        20.0,
+        0.5,
+        "How much",
+        "How strongly the layer is drawn to the new caption; at 0 nothing changes.",
+    )
+
+
+def start(default: float) -> Any:
+    """The noise level to start from, as a fraction of the model's training times."""
+    return fields.slider(
+        default,
+        0.1,
+        1.0,
+        0.05,
+        "Freedom",
+        "How far shapes may move: low keeps them and changes colours and surfaces, high gives them free.",
+        advanced=True,
+    )
+
+
+def self_until() -> Any:
+    """The share of the steps in which self-attention's queries and keys are the layer's."""
+    return fields.slider(
+        0.8,
+        0.0,
+        1.0,
+        0.05,
+        "Shapes kept",
+        "For which part of the steps the picture keeps its structure.",
+        advanced=True,
+    )
+
+
+def held_to() -> Any:
+    """c_neg of FlowSlider."""
+    return Field(
+        "",
+        max_length=2000,
+        title="Held to",
+        description="What the layer is held to while dials move it; empty: its caption.",
+        json_schema_extra=fields.ADVANCED | {"x-multiline": True},
+    )
+
+
+def zeta(default: float) -> Any:
+    """The pull of the predicted picture to the source."""
+    return fields.slider(
+        default, 0.0, 0.2, 0.005, "Hold", "How firmly the layer is held on to in each step.", advanced=True
+    )
+
+
+def noises() -> Any:
+    """Draws a step whose pulls are averaged."""
+    return fields.whole(
+        1,
+        1,
+        8,
+        "Care",
+        "How often each step looks before it moves; more is slower and cleaner.",
+        advanced=True,
+    )
+
+
+def steps(default: int) -> Any:
+    """Steps of the run itself, wherever it starts."""
+    return fields.whole(default, 4, 100, "Steps", "How finely the way is divided.", advanced=True)
+
+
+def caption(text: str) -> str:
+    """The layer's caption. Raises `empty-prompt` where there is none."""
+    if not text.strip():
+        raise VelaturaError("empty-prompt", "Describe what the layer shows now, so that the rest can stay.")
+    return text.strip()
+
+
+def changed_caption(caption: str, prompt: str) -> None:
+    """Raises `bad-request` where both captions are the same, for methods that select what differs."""
+    if prompt.strip() and prompt.split() == caption.split():
+        raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
+
+
+def texts(caption: str, dial: fields.DialSettings) -> Texts:
+    """The two captions that a dial leads between. Raises `bad-request` for a dial without words."""
+    from velatura.flow.texts import of_dial
+
+    return of_dial(caption, dial.less, dial.more)
+
+
+class Flow:
+    """One run of such a method: from the layer to the pictures."""
+
+    def __init__(self, inputs: MethodInputs, params: Any, context: Context, caption: str) -> None:
+        from velatura.diffusion import blending
+
+        self._inputs, self._params, self._context, self._caption = inputs, params, context, caption
+        self._model = context.model
+        self._z0 = self._model.encode(inputs.image)
+        self._m = blending.latent_mask(inputs.mask, self._z0.shape[-2:])
+        self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
+        self._done, self._n = 0, len(self._sigmas) - 1
+
+    def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
+        """The strength s of each dial, of which `asked` has the texts and the share of its way, in [-1, 1].
+
+        Even dials are probed, each direction once a layer. The layer is part of a curve's name, though much
+        the same curve would do for others: so a recipe gives the same bytes whatever was edited before.
+        """
+        if not self._params.even:
+            return [FARTHEST * share for _, share in asked]
+        from velatura.flow.even import PROBES, Curve
+
+        ways = [(away, toward) if share > 0.0 else (toward, away) for (away, toward), share in asked]
+        shelves = {way: self._context.memory.features(self._curve_name(way)) for way in ways}
+        missing = [way for way, shelf in shelves.items() if "curve" not in shelf]
+        self._n += len(missing) * len(PROBES)
+        for number, way in enumerate(missing, 1):
+            shelves[way]["curve"] = self._probe(way).as_tensor()
+            self._n -= number * len(PROBES) - self._done  # it stops where the picture breaks
+            self._context.memory.settle(self._curve_name(way))
+        curves = [Curve.of_tensor(shelves[way]["curve"]) for way in ways]
+        shares = [share for _, share in asked]
+        return [math.copysign(c.strength(abs(s)), s) for c, s in zip(curves, shares, strict=True)]
+
+    def edited(self, dials: Sequence[Dial], held_to: str) -> Tensor:
+        """The pictures [N, 3, h, w] in [-1, 1] that the dials make of the layer, one a seed."""
+        from velatura.flow import edit
+
+        pulls = self._pulls(dials, held_to, len(self._sigmas) - 1)
+        return self._run(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
+
+    def plainly_edited(self, guidance: float) -> Tensor:
+        """As `edited`, by FlowEdit: no guidance at the layer, this one at the edit."""
+        from velatura.flow import edit
+
+        guidances, wanted = (1.0, max(guidance, 1.0)), self._inputs.prompt
+        return self._run(
+            lambda source: edit.plain(self._model, source, wanted, guidances, self._after_step, m=self._m)
+        )
+
+    def changed(self, dials: Sequence[Dial], held_to: str) -> Tensor:
+        """How visibly the dials change each pixel, [h, w] in [0, 1], for the first seed."""
+        from velatura.flow import change, edit
+
+        pulls = self._pulls(dials, held_to, len(self._sigmas) - 1)
+        z = self._latents(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
+        picture = self._context.decode(z[:1])
+        return change.change(picture, self._context.reconstruction, self._reach)[0, 0]
+
+    def _pulls(self, dials: Sequence[Dial], held_to: str, steps: int) -> Pulls:
+        from velatura.flow.edit import Pulls
+
+        params = self._params
+        return Pulls(dials, held_to, params.zeta * HOLD_STEPS / steps, params.only_changes, params.self_until)
+
+    def _run(self, make: Callable[[Source], Tensor]) -> Tensor:
+        return self._shown(self._context.decode(self._latents(make)))
+
+    def _latents(self, make: Callable[[Source], Tensor]) -> Tensor:
+        from velatura.flow.source import kept
+
+        params, memory = self._params, self._context.memory
+        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, params.noises)
+        with kept(memory, self._model, *given) as source:
+            return make(source)
+
+    @property
+    def _reach(self) -> int:
+        return max(1, self._model.factor // 4)
+
+    def _shown(self, pictures: Tensor) -> Tensor:
+        from velatura.flow import change
+
+        if not self._params.only_changes:
+            return pictures
+        return change.kept(pictures, self._context.reconstruction, self._reach)
+
+    def _probe(self, way: tuple[str, str]) -> Curve:
+        from velatura.flow import edit, even
+        from velatura.flow.source import kept
+
+        sigmas, memory = self._levels(PROBE_STEPS), self._context.memory
+
+        def edited(strength: float) -> Tensor:
+            dial = edit.Dial(*way, strength)
+            pulls = self._pulls([dial], self._caption, PROBE_STEPS)
+            with kept(memory, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
+                return edit.edit(self._model, source, pulls, lambda step: None)
+
+        def shown(z: Tensor) -> Tensor:
+            return self._shown(self._context.decode(z))
+
+        return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, self._step)
+
+    def _curve_name(self, way: tuple[str, str]) -> str:
+        from velatura.flow.even import PROBES
+        from velatura.inversion.cache import key
+
+        return key(
+            flow="even",
+            model=self._model.digest,
+            dtype=str(self._model.dtype),
+            z0=self._z0,
+            caption=self._caption,
+            way=list(way),
+            sigmas=self._levels(PROBE_STEPS),
+            probes=list(PROBES),
+            zeta=self._params.zeta,
+            focused=self._params.only_changes,
+            self_until=self._params.self_until,
+        )
+
+    def _levels(self, steps: int) -> list[float]:
+        from velatura.diffusion import schedule
+
+        return schedule.levels(self._model.training_sigmas, steps, self._params.start)
+
+    def _after_step(self, step: Step) -> None:
+        from velatura.diffusion.blending import blend
+
+        self._step(lambda: self._model.decode(blend(step.expected[:1], self._z0, self._m)))
+
+    def _step(self, preview: Callable[[], Tensor] | None = None) -> None:
+        self._done += 1
+        self._context.step(self._done, self._n, preview)

@@ -1,0 +1,110 @@
+"""Editing by a flow with the model that ships: what was asked is read by the judge, the rest stays."""
+
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from velatura.evaluation.editors import Unwatched, _laid_over, _raster
+from velatura.inversion.cache import Memory
+from velatura.methods.execute import execute
+from velatura.methods.registry import describe, registry
+from velatura.models.catalogue import entries
+from velatura.models.store import ModelStore
+from velatura.readers import load_judge
+from velatura_protocol.schema import complete
+
+SAMPLES = Path(__file__).resolve().parents[1] / "backend" / "velatura" / "samples"
+PORTRAIT = json.loads((SAMPLES / "samples.json").read_text("utf-8"))["portrait"]
+CAPTION = PORTRAIT["caption"]
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    return ModelStore(entries(tmp_path_factory.mktemp("none")))
+
+
+@pytest.fixture(scope="module")
+def memory():
+    return Memory(None, 1 << 26, 1 << 28, 0)
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return load_judge()
+
+
+@pytest.fixture(scope="module")
+def portrait():
+    return np.asarray(Image.open(SAMPLES / PORTRAIT["file"]).convert("RGB"))
+
+
+@pytest.fixture
+def edit(models, memory, portrait):
+    def edit(method, prompt="", **parameters):
+        blobs = {}
+        form = describe(registry()[method])["parameters"]
+        request = {
+            "velatura": 1,
+            "method": method,
+            "method_version": 1,
+            "model": {"id": "", "digest": ""},
+            "prompt": prompt,
+            "seed": 7,
+            "variations": 1,
+            "parameters": complete(form, {"source_prompt": CAPTION, **parameters}),
+            "inputs": {"source": _raster(portrait, "RGB", "sRGB", blobs), "mask": None},
+            "canvas": list(portrait.shape[1::-1]),
+        }
+        (layer,) = execute(request, blobs.__getitem__, models, Unwatched(), memory)
+        return _laid_over(portrait, layer.raster, layer.data)
+
+    return edit
+
+
+def read(judge, *pictures):
+    images = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255.0
+    return judge.read(images)
+
+
+ASKED = {
+    "glasses": ("brown hair", "brown hair and glasses", {"glasses": "glasses"}),
+    "a beard": ("brown hair", "brown hair and a brown beard", {"beard": True}),
+    "red hair": ("brown hair", "red hair", {"hair_colour": "red"}),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+def test_two_captions_give_what_was_asked_and_keep_who_it_is(asked, edit, judge, portrait):
+    old, new, expected = asked
+    picture = edit("flow-align", CAPTION.replace(old, new))
+    before, after = read(judge, portrait, picture)
+    for name, value in expected.items():
+        assert before.values[name] != value
+        assert after.values[name] == value
+    kept = ["person", "skin", "shirt_colour", "background"]
+    assert [after.values[name] for name in kept] == [before.values[name] for name in kept]
+    # the artist's own pixels stay where nothing was asked for: a corner of the background, the shirt
+    assert np.array_equal(picture[:100, :100], portrait[:100, :100])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("less", "more", "attribute"), [("short", "long", "hair_length"), ("young", "old", "age")]
+)
+def test_a_dial_gives_more_and_more(less, more, attribute, edit, judge, portrait):
+    shares = (0.0, 35.0, 70.0, 100.0)
+    pictures = [
+        edit("flow-slider", dials=[{"less": less, "more": more, "strength": share}]) for share in shares
+    ]
+    assert np.array_equal(pictures[0], portrait)
+    degrees = [reading.values[attribute] for reading in read(judge, *pictures)]
+    assert all(b >= a - 0.02 for a, b in pairwise(degrees))
+    assert degrees[-1] > degrees[0] + 0.2
