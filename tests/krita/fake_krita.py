@@ -229,6 +229,9 @@ class Document:
     def unlock(self) -> None:
         """Nothing was held."""
 
+    def refreshProjection(self) -> None:
+        """Nothing is composed here."""
+
     def setBatchmode(self, on: bool) -> None:
         """No dialogs here anyway."""
 
@@ -258,8 +261,11 @@ class Notifier(QtCore.QObject):
         """Always is."""
 
 
-class Action:
+class Action(QtCore.QObject):
+    triggered = QtCore.pyqtSignal()
+
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
 
     def text(self) -> str:
@@ -285,6 +291,8 @@ class Krita:
         self.factories: list[Any] = []
         self.settings: dict[tuple[str, str], str] = {}
         self._notifier = Notifier()
+        self._actions: dict[str, Action] = {}
+        self.extensions: list[Any] = []
 
     @classmethod
     def instance(cls) -> Krita:
@@ -310,7 +318,13 @@ class Krita:
         return document
 
     def action(self, name: str) -> Action:
-        return Action(name)
+        return self._actions.setdefault(name, Action(name))
+
+    def windows(self) -> list[Any]:
+        return []
+
+    def addExtension(self, extension: Any) -> None:
+        self.extensions.append(extension)
 
     def readSetting(self, group: str, name: str, default: str) -> str:
         return self.settings.get((group, name), default)
@@ -320,6 +334,11 @@ class Krita:
 
     def addDockWidgetFactory(self, factory: Any) -> None:
         self.factories.append(factory)
+
+
+class Extension(QtCore.QObject):
+    def __init__(self, _parent: Any) -> None:
+        super().__init__()
 
 
 class DockWidget(QtWidgets.QDockWidget):
