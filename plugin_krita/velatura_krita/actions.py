@@ -14,16 +14,17 @@ from .docker import NAME, session
 from .qt import QtCore, QtGui, QtWidgets
 
 PREFIX = "velatura_"
-MENU = "velatura_menu"
-#: What follows the prefix in an action's name, `Panel.perform`'s word for it, and its text.
+MENU = "tools/scripts"  #: where Krita's manual has plugins put theirs
+#: What follows the prefix in an action's name, `Panel.perform`'s word for it, and its text (no colon: Krita's
+#: search shows nothing behind one).
 ACTIONS = (
-    ("run", "Run Edit"),
-    ("cancel", "Cancel Edit"),
-    ("adjust", "Adjust Result Layer"),
-    ("next", "Show Next Variation"),
-    ("previous", "Show Previous Variation"),
-    ("keep", "Keep This Variation"),
-    ("prompt", "Go to the Prompt"),
+    ("run", "Run Velatura Edit"),
+    ("cancel", "Cancel Velatura Edit"),
+    ("adjust", "Adjust Velatura Result"),
+    ("next", "Show Next Velatura Variation"),
+    ("previous", "Show Previous Velatura Variation"),
+    ("keep", "Keep Velatura Variation"),
+    ("prompt", "Go to Velatura Prompt"),
 )
 SHOWN = 4000  #: milliseconds for which a sentence is over the canvas
 
@@ -37,10 +38,8 @@ class Actions(Extension):
 
     def createActions(self, window: Any) -> None:
         """Make the actions of a new window; each works in the docker of the window in front."""
-        menu = QtWidgets.QMenu("Velatura", window.qwindow())
-        window.createAction(MENU, "Velatura", "tools").setMenu(menu)
         for name, text in ACTIONS:
-            action = window.createAction(PREFIX + name, f"Velatura: {text}", f"tools/{MENU}")
+            action = window.createAction(PREFIX + name, text, MENU)
             action.triggered.connect(functools.partial(self._perform, name))
         if not self._listens:
             self._listens = True

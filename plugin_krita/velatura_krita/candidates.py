@@ -82,10 +82,9 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
     found = meant(document)
     if found is None:
         raise VelaturaError("empty-layer", NONE)
-    result, _parent = found
+    result, parent = found
     check(document, result)
     group, name = bare(result.node.uniqueId()), result.node.name()
-    recipe = recipes(document)[bare(result.shown.uniqueId())]
     yield from idle(document, tell)
     if node_by_id(document, group) is None:
         raise NOT_KEPT
@@ -96,12 +95,15 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
     if not is_shown(host, document) or active is None or bare(active.uniqueId()) != group:
         raise NOT_KEPT  # the action would be another layer's
     check(document, result)
+    recipe = recipes(document)[bare(result.shown.uniqueId())]
+    before = {bare(child.uniqueId()) for child in parent.childNodes()}
     host.action("flatten_layer").trigger()
     yield 0
     yield from idle(document, tell)
-    kept = document.activeNode()
-    if kept is None or node_by_id(document, group) is not None:
+    made = [child for child in parent.childNodes() if bare(child.uniqueId()) not in before]
+    if len(made) != 1 or node_by_id(document, group) is not None:
         raise NOT_KEPT
+    kept = made[0]
     kept.setName(name)
     bind(document, kept, Recipe(recipe.request, recipe.source, kept=True))
     replaced(group, bare(kept.uniqueId()))

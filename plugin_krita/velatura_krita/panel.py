@@ -7,6 +7,7 @@ from .activity import Activity, JobList, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
+from .prompts import means_run
 from .qt import QtCore, QtWidgets
 from .session import Session
 from .state import Daemon
@@ -99,9 +100,7 @@ class Panel(QtWidgets.QWidget):
         return row
 
     def _build_buttons(self) -> QtWidgets.QLayout:
-        self.run = button(
-            "run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter in the prompt"
-        )
+        self.run = button("run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter")
         self.cancel = button("cancel", "Cancel", "Cancel the edit that is shown below")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
@@ -123,7 +122,7 @@ class Panel(QtWidgets.QWidget):
         self.previous.clicked.connect(lambda: self._on_step(-1))
         self.next.clicked.connect(lambda: self._on_step(1))
         self.keep.clicked.connect(self._on_keep)
-        self.controls.entered.connect(self.run.click)
+        self.controls.entered.connect(lambda: self.perform("run"))
         self.controls.wished.connect(self._on_wish)
         self.controls.slid.connect(self._on_slid)
         self.controls.wondered.connect(self._on_wondered)
@@ -140,6 +139,14 @@ class Panel(QtWidgets.QWidget):
     def hideEvent(self, event: QtCore.QEvent) -> None:
         super().hideEvent(event)
         self._timer.stop()
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        """Ctrl+Enter runs wherever in the docker the focus is."""
+        if not means_run(event):
+            return super().event(event)
+        if event.type() == QtCore.QEvent.Type.KeyPress and not event.isAutoRepeat():
+            self.perform("run")
+        return True
 
     def leaveEvent(self, event: QtCore.QEvent) -> None:
         super().leaveEvent(event)

@@ -17,6 +17,17 @@ PROPOSE = ("Propose", "Propose a caption: look at the layer and write what it sh
 LOOKING = ("Looking…", "Looking at the layer; click to stop")
 
 
+def means_run(event: QtCore.QEvent) -> bool:
+    """Whether it is Ctrl+Enter, pressed or about to be: then it is accepted.
+
+    Krita opens its search with these keys unless whoever has the focus accepts the override before.
+    """
+    if event.type() not in KEYS or event.key() not in ENTERS or not event.modifiers() & CONTROL:
+        return False
+    event.accept()
+    return True
+
+
 class Prompts(QtWidgets.QWidget):
     """The prompt; above it the caption and below it the words, for methods that have such parameters."""
 
