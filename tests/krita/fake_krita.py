@@ -6,6 +6,7 @@ what), for the calls that the plugin makes.  What it cannot show, tests in the r
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from typing import Any
@@ -32,6 +33,9 @@ class Node:
 
     def name(self) -> str:
         return self._name
+
+    def setName(self, name: str) -> None:
+        self._name = name
 
     def type(self) -> str:
         return self._kind
@@ -72,7 +76,8 @@ class Node:
         clear = bytes(self._size())
         filled = [at for at, value in self._pixels.items() if value != clear]
         if not filled:
-            return QtCore.QRect()
+            boxes = [child.bounds() for child in self._children]
+            return functools.reduce(QtCore.QRect.united, boxes, QtCore.QRect())
         xs, ys = [x for x, _ in filled], [y for _, y in filled]
         return QtCore.QRect(min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1)
 
@@ -101,6 +106,10 @@ class Node:
         self._document.undo_steps.append(f"add {child.name()}")
         self._document.active = child
         return True
+
+    def take(self, child: Node) -> None:
+        """Take a child out, as undo or a deletion does."""
+        self._children.remove(child)
 
     def clone(self) -> Node:
         copy = Node(self._document, self._name, self._kind)
@@ -166,6 +175,7 @@ class Document:
         self.chosen: Selection | None = None
         self.annotations: dict[str, bytes] = {}
         self.undo_steps: list[str] = []
+        self.redo_step = ""
         self.busy = 0  #: how many times it still says that it is at work
 
     def name(self) -> str:
@@ -270,6 +280,8 @@ class Action(QtCore.QObject):
 
     def text(self) -> str:
         document = Krita.instance().activeDocument()
+        if self._name == "edit_redo":
+            return f"Redo {document.redo_step}"
         return f"Undo {document.undo_steps[-1] if document.undo_steps else ''}"
 
     def trigger(self) -> None:
