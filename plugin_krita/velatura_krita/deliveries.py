@@ -16,7 +16,7 @@ from .covers import Covers
 from .edges import edge
 from .insert import Layer, insert
 from .masks import deliver
-from .places import find
+from .places import find, root_id
 from .qt import QtCore
 from .state import Daemon, Phase
 from .velatura_protocol.errors import VelaturaError
@@ -41,6 +41,7 @@ class Deliveries(QtCore.QObject):
         self.jobs: dict[str, dict] = {}
         self._fetching: set[str] = set()  #: being fetched or inserted
         self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
+        self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self.look)
@@ -49,8 +50,16 @@ class Deliveries(QtCore.QObject):
         self._timer.start()
 
     def stop(self) -> None:
+        """Krita ends as the person wants it to: what was not saved is not wanted."""
         self._timer.stop()
         self.covers.stop()
+        for name in self._unsaved:
+            self.session.network.settle(name, inserted=True)
+        self._unsaved.clear()
+
+    def is_inserted(self, name: str) -> bool:
+        """Whether its result is in an open document that was not saved since."""
+        return name in self._unsaved
 
     def add(self, name: str, job: dict) -> None:
         """A job is done."""
@@ -66,6 +75,7 @@ class Deliveries(QtCore.QObject):
     @edge
     def look(self) -> None:
         """Fetch each result whose document is open; those of other documents wait."""
+        self._settle_saved()
         for name, job in list(self.jobs.items()):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
             if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
@@ -112,12 +122,23 @@ class Deliveries(QtCore.QObject):
         if where is None:
             self._homeless(name)
             return
-        self.session.network.settle(name, inserted=True)
+        place = find(self.host, self.session.entries[name])
+        self._unsaved[name] = root_id(place[0]) if place is not None else ""
+        self._settle_saved()
         count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
         sentence = f"{sentence} {job['result'].get('note', '')}".strip()
         self.session.end(name, Phase.DONE, sentence, settle=False)
+
+    def _settle_saved(self) -> None:
+        """Tell the daemon of what was saved, or closed: until then a Krita that dies takes the layers with
+        it, and the next one inserts them again."""
+        modified = {root_id(document) for document in self.host.documents() if document.modified()}
+        for name, root in list(self._unsaved.items()):
+            if root not in modified:
+                del self._unsaved[name]
+                self.session.network.settle(name, inserted=True)
 
     @edge
     def failed(self, name: str, error: Exception) -> None:

@@ -17,6 +17,7 @@ News are `emit(name, data)`, called in this thread:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -95,7 +96,12 @@ class Network(threading.Thread):
     def run(self) -> None:
         while not self._closing.is_set():
             self._turn()
-        self._tidy()  # what was inserted just before the end is not offered again at the next start
+        for job in list(
+            self._settled
+        ):  # even if the daemon is away: it is not offered again at the next start
+            with contextlib.suppress(OSError):
+                self._journal.remove(job)
+        self._tidy()
         self._client.close()
 
     def _turn(self) -> None:

@@ -176,6 +176,7 @@ class Document:
         self.annotations: dict[str, bytes] = {}
         self.undo_steps: list[str] = []
         self.redo_step = ""
+        self.is_modified = False  #: as a test says
         self.busy = 0  #: how many times it still says that it is at work
 
     def name(self) -> str:
@@ -246,7 +247,10 @@ class Document:
         """No dialogs here anyway."""
 
     def setModified(self, on: bool) -> None:
-        """Nothing asks for it here."""
+        self.is_modified = on
+
+    def modified(self) -> bool:
+        return self.is_modified
 
     def close(self) -> bool:
         self._root = self.active = None

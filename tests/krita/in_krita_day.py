@@ -139,6 +139,20 @@ def left(t):
     yield d.said(WAITS)
 
 
+def dies(t):
+    """The test kills Krita when the result is in the picture and nothing of it is saved."""
+    d = Day(t)
+    yield d.ready()
+    document, _source = picture(t)
+    yield 0.5
+    document.saveAs(t.args["file"])
+    d.run()
+    yield d.said("1 variation above")
+    yield 1.5
+    t.step("inserted")
+    yield 300
+
+
 def found_again(t):
     d = Day(t)
     document = t.open(t.args["file"])
@@ -273,5 +287,12 @@ def keys(t):
 
 
 def drive(t):
-    scenes = {"held": held, "left": left, "found": found_again, "results": results, "keys": keys}
+    scenes = {
+        "held": held,
+        "left": left,
+        "dies": dies,
+        "found": found_again,
+        "results": results,
+        "keys": keys,
+    }
     yield from scenes[t.args["scene"]](t)

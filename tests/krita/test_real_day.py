@@ -52,6 +52,17 @@ def test_a_result_that_waits_survives_krita(krita_session, daemon, state_dir, tm
     assert not pending(state_dir)
 
 
+def test_a_krita_that_is_killed_before_it_saves_loses_no_result(krita_session, daemon, state_dir, tmp_path):
+    session, path = krita_session(), tmp_path / "krita/dies.kra"
+    run = session.start(SCRIPT, scene="dies", file=path, timeout=400)
+    run.wait_step("inserted", 300)
+    run.stop()
+    assert len(pending(state_dir)) == 1
+    found = session.window(SCRIPT, scene="found", file=path, timeout=400)
+    assert found["stack"] == [["Background", True], ["a hat", True]]
+    assert not pending(state_dir)
+
+
 def test_the_newest_result_lies_on_top_and_one_variation_is_kept(krita_session, daemon):
     found = krita_session().window(SCRIPT, scene="results", timeout=500)
     base, own = ["Background", True], ["own", True]

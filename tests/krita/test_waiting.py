@@ -198,3 +198,38 @@ def test_a_finished_result_says_which_picture_to_open(desks, daemon, document, k
     assert desk["status"].text() == "'a hat' is finished: open 'picture' to get the result."
     krita.open.append(document)
     desk.wait_phase("DONE")
+
+
+@pytest.mark.parametrize("end", ["saved", "closed", "krita"])
+def test_a_result_is_acknowledged_once_it_is_saved_or_not_wanted(desks, daemon, document, krita, until, end):
+    document.is_modified = True
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    desk.run()
+    desk.wait_phase("DONE")
+    desk.session.deliveries.look()
+    assert len(pending(daemon.state_dir)) == 1
+    if end == "saved":
+        document.is_modified = False
+    elif end == "closed":
+        document.close()
+    else:
+        desk.close()
+    until(lambda: not pending(daemon.state_dir))
+    assert len(document.undo_steps) == 1
+
+
+def test_a_krita_that_dies_before_the_picture_is_saved_loses_no_result(desks, daemon, document, until):
+    document.is_modified = True
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    desk.run()
+    desk.wait_phase("DONE")
+    desk.session.network.close(60)  # nothing else of it has a chance to end
+    desk.session.deliveries._timer.stop()
+    document.rootNode().take(group(document))
+    document.annotations.clear()  # as the file is that was saved before
+    again = desks(daemon.state_dir)
+    again.until(lambda: again.session.state.jobs)
+    again.wait_phase("DONE")
+    assert len(group(document).childNodes()) == 1
