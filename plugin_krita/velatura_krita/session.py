@@ -186,7 +186,9 @@ class Session(QtCore.QObject):
     def _on_known(self, news: dict) -> None:
         """A job from before Krita was started, or from before the daemon went away."""
         entry, state = news["entry"], news["job"]
-        if state["state"] == "uploading" or self.deliveries.is_inserted(entry.job):
+        if self.deliveries.is_inserted(entry.job):
+            return
+        if state["state"] == "uploading":
             return  # its pixels are gone with the Krita that sent them; the daemon lets it go
         if entry.job not in self.entries:
             self.entries[entry.job] = entry

@@ -6,6 +6,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from PyQt6 import QtCore, QtGui
 
 from tests.krita.desk import RECT, entry, named, result_layer
 from tests.krita.fake_krita import SRGB
@@ -216,3 +217,18 @@ def test_each_action_is_described_and_does_something(krita, desks, tmp_path, doc
     assert said.pop("prompt") == "" and desk["prompt"].hasFocus
     assert all(said.values())
     assert "press Start" in said["run"] and said["cancel"] == "There is no edit to cancel."
+
+
+@pytest.mark.parametrize("name", ["prompt", "variations", "steps.slider", "method"])
+def test_the_docker_takes_ctrl_enter_before_krita_does(krita, desks, tmp_path, application, name):
+    from tests.krita.schemas import METHOD
+
+    desk = desks(tmp_path / "state")
+    desk.session.state.set_methods([METHOD], [])
+    kind, enter = QtCore.QEvent.Type.ShortcutOverride, QtCore.Qt.Key.Key_Return
+    for modifier, is_taken in (("ControlModifier", True), ("AltModifier", False)):
+        event = QtGui.QKeyEvent(kind, enter, getattr(QtCore.Qt.KeyboardModifier, modifier))
+        event.ignore()
+        application.sendEvent(desk[name], event)
+        assert event.isAccepted() == is_taken
+    assert desk["status"].text() == ""  # the key itself comes after
