@@ -34,7 +34,7 @@ class Actions(Extension):
 
     def setup(self) -> None:
         """Krita asks for it, before there is a window."""
-        self._listens = False
+        self._listens, self._told = False, ""
 
     def createActions(self, window: Any) -> None:
         """Make the actions of a new window; each works in the docker of the window in front."""
@@ -47,7 +47,15 @@ class Actions(Extension):
 
     def _listen(self) -> None:
         state = session().state
-        state.statusChanged.connect(self._tell)
+        state.statusChanged.connect(lambda: self._tell(state.status))
+        state.jobChanged.connect(self._on_job)
+
+    def _on_job(self, job: str) -> None:
+        """What holds an edit up is no status, and is said as often as it changes."""
+        obstacle = session().state.jobs[job].obstacle
+        if obstacle != self._told:
+            self._told = obstacle
+            self._tell(obstacle)
 
     def _perform(self, name: str, *_: object) -> None:
         docker = docker_in_front()
@@ -58,10 +66,9 @@ class Actions(Extension):
             docker.raise_()
         docker.widget().perform(name)
 
-    def _tell(self) -> None:
-        """What the status line says, said over the canvas where no docker shows it."""
+    def _tell(self, sentence: str) -> None:
+        """Say over the canvas what no docker shows."""
         docker, window = docker_in_front(), Krita.instance().activeWindow()
-        sentence = session().state.status
         if not sentence or docker is None or docker.widget().isVisible():
             return
         if window.activeView() is not None:

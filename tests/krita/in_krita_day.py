@@ -252,11 +252,16 @@ def keys(t):
     """Real keys: in the prompt, in a number, a shortcut of the person's own, and Krita's search."""
     from PyQt5.QtGui import QKeySequence
     from PyQt5.QtWidgets import QApplication
+    from velatura_krita.docker import session
 
     d = Day(t)
     yield d.ready()
     document, _source = picture(t)
     yield 0.5
+    floating = lambda: sum(  # noqa: E731
+        w.isVisible() and w.metaObject().className() == "KisFloatingMessage"
+        for w in QApplication.allWidgets()
+    )
     searches = lambda: [w for w in QApplication.allWidgets() if w.isVisible() and  # noqa: E731
                         w.metaObject().className() == "KateCommandBar"]  # fmt: skip
     d["steps"].setValue(4)
@@ -282,8 +287,14 @@ def keys(t):
     yield 0.3
     t.trigger("velatura_cancel")
     yield 0.5
-    t.screenshot("floating.png")
-    t.note(kept=stack(document), said=d["status"].text())
+    t.note(kept=stack(document), said=d["status"].text(), floats=floating())
+    yield t.until(lambda: not floating(), 30, "the message to go")
+    yield tool(t, "KisToolTransform")
+    t.trigger("velatura_run")
+    yield 0.5
+    t.note(held=list(session().state.jobs.values())[-1].obstacle, held_floats=floating())
+    t.trigger("velatura_cancel")
+    yield 0.5
 
 
 def drive(t):

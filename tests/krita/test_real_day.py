@@ -101,3 +101,4 @@ def test_keys(krita_session, daemon):
     assert found["number"] == [["Background", True], ["a red hat", False], ["a red hat", True]]
     assert found["shown"] == [1] and found["kept"] == found["number"]
     assert found["said"] == "There is no edit to cancel."
+    assert found["floats"] and found["held_floats"] and found["held"] == f"{OPEN} to begin."
