@@ -12,7 +12,7 @@ from .state import Job, Phase, State
 ROWS = 4  #: rows of the list that are seen at once
 RANGE = 1000
 HINT = "Move a slider to see a preview"
-MARKS = {Phase.DONE: "✓", Phase.FAILED: "✗", Phase.CANCELLED: "–", Phase.HOMELESS: "…"}
+MARKS = {Phase.DONE: "✓", Phase.FAILED: "✗", Phase.CANCELLED: "–", Phase.HOMELESS: "…", Phase.KEPT: "…"}
 BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
@@ -27,6 +27,7 @@ class Activity(QtWidgets.QWidget):
     ) -> None:
         super().__init__(parent)
         self.state = state
+        self._said = ("", False)
         self.preview = Preview()
         self.title, self.stage = Elided(), Elided()
         self.bar = QtWidgets.QProgressBar()
@@ -65,14 +66,11 @@ class Activity(QtWidgets.QWidget):
             changed.connect(self._show)
         self._on_status()
 
-    def _on_job(self, changed: str) -> None:
-        if changed == self.state.current:
-            self._show()
+    def _on_job(self, _changed: str) -> None:
+        self._show()
 
     @edge
     def _on_status(self) -> None:
-        self.status.setText(self.state.status)
-        self.status.setStyleSheet(f"color: {BAD};" if self.state.status_bad else "")
         self._show()
 
     @edge
@@ -81,9 +79,12 @@ class Activity(QtWidgets.QWidget):
         if job is None or not job.phase.active:
             job = self.state.draft
         is_active = job is not None and job.phase.active
+        held = [j.obstacle for j in (job, *self.state.jobs.values()) if j is not None and j.phase.active]
+        obstacle = next(filter(None, held), "")  # of the edit that is shown, else of any
+        self._say(obstacle or self.state.status, self.state.status_bad and not obstacle)
         says = bool(self.state.status) and not is_active
-        self.running.setVisible(job is not None and not says)
-        self.status.setVisible(says)
+        self.running.setVisible(job is not None and not says and not job.obstacle)
+        self.status.setVisible(says or bool(obstacle))
         self.bar.setVisible(is_active)
         self.preview.draw(job, HINT if self.state.previews else "")
         if job is None:
@@ -92,6 +93,12 @@ class Activity(QtWidgets.QWidget):
         self.stage.setText("Preview" if job.phase.ended else job.describe())
         self.bar.setRange(0, 0 if job.fraction is None else RANGE)
         self.bar.setValue(round((job.fraction or 0) * RANGE))
+
+    def _say(self, sentence: str, bad: bool) -> None:
+        if (sentence, bad) != self._said:
+            self._said = sentence, bad
+            self.status.setText(sentence)
+            self.status.setStyleSheet(f"color: {BAD};" if bad else "")
 
 
 class Sentence(QtWidgets.QLabel):

@@ -8,7 +8,8 @@ from typing import Any
 
 from . import recipes
 from .capture import SELECTING
-from .places import idle, node_by_id
+from .places import is_shown, node_by_id
+from .rest import Tell, idle, unheard
 
 
 @dataclass(frozen=True)
@@ -30,20 +31,25 @@ def selected(host: Any) -> Result | None:
     return Result(document, node, recipe) if recipe is not None else None
 
 
-def go_back(host: Any, result: Result) -> Generator[int, None, str]:
+def go_back(host: Any, result: Result, tell: Tell = unheard) -> Generator[int, None, str]:
     """Select what was selected and make the source layer active; see `steps.Steps`.
+
+    tell: is told what the person has to finish first; see `rest.idle`.
 
     The result's alpha is its selection, so Krita's own undoable "select opaque" brings that back at any
     depth.  Returns what to tell the person.
     """
     document, request = result.document, result.recipe.request
+    yield from idle(document, tell)
     document.setActiveNode(result.node)
-    yield from idle(document)
     yield 0
+    yield from idle(document, tell)
     masked = request.get("inputs", {}).get("mask") is not None
     if not (
         masked and result.node.type() == SELECTING
     ):  # a mask that was found is not the one it was found in
+        if not is_shown(host, document):  # the action would be another picture's
+            return f"Go back to '{document.name()}', then press Adjust again."
         host.action("selectopaque" if masked else "deselect").trigger()
         yield 0
         yield from idle(document)

@@ -10,8 +10,9 @@ from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .places import idle, root_id
+from .places import node_by_id, root_id
 from .recipes import bare
+from .rest import Closed, Tell, idle, unheard
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import DTYPES as SIZES
 
@@ -62,16 +63,25 @@ class Capture:
         return {"source": (self.source, self.pixels), "mask": mask}
 
 
-def capture(document: Any | None, inputs: dict, whole: bool = False) -> Generator[int, None, Capture]:
-    """Take the active layer and the selection; see `steps.Steps`.
+def capture(
+    document: Any | None, inputs: dict, whole: bool = False, tell: Tell = unheard
+) -> Generator[int, None, Capture]:
+    """Take the layer that is active at the start, and the selection; see `steps.Steps`.
 
     inputs: what the method needs, as the daemon describes it.  whole: without the selection, unless that is
-    required.  Raises VelaturaError with a sentence for what cannot be edited, before any pixel is read.
+    required.  tell: is told what the person has to finish first; see `rest.idle`.  Raises VelaturaError with
+    a sentence for what cannot be edited, before any pixel is read.
     """
     if document is None:
         raise VelaturaError("empty-layer", NO_PICTURE)
-    yield from idle(document)
-    node = subject(document.activeNode())
+    if document.rootNode() is None:
+        raise Closed
+    meant = subject(document.activeNode())
+    name, wanted = meant.name(), bare(meant.uniqueId())
+    yield from idle(document, tell)
+    node = node_by_id(document, wanted)
+    if node is None:  # while it was waited for
+        raise VelaturaError("empty-layer", f"'{name}' is gone; select the layer to edit, then run again.")
     channels, dtype = layout(node)
     canvas = (0, 0, document.width(), document.height())
     selection = None if whole and inputs.get("mask") != "required" else document.selection()

@@ -22,11 +22,13 @@ from .places import root_id
 from .qt import QtCore
 from .recipes import bare
 from .state import Job, Phase
+from .steps import Steps
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_SEED
 from .wish import Wish
 
 TICK = 150  #: milliseconds between two looks at what has moved; one without a move ends the movement
+TO_SEE = "to see a preview"
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
 
 
@@ -40,6 +42,7 @@ class Drafts(QtCore.QObject):
         self._wish: Callable[[], Wish | None] = lambda: None
         self._kept: tuple[tuple, Capture] | None = None
         self._seed = -1  #: of the drafts since the last run, where the person wants a random one
+        self._reading: Steps | None = None  #: what captures the layer for the newest draft
         self._moved = False  #: since the last look
         self._timer = QtCore.QTimer(self)  #: active for as long as the newest state is still to be asked for
         self._timer.setSingleShot(True)
@@ -101,8 +104,14 @@ class Drafts(QtCore.QObject):
         if self._kept is not None and self._kept[0] == key:
             self._send(job.id, wish, self._kept[1])
             return
+        self._reading = capture(
+            document,
+            wish.method["inputs"],
+            wish.whole,
+            lambda what: self.state.change_draft(obstacle=f"{what} {TO_SEE}." if what else ""),
+        )
         self.session.stepper.start(
-            capture(document, wish.method["inputs"], wish.whole),
+            self._reading,
             lambda captured: self._captured(job.id, wish, key, captured),
             lambda error: self._failed(job.id, error),
         )
@@ -127,6 +136,8 @@ class Drafts(QtCore.QObject):
         return draft is not None and draft.id == self.job and draft.phase.active
 
     def _cancel(self) -> None:
+        self.session.stepper.drop(self._reading)
+        self._reading = None
         if self._is_active():
             self.session.network.cancel(self.job)
 

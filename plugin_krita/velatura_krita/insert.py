@@ -8,17 +8,26 @@ then moved to the result's place.
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+import logging
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from . import recipes
 from .capture import CHANNELS, DTYPES
+from .covers import hide
 from .journal import Entry
-from .places import find, idle
+from .places import find
+from .qt import QtCore
+from .rest import Closed, Tell, idle, unheard
+from .results import overlapping, place_above, results_in
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import Raster
 
+log = logging.getLogger("velatura.krita")
+
+#: Hides layers of a document under a new one: (document, new layer, layers to hide).
+Cover = Callable[[Any, Any, Sequence[Any]], None]
 MODELS = {channels: model for (model, _is_float), channels in CHANNELS.items()}
 DEPTHS = {dtype: depth for depth, dtype in DTYPES.items()}
 BAND = 1 << 22  #: bytes that are written into a layer in one turn
@@ -35,10 +44,23 @@ class Layer:
     data: bytes | bytearray | memoryview
 
 
-def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+def hide_only(document: Any, _group: Any, hidden: Sequence[Any]) -> None:
+    """The `Cover` of which no undo is followed."""
+    hide(document, hidden)
+
+
+def insert(
+    host: Any,
+    entry: Entry,
+    title: str,
+    layers: Sequence[Layer],
+    tell: Tell = unheard,
+    cover: Cover = hide_only,
+) -> Generator[int, None, str | None]:
     """Insert the layers of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
 
-    The first lies on top and is the only one that shows.
+    The first lies on top and is the only one that shows; earlier results of the same source that lie there
+    are hidden with `cover`.  tell: is told what the person has to finish first; see `rest.idle`.
     Returns the name of the layer or document they went above; None if no open document is theirs.  A job
     that was inserted before is not inserted again.  Raises VelaturaError.
     """
@@ -66,8 +88,11 @@ def insert(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Gene
             node.move(left, top)
         place = find(host, entry)
         if place is not None:
-            yield from idle(place[0])
-            outcome = yield from put(host, entry, clone, layers)
+            try:
+                yield from idle(place[0], tell)
+            except Closed:
+                return None
+            outcome = yield from put(host, entry, clone, layers, cover)
             yield 0  # to close the small document takes Krita long enough
             return outcome
         return None
@@ -83,7 +108,9 @@ def check_whole(layers: Sequence[Layer]) -> None:
             raise VelaturaError("blob-corrupt", "The result came damaged; run the edit again.")
 
 
-def put(host: Any, entry: Entry, group: Any, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+def put(
+    host: Any, entry: Entry, group: Any, layers: Sequence[Layer], cover: Cover
+) -> Generator[int, None, str | None]:
     """Add the finished group and bind each of its layers to its recipe, all in one turn."""
     place = find(host, entry)
     if place is None:
@@ -94,10 +121,17 @@ def put(host: Any, entry: Entry, group: Any, layers: Sequence[Layer]) -> Generat
         return name
     active = document.activeNode()
     parent = node.parentNode() if node is not None else document.rootNode()
-    if not parent.addChildNode(group, node):
-        raise VelaturaError("internal", f"Krita did not take the result above '{name}'; run the edit again.")
-    for child, layer in zip(reversed(group.childNodes()), layers, strict=True):
-        recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
+    earlier = results_in(document, parent, entry.node)
+    box = QtCore.QRect(*around([layer.raster.rect for layer in layers]))
+    below = overlapping(document, parent, entry.node, box)
+    if not parent.addChildNode(group, place_above(parent, node, earlier)):
+        raise VelaturaError("internal", f"Krita did not take it above '{name}'.")
+    try:
+        for child, layer in zip(reversed(group.childNodes()), layers, strict=True):
+            recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
+        cover(document, group, below)
+    except Exception:  # it is in the picture: to fail now would bring it there a second time
+        log.exception("after an insertion")
     yield 0  # Krita makes the new group active in its own time
     if active is not None:
         document.setActiveNode(active)
@@ -111,7 +145,7 @@ def open_workshop(host: Any, raster: Raster) -> Any:
     document = host.createDocument(SIDE, SIDE, "Velatura", model, depth, raster.profile, 72.0)
     if document is None:
         raise VelaturaError(
-            "internal", "Krita could not make room for the result; save your work and run again."
+            "internal", "Krita could not make room for it; save your work and close a picture."
         )
     return document
 

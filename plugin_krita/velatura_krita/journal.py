@@ -11,8 +11,8 @@ from pathlib import Path
 
 FOLDER = "krita"
 SUFFIX = ".json"
-#: Seconds after which a result that nobody came for is given up.
-LIFETIME = 14 * 24 * 3600
+#: Seconds after which a result that nobody came for is given up: as long as the daemon keeps it.
+LIFETIME = 30 * 24 * 3600
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,19 @@ from krita import Selection
 from . import recipes
 from .insert import BAND, SIDE, Layer, check_whole
 from .journal import Entry
-from .places import find, idle, root_id
+from .places import find, is_shown
+from .rest import Closed, Tell, idle, unheard
+from .results import place_above, results_in
 from .velatura_protocol.errors import VelaturaError
 
 
-def deliver(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Generator[int, None, str | None]:
+def deliver(
+    host: Any, entry: Entry, title: str, layers: Sequence[Layer], tell: Tell = unheard
+) -> Generator[int, None, str | None]:
     """Bring the masks of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
 
-    Returns what to tell the person; None if no open document is theirs.  Raises VelaturaError.
+    tell: is told what the person has to finish first; see `rest.idle`.  Returns what to tell the person; None
+    if no open document is theirs.  Raises VelaturaError.
     """
     check_whole(layers)
     shaped = []
@@ -37,10 +42,14 @@ def deliver(host: Any, entry: Entry, title: str, layers: Sequence[Layer]) -> Gen
         return f"The masks are in '{document.name()}'."
     if not shaped:
         return f"Nothing of it was found: {', '.join(layer.title for layer in layers)}."
-    yield from idle(document)
-    if len(shaped) == 1 and node is not None:
-        return (yield from put_one(host, entry, *shaped[0]))
-    group = yield from gather(host, document, title, shaped)
+    try:
+        yield from idle(document, tell)
+        if len(shaped) == 1 and node is not None:
+            return (yield from put_one(host, entry, *shaped[0], tell))
+        group = yield from gather(host, document, title, shaped)
+        yield from idle(document, tell)
+    except Closed:
+        return None
     return put_group(host, entry, group, shaped)
 
 
@@ -60,7 +69,9 @@ def shape(layer: Layer) -> Generator[int, None, Any | None]:
     return None if is_empty else selection
 
 
-def put_one(host: Any, entry: Entry, layer: Layer, selection: Any) -> Generator[int, None, str | None]:
+def put_one(
+    host: Any, entry: Entry, layer: Layer, selection: Any, tell: Tell
+) -> Generator[int, None, str | None]:
     """A selection mask of the source layer, which is then selected as Krita's own action does."""
     place = find(host, entry)
     if place is None or place[1] is None:
@@ -73,15 +84,15 @@ def put_one(host: Any, entry: Entry, layer: Layer, selection: Any) -> Generator[
     recipes.bind(document, mask, recipes.Recipe(layer.recipe, entry.node))
     yield 0
     kept = f"kept as a selection mask of '{node.name()}'."
-    shown = host.activeDocument()
-    if shown is None or root_id(shown) != root_id(document):
+    if is_shown(host, document):
+        document.setActiveNode(mask)
+        yield from idle(document, tell)
+        yield 0
+    if not is_shown(host, document):
         return f"'{layer.title}' is {kept}"  # the action would be another picture's
-    document.setActiveNode(mask)
-    yield from idle(document)
-    yield 0
     host.action("selectopaque").trigger()
     yield 0
-    yield from idle(document)
+    yield from idle(document, tell)
     document.setActiveNode(active if active is not None else node)
     yield 0
     return f"'{layer.title}' is selected, and {kept}"
@@ -121,7 +132,8 @@ def put_group(host: Any, entry: Entry, group: Any, shaped: Sequence[tuple[Layer,
     document, node = place
     name = node.name() if node is not None else document.name()
     parent = node.parentNode() if node is not None else document.rootNode()
-    if not parent.addChildNode(group, node):
+    above = place_above(parent, node, results_in(document, parent, entry.node))
+    if not parent.addChildNode(group, above):
         raise refused(name)
     for child, (layer, _selection) in zip(reversed(group.childNodes()), shaped, strict=True):
         recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
@@ -136,4 +148,4 @@ def make(document: Any, layer: Layer, selection: Any) -> Any:
 
 
 def refused(name: str) -> VelaturaError:
-    return VelaturaError("internal", f"Krita did not take the masks of '{name}'; run it again.")
+    return VelaturaError("internal", f"Krita did not take the masks of '{name}'.")

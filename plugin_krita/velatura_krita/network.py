@@ -17,6 +17,7 @@ News are `emit(name, data)`, called in this thread:
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import queue
 import threading
@@ -35,6 +36,7 @@ log = logging.getLogger("velatura.krita.network")
 
 LISTEN = 0.05  #: seconds of listening to the daemon between two looks at the commands
 START = 60.0  #: seconds that a daemon may take to start
+LOST = "The daemon no longer has this edit; run it again."
 NOT_INSTALLED = "This plugin does not know where Velatura is; run `velatura install krita` again."
 
 Blob = Any  #: bytes, bytearray or memoryview
@@ -94,7 +96,12 @@ class Network(threading.Thread):
     def run(self) -> None:
         while not self._closing.is_set():
             self._turn()
-        self._tidy()  # what was inserted just before the end is not offered again at the next start
+        for job in list(
+            self._settled
+        ):  # even if the daemon is away: it is not offered again at the next start
+            with contextlib.suppress(OSError):
+                self._journal.remove(job)
+        self._tidy()
         self._client.close()
 
     def _turn(self) -> None:
@@ -138,6 +145,7 @@ class Network(threading.Thread):
             return
         for job in entries:  # the daemon does not know them, so there is nothing to wait for
             self._journal.remove(job)
+            self._emit("failed", {"job": job, "error": VelaturaError("unknown-job", LOST)})
         self._was_connected = True
         detail = (
             f"Velatura {self._client.welcome.get('version', '')} on {pong.get('device') or 'this computer'}"
@@ -232,6 +240,9 @@ class Network(threading.Thread):
                 blobs.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
         except VelaturaError as error:
             self._emit("failed", {"job": job, "error": error})
+        except Exception as error:  # memory may not suffice; the job must not seem to be fetched for ever
+            log.exception("fetching %s", job)
+            self._emit("failed", {"job": job, "error": VelaturaError("internal", FAULT, detail=repr(error))})
         else:
             self._emit("fetched", {"job": job, "blobs": blobs})
 

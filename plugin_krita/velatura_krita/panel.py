@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from . import again
+from . import again, candidates
 from .activity import Activity, JobList, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
+from .prompts import means_run
 from .qt import QtCore, QtWidgets
 from .session import Session
 from .state import Daemon
@@ -66,6 +67,7 @@ class Panel(QtWidgets.QWidget):
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(6)
         inner.addWidget(JobList(self.state), 1)
+        inner.addLayout(self._build_choice())
         inner.addWidget(self.adjust)
         inner.addStretch()
         edits.open(True)
@@ -83,10 +85,22 @@ class Panel(QtWidgets.QWidget):
         scroll.setWidget(middle)
         return scroll
 
+    def _build_choice(self) -> QtWidgets.QLayout:
+        """Which variation of a result shows, and which is kept."""
+        tip = "Show the {} variation of the selected result, or of the newest"
+        self.previous = button("previous", "‹", tip.format("previous"), "Previous variation")
+        self.next = button("next", "›", tip.format("next"), "Next variation")
+        tip = "Keep the variation that shows as one layer; undo brings the others back"
+        self.keep = button("keep", "Keep", tip, "Keep this variation")
+        row = QtWidgets.QHBoxLayout()
+        row.setSpacing(6)
+        for made, stretch in ((self.previous, 1), (self.next, 1), (self.keep, 2)):
+            made.setMinimumWidth(1)
+            row.addWidget(made, stretch)
+        return row
+
     def _build_buttons(self) -> QtWidgets.QLayout:
-        self.run = button(
-            "run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter in the prompt"
-        )
+        self.run = button("run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter")
         self.cancel = button("cancel", "Cancel", "Cancel the edit that is shown below")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
@@ -105,7 +119,10 @@ class Panel(QtWidgets.QWidget):
         self.run.clicked.connect(self._on_run)
         self.cancel.clicked.connect(self._on_cancel)
         self.adjust.clicked.connect(self._on_adjust)
-        self.controls.entered.connect(self.run.click)
+        self.previous.clicked.connect(lambda: self._on_step(-1))
+        self.next.clicked.connect(lambda: self._on_step(1))
+        self.keep.clicked.connect(self._on_keep)
+        self.controls.entered.connect(lambda: self.perform("run"))
         self.controls.wished.connect(self._on_wish)
         self.controls.slid.connect(self._on_slid)
         self.controls.wondered.connect(self._on_wondered)
@@ -122,6 +139,14 @@ class Panel(QtWidgets.QWidget):
     def hideEvent(self, event: QtCore.QEvent) -> None:
         super().hideEvent(event)
         self._timer.stop()
+
+    def event(self, event: QtCore.QEvent) -> bool:
+        """Ctrl+Enter runs wherever in the docker the focus is."""
+        if not means_run(event):
+            return super().event(event)
+        if event.type() == QtCore.QEvent.Type.KeyPress and not event.isAutoRepeat():
+            self.perform("run")
+        return True
 
     def leaveEvent(self, event: QtCore.QEvent) -> None:
         super().leaveEvent(event)
@@ -144,6 +169,9 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _look(self) -> None:
         self.adjust.setEnabled(again.selected(self.session.host) is not None)
+        has_choice = candidates.meant(self.session.host.activeDocument()) is not None
+        for made in (self.previous, self.next, self.keep):
+            made.setEnabled(has_choice)
 
     # What the person does
 
@@ -160,6 +188,38 @@ class Panel(QtWidgets.QWidget):
         wish = self.controls.wish()
         if wish is not None:
             self.session.run(wish)
+
+    @edge
+    def _on_step(self, by: int) -> None:
+        self.session.step(by)
+
+    @edge
+    def _on_keep(self, *_: object) -> None:
+        self.session.keep()
+
+    # What the person does by a shortcut, Krita's search or a toolbar
+
+    @edge
+    def perform(self, name: str) -> None:
+        """Do what the action `name` of `actions.ACTIONS` says."""
+        match name:
+            case "run" if not self.run.isEnabled():
+                self.state.say(f"{self.state.daemon_text}; press Start in Velatura's docker.", bad=True)
+            case "run":
+                self._on_run()
+            case "cancel" if self.state.cancellable() is None:
+                self.state.say("There is no edit to cancel.")
+            case "cancel":
+                self._on_cancel()
+            case "adjust":
+                self._on_adjust()
+            case "next" | "previous":
+                self._on_step(1 if name == "next" else -1)
+            case "keep":
+                self._on_keep()
+            case "prompt":
+                self.controls.prompt.setFocus(QtCore.Qt.FocusReason.ShortcutFocusReason)
+                self.controls.prompt.selectAll()
 
     @edge
     def _on_slid(self) -> None:
@@ -182,7 +242,8 @@ class Panel(QtWidgets.QWidget):
             self.state.say("The daemon does not offer the method of this result.", bad=True)
 
 
-def button(name: str, text: str, tip: str) -> QtWidgets.QPushButton:
+def button(name: str, text: str, tip: str, title: str = "") -> QtWidgets.QPushButton:
+    """title: for screen readers, where the text is a sign."""
     made = QtWidgets.QPushButton(text)
-    name_widget(made, name, text, tip)
+    name_widget(made, name, title or text, tip)
     return made

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Generator
 from typing import Any
 
 from .journal import Entry
 from .qt import QtCore
 from .recipes import bare
-from .velatura_protocol.errors import VelaturaError
-
-PATIENCE = 60.0  #: seconds
-PAUSE = 30  #: milliseconds between two looks
 
 
 def node_by_id(document: Any, unique_id: str) -> Any | None:
@@ -24,6 +18,12 @@ def root_id(document: Any) -> str:
     """The id of the document's root, the same as long as it stays open; empty for one that was closed."""
     root = document.rootNode()
     return bare(root.uniqueId()) if root is not None else ""
+
+
+def is_shown(host: Any, document: Any) -> bool:
+    """Whether Krita's own actions would work on this document now."""
+    shown = host.activeDocument()
+    return shown is not None and root_id(shown) == root_id(document)
 
 
 def find(host: Any, entry: Entry) -> tuple[Any, Any] | None:
@@ -42,20 +42,3 @@ def find(host: Any, entry: Entry) -> tuple[Any, Any] | None:
         if best is None or rank > best[0]:
             best = (rank, document, node)
     return best[1:] if best is not None else None
-
-
-def idle(document: Any) -> Generator[int, None, None]:
-    """Wait, without blocking, until no stroke and no filter is at work on the document; see `steps.Steps`.
-
-    Raises VelaturaError("busy") when Krita does not come to rest or the document was closed.
-    """
-    end = time.monotonic() + PATIENCE
-    while not document.tryBarrierLock():
-        if document.rootNode() is None:
-            raise VelaturaError("busy", "The document was closed; open it and run again.")
-        if time.monotonic() > end:
-            raise VelaturaError(
-                "busy", "Krita is still at work on this picture; run again when it has finished."
-            )
-        yield PAUSE
-    document.unlock()

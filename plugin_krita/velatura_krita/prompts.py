@@ -10,9 +10,22 @@ from .velatura_protocol.schema import Field
 from .words import Words
 
 ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
+KEYS = (QtCore.QEvent.Type.KeyPress, QtCore.QEvent.Type.ShortcutOverride)
+CONTROL = QtCore.Qt.KeyboardModifier.ControlModifier
 LINES = 3  #: of the prompt, and of the caption
 PROPOSE = ("Propose", "Propose a caption: look at the layer and write what it shows")
 LOOKING = ("Looking…", "Looking at the layer; click to stop")
+
+
+def means_run(event: QtCore.QEvent) -> bool:
+    """Whether it is Ctrl+Enter, pressed or about to be: then it is accepted.
+
+    Krita opens its search with these keys unless whoever has the focus accepts the override before.
+    """
+    if event.type() not in KEYS or event.key() not in ENTERS or not event.modifiers() & CONTROL:
+        return False
+    event.accept()
+    return True
 
 
 class Prompts(QtWidgets.QWidget):
@@ -132,15 +145,13 @@ class Prompts(QtWidgets.QWidget):
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         """Ctrl+Enter runs; a caption that is left behind becomes the prompt where there is none yet."""
-        is_enter = event.type() == QtCore.QEvent.Type.KeyPress and event.key() in ENTERS
-        if is_enter and event.modifiers() & QtCore.Qt.KeyboardModifier.ControlModifier:
-            self.entered.emit()
+        kind = event.type()
+        if kind in KEYS and event.key() in ENTERS and event.modifiers() & CONTROL:
+            event.accept()  # of an override: the key comes here, and opens no search of Krita's
+            if kind == QtCore.QEvent.Type.KeyPress and not event.isAutoRepeat():
+                self.entered.emit()
             return True
-        if (
-            event.type() == QtCore.QEvent.Type.FocusOut
-            and watched is not self.edit
-            and not self.text().strip()
-        ):
+        if kind == QtCore.QEvent.Type.FocusOut and watched is not self.edit and not self.text().strip():
             self._copy()
         return super().eventFilter(watched, event)
 

@@ -11,6 +11,7 @@ from typing import Any
 from .capture import Capture, capture
 from .edges import edge
 from .qt import QtCore, Signal
+from .steps import Steps
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.results import texts
 from .wish import Wish
@@ -27,14 +28,17 @@ class Proposals(QtCore.QObject):
         super().__init__(session)
         self.session, self.state = session, session.state
         self.job = ""  #: the question that is open
+        self._reading: Steps | None = None  #: what captures its layer
 
     def ask(self, wish: Wish) -> str:
         """Ask `wish`, of a method of texts; the question's id.  `answered` comes later, and once."""
         self.stop()
         self.job = job = str(uuid.uuid4())
         self.state.say("")
+        document, inputs = self.session.host.activeDocument(), wish.method["inputs"]
+        self._reading = capture(document, inputs, wish.whole, self._hold)
         self.session.stepper.start(
-            capture(self.session.host.activeDocument(), wish.method["inputs"], wish.whole),
+            self._reading,
             lambda captured: self._captured(job, wish, captured),
             lambda error: self._failed(job, error),
         )
@@ -42,9 +46,15 @@ class Proposals(QtCore.QObject):
 
     def stop(self) -> None:
         """Ask no longer."""
+        self.session.stepper.drop(self._reading)
+        self._reading = None
         if self.job:
             self.session.network.cancel(self.job)
             self._end("")
+
+    def _hold(self, what: str) -> None:
+        """The layer cannot be looked at before the person has done something."""
+        self.state.say(f"{what} to have a caption proposed." if what else "")
 
     def hear(self, name: str, data: dict) -> None:
         """News of the question that is open."""

@@ -5,6 +5,7 @@ Krita stores annotations in the .kra file, so a recipe outlives the session, the
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ class Recipe:
 
     request: dict
     source: str  #: unique id of the source layer
+    kept: bool = False  #: the person has chosen it among its variations; it is the person's own layer now
 
     @property
     def job(self) -> str:
@@ -38,7 +40,8 @@ def key(node: Any) -> str:
 
 def bind(document: Any, node: Any, recipe: Recipe) -> None:
     """Bind `recipe` to `node`, which belongs to `document`."""
-    text = json.dumps({"recipe": recipe.request, "source": recipe.source}, ensure_ascii=False)
+    found = {"recipe": recipe.request, "source": recipe.source} | ({"kept": True} if recipe.kept else {})
+    text = json.dumps(found, ensure_ascii=False)
     document.setAnnotation(key(node), DESCRIPTION, QtCore.QByteArray(text.encode()))
 
 
@@ -48,16 +51,28 @@ def read(document: Any, node: Any) -> Recipe | None:
     return _parse(document, name) if name in document.annotationTypes() else None
 
 
+def recipes(document: Any) -> dict[str, Recipe]:
+    """All recipes of the document, by their layers' unique ids (36 characters); layers that are gone too."""
+    names = [name for name in document.annotationTypes() if name.startswith(PREFIX)]
+    found = {name[len(PREFIX) :]: _parse(document, name) for name in names}
+    return {layer: recipe for layer, recipe in found.items() if recipe is not None}
+
+
 def inserted(document: Any, job: str) -> bool:
     """Whether the results of `job` have been inserted into `document` (an undone insertion counts too)."""
-    names = [name for name in document.annotationTypes() if name.startswith(PREFIX)]
-    return any(recipe.job == job for name in names if (recipe := _parse(document, name)) is not None)
+    return any(recipe.job == job for recipe in recipes(document).values())
 
 
 def _parse(document: Any, name: str) -> Recipe | None:
+    return _read(bytes(document.annotation(name)))
+
+
+@functools.lru_cache(maxsize=1024)  # looked at twice a second, changed nearly never
+def _read(text: bytes) -> Recipe | None:
     try:
-        found = json.loads(bytes(document.annotation(name)).decode())
+        found = json.loads(text.decode())
         recipe, source = found["recipe"], found["source"]
-    except (ValueError, KeyError, TypeError):
+        kept = found.get("kept") is True
+    except (ValueError, KeyError, TypeError, AttributeError):
         return None
-    return Recipe(recipe, source) if isinstance(recipe, dict) and isinstance(source, str) else None
+    return Recipe(recipe, source, kept) if isinstance(recipe, dict) and isinstance(source, str) else None

@@ -7,27 +7,24 @@ import time
 import uuid
 from typing import Any
 
-from . import again, recipes
+from . import again, candidates
 from .capture import NO_PICTURE, Capture, capture
+from .deliveries import Deliveries
 from .drafts import Drafts
 from .edges import FAULT, edge
-from .insert import Layer, insert
 from .journal import Entry
-from .masks import deliver
-from .places import find
 from .proposals import Proposals
 from .qt import QtCore, Signal
+from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
-from .steps import Stepper
+from .steps import Stepper, Steps
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.rasters import Raster
-from .velatura_protocol.results import best_first
 from .wish import Wish
 
 log = logging.getLogger("velatura.krita")
 
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
-LOOK = 1000  #: milliseconds between two looks for the documents of results that wait
+TO_BEGIN = "to begin"
 
 
 class Session(QtCore.QObject):
@@ -42,26 +39,24 @@ class Session(QtCore.QObject):
         self.stepper = Stepper(self)
         self.network: Any = None
         self.drafts, self.proposals = Drafts(self), Proposals(self)
-        self._entries: dict[str, Entry] = {}
-        self._finished: dict[str, dict] = {}  #: done jobs whose results are to be inserted
-        self._fetching: set[str] = set()
+        self.deliveries = Deliveries(self)
+        self.entries: dict[str, Entry] = {}  #: jobs that have not ended
+        self._reading: dict[str, Steps] = {}  #: what captures the layer of a job
+        self._choosing: Steps | None = None  #: what goes back to a result's source, or keeps a variation
         self._news.connect(self._on_news, QtCore.Qt.ConnectionType.QueuedConnection)
-        self._timer = QtCore.QTimer(self)
-        self._timer.setInterval(LOOK)
-        self._timer.timeout.connect(self._look)
 
     def start(self, network: Any) -> None:
         """Use `network` (a `network.Network` made with `self.emit_news`) and start it."""
         self.network = network
         network.start()
-        self._timer.start()
+        self.deliveries.start()
 
     def emit_news(self, name: str, data: Any) -> None:
         """Called by the network thread: brings the news to this thread's event loop."""
         self._news.emit(name, data)
 
     def close(self) -> None:
-        self._timer.stop()
+        self.deliveries.stop()
         self.stepper.stop()
         if self.network is not None:
             self.network.close()
@@ -85,17 +80,24 @@ class Session(QtCore.QObject):
         job = Job(str(uuid.uuid4()), wish.method["title"], wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
+        tell = self.teller(job.id, TO_BEGIN)
+        reading = self._reading[job.id] = capture(document, wish.method["inputs"], wish.whole, tell)
         self.stepper.start(
-            capture(document, wish.method["inputs"], wish.whole),
+            reading,
             lambda captured: self._captured(job, wish, captured),
-            lambda error: self._failed(job.id, error),
+            lambda error: self.failed(job.id, error),
         )
 
     def cancel(self) -> None:
         job = self.state.cancellable()
-        if job is not None:
-            self.state.change_job(job.id, cancelling=True)
-            self.network.cancel(job.id)
+        if job is None:
+            return
+        if job.id in self._reading:  # the daemon knows nothing of it yet
+            self.stepper.drop(self._reading.pop(job.id))
+            self.end(job.id, Phase.CANCELLED, "Cancelled.")
+            return
+        self.state.change_job(job.id, cancelling=True)
+        self.network.cancel(job.id)
 
     def adjust(self) -> dict | None:
         """The recipe of the selected result, to be shown in the form; its source and selection come back."""
@@ -103,28 +105,56 @@ class Session(QtCore.QObject):
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
             return None
-        self.stepper.start(again.go_back(self.host, result), self.state.say, self._not_adjusted)
+        self._choose(again.go_back(self.host, result, lambda what: self._hold(what, "to adjust this result")))
         return result.recipe.request
+
+    def step(self, by: int) -> None:
+        """Show the next (1) or the previous (-1) variation of the result that is meant."""
+        document = self.host.activeDocument()
+        if document is not None:
+            self._choose(self._step(document, by))
+
+    def keep(self) -> None:
+        """Keep the variation that shows, and let the others of its group go."""
+        tell = lambda what: self._hold(what, "to keep this variation")  # noqa: E731
+        self._choose(candidates.keep(self.host, self.deliveries.covers.replaced, tell))
+
+    def _step(self, document: Any, by: int) -> Steps:
+        yield from idle(document, lambda what: self._hold(what, "to see another variation"))
+        return candidates.step(document, by)
+
+    def _choose(self, steps: Steps) -> None:
+        """One at a time: who asks again while something is waited for means the newer."""
+        self.stepper.drop(self._choosing)
+        self._choosing = steps
+        self.state.say("")
+        self.stepper.start(steps, self.state.say, self._not_chosen)
+
+    def _hold(self, what: str, end: str) -> None:
+        self.state.say(f"{what} {end}." if what else "")
+
+    def teller(self, job: str, end: str) -> Tell:
+        """What says in a job's place what the person has to finish first; end: of the sentence."""
+        return lambda what: self.state.change_job(job, obstacle=f"{what} {end}." if what else "")
 
     # What the document and the network answer
 
     @edge
     def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
-        if job.cancelling:
-            self._end(job.id, Phase.CANCELLED, "Cancelled.")
-            return
+        self._reading.pop(job.id, None)
         entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
-        self._entries[job.id] = entry
+        self.entries[job.id] = entry
         self.network.submit(entry, wish.request(captured.canvas), captured.rasters)
         self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
 
     @edge
-    def _failed(self, job: str, error: Exception) -> None:
-        """Some step on this side failed; what the daemon has is kept."""
-        self._end(job, Phase.FAILED, self.sentence(error))
+    def failed(self, job: str, error: Exception) -> None:
+        """An edit failed, and nothing of it is to be had."""
+        self._reading.pop(job, None)
+        self.end(job, Phase.FAILED, self.sentence(error))
 
     @edge
-    def _not_adjusted(self, error: Exception) -> None:
+    def _not_chosen(self, error: Exception) -> None:
         self.state.say(self.sentence(error), bad=True)
 
     def sentence(self, error: Exception) -> str:
@@ -156,28 +186,29 @@ class Session(QtCore.QObject):
     def _on_known(self, news: dict) -> None:
         """A job from before Krita was started, or from before the daemon went away."""
         entry, state = news["entry"], news["job"]
+        if self.deliveries.is_inserted(entry.job):
+            return
         if state["state"] == "uploading":
             return  # its pixels are gone with the Krita that sent them; the daemon lets it go
-        if entry.job not in self._entries:
-            self._entries[entry.job] = entry
+        if entry.job not in self.entries:
+            self.entries[entry.job] = entry
             self.state.add_job(Job(entry.job, entry.title, created=entry.created), show=False)
         self._on_job(state)
 
     def _on_job(self, job: dict) -> None:
         name, state = job["job"], job["state"]
-        if name not in self._entries:
+        if name not in self.entries:
             return
         if job.get("title"):
             self.state.change_job(name, title=job["title"])
         if state == "done":
-            self._finished.setdefault(name, job)
-            self._look()
+            self.deliveries.add(name, job)
         elif state == "cancelled":
-            self._end(name, Phase.CANCELLED, "Cancelled.")
+            self.end(name, Phase.CANCELLED, "Cancelled.")
         elif state == "failed":
             error = VelaturaError.from_wire(job.get("error", {}))
             log.error("job %s failed: %s %s", name, error.message, error.detail)
-            self._end(name, Phase.FAILED, self.sentence(error))
+            self.end(name, Phase.FAILED, self.sentence(error))
         else:
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
 
@@ -197,78 +228,22 @@ class Session(QtCore.QObject):
 
     def _on_failed(self, news: dict) -> None:
         name, error = news["job"], news["error"]
-        if name not in self._entries:
+        if name not in self.entries:
             return  # a draft that a newer one has replaced
-        self._fetching.discard(name)
-        if name in self._finished and error.retryable:
-            return  # the daemon has the result still: it is fetched once the daemon is back
+        if name in self.deliveries.jobs:
+            self.deliveries.failed(name, error)
+            return
         log.error("job %s: %s %s", name, error.message, error.detail)
-        self._end(name, Phase.FAILED, self.sentence(error))
-
-    # Results
-
-    @edge
-    def _look(self) -> None:
-        """Fetch each result whose document is open; those of other documents wait."""
-        for name, job in list(self._finished.items()):
-            if name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
-                continue
-            place = find(self.host, self._entries[name])
-            if place is None:
-                self.state.change_job(name, phase=Phase.HOMELESS, fraction=None)
-            elif recipes.inserted(place[0], name):
-                there = place[0].name()
-                self._inserted(name, job, f"The masks are in '{there}'." if has_masks(job) else there)
-            else:
-                self._fetching.add(name)
-                self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
-                self.network.fetch(name, [layer["raster"]["digest"] for layer in job["result"]["layers"]])
+        self.end(name, Phase.FAILED, self.sentence(error))
 
     def _on_fetched(self, news: dict) -> None:
-        name = news["job"]
-        job = self._finished[name]
-        found = job["result"]["layers"]
-        blobs = {d["raster"]["digest"]: data for d, data in zip(found, news["blobs"], strict=True)}
-        layers = [
-            Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], blobs[d["raster"]["digest"]])
-            for d in best_first(found)
-        ]
-        self.state.change_job(name, phase=Phase.INSERTING, fraction=None)
-        into = deliver if has_masks(job) else insert
-        self.stepper.start(
-            into(self.host, self._entries[name], job["title"], layers),
-            lambda where: self._inserted(name, job, where),
-            lambda error: self._not_inserted(name, error),
-        )
+        self.deliveries.fetched(news["job"], news["blobs"])
 
-    @edge
-    def _inserted(self, name: str, job: dict, where: str | None) -> None:
-        """where: above what the layers are, of masks a sentence; None if their document was closed."""
-        self._fetching.discard(name)
-        if where is None:  # look again
-            return
-        self.network.settle(name, inserted=True)
-        count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
-        what = "1 variation" if count == 1 else f"{count} variations"
-        sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        sentence = f"{sentence} {job['result'].get('note', '')}".strip()
-        self._end(name, Phase.DONE, sentence, settle=False)
-
-    @edge
-    def _not_inserted(self, name: str, error: Exception) -> None:
-        self._fetching.discard(name)
-        self._failed(name, error)
-
-    def _end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
+    def end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
         """A job has ended; settle: it is to be forgotten on disk too."""
-        if settle and name in self._entries:
+        if settle and name in self.entries:
             self.network.settle(name, inserted=False)
-        self._entries.pop(name, None)
-        self._finished.pop(name, None)
-        self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"")
+        self.entries.pop(name, None)
+        self.deliveries.forget(name)
+        self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"", obstacle="")
         self.state.say(sentence, bad=phase is Phase.FAILED)
-
-
-def has_masks(job: dict) -> bool:
-    """Whether a finished job's layers are masks: selections, not pictures."""
-    return any(layer.get("kind") == "mask" for layer in job["result"]["layers"])

@@ -35,7 +35,8 @@ class Phase(Enum):
     RUNNING = "Working"
     RECEIVING = "Receiving"
     INSERTING = "Inserting"
-    HOMELESS = "Finished: open its document to insert it"
+    HOMELESS = "Finished: open its picture to get it"
+    KEPT = "Finished: kept, and tried again"
     DONE = "Done"
     FAILED = "Failed"
     CANCELLED = "Cancelled"
@@ -47,7 +48,12 @@ class Phase(Enum):
     @property
     def active(self) -> bool:
         """Whether something is being done for it now."""
-        return not self.ended and self is not Phase.HOMELESS
+        return not (self.ended or self.waits)
+
+    @property
+    def waits(self) -> bool:
+        """Whether there is a result that cannot be inserted now."""
+        return self in (Phase.HOMELESS, Phase.KEPT)
 
     @property
     def cancellable(self) -> bool:
@@ -69,7 +75,8 @@ class Job:
     preview: bytes = b""  #: a PNG, or nothing yet
     shown: Sequence[int] | None = None  #: the document's pixels that the preview shows, if that is known
     selected: Sequence[int] | None = None  #: the bounds of the selection that is edited
-    message: str = ""  #: one sentence about how it ended
+    obstacle: str = ""  #: one sentence on what the person has to finish before it goes on
+    message: str = ""  #: one sentence about how it ended, or why it waits
     cancelling: bool = False
     created: float = field(default_factory=time.time)
 
@@ -82,6 +89,8 @@ class Job:
         """What it is doing, in a few words."""
         if self.cancelling and not self.phase.ended:
             return "Cancelling"
+        if self.obstacle and not self.phase.ended:
+            return self.obstacle
         if self.phase is Phase.RUNNING and self.stage:
             return self.stage
         return self.phase.value

@@ -23,6 +23,12 @@ class Stepper(QtCore.QObject):
         self._running.add(steps)
         QtCore.QTimer.singleShot(0, lambda: self._step(steps, done, failed))
 
+    def drop(self, steps: Steps | None) -> None:
+        """Let `steps` go, if they run: neither `done` nor `failed` is called any more."""
+        if steps is not None and steps in self._running:
+            self._running.discard(steps)
+            steps.close()
+
     def stop(self) -> None:
         """Close what is running, so that its `finally` clauses run now."""
         while self._running:

@@ -68,10 +68,14 @@ class KritaSession:
         return self._display
 
     def install(self, plugin: Path) -> None:
-        """Copy a folder that holds ``NAME.desktop`` and ``NAME/``, and enable each such plugin."""
-        place = self.resources / "pykrita"
-        ignore = shutil.ignore_patterns("__pycache__")
+        """Copy a folder that holds ``NAME.desktop``, ``NAME/`` and perhaps ``NAME.action``, and enable each
+        such plugin."""
+        place, actions = self.resources / "pykrita", self.resources / "actions"
+        ignore = shutil.ignore_patterns("__pycache__", "*.action")
         shutil.copytree(plugin, place, dirs_exist_ok=True, ignore=ignore)
+        for entry in plugin.glob("*.action"):
+            actions.mkdir(exist_ok=True)
+            shutil.copy(entry, actions)
         for entry in plugin.glob("*.desktop"):
             self.enable(entry.stem)
 

@@ -46,6 +46,8 @@ def test_krita_gets_plugin_protocol_desktop_file_and_switch(krita, tmp_path):
     hostfiles.install_into(krita, "", tmp_path / "state")
     folder = krita.plugins / "velatura_krita"
     assert (krita.plugins / "velatura_krita.desktop").is_file()
+    assert (krita.root / "actions/velatura_krita.action").is_file()
+    assert not (krita.plugins / "velatura_krita.action").exists()
     assert (folder / "__init__.py").is_file()
     assert (folder / "velatura_protocol" / "client.py").is_file()
     config = json.loads((folder / "velatura.json").read_text())
@@ -96,6 +98,30 @@ def test_uninstall_takes_out_exactly_what_was_put_in(host, tmp_path, request):
     assert snapshot(profile.root) == before
     assert not folder.exists()
     assert not copy.uninstall(profile)
+
+
+def test_actions_of_the_persons_own_stay(krita, tmp_path):
+    own = krita.root / "actions/own.action"
+    own.parent.mkdir()
+    own.write_text("mine")
+    hostfiles.install_into(krita, "", tmp_path)
+    (krita.root / "actions/velatura_krita.action").write_text("damaged")
+    hostfiles.install_into(krita, "", tmp_path)
+    assert "<ActionCollection" in (krita.root / "actions/velatura_krita.action").read_text()
+    copy.uninstall(krita)
+    assert [path.name for path in own.parent.iterdir()] == ["own.action"]
+
+
+def test_actions_that_were_moved_away_by_an_install_that_was_killed_are_back(krita, tmp_path):
+    hostfiles.install_into(krita, "", tmp_path)
+    old, action = krita.root / ".velatura-install-killed/old", krita.root / "actions/velatura_krita.action"
+    old.mkdir(parents=True)
+    os.rename(action, old / action.name)
+    new = plugin("krita")
+    broken = type(new)(new.name, ((f"{new.name}/absent.py", tmp_path / "absent.py"),))
+    with pytest.raises(FileNotFoundError):
+        copy.install(krita, broken, {}, "9")
+    assert action.is_file()
 
 
 def test_a_config_that_was_not_there_is_not_there_again(tmp_path):

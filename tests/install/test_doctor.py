@@ -85,6 +85,13 @@ def test_a_missing_executable_bit_an_old_version_and_missing_files(healthy, tmp_
     assert "missing" in of_hosts(tmp_path, healthy)["GIMP"].sentence
 
 
+def test_missing_actions_of_krita(healthy, tmp_path):
+    (tmp_path / ".local/share/krita/actions/velatura_krita.action").unlink()
+    finding = of_hosts(tmp_path, healthy)["Krita"]
+    assert finding.level == "fault" and "velatura_krita.action among them" in finding.sentence
+    assert "velatura install krita" in finding.mend
+
+
 def test_a_model_whose_files_are_gone(machine, tmp_path):
     (tmp_path / "model").mkdir()
     add(tmp_path, "mine", str(tmp_path / "model"))

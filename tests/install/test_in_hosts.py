@@ -17,6 +17,8 @@ def drive(t):
     t.document(64, 64)
     yield lambda: t.krita.activeDocument()
     t.note(dockers=[docker.objectName() for docker in t.krita.dockers()])
+    found = [action for action in t.krita.actions() if action.objectName().startswith("velatura_")]
+    t.note(actions={action.objectName(): [action.iconText(), action.icon().isNull()] for action in found})
 """
 IN_GIMP = """
 def run(t):
@@ -37,9 +39,12 @@ def test_krita_loads_the_installed_plugin(krita_host, tmp_path):
     with KritaSession(krita_host, tmp_path) as session:
         config = session.kritarc.read_bytes()
         velatura("install", "krita", "--profile", session.resources, home=tmp_path)
-        assert "velatura_docker" in session.window(IN_KRITA)["dockers"]
+        found = session.window(IN_KRITA)
+        assert "velatura_docker" in found["dockers"] and len(found["actions"]) == 7
+        assert found["actions"]["velatura_run"] == ["Run", False]  # as the installed .action says
         velatura("uninstall", "krita", "--profile", session.resources, home=tmp_path)
         assert not list((session.resources / "pykrita").glob("velatura_krita*"))
+        assert not (session.resources / "actions/velatura_krita.action").exists()
         assert (b"velatura_krita" in session.kritarc.read_bytes()) == (b"velatura_krita" in config)
         assert "velatura_docker" not in session.window(IN_KRITA)["dockers"]
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.patience import patience
+from velatura.install.copy import located
+from velatura.install.profiles import Machine, named
 from velatura.install.sources import plugin
 from velatura.models.catalogue import EMBEDDED_ID
 
@@ -68,11 +70,12 @@ def test_it_carries_plugins_protocol_and_model(wheel):
 def test_it_installs_the_plugins_by_itself(installed, tmp_path, host):
     where = {"cwd": tmp_path, "HOME": str(tmp_path / "home")}
     call(installed.with_name("velatura"), "install", host, "--profile", tmp_path / "profile", **where)
-    plugins = tmp_path / "profile" / {"krita": "pykrita", "gimp": "plug-ins"}[host]
+    profile = named(host, tmp_path / "profile", Machine("linux", {}, tmp_path, lambda name: None))
     for place, source in plugin(host).files:
-        assert (plugins / place).read_bytes() == source.read_bytes()
+        assert located(profile, place).read_bytes() == source.read_bytes()
+    plugins = profile.plugins
     folder = plugins / f"velatura_{host}"
     assert str(installed) in (folder / "velatura.json").read_text()
     assert (folder / "methods.json").exists() == (host == "gimp")
     call(installed.with_name("velatura"), "uninstall", host, "--profile", tmp_path / "profile", **where)
-    assert not [path for path in plugins.rglob("*") if path.is_file()]
+    assert not [path for path in profile.root.rglob("*") if path.is_file()]

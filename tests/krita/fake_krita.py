@@ -6,6 +6,7 @@ what), for the calls that the plugin makes.  What it cannot show, tests in the r
 
 from __future__ import annotations
 
+import functools
 import sys
 import types
 from typing import Any
@@ -32,6 +33,9 @@ class Node:
 
     def name(self) -> str:
         return self._name
+
+    def setName(self, name: str) -> None:
+        self._name = name
 
     def type(self) -> str:
         return self._kind
@@ -72,7 +76,8 @@ class Node:
         clear = bytes(self._size())
         filled = [at for at, value in self._pixels.items() if value != clear]
         if not filled:
-            return QtCore.QRect()
+            boxes = [child.bounds() for child in self._children]
+            return functools.reduce(QtCore.QRect.united, boxes, QtCore.QRect())
         xs, ys = [x for x, _ in filled], [y for _, y in filled]
         return QtCore.QRect(min(xs), min(ys), max(xs) - min(xs) + 1, max(ys) - min(ys) + 1)
 
@@ -101,6 +106,10 @@ class Node:
         self._document.undo_steps.append(f"add {child.name()}")
         self._document.active = child
         return True
+
+    def take(self, child: Node) -> None:
+        """Take a child out, as undo or a deletion does."""
+        self._children.remove(child)
 
     def clone(self) -> Node:
         copy = Node(self._document, self._name, self._kind)
@@ -166,6 +175,8 @@ class Document:
         self.chosen: Selection | None = None
         self.annotations: dict[str, bytes] = {}
         self.undo_steps: list[str] = []
+        self.redo_step = ""
+        self.is_modified = False  #: as a test says
         self.busy = 0  #: how many times it still says that it is at work
 
     def name(self) -> str:
@@ -229,11 +240,17 @@ class Document:
     def unlock(self) -> None:
         """Nothing was held."""
 
+    def refreshProjection(self) -> None:
+        """Nothing is composed here."""
+
     def setBatchmode(self, on: bool) -> None:
         """No dialogs here anyway."""
 
     def setModified(self, on: bool) -> None:
-        """Nothing asks for it here."""
+        self.is_modified = on
+
+    def modified(self) -> bool:
+        return self.is_modified
 
     def close(self) -> bool:
         self._root = self.active = None
@@ -258,12 +275,17 @@ class Notifier(QtCore.QObject):
         """Always is."""
 
 
-class Action:
+class Action(QtCore.QObject):
+    triggered = QtCore.pyqtSignal()
+
     def __init__(self, name: str) -> None:
+        super().__init__()
         self._name = name
 
     def text(self) -> str:
         document = Krita.instance().activeDocument()
+        if self._name == "edit_redo":
+            return f"Redo {document.redo_step}"
         return f"Undo {document.undo_steps[-1] if document.undo_steps else ''}"
 
     def trigger(self) -> None:
@@ -285,6 +307,8 @@ class Krita:
         self.factories: list[Any] = []
         self.settings: dict[tuple[str, str], str] = {}
         self._notifier = Notifier()
+        self._actions: dict[str, Action] = {}
+        self.extensions: list[Any] = []
 
     @classmethod
     def instance(cls) -> Krita:
@@ -310,7 +334,13 @@ class Krita:
         return document
 
     def action(self, name: str) -> Action:
-        return Action(name)
+        return self._actions.setdefault(name, Action(name))
+
+    def windows(self) -> list[Any]:
+        return []
+
+    def addExtension(self, extension: Any) -> None:
+        self.extensions.append(extension)
 
     def readSetting(self, group: str, name: str, default: str) -> str:
         return self.settings.get((group, name), default)
@@ -320,6 +350,11 @@ class Krita:
 
     def addDockWidgetFactory(self, factory: Any) -> None:
         self.factories.append(factory)
+
+
+class Extension(QtCore.QObject):
+    def __init__(self, _parent: Any) -> None:
+        super().__init__()
 
 
 class DockWidget(QtWidgets.QDockWidget):

@@ -114,8 +114,8 @@ def test_a_job_of_masks_is_told_from_one_of_pictures(krita, document, desks, sta
         "recipe": {"job": JOB},
     }
     session = desk.session
-    session._entries[JOB] = entry(document)
-    session._finished[JOB] = {"title": "a beard · Find", "result": {"seconds": 1.0, "layers": [layer]}}
+    session.entries[JOB] = entry(document)
+    session.deliveries.jobs[JOB] = {"title": "a beard · Find", "result": {"seconds": 1.0, "layers": [layer]}}
     session.state.add_job(Job(JOB, "Find"))
     session.emit_news("fetched", {"job": JOB, "blobs": [bytearray(SOFT)]})
     desk.wait_phase("DONE")

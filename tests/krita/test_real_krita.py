@@ -9,29 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.daemon_fixture import Daemon, wait_for
-from tests.hosts.krita import KritaSession
-from tests.krita.plugin import put_plugin
 from tests.tiny import register_tiny_model
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
 WORDS = Path(__file__).with_name("in_krita_words.py")
-
-
-@pytest.fixture
-def krita_session(krita_host, state_dir, tmp_path):
-    """A function that opens a session of Krita with the plugin; `serve` is its start button's command."""
-    opened = []
-
-    def start(serve=()):
-        plugin = put_plugin(tmp_path / "plugin", serve, state_dir)
-        opened.append(KritaSession(krita_host, tmp_path / "krita", plugins=[plugin]))
-        return opened[-1].__enter__()
-
-    yield start
-    for session in opened:
-        session.__exit__(None, None, None)
 
 
 def annotations(kra: Path) -> dict[str, dict]:

@@ -25,6 +25,7 @@ from velatura.install.sources import NAMES, Plugin
 MANIFEST = "velatura-manifest.json"
 STAGE = ".velatura-install-"
 EXECUTABLE = frozenset({"velatura_gimp/velatura_gimp.py"})  # GIMP skips a plug-in without the bit silently
+ACTIONS = ".action"  # Krita reads these from another folder than plugins
 MADE_BY_PLUGIN = ("registered.json",)  # GIMP's, beside its methods.json
 
 
@@ -35,6 +36,12 @@ def read_manifest(profile: Profile) -> dict | None:
     except (OSError, ValueError):
         return None
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), list) else None
+
+
+def located(profile: Profile, place: str) -> Path:
+    """Return where a file of a plugin lies. place: as in `Plugin.files` and in the manifest."""
+    beside = "/" not in place and place.endswith(ACTIONS)
+    return (profile.root / "actions" if beside else profile.plugins) / place
 
 
 def install(profile: Profile, plugin: Plugin, extra: Mapping[str, bytes], version: str) -> None:
@@ -58,8 +65,8 @@ def install(profile: Profile, plugin: Plugin, extra: Mapping[str, bytes], versio
         for name, content in {**extra, MANIFEST: json.dumps(manifest, indent=1).encode()}.items():
             _write(new / plugin.name / name, content, False)
         _seem_newer(new, profile.plugins)
-        _exchange(new, stage / "old", profile.plugins)
-        _carry_over(stage / "old", profile.plugins, before)
+        _exchange(new, stage / "old", profile)
+        _carry_over(stage / "old", profile, before)
     finally:
         shutil.rmtree(stage, ignore_errors=True)
 
@@ -76,7 +83,7 @@ def uninstall(profile: Profile) -> bool:
     made = [f"{name}/{file}" for file in MADE_BY_PLUGIN]
     folders = {profile.plugins / name}
     for place in [*_safe(manifest["files"]), *made]:
-        file = profile.plugins / place
+        file = located(profile, place)
         file.unlink(missing_ok=True)
         for compiled in (file.parent / "__pycache__").glob(f"{file.stem}.*.pyc"):
             compiled.unlink()
@@ -108,13 +115,14 @@ def _seem_newer(new: Path, plugins: Path) -> None:
             os.utime(new / place, (max(time.time(), old + 1),) * 2)
 
 
-def _exchange(new: Path, old: Path, plugins: Path) -> None:
-    """Move what is in `new` into `plugins` and what stood in its place to `old`; all of it or nothing."""
+def _exchange(new: Path, old: Path, profile: Profile) -> None:
+    """Move what is in `new` into the profile and what stood in its place to `old`; all of it or nothing."""
     old.mkdir()
     moved: list[tuple[Path, Path]] = []
     try:
         for part in sorted(new.iterdir()):
-            target = plugins / part.name
+            target = located(profile, part.name)
+            target.parent.mkdir(exist_ok=True)
             if target.exists() or target.is_symlink():
                 target.rename(old / part.name)
                 moved.append((old / part.name, target))
@@ -131,20 +139,21 @@ def _recover(profile: Profile, name: str) -> None:
     for stage in profile.root.glob(f"{STAGE}*"):
         if (stage / "old").is_dir():
             for part in (stage / "old").iterdir():
-                if not (profile.plugins / part.name).exists():
-                    part.rename(profile.plugins / part.name)
+                if not located(profile, part.name).exists():
+                    part.rename(located(profile, part.name))
         shutil.rmtree(stage, ignore_errors=True)
 
 
-def _carry_over(old: Path, plugins: Path, manifest: dict | None) -> None:
+def _carry_over(old: Path, profile: Profile, manifest: dict | None) -> None:
     """Keep files of the person's own that lay in the old copy."""
     installed = {*_safe((manifest or {}).get("files", []))}
     for file in _files(old):
         place = file.relative_to(old)
         ours = place.as_posix() in installed or file.suffix == ".pyc" or file.name in MADE_BY_PLUGIN
-        if not ours and not (plugins / place).exists():
-            (plugins / place).parent.mkdir(parents=True, exist_ok=True)
-            file.rename(plugins / place)
+        kept = located(profile, place.as_posix())
+        if not ours and not kept.exists():
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            file.rename(kept)
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -201,7 +201,7 @@ def _profile(profile: Profile) -> Iterator[Finding]:
 
 
 def _faults(profile: Profile, folder: Path, manifest: dict) -> Iterator[tuple[str, str]]:
-    missing = [place for place in manifest["files"] if not (profile.plugins / str(place)).is_file()]
+    missing = [place for place in manifest["files"] if not copy.located(profile, str(place)).is_file()]
     if missing:
         yield f"{len(missing)} file(s) of the plugin are missing, {missing[0]} among them.", ""
     if manifest.get("version") != __version__:

@@ -17,7 +17,9 @@ LEFT_OUT = frozenset({"__pycache__"})
 
 @dataclass(frozen=True)
 class Plugin:
-    """A host's plugin. name: its folder's. files: (place beneath the plugins' folder, source file)."""
+    """A host's plugin. name: its folder's. files: (place beneath the plugins' folder, source file); a file of
+    Krita's actions is named as if it lay there too, and `copy.located` says where it goes.
+    """
 
     name: str
     files: tuple[tuple[str, Path], ...]
@@ -34,9 +36,8 @@ def plugin(host: str) -> Plugin:
         raise VelaturaError("internal", sentence, detail=str(PACKAGE))
     files = [(f"{name}/{place}", file) for place, file in _tree(folder / name)]
     files += [(f"{name}/velatura_protocol/{place}", file) for place, file in _tree(PROTOCOL)]
-    desktop = folder / f"{name}.desktop"
-    if desktop.is_file():
-        files.append((desktop.name, desktop))
+    beside = [folder / f"{name}{ending}" for ending in (".desktop", ".action")]
+    files += [(file.name, file) for file in beside if file.is_file()]
     return Plugin(name, tuple(sorted(files)))
 
 

@@ -1,0 +1,122 @@
+"""Choosing among the variations of a result: one shows at a time, and the one that shows can be kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from typing import Any
+
+from .covers import hide
+from .places import is_shown, node_by_id
+from .recipes import Recipe, bare, bind, recipes
+from .rest import Tell, idle, unheard
+from .results import Result, groups, overlapping, result_of
+from .velatura_protocol.errors import VelaturaError
+
+NONE = "There are no variations here; run an edit, or select the group of one."
+NOT_KEPT = VelaturaError(
+    "empty-layer", "Something else came in front meanwhile; select the group, then keep again."
+)
+
+
+def meant(document: Any | None) -> tuple[Result, Any] | None:
+    """The group that is selected or holds what is selected, else the newest of the selected layer, else the
+    newest of all; with its parent.
+    """
+    if document is None:
+        return None
+    found = list(groups(document))  # the newest lies on top
+    active, above = document.activeNode(), []
+    wanted = bare(active.uniqueId()) if active is not None else ""
+    while active is not None:
+        above.append(bare(active.uniqueId()))
+        active = active.parentNode()
+    by_id = {bare(result.node.uniqueId()): (result, parent) for result, parent in found}
+    holder = next((by_id[name] for name in above if name in by_id), None)
+    of_source = next((pair for pair in found if pair[0].source == wanted), None)
+    return holder or of_source or next(iter(found), None)
+
+
+def step(document: Any | None, by: int) -> str:
+    """Show the next (1) or the previous (-1) variation instead of the one that shows; what to tell.
+
+    A group that is hidden shows again, and hides the other results of its source that lie where it does.
+    Raises VelaturaError where there is nothing to show.
+    """
+    found = meant(document)
+    if found is None:
+        raise VelaturaError("empty-layer", NONE)
+    result, parent = found
+    variations, shown = result.variations, result.shown
+    ids = [bare(variation.uniqueId()) for variation in variations]
+    now = ids.index(bare(shown.uniqueId())) if shown is not None else -1 if by > 0 else 0
+    at = (now + by) % len(ids) if result.node.visible() else max(now, 0)
+    others = [v for i, v in enumerate(variations) if i != at]
+    if not result.node.visible():
+        others += overlapping(document, parent, result.source, variations[at].bounds())
+    within = results_within(document, result)  # what was made from a variation comes and goes with it
+    others += [other.node for other in within]
+    newest = [other.node for other in within if other.source == ids[at]][-1:]
+    hide(document, [node for node in others if node.visible()])
+    hide(document, [variations[at], result.node, *newest], hidden=False)
+    active = document.activeNode()
+    if active is not None and bare(active.uniqueId()) in ids:
+        document.setActiveNode(variations[at])
+    return f"{at + 1} of {len(ids)}: '{variations[at].name()}'."
+
+
+def results_within(document: Any, group: Result) -> list[Result]:
+    """Results within `group` that were made from one of its variations, the lowest first."""
+    known, ids = recipes(document), [bare(variation.uniqueId()) for variation in group.variations]
+    others = [node for node in group.node.childNodes() if bare(node.uniqueId()) not in ids]
+    found = [result_of(node, known) for node in others]
+    return [result for result in found if result is not None and result.source in ids]
+
+
+def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) -> Generator[int, None, str]:
+    """Put the variation that shows in the place of its group, in one undo step; see `steps.Steps`.
+
+    Krita's own *Flatten Layer* does it: the pixels stay what they are.  replaced: is told the ids of the
+    group and of the layer.  Returns what to tell; raises VelaturaError.
+    """
+    document = host.activeDocument()
+    found = meant(document)
+    if found is None:
+        raise VelaturaError("empty-layer", NONE)
+    result, parent = found
+    check(document, result)
+    group, name = bare(result.node.uniqueId()), result.node.name()
+    yield from idle(document, tell)
+    if node_by_id(document, group) is None:
+        raise NOT_KEPT
+    document.setActiveNode(result.node)
+    yield 0
+    yield from idle(document, tell)
+    active = document.activeNode()
+    if not is_shown(host, document) or active is None or bare(active.uniqueId()) != group:
+        raise NOT_KEPT  # the action would be another layer's
+    check(document, result)
+    recipe = recipes(document)[bare(result.shown.uniqueId())]
+    before = {bare(child.uniqueId()) for child in parent.childNodes()}
+    host.action("flatten_layer").trigger()
+    yield 0
+    yield from idle(document, tell)
+    made = [child for child in parent.childNodes() if bare(child.uniqueId()) not in before]
+    if len(made) != 1 or node_by_id(document, group) is not None:
+        raise NOT_KEPT
+    kept = made[0]
+    kept.setName(name)
+    bind(document, kept, Recipe(recipe.request, recipe.source, kept=True))
+    replaced(group, bare(kept.uniqueId()))
+    return f"'{name}' is kept as one layer; undo brings the other variations back."
+
+
+def check(document: Any, result: Result) -> None:
+    """Raises VelaturaError where something would be lost that the person does not see."""
+    if not result.node.visible() or result.shown is None:
+        raise VelaturaError("empty-layer", f"'{result.node.name()}' is hidden; show it, then keep it.")
+    made = [*result.variations, *(other.node for other in results_within(document, result))]
+    ours = {bare(node.uniqueId()) for node in made}
+    for child in result.node.childNodes():
+        if bare(child.uniqueId()) not in ours and not child.visible():
+            name = child.name()
+            raise VelaturaError("empty-layer", f"'{name}' is hidden in the group; move it out, then keep.")

@@ -1,0 +1,170 @@
+"""From finished jobs to layers: fetched, inserted, and kept for as long as either cannot be done.
+
+Nothing here gives a result up because of time or of a failure: its journal entry stays, so the next look, the
+next hour or the next Krita tries again.  Only what the daemon no longer has, or what came damaged, is let go.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Generator
+from typing import Any
+
+from . import recipes
+from .covers import Covers
+from .edges import edge
+from .insert import Layer, insert
+from .masks import deliver
+from .places import find, root_id
+from .qt import QtCore
+from .state import Daemon, Phase
+from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.rasters import Raster
+from .velatura_protocol.results import best_first
+
+log = logging.getLogger("velatura.krita")
+
+LOOK = 1000  #: milliseconds between two looks for the documents of results that wait
+PAUSES = (2, 60)  #: seconds before a failed insertion is tried again: the first time, and at most
+GONE = ("unknown-job", "unknown-blob", "blob-corrupt")  #: trying again brings nothing
+TO_GET = "to get the result"
+
+
+class Deliveries(QtCore.QObject):
+    """Belongs to a session.  jobs: done ones, as the daemon told them, whose results are still to come."""
+
+    def __init__(self, session: Any) -> None:
+        super().__init__(session)
+        self.session, self.state, self.host = session, session.state, session.host
+        self.covers = Covers(session)
+        self.jobs: dict[str, dict] = {}
+        self._fetching: set[str] = set()  #: being fetched or inserted
+        self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
+        self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
+        self._timer = QtCore.QTimer(self)
+        self._timer.setInterval(LOOK)
+        self._timer.timeout.connect(self.look)
+
+    def start(self) -> None:
+        self._timer.start()
+
+    def stop(self) -> None:
+        """Krita ends as the person wants it to: what was not saved is not wanted."""
+        self._timer.stop()
+        self.covers.stop()
+        for name in self._unsaved:
+            self.session.network.settle(name, inserted=True)
+        self._unsaved.clear()
+
+    def is_inserted(self, name: str) -> bool:
+        """Whether its result is in an open document that was not saved since."""
+        return name in self._unsaved
+
+    def add(self, name: str, job: dict) -> None:
+        """A job is done."""
+        self.jobs.setdefault(name, job)
+        self.look()
+
+    def forget(self, name: str) -> None:
+        """Its result is inserted, or gone."""
+        self.jobs.pop(name, None)
+        self._failures.pop(name, None)
+        self._fetching.discard(name)
+
+    @edge
+    def look(self) -> None:
+        """Fetch each result whose document is open; those of other documents wait."""
+        self._settle_saved()
+        for name, job in list(self.jobs.items()):
+            waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
+            if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
+                continue
+            place = find(self.host, self.session.entries[name])
+            if place is None:
+                self._homeless(name)
+            elif recipes.inserted(place[0], name):
+                there = place[0].name()
+                self._inserted(name, job, f"The masks are in '{there}'." if has_masks(job) else there)
+            else:
+                self._fetching.add(name)
+                self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
+                digests = [layer["raster"]["digest"] for layer in job["result"]["layers"]]
+                self.session.network.fetch(name, digests)
+
+    def fetched(self, name: str, blobs: list) -> None:
+        job = self.jobs.get(name)
+        if job is None:
+            return
+        self.state.change_job(name, phase=Phase.INSERTING, fraction=None)
+        self.session.stepper.start(
+            self._deliver(name, job, blobs),
+            lambda where: self._inserted(name, job, where),
+            lambda error: self.failed(name, error),
+        )
+
+    def _deliver(self, name: str, job: dict, blobs: list) -> Generator[int, None, str | None]:
+        found = job["result"]["layers"]
+        data = {d["raster"]["digest"]: blob for d, blob in zip(found, blobs, strict=True)}
+        layers = [
+            Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], data[d["raster"]["digest"]])
+            for d in best_first(found)
+        ]
+        entry, title, tell = self.session.entries[name], job["title"], self.session.teller(name, TO_GET)
+        if has_masks(job):
+            return (yield from deliver(self.host, entry, title, layers, tell))
+        return (yield from insert(self.host, entry, title, layers, tell, self.covers.add))
+
+    @edge
+    def _inserted(self, name: str, job: dict, where: str | None) -> None:
+        """where: above what the layers are, of masks a sentence; None if their document was closed."""
+        self._fetching.discard(name)
+        if where is None:
+            self._homeless(name)
+            return
+        place = find(self.host, self.session.entries[name])
+        self._unsaved[name] = root_id(place[0]) if place is not None else ""
+        self._settle_saved()
+        count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
+        what = "1 variation" if count == 1 else f"{count} variations"
+        sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
+        sentence = f"{sentence} {job['result'].get('note', '')}".strip()
+        self.session.end(name, Phase.DONE, sentence, settle=False)
+
+    def _settle_saved(self) -> None:
+        """Tell the daemon of what was saved, or closed: until then a Krita that dies takes the layers with
+        it, and the next one inserts them again."""
+        modified = {root_id(document) for document in self.host.documents() if document.modified()}
+        for name, root in list(self._unsaved.items()):
+            if root not in modified:
+                del self._unsaved[name]
+                self.session.network.settle(name, inserted=True)
+
+    @edge
+    def failed(self, name: str, error: Exception) -> None:
+        """A result could not be fetched or inserted."""
+        self._fetching.discard(name)
+        if isinstance(error, VelaturaError) and error.code in GONE:
+            self.session.failed(name, error)
+            return
+        log.error("result of %s: %r", name, error)
+        count = self._failures.get(name, (0, 0.0))[0] + 1
+        self._failures[name] = (count, time.monotonic() + min(PAUSES[0] ** count, PAUSES[1]))
+        if isinstance(error, VelaturaError) and error.retryable:
+            return  # the daemon has the result still: it is fetched once the daemon is back
+        sentence = f"{self.session.sentence(error)} The result is kept and tried again."
+        self.state.change_job(name, phase=Phase.KEPT, message=sentence, fraction=None)
+        self.state.say(sentence, bad=True)
+
+    def _homeless(self, name: str) -> None:
+        job = self.state.jobs.get(name)
+        if job is not None and job.phase is not Phase.HOMELESS:
+            where = f"'{job.document}'" if job.document else "its picture"
+            sentence = f"'{job.label}' is finished: open {where} {TO_GET}."
+            self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
+            self.state.say(sentence)
+
+
+def has_masks(job: dict) -> bool:
+    """Whether a finished job's layers are masks: selections, not pictures."""
+    return any(layer.get("kind") == "mask" for layer in job["result"]["layers"])

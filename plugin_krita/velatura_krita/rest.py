@@ -1,0 +1,80 @@
+"""Waiting for a document to come to rest: as long as it takes, and saying at once what the person can do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator
+from typing import Any
+
+from krita import Krita
+
+from .places import root_id
+from .qt import QtCore, QtWidgets
+from .velatura_protocol.errors import VelaturaError
+
+PAUSE = 30  #: milliseconds between two looks
+SOON = 1.0  #: seconds that a stroke may take before something is said of it
+#: Tools that keep a stroke open until the person ends it: Krita adds no layer and gives no lock meanwhile.
+OPEN_TOOLS = {
+    "KisToolTransform": "Finish your transform (Enter, or Esc to give it up)",
+    "KritaTransform/KisToolMove": "Finish moving the layer (Enter)",
+}
+FILTER = "KisDlgFilter"  #: the window of a filter, which shows its effect on the picture while it is open
+CLOSE_FILTER = "Close the window of the filter"
+FINISH_STROKE = "Finish your stroke"
+LET_WORK = "Wait until Krita has finished its work on the picture"
+
+Tell = Callable[[str], None]
+
+
+class Closed(VelaturaError):
+    """The document was closed meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__("busy", "The picture was closed; open it and run again.")
+
+
+def unheard(_sentence: str) -> None:
+    """Where nobody needs to be told."""
+
+
+def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
+    """Wait, without blocking, until no stroke and no filter is at work on the document; see `steps.Steps`.
+
+    tell: is called with what the person has to do first, as soon as that is known and whenever it changes,
+    and with an empty text once the document is at rest.  Raises `Closed` when the document is closed.
+    """
+    said, begin = "", time.monotonic()
+    try:
+        while not document.tryBarrierLock():
+            if document.rootNode() is None:
+                raise Closed
+            what = obstacle(document)
+            if not what and time.monotonic() - begin > SOON:
+                is_pressed = QtWidgets.QApplication.mouseButtons() != QtCore.Qt.MouseButton.NoButton
+                what = FINISH_STROKE if is_pressed else LET_WORK
+            if what != said:
+                said = what
+                tell(what)
+            yield PAUSE
+        document.unlock()
+    finally:
+        if said:
+            tell("")
+
+
+def obstacle(document: Any) -> str:
+    """What the person has open that holds the document up, said as what to do; empty if nothing is known."""
+    for widget in QtWidgets.QApplication.topLevelWidgets():
+        if widget.isVisible() and widget.metaObject().className() == FILTER:
+            return CLOSE_FILTER
+    for window in Krita.instance().windows():
+        view = window.activeView()
+        shown = view.document() if view is not None else None
+        if shown is None or root_id(shown) != root_id(document):
+            continue
+        for tool, what in OPEN_TOOLS.items():
+            button = window.qwindow().findChild(QtWidgets.QAbstractButton, tool)  # of the toolbox
+            if button is not None and button.isChecked():
+                return what
+    return ""
