@@ -18,7 +18,7 @@ import zmq
 from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Arrived, NoRoom, Status
-from velatura.daemon.router_thread import RouterThread
+from velatura.daemon.router_thread import Prove, RouterThread
 from velatura.daemon.sessions import Sessions
 from velatura.daemon.settings import CHUNK, CREDIT
 from velatura.jobs.spool import Spool, Upload
@@ -49,10 +49,17 @@ class BlobThread(RouterThread):
     idle_ms, busy_ms = 1000, 2
 
     def __init__(
-        self, router: zmq.Socket, sessions: Sessions, spool: Spool, status: Status, desk: Mailbox, idle: float
+        self,
+        router: zmq.Socket,
+        prove: Prove,
+        sessions: Sessions,
+        spool: Spool,
+        status: Status,
+        desk: Mailbox,
+        idle: float,
     ) -> None:
         """idle: seconds after which an upload that stands still is dropped."""
-        super().__init__("blobs", router, every=min(60.0, idle))
+        super().__init__("blobs", router, prove, every=min(60.0, idle))
         self._sessions = sessions
         self._spool = spool
         self._status = status

@@ -8,6 +8,8 @@ import secrets
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import zmq
@@ -16,12 +18,13 @@ from velatura import __version__
 from velatura.daemon.blobs import BlobThread
 from velatura.daemon.control import ControlThread, Greeting
 from velatura.daemon.desk import Desk
+from velatura.daemon.handles import for_connections
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Status, Stop
-from velatura.daemon.security import CLIENTS, WORKER, Gate
+from velatura.daemon.security import Gate
 from velatura.daemon.sessions import Sessions
 from velatura.daemon.settings import CHUNK, CREDIT, Settings
-from velatura.daemon.sockets import LOOPBACK, bind_router, endpoint, port
+from velatura.daemon.sockets import BLOB, CONTROL, WORKER, Door, choose_transport, clear, open_door
 from velatura.daemon.supervisor import Supervisor
 from velatura.jobs.retention import Policy
 from velatura.jobs.spool import Spool
@@ -49,17 +52,10 @@ class Broker:
         self._token = secrets.token_hex(32)
         self._instance = secrets.token_hex(16)
         self._context = zmq.Context()
-        self._gate = Gate(self._context)
-        self._gate.allow(CLIENTS, self._token)
-        worker_token = secrets.token_hex(32)
-        self._gate.allow(WORKER, worker_token)
-
-        control = bind_router(self._context, self._gate, CLIENTS, waiting=200)
-        blobs = bind_router(self._context, self._gate, CLIENTS, waiting=2 * CREDIT)
-        workers = bind_router(self._context, self._gate, WORKER, waiting=1000)
-        self._gate.self_test([endpoint(control), endpoint(blobs)], self._token)
-        self._gate.self_test([endpoint(workers)], worker_token)
-        self._ports = port(control), port(blobs)
+        self._gate = Gate(self._context, for_connections(settings.connections))
+        control, blobs, workers = self._doors = self._open_doors(
+            {CONTROL: 200, BLOB: 2 * CREDIT, WORKER: 1000}, choose_transport(state_dir, settings.transport)
+        )
 
         spool = Spool(state_dir / "spool", budget=settings.spool_budget, reserve=settings.disk_reserve)
         self._journal = Journal(state_dir / "jobs.sqlite")
@@ -67,12 +63,32 @@ class Broker:
         self._notes: Mailbox = Mailbox()
         status = Status(settings.device)
         sessions = Sessions(settings.heartbeat)
-        self._control = ControlThread(control, sessions, self._greeting(), status, self._notes)
-        self._blobs = BlobThread(blobs, sessions, spool, status, self._notes, Policy.upload)
+        self._control = ControlThread(
+            control.router, self._prover(control), sessions, self._greeting(), status, self._notes
+        )
+        self._blobs = BlobThread(
+            blobs.router, self._prover(blobs), sessions, spool, status, self._notes, Policy.upload
+        )
         methods = {id: describe(method) for id, method in registry().items()}
         self._desk = Desk(
             settings, state_dir, methods, self._journal, spool, self._worker, self._control.mailbox, status
         )
+
+    def _open_doors(self, waiting: dict[str, int], transport: str) -> list[Door]:
+        """One for each domain of `waiting` (messages kept for a peer), each tested by knocking at it."""
+        clear(self._state_dir)
+        doors = [
+            open_door(self._context, self._gate, domain, self._state_dir, transport, waiting=number)
+            for domain, number in waiting.items()
+        ]
+        self._gate.start()
+        for door in doors:
+            self._gate.allow(door.domain, door.key(self._token))
+            self._gate.test(door.address, door.key(self._token))
+        return doors
+
+    def _prover(self, door: Door) -> Callable[[object], str]:
+        return partial(door.prove, self._token)
 
     def run(self) -> None:
         """Serves until a signal, `shutdown` or `stop`."""
@@ -108,6 +124,8 @@ class Broker:
                 thread.join()
         self._journal.close()
         self._gate.close()
+        for door in self._doors:
+            door.remove()
         self._notes.close()
         self._context.term()
 
@@ -123,17 +141,21 @@ class Broker:
     def _announce(self) -> None:
         """Last of all: who finds the connection file finds a daemon that answers."""
         connection = Connection(
-            protocol=PROTOCOL,
-            host=LOOPBACK,
-            control_port=self._ports[0],
-            blob_port=self._ports[1],
+            wire=PROTOCOL,
+            control=self._doors[0].endpoint,
+            blob=self._doors[1].endpoint,
             token=self._token,
             pid=os.getpid(),
             instance=self._instance,
             version=__version__,
         )
         write_connection(self._state_dir, connection)
-        log.info("velatura %s serves on ports %d and %d (pid %d)", __version__, *self._ports, os.getpid())
+        log.info(
+            "velatura %s serves %s, %s (pid %d)",
+            __version__,
+            *(door.address for door in self._doors[:2]),
+            os.getpid(),
+        )
 
     def _greeting(self) -> Greeting:
         limits = {

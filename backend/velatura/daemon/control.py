@@ -10,7 +10,7 @@ import zmq
 from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Answer, Event, Request, Status, Vanished
-from velatura.daemon.router_thread import RouterThread
+from velatura.daemon.router_thread import Prove, RouterThread
 from velatura.daemon.sessions import Session, Sessions
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import PROTOCOL, check_protocol, encode, minor_version
@@ -39,9 +39,15 @@ class ControlThread(RouterThread):
     idle_ms, busy_ms = 250, 5
 
     def __init__(
-        self, router: zmq.Socket, sessions: Sessions, greeting: Greeting, status: Status, desk: Mailbox
+        self,
+        router: zmq.Socket,
+        prove: Prove,
+        sessions: Sessions,
+        greeting: Greeting,
+        status: Status,
+        desk: Mailbox,
     ) -> None:
-        super().__init__("control", router, every=greeting.heartbeat / 4)
+        super().__init__("control", router, prove, every=greeting.heartbeat / 4)
         self._sessions = sessions
         self._greeting = greeting
         self._status = status

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 import zmq
@@ -20,6 +21,7 @@ from velatura_protocol.messages import BadMessage, decode, encode, error_answer
 log = logging.getLogger(__name__)
 
 LAST_WORDS_S = 0.5
+Prove = Callable[[object], str]
 
 
 class RouterThread(threading.Thread):
@@ -32,11 +34,12 @@ class RouterThread(threading.Thread):
     idle_ms: int  # longest wait for a message …
     busy_ms: int  # … and while a client has not taken all that is meant for it
 
-    def __init__(self, name: str, router: zmq.Socket, every: float) -> None:
-        """every: seconds between two calls of `_look_after`."""
+    def __init__(self, name: str, router: zmq.Socket, prove: Prove, every: float) -> None:
+        """prove: the answer to a challenge. every: seconds between two calls of `_look_after`."""
         super().__init__(name=name)
         self.mailbox: Mailbox = Mailbox()
         self._router = router
+        self._prove = prove
         self._outbox = Outbox(router)
         self._every = every
 
@@ -87,6 +90,10 @@ class RouterThread(threading.Thread):
                 return
             if seq is None:
                 raise no_number(message["type"])
+            if message["type"] == "challenge":
+                proof = self._prove(message.get("nonce"))
+                self._reply(identity, {"type": "proof", "re": seq, "proof": proof})
+                return
             self._handle(identity, message, payload)
         except VelaturaError as error:
             self._fail(identity, error.seq if isinstance(error, BadMessage) else seq, error)

@@ -11,8 +11,10 @@ from pathlib import Path
 import filelock
 
 from velatura.daemon.broker import Broker, stop_on_signals
+from velatura.daemon.handles import raise_limit
 from velatura.daemon.settings import load_settings
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import check_folder
 from velatura_protocol.paths import state_dir as find_state_dir
 
 log = logging.getLogger(__name__)
@@ -29,9 +31,13 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
     folder = find_state_dir(state_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_folder(folder, folder.stat())
+        raise_limit()
         with filelock.FileLock(folder / "daemon.lock", timeout=0):
             _log_to(folder / "daemon.log")
             return _serve(folder, device)
+    except VelaturaError as error:
+        return _refuse(error.message)
     except filelock.Timeout:
         return _refuse(f"A daemon already runs for {folder}; stop it with `velatura stop` to start another.")
     except OSError as error:

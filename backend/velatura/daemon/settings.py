@@ -11,6 +11,7 @@ from velatura_protocol.errors import VelaturaError
 
 CHUNK = 1024 * 1024
 CREDIT = 4
+TRANSPORTS = ("auto", "ipc", "tcp")
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class Settings:
     waiting: unfinished jobs that one client may have.
     spool_budget: bytes of all blobs together. disk_reserve: bytes of the disk that are left free.
     prestart: start the worker with the daemon, not with the first job.
+    transport: "ipc" (Unix sockets in the state directory), "tcp" (loopback), "auto": ipc where there is such.
+    connections: that the daemon holds at a time.
     """
 
     device: str = "auto"
@@ -36,6 +39,8 @@ class Settings:
     spool_budget: int = 32 * 1024**3
     disk_reserve: int = 64 * 1024**2
     prestart: bool = True
+    transport: str = "auto"
+    connections: int = 4096
 
     @property
     def waiting_in_all(self) -> int:
@@ -68,4 +73,8 @@ def _checked(path: Path, key: str, value: object) -> object:
     if type(value) is not kinds[key] or (kinds[key] in (int, float) and not 0 < value < float("inf")):
         wanted = {str: "a text", bool: "true or false"}.get(kinds[key], "a number above 0")
         raise VelaturaError("bad-request", f"{path} sets {key!r} to {value!r:.40}; it has to be {wanted}.")
+    if key == "transport" and value not in TRANSPORTS:
+        raise VelaturaError(
+            "bad-request", f"{path} sets 'transport' to {value!r:.40}; it has to be {', '.join(TRANSPORTS)}."
+        )
     return value

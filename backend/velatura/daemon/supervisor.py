@@ -14,8 +14,8 @@ from pathlib import Path
 
 import zmq
 
-from velatura.daemon.security import WORKER, Gate
-from velatura.daemon.sockets import arrived, port
+from velatura.daemon.security import Gate
+from velatura.daemon.sockets import WORKER, Door, arrived
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import decode, encode
 
@@ -31,8 +31,9 @@ AT_A_TIME = 64
 class Supervisor:
     """One worker, at most. Used by the desk's thread only, which also polls `router`."""
 
-    def __init__(self, router: zmq.Socket, gate: Gate, state_dir: Path, device: str) -> None:
-        self.router = router
+    def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str) -> None:
+        self.router = door.router
+        self._door = door
         self.ready: dict | None = None  # the worker's last `ready` message, while it lives
         self._gate = gate
         self._state_dir = state_dir
@@ -75,7 +76,7 @@ class Supervisor:
                 continue  # last words of an earlier one
             if message["type"] == "ready":
                 self._identity, self.ready, self._failed_starts = identity, message, 0
-                self._gate.allow(WORKER, secrets.token_hex(32))  # one use
+                self._gate.allow(WORKER, self._door.key(secrets.token_hex(32)))  # one use
                 log.info("the worker (pid %d) is ready on %s", message["pid"], message["device"])
             yield message, payload
 
@@ -133,7 +134,7 @@ class Supervisor:
 
     def _start(self) -> None:
         token = secrets.token_hex(32)
-        self._gate.allow(WORKER, token)
+        self._gate.allow(WORKER, self._door.key(token))
         with open(self._words_file(), "wb") as words:
             # spawned, never forked: a ZeroMQ context does not survive a fork
             self._process = subprocess.Popen(
@@ -146,7 +147,7 @@ class Supervisor:
         self._started, self.ready, self._stopping = time.monotonic(), None, None
         start = {
             "broker": os.getpid(),
-            "port": port(self.router),
+            "endpoint": self._door.address,
             "token": token,
             "state_dir": str(self._state_dir),
             "device": self._device,

@@ -9,19 +9,21 @@ import threading
 import zmq
 
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.security import USERNAME
-from velatura.daemon.sockets import LOOPBACK
+from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.messages import decode, encode
+
+CONNECT_S = 30.0
 
 
 class Link(threading.Thread):
     """tasks: the `run` messages that have arrived."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, endpoint: str, token: str) -> None:
+        """Connects, once: a broker that is gone does not come back, and nobody else is to be heard."""
         super().__init__(name="link", daemon=True)
+        self._dealer = PyzmqDealer()
+        self._dealer.connect(endpoint, token, CONNECT_S)
         self.tasks: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        self._port = port
-        self._token = token
         self._mailbox: Mailbox[list] = Mailbox()
         self._cancelled: set[str] = set()
 
@@ -33,11 +35,7 @@ class Link(threading.Thread):
         return job in self._cancelled
 
     def run(self) -> None:
-        dealer = zmq.Context().socket(zmq.DEALER)
-        dealer.linger = 0
-        dealer.plain_username = USERNAME.encode()
-        dealer.plain_password = self._token.encode()
-        dealer.connect(f"tcp://{LOOPBACK}:{self._port}")
+        dealer = self._dealer.socket
         poller = zmq.Poller()
         poller.register(dealer, zmq.POLLIN)
         poller.register(self._mailbox.fileno(), zmq.POLLIN)
