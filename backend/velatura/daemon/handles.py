@@ -10,7 +10,10 @@ except ImportError:  # Windows, whose sockets are not counted among files
     resource = None
 
 WANTED = 16_384
-RESERVED = 256  # for the journal, the spool, the worker and libzmq's own
+# For the journal, the spool, the worker and libzmq's own; and for a thousand connections of which the gate
+# has not been told yet, since so many events may wait for it.
+RESERVED = 256 + 1024
+LEAST = 64
 
 
 def raise_limit() -> None:
@@ -32,4 +35,4 @@ def for_connections(wanted: int) -> int:
     if resource is None:
         return wanted
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
-    return wanted if soft == resource.RLIM_INFINITY else max(16, min(wanted, soft - RESERVED))
+    return wanted if soft == resource.RLIM_INFINITY else max(LEAST, min(wanted, soft - RESERVED))

@@ -5,6 +5,7 @@ The passwords are derived from a token (`velatura_protocol.endpoints`). Why that
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import logging
 import socket
@@ -28,8 +29,8 @@ log = logging.getLogger(__name__)
 class Gate(threading.Thread):
     """Answers libzmq's questions about passwords (ZAP, RFC 27), and counts connections.
 
-    pyzmq has such a thread too, on asyncio: at 8 KB for each handshake that waits for it, who only knocks and
-    runs away made the daemon grow without end, since it took longer over each than they did.
+    pyzmq has such a thread too, on asyncio. It took longer over a question than it takes to knock and run
+    away, and each question that waits costs libzmq 8 KB until it is answered: the daemon grew without end.
     There must be no socket timeouts on the context.
     """
 
@@ -54,7 +55,11 @@ class Gate(threading.Thread):
         router.plain_server = True
         router.zap_domain = domain.encode()
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
-        self._monitors.append(router.get_monitor_socket(_COMINGS))
+        router.monitor(f"inproc://comings-{domain}", _COMINGS)
+        monitor = self._context.socket(zmq.PAIR)
+        monitor.rcvhwm = 1  # libzmq's own end keeps a thousand events
+        monitor.connect(f"inproc://comings-{domain}")
+        self._monitors.append(monitor)
 
     def test(self, endpoint: str, password: str) -> None:
         """Knocks at an endpoint with no password, a wrong one and the right one.
@@ -92,9 +97,12 @@ class Gate(threading.Thread):
             self._take(ready, connected)
 
     def _take(self, ready: dict, connected: set[int]) -> None:
+        """All questions, then one event of each socket. libzmq lets nobody else in while a thousand events
+        wait, so no more questions than that, each of which takes its memory, can be open."""
         try:
-            if self._zap in ready:
-                self._answer(self._zap.recv_multipart())
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    self._answer(self._zap.recv_multipart(zmq.NOBLOCK))
             for monitor in self._monitors:
                 if monitor in ready:
                     self._count(connected, parse_monitor_message(monitor.recv_multipart()))

@@ -74,7 +74,7 @@ def clear(folder: Path) -> None:
         except OSError as error:
             raise VelaturaError(
                 "unavailable",
-                f"{path} is in the daemon's way; remove it, and start again.",
+                f"{path} is in the daemon's way; remove it and start again.",
                 detail=str(error),
             ) from None
 
