@@ -19,7 +19,7 @@ from velatura.install.sources import NAMES, is_held
 from velatura.models.catalogue import entries
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.paths import host_config, read_connection
+from velatura_protocol.paths import check_folder, host_config, read_connection
 
 PACKAGES = (
     *("torch", "diffusers", "transformers", "huggingface-hub", "tokenizers", "safetensors", "pyzmq"),
@@ -127,6 +127,12 @@ def _disk(state_dir: Path) -> Iterator[Finding]:
 
 
 def _daemon(state_dir: Path) -> Iterator[Finding]:
+    if state_dir.is_dir():
+        try:
+            check_folder(state_dir, state_dir.stat())
+        except VelaturaError as error:
+            yield Finding("fault", error.message)
+            return
     try:
         connection = read_connection(state_dir)
     except VelaturaError as error:
