@@ -169,6 +169,23 @@ def test_a_path_that_is_too_long_for_a_socket(tmp_path, no_torch, transport):
     assert not set(SOCKETS) & set(os.listdir(state_dir))
 
 
+def test_a_client_may_call_the_directory_otherwise(state_dir, no_torch, tmp_path):
+    """As where /home is a link to /var/home, and a sandbox shows one of them only."""
+    (tmp_path / "var").symlink_to(state_dir)
+    with Daemon(state_dir, no_torch, prestart=False):
+        for dealer in (Dealer, PyzmqDealer):
+            there_and_back(tmp_path / "var", dealer)
+
+
+def test_the_workers_socket_is_not_for_clients(state_dir, no_torch):
+    with Daemon(state_dir, no_torch, prestart=False) as daemon:
+        address = str(state_dir / "worker.sock")
+        for dealer in (Dealer, PyzmqDealer):
+            with closing(dealer()) as caller, pytest.raises(VelaturaError) as raised:
+                caller.connect(f"ipc://{address}", daemon.connection.token, 5.0)
+            assert raised.value.code == "wrong-token"
+
+
 # What lies in the daemon's way
 
 

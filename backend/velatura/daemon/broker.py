@@ -83,8 +83,10 @@ class Broker:
         ]
         self._gate.start()
         for door in doors:
-            self._gate.allow(door.domain, door.key(self._token))
-            self._gate.test(door.address, door.key(self._token))
+            # no client's password opens the worker's door, and each worker will have one of its own
+            key = door.key(secrets.token_hex(32) if door.domain == WORKER else self._token)
+            self._gate.allow(door.domain, key)
+            self._gate.test(door.address, key)
         return doors
 
     def _prover(self, door: Door) -> Callable[[object], str]:
@@ -150,12 +152,8 @@ class Broker:
             version=__version__,
         )
         write_connection(self._state_dir, connection)
-        log.info(
-            "velatura %s serves %s, %s (pid %d)",
-            __version__,
-            *(door.address for door in self._doors[:2]),
-            os.getpid(),
-        )
+        served = " and ".join(door.address for door in self._doors[:2])
+        log.info("velatura %s serves %s (pid %d)", __version__, served, os.getpid())
 
     def _greeting(self) -> Greeting:
         limits = {
