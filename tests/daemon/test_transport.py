@@ -193,7 +193,7 @@ def test_the_workers_socket_is_not_for_clients(state_dir, no_torch):
 def test_a_folder_in_the_place_of_a_file_is_refused_and_the_advice_helps(state_dir, no_torch, name):
     (state_dir / name / "something").mkdir(parents=True)
     status, said = serve(state_dir, **no_torch)
-    assert (status, said) == (1, f"{state_dir / name} is in the daemon's way; remove it and start again.\n")
+    assert (status, said) == (1, f"{state_dir / name} is a folder; remove it and start the daemon again.\n")
     shutil.rmtree(state_dir / name)
     with Daemon(state_dir, no_torch, prestart=False):
         there_and_back(state_dir, Dealer)

@@ -72,9 +72,10 @@ def clear(folder: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
+            what = "is a folder" if path.is_dir() else "cannot be replaced"
             raise VelaturaError(
                 "unavailable",
-                f"{path} is in the daemon's way; remove it and start again.",
+                f"{path} {what}; remove it and start the daemon again.",
                 detail=str(error),
             ) from None
 
