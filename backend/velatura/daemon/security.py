@@ -61,7 +61,14 @@ class Gate:
                         detail=f"{endpoint}: a caller {'with' if welcome else 'without'} the token",
                     )
 
+    def is_alive(self) -> bool:
+        """Whether it still answers; else nobody could connect any more."""
+        return self._zap.is_alive()
+
     def close(self) -> None:
+        if self._zap.pipe and not self._zap.is_alive():  # `stop` would wait for ever to be heard
+            self._zap.pipe.close(linger=0)
+            self._zap.pipe = None
         self._zap.stop()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -9,9 +10,12 @@ import threading
 import zmq
 
 from velatura.daemon.mailbox import Mailbox
+from velatura.daemon.outgoing import outgoing
 from velatura.daemon.security import USERNAME
 from velatura.daemon.sockets import LOOPBACK
-from velatura_protocol.messages import decode, encode
+from velatura_protocol.messages import decode
+
+log = logging.getLogger(__name__)
 
 
 class Link(threading.Thread):
@@ -27,12 +31,20 @@ class Link(threading.Thread):
 
     def send(self, message: dict, payload: bytes | None = None) -> None:
         """To the broker, in order. From any thread."""
-        self._mailbox.put(encode({**message, "pid": os.getpid()}, payload))
+        self._mailbox.put(outgoing({**message, "pid": os.getpid()}, payload))
 
     def is_cancelled(self, job: str) -> bool:
         return job in self._cancelled
 
     def run(self) -> None:
+        try:
+            self._serve()
+        except Exception:
+            log.exception("the line to the broker has failed; the worker ends")
+            logging.shutdown()
+        os._exit(1)  # deaf and dumb, it would hold its job for ever; the broker starts another one
+
+    def _serve(self) -> None:
         dealer = zmq.Context().socket(zmq.DEALER)
         dealer.linger = 0
         dealer.plain_username = USERNAME.encode()
@@ -43,7 +55,7 @@ class Link(threading.Thread):
         poller.register(self._mailbox.fileno(), zmq.POLLIN)
         while True:
             poller.poll()
-            for frames in self._mailbox.take():
+            for frames in filter(None, self._mailbox.take()):
                 dealer.send_multipart(frames)
             while dealer.poll(0):
                 self._hear(decode(dealer.recv_multipart())[0])

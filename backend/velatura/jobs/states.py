@@ -93,6 +93,14 @@ def input_digests(request: dict) -> list[str]:
     return list(dict.fromkeys(raster["digest"] for raster in rasters))
 
 
+def is_result(result: object) -> bool:
+    """Whether it has the shape of a result, as far as the journal relies on it."""
+    try:
+        return all(isinstance(layer["raster"]["digest"], str) for layer in result["layers"])
+    except (KeyError, TypeError):
+        return False
+
+
 def result_digests(result: dict) -> list[str]:
     """The blobs that a result consists of, each once."""
     return list(dict.fromkeys(layer["raster"]["digest"] for layer in result["layers"]))
