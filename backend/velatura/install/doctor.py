@@ -101,10 +101,10 @@ def _models(state_dir: Path) -> Iterator[Finding]:
         return
     for entry in models:
         remove = f"Name it again: velatura models remove {entry.id}, then velatura models add."
-        if entry.kind == "hub":
+        if entry.kind == "hub" and not entry.fault:
             yield Finding("note", f"Model {entry.id} comes from a hub ({entry.path}) when it is first used.")
-        elif not Path(entry.path).exists():
-            yield Finding("fault", f"The files of model {entry.id} are not at {entry.path}.", remove)
+        elif entry.fault:
+            yield Finding("fault", entry.fault, remove)
         elif entry.kind == "diffusers" and not list(Path(entry.path).glob("unet/*.safetensors")):
             yield Finding("fault", f"Model {entry.id} at {entry.path} has no unet weights.", remove)
         else:
