@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from velatura_protocol.errors import VelaturaError
+
 
 class State(StrEnum):
     UPLOADING = "uploading"
@@ -81,7 +83,7 @@ class Job:
             "title": self.title,
         }
         if self.state is State.FAILED:
-            message["error"] = self.error
+            message["error"] = VelaturaError.from_wire(self.error).to_wire()  # cut, whoever noted it
         if self.state is State.DONE:
             message["result"] = self.result
         return message
