@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sqlite3
+import sys
+from contextlib import closing
 
 import pytest
 
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
+from velatura.daemon.outgoing import fits
+from velatura.daemon.scheduler import Running, Scheduler
+from velatura.jobs.spool import Spool
+from velatura.jobs.states import State
+from velatura.jobs.store import Journal
 from velatura_protocol.client import Client
 from velatura_protocol.messages import MAX_JSON, digest
-from velatura_protocol.results import MAX_LAYERS
+from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 
 pytestmark = pytest.mark.timeout(120)
 DEEP = "[" * 100_000 + "]" * 100_000
@@ -86,14 +94,83 @@ def test_a_result_that_no_message_holds_fails_its_own_job_only(crowded, no_torch
         assert raw.ask({"type": "ack", "job": large})["acknowledged"]
 
 
+FLOOD = """
+from velatura.methods import fields
+from velatura.methods.base import Inputs, Mask, Method, Parameters
+
+class FloodParameters(Parameters):
+    count: int = fields.whole(1, 1, 1000, "Count", "How many.")
+
+class Flood(Method):
+    id, version, title, summary, source = "flood", 1, "Flood", "Selects without end.", "a test"
+    inputs = Inputs(source="required", mask="optional", prompt="required")
+    result, max_variations, Parameters = "mask", 1, FloodParameters
+
+    def run(self, inputs, params, context):
+        return [Mask("long " * 400, inputs.image[0].mean(0).clamp(0.0, 1.0))] * params.count
+"""
+SITE = """
+from velatura import methods
+methods.__path__.append({folder!r})
+"""
+
+
 @pytest.fixture(scope="module")
 def editing(tmp_path_factory, tiny_folder):
+    """A daemon with a method that makes as many masks as it is told, with long names."""
     from tests.tiny import register_tiny_model
 
-    state_dir = tmp_path_factory.mktemp("bounded") / "state"
-    register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir) as running:
+    folder = tmp_path_factory.mktemp("bounded")
+    (folder / "offered").mkdir()
+    (folder / "offered" / "flood.py").write_text(FLOOD)
+    (folder / "sitecustomize.py").write_text(SITE.format(folder=str(folder / "offered")))
+    register_tiny_model(folder / "state", tiny_folder)
+    environment = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
+    with Daemon(folder / "state", environment) as running:
         yield running
+
+
+@pytest.mark.timeout(240)
+def test_a_method_that_finds_more_than_a_result_may_have_fails_its_own_job_only(editing):
+    data, ended = pixels(seed=7), []
+    with closing(Client(editing.state_dir, name="test")) as client:
+        client.connect()
+        for count in (MAX_LAYERS, MAX_LAYERS + 1):
+            job, wanted = new_job(), request(data, method="flood", parameters={"count": count})
+            client.submit(job, wanted, {digest(data): data})
+            ended.append(client.wait(job, timeout=200))
+    done, failed = ended
+    assert (done["state"], len(done["result"]["layers"])) == ("done", MAX_LAYERS)
+    assert {len(layer["title"]) for layer in done["result"]["layers"]} <= {MAX_TITLE, MAX_TITLE - 1}
+    assert (failed["state"], failed["error"]["code"], failed["attempts"]) == ("failed", "too-large", 1)
+
+
+def test_a_result_without_room_is_refused_before_it_is_noted(tmp_path):
+    """The net below the bounds of requests: a worker that says more than a message holds."""
+    journal, spool = Journal(tmp_path / "jobs.sqlite"), Spool(tmp_path / "spool")
+    scheduler = Scheduler(
+        journal,
+        spool,
+        None,
+        changed=lambda job: None,
+        lossy=lambda *_: None,
+        cancel_grace=1.0,
+        idle_unload=1.0,
+    )
+    layer = {"raster": raster(pixels()), "recipe": "x" * 10_000}
+    spool.put(pixels())
+    outcomes = {
+        "too-large": {"state": "done", "result": {"layers": [layer] * 37}},
+        "internal": {"state": "done", "result": {"layers": [{}]}},
+        "busy": {"state": "failed", "error": {"code": "busy", "message": "x" * 10**6}},
+    }
+    for code, message in outcomes.items():
+        job = new_job()
+        journal.create(job, "", request(), "A title", state=State.QUEUED)
+        noted = scheduler._outcome(Running(job, journal.start(job).attempts), message)
+        assert (noted.state, noted.error["code"]) == (State.FAILED, code)
+        assert fits(noted.to_wire([]))
+    journal.close()
 
 
 def select(client, prompt, entries):
@@ -115,8 +192,7 @@ def test_an_entry_of_white_space_does_not_make_a_result_that_no_message_holds(ed
         many = {**changes, "prompt": "a " * (MAX_LAYERS + 1), "parameters": {"words": blank[:1]}}
         refused = raw.ask({"type": "submit", "job": new_job(), "request": request(**many)})
         assert (refused["code"], str(MAX_LAYERS) in refused["message"]) == ("bad-request", True)
-    client = Client(editing.state_dir, name="test")
-    client.connect()
-    done = select(client, words, blank[:1])
+    with closing(Client(editing.state_dir, name="test")) as client:
+        client.connect()
+        done = select(client, words, blank[:1])
     assert (done["state"], len(done["result"]["layers"])) == ("done", 37)
-    client.close()

@@ -8,6 +8,7 @@ import secrets
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,6 @@ from velatura.daemon.faults import Edge
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Status, Stop
 from velatura.daemon.presence import Presence
-from velatura.daemon.router_thread import RouterThread
 from velatura.daemon.security import CLIENTS, WORKER, Gate
 from velatura.daemon.sessions import Sessions
 from velatura.daemon.settings import CHUNK, CREDIT, Settings
@@ -39,7 +39,7 @@ from velatura_protocol.rasters import MAX_BLOB, MAX_SIDE
 log = logging.getLogger(__name__)
 
 TICK_MS = 200
-THREAD_S = 5.0  # for a thread to end
+THREADS_S = 10.0  # for the socket threads to end
 SWITCH_S = 0.0005  # a ping must not wait 5 ms, Python's default, for a thread that is busy with blobs
 
 
@@ -90,8 +90,7 @@ class Broker:
         self._blobs = BlobThread(
             blobs, sessions, spool, status, self._notes, idle=Policy.upload, every=settings.sweep
         )
-        for thread in (self._control, self._blobs):
-            self._at_end(f"the {thread.name} thread", lambda thread=thread: _end(thread))
+        self._at_end("the socket threads", self._end_threads)
         methods = {id: describe(method) for id, method in registry().items()}
         self._desk = Desk(
             settings, state_dir, methods, self._journal, spool, self._worker, self._control.mailbox, status
@@ -152,6 +151,16 @@ class Broker:
                     return False
         return True
 
+    def _end_threads(self) -> bool:
+        """Whether they have ended, once what they had to say is sent and what they had to write written."""
+        running = [thread for thread in (self._control, self._blobs) if thread.is_alive()]
+        for thread in running:
+            thread.mailbox.put(Stop())
+        deadline = time.monotonic() + THREADS_S
+        for thread in running:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        return not any(thread.is_alive() for thread in running)
+
     def _at_end(self, what: str, end: Callable[[], object]) -> None:
         self._ends.append((what, end))
 
@@ -179,14 +188,6 @@ class Broker:
             "waiting": self._settings.waiting,
         }
         return Greeting(self._instance, __version__, os.getpid(), self._settings.heartbeat, limits)
-
-
-def _end(thread: RouterThread) -> bool:
-    """Whether it has ended."""
-    if thread.is_alive():
-        thread.mailbox.put(Stop())
-        thread.join(THREAD_S)
-    return not thread.is_alive()
 
 
 def stop_on_signals(broker: Broker, watchdog: Watchdog) -> None:

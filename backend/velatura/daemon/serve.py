@@ -20,7 +20,7 @@ from velatura_protocol.paths import state_dir as find_state_dir
 log = logging.getLogger(__name__)
 
 LOG_BYTES, LOG_FILES = 1_000_000, 3
-CLOSE_S = 20.0  # for an end in good order; `velatura stop` waits longer
+CLOSE_S = 25.0  # for an end in good order; `velatura stop` waits longer
 
 
 def main(state_dir: str | Path | None = None, device: str = "") -> int:
