@@ -93,7 +93,12 @@ class Daemon:
         if self._process is not None and self._process.poll() is None:
             self._note_workers()
             self._process.terminate()
-            assert self._process.wait(STOP_S) == 0, self.log
+            try:
+                status = self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()  # it fails the test, and does not outlive it
+                raise
+            assert status == 0, self.log
             assert not (self.state_dir / CONNECTION_FILE).exists()
 
     def kill(self) -> None:

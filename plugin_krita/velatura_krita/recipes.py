@@ -58,6 +58,6 @@ def _parse(document: Any, name: str) -> Recipe | None:
     try:
         found = json.loads(bytes(document.annotation(name)).decode())
         recipe, source = found["recipe"], found["source"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return Recipe(recipe, source) if isinstance(recipe, dict) and isinstance(source, str) else None

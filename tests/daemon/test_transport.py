@@ -148,7 +148,8 @@ def test_the_successors_socket_is_left_alone(state_dir, no_torch):
     with Daemon(state_dir, no_torch, prestart=False) as daemon:
         (state_dir / "control.sock").unlink()
         (state_dir / "control.sock").write_text("another's")
-        daemon.stop()
+        assert daemon.wait() == 1  # nobody finds it any more
+        assert "removed or replaced" in daemon.log
         assert (state_dir / "control.sock").read_text() == "another's"
 
 

@@ -56,7 +56,7 @@ class Door:
     def remove(self) -> None:
         """Unlinks the Unix socket, unless another one is there by now."""
         if self.file is not None:
-            path = self.folder / _file(self.domain)
+            path = self.folder / socket_file(self.domain)
             with contextlib.suppress(OSError):
                 if _identity(path) == self.file:
                     path.unlink()
@@ -67,7 +67,7 @@ def clear(folder: Path) -> None:
 
     Raises `unavailable` if a folder is in the place of one of these files.
     """
-    for name in (CONNECTION_FILE, *map(_file, DOMAINS)):
+    for name in (CONNECTION_FILE, *map(socket_file, DOMAINS)):
         path = folder / name
         try:
             path.unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def choose_transport(folder: Path, wanted: str) -> str:
 
 
 def _try_unix_socket(folder: Path) -> None:
-    path = folder / _file("try")
+    path = folder / socket_file("try")
     path.unlink(missing_ok=True)
     try:
         with socket.socket(socket.AF_UNIX) as tried, reachable(IPC + str(path)) as name:
@@ -134,7 +134,7 @@ def open_door(
         return Door(router, domain, router.getsockopt_string(zmq.LAST_ENDPOINT), folder, None)
     with contextlib.suppress(zmq.ZMQError):  # where the system does not say who connects
         router.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
-    path = folder / _file(domain)
+    path = folder / socket_file(domain)
     before = os.umask(0o177)  # the socket is its owner's alone from the first moment
     try:
         with reachable(IPC + str(path)) as endpoint:
@@ -144,7 +144,7 @@ def open_door(
     return Door(router, domain, IPC + path.name, folder, _identity(path))
 
 
-def _file(domain: str) -> str:
+def socket_file(domain: str) -> str:
     return f"{domain}.sock"
 
 
