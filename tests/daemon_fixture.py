@@ -22,13 +22,20 @@ STOP_S = patience(60.0)
 class Daemon:
     """`with Daemon(state_dir) as daemon:` starts `velatura serve` for a state directory, and stops it.
 
-    environment: further variables. settings: entries of settings.toml; `restart` takes further ones.
+    environment: further variables. first: Python that its process runs before anything else. settings:
+    entries of settings.toml; `restart` takes further ones.
     """
 
     def __init__(
-        self, state_dir: Path, environment: Mapping[str, str] | None = None, **settings: object
+        self,
+        state_dir: Path,
+        environment: Mapping[str, str] | None = None,
+        *,
+        first: str = "",
+        **settings: object,
     ) -> None:
         self.state_dir = state_dir
+        self._first = first
         self._environment = environment or {}
         self._settings = settings
         self._process: subprocess.Popen | None = None
@@ -69,6 +76,7 @@ class Daemon:
             [
                 sys.executable,
                 "-c",
+                f"{self._first}\n"
                 "from velatura.daemon.serve import main; raise SystemExit(main(device='cpu'))",
             ],
             env=environment,
@@ -85,7 +93,12 @@ class Daemon:
         if self._process is not None and self._process.poll() is None:
             self._note_workers()
             self._process.terminate()
-            assert self._process.wait(STOP_S) == 0, self.log
+            try:
+                status = self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                self.kill()  # it fails the test, and does not outlive it
+                raise
+            assert status == 0, self.log
             assert not (self.state_dir / CONNECTION_FILE).exists()
 
     def kill(self) -> None:

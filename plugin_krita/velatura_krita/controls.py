@@ -263,6 +263,6 @@ class Controls(QtWidgets.QWidget):
             self.previews.setChecked(bool(last.get("previews", True)))
             self.variations.setMaximum(max(1, last.get("variations", 1)))
             self.variations.setValue(last.get("variations", 1))
-        except (ValueError, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
             return {}
         return last

@@ -55,7 +55,7 @@ class Journal:
             try:
                 entry = Entry(**json.loads(path.read_text("utf-8")))
                 keep = path == self._path(entry.job) and time.time() - entry.created < LIFETIME
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 keep = False
             if keep:
                 found.append(entry)

@@ -73,6 +73,6 @@ def _read(text: bytes) -> Recipe | None:
         found = json.loads(text.decode())
         recipe, source = found["recipe"], found["source"]
         kept = found.get("kept") is True
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     return Recipe(recipe, source, kept) if isinstance(recipe, dict) and isinstance(source, str) else None

@@ -10,7 +10,8 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
-``zmtp``, ``parser``  a ZeroMQ DEALER over a plain TCP socket
+``endpoints``         where a socket of the daemon is, who answers there, the proofs of both sides
+``zmtp``, ``parser``  a ZeroMQ DEALER over a plain socket, Unix or TCP
 ``session``           one connection: hello, pings, answers matched to requests
 ``transfers``         blobs up and down: credit, resume, verification
 ``upkeep``            one connection after the other: back-off, watching again, events

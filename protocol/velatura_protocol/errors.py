@@ -11,6 +11,10 @@ CODES: frozenset[str] = frozenset({
 })  # fmt: skip
 
 
+MAX_MESSAGE, MAX_DETAIL = 1000, 2000
+"""Characters of an error's sentences, and of its detail, on the wire."""
+
+
 class VelaturaError(Exception):
     """Something the person, or the program on the other side, has to know.
 
@@ -34,13 +38,13 @@ class VelaturaError(Exception):
         return f"VelaturaError({self.code!r}, {self.message!r})"
 
     def to_wire(self) -> dict:
-        """The error object of SPEC section 3, without `type` and `re`."""
+        """The error object of SPEC section 3, without `type` and `re`; texts are cut to its lengths."""
         return {
             "code": self.code,
-            "message": self.message,
-            "hint": self.hint,
+            "message": _cut(self.message, MAX_MESSAGE),
+            "hint": _cut(self.hint, MAX_MESSAGE),
             "retryable": self.retryable,
-            "detail": self.detail,
+            "detail": _cut(self.detail, MAX_DETAIL),
         }
 
     @classmethod
@@ -62,3 +66,10 @@ class VelaturaError(Exception):
 
 def _text(value: object) -> str:
     return value if isinstance(value, str) else ""
+
+
+def _cut(text: object, most: int) -> str:
+    """At most so many characters, all of which can be sent: file names may hold halves of pairs."""
+    whole = str(text)
+    short = whole if len(whole) <= most else whole[: most - 1] + "…"
+    return short.encode("utf-8", "replace").decode("utf-8")

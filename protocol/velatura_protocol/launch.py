@@ -12,6 +12,7 @@ from pathlib import Path
 
 from .client import Client
 from .errors import VelaturaError
+from .paths import check_folder
 
 LOG = "start.log"
 
@@ -32,6 +33,7 @@ def start_daemon(command: list[str], state_dir: str | os.PathLike, timeout: floa
         return  # a second one would end by itself, but not if the first is shut down before it has looked
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_folder(folder, folder.stat())
         log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             process = _spawn(command, folder, log)

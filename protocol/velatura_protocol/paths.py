@@ -7,9 +7,10 @@ import os
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from .endpoints import check_endpoint, resolve
 from .errors import VelaturaError
 
 CONNECTION_FILE = "connection.json"
@@ -17,22 +18,33 @@ HOST_CONFIG = "velatura.json"
 _MAX_FILE = 64 * 1024
 
 
+# For clients before 1.4, which would not find a Unix socket, or would give the token to whoever answers: they
+# read these entries and tell the person to update the plugin.
+FOR_OLDER = {"protocol": "2.0", "host": "127.0.0.1", "control_port": 1, "blob_port": 1}
+
+
 @dataclass(frozen=True)
 class Connection:
-    """The connection file of SPEC section 1. `token` is a secret: it is left out of the representation."""
+    """The connection file of SPEC section 1. `token` is a secret: it is left out of the representation.
 
-    protocol: str
-    host: str
-    control_port: int
-    blob_port: int
-    token: str
+    wire: the version of the protocol. control, blob: endpoints, a Unix socket's as the name of a file in
+    `folder`, which is where the connection file lies.
+    """
+
+    wire: str
+    control: str
+    blob: str
+    token: str = field(repr=False)
     pid: int
     instance: str
     version: str
+    folder: str = field(default="", compare=False)
 
-    def __repr__(self) -> str:
-        ports = f"{self.control_port}, {self.blob_port}"
-        return f"Connection({self.host}, {ports}, pid {self.pid}, {self.version})"
+    def control_endpoint(self) -> str:
+        return resolve(self.control, self.folder)
+
+    def blob_endpoint(self) -> str:
+        return resolve(self.blob, self.folder)
 
 
 def state_dir(
@@ -66,25 +78,56 @@ def _home(environ: Mapping[str, str], variable: str) -> Path:
 
 
 def read_connection(state_dir: str | os.PathLike) -> Connection:
-    """The connection file. Raises `not-running` if there is none or it is half a file, `unavailable` if it is
-    not the person's own or others may read it."""
-    path = Path(state_dir) / CONNECTION_FILE
+    """The connection file.
+
+    Raises `not-running` if there is none, or it is half a file or an older daemon's; `unavailable` if file or
+    directory are not the person's own, or others may read the one or write the other.
+    """
+    folder = Path(state_dir).absolute()
+    path = folder / CONNECTION_FILE
     try:
-        with open(path, "rb") as file:
+        check_folder(folder, os.stat(folder))
+        # neither a link nor a pipe that nobody writes to may lead or hold us elsewhere
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        with os.fdopen(handle, "rb") as file:
             _check_private(path, os.fstat(file.fileno()))
             text = file.read(_MAX_FILE)
     except PermissionError as error:
         raise _not_private(path, str(error)) from None
     except OSError as error:
+        if path.is_symlink() or path.is_dir():
+            raise _not_private(path, str(error)) from None
         raise _not_running(str(error)) from None
     try:
-        return _connection(json.loads(text.decode("utf-8")))
+        return _connection(json.loads(text.decode("utf-8")), folder)
     except (ValueError, RecursionError) as error:
         raise _not_running(f"{path}: {error}") from None
 
 
-def _check_private(path: Path, status: os.stat_result) -> None:
+def check_folder(folder: Path, status: os.stat_result) -> None:
+    """Raises `unavailable` if others than the person may put files into the state directory."""
     if os.name != "posix":  # elsewhere the profile's folder is the person's own, and modes say nothing
+        return
+    detail = f"{folder}: {stat.filemode(status.st_mode)}, owner {status.st_uid}"
+    if status.st_uid != os.geteuid():
+        raise VelaturaError(
+            "unavailable",
+            f"Velatura's directory {folder} belongs to another user; choose another: VELATURA_STATE_DIR or "
+            "--state-dir.",
+            hint=str(folder),
+            detail=detail,
+        )
+    if status.st_mode & 0o022:
+        raise VelaturaError(
+            "unavailable",
+            f"Other users may write into Velatura's directory; forbid it: chmod go-w {folder}",
+            hint=str(folder),
+            detail=detail,
+        )
+
+
+def _check_private(path: Path, status: os.stat_result) -> None:
+    if os.name != "posix":
         return
     if not stat.S_ISREG(status.st_mode) or status.st_mode & 0o077 or status.st_uid != os.geteuid():
         raise _not_private(path, f"mode {stat.filemode(status.st_mode)}, owner {status.st_uid}")
@@ -106,20 +149,23 @@ def _not_running(detail: str) -> VelaturaError:
     )
 
 
-def _connection(d: object) -> Connection:
+def _connection(d: object, folder: Path) -> Connection:
     if not isinstance(d, dict):
         raise ValueError("not an object")
-    texts = {key: d.get(key) for key in ("host", "token", "instance", "version", "protocol")}
-    numbers = {key: d.get(key) for key in ("control_port", "blob_port", "pid")}
+    if "wire" not in d and "control_port" in d:
+        raise VelaturaError(
+            "not-running",
+            "The last daemon here was an older Velatura's; end it if it still runs, then start the daemon.",
+            retryable=True,
+            detail=f"version {d.get('version')!r:.40}, process {d.get('pid')!r:.40}",
+        )
+    texts = {key: d.get(key) for key in ("wire", "token", "instance", "version")}
     if not all(isinstance(value, str) for value in texts.values()):
         raise ValueError("a text is missing")
-    if not all(type(value) is int and value > 0 for value in numbers.values()):
-        raise ValueError("a number is missing")
-    if max(numbers["control_port"], numbers["blob_port"]) > 65535:
-        raise ValueError("no port")
-    if not (texts["host"].startswith("127.") or texts["host"] in ("localhost", "::1")):
-        raise ValueError("the host is not this machine")  # the token never leaves it
-    return Connection(**texts, **numbers)
+    if type(d.get("pid")) is not int or d["pid"] <= 0:
+        raise ValueError("the number of the process is missing")
+    control, blob = check_endpoint(d.get("control")), check_endpoint(d.get("blob"))
+    return Connection(control=control, blob=blob, pid=d["pid"], folder=str(folder), **texts)
 
 
 def write_connection(state_dir: str | os.PathLike, connection: Connection) -> None:
@@ -131,7 +177,8 @@ def write_connection(state_dir: str | os.PathLike, connection: Connection) -> No
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(asdict(connection), file)
+            values = {key: value for key, value in asdict(connection).items() if key != "folder"}
+            json.dump({**FOR_OLDER, **values}, file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(name, folder / CONNECTION_FILE)

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from unicodedata import normalize
 
+MAX_LAYERS = 80  # of one result; the text encoders of Stable Diffusion read at most 75 words
+MAX_TEXTS = 16  # of one result
 MAX_TEXT = 2000  # characters of a text
+MAX_TITLE = 100  # characters of a job's or a layer's title
+MAX_NOTE = 500  # characters of a note
 
 
 def best_first(layers: Sequence[dict]) -> list[dict]:
@@ -23,6 +27,6 @@ def texts(result: dict) -> list[str]:
     return [line for line in lines if line]
 
 
-def one_line(text: str) -> str:
+def one_line(text: str, most: int = MAX_TEXT) -> str:
     """The text as `texts` may hold it: normal form C, single spaces, no line break, cut where too long."""
-    return " ".join(normalize("NFC", text).split())[:MAX_TEXT].rstrip()
+    return " ".join(normalize("NFC", text).split())[:most].rstrip()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hmac
+import secrets
 import time
 from collections.abc import Callable
 from typing import Any
 
+from .endpoints import proof, stranger
 from .errors import VelaturaError
-from .messages import MAX_PAYLOAD, PROTOCOL, check_protocol, decode, encode
+from .messages import MAX_PAYLOAD, PROTOCOL, canonical, check_protocol, decode, encode
 from .paths import Connection
 
 POLL = 0.05  # seconds between two looks at `should_stop`
@@ -41,11 +44,13 @@ class Link:
         timeout: float,
         on_event: Callable[[dict, Payload], None],
     ) -> None:
-        """Connects and says hello. Raises `wrong-token`, `protocol-version`, `not-running`, `timeout`.
+        """Connects, has the daemon prove itself, says hello.
 
-        on_event: called with each message that answers nothing, while `poll` or `answer` runs.
+        Raises `wrong-token`, `protocol-version`, `not-running`, `timeout`. on_event: called with each message
+        that answers nothing, while `poll` or `answer` runs.
         """
-        self._on_event = on_event
+        self._on_event: Callable = lambda *_: None  # who has proved nothing is not heard
+        self.session = ""
         self._seq = 0
         self._answers: dict[int, tuple[dict, Payload] | None] = {}  # None: not here yet
         self._pings: set[int] = set()
@@ -54,12 +59,18 @@ class Link:
         self.heartbeat = 5.0
         self.control, self.blob = dealer(), dealer()
         try:
-            check_protocol(connection.protocol)
-            self.control.connect(connection.host, connection.control_port, connection.token, timeout)
-            self.blob.connect(connection.host, connection.blob_port, connection.token, timeout)
+            check_protocol(connection.wire)
+            control, blobs = connection.control_endpoint(), connection.blob_endpoint()
+            self.control.connect(control, connection.token, timeout)
+            self.blob.connect(blobs, connection.token, timeout)
+            self._challenge(connection.token, control, False, timeout)
+            self._challenge(connection.token, blobs, True, timeout)
+            self._on_event = on_event
             hello = {"type": "hello", "protocol": PROTOCOL, "client": name, "session": session}
             self.welcome, _ = self.answer(self.ask(hello), "welcome", timeout)
             check_protocol(self.welcome.get("protocol"))
+            if self.welcome.get("instance") != connection.instance:
+                raise stranger("the welcome is another daemon's")
         except BaseException:
             self.close()
             raise
@@ -71,6 +82,19 @@ class Link:
         limits = limits if isinstance(limits, dict) else {}
         self.chunk = _bounded(limits.get("chunk"), MAX_PAYLOAD, MAX_PAYLOAD)
         self.credit = _bounded(limits.get("credit"), 1, _MAX_CREDIT)
+
+    def _challenge(self, token: str, endpoint: str, blob: bool, timeout: float) -> None:
+        """Raises `not-running` unless who answers at this socket knows the token."""
+        nonce = secrets.token_hex(32)
+        seq = self.ask({"type": "challenge", "nonce": nonce}, blob=blob)
+        try:
+            answer, _ = self.answer(seq, "proof", timeout, blob=blob)
+        except VelaturaError as error:
+            if isinstance(error, Lost) or error.code == "timeout":
+                raise
+            raise stranger(f"no proof, but {error.code}") from None  # a stranger's sentence is not shown
+        if not hmac.compare_digest(canonical(answer.get("proof")), canonical(proof(token, endpoint, nonce))):
+            raise stranger("the proof is wrong")
 
     def close(self) -> None:
         """Closes both sockets at once."""

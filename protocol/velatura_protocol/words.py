@@ -106,6 +106,11 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     return places
 
 
+def named(entries: Iterable[dict]) -> list[dict]:
+    """The entries that are about a word at all: those whose `text` is not empty and not only white space."""
+    return [entry for entry in entries if entry["text"].strip()]
+
+
 def settle(entries: Iterable[dict], prompt: str) -> list[dict]:
     """The entries whose word the prompt still has, each as it is, in their order."""
     return [entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1))]

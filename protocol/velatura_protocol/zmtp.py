@@ -1,4 +1,4 @@
-"""A ZeroMQ DEALER over a plain TCP socket, for hosts whose Python has no pyzmq.
+"""A ZeroMQ DEALER over a plain socket, Unix or TCP, for hosts whose Python has no pyzmq.
 
 ZMTP 3.1 (RFC 23, RFC 37) with the mechanism PLAIN (RFC 24). Unlike libzmq's it never reconnects by itself: a
 connection that is lost is an error, so that nothing is lost silently; `session` connects again.
@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Sequence
 
+from .endpoints import open_stream, password, stranger
 from .errors import VelaturaError
 from .messages import MAX_PAYLOAD
 from .parser import Command, Greeting, Malformed, Reader, command, greeting, header
@@ -55,14 +56,15 @@ class Dealer:
         self._heard = 0.0  # when the last byte came
         self._pinged: float | None = None  # when the PING was sent that nothing has followed
 
-    def connect(self, host: str, port: int, token: str, timeout: float) -> None:
-        """Connects and shakes hands, once in the life of a Dealer.
+    def connect(self, endpoint: str, token: str, timeout: float) -> None:
+        """Connects and shakes hands, once in the life of a Dealer. The peer has proved nothing by that.
 
-        Raises `wrong-token`; `not-running` if nothing, or something else than the daemon, answers; `timeout`.
+        endpoint: "ipc:///path" or "tcp://127.0.0.1:port". Raises `wrong-token`; `not-running` if nothing, or
+        something else than the daemon, answers; `timeout`.
         """
         deadline = time.monotonic() + timeout
         try:
-            self._socket = socket.create_connection((host, port), max(timeout, 0.001))
+            self._socket = open_stream(endpoint, max(timeout, 0.001))
         except OSError as error:
             self.close()
             raise VelaturaError(
@@ -71,12 +73,14 @@ class Dealer:
                 retryable=True,
                 detail=str(error),
             ) from None
+        except VelaturaError:
+            self.close()
+            raise
         self._socket.setblocking(False)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._selector.register(self._socket, selectors.EVENT_READ)
         self._heard = time.monotonic()
         try:
-            self._shake_hands(token, deadline)
+            self._shake_hands(password(token, endpoint), deadline)
         except BaseException:
             self.close()
             raise
@@ -143,15 +147,13 @@ class Dealer:
 
     # -- handshake ---------------------------------------------------------------------------------------
 
-    def _shake_hands(self, token: str, deadline: float) -> None:
-        password = token.encode()
-        if len(password) > 255:
-            raise VelaturaError("wrong-token", "The daemon's password is damaged; start the daemon again.")
+    def _shake_hands(self, secret: str, deadline: float) -> None:
+        shown = secret.encode()
         self._queue(greeting(b"PLAIN"))
         peer = self._expect(deadline)
         if not isinstance(peer, Greeting) or peer.mechanism != "PLAIN":
-            raise _stranger(f"greeting {peer}")
-        names = bytes([len(USERNAME)]) + USERNAME + bytes([len(password)]) + password
+            raise stranger(f"greeting {peer}")
+        names = bytes([len(USERNAME)]) + USERNAME + bytes([len(shown)]) + shown
         self._queue(command(b"HELLO", names))
         self._expect_command(b"WELCOME", deadline)
         self._queue(command(b"INITIATE", _property(b"Socket-Type", b"DEALER") + _property(b"Identity", b"")))
@@ -167,7 +169,7 @@ class Dealer:
                 )
             raise lost(f"refused with {reason!r}")
         if not isinstance(item, Command) or item.name != name:
-            raise _stranger(f"{item!r:.80} instead of {name!r}")
+            raise stranger(f"{item!r:.80} instead of {name!r}")
 
     def _expect(self, deadline: float) -> object:
         while True:
@@ -176,7 +178,7 @@ class Dealer:
             if self._reader.items:
                 return self._reader.pop()
             if self._error:
-                raise _stranger(self._error.detail)
+                raise stranger(self._error.detail)
             left = deadline - time.monotonic()
             if left <= 0:
                 raise VelaturaError(
@@ -277,12 +279,3 @@ class Dealer:
 
 def _property(name: bytes, value: bytes) -> bytes:
     return bytes([len(name)]) + name + struct.pack(">I", len(value)) + value
-
-
-def _stranger(detail: str) -> VelaturaError:
-    return VelaturaError(
-        "not-running",
-        "Another program answers where Velatura's daemon should be; start the daemon again.",
-        retryable=True,
-        detail=detail,
-    )

@@ -9,6 +9,7 @@ import time
 import zmq
 
 from tests.patience import patience
+from velatura_protocol.endpoints import password
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import Connection
 
@@ -23,8 +24,8 @@ class Raw:
         self._context = zmq.Context()
         self.events: list[tuple[dict, bytes | None]] = []
         self.control, self.blob = (
-            self._dealer(port, connection.token if token is None else token)
-            for port in (connection.control_port, connection.blob_port)
+            self._dealer(endpoint, connection.token if token is None else token)
+            for endpoint in (connection.control_endpoint(), connection.blob_endpoint())
         )
         self.session = ""
         if hello:
@@ -93,9 +94,9 @@ class Raw:
             if self.control.poll(100):
                 self.events.append(self.receive(self.control))
 
-    def _dealer(self, port: int, token: str) -> zmq.Socket:
+    def _dealer(self, endpoint: str, token: str) -> zmq.Socket:
         dealer = self._context.socket(zmq.DEALER)
         dealer.linger = 0
-        dealer.plain_username, dealer.plain_password = b"velatura", token.encode()
-        dealer.connect(f"tcp://127.0.0.1:{port}")
+        dealer.plain_username, dealer.plain_password = b"velatura", password(token, endpoint).encode()
+        dealer.connect(endpoint)
         return dealer

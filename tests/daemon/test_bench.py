@@ -14,9 +14,12 @@ def test_the_figures_are_whole(tiny_folder, capfd):
     assert main(["--json", "--side", "512", "--repeat", "1", "--model", str(tiny_folder)]) == 0
     figures = json.loads(capfd.readouterr().out)
     assert figures["bytes"] == 2**20
-    for name in ("pyzmq", "stdlib"):
-        spent = [figures["seconds"][f"{name}_{kind}"] for kind in ("up", "down", "hashing", "spooling")]
-        assert min(spent) >= 0
-    assert figures["control_ms"]["quiet"]["n"] > 0
+    for transport in ("ipc", "tcp"):
+        measured = figures[transport]
+        for name in ("pyzmq", "stdlib"):
+            spent = [measured["seconds"][f"{name}_{kind}"] for kind in ("up", "down", "hashing", "spooling")]
+            assert min(spent) >= 0
+        assert measured["control_ms"]["quiet"]["n"] > 0
     assert figures["cancel"].get("steps", 0) > 0 or figures["cancel"]["not_measured"]
-    assert "to echo" in report(figures)
+    assert "Unix sockets" in report(figures)
+    assert "Loopback TCP" in report(figures)

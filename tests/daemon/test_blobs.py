@@ -12,6 +12,7 @@ import zmq
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
+from velatura_protocol.endpoints import password
 from velatura_protocol.messages import digest
 
 NO_WORKER = True
@@ -168,8 +169,10 @@ def dealer(connection):
     socket.linger = 0
     socket.rcvhwm = 1
     socket.setsockopt(zmq.RCVBUF, 4096)
-    socket.plain_username, socket.plain_password = b"velatura", connection.token.encode()
-    socket.connect(f"tcp://127.0.0.1:{connection.blob_port}")
+    endpoint = connection.blob_endpoint()
+    socket.plain_username = b"velatura"
+    socket.plain_password = password(connection.token, endpoint).encode()
+    socket.connect(endpoint)
     return socket
 
 

@@ -15,7 +15,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from tests.daemon.samples import new_job, pixels, raster, request
 from velatura.jobs.states import ENDED, LEGAL, IllegalTransition, State, input_digests
 from velatura.jobs.store import Journal
-from velatura_protocol.errors import VelaturaError
+from velatura_protocol.errors import MAX_DETAIL, VelaturaError
 from velatura_protocol.messages import request_digest
 
 #: A file system in memory where there is one: thousands of commits ask nothing of the disk there.
@@ -156,6 +156,58 @@ def test_a_damaged_journal_is_set_aside(tmp_path):
     create(journal)
     journal.close()
     assert len(list(tmp_path.glob("jobs.sqlite.damaged-*"))) == 1
+
+
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        "request = '{'",
+        "request = '[]'",
+        f"request = '{DEEP}'",
+        "request = x'ff00'",
+        'request = \'{"inputs": {"source": {}}}\'',
+        "state = 'lost'",
+        "state = 'done', result = NULL",
+        "state = 'done', result = '{\"layers\": 3}'",
+        "state = 'failed', error = '{'",
+        "created = 9e999",
+        "created = 'soon'",
+        "id = x'00'",
+    ],
+    ids=lambda value: value[:30],
+)
+def test_a_row_that_makes_no_sense_is_set_aside_and_the_others_live(tmp_path, spoil):
+    path = tmp_path / "jobs.sqlite"
+    journal = Journal(path)
+    before, spoilt, after = (create(journal).id for _ in range(3))
+    journal.close()
+    with sqlite3.connect(path) as db:
+        db.execute(f"UPDATE jobs SET {spoil} WHERE id = ?", (spoilt,))
+    db.close()
+
+    for _ in range(2):  # once for all
+        journal = Journal(path)
+        assert [job.id for job in journal.recover()] == []
+        assert [waiting.id for waiting in journal.queue()] == [before, after]
+        assert len(journal.in_states(set(State), drafts=False)) == 3
+        assert {reference.job for reference in journal.references()} >= {before, after}
+        if not spoil.startswith("id"):
+            failed = journal.get(spoilt).to_wire([])
+            assert (failed["state"], failed["error"]["code"]) == ("failed", "internal")
+            assert "run the edit again" in failed["error"]["message"]
+        journal.close()
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM set_aside").fetchone() == (1,)
+    db.close()
+
+
+def test_an_error_of_any_length_is_told_in_few_words(journal):
+    job = create(journal).id
+    failed = journal.fail(job, {**ERROR, "detail": "x" * 1_000_000}).to_wire([])
+    assert len(failed["error"]["detail"]) == MAX_DETAIL
 
 
 def test_a_newer_journal_is_left_alone(tmp_path):

@@ -8,11 +8,13 @@ import pytest
 
 from tests.daemon.samples import request
 from tests.more_methods.offered.shades import ShadesParameters
+from velatura.daemon.outgoing import fits
 from velatura.daemon.submission import complete_request
 from velatura.methods.base import schema
 from velatura.methods.registry import offer
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.results import MAX_LAYERS, MAX_NOTE, MAX_TITLE
 
 METHOD = {
     "id": "m",
@@ -129,9 +131,53 @@ def test_recipes_that_would_not_fit_a_message_are_refused():
 def test_masks_have_a_recipe_for_each_word():
     method = {**METHOD, "result": "mask", "max_variations": 1, "parameters": schema(ShadesParameters)}
     assert complete(method, prompt="word " * 75)
-    assert refusal(method, prompt="word " * 300) == "too-large"
+    assert refusal(method, prompt="word " * (MAX_LAYERS + 1)) == "bad-request"
     listed = {"words": [{"text": "word"}, {"text": ""}]}
     assert complete(method, prompt="word " * 300, parameters=listed)
+
+
+@pytest.mark.parametrize("blank", ["", " ", " \t\u3000"])
+def test_an_entry_without_a_word_does_not_count(blank):
+    """A method ignores it and makes a mask of every word of the prompt."""
+    method = {**METHOD, "result": "mask", "max_variations": 1, "parameters": schema(ShadesParameters)}
+    listed = {"words": [{"text": blank}]}
+    assert refusal(method, prompt="word " * (MAX_LAYERS + 1), parameters=listed) == "bad-request"
+    long = {"words": [{"text": blank}] * 64}
+    assert complete(method, prompt="word " * 20, parameters=long)
+    crowded = {"words": [{"text": (blank * 200)[:200], "which": 1000} for _ in range(64)]}
+    assert refusal(method, prompt="word " * 75, parameters=crowded) == "too-large"
+
+
+@pytest.mark.parametrize("result", ["mask", "layer"])
+def test_the_largest_result_of_an_accepted_request_fits_a_message(result):
+    many = MAX_LAYERS if result == "mask" else 8
+    method = {**METHOD, "result": result, "max_variations": 1 if result == "mask" else 8}
+    if result == "mask":
+        method["parameters"] = schema(ShadesParameters)
+    variations = 1 if result == "mask" else many
+    length = 1
+    while True:  # the longest that is accepted, to within a tenth
+        prompt = " ".join("é" * length for _ in range(many))[:2000]
+        parameters = {} if result == "mask" else {"words": "é" * length}
+        try:
+            whole, _ = complete(method, prompt=prompt, variations=variations, parameters=parameters)
+        except VelaturaError as error:
+            assert error.code == "too-large"
+            break
+        if result == "mask" and len(prompt) == 2000:
+            break
+        length = length * 11 // 10 + 1
+    source = whole["inputs"]["source"]
+    recipe = whole | {"model": {"id": "first", "digest": source["digest"]}, "job": "x" * 36, "variation": 79}
+    place = {
+        "rank": 7,
+        "score": 0.1234,
+        "scores": dict.fromkeys(("prompt", "whole", "likeness", "seam"), 0.1234),
+    }
+    place = {} if result == "mask" else place
+    layer = {"index": 79, "title": "\U0001f3a8" * MAX_TITLE, "seed": 2**31 - 1, "kind": "mask", **place}
+    layer |= {"raster": source | {"profile": "\U0001f3a8" * 200}, "recipe": recipe | place}
+    assert fits({"type": "job", "result": {"layers": [layer] * many, "note": "é" * MAX_NOTE}})
 
 
 def test_a_draft_stays_one():

@@ -48,7 +48,10 @@ def test_a_damaged_list_of_methods_does_not_keep_gimp_from_starting(alone):
 
 def test_a_daemon_that_refuses_is_said_in_a_sentence(alone, served):
     state_dir = alone.folder.parent / "state"
-    write_connection(state_dir, dataclasses.replace(read_connection(served.state_dir), token="wrong"))
+    connection = read_connection(served.state_dir)
+    write_connection(state_dir, dataclasses.replace(connection, token="wrong"))
+    for name in ("control.sock", "blob.sock"):
+        (state_dir / name).symlink_to(served.state_dir / name)
     found = alone.python(OFFERED, run="velatura-sdedit")
     assert found["status"] == "execution-error"
     assert re.match(r"[A-Z].*\.$", found["error"])

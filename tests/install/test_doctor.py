@@ -1,6 +1,7 @@
 """Doctor: each thing that may be wrong, made wrong."""
 
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -114,6 +115,15 @@ def test_a_readable_connection_file(tmp_path, machine):
     (tmp_path / "connection.json").write_text("{}")
     (tmp_path / "connection.json").chmod(0o666)
     assert any(f.level == "fault" and "password" in f.sentence for f in examine(tmp_path, machine))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes say nothing")
+def test_a_directory_that_others_may_write(tmp_path, machine):
+    tmp_path.chmod(0o777)
+    found = [f for f in examine(tmp_path, machine) if f"chmod go-w {tmp_path}" in f.sentence]
+    assert [f.level for f in found] == ["fault"]
+    tmp_path.chmod(0o755)
+    assert not [f for f in examine(tmp_path, machine) if "chmod go-w" in f.sentence]
 
 
 def test_a_disk_that_is_full(tmp_path, machine, monkeypatch):

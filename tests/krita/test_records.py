@@ -33,9 +33,12 @@ def test_entries_come_back_oldest_first(tmp_path):
     assert journal(tmp_path).entries() == [second]
 
 
+DEEP = "[" * 100_000
+
+
 def test_damaged_and_old_entries_are_deleted(tmp_path):
     journal(tmp_path).add(entry(created=0.0))
-    for name, text in (("x.json", "{"), ("y.json", "[]"), ("z.json", '{"job": "z"}')):
+    for name, text in (("x.json", "{"), ("y.json", "[]"), ("z.json", '{"job": "z"}'), ("d.json", DEEP)):
         (tmp_path / "krita" / name).write_text(text)
     assert journal(tmp_path).entries() == []
     assert list((tmp_path / "krita").iterdir()) == []
@@ -45,7 +48,7 @@ def test_without_a_folder_there_are_no_entries(tmp_path):
     assert journal(tmp_path / "nowhere").entries() == []
 
 
-@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"recipe": 1, "source": "x"}', b"\xff"])
+@pytest.mark.parametrize("text", [b"", b"{", b"[]", b'{"recipe": 1, "source": "x"}', b"\xff", DEEP.encode()])
 def test_a_damaged_recipe_is_none(text):
     from velatura_krita import recipes
 

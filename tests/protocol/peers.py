@@ -12,6 +12,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from tests.patience import patience
+from velatura_protocol.endpoints import password
 
 TOKEN = "the-token"
 
@@ -31,18 +32,22 @@ class Router:
     """
 
     def __init__(
-        self, answer: Answer = echo, *, port: int = 0, setup: Callable = lambda router: None
+        self,
+        answer: Answer = echo,
+        *,
+        endpoint: str = "tcp://127.0.0.1:*",
+        setup: Callable = lambda router: None,
     ) -> None:
         self._context = zmq.Context()
         self._auth = ThreadAuthenticator(self._context)
         self._auth.start()
-        self._auth.configure_plain("*", {"velatura": TOKEN})
         self._router = self._context.socket(zmq.ROUTER)
         self._router.linger = 0
         self._router.plain_server = True
         setup(self._router)
-        self._router.bind(f"tcp://127.0.0.1:{port or '*'}")
-        self.port = int(self._router.last_endpoint.decode().rsplit(":", 1)[1])
+        self._router.bind(endpoint)
+        self.endpoint = self._router.last_endpoint.decode()
+        self.answers_at(self.endpoint)
         self._answer = answer
         self._said: queue.SimpleQueue[list] = queue.SimpleQueue()
         self._stop = threading.Event()
@@ -55,6 +60,14 @@ class Router:
                 self._answer(self._router, self._router.recv_multipart(copy=False))
             while not self._said.empty():
                 self._router.send_multipart(self._said.get())
+
+    def answers_at(self, endpoint: str) -> None:
+        """Lets those in who were told that it is to be found there."""
+        self._auth.configure_plain("*", {"velatura": password(TOKEN, endpoint)})
+
+    @property
+    def port(self) -> int:
+        return int(self.endpoint.rpartition(":")[2])
 
     def say(self, frames: list) -> None:
         """Sends a message, identity first."""

@@ -10,6 +10,7 @@ from typing import Any
 
 import zmq
 
+from velatura_protocol.endpoints import proof
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import PROTOCOL, decode, digest, encode, error_answer
 from velatura_protocol.paths import Connection, write_connection
@@ -59,10 +60,9 @@ class SmallDaemon:
         write_connection(
             self.folder,
             Connection(
-                protocol=self.protocol,
-                host="127.0.0.1",
-                control_port=self._control.port,
-                blob_port=self._blob.port,
+                wire=self.protocol,
+                control=self._control.endpoint,
+                blob=self._blob.endpoint,
                 token=TOKEN,
                 pid=os.getpid(),
                 instance=f"instance {self.starts}",
@@ -91,23 +91,27 @@ class SmallDaemon:
     def _on_control(self, router: zmq.Socket, frames: list) -> None:
         identity = bytes(frames[0])
         message, _ = decode(frames[1:])
-        if message["type"] != "hello" and identity not in self._clients:
+        if message["type"] not in ("hello", "challenge") and identity not in self._clients:
             refusal = error_answer(VelaturaError("no-session", "Say hello."), message["seq"])
             router.send_multipart([identity, *encode(refusal)])
             return
-        self._reply(router, identity, message, None)
+        self._reply(router, identity, message, None, self._control)
         if message["type"] == "hello":
             self._clients.add(identity)
 
     def _on_blob(self, router: zmq.Socket, frames: list) -> None:
         message, payload = decode(frames[1:])
-        self._reply(router, bytes(frames[0]), message, payload)
+        self._reply(router, bytes(frames[0]), message, payload, self._blob)
 
-    def _reply(self, router: zmq.Socket, identity: bytes, message: dict, payload: Any) -> None:
+    def _reply(
+        self, router: zmq.Socket, identity: bytes, message: dict, payload: Any, heard_at: Router
+    ) -> None:
         self.heard.append(message)
         kind, body = message["type"], None
         try:
             answer = self.script[kind](message, payload) if kind in self.script else None
+            if answer is None and kind == "challenge":
+                answer = {"type": "proof", "proof": proof(TOKEN, heard_at.endpoint, message["nonce"])}
             if answer is None:
                 answer = getattr(self, f"_{kind}")(message, payload)
             if isinstance(answer, tuple):
@@ -122,6 +126,7 @@ class SmallDaemon:
             "type": "welcome",
             "protocol": self.protocol,
             "session": f"session {self.starts}",
+            "instance": f"instance {self.starts}",
             "heartbeat": self._heartbeat,
             "limits": self._limits,
         }

@@ -44,6 +44,15 @@ def test_a_daemon_that_cannot_be_started(tmp_path, command):
     assert caught.value.code == "unavailable"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="modes say nothing")
+def test_a_directory_that_others_may_write_is_said_at_once(tmp_path):
+    tmp_path.chmod(0o777)
+    with pytest.raises(VelaturaError, match="chmod go-w") as caught:
+        start_daemon([sys.executable, "-c", ""], tmp_path, 10)
+    assert caught.value.code == "unavailable"
+    assert os.listdir(tmp_path) == []
+
+
 def test_its_last_words_are_kept(tmp_path):
     with pytest.raises(VelaturaError) as caught:
         start_daemon([sys.executable, "-c", "raise SystemExit('no torch')"], tmp_path, 10)

@@ -19,10 +19,9 @@ from velatura_protocol.paths import (
 )
 
 CONNECTION = Connection(
-    protocol="1.0",
-    host="127.0.0.1",
-    control_port=40001,
-    blob_port=40002,
+    wire="1.4",
+    control="ipc://control.sock",
+    blob="tcp://127.0.0.1:40002",
     token="secret",
     pid=4711,
     instance="0b9c",
@@ -81,6 +80,23 @@ def test_a_file_that_others_may_read_is_refused(tmp_path, mode):
     assert caught.value.code == "unavailable"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no such files")
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+def test_what_is_no_file_is_refused_and_not_waited_for(tmp_path, kind):
+    """A pipe that nobody writes to would hold a host for ever."""
+    write_connection(tmp_path / "elsewhere", CONNECTION)
+    path = tmp_path / CONNECTION_FILE
+    make = {
+        "link": lambda: path.symlink_to(tmp_path / "elsewhere" / CONNECTION_FILE),
+        "folder": lambda: path.mkdir(0o700),
+        "pipe": lambda: os.mkfifo(path, 0o600),
+    }
+    make[kind]()
+    with pytest.raises(VelaturaError, match="delete the file") as caught:
+        read_connection(tmp_path)
+    assert caught.value.code == "unavailable"
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_of_somebody_else_is_refused(tmp_path):
     write_connection(tmp_path, CONNECTION)
@@ -103,12 +119,18 @@ def test_no_file(tmp_path):
     "change",
     [
         {"token": None},
-        {"control_port": 0},
-        {"control_port": 70000},
-        {"blob_port": "40002"},
+        {"control": None},
+        {"control": "tcp://127.0.0.1:0"},
+        {"control": "tcp://127.0.0.1:70000"},
+        {"control": "tcp://127.0.0.1"},
+        {"blob": "tcp://192.0.2.1:40002"},
+        {"blob": "tcp://localhost:40002"},
+        {"blob": "tcp://[::1]:40002"},
+        {"blob": "ipc:///tmp/blob.sock"},
+        {"blob": "ipc://../blob.sock"},
+        {"blob": "ipc://"},
+        {"blob": "inproc://blob"},
         {"pid": True},
-        {"host": "example.org"},
-        {"host": 1},
         {"version": []},
     ],
     ids=str,
@@ -116,6 +138,23 @@ def test_no_file(tmp_path):
 def test_a_damaged_file(tmp_path, change):
     write_connection(tmp_path, replace(CONNECTION, **change))
     with pytest.raises(VelaturaError) as caught:
+        read_connection(tmp_path)
+    assert caught.value.code == "not-running"
+
+
+def test_an_older_daemons_file_is_told_from_damage(tmp_path):
+    """It has sent no proof, so nothing is sent to it."""
+    write_connection(tmp_path, CONNECTION)
+    older = {
+        "protocol": "1.3",
+        "host": "127.0.0.1",
+        "control_port": 1,
+        "blob_port": 1,
+        "token": "t",
+        "pid": 7,
+    }
+    (tmp_path / CONNECTION_FILE).write_text(json.dumps(older))
+    with pytest.raises(VelaturaError, match="an older Velatura's") as caught:
         read_connection(tmp_path)
     assert caught.value.code == "not-running"
 

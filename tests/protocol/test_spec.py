@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from velatura_protocol.endpoints import proof
 from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
-from velatura_protocol.paths import Connection, read_connection, write_connection
+from velatura_protocol.paths import FOR_OLDER, Connection, read_connection, write_connection
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
 from velatura_protocol.results import MAX_TEXT, best_first, texts
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
@@ -18,7 +19,7 @@ SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
 STATES = {"uploading", "queued", "started", "done", "failed", "cancelled"}
 REQUESTS = {
     "hello", "ping", "methods", "submit", "get", "ack", "cancel", "watch", "list", "unload", "shutdown",
-    "put", "chunk", "fetch",
+    "put", "chunk", "fetch", "challenge",
 }  # fmt: skip
 
 
@@ -104,10 +105,32 @@ def test_every_request_has_an_example():
 
 def test_the_connection_file(tmp_path):
     (example,) = examples("connection")
-    connection = Connection(**example)
+    connection = Connection(**{key: value for key, value in example.items() if key not in FOR_OLDER})
     write_connection(tmp_path, connection)
     assert json.loads((tmp_path / "connection.json").read_text("utf-8")) == example
     assert read_connection(tmp_path) == connection
+
+
+def test_the_proofs():
+    """The example is right, so that whoever writes another client can compare."""
+    (example,) = examples("connection")
+    (challenge,), (answer,) = (
+        [message for message in examples("message") if message["type"] == kind]
+        for kind in ("challenge", "proof")
+    )
+    assert answer["proof"] == proof(example["token"], example["control"], challenge["nonce"])
+    for text in ('MAC("velatura client ADDRESS")', 'MAC("velatura daemon ADDRESS NONCE")'):
+        assert text in section(1)
+
+
+def test_an_older_client_is_told_to_update():
+    """What it does with the file: it checks the ports, then the version, before it connects."""
+    (example,) = examples("connection")
+    assert all(0 < example[port] < 65536 for port in ("control_port", "blob_port"))
+    assert example["host"].startswith("127.")
+    with pytest.raises(VelaturaError, match=r"speaks 1\.3: update the plugin") as raised:
+        check_protocol(example["protocol"], own="1.3")
+    assert raised.value.code == "protocol-version"
 
 
 def section(number: int) -> str:

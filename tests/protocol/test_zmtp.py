@@ -36,7 +36,7 @@ GREETING = greeting(b"PLAIN")  # a server's is the same
 
 def dealer(port: int, token: str = TOKEN, **options) -> closing:
     connected = Dealer(**options)
-    connected.connect("127.0.0.1", port, token, 5.0)
+    connected.connect(f"tcp://127.0.0.1:{port}", token, 5.0)
     return closing(connected)
 
 
@@ -125,7 +125,7 @@ def test_a_lost_server_is_an_error_and_the_next_one_is_reached():
         assert caught.value.code == "not-running" and caught.value.retryable
         with pytest.raises(VelaturaError, match="lost"):
             d.send([b"after"])
-        router.__init__(port=port)
+        router.__init__(endpoint=f"tcp://127.0.0.1:{port}")
         with dealer(port) as again:
             again.send([b"again"])
             assert again.recv(5.0) == [b"again"]
@@ -150,9 +150,11 @@ def test_libzmq_answers_our_heartbeats():
 
 def test_a_byte_at_a_time():
     payload = os.urandom(3000)
-    with Router() as router, dripping(router.port) as proxy, dealer(proxy) as d:
-        d.send([b"{}", payload])
-        assert d.recv(20.0) == [b"{}", payload]
+    with Router() as router, dripping(router.port) as proxy:
+        router.answers_at(f"tcp://127.0.0.1:{proxy}")
+        with dealer(proxy) as d:
+            d.send([b"{}", payload])
+            assert d.recv(20.0) == [b"{}", payload]
 
 
 def test_without_sendmsg(monkeypatch):
@@ -171,7 +173,7 @@ def test_a_peer_that_never_speaks():
     with raw_server(lambda peer: peer.recv(1 << 20) and time.sleep(0.5)) as port:
         late = Dealer()
         with pytest.raises(VelaturaError) as caught:
-            late.connect("127.0.0.1", port, TOKEN, 0.2)
+            late.connect(f"tcp://127.0.0.1:{port}", TOKEN, 0.2)
         assert caught.value.code == "timeout"
         late.close()
 

@@ -1,4 +1,4 @@
-"""What loopback and ZeroMQ cost by themselves: the same pieces of bytes, to a bare ROUTER and back."""
+"""What a socket and ZeroMQ cost by themselves: the same pieces of bytes, to a bare ROUTER and back."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import zmq
 
 
 @contextmanager
-def echo_server() -> Iterator[int]:
-    """A process that sends back whatever comes; gives its port."""
+def echo_server(endpoint: str) -> Iterator[str]:
+    """A process that binds "ipc:///path" or "tcp://127.0.0.1:*" and sends back what comes; gives where."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
-    process = spawn.Process(target=_serve, args=(theirs,), daemon=True)
+    process = spawn.Process(target=_serve, args=(endpoint, theirs), daemon=True)
     process.start()
     try:
         yield ours.recv()
@@ -25,11 +25,11 @@ def echo_server() -> Iterator[int]:
         process.join()
 
 
-def echo(port: int, data: memoryview, chunk: int, credit: int) -> float:
+def echo(endpoint: str, data: memoryview, chunk: int, credit: int) -> float:
     """Seconds for `data` there and back, with at most `credit` pieces of `chunk` bytes under way."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as dealer:
         dealer.linger = 0
-        dealer.connect(f"tcp://127.0.0.1:{port}")
+        dealer.connect(endpoint)
         dealer.send(b"")  # the connection is made before the clock starts
         dealer.recv()
         began = time.perf_counter()
@@ -45,8 +45,9 @@ def echo(port: int, data: memoryview, chunk: int, credit: int) -> float:
         return time.perf_counter() - began
 
 
-def _serve(pipe: Connection) -> None:
+def _serve(endpoint: str, pipe: Connection) -> None:
     with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
-        pipe.send(router.bind_to_random_port("tcp://127.0.0.1"))
+        router.bind(endpoint)
+        pipe.send(router.getsockopt_string(zmq.LAST_ENDPOINT))
         while True:
             router.send_multipart(router.recv_multipart(copy=False), copy=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import multiprocessing
 import os
@@ -12,14 +13,16 @@ import subprocess
 import sys
 import tempfile
 import time
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 
+from velatura.bench.cancel import cancel
 from velatura.bench.echo import echo, echo_server
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura.daemon.settings import CHUNK, CREDIT
+from velatura.daemon.sockets import choose_transport
 from velatura.models import catalogue
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
@@ -30,7 +33,7 @@ from velatura_protocol.transfers import Download, upload
 from velatura_protocol.zmtp import Dealer
 
 GOALS = {"ratio": 2.0, "control_p99_ms": 25.0, "cancel_steps": 1.0}
-START_S, EDIT_S = 60.0, 300.0
+START_S = 60.0
 PING_EVERY_S = 0.002
 
 
@@ -49,8 +52,28 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def measure(folder: Path, size: int, repeat: int, model: str | None = None) -> dict:
-    """All figures, of `repeat` transfers of `size` bytes. folder: an empty one, for the daemon's state."""
+    """All figures, of `repeat` transfers of `size` bytes. folder: an empty one, for the daemons' state.
+
+    Each transport that there is has a daemon of its own; `figures["ipc"]` is beside `figures["tcp"]`.
+    """
+    with contextlib.ExitStack() as stack:
+        lines = {name: stack.enter_context(_line(folder / name, name, model)) for name in _transports(folder)}
+        for line in lines.values():
+            _wait_for_idle(line.state_dir)
+        figures = {name: line.figures() for name, line in _transfers(lines, size, repeat).items()}
+        return {"bytes": size, "repeat": repeat, **figures, "cancel": cancel(lines["tcp"].state_dir)}
+
+
+def _transports(folder: Path) -> list[str]:
+    return ["ipc", "tcp"] if choose_transport(folder, "auto") == "ipc" else ["tcp"]
+
+
+@contextlib.contextmanager
+def _line(folder: Path, transport: str, model: str | None) -> Iterator[_Line]:
+    """A daemon with this transport, the bare echo beside it, and what pings it."""
     state_dir = folder / "state"
+    state_dir.mkdir(parents=True, mode=0o700)
+    (state_dir / "settings.toml").write_text(f'transport = "{transport}"\n', "utf-8")
     if model:
         catalogue.add(state_dir, "bench", model)
     daemon = subprocess.Popen(
@@ -59,9 +82,9 @@ def measure(folder: Path, size: int, repeat: int, model: str | None = None) -> d
         stdin=subprocess.DEVNULL,
     )
     try:
-        _wait_for_idle(state_dir)
-        figures = {"bytes": size, "repeat": repeat, **_transfers(state_dir, size, repeat)}
-        return {**figures, "cancel": _cancel(state_dir)}
+        where = f"ipc://{folder / 'echo'}" if transport == "ipc" else "tcp://127.0.0.1:*"
+        with echo_server(where) as endpoint:
+            yield _Line(state_dir, endpoint)
     finally:
         daemon.terminate()
         daemon.wait(30)
@@ -70,30 +93,50 @@ def measure(folder: Path, size: int, repeat: int, model: str | None = None) -> d
 # Bytes
 
 
-def _transfers(state_dir: Path, size: int, repeat: int) -> dict:
-    """The kinds take turns, so that whatever else the machine does falls on all alike."""
-    kinds: dict[str, list[float]] = {"echo": []}
-    with echo_server() as port, _Pinger(state_dir) as pinger:
-        quiet = pinger.during(lambda: time.sleep(1.0))[1]
-        busy: list[float] = []
+@dataclass
+class _Line:
+    """What is measured of one transport: seconds by kind, and control round trips."""
+
+    state_dir: Path
+    echo: str
+    kinds: dict[str, list[float]] = field(default_factory=dict)
+    quiet: list[float] = field(default_factory=list)
+    busy: list[float] = field(default_factory=list)
+
+    def note(self, kind: str, seconds: float) -> None:
+        self.kinds.setdefault(kind, []).append(seconds)
+
+    def figures(self) -> dict:
+        middle = {kind: statistics.median(times) for kind, times in self.kinds.items()}
+        return {
+            "seconds": {kind: round(seconds, 4) for kind, seconds in middle.items()},
+            "ratios": {name: _ratios(middle, name) for name in _NAMES.values()},
+            "control_ms": {"quiet": _percentiles(self.quiet), "during_transfers": _percentiles(self.busy)},
+        }
+
+
+def _transfers(lines: dict[str, _Line], size: int, repeat: int) -> dict[str, _Line]:
+    """The kinds and transports take turns, so that whatever else the machine does falls on all alike."""
+    with contextlib.ExitStack() as stack:
+        pingers = {name: stack.enter_context(_Pinger(line.state_dir)) for name, line in lines.items()}
+        for name, line in lines.items():
+            line.quiet += pingers[name].during(lambda: time.sleep(1.0))[1]
         for _ in range(repeat):
             data = os.urandom(size)
-            kinds["echo"].append(echo(port, memoryview(data), CHUNK, CREDIT))
-            for dealer in (PyzmqDealer, Dealer):
-                # another byte in front, so that the daemon has not got it yet
-                fresh = bytes([dealer is Dealer]) + data[1:]
-                times, pings = pinger.during(
-                    lambda dealer=dealer, fresh=fresh: _there_and_back(state_dir, dealer, fresh)
-                )
-                busy += pings
-                for kind, seconds in times.items():
-                    kinds.setdefault(f"{_NAMES[dealer]}_{kind}", []).append(seconds)
-    middle = {kind: statistics.median(times) for kind, times in kinds.items()}
-    return {
-        "seconds": {kind: round(seconds, 4) for kind, seconds in middle.items()},
-        "ratios": {name: _ratios(middle, name) for name in _NAMES.values()},
-        "control_ms": {"quiet": _percentiles(quiet), "during_transfers": _percentiles(busy)},
-    }
+            for name, line in lines.items():
+                line.note("echo", echo(line.echo, memoryview(data), CHUNK, CREDIT))
+                for dealer in (PyzmqDealer, Dealer):
+                    # another byte in front, so that the daemon has not got it yet
+                    fresh = bytes([dealer is Dealer]) + data[1:]
+                    times, pings = pingers[name].during(
+                        lambda line=line, dealer=dealer, fresh=fresh: _there_and_back(
+                            line.state_dir, dealer, fresh
+                        )
+                    )
+                    line.busy += pings
+                    for kind, seconds in times.items():
+                        line.note(f"{_NAMES[dealer]}_{kind}", seconds)
+    return lines
 
 
 _NAMES = {PyzmqDealer: "pyzmq", Dealer: "stdlib"}
@@ -180,71 +223,7 @@ def _percentiles(times: list[float]) -> dict:
     }
 
 
-# Cancel
-
-
-def _cancel(state_dir: Path) -> dict:
-    """How long a running edit takes to stop, in seconds and in its own steps."""
-    client = Client(state_dir, name="bench", dealer=PyzmqDealer)
-    client.connect()
-    data, job = bytes([128, 128, 128, 255]) * 256 * 256, str(uuid.uuid4())
-    name = digest(data)
-    steps: list[
-        tuple[int, float]
-    ] = []  # each with the time at which we heard of it; not every one is heard of
-    began = None
-    try:
-        client.submit(job, _request(name, 256), {name: data})
-        deadline = time.monotonic() + EDIT_S
-        while time.monotonic() < deadline:
-            for event, _ in client.events(0.05):
-                if event["type"] == "progress" and event["step"]:
-                    steps.append((event["step"], time.perf_counter()))
-                if event["type"] == "job" and event["state"] == "cancelled":
-                    return _cancel_figures(time.perf_counter() - began, steps)
-                if event["type"] == "job" and event["state"] in ("failed", "done"):
-                    return {"not_measured": event.get("error", {}).get("message", "the edit was too short")}
-            if began is None and steps and steps[-1][0] - steps[0][0] >= 8:
-                began = time.perf_counter()
-                client.cancel(job)
-        return {"not_measured": "the edit did not stop"}
-    except VelaturaError as error:
-        return {"not_measured": error.message}
-    finally:
-        client.close()
-
-
-def _cancel_figures(seconds: float, steps: list[tuple[int, float]]) -> dict:
-    (first, began), (last, ended) = steps[0], steps[-1]
-    step = (ended - began) / (last - first)
-    return {"seconds": round(seconds, 4), "step_seconds": round(step, 4), "steps": round(seconds / step, 2)}
-
-
 # The rest
-
-
-def _request(name: str, side: int) -> dict:
-    source = {
-        "digest": name,
-        "width": side,
-        "height": side,
-        "channels": "RGBA",
-        "dtype": "u8",
-        "profile": "sRGB",
-        "rect": [0, 0, side, side],
-    }
-    return {
-        "velatura": 1,
-        "method": "sdedit",
-        "method_version": 0,
-        "model": {"id": "", "digest": ""},
-        "prompt": "a portrait",
-        "seed": 0,
-        "variations": 4,
-        "parameters": {"steps": 150, "strength": 1.0},
-        "inputs": {"source": source, "mask": None},
-        "canvas": [side, side],
-    }
 
 
 def _wait_for_idle(state_dir: Path) -> None:
@@ -272,12 +251,24 @@ def _timed(work: Callable[[], object]) -> tuple:
 
 def report(figures: dict) -> str:
     """The figures as text."""
+    lines = [f"{figures['bytes'] / 2**20:.0f} MiB to the daemon and back, median of {figures['repeat']}"]
+    for transport, title in (("ipc", "Unix sockets"), ("tcp", "Loopback TCP")):
+        if transport in figures:
+            lines += [title, *_report(figures[transport])]
+    stop = figures["cancel"]
+    lines += ["Cancel to idle"]
+    if "not_measured" in stop:
+        lines.append(f"  not measured: {stop['not_measured']}")
+    else:
+        step = f"{stop['steps']:.2f} steps of {1000 * stop['step_seconds']:.0f} ms"
+        lines.append(f"  {1000 * stop['seconds']:.0f} ms: {step}   (goal: {GOALS['cancel_steps']:g} step)")
+    return "\n".join(lines)
+
+
+def _report(figures: dict) -> list[str]:
+    """The lines of one transport."""
     ms = {kind: f"{1000 * seconds:7.0f} ms" for kind, seconds in figures["seconds"].items()}
-    control, cancel = figures["control_ms"], figures["cancel"]
-    lines = [
-        f"{figures['bytes'] / 2**20:.0f} MiB to the daemon and back, median of {figures['repeat']}",
-        f"  bare loopback echo  {ms['echo']}   the same pieces, {CREDIT} of them under way",
-    ]
+    lines = [f"  bare echo           {ms['echo']}   the same pieces, {CREDIT} of them under way"]
     for name, ratio in figures["ratios"].items():
         whose = "libzmq's client" if name == "pyzmq" else "the plugins' client"
         goal = f"(goal: under {GOALS['ratio']:g}; {ratio['all']:.2f} with hashing and spooling)"
@@ -289,15 +280,8 @@ def report(figures: dict) -> str:
             f"    thereof spooling  {ms[name + '_spooling']}   write, sync, rename",
             f"    the rest to echo  {ratio['transfer']:7.2f} x   {goal}",
         ]
-    lines += ["Control round trip"]
-    for name, p in control.items():
+    for name, p in figures["control_ms"].items():
         goal = f"   (goal: p99 under {GOALS['control_p99_ms']:g} ms)" if name != "quiet" else ""
         figure = f"p50 {p['p50']:.2f}, p99 {p['p99']:.2f} ms of {p['n']}"
-        lines.append(f"  {name.replace('_', ' '):18}  {figure}{goal}")
-    lines += ["Cancel to idle"]
-    if "not_measured" in cancel:
-        lines.append(f"  not measured: {cancel['not_measured']}")
-    else:
-        step = f"{cancel['steps']:.2f} steps of {1000 * cancel['step_seconds']:.0f} ms"
-        lines.append(f"  {1000 * cancel['seconds']:.0f} ms: {step}   (goal: {GOALS['cancel_steps']:g} step)")
-    return "\n".join(lines)
+        lines.append(f"  control round trip, {name.replace('_', ' ')}: {figure}{goal}")
+    return lines

@@ -68,8 +68,11 @@ def run(options: argparse.Namespace) -> int:
         return exits.OK
     for number, model in enumerate(models):
         marks = "" if number else "   (default)"
-        marks += "   (its files are gone)" if model.kind == "missing" else ""
+        marks += "   (cannot be used)" if model.fault else ""
         print(f"{model.id:24} {model.size} px  {model.path}{marks}")
+        if model.fault:
+            print(f"{'':24} {model.fault}")
+            continue
         for name, (_, without) in COMPANIONS.items():
             if not getattr(model, name):
                 print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")

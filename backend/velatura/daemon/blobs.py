@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,7 +19,7 @@ import zmq
 from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Arrived, NoRoom, Status
-from velatura.daemon.router_thread import RouterThread
+from velatura.daemon.router_thread import Prove, RouterThread
 from velatura.daemon.sessions import Sessions
 from velatura.daemon.settings import CHUNK, CREDIT
 from velatura.jobs.spool import Spool, Upload
@@ -27,6 +28,7 @@ from velatura_protocol.messages import is_digest
 
 log = logging.getLogger(__name__)
 
+HELPER = "blobs-helper"
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
 
@@ -49,18 +51,33 @@ class BlobThread(RouterThread):
     idle_ms, busy_ms = 1000, 2
 
     def __init__(
-        self, router: zmq.Socket, sessions: Sessions, spool: Spool, status: Status, desk: Mailbox, idle: float
+        self,
+        router: zmq.Socket,
+        prove: Prove,
+        sessions: Sessions,
+        spool: Spool,
+        status: Status,
+        desk: Mailbox,
+        *,
+        idle: float,
+        every: float,
     ) -> None:
-        """idle: seconds after which an upload that stands still is dropped."""
-        super().__init__("blobs", router, every=min(60.0, idle))
+        """idle: seconds after which an upload that stands still is dropped. every: between two looks for
+        such."""
+        super().__init__("blobs", router, prove, every)
         self._sessions = sessions
         self._spool = spool
         self._status = status
         self._desk = desk
         self._idle = idle
         self._arriving: dict[str, Arriving] = {}
-        self._helper = ThreadPoolExecutor(1, thread_name_prefix="blobs-helper")
+        self._helper = ThreadPoolExecutor(1, thread_name_prefix=HELPER)
+        self._helped = False
         self._kinds = {"put": self._put, "chunk": self._chunk, "fetch": self._fetch}
+
+    def has_lost_its_helper(self) -> bool:
+        """Whether the helper thread has ended: the executor would not start another. For any thread."""
+        return self._helped and not any(t.name.startswith(HELPER) for t in threading.enumerate())
 
     def _end(self) -> None:
         self._helper.shutdown()
@@ -134,22 +151,36 @@ class BlobThread(RouterThread):
             raise
 
     def _help(self, digest: str, work: Callable[[], object]) -> None:
-        future = self._arriving[digest].slow = self._helper.submit(work)
+        try:
+            future = self._arriving[digest].slow = self._helper.submit(work)
+        except BaseException:  # no thread could be started for it
+            self._give_up(digest)
+            raise
+        self._helped = True
         future.add_done_callback(lambda _: self.mailbox.put(digest))
+
+    def _give_up(self, digest: str) -> None:
+        """Forgets an upload; what has arrived lies in its partial file, and the client begins there again."""
+        arriving = self._arriving.pop(digest)
+        if arriving.upload is not None:
+            arriving.upload.close()
 
     def _deliver(self, digest: str) -> None:
         """The helper has opened an upload, or finished it, or failed to."""
-        arriving = self._arriving[digest]
+        arriving = self._arriving.get(digest)
+        if arriving is None or arriving.slow is None or not arriving.slow.done():  # given up meanwhile
+            return
         waiting, arriving.waiting = arriving.waiting, []
         error, arriving.slow, result = arriving.slow.exception(), None, arriving.slow
         if error is not None:
-            if not isinstance(error, VelaturaError):
-                log.error("the spool", exc_info=error)
+            is_known = isinstance(error, VelaturaError)
+            if not is_known:
+                self._edge.note("the spool", error)
                 error = internal(error)
             if error.code == "disk-full":
                 self._desk.put(NoRoom(arriving.size))
-            if arriving.upload is None:
-                del self._arriving[digest]
+            if arriving.upload is None or not is_known:  # its file may be in any state
+                self._give_up(digest)
             for identity, seq, _ in waiting:
                 self._fail(identity, seq, error)
             return
@@ -197,7 +228,8 @@ class BlobThread(RouterThread):
 
     def _close(self, digest: str) -> None:
         upload = self._arriving.pop(digest).upload
-        self._helper.submit(upload.close)  # behind a sync that may still be under way
+        if upload is not None:
+            self._helper.submit(upload.close)  # behind a sync that may still be under way
 
     # Downloads
 

@@ -10,10 +10,11 @@ import zmq
 from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Answer, Event, Request, Status, Vanished
-from velatura.daemon.router_thread import RouterThread
+from velatura.daemon.outgoing import outgoing
+from velatura.daemon.router_thread import Prove, RouterThread
 from velatura.daemon.sessions import Session, Sessions
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import PROTOCOL, check_protocol, encode, minor_version
+from velatura_protocol.messages import PROTOCOL, check_protocol, minor_version
 
 log = logging.getLogger(__name__)
 
@@ -39,9 +40,15 @@ class ControlThread(RouterThread):
     idle_ms, busy_ms = 250, 5
 
     def __init__(
-        self, router: zmq.Socket, sessions: Sessions, greeting: Greeting, status: Status, desk: Mailbox
+        self,
+        router: zmq.Socket,
+        prove: Prove,
+        sessions: Sessions,
+        greeting: Greeting,
+        status: Status,
+        desk: Mailbox,
     ) -> None:
-        super().__init__("control", router, every=greeting.heartbeat / 4)
+        super().__init__("control", router, prove, every=greeting.heartbeat / 4)
         self._sessions = sessions
         self._greeting = greeting
         self._status = status
@@ -107,13 +114,13 @@ class ControlThread(RouterThread):
             return
         watchers = self._sessions.watchers(note.job)
         if watchers:
-            frames = encode(note.message, note.payload)
+            frames = outgoing(note.message, note.payload)
             key = (note.job, note.message["type"]) if note.lossy else None
             for session in watchers:
                 self._send(session.identity, frames, key)
 
-    def _send(self, identity: bytes, frames: list, key: tuple | None = None) -> None:
-        if not self._outbox.send(identity, frames, key):
+    def _send(self, identity: bytes, frames: list | None, key: tuple | None = None) -> None:
+        if frames is not None and not self._outbox.send(identity, frames, key):
             session = self._sessions.of(identity)
             if session is not None:
                 log.info("client %s (%s) is gone, or does not read; cut off", session.id, session.client)

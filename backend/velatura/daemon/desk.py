@@ -12,6 +12,7 @@ from velatura.daemon.faults import internal
 from velatura.daemon.leases import Leases
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.notes import Answer, Arrived, Event, NoRoom, Request, Status, Vanished
+from velatura.daemon.outgoing import fits, too_large
 from velatura.daemon.scheduler import Scheduler
 from velatura.daemon.settings import Settings
 from velatura.daemon.submission import complete_request, job_id
@@ -222,7 +223,11 @@ class Desk:
         return [digest for digest in input_digests(request) if not self._spool.has(digest)]
 
     def _wire(self, job: Job) -> dict:
-        return job.to_wire(self._missing(job.request) if job.state is State.UPLOADING else [])
+        """As clients see it; one whose result no message holds (an older daemon noted it) has failed."""
+        wire = job.to_wire(self._missing(job.request) if job.state is State.UPLOADING else [])
+        if job.result is None or fits(wire):
+            return wire
+        return replace(job, state=State.FAILED, error=too_large().to_wire()).to_wire([])
 
     def _changed(self, job: Job) -> None:
         log.info("job %s is %s (revision %d)", job.id, job.state, job.revision)

@@ -28,12 +28,12 @@ class Mailbox(Generic[T]):
 
     def put(self, item: T) -> None:
         self._items.put(item)
-        with suppress(BlockingIOError):  # full: then it is ringing already
+        with suppress(OSError):  # full: then it is ringing already; closed: then nobody takes any more
             self._rope.send(b"\0")
 
     def take(self) -> list[T]:
         """Everything that has arrived, oldest first."""
-        with suppress(BlockingIOError):
+        with suppress(OSError):
             self._bell.recv(65536)
         items = []
         with suppress(queue.Empty):

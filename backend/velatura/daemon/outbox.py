@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections.abc import Hashable
 from enum import Enum, auto
 
 import zmq
+
+log = logging.getLogger(__name__)
 
 MiB = 1024 * 1024
 
@@ -79,10 +82,12 @@ class Outbox:
             self._socket.send_multipart([identity, *frames], zmq.NOBLOCK, copy=False)
         except zmq.Again:
             return _Sent.FULL
-        except zmq.ZMQError as error:
-            if error.errno == zmq.EHOSTUNREACH:
-                return _Sent.GONE
+        except zmq.ContextTerminated:
             raise
+        except zmq.ZMQError as error:
+            if error.errno != zmq.EHOSTUNREACH:
+                log.error("a message cannot be sent, so its client is cut off: %s", error)
+            return _Sent.GONE
         return _Sent.YES
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from velatura.daemon.outgoing import fits, too_large
 from velatura.daemon.supervisor import Supervisor
 from velatura.jobs.spool import Spool
-from velatura.jobs.states import IllegalTransition, Job, State, result_digests
+from velatura.jobs.states import IllegalTransition, Job, State, is_result, result_digests
 from velatura.jobs.store import Journal
 from velatura_protocol.errors import VelaturaError
 
@@ -126,7 +128,7 @@ class Scheduler:
     def _hear(self, message: dict, payload: memoryview | None) -> None:
         kind = message["type"]
         if "loaded" in message:
-            self.loaded = message["loaded"]
+            self.loaded = [str(id) for id in message["loaded"]]
         running = self._running
         if running is None or message.get("job") != running.job or message.get("attempt") != running.attempt:
             return
@@ -138,14 +140,18 @@ class Scheduler:
             self._lossy(running.job, event, None if payload is None else payload.tobytes())
 
     def _outcome(self, running: Running, message: dict) -> Job:
-        state = message["state"]
-        if state == State.DONE:
-            if all(map(self._spool.has, result_digests(message["result"]))):
-                return self._journal.finish(running.job, running.attempt, message["result"])
+        """What a run has come to, noted down: only what a message holds, or it could never be told."""
+        state, result = message.get("state"), message.get("result")
+        if state == State.CANCELLED:
+            return self._journal.cancelled(running.job)
+        if state == State.DONE and is_result(result):
+            if not fits({"type": "job", "result": result}):
+                return self._journal.fail(running.job, too_large().to_wire(), running.attempt)
+            if all(map(self._spool.has, result_digests(result))):
+                return self._journal.finish(running.job, running.attempt, result)
             return self._journal.lost(running.job)
-        if state == State.FAILED:
-            return self._journal.fail(running.job, message["error"], running.attempt)
-        return self._journal.cancelled(running.job)
+        error = VelaturaError.from_wire(message.get("error"))
+        return self._journal.fail(running.job, error.to_wire(), running.attempt)
 
     def _worker_ended(self) -> None:
         self.loaded = []
@@ -176,8 +182,12 @@ class Scheduler:
         self._turn += 1
         self._served = {w.owner: self._served.get(w.owner, 0) for w in queue} | {waiting.owner: self._turn}
         self._running = Running(job.id, job.attempts)
-        self._worker.send({"type": "run", "job": job.id, "attempt": job.attempts, "request": job.request})
+        run = {"type": "run", "job": job.id, "attempt": job.attempts, "request": job.request}
+        is_sent = self._worker.send(run)
         self._changed(job)
+        if not is_sent:
+            self._running = None
+            self._settle(lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
 
     # What must come to be noted down, even if the disk is full now
 
@@ -187,10 +197,10 @@ class Scheduler:
             self._changed(change())
         except IllegalTransition as error:
             log.info("too late: %s", error)
-        except VelaturaError as error:
-            if error.code != "disk-full":
+        except (VelaturaError, sqlite3.OperationalError) as error:
+            if isinstance(error, VelaturaError) and error.code != "disk-full":
                 raise
-            log.error("the journal has no room: %s", error.detail)
+            log.error("the journal takes nothing now: %s", getattr(error, "detail", error))
             self._unsettled.append(change)
             self._retry_at = time.monotonic() + RETRY_S
 

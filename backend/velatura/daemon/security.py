@@ -1,68 +1,147 @@
-"""Who may speak: ZeroMQ's PLAIN mechanism, one token for each domain, tested before anyone is let in.
+"""Who may speak: ZeroMQ's PLAIN mechanism, one password for each socket, and a bound on who may knock.
 
-PLAIN sends the token in the clear, which is sound on loopback only: who can listen there can read the
-connection file too.
+The passwords are derived from a token (`velatura_protocol.endpoints`). Why that is sound: THREATS.md.
 """
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
+import hmac
 import logging
-import sys
-from collections.abc import Iterable
+import socket
+import threading
 
 import zmq
-from zmq.auth.thread import ThreadAuthenticator
-from zmq.utils.monitor import recv_monitor_message
+from zmq.utils.monitor import parse_monitor_message, recv_monitor_message
 
+from velatura.daemon.mailbox import Mailbox
+from velatura_protocol.endpoints import reachable
 from velatura_protocol.errors import VelaturaError
 
 USERNAME = "velatura"
-CLIENTS = "clients"
-WORKER = "worker"
+END_S = 5.0
+_ZAP = "inproc://zeromq.zap.01"  # RFC 27
+_COMINGS = zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_CLOSED
 
 log = logging.getLogger(__name__)
 
 
-class Gate:
-    """The ZAP authenticator of one context. There must be no socket timeouts on the context: they kill it."""
+class Gate(threading.Thread):
+    """Answers libzmq's questions about passwords (ZAP, RFC 27), and counts connections.
 
-    def __init__(self, context: zmq.Context) -> None:
-        if sys.platform == "win32":  # the default event loop there cannot wait for ZeroMQ sockets
-            asyncio.set_event_loop_policy(asyncio.WindowsSelectorEventLoopPolicy())
-        quiet = logging.getLogger("velatura.zap")
-        quiet.setLevel(logging.WARNING)  # at DEBUG it would log passwords
+    pyzmq has such a thread too, on asyncio. It took longer over a question than it takes to knock and run
+    away, and each question that waits costs libzmq 8 KB until it is answered: the daemon grew without end.
+    There must be no socket timeouts on the context.
+    """
+
+    def __init__(self, context: zmq.Context, connections: int) -> None:
+        """connections: that all guarded sockets may have together; what comes beyond is cut off at once."""
+        super().__init__(name="gate", daemon=True)
         self._context = context
-        self._zap = ThreadAuthenticator(context, log=quiet)
-        self._zap.start()
+        self._most = connections
+        self._passwords: dict[bytes, bytes] = {}
+        self._monitors: list[zmq.Socket] = []
+        self._mailbox: Mailbox[None] = Mailbox()
+        self._zap = context.socket(zmq.ROUTER)
+        self._zap.linger = 0
+        self._zap.bind(_ZAP)
 
-    def allow(self, domain: str, token: str) -> None:
-        """From now on `token`, and no other, opens the sockets of `domain`."""
-        self._zap.configure_plain(domain=domain, passwords={USERNAME: token})
+    def allow(self, domain: str, password: str) -> None:
+        """From now on `password`, and no other, opens the socket of `domain`."""
+        self._passwords[domain.encode()] = password.encode()
 
-    def guard(self, socket: zmq.Socket, domain: str) -> None:
-        """Makes a socket ask for the token of `domain`. To be called before it binds."""
-        socket.plain_server = True
-        socket.zap_domain = domain.encode()
-        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+    def guard(self, router: zmq.Socket, domain: str) -> None:
+        """Makes a socket ask for the password of `domain`. To be called before it binds, and `start`."""
+        router.plain_server = True
+        router.zap_domain = domain.encode()
+        router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        router.monitor(f"inproc://comings-{domain}", _COMINGS)
+        monitor = self._context.socket(zmq.PAIR)
+        monitor.rcvhwm = 1  # libzmq's own end keeps a thousand events
+        monitor.connect(f"inproc://comings-{domain}")
+        self._monitors.append(monitor)
 
-    def self_test(self, endpoints: Iterable[str], token: str) -> None:
-        """Knocks at each endpoint with no token, a wrong one and the right one.
+    def test(self, endpoint: str, password: str) -> None:
+        """Knocks at an endpoint with no password, a wrong one and the right one.
 
         Raises `unavailable` if one of the first two is let in, or the last is not. (An authenticator that
         is not there lets everybody in, silently, in three of four settings.)
         """
-        for endpoint in endpoints:
-            for password, welcome in ((None, False), (token[::-1] + "x", False), (token, True)):
-                if _knock(self._context, endpoint, password) != welcome:
+        with reachable(endpoint) as name:
+            for shown, welcome in ((None, False), (password[::-1] + "x", False), (password, True)):
+                if _knock(self._context, name, shown) != welcome:
                     raise VelaturaError(
                         "unavailable",
                         "The daemon does not start: its check of who may connect has failed; report this.",
-                        detail=f"{endpoint}: a caller {'with' if welcome else 'without'} the token",
+                        detail=f"{endpoint}: a caller {'with' if welcome else 'without'} the password",
                     )
 
-    def close(self) -> None:
-        self._zap.stop()
+    def close(self) -> bool:
+        """Ends the thread, if it was started, and closes its sockets. False: it does not end."""
+        if self.is_alive():
+            self._mailbox.put(None)
+            self.join(END_S)
+        if self.is_alive():
+            return False
+        for end in (self._zap, *self._monitors):
+            end.close(linger=0)
+        self._mailbox.close()
+        return True
+
+    def run(self) -> None:
+        poller = zmq.Poller()
+        for end in (self._mailbox.fileno(), self._zap, *self._monitors):
+            poller.register(end, zmq.POLLIN)
+        connected: set[int] = set()
+        while self._mailbox.fileno() not in (ready := dict(poller.poll())):
+            self._take(ready, connected)
+
+    def _take(self, ready: dict, connected: set[int]) -> None:
+        """All questions, then one event of each socket. libzmq lets nobody else in while a thousand events
+        wait, so no more questions than that, each of which takes its memory, can be open."""
+        try:
+            with contextlib.suppress(zmq.Again):
+                while True:
+                    self._answer(self._zap.recv_multipart(zmq.NOBLOCK))
+            for monitor in self._monitors:
+                if monitor in ready:
+                    self._count(connected, parse_monitor_message(monitor.recv_multipart()))
+        except Exception:  # the edge of the thread: without it nobody could connect any more
+            log.exception("in the gate")
+
+    def _answer(self, frames: list[bytes]) -> None:
+        """One request: routing id, empty, version, request id, domain, address, identity, mechanism, and with
+        PLAIN user name and password."""
+        head, (domain, _address, _identity, mechanism, *shown) = frames[:4], frames[4:]
+        known = self._passwords.get(domain, b"")
+        right = mechanism == b"PLAIN" and len(shown) == 2 and shown[0] == USERNAME.encode()
+        right = right and known != b"" and hmac.compare_digest(shown[1], known)
+        self._zap.send_multipart([*head, *((b"200", b"", b"", b"") if right else (b"400", b"No", b"", b""))])
+
+    def _count(self, connected: set[int], event: dict) -> None:
+        """Who is already connected stays: of too many, those that come last are cut off."""
+        handle = event["value"]
+        if event["event"] != zmq.EVENT_ACCEPTED:
+            connected.discard(handle)
+        elif len(connected) < self._most:
+            connected.add(handle)
+        else:
+            _cut(handle)
+
+
+def _cut(handle: int) -> None:
+    """Ends a connection of libzmq's, which then closes the handle. If it has done so already, and the handle
+    is another connection's by now, then that comes too late as well; anything else is no socket."""
+    try:
+        stream = socket.socket(fileno=handle)
+    except OSError:
+        return
+    try:
+        stream.shutdown(socket.SHUT_RDWR)
+    except OSError:
+        pass
+    finally:
+        stream.detach()
 
 
 def _knock(context: zmq.Context, endpoint: str, password: str | None) -> bool:

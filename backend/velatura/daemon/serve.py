@@ -11,13 +11,18 @@ from pathlib import Path
 import filelock
 
 from velatura.daemon.broker import Broker, stop_on_signals
+from velatura.daemon.handles import raise_limit
+from velatura.daemon.lock import held
 from velatura.daemon.settings import load_settings
+from velatura.daemon.watchdog import Watchdog, end_at_once
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import check_folder
 from velatura_protocol.paths import state_dir as find_state_dir
 
 log = logging.getLogger(__name__)
 
 LOG_BYTES, LOG_FILES = 1_000_000, 3
+CLOSE_S = 25.0  # for an end in good order; `velatura stop` waits longer
 
 
 def main(state_dir: str | Path | None = None, device: str = "") -> int:
@@ -29,9 +34,13 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
     folder = find_state_dir(state_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with filelock.FileLock(folder / "daemon.lock", timeout=0):
+        check_folder(folder, folder.stat())
+        raise_limit()
+        with held(folder):
             _log_to(folder / "daemon.log")
             return _serve(folder, device)
+    except VelaturaError as error:
+        return _refuse(error.message)
     except filelock.Timeout:
         return _refuse(f"A daemon already runs for {folder}; stop it with `velatura stop` to start another.")
     except OSError as error:
@@ -39,10 +48,10 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
 
 
 def _serve(folder: Path, device: str) -> int:
-    broker = None
+    broker, watchdog = None, Watchdog(CLOSE_S)
     try:
         broker = Broker(folder, load_settings(folder, device))
-        stop_on_signals(broker)
+        stop_on_signals(broker, watchdog)
         broker.run()
     except VelaturaError as error:
         log.error("%s: %s %s", error.code, error.message, error.detail)
@@ -51,9 +60,11 @@ def _serve(folder: Path, device: str) -> int:
         log.exception("the daemon ends")
         return _refuse(f"The daemon failed; {folder / 'daemon.log'} says why.")
     finally:
-        if broker is not None:
-            broker.close()
-            log.info("the daemon has stopped")
+        watchdog.wake()
+        if broker is not None and not broker.close():
+            end_at_once("a part of the daemon does not end")
+        log.info("the daemon has stopped")
+        watchdog.rest()
     return 0
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import tomllib
 
+from velatura.models.json_files import read_file
 from velatura_protocol.errors import VelaturaError
 
 CHUNK = 1024 * 1024
 CREDIT = 4
+TRANSPORTS = ("auto", "ipc", "tcp")
+MAX_FILE = 64 * 1024
+LARGEST = 10**15  # of any number: clients are told some of them, and all of them are added to others
 
 
 @dataclass(frozen=True)
@@ -25,6 +29,8 @@ class Settings:
     waiting: unfinished jobs that one client may have.
     spool_budget: bytes of all blobs together. disk_reserve: bytes of the disk that are left free.
     prestart: start the worker with the daemon, not with the first job.
+    transport: "ipc" (Unix sockets in the state directory), "tcp" (loopback), "auto": ipc where there is such.
+    connections: that the daemon holds at a time.
     """
 
     device: str = "auto"
@@ -36,6 +42,8 @@ class Settings:
     spool_budget: int = 32 * 1024**3
     disk_reserve: int = 64 * 1024**2
     prestart: bool = True
+    transport: str = "auto"
+    connections: int = 4096
 
     @property
     def waiting_in_all(self) -> int:
@@ -52,9 +60,10 @@ def load_settings(state_dir: Path, device: str = "") -> Settings:
     path = state_dir / "settings.toml"
     if path.exists():
         try:
-            values = tomllib.loads(path.read_text("utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise VelaturaError("bad-request", f"{path} is not TOML: {error}.") from None
+            values = tomllib.loads(read_file(path, MAX_FILE).decode("utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            sentence = f"{path} is not TOML ({error}); mend or delete it."
+            raise VelaturaError("bad-request", sentence) from None
         settings = replace(settings, **{key: _checked(path, key, value) for key, value in values.items()})
     return replace(settings, device=device) if device else settings
 
@@ -65,7 +74,13 @@ def _checked(path: Path, key: str, value: object) -> object:
         raise VelaturaError("bad-request", f"{path} sets {key!r}, which is not known; remove it.")
     if kinds[key] is float and type(value) is int:
         value = float(value)
-    if type(value) is not kinds[key] or (kinds[key] in (int, float) and not 0 < value < float("inf")):
-        wanted = {str: "a text", bool: "true or false"}.get(kinds[key], "a number above 0")
+    if type(value) is not kinds[key] or (kinds[key] in (int, float) and not 0 < value <= LARGEST):
+        wanted = {str: "a text", bool: "true or false"}.get(
+            kinds[key], f"a number from 0 to {LARGEST}, not 0"
+        )
         raise VelaturaError("bad-request", f"{path} sets {key!r} to {value!r:.40}; it has to be {wanted}.")
+    if key == "transport" and value not in TRANSPORTS:
+        raise VelaturaError(
+            "bad-request", f"{path} sets 'transport' to {value!r:.40}; it has to be {', '.join(TRANSPORTS)}."
+        )
     return value

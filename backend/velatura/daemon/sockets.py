@@ -1,21 +1,124 @@
-"""How the daemon's ROUTERs are made, and how they are read."""
+"""How the daemon's ROUTERs are made, where they listen, and how they are read."""
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import socket
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import zmq
 
 from velatura.daemon.security import Gate
+from velatura_protocol.endpoints import IPC, TCP, password, proof, reachable, resolve
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import CONNECTION_FILE
 
 LOOPBACK = "127.0.0.1"
+CONTROL, BLOB, WORKER = DOMAINS = "control", "blob", "worker"
 MAX_FRAME = 1024 * 1024  # SPEC section 2: the payload; libzmq ends a connection that sends a longer frame
 HEARTBEAT_MS = 5_000
 DEAD_MS = 30_000
+HANDSHAKE_MS = 10_000  # for who connects and says nothing, or not enough
+
+log = logging.getLogger(__name__)
 
 
-def bind_router(context: zmq.Context, gate: Gate, domain: str, *, waiting: int) -> zmq.Socket:
-    """A ROUTER on a loopback port that the system chooses. waiting: messages kept by libzmq for each peer."""
+@dataclass(frozen=True)
+class Door:
+    """A ROUTER that listens.
+
+    endpoint: as the connection file has it. file: of a Unix socket, device and inode.
+    """
+
+    router: zmq.Socket
+    domain: str
+    endpoint: str
+    folder: Path
+    file: tuple[int, int] | None
+
+    @property
+    def address(self) -> str:
+        """The endpoint as it can be connected to."""
+        return resolve(self.endpoint, self.folder)
+
+    def key(self, token: str) -> str:
+        """The password of who knows `token`."""
+        return password(token, self.address)
+
+    def prove(self, token: str, nonce: object) -> str:
+        """The answer to a client's challenge."""
+        return proof(token, self.address, nonce)
+
+    def remove(self) -> None:
+        """Unlinks the Unix socket, unless another one is there by now."""
+        if self.file is not None:
+            path = self.folder / socket_file(self.domain)
+            with contextlib.suppress(OSError):
+                if _identity(path) == self.file:
+                    path.unlink()
+
+
+def clear(folder: Path) -> None:
+    """Removes what a daemon that was killed left in its state directory. For who holds the daemon's lock.
+
+    Raises `unavailable` if a folder is in the place of one of these files.
+    """
+    for name in (CONNECTION_FILE, *map(socket_file, DOMAINS)):
+        path = folder / name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            what = "is a folder" if path.is_dir() else "cannot be replaced"
+            raise VelaturaError(
+                "unavailable",
+                f"{path} {what}; remove it and start the daemon again.",
+                detail=str(error),
+            ) from None
+
+
+def choose_transport(folder: Path, wanted: str) -> str:
+    """Either "ipc" or "tcp"; wanted: one of these, or "auto". Raises `unavailable` if "ipc" does not work."""
+    if wanted == "tcp":
+        return wanted
+    why = "this Python has none"
+    if os.name == "posix" and hasattr(socket, "AF_UNIX") and zmq.has("ipc"):
+        try:
+            _try_unix_socket(folder)
+            return "ipc"
+        except OSError as error:  # such as a file system that knows no sockets
+            why = str(error)
+    if wanted == "ipc":
+        raise VelaturaError(
+            "unavailable",
+            f"Unix sockets do not work in {folder}; choose another directory, or "
+            f'set transport = "tcp" in {folder / "settings.toml"}.',
+            detail=why,
+        )
+    log.info("there are no Unix sockets in %s (%s): loopback TCP it is", folder, why)
+    return "tcp"
+
+
+def _try_unix_socket(folder: Path) -> None:
+    path = folder / socket_file("try")
+    path.unlink(missing_ok=True)
+    try:
+        with socket.socket(socket.AF_UNIX) as tried, reachable(IPC + str(path)) as name:
+            tried.bind(name[len(IPC) :])
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def open_door(
+    context: zmq.Context, gate: Gate, domain: str, folder: Path, transport: str, *, waiting: int
+) -> Door:
+    """A ROUTER that listens at a Unix socket in `folder`, or at a loopback port that the system chooses.
+
+    Nobody gets in before `gate.allow`. waiting: messages kept by libzmq for each peer. Raises zmq.ZMQError.
+    """
     router = context.socket(zmq.ROUTER)
     router.linger = 0
     router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what a slow peer cannot take vanishes silently
@@ -24,17 +127,30 @@ def bind_router(context: zmq.Context, gate: Gate, domain: str, *, waiting: int) 
     router.setsockopt(zmq.RCVHWM, waiting)
     router.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     router.setsockopt(zmq.HEARTBEAT_TIMEOUT, DEAD_MS)
+    router.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
     gate.guard(router, domain)
-    router.bind(f"tcp://{LOOPBACK}:*")
-    return router
+    if transport == "tcp":
+        router.bind(f"{TCP}{LOOPBACK}:*")
+        return Door(router, domain, router.getsockopt_string(zmq.LAST_ENDPOINT), folder, None)
+    with contextlib.suppress(zmq.ZMQError):  # where the system does not say who connects
+        router.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
+    path = folder / socket_file(domain)
+    before = os.umask(0o177)  # the socket is its owner's alone from the first moment
+    try:
+        with reachable(IPC + str(path)) as endpoint:
+            router.bind(endpoint)
+    finally:
+        os.umask(before)
+    return Door(router, domain, IPC + path.name, folder, _identity(path))
 
 
-def endpoint(router: zmq.Socket) -> str:
-    return router.getsockopt_string(zmq.LAST_ENDPOINT)
+def socket_file(domain: str) -> str:
+    return f"{domain}.sock"
 
 
-def port(router: zmq.Socket) -> int:
-    return int(endpoint(router).rpartition(":")[2])
+def _identity(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_dev, status.st_ino
 
 
 def arrived(router: zmq.Socket, limit: int) -> Iterator[tuple[bytes, list[memoryview]]]:

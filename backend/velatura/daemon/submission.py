@@ -11,12 +11,13 @@ from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
+from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import changes, words
+from velatura_protocol.words import changes, named, words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
-_MAX_TITLE = 100
-_MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each variation, and travels in one message
+_MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
+_BESIDE = 1536  # bytes that a layer has beside its request: digests, titles, raster, place
 
 
 def job_id(value: object) -> str:
@@ -67,8 +68,11 @@ def complete_request(
         "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
         "canvas": request["canvas"],
     }
-    if len(canonical(whole)) * _layers(method, whole) > _MAX_RECIPES:
-        many = "words" if method["result"] == "mask" else "variations"
+    layers, many = _layers(method, whole), "words" if method["result"] == "mask" else "variations"
+    if layers > MAX_LAYERS:
+        sentence = f"{title} selects at most {MAX_LAYERS} {many} at once, not {layers}; name fewer."
+        raise VelaturaError("bad-request", sentence)
+    if (len(canonical(whole)) + _BESIDE) * layers > _MAX_RECIPES:
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
     return whole | ({"draft": True} if request.get("draft") else {}), _title(
         _about(method, whole) or prompt, title
@@ -79,9 +83,10 @@ def _layers(method: dict, request: dict) -> int:
     """How many layers the result may have, each with a recipe."""
     if method["result"] != "mask":
         return request["variations"]
-    fields = fields_from_schema(method["parameters"])
-    listed = [entry for f in fields if f.words for entry in request["parameters"][f.key] if entry["text"]]
-    return max(1, len(listed or words(request["prompt"])))
+    groups = [f.key for f in fields_from_schema(method["parameters"]) if f.words]
+    listed = [entry for key in groups for entry in named(request["parameters"][key])]
+    found = max(1, len(listed or words(request["prompt"])))
+    return found if groups else min(found, MAX_LAYERS)  # without a group the method counts by itself
 
 
 def _about(method: dict, request: dict) -> str:
@@ -95,8 +100,8 @@ def _title(about: str, method: str) -> str:
     """What it is about, cut where it is long, then the method: what stands first survives in a narrow
     docker."""
     if not about:
-        return method[:_MAX_TITLE]
-    room = max(1, _MAX_TITLE - len(method) - len(" · "))
+        return method[:MAX_TITLE]
+    room = max(1, MAX_TITLE - len(method) - len(" · "))
     return f"{about if len(about) <= room else about[: room - 1] + '…'} · {method}"
 
 
@@ -119,6 +124,8 @@ def _model(wanted: str, models: Sequence[ModelEntry]) -> ModelEntry:
     model = next((model for model in models if wanted in ("", model.id)), None)
     if model is None:
         raise VelaturaError("unknown-model", f"The daemon has no model {wanted!r:.60}; choose another one.")
+    if model.fault:
+        raise VelaturaError("unknown-model", model.fault)
     return model
 
 

@@ -14,10 +14,11 @@ from pathlib import Path
 
 import zmq
 
-from velatura.daemon.security import WORKER, Gate
-from velatura.daemon.sockets import arrived, port
+from velatura.daemon.outgoing import outgoing
+from velatura.daemon.security import Gate
+from velatura.daemon.sockets import WORKER, Door, arrived
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import decode, encode
+from velatura_protocol.messages import BadMessage, decode
 
 log = logging.getLogger(__name__)
 
@@ -31,8 +32,9 @@ AT_A_TIME = 64
 class Supervisor:
     """One worker, at most. Used by the desk's thread only, which also polls `router`."""
 
-    def __init__(self, router: zmq.Socket, gate: Gate, state_dir: Path, device: str) -> None:
-        self.router = router
+    def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str) -> None:
+        self.router = door.router
+        self._door = door
         self.ready: dict | None = None  # the worker's last `ready` message, while it lives
         self._gate = gate
         self._state_dir = state_dir
@@ -60,22 +62,31 @@ class Supervisor:
         if self._process is None and time.monotonic() >= self._not_before:
             self._start()
 
-    def send(self, message: dict) -> None:
-        """To the worker that is ready. If it has just died, `exited` will tell."""
+    def send(self, message: dict) -> bool:
+        """To the worker that is ready; if it has just died, `exited` tells. False: no message holds it."""
+        frames = outgoing(message)
+        if frames is None:
+            return False
         try:
-            self.router.send_multipart([self._identity, *encode(message)], zmq.NOBLOCK)
+            self.router.send_multipart([self._identity, *frames], zmq.NOBLOCK)
         except zmq.ZMQError as error:
             log.warning("the worker cannot be reached: %s", error)
+        return True
 
     def messages(self) -> Iterator[tuple[dict, memoryview | None]]:
         """What the worker has said; `ready` is noted on the way."""
         for identity, frames in arrived(self.router, AT_A_TIME):
-            message, payload = decode(frames)
+            try:
+                message, payload = decode(frames)
+            except BadMessage as error:  # it may have been the end of a job: what becomes of that is known
+                log.error("the worker speaks nonsense, and is ended: %s", error.detail)
+                self.kill()
+                return
             if self._process is None or message.get("pid") != self._process.pid:
                 continue  # last words of an earlier one
             if message["type"] == "ready":
                 self._identity, self.ready, self._failed_starts = identity, message, 0
-                self._gate.allow(WORKER, secrets.token_hex(32))  # one use
+                self._gate.allow(WORKER, self._door.key(secrets.token_hex(32)))  # one use
                 log.info("the worker (pid %d) is ready on %s", message["pid"], message["device"])
             yield message, payload
 
@@ -91,8 +102,7 @@ class Supervisor:
             return False
         log.info("the worker (pid %d) ended with %s", self._process.pid, self._process.returncode)
         if self.ready is None and self._stopping is None:
-            self._failed_starts += 1
-            self._not_before = now + BACK_OFF_S[min(self._failed_starts, len(BACK_OFF_S) - 1)]
+            self._failed()
         self._process.stdin.close()
         self._process = self.ready = self._stopping = None
         return True
@@ -132,8 +142,19 @@ class Supervisor:
         self.router.close(linger=0)
 
     def _start(self) -> None:
+        try:
+            self._spawn()
+        except OSError as error:  # no file handles, no memory for a process, no directory
+            log.error("the worker cannot be started: %s", error)
+            self._failed()
+
+    def _failed(self) -> None:
+        self._failed_starts += 1
+        self._not_before = time.monotonic() + BACK_OFF_S[min(self._failed_starts, len(BACK_OFF_S) - 1)]
+
+    def _spawn(self) -> None:
         token = secrets.token_hex(32)
-        self._gate.allow(WORKER, token)
+        self._gate.allow(WORKER, self._door.key(token))
         with open(self._words_file(), "wb") as words:
             # spawned, never forked: a ZeroMQ context does not survive a fork
             self._process = subprocess.Popen(
@@ -146,7 +167,7 @@ class Supervisor:
         self._started, self.ready, self._stopping = time.monotonic(), None, None
         start = {
             "broker": os.getpid(),
-            "port": port(self.router),
+            "endpoint": self._door.address,
             "token": token,
             "state_dir": str(self._state_dir),
             "device": self._device,
@@ -160,4 +181,7 @@ class Supervisor:
         return self._state_dir / "worker.out"
 
     def _last_words(self) -> str:
-        return self._words_file().read_bytes()[-2000:].decode(errors="replace")
+        try:
+            return self._words_file().read_bytes()[-1500:].decode(errors="replace")
+        except OSError as error:
+            return str(error)

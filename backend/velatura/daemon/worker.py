@@ -28,7 +28,7 @@ def main() -> None:
     die_with_parent(start["broker"])
     state_dir = Path(start["state_dir"])
     _log_to(state_dir / "worker.log")
-    link = Link(start["port"], start["token"])
+    link = Link(start["endpoint"], start["token"])
     link.start()
 
     from velatura.daemon.runner import Runner  # torch comes in here, and only here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import threading
@@ -9,41 +10,50 @@ import threading
 import zmq
 
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.security import USERNAME
-from velatura.daemon.sockets import LOOPBACK
-from velatura_protocol.messages import decode, encode
+from velatura.daemon.outgoing import outgoing
+from velatura.daemon.pyzmq_dealer import PyzmqDealer
+from velatura_protocol.messages import decode
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 30.0
 
 
 class Link(threading.Thread):
     """tasks: the `run` messages that have arrived."""
 
-    def __init__(self, port: int, token: str) -> None:
+    def __init__(self, endpoint: str, token: str) -> None:
+        """Connects, once: a broker that is gone does not come back, and nobody else is to be heard."""
         super().__init__(name="link", daemon=True)
+        self._dealer = PyzmqDealer()
+        self._dealer.connect(endpoint, token, CONNECT_S)
         self.tasks: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        self._port = port
-        self._token = token
         self._mailbox: Mailbox[list] = Mailbox()
         self._cancelled: set[str] = set()
 
     def send(self, message: dict, payload: bytes | None = None) -> None:
         """To the broker, in order. From any thread."""
-        self._mailbox.put(encode({**message, "pid": os.getpid()}, payload))
+        self._mailbox.put(outgoing({**message, "pid": os.getpid()}, payload))
 
     def is_cancelled(self, job: str) -> bool:
         return job in self._cancelled
 
     def run(self) -> None:
-        dealer = zmq.Context().socket(zmq.DEALER)
-        dealer.linger = 0
-        dealer.plain_username = USERNAME.encode()
-        dealer.plain_password = self._token.encode()
-        dealer.connect(f"tcp://{LOOPBACK}:{self._port}")
+        try:
+            self._serve()
+        except Exception:
+            log.exception("the line to the broker has failed; the worker ends")
+            logging.shutdown()
+        os._exit(1)  # deaf and dumb, it would hold its job for ever; the broker starts another one
+
+    def _serve(self) -> None:
+        dealer = self._dealer.socket
         poller = zmq.Poller()
         poller.register(dealer, zmq.POLLIN)
         poller.register(self._mailbox.fileno(), zmq.POLLIN)
         while True:
             poller.poll()
-            for frames in self._mailbox.take():
+            for frames in filter(None, self._mailbox.take()):
                 dealer.send_multipart(frames)
             while dealer.poll(0):
                 self._hear(decode(dealer.recv_multipart())[0])

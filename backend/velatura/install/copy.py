@@ -33,7 +33,7 @@ def read_manifest(profile: Profile) -> dict | None:
     """Return what was installed there, or None: {"version", "files", "kritarc"}."""
     try:
         manifest = json.loads((profile.plugins / NAMES[profile.host] / MANIFEST).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return manifest if isinstance(manifest, dict) and isinstance(manifest.get("files"), list) else None
 

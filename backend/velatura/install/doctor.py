@@ -13,13 +13,14 @@ from importlib import metadata
 from pathlib import Path
 
 from velatura import __version__
+from velatura.daemon import lock
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
 from velatura.models.catalogue import entries
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.paths import host_config, read_connection
+from velatura_protocol.paths import CONNECTION_FILE, check_folder, host_config, read_connection
 
 PACKAGES = (
     *("torch", "diffusers", "transformers", "huggingface-hub", "tokenizers", "safetensors", "pyzmq"),
@@ -100,10 +101,10 @@ def _models(state_dir: Path) -> Iterator[Finding]:
         return
     for entry in models:
         remove = f"Name it again: velatura models remove {entry.id}, then velatura models add."
-        if entry.kind == "hub":
+        if entry.kind == "hub" and not entry.fault:
             yield Finding("note", f"Model {entry.id} comes from a hub ({entry.path}) when it is first used.")
-        elif not Path(entry.path).exists():
-            yield Finding("fault", f"The files of model {entry.id} are not at {entry.path}.", remove)
+        elif entry.fault:
+            yield Finding("fault", entry.fault, remove)
         elif entry.kind == "diffusers" and not list(Path(entry.path).glob("unet/*.safetensors")):
             yield Finding("fault", f"Model {entry.id} at {entry.path} has no unet weights.", remove)
         else:
@@ -127,26 +128,40 @@ def _disk(state_dir: Path) -> Iterator[Finding]:
 
 
 def _daemon(state_dir: Path) -> Iterator[Finding]:
+    if state_dir.is_dir():
+        try:
+            check_folder(state_dir, state_dir.stat())
+        except VelaturaError as error:
+            yield Finding("fault", error.message)
+            return
+    path = state_dir / CONNECTION_FILE
+    if path.is_dir():
+        yield Finding("fault", f"{path} is a folder, so no daemon can be reached.", f"Remove it: {path}")
+        return
+    holder = _holder(state_dir)
     try:
         connection = read_connection(state_dir)
     except VelaturaError as error:
-        if error.code == "not-running":
+        if error.code != "not-running":
+            mend = f"End the daemon, if there is one, with `velatura stop`, then delete {path}."
+            yield Finding("fault", error.message, mend)
+        elif holder is None:
             yield Finding("note", "The daemon is not running.", "It is started when it is needed.")
         else:
-            yield Finding("fault", error.message, error.hint)
+            yield _does_not_answer(state_dir, holder)
         return
     client = Client(state_dir, name="doctor")
     try:
         client.connect(timeout=5.0)
         state = client.request({"type": "ping"})
     except VelaturaError as error:
-        if error.code == "not-running":
+        if holder is not None:
+            yield _does_not_answer(state_dir, holder, error.message)
+        elif error.code == "not-running":
             mend = "Nothing to do: the next edit starts it again."
             yield Finding("note", "The daemon ended without a farewell.", mend)
         else:
-            yield Finding(
-                "fault", error.message, f"See {state_dir / 'daemon.log'}, or stop process {connection.pid}."
-            )
+            yield Finding("fault", error.message, f"See {state_dir / 'daemon.log'}.")
         return
     finally:
         client.close()
@@ -156,6 +171,23 @@ def _daemon(state_dir: Path) -> Iterator[Finding]:
         return
     waiting = f"{state.get('jobs')} job(s) under way"
     yield Finding("ok", f"The daemon answers: {state.get('worker')} on {state.get('device')}, {waiting}.")
+
+
+def _holder(state_dir: Path) -> int | None:
+    """The process that the state directory belongs to, if any."""
+    try:
+        return lock.owner(state_dir)
+    except OSError:  # the directory cannot be used at all, which is a finding of its own
+        return None
+
+
+def _does_not_answer(state_dir: Path, holder: int, reason: str = "") -> Finding:
+    named = f"process {holder}" if holder != lock.UNKNOWN else "an unknown process"
+    return Finding(
+        "fault",
+        f"A daemon ({named}) holds {state_dir} and does not answer. {reason}".strip(),
+        "End it: velatura stop. The next edit starts another; daemon.log there says more.",
+    )
 
 
 def _plugins() -> Iterator[Finding]:

@@ -64,16 +64,17 @@ class Spool:
         """Bytes of a stored blob. Raises `unknown-blob`."""
         try:
             return self.path(digest).stat().st_size
-        except OSError:
+        except FileNotFoundError:
             raise _unknown(digest) from None
 
     def slice(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
         """At most `length` bytes from `offset`, and the whole blob's size. Raises `unknown-blob`."""
         try:
             with open(self.path(digest), "rb", buffering=0) as file:
-                file.seek(offset)
-                return file.read(length), os.fstat(file.fileno()).st_size
-        except OSError:
+                size = os.fstat(file.fileno()).st_size
+                file.seek(min(offset, size))
+                return file.read(length), size
+        except FileNotFoundError:  # any other fault may pass, and must not read as if the pixels were lost
             raise _unknown(digest) from None
 
     def read(self, digest: str) -> mmap.mmap:
@@ -84,7 +85,7 @@ class Spool:
         try:
             with open(self.path(digest), "rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError):
+        except (FileNotFoundError, ValueError):  # ValueError: it is empty, which no blob is
             raise _unknown(digest) from None
         if digest_of(blake2b(data, digest_size=32)) != digest:
             self.remove(digest)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from velatura_protocol.errors import VelaturaError
+
 
 class State(StrEnum):
     UPLOADING = "uploading"
@@ -81,7 +83,7 @@ class Job:
             "title": self.title,
         }
         if self.state is State.FAILED:
-            message["error"] = self.error
+            message["error"] = VelaturaError.from_wire(self.error).to_wire()  # cut, whoever noted it
         if self.state is State.DONE:
             message["result"] = self.result
         return message
@@ -91,6 +93,14 @@ def input_digests(request: dict) -> list[str]:
     """The blobs that a request needs, each once, in the order of its inputs."""
     rasters = [raster for raster in request["inputs"].values() if raster is not None]
     return list(dict.fromkeys(raster["digest"] for raster in rasters))
+
+
+def is_result(result: object) -> bool:
+    """Whether it has the shape of a result, as far as the journal relies on it."""
+    try:
+        return all(isinstance(layer["raster"]["digest"], str) for layer in result["layers"])
+    except (KeyError, TypeError):
+        return False
 
 
 def result_digests(result: dict) -> list[str]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velatura.jobs.database import no_room_is_disk_full, open_database
+from velatura.jobs.repair import set_aside
 from velatura.jobs.states import (
     LEGAL,
     MAX_LOSSES,
@@ -63,11 +64,18 @@ class Journal:
     """The jobs table. A change that the disk has no room for raises `disk-full` and changes nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the journal at `path`. A damaged one is set aside with a note in the log.
+        """Opens or creates the journal at `path`. A damaged one is set aside with a note in the log, and so
+        are single jobs whose rows make no sense.
 
         Raises `unavailable` if a newer Velatura wrote it, `disk-full`.
         """
         self._db = open_database(path)
+        try:
+            with self._transaction():
+                set_aside(self._db)
+        except BaseException:
+            self._db.close()
+            raise
 
     def close(self) -> None:
         self._db.close()

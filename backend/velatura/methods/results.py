@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -15,6 +16,7 @@ from velatura.ranking.rank import Place, rank
 from velatura.ranking.views import Scene
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
+from velatura_protocol.results import MAX_NOTE, MAX_TITLE, one_line
 
 from .base import Cancelled
 
@@ -54,6 +56,7 @@ def mask_layer(
     """A mask of the source, uint8 [height, width], as the layer that goes back."""
     data = mask.tobytes()
     raster = Raster(digest(data), source.width, source.height, "A", "u8", "", source.rect)
+    name = one_line(name, MAX_TITLE)
     return ResultLayer(index, name, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
 
 
@@ -76,16 +79,19 @@ def ranked(
     ]
     try:
         ranking = rank(scene, pasted, wanted, encoder, check)
+        if not all(math.isfinite(value) for p in ranking.places for value in (p.score, *p.scores.values())):
+            raise ValueError("a score is no number")
     except Cancelled:
         raise
     except Exception as error:
         log.warning("not ranked", exc_info=error)
         note = "Not ranked: comparing the variations failed; the worker's log says why."
         return [replace(result, note=note) for result in results]
+    told = one_line(ranking.note, MAX_NOTE)
     if not ranking.places:
-        return [replace(result, note=ranking.note) for result in results]
+        return [replace(result, note=told) for result in results]
     return [
-        replace(result, title=_title(result.index, result.seed, place.label), place=place, note=ranking.note)
+        replace(result, title=_title(result.index, result.seed, place.label), place=place, note=told)
         for result, place in zip(results, ranking.places, strict=True)
     ]
 

@@ -18,7 +18,8 @@ from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.out_of_memory import is_out_of_memory
 from velatura.models.store import ModelStore
-from velatura_protocol.results import one_line
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.results import MAX_LAYERS, MAX_TEXTS, one_line
 
 from .base import Cancelled, Method, MethodInputs, Parameters
 
@@ -120,10 +121,17 @@ class Run:
 
     @torch.inference_mode()
     def masks(self, seed: int) -> list[tuple[str, np.ndarray]]:
-        """What a method of masks finds: names, and maps [h, w] in [0, 1] at the model's size."""
+        """What a method of masks finds: names, and maps [h, w] in [0, 1] at the model's size.
+
+        Raises `too-large` for more than a result may have."""
         self.check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
         masks = self.method.run(inputs, self.params, self)
+        if len(masks) > MAX_LAYERS:
+            sentence = (
+                f"{self.method.title} found {len(masks)} parts, more than {MAX_LAYERS} at once; name fewer."
+            )
+            raise VelaturaError("too-large", sentence)
         return [(mask.name, mask.map.float().nan_to_num(0.0).cpu().numpy()) for mask in masks]
 
     @torch.inference_mode()
@@ -132,7 +140,7 @@ class Run:
         self.check()
         inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
         said = map(one_line, self.method.run(inputs, self.params, self))
-        return list(dict.fromkeys(text for text in said if text))
+        return list(dict.fromkeys(text for text in said if text))[:MAX_TEXTS]
 
     @cached_property
     @torch.inference_mode()

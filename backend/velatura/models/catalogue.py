@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.rasters import MAX_SIDE
+
+from .json_files import read_json, read_object
 
 EMBEDDED_ID = "velatura-mini"
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
@@ -24,6 +27,8 @@ EMBEDDED_COMPANIONS = {
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
+_MOST_LEVELS = 8  # of an autoencoder, each of which halves the picture; published ones have 4
+MOST = 100  # models that a person may name: so many fit a message
 STABLE_DIFFUSION_GUIDANCE = 7.5  #: what its authors' scripts take
 
 
@@ -35,7 +40,8 @@ class ModelEntry:
     (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
     trained on, as far as can be told without loading it. Its companions, each a folder or a hub id, or '':
     clip, which ranks its results; captioner, which says what a picture shows; segmenter, which finds what
-    words name. guidance: the scale it wants, or None for the method's own.
+    words name. guidance: the scale it wants, or None for the method's own. fault: why it cannot be used, a
+    sentence for the person, or ''.
     """
 
     id: str
@@ -47,6 +53,7 @@ class ModelEntry:
     captioner: str = ""
     segmenter: str = ""
     guidance: float | None = None
+    fault: str = ""
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -57,9 +64,9 @@ class ModelEntry:
 def entries(state_dir: Path | str) -> list[ModelEntry]:
     """The user's models in their order, then the embedded one; the first is the default.
 
-    A model whose files are gone stays in the list, as 'missing': it is refused when it is asked for, and
-    neither hides the others nor is another one silently taken for it. Raises `unknown-model` if models.json
-    cannot be read.
+    A model whose files are gone or make no sense stays in the list, with its `fault`: it is refused when it
+    is asked for, and neither hides the others nor is another one silently taken for it. Raises
+    `unknown-model` if models.json cannot be read.
     """
     users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
     embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
@@ -68,10 +75,17 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
 
 
 def _entry(item: dict, kind: str) -> ModelEntry:
-    path = item["path"]
+    path, title, size, fault = item["path"], item["title"], _DEFAULT_SIZE, ""
     companions = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
-    guidance = item.get("guidance")
-    return ModelEntry(item["id"], item["title"], kind, path, _size(path), **companions, guidance=guidance)
+    if kind == "missing":
+        fault = f"The files of the model {title!r} are gone from {path}; put them back or remove it."
+    try:
+        size = _size(path)
+    except ValueError as error:
+        fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
+    return ModelEntry(
+        item["id"], title, kind, path, size, **companions, guidance=item.get("guidance"), fault=fault
+    )
 
 
 def _own_companion(path: str, name: str) -> str:
@@ -93,8 +107,8 @@ def add(
 ) -> ModelEntry:
     """Names a model, in first place, with the companions it is to have.
 
-    Raises `unknown-model` if nothing lies at a path, `bad-request` for an id that is taken or no name, and
-    for the embedded model's companions: they know nothing but its world.
+    Raises `unknown-model` if nothing lies at a path or its files make no sense, `bad-request` for an id that
+    is taken or no name, and for the embedded model's companions: they know nothing but its world.
     """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
@@ -106,8 +120,15 @@ def add(
     named = {"clip": clip, "captioner": captioner, "segmenter": segmenter}
     companions = {name: _companion(name, there, path) for name, there in named.items()}
     item = {"id": id, "title": title or id, "path": path, **companions, "guidance": guidance}
+    entry = _entry(item, kind)
+    if entry.fault:
+        raise VelaturaError("unknown-model", entry.fault)
+    if len(items) >= MOST or not _is_whole(item):
+        raise VelaturaError(
+            "bad-request", f"There are {MOST} models already, or a name is too long; remove or shorten one."
+        )
     _write(Path(state_dir), [item, *items])
-    return _entry(item, kind)
+    return entry
 
 
 def change(
@@ -194,38 +215,73 @@ def _kind(path: str) -> str | None:
 
 
 def _size(path: str) -> int:
-    """From the UNet's configuration, where it is at hand; every published Stable Diffusion 1 is 512."""
+    """From the UNet's configuration, where it is at hand; every published Stable Diffusion 1 is 512.
+
+    Raises ValueError for files that say what no model is.
+    """
     try:
-        unet = json.loads(Path(path, "unet", "config.json").read_text(encoding="utf-8"))
-        vae = json.loads(Path(path, "vae", "config.json").read_text(encoding="utf-8"))
-        channels = vae.get("block_out_channels") or vae["encoder_block_out_channels"]
-        side = unet["sample_size"]
-        return int(side if isinstance(side, int) else min(side)) * 2 ** (len(channels) - 1)
-    except (OSError, ValueError, KeyError, TypeError):
+        unet, vae = (_configuration(path, part) for part in ("unet", "vae"))
+    except OSError:
         return _DEFAULT_SIZE
+    channels = vae.get("block_out_channels") or vae.get("encoder_block_out_channels")
+    side = unet.get("sample_size")
+    if side is None or channels is None:
+        return _DEFAULT_SIZE
+    sides = side if isinstance(side, list) else [side]
+    if not isinstance(channels, list) or not 1 <= len(channels) <= _MOST_LEVELS:
+        raise ValueError("vae/config.json has no block_out_channels that a network could have")
+    if not (0 < len(sides) <= 2 and all(type(one) is int and 0 < one <= MAX_SIDE for one in sides)):
+        raise ValueError("unet/config.json has no sample_size that a picture could have")
+    size = min(sides) * 2 ** (len(channels) - 1)
+    if size > MAX_SIDE:
+        raise ValueError(f"its pictures would have {size} pixels a side")
+    return size
+
+
+def _configuration(path: str, part: str) -> dict:
+    try:
+        return read_object(Path(path, part, "config.json"))
+    except ValueError as error:
+        raise ValueError(f"{part}/config.json: {error}") from None
 
 
 def _read(state_dir: Path) -> list[dict]:
     try:
-        items = json.loads((state_dir / _FILE).read_text(encoding="utf-8"))
+        items = read_json(state_dir / _FILE)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
         raise _unreadable(state_dir, str(error)) from error
-    if not isinstance(items, list):
-        raise _unreadable(state_dir, "not a list")
+    if not isinstance(items, list) or len(items) > MOST:
+        raise _unreadable(state_dir, f"not a list of at most {MOST}")
     for item in items:
-        if not isinstance(item, dict) or not all(isinstance(item.get(k), str) for k in ("id", "path")):
-            raise _unreadable(state_dir, f"{item!r:.80}")
-        if not all(isinstance(item.get(name, ""), str) for name in COMPANIONS):
-            raise _unreadable(state_dir, f"{item!r:.80}")
-        if not _is_guidance(item.get("guidance")):
+        if not isinstance(item, dict) or not _is_whole(item):
             raise _unreadable(state_dir, f"{item!r:.80}")
     return [item | {"title": item.get("title") or item["id"]} for item in items]
 
 
+def _is_whole(item: dict) -> bool:
+    """Whether an entry of models.json has what it needs, in lengths that a message holds."""
+    needed = _is_text(item.get("id"), 80) and _is_text(item.get("path"), 4096)
+    texts = all(_is_text(item.get(name) or "", 4096) for name in COMPANIONS)
+    return needed and texts and _is_text(item.get("title") or "", 100) and _is_guidance(item.get("guidance"))
+
+
+def _is_text(value: object, most: int) -> bool:
+    """Whether it is a text of at most so many characters that can be sent and be a file's name."""
+    if not isinstance(value, str) or len(value) > most or "\0" in value:
+        return False
+    try:
+        value.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _is_guidance(value: object) -> bool:
-    return value is None or (isinstance(value, int | float) and 1.0 <= value <= 20.0)
+    if value is None:
+        return True
+    return isinstance(value, int | float) and not isinstance(value, bool) and 1.0 <= value <= 20.0
 
 
 def _unreadable(state_dir: Path, detail: str) -> VelaturaError:

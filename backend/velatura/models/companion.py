@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from velatura_protocol.errors import VelaturaError
 
+from .json_files import check_files, check_sizes, read_object
 from .out_of_memory import is_out_of_memory
 
 _HUB_FILES = ["*.json", "*.txt", "*.safetensors"]  # no pickled weights: they could run code
@@ -26,7 +26,10 @@ def opened(what: str, path: str | Path) -> Iterator[tuple[Path, dict[str, Any]]]
     try:
         local = Path(path).is_dir()
         folder = Path(path if local else snapshot_download(str(path), allow_patterns=_HUB_FILES))
-        yield folder, json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        check_files(folder)
+        config = read_object(folder / "config.json")
+        check_sizes(config)
+        yield folder, config
     except Exception as error:  # the libraries that read these files raise every kind, as for models
         if is_out_of_memory(error):
             raise

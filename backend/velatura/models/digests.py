@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
+
+from .json_files import VOCABULARY, read_object
 
 _BLOCK = 1 << 22
 
@@ -18,11 +21,10 @@ class Digests:
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
-        if memory is not None and memory.is_file():
-            try:
-                self._known = dict(json.loads(memory.read_text(encoding="utf-8")))
-            except ValueError:
-                self._known = {}
+        if memory is not None:
+            with suppress(OSError, ValueError):  # what is not remembered is computed again
+                known = read_object(memory, VOCABULARY)
+                self._known = {key: value for key, value in known.items() if isinstance(value, str)}
 
     def of(self, files: list[Path], folder: Path | None = None) -> str:
         """`blake2b:` and 64 digits over contents, and over names relative to the folder if there is one."""
@@ -47,5 +49,6 @@ class Digests:
     def _remember(self) -> None:
         if self._memory is not None:
             new = self._memory.with_suffix(".new")
-            new.write_text(json.dumps(self._known), encoding="utf-8")
-            new.replace(self._memory)
+            with suppress(OSError):  # a full disk costs the next run some seconds, and this one nothing
+                new.write_text(json.dumps(self._known), encoding="utf-8")
+                new.replace(self._memory)

@@ -5,7 +5,6 @@ Weights are read from .safetensors only, code from a model never.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from velatura_protocol.errors import VelaturaError
 from . import noise_levels, single_file
 from .catalogue import ModelEntry
 from .digests import Digests
+from .json_files import check_files, check_sizes, read_object
 from .model import Model
 from .out_of_memory import is_out_of_memory
 
@@ -38,11 +38,8 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
 
     dtype: of the networks; latents are float32 throughout.
     """
-    if entry.kind == "missing":
-        raise VelaturaError(
-            "unknown-model",
-            f"The files of the model {entry.title!r} are gone from {entry.path}; put them back or remove it.",
-        )
+    if entry.fault:
+        raise VelaturaError("unknown-model", entry.fault)
     try:
         if entry.kind == "file":
             parts, scheduler = _from_file(Path(entry.path), dtype)
@@ -139,12 +136,16 @@ def _from_hub(name: str) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raises `unknown-model` unless the folder holds a text-to-image model of the classes handled."""
+    """Raises `unknown-model` unless the folder holds a text-to-image model of the classes handled, ValueError
+    or OSError where its files make no sense."""
     missing = [name for name in (*_NETWORKS, "tokenizer", "scheduler") if not (folder / name).is_dir()]
     if missing:
         raise _unsupported(
             folder, f"has no folder {missing[0]!r}, so it is no Stable Diffusion model in diffusers' form"
         )
+    check_files(folder)
+    for name in _NETWORKS:
+        check_sizes(_config(folder, name))
     if (folder / "text_encoder_2").is_dir():
         raise _unsupported(folder, "is a Stable Diffusion XL model")
     for name, classes in _CLASSES.items():
@@ -168,7 +169,7 @@ def _variant(folder: Path, stem: str) -> str | None:
 
 
 def _config(folder: Path, name: str, file: str = "config.json") -> dict:
-    return json.loads((folder / name / file).read_text(encoding="utf-8"))
+    return read_object(folder / name / file)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -13,6 +13,7 @@ import numpy as np
 # This is put in its place: sigma is then 4096, at which the signal is far below the model's own precision,
 # and float32 still holds z beside sigma n to 2^-11.
 _LEAST_ALPHA_BAR = 2.0**-24
+_MOST_TIMES = 10_000  # T of a schedule; published models have 1000
 
 
 def training_sigmas(betas: np.ndarray, *, zero_terminal_snr: bool = False) -> np.ndarray:
@@ -33,12 +34,22 @@ def training_sigmas(betas: np.ndarray, *, zero_terminal_snr: bool = False) -> np
 def scheduled_betas(config: dict) -> np.ndarray:
     """beta_t of a diffusers scheduler's configuration, float64 [T].
 
-    Raises ValueError for a schedule that is not known.
+    Raises ValueError for a schedule that is not known, and for one that is none: more than 10,000 times, or
+    variances outside [0, 1].
     """
+    betas = _betas(config)
+    if not (1 <= len(betas) <= _MOST_TIMES and np.all((betas >= 0.0) & (betas <= 1.0))):
+        raise ValueError("its variances make no sense")
+    return betas
+
+
+def _betas(config: dict) -> np.ndarray:
     if config.get("trained_betas") is not None:
-        return np.asarray(config["trained_betas"], dtype=np.float64)
+        return np.asarray(config["trained_betas"], dtype=np.float64).reshape(-1)
     T = int(config.get("num_train_timesteps", 1000))
     low, high = float(config.get("beta_start", 1e-4)), float(config.get("beta_end", 0.02))
+    if not (1 <= T <= _MOST_TIMES and min(low, high) >= 0.0):
+        raise ValueError(f"a schedule of {T} times")
     kind = config.get("beta_schedule", "linear")
     if kind == "linear":
         return np.linspace(low, high, T)

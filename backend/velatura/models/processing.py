@@ -4,7 +4,6 @@ Read from its file instead of run: it would leave the device, round to 8 bits an
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .json_files import read_object
+
 #: Of the pictures the published CLIPs were trained on, for folders that do not say.
 MEAN = (0.48145466, 0.4578275, 0.40821073)
 DEVIATION = (0.26862954, 0.26130258, 0.27577711)
+_LARGEST = 4096  # side of the pictures that a network takes
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def read_processing(folder: Path, side: int, device: torch.device | str = "cpu")
     said: dict = {}
     for name in ("processor_config.json", "preprocessor_config.json"):
         if (folder / name).is_file():
-            said |= json.loads((folder / name).read_text(encoding="utf-8"))
+            said |= read_object(folder / name)
     said |= said.get("image_processor") or {}
     size = said.get("size") or side
     if isinstance(size, dict):
@@ -50,5 +52,7 @@ def read_processing(folder: Path, side: int, device: torch.device | str = "cpu")
         if len(sides) != 1:
             raise ValueError(f"pictures of {size}")
         (size,) = sides
+    if not (isinstance(size, (int, float)) and 1 <= size <= _LARGEST):
+        raise ValueError(f"pictures of {size!r:.40}")
     mean, std = said.get("image_mean") or MEAN, said.get("image_std") or DEVIATION
     return Processing(int(size), *(torch.tensor(list(v), device=device).view(3, 1, 1) for v in (mean, std)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import math
 import re
 import struct
 from dataclasses import dataclass
@@ -15,11 +16,15 @@ from pathlib import Path
 
 from velatura_protocol.errors import VelaturaError
 
+from .json_files import parse_json
+
 _UNET = "model.diffusion_model."
 _VAE = "first_stage_model."
 _CLIP = "cond_stage_model.transformer.text_model."
 _OPEN_CLIP = "cond_stage_model.model."
 _VOCABULARY = Path(__file__).parent / "clip" / "bpe_simple_vocab_16e6.txt.gz"
+_PREDICTION = "modelspec.prediction_type"
+_MOST_TENSORS = 20_000  # Stable Diffusion XL has 2,500
 _LARGEST_HEADER = 100_000_000  # the format's own limit
 
 
@@ -43,9 +48,16 @@ def read_header(path: Path) -> Header:
             (length,) = struct.unpack("<Q", file.read(8))
             if not 2 <= length <= min(_LARGEST_HEADER, path.stat().st_size - 8):
                 raise ValueError(f"a header of {length} bytes")
-            entries = json.loads(file.read(length))
+            entries = parse_json(file.read(length))
+            size = path.stat().st_size
         metadata = entries.pop("__metadata__", {})
-        return Header({name: tuple(entry["shape"]) for name, entry in entries.items()}, metadata)
+        if len(entries) > _MOST_TENSORS or not isinstance(metadata.get(_PREDICTION, ""), str):
+            raise ValueError(f"{len(entries)} tensors")
+        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
+        for name, shape in shapes.items():
+            if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) > size:
+                raise ValueError(f"{name:.80} has the shape {shape!r:.80}, more than the file holds")
+        return Header(shapes, metadata)
     except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
         raise VelaturaError(
             "unknown-model",
@@ -190,7 +202,7 @@ def _prediction(header: Header) -> str:
 
     Of Stable Diffusion 2 that is v, as the 768-pixel model; its 512-pixel base needs the diffusers folder.
     """
-    noted = header.metadata.get("modelspec.prediction_type", "").lower()
+    noted = header.metadata.get(_PREDICTION, "").lower()
     if noted:
         return "v_prediction" if noted.startswith("v") else "epsilon"
     return "v_prediction" if "v_pred" in header.shapes or _is_open_clip(header) else "epsilon"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from velatura.models.json_files import read_object
 
 from .judge import CHANNELS, Residual, convolutions
 from .pictures import BUNDLES, fit
@@ -47,7 +48,7 @@ class IdentityEncoder(nn.Module):
 
 def load_identity(folder: Path = BUNDLE) -> IdentityEncoder:
     """The identity encoder shipped with the package."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     encoder = IdentityEncoder(tuple(config["channels"]), config["width"], config["dimension"])
     state = load_file(folder / "identity.safetensors")
     encoder.load_state_dict({key: value.float() for key, value in state.items()}, strict=False)
@@ -56,4 +57,4 @@ def load_identity(folder: Path = BUNDLE) -> IdentityEncoder:
 
 def same_person_threshold(folder: Path = BUNDLE) -> float:
     """The cosine above which two portraits are more likely of one person than of two (equal error rate)."""
-    return float(json.loads((folder / "config.json").read_text(encoding="utf-8"))["threshold"])
+    return float(read_object(folder / "config.json")["threshold"])

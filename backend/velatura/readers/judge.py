@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
+
+from velatura.models.json_files import read_object
 
 from .pictures import BUNDLES, fit
 
@@ -169,7 +170,7 @@ def questions_of(kinds: Mapping[str, Mapping[str, Any]]) -> list[Question]:
 
 def load_judge(folder: Path = BUNDLE) -> Judge:
     """The trained judge shipped with the package."""
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    config = read_object(folder / "config.json")
     questions = [Question(q["kind"], q["name"], tuple(q["values"])) for q in config["questions"]]
     judge = Judge(questions, tuple(config["channels"]))
     state = load_file(folder / "judge.safetensors")

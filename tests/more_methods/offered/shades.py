@@ -22,7 +22,9 @@ class Shades(Method):
     Parameters = ShadesParameters
 
     def run(self, inputs, params, context):
-        listed = [find(inputs.prompt, entry.text, entry.which) for entry in params.words if entry.text]
+        listed = [
+            find(inputs.prompt, entry.text, entry.which) for entry in params.words if entry.text.strip()
+        ]
         chosen = listed or words(inputs.prompt)
         bright = ((inputs.image[0].mean(0) + 1.0) / 2.0).clamp(0.0, 1.0)
         masks = []

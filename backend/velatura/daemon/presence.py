@@ -1,0 +1,100 @@
+"""That the daemon can be found: its directory, its lock, its name and its connection file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import stat
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from velatura.daemon.faults import Edge
+from velatura.daemon.lock import LOCK_FILE, OWNER_FILE, name_owner
+from velatura.daemon.sockets import DOMAINS, socket_file
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import CONNECTION_FILE
+
+log = logging.getLogger(__name__)
+
+EVERY_S = 1.0
+
+
+class Presence:
+    """Looks after the files by which others find this daemon. Used by the main thread.
+
+    What the daemon works on (its lock, its journal, the sockets at which it listens) cannot be made again: if
+    it is gone, or another file lies in its place, the daemon would acknowledge edits that nobody finds, or
+    hear nobody, beside a second daemon perhaps. Then
+    it ends. What only names it is written again.
+    """
+
+    def __init__(self, folder: Path, announce: Callable[[], None]) -> None:
+        """announce: writes the connection file."""
+        self._folder = folder
+        self._announce = announce
+        held = [folder / name for name in (LOCK_FILE, "jobs.sqlite", *map(socket_file, DOMAINS))]
+        self._held = {path: known for path in held if (known := _identity(path)) is not None}
+        self._connection: tuple | None = None
+        self._looked = time.monotonic()
+        self._edge = Edge(log, "the daemon's files")
+
+    def announce(self) -> None:
+        """Writes the connection file. Raises `unavailable` with a sentence where that cannot be done."""
+        path = self._folder / CONNECTION_FILE
+        try:
+            self._announce()
+        except OSError as error:
+            raise VelaturaError(
+                "unavailable",
+                f"{path} is a folder; remove it and start the daemon again."
+                if path.is_dir()
+                else f"The daemon cannot write {path}; make its folder writable and start it again.",
+                detail=str(error),
+            ) from None
+        self._connection = _identity(path, content=True)
+
+    def look(self) -> None:
+        """To be called often. Raises `unavailable` once the daemon has lost what it works on."""
+        if time.monotonic() - self._looked < EVERY_S:
+            return
+        self._looked = time.monotonic()
+        for path, known in self._held.items():
+            if _identity(path) not in (known, UNTOLD):
+                raise VelaturaError(
+                    "unavailable",
+                    f"{path} was removed or replaced under the daemon, which ends; start it again.",
+                )
+        if _identity(self._folder / OWNER_FILE) is None:
+            with self._edge.guarded(OWNER_FILE):
+                name_owner(self._folder)
+                log.warning("%s was gone, and is written again", OWNER_FILE)
+        if self._connection is not None and not self._is_announced():
+            with self._edge.guarded(CONNECTION_FILE):
+                self.announce()
+                log.warning("%s was gone or changed, and is written again", CONNECTION_FILE)
+
+    def withdraw(self) -> None:
+        """Removes the connection file, if it is ours: another daemon's stays. Raises OSError."""
+        if self._connection is not None and self._is_announced():
+            (self._folder / CONNECTION_FILE).unlink(missing_ok=True)
+        self._connection = None
+
+    def _is_announced(self) -> bool:
+        return _identity(self._folder / CONNECTION_FILE, content=True) in (self._connection, UNTOLD)
+
+
+UNTOLD = ("untold",)
+
+
+def _identity(path: Path, *, content: bool = False) -> tuple | None:
+    """Which file lies at a path (content: and whether it was written to since); None if none, UNTOLD where
+    the system does not say. Opens nothing."""
+    try:
+        found = os.stat(path, follow_symlinks=False)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError:
+        return UNTOLD
+    written = (found.st_size, found.st_mtime_ns) if content else ()
+    return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode), *written
