@@ -44,7 +44,7 @@ MODELS = [
 
 def complete(method=METHOD, **changes):
     wanted = request(**{"method": "m", "parameters": {}, **changes})
-    return complete_request(wanted, {wanted["method"]: method}, MODELS)
+    return complete_request(wanted, {"m": method}, MODELS)
 
 
 def refusal(method=METHOD, **changes):
@@ -96,7 +96,7 @@ def test_an_edit_by_dials_is_told_by_them():
         {"more": "hat", "strength": 0},
     ]
     values = {"source_prompt": "a man", "dials": dials}
-    titled = lambda prompt: complete(offered, method="flow-slider", prompt=prompt, parameters=values)[1]  # noqa: E731
+    titled = lambda prompt: complete(offered, prompt=prompt, parameters=values)[1]  # noqa: E731
     assert titled("") == f"short → long −1.5, + beard 1 · {offered['title']}"
     assert titled("a man with a hat") == f"+ with a hat, short → long −1.5, + beard 1 · {offered['title']}"
 
