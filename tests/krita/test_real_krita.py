@@ -126,7 +126,7 @@ def test_a_caption_is_proposed_and_a_word_is_turned_up(krita_session, state_dir,
     register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
     with Daemon(state_dir):
         found = krita_session().window(WORDS, scene="word", timeout=600)
-    assert found["looking"] == "Looking…" and found["proposed"] and found["undone"] == ""
+    assert found["looking"] == "Looking…" and found["proposed"] == found["begun"] and found["undone"] == ""
     assert found["jobs"] == 0
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")
     assert found["said"].startswith("1 variation above 'Background'")
