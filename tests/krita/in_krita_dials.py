@@ -31,7 +31,10 @@ def drive(t):
     t.note(caption=controls.prompts.source.value(), word=chip.text())
     chip.click()
     dial = dials.dials[0]
-    t.note(title=dial.title.full, begun=dials.value()[0]["strength"])
+    strength = dial.number.spec
+    t.note(
+        title=dial.title.full, begun=dials.value()[0]["strength"] == strength.default, most=strength.maximum
+    )
     done = lambda: state.draft is not None and state.draft.phase.name == "DONE"  # noqa: E731
     yield t.until(lambda: done() and not session().drafts._timer.isActive(), 300, "a draft of the new dial")
     old = state.draft
