@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 
 from velatura.methods.registry import lacking
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import changes, named, words
+from velatura_protocol.words import named, words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
@@ -74,9 +75,8 @@ def complete_request(
         raise VelaturaError("bad-request", sentence)
     if (len(canonical(whole)) + _BESIDE) * layers > _MAX_RECIPES:
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
-    return whole | ({"draft": True} if request.get("draft") else {}), _title(
-        _about(method, whole) or prompt, title
-    )
+    about = about_edit(fields_from_schema(method["parameters"]), prompt, whole["parameters"])
+    return whole | ({"draft": True} if request.get("draft") else {}), _title(about, title)
 
 
 def _layers(method: dict, request: dict) -> int:
@@ -87,13 +87,6 @@ def _layers(method: dict, request: dict) -> int:
     listed = [entry for key in groups for entry in named(request["parameters"][key])]
     found = max(1, len(listed or words(request["prompt"])))
     return found if groups else min(found, MAX_LAYERS)  # without a group the method counts by itself
-
-
-def _about(method: dict, request: dict) -> str:
-    """What the prompt changes of the source's caption; '' where none is given or they are too unlike."""
-    fields = fields_from_schema(method["parameters"])
-    captions = [request["parameters"][f.key] for f in fields if f.source_prompt]
-    return changes(captions[0], request["prompt"]) if captions else ""
 
 
 def _title(about: str, method: str) -> str:
