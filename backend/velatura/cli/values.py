@@ -1,4 +1,4 @@
-"""`--set key=value`, typed by the method's schema."""
+"""`--set key=value` and `--dial from=>to:n`, typed by the method's schema."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.schema import Field, complete, fields_from_schema
 
 
-def parse_values(method: dict, assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters that `assignments` give, checked against the method's schema.
+def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[str] = ()) -> dict[str, Any]:
+    """Return the parameters that the options give, checked against the method's schema.
+
+    Args:
+        method: as the daemon offers it.
+        assignments: "key=value" each.
+        dials: "from=>to:n" each, for the group of dials; they follow those that `assignments` give.
 
     Raises `bad-request` with a sentence that names the option.
     """
@@ -26,7 +31,34 @@ def parse_values(method: dict, assignments: Sequence[str]) -> dict[str, Any]:
             raise VelaturaError("bad-request", f"{method['title']} has no option {key!r}; it has: {names}.")
         values[key] = _value(fields[key], text)
     complete(method["parameters"], values)
+    if dials:
+        group = dials_of(method)
+        if group is None:
+            raise VelaturaError("bad-request", f"{method['title']} has no dials; leave out --dial.")
+        values[group.key] = [*values.get(group.key, []), *map(_dial, dials)]
+        complete(method["parameters"], values)
     return values
+
+
+def dials_of(method: dict) -> Field | None:
+    """The method's group of dials (SPEC section 6, `x-dials`), or None."""
+    return next((field for field in fields_from_schema(method["parameters"]) if field.dials), None)
+
+
+def _dial(option: str) -> dict[str, Any]:
+    texts, colon, number = option.rpartition(":")
+    less, arrow, more = (texts if colon else number).partition("=>")
+    dial = {"less": less.strip(), "more": more.strip()} if arrow else {"less": "", "more": less.strip()}
+    if not (dial["less"] or dial["more"]):
+        raise VelaturaError(
+            "bad-request", f"--dial {option} has no words; write --dial beard:1 or --dial short=>long:1.5."
+        )
+    try:
+        return {**dial, "strength": float(number)} if colon else dial
+    except ValueError as error:
+        raise VelaturaError(
+            "bad-request", f"--dial {option} ends in no number; write how far to go, as in --dial beard:-1."
+        ) from error
 
 
 def _value(field: Field, text: str) -> Any:
