@@ -9,6 +9,8 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``rasters``           the pixels a request names, and the shape of the request itself
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
+``dials``             a group of dials: titles, adding, moving, the words that may become one
+``presets``           dials under a name, kept and shared in files
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
 ``zmtp``, ``parser``  a ZeroMQ DEALER over a plain TCP socket
 ``session``           one connection: hello, pings, answers matched to requests

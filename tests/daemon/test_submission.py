@@ -10,7 +10,7 @@ from tests.daemon.samples import request
 from tests.more_methods.offered.shades import ShadesParameters
 from velatura.daemon.submission import complete_request
 from velatura.methods.base import schema
-from velatura.methods.registry import offer
+from velatura.methods.registry import describe, offer, registry
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 
@@ -86,6 +86,19 @@ def test_an_edit_of_a_caption_is_told_by_what_it_changes(caption, title):
     method = {**METHOD, "parameters": {"type": "object", "properties": {"caption": form}}}
     found = complete(method, prompt="a man, red hair, glasses", parameters={"caption": caption})[1]
     assert found == title
+
+
+def test_an_edit_by_dials_is_told_by_them():
+    offered = describe(registry()["flow-slider"])
+    dials = [
+        {"less": "short", "more": "long", "strength": -1.5},
+        {"more": "beard"},
+        {"more": "hat", "strength": 0},
+    ]
+    values = {"source_prompt": "a man", "dials": dials}
+    titled = lambda prompt: complete(offered, prompt=prompt, parameters=values)[1]  # noqa: E731
+    assert titled("") == f"short → long −1.5, + beard 1 · {offered['title']}"
+    assert titled("a man with a hat") == f"+ with a hat, short → long −1.5, + beard 1 · {offered['title']}"
 
 
 def test_a_model_has_defaults_of_its_own():

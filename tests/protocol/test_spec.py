@@ -95,6 +95,18 @@ def test_the_marks_of_words_have_an_example():
     assert f"`{WORD.pattern}`" in section(6)
 
 
+def test_the_mark_of_dials_has_an_example():
+    described = [method for m in examples("message") for method in m.get("methods", [])]
+    forms = [field for method in described for field in fields_from_schema(method["parameters"])]
+    (group,) = [field for field in forms if field.dials]
+    assert {field.key: field.kind for field in group.fields} == {
+        "name": "string",
+        "less": "string",
+        "more": "string",
+        "strength": "number",
+    }
+
+
 def test_every_request_has_an_example():
     """A request has `seq`, an answer `re`, an event neither."""
     messages = examples("message")

@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 
 from velatura.methods.registry import lacking
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import changes, words
+from velatura_protocol.words import words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_TITLE = 100
@@ -70,9 +71,8 @@ def complete_request(
     if len(canonical(whole)) * _layers(method, whole) > _MAX_RECIPES:
         many = "words" if method["result"] == "mask" else "variations"
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
-    return whole | ({"draft": True} if request.get("draft") else {}), _title(
-        _about(method, whole) or prompt, title
-    )
+    about = about_edit(fields_from_schema(method["parameters"]), prompt, whole["parameters"])
+    return whole | ({"draft": True} if request.get("draft") else {}), _title(about, title)
 
 
 def _layers(method: dict, request: dict) -> int:
@@ -82,13 +82,6 @@ def _layers(method: dict, request: dict) -> int:
     fields = fields_from_schema(method["parameters"])
     listed = [entry for f in fields if f.words for entry in request["parameters"][f.key] if entry["text"]]
     return max(1, len(listed or words(request["prompt"])))
-
-
-def _about(method: dict, request: dict) -> str:
-    """What the prompt changes of the source's caption; '' where none is given or they are too unlike."""
-    fields = fields_from_schema(method["parameters"])
-    captions = [request["parameters"][f.key] for f in fields if f.source_prompt]
-    return changes(captions[0], request["prompt"]) if captions else ""
 
 
 def _title(about: str, method: str) -> str:
