@@ -13,6 +13,7 @@ from .drafting import Live
 from .form import Argument
 from .proposing import Proposer
 from .selecting import Selector
+from .waiting import Waiting
 
 
 def run_method(
@@ -45,8 +46,13 @@ def run_method(
     live = Live(
         lambda: capture(image, layer), request, model, method.needs_prompt, **helpers(image, layer, method)
     )
-    if mode == Gimp.RunMode.INTERACTIVE and not ask(procedure, config, method.title, arguments, known, live):
-        return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+    if mode == Gimp.RunMode.INTERACTIVE:
+        if method.dials and live.waiting:
+            live.waiting.put_into(config, arguments)
+        if not ask(procedure, config, method.title, arguments, known, live):
+            return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
+        if method.dials and live.waiting:
+            live.waiting.drop()
     Gimp.progress_init(f"Velatura: {method.title}")
     return success(procedure, mode, edit.edit(image, layer, live.settle(request())))
 
@@ -66,11 +72,13 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo) -> dict:
     """Of `Live`, what looks at a layer: what the daemon last offered may be newer than the menu."""
     known = catalogue.newest(edit.FOLDER)
     finder, teller = known.word_masks(), known.proposing()
+    dialled = catalogue.dialling(catalogue.registered(edit.FOLDER))
     has_caption = any(field.source_prompt for field in method.fields)
     return {
         "look": lambda rect: look(layer, rect),
         "selector": Selector(image, layer, finder) if finder and method.words else None,
         "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
+        "waiting": Waiting(image, dialled) if dialled else None,
     }
 
 

@@ -204,7 +204,9 @@ class _Form:
 
     def _words(self, argument: Argument) -> str:
         prompt, beside = self._views["prompt"], self._beside
-        words = WordForm(self._config, argument, prompt, beside.live, beside.conversation)
+        words = WordForm(
+            self._config, argument, prompt, self._caption, beside.side.say, beside.live, beside.conversation
+        )
         beside.side.below.pack_start(words.strip, False, False, 0)
         return self._own(argument, words)
 

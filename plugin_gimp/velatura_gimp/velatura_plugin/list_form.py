@@ -177,6 +177,8 @@ class ListForm(Gtk.Box):
         """Lets no button be pressed that would do nothing."""
         field, count = self._argument.field, len(self._rows)
         self._scroll.set_visible(count > 0)
+        # a window grows for what is needed, and not for what would be nice
+        self._scroll.set_min_content_height(min(MOST_HEIGHT, self._list.get_preferred_height()[1]))
         self._add.set_sensitive(not dials.is_full(field, self._rows))
         for index, row in enumerate(self._rows):
             row.up.set_sensitive(index > 0)

@@ -19,8 +19,9 @@ from .word_settings import Chip, WordSettings
 class WordStrip(Gtk.Box):
     """The words of the prompt in `buffer`, each with what is set for it, kept in `settings`.
 
-    changed: called after something has been set. select: asked to select a word, or None where nobody can.
-    strip: to be laid out by the owner; it is always there, so that nothing moves when a word is chosen.
+    changed: called after something has been set. select, dial: asked to select a word, and to make a dial of
+    it, or None where nobody can. strip: to be laid out by the owner; it is always there, so that nothing
+    moves when a word is chosen.
     """
 
     def __init__(
@@ -29,9 +30,11 @@ class WordStrip(Gtk.Box):
         buffer: Gtk.TextBuffer,
         changed: Callable[[], None],
         select: Callable[[Word], None] | None,
+        dial: Callable[[Word], None] | None = None,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._settings, self._buffer, self._changed, self._select = settings, buffer, changed, select
+        self._settings, self._buffer, self._changed = settings, buffer, changed
+        self._select, self._dial = select, dial
         self._chips: list[Chip] = []
         self._is_list = not settings.settings
         self._is_filling = False
@@ -110,6 +113,9 @@ class WordStrip(Gtk.Box):
         self._reset = small_button("Reset", "Takes away what is set for this word", self._on_reset)
         head = Gtk.Box(spacing=6)
         head.pack_start(self._name, True, True, 0)
+        if self._dial is not None:
+            about = "Turns this word into a dial: a slider for more or less of it"
+            head.pack_start(small_button("Make dial", about, self._on_dial), False, False, 0)
         if self._select is not None:
             head.pack_start(self.select_button, False, False, 0)
         head.pack_start(self._reset, False, False, 0)
@@ -170,6 +176,9 @@ class WordStrip(Gtk.Box):
 
     def _on_select(self, *_: object) -> None:
         self._select(self._settings.chosen().word)
+
+    def _on_dial(self, *_: object) -> None:
+        self._dial(self._settings.chosen().word)
 
     # the wording ----------------------------------------------------------
 
