@@ -8,7 +8,7 @@ import time
 import pytest
 
 from tests.daemon_fixture import wait_for
-from tests.gimp.conftest import LOOK, wait_until
+from tests.gimp.conftest import INSIDE, LOOK, PLUGIN, wait_until
 from velatura_protocol import dials
 from velatura_protocol.presets import Presets
 
@@ -45,6 +45,8 @@ def _sitting(window, daemon):
         window.keys(*names, window=dialog)
         time.sleep(0.5)
 
+    plugin = window.session.profile / "plug-ins" / PLUGIN.name
+    yield "lists", window.python(INSIDE / "lists.py", plugin=str(plugin))
     yield "before", window.python(LOOK)
     window.keys("ctrl+shift+F10")
     dialog = window.wait_window(r"Weighed words")
@@ -84,7 +86,7 @@ def _sitting(window, daemon):
     dialog = window.wait_window(r"More or less")
     keys("Tab", "Tab", "space")
     window.display.xdotool("key", "Down", "Return")  # the one preset
-    time.sleep(1.0)
+    time.sleep(3.0)
     yield "four_dialog", window.screenshot("four.png")
     yield (
         "height",
@@ -127,4 +129,41 @@ def test_four_dials_fit_a_small_screen(sitting):
 
 
 def test_no_pixel_of_the_source_changes(sitting):
-    assert len({found["source"] for found in sitting.values() if hasattr(found, "values")}) == 1
+    seen = [found for found in sitting.values() if hasattr(found, "values") and "source" in found.values]
+    assert len({found["source"] for found in seen}) == 1
+
+
+def test_entries_of_any_group_are_added_moved_and_removed(sitting):
+    found = sitting["lists"]["plain"]
+    assert found["empty"] == [[], True]
+    ways = [[False, True, True], [True, True, True], [True, False, True]]
+    assert found["full"] == [[0.0, 1.0, 2.0], [ways, False], 6 - 1]  # the last set is of the default
+    assert found["moved"] == [[2.0, 0.0, 1.0]] * 2
+    assert found["shown"] == [0, 1, 2]
+    assert found["removed"] == [2.0, 1.0]
+    assert found["loaded"] == ["hat"]
+    assert found["unreadable"] == 0
+
+
+def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
+    found = sitting["lists"]["dials"]
+    assert found["added"] == [["beard"], 1, "+ beard"]
+    assert found["typing"] == [["stubble"], 1, "stubble → beard"]
+    assert found["meant"] == 2
+    assert found["named"] == [["Fuller"], 2, "Fuller"]
+    assert found["turned"] == [[-0.3], 3]
+    assert found["bounded"] == [-3.0]
+    assert found["reset"] == 0
+
+
+def test_dials_are_saved_loaded_shared_and_deleted_in_the_dialog(sitting):
+    found = sitting["lists"]["presets"]
+    assert found["loaded"] == found["imported"] == ["beard"]
+    assert found["names"] == ["Beards", "Four"]
+    assert found["deleted"] == [["Four"], ["beard"]]
+    saved, _, exported, imported, damaged, deleted, gone, *unsaid = found["said"]
+    assert "“Beards”" in saved and "“Beards”" in imported and "“Beards”" in deleted
+    assert "shared.json" in exported
+    assert "no dials that Velatura can read" in damaged
+    assert "could not be read" in gone
+    assert unsaid == ["", ""]

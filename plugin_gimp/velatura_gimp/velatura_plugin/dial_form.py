@@ -12,7 +12,7 @@ from velatura_protocol.schema import Field
 from .form import Argument, digits
 from .list_form import ListForm, Row
 from .preset_menu import PresetMenu
-from .style import add_item, icon_button, small_button
+from .style import add_item, dress, icon_button, small_button
 from .word_editor import Editor
 from .word_settings import DIGITS
 
@@ -62,6 +62,7 @@ class DialRow(Row):
             text=self.entry[key], max_length=part.max_length, tooltip_text=part.description, width_chars=9,
             placeholder_text=part.title,
         )  # fmt: skip
+        dress(text, "velatura-low")
         text.connect("changed", self._on_typed, key)
         text.connect("activate", self._on_meant)
         text.connect("focus-out-event", self._on_meant)

@@ -12,6 +12,7 @@ _STYLE = b"""
                          box-shadow: inset 0 0 0 1px currentColor; }
 .velatura-set { font-weight: bold; }
 .velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
+.velatura-low { padding-top: 2px; padding-bottom: 2px; min-height: 0; }
 .velatura-icon { padding: 3px; min-height: 0; min-width: 0; }
 """
 _PROVIDER = Gtk.CssProvider()

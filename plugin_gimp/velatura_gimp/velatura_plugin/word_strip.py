@@ -106,7 +106,9 @@ class WordStrip(Gtk.Box):
 
     def _make_strip(self) -> Gtk.Widget:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        hint = Gtk.Label(label="Click a word to change it.", xalign=0.0)
         self._name = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END)
+        weigh(self._name, Pango.Weight.BOLD)
         self.select_button = small_button(
             "Select", "Finds this word in the layer and selects it", self._on_select
         )
@@ -119,7 +121,10 @@ class WordStrip(Gtk.Box):
         if self._select is not None:
             head.pack_start(self.select_button, False, False, 0)
         head.pack_start(self._reset, False, False, 0)
-        box.pack_start(head, False, False, 0)
+        self._head = Gtk.Stack()  # as high as the higher of both, so that nothing below it moves
+        self._head.add_named(hint, "hint")
+        self._head.add_named(head, "word")
+        box.pack_start(self._head, False, False, 0)
         self._editors = [Editor(setting, self._on_set) for setting in self._settings.settings]
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
@@ -146,9 +151,8 @@ class WordStrip(Gtk.Box):
 
     def _fill_strip(self, chosen: Chip | None) -> None:
         self.strip.set_sensitive(chosen is not None)
-        weigh(self._name, Pango.Weight.NORMAL if chosen is None else Pango.Weight.BOLD)
+        self._head.set_visible_child_name("hint" if chosen is None else "word")
         if chosen is None:
-            self._name.set_text("Click a word to change it.")
             return
         name = f"{chosen.word.text} ({chosen.word.which})" if chosen.word.which > 1 else chosen.word.text
         self._name.set_text(name)
