@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 from .edges import edge
@@ -10,11 +11,12 @@ from .fields import guard_wheel, narrow
 from .form import Form
 from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
+from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
 from .velatura_protocol.schema import fields_from_schema, with_defaults
-from .wish import Wish, choosable, finder, proposer
+from .wish import Wish, choosable, dialler, finder, first_edit, proposer
 
 SETTINGS = "velatura"
 LACK = "'{}' has no network that describes pictures; `velatura models change --help` says how to name one."
@@ -34,17 +36,25 @@ class Controls(QtWidgets.QWidget):
     entered = Signal()  #: Ctrl+Enter in the prompt
     slid = Signal()  #: a number of the form is being moved
     wished = Signal(object)  #: a `Wish` other than that of the Run button
-    wondered = Signal(object)  #: a `Wish` for a text that says what the layer shows
+    wondered = Signal(object, bool)  #: a `Wish` for what the layer shows, and whether nobody asked for it
 
-    def __init__(self, state: State, host: Any, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(
+        self,
+        state: State,
+        host: Any,
+        folder: Path | None = None,
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
+        """folder: the state directory, where presets are."""
         super().__init__(parent)
-        self.state, self.host = state, host
+        self.state, self.host, self.folder = state, host, folder
         self.form: Form | None = None
         self._parameters: dict[str, dict] = {}  #: by method, as last left
+        self._wondered: set[tuple] = set()  #: for which layers and methods a caption was asked for unasked
         self._build()
         self._last = self._restore()
         self._show_previews()
-        self.method.currentIndexChanged.connect(self._on_method)
+        self.method.currentIndexChanged.connect(self._on_chosen)
         self.model.currentIndexChanged.connect(self._on_method)  # a model has defaults of its own
         state.methodsChanged.connect(self._on_methods)
         state.daemonChanged.connect(self._show_proposal)
@@ -73,7 +83,7 @@ class Controls(QtWidgets.QWidget):
         index = self.method.findData(recipe.get("method"))
         if index < 0:
             return False
-        self.method.setCurrentIndex(index)
+        self._choose(index)
         self.model.setCurrentIndex(max(0, self.model.findData(recipe.get("model", {}).get("id"))))
         self.prompt.setPlainText(str(recipe.get("prompt", "")))
         self.seed.setValue(recipe.get("seed", -1))
@@ -88,12 +98,11 @@ class Controls(QtWidgets.QWidget):
         self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         name_widget(self.method, "method", "Method", "How the picture is edited")
         name_widget(self.model, "model", "Model", "The network that paints")
-        self.prompts = Prompts()
+        self.prompts = Prompts(self.folder)
         self.prompts.entered.connect(self.entered)
         self.prompts.asked.connect(self._on_asked)
         self.prompt = self.prompts.edit
         name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
-        self.prompt.setPlaceholderText("What should be there?")
         self.variations, self.seed = QtWidgets.QSpinBox(), QtWidgets.QSpinBox()
         name_widget(self.variations, "variations", "Variations", "How many to paint, each with its own seed")
         self.variations.setRange(1, 1)
@@ -161,7 +170,10 @@ class Controls(QtWidgets.QWidget):
         for row, offered in enumerate(choosable(self.state.methods)):
             self.method.addItem(offered["title"], offered["id"])
             self.method.setItemData(row, offered["summary"], QtCore.Qt.ItemDataRole.ToolTipRole)
-        self.method.setCurrentIndex(max(0, self.method.findData(method)))
+        first = first_edit(self.state.methods)
+        begun = self.method.findData(first["id"]) if first is not None else 0
+        index = self.method.findData(method)
+        self.method.setCurrentIndex(index if index >= 0 else begun)
         self.method.setEnabled(self.method.count() > 0)
         self.model.clear()
         for entry in self.state.models:
@@ -171,6 +183,19 @@ class Controls(QtWidgets.QWidget):
             combo.blockSignals(False)
         for widget in (self.model_label, self.model):
             widget.setVisible(self.model.count() > 1)
+        self._on_method()
+
+    @edge
+    def _on_chosen(self, *_: object) -> None:
+        self._on_method()
+        self._wondered.clear()
+        self.wonder()
+
+    def _choose(self, index: int) -> None:
+        """Choose the method in this row for the person, who has something in mind: nothing is proposed."""
+        self.method.blockSignals(True)
+        self.method.setCurrentIndex(index)
+        self.method.blockSignals(False)
         self._on_method()
 
     @edge
@@ -191,11 +216,16 @@ class Controls(QtWidgets.QWidget):
         except VelaturaError as error:
             self.state.say(error.message, bad=True)
             fields = []
-        self.form = Form(fields, self.prompts.show_fields(fields))
+        optional = method["inputs"].get("prompt") != "required"
+        self.form = Form(fields, self.prompts.show_fields(fields, optional))
         self.form.slid.connect(self.slid)
         if self.prompts.words is not None:
-            self.prompts.words.offer_select(finder(self.state.methods) is not None)
+            self.prompts.words.offer("select", finder(self.state.methods) is not None)
+            self.prompts.words.offer("dial", dialler(self.state.methods) is not None)
             self.prompts.words.selected.connect(self._on_select)
+            self.prompts.words.dialled.connect(self._on_dialled)
+        if self.prompts.dials is not None:
+            self.prompts.dials.said.connect(self.state.say)
         self._show_proposal()
         self.form.setObjectName(method["id"])
         self.form.set_values(self._parameters.get(method["id"], {}))
@@ -212,6 +242,19 @@ class Controls(QtWidgets.QWidget):
             self.wished.emit(Wish(method, model, prompt, self.seed.value(), 1, parameters, whole=True))
 
     @edge
+    def _on_dialled(self, text: str) -> None:
+        """Make a dial of the word, by the first method that has dials; the caption stays."""
+        method, caption = dialler(self.state.methods), self.prompts.caption()
+        if method is None:
+            return
+        self._choose(self.method.findData(method["id"]))
+        if self.prompts.source is not None and caption.strip():
+            self.prompts.source.set_value(caption)
+        if self.prompt.toPlainText().split() == caption.split():
+            self.prompts.write("")  # it asks for nothing beside the dial
+        self.prompts.dials.add_word(text)
+
+    @edge
     def _show_proposal(self) -> None:
         """Whether a caption can be proposed: by a method of the daemon's, with the chosen model."""
         found, model = proposer(self.state.methods), self._model()
@@ -220,10 +263,26 @@ class Controls(QtWidgets.QWidget):
         self.prompts.offer_proposal(found is not None, lack, self.state.daemon is Daemon.CONNECTED)
 
     @edge
+    def wonder(self) -> None:
+        """Have a caption proposed that nobody asked for: once for each layer and method."""
+        document = self.host.activeDocument() if self.prompts.wants_proposal else None
+        node = document.activeNode() if document is not None else None
+        if node is None:
+            return
+        about = (bare(node.uniqueId()), self.method.currentData(), self.model.currentData())
+        if about not in self._wondered:
+            self._wondered.add(about)
+            self._ask(quietly=True)
+
+    @edge
     def _on_asked(self) -> None:
+        self._ask(quietly=False)
+
+    def _ask(self, quietly: bool) -> None:
         found = proposer(self.state.methods)
         if found is not None:
-            self.wondered.emit(Wish(found, self.model.currentData() or "", "", -1, 1, {}, whole=True))
+            wish = Wish(found, self.model.currentData() or "", "", -1, 1, {}, whole=True)
+            self.wondered.emit(wish, quietly)
 
     def _model(self) -> dict:
         """The chosen model as the daemon describes it."""

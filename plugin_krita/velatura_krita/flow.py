@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from .qt import QtCore, QtWidgets
+from collections.abc import Sequence
+
+from .qt import QtCore, QtWidgets, Signal
 
 GAP = 4  #: pixels
+STYLE = """
+QToolButton { border: 1px solid rgba(128, 128, 128, 140); border-radius: 8px; padding: 1px 3px; }
+QToolButton:hover, QToolButton:focus { border-color: palette(highlight); }
+QToolButton[changed="true"] { border-color: palette(highlight); }
+QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); }
+QToolButton:disabled { color: rgba(128, 128, 128, 160); }
+"""  #: of chips
 
 
 class Flow(QtWidgets.QWidget):
@@ -49,4 +58,43 @@ class Flow(QtWidgets.QWidget):
     def resizeEvent(self, event: QtCore.QEvent) -> None:
         super().resizeEvent(event)
         if event.oldSize().width() != event.size().width():
+            self.arrange()
+
+
+class Chips(Flow):
+    """Texts to be clicked, as chips."""
+
+    clicked = Signal(int)  #: which of them
+
+    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setStyleSheet(STYLE)
+
+    def offer(self, texts: Sequence[tuple[str, str]]) -> None:
+        """Show these texts, each with what a click on it does; chips of before are used again."""
+        while len(self.widgets) < len(texts):
+            self._add_chip(len(self.widgets))
+        for i, chip in enumerate(self.widgets):
+            chip.setVisible(i < len(texts))
+            if i < len(texts):
+                text, tip = texts[i]
+                chip.setText(text.replace("&", "&&"))
+                chip.setToolTip(tip)
+                chip.setAccessibleName(tip)
+        self.arrange()
+
+    def _add_chip(self, at: int) -> None:
+        chip = QtWidgets.QToolButton()
+        chip.setObjectName(f"{self.objectName()}.{at}")
+        chip.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
+        chip.setFont(self.font())
+        chip.clicked.connect(lambda: self.clicked.emit(at))
+        self.add(chip)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        """The chips are as small as all else in a docker, which buttons with a style sheet are not."""
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.FontChange:
+            for chip in self.widgets:
+                chip.setFont(self.font())
             self.arrange()

@@ -48,7 +48,7 @@ class Network(threading.Thread):
     ) -> None:
         """serve: the command that starts the daemon.  name: what the daemon's log calls this host."""
         super().__init__(name="velatura-network", daemon=True)
-        self._state_dir, self._serve, self._emit = state_dir, serve, emit
+        self.state_dir, self._serve, self._emit = state_dir, serve, emit
         self._journal = Journal(state_dir)
         self._client = Client(state_dir, name=name)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -264,7 +264,7 @@ class Network(threading.Thread):
         try:
             if not self._serve:
                 raise VelaturaError("unavailable", NOT_INSTALLED)
-            start_daemon(self._serve, self._state_dir, START)
+            start_daemon(self._serve, self.state_dir, START)
             self._client.connect()
         except VelaturaError as error:
             log.error("start: %s %s", error.message, error.detail)

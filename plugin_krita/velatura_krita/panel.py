@@ -30,7 +30,7 @@ class Panel(QtWidgets.QWidget):
     def __init__(self, session: Session, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
         self.session, self.state = session, session.state
-        self.controls = Controls(self.state, session.host)
+        self.controls = Controls(self.state, session.host, session.network.state_dir)
         self.activity = Activity(self.state, self._build_buttons())
         outer = QtWidgets.QVBoxLayout(self)  # Krita sets the margins of a docker's outermost layout to 1
         column = QtWidgets.QVBoxLayout()
@@ -123,6 +123,10 @@ class Panel(QtWidgets.QWidget):
         super().hideEvent(event)
         self._timer.stop()
 
+    def enterEvent(self, event: QtCore.QEvent) -> None:
+        super().enterEvent(event)
+        self.controls.wonder()
+
     def leaveEvent(self, event: QtCore.QEvent) -> None:
         super().leaveEvent(event)
         self.session.drafts.forget()  # the pointer is on its way to the picture, perhaps to paint
@@ -172,8 +176,8 @@ class Panel(QtWidgets.QWidget):
             self.session.run(wish)
 
     @edge
-    def _on_wondered(self, wish: Wish) -> None:
-        self.controls.prompts.wait_for(self.session.proposals.ask(wish))
+    def _on_wondered(self, wish: Wish, quietly: bool) -> None:
+        self.controls.prompts.wait_for(self.session.proposals.ask(wish, quietly))
 
     @edge
     def _on_adjust(self, *_: object) -> None:

@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
+from .dials import Dials
 from .fields import TextBox
-from .qt import QtCore, QtWidgets, Signal
+from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol.schema import Field
 from .words import Words
 
 ENTERS = (QtCore.Qt.Key.Key_Return, QtCore.Qt.Key.Key_Enter)
 LINES = 3  #: of the prompt, and of the caption
+WANTED = "What should be there?"
+MAY_BE_EMPTY = "May stay empty: what else should be there?"
 PROPOSE = ("Propose", "Propose a caption: look at the layer and write what it shows")
 LOOKING = ("Looking…", "Looking at the layer; click to stop")
 
 
 class Prompts(QtWidgets.QWidget):
-    """The prompt; above it the caption and below it the words, for methods that have such parameters."""
+    """The prompt; above it the caption and the dials, below it the words, for methods that have them.
+
+    folder: the state directory, where presets of dials are.
+    """
 
     entered = Signal()  #: Ctrl+Enter
     asked = Signal()  #: the person wants a caption proposed
     unasked = Signal()  #: and no longer wants it
 
-    def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, folder: Path | None = None, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self.folder = folder
         self.source: TextBox | None = None
+        self.dials: Dials | None = None
+        self._copies = False  #: the prompt begins as the caption
         self._question = ""  #: the id of what was asked and is not answered yet
         self._before = ""  #: what the caption was then
         self._offer, self._lack, self._ready = False, "", False  #: see `offer_proposal`
@@ -60,15 +70,21 @@ class Prompts(QtWidgets.QWidget):
     def text(self) -> str:
         return self.edit.toPlainText()
 
-    def show_fields(self, fields: Sequence[Field]) -> list[TextBox | Words]:
-        """Make editors of the fields that belong here, in the place of those of before; return them."""
-        for old in filter(None, (self.source, self.words)):
+    def show_fields(self, fields: Sequence[Field], optional: bool = False) -> list[TextBox | Dials | Words]:
+        """Make editors of the fields that belong here, in the place of those of before; return them.
+
+        optional: the prompt may stay empty, so it does not begin as the caption.
+        """
+        for old in filter(None, (self.source, self.dials, self.words)):
             old.setParent(None)  # its fields' names are free at once
             old.deleteLater()
-        self.source = self.words = None
+        self.source = self.dials = self.words = None
         self._end_question()
+        self._copies = not optional
+        self.edit.setPlaceholderText(MAY_BE_EMPTY if optional else WANTED)
         caption = next((f for f in fields if f.source_prompt), None)
         group = next((f for f in fields if f.words), None)
+        dials = next((f for f in fields if f.dials), None)
         if caption is not None:
             self.source = TextBox(caption, lines=LINES)
             self.source.edit.installEventFilter(self)
@@ -77,13 +93,21 @@ class Prompts(QtWidgets.QWidget):
             self.source_title.setBuddy(self.source)
             self.source.changed.connect(self._show_copy)
             self.column.insertWidget(1, self.source)
+        if dials is not None:
+            self.dials = Dials(dials, self.caption, self.folder)
+            self.column.insertWidget(1 if self.source is None else 2, self.dials)
+            if self.source is not None:
+                self.source.changed.connect(self.dials.show_words)
         if group is not None:
             self.words = Words(group, self.edit)
             self.column.addWidget(self.words)
         for widget in (self.source_title, self.title, self.copy):
             widget.setVisible(caption is not None)
         self._show_copy()
-        return [editor for editor in (self.source, self.words) if editor is not None]
+        return [editor for editor in (self.source, self.dials, self.words) if editor is not None]
+
+    def caption(self) -> str:
+        return self.source.value() if self.source is not None else ""
 
     # The caption
 
@@ -94,19 +118,29 @@ class Prompts(QtWidgets.QWidget):
         self._ready = ready
         self._show_propose()
 
+    @property
+    def wants_proposal(self) -> bool:
+        """Whether there is no caption where one could be proposed."""
+        can_ask = self._offer and self._ready and not self._lack and not self._question
+        return can_ask and self.source is not None and not self.caption().strip()
+
     def wait_for(self, question: str) -> None:
         """The caption is being asked for; the answer comes to `hear`."""
         self._question = question
-        self._before = self.source.value() if self.source is not None else ""
+        self._before = self.caption()
         self._show_propose()
 
     def hear(self, question: str, text: str) -> None:
-        """Put the answer into the field, unless the person has written there meanwhile."""
+        """Put the answer into the field, unless the person has written there meanwhile; and into the prompt
+        where that has nothing of its own.
+        """
         if question != self._question:
             return  # another docker's, or of a field that is gone
         self._question = ""
         if text and self.source is not None and self.source.value() == self._before:
             self.source.write(text)
+            if self._copies and self.text().strip() in ("", self._before.strip()):
+                self._copy()
         self._show_propose()
 
     def _ask(self) -> None:
@@ -138,6 +172,7 @@ class Prompts(QtWidgets.QWidget):
             return True
         if (
             event.type() == QtCore.QEvent.Type.FocusOut
+            and self._copies
             and watched is not self.edit
             and not self.text().strip()
         ):
@@ -147,8 +182,13 @@ class Prompts(QtWidgets.QWidget):
     def _copy(self) -> None:
         """In one step, which the prompt's own undo takes back."""
         if self.source is not None:
-            self.edit.selectAll()
-            self.edit.insertPlainText(self.source.value().strip())
+            self.write(self.caption().strip())
+
+    def write(self, text: str) -> None:
+        """Put this into the prompt in one step, which its own undo takes back."""
+        cursor = QtGui.QTextCursor(self.edit.document())
+        cursor.select(QtGui.QTextCursor.SelectionType.Document)
+        cursor.insertText(text)
 
     def _show_copy(self) -> None:
-        self.copy.setEnabled(self.source is not None and bool(self.source.value().strip()))
+        self.copy.setEnabled(bool(self.caption().strip()))

@@ -27,12 +27,17 @@ class Proposals(QtCore.QObject):
         super().__init__(session)
         self.session, self.state = session, session.state
         self.job = ""  #: the question that is open
+        self._quietly = False
 
-    def ask(self, wish: Wish) -> str:
-        """Ask `wish`, of a method of texts; the question's id.  `answered` comes later, and once."""
+    def ask(self, wish: Wish, quietly: bool = False) -> str:
+        """Ask `wish`, of a method of texts; the question's id.  `answered` comes later, and once.
+
+        quietly: nobody asked for it, so nobody is told that it failed.
+        """
         self.stop()
         self.job = job = str(uuid.uuid4())
-        self.state.say("")
+        self._quietly = quietly
+        self._say("")
         self.session.stepper.start(
             capture(self.session.host.activeDocument(), wish.method["inputs"], wish.whole),
             lambda captured: self._captured(job, wish, captured),
@@ -52,7 +57,7 @@ class Proposals(QtCore.QObject):
         if state == "done":
             said = texts(data.get("result", {}))
             if not said:
-                self.state.say(NOTHING, bad=True)
+                self._say(NOTHING, bad=True)
             self._end(said[0] if said else "")
         elif state == "failed":
             error = data.get("error", {})
@@ -68,8 +73,12 @@ class Proposals(QtCore.QObject):
     @edge
     def _failed(self, job: str, error: Exception) -> None:
         if job == self.job:
-            self.state.say(self.session.sentence(error), bad=True)
+            self._say(self.session.sentence(error), bad=True)
             self._end("")
+
+    def _say(self, sentence: str, bad: bool = False) -> None:
+        if not self._quietly:
+            self.state.say(sentence, bad=bad)
 
     def _end(self, text: str) -> None:
         job, self.job = self.job, ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .velatura_protocol.dials import about_edit
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.schema import fields_from_schema
-from .velatura_protocol.words import changes
+from .velatura_protocol.schema import Field, fields_from_schema
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,9 @@ class Wish:
 
     @property
     def about(self) -> str:
-        """What tells it from others in one line: what it changes of the caption, or the prompt; of a method
-        of masks what it selects.
-        """
+        """What tells it from others in one line: what it does, or, of a method of masks, what it selects."""
         if self.method.get("result", "layer") != "mask":
-            caption = self.parameters.get(key_of(self.method, "source_prompt") or "", "")
-            return changes(caption, self.prompt) or self.prompt
+            return about_edit(fields_of(self.method), self.prompt, self.parameters)
         listed = self.parameters.get(key_of(self.method, "words") or "", [])
         named = [text_of(entry) for entry in listed if entry.get("text", "").strip()]
         return f"Select: {', '.join(named)}" if named else f"{self.method['title']}: {self.prompt}"
@@ -71,13 +68,28 @@ def proposer(methods: Sequence[dict]) -> dict | None:
     return next((method for method in methods if method.get("result") == "text"), None)
 
 
-def key_of(method: dict, mark: str) -> str | None:
-    """The key of the method's field that is marked as `words` or `source_prompt`."""
+def first_edit(methods: Sequence[dict]) -> dict | None:
+    """The method that a person begins with (SPEC section 4)."""
+    return next((method for method in methods if method.get("result", "layer") == "layer"), None)
+
+
+def dialler(methods: Sequence[dict]) -> dict | None:
+    """The first method that edits by dials."""
+    edits = (method for method in methods if method.get("result", "layer") == "layer")
+    return next((method for method in edits if key_of(method, "dials") is not None), None)
+
+
+def fields_of(method: dict) -> list[Field]:
+    """The fields of the method's form; none where they cannot be read."""
     try:
-        fields = fields_from_schema(method["parameters"])
+        return fields_from_schema(method["parameters"])
     except VelaturaError:
-        return None
-    return next((field.key for field in fields if getattr(field, mark)), None)
+        return []
+
+
+def key_of(method: dict, mark: str) -> str | None:
+    """The key of the method's field that is marked as `words`, `source_prompt` or `dials`."""
+    return next((field.key for field in fields_of(method) if getattr(field, mark)), None)
 
 
 def text_of(entry: dict) -> str:

@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 from .fields import decimals, step_of
-from .flow import Flow
+from .flow import STYLE, Flow
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .strip import Strip
 from .velatura_protocol.schema import Field
 from .wording import Mark, Piece, Wording, difference
-
-STYLE = """
-QToolButton { border: 1px solid rgba(128, 128, 128, 140); border-radius: 8px; padding: 1px 3px; }
-QToolButton:hover { border-color: palette(highlight); }
-QToolButton[changed="true"] { border-color: palette(highlight); }
-QToolButton:checked { background: palette(highlight); color: palette(highlighted-text); }
-"""
 
 
 class Words(QtWidgets.QWidget):
     """The editor of a group that is about words of the prompt.
 
     As other editors it has `spec`, `value`, `set_value` and `changed`; `slid` says that the person moves
-    something, `selected` that they ask where the word is (its text, and which of several equal ones).
+    something, `selected` that they ask where the word is (its text, and which of several equal ones),
+    `dialled` that they want a dial of it.
     """
 
     changed, slid = Signal(), Signal()
     selected = Signal(str, int)
+    dialled = Signal(str)
 
     def __init__(
         self, spec: Field, prompt: QtWidgets.QPlainTextEdit, parent: QtWidgets.QWidget | None = None
@@ -59,9 +54,9 @@ class Words(QtWidgets.QWidget):
         self._show()
         self.changed.emit()
 
-    def offer_select(self, on: bool) -> None:
-        """Whether the daemon can say where a word is."""
-        self.strip.buttons["select"].setVisible(on)
+    def offer(self, action: str, on: bool) -> None:
+        """Whether the daemon can say where a word is (`select`), and make a dial of it (`dial`)."""
+        self.strip.buttons[action].setVisible(on)
         self.strip.flow.arrange()
 
     # What the person does
@@ -103,6 +98,8 @@ class Words(QtWidgets.QWidget):
         word, new = piece.word, self.strip.another()
         if what == "select":
             self.selected.emit(word.text, word.which)
+        elif what == "dial":
+            self.dialled.emit(word.text)
         elif what == "reset":
             self.chosen.values = self.wording.defaults()
             self._show()

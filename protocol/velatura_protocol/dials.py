@@ -16,6 +16,7 @@ from .schema import Field
 from .words import changes, words
 
 NAMELESS = "New dial"  #: the title of an entry that says nothing yet
+FULL = "There are {} dials, and no more can be; remove one first."
 
 #: Words of a caption that stand for nothing in the picture; English.
 _LITTLE = frozenset(
@@ -64,6 +65,12 @@ def says_something(entry: dict) -> bool:
     return bool(words(entry.get("less", "")) or words(entry.get("more", "")))
 
 
+def same(entry: dict, other: dict) -> bool:
+    """Whether two entries lead between the same texts, but for case and spaces."""
+    keys = ("less", "more")
+    return all(folded(one_line(entry[key])) == folded(one_line(other[key])) for key in keys)
+
+
 def spoken(entries: Iterable[dict]) -> list[dict]:
     """The entries that say something: those to send."""
     return [entry for entry in entries if says_something(entry)]
@@ -105,9 +112,7 @@ def add(field: Field, entries: Sequence[dict], entry: dict) -> list[dict]:
     """The entries and one more. Raises `bad-request` where there are as many as can be, or the entry is out
     of the field's bounds."""
     if is_full(field, entries):
-        raise VelaturaError(
-            "bad-request", f"There are {field.max_items} dials, and no more can be; remove one first."
-        )
+        raise VelaturaError("bad-request", FULL.format(field.max_items))
     return [*entries, *replace(field, min_items=0).check([entry])]
 
 

@@ -53,6 +53,10 @@ class Presets:
                     found.append(name)
         return sorted(found, key=lambda name: (name.casefold(), name))
 
+    def same(self, name: str, other: str) -> bool:
+        """Whether one of these names would take the other's place."""
+        return self._path(name) == self._path(other)
+
     def load(self, name: str, field: Field) -> list[dict]:
         """The dials of that name. Raises `bad-request` where they do not fit the field or are gone."""
         return _fitting(*_read(self._path(name)), field).dials

@@ -179,3 +179,31 @@ TELL = METHOD | {
     "max_variations": 1,
     "parameters": {"type": "object", "properties": {}},
 }
+
+_TEXT = {"type": "string", "title": "Text", "description": "Words", "default": "", "maxLength": 500}
+
+#: A method with dials, whose prompt may stay empty.
+LEAD = METHOD | {
+    "id": "lead",
+    "title": "More or less",
+    "inputs": {"source": "required", "mask": "optional", "prompt": "optional"},
+    "parameters": {
+        "type": "object",
+        "properties": {
+            "caption": WEIGH["parameters"]["properties"]["caption"],
+            "dials": {
+                "type": "array", "title": "Dials", "description": "From one to the other", "default": [],
+                "maxItems": 4, "x-dials": True, "x-order": 1, "x-advanced": False,
+                "items": {"type": "object", "properties": {
+                    "name": _TEXT | {"title": "Name", "maxLength": 60, "x-order": 0},
+                    "less": _TEXT | {"title": "From", "x-order": 1},
+                    "more": _TEXT | {"title": "To", "x-order": 2},
+                    "strength": {"type": "number", "title": "How much", "description": "How far",
+                                 "default": 1.0, "minimum": -3.0, "maximum": 3.0, "multipleOf": 0.1,
+                                 "x-order": 3},
+                }},
+            },
+            "steps": METHOD["parameters"]["properties"]["steps"],
+        },
+    },
+}  # fmt: skip

@@ -118,6 +118,11 @@ def test_what_is_sent_says_something(entries):
     assert not any(c.isalnum() for e in entries if e not in sent for c in e["less"] + e["more"])
 
 
+def test_dials_between_the_same_texts():
+    assert dials.same(entry("short", "Long hair", "a", 2.0), entry(" SHORT", "long\nhair"))
+    assert not dials.same(entry("short", "long"), entry("long", "short"))
+
+
 def test_where_nothing_changes():
     assert dials.rest(FIELD) == 0.0
     fields = tuple(replace(f, minimum=0.5) if f.key == "strength" else f for f in FIELD.fields)

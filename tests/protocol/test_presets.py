@@ -34,6 +34,7 @@ def test_saved_listed_loaded_deleted(tmp_path):
     assert kept.names() == []
     assert kept.save(" My\n beard ", [*BEARD, entry()]) == "My beard"
     kept.save("ähnlich", [])
+    assert kept.same("ÄHNLICH ", "a\u0308hnlich") and not kept.same("ähnlich", "ahnlich")
     assert kept.names() == ["My beard", "ähnlich"]
     assert kept.load("my BEARD", FIELD) == BEARD
     kept.save("MY beard", BEARD[:1])
@@ -51,17 +52,13 @@ def test_what_is_saved_comes_back_whatever_its_name(tmp_path_factory, given_dial
     expected = {}
     for name, entries in given_dials.items():
         saved = kept.save(name, entries)
-        expected = {other: dials for other, dials in expected.items() if not same(other, saved)}
+        expected = {other: dials for other, dials in expected.items() if not kept.same(other, saved)}
         expected[saved] = FIELD.check([e for e in entries if any(c.isalnum() for c in e["less"] + e["more"])])
     assert sorted(kept.names()) == sorted(expected)
     for name, dials in expected.items():
         assert kept.load(name, FIELD) == dials
     assert {path.parent for path in kept.folder.rglob("*")} <= {kept.folder}
     assert all(path.name.isascii() and len(path.name) < 64 for path in kept.folder.rglob("*"))
-
-
-def same(a, b):
-    return Presets("x")._path(a) == Presets("x")._path(b)
 
 
 @given(LISTS)

@@ -1,0 +1,173 @@
+"""Dials: a list of sliders, each between two texts; the words of the caption may become some."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from .dial import Dial, tool_button
+from .flow import Chips
+from .presets import PresetButton
+from .qt import QtCore, QtWidgets, Signal
+from .velatura_protocol import dials
+from .velatura_protocol.schema import Field
+
+OTHER = ("Other…", "Add a dial between words of your own")
+
+
+class Dials(QtWidgets.QWidget):
+    """The editor of a group of dials.
+
+    As other editors it has `spec`, `value`, `set_value`, `changed` and `slid`.  caption: says what the layer
+    shows.  folder: the state directory, for presets; None: there are none.
+    """
+
+    changed = Signal()
+    slid = Signal()  #: something was moved, added or taken out: what it gives may be shown
+    said = Signal(str, bool)  #: a sentence for the person, and whether something went wrong
+
+    def __init__(
+        self,
+        spec: Field,
+        caption: Callable[[], str],
+        folder: Path | None = None,
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.spec, self.caption = spec, caption
+        self.dials: list[Dial] = []
+        self.setObjectName(spec.key)
+        self.setAccessibleName(spec.title)
+        self.setToolTip(spec.description)
+        self.add = tool_button("Add", f"Add to {spec.title}: words of the caption, or your own")
+        self.add.setObjectName(spec.key + ".add")
+        self.add.setCheckable(True)
+        self.add.toggled.connect(self._show_offer)
+        self.chips = Chips()
+        self.chips.setObjectName(spec.key + ".offer")
+        self.chips.clicked.connect(self._on_chip)
+        self.list = QtWidgets.QVBoxLayout()
+        self.list.setSpacing(4)
+        head = QtWidgets.QHBoxLayout()
+        head.setSpacing(4)
+        head.addWidget(QtWidgets.QLabel(spec.title), 1)
+        head.addWidget(self.add)
+        if folder is not None:
+            self.presets = PresetButton(spec, folder, self.value)
+            self.presets.loaded.connect(self._load)
+            self.presets.said.connect(self.said)
+            head.addWidget(self.presets)
+        column = QtWidgets.QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self.chips)
+        column.addLayout(self.list)
+        self.set_value([])
+
+    def value(self) -> list[dict]:
+        """The dials that say something; the others would be refused."""
+        return dials.spoken(dial.entry() for dial in self.dials)
+
+    def set_value(self, value: list[dict]) -> None:
+        for dial in list(self.dials):
+            self._take_out(dial)
+        for entry in value:
+            self._put(entry)
+        self.add.setChecked(not value)
+        self._settle()
+
+    def show_words(self) -> None:
+        """The caption has changed: offer its words."""
+        words = dials.offered(self.caption(), self.value())
+        self.chips.offer([(word, f"Add a dial for '{word}'") for word in words] + [OTHER])
+        self.chips.setEnabled(not dials.is_full(self.spec, self.dials))
+
+    def add_word(self, text: str) -> None:
+        """Add a dial for a word, or go to the one that there is."""
+        there = [dial for dial in self.dials if dials.same(dial.entry(), dials.new(self.spec, more=text))]
+        if not there and dials.is_full(self.spec, self.dials):
+            self.said.emit(dials.FULL.format(self.spec.max_items), True)
+            return
+        dial = there[0] if there else self._put(dials.new(self.spec, more=text))
+        dial.focus()
+        if not there:
+            self._settle()
+            self.slid.emit()
+
+    # What the person does
+
+    def _on_chip(self, at: int) -> None:
+        words = dials.offered(self.caption(), self.value())
+        if at < len(words):
+            self.add_word(words[at])
+        elif not dials.is_full(self.spec, self.dials):
+            dial = self._put(dials.new(self.spec))
+            self._settle()
+            dial.edit()
+
+    def _load(self, entries: list[dict]) -> None:
+        self.set_value(entries)
+        self.slid.emit()
+
+    def _remove(self, dial: Dial) -> None:
+        said_something = dials.says_something(dial.entry())
+        at = self.dials.index(dial)
+        self._take_out(dial)
+        if self.dials:
+            self.dials[min(at, len(self.dials) - 1)].focus()
+        else:
+            self.add.setChecked(True)
+            self.add.setFocus()
+        self._settle()
+        if said_something:
+            self.slid.emit()
+
+    def _step(self, dial: Dial, by: int) -> None:
+        self._move(dial, self.dials.index(dial) + by)
+
+    def _drag(self, dial: Dial, height: int) -> None:
+        """The pointer is so far below the top of the dial's handle: change places with whom it has passed."""
+        at = self.dials.index(dial)
+        y = dial.handle.mapTo(self, QtCore.QPoint(0, height)).y()
+        if at > 0 and y < self.dials[at - 1].geometry().center().y():
+            self._move(dial, at - 1)
+        elif at + 1 < len(self.dials) and y > self.dials[at + 1].geometry().center().y():
+            self._move(dial, at + 1)
+
+    def _move(self, dial: Dial, to: int) -> None:
+        self.dials = dials.move(self.dials, self.dials.index(dial), to)
+        for at, each in enumerate(self.dials):
+            self.list.insertWidget(at, each)
+        self.list.activate()
+        self._settle()
+
+    # The list
+
+    def _put(self, entry: dict) -> Dial:
+        dial = Dial(self.spec, entry)
+        dial.changed.connect(self.changed)
+        dial.slid.connect(self.slid)
+        dial.removed.connect(lambda: self._remove(dial))
+        dial.handle.stepped.connect(lambda by: self._step(dial, by))
+        dial.handle.dragged.connect(lambda height: self._drag(dial, height))
+        self.list.addWidget(dial)
+        self.dials.append(dial)
+        dial.setVisible(True)
+        return dial
+
+    def _take_out(self, dial: Dial) -> None:
+        self.dials.remove(dial)
+        dial.setParent(None)
+        dial.deleteLater()
+
+    def _settle(self) -> None:
+        for number, dial in enumerate(self.dials):
+            dial.name(number)
+            dial.remove.setEnabled(len(self.dials) > self.spec.min_items)
+            dial.handle.setVisible(len(self.dials) > 1)
+        self.show_words()
+        self.changed.emit()
+
+    def _show_offer(self, on: bool) -> None:
+        self.chips.setVisible(on)
