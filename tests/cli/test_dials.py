@@ -8,9 +8,10 @@ from tests.cli.conftest import CommandLine
 from tests.cli.pictures import gradient, load, save
 from tests.daemon_fixture import Daemon
 from tests.tiny import register_tiny_model, tiny_blip
-from velatura.cli.values import parse_values
+from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.presets import export_to
 
 pytestmark = pytest.mark.timeout(300)
 FEW = ("--set", "steps=4", "--seed", "5")
@@ -102,36 +103,69 @@ def test_a_dial_at_rest_changes_nothing(cli, source, tmp_path):
     ],
 )
 def test_a_dial_is_read(slider, option, dial):
-    assert parse_values(slider, [], [option])["dials"] == [dial]
+    assert parse_values(slider, [], [parse_dial(option)])["dials"] == [dial]
 
 
 def test_dials_follow_those_that_are_set(slider):
-    found = parse_values(slider, ['dials=[{"more": "hat"}]'], ["beard"])["dials"]
+    found = parse_values(slider, ['dials=[{"more": "hat"}]'], [parse_dial("beard")])["dials"]
     assert [dial["more"] for dial in found] == ["hat", "beard"]
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("assigned", "turned", "said"),
     [
-        (([], [""]), "has no words"),
-        (([], ["=>:1"]), "has no words"),
-        (([], ["beard:much"]), "ends in no number"),
-        (([], ["beard:nan"]), "How much"),
-        (([], ["beard:4"]), "How much"),
-        (([], ["beard"] * 17), "Dials: enter a list of 0 to 16"),
-        ((["dials=3"], ["beard"]), "Dials: enter a list"),
+        ([], [""], "has no words"),
+        ([], ["=>:1"], "has no words"),
+        ([], ["beard:much"], "ends in no number"),
+        ([], ["beard:nan"], "How much"),
+        ([], ["beard:4"], "How much"),
+        ([], ["beard"] * 17, "Dials: enter a list of 0 to 16"),
+        (["dials=3"], ["beard"], "Dials: enter a list"),
     ],
 )
-def test_what_is_no_dial_is_refused(slider, options, said):
+def test_what_is_no_dial_is_refused(slider, assigned, turned, said):
     with pytest.raises(VelaturaError, match=said) as refused:
-        parse_values(slider, *options)
+        parse_values(slider, assigned, list(map(parse_dial, turned)))
     assert refused.value.code == "bad-request"
 
 
 def test_a_method_without_dials_says_so():
     with pytest.raises(VelaturaError, match="has no dials"):
-        parse_values(describe(registry()["sdedit"]), [], ["beard"])
+        parse_values(describe(registry()["sdedit"]), [], [parse_dial("beard")])
 
 
 def test_the_methods_page_says_how_a_dial_is_written(cli):
     assert "--dial FROM=>TO:N" in cli("methods", "flow-slider").stdout
+
+
+def test_dials_are_kept_listed_shared_and_forgotten(cli, source, tmp_path, slider):
+    kept = [{"less": "short", "more": "long", "strength": 1.5, "name": ""}]
+    shared = tmp_path / "hair.json"
+    export_to(shared, "Hair", kept)
+    assert cli("dials", "import", shared).stdout == "Kept as 'Hair'.\n"
+    assert cli("dials").stdout == cli("dials", "list").stdout
+    assert cli("dials").stdout.split() == ["Hair", "short", "→", "long", "1.5"]
+    assert json.loads(cli("dials", "show", "hair").stdout) == kept
+    cli("dials", "export", "Hair", tmp_path / "again.json")
+    assert json.loads((tmp_path / "again.json").read_text("utf-8")) == json.loads(shared.read_text("utf-8"))
+    cli("dials", "delete", "Hair")
+    assert cli("dials").stdout == ""
+    told = cli("dials", "show", "Hair", code=1).stderr
+    assert "No dials are saved as 'Hair'; none are saved yet." in told
+
+
+@pytest.mark.parametrize("is_file", [True, False])
+def test_an_edit_takes_dials_of_a_file_or_a_name_and_more(cli, edit, tmp_path, is_file):
+    shared = tmp_path / "hair.json"
+    export_to(shared, "Hair", [{"less": "short", "more": "long", "strength": 1.5, "name": ""}])
+    if not is_file:
+        cli("dials", "import", shared)
+    words = ("--set", "source_prompt=a man, short hair", "--dial", "beard")
+    recipe, _ = edit(cli, *words, "--dials", shared if is_file else "Hair")
+    turned = [(dial["less"], dial["more"], dial["strength"]) for dial in recipe["parameters"]["dials"]]
+    assert turned == [("short", "long", 1.5), ("", "beard", 1.0)]
+
+
+def test_dials_that_are_not_there_are_named_in_the_refusal(cli, source, tmp_path):
+    words = ("--set", "source_prompt=a man", "--dials", "absent", "--out", tmp_path / "o.png")
+    assert "No dials are saved as 'absent'" in cli("edit", source, *words, code=1).stderr

@@ -11,12 +11,13 @@ from pathlib import Path
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
+from velatura.cli.dials import named_or_shared
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
 from velatura.cli.proposing import Proposal, proposal, proposed, with_a_hint
 from velatura.cli.results import report, tell
-from velatura.cli.values import dials_of, parse_values
+from velatura.cli.values import dials_of, need_dials, parse_dial, parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint, paths_for, write_mask
@@ -55,9 +56,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FROM=>TO:N",
-        dest="dials",
+        dest="turned",
         help='a dial and how far to turn it: "short=>long:1.5", "beard:-1" (less of it), "hat=>" (none); '
         "may be given several times",
+    )
+    parser.add_argument(
+        "--dials",
+        default="",
+        metavar="FILE|NAME",
+        help="dials from a file, or saved under a name (see `velatura dials`)",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many results (1)")
     parser.add_argument(
@@ -120,7 +127,8 @@ def run(options: argparse.Namespace) -> int:
 def _first(offered: dict, options: argparse.Namespace) -> dict:
     """The method where none is named: the first that makes pictures, and has dials where one is turned."""
     makes_pictures = [m for m in offered["methods"] if m.get("result", "layer") == "layer"]
-    chosen = [m for m in makes_pictures if not options.dials or dials_of(m) is not None]
+    by_dials = options.turned or options.dials
+    chosen = [m for m in makes_pictures if not by_dials or dials_of(m) is not None]
     if not chosen:
         raise VelaturaError("unknown-method", "No method of this daemon can do that; update Velatura.")
     return chosen[0]
@@ -136,6 +144,14 @@ def _propose(
     request["parameters"][asked.key] = said
     told = f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"'
     print(told, file=sys.stderr)
+
+
+def _dials(options: argparse.Namespace, method: dict) -> list[dict]:
+    """Those of the file or name, then those that are turned one by one."""
+    kept = []
+    if options.dials:
+        kept = named_or_shared(state_dir(options.state_dir), options.dials, need_dials(method))
+    return [*kept, *map(parse_dial, options.turned)]
 
 
 def _check_wanted(options: argparse.Namespace, title: str, says: bool) -> None:
@@ -241,7 +257,7 @@ def _request(
         "prompt": options.prompt,
         "seed": options.seed,
         "variations": options.variations,
-        "parameters": parse_values(method, options.assignments, options.dials),
+        "parameters": parse_values(method, options.assignments, _dials(options, method)),
         "inputs": {"source": raster(source.with_alpha()), "mask": raster(mask) if mask else None},
         "canvas": [source.width, source.height],
         "lease": True,

@@ -18,6 +18,7 @@ from velatura_protocol.errors import VelaturaError
 # A command's module is imported only when it is called: `velatura --help` has no need of picture libraries.
 COMMANDS = {
     "edit": "edit a picture file, select in it or describe it",
+    "dials": "list, show, share and forget dials that were saved",
     "methods": "list the methods, or the options of one",
     "models": "list, name, change and forget models",
     "install": "put the plugin into Krita or GIMP",

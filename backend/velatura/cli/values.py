@@ -10,13 +10,13 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.schema import Field, complete, fields_from_schema
 
 
-def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[str] = ()) -> dict[str, Any]:
+def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict] = ()) -> dict[str, Any]:
     """Return the parameters that the options give, checked against the method's schema.
 
     Args:
         method: as the daemon offers it.
         assignments: "key=value" each.
-        dials: "from=>to:n" each, for the group of dials; they follow those that `assignments` give.
+        dials: for the method's group of dials; they follow those that `assignments` give.
 
     Raises `bad-request` with a sentence that names the option.
     """
@@ -32,10 +32,8 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[str] 
         values[key] = _value(fields[key], text)
     complete(method["parameters"], values)
     if dials:
-        group = dials_of(method)
-        if group is None:
-            raise VelaturaError("bad-request", f"{method['title']} has no dials; leave out --dial.")
-        values[group.key] = [*values.get(group.key, []), *map(_dial, dials)]
+        group = need_dials(method)
+        values[group.key] = [*values.get(group.key, []), *dials]
         complete(method["parameters"], values)
     return values
 
@@ -45,7 +43,16 @@ def dials_of(method: dict) -> Field | None:
     return next((field for field in fields_from_schema(method["parameters"]) if field.dials), None)
 
 
-def _dial(option: str) -> dict[str, Any]:
+def need_dials(method: dict) -> Field:
+    """The method's group of dials. Raises `bad-request` where it has none."""
+    group = dials_of(method)
+    if group is None:
+        raise VelaturaError("bad-request", f"{method['title']} has no dials; leave out --dial and --dials.")
+    return group
+
+
+def parse_dial(option: str) -> dict[str, Any]:
+    """The entry of "from=>to:n", "to:n" or "to". Raises `bad-request` with a sentence that names it."""
     texts, colon, number = option.rpartition(":")
     less, arrow, more = (texts if colon else number).partition("=>")
     dial = {"less": less.strip(), "more": more.strip()} if arrow else {"less": "", "more": less.strip()}
