@@ -47,11 +47,12 @@ def _sitting(window, daemon):
 
     plugin = window.session.profile / "plug-ins" / PLUGIN.name
     yield "lists", window.python(INSIDE / "lists.py", plugin=str(plugin))
+    before = daemon.log.count("is done")
     yield "before", window.python(LOOK)
     window.keys("ctrl+shift+F10")
     dialog = window.wait_window(r"Weighed words")
     window.display.xdotool("mousemove", 5, 900)
-    done(1)  # what the layer shows is proposed without being asked for
+    done(before + 1)  # what the layer shows is proposed without being asked for
     yield "proposed", window.screenshot("proposed.png")
     keys("shift+Tab", "space")  # it is copied to the prompt
     keys("shift+Tab", "ctrl+a")  # to the caption
@@ -69,7 +70,7 @@ def _sitting(window, daemon):
     window.display.xdotool("key", "Down", "Return")  # the first word of the caption that is no dial yet
     time.sleep(0.5)
     keys(*["Up"] * 5)
-    done(2)
+    done(before + 2)
     yield "draft", window.screenshot("draft.png")
     keys("alt+u")
     yield "run", wait_until(window, lambda found: found["groups"])
@@ -154,6 +155,12 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["turned"] == [[-0.3], 3]
     assert found["bounded"] == [-3.0]
     assert found["reset"] == 0
+
+
+def test_dials_are_json_for_a_script_and_those_without_words_are_left_out(sitting):
+    status, parameters = sitting["lists"]["called"]
+    assert status == "success", parameters
+    assert parameters["dials"] == [{"name": "", "less": "", "more": "hat", "strength": 2.0}]
 
 
 def test_dials_are_saved_loaded_shared_and_deleted_in_the_dialog(sitting):

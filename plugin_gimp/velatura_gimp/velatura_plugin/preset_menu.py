@@ -106,12 +106,12 @@ class PresetMenu(Gtk.Box):
         text = Gtk.Entry(text=self._name, max_length=MAX_NAME, activates_default=True, width_chars=28)
         hint = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=40)
         hint.get_style_context().add_class("dim-label")
-        taken = {name.casefold() for name in self._presets.names()}
+        taken = self._presets.names()
 
         def look(*_: object) -> None:
             name = text.get_text().strip()
             dialog.set_response_sensitive(Gtk.ResponseType.OK, bool(name))
-            is_taken = name.casefold() in taken
+            is_taken = any(self._presets.same(name, other) for other in taken)
             hint.set_text("This name is taken; saving puts these dials in their place." if is_taken else "")
 
         text.connect("changed", look)

@@ -8,18 +8,34 @@ from pathlib import Path
 
 import gi
 
+sys.path.insert(0, str(Path(__file__).parent))
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
+import pictures  # noqa: E402
 from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
 
 
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     GimpUi.init("velatura-test")
-    for part in (plain, dials, presets):
+    for part in (plain, dials, presets, called):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
+
+
+def called():
+    """Without a window the dials are JSON."""
+    from velatura_plugin import catalogue, edit, form
+
+    method = catalogue.dialling(catalogue.registered(edit.FOLDER))
+    image, layer = pictures.picture()
+    given = json.dumps([{"more": "hat", "strength": 2}, {"name": "nothing yet"}])
+    values = {"source_prompt": "a man", "steps": 4, "dials": given}
+    status, group, error = pictures.call(form.procedure_name(method), image, layer, **values)
+    parameters = json.loads(pictures.recipe(group.get_children()[0]))["parameters"] if group else error
+    image.delete()
+    return [status, parameters]
 
 
 class Form:
