@@ -45,7 +45,7 @@ def test_the_options_of_a_method_are_shown(cli):
     told = cli("methods", "blended-latent-diffusion").stdout
     assert "--set steps=… integer from" in told
     assert "blended-latent-diffusion" in cli("methods").stdout
-    assert "there are: blended-latent-diffusion" in cli("methods", "bogus", code=1).stderr
+    assert "there are: flow-align" in cli("methods", "bogus", code=1).stderr
 
 
 def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):

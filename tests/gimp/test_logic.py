@@ -179,6 +179,47 @@ def test_what_a_method_makes_is_known_and_who_selects_a_word():
     assert catalogue.parse(ANSWER).word_masks() is None
 
 
+def _dialled(most=4):
+    """A method with dials."""
+    text = {"type": "string", "title": "T", "description": "T", "default": ""}
+    turn = {"type": "number", "title": "N", "description": "N", "default": 1.0, "minimum": -3, "maximum": 3}
+    group = {
+        "type": "array",
+        "title": "Dials",
+        "description": "D",
+        "default": [],
+        "maxItems": most,
+        "x-dials": True,
+        "items": {"type": "object", "properties": {"less": text, "more": text, "strength": turn}},
+    }
+    parameters = {"type": "object", "properties": {"dials": group}}
+    return {**ANSWER["methods"][0], "id": "dialled", "parameters": parameters}
+
+
+def test_the_first_method_of_layers_with_dials_is_known():
+    masks = {**_dialled(), "id": "masks", "result": "mask"}
+    found = catalogue.parse({"methods": [*ANSWER["methods"], masks, _dialled(), {**_dialled(), "id": "b"}]})
+    assert catalogue.dialling(found).id == "dialled"
+    assert catalogue.dialling(found).dials.key == "dials"
+    assert catalogue.dialling(catalogue.parse(ANSWER)) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ('[{"more": "hat"}, {"less": " - "}]', [{"less": "", "more": "hat", "strength": 1.0}]),
+        ('[{"more": "hat", "colour": 3}]', [{"more": "hat", "colour": 3}]),  # for the daemon to refuse
+        ("[1]", [1]),
+        ("", []),
+    ],
+)
+def test_dials_that_say_nothing_yet_are_not_sent(given, sent):
+    found = catalogue.parse({"methods": [_dialled()]})
+    method = found.methods[0]
+    arguments = form.arguments(method, found)
+    assert form.parameters(arguments, {"dials": given}.get, method) == {"dials": sent}
+
+
 def test_what_only_says_something_is_no_choice_and_models_may_lack_it():
     says = {**ANSWER["methods"][0], "id": "says", "result": "text"}
     models = [{"id": "a", "lacks": ["says", 3]}, {"id": "b", "lacks": []}, {"id": "c", "lacks": "says"}]
@@ -275,8 +316,8 @@ def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only
 
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
-    widgets = ("caption", "choosing", "dialog", "flow", "running", "side", "style", "text_undo",
-               "word_editor", "word_form", "word_strip")  # fmt: skip
+    widgets = ("caption", "choosing", "dial_form", "dialog", "flow", "list_form", "preset_menu", "running",
+               "side", "style", "text_undo", "word_editor", "word_form", "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):
         text = path.read_text()
         assert path.stem in widgets or not re.search(r"import .*\b(Gtk|GimpUi|Gdk)\b", text), path

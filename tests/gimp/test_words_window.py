@@ -27,9 +27,12 @@ def _sitting(window, daemon):
     dialog = window.wait_window(r"Weighed words")
     window.display.xdotool("mousemove", 5, 900)
     window.display.xdotool("windowactivate", "--sync", dialog)
+    wait_for(lambda: daemon.log.count("is done") == 1, 120, "nothing is proposed at once", every=0.2)
+    time.sleep(1.0)
+    window.keys("ctrl+a", window=dialog)
     window.display.xdotool("type", "--delay", 40, "a man with a beard")
     window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # the button that proposes
-    wait_for(lambda: daemon.log.count("is done") == 1, 120, "nothing is proposed", every=0.2)
+    wait_for(lambda: daemon.log.count("is done") == 2, 120, "nothing is proposed", every=0.2)
     time.sleep(1.0)
     window.keys("ctrl+z", window=dialog)  # what was typed is back
     window.keys("shift+Tab", "space", window=dialog)  # the button that copies it down, and on in the prompt

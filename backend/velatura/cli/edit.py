@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import contextlib
 import math
+import sys
 import uuid
 from pathlib import Path
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
+from velatura.cli.dials import named_or_shared
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
+from velatura.cli.proposing import Proposal, proposal, proposed, with_a_hint
 from velatura.cli.requests import request_of
 from velatura.cli.results import report, tell
-from velatura.cli.values import parse_values
+from velatura.cli.values import dials_of, need_dials, parse_dial, parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint, paths_for, write_mask
@@ -32,7 +35,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP or TIFF, in sRGB"
     )
-    parser.add_argument("--method", required=True, metavar="ID", help="see `velatura methods`")
+    parser.add_argument(
+        "--method",
+        default="",
+        metavar="ID",
+        help="see `velatura methods` (the first that makes pictures, or with dials the first that has dials)",
+    )
     parser.add_argument("--mask", metavar="M", type=Path, help="a picture of the same size; white is edited")
     parser.add_argument("--prompt", default="", metavar="T", help="what should be there")
     parser.add_argument(
@@ -42,6 +50,21 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="k=v",
         dest="assignments",
         help="see `velatura methods ID`",
+    )
+    parser.add_argument(
+        "--dial",
+        action="append",
+        default=[],
+        metavar="FROM=>TO:N",
+        dest="turned",
+        help='a dial and how far to turn it: "short=>long:1.5", "beard:-1" (less of it), "hat=>" (none); '
+        "may be given several times",
+    )
+    parser.add_argument(
+        "--dials",
+        default="",
+        metavar="FILE|NAME",
+        help="dials from a file, or saved under a name (see `velatura dials`)",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many results (1)")
     parser.add_argument(
@@ -78,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
         Interrupt(options.timeout) as interrupt,
         connected(state_dir(options.state_dir), start=True) as client,
     ):
-        method = method_named(client.methods(), options.method)
+        offered = client.methods()
+        method = method_named(offered, options.method) if options.method else _first(offered, options)
         says = method.get("result") == "text"
         _check_wanted(options, method["title"], says)
         request, blobs = request_of(
@@ -86,13 +110,17 @@ def run(options: argparse.Namespace) -> int:
             method_version=method["version"],
             model=options.model,
             prompt=options.prompt,
-            parameters=parse_values(method, options.assignments),
+            parameters=parse_values(method, options.assignments, _dials(options, method)),
             source=source,
             mask=mask,
             seed=options.seed,
             variations=options.variations,
         )
-        job = _run_job(client, request, blobs, interrupt)
+        _propose(client, request, proposal(request, method, offered), blobs, interrupt)
+        try:
+            job = _run_job(client, request, blobs, interrupt)
+        except VelaturaError as error:
+            raise with_a_hint(error, request, method) from error
         if says:
             client.ack(job["job"])
             tell(job, as_json=options.json)
@@ -104,6 +132,36 @@ def run(options: argparse.Namespace) -> int:
         client.ack(job["job"])
     report(job, results, files, options.compare, as_json=options.json)
     return exits.OK
+
+
+def _first(offered: dict, options: argparse.Namespace) -> dict:
+    """The method where none is named: the first that makes pictures, and has dials where one is turned."""
+    makes_pictures = [m for m in offered["methods"] if m.get("result", "layer") == "layer"]
+    by_dials = options.turned or options.dials
+    chosen = [m for m in makes_pictures if not by_dials or dials_of(m) is not None]
+    if not chosen:
+        raise VelaturaError("unknown-method", "No method of this daemon can do that; update Velatura.")
+    return chosen[0]
+
+
+def _propose(
+    client: Client, request: dict, asked: Proposal | None, blobs: dict[str, bytes], interrupt: Interrupt
+) -> None:
+    """Put into the request what the captioner says of the picture, and say so."""
+    if asked is None:
+        return
+    said = proposed(_run_job(client, asked.request, blobs, interrupt))
+    request["parameters"][asked.key] = said
+    told = f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"'
+    print(told, file=sys.stderr)
+
+
+def _dials(options: argparse.Namespace, method: dict) -> list[dict]:
+    """Those of the file or name, then those that are turned one by one."""
+    kept = []
+    if options.dials:
+        kept = named_or_shared(state_dir(options.state_dir), options.dials, need_dials(method))
+    return [*kept, *map(parse_dial, options.turned)]
 
 
 def _check_wanted(options: argparse.Namespace, title: str, says: bool) -> None:

@@ -19,6 +19,7 @@ from velatura_protocol.errors import VelaturaError
 COMMANDS = {
     "edit": "edit a picture file, select in it or describe it",
     "demo": "show what Velatura does, on the portrait that ships",
+    "dials": "list, show, share and forget dials that were saved",
     "methods": "list the methods, or the options of one",
     "models": "list, name, change and forget models",
     "install": "put the plugin into Krita or GIMP",

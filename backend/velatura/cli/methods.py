@@ -82,5 +82,6 @@ def _range(field: Field) -> str:
     if field.kind == "group":
         keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)
         words = "words of the prompt with commas between, or " if field.words else ""
+        words = "by --dial FROM=>TO:N each, --dials, or " if field.dials else words
         return f"{words}a JSON list of at most {field.max_items} objects with {keys}"
     return f"text, {field.default!r} by default"

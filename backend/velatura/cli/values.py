@@ -1,4 +1,4 @@
-"""`--set key=value`, typed by the method's schema."""
+"""`--set key=value` and `--dial from=>to:n`, typed by the method's schema."""
 
 from __future__ import annotations
 
@@ -12,8 +12,13 @@ from velatura_protocol.presets import import_from
 from velatura_protocol.schema import Field, complete, fields_from_schema
 
 
-def parse_values(method: dict, assignments: Sequence[str]) -> dict[str, Any]:
-    """Return the parameters that `assignments` give, checked against the method's schema.
+def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict] = ()) -> dict[str, Any]:
+    """Return the parameters that the options give, checked against the method's schema.
+
+    Args:
+        method: as the daemon offers it.
+        assignments: "key=value" each.
+        dials: for the method's group of dials; they follow those that `assignments` give.
 
     Groups are JSON; words may be a list with commas, and dials the file that they were exported to.
     Raises `bad-request` with a sentence that names the option.
@@ -29,7 +34,41 @@ def parse_values(method: dict, assignments: Sequence[str]) -> dict[str, Any]:
             raise VelaturaError("bad-request", f"{method['title']} has no option {key!r}; it has: {names}.")
         values[key] = _value(fields[key], text)
     complete(method["parameters"], values)
+    if dials:
+        group = need_dials(method)
+        values[group.key] = [*values.get(group.key, []), *dials]
+        complete(method["parameters"], values)
     return values
+
+
+def dials_of(method: dict) -> Field | None:
+    """The method's group of dials (SPEC section 6, `x-dials`), or None."""
+    return next((field for field in fields_from_schema(method["parameters"]) if field.dials), None)
+
+
+def need_dials(method: dict) -> Field:
+    """The method's group of dials. Raises `bad-request` where it has none."""
+    group = dials_of(method)
+    if group is None:
+        raise VelaturaError("bad-request", f"{method['title']} has no dials; leave out --dial and --dials.")
+    return group
+
+
+def parse_dial(option: str) -> dict[str, Any]:
+    """The entry of "from=>to:n", "to:n" or "to". Raises `bad-request` with a sentence that names it."""
+    texts, colon, number = option.rpartition(":")
+    less, arrow, more = (texts if colon else number).partition("=>")
+    dial = {"less": less.strip(), "more": more.strip()} if arrow else {"less": "", "more": less.strip()}
+    if not (dial["less"] or dial["more"]):
+        raise VelaturaError(
+            "bad-request", f"--dial {option} has no words; write --dial beard:1 or --dial short=>long:1.5."
+        )
+    try:
+        return {**dial, "strength": float(number)} if colon else dial
+    except ValueError as error:
+        raise VelaturaError(
+            "bad-request", f"--dial {option} ends in no number; write how far to go, as in --dial beard:-1."
+        ) from error
 
 
 def _value(field: Field, text: str) -> Any:

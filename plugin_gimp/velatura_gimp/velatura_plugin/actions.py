@@ -14,6 +14,7 @@ from .form import Argument
 from .keeping import Keeper
 from .proposing import Proposer
 from .selecting import Selector
+from .waiting import Waiting
 
 
 def run_method(
@@ -57,7 +58,13 @@ def run_method(
         method.needs_prompt,
         **helpers(image, layer, method),
     )
-    return success(procedure, mode, ask(procedure, config, method.title, arguments, known, live, keeper))
+    waiting = live.waiting if method.dials else None
+    if waiting:
+        waiting.put_into(config, arguments)
+    made = ask(procedure, config, method.title, arguments, known, live, keeper)
+    if waiting and made is not None:
+        waiting.drop()
+    return success(procedure, mode, made)
 
 
 def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
@@ -78,11 +85,13 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
     """
     known = catalogue.newest(edit.FOLDER)
     finder, teller = known.word_masks(), known.proposing()
+    dialled = catalogue.dialling(catalogue.registered(edit.FOLDER))
     has_caption = method is not None and any(field.source_prompt for field in method.fields)
     return {
         "look": lambda rect: look(layer, rect),
         "selector": Selector(image, layer, finder) if finder and method and method.words else None,
         "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
+        "waiting": Waiting(image, dialled) if dialled else None,
     }
 
 

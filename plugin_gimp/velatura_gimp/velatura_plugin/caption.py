@@ -23,6 +23,7 @@ class CaptionButtons(Gtk.Box):
         self._view, self._prompt, self._live, self._conversation = view, prompt, live, conversation
         self._asked = ""
         self._is_looking = False
+        self._is_wanted = False  # whether the person has asked, and is to be told
         if live.proposer is not None:
             self._propose = small_button("Propose", "", self._on_propose)
             self.pack_start(self._propose, False, False, 0)
@@ -42,10 +43,20 @@ class CaptionButtons(Gtk.Box):
             else "This model has no network that captions layers; see `velatura models change --help`"
         )
 
+    def propose_if_empty(self) -> None:
+        """Proposes where nothing is said and somebody can; what is typed meanwhile stays."""
+        proposer, said = self._live.proposer, text_of(self._view.get_buffer())
+        if proposer is not None and proposer.can(self._live.model()) and not said.strip():
+            self._ask()
+
     def _on_propose(self, _button: Gtk.Button) -> None:
         if self._is_looking:
             self._conversation.stop()
             return
+        self._is_wanted = True
+        self._ask()
+
+    def _ask(self) -> None:
         self._asked, self._is_looking = text_of(self._view.get_buffer()), True
         self._propose.set_label("Stop")
         self._conversation.ask(self._live.proposer.question(self._live.model(), self._put, self._on_over))
@@ -53,13 +64,16 @@ class CaptionButtons(Gtk.Box):
     def _put(self, text: str) -> str:
         buffer = self._view.get_buffer()
         if text_of(buffer) != self._asked:
+            if not self._is_wanted:
+                return ""
             return "You have changed the caption meanwhile, so the proposal was left out."
         put(buffer, text)
-        self._view.grab_focus()
+        if self._is_wanted:
+            self._view.grab_focus()
         return ""
 
     def _on_over(self) -> None:
-        self._is_looking = False
+        self._is_looking = self._is_wanted = False
         self._propose.set_label("Propose")
 
     def _on_copy(self, _button: Gtk.Button) -> None:

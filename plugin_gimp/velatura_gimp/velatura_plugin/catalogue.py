@@ -47,6 +47,11 @@ class MethodInfo:
         """The group whose entries are about words of the prompt."""
         return next((field for field in self.fields if field.words), None)
 
+    @property
+    def dials(self) -> Field | None:
+        """The group whose entries are dials."""
+        return next((field for field in self.fields if field.dials), None)
+
 
 @dataclass(frozen=True)
 class ModelInfo:
@@ -85,6 +90,11 @@ class Catalogue:
     def word_masks(self) -> MethodInfo | None:
         """The method that selects a word (SPEC section 4), or None."""
         return next((method for method in self.methods if method.result == "mask" and method.words), None)
+
+
+def dialling(known: Catalogue) -> MethodInfo | None:
+    """The first method that edits by dials, or None."""
+    return next((m for m in known.offered if m.result == "layer" and m.dials), None)
 
 
 def parse(answer: object) -> Catalogue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import gi
 
@@ -14,13 +14,15 @@ from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: 
 
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
+from .dial_form import DialForm  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument, digits  # noqa: E402
 from .keeping import Keeper  # noqa: E402
+from .list_form import ListForm  # noqa: E402
 from .running import Run  # noqa: E402
 from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
-from .text_undo import TextUndo  # noqa: E402
+from .text_undo import TextUndo, text_of  # noqa: E402
 from .word_form import WordForm  # noqa: E402
 
 ENTRY_WIDTH = 44  # characters
@@ -64,7 +66,8 @@ def ask(
             names.append("advanced")
         dialog.fill([beside.place(names)])
         form.begin_with(shown[0].name)
-        beside.draft_what_moves(config, arguments)
+        beside.draft_what_moves(config, arguments, form.lists)
+        form.propose_at_once()
         run = beside.run(lambda: keeper.keep(config))
         dialog.run()
         return run.item
@@ -114,11 +117,15 @@ class _Beside:
         if height < before:
             self._dialog.resize(self._dialog.get_size()[0], 1)  # as low as it can be
 
-    def draft_what_moves(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
-        """Text is not among it: what is half typed is not meant."""
+    def draft_what_moves(
+        self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument], lists: Mapping[str, ListForm]
+    ) -> None:
+        """Text is not among it: what is half typed is not meant. lists: by the names of their arguments."""
         drafts, wanted = self._drafts, self.side.wanted
         for argument in arguments:
-            if argument.name != "variations" and argument.field.kind != "string":
+            if argument.name in lists:
+                lists[argument.name].moved = drafts.move
+            elif argument.name != "variations" and argument.field.kind != "string":
                 config.connect(f"notify::{argument.name}", lambda *_: drafts.move())
 
         def want(*_: object) -> None:
@@ -160,23 +167,31 @@ class _Form:
         self._titles = Gtk.SizeGroup(mode=Gtk.SizeGroupMode.HORIZONTAL)
         self._views: dict[str, Gtk.TextView] = {}
         self._columns: dict[str, Gtk.Box] = {}
-        self._anchor: Gtk.Widget | None = None
+        self._captions: list[CaptionButtons] = []
+        self._anchors: list[Gtk.Widget] = []
+        #: The groups that are shown as lists, by the names of their arguments.
+        self.lists: dict[str, ListForm] = {}
 
     def position(self, argument: Argument) -> int:
-        """What the layer shows now comes before what should be there, and its words right after."""
+        """What the layer shows now comes before what should be there, and its words right after; dials come
+        before a prompt that need not be given."""
         field = argument.field
-        return 0 if field.source_prompt else 1 if argument.name == "prompt" else 2 if field.words else 3
+        if argument.name == "prompt":
+            return 1 if self._beside is None or self._beside.live.needs_prompt else 3
+        return 0 if field.source_prompt else 2 if field.words or field.dials else 4
 
     def is_advanced(self, argument: Argument) -> bool:
         """Whether it is shown only when the person asks for more; the words belong to the prompt."""
-        return argument.field.advanced and self.position(argument) == 3
+        return argument.field.advanced and self.position(argument) == 4
 
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own choice is not the best; returns what to fill in."""
         field, name, dialog = argument.field, argument.name, self._dialog
         if field.words and self._has_prompt:
             return self._words(argument)
-        if field.kind == "group" or field.multiline or field.source_prompt:
+        if field.kind == "group":
+            return self._list(argument)
+        if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
             slider = dialog.get_spin_scale(name, 1.0)
@@ -194,12 +209,18 @@ class _Form:
 
     def begin_with(self, name: str) -> None:
         """Once all are filled in: lets the person type into the first field at once."""
-        if self._anchor is not None:
-            self._anchor.hide()
+        for anchor in self._anchors:
+            anchor.hide()
         for shown, column in self._columns.items():
             if "prompt" in self._views:
                 self._add_caption_buttons(column, self._views[shown])
-        _entry(self._views.get(name) or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
+        own = self._views.get(name) or self.lists.get(name)
+        _entry(own or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
+
+    def propose_at_once(self) -> None:
+        """Has what the layer shows written where nobody has said it yet."""
+        for buttons in self._captions:
+            buttons.propose_if_empty()
 
     def _text(self, argument: Argument) -> str:
         view = self._dialog.get_widget(argument.name, Gtk.TextView)
@@ -207,8 +228,7 @@ class _Form:
         room = CAPTION_HEIGHT if argument.field.source_prompt else TEXT_HEIGHT
         view.set_size_request(TEXT_WIDTH, room)
         view.set_accepts_tab(False)
-        if argument.field.kind == "string":
-            view.connect("key-press-event", _run_on_return, self._dialog)
+        view.connect("key-press-event", _run_on_return, self._dialog)
         view.set_hexpand(True)
         self._views[argument.name] = view
         TextUndo(view)
@@ -220,13 +240,32 @@ class _Form:
 
     def _words(self, argument: Argument) -> str:
         prompt, beside = self._views["prompt"], self._beside
-        words = WordForm(self._config, argument, prompt, beside.live, beside.conversation)
+        words = WordForm(
+            self._config, argument, prompt, self._caption, beside.side.say, beside.live, beside.conversation
+        )
         beside.side.below.pack_start(words.strip, False, False, 0)
-        # GIMP fills in what it made itself alone: a label without text holds the place of the words.
+        return self._own(argument, words)
+
+    def _list(self, argument: Argument) -> str:
+        is_dials = argument.field.dials and self._beside
+        if is_dials:
+            shown = DialForm(self._config, argument, self._caption, self._beside.side.say)
+        else:
+            shown = ListForm(self._config, argument)
+        self.lists[argument.name] = shown
+        return self._own(argument, shown)
+
+    def _caption(self) -> str:
+        """What the layer shows now, as far as it has been said; "" where nobody asks."""
+        return next((text_of(self._views[name].get_buffer()) for name in self._columns), "")
+
+    def _own(self, argument: Argument, widget: Gtk.Widget) -> str:
+        """Places a widget of ours. GIMP fills in what it made itself alone: a label without text holds the
+        place."""
         anchor = f"{argument.name}-anchor"
-        self._anchor = self._dialog.get_label(anchor, "", False, False)
-        row = self._row(argument.name, self._title(argument, words), anchor)
-        row.pack_start(words, True, True, 0)
+        self._anchors.append(self._dialog.get_label(anchor, "", False, False))
+        row = self._row(argument.name, self._title(argument, widget), anchor)
+        row.pack_start(widget, True, True, 0)
         return f"{argument.name}-box"
 
     def _title(self, argument: Argument, widget: Gtk.Widget) -> Gtk.Box:
@@ -251,6 +290,7 @@ class _Form:
     def _add_caption_buttons(self, column: Gtk.Box, view: Gtk.TextView) -> None:
         beside = self._beside
         buttons = CaptionButtons(view, self._views["prompt"], beside.live, beside.conversation)
+        self._captions.append(buttons)
         column.pack_start(buttons, False, False, 0)
         buttons.show_all()
         self._config.connect("notify::model", lambda *_: buttons.allow())

@@ -17,6 +17,7 @@ from .form import MAX_SEED
 from .formats import Rect
 from .proposing import Proposer
 from .selecting import Selector
+from .waiting import Waiting
 
 TICK = 150  # ms between two looks at what has moved; one without a move ends the movement
 
@@ -27,8 +28,9 @@ class Live:
 
     target: where the result of a run goes. read: takes what would be sent. request: the form as a request.
     model: the id of the chosen model; empty: the daemon's default. look: shows a part of the source, or all
-    of it. selector, proposer: None where nobody can. seed: what all drafts were made with where the person
-    wants a random one, and what the run begins with: one gets what one saw; -1 as long as there was none.
+    of it. selector, proposer: None where nobody can. waiting: where words go that are to become dials; None
+    where no method has dials. seed: what all drafts were made with where the person wants a random one, and
+    what the run begins with: one gets what one saw; -1 as long as there was none.
     """
 
     target: edit.Target
@@ -39,6 +41,7 @@ class Live:
     look: Callable[[Rect | None], Steps[Look | None]]
     selector: Selector | None = None
     proposer: Proposer | None = None
+    waiting: Waiting | None = None
     seed: int = -1
 
     def settle(self, request: dict) -> dict:

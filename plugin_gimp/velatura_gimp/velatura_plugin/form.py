@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
 from velatura_protocol.schema import Field
@@ -123,7 +124,8 @@ def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any],
     read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
     """
     own = [a for a in method_arguments if a.field in method.fields]
-    return {a.field.key: from_gimp(a.field, read(a.name)) for a in own}
+    values = {a.field.key: from_gimp(a.field, read(a.name)) for a in own}
+    return {**values, **{a.field.key: _spoken(a.field, values[a.field.key]) for a in own if a.field.dials}}
 
 
 def from_gimp(field: Field, value: Any) -> Any:
@@ -139,6 +141,14 @@ def from_gimp(field: Field, value: Any) -> Any:
     if not isinstance(items, list):
         raise _no_list(field, type(items).__name__)
     return items
+
+
+def _spoken(field: Field, entries: list) -> list:
+    """The dials that say something; all that were given where they are none, for the daemon to refuse."""
+    try:
+        return dials.spoken(field.check(entries))
+    except VelaturaError:
+        return entries
 
 
 def to_gimp(field: Field, value: Any) -> Any:

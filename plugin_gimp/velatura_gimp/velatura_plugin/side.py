@@ -96,6 +96,10 @@ class Side(Gtk.Box):
         self._after = None
         self._show(False)
 
+    def say(self, sentence: str) -> None:
+        """Shows a sentence, whatever is asked meanwhile."""
+        self._said.set_text(sentence)
+
     def end(self, sentence: str) -> None:
         """See `conversation.Window`."""
         self._bar.set_opacity(0.0)

@@ -13,6 +13,8 @@ _STYLE = b"""
 .velatura-set { font-weight: bold; }
 .velatura-clear { background: none; }
 .velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
+.velatura-low { padding-top: 2px; padding-bottom: 2px; min-height: 0; }
+.velatura-icon { padding: 3px; min-height: 0; min-width: 0; }
 """
 _PROVIDER = Gtk.CssProvider()
 _PROVIDER.load_from_data(_STYLE)
@@ -31,6 +33,24 @@ def small_button(label: str, tooltip: str, work: Callable) -> Gtk.Button:
     dress(button, "velatura-small")
     button.connect("clicked", work)
     return button
+
+
+def icon_button(icon: str, tooltip: str) -> Gtk.Button:
+    """A flat button with one of GIMP's icons; who cannot see it is told the tooltip."""
+    button = Gtk.Button.new_from_icon_name(icon, Gtk.IconSize.MENU)
+    button.set_relief(Gtk.ReliefStyle.NONE)
+    button.set_tooltip_text(tooltip)
+    button.get_accessible().set_name(tooltip)
+    dress(button, "velatura-icon")
+    return button
+
+
+def add_item(menu: Gtk.Menu, label: str, work: Callable) -> Gtk.MenuItem:
+    """Adds an item to the end of a menu."""
+    item = Gtk.MenuItem(label=label)
+    item.connect("activate", work)
+    menu.append(item)
+    return item
 
 
 def weigh(label: Gtk.Label, weight: Pango.Weight) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 
 from gi.repository import Gimp, Gtk
 
@@ -21,7 +22,8 @@ from .word_strip import WordStrip
 class WordForm(Gtk.Box):
     """`argument`, a group about words of the prompt in `prompt`, as chips.
 
-    strip: what is set for the chosen one, to be laid out by the owner.
+    caption: gives what the layer shows now. say: shows a sentence. strip: what is set for the chosen one, to
+    be laid out by the owner.
     """
 
     def __init__(
@@ -29,17 +31,20 @@ class WordForm(Gtk.Box):
         config: Gimp.ProcedureConfig,
         argument: Argument,
         prompt: Gtk.TextView,
+        caption: Callable[[], str],
+        say: Callable[[str], None],
         live: Live,
         conversation: Conversation,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._config, self._argument = config, argument
-        self._live, self._conversation = live, conversation
+        self._caption, self._say, self._live, self._conversation = caption, say, live, conversation
         self._is_selecting = False
         buffer = prompt.get_buffer()
         self._settings = WordSettings(argument.field, text_of(buffer), self._kept())
         select = self._select if live.selector is not None else None
-        self._chips = WordStrip(self._settings, buffer, self._keep, select)
+        dial = self._dial if live.waiting is not None else None
+        self._chips = WordStrip(self._settings, buffer, self._keep, select, dial)
         self.strip = self._chips.strip
         self.pack_start(self._chips, False, False, 0)
         self._chips.show()
@@ -78,6 +83,9 @@ class WordForm(Gtk.Box):
         self._chips.select_button.set_label("Stop")
         prompt, model = self._settings.prompt, self._live.model()
         self._conversation.ask(self._live.selector.question(word, prompt, model, self._on_over))
+
+    def _dial(self, word: Word) -> None:
+        self._say(self._live.waiting.add(word.text, self._caption()))
 
     def _on_over(self) -> None:
         self._is_selecting = False

@@ -19,8 +19,9 @@ from .word_settings import Chip, WordSettings
 class WordStrip(Gtk.Box):
     """The words of the prompt in `buffer`, each with what is set for it, kept in `settings`.
 
-    changed: called after something has been set. select: asked to select a word, or None where nobody can.
-    strip: to be laid out by the owner; it is always there, so that nothing moves when a word is chosen.
+    changed: called after something has been set. select, dial: asked to select a word, and to make a dial of
+    it, or None where nobody can. strip: to be laid out by the owner; it is always there, so that nothing
+    moves when a word is chosen.
     """
 
     def __init__(
@@ -29,9 +30,11 @@ class WordStrip(Gtk.Box):
         buffer: Gtk.TextBuffer,
         changed: Callable[[], None],
         select: Callable[[Word], None] | None,
+        dial: Callable[[Word], None] | None = None,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        self._settings, self._buffer, self._changed, self._select = settings, buffer, changed, select
+        self._settings, self._buffer, self._changed = settings, buffer, changed
+        self._select, self._dial = select, dial
         self._chips: list[Chip] = []
         self._is_list = not settings.settings
         self._is_filling = False
@@ -103,17 +106,25 @@ class WordStrip(Gtk.Box):
 
     def _make_strip(self) -> Gtk.Widget:
         box = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        hint = Gtk.Label(label="Click a word to change it.", xalign=0.0)
         self._name = Gtk.Label(xalign=0.0, ellipsize=Pango.EllipsizeMode.END)
+        weigh(self._name, Pango.Weight.BOLD)
         self.select_button = small_button(
             "Select", "Finds this word in the layer and selects it", self._on_select
         )
         self._reset = small_button("Reset", "Takes away what is set for this word", self._on_reset)
         head = Gtk.Box(spacing=6)
         head.pack_start(self._name, True, True, 0)
+        if self._dial is not None:
+            about = "Turns this word into a dial: a slider for how much of it there is"
+            head.pack_start(small_button("Make dial", about, self._on_dial), False, False, 0)
         if self._select is not None:
             head.pack_start(self.select_button, False, False, 0)
         head.pack_start(self._reset, False, False, 0)
-        box.pack_start(head, False, False, 0)
+        self._head = Gtk.Stack()  # as high as the higher of both, so that nothing below it moves
+        self._head.add_named(hint, "hint")
+        self._head.add_named(head, "word")
+        box.pack_start(self._head, False, False, 0)
         self._editors = [Editor(setting, self._on_set) for setting in self._settings.settings]
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
@@ -140,9 +151,8 @@ class WordStrip(Gtk.Box):
 
     def _fill_strip(self, chosen: Chip | None) -> None:
         self.strip.set_sensitive(chosen is not None)
-        weigh(self._name, Pango.Weight.NORMAL if chosen is None else Pango.Weight.BOLD)
+        self._head.set_visible_child_name("hint" if chosen is None else "word")
         if chosen is None:
-            self._name.set_text("Click a word to change it.")
             return
         name = f"{chosen.word.text} ({chosen.word.which})" if chosen.word.which > 1 else chosen.word.text
         self._name.set_text(name)
@@ -170,6 +180,9 @@ class WordStrip(Gtk.Box):
 
     def _on_select(self, *_: object) -> None:
         self._select(self._settings.chosen().word)
+
+    def _on_dial(self, *_: object) -> None:
+        self._dial(self._settings.chosen().word)
 
     # the wording ----------------------------------------------------------
 

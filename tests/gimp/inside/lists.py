@@ -1,0 +1,152 @@
+"""In the open window: lists and dials as widgets, pressed and turned without a person."""
+
+import json
+import sys
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import gi
+
+sys.path.insert(0, str(Path(__file__).parent))
+gi.require_version("Gtk", "3.0")
+gi.require_version("GimpUi", "3.0")
+
+import pictures  # noqa: E402
+from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
+
+
+def run(t):
+    sys.path.insert(0, t.args["plugin"])
+    GimpUi.init("velatura-test")
+    for part in (plain, dials, presets, called):
+        t.step(part.__name__)
+        t.note(**{part.__name__: part()})
+
+
+def called():
+    """Without a window the dials are JSON."""
+    from velatura_plugin import catalogue, edit, form
+
+    method = catalogue.dialling(catalogue.registered(edit.FOLDER))
+    image, layer = pictures.picture()
+    given = json.dumps([{"more": "hat", "strength": 2}, {"name": "nothing yet"}])
+    values = {"source_prompt": "a man", "steps": 4, "dials": given}
+    status, group, error = pictures.call(form.procedure_name(method), image, layer, **values)
+    parameters = json.loads(pictures.recipe(group.get_children()[0]))["parameters"] if group else error
+    image.delete()
+    return [status, parameters]
+
+
+class Form:
+    """A list in a window of its own. is_dials: with the mark, or as any other group."""
+
+    def __init__(self, is_dials, caption=""):
+        from velatura_plugin import catalogue, edit, form
+        from velatura_plugin.dial_form import DialForm
+        from velatura_plugin.list_form import ListForm
+
+        known = catalogue.registered(edit.FOLDER)
+        method = catalogue.dialling(known)
+        self.config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
+        argument = next(a for a in form.arguments(method, known) if a.field.dials)
+        argument = replace(argument, field=replace(argument.field, dials=is_dials, min_items=0, max_items=3))
+        self.name, self.said, self.moves = argument.name, [], 0
+        if is_dials:
+            self.list = DialForm(self.config, argument, lambda: caption, self.said.append)
+        else:
+            self.list = ListForm(self.config, argument)
+        self.list.moved = self.count
+        self.window = Gtk.Window()
+        self.window.add(self.list)
+        self.window.show()
+
+    def count(self):
+        self.moves += 1
+
+    def kept(self, key):
+        """What the configuration holds of each entry."""
+        return [entry[key] for entry in json.loads(self.config.get_property(self.name))]
+
+    def rows(self):
+        return self.list._rows
+
+    def buttons(self):
+        """Which of up, down and remove can be pressed in each row, and whether one more can be added."""
+        can = [[b.get_sensitive() for b in (row.up, row.down, row.remove)] for row in self.rows()]
+        return [can, self.list._add.get_sensitive()]
+
+
+def plain():
+    form = Form(is_dials=False)
+    found = {"empty": form.buttons()}
+    for number in range(3):
+        form.list._add.clicked()
+        form.rows()[-1].set("strength", float(number), True)
+    found["full"] = [form.kept("strength"), form.buttons(), form.moves]
+    form.rows()[2].up.clicked()
+    form.rows()[0].down.clicked()
+    found["moved"] = [form.kept("strength"), [row.entry["strength"] for row in form.rows()]]
+    places = form.list._list.get_children()
+    found["shown"] = [places.index(row) for row in form.rows()]
+    form.rows()[1].remove.clicked()
+    found["removed"] = form.kept("strength")
+    form.config.set_property(form.name, json.dumps([{"more": "hat"}]))
+    found["loaded"] = [row.entry["more"] for row in form.rows()]
+    form.config.set_property(form.name, "no list")
+    found["unreadable"] = len(form.rows())
+    form.window.destroy()
+    return found
+
+
+def dials():
+    form = Form(is_dials=True, caption="a man with a beard")
+    row = form.list._add_word("beard") or form.rows()[0]
+    found = {"added": [form.kept("more"), form.moves, row.slider.get_label()]}
+    row.texts["less"].set_text("stubble")
+    row.texts["name"].set_text("")
+    found["typing"] = [form.kept("less"), form.moves, row.slider.get_label()]
+    row.texts["less"].activate()
+    row.texts["less"].activate()
+    found["meant"] = form.moves
+    row.texts["name"].set_text("Fuller")
+    row.texts["name"].activate()
+    found["named"] = [form.kept("name"), form.moves, row.slider.get_label()]
+    row._turn.set_value(-0.3)
+    found["turned"] = [form.kept("strength"), form.moves]
+    row._turn.set_value(-9.0)
+    found["bounded"] = form.kept("strength")
+    form.config.set_property(form.name, "[]")
+    found["reset"] = len(form.rows())
+    form.window.destroy()
+    return found
+
+
+def presets():
+    form = Form(is_dials=True)
+    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_presets"))
+    form.list._add_word("beard")
+    menu._ask_name = lambda: "Beards"
+    menu._try(menu._save)
+    form.list._add_word("hat")
+    menu._try(menu._load, "Beards")
+    found = {"loaded": form.kept("more")}
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "shared.json")
+        menu._ask_file = lambda *_: path
+        menu._try(menu._export)
+        form.list._add_word("hat")
+        menu._try(menu._import)
+        found["imported"] = form.kept("more")
+        Path(path).write_text("{")
+        menu._try(menu._import)
+    found["names"] = menu._presets.names()
+    menu._try(menu._delete, "Beards")
+    found["deleted"] = [menu._presets.names(), form.kept("more")]
+    menu._try(menu._load, "Beards")
+    menu._ask_name = menu._ask_file = lambda *_: ""
+    menu._try(menu._save)
+    menu._try(menu._import)
+    found["said"] = form.said
+    form.window.destroy()
+    return found
