@@ -36,7 +36,7 @@ SETTINGS: dict[str, dict] = {
     "shipped": {},
     "not even": {"even": False},
     "no focus": {"only_changes": False},
-    "shapes free": {"self_until": 0.0},
+    "shapes kept": {"self_until": 0.8},
     "four noises": {"noises": 4},
     "weights": {},
 }

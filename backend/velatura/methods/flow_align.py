@@ -31,7 +31,7 @@ class FlowAlignParameters(Parameters):
         description="Held to the layer at every step, or free (FlowEdit), which changes more of the rest.",
         json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Held to the layer", "Free"]},
     )
-    self_until: float = flowing.self_until()
+    self_until: float = flowing.self_until(0.8)
     noises: int = flowing.noises()
     steps: int = flowing.steps(16)
 

@@ -19,7 +19,7 @@ class FlowMaskParameters(Parameters):
     context: float = fields.context(1.0)
     start: float = flowing.start(0.9)
     zeta: float = flowing.zeta(0.02)
-    self_until: float = flowing.self_until()
+    self_until: float = flowing.self_until(0.8)
     noises: int = flowing.noises()
     steps: int = flowing.steps(8)
 

@@ -36,7 +36,7 @@ class FlowSliderParameters(Parameters):
     start: float = flowing.start(0.9)
     held_to: str = flowing.held_to()
     zeta: float = flowing.zeta(0.0)
-    self_until: float = flowing.self_until()
+    self_until: float = flowing.self_until(0.0)
     noises: int = flowing.noises()
     steps: int = flowing.steps(16)
 

@@ -66,10 +66,10 @@ def start(default: float) -> Any:
     )
 
 
-def self_until() -> Any:
+def self_until(default: float) -> Any:
     """The share of the steps in which self-attention's queries and keys are the layer's."""
     return fields.slider(
-        0.8,
+        default,
         0.0,
         1.0,
         0.05,
