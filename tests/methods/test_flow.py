@@ -74,7 +74,7 @@ def test_what_asks_for_something_gives_another_picture_within_the_selection(mode
 
 def test_a_dial_that_is_not_even_is_a_share_of_the_farthest(models):
     by_dial = run(slide(("red", "blue", 100.0 / FARTHEST * 2.0), zeta=0.0), models)[0]
-    by_align = run(align(strength=2.0, zeta=0.0), models)[0]
+    by_align = run(align(strength=2.0, zeta=0.0, self_until=0.0), models)[0]
     assert np.abs(pixels(by_dial).astype(int) - pixels(by_align)).max() <= 1
 
 
