@@ -13,7 +13,7 @@ from velatura_protocol.paths import state_dir
 
 #: What each companion of a model does, and what there is without it.
 COMPANIONS = {
-    "clip": ("the CLIP that ranks this model's variations", "variations are ranked by their edges alone"),
+    "clip": ("a CLIP that compares pictures with words", "no method here needs it"),
     "captioner": ("the BLIP that says what a layer shows", "no captions are proposed"),
     "segmenter": ("the CLIPSeg that selects what is named", "nothing is selected by its name"),
 }
