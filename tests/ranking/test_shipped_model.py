@@ -93,4 +93,4 @@ def test_the_sample_as_it_was_is_doubted_beside_an_edit_of_it(store, model, name
 def test_the_first_of_four_is_what_was_asked_for(name):
     figures = measure([name], seeds=2, variations=4, device="cpu")
     assert figures["edits"][name] == {"runs": 2, "any_right": 2, "first_right": 2}
-    assert 0.0 < figures["ratio"] and "2 of 2" in report(figures)
+    assert figures["ratio"] > 0.0 and "2 of 2" in report(figures)

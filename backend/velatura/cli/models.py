@@ -11,9 +11,9 @@ from velatura.cli import exits
 from velatura.models import catalogue
 from velatura_protocol.paths import state_dir
 
-#: What each companion of a model does, and what there is without it.
+#: What each companion of a model does, and what there is without it; '' where nothing lacks.
 COMPANIONS = {
-    "clip": ("a CLIP that compares pictures with words", "no method here needs it"),
+    "clip": ("a CLIP that compares pictures with words; no method needs it yet", ""),
     "captioner": ("the BLIP that says what a layer shows", "no captions are proposed"),
     "segmenter": ("the CLIPSeg that selects what is named", "nothing is selected by its name"),
 }
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
         marks += "   (its files are gone)" if model.kind == "missing" else ""
         print(f"{model.id:24} {model.size} px  {model.path}{marks}")
         for name, (_, without) in COMPANIONS.items():
-            if not getattr(model, name):
+            if without and not getattr(model, name):
                 print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")
     return exits.OK
 
