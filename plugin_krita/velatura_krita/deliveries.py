@@ -21,7 +21,7 @@ from .qt import QtCore
 from .state import Daemon, Phase
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import Raster
-from .velatura_protocol.results import best_first
+from .velatura_protocol.results import best_because, best_first
 
 log = logging.getLogger("velatura.krita")
 
@@ -128,7 +128,8 @@ class Deliveries(QtCore.QObject):
         count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        sentence = f"{sentence} {job['result'].get('note', '')}".strip()
+        told = (sentence, best_because(job["result"]["layers"]), job["result"].get("note", ""))
+        sentence = " ".join(filter(None, told))
         self.session.end(name, Phase.DONE, sentence, settle=False)
 
     def _settle_saved(self) -> None:

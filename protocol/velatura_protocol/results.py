@@ -20,6 +20,15 @@ def best_first(layers: Sequence[dict]) -> list[dict]:
     return sorted(layers, key=lambda layer: layer["rank"])
 
 
+def best_because(layers: Sequence[dict]) -> str:
+    """A sentence that says which layer lies on top and why; '' where the daemon says no reason."""
+    best = next((layer for layer in layers if layer.get("rank") == 0), {})
+    why, index = best.get("why"), best.get("index")
+    if not isinstance(why, str) or not why or type(index) is not int:
+        return ""
+    return f"Variation {index + 1} lies on top: {one_line(why)}."
+
+
 def texts(result: dict) -> list[str]:
     """What a method of result `text` has said, the likeliest first; nothing of any other result."""
     found = result.get("texts")

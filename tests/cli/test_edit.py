@@ -91,18 +91,17 @@ def test_the_best_variation_is_what_a_png_shows(cli, tmp_path, files):
     layers = answer["layers"]
     assert [layer["rank"] for layer in layers] == [0, 1, 2, 3]
     assert [layer["score"] for layer in layers] == sorted((layer["score"] for layer in layers), reverse=True)
-    assert all(layer["scores"].keys() == {"seam"} for layer in layers)
-    assert "no CLIP is named for this model" in answer["note"]
+    assert all(layer["scores"].keys() == {"asked", "seam"} for layer in layers)
+    assert all(layer.get("why", "") in layer["title"] for layer in layers) and answer["note"] == ""
     again = dict(layers[0]["recipe"])
     words = (*files, *EDIT[:-1], again["seed"] + again["variation"])
     cli("edit", *words, "--out", tmp_path / "alone.png")
     assert np.array_equal(load(tmp_path / "best.png"), load(tmp_path / "alone.png"))
 
 
-def test_scores_and_what_they_lack_are_printed(cli, tmp_path, files):
+def test_the_order_and_its_reason_are_printed(cli, tmp_path, files):
     told = cli("edit", *files, *EDIT, "--variations", 2, "--out", tmp_path / "out.ora").stdout.splitlines()
-    assert len(told) == 4 and told[1] >= told[2] and "(seam 0." in told[1]
-    assert told[3].startswith("Ranked by the edge of the selection alone")
+    assert len(told) == 3 and " · best, c" in told[1] and " · best" not in told[2]
 
 
 def test_the_same_seed_gives_the_same_pixels(cli, tmp_path, files):

@@ -73,6 +73,8 @@ def test_the_best_variation_lies_on_top_and_shows(desks, daemon, document, until
     assert [child.visible() for child in children] == [True, False, False, False]
     assert len(document.undo_steps) == 1
     assert all(f"Variation {r['variation'] + 1}" in c.name() for r, c in zip(found, children, strict=True))
+    first = found[0]["variation"] + 1
+    assert f" Variation {first} lies on top: c" in desk["status"].text() and "best, c" in children[0].name()
     client = Client(daemon.state_dir, name="test")
     client.connect()
     layers = client.get(desk.job().id)["result"]["layers"]

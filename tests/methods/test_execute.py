@@ -1,20 +1,19 @@
 """Requests, whole: every depth and layout, what comes back, and what is refused."""
 
 import itertools
-from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
-from tests.tiny import tiny_clip
 from velatura.inversion.cache import Memory
 from velatura.inversion.trajectory import Trajectory
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
+from velatura.ranking.asked import LOOKS
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster, check_request
@@ -58,64 +57,62 @@ def test_variations_have_their_seeds_titles_and_recipes(models):
     assert len({r.data for r in results}) == 3
 
 
-@pytest.fixture(scope="module")
-def with_clip(tmp_path_factory, entries):
-    clip = tiny_clip(tmp_path_factory.mktemp("clip"))
-    return ModelStore([replace(entries[0], clip=str(clip))])
-
-
-def test_several_variations_are_ranked_and_stay_in_the_order_of_their_seeds(with_clip):
+def test_several_variations_are_ranked_and_stay_in_the_order_of_their_seeds(models):
     hooks = Recorded()
-    results = Edit(picture(80, 100), MASK, method=BLD, variations=3).run(with_clip, hooks)
+    results = Edit(picture(80, 100), MASK, method=BLD, variations=3).run(models, hooks)
     assert [r.seed for r in results] == [7, 8, 9]
     assert sorted(r.place.rank for r in results) == [0, 1, 2]
-    assert set(results[0].place.scores) == {"prompt", "whole", "likeness", "seam"}
+    assert set(results[0].place.scores) == {"asked", "seam"}
     assert ["best" in r.title for r in results] == [r.place.rank == 0 for r in results]
     assert hooks.stages[-1] == "Ranking" and results[0].note == ""
+    assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] < 1.0
+    looks = hooks.stages.count("Ranking")
+    assert looks == 3 * (len(LOOKS) + 1) and hooks.stages[-looks:] == ["Ranking"] * looks
 
 
-def test_one_variation_is_not_ranked_and_loads_no_clip(with_clip):
-    with_clip.unload()
-    (result,) = Edit(picture(80, 100), MASK).run(with_clip)
-    assert result.place is None and not with_clip._companions
+def test_one_variation_is_not_ranked(models):
+    hooks = Recorded()
+    (result,) = Edit(picture(80, 100), MASK).run(models, hooks)
+    assert result.place is None and "Ranking" not in hooks.stages
 
 
-def test_without_a_clip_the_edge_ranks_and_the_note_says_so(models):
-    results = Edit(picture(80, 100), MASK, variations=2).run(models)
-    assert all(list(r.place.scores) == ["seam"] for r in results)
-    assert "no CLIP is named for this model" in results[0].note
-
-
-def test_a_method_can_say_what_its_result_should_show(with_clip, monkeypatch):
+@pytest.mark.parametrize("told", ["wanted", "before"])
+def test_a_method_can_say_what_its_result_should_show_and_what_the_layer_shows(models, monkeypatch, told):
     edit = Edit(picture(80, 100), MASK, variations=2)
-    plain = edit.run(with_clip)
-    monkeypatch.setattr(type(registry()["sdedit"]), "wanted", lambda self, prompt, params: "a red beard")
-    other = edit.run(with_clip)
+    plain = edit.run(models)
+    monkeypatch.setattr(type(registry()["sdedit"]), told, lambda *_: "a red beard")
+    other = edit.run(models)
     assert [r.data for r in plain] == [r.data for r in other]
-    assert [r.place.scores["prompt"] for r in plain] != [r.place.scores["prompt"] for r in other]
+    assert [r.place.scores["asked"] for r in plain] != [r.place.scores["asked"] for r in other]
+
+
+def test_a_caption_of_the_layer_is_what_the_layer_shows():
+    method = registry()["prompt-to-prompt"]
+    assert method.before(method.Parameters(source_prompt=" a head ")) == "a head"
+    assert registry()[BLD].before(registry()[BLD].Parameters()) == ""
 
 
 @pytest.mark.parametrize("error", [RuntimeError("a fault"), torch.OutOfMemoryError("no room")])
-def test_a_fault_in_ranking_loses_no_result(with_clip, monkeypatch, caplog, error):
+def test_a_fault_in_ranking_loses_no_result(models, monkeypatch, caplog, error):
     def fails(*_):
         raise error
 
     edit = Edit(picture(80, 100), MASK, variations=2)
-    ranked = edit.run(with_clip)
-    monkeypatch.setattr("velatura.models.encoder.Encoder.images", fails)
-    results = edit.run(with_clip)
+    ranked = edit.run(models)
+    monkeypatch.setattr("velatura.ranking.asked.position", fails)
+    results = edit.run(models)
     assert [r.data for r in results] == [r.data for r in ranked]
     assert [r.place for r in results] == [None, None]
     assert results[0].note.startswith("Not ranked: ") and "not ranked" in caplog.text
 
 
-def test_ranking_can_be_cancelled(with_clip):
+def test_ranking_can_be_cancelled(models):
     class Impatient(Recorded):
         def cancelled(self):
             return "Ranking" in self.stages
 
     with pytest.raises(Cancelled):
-        Edit(picture(80, 100), MASK, variations=2).run(with_clip, Impatient())
+        Edit(picture(80, 100), MASK, variations=2).run(models, Impatient())
 
 
 def test_a_recipe_runs_again_to_the_same_bytes(models):

@@ -132,7 +132,7 @@ def test_a_clip_inside_a_models_folder_belongs_to_it(tmp_path):
     assert catalogue.entries(tmp_path)[0].clip == str(model / "clip")
 
 
-def test_the_embedded_clip_ranks_the_embedded_model_only(tmp_path, monkeypatch, folder):
+def test_the_embedded_clip_belongs_to_the_embedded_model_only(tmp_path, monkeypatch, folder):
     monkeypatch.setitem(catalogue.EMBEDDED_COMPANIONS, "clip", folder)
     (embedded,) = catalogue.entries(tmp_path)
     assert (embedded.id, embedded.clip) == (catalogue.EMBEDDED_ID, str(folder))

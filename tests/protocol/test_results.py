@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura_protocol.results import MAX_TEXT, best_first, one_line, texts
+from velatura_protocol.results import MAX_TEXT, best_because, best_first, one_line, texts
 
 
 @pytest.mark.parametrize("ranks", list(itertools.permutations(range(3))))
@@ -62,3 +62,15 @@ def test_any_text_becomes_a_line(text):
     line = one_line(text)
     assert len(line) <= MAX_TEXT and len(line.splitlines()) <= 1
     assert is_normalized("NFC", line) and line == line.strip() and one_line(line) == line
+
+
+def test_why_the_best_lies_on_top():
+    last = {"index": 0, "rank": 1, "why": "may miss the prompt"}
+    layers = [last, {"index": 1, "rank": 0, "why": "cleanest edge"}]
+    assert best_because(layers) == "Variation 2 lies on top: cleanest edge."
+
+
+@pytest.mark.parametrize("best", [{}, {"why": ""}, {"why": 3}, {"why": "good", "index": "1"}])
+def test_no_reason_is_no_sentence(best):
+    assert best_because([{"index": 0, "rank": 0} | best, {"index": 1, "rank": 1}]) == ""
+    assert best_because([]) == ""

@@ -11,7 +11,7 @@ from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
 from velatura_protocol.paths import FOR_OLDER, Connection, read_connection, write_connection
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
-from velatura_protocol.results import MAX_TEXT, best_first, texts
+from velatura_protocol.results import MAX_TEXT, best_because, best_first, texts
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
 from velatura_protocol.words import WORD
 
@@ -40,6 +40,7 @@ def check_job(message: dict) -> None:
             assert (raster.channels, raster.dtype, raster.profile) == ("A", "u8", "")
         if "rank" in layer:
             assert all(0.0 <= value <= 1.0 for value in (layer["score"], *layer["scores"].values()))
+            assert layer.get("why", "") in layer["title"]
 
 
 def check_methods(message: dict) -> None:
@@ -74,6 +75,7 @@ def test_a_ranked_result_has_an_example():
     assert [[layer["rank"] for layer in layers] for layers in ranked] == [[0, 1]]
     assert all(f"`{part}` (" in section(4) for part in ranked[0][0]["scores"])
     assert ranked[0][0]["score"] > ranked[0][1]["score"]
+    assert best_because(ranked[0]) == "Variation 2 lies on top: closest to the prompt."
 
 
 def test_a_method_that_says_something_has_an_example():

@@ -1,29 +1,21 @@
-"""Results that are made of arrays, and a tiny CLIP."""
+"""Results that are made of arrays, and tiny models."""
 
 from __future__ import annotations
 
 import numpy as np
-import pytest
-import torch
 
 from tests.canvas.layers import layer, selection
-from tests.tiny import tiny_clip
+from tests.diffusion.conftest import tiny  # noqa: F401
 from velatura.canvas.paste import Pasted
-from velatura.models.encoder import load_encoder
 from velatura.ranking.views import Scene
 
 SIDE = 96
 
 
-@pytest.fixture(scope="session")
-def clip(tmp_path_factory):
-    return load_encoder(str(tiny_clip(tmp_path_factory.mktemp("clip"))), torch.device("cpu"), torch.float32)
-
-
-def scene(pixels, mask=None, *, origin=(0, 0), model_side=32):
+def scene(pixels, mask=None, *, origin=(0, 0)):
     """A scene of RGBA pixels and a mask of the same size, both uint8, which lie at `origin`."""
     on = layer(pixels, origin=origin)
-    return Scene(on, selection(mask, on, origin), np.full(3, 0.5, np.float32), model_side)
+    return Scene(on, selection(mask, on, origin), np.full(3, 0.5, np.float32))
 
 
 def painted(colour, side=SIDE):

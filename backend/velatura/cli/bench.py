@@ -1,4 +1,4 @@
-"""`velatura bench wire`, `words` and `flow`: measurements that anybody can repeat."""
+"""`velatura bench wire`, `words`, `flow` and `ranking`: measurements that anybody can repeat."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     what = (
         "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
-        "flow: two captions and a dial beside plain sampling"
+        "flow: two captions and a dial beside plain sampling; "
+        "ranking: the sample's edits, ranked, beside making them"
     )
-    parser.add_argument("what", choices=["wire", "words", "flow"], help=what)
+    parser.add_argument("what", choices=["wire", "words", "flow", "ranking"], help=what)
     parser.add_argument(
         "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
     )

@@ -11,9 +11,9 @@ from velatura.cli import exits
 from velatura.models import catalogue
 from velatura_protocol.paths import state_dir
 
-#: What each companion of a model does, and what there is without it.
+#: What each companion of a model does, and what there is without it; '' where nothing lacks.
 COMPANIONS = {
-    "clip": ("the CLIP that ranks this model's variations", "variations are ranked by their edges alone"),
+    "clip": ("a CLIP that compares pictures with words; no method needs it yet", ""),
     "captioner": ("the BLIP that says what a layer shows", "no captions are proposed"),
     "segmenter": ("the CLIPSeg that selects what is named", "nothing is selected by its name"),
 }
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace) -> int:
             print(f"{'':24} {model.fault}")
             continue
         for name, (_, without) in COMPANIONS.items():
-            if not getattr(model, name):
+            if without and not getattr(model, name):
                 print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")
     return exits.OK
 

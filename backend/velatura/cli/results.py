@@ -28,7 +28,7 @@ def report(job: dict, results: list[dict], files: list[Path], compare: Path | No
             {
                 "title": layer["title"],
                 "rect": layer["raster"]["rect"],
-                **{key: layer[key] for key in ("kind", "rank", "score", "scores") if key in layer},
+                **{key: layer[key] for key in ("kind", "rank", "score", "scores", "why") if key in layer},
                 "recipe": layer["recipe"],
             }
             for layer in results
@@ -53,8 +53,7 @@ def report(job: dict, results: list[dict], files: list[Path], compare: Path | No
     count = f"1 {noun}" if len(results) == 1 else f"{len(results)} {noun}s"
     print(f"{', '.join(map(str, files))}: {job['title']}, {count} in {seconds:.1f} s.")
     for layer in results:
-        if "score" in layer:
-            parts = ", ".join(f"{name} {value:.2f}" for name, value in layer["scores"].items())
-            print(f"  {layer['score']:.2f}  {layer['title']}  ({parts})")
+        if "rank" in layer:
+            print(f"  {layer['title']}")
     if note:
         print(note)

@@ -79,6 +79,7 @@ class Runner:
                     **({"kind": layer.kind} if layer.kind else {}),
                     "raster": layer.raster,
                     **_place(layer.place),
+                    **({"why": layer.place.why} if layer.place and layer.place.why else {}),
                     "recipe": {**layer.recipe, "job": job, "variation": layer.index, **_place(layer.place)},
                 }
                 for layer in layers

@@ -145,7 +145,7 @@ class MethodEditor:
         layers = execute(request, blobs.__getitem__, self.models, Unwatched(), self.memory)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
-        pictures = [_laid_over(case.source, layer.raster, layer.data) for layer in layers]
+        pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]
         return Edited(np.stack(pictures), scores=scores)
 
 
@@ -157,7 +157,8 @@ def _raster(pixels: NDArray[np.uint8], channels: str, profile: str, blobs: dict[
     return described | {"dtype": "u8", "profile": profile, "rect": [0, 0, width, height]}
 
 
-def _laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
+def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
+    """A result layer of `execute` over its source, uint8 [h, w, 3], by its alpha."""
     x, y, width, height = raster["rect"]
     layer = np.frombuffer(data, np.uint8).reshape(height, width, -1).astype(np.float32)
     window = np.s_[y : y + height, x : x + width]

@@ -148,6 +148,10 @@ class Method:
         """What the result should show, in the words that variations are ranked by: mostly the prompt."""
         return prompt
 
+    def before(self, params: Any) -> str:
+        """What the layer shows as it is, in words, as far as the parameters say it; else ''."""
+        return getattr(params, "source_prompt", "").strip()
+
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Raises TypeError where the class is not whole, so that a bad method fails at import."""
         super().__init_subclass__(**kwargs)

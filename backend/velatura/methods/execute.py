@@ -13,6 +13,7 @@ from velatura.inversion.cache import Memory
 from velatura.models import out_of_memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
+from velatura.ranking.asked import Asked
 from velatura.ranking.views import Scene
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
@@ -102,7 +103,7 @@ def execute(
         if is_draft:
             run.show(edited[0])
             return []
-        hooks.progress("Finishing", 0, 0, 1.0)
+        hooks.progress("Finishing", 0, 0, run.edits)
         unedited, reach = as_arrays(run.reconstruction)[0], model.factor // 4
         results = [
             result_layer(
@@ -120,9 +121,8 @@ def execute(
         raise out_of_memory.told(error) from error
     if len(results) == 1:
         return results
-    hooks.progress("Ranking", 0, 0, 1.0)
-    scene = Scene(layer, selection, seen.backdrop, model.size)
-    return ranked(results, scene, method.wanted(prompt, params), models.encoder, run.check)
+    asked = Asked(model, seen, method.wanted(prompt, params), method.before(params))
+    return ranked(results, edited, Scene(layer, selection, seen.backdrop), asked, run.rank)
 
 
 def _method(request: dict) -> tuple[Method, Parameters]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from velatura.canvas.colour import view
 from velatura.canvas.paste import Pasted
-from velatura.models.encoder import Encoder
+from velatura.ranking.asked import LOOKS, Asked
 from velatura.ranking.rank import Place, rank
 from velatura.ranking.views import Scene
 from velatura_protocol.messages import digest
@@ -62,12 +62,15 @@ def mask_layer(
 
 def ranked(
     results: list[ResultLayer],
+    edited: Sequence[np.ndarray],
     scene: Scene,
-    wanted: str,
-    encoder: Callable[[], Encoder | None],
-    check: Callable[[], None],
+    asked: Asked,
+    after: Callable[[int, int], None],
 ) -> list[ResultLayer]:
     """The results, in their own order, with their places; see `rank`.
+
+    edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size. after: told, before each
+    look, how many of how many are done; it raises to cancel.
 
     Raises `Cancelled`. Any other fault leaves the results as they are, with a note: the pictures are there,
     and are worth more than their order.
@@ -77,8 +80,15 @@ def ranked(
         Pasted(view(raster, result.data), raster.channels, raster.rect)
         for raster, result in zip(rasters, results, strict=True)
     ]
+    done, looks = 0, len(results) * (len(LOOKS) + scene.masked)
+
+    def look() -> None:
+        nonlocal done
+        after(done, looks)
+        done += 1
+
     try:
-        ranking = rank(scene, pasted, wanted, encoder, check)
+        ranking = rank(scene, pasted, lambda: asked.read(edited, look), look)
         if not all(math.isfinite(value) for p in ranking.places for value in (p.score, *p.scores.values())):
             raise ValueError("a score is no number")
     except Cancelled:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from velatura.readers.segmenter import Segmenter
 
 _PREVIEW_SHARE = 0.2  # of the time may go into previews
+_RANKING_SHARE = 0.1  # of the time that several variations take, about
 
 
 class Hooks(Protocol):
@@ -74,6 +75,7 @@ class Run:
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
+        self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
         self._stage = "Looking" if method.result == "text" else "Editing"
@@ -95,9 +97,10 @@ class Run:
         given back too, and for its room even a single picture is tried again."""
         done: list[np.ndarray] = []
         size = len(seeds)
+        self.edits = 1.0 if size == 1 else 1.0 - _RANKING_SHARE
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
-            self._share = (len(done) / len(seeds), len(batch) / len(seeds))
+            self._share = (self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
             held = self.memory.nbytes  # before this batch, which remembers more
             try:
                 done += self._batch(batch)
@@ -170,6 +173,11 @@ class Run:
             self.check()
             pictures.append(self.model.decode(one))
         return torch.cat(pictures)
+
+    def rank(self, i: int, n: int) -> None:
+        """Says that i of n looks at the variations are done. Raises `Cancelled`."""
+        self.check()
+        self.hooks.progress("Ranking", i, n, self.edits + (1.0 - self.edits) * i / n)
 
     def check(self) -> None:
         """Raises `Cancelled` if the person wants it to stop."""

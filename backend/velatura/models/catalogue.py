@@ -39,9 +39,9 @@ class ModelEntry:
     kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
     (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
     trained on, as far as can be told without loading it. Its companions, each a folder or a hub id, or '':
-    clip, which ranks its results; captioner, which says what a picture shows; segmenter, which finds what
-    words name. guidance: the scale it wants, or None for the method's own. fault: why it cannot be used, a
-    sentence for the person, or ''.
+    clip, which compares pictures with words; captioner, which says what a picture shows; segmenter, which
+    finds what words name. guidance: the scale it wants, or None for the method's own. fault: why it cannot
+    be used, a sentence for the person, or ''.
     """
 
     id: str
