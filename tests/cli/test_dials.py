@@ -48,7 +48,7 @@ def slider():
 
 
 def test_dials_are_turned_without_naming_a_method(cli, edit):
-    words = ("--set", "source_prompt=a man, short hair", "--dial", "short=>long:1.5", "--dial", "beard:-1")
+    words = ("--set", "source_prompt=a man, short hair", "--dial", "short=>long:60", "--dial", "beard:-60")
     recipe, told = edit(cli, *words)
     assert recipe["method"] == "flow-slider"
     assert recipe["parameters"]["dials"] == [

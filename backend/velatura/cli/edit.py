@@ -57,7 +57,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FROM=>TO:N",
         dest="turned",
-        help='a dial and how far to turn it: "short=>long:1.5", "beard:-1" (less of it), "hat=>" (none); '
+        help='a dial and how far to turn it: "short=>long:60", "beard:-60" (less of it), "hat=>" (none); '
         "may be given several times",
     )
     parser.add_argument(

@@ -61,13 +61,13 @@ def parse_dial(option: str) -> dict[str, Any]:
     dial = {"less": less.strip(), "more": more.strip()} if arrow else {"less": "", "more": less.strip()}
     if not (dial["less"] or dial["more"]):
         raise VelaturaError(
-            "bad-request", f"--dial {option} has no words; write --dial beard:1 or --dial short=>long:1.5."
+            "bad-request", f"--dial {option} has no words; write --dial beard:60 or --dial short=>long:60."
         )
     try:
         return {**dial, "strength": float(number)} if colon else dial
     except ValueError as error:
         raise VelaturaError(
-            "bad-request", f"--dial {option} ends in no number; write how far to go, as in --dial beard:-1."
+            "bad-request", f"--dial {option} ends in no number; write how far to go, as in --dial beard:-60."
         ) from error
 
 
