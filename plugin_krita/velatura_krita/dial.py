@@ -32,6 +32,7 @@ class Dial(QtWidgets.QFrame):
         self.remove.clicked.connect(lambda: self.removed.emit())
         self.number = Number(dials.strength(spec))
         self.number.slider.installEventFilter(self)
+        self._mark_rest(self.number.slider)
         self.number.changed.connect(self._changed)
         self.number.slid.connect(self._slid)
         self.back = tool_button(dials.amount(dials.rest(spec)), "Back to where nothing changes")
@@ -62,6 +63,14 @@ class Dial(QtWidgets.QFrame):
         column.addLayout(head)
         column.addWidget(self.number)
         column.addWidget(self.texts)
+
+    def _mark_rest(self, slider: QtWidgets.QSlider) -> None:
+        """A tick where nothing changes, in the middle of most dials."""
+        spec = self.number.spec
+        steps = round((dials.rest(self.spec) - spec.minimum) / self.number.step)
+        if 0 < steps < slider.maximum():
+            slider.setTickPosition(QtWidgets.QSlider.TickPosition.TicksBothSides)
+            slider.setTickInterval(steps)
 
     def name(self, number: int) -> None:
         """Its place in the list, for scripts."""

@@ -12,6 +12,8 @@ from .qt import QtCore, QtWidgets, Signal
 from .velatura_protocol import dials
 from .velatura_protocol.schema import Field
 
+HINT = "Click a word for more or less of it."
+NO_WORDS = "Write above what the layer shows; its words can become dials."
 OTHER = ("Other…", "Add a dial between words of your own")
 
 
@@ -43,7 +45,9 @@ class Dials(QtWidgets.QWidget):
         self.add.setObjectName(spec.key + ".add")
         self.add.setCheckable(True)
         self.add.toggled.connect(self._show_offer)
-        self.chips = Chips()
+        self.hint, self.chips = QtWidgets.QLabel(), Chips()
+        self.hint.setWordWrap(True)
+        self.hint.setEnabled(False)  # it is no text of the person's
         self.chips.setObjectName(spec.key + ".offer")
         self.chips.clicked.connect(self._on_chip)
         self.list = QtWidgets.QVBoxLayout()
@@ -61,6 +65,7 @@ class Dials(QtWidgets.QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(head)
+        column.addWidget(self.hint)
         column.addWidget(self.chips)
         column.addLayout(self.list)
         self.set_value([])
@@ -80,6 +85,7 @@ class Dials(QtWidgets.QWidget):
     def show_words(self) -> None:
         """The caption has changed: offer its words."""
         words = dials.offered(self.caption(), self.value())
+        self.hint.setText(HINT if words else NO_WORDS)
         self.chips.offer([(word, f"Add a dial for '{word}'") for word in words] + [OTHER])
         self.chips.setEnabled(not dials.is_full(self.spec, self.dials))
 
@@ -171,3 +177,9 @@ class Dials(QtWidgets.QWidget):
 
     def _show_offer(self, on: bool) -> None:
         self.chips.setVisible(on)
+        self.hint.setVisible(on)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QtCore.QEvent.Type.FontChange:
+            self.chips.take_font(self.font())

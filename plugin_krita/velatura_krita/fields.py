@@ -143,6 +143,7 @@ class Number(Editor):
         self.adopt(self.spin, stretch=0)
         self.slider.valueChanged.connect(self._slid)
         self.spin.valueChanged.connect(self._spun)
+        self._show(self.spin.value())
 
     def _slid(self, position: int) -> None:
         value = min(self.spec.maximum, self.spec.minimum + position * self.step)
@@ -154,12 +155,16 @@ class Number(Editor):
                 int(value - rest if value - rest >= self.spec.minimum else value - rest + self.step)
             )
             return
-        self.slider.blockSignals(True)
-        self.slider.setValue(round((value - self.spec.minimum) / self.step))
-        self.slider.blockSignals(False)
+        self._show(value)
         self.changed.emit()
         if not self._is_set:
             self.slid.emit()
+
+    def _show(self, value: float) -> None:
+        """Put the slider where the value is."""
+        self.slider.blockSignals(True)
+        self.slider.setValue(round((value - self.spec.minimum) / self.step))
+        self.slider.blockSignals(False)
 
     def value(self) -> float:
         self.spin.interpretText()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .qt import QtCore, QtWidgets, Signal
+from .qt import QtCore, QtGui, QtWidgets, Signal
 
 GAP = 4  #: pixels
 STYLE = """
@@ -68,6 +68,7 @@ class Chips(Flow):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self._font = self.font()
         self.setStyleSheet(STYLE)
 
     def offer(self, texts: Sequence[tuple[str, str]]) -> None:
@@ -87,14 +88,13 @@ class Chips(Flow):
         chip = QtWidgets.QToolButton()
         chip.setObjectName(f"{self.objectName()}.{at}")
         chip.setFocusPolicy(QtCore.Qt.FocusPolicy.StrongFocus)
-        chip.setFont(self.font())
+        chip.setFont(self._font)
         chip.clicked.connect(lambda: self.clicked.emit(at))
         self.add(chip)
 
-    def changeEvent(self, event: QtCore.QEvent) -> None:
-        """The chips are as small as all else in a docker, which buttons with a style sheet are not."""
-        super().changeEvent(event)
-        if event.type() == QtCore.QEvent.Type.FontChange:
-            for chip in self.widgets:
-                chip.setFont(self.font())
-            self.arrange()
+    def take_font(self, font: QtGui.QFont) -> None:
+        """Be as small as all else in a docker: what has a style sheet is not by itself."""
+        self._font = font
+        for chip in self.widgets:
+            chip.setFont(font)
+        self.arrange()

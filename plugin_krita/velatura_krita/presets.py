@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .dial import tool_button
-from .qt import QtWidgets, Signal
+from .qt import QtCore, QtWidgets, Signal
 from .velatura_protocol.dials import title
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.presets import MAX_NAME, SUFFIX, Presets, export_to, file_name
@@ -48,6 +48,10 @@ class PresetButton(QtWidgets.QToolButton):
         menu = QtWidgets.QMenu(self)
         menu.aboutToShow.connect(self.fill)
         self.setMenu(menu)
+
+    def sizeHint(self) -> QtCore.QSize:
+        """With room for the arrow, which styles draw over the text."""
+        return super().sizeHint() + QtCore.QSize(10, 0)
 
     def fill(self) -> None:
         """Make the menu anew, with the presets that there are now."""

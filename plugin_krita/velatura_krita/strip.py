@@ -20,9 +20,9 @@ class Strip(QtWidgets.QFrame):
     )
     ACTIONS = (
         ("select", "Select", "Select where this word is in the layer"),
-        ("dial", "Turn into a dial", "Make a slider for more or less of this word"),
         ("remove", "Remove", "Take this word out of the prompt"),
         ("reset", "Reset", "Set everything back that is set for this word"),
+        ("dial", "Turn into a dial", "Make a slider for more or less of this word"),
     )
 
     def __init__(self, spec: Field, fields: list[Field]) -> None:

@@ -138,17 +138,9 @@ def move(entries: Sequence[dict], index: int, to: int) -> list[dict]:
 def offered(caption: str, entries: Iterable[dict] = ()) -> list[str]:
     """The words of the caption that may become dials: each once, none that only joins others, and none that
     is a dial already."""
-    entries = list(entries)
-    seen = set(_LITTLE) | {
-        folded(one_line(entry.get("more", ""))) for entry in entries if not entry.get("less")
-    }
-    found = []
-    for word in words(caption):
-        key = folded(word.text)
-        if key not in seen:
-            seen.add(key)
-            found.append(word.text)
-    return found
+    there = {folded(one_line(entry.get("more", ""))) for entry in entries if not entry.get("less")}
+    firsts = (word.text for word in words(caption) if word.which == 1)
+    return [text for text in firsts if folded(text) not in there | _LITTLE]
 
 
 def one_line(text: Any) -> str:

@@ -90,11 +90,8 @@ def test_an_edit_of_a_caption_is_told_by_what_it_changes(caption, title):
 
 def test_an_edit_by_dials_is_told_by_them():
     offered = describe(registry()["flow-slider"])
-    dials = [
-        {"less": "short", "more": "long", "strength": -1.5},
-        {"more": "beard"},
-        {"more": "hat", "strength": 0},
-    ]
+    dials = [{"less": "short", "more": "long", "strength": -1.5}, {"more": "hat", "strength": 0}]
+    dials.append({"more": "beard", "strength": 1})
     values = {"source_prompt": "a man", "dials": dials}
     titled = lambda prompt: complete(offered, prompt=prompt, parameters=values)[1]  # noqa: E731
     assert titled("") == f"short → long −1.5, + beard 1 · {offered['title']}"

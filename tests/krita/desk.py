@@ -31,7 +31,10 @@ class Desk:
         return found
 
     def ready(self) -> None:
+        """Wait for the daemon; choose a method that wants no caption, where none was chosen before."""
         self.until(lambda: self["run"].isEnabled())
+        if not self.session.host.settings:
+            self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
 
     def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1) -> None:
         self["prompt"].setPlainText(prompt)

@@ -41,8 +41,7 @@ def edit_by_words(t, docker, control):
     control("method").setCurrentIndex(control("method").findData(method))
     yield 0.5
     caption = controls.prompts.source
-    if control("propose").isEnabled() and control("propose").isVisible():
-        control("propose").click()
+    if control("propose").isEnabled() and control("propose").isVisible():  # the method asks by itself
         yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
     if not caption.value():
         caption.set_value(t.args["caption"])

@@ -135,12 +135,11 @@ def word(t):
     yield 0.3
     panel = docker.widget()
     caption = panel.controls.prompts.source
-    control("propose").click()
-    t.note(looking=control("propose").text())
+    t.note(looking=control("propose").text())  # the method asks by itself
     yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
     t.note(proposed=caption.value(), jobs=len(session().state.jobs))
     caption.edit.undo()
-    t.note(undone=caption.value())
+    t.note(undone=caption.value(), begun=control("prompt").toPlainText())
     caption.set_value("a man")
     control("copy").click()
     t.note(copied=control("prompt").toPlainText())
@@ -177,6 +176,7 @@ def draft(t):
     source = document.rootNode().childNodes()[0]
     source.setPixelData(bytes((40, 90, 200, 255)) * (SIDE * SIDE), 0, 0, SIDE, SIDE)
     document.refreshProjection()
+    control("method").setCurrentIndex(control("method").findData("blended-latent-diffusion"))
     control("prompt").setPlainText("a hat")
     control("steps").setValue(4)
     slider = next(w for w in docker.findChildren(type(control("steps.slider"))) if w.isVisible())

@@ -85,7 +85,7 @@ def test_one_begins_with_the_first_method_that_edits(controls):
 
 
 def test_one_click_makes_a_dial_of_a_word_of_the_caption(controls, slid):
-    assert offered(controls) == ["Other…"]
+    assert offered(controls) == ["Other…"] and controls.prompts.dials.hint.text().startswith("Write above")
     field(controls, "caption").setPlainText("a man with a beard & a hat")
     assert offered(controls) == ["man", "beard", "hat", "Other…"]
     click(controls, "beard")

@@ -1,11 +1,11 @@
 """A caption that is proposed: what is asked, where the answer goes, and when it is dropped."""
 
 import pytest
-from PyQt6 import QtWidgets
+from PyQt6 import QtCore, QtGui, QtWidgets
 
 from tests.daemon_fixture import Daemon
 from tests.krita.fake_krita import Selection
-from tests.krita.schemas import METHOD, TELL, WEIGH
+from tests.krita.schemas import LEAD, METHOD, TELL, WEIGH
 from tests.tiny import register_tiny_model
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
 
@@ -14,7 +14,10 @@ MODELS = [{"id": "a", "title": "Able", "lacks": []}, {"id": "b", "title": "Blind
 
 @pytest.fixture
 def desk(desks, tmp_path, document):
-    """A docker whose daemon, as far as it knows, has a method of texts; what it sends is kept."""
+    """A docker whose daemon, as far as it knows, has a method of texts; what it sends is kept.
+
+    The daemon is there once the method is chosen, so nothing is asked for by itself.
+    """
     from velatura_krita.state import Daemon
 
     made = desks(tmp_path / "state")
@@ -80,8 +83,66 @@ def test_another_method_s_field_is_not_written_into(desk):
     assert not desk["propose"].isVisible()
     desk["method"].setCurrentIndex(desk["method"].findData("weigh"))
     desk.session.emit_news("job", {"job": job, "state": "done", "result": {"texts": ["a dog"]}})
-    answer(desk, ask(desk), "a cat")
+    desk.until(lambda: len(desk.sent) == 2)  # chosen again, it asks by itself
+    answer(desk, desk.sent[1][0], "a cat")
     assert caption(desk) == "a cat"
+
+
+def choose(desk, method):
+    desk["method"].setCurrentIndex(desk["method"].findData(method))
+
+
+def test_a_method_that_is_chosen_asks_by_itself_and_the_prompt_begins_as_the_answer(desk):
+    choose(desk, "every-kind")
+    choose(desk, "weigh")
+    assert desk["propose"].text() == "Looking…"
+    desk.until(lambda: len(desk.sent) == 1)
+    answer(desk, desk.sent[0][0], "a man")
+    assert caption(desk) == prompt(desk) == "a man"
+    choose(desk, "every-kind")
+    choose(desk, "weigh")  # it has a caption
+    assert desk["propose"].text() == "Propose"
+    answer(desk, ask(desk), "a woman")
+    assert prompt(desk) == "a woman", "nobody has changed the copy"
+    desk["prompt"].setPlainText("a woman with a hat")
+    answer(desk, ask(desk), "a dog")
+    assert prompt(desk) == "a woman with a hat"
+
+
+def prompt(desk):
+    return desk["prompt"].toPlainText()
+
+
+def test_a_prompt_that_may_stay_empty_does(desk):
+    desk.session.state.set_methods([TELL, LEAD], MODELS)
+    answer(desk, ask(desk), "a man")
+    assert caption(desk) == "a man" and prompt(desk) == ""
+
+
+def test_who_turns_to_the_docker_finds_a_caption_once_for_each_layer(desk, document, krita):
+    enter = lambda: desk.panel.enterEvent(QtGui.QEnterEvent(*[QtCore.QPointF()] * 3))  # noqa: E731
+    enter()
+    desk.until(lambda: len(desk.sent) == 1)
+    desk["propose"].click()  # not wanted
+    enter()
+    assert desk["propose"].text() == "Propose"
+    empty = document.createNode("empty", "paintlayer")
+    document.rootNode().addChildNode(empty, None)
+    document.setActiveNode(empty)
+    enter()
+    assert desk["propose"].text() == "Looking…"
+    desk.until(lambda: desk["propose"].text() == "Propose")
+    assert len(desk.sent) == 1 and desk["status"].text() == "", "nobody had asked, so nobody is told"
+    krita.open.clear()
+    enter()
+    assert desk["propose"].text() == "Propose" and desk["status"].text() == ""
+
+
+def test_a_recipe_brings_its_own_caption(desk):
+    recipe = {"method": "weigh", "prompt": "a cat", "parameters": {"caption": "a dog"}, "variations": 1}
+    choose(desk, "every-kind")
+    assert desk.panel.controls.show_recipe(recipe)
+    assert desk["propose"].text() == "Propose" and caption(desk) == "a dog" and not desk.sent
 
 
 def test_a_second_click_asks_no_longer(desk, monkeypatch):
@@ -168,7 +229,7 @@ def test_the_daemon_proposes(desks, state_dir, tiny_folder, document):
         desk = desks(state_dir)
         desk.ready()
         caption = with_caption(desk)
-        desk["propose"].click()
+        assert desk["propose"].text() == "Looking…"
         desk.until(lambda: desk["propose"].text() == "Propose", 200)
         assert caption.value() and "\n" not in caption.value() and not desk["status"].text()
         assert not desk.session.state.jobs and not document.undo_steps

@@ -17,6 +17,7 @@ from velatura.models.catalogue import EMBEDDED_COMPANIONS
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
 WORDS = Path(__file__).with_name("in_krita_words.py")
+DIALS = Path(__file__).with_name("in_krita_dials.py")
 
 
 @pytest.fixture
@@ -122,11 +123,26 @@ def test_previews_while_a_slider_is_moved(krita_session, daemon, state_dir):
     assert not list((state_dir / "krita").glob("*.json"))
 
 
+def test_a_word_becomes_a_dial_that_is_moved_run_and_brought_back(krita_session, state_dir, tiny_folder):
+    register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
+    with Daemon(state_dir):
+        found = krita_session().window(DIALS, timeout=800)
+    assert found["word"] in found["caption"] and found["title"] == f"+ {found['word']}"
+    assert found["begun"] and found["shown"] and found["jobs"] == 0
+    (entry,) = found["dials"]
+    assert entry["more"] == found["word"] and entry["less"] == "" and entry["strength"] == found["most"]
+    assert found["kind"] == "grouplayer" and found["group"].startswith(
+        f"+ {found['word']} {found['most']:g} · "
+    )
+    assert found["again"] == found["dials"] and found["titles"] == [found["title"]]
+    assert found["caption_again"] == found["caption"]
+
+
 def test_a_caption_is_proposed_and_a_word_is_turned_up(krita_session, state_dir, tiny_folder):
     register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
     with Daemon(state_dir):
         found = krita_session().window(WORDS, scene="word", timeout=600)
-    assert found["looking"] == "Looking…" and found["proposed"] and found["undone"] == ""
+    assert found["looking"] == "Looking…" and found["proposed"] == found["begun"] and found["undone"] == ""
     assert found["jobs"] == 0
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")
     assert found["said"].startswith("1 variation above 'Background'")
