@@ -18,7 +18,7 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict]
         assignments: "key=value" each.
         dials: for the method's group of dials; they follow those that `assignments` give.
 
-    Groups are JSON; words may be a list with commas. Raises `bad-request` with a sentence that names the option.
+    Groups are JSON, words may be a list with commas. Raises `bad-request`, naming the option.
     """
     fields = {field.key: field for field in fields_from_schema(method["parameters"])}
     values: dict[str, Any] = {}
