@@ -47,6 +47,8 @@ def run_method(
         lambda: capture(image, layer), request, model, method.needs_prompt, **helpers(image, layer, method)
     )
     if mode == Gimp.RunMode.INTERACTIVE:
+        if live.proposer and live.proposer.can(model()):
+            forget_others(image, config, arguments)
         if method.dials and live.waiting:
             live.waiting.put_into(config, arguments)
         if not ask(procedure, config, method.title, arguments, known, live):
@@ -80,6 +82,15 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo) -> dict:
         "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
         "waiting": Waiting(image, dialled) if dialled else None,
     }
+
+
+def forget_others(image: Gimp.Image, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
+    """Takes out what another picture shows: an image without last values of its own begins with those of the
+    image before."""
+    if image.get_parasite(f"{config.__gtype__.name}-last") is None:
+        for argument in arguments:
+            if argument.field.source_prompt:
+                config.set_property(argument.name, "")
 
 
 def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item) -> Gimp.ValueArray:
