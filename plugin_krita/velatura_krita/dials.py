@@ -12,7 +12,7 @@ from .qt import QtCore, QtWidgets, Signal
 from .velatura_protocol import dials
 from .velatura_protocol.schema import Field
 
-HINT = "Click a word that gives more of it, or less."
+HINT = "Click a word to turn it up or down."
 NO_WORDS = "Write above what the layer shows; its words can become dials."
 OTHER = ("Other…", "Add a dial between words of your own")
 

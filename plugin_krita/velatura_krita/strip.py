@@ -22,7 +22,7 @@ class Strip(QtWidgets.QFrame):
         ("select", "Select", "Select where this word is in the layer"),
         ("remove", "Remove", "Take this word out of the prompt"),
         ("reset", "Reset", "Set everything back that is set for this word"),
-        ("dial", "Turn into a dial", "Make a slider that gives more of this word, or less"),
+        ("dial", "Turn into a dial", "Make a slider for how much of this word there is"),
     )
 
     def __init__(self, spec: Field, fields: list[Field]) -> None:

@@ -1,13 +1,14 @@
-"""What `--set` makes of what is typed."""
+"""What `--set` and `--dials` make of what is typed."""
 
 import json
 
 import pytest
 
 from tests.krita.schemas import LEAD, WEIGH
-from velatura.cli.values import parse_values
+from velatura.cli.dials import named_or_shared
+from velatura.cli.values import dials_of, parse_values
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.presets import export_to
+from velatura_protocol.presets import Presets, export_to
 
 HAIR = {"name": "", "less": "short hair", "more": "long hair", "strength": 2.0}
 
@@ -16,10 +17,15 @@ def test_words_are_listed_with_commas():
     assert parse_values(WEIGH, ["of_words=red, hat"])["of_words"] == [{"text": "red"}, {"text": "hat"}]
 
 
-def test_dials_are_json_or_a_file_that_somebody_shared(tmp_path):
-    export_to(tmp_path / "hair.json", "Hair", [HAIR])
-    assert parse_values(LEAD, [f"dials={tmp_path / 'hair.json'}"]) == {"dials": [HAIR]}
+def test_dials_are_json():
     assert parse_values(LEAD, [f"dials={json.dumps([HAIR])}"]) == {"dials": [HAIR]}
+
+
+def test_dials_are_of_a_file_that_somebody_shared_or_of_a_name(tmp_path):
+    export_to(tmp_path / "hair.json", "Hair", [HAIR])
+    assert named_or_shared(tmp_path / "state", str(tmp_path / "hair.json"), dials_of(LEAD)) == [HAIR]
+    Presets(tmp_path / "state").save("Hair", [HAIR])
+    assert named_or_shared(tmp_path / "state", "hair", dials_of(LEAD)) == [HAIR]
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"velatura-dials": 1, "name": "x", "dials": [{"strength": 9}]}'])
@@ -27,5 +33,5 @@ def test_a_file_that_is_no_use_is_refused_in_a_sentence(tmp_path, text):
     (tmp_path / "hair.json").write_text(text)
     for name in ("hair.json", "none.json"):
         with pytest.raises(VelaturaError) as caught:
-            parse_values(LEAD, [f"dials={tmp_path / name}"])
+            named_or_shared(tmp_path / "state", str(tmp_path / name), dials_of(LEAD))
         assert caught.value.message.endswith(".")

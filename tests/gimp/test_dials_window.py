@@ -25,6 +25,15 @@ FOUR = [
     {"name": "", "less": "hat", "more": "", "strength": 1.0},
     {"name": "", "less": "", "more": "a smile with very many white teeth", "strength": 2.0},
 ]
+OTHER = f"""
+import sys
+sys.path.insert(0, {str(INSIDE)!r})
+import pictures
+from gi.repository import Gimp
+
+def run(t):
+    Gimp.Display.new(pictures.picture()[0])
+"""  # another picture is opened
 ROOM = 768 - 48  # pixels of height that a desktop's own bars leave on a small laptop
 
 
@@ -96,6 +105,16 @@ def _sitting(window, daemon):
     keys("alt+u")
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
+    window.python(OTHER)
+    time.sleep(1.0)
+    so_far = daemon.log.count("is done")
+    window.keys("ctrl+shift+F12")
+    dialog = window.wait_window(r"More or less")
+    done(so_far + 1)
+    yield "other_dialog", window.screenshot("other.png")
+    yield "other", daemon.log.count("is done") - so_far
+    keys("Escape")
+
 
 def _recipe(found):
     return json.loads(found["recipes"][0])
@@ -155,6 +174,10 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["turned"] == [[-0.3], 3]
     assert found["bounded"] == [-3.0]
     assert found["reset"] == 0
+
+
+def test_another_picture_is_looked_at_anew(sitting):
+    assert sitting["other"] == 1
 
 
 def test_dials_are_json_for_a_script_and_those_without_words_are_left_out(sitting):

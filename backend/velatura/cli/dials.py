@@ -63,8 +63,9 @@ def named(presets: Presets, name: str, field: Field) -> list[dict]:
 
 def named_or_shared(folder: Path, text: str, field: Field) -> list[dict]:
     """The dials of a name, or of a file where there is one. Raises `bad-request`."""
-    if Path(text).is_file():
-        return import_from(text, field).dials
+    file = Path(text).expanduser()
+    if file.is_file():
+        return import_from(file, field).dials
     return named(Presets(folder), text, field)
 
 

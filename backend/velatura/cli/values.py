@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.presets import import_from
 from velatura_protocol.schema import Field, complete, fields_from_schema
 
 
@@ -20,8 +18,7 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict]
         assignments: "key=value" each.
         dials: for the method's group of dials; they follow those that `assignments` give.
 
-    Groups are JSON; words may be a list with commas, and dials the file that they were exported to.
-    Raises `bad-request` with a sentence that names the option.
+    Groups are JSON, words may be a list with commas. Raises `bad-request`, naming the option.
     """
     fields = {field.key: field for field in fields_from_schema(method["parameters"])}
     values: dict[str, Any] = {}
@@ -75,8 +72,6 @@ def _value(field: Field, text: str) -> Any:
     try:
         if field.words and not text.lstrip().startswith("["):
             return [{"text": word.strip()} for word in text.split(",")]
-        if field.dials and not text.lstrip().startswith("["):
-            return import_from(Path(text).expanduser(), field).dials
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
         raise VelaturaError(
