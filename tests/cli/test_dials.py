@@ -52,8 +52,8 @@ def test_dials_are_turned_without_naming_a_method(cli, edit):
     recipe, told = edit(cli, *words)
     assert recipe["method"] == "flow-slider"
     assert recipe["parameters"]["dials"] == [
-        {"name": "", "less": "short", "more": "long", "strength": 1.5},
-        {"name": "", "less": "", "more": "beard", "strength": -1.0},
+        {"name": "", "less": "short", "more": "long", "strength": 60.0},
+        {"name": "", "less": "", "more": "beard", "strength": -60.0},
     ]
     assert told == ""
 
@@ -118,7 +118,7 @@ def test_dials_follow_those_that_are_set(slider):
         ([], ["=>:1"], "has no words"),
         ([], ["beard:much"], "ends in no number"),
         ([], ["beard:nan"], "How much"),
-        ([], ["beard:4"], "How much"),
+        ([], ["beard:101"], "How much"),
         ([], ["beard"] * 17, "Dials: enter a list of 0 to 16"),
         (["dials=3"], ["beard"], "Dials: enter a list"),
     ],
@@ -163,7 +163,7 @@ def test_an_edit_takes_dials_of_a_file_or_a_name_and_more(cli, edit, tmp_path, i
     words = ("--set", "source_prompt=a man, short hair", "--dial", "beard")
     recipe, _ = edit(cli, *words, "--dials", shared if is_file else "Hair")
     turned = [(dial["less"], dial["more"], dial["strength"]) for dial in recipe["parameters"]["dials"]]
-    assert turned == [("short", "long", 1.5), ("", "beard", 1.0)]
+    assert turned == [("short", "long", 1.5), ("", "beard", 60.0)]
 
 
 def test_dials_that_are_not_there_are_named_in_the_refusal(cli, source, tmp_path):

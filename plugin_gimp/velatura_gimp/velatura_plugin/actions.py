@@ -59,7 +59,7 @@ def run_method(
         **helpers(image, layer, method),
     )
     if live.proposer and live.proposer.can(model()):
-        forget_others(image, config, arguments)
+        keeper.forget_others(config)
     waiting = live.waiting if method.dials else None
     if waiting:
         waiting.put_into(config, arguments)
@@ -97,8 +97,6 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
     }
 
 
-    if live.proposer and live.proposer.can(model()):
-        forget_others(image, config, arguments)
 def run_now(target: edit.Target, read: Steps[Capture], request: dict, title: str) -> Gimp.Item:
     """The result of a request that is run without a dialog; GIMP's progress bar shows how it is coming on."""
     Gimp.progress_init(f"Velatura: {title}")

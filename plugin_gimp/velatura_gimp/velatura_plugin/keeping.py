@@ -33,18 +33,30 @@ class Keeper:
         self._image, self._name, self._arguments = image, f"{_NAME}{name}", arguments
         self._is_everywhere = is_everywhere
         self._known: dict | None = None
+        self._is_own = False
         self.has_kept = False
 
     def fill(self, config: Gimp.ProcedureConfig) -> None:
         """Puts what is kept, if anything is, into a configuration."""
         parasite = self._image.get_parasite(self._name)
         of_gimp = f"{config.__gtype__.name}-last"
-        if parasite is None and self._is_everywhere and self._image.get_parasite(of_gimp) is None:
+        self._is_own = parasite is not None or self._image.get_parasite(of_gimp) is not None
+        if self._is_everywhere and not self._is_own:
             parasite = Gimp.get_parasite(self._name)
         values = _read(parasite)
         for argument in self._arguments:
             if argument.name in values and _fits(argument, values[argument.name]):
                 config.set_property(argument.name, values[argument.name])
+        self._known = self._values(config)
+
+    def forget_others(self, config: Gimp.ProcedureConfig) -> None:
+        """Takes out what another picture shows: an image without values of its own begins with those of the
+        image before."""
+        if self._is_own:
+            return
+        for argument in self._arguments:
+            if argument.field.source_prompt:
+                config.set_property(argument.name, "")
         self._known = self._values(config)
 
     def keep(self, config: Gimp.ProcedureConfig) -> None:
