@@ -59,7 +59,7 @@ class Proposals(QtCore.QObject):
 
     def _hold(self, what: str) -> None:
         """The layer cannot be looked at before the person has done something."""
-        self.state.say(f"{what} to have a caption proposed." if what else "")
+        self._say(f"{what} to have a caption proposed." if what else "")
 
     def hear(self, name: str, data: dict) -> None:
         """News of the question that is open."""
