@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.evaluation.editors import Unwatched, _laid_over, _raster
+from velatura.evaluation.editors import Unwatched, laid_over, _raster
 from velatura.inversion.cache import Memory
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
@@ -63,7 +63,7 @@ def edit(models, memory, portrait):
             "canvas": list(portrait.shape[1::-1]),
         }
         (layer,) = execute(request, blobs.__getitem__, models, Unwatched(), memory)
-        return _laid_over(portrait, layer.raster, layer.data)
+        return laid_over(portrait, layer.raster, layer.data)
 
     return edit
 

@@ -15,7 +15,7 @@ import pytest
 from tests.daemon.raw import Raw
 from tests.daemon.samples import LONG, new_job, pixels, raster, request
 from tests.daemon.test_worker import ended, run, wait_until_it_runs
-from tests.daemon_fixture import START_S, Daemon, wait_for
+from tests.daemon_fixture import Daemon, wait_for
 from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.client import Client
@@ -105,7 +105,7 @@ def test_no_worker_outlives_its_daemon(state_dir, stopped):
     with Daemon(state_dir) as daemon:
         daemon.worker_pid()
         if stopped:
-            wait_for(lambda: "is ready" in daemon.log, START_S, "the worker does not start")
+            wait_for(lambda: "is ready" in daemon.log, 120, "the worker does not start")
             daemon.signal_worker(signal.SIGSTOP)
         daemon.kill()
         daemon.check_nothing_is_left()

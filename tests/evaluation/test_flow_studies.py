@@ -48,7 +48,8 @@ def test_the_rule_takes_the_most_success_of_those_that_keep_the_rest():
     def found(**rows):
         figures = {
             title: {
-                name: {"mean": value} for name, value in zip(("success", "kept", "leakage"), row, strict=True)
+                name: {"mean": value}
+                for name, value in zip(("success", "kept", "leakage", "outside-psnr"), row, strict=True)
             }
             for title, row in rows.items()
         }
@@ -56,10 +57,16 @@ def test_the_rule_takes_the_most_success_of_those_that_keep_the_rest():
         return {"figures": figures, "editors": editors, "measures": {"success": {}}}
 
     (sentence,) = flows.conclude(
-        found(naive=(1.0, 1.0, 0.0), loose=(1.0, 0.9, 0.0), a=(0.8, 0.95, 2.0), b=(0.8, 0.97, 1.0))
+        found(
+            naive=(1.0, 1.0, 0.0, 50.0),
+            loose=(1.0, 0.9, 0.0, 50.0),
+            far=(1.0, 1.0, 0.0, 30.0),
+            a=(0.8, 0.95, 2.0, 40.0),
+            b=(0.8, 0.97, 1.0, 40.0),
+        )
     )
     assert sentence.endswith("It chooses: b.")
-    assert flows.conclude(found(loose=(1.0, 0.5, 0.0)))[0].endswith("There are none.")
+    assert flows.conclude(found(loose=(1.0, 0.5, 0.0, 50.0)))[0].endswith("There are none.")
 
 
 def test_a_dial_is_turned_to_every_share_and_at_0_is_the_layer(reader, slide):

@@ -54,6 +54,8 @@ COLUMNS = (
 )
 #: Of the attributes an edit should leave alone a setting that ships keeps at least this share.
 LEAST_KEPT = 0.94
+#: Nor does it touch what lies outside the selection that a hand would draw, in dB.
+LEAST_OUTSIDE = 35.0
 _TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
 
 
@@ -89,16 +91,17 @@ def conclude(found: dict[str, Any]) -> list[str]:
     """Which row the rule chooses."""
     found["columns"] = [name for name in COLUMNS if name in found["measures"]]
     stated = (
-        f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes, those with most success; "
-        "of equal ones those that leak least."
+        f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes and {LEAST_OUTSIDE:g} dB "
+        "outside the selection, those with most success; of equal ones those that leak least."
     )
     rows = found["figures"]
     able = [
         id
         for id, editor in found["editors"].items()
-        if not editor["baseline"] and {"success", "kept", "leakage"} <= rows[id].keys()
+        if not editor["baseline"] and {"success", "kept", "leakage", "outside-psnr"} <= rows[id].keys()
     ]
     able = [id for id in able if rows[id]["kept"]["mean"] >= LEAST_KEPT]
+    able = [id for id in able if rows[id]["outside-psnr"]["mean"] >= LEAST_OUTSIDE]
     if not able:
         return [f"{stated} There are none."]
     best = max(able, key=lambda id: (rows[id]["success"]["mean"], -rows[id]["leakage"]["mean"]))
