@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.evaluation.editors import Unwatched, laid_over, _raster
+from velatura.evaluation.editors import Unwatched, _raster, laid_over
 from velatura.inversion.cache import Memory
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
