@@ -177,6 +177,7 @@ def draft(t):
     source.setPixelData(bytes((40, 90, 200, 255)) * (SIDE * SIDE), 0, 0, SIDE, SIDE)
     document.refreshProjection()
     control("method").setCurrentIndex(control("method").findData("blended-latent-diffusion"))
+    yield 0.5
     control("prompt").setPlainText("a hat")
     control("steps").setValue(4)
     slider = next(w for w in docker.findChildren(type(control("steps.slider"))) if w.isVisible())

@@ -5,7 +5,7 @@ import json
 import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 
-from tests.krita.schemas import FIND, METHOD, WEIGH
+from tests.krita.schemas import FIND, LEAD, METHOD, WEIGH
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def controls(krita, application):
 
     state = State()
     made = Controls(state, krita)
-    state.set_methods([WEIGH, METHOD, FIND], [{"id": "tiny", "title": "Tiny"}])
+    state.set_methods([WEIGH, METHOD, FIND, LEAD], [{"id": "tiny", "title": "Tiny"}])
     made.resize(250, 700)
     made.show()
     yield made
