@@ -23,6 +23,7 @@ class Day:
         return self.t.until(lambda: self["run"].isEnabled(), 60, "the daemon")
 
     def run(self, prompt="a hat", steps=4, variations=1):
+        self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
         self["prompt"].setPlainText(prompt)
         self["variations"].setValue(variations)
         self["steps"].setValue(steps)
