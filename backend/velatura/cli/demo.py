@@ -44,7 +44,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
     parser.add_argument("--open", action="store_true", help="open the sheet in what the desktop has for it")
-    parser.add_argument("--seed", type=int, default=SEED, metavar="S", help=f"of every edit; {SEED}")
+    parser.add_argument("--seed", type=int, metavar="S", help="of every edit, in place of the demo's own")
     parser.set_defaults(run=run)
 
 
@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def _shown(client: Client, source: Image, entry: dict, seed: int) -> Shown:
+def _shown(client: Client, source: Image, entry: dict, seed: int | None) -> Shown:
+    seed = entry.get("seed", SEED) if seed is None else seed
     mask = read_mask(SAMPLES / entry["mask"]) if "mask" in entry else None
     layers: list[Layer] = []
     labels: list[str] = []
