@@ -177,7 +177,7 @@ class _Form:
         before a prompt that need not be given."""
         field = argument.field
         if argument.name == "prompt":
-            return 1 if self._beside is None or self._beside.live.needs_prompt else 3
+            return 1 if self._beside.live.needs_prompt else 3
         return 0 if field.source_prompt else 2 if field.words or field.dials else 4
 
     def is_advanced(self, argument: Argument) -> bool:
@@ -247,8 +247,7 @@ class _Form:
         return self._own(argument, words)
 
     def _list(self, argument: Argument) -> str:
-        is_dials = argument.field.dials and self._beside
-        if is_dials:
+        if argument.field.dials:
             shown = DialForm(self._config, argument, self._caption, self._beside.side.say)
         else:
             shown = ListForm(self._config, argument)
