@@ -11,17 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.cli.conftest import CommandLine
 from velatura.cli.demo import SAMPLES
 from velatura.readers import load_judge
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_no_edit_of_the_demo_fails(tmp_path, alone):
+def test_no_edit_of_the_demo_fails(tmp_path):
+    cli = CommandLine(tmp_path / "state", tmp_path / "home")  # where the embedded model is the only one
     try:
-        alone("demo", "--out", tmp_path / "shown", timeout=540)
+        cli("demo", "--out", tmp_path / "shown", timeout=110)
     finally:
-        alone("stop")
+        cli("stop")
     with Image.open(tmp_path / "shown" / "demo.png") as sheet:
         assert sheet.width > 1000 and sheet.height > 500
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
