@@ -22,8 +22,12 @@ class Day:
     def ready(self):
         return self.t.until(lambda: self["run"].isEnabled(), 60, "the daemon")
 
-    def run(self, prompt="a hat", steps=4, variations=1):
+    def choose(self):
+        """A method that needs no caption."""
         self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
+
+    def run(self, prompt="a hat", steps=4, variations=1):
+        self.choose()
         self["prompt"].setPlainText(prompt)
         self["variations"].setValue(variations)
         self["steps"].setValue(steps)
@@ -265,6 +269,7 @@ def keys(t):
     )
     searches = lambda: [w for w in QApplication.allWidgets() if w.isVisible() and  # noqa: E731
                         w.metaObject().className() == "KateCommandBar"]  # fmt: skip
+    d.choose()
     d["steps"].setValue(4)
     d["variations"].setValue(2)
     t.trigger("velatura_prompt")
