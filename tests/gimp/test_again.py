@@ -117,8 +117,3 @@ def test_script_fu_calls_a_method_and_gets_the_group(gimp, tmp_path):
         picture,
     )
     assert found["value"] == '("a hat · SDEdit" 2 2)'
-
-
-def test_what_the_daemon_has_to_say_of_a_result_is_shown(again):
-    """The tiny model has no CLIP: where GIMP has no window, its messages go to the terminal."""
-    assert "Ranked by" in again.output
