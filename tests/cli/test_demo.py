@@ -27,11 +27,12 @@ def test_no_edit_of_the_demo_fails(tmp_path):
     with Image.open(tmp_path / "shown" / "demo.png") as sheet:
         assert sheet.width > 1000 and sheet.height > 500
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
+    entries = json.loads((SAMPLES / "demo.json").read_text("utf-8"))
     portrait = Image.open(SAMPLES / samples["portrait"]["file"]).convert("RGBA")
     with zipfile.ZipFile(tmp_path / "shown" / "demo.ora") as archive:
         groups = ElementTree.fromstring(archive.read("stack.xml")).findall("stack/stack")
-        assert len(groups) == len(samples["demo"])
-        for group, entry in zip(groups, samples["demo"], strict=True):
+        assert len(groups) == len(entries)
+        for group, entry in zip(groups, entries, strict=True):
             layers = group.findall("layer")
             assert len(layers) == len(entry.get("shares", [0] * entry.get("variations", 1)))
             if "expect" in entry:

@@ -10,6 +10,7 @@ import torch
 from tests.flow import reference
 from velatura.diffusion import schedule
 from velatura.diffusion.denoiser import denoise
+from velatura.flow import edit as edit_module
 from velatura.flow.edit import Dial, Pulls, edit, plain
 from velatura.flow.source import kept
 from velatura.inversion.cache import Memory
@@ -74,10 +75,10 @@ def test_flow_slider_is_the_published_update_with_a_sum_over_dials(model, held_t
 @pytest.mark.parametrize("guidances", [(1.0, 1.0), (1.5, 3.0), (1.0, 4.0)])
 def test_flow_edit_is_the_published_update_and_averages_its_noises(model, guidances):
     with torch.inference_mode(), source_of(model, noises=3) as source:
-        z = plain(model, source, WANTED, guidances, lambda step: None, negative=NEGATIVE)
+        z = plain(model, source, WANTED, guidances, lambda step: None)
         ts, z0 = reference.times(source.sigmas), source.z0.expand(2, -1, -1, -1)
         draws = [n.unflatten(0, (2, 3)).unbind(1) for n in source.n]
-        theirs = reference.flow_edit(velocities(model), z0, draws, ts, CAPTION, WANTED, NEGATIVE, *guidances)
+        theirs = reference.flow_edit(velocities(model), z0, draws, ts, CAPTION, WANTED, "", *guidances)
     close(z, theirs)
 
 
@@ -127,7 +128,9 @@ def test_the_same_caption_and_strength_0_leave_the_layer_bit_for_bit(model):
         assert z.equal(z0.expand_as(z))
         assert source.D == [None] * STEPS  # nor was the model asked
     with torch.inference_mode(), source_of(model) as source:
-        assert plain(model, source, CAPTION, (3.0, 3.0), lambda step: None).equal(z0.expand(2, -1, -1, -1))
+        for wanted, guidances, share in ((CAPTION, (1.0, 5.0), 1.0), (WANTED, (1.0, 5.0), 0.0)):
+            z = plain(model, source, wanted, guidances, lambda step: None, share=share)
+            assert z.equal(z0.expand(2, -1, -1, -1))
 
 
 def test_the_order_of_dials_does_not_matter(any_model):
@@ -267,3 +270,17 @@ def test_the_sources_shapes_are_injected_as_prompt_to_prompt_does(any_model, sel
         assert run(any_model, pulls, seeds=[3], memory=small)[0].equal(z)
     both, _ = run(any_model, pulls, memory=memory)
     close(both[:1], z)
+
+
+def test_a_dial_that_pulls_outside_a_selection_takes_nothing_from_one_inside(any_model):
+    m = torch.zeros(1, 1, 8, 8)
+    m[..., 2:5, 2:6] = 1.0
+    dial = Dial(CAPTION, WANTED, 4.0)
+    alone, source = run(any_model, Pulls([dial], CAPTION, focused=True), m)
+    pulled = []
+    focus = edit_module.pull.focus
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edit_module.pull, "focus", lambda p: pulled.append(p) or focus(p))
+        again, _ = run(any_model, Pulls([dial], CAPTION, focused=True), m)
+    assert again.equal(alone) and not alone.equal(source.z0.expand_as(alone))
+    assert all((p[(m == 0.0).expand_as(p)] == 0.0).all() for p in pulled) and len(pulled) == STEPS

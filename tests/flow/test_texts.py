@@ -54,6 +54,21 @@ def test_whole_captions_stay_whole():
     assert of_dial(HOUSE, castle, "a photo of a barn with trees on a hill").away == castle
 
 
+def test_only_the_article_before_the_changed_place_follows_it():
+    assert of_dial("a man with a unicorn", "man", "elephant").toward == "an elephant with a unicorn"
+    assert (
+        of_dial("um homem olhando para a esquerda", "homem", "urso").toward
+        == "um urso olhando para a esquerda"
+    )
+    assert of_dial("an user with an hat", "user", "cat").toward == "a cat with an hat"
+    assert of_dial("A cat", "cat", "owl").toward == "An owl"
+
+
+def test_signs_without_words_are_nothing():
+    assert of_dial(HOUSE, "...", "deep snow") == of_dial(HOUSE, "", "deep snow")
+    assert of_dial(HOUSE, "trees", " - ") == of_dial(HOUSE, "trees", "")
+
+
 @pytest.mark.parametrize(("less", "more"), [("", ""), (" ", "\n"), ("", "…"), ("-", ",")])
 def test_a_dial_without_words_is_refused(less, more):
     with pytest.raises(VelaturaError, match="write what there should be more of") as refused:

@@ -43,7 +43,8 @@ def memory():
 
 NOTHING = {
     "the same caption": lambda **more: align(CAPTION, **more),
-    "the same caption, free": lambda **more: align(CAPTION, form="plain", strength=1.0, **more),
+    "the same caption, free": lambda **more: align(CAPTION, form="plain", **more),
+    "strength 0, free": lambda **more: align(form="plain", strength=0.0, **more),
     "strength 0": lambda **more: align(strength=0.0, **more),
     "a dial at 0": lambda **more: slide(("red", "blue", 0.0), **more),
     "a dial that leads nowhere": lambda **more: slide(("red", "red", 80.0), **more),
@@ -125,6 +126,19 @@ def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     assert run(slide(("red", "blue", 50.0), even=True), models)[0].data == first.data
 
 
+def test_progress_ends_where_it_should_with_several_dials_that_break_early(models, monkeypatch):
+    monkeypatch.setattr(even, "breaks", lambda errors: len(errors) > 3)
+    hooks = Recorded()
+    run(
+        slide(("red", "blue", 50.0), ("day", "night", 50.0), ("", "snow", 50.0), even=True),
+        models,
+        memory(),
+        hooks,
+    )
+    assert hooks.steps[-1] == (3 * 3 + FAR["steps"],) * 2
+    assert hooks.fractions == sorted(hooks.fractions) and max(hooks.fractions) <= 1.0
+
+
 def test_a_draft_takes_few_steps(models):
     asked = slide(("red", "blue", 50.0), steps=40)
     asked.request["draft"] = True
@@ -145,11 +159,11 @@ def test_variations_are_ranked_by_the_caption_that_a_dial_leads_to(share):
 
 
 def test_what_a_caption_changes_is_selected(models):
-    asked = _edit("flow-mask", "a blue hat", MASK, None, {"strength": 20.0, "steps": 4})
+    asked = _edit("flow-mask", "a blue hat", MASK, None, {"strength": 20.0, "steps": 4, "self_until": 0.0})
     (layer,) = run(asked, models)
     found = pixels(layer)[..., 0]
     assert layer.kind == "mask" and found.shape == (80, 100)
-    assert found[30:60, 20:70].max() > 50 and not found[MASK == 0].any()
+    assert found[30:60, 20:70].max() > 0 and not found[MASK == 0].any()
     nothing = _edit("flow-mask", "a blue hat", None, None, {"strength": 0.0, "steps": 4})
     assert not pixels(run(nothing, models)[0]).any()
     with pytest.raises(VelaturaError, match="Both captions are the same"):

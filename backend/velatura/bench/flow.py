@@ -24,7 +24,7 @@ from .observe import peak, seconds
 GOALS = {"moved": 0.6}
 """At most: a moved dial over the first run with it."""
 CAPTION, WANTED, OTHER = "a photo of a man with short hair", "a photo of a man with long hair", "a photo"
-START, SELF, DRAFT, _BUDGET = 0.9, 0.8, 8, 2**32
+START, DRAFT, _BUDGET = 0.9, 8, 2**32
 PROBED = 6  # strengths; most pictures break before the last ones
 
 
@@ -56,9 +56,7 @@ class Edits:
         dials = [edit.Dial(*way, strength) for way, strength in zip(ways, strengths, strict=False)]
         given = (self.latents, CAPTION, self._levels(steps or self.steps), [0])
         with kept(memory, self.model, *given) as source:
-            return edit.edit(
-                self.model, source, edit.Pulls(dials, CAPTION, self_until=SELF), lambda step: None
-            )
+            return edit.edit(self.model, source, edit.Pulls(dials, CAPTION, focused=True), lambda step: None)
 
     def probe(self) -> None:
         """What an even dial is probed with before it is used for the first time, less decoding."""
@@ -144,7 +142,9 @@ def report(figures: dict) -> str:
             "",
             line("plain sampling, three pictures", "plain"),
             line("first run with a dial", "first", f"{ratios['first']:.3f} of plain"),
-            line("the dial moved", "moved", f"{moved} {ratios['moved_even']:.3f} with its probes"),
+            line(
+                "the dial moved", "moved", f"{moved} {ratios['moved_even']:.3f} of a first run that probes it"
+            ),
             line("a second dial beside it", "two", f"{ratios['two']:.3f} of one"),
             line(f"a draft of {DRAFT} steps of a new layer", "draft"),
             line("the probes of an even dial", "probe"),

@@ -51,12 +51,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Edit the sample in every way, write sheet and layers, say where they lie."""
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
+    entries = json.loads((SAMPLES / "demo.json").read_text("utf-8"))
     source = read_image(SAMPLES / samples["portrait"]["file"])
     options.out.mkdir(parents=True, exist_ok=True)
     sheet, layered = options.out / "demo.png", options.out / "demo.ora"
     began = time.monotonic()
     with connected(state_dir(options.state_dir), start=True) as client:
-        shown = [_shown(client, source, entry, options.seed) for entry in samples["demo"]]
+        shown = [_shown(client, source, entry, options.seed) for entry in entries]
     write_sheet(sheet, source, [Row(s.title, s.told, s.labels, s.layers, s.mask) for s in shown])
     groups = [Group(f"{s.title}: {s.told}", [_painted(layer, source) for layer in s.layers]) for s in shown]
     write_groups(layered, source, groups, "Velatura")

@@ -72,8 +72,8 @@ def edit(
         m: where the layer may change and how much, [1, 1, h, w] in [0, 1]; None: everywhere. Where it is 0
             the latents stay z0, bit for bit; between, dials are so much weaker.
 
-    A step costs a pass for each text that is not known: c_neg, each dial's two, and c_src until D(q; c_src)
-    is known. While nothing has moved, p is q, and c_src need not be asked again.
+    A step costs a row for each text that is not known: c_neg and each dial's two in one pass, c_src in one of
+    its own until D(q; c_src) is known. While nothing has moved, p is q, and c_src need not be asked again.
     """
     dials = [dial for dial in pulls.dials if dial.strength and dial.away != dial.toward]
     if not dials and pulls.held_to == source.caption:
@@ -96,7 +96,9 @@ def _edit(
         steered = [(at.edit(dial.toward), at.edit(dial.away), dial.strength) for dial in dials]
         at.ask()
         steering = sum(strength * (toward() - away()) for toward, away, strength in steered)
-        R = D_neg() - D_src() + (steering if m is None else m * steering)
+        if m is not None:
+            steering = m * steering  # before the focus: what pulls outside must not take from what is inside
+        R = D_neg() - D_src() + steering
         R = _averaged(R, source)
         if pulls.focused and dials:
             pulled = pulled + _averaged(steering, source).square().mean(1, keepdim=True).sqrt()
@@ -115,37 +117,39 @@ def plain(
     wanted: str,
     guidances: tuple[float, float],
     after_step: AfterStep,
-    negative: str = "",
     m: Tensor | None = None,
+    share: float = 1.0,
 ) -> Tensor:
-    """FlowEdit, see `pull`. Returns the edited latents [N, C, h, w].
+    """FlowEdit, see `pull`. Returns the edited latents [N, C, h, w]; z0 itself where both captions are one,
+    or the share is 0.
 
     Args:
         wanted: c_tar.
-        guidances: scales of classifier-free guidance of the source and of the edit.
-        negative: what both lead away from.
+        guidances: scales of classifier-free guidance of the source and of the edit, away from the empty text.
         m, after_step: as in `edit`.
+        share: of R, in [0, 1]: below 1 the edit goes only so far.
 
-    D(q; c_src) is guided here; it is kept apart from `edit`'s, and only where its scale is 1 is it the same.
+    What is kept of the source is D(q; c_src) without guidance, as in `edit`.
     """
+    if wanted == source.caption or not share:
+        return source.z0.expand(source.variations, -1, -1, -1).clone()
     ratios = pull.ratios(source.sigmas)
     delta = torch.zeros_like(source.q(0)[:: source.noises])
     scale_src, scale_tar = guidances
     for i, r in enumerate(ratios):
-        if wanted == source.caption and scale_src == scale_tar:
-            break
         at = _Asked(model, source, i, delta)
         D_src, D_tar = at.source(), at.edit(wanted)
-        away_src = at.at_source(negative) if scale_src != 1.0 else D_src
-        away_tar = at.edit(negative) if scale_tar != 1.0 else D_tar
+        away_src = at.at_source("") if scale_src != 1.0 else D_src
+        away_tar = at.edit("") if scale_tar != 1.0 else D_tar
         at.ask()
         sigma = source.sigmas[i]
         R = guide(model, at.p, sigma, D_tar(), away_tar(), scale_tar) if scale_tar != 1.0 else D_tar()
         R = R - (guide(model, at.q, sigma, D_src(), away_src(), scale_src) if scale_src != 1.0 else D_src())
-        delta = pull.step(delta, _averaged(R, source), r)
+        R = share * _averaged(R, source)
+        delta = pull.step(delta, R, r)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
-        after_step(Step(i, len(ratios), source.z0 + _averaged(R, source)))
+        after_step(Step(i, len(ratios), source.z0 + R))
     return source.z0 + delta
 
 

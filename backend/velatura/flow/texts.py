@@ -37,8 +37,8 @@ def of_dial(caption: str, less: str, more: str) -> Texts:
     it. A text that has most words of the caption is a caption itself. Raises `bad-request` where there is
     nothing to lead towards or away from.
     """
-    less, more = less.strip(), more.strip()
-    if not words.words(less) and not words.words(more):
+    less, more = (text.strip() if words.words(text) else "" for text in (less, more))
+    if not less and not more:
         raise VelaturaError("bad-request", "A dial needs words; write what there should be more of.")
     if words.find(caption, less) is not None and not _is_caption(caption, less):
         return Texts(caption, _put(caption, less, more))
@@ -70,10 +70,13 @@ def _put(caption: str, text: str, new: str) -> str:
     if place is None:
         raise ValueError(text)
     if words.words(new):
-        return _with_article(words.replace(caption, place, new))
+        before = _agreeing(caption[: place.start], place.text, new)
+        return before + new + caption[place.end :]
     start, end = _item(caption, place)
     is_item = start < place.start or _ends_item(caption, end)
-    return _with_article(_joined(caption[:start].rstrip(" ,"), caption[end:].strip(" ,"), is_item))
+    right = caption[end:].strip(" ,")
+    left = _agreeing(caption[:start], caption[start:end], right).rstrip(" ,")
+    return _joined(left, right, is_item)
 
 
 def _item(caption: str, place: words.Word) -> tuple[int, int]:
@@ -108,11 +111,18 @@ def _joined(left: str, right: str, was_item: bool) -> str:
     return f"{left} {right}".strip()
 
 
-def _with_article(text: str) -> str:
-    """ "a" and "an" as the next letter wants them, where a word was exchanged or taken out."""
+def _agreeing(before: str, old: str, new: str) -> str:
+    """What stands before a changed place, its article as the new words want it ("a" or "an").
 
-    def right(match: re.Match[str]) -> str:
-        article = "an" if match.group(2)[0] in "aeiouAEIOU" else "a"
-        return (article.capitalize() if match.group(1)[0] == "A" else article) + " " + match.group(2)
+    Only where it was right for the old ones: in other languages, and in names, it is another word.
+    """
+    article = re.search(r"\b([Aa]n?)(\s+)$", before)
+    if article is None or not words.words(new) or (article[1].lower() == "an") != _begins_with_vowel(old):
+        return before
+    right = "an" if _begins_with_vowel(new) else "a"
+    right = right.capitalize() if article[1][0] == "A" else right
+    return before[: article.start()] + right + article[2]
 
-    return re.sub(r"\b([Aa]n?) ([^\W\d_])", right, text)
+
+def _begins_with_vowel(text: str) -> bool:
+    return text.lstrip()[:1].lower() in {"a", "e", "i", "o", "u"}

@@ -28,7 +28,8 @@ class FlowAlignParameters(Parameters):
     form: Literal["align", "plain"] = Field(
         "align",
         title="Way",
-        description="Held to the layer at every step, or free (FlowEdit), which changes more of the rest.",
+        description="Held to the layer at every step, or free, which changes more of the rest; Hold and "
+        "Shapes kept are for the first.",
         json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Held to the layer", "Free"]},
     )
     self_until: float = flowing.self_until(0.8)

@@ -66,7 +66,7 @@ class FlowSlider(Method):
             return prompt or caption
         dial = max(params.dials, key=lambda dial: abs(dial.strength))
         away, toward = flowing.texts(caption, dial)
-        return toward if dial.strength > 0.0 else away if away != caption else caption
+        return toward if dial.strength > 0.0 else away
 
     def run(self, inputs: MethodInputs, params: FlowSliderParameters, context: Context) -> Tensor:
         from velatura.flow.edit import Dial

@@ -93,7 +93,7 @@ def held_to() -> Any:
 def zeta(default: float) -> Any:
     """The pull of the predicted picture to the source."""
     return fields.slider(
-        default, 0.0, 0.2, 0.005, "Hold", "How firmly the layer is held on to in each step.", advanced=True
+        default, 0.0, 0.05, 0.005, "Hold", "How firmly the layer is held on to in each step.", advanced=True
     )
 
 
@@ -161,9 +161,10 @@ class Flow:
         shelves = {way: self._context.memory.features(self._curve_name(way)) for way in ways}
         missing = [way for way, shelf in shelves.items() if "curve" not in shelf]
         self._n += len(missing) * len(PROBES)
-        for number, way in enumerate(missing, 1):
+        for way in missing:
+            before = self._done
             shelves[way]["curve"] = self._probe(way).as_tensor()
-            self._n -= number * len(PROBES) - self._done  # it stops where the picture breaks
+            self._n -= len(PROBES) - (self._done - before)  # it stops where the picture breaks
             self._context.memory.settle(self._curve_name(way))
         curves = [Curve.of_tensor(shelves[way]["curve"]) for way in ways]
         shares = [share for _, share in asked]
@@ -176,13 +177,18 @@ class Flow:
         pulls = self._pulls(dials, held_to, len(self._sigmas) - 1)
         return self._run(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
 
-    def plainly_edited(self, guidance: float) -> Tensor:
-        """As `edited`, by FlowEdit: no guidance at the layer, this one at the edit."""
+    def plainly_edited(self, strength: float) -> Tensor:
+        """As `edited`, by FlowEdit: no guidance at the layer, at the edit this strength.
+
+        Below 1 it is a share of the edit without guidance.
+        """
         from velatura.flow import edit
 
-        guidances, wanted = (1.0, max(guidance, 1.0)), self._inputs.prompt
+        guidances, share, wanted = (1.0, max(strength, 1.0)), min(strength, 1.0), self._inputs.prompt
         return self._run(
-            lambda source: edit.plain(self._model, source, wanted, guidances, self._after_step, m=self._m)
+            lambda source: edit.plain(
+                self._model, source, wanted, guidances, self._after_step, self._m, share
+            )
         )
 
     def changed(self, dials: Sequence[Dial], held_to: str) -> Tensor:
