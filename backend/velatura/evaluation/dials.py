@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -19,12 +20,11 @@ from numpy.typing import NDArray
 from velatura.inversion.cache import Memory
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
-from velatura_protocol.errors import VelaturaError
 
 from . import metrics, sliders, slides
 from .batch import LEAST_BACKGROUND, alike
 from .cases import to_images
-from .editors import Edited, Editor, MethodEditor
+from .editors import Edited, Editor, MethodEditor, check_rows
 from .encoders import home_made
 from .measures import NAN, Measure, chosen_measures, measure
 from .session import Options, Session, kinds_of
@@ -42,7 +42,8 @@ SETTINGS: dict[str, dict] = {
 }
 WEIGHTS = "weights"
 """The row of Prompt-to-Prompt: weights 0 to 4 in the dial's shares."""
-LEAST, MOST = 0.98, 2.0
+#: Spearman's correlation that a dial should reach.
+LEAST = 0.98
 MEASURES: dict[str, Measure] = {}
 _TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
 
@@ -160,7 +161,8 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
         for slide in sliders.slides(kind, edit, options.pairs, options.seed, model.size)
     ]
     made = Session(options, cases, {}, editors(models, options, defaults), home_made(), measures)
-    made.batch_of, made.by_type, made.conclude = batch_of, ("spearman", "word"), conclude
+    made.batch_of, made.by_type = batch_of, ("spearman", "word")
+    made.conclude = partial(sliders.conclude, least=LEAST)
     return made
 
 
@@ -172,10 +174,7 @@ def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled |
 
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for rows there are not."""
-    for row in options.methods:
-        if row not in SETTINGS:
-            there = ", ".join(SETTINGS)
-            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    check_rows(options.methods, SETTINGS)
     memory = Memory(None, _TRAJECTORIES, _FEATURES, 0)
     made: list[Editor] = []
     for row in options.methods or SETTINGS:
@@ -184,16 +183,3 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
         named = {"id": f"{method}: {row}", "title": row, "cycles": False, "memory": memory}
         made.append(cls(registry()[method], models, options.model, given, masked=False, **named))
     return made
-
-
-def conclude(found: dict[str, Any]) -> list[str]:
-    """Which words of the first row miss a goal."""
-    if not found["types"]:
-        return []
-    row = next(iter(found["editors"]))
-    means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
-    low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < LEAST]
-    title = found["editors"][row]["title"]
-    if not low:
-        return [f"Every graded word has a Spearman's correlation of at least {LEAST} ({title})."]
-    return [f"Below {LEAST} ({title}): {'; '.join(low)}."]

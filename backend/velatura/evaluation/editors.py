@@ -64,6 +64,14 @@ class Editor(Protocol):
         """Raises VelaturaError where the method refuses the case. seeds: consecutive."""
 
 
+def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
+    """Raises `bad-request` for a row that a study does not have."""
+    for row in rows:
+        if row not in settings:
+            there = ", ".join(settings)
+            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+
+
 class Unwatched:
     """Hooks of a run that nobody watches."""
 

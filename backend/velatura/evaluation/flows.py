@@ -12,10 +12,9 @@ from typing import Any
 from velatura.inversion.cache import Memory
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
-from velatura_protocol.errors import VelaturaError
 
 from . import session
-from .editors import Editor, MethodEditor, noise_and_denoise
+from .editors import Editor, MethodEditor, check_rows, noise_and_denoise
 from .session import Options, Session
 
 METHOD = "flow-align"
@@ -74,10 +73,7 @@ def editors(
     All share what is kept of a layer, so their seconds are not those of an edit made alone. Raises
     `bad-request` for rows there are not.
     """
-    for row in rows:
-        if row not in SETTINGS:
-            there = ", ".join(SETTINGS)
-            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    check_rows(rows, SETTINGS)
     given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
     made: list[Editor] = []
     for row in rows or SETTINGS:

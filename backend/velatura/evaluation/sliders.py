@@ -21,10 +21,9 @@ from velatura.world.attributes import NOTHING
 from velatura.world.pairs import CATALOGUE, Edit, Pair, make_pair
 from velatura.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura.world.wording import FUNCTION_WORDS
-from velatura_protocol.errors import VelaturaError
 
 from .cases import Case, of_pair, phrases
-from .editors import Edited, Editor, MethodEditor
+from .editors import Edited, Editor, MethodEditor, check_rows
 from .encoders import Encoders, home_made
 from .measures import chosen_measures
 from .runs import Results
@@ -155,10 +154,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
-    for row in options.methods:
-        if row not in SETTINGS:
-            there = ", ".join(SETTINGS)
-            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    check_rows(options.methods, SETTINGS)
     memory, rows = Memory(None, _TRAJECTORIES, _FEATURES, 0), options.methods or USUAL
     return [
         Slider(
@@ -176,14 +172,14 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
     ]
 
 
-def conclude(found: dict[str, Any]) -> list[str]:
-    """Which words of the first row do not rise as they should."""
+def conclude(found: dict[str, Any], least: float = LEAST) -> list[str]:
+    """Which words of the first row do not rise as they should. least: Spearman's correlation."""
     if not found["types"]:
         return []
     row = next(iter(found["editors"]))
     means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
-    low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < LEAST]
+    low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < least]
     title = found["editors"][row]["title"]
     if not low:
-        return [f"Every graded word has a Spearman's correlation of at least {LEAST} ({title})."]
-    return [f"Below {LEAST} ({title}): {'; '.join(low)}."]
+        return [f"Every graded word has a Spearman's correlation of at least {least} ({title})."]
+    return [f"Below {least} ({title}): {'; '.join(low)}."]

@@ -22,7 +22,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import figures, session
 from .cases import Case
-from .editors import Edited, Editor, MethodEditor, SameSeed, noise_and_denoise
+from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise
 from .session import Options, Session
 
 METHOD = "prompt-to-prompt"
@@ -91,10 +91,7 @@ def editors(
     All share the inverted pictures, and as much of the source's features as fits, so their seconds are not
     those of an edit made alone. Raises `bad-request` for rows that there are not.
     """
-    for row in rows:
-        if row not in SETTINGS:
-            there = ", ".join(SETTINGS)
-            raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+    check_rows(rows, SETTINGS)
     given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
     method = registry()[METHOD]
     made: list[Editor] = []
