@@ -49,7 +49,9 @@ class Pulls(NamedTuple):
 
     dials: all in one batched pass. held_to: c_neg, the text at which the picture is kept; mostly the layer's
     caption. zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1). focused: whether the
-    edit keeps to where the dials pull (`pull.focus`), which is no part of the published updates.
+    edit keeps to where the dials pull (`pull.focus`). self_until: the share of the steps, from the first, in
+    which self-attention's queries and keys are the source's, as Prompt-to-Prompt injects them (Hertz et al.
+    2022, section 3.2). Neither is part of the published updates.
     """
 
     dials: Sequence[Dial]
