@@ -1,4 +1,4 @@
-"""Runs inside the real Krita: an edit by words as an artist does it; see `tests.krita.picture`."""
+"""Runs inside the real Krita: an edit by dials as an artist does it; see `tests.krita.picture`."""
 
 from PyQt5.QtCore import Qt
 
@@ -22,13 +22,13 @@ def drive(t):
     t.trigger("zoom_to_fit")
     control = lambda name: t.widget(docker, name)  # noqa: E731
     yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
-    yield from edit_by_words(t, docker, control)
+    yield from edit_by_dials(t, docker, control)
     yield 4  # Krita draws the layers' thumbnails in its own time
     t.screenshot("docker.png")
 
 
-def edit_by_words(t, docker, control):
-    """With the method that is about words, whichever it is."""
+def edit_by_dials(t, docker, control):
+    """With the method that has dials, whichever it is."""
     from velatura_krita.docker import session
 
     state, controls = session().state, docker.widget().controls
@@ -36,7 +36,7 @@ def edit_by_words(t, docker, control):
         method["id"]
         for method in state.methods
         if method.get("result", "layer") == "layer"
-        and any(form.get("x-words") for form in method["parameters"]["properties"].values())
+        and any(form.get("x-dials") for form in method["parameters"]["properties"].values())
     )
     control("method").setCurrentIndex(control("method").findData(method))
     yield 0.5
@@ -45,20 +45,15 @@ def edit_by_words(t, docker, control):
         yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
     if not caption.value():
         caption.set_value(t.args["caption"])
-    control("copy").click()
-    words, (old, new) = controls.prompts.words, t.args["swap"]
-    words.choose(next(i for i, piece in enumerate(words.wording.pieces()) if piece.word.text == old))
-    yield 0.3
-    control("word.another").setText(new)
-    control("word.swap").click()
-    number = next(e for e in words.strip.rows.editors.values() if e.spec.kind == "number")
-    number.set_value(t.args["weight"])
-    control("variations").setValue(1)  # such an edit of a layer has one result
+    dials = controls.prompts.dials
+    dials.set_value([{"name": "", **dial} for dial in t.args["dials"]])
+    control("variations").setValue(1)
     control("seed").setValue(t.args["seed"])
     yield 0.5
     control("run").click()
     yield t.until(lambda: control("status").text(), 500, "the end")
     t.note(status=control("status").text())
-    number.slider.setValue(number.slider.value() + 5)
+    number = dials.dials[0].number
+    number.slider.setValue(number.slider.value() + 3)
     ended = lambda: state.draft is not None and state.draft.phase.name == "DONE"  # noqa: E731
     yield t.until(ended, 300, "a preview of the next one")

@@ -1,4 +1,4 @@
-"""The picture of the docker in the README: an edit of the sample portrait by words, in the real Krita.
+"""The picture of the docker in the README: an edit of the sample portrait by dials, in the real Krita.
 
 `python -m tests.krita.picture` writes plugin_krita/docker.jpg; `--help` says how to look at other widths and
 themes.
@@ -22,6 +22,10 @@ from tests.krita.plugin import REPOSITORY, put_plugin
 SAMPLES = REPOSITORY / "backend/velatura/samples"
 PICTURE = REPOSITORY / "plugin_krita/docker.jpg"
 QUALITY = 90  #: of the picture that is kept; a PNG would be three times as large
+DIALS = [
+    {"less": "short", "more": "long", "strength": 60.0},
+    {"less": "smiling", "more": "serious", "strength": 60.0},
+]
 SCRIPT = Path(__file__).with_name("in_krita_picture.py")
 
 
@@ -32,10 +36,6 @@ def main(words: list[str]) -> int:
     parser.add_argument("--width", type=int, default=340, help="of the docker, in pixels")
     parser.add_argument("--height", type=int, default=590, help="of the docker, in pixels")
     parser.add_argument("--theme", default="Krita dark")
-    parser.add_argument(
-        "--swap", nargs=2, default=("brown", "red"), help="a word of the caption, and what is to be there"
-    )
-    parser.add_argument("--weight", type=float, default=1.5)
     parser.add_argument("--out", type=Path, default=PICTURE)
     options = parser.parse_args(words)
     host = find_hosts().krita
@@ -55,7 +55,8 @@ def main(words: list[str]) -> int:
                 timeout=700,
                 portrait=SAMPLES / sample["file"],
                 caption=sample["caption"],
-                **{key: getattr(options, key) for key in ("seed", "width", "height", "swap", "weight")},
+                dials=DIALS,
+                **{key: getattr(options, key) for key in ("seed", "width", "height")},
             )
             picture = Image.open(found.folder / "docker.png").convert("RGB")
             picture.save(options.out, quality=QUALITY, subsampling=0, optimize=True)
