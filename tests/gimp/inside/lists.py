@@ -30,7 +30,7 @@ def called():
 
     method = catalogue.dialling(catalogue.registered(edit.FOLDER))
     image, layer = pictures.picture()
-    given = json.dumps([{"more": "hat", "strength": 2}, {"name": "nothing yet"}])
+    given = json.dumps([{"more": "hat", "strength": 40}, {"name": "nothing yet"}])
     values = {"source_prompt": "a man", "steps": 4, "dials": given}
     status, group, error = pictures.call(form.procedure_name(method), image, layer, **values)
     parameters = json.loads(pictures.recipe(group.get_children()[0]))["parameters"] if group else error
@@ -80,9 +80,9 @@ class Form:
 def plain():
     form = Form(is_dials=False)
     found = {"empty": form.buttons()}
-    for number in range(3):
+    for number in (-40.0, 20.0, 60.0):
         form.list._add.clicked()
-        form.rows()[-1].set("strength", float(number), True)
+        form.rows()[-1].set("strength", number, True)
     found["full"] = [form.kept("strength"), form.buttons(), form.moves]
     form.rows()[2].up.clicked()
     form.rows()[0].down.clicked()
@@ -112,9 +112,9 @@ def dials():
     row.texts["name"].set_text("Fuller")
     row.texts["name"].activate()
     found["named"] = [form.kept("name"), form.moves, row.slider.get_label()]
-    row._turn.set_value(-0.3)
+    row._turn.set_value(-35.0)
     found["turned"] = [form.kept("strength"), form.moves]
-    row._turn.set_value(-9.0)
+    row._turn.set_value(-900.0)
     found["bounded"] = form.kept("strength")
     form.config.set_property(form.name, "[]")
     found["reset"] = len(form.rows())
