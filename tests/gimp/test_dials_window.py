@@ -175,6 +175,28 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["reset"] == 0
 
 
+def test_words_wait_as_dials_until_there_is_room(sitting):
+    found = sitting["lists"]["waiting"]
+    most = found["most"]
+    fits, full, again = found["said"]
+    assert "waits in Filters" in fits and f"“w{most - 1}”" in fits
+    assert full.startswith(dials.FULL.format(most)) and "They wait in Filters" in full
+    assert "waits in Filters" in again  # it is there already
+    words = [f"w{n}" for n in range(most)]
+    (entries, caption, says), *later = found["opened"]
+    assert entries == ["hat", "w1", "w0", *words[2:-1]] and caption == "a man"
+    assert f"“+ {words[-1]}”" in says and "Remove dials" in says
+    assert later == [[["hat", "w1", words[-1]], "a man", ""], [["hat", "w1", "late"], "a man", ""]]
+
+
+def test_a_preset_is_deleted_when_the_person_is_sure_and_exported_as_json(sitting):
+    found = sitting["lists"]["asked"]
+    assert (found["cancel"], found["ok"]) == (True, False)
+    assert found["question"][:2] == ["Delete the dials “Hats”?"] * 2
+    assert found["exported"] == ["shared.json"]
+    assert found["over"] == ["another's", "shared.json"]
+
+
 def test_another_picture_is_looked_at_anew(sitting):
     assert sitting["other"] == 1
 
