@@ -20,10 +20,10 @@ SHORTCUTS = {
     "velatura-flow-slider": "<Primary><Shift>F12",
 }
 FOUR = [
-    {"name": "", "less": "short hair", "more": "long hair", "strength": 1.5},
-    {"name": "Older", "less": "young", "more": "old", "strength": -0.5},
-    {"name": "", "less": "hat", "more": "", "strength": 1.0},
-    {"name": "", "less": "", "more": "a smile with very many white teeth", "strength": 2.0},
+    {"name": "", "less": "short hair", "more": "long hair", "strength": 85.0},
+    {"name": "Older", "less": "young", "more": "old", "strength": -30.0},
+    {"name": "", "less": "hat", "more": "", "strength": 60.0},
+    {"name": "", "less": "", "more": "a smile with very many white teeth", "strength": 100.0},
 ]
 OTHER = f"""
 import sys
@@ -123,12 +123,12 @@ def _recipe(found):
 def test_a_word_that_became_a_dial_waits_in_the_dialog_with_dials_with_its_caption(sitting):
     parameters = _recipe(sitting["run"])["parameters"]
     assert parameters["source_prompt"] == "a man with a beard"
-    assert parameters["dials"][0] == {"name": "", "less": "", "more": "beard", "strength": 1.0}
+    assert parameters["dials"][0] == {"name": "", "less": "", "more": "beard", "strength": 60.0}
 
 
 def test_a_word_of_the_caption_becomes_a_dial_and_is_turned(sitting):
     _, added = _recipe(sitting["run"])["parameters"]["dials"]
-    assert added == {"name": "", "less": "", "more": "man", "strength": 1.5}
+    assert added == {"name": "", "less": "", "more": "man", "strength": 85.0}
     assert dials.title(added) in sitting["run"]["groups"][0]
 
 
@@ -156,10 +156,10 @@ def test_entries_of_any_group_are_added_moved_and_removed(sitting):
     found = sitting["lists"]["plain"]
     assert found["empty"] == [[], True]
     ways = [[False, True, True], [True, True, True], [True, False, True]]
-    assert found["full"] == [[0.0, 1.0, 2.0], [ways, False], 6 - 1]  # the last set is of the default
-    assert found["moved"] == [[2.0, 0.0, 1.0]] * 2
+    assert found["full"] == [[-40.0, 20.0, 60.0], [ways, False], 6 - 1]  # the last set is of the default
+    assert found["moved"] == [[60.0, -40.0, 20.0]] * 2
     assert found["shown"] == [0, 1, 2]
-    assert found["removed"] == [2.0, 1.0]
+    assert found["removed"] == [60.0, 20.0]
     assert found["loaded"] == ["hat"]
     assert found["unreadable"] == 0
 
@@ -170,9 +170,31 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["typing"] == [["stubble"], 1, "stubble → beard"]
     assert found["meant"] == 2
     assert found["named"] == [["Fuller"], 2, "Fuller"]
-    assert found["turned"] == [[-0.3], 3]
-    assert found["bounded"] == [-3.0]
+    assert found["turned"] == [[-35.0], 3]
+    assert found["bounded"] == [-100.0]
     assert found["reset"] == 0
+
+
+def test_words_wait_as_dials_until_there_is_room(sitting):
+    found = sitting["lists"]["waiting"]
+    most = found["most"]
+    fits, full, again = found["said"]
+    assert "waits in Filters" in fits and f"“w{most - 1}”" in fits
+    assert full.startswith(dials.FULL.format(most)) and "They wait in Filters" in full
+    assert "waits in Filters" in again  # it is there already
+    words = [f"w{n}" for n in range(most)]
+    (entries, caption, says), *later = found["opened"]
+    assert entries == ["hat", "w1", "w0", *words[2:-1]] and caption == "a man"
+    assert f"“+ {words[-1]}”" in says and "Remove dials" in says
+    assert later == [[["hat", "w1", words[-1]], "a man", ""], [["hat", "w1", "late"], "a man", ""]]
+
+
+def test_a_preset_is_deleted_when_the_person_is_sure_and_exported_as_json(sitting):
+    found = sitting["lists"]["asked"]
+    assert (found["cancel"], found["ok"]) == (True, False)
+    assert found["question"][:2] == ["Delete the dials “Hats”?"] * 2
+    assert found["exported"] == ["shared.json"]
+    assert found["over"] == ["another's", "shared.json"]
 
 
 def test_another_picture_is_looked_at_anew(sitting):
@@ -182,7 +204,7 @@ def test_another_picture_is_looked_at_anew(sitting):
 def test_dials_are_json_for_a_script_and_those_without_words_are_left_out(sitting):
     status, parameters = sitting["lists"]["called"]
     assert status == "success", parameters
-    assert parameters["dials"] == [{"name": "", "less": "", "more": "hat", "strength": 2.0}]
+    assert parameters["dials"] == [{"name": "", "less": "", "more": "hat", "strength": 40.0}]
 
 
 def test_dials_are_saved_loaded_shared_and_deleted_in_the_dialog(sitting):

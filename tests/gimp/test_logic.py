@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from tests.gimp.conftest import PLUGIN
+from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
 
 sys.path.insert(0, str(PLUGIN))
@@ -218,6 +219,17 @@ def test_dials_that_say_nothing_yet_are_not_sent(given, sent):
     method = found.methods[0]
     arguments = form.arguments(method, found)
     assert form.parameters(arguments, {"dials": given}.get, method) == {"dials": sent}
+
+
+def test_dials_that_wait_come_into_the_form_once_and_those_without_room_are_told_apart():
+    field = catalogue.parse({"methods": [_dialled(most=3)]}).methods[0].dials
+    kept = json.dumps([{"more": "Hat", "strength": 2.0}, {"less": "young", "more": "old"}])
+    words = [dials.new(field, more=word) for word in ("hat", "beard", "scarf", " BEARD ", "tie")]
+    value, left = form.with_dials(field, kept, words)
+    assert [dials.title(entry) for entry in json.loads(value)] == ["+ Hat", "young → old", "+ beard"]
+    assert json.loads(value)[0]["strength"] == 2.0
+    assert [dials.title(entry) for entry in left] == ["+ scarf", "+ tie"]
+    assert form.with_dials(field, "half typed [", words[:1]) == (json.dumps(words[:1]), [])
 
 
 def test_what_only_says_something_is_no_choice_and_models_may_lack_it():

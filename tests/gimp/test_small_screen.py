@@ -22,7 +22,7 @@ CAPTION = "a photo of a smiling man with tan skin, short brown hair and glasses 
 
 @pytest.fixture(scope="module")
 def shapes(gimp_host, knowing, tmp_path_factory):
-    """The dialog's width and height: as it opens, with all that is advanced, and without again."""
+    """The dialog's width and height: as it opens, with a prompt, with all that is advanced, without again."""
     folder = tmp_path_factory.mktemp("small")
     picture = folder / "picture.png"
     Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
@@ -41,21 +41,25 @@ def shapes(gimp_host, knowing, tmp_path_factory):
                 said = display.xdotool("getwindowgeometry", dialog)
                 return [int(number) for number in re.search(r"Geometry: (\d+)x(\d+)", said).groups()]
 
-            found = {"opened": size()}
+            def settled():
+                return wait_for(lambda: (seen := size()) == size() and seen, 60, "it grows and shrinks")
+
+            found = {"opened": settled()}
             window.keys("Tab", window=dialog)
             display.xdotool("type", "--delay", 20, CAPTION)
+            found["typed"] = settled()
             window.keys("alt+v", window=dialog)
-            wait_for(lambda: size()[1] > found["opened"][1], 60, "it stays as low as it was")
-            found["advanced"] = size()
+            wait_for(lambda: size()[1] > found["typed"][1], 60, "it stays as low as it was")
+            found["advanced"] = settled()
             window.screenshot("advanced.png")
             window.keys("alt+v", window=dialog)
             wait_for(lambda: size()[1] < found["advanced"][1], 60, "it stays as high as it was")
-            found["closed"] = size()
+            found["closed"] = settled()
             window.keys("Escape", window=dialog)
             yield found
 
 
-@pytest.mark.parametrize("state", ["opened", "advanced", "closed"])
+@pytest.mark.parametrize("state", ["opened", "typed", "advanced", "closed"])
 def test_the_whole_dialog_and_so_its_buttons_are_on_the_screen(shapes, state):
     """The window manager moves it there, where it fits."""
     width, height = shapes[state]
@@ -64,5 +68,5 @@ def test_the_whole_dialog_and_so_its_buttons_are_on_the_screen(shapes, state):
 
 
 def test_it_is_as_high_as_what_it_holds(shapes):
-    assert shapes["opened"][1] < shapes["advanced"][1]
+    assert shapes["opened"][1] <= shapes["typed"][1] < shapes["advanced"][1]
     assert shapes["closed"][1] < shapes["advanced"][1]

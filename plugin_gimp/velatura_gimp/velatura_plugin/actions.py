@@ -64,7 +64,7 @@ def run_method(
     if waiting:
         waiting.put_into(config, arguments)
     made = ask(procedure, config, method.title, arguments, known, live, keeper)
-    if waiting and made is not None:
+    if waiting:
         waiting.drop()
     return success(procedure, mode, made)
 

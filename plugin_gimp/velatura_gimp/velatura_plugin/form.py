@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,6 +149,24 @@ def _spoken(field: Field, entries: list) -> list:
         return dials.spoken(field.check(entries))
     except VelaturaError:
         return entries
+
+
+def with_dials(field: Field, value: str, new: Sequence[dict]) -> tuple[str, list[dict]]:
+    """A procedure's value of a group of dials with the new ones at its end, each pair of texts once; and
+    those of them for which there is no room."""
+    try:
+        entries = field.check(from_gimp(field, value))
+    except VelaturaError:
+        entries = []
+    left = []
+    for entry in new:
+        if any(dials.same(entry, other) for other in entries):
+            continue
+        if dials.is_full(field, entries):
+            left.append(entry)
+        else:
+            entries = dials.add(field, entries, entry)
+    return json.dumps(entries), left
 
 
 def to_gimp(field: Field, value: Any) -> Any:

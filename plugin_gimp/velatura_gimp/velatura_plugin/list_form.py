@@ -161,13 +161,13 @@ class ListForm(Gtk.Box):
             self.moved()
 
     def _move(self, row: Row, by: int) -> None:
-        index = self._rows.index(row)
-        self._rows.insert(index + by, self._rows.pop(index))
-        self._list.reorder_child(row, index + by)
+        to = self._rows.index(row) + by
+        self._rows = dials.move(self._rows, to - by, to)
+        self._list.reorder_child(row, to)
         self._keep()
 
     def _remove(self, row: Row) -> None:
-        self._rows.remove(row)
+        self._rows = dials.remove(self._argument.field, self._rows, self._rows.index(row))
         row.destroy()
         self._keep()
         self.moved()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from gi.repository import Gdk, GLib, Gtk
@@ -50,7 +51,7 @@ class PresetMenu(Gtk.Box):
         delete.set_sensitive(bool(names))
         others = Gtk.Menu()
         for name in names:
-            add_item(others, name, lambda _, name=name: self._try(self._delete, name))
+            add_item(others, name, lambda _, name=name: self._try(self._ask_delete, name))
         delete.set_submenu(others)
         menu.append(Gtk.SeparatorMenuItem())
         add_item(menu, "Import a File…", lambda _: self._try(self._import))
@@ -76,6 +77,9 @@ class PresetMenu(Gtk.Box):
             return ""
         self._name = self._presets.save(name, self._entries())
         return f"These dials are kept as “{self._name}”."
+
+    def _ask_delete(self, name: str) -> str:
+        return self._delete(name) if self._is_sure(name) else ""
 
     def _delete(self, name: str) -> str:
         self._presets.delete(name)
@@ -126,6 +130,18 @@ class PresetMenu(Gtk.Box):
         dialog.destroy()
         return name.strip()
 
+    def _is_sure(self, name: str) -> bool:
+        """Whether the person wants these dials to be deleted."""
+        dialog = Gtk.MessageDialog(
+            transient_for=self.get_toplevel(), modal=True, message_type=Gtk.MessageType.QUESTION,
+            text=f"Delete the dials “{name}”?", secondary_text="They cannot be brought back.",
+        )  # fmt: skip
+        dialog.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, "_Delete", Gtk.ResponseType.OK)
+        dialog.set_default_response(Gtk.ResponseType.CANCEL)
+        is_sure = dialog.run() == Gtk.ResponseType.OK
+        dialog.destroy()
+        return is_sure
+
     def _ask_file(self, title: str, action: Gtk.FileChooserAction, accept: str) -> str:
         chooser = Gtk.FileChooserDialog(title=title, transient_for=self.get_toplevel(), action=action)
         chooser.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, accept, Gtk.ResponseType.ACCEPT)
@@ -137,6 +153,15 @@ class PresetMenu(Gtk.Box):
         chooser.add_filter(dials_only)
         if action == Gtk.FileChooserAction.SAVE:
             chooser.set_current_name(file_name(self._name))
-        path = chooser.get_filename() if chooser.run() == Gtk.ResponseType.ACCEPT else ""
+        path = ""
+        while chooser.run() == Gtk.ResponseType.ACCEPT:
+            path = chooser.get_filename() or ""
+            if action != Gtk.FileChooserAction.SAVE or not path or path.lower().endswith(SUFFIX):
+                break
+            path += SUFFIX  # an import shows no other files
+            if not os.path.lexists(path):
+                break
+            chooser.set_current_name(GLib.path_get_basename(path))  # GTK asks before it is written over
+            path = ""
         chooser.destroy()
-        return path or ""
+        return path

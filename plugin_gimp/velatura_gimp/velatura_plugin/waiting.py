@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gi.repository import Gimp
 
 from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field
 
-from . import form
+from . import edit, form
 from .catalogue import MethodInfo
 from .form import Argument
 
@@ -26,35 +26,56 @@ class Waiting:
 
     def __init__(self, image: Gimp.Image, method: MethodInfo) -> None:
         self._image, self._method = image, method
+        self._put: list[dict] = []  # into the form
+        self._left: list[dict] = []  # for which it had no room
 
     def add(self, word: str, caption: str) -> str:
         """Has a dial of this word wait, and what the layer shows now with it; a sentence that says so."""
         entries = self._entries()
         new = dials.new(self._method.dials, more=word)
-        if new not in entries:
-            entries.append(new)
-        value = {"caption": caption, "dials": entries}
-        self._image.attach_parasite(Gimp.Parasite.new(PARASITE, 0, json.dumps(value).encode("ascii")))
-        return f"A dial for “{word}” waits in Filters → Velatura → “{self._method.title}”."
+        if not any(dials.same(new, entry) for entry in entries):
+            try:
+                entries = dials.add(self._method.dials, entries, new)
+            except VelaturaError as error:
+                return f"{edit.sentence(error)} They wait in {self._where}."
+        self._write(caption, entries)
+        return f"A dial for “{word}” waits in {self._where}."
 
     def put_into(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
         """Puts the dials, and the caption where none is there, into the values of the method's form."""
         entries = self._entries()
         for argument in arguments if entries else ():
             if argument.field.dials:
-                kept = _with(argument.field, config.get_property(argument.name), entries)
-                config.set_property(argument.name, json.dumps(kept))
+                kept, self._left = form.with_dials(
+                    argument.field, config.get_property(argument.name), entries
+                )
+                config.set_property(argument.name, kept)
+                self._put = [entry for entry in entries if entry not in self._left]
             elif argument.field.source_prompt and not (config.get_property(argument.name) or "").strip():
                 config.set_property(argument.name, self._read().get("caption") or "")
 
+    def left_out(self) -> str:
+        """A sentence about the dials for which the form has no room, or ""."""
+        titles = ", ".join(f"“{dials.title(entry)}”" for entry in self._left)
+        return f"Still waiting for room: {titles}. Remove dials, then open this again." if titles else ""
+
     def drop(self) -> None:
-        """They have come to where they were to be."""
-        if self._image.is_valid() and self._image.get_parasite(PARASITE) is not None:
+        """The form has been shown, and is kept: what came into it waits no more."""
+        if not self._image.is_valid():
+            return
+        left = [entry for entry in self._entries() if not any(dials.same(entry, put) for put in self._put)]
+        if left:
+            self._write(self._read().get("caption") or "", left)
+        elif self._image.get_parasite(PARASITE) is not None:
             self._image.detach_parasite(PARASITE)
+
+    @property
+    def _where(self) -> str:
+        return f"Filters → Velatura → “{self._method.title}”"
 
     def _entries(self) -> list[dict]:
         try:
-            return self._method.dials.check(self._read().get("dials", []))
+            return replace(self._method.dials, min_items=0).check(self._read().get("dials", []))
         except VelaturaError:
             return []
 
@@ -62,13 +83,6 @@ class Waiting:
         parasite = self._image.get_parasite(PARASITE)
         return json.loads(bytes(parasite.get_data()).decode("ascii")) if parasite is not None else {}
 
-
-def _with(field: Field, kept: str, entries: list[dict]) -> list[dict]:
-    """The entries of a form and those that wait; what is there already or has no room is left out."""
-    try:
-        there = field.check(form.from_gimp(field, kept))
-    except VelaturaError:
-        there = []
-    texts = [(entry["less"], entry["more"]) for entry in there]
-    new = [entry for entry in entries if (entry["less"], entry["more"]) not in texts]
-    return [*there, *new][: field.max_items]
+    def _write(self, caption: str, entries: Sequence[dict]) -> None:
+        data = json.dumps({"caption": caption, "dials": entries}).encode("ascii")
+        self._image.attach_parasite(Gimp.Parasite.new(PARASITE, 0, data))

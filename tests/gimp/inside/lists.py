@@ -13,13 +13,13 @@ gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
 import pictures  # noqa: E402
-from gi.repository import Gimp, GimpUi, Gtk  # noqa: E402
+from gi.repository import Gimp, GimpUi, GLib, Gtk  # noqa: E402
 
 
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     GimpUi.init("velatura-test")
-    for part in (plain, dials, presets, called):
+    for part in (plain, dials, presets, asked, waiting, called):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -30,7 +30,7 @@ def called():
 
     method = catalogue.dialling(catalogue.registered(edit.FOLDER))
     image, layer = pictures.picture()
-    given = json.dumps([{"more": "hat", "strength": 2}, {"name": "nothing yet"}])
+    given = json.dumps([{"more": "hat", "strength": 40}, {"name": "nothing yet"}])
     values = {"source_prompt": "a man", "steps": 4, "dials": given}
     status, group, error = pictures.call(form.procedure_name(method), image, layer, **values)
     parameters = json.loads(pictures.recipe(group.get_children()[0]))["parameters"] if group else error
@@ -80,9 +80,9 @@ class Form:
 def plain():
     form = Form(is_dials=False)
     found = {"empty": form.buttons()}
-    for number in range(3):
+    for number in (-40.0, 20.0, 60.0):
         form.list._add.clicked()
-        form.rows()[-1].set("strength", float(number), True)
+        form.rows()[-1].set("strength", number, True)
     found["full"] = [form.kept("strength"), form.buttons(), form.moves]
     form.rows()[2].up.clicked()
     form.rows()[0].down.clicked()
@@ -112,9 +112,9 @@ def dials():
     row.texts["name"].set_text("Fuller")
     row.texts["name"].activate()
     found["named"] = [form.kept("name"), form.moves, row.slider.get_label()]
-    row._turn.set_value(-0.3)
+    row._turn.set_value(-35.0)
     found["turned"] = [form.kept("strength"), form.moves]
-    row._turn.set_value(-9.0)
+    row._turn.set_value(-900.0)
     found["bounded"] = form.kept("strength")
     form.config.set_property(form.name, "[]")
     found["reset"] = len(form.rows())
@@ -149,4 +149,102 @@ def presets():
     menu._try(menu._import)
     found["said"] = form.said
     form.window.destroy()
+    return found
+
+
+def answers(kind, *answers):
+    """Has the windows of this kind answered, one after the other: each answer sees the window that is there,
+    and gives a response, or None where it wants to look again."""
+    left = list(answers)
+
+    def look():
+        for window in Gtk.Window.list_toplevels():
+            if isinstance(window, kind) and window.get_visible():
+                response = left[0](window)
+                if response is not None:
+                    left.pop(0)
+                    window.response(response)
+        return bool(left)
+
+    GLib.timeout_add(200, look)
+    return left
+
+
+def asked():
+    """The windows that the menu of presets shows."""
+    form = Form(is_dials=True)
+    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_presets"))
+    form.list._add_word("hat")
+    menu._presets.save("Hats", form.list.entries)
+    seen = []
+
+    def sure(response):
+        return lambda window: seen.append(window.get_property("text")) or response
+
+    found = {}
+    for response in (Gtk.ResponseType.CANCEL, Gtk.ResponseType.OK):
+        answers(Gtk.MessageDialog, sure(response))
+        menu._try(menu._ask_delete, "Hats")
+        found[response.value_nick] = "Hats" in menu._presets.names()
+    found["question"] = seen
+    with tempfile.TemporaryDirectory() as folder:
+
+        def named(name):
+            def answer(window):
+                if window.get_current_folder() != folder:
+                    window.set_current_folder(folder)
+                    return None
+                if window.get_current_name() != name:
+                    window.set_current_name(name)
+                    return None
+                return Gtk.ResponseType.ACCEPT
+
+            return answer
+
+        def proposed(window):
+            if window.get_current_name() == "shared":
+                return None  # GTK looks first whether there is such a file
+            seen.append(window.get_current_name())
+            return Gtk.ResponseType.CANCEL
+
+        answers(Gtk.FileChooserDialog, named("shared"))
+        menu._try(menu._export)
+        path = Path(folder) / "shared.json"
+        found["exported"] = [child.name for child in Path(folder).iterdir()]
+        path.write_text("another's")
+        answers(Gtk.FileChooserDialog, named("shared"), proposed)
+        menu._try(menu._export)
+        found["over"] = [path.read_text(), seen[-1]]
+    form.window.destroy()
+    return found
+
+
+def waiting():
+    """Words that become dials, more of them than there can be."""
+    from velatura_plugin import catalogue, edit, form
+    from velatura_plugin.waiting import Waiting
+
+    known = catalogue.registered(edit.FOLDER)
+    method = catalogue.dialling(known)
+    arguments = form.arguments(method, known)
+    name = next(argument.name for argument in arguments if argument.field.dials)
+    image, _ = pictures.picture()
+    said = [Waiting(image, method).add(f"w{n}", "a man") for n in range(method.dials.max_items + 1)]
+    again = Waiting(image, method).add("W0", "a man")
+
+    def opened():
+        """What the form holds at first, and what the dialog says then."""
+        config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
+        config.set_property(name, json.dumps([{"more": "hat"}, {"more": "w1"}]))
+        there = Waiting(image, method)
+        there.put_into(config, arguments)
+        entries = json.loads(config.get_property(name))
+        says = there.left_out()
+        Waiting(image, method).add("late", "a man")
+        there.drop()
+        return [[entry["more"] for entry in entries], config.get_property("source-prompt"), says]
+
+    found = {"most": method.dials.max_items, "said": [said[-2], said[-1], again]}
+    found["opened"] = [opened() for _ in range(3)]
+    image.delete()
     return found
