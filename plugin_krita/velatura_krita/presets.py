@@ -10,7 +10,16 @@ from .dial import tool_button
 from .qt import QtCore, QtWidgets, Signal
 from .velatura_protocol.dials import title
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.presets import MAX_NAME, SUFFIX, Presets, export_to, file_name
+from .velatura_protocol.presets import (
+    DELETED,
+    EXPORTED,
+    KEPT,
+    MAX_NAME,
+    SUFFIX,
+    Presets,
+    export_to,
+    file_name,
+)
 from .velatura_protocol.schema import Field
 
 FILES = f"Dials (*{SUFFIX})"
@@ -24,7 +33,7 @@ def told(method: Callable[..., None]) -> Callable[..., None]:
         try:
             method(self, *args)
         except VelaturaError as error:
-            self.said.emit(error.message, True)
+            self.said.emit(f"{error.message} {error.hint}".strip(), True)
 
     return telling
 
@@ -89,23 +98,23 @@ class PresetButton(QtWidgets.QToolButton):
 
     @told
     def save(self, name: str) -> None:
-        self.said.emit(f"The dials are kept as '{self.kept.save(name, self.entries())}'.", False)
+        self.said.emit(KEPT.format(self.kept.save(name, self.entries())), False)
 
     @told
     def delete(self, name: str) -> None:
         self.kept.delete(name)
-        self.said.emit(f"The preset '{name}' is gone.", False)
+        self.said.emit(DELETED.format(name), False)
 
     @told
     def import_file(self, path: str) -> None:
         preset = self.kept.add_from(path, self.spec)
         self.loaded.emit(preset.dials)
-        self.said.emit(f"The dials are kept as '{preset.name}'.", False)
+        self.said.emit(KEPT.format(preset.name), False)
 
     @told
     def export_file(self, path: str) -> None:
         export_to(path, Path(path).stem[:MAX_NAME], self.entries())
-        self.said.emit(f"The dials are in '{Path(path).name}'.", False)
+        self.said.emit(EXPORTED.format(Path(path).name), False)
 
     # With one
 

@@ -13,10 +13,8 @@ from .edges import edge
 from .qt import QtCore, Signal
 from .steps import Steps
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.results import texts
+from .velatura_protocol.results import NOTHING_SAID, texts
 from .wish import Wish
-
-NOTHING = "Nothing could be said of this layer; write what it shows."
 
 
 class Proposals(QtCore.QObject):
@@ -67,7 +65,7 @@ class Proposals(QtCore.QObject):
         if state == "done":
             said = texts(data.get("result", {}))
             if not said:
-                self._say(NOTHING, bad=True)
+                self._say(NOTHING_SAID.format("layer"), bad=True)
             self._end(said[0] if said else "")
         elif state == "failed":
             error = data.get("error", {})

@@ -15,8 +15,9 @@ from .errors import VelaturaError
 from .schema import Field
 from .words import changes, words
 
+MAX_CALLED = 60  #: characters of a dial's title within a sentence
 NAMELESS = "New dial"  #: the title of an entry that says nothing yet
-FULL = "There are {} dials, and no more can be; remove one first."
+FULL = "There can be {} dials and no more; remove some first."
 
 #: Words of a caption that stand for nothing in the picture; English.
 _LITTLE = frozenset(
@@ -108,12 +109,33 @@ def is_full(field: Field, entries: Sequence[dict]) -> bool:
     return len(entries) >= field.max_items
 
 
+def check(field: Field, entries: Any) -> list[dict]:
+    """The entries, each complete. Raises `bad-request` where there are more than can be, and, with the title
+    of the dial, where one is out of the field's bounds."""
+    if isinstance(entries, list):
+        if len(entries) > field.max_items:
+            raise VelaturaError("bad-request", FULL.format(field.max_items))
+        for entry in entries:
+            if isinstance(entry, dict):
+                _check_one(field, entry)
+    return field.check(entries)
+
+
+def _check_one(field: Field, entry: dict) -> None:
+    try:
+        replace(field, min_items=0).check([entry])
+    except VelaturaError as error:
+        plain = "".join(character if character.isprintable() else " " for character in title(entry))
+        called = plain if len(plain) <= MAX_CALLED else plain[: MAX_CALLED - 1] + "…"
+        raise VelaturaError("bad-request", f"{called}: {error.message}", detail=error.detail) from error
+
+
 def add(field: Field, entries: Sequence[dict], entry: dict) -> list[dict]:
     """The entries and one more. Raises `bad-request` where there are as many as can be, or the entry is out
     of the field's bounds."""
     if is_full(field, entries):
         raise VelaturaError("bad-request", FULL.format(field.max_items))
-    return [*entries, *replace(field, min_items=0).check([entry])]
+    return [*entries, *check(replace(field, min_items=0), [entry])]
 
 
 def remove(field: Field, entries: Sequence[dict], index: int) -> list[dict]:

@@ -16,7 +16,7 @@ from hashlib import blake2b
 from pathlib import Path
 from unicodedata import category
 
-from .dials import folded, one_line, spoken, strings
+from .dials import check, folded, one_line, spoken, strings
 from .errors import VelaturaError
 from .schema import Field
 
@@ -26,6 +26,11 @@ VERSION = 1  #: of a preset's file
 MAX_FILE = 1024 * 1024  #: bytes of a preset's file
 MAX_NAME = 60  #: characters of a preset's name
 MAX_PRESETS = 500
+
+# What a person reads once it is done
+KEPT = "These dials are kept as '{}'."
+DELETED = "'{}' is deleted; the dials that you see stay as they are."
+EXPORTED = "The dials are in '{}'; others can import them."
 
 
 @dataclass(frozen=True)
@@ -177,14 +182,15 @@ def _read(path: Path) -> tuple[str, list]:
 
 
 def _fitting(name: str, dials: list, field: Field) -> Preset:
-    """The preset for the field, each entry complete. Raises `bad-request`."""
+    """The preset for the field, each entry complete. Raises `bad-request`; its hint says why."""
     try:
-        entries = field.check(dials)
+        entries = check(field, dials)
     except VelaturaError as error:
         raise VelaturaError(
             "bad-request",
             f"The dials '{name}' do not fit this method; choose others.",
-            detail=error.message,
+            hint=error.message,
+            detail=error.detail,
         ) from error
     texts = [entry[key] for entry in entries for key in strings(field)]
     if not all(_is_plain(" ".join(text.split())) for text in texts):

@@ -10,6 +10,7 @@ MAX_TEXTS = 16  # of one result
 MAX_TEXT = 2000  # characters of a text
 MAX_TITLE = 100  # characters of a job's or a layer's title
 MAX_NOTE = 500  # characters of a note
+NOTHING_SAID = "Nothing could be said about this {}; write what it shows."  #: of a layer, of a picture
 
 
 def best_first(layers: Sequence[dict]) -> list[dict]:

@@ -8,10 +8,11 @@ from tests.cli.conftest import CommandLine
 from tests.cli.pictures import gradient, load, save
 from tests.daemon_fixture import Daemon
 from tests.tiny import register_tiny_model, tiny_blip
+from velatura.cli.proposing import proposed
 from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.presets import export_to
+from velatura_protocol.presets import KEPT, Presets, export_to
 
 pytestmark = pytest.mark.timeout(300)
 FEW = ("--set", "steps=4", "--seed", "5")
@@ -117,10 +118,16 @@ def test_dials_follow_those_that_are_set(slider):
         ([], [""], "has no words"),
         ([], ["=>:1"], "has no words"),
         ([], ["beard:much"], "ends in no number"),
-        ([], ["beard:nan"], "How much"),
-        ([], ["beard:101"], "How much"),
-        ([], ["beard"] * 17, "Dials: enter a list of 0 to 16"),
+        ([], ["beard:nan"], r"^\+ beard: How much"),
+        ([], ["hat", "short=>long:101"], "^short → long: How much: enter a number from -100"),
+        (['dials=[{"name": "Hair", "more": "long", "strength": 600}]'], [], "^Hair: How much"),
+        ([], ["beard"] * 17, "^There can be 16 dials and no more; remove some first.$"),
+        (['dials=[{"more": "hat"}]'], ["beard"] * 16, "^There can be 16 dials"),
+        ([f"dials={json.dumps([{'more': 'hat'}] * 17)}"], [], "^There can be 16 dials"),
         (["dials=3"], ["beard"], "Dials: enter a list"),
+        (["dials=[3]"], [], "Dials: enter a list"),
+        ([], ["a=>b=>c:10"], "has more than one =>"),
+        ([], ["=>=>c"], "has more than one =>"),
     ],
 )
 def test_what_is_no_dial_is_refused(slider, assigned, turned, said):
@@ -142,7 +149,7 @@ def test_dials_are_kept_listed_shared_and_forgotten(cli, source, tmp_path, slide
     kept = [{"less": "short", "more": "long", "strength": 1.5, "name": ""}]
     shared = tmp_path / "hair.json"
     export_to(shared, "Hair", kept)
-    assert cli("dials", "import", shared).stdout == "Kept as 'Hair'.\n"
+    assert cli("dials", "import", shared).stdout == KEPT.format("Hair") + "\n"
     assert cli("dials").stdout == cli("dials", "list").stdout
     assert cli("dials").stdout.split() == ["Hair", "short", "→", "long", "1.5"]
     assert json.loads(cli("dials", "show", "hair").stdout) == kept
@@ -167,5 +174,26 @@ def test_an_edit_takes_dials_of_a_file_or_a_name_and_more(cli, edit, tmp_path, i
 
 
 def test_dials_that_are_not_there_are_named_in_the_refusal(cli, source, tmp_path):
-    words = ("--set", "source_prompt=a man", "--dials", "absent", "--out", tmp_path / "o.png")
-    assert "No dials are saved as 'absent'" in cli("edit", source, *words, code=1).stderr
+    words = ("--set", "source_prompt=a man", "--dials", "hair.json", "--out", tmp_path / "o.png")
+    told = cli("edit", source, *words, code=1).stderr
+    assert "There is no file 'hair.json', and no dials are saved as 'hair.json'; give the path" in told
+
+
+def test_dials_that_fit_no_method_are_listed_with_the_reason_and_can_be_forgotten(cli, running):
+    presets = Presets(running.state_dir)
+    for name, strength in (("Beard", 30.0), ("Hair", 600.0), ("Waves", 20.0)):
+        presets.save(name, [{"name": "", "less": "straight", "more": "wavy", "strength": strength}])
+    beard, hair, waves = cli("dials", "list").stdout.splitlines()
+    assert beard.split()[0] == "Beard" and waves.split() == ["Waves", "straight", "→", "wavy", "20"]
+    assert hair.startswith("Hair ") and "does not fit: straight → wavy: How much: enter a number" in hair
+    assert "straight → wavy: How much" in cli("dials", "show", "Hair", code=1).stderr
+    for name in ("hair", "Beard", "Waves"):
+        cli("dials", "delete", name)
+    assert presets.names() == []
+    assert "none are saved yet" in cli("dials", "delete", "Hair", code=1).stderr
+
+
+def test_a_captioner_that_says_nothing_is_told_in_a_sentence():
+    with pytest.raises(VelaturaError, match="about this picture; write what it shows") as refused:
+        proposed({"result": {"texts": [" "]}}, "caption")
+    assert refused.value.hint == '--set caption="…"'

@@ -28,6 +28,16 @@ def test_dials_are_of_a_file_that_somebody_shared_or_of_a_name(tmp_path):
     assert named_or_shared(tmp_path / "state", "hair", dials_of(LEAD)) == [HAIR]
 
 
+def test_neither_a_file_nor_a_name_is_said_in_one_sentence(tmp_path):
+    for text, known in (("hair.json", "; no names"), ("~nobody-at-all/x", ", or one of these names: Beard")):
+        with pytest.raises(VelaturaError) as caught:
+            named_or_shared(tmp_path, text, dials_of(LEAD))
+        said = caught.value.message
+        assert said.startswith(f"There is no file '{text}', and no dials are saved as '{text}'; give")
+        assert known in said
+        Presets(tmp_path).save("Beard", [HAIR])
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"velatura-dials": 1, "name": "x", "dials": [{"strength": 9}]}'])
 def test_a_file_that_is_no_use_is_refused_in_a_sentence(tmp_path, text):
     (tmp_path / "hair.json").write_text(text)

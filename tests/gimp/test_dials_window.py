@@ -10,7 +10,7 @@ import pytest
 from tests.daemon_fixture import wait_for
 from tests.gimp.conftest import INSIDE, LOOK, PLUGIN, wait_until
 from velatura_protocol import dials
-from velatura_protocol.presets import Presets
+from velatura_protocol.presets import DELETED, EXPORTED, KEPT, Presets
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(500)]
 
@@ -213,8 +213,8 @@ def test_dials_are_saved_loaded_shared_and_deleted_in_the_dialog(sitting):
     assert found["names"] == ["Beards", "Four"]
     assert found["deleted"] == [["Four"], ["beard"]]
     saved, _, exported, imported, damaged, deleted, gone, *unsaid = found["said"]
-    assert "“Beards”" in saved and "“Beards”" in imported and "“Beards”" in deleted
-    assert "shared.json" in exported
+    assert saved == imported == KEPT.format("Beards")
+    assert (deleted, exported) == (DELETED.format("Beards"), EXPORTED.format("shared.json"))
     assert "no dials that Velatura can read" in damaged
     assert "could not be read" in gone
     assert unsaid == ["", ""]

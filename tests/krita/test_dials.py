@@ -7,6 +7,7 @@ from PyQt6 import QtCore, QtGui, QtWidgets
 from PyQt6.QtTest import QTest
 
 from tests.krita.schemas import FIND, LEAD, METHOD, TELL, WEIGH
+from velatura_protocol.presets import DELETED, EXPORTED, KEPT
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
 
@@ -261,11 +262,12 @@ def test_presets_are_kept_loaded_and_deleted(controls, slid):
     several = [entry("short", "long"), entry(more="hat", strength=-1.0)]
     controls.prompts.dials.set_value(several)
     button.save("Hair & hat")
-    assert "'Hair & hat'" in controls.state.status
+    assert controls.state.status == KEPT.format("Hair & hat")
     controls.prompts.dials.set_value([])
     menu(controls)["Hair && hat"].trigger()
     assert values(controls) == several and len(slid) == 1
     button.delete("Hair & hat")
+    assert controls.state.status == DELETED.format("Hair & hat")
     assert "Hair && hat" not in menu(controls) and values(controls) == several
     button.load("Hair & hat")
     assert controls.state.status_bad and values(controls) == several
@@ -276,13 +278,19 @@ def test_presets_are_exchanged_in_files(controls, tmp_path):
     controls.prompts.dials.set_value([entry("short", "long")])
     path = tmp_path / "Hair.json"
     button.export_file(str(path))
+    assert controls.state.status == EXPORTED.format("Hair.json")
     controls.prompts.dials.set_value([])
     button.import_file(str(path))
+    assert controls.state.status == KEPT.format("Hair")
     assert titles(controls) == ["short → long"] and "Hair" in menu(controls)
     path.write_text("something else")
     button.import_file(str(path))
     assert controls.state.status_bad and "holds no dials" in controls.state.status
     assert titles(controls) == ["short → long"]
+    strong = entry("short", "long", strength=600.0)
+    path.write_text(json.dumps({"velatura-dials": 1, "name": "Strong", "dials": [strong]}))
+    button.import_file(str(path))
+    assert "'Strong' do not fit" in controls.state.status and "short → long: " in controls.state.status
     button.export_file(str(tmp_path / "none" / "Hair.json"))
     assert controls.state.status_bad
 

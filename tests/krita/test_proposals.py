@@ -8,6 +8,7 @@ from tests.krita.fake_krita import Selection
 from tests.krita.schemas import LEAD, METHOD, TELL, WEIGH
 from tests.tiny import register_tiny_model
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
+from velatura_protocol.results import NOTHING_SAID
 
 MODELS = [{"id": "a", "title": "Able", "lacks": []}, {"id": "b", "title": "Blind", "lacks": ["tell"]}]
 
@@ -163,7 +164,7 @@ def test_errors_are_sentences(desk, document, krita):
     desk.until(lambda: desk["status"].text().startswith("There is too little memory"))
     assert desk["propose"].text() == "Propose" and caption(desk) == ""
     answer(desk, ask(desk))
-    assert "write what it shows" in desk["status"].text()
+    assert desk["status"].text() == NOTHING_SAID.format("layer")
     document.model = "LABA"
     desk["propose"].click()
     desk.until(lambda: "L*a*b*" in desk["status"].text())

@@ -106,8 +106,32 @@ def test_no_fewer_than_the_least_and_nothing_out_of_bounds():
     with pytest.raises(VelaturaError, match="1 dials are the least"):
         dials.remove(least, [entry("a")], 0)
     assert dials.add(replace(FIELD, min_items=3), [], entry("a")) == [entry("a")]
-    with pytest.raises(VelaturaError):
+    with pytest.raises(VelaturaError, match=r"^− a: "):
         dials.add(FIELD, [], entry("a", strength=9.0))
+
+
+@pytest.mark.parametrize(
+    ("entries", "said"),
+    [
+        ([entry("short", "long", strength=9.0)], "short → long: "),
+        ([entry("a"), entry(more="b", strength="much")], "+ b: "),
+        ([{"name": "Hair", "colour": "red"}], "Hair: This method has no parameter 'colour'"),
+        ([entry("x\x07\ud800" * 100, strength=9.0)], "− x  x  x"),
+        ([entry(more="a")] * (FIELD.max_items + 1), f"There can be {FIELD.max_items} dials and no more;"),
+        ([3], f"{FIELD.title}: "),
+        (None, f"{FIELD.title}: "),
+    ],
+)
+def test_what_does_not_fit_is_named(entries, said):
+    with pytest.raises(VelaturaError) as refused:
+        dials.check(FIELD, entries)
+    message = refused.value.message
+    assert message.startswith(said) and message.isprintable() and len(message) < 200
+
+
+@given(LISTS)
+def test_what_fits_is_returned_as_the_field_does(entries):
+    assert dials.check(FIELD, entries) == FIELD.check(entries)
 
 
 @given(LISTS)

@@ -157,6 +157,10 @@ def test_a_preset_is_checked_against_the_field_that_reads_it(tmp_path):
     kept = Presets(tmp_path)
     kept.save("Beard", BEARD)
     assert "do not fit" in refused(lambda: kept.load("Beard", replace(FIELD, max_items=1)))
+    with pytest.raises(VelaturaError) as strong:
+        kept.save("Strong", [entry("short", "long", strength=600.0)])
+        kept.load("Strong", FIELD)
+    assert strong.value.hint.startswith("short → long: ")
     nameless = replace(FIELD, fields=tuple(f for f in FIELD.fields if f.key != "name"))
     refused(lambda: kept.load("Beard", nameless))
     kept._path("Beard").write_text(text_of([{"more": "hat"}]))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from velatura.cli.values import dials_of
 from velatura_protocol.dials import about
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
-from velatura_protocol.presets import Presets, export_to, import_from
+from velatura_protocol.presets import KEPT, Presets, export_to, import_from
 from velatura_protocol.schema import Field
 
 
@@ -36,37 +37,65 @@ def run(options: argparse.Namespace) -> int:
     """Do what is asked, and say what came of it."""
     folder = state_dir(options.state_dir)
     presets, action = Presets(folder), options.action or "list"
+    if action == "delete":  # also what fits no method
+        _need(presets, options.name)
+        presets.delete(options.name)
+        return exits.OK
     field = _field(folder)
     if action == "list":
         for name in presets.names():
-            print(f"{name:28} {about(presets.load(name, field))}")
+            print(f"{name:28} {_about(presets, name, field)}")
     elif action == "show":
         print(json.dumps(named(presets, options.name, field), ensure_ascii=False))
     elif action == "import":
-        print(f"Kept as {presets.add_from(options.file, field).name!r}.")
-    elif action == "export":
-        export_to(options.file, options.name, named(presets, options.name, field))
+        print(KEPT.format(presets.add_from(options.file, field).name))
     else:
-        named(presets, options.name, field)
-        presets.delete(options.name)
+        export_to(options.file, options.name, named(presets, options.name, field))
     return exits.OK
 
 
 def named(presets: Presets, name: str, field: Field) -> list[dict]:
     """The dials of that name. Raises `bad-request`, naming those there are."""
-    names = presets.names()
-    if not any(presets.same(name, there) for there in names):
-        listed = f"there are: {', '.join(names)}" if names else "none are saved yet"
-        raise VelaturaError("bad-request", f"No dials are saved as {name!r}; {listed}.")
+    _need(presets, name)
     return presets.load(name, field)
 
 
 def named_or_shared(folder: Path, text: str, field: Field) -> list[dict]:
     """The dials of a name, or of a file where there is one. Raises `bad-request`."""
-    file = Path(text).expanduser()
+    file, presets = Path(text), Presets(folder)
+    with contextlib.suppress(RuntimeError):  # the home of somebody who has none
+        file = file.expanduser()
     if file.is_file():
         return import_from(file, field).dials
-    return named(Presets(folder), text, field)
+    if not _is_there(presets, text):
+        names = presets.names()
+        others = f", or one of these names: {', '.join(names)}" if names else "; no names are saved yet"
+        raise VelaturaError(
+            "bad-request",
+            f"There is no file '{text}', and no dials are saved as '{text}'; "
+            f"give the path of the file{others}.",
+        )
+    return presets.load(text, field)
+
+
+def _is_there(presets: Presets, name: str) -> bool:
+    return any(presets.same(name, there) for there in presets.names())
+
+
+def _need(presets: Presets, name: str) -> None:
+    """Raises `bad-request` where nothing is saved under that name, naming those there are."""
+    if not _is_there(presets, name):
+        names = presets.names()
+        listed = f"there are: {', '.join(names)}" if names else "none are saved yet"
+        raise VelaturaError("bad-request", f"No dials are saved as '{name}'; {listed}.")
+
+
+def _about(presets: Presets, name: str, field: Field) -> str:
+    """What the dials of that name do, or why they cannot be taken."""
+    try:
+        return about(presets.load(name, field))
+    except VelaturaError as error:
+        return f"does not fit: {error.hint or error.message}"
 
 
 def _field(folder: Path) -> Field:

@@ -150,7 +150,7 @@ def _propose(
     """Put into the request what the captioner says of the picture, and say so."""
     if asked is None:
         return
-    said = proposed(_run_job(client, asked.request, blobs, interrupt))
+    said = proposed(_run_job(client, asked.request, blobs, interrupt), asked.key)
     request["parameters"][asked.key] = said
     told = f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"'
     print(told, file=sys.stderr)

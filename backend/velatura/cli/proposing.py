@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.results import texts
+from velatura_protocol.results import NOTHING_SAID, texts
 from velatura_protocol.schema import Field, fields_from_schema
 
 
@@ -46,13 +46,11 @@ def proposal(request: dict, method: dict, offered: dict) -> Proposal | None:
     return Proposal(field.key, field.title, {**request, **draft})
 
 
-def proposed(job: dict) -> str:
-    """The likeliest text of the draft. Raises `internal` where there is none."""
+def proposed(job: dict, key: str) -> str:
+    """The likeliest text of the draft. key: of the parameter it is for. Raises `internal` for no text."""
     said = texts(job["result"])
     if not said:
-        raise VelaturaError(
-            "internal", "Nothing could be said about this picture; describe it with --set source_prompt=…."
-        )
+        raise VelaturaError("internal", NOTHING_SAID.format("picture"), hint=f'--set {key}="…"')
     return said[0]
 
 

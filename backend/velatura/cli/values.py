@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from velatura_protocol.dials import check
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.schema import Field, complete, fields_from_schema
 
@@ -30,11 +31,12 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict]
             names = ", ".join(fields) or "none"
             raise VelaturaError("bad-request", f"{method['title']} has no option {key!r}; it has: {names}.")
         values[key] = _value(fields[key], text)
+    group = need_dials(method) if dials else dials_of(method)
+    if group is not None and (dials or group.key in values):
+        set_ones = values.get(group.key, [])
+        values[group.key] = [*set_ones, *dials] if isinstance(set_ones, list) else set_ones
+        check(group, values[group.key])
     complete(method["parameters"], values)
-    if dials:
-        group = need_dials(method)
-        values[group.key] = [*values.get(group.key, []), *dials]
-        complete(method["parameters"], values)
     return values
 
 
@@ -53,12 +55,17 @@ def need_dials(method: dict) -> Field:
 
 def parse_dial(option: str) -> dict[str, Any]:
     """The entry of "from=>to:n", "to:n" or "to". Raises `bad-request` with a sentence that names it."""
+    if option.count("=>") > 1:
+        raise VelaturaError(
+            "bad-request",
+            f'--dial {option} has more than one =>; give one --dial for each, as in --dial "short=>long:60".',
+        )
     texts, colon, number = option.rpartition(":")
     less, arrow, more = (texts if colon else number).partition("=>")
     dial = {"less": less.strip(), "more": more.strip()} if arrow else {"less": "", "more": less.strip()}
     if not (dial["less"] or dial["more"]):
         raise VelaturaError(
-            "bad-request", f"--dial {option} has no words; write --dial beard:60 or --dial short=>long:60."
+            "bad-request", f'--dial {option} has no words; write --dial beard:60 or --dial "short=>long:60".'
         )
     try:
         return {**dial, "strength": float(number)} if colon else dial

@@ -9,7 +9,7 @@ from gi.repository import Gdk, GLib, Gtk
 
 from velatura_protocol import dials, paths
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.presets import MAX_NAME, SUFFIX, Presets, export_to, file_name
+from velatura_protocol.presets import DELETED, EXPORTED, KEPT, MAX_NAME, SUFFIX, Presets, export_to, file_name
 from velatura_protocol.schema import Field
 
 from . import edit
@@ -76,14 +76,14 @@ class PresetMenu(Gtk.Box):
         if not name:
             return ""
         self._name = self._presets.save(name, self._entries())
-        return f"These dials are kept as “{self._name}”."
+        return KEPT.format(self._name)
 
     def _ask_delete(self, name: str) -> str:
         return self._delete(name) if self._is_sure(name) else ""
 
     def _delete(self, name: str) -> str:
         self._presets.delete(name)
-        return f"“{name}” is deleted; the dials that you see stay as they are."
+        return DELETED.format(name)
 
     def _import(self) -> str:
         path = self._ask_file("Import Dials", Gtk.FileChooserAction.OPEN, "_Import")
@@ -92,14 +92,14 @@ class PresetMenu(Gtk.Box):
         preset = self._presets.add_from(path, self._field)
         self._put(preset.dials)
         self._name = preset.name
-        return f"These dials are kept as “{preset.name}”."
+        return KEPT.format(preset.name)
 
     def _export(self) -> str:
         path = self._ask_file("Export Dials", Gtk.FileChooserAction.SAVE, "_Export")
         if not path:
             return ""
         export_to(path, self._name, self._entries())
-        return f"The dials are in {GLib.path_get_basename(path)}; others can import them."
+        return EXPORTED.format(GLib.path_get_basename(path))
 
     # small windows ------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.results import texts
+from velatura_protocol.results import NOTHING_SAID, texts
 
 from . import edit, recipe
 from .capture import Capture, capture_whole
@@ -36,7 +36,7 @@ class Proposer:
         def ask(session: Session, captured: Capture, is_stopped: Callable[[], bool], _: object) -> str:
             found = texts(edit.draft(session, request, captured, is_stopped))
             if not found:
-                raise VelaturaError("internal", "Nothing could be said about this layer; type a caption.")
+                raise VelaturaError("internal", NOTHING_SAID.format("layer"))
             return found[0]
 
         return Question(lambda: capture_whole(self._image, self._layer), ask, put, over)
