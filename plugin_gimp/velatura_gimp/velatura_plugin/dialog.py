@@ -68,8 +68,8 @@ def ask(
         form.begin_with(shown[0].name)
         beside.draft_what_moves(config, arguments, form.lists)
         form.propose_at_once()
-        if live.waiting is not None:
-            beside.side.say(live.waiting.left_out())
+        if live.waiting is not None and (sentence := live.waiting.left_out()):
+            beside.side.say(sentence)
         run = beside.run(lambda: keeper.keep(config))
         dialog.run()
         return run.item
