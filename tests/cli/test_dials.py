@@ -1,6 +1,8 @@
 """`velatura edit` with dials, with no method named, and with a caption that is proposed."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -13,8 +15,10 @@ from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.presets import KEPT, Presets, export_to
+from velatura_protocol.words import find
 
 pytestmark = pytest.mark.timeout(300)
+README = Path(__file__).resolve().parents[2] / "README.md"
 FEW = ("--set", "steps=4", "--seed", "5")
 
 
@@ -134,6 +138,15 @@ def test_what_is_no_dial_is_refused(slider, assigned, turned, said):
     with pytest.raises(VelaturaError, match=said) as refused:
         parse_values(slider, assigned, list(map(parse_dial, turned)))
     assert refused.value.code == "bad-request"
+
+
+def test_the_dials_of_the_readme_lead_from_words_of_its_caption(slider):
+    text = README.read_text("utf-8")
+    caption = re.search(r'source_prompt="([^"]+)"', text).group(1)
+    dials = [parse_dial(option) for option in re.findall(r'--dial "([^"]+)"', text)]
+    assert parse_values(slider, [], dials)["dials"] == dials
+    led_from = [dial["less"] for dial in dials if dial["less"]]
+    assert led_from and all(find(caption, words) for words in led_from)
 
 
 def test_a_method_without_dials_says_so():
