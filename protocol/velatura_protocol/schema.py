@@ -251,7 +251,9 @@ def _wanted(field: Field) -> str:
         return f"enter a list of {field.min_items} to {field.max_items} entries"
     multiple = f" that is a multiple of {field.step}" if field.kind == "integer" and field.step else ""
     whole = "whole number" if field.kind == "integer" else "number"
-    return f"enter a {whole} from {field.minimum} to {field.maximum}{multiple}"
+    bounds = (field.minimum, field.maximum)
+    low, high = map(str, bounds) if field.kind == "integer" else (f"{value:g}" for value in bounds)
+    return f"enter a {whole} from {low} to {high}{multiple}"
 
 
 def _is_number(value: Any) -> bool:

@@ -158,7 +158,7 @@ def test_numbers_have_one_type():
         ("integer", "4", "a whole number"),
         ("integer", 10**400, "a whole number"),
         ("integer", math.inf, "a whole number"),
-        ("number", 1.01, "a number from 0 to 1.0"),
+        ("number", 1.01, "a number from 0 to 1"),
         ("number", math.nan, "a number"),
         ("number", -math.inf, "a number"),
         ("number", 10**400, "a number"),
@@ -170,7 +170,7 @@ def test_numbers_have_one_type():
         ("group", {}, "a list of 0 to 3"),
         ("group", [{}] * 4, "a list of 0 to 3"),
         ("group", [1], "a list"),
-        ("group", [{"weight": 2}], "a number from 0 to 1.0"),
+        ("group", [{"weight": 2}], "a number from 0 to 1"),
     ],
 )
 def test_values_out_of_bounds(key, value, words):
