@@ -147,8 +147,8 @@ def outside(batch: Batch) -> Sequence[float]:
 def outside_psnr(batch: Batch) -> Sequence[float]:
     """Peak signal-to-noise ratio against the source where nothing at all was selected: beyond the exact
     region grown as a hand would draw it, so that an edit whose new thing has another outline than the drawn
-    one is not charged for it. 58.9 dB is an untouched picture, as in the background PSNR. NaN where less
-    than a twentieth of the picture is unselected."""
+    one is not charged for it. 58.9 dB is an untouched picture, as in the background PSNR. A measure of this
+    project. NaN where less than a twentieth of the picture is unselected."""
     unselected = (batch.case.mask_weight == 0).float()
     if float(unselected.mean()) < LEAST_BACKGROUND:
         return [NAN] * len(batch)
