@@ -28,7 +28,7 @@ class FlowSliderParameters(Parameters):
     even: bool = Field(
         True,
         title="Even dials",
-        description="Equal moves give equal change, and at 100 the picture is about to break. "
+        description="Equal moves give about equal change, and at 100 the picture is about to break. "
         "The first look at a dial takes longer.",
     )
     only_changes: bool = flowing.only_changes()
