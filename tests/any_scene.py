@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from velatura.world import STYLES, edit, sample_scene
+from velatura_lab.world import STYLES, edit, sample_scene
 
 numbers = st.integers(0, 2**31 - 1)
 kinds = st.sampled_from(("portrait", "landscape", "table"))

@@ -153,7 +153,7 @@ class Daemon:
         ).stdout
         for line in listing.splitlines():
             pid, parent, state, command = line.split(None, 3)
-            if int(parent) == self.pid and "velatura.daemon.worker" in command and "Z" not in state:
+            if int(parent) == self.pid and "velatura.daemon.worker.main" in command and "Z" not in state:
                 return int(pid)
         return 0
 

@@ -7,14 +7,14 @@ import pytest
 import torch
 from diffusers import StableDiffusionPipeline
 
-from velatura.evaluation.metrics import psnr
-from velatura.readers import load_judge
-from velatura.training import figures
-from velatura.training.asked import ladders, of_exam
-from velatura.training.assess import Exam
-from velatura.training.export import BUNDLE
-from velatura.training.measure import Order, load_bundle, orders, pointing, reconstruct, sample
-from velatura.world import KINDS, elements
+from velatura_lab.evaluation.metrics import psnr
+from velatura_lab.exam import figures
+from velatura_lab.exam.asked import ladders, of_exam
+from velatura_lab.exam.assess import Exam
+from velatura_lab.exam.measure import Order, load_bundle, orders, pointing, reconstruct, sample
+from velatura_lab.readers import load_judge
+from velatura_lab.training.export import BUNDLE
+from velatura_lab.world import KINDS, elements
 
 SEED = 8  # the card's figures are of the scenes of seed 7
 CARD = json.loads((BUNDLE / "figures.json").read_text())

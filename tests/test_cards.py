@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from velatura.training import card, reader_cards
-from velatura.training.commands import configure, options_of
-from velatura.training.export import BUNDLE
-from velatura.training.loop import Options
-from velatura.training.provenance import hardware, named_options
+from velatura_lab.cards import card, reader_cards
+from velatura_lab.cards.provenance import hardware, named_options
+from velatura_lab.training.commands import configure, options_of
+from velatura_lab.training.export import BUNDLE
+from velatura_lab.training.loop import Options
 
 TRAINED = {
     "samples": 1234,

@@ -10,11 +10,11 @@ from PIL import Image
 
 import velatura
 from tests.methods.requests import Edit, pixels
-from velatura.evaluation.cases import of_pair
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
-from velatura.readers import load_judge, matches
-from velatura.world import CATALOGUE, make_pair
+from velatura_lab.evaluation.cases import of_pair
+from velatura_lab.readers import load_judge, matches
+from velatura_lab.world import CATALOGUE, make_pair
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SAMPLE = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))

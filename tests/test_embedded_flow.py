@@ -11,13 +11,13 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.evaluation.editors import Unwatched, _raster, laid_over
 from velatura.inversion.cache import Memory
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
-from velatura.readers import load_judge
+from velatura_lab.evaluation.editors import Unwatched, _raster, laid_over
+from velatura_lab.readers import load_judge
 from velatura_protocol.schema import complete
 
 SAMPLES = Path(__file__).resolve().parents[1] / "backend" / "velatura" / "samples"

@@ -9,16 +9,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velatura.evaluation import sliders, slides, words
-from velatura.evaluation.batch import Batch
-from velatura.evaluation.cases import named_cases
-from velatura.evaluation.encoders import home_made
-from velatura.evaluation.measures import MEASURES
-from velatura.evaluation.runs import backwards
-from velatura.evaluation.session import Options
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
-from velatura.world.pairs import CATALOGUE
+from velatura_lab.evaluation import prompt_to_prompt as words
+from velatura_lab.evaluation import sliders, slides
+from velatura_lab.evaluation.batch import Batch
+from velatura_lab.evaluation.cases import named_cases
+from velatura_lab.evaluation.encoders import home_made
+from velatura_lab.evaluation.measures import MEASURES
+from velatura_lab.evaluation.runs import backwards
+from velatura_lab.evaluation.session import Options
+from velatura_lab.world.pairs import CATALOGUE
 
 EDITS = [("portrait", "shirt to red"), ("landscape", "more snow"), ("table", "colour to red")]
 NAIVE = [words.SAME_NOISE, words.SAME_SEED]

@@ -8,18 +8,18 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.evaluation.encoders import Encoders
-from velatura.readers.judge import Judge, Reading
-from velatura.training import evaluate, figures, measure, sections
-from velatura.training.asked import combined, ladders, of_exam, said, told
-from velatura.training.assess import Exam, pooled, rate
-from velatura.training.export import export_bundle
-from velatura.training.grids import save_small, sheet
-from velatura.training.labels import questions
-from velatura.training.loop import save_checkpoint
-from velatura.training.networks import PROFILES, make_autoencoder, make_unet
-from velatura.training.text import make_text
-from velatura.world import ATTRIBUTES, KINDS, Landscape, Portrait, Table, elements, holds
+from velatura_lab.evaluation.encoders import Encoders
+from velatura_lab.exam import evaluate, figures, measure, sections
+from velatura_lab.exam.asked import combined, ladders, of_exam, said, told
+from velatura_lab.exam.assess import Exam, pooled, rate
+from velatura_lab.exam.grids import save_small, sheet
+from velatura_lab.readers.judge import Judge, Reading
+from velatura_lab.training.export import export_bundle
+from velatura_lab.training.labels import questions
+from velatura_lab.training.loop import save_checkpoint
+from velatura_lab.training.networks import PROFILES, make_autoencoder, make_unet
+from velatura_lab.training.text import make_text
+from velatura_lab.world import ATTRIBUTES, KINDS, Landscape, Portrait, Table, elements, holds
 
 SMALL = replace(
     PROFILES["cpu"], name="small", size=64, latent_channels=4, vae_width=8, unet=(32, 32), decoder_width=8

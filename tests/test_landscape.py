@@ -7,9 +7,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velatura.world.landscape import ELEMENTS, HELD_OUT, Landscape, Layout, sample, vocabulary, words
-from velatura.world.render import View, render
-from velatura.world.wording import Teller
+from velatura_lab.world.landscape import (
+    ELEMENTS,
+    HELD_OUT,
+    Landscape,
+    Layout,
+    sample,
+    vocabulary,
+)
+from velatura_lab.world.landscape import (
+    grammar as words,
+)
+from velatura_lab.world.render import View, render
+from velatura_lab.world.wording import Teller
 
 BASE = Landscape(building="castle", layout=Layout(texture=7))
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.any_scene import every_kind, every_style, kinds, numbers, scene_number
-from velatura.world import (
+from velatura_lab.world import (
     ATTRIBUTES,
     CATALOGUE,
     STYLES,
@@ -24,8 +24,8 @@ from velatura.world import (
     pairs,
     render,
 )
-from velatura.world.pairs import TOLERANCE
-from velatura.world.wording import MOST_WORDS
+from velatura_lab.world.pairs import TOLERANCE
+from velatura_lab.world.wording import MOST_WORDS
 
 
 def halved(picture: np.ndarray) -> np.ndarray:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velatura.world import CATALOGUE, View, caption, render
-from velatura.world.portrait import ATTRIBUTES, HELD_OUT, Portrait, sample
+from velatura_lab.world import CATALOGUE, View, caption, render
+from velatura_lab.world.portrait import ATTRIBUTES, HELD_OUT, Portrait, sample
 
 MAN = Portrait(person="man", hair_style="short", hair_colour="grey")
 GROWING = {

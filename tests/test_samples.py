@@ -5,7 +5,7 @@ import json
 import numpy as np
 from PIL import Image
 
-from velatura.training.samples import EDITS, FOLDER, write_samples
+from velatura_lab.training.samples import EDITS, FOLDER, write_samples
 
 
 def test_the_sample_that_ships_is_what_the_world_draws(tmp_path):

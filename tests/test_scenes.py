@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.any_scene import every_kind, kinds, numbers, scene_number
-from velatura.world import (
+from velatura_lab.world import (
     ATTRIBUTES,
     KINDS,
     STYLES,
@@ -29,7 +29,7 @@ from velatura.world import (
     sample_scene,
     vocabulary,
 )
-from velatura.world.wording import MOST_WORDS
+from velatura_lab.world.wording import MOST_WORDS
 
 # --- scenes ---------------------------------------------------------------------------------------
 

@@ -13,22 +13,20 @@ import torch
 from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionModel
 
 from velatura.cli.main import main
-from velatura.training.autoencoder import (
-    train_autoencoder,
-)
-from velatura.training.captions import load_captions
-from velatura.training.commands import TRAINED
-from velatura.training.data import KIND_NAMES, digest, load_dataset, world_digest
-from velatura.training.decoder import train_decoder
-from velatura.training.diffusion import train_diffusion
-from velatura.training.ema import Ema
-from velatura.training.export import BUNDLE, export_bundle
-from velatura.training.latents import load_autoencoder
-from velatura.training.loop import Options, Progress, Trainer, launch, load_checkpoint, save_checkpoint
-from velatura.training.networks import PROFILES, TOKENS, make_autoencoder, make_unet
-from velatura.training.text import NO_ELEMENT, element_classes, make_text, word_marks
-from velatura.training.tokenizer import load_tokenizer
-from velatura.training.warm import (
+from velatura_lab.training.autoencoder import train_autoencoder
+from velatura_lab.training.captions import load_captions
+from velatura_lab.training.commands import TRAINED
+from velatura_lab.training.data import KIND_NAMES, digest, load_dataset, world_digest
+from velatura_lab.training.decoder import train_decoder
+from velatura_lab.training.diffusion import train_diffusion
+from velatura_lab.training.ema import Ema
+from velatura_lab.training.export import BUNDLE, export_bundle
+from velatura_lab.training.latents import load_autoencoder
+from velatura_lab.training.loop import Options, Progress, Trainer, launch, load_checkpoint, save_checkpoint
+from velatura_lab.training.networks import PROFILES, TOKENS, make_autoencoder, make_unet
+from velatura_lab.training.text import NO_ELEMENT, element_classes, make_text, word_marks
+from velatura_lab.training.tokenizer import load_tokenizer
+from velatura_lab.training.warm import (
     UNET_GROW,
     fitted,
     fitted_autoencoder,
@@ -37,7 +35,7 @@ from velatura.training.warm import (
     warm_start_autoencoder,
     warm_start_text,
 )
-from velatura.world import KINDS, Caption, Word, caption, elements, sample_scene, vocabulary
+from velatura_lab.world import KINDS, Caption, Word, caption, elements, sample_scene, vocabulary
 
 PARTS = {"autoencoder": train_autoencoder, "decoder": train_decoder, "diffusion": train_diffusion}
 #: The gpu profile's way through the code, at a size that a core trains in a second.
@@ -159,7 +157,7 @@ def test_wordings_are_kept_whole_or_not_at_all(work, tmp_path, monkeypatch):
 def test_a_widened_autoencoder_first_does_what_the_old_one_did(monkeypatch):
     torch.manual_seed(0)
     old, wide = make_autoencoder(SMALL), make_autoencoder(replace(SMALL, latent_channels=6))
-    monkeypatch.setattr("velatura.training.warm.NEW_LATENTS", 0.0)
+    monkeypatch.setattr("velatura_lab.training.warm.NEW_LATENTS", 0.0)
     wide.load_state_dict(fitted_autoencoder(old.state_dict(), wide))
     images = torch.rand(2, 3, 64, 64) * 2.0 - 1.0
     with torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from diffusers import DDIMScheduler
 
-from velatura.training.autoencoder import (
+from velatura_lab.training.autoencoder import (
     ELEMENT_WEIGHTS,
     mask_loss,
     moment_loss,
@@ -15,11 +15,11 @@ from velatura.training.autoencoder import (
     reconstruction_losses,
     weight_table,
 )
-from velatura.training.data import KIND_NAMES, MASKS
-from velatura.training.diffusion import stratified_times, velocity
-from velatura.training.maps import map_loss, record_maps
-from velatura.training.networks import PROFILES, SCHEDULER, TOKENS, make_unet
-from velatura.world import KINDS, elements
+from velatura_lab.training.data import KIND_NAMES, MASKS
+from velatura_lab.training.diffusion import stratified_times, velocity
+from velatura_lab.training.maps import map_loss, record_maps
+from velatura_lab.training.networks import PROFILES, SCHEDULER, TOKENS, make_unet
+from velatura_lab.world import KINDS, elements
 
 
 def test_map_loss_of_an_even_map_has_a_closed_form():

@@ -11,11 +11,11 @@ import pytest
 import torch
 
 from tests.patience import patience
-from velatura.training.precision import is_bfloat16_fast, mixed
+from velatura_lab.training.precision import is_bfloat16_fast, mixed
 
 CODE = """
 import torch
-from velatura.training.precision import mixed
+from velatura_lab.training.precision import mixed
 with mixed(torch.device("cpu")):
     print((torch.ones(2, 2) @ torch.ones(2, 2)).dtype)
 """

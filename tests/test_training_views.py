@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from velatura.training.data import KIND_NAMES, world_digest
-from velatura.training.views import MAP, NEAREST, SELECTED, sample_view, selected_view
-from velatura.world import elements, render, sample_scene
+from velatura_lab.training.data import KIND_NAMES, world_digest
+from velatura_lab.training.views import MAP, NEAREST, SELECTED, sample_view, selected_view
+from velatura_lab.world import elements, render, sample_scene
 
 
 def masks_with(box: tuple[int, int, int, int], side: int = 40) -> np.ndarray:
@@ -66,7 +66,7 @@ def test_some_views_frame_an_element_and_most_show_the_whole():
 
 
 def test_what_is_kept_is_kept_by_the_code_of_views_too(monkeypatch, tmp_path):
-    from velatura.training import data
+    from velatura_lab.training import data
 
     before = world_digest()
     other = tmp_path / "views.py"

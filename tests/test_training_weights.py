@@ -9,12 +9,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from velatura.readers.judge import BUNDLE as JUDGE
-from velatura.readers.judge import load_judge
-from velatura.training.critic import Critic, Features, Reversed, hinge_loss, perceptual_loss
-from velatura.training.data import load_dataset
-from velatura.training.export import BUNDLE
-from velatura.training.weak import FEW, FLOOR, picture_weights, shortfalls
+from velatura_lab.readers.judge import BUNDLE as JUDGE
+from velatura_lab.readers.judge import load_judge
+from velatura_lab.training.critic import Critic, Features, Reversed, hinge_loss, perceptual_loss
+from velatura_lab.training.data import load_dataset
+from velatura_lab.training.export import BUNDLE
+from velatura_lab.training.weak import FEW, FLOOR, picture_weights, shortfalls
 
 SHARES = {
     "attributes_as_prompted": {"table": {"all": [0.5, 0.4, 0.6, 64], "second": [0.6, 0.5, 0.7, FEW]}},

@@ -13,7 +13,7 @@ from PIL import Image
 
 from tests.cli.conftest import CommandLine
 from velatura.cli.demo import SAMPLES
-from velatura.readers import load_judge
+from velatura_lab.readers import load_judge
 
 
 @pytest.mark.slow

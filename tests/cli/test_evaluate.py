@@ -10,8 +10,9 @@ import pytest
 
 from tests.patience import patience
 from tests.tiny import register_tiny_model, tiny_model
-from velatura.cli import evaluate, exits
+from velatura.cli import exits
 from velatura.cli.main import main
+from velatura_lab.commands import evaluate
 
 
 @pytest.fixture

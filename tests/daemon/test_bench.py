@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from velatura.bench.wire import main, report
+from velatura_lab.bench.wire import main, report
 
 
 @pytest.mark.timeout(180)

@@ -8,11 +8,11 @@ import threading
 
 import pytest
 import zmq
+from velatura.daemon.broker.broker.notes import Stop
+from velatura.daemon.broker.broker.router_thread import RouterThread
 
 from tests.daemon_fixture import wait_for
 from velatura.daemon.faults import Edge
-from velatura.daemon.notes import Stop
-from velatura.daemon.router_thread import RouterThread
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -75,7 +75,7 @@ def test_a_thread_goes_on_after_a_fault_in_each_of_its_parts(faulty, caplog):
     wait_for(lambda: thread.looked > 5, 20, "upkeep is left off")
     assert ask(dealer, type="ping", seq=99)["re"] == 99
     told = [
-        record.getMessage() for record in caplog.records if record.name == "velatura.daemon.router_thread"
+        record.getMessage() for record in caplog.records if record.name == "velatura.daemon.broker.router_thread"
     ]
     assert sorted(told) == [  # each fault once, however often it came
         "the faulty thread, a message",

@@ -16,7 +16,8 @@ from tests.daemon import hostile
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
-from velatura.daemon import handles, sockets
+from velatura.daemon import sockets
+from velatura.daemon.broker.broker import handles
 from velatura.daemon.security import Gate
 from velatura.daemon.sockets import CONTROL, open_door
 from velatura_protocol.zmtp import Dealer

@@ -7,12 +7,12 @@ import weakref
 
 import pytest
 import torch
+from velatura.daemon.worker.main.runner import Runner
 
 from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import register_tiny_model
-from velatura.daemon.runner import Runner
 from velatura.models.model import Model
-from velatura.models.out_of_memory import is_out_of_memory, told
+from velatura.weights.out_of_memory import is_out_of_memory, told
 
 ALLOCATORS = {
     "of a device": lambda: torch.OutOfMemoryError("CUDA out of memory."),

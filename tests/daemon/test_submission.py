@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from velatura.daemon.broker.broker.submission import complete_request
 
 from tests.daemon.samples import request
 from tests.more_methods.offered.shades import ShadesParameters
 from velatura.daemon.outgoing import fits
-from velatura.daemon.submission import complete_request
 from velatura.methods.base import schema
 from velatura.methods.registry import describe, offer, registry
 from velatura.models.catalogue import ModelEntry

@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from tests.tiny import tiny_model
-from velatura.evaluation.cases import world_cases
-from velatura.evaluation.encoders import Encoders, JudgeFeatures
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
-from velatura.readers.clip import load_clip
-from velatura.readers.identity import IdentityEncoder
-from velatura.readers.judge import Judge, questions_of
-from velatura.world.scene import ATTRIBUTES
+from velatura_lab.evaluation.cases import world_cases
+from velatura_lab.evaluation.encoders import Encoders, JudgeFeatures
+from velatura_lab.readers.clip import load_clip
+from velatura_lab.readers.identity import IdentityEncoder
+from velatura_lab.readers.judge import Judge, questions_of
+from velatura_lab.world.scene import ATTRIBUTES
 
 
 @pytest.fixture(scope="session")

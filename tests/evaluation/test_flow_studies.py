@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from velatura.evaluation import dials, flows, sliders
-from velatura.evaluation.dials import SHARES, Dialled
-from velatura.evaluation.encoders import home_made
-from velatura.evaluation.session import Options
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
+from velatura_lab.evaluation import dials, flows, sliders
+from velatura_lab.evaluation.dials import SHARES, Dialled
+from velatura_lab.evaluation.encoders import home_made
+from velatura_lab.evaluation.session import Options
 from velatura_protocol.errors import VelaturaError
 
 from ..tiny import tiny_model

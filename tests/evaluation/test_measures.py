@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from velatura.evaluation.batch import Batch
-from velatura.evaluation.cases import world_cases
-from velatura.evaluation.encoders import Encoders
-from velatura.evaluation.measures import GROUPS, MEASURES
-from velatura.readers import load_judge
-from velatura.world.scene import KINDS
+from velatura_lab.evaluation.batch import Batch
+from velatura_lab.evaluation.cases import world_cases
+from velatura_lab.evaluation.encoders import Encoders
+from velatura_lab.evaluation.measures import GROUPS, MEASURES
+from velatura_lab.readers import load_judge
+from velatura_lab.world.scene import KINDS
 
 PERFECT = {
     "leakage": 0.0,

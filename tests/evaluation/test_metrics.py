@@ -7,7 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura.evaluation import metrics
+from velatura_lab.evaluation import metrics
 
 SEEDS = st.integers(0, 2**31 - 1)
 

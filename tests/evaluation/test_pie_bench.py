@@ -11,10 +11,10 @@ from PIL import Image
 from transformers import ViTConfig, ViTModel
 
 from tests.tiny import tiny_clip
-from velatura.evaluation import metrics, pie_bench, published, report, session, tables
-from velatura.evaluation.batch import Batch
-from velatura.evaluation.encoders import Encoders
-from velatura.evaluation.session import Options
+from velatura_lab.evaluation import metrics, pie_bench, published, report, session, tables
+from velatura_lab.evaluation.batch import Batch
+from velatura_lab.evaluation.encoders import Encoders
+from velatura_lab.evaluation.session import Options
 from velatura_protocol.errors import VelaturaError
 
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
-from velatura.evaluation import compare, markdown, report, session, tables, weights
-from velatura.evaluation.editors import Edited
-from velatura.evaluation.measures import MEASURES
-from velatura.evaluation.session import Options, Session
+from velatura_lab.evaluation import compare, markdown, report, session, tables, weights
+from velatura_lab.evaluation.editors import Edited
+from velatura_lab.evaluation.measures import MEASURES
+from velatura_lab.evaluation.session import Options, Session
 from velatura_protocol.errors import VelaturaError
 
 from .test_runs import Counting

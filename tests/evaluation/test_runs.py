@@ -11,15 +11,15 @@ import pytest
 
 import velatura
 from tests.tiny import tiny_clip
-from velatura.evaluation import weights
-from velatura.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
-from velatura.evaluation.figures import batch_of, seconds
-from velatura.evaluation.measures import MEASURES
-from velatura.evaluation.runs import PACKAGES, Runner, Store, backwards, plan, refusals
-from velatura.evaluation.session import Options, Session, evaluate
 from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
+from velatura_lab.evaluation import weights
+from velatura_lab.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
+from velatura_lab.evaluation.figures import batch_of, seconds
+from velatura_lab.evaluation.measures import MEASURES
+from velatura_lab.evaluation.runs import PACKAGES, Runner, Store, backwards, plan, refusals
+from velatura_lab.evaluation.session import Options, Session, evaluate
 from velatura_protocol.errors import VelaturaError
 
 EDITING = [id for id, method in registry().items() if method.result == "layer"]

@@ -5,10 +5,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from velatura.evaluation import editors, session, smoke
 from velatura.methods.registry import registry
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
+from velatura_lab.evaluation import editors, session, smoke
 
 BLD = "blended-latent-diffusion"
 

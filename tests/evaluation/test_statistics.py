@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura.evaluation import statistics
+from velatura_lab.evaluation import statistics
 
 NUMBERS = st.lists(st.integers(-99, 99), min_size=5, max_size=20).filter(lambda found: len({*found}) > 1)
 

@@ -6,15 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from velatura.evaluation import markdown, selections, sliders, slides, words
-from velatura.evaluation.cases import phrases, world_cases
-from velatura.evaluation.selections import CHANGE, THRESHOLDS, Found, Selector, named
-from velatura.evaluation.session import Options, evaluate
-from velatura.evaluation.slides import GRADED, THINGS, Slid
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
-from velatura.world.pairs import pairs
+from velatura_lab.evaluation import markdown, selections, sliders, slides
+from velatura_lab.evaluation import prompt_to_prompt as words
+from velatura_lab.evaluation.cases import phrases, world_cases
+from velatura_lab.evaluation.selections import CHANGE, THRESHOLDS, Found, Selector, named
+from velatura_lab.evaluation.session import Options, evaluate
+from velatura_lab.evaluation.slides import GRADED, THINGS, Slid
+from velatura_lab.world.pairs import pairs
 from velatura_protocol.errors import VelaturaError
 
 from ..tiny import tiny_model

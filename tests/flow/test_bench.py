@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from velatura.bench.flow import Edits, main
 from velatura.inversion.cache import Memory
+from velatura_lab.bench.flow import Edits, main
 
 
 @pytest.mark.slow

@@ -69,7 +69,7 @@ def test_a_model_without_a_captioner_is_refused_before_it_is_loaded(entries):
 
 def test_the_embedded_judge_tells_what_a_rendered_picture_shows(entries):
     from velatura.models.catalogue import EMBEDDED_COMPANIONS
-    from velatura.world import Portrait, render
+    from velatura_lab.world import Portrait, render
 
     judge = str(EMBEDDED_COMPANIONS["captioner"])
     store = ModelStore([ModelEntry("m", "M", "diffusers", entries[0].path, 64, captioner=judge)])

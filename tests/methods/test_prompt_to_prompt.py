@@ -13,7 +13,7 @@ from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.methods.prompt_to_prompt import settings
 from velatura.methods.registry import registry
-from velatura.words.plan import Settings
+from velatura.prompt_to_prompt.plan import Settings
 from velatura_protocol.errors import VelaturaError
 
 MASK = box(80, 100, (30, 60), (20, 70))

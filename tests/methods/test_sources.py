@@ -14,7 +14,7 @@ from velatura.inversion import cache, null_text
 from velatura.inversion.cache import Memory, nbytes
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
-from velatura.words import source as sources
+from velatura.prompt_to_prompt import source as sources
 
 STEPS = 4
 KINDS = ["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"]

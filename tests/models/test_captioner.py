@@ -9,10 +9,10 @@ import torch
 from transformers import BlipForConditionalGeneration
 
 from tests.tiny import tiny_blip, tiny_model
-from velatura.models.captioner import load_captioner
+from velatura.companions.blip import load_captioner
 from velatura.models.catalogue import EMBEDDED_COMPANIONS, ModelEntry
 from velatura.models.store import ModelStore
-from velatura.readers.captions import WorldCaptioner
+from velatura_lab.readers.captions import WorldCaptioner
 from velatura_protocol.errors import VelaturaError
 
 CPU = torch.device("cpu")

@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from transformers import CLIPModel, CLIPTokenizer
 
 from tests.tiny import tiny_clip, tiny_model
+from velatura.companions.clip import load_encoder
 from velatura.models import catalogue
 from velatura.models.catalogue import ModelEntry
-from velatura.models.encoder import load_encoder
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 

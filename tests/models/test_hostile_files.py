@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from tests.tiny import tiny_model
+from velatura.companions.opening import opened
+from velatura.companions.processing import read_processing
 from velatura.models import catalogue, single_file
-from velatura.models.companion import opened
-from velatura.models.digests import Digests
-from velatura.models.json_files import MAX_DEPTH, read_json
 from velatura.models.noise_levels import scheduled_betas
-from velatura.models.processing import read_processing
 from velatura.models.store import ModelStore
+from velatura.weights.digests import Digests
+from velatura.weights.json_files import MAX_DEPTH, read_json
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(120)

@@ -6,18 +6,18 @@ import numpy as np
 import pytest
 
 from tests.canvas.layers import layer, selection
-from velatura.bench.ranking import SAMPLES, measure, report, sample_case
 from velatura.canvas.geometry import plan
 from velatura.canvas.region import see
-from velatura.evaluation.cases import of_pair
-from velatura.evaluation.editors import MethodEditor
-from velatura.evaluation.statistics import auc
 from velatura.methods.registry import registry
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
 from velatura.ranking.asked import Asked
 from velatura.ranking.rank import MISSES, order
-from velatura.world import CATALOGUE, edit, make_pair, render
+from velatura_lab.bench.ranking import SAMPLES, measure, report, sample_case
+from velatura_lab.evaluation.cases import of_pair
+from velatura_lab.evaluation.editors import MethodEditor
+from velatura_lab.evaluation.statistics import auc
+from velatura_lab.world import CATALOGUE, edit, make_pair, render
 
 SIZE = 128
 EDITS = ("hat", "glasses", "beard")

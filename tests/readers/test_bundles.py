@@ -8,7 +8,9 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
-from velatura.readers import (
+from velatura_lab.cards.export_readers import PARTS
+from velatura_lab.exam.assess import Exam, assess_clip, assess_identity, assess_judge, assess_segmenter
+from velatura_lab.readers import (
     load_clip,
     load_identity,
     load_judge,
@@ -16,10 +18,8 @@ from velatura.readers import (
     matches,
     same_person_threshold,
 )
-from velatura.readers.pictures import BUNDLES
-from velatura.training.assess import Exam, assess_clip, assess_identity, assess_judge, assess_segmenter
-from velatura.training.readers import PARTS
-from velatura.world import ATTRIBUTES, KINDS, caption, edit, render, sample_scene
+from velatura_lab.readers.pictures import BUNDLES
+from velatura_lab.world import ATTRIBUTES, KINDS, caption, edit, render, sample_scene
 
 SEED = 7  # the cards' figures are of these scenes
 

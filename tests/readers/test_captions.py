@@ -25,11 +25,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from velatura.readers import load_judge
-from velatura.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell
-from velatura.world import ATTRIBUTES, Landscape, Portrait, caption, degree_value, edit, render, sample_scene
-from velatura.world.attributes import degree_word
-from velatura.world.scene import vocabulary
+from velatura_lab.readers import load_judge
+from velatura_lab.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell
+from velatura_lab.world import (
+    ATTRIBUTES,
+    Landscape,
+    Portrait,
+    caption,
+    degree_value,
+    edit,
+    render,
+    sample_scene,
+)
+from velatura_lab.world.attributes import degree_word
+from velatura_lab.world.scene import vocabulary
 
 
 @cache

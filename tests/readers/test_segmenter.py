@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from tests.tiny import tiny_clip, tiny_clipseg
-from velatura.readers import load_segmenter
-from velatura.readers.segmenter import mirrored_square
+from velatura.companions.clipseg import mirrored_square
+from velatura_lab.readers import load_segmenter
 from velatura_protocol.errors import VelaturaError
 
 PHRASES = ["a hat", "the sky", "a hat"]

@@ -7,23 +7,23 @@ import pytest
 import torch
 from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
-from velatura.readers import load_clip, load_identity, load_judge, load_segmenter
-from velatura.readers.judge import BUNDLE, STEPS, Judge, Question
-from velatura.readers.segmenter import decode
-from velatura.training.augment import disturb, mirrored, sideless
-from velatura.training.clip import contrastive_loss, pick_batch, train_clip
-from velatura.training.data import KIND_NAMES, load_dataset, world_digest
-from velatura.training.identity import pair_loss, portrait_of, train_identity
-from velatura.training.judge import train_judge
-from velatura.training.labels import Labels, questions, readable, two_hot
-from velatura.training.loop import Options, launch, load_checkpoint
-from velatura.training.negatives import LEAST, changed, other_value, wrong_caption
-from velatura.training.readers import PARTS, export_readers
-from velatura.training.segmenter import make_segmenter, mask_loss, phrases, train_segmenter
-from velatura.training.text import Wording
-from velatura.training.tokenizer import load_tokenizer
-from velatura.training.warm import warm_start_judge
-from velatura.world import ATTRIBUTES, Caption, Word, caption, sample_scene
+from velatura.companions.clipseg import decode
+from velatura_lab.cards.export_readers import PARTS, export_readers
+from velatura_lab.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura_lab.readers.judge import BUNDLE, STEPS, Judge, Question
+from velatura_lab.training.augment import disturb, mirrored, sideless
+from velatura_lab.training.clip import contrastive_loss, pick_batch, train_clip
+from velatura_lab.training.data import KIND_NAMES, load_dataset, world_digest
+from velatura_lab.training.identity import pair_loss, portrait_of, train_identity
+from velatura_lab.training.judge import train_judge
+from velatura_lab.training.labels import Labels, questions, readable, two_hot
+from velatura_lab.training.loop import Options, launch, load_checkpoint
+from velatura_lab.training.negatives import LEAST, changed, other_value, wrong_caption
+from velatura_lab.training.segmenter import make_segmenter, mask_loss, phrases, train_segmenter
+from velatura_lab.training.text import Wording
+from velatura_lab.training.tokenizer import load_tokenizer
+from velatura_lab.training.warm import warm_start_judge
+from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
 PICTURES = 24
 WORKERS = {
@@ -324,7 +324,7 @@ def test_readers_can_be_differentiated(trained, tmp_path):
 
 
 def test_what_was_not_trained_cannot_be_exported(tmp_path):
-    from velatura.training.judge import export_judge
+    from velatura_lab.training.judge import export_judge
 
     with pytest.raises(FileNotFoundError, match="run `velatura train judge` first"):
         export_judge(tmp_path, tmp_path / "bundle")

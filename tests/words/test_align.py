@@ -14,8 +14,8 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
-from velatura.words.align import align, changed
-from velatura.words.prompt import find, indices, tokens, words
+from velatura.prompt_to_prompt.align import align, changed
+from velatura.prompt_to_prompt.prompt import find, indices, tokens, words
 
 SHIPPED = Path(velatura.__file__).parent / "bundles" / "velatura-mini" / "tokenizer"
 ROOM = 160

@@ -9,13 +9,13 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
+from velatura.daemon.worker.main.runner import Runner
 
 from tests.words.test_edit import N, T, everything
-from velatura.bench import observe, shapes
-from velatura.bench.edits import Edits
-from velatura.bench.observe import operations, peak
-from velatura.bench.words import main, measure, report
-from velatura.daemon.runner import Runner
+from velatura_lab.bench import observe, shapes
+from velatura_lab.bench.edits import Edits
+from velatura_lab.bench.observe import operations, peak
+from velatura_lab.bench.prompt_to_prompt import main, measure, report
 
 CPU = torch.device("cpu")
 

@@ -14,10 +14,10 @@ from velatura.diffusion import schedule
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion import ddim
 from velatura.inversion.trajectory import Trajectory, step
-from velatura.words.control import Control, Words
-from velatura.words.edit import Conditions, edit
-from velatura.words.features import Features
-from velatura.words.local import LocalBlend
+from velatura.prompt_to_prompt.control import Control, Words
+from velatura.prompt_to_prompt.edit import Conditions, edit
+from velatura.prompt_to_prompt.features import Features
+from velatura.prompt_to_prompt.local import LocalBlend
 
 N, T = 5, 12
 GUIDANCE = 3.0

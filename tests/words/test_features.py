@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura.inversion.cache import Memory, nbytes
-from velatura.words.control import Branch
-from velatura.words.features import Features, Need
+from velatura.prompt_to_prompt.control import Branch
+from velatura.prompt_to_prompt.features import Features, Need
 
 BUDGET = 4000
 NEED = Need(cross=True)

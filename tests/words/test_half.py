@@ -11,9 +11,9 @@ import torch
 from tests.words.test_edit import GUIDANCE, N, T, conditions, everything, ours, start
 from velatura.diffusion import schedule
 from velatura.inversion.ddim import direct
-from velatura.words.control import Control, Cross
-from velatura.words.edit import edit
-from velatura.words.features import Features
+from velatura.prompt_to_prompt.control import Control, Cross
+from velatura.prompt_to_prompt.edit import edit
+from velatura.prompt_to_prompt.features import Features
 
 SIZE = (12, 6)
 

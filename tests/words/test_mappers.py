@@ -17,8 +17,8 @@ from tests.words import reference
 from tests.words.test_edit import GUIDANCE, N, assert_close, start
 from velatura.diffusion import schedule
 from velatura.inversion.trajectory import Trajectory
-from velatura.words.edit import Conditions, edit
-from velatura.words.plan import Settings, WordSetting, plan
+from velatura.prompt_to_prompt.edit import Conditions, edit
+from velatura.prompt_to_prompt.plan import Settings, WordSetting, plan
 
 SIZE = (8, 8)
 SETTINGS = Settings(

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from velatura.diffusion import schedule
 from velatura.diffusion.difference import difference
-from velatura.words.maps import as_mask, word_maps
+from velatura.prompt_to_prompt.maps import as_mask, word_maps
 
 SIGMA = 1.5
 

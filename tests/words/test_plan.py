@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from velatura.words.plan import Settings, WordSetting, plan
-from velatura.words.prompt import find, indices, tokens
+from velatura.prompt_to_prompt.plan import Settings, WordSetting, plan
+from velatura.prompt_to_prompt.prompt import find, indices, tokens
 from velatura_protocol.errors import VelaturaError
 
 N = 10

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
-from velatura.words.prompt import Tokens, find, find_all, governed, indices, tokens, words
+from velatura.prompt_to_prompt.prompt import Tokens, find, find_all, governed, indices, tokens, words
 from velatura_protocol.errors import VelaturaError
 
 BUNDLES = Path(velatura.__file__).parent / "bundles"

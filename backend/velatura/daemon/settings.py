@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tomllib
 
-from velatura.models.json_files import read_file
+from velatura.weights.json_files import read_file
 from velatura_protocol.errors import VelaturaError
 
 CHUNK = 1024 * 1024

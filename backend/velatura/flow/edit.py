@@ -13,8 +13,8 @@ from torch import Tensor
 from velatura.attention.hold import Attend, held
 from velatura.attention.places import Place
 from velatura.diffusion.denoiser import Network, denoise, guide
-from velatura.words.control import Branch, steps_within
-from velatura.words.features import Need
+from velatura.prompt_to_prompt.control import Branch, steps_within
+from velatura.prompt_to_prompt.features import Need
 
 from . import pull
 from .source import Source

@@ -13,7 +13,7 @@ from torch import Tensor
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import Network
 from velatura.inversion.cache import Memory, key
-from velatura.words.features import Features
+from velatura.prompt_to_prompt.features import Features
 
 
 @dataclass

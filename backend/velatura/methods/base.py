@@ -20,10 +20,10 @@ from velatura_protocol.schema import fields_from_schema
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from velatura.companions.blip import Captioner
+    from velatura.companions.clipseg import Segmenter
     from velatura.inversion.cache import Memory
-    from velatura.models.captioner import Captioner
     from velatura.models.model import Model
-    from velatura.readers.segmenter import Segmenter
 
 Need = Literal["required", "optional", "none"]
 

@@ -42,7 +42,7 @@ class DiffEditMask(Method):
     def run(self, inputs: MethodInputs, params: DiffEditMaskParameters, context: Context) -> list[Mask]:
         from velatura.diffusion import noise, schedule
         from velatura.diffusion.difference import difference
-        from velatura.words.maps import as_mask
+        from velatura.prompt_to_prompt.maps import as_mask
 
         model, source_prompt = context.model, params.source_prompt.strip()
         if not source_prompt:

@@ -10,11 +10,11 @@ from velatura.canvas.paste import paste
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
 from velatura.inversion.cache import Memory
-from velatura.models import out_of_memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.ranking.asked import Asked
 from velatura.ranking.views import Scene
+from velatura.weights import out_of_memory
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 

@@ -17,8 +17,8 @@ from .base import Context, Inputs, Method, MethodInputs, Parameters
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.words.plan import Settings, WordSetting
-    from velatura.words.source import Source
+    from velatura.prompt_to_prompt.plan import Settings, WordSetting
+    from velatura.prompt_to_prompt.source import Source
 
 
 class PromptWord(fields.WordSettings):
@@ -180,8 +180,8 @@ class PromptToPrompt(Method):
 
     def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
         from velatura.diffusion import blending, schedule
-        from velatura.words import edit, plan
-        from velatura.words import source as sources
+        from velatura.prompt_to_prompt import edit, plan
+        from velatura.prompt_to_prompt import source as sources
 
         source_prompt = _checked(params)
         model, negative = context.model, params.negative_prompt
@@ -231,7 +231,7 @@ class PromptToPrompt(Method):
         self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted
     ) -> tuple[Source, int]:
         """The source, and how many steps it took of those that the person sees."""
-        from velatura.words import source as sources
+        from velatura.prompt_to_prompt import source as sources
 
         model, taken = context.model, 0
         if params.start == "new":
@@ -264,7 +264,7 @@ def _nowhere(params: PromptToPromptParameters) -> str:
 
 
 def _words(params: PromptToPromptParameters) -> list[WordSetting]:
-    from velatura.words.plan import WordSetting
+    from velatura.prompt_to_prompt.plan import WordSetting
 
     return [
         WordSetting(word.text, word.which, word.weight, word.until)
@@ -275,7 +275,7 @@ def _words(params: PromptToPromptParameters) -> list[WordSetting]:
 
 def settings(params: PromptToPromptParameters) -> Settings:
     """How the edit is made: as set, or as the preset has it."""
-    from velatura.words.plan import Settings
+    from velatura.prompt_to_prompt.plan import Settings
 
     params = params.model_copy(update=PRESETS.get(params.preset, {}))
 

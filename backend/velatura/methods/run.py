@@ -16,16 +16,16 @@ from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
 from velatura.inversion.cache import Memory
 from velatura.models.model import Model
-from velatura.models.out_of_memory import is_out_of_memory
 from velatura.models.store import ModelStore
+from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.results import MAX_LAYERS, MAX_TEXTS, one_line
 
 from .base import Cancelled, Method, MethodInputs, Parameters
 
 if TYPE_CHECKING:
-    from velatura.models.captioner import Captioner
-    from velatura.readers.segmenter import Segmenter
+    from velatura.companions.blip import Captioner
+    from velatura.companions.clipseg import Segmenter
 
 _PREVIEW_SHARE = 0.2  # of the time may go into previews
 _RANKING_SHARE = 0.1  # of the time that several variations take, about

@@ -52,8 +52,8 @@ class WordMap(Method):
         import torch
 
         from velatura.diffusion import noise, schedule
-        from velatura.words import maps
-        from velatura.words.prompt import find, indices, tokens, words
+        from velatura.prompt_to_prompt import maps
+        from velatura.prompt_to_prompt.prompt import find, indices, tokens, words
 
         model = context.model
         asked = [find(inputs.prompt, word.text, word.which) for word in params.words if word.text.strip()]

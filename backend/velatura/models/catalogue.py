@@ -8,10 +8,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
-
-from .json_files import read_json, read_object
 
 EMBEDDED_ID = "velatura-mini"
 _BUNDLES = Path(__file__).resolve().parent.parent / "bundles"

@@ -13,14 +13,14 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from huggingface_hub import snapshot_download
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from velatura.weights.digests import Digests
+from velatura.weights.json_files import check_files, check_sizes, read_object
+from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
 
 from . import noise_levels, single_file
 from .catalogue import ModelEntry
-from .digests import Digests
-from .json_files import check_files, check_sizes, read_object
 from .model import Model
-from .out_of_memory import is_out_of_memory
 
 _CLASSES = {
     "unet": {"UNet2DConditionModel": UNet2DConditionModel},

@@ -14,9 +14,8 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
-
-from .json_files import parse_json
 
 _UNET = "model.diffusion_model."
 _VAE = "first_stage_model."

@@ -11,18 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from velatura.companions.clip import Encoder, load_encoder
+from velatura.weights.digests import Digests
 from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry
-from .digests import Digests
-from .encoder import Encoder, load_encoder
 from .loading import load
 from .model import Model
 
 if TYPE_CHECKING:
-    from velatura.readers.segmenter import Segmenter
-
-    from .captioner import Captioner
+    from velatura.companions.blip import Captioner
+    from velatura.companions.clipseg import Segmenter
 
 
 class ModelStore:
@@ -69,13 +68,13 @@ class ModelStore:
 
     def captioner(self) -> Captioner | None:
         """As `encoder`: what says in words what a picture shows."""
-        from .captioner import load_captioner
+        from velatura.companions.blip import load_captioner
 
         return self._companion("captioner", load_captioner)
 
     def segmenter(self) -> Segmenter | None:
         """As `encoder`: the CLIPSeg that finds what words name."""
-        from velatura.readers.segmenter import load_segmenter  # readers stand above models; loaded here only
+        from velatura.companions.clipseg import load_segmenter  # readers stand above models; loaded here only
 
         return self._companion("segmenter", load_segmenter)
 

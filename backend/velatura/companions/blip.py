@@ -1,0 +1,92 @@
+"""What says in words what a picture shows: BLIP, or the judge of the embedded model's world."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+from torch import Tensor
+
+from .opening import check_kind, opened
+from .processing import Processing, read_processing
+
+if TYPE_CHECKING:
+    from transformers import BertTokenizer, BlipForConditionalGeneration
+
+Step = Callable[[int, int], None]
+
+_BEAMS = 4
+_CAPTIONS = 3  # the likeliest of the beams
+_MOST_TOKENS = 40
+
+
+class Captioner(Protocol):
+    """A network that captions pictures."""
+
+    def captions(self, picture: Tensor, step: Step) -> list[str]:
+        """Sentences about a picture [1, 3, h, w] in [0, 1], at least one, the likeliest first.
+
+        step(i, n): step i of n at most, from 1, is done; what it raises is passed on.
+        """
+
+
+class Blip:
+    """A BLIP (Li et al. 2022, arXiv:2201.12086), by beam search.
+
+    The picture is stretched to the network's square as its own processor does it: so it was trained.
+    """
+
+    def __init__(
+        self, network: BlipForConditionalGeneration, tokenizer: BertTokenizer, processing: Processing
+    ) -> None:
+        self.network, self.tokenizer, self.processing = network, tokenizer, processing
+
+    @torch.no_grad()
+    def captions(self, picture: Tensor, step: Step) -> list[str]:
+        """See `Captioner`."""
+        from transformers import StoppingCriteriaList
+
+        def word(tokens: Tensor, _scores: Any, **_: Any) -> Tensor:
+            step(min(tokens.shape[1], _MOST_TOKENS), _MOST_TOKENS)
+            return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
+
+        found = self.network.generate(
+            self.processing(picture).to(self.network.dtype),
+            num_beams=_BEAMS,
+            num_return_sequences=_CAPTIONS,
+            max_length=_MOST_TOKENS,
+            do_sample=False,
+            stopping_criteria=StoppingCriteriaList([word]),
+        )
+        # published tokenizers do not know the first token, which says that a caption begins
+        said = self.tokenizer.batch_decode(found[:, 1:], skip_special_tokens=True)
+        return [text for text in dict.fromkeys(" ".join(text.split()) for text in said) if text]
+
+
+def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Captioner:
+    """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or a
+    judge's folder. Raises `unknown-model`. Weights are read from .safetensors only."""
+    with opened("captioner", path) as (folder, config):
+        if "questions" in config:
+            return _judge(folder, device)
+        check_kind(config, "blip")
+        return _blip(folder, device, dtype)
+
+
+def _blip(folder: Path, device: torch.device, dtype: torch.dtype) -> Blip:
+    from transformers import BertTokenizer, BlipForConditionalGeneration  # slow to import
+
+    options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
+    network = BlipForConditionalGeneration.from_pretrained(folder, **options)
+    network.to(device).eval().requires_grad_(False)
+    tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
+    return Blip(network, tokenizer, read_processing(folder, network.config.vision_config.image_size, device))
+
+
+def _judge(folder: Path, device: torch.device) -> Captioner:
+    from velatura_lab.readers.captions import WorldCaptioner  # readers stand above models; loaded here only
+    from velatura_lab.readers.judge import load_judge
+
+    return WorldCaptioner(load_judge(folder).to(device))

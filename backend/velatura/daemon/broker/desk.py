@@ -1,0 +1,261 @@
+"""Requests about jobs, answered from the journal. Runs in the daemon's main thread, beside the scheduler."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from velatura.daemon.broker.broker.leases import Leases
+from velatura.daemon.broker.broker.notes import Answer, Arrived, Event, NoRoom, Request, Status, Vanished
+from velatura.daemon.broker.broker.scheduler import Scheduler
+from velatura.daemon.broker.broker.submission import complete_request, job_id
+from velatura.daemon.broker.broker.supervisor import Supervisor
+from velatura.daemon.faults import internal
+from velatura.daemon.mailbox import Mailbox
+from velatura.daemon.outgoing import fits, too_large
+from velatura.daemon.settings import Settings
+from velatura.jobs.retention import Policy, plan
+from velatura.jobs.spool import Spool
+from velatura.jobs.states import UNFINISHED, Job, State, input_digests
+from velatura.jobs.store import Journal
+from velatura.methods.registry import offer
+from velatura.models.catalogue import ModelEntry, entries
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
+
+log = logging.getLogger(__name__)
+
+SINCE = {"layer": 0, "mask": 2, "text": 3}  # the protocol's MINOR from which clients know such results
+MAX_NAMED = 1024
+ROOM_FOR_JOBS = MAX_JSON - 1024
+
+
+class Desk:
+    """The daemon's answers. methods: by id, as the protocol describes them."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        state_dir: Path,
+        methods: Mapping[str, dict],
+        journal: Journal,
+        spool: Spool,
+        worker: Supervisor,
+        control: Mailbox,
+        status: Status,
+    ) -> None:
+        self.shutdown_wanted = False
+        self._settings = settings
+        self._state_dir = state_dir
+        self._methods = methods
+        self._journal = journal
+        self._spool = spool
+        self._worker = worker
+        self._control = control
+        self._status = status
+        self._policy = Policy()
+        self._swept = time.monotonic()
+        self._models: list[ModelEntry] = []
+        self._scheduler = Scheduler(
+            journal,
+            spool,
+            worker,
+            changed=self._changed,
+            lossy=lambda job, message, payload: control.put(Event(job, message, payload, lossy=True)),
+            cancel_grace=settings.cancel_grace,
+            idle_unload=settings.idle_unload,
+        )
+        self._kinds = {
+            "methods": self._describe,
+            "submit": self._submit,
+            "get": lambda request: self._wire(self._journal.get(job_id(request.message.get("job")))),
+            "ack": self._ack,
+            "cancel": self._cancel,
+            "list": self._list,
+            "watch": self._watch,
+            "unload": self._unload,
+            "shutdown": self._shutdown,
+        }
+        self._recover()
+
+    def take(self, note: Request | Vanished | Arrived | NoRoom) -> None:
+        """Whatever the socket threads have to say."""
+        if isinstance(note, Request):
+            self._answer(note)
+        elif isinstance(note, Arrived):
+            self._queue_what_is_whole(note.digest)
+        elif isinstance(note, Vanished):
+            for job in self._leases.vanished(note.session):
+                self._scheduler.cancel(job)
+        else:
+            self._sweep(note.size)
+
+    def step(self) -> None:
+        """What the clock and the worker ask for."""
+        self._scheduler.step()
+        for job in self._leases.expired():
+            self._scheduler.cancel(job)
+        self._tell_status()
+        if time.monotonic() - self._swept > self._settings.sweep:
+            self._swept = time.monotonic()
+            self._sweep()
+
+    def close(self) -> None:
+        self._scheduler.close()
+
+    # Requests
+
+    def _answer(self, request: Request) -> None:
+        seq = request.message["seq"]
+        try:
+            answer = {**self._kinds[request.message["type"]](request), "re": seq}
+        except VelaturaError as error:
+            answer = error_answer(error, seq)
+        except Exception as error:  # a fault in one request must not end the daemon
+            log.exception("a request of type %s", request.message["type"])
+            answer = error_answer(internal(error), seq)
+        self._control.put(Answer(request.identity, request.session, answer))
+
+    def _describe(self, request: Request) -> dict:
+        self._models = entries(self._state_dir)
+        # an older client would take a mask for a picture
+        known = [m for m in self._methods.values() if SINCE[m["result"]] <= request.minor]
+        return {"type": "methods", **offer(known, self._models)}
+
+    def _submit(self, request: Request) -> dict:
+        job, wanted = job_id(request.message.get("job")), request.message.get("request")
+        sent = request_digest(wanted)
+        known = self._journal.some([job])
+        if not known:  # else it was checked then, and a method may have changed since
+            self._check_room(request.session)
+            self._models = entries(self._state_dir)
+            whole, title = complete_request(wanted, self._methods, self._models)
+            lease = wanted.get("lease", False) or whole.get("draft", False)  # nobody else would look at it
+        else:
+            whole, title, lease = known[0].request, known[0].title, known[0].lease
+        state = State.UPLOADING if self._missing(whole) else State.QUEUED
+        row, _ = self._journal.create(
+            job, sent, whole, title, state=state, owner=request.session, lease=lease
+        )
+        if row.state is State.UPLOADING and not self._missing(whole):
+            row = self._journal.uploaded(job)
+        if row.lease and not row.ended:
+            self._leases.hold(job, request.session)
+        if not row.ended:
+            self._worker.want()  # it may start while the layers are on their way
+        return self._wire(row)
+
+    def _check_room(self, owner: str) -> None:
+        own, all_ = self._journal.count(owner=owner), self._journal.count()
+        if own >= self._settings.waiting or all_ >= self._settings.waiting_in_all:
+            raise VelaturaError("busy", "Too many edits are waiting; wait for some to end.", retryable=True)
+
+    def _ack(self, request: Request) -> dict:
+        job = self._journal.acknowledge(job_id(request.message.get("job")))
+        return self._wire(job)
+
+    def _cancel(self, request: Request) -> dict:
+        return self._wire(self._scheduler.cancel(job_id(request.message.get("job"))))
+
+    def _list(self, request: Request) -> dict:
+        states = request.message.get("states", [str(state) for state in State])
+        if not isinstance(states, list) or not all(isinstance(state, str) for state in states):
+            raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
+        states = set(states) & set(State)
+        found = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
+        answer, _ = self._as_many_as_fit(found[::-1])
+        more = self._journal.count(states, drafts=False) - len(answer)
+        return {"type": "jobs", "jobs": answer[::-1], "more": more}
+
+    def _watch(self, request: Request) -> dict:
+        jobs = request.message.get("jobs")
+        if not isinstance(jobs, list) or len(jobs) > MAX_NAMED:
+            raise VelaturaError("bad-request", f"At most {MAX_NAMED} edits can be watched at once.")
+        found = self._journal.some([job for job in jobs if isinstance(job, str)])
+        for job in found:
+            if job.lease and not job.ended:
+                self._leases.adopt(job.id, request.session)
+        answer, rest = self._as_many_as_fit(found)
+        for job in rest:  # they follow as events, since the client watches them now
+            self._changed(job)
+        return {"type": "jobs", "jobs": answer}
+
+    def _as_many_as_fit(self, jobs: list[Job]) -> tuple[list[dict], list[Job]]:
+        """The first jobs, as far as one message holds them, and the others."""
+        room, fitting = ROOM_FOR_JOBS, []
+        for i, job in enumerate(jobs):
+            wire = self._wire(job)
+            room -= len(canonical(wire)) + 1
+            if room < 0:
+                return fitting, jobs[i:]
+            fitting.append(wire)
+        return fitting, []
+
+    def _unload(self, _: Request) -> dict:
+        self._scheduler.unload()
+        return {"type": "ok"}
+
+    def _shutdown(self, _: Request) -> dict:
+        self.shutdown_wanted = True
+        return {"type": "ok"}
+
+    # Jobs
+
+    def _recover(self) -> None:
+        self._leases = Leases(self._settings.heartbeat)
+        for job in self._journal.recover():
+            log.warning("job %s was running when the last daemon died; it is %s now", job.id, job.state)
+        self._queue_what_is_whole()
+        for job in self._journal.in_states(UNFINISHED):
+            if job.lease:
+                self._leases.orphan(job.id)
+
+    def _queue_what_is_whole(self, digest: str = "") -> None:
+        """Queues uploading jobs (that need this blob) whose inputs are all there."""
+        for job in self._journal.in_states({State.UPLOADING}):
+            if (not digest or digest in input_digests(job.request)) and not self._missing(job.request):
+                self._changed(self._journal.uploaded(job.id))
+
+    def _missing(self, request: dict) -> list[str]:
+        return [digest for digest in input_digests(request) if not self._spool.has(digest)]
+
+    def _wire(self, job: Job) -> dict:
+        """As clients see it; one whose result no message holds (an older daemon noted it) has failed."""
+        wire = job.to_wire(self._missing(job.request) if job.state is State.UPLOADING else [])
+        if job.result is None or fits(wire):
+            return wire
+        return replace(job, state=State.FAILED, error=too_large().to_wire()).to_wire([])
+
+    def _changed(self, job: Job) -> None:
+        log.info("job %s is %s (revision %d)", job.id, job.state, job.revision)
+        if job.ended:
+            self._leases.release(job.id)
+        self._tell_status()  # first: who hears of the change and then pings is not told how things were
+        self._control.put(Event(job.id, self._wire(job)))
+
+    def _tell_status(self) -> None:
+        loaded = self._scheduler.loaded
+        known = dict.fromkeys([*(model.id for model in self._models), *loaded])
+        self._status.fields = {
+            "worker": self._scheduler.worker_state,
+            "jobs": self._journal.count(),
+            "models": [{"id": id, "loaded": id in loaded} for id in known],
+            "device": self._worker.ready["device"] if self._worker.ready else self._settings.device,
+        }
+
+    def _sweep(self, wanted: int = 0) -> None:
+        """Lets go what nobody needs, so that there is room for `wanted` bytes more."""
+        now = time.time()
+        for job in self._journal.in_states({State.UPLOADING}):
+            if now - job.changed > self._policy.abandoned:
+                self._scheduler.cancel(job.id)
+        policy = replace(self._policy, budget=self._spool.room() - wanted)
+        going = plan(self._journal.references(), self._spool.stored(), now, policy)
+        self._journal.forget(going.jobs)
+        for blob in going.blobs:
+            self._spool.remove(blob)
+        if going.jobs or going.blobs:
+            log.info("let go %d jobs and %d blobs", len(going.jobs), len(going.blobs))

@@ -1,0 +1,211 @@
+"""Which job runs, and what becomes of it: the journal on one side, the worker on the other."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from velatura.daemon.broker.broker.supervisor import Supervisor
+from velatura.daemon.outgoing import fits, too_large
+from velatura.jobs.spool import Spool
+from velatura.jobs.states import IllegalTransition, Job, State, is_result, result_digests
+from velatura.jobs.store import Journal
+from velatura_protocol.errors import VelaturaError
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+
+
+@dataclass
+class Running:
+    """The job that the worker has. patience: when the worker is killed, once a cancel was asked for."""
+
+    job: str
+    attempt: int
+    patience: float | None = None
+
+
+class Scheduler:
+    """Gives the worker one job after another.
+
+    changed: told of each job whose state has changed, after the journal has committed it.
+    lossy: told of progress and previews, as (job, message, payload).
+    """
+
+    def __init__(
+        self,
+        journal: Journal,
+        spool: Spool,
+        worker: Supervisor,
+        *,
+        changed: Callable[[Job], None],
+        lossy: Callable[[str, dict, bytes | None], None],
+        cancel_grace: float,
+        idle_unload: float,
+    ) -> None:
+        self.loaded: list[str] = []  # ids of the models in the worker's memory
+        self._journal = journal
+        self._spool = spool
+        self._worker = worker
+        self._changed = changed
+        self._lossy = lossy
+        self._cancel_grace = cancel_grace
+        self._idle_unload = idle_unload
+        self._running: Running | None = None
+        self._unload_wanted = False
+        self._idle_since = time.monotonic()
+        self._served: dict[str, int] = {}
+        self._turn = 0
+        self._unsettled: list[Callable[[], Job]] = []
+        self._retry_at = 0.0
+
+    @property
+    def worker_state(self) -> str:
+        """As `pong` says it: starting, idle, busy or stopped."""
+        if self._worker.state == "ready":
+            return "busy" if self._running else "idle"
+        return self._worker.state
+
+    def step(self) -> None:
+        """Everything there is to do now: read the worker, settle, watch the clock, start the next job."""
+        for message, payload in self._worker.messages():
+            self._hear(message, payload)
+        if self._worker.exited():
+            self._worker_ended()
+        error = self._worker.given_up()
+        if error is not None:
+            self._refuse_all(error)
+        self._settle_again()
+        now = time.monotonic()
+        if self._running is not None:
+            self._idle_since = now
+            if self._running.patience is not None and now > self._running.patience:
+                log.warning("the worker did not stop for a cancel; killed")
+                self._worker.kill()
+        elif not self._unsettled:
+            self._start_next()
+        if self._running is None and self._worker.state == "ready":
+            if self._unload_wanted or now - self._idle_since > self._idle_unload:
+                log.info("the worker ends, to give its memory back")
+                self._worker.stop()
+                self.loaded = []
+            self._unload_wanted = False
+
+    def unload(self) -> None:
+        """Frees the models' memory, after the running job if there is one."""
+        self._unload_wanted = True
+
+    def cancel(self, job: str) -> Job:
+        """As the SPEC says: at once, or at the running job's next step, or after a grace."""
+        known = self._journal.get(job)
+        before = known.state
+        if known.ended:
+            return known
+        running = self._running
+        if running is not None and running.job == job and running.patience is None:
+            # before the commit, which may be slow: should we die in between, nobody was promised anything
+            running.patience = time.monotonic() + self._cancel_grace
+            self._worker.send({"type": "cancel", "job": job})
+        known = self._journal.ask_to_cancel(job)
+        if known.state is not before:
+            self._changed(known)
+        return known
+
+    def close(self) -> None:
+        """The daemon stops in good order: the running job is queued again for its next start."""
+        self._worker.close()
+        self._settle_again(at_once=True)
+        if self._running is not None:
+            job = self._running.job
+            self._settle(lambda: self._journal.put_back(job))
+
+    # The worker
+
+    def _hear(self, message: dict, payload: memoryview | None) -> None:
+        kind = message["type"]
+        if "loaded" in message:
+            self.loaded = [str(id) for id in message["loaded"]]
+        running = self._running
+        if running is None or message.get("job") != running.job or message.get("attempt") != running.attempt:
+            return
+        if kind == "finished":
+            self._running = None
+            self._settle(lambda: self._outcome(running, message))
+        elif kind in ("progress", "preview"):
+            event = {key: value for key, value in message.items() if key not in ("pid", "attempt")}
+            self._lossy(running.job, event, None if payload is None else payload.tobytes())
+
+    def _outcome(self, running: Running, message: dict) -> Job:
+        """What a run has come to, noted down: only what a message holds, or it could never be told."""
+        state, result = message.get("state"), message.get("result")
+        if state == State.CANCELLED:
+            return self._journal.cancelled(running.job)
+        if state == State.DONE and is_result(result):
+            if not fits({"type": "job", "result": result}):
+                return self._journal.fail(running.job, too_large().to_wire(), running.attempt)
+            if all(map(self._spool.has, result_digests(result))):
+                return self._journal.finish(running.job, running.attempt, result)
+            return self._journal.lost(running.job)
+        error = VelaturaError.from_wire(message.get("error"))
+        return self._journal.fail(running.job, error.to_wire(), running.attempt)
+
+    def _worker_ended(self) -> None:
+        self.loaded = []
+        running, self._running = self._running, None
+        if running is not None:
+            log.warning("the worker died while it ran %s (attempt %d)", running.job, running.attempt)
+            self._settle(lambda: self._journal.lost(running.job))
+
+    def _refuse_all(self, error: VelaturaError) -> None:
+        log.error("the worker cannot be started: %s", error.detail)
+        for waiting in self._journal.queue():
+            self._settle(lambda job=waiting.id: self._journal.fail(job, error.to_wire()))
+
+    def _start_next(self) -> None:
+        queue = self._journal.queue()
+        if not queue:
+            return
+        self._worker.want()
+        if self._worker.state != "ready":
+            return
+        # one client after another; each one's jobs in order (min takes the first of equals)
+        waiting = min(queue, key=lambda waiting: self._served.get(waiting.owner, 0))
+        try:
+            job = self._journal.start(waiting.id)
+        except VelaturaError as error:
+            log.warning("a job cannot be started yet: %s", error.detail)
+            return
+        self._turn += 1
+        self._served = {w.owner: self._served.get(w.owner, 0) for w in queue} | {waiting.owner: self._turn}
+        self._running = Running(job.id, job.attempts)
+        run = {"type": "run", "job": job.id, "attempt": job.attempts, "request": job.request}
+        is_sent = self._worker.send(run)
+        self._changed(job)
+        if not is_sent:
+            self._running = None
+            self._settle(lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
+
+    # What must come to be noted down, even if the disk is full now
+
+    def _settle(self, change: Callable[[], Job]) -> None:
+        """Makes a change to the journal, now or as soon as there is room for it."""
+        try:
+            self._changed(change())
+        except IllegalTransition as error:
+            log.info("too late: %s", error)
+        except (VelaturaError, sqlite3.OperationalError) as error:
+            if isinstance(error, VelaturaError) and error.code != "disk-full":
+                raise
+            log.error("the journal takes nothing now: %s", getattr(error, "detail", error))
+            self._unsettled.append(change)
+            self._retry_at = time.monotonic() + RETRY_S
+
+    def _settle_again(self, *, at_once: bool = False) -> None:
+        if self._unsettled and (at_once or time.monotonic() > self._retry_at):
+            unsettled, self._unsettled = self._unsettled, []
+            for change in unsettled:
+                self._settle(change)

@@ -1,0 +1,105 @@
+"""`python -m velatura.daemon.worker.main`: the process that holds a device and runs edits."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import logging.handlers
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from velatura.daemon.worker.main.link import Link
+from velatura.daemon.worker.main.parent import die_with_parent
+
+log = logging.getLogger(__name__)
+
+PREVIEW_SIDE = 256
+PREVIEW_EVERY_S = 0.2
+
+
+def main() -> None:
+    """Reads a line of JSON from standard input, tells the broker when torch is there, runs what comes."""
+    start = json.loads(_first_line())
+    die_with_parent(start["broker"])
+    state_dir = Path(start["state_dir"])
+    _log_to(state_dir / "worker.log")
+    link = Link(start["endpoint"], start["token"])
+    link.start()
+
+    from velatura.daemon.worker.main.runner import Runner  # torch comes in here, and only here
+
+    runner = Runner(state_dir, start["device"])
+    link.send({"type": "ready", "device": runner.device, "loaded": []})
+    while True:
+        task = link.tasks.get()
+        hooks = WorkerHooks(link, task["job"], task["attempt"])
+        outcome = runner.run(task["job"], task["request"], hooks)
+        hooks.close()
+        link.send({"type": "finished", "job": task["job"], "attempt": task["attempt"], **outcome})
+
+
+class WorkerHooks:
+    """What an edit says while it runs. Of previews, a few a second are sent, and the last one."""
+
+    def __init__(self, link: Link, job: str, attempt: int) -> None:
+        self._link = link
+        self._job = job
+        self._attempt = attempt
+        self._next = 0.0
+        self._unsent: tuple[int, np.ndarray, tuple[int, int, int, int]] | None = None
+
+    def cancelled(self) -> bool:
+        return self._link.is_cancelled(self._job)
+
+    def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
+        self._say({"type": "progress", "stage": stage, "step": step, "steps": steps, "fraction": fraction})
+
+    def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
+        """rgb: uint8 [h, w, 3], of this rectangle of the document."""
+        self._unsent = step, rgb, rect
+        if time.monotonic() >= self._next:
+            self._send_preview()
+
+    def close(self) -> None:
+        """Sends the last preview, if it was held back."""
+        if self._unsent is not None:
+            self._send_preview()
+
+    def _send_preview(self) -> None:
+        step, rgb, rect = self._unsent
+        image = Image.fromarray(rgb)
+        image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
+        png = io.BytesIO()
+        image.save(png, "PNG", compress_level=1)
+        shown = {"width": image.width, "height": image.height, "rect": list(rect)}
+        self._say({"type": "preview", "step": step, "format": "png", **shown}, png.getvalue())
+        self._unsent, self._next = None, time.monotonic() + PREVIEW_EVERY_S
+
+    def _say(self, message: dict, payload: bytes | None = None) -> None:
+        self._link.send({**message, "job": self._job, "attempt": self._attempt}, payload)
+
+
+def _first_line() -> bytes:
+    """Unbuffered, since the rest of the input is another thread's."""
+    line = b""
+    while not line.endswith(b"\n"):
+        byte = os.read(0, 1)
+        if not byte:
+            raise SystemExit("the broker has gone")
+        line += byte
+    return line
+
+
+def _log_to(path: Path) -> None:
+    handler = logging.handlers.RotatingFileHandler(path, maxBytes=1_000_000, backupCount=1, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+if __name__ == "__main__":
+    main()

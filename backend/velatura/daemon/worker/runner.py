@@ -1,0 +1,104 @@
+"""One edit after another on one device. The only module of the daemon that imports torch."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+import torch
+
+from velatura.daemon.faults import internal
+from velatura.inversion.cache import Memory
+from velatura.jobs.spool import Spool
+from velatura.methods.base import Cancelled
+from velatura.methods.execute import Hooks, execute
+from velatura.models.catalogue import entries
+from velatura.models.store import ModelStore
+from velatura.ranking.rank import Place
+from velatura.weights import out_of_memory
+from velatura_protocol.errors import VelaturaError
+
+log = logging.getLogger(__name__)
+
+TRAJECTORIES, FEATURES, ON_DISK = 256 * 1024**2, 1024**3, 1024**3
+"""Bytes that are kept: of trajectories in memory, of features there, of trajectories in the state
+directory."""
+
+
+class Runner:
+    """Runs requests with inputs from the spool and results into it."""
+
+    def __init__(self, state_dir: Path, device: str) -> None:
+        self.device = _device(device)
+        self._spool = Spool(state_dir / "spool")
+        self._memory = Memory(state_dir / "trajectories", TRAJECTORIES, FEATURES, ON_DISK)
+        self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
+
+    def run(self, job: str, request: dict, hooks: Hooks) -> dict:
+        """The outcome, for the broker: `state`, `result` or `error`, and `loaded`. The blobs of a result are
+        durable on return."""
+        is_full = False
+        try:
+            outcome = {"state": "done", "result": self._result(job, request, hooks)}
+        except Cancelled:
+            outcome = {"state": "cancelled"}
+        except Exception as error:  # the edge of the process
+            is_full = out_of_memory.is_out_of_memory(error)
+            outcome = {"state": "failed", "error": self._told(job, error).to_wire()}
+        if is_full:  # out here, where the error's frames no longer hold what they had made
+            self._memory.release()
+            self._models.unload()
+        return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
+
+    def _told(self, job: str, error: Exception) -> VelaturaError:
+        """The error for the person; what nobody foresaw is written down."""
+        if out_of_memory.is_out_of_memory(error):
+            error = error if isinstance(error, VelaturaError) else out_of_memory.told(error)
+            log.warning("out of memory: %s", error.detail)  # not the error, whose frames a log may keep
+            return error
+        if isinstance(error, VelaturaError):
+            return error
+        log.exception("job %s", job)
+        return internal(error)
+
+    def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
+        began = time.monotonic()
+        results = execute(request, self._spool.read, self._models, hooks, self._memory)
+        layers = [result for result in results if not isinstance(result, str)]
+        texts = [result for result in results if isinstance(result, str)]
+        for layer in layers:
+            self._spool.put(layer.data)
+        result = {
+            "seconds": round(time.monotonic() - began, 3),
+            "layers": [
+                {
+                    "index": layer.index,
+                    "title": layer.title,
+                    "seed": layer.seed,
+                    **({"kind": layer.kind} if layer.kind else {}),
+                    "raster": layer.raster,
+                    **_place(layer.place),
+                    **({"why": layer.place.why} if layer.place and layer.place.why else {}),
+                    "recipe": {**layer.recipe, "job": job, "variation": layer.index, **_place(layer.place)},
+                }
+                for layer in layers
+            ],
+        }
+        if texts:
+            result["texts"] = texts
+        return result | ({"note": layers[0].note} if layers and layers[0].note else {})
+
+
+def _place(place: Place | None) -> dict:
+    """As the wire has it; nothing for a result that was not ranked."""
+    return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        torch.empty(1, device=wanted)  # fails here rather than in the first edit
+        return wanted
+    if torch.cuda.is_available():
+        return "cuda:0"
+    return "mps" if torch.backends.mps.is_available() else "cpu"

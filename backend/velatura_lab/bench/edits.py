@@ -1,0 +1,155 @@
+"""Runs that `velatura bench words` compares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+from velatura.daemon.worker.main.runner import FEATURES
+
+from velatura.attention.hold import held
+from velatura.diffusion import noise, schedule
+from velatura.diffusion.denoiser import denoise, guide
+from velatura.inversion.ddim import direct
+from velatura.inversion.trajectory import Trajectory, step
+from velatura.methods.prompt_to_prompt import PromptToPromptParameters
+from velatura.models.model import Model
+from velatura.prompt_to_prompt.control import Branch, Control, Words, steps_within
+from velatura.prompt_to_prompt.edit import Conditions, edit
+from velatura.prompt_to_prompt.features import Features
+from velatura.prompt_to_prompt.local import LocalBlend
+
+from .explicit import Explicit, rows_of
+
+SHIPPED = PromptToPromptParameters()
+ROWS = 4
+"""Of a pass: of two pictures, each with its guidance."""
+FIRST, SECOND = (1, 3), 2
+"""Rows of the passes of a layer's first edit: its inversion's, and the edit's, the source's and the target's
+two; and of its second, if all features of the source were kept."""
+
+
+@dataclass
+class Counted(Features):
+    """Features that also say how many bytes they would be if all were kept."""
+
+    asked: dict[tuple[int, str], int] = field(default_factory=dict)
+
+    @property
+    def needed(self) -> int:
+        """Bytes."""
+        return sum(self.asked.values())
+
+    def record(self, i: int, name: str, branch: Branch) -> None:
+        """As `Features.record`."""
+        self.asked[i, name] = sum(x.nbytes for x in branch if x is not None)
+        super().record(i, name, branch)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """A model and an edit for it: a word swap that turns a word up, with local blend, guidance and windows as
+    they ship. Conditions are random: what is told takes no time. limit: bytes of features that are kept, by
+    default as many as the daemon keeps."""
+
+    model: Model
+    latents: Tensor  # [1, C, h, w], of variance 1
+    conditions: Conditions
+    control: Control
+    local: LocalBlend
+    sigmas: list[float]
+    limit: int = FEATURES
+
+    @staticmethod
+    def of(model: Model, tokens: int, steps: int, side: int = 0) -> Edits:
+        """tokens: of a prompt. side: of the latents; 0: of those that the network was trained on."""
+        config = model.unet.config
+        drawn = noise.standard_normal([1, 2, 3], (tokens, config.cross_attention_dim)).to(model.device)
+        side = side or config.sample_size
+        sigmas = schedule.sigmas(model.training_sigmas, steps)
+        n = len(sigmas) - 1
+        weights, groups = torch.ones(tokens), torch.zeros(tokens, 2)
+        weights[3], groups[3, 0] = 2.0, 1.0
+        within = torch.arange(n) < steps_within(SHIPPED.cross_until, n)
+        control = Control(
+            A=torch.eye(tokens),
+            alpha=within.float().unsqueeze(-1).repeat(1, tokens),
+            weights=weights,
+            renormalise=SHIPPED.renormalise,
+            self_steps=steps_within(SHIPPED.self_until, n),
+        )
+        return Edits(
+            model,
+            noise.standard_normal([4], (config.in_channels, side, side)).to(model.device),
+            Conditions(*drawn.unsqueeze(1)),
+            control,
+            LocalBlend(Words(groups, groups), SHIPPED.threshold, steps_within(SHIPPED.blend_start, n)),
+            sigmas,
+        )
+
+    def passes(self, rows: int) -> None:
+        """The network alone on so many rows, as often as there are steps."""
+        x, c = self.latents.repeat(rows, 1, 1, 1), self.conditions.target.repeat(rows, 1, 1)
+        for _ in self.sigmas[1:]:
+            D = denoise(self.model, x, self.sigmas[-2], c)
+        _wait_for(D)
+
+    def plain(self) -> None:
+        """Two pictures with guidance: as many rows as an edit of a new picture."""
+        x = (self.latents * self.sigmas[0]).expand(2, -1, -1, -1)
+        c = torch.cat([c.expand(2, -1, -1) for c in (self.conditions.negative, self.conditions.target)])
+        for sigma, sigma_next in pairwise(self.sigmas):
+            D_u, D_c = denoise(self.model, torch.cat([x, x]), sigma, c).chunk(2)
+            x = step(x, guide(self.model, x, sigma, D_c, D_u, SHIPPED.guidance), sigma, sigma_next)
+        _wait_for(x)
+
+    def edit(self) -> Tensor:
+        """A picture and its edit, both from noise: the edit's clean latents [1, C, h, w]."""
+        x = self.latents * self.sigmas[0]
+        return self.along(Trajectory(list(self.sigmas), [x, *[None] * (len(self.sigmas) - 1)]), None)
+
+    def explicit(self) -> Tensor:
+        """The same edit, with maps that are built."""
+        x_s = x_t = self.latents * self.sigmas[0]
+        told, latent = self.conditions, tuple(self.latents.shape[-2:])
+        maps = Explicit(self.model, self.control, self.local, 1, latent)
+        with held(self.model.unet):
+            for i, (sigma, sigma_next) in enumerate(pairwise(self.sigmas)):
+                x, c = rows_of(x_s, x_t, told.source, told.target, told.negative)
+                D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, maps.step(i)).chunk(4)
+                D_s = guide(self.model, x_s, sigma, D_s, D_su, SHIPPED.guidance)
+                D_t = guide(self.model, x_t, sigma, D_t, D_tu, SHIPPED.guidance)
+                x_s, x_t = (step(x, D, sigma, sigma_next) for x, D in ((x_s, D_s), (x_t, D_t)))
+                if i >= self.local.start:
+                    x_t = torch.where(self.local.mask(maps.sums.maps(), latent), x_t, x_s)
+        _wait_for(x_t)
+        return x_t
+
+    def first(self) -> tuple[Trajectory, Counted]:
+        """A layer's first edit: inverted, then edited."""
+        trajectory = direct(self.model, self.latents, self.conditions.source, list(self.sigmas))
+        features = Counted(self.limit)
+        self.along(trajectory, features)
+        return trajectory, features
+
+    def along(self, trajectory: Trajectory, features: Features | None) -> Tensor:
+        """An edit along a trajectory, with what was recorded of it: its clean latents [1, C, h, w]."""
+        x = edit(
+            self.model,
+            trajectory,
+            self.conditions,
+            self.control,
+            guidance=SHIPPED.guidance,
+            after_step=lambda _: None,
+            local=self.local,
+            features=features,
+        )
+        _wait_for(x)
+        return x
+
+
+def _wait_for(x: Tensor) -> None:
+    """Until the device has made x."""
+    float(x.sum())

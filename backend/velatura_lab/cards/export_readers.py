@@ -1,0 +1,76 @@
+"""The readers' bundles: weights, figures on held-out scenes, and a card for each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from velatura_lab.exam import assess
+from velatura_lab.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura_lab.training.loop import load_checkpoint
+from velatura_lab.world import KINDS
+
+from .card import note_of, record
+from .reader_cards import write_card
+
+PARTS = ("judge", "clip", "segmenter", "identity")
+BUNDLES = Path(__file__).parent.parent / "bundles"
+
+
+def export_readers(
+    work: Path, folder: Path = BUNDLES, seed: int = 7, count: int = 400, note: str | None = None
+) -> list[str]:
+    """Write, measure and describe every reader that was trained in `work`; returns which those were.
+
+    folder: the bundles go to `folder`/velatura-<part>.  count: held-out scenes to measure on.  note: for the
+    cards, how training went; as before if None.
+    """
+    done = [part for part in PARTS if (work / f"{part}.pt").exists()]
+    for part in done:
+        bundle = folder / f"velatura-{part}"
+        getattr(import_module(f".{part}", __package__), f"export_{part}")(work, bundle)
+        path, state = bundle / "figures.json", load_checkpoint(work / f"{part}.pt")
+        trained = record(state) | {"profile": state["profile"]}
+        before = json.loads(path.read_text()) if path.exists() else {}
+        figures = {
+            "training": trained,
+            "notes": note_of(note, trained, before),
+            "seed": seed,
+            "count": count,
+            "figures": MEASURES[part](bundle, seed, count),
+        }
+        if part == "identity":  # what a program needs to know to use the vectors
+            config = json.loads((bundle / "config.json").read_text())
+            config["threshold"] = figures["figures"]["threshold"]
+            (bundle / "config.json").write_text(json.dumps(config, indent=1) + "\n")
+        path.write_text(json.dumps(figures, indent=1) + "\n")
+        write_card(part, bundle, figures)
+    return done
+
+
+def _judge(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_judge(load_judge(bundle), assess.Exam(seed, count))
+
+
+def _clip(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_clip(load_clip(bundle), assess.Exam(seed, count), seed)
+
+
+def _segmenter(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    exams = [assess.Exam(seed, max(1, count // 6), kind) for kind in KINDS]
+    return assess.assess_segmenter(load_segmenter(bundle), exams)
+
+
+def _identity(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess.assess_identity(load_identity(bundle), seed, max(2, count // 2))
+
+
+MEASURES: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
+    "judge": _judge,
+    "clip": _clip,
+    "segmenter": _segmenter,
+    "identity": _identity,
+}

@@ -1,0 +1,222 @@
+"""The readers' model cards, written from their figures."""
+
+from __future__ import annotations
+
+# ruff: noqa: E501 (lines of Markdown)
+from pathlib import Path
+from typing import Any
+
+from .card import command, measuring, trained_on
+
+_CARD = """---
+license: gpl-3.0
+pipeline_tag: {task}
+---
+# velatura-{part}
+
+{what}
+
+## Data
+
+Drawn pictures at 128 x 128 of three kinds of scene (portraits, landscapes, tables with things on them) in four
+styles, with exact masks and captions (`velatura_lab.world`). No photograph, no person's likeness, no downloaded data.
+{data}
+
+## Training
+
+```
+{command}
+{measuring}
+```
+
+{how}
+
+{samples:,} pictures in {minutes} minutes{machine}, seed {seed}. One run, one seed. Weights are stored in half
+precision, {bytes} in all.{notes}
+
+## Figures
+
+Scenes that no training step saw, seed {measured}.
+
+{figures}
+
+## Limits
+
+{limits}
+
+## Licence
+
+GPL-3.0-or-later, like the rest of Velatura.
+"""
+
+_TEXTS = {
+    "judge": {
+        "task": "image-classification",
+        "what": """\
+Reads what a picture of Velatura's drawn world shows: kind of scene, style and every attribute; choices with
+probabilities, degrees (smile, snow, fullness ...) as numbers from 0 to 1. It checks what models were asked to draw.
+
+```python
+from velatura_lab.readers import load_judge
+
+(reading,) = load_judge().read(images)  # images (1, 3, H, W) in 0..1
+reading.kind, reading.values, reading.confidence
+```""",
+        "data": "What a picture does not show is not asked for.",
+        "how": """\
+Strided convolutions and a residual block; each attribute is read from averages and from what an attention of its own
+finds. Cross-entropy; degrees as choices among nine steps whose mean is read (two-hot targets, Farebrother et al.
+2024). Pictures are blurred, tinted and made noisy, so that a decoder's are read too.""",
+        "limits": """\
+It reads the drawn world, not photographs. Where a picture shows nothing of an attribute its answer is a guess, with
+the confidence of one.""",
+    },
+    "clip": {
+        "task": "zero-shot-image-classification",
+        "what": """\
+A small CLIP (Radford et al. 2021) for Velatura's drawn world: pictures and captions as vectors of 128 numbers in one
+space. `transformers.CLIPModel` and `CLIPProcessor` load it as it is; the tokenizer is that of velatura-mini.
+
+```python
+from velatura_lab.readers import load_clip
+
+load_clip().similarity(images, ["a castle next to a river", "a man with a beard"])  # (N, 2)
+```""",
+        "data": """\
+Captions are worded anew each time. Hard negatives: the same caption with one thing wrong, that of the scene with one
+attribute changed (Yuksekgonul et al. 2023).""",
+        "how": """\
+Patches of 16 pixels, 4 layers of width 160; text 3 layers of width 96. InfoNCE in both directions, batches often of
+one kind of scene; two linear heads, left behind, read the scene from the vectors of pictures and captions alike and
+the elements' places from the patches.""",
+        "limits": "It knows the words of the world's captions and nothing else.",
+    },
+    "segmenter": {
+        "task": "image-segmentation",
+        "what": """\
+A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from words, empty ones for what is not there.
+`transformers.CLIPSegForImageSegmentation` loads it as it is.
+
+```python
+from velatura_lab.readers import load_segmenter
+
+masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
+```""",
+        "data": """\
+Prompts are the elements' names and what captions call them; one in three names something that is not in the
+picture.""",
+        "how": """\
+The text's tower begins as velatura-clip's, the picture's has patches half as wide; both are trained along, with two heads left
+behind (which element a prompt names, and every element's share of each patch). Masks: binary cross-entropy, with more weight on a
+small mask's pixels, and dice.""",
+        "limits": "Masks are made up of patches of 8 pixels: outlines are soft, thin and small things come out roughly or not at all.",
+    },
+    "identity": {
+        "task": "image-feature-extraction",
+        "what": """\
+Says whether two portraits of Velatura's drawn world are of the same person: unit vectors of 64 numbers that stay under
+edits of hair, hat, glasses, beard, clothes, smile, light, framing and style.
+
+```python
+from velatura_lab.readers import load_identity
+
+load_identity().similarity(before, after)  # cosines
+```""",
+        "data": "People are drawn four times each; all but sex, skin, age and features is drawn anew each time.",
+        "how": """\
+Strided convolutions that begin as velatura-judge's and one linear map. NT-Xent on pairs of portraits (Chen et al. 2020), half of the batches among
+people of one sex and skin; a linear head, left behind, reads the numbers that make a face from the vectors.""",
+        "limits": """\
+It knows drawn faces, seen from the front, that fill most of the picture. What hides the eyes or the mouth hides much
+of what tells these people apart.""",
+    },
+}  # fmt: skip
+
+
+def write_card(part: str, bundle: Path, figures: dict[str, Any]) -> None:
+    """Write `README.md` beside the weights."""
+    notes, trained = figures.get("notes", ""), figures["training"]
+    device = trained_on(trained)
+    size = sum(path.stat().st_size for path in bundle.glob("*.safetensors"))
+    (bundle / "README.md").write_text(
+        _CARD.format(
+            part=part,
+            seed=trained.get("seed", figures["seed"]),
+            measured=figures["seed"],
+            command=command(part, figures["seed"], trained),
+            measuring=measuring("readers", figures),
+            minutes=trained["minutes"],
+            samples=trained["samples"],
+            machine=f" on {device}" if device else "",
+            bytes=f"{size / 1e6:.1f} MB",
+            figures=table_of(part, figures["figures"]),
+            notes=f"\n\n{notes}" if notes else "",
+            **_TEXTS[part],
+        )
+    )
+
+
+def _row(name: str, rate: list[float]) -> str:
+    share, low, high, n = rate
+    return f"| {name} | {share:.3f} | {low:.3f} to {high:.3f} | {int(n)} |"
+
+
+_RATES = "| {} | share | 95 % interval | n |\n|---|---|---|---|"
+
+
+def _judge(figures: dict[str, Any]) -> str:
+    errors = figures["error of degrees"]
+    rows = [_row("all together", figures["all"])]
+    for key, rate in figures["attributes"].items():
+        name = key.replace(".", ": ").replace("_", " ")
+        rows.append(_row(name + (f" (mean error {errors[key]:.2f})" if key in errors else ""), rate))
+    head = "Read as it is, where the picture shows it; a degree within a third.\n\n"
+    return head + "\n".join([_RATES.format("attribute"), *rows])
+
+
+def _clip(figures: dict[str, Any]) -> str:
+    head = "How often the right caption of 16 fits a picture best; full captions.\n\n"
+    names = {
+        "any": "the others are of random scenes",
+        "alike": "of scenes of the same kind",
+        "one thing": "of the same scene with one attribute changed",
+        "pair": "only one, of the same scene with one attribute changed",
+    }
+    rows = [_row(names[key], rate) for key, rate in figures.items()]
+    return head + "\n".join([_RATES.format("the other captions"), *rows])
+
+
+def _segmenter(figures: dict[str, Any]) -> str:
+    rows = [f"| {name} | {mean:.3f} | {n} |" for name, (mean, n) in figures["elements"].items()]
+    share, low, high, n = figures["empty where there is none"]
+    return "\n".join(
+        [
+            f"Mean intersection over union with the exact mask, over elements: {figures['mean over elements']}.",
+            f"Prompts for what is not in the picture give an empty mask (under 1 % of it) in {share:.3f}",
+            f"of cases ({low:.3f} to {high:.3f}, n = {int(n)}).\n",
+            "| element | mean IoU | n |\n|---|---|---|",
+            *rows,
+        ]
+    )
+
+
+def _identity(figures: dict[str, Any]) -> str:
+    share, low, high, n = figures["rank-1 of 50"]
+    return "\n".join(
+        [
+            f"{figures['people']} people, two portraits of each.\n",
+            "| measure | value |\n|---|---|",
+            f"| verification, area under the curve | {figures['verification']:.4f} |",
+            f"| the same, against people of the same sex and skin | {figures['verification, alike']:.4f} |",
+            f"| nearest of 50 is the right one | {share:.3f} ({low:.3f} to {high:.3f}, n = {int(n)}) |",
+            f"| cosine at equal error | {figures['threshold']:.3f} |",
+        ]
+    )
+
+
+def table_of(part: str, figures: dict[str, Any]) -> str:
+    """A reader's figures as Markdown."""
+    return _TABLES[part](figures)
+
+
+_TABLES = {"judge": _judge, "clip": _clip, "segmenter": _segmenter, "identity": _identity}

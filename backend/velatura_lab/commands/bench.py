@@ -1,0 +1,25 @@
+"""`velatura bench wire`, `words`, `flow` and `ranking`: measurements that anybody can repeat."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    what = (
+        "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
+        "flow: two captions and a dial beside plain sampling; "
+        "ranking: the sample's edits, ranked, beside making them"
+    )
+    parser.add_argument("what", choices=["wire", "words", "flow", "ranking"], help=what)
+    parser.add_argument(
+        "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure and print."""
+    return importlib.import_module(f"velatura_lab.bench.{options.what}").main(options.rest)

@@ -1,0 +1,233 @@
+"""`velatura evaluate`: how well the methods edit, in figures and pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from velatura.cli import exits
+from velatura.files.atomic import replacing
+from velatura.models import catalogue
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.paths import state_dir
+
+OUT = Path("velatura-evaluation")
+
+ABOUT = """\
+measure how well the methods edit
+
+Every method edits the same pairs of pictures, whose exact target is known: scenes that Velatura draws itself
+and that no training step of the embedded model saw. Beside the methods stand two naive baselines: the same
+seed with the new prompt, and noising and denoising the whole picture. What has changed is read by networks of
+Velatura's own (the judge and others), so the figures compare methods and versions here, not with papers.
+
+In --out are written: report.html (tables, plots, pictures; one file that needs nothing else), figures.json
+(for --compare), and work/ (one file a result: a run that was interrupted goes on where it stopped, and
+another --pairs or --methods does only what is new). Delete work/ when you are done.
+
+With --dataset the methods edit PIE-Bench's pictures instead, as published (mapping_file.json and
+annotation_images/), without its masks, as the published methods do (--masks gives them), and its own metrics
+are taken, with its quirks. That needs a Stable Diffusion model
+(`velatura models add`), and for some of the metrics published networks: CLIP ViT-L/14 and DINO ViT-B/8, from
+the hub or from folders of those names in VELATURA_ENCODERS (clip-vit-large-patch14, dino-vitb8), and the
+package lpips. Metrics whose network is missing are left out, and the report says so.
+
+examples:
+  velatura evaluate                                      all methods on the embedded model (half an hour)
+  velatura evaluate --smoke                              a few pairs; fails if editing is broken (a minute)
+  velatura evaluate --methods sdedit --pairs 8 --seeds 1
+  velatura evaluate --methods sdedit --measures ranking-auc,best-precision --no-baselines
+                                                         how well variations are ranked, and nothing else
+  velatura evaluate --study words --pairs 8 --table words.md
+                                                         the settings of Prompt-to-Prompt, side by side
+  velatura evaluate --study selections --pairs 8         how well masks fit what words name, by threshold
+  velatura evaluate --study sliders --pairs 2            what the weights of words do to pictures
+  velatura evaluate --out new --compare old/figures.json
+  velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    """Add the command's options."""
+    parser.description = ABOUT
+    parser.add_argument("--model", default="", metavar="NAME", help="see `velatura models`; the embedded one")
+    parser.add_argument("--methods", default="", metavar="A,B", help="methods to measure; all")
+    parser.add_argument(
+        "--kinds", default="", metavar="A,B", help="kinds of scene (of a dataset: of edit); all of them"
+    )
+    parser.add_argument(
+        "--measures",
+        default="",
+        metavar="A,B",
+        help="what to measure, such as success,leakage; all. Edits that these do not need are not made: no "
+        "editing back, no timing, and no --people unless asked for",
+    )
+    parser.add_argument(
+        "--no-baselines", dest="baselines", action="store_false", help="leave the baselines out"
+    )
+    parser.add_argument("--pairs", type=_count, metavar="N", help="edits of each kind; 16 (dataset: all)")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="variations of each edit; 4 (dataset: 1)")
+    parser.add_argument(
+        "--people",
+        type=_whole,
+        metavar="N",
+        help="persons who get a beard, and as many who get glasses, to count acceptable edits; 50",
+    )
+    parser.add_argument(
+        "--seed", type=_whole, default=7, metavar="N", help="what the pairs are drawn from; 7"
+    )
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
+    parser.add_argument("--dataset", type=Path, metavar="DIR", help="a PIE-Bench folder")
+    parser.add_argument(
+        "--masks",
+        action="store_true",
+        help="give the dataset's masks to methods that could do without, too; such rows say so and do not "
+        "stand beside published figures",
+    )
+    parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
+    parser.add_argument(
+        "--study",
+        choices=["words", "selections", "sliders", "dials", "flow"],
+        help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
+        "words, dials: shares of a dial (--pairs: pictures of each word, 2); --methods then names settings. "
+        "selections: methods that find masks. flow: the settings of editing by two captions",
+    )
+    parser.add_argument(
+        "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"
+    )
+    parser.add_argument("--smoke", action="store_true", help="a few pairs; exit code 4 if editing is broken")
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="what edits run on")
+    parser.add_argument(
+        "--json", action="store_true", help="print where things are, and the figures, as JSON"
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Measure, write the report, say what is in it."""
+    from velatura_lab.evaluation import compare, markdown, session, smoke, study  # they import torch
+    from velatura_lab.evaluation.report import write_report
+
+    if options.smoke and (options.measures or not options.baselines):
+        raise VelaturaError("bad-request", "--smoke has its own measures and needs the baselines.")
+    if options.smoke and options.dataset:
+        raise VelaturaError("bad-request", "--smoke has its own pairs; leave --dataset out.")
+    if options.masks and not options.dataset:
+        raise VelaturaError("bad-request", "--masks is for --dataset; of the world's pairs all are given.")
+    if options.study and (options.dataset or options.smoke):
+        raise VelaturaError("bad-request", "--study takes neither --dataset nor --smoke.")
+    prepare = study.STUDIES[options.study] if options.study else session.prepare
+    before = session.read_json(options.compare) if options.compare else None
+    folder = state_dir(options.state_dir)
+    entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
+    models = session.store(entry, options.device)
+    prepared = prepare(_wanted(options, entry.id), models, defaults=entry.defaults)
+    options.out.mkdir(parents=True, exist_ok=True)
+    try:
+        figures = session.evaluate(prepared, models, options.out / "work")
+    except KeyboardInterrupt:
+        told = "Interrupted; the same command goes on where it stopped."
+        raise VelaturaError("cancelled", told) from None
+    changes = compare.changes(before, figures) if before else []
+    left_out = compare.left_out(before, figures) if before else []
+    session.write_json(figures, options.out / "figures.json")
+    told = f"{options.compare} of {before['made']}" if before else ""
+    write_report(prepared, options.out / "report.html", changes, told, left_out)
+    if options.table:
+        with replacing(options.table) as stream:
+            stream.write(markdown.write(figures, _command(options)).encode())
+    methods = [editor.id for editor in prepared.editors if not editor.baseline]
+    wrong = smoke.problems(figures, methods) if options.smoke else []
+    compared = [*left_out, *compare.summary(changes, figures)] if before else []
+    _report(options, figures, compared, wrong)
+    return exits.FAILED if wrong else exits.OK
+
+
+def _wanted(options: argparse.Namespace, model: str):
+    from velatura_lab.evaluation.session import SMOKE, Options
+
+    base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
+    base = SMOKE if options.smoke else base
+    if options.study:
+        pairs = 2 if options.study in ("sliders", "dials") else base.pairs
+        base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)
+    if measures := _names(options.measures):
+        base = replace(base, measures=measures, survey=0, timed=False)
+    given = {"pairs": options.pairs, "seeds": options.seeds, "survey": options.people}
+    return replace(
+        base,
+        model=model,
+        methods=_names(options.methods) or base.methods,
+        kinds=_names(options.kinds) or base.kinds,
+        seed=options.seed,
+        baselines=options.baselines,
+        dataset=options.dataset,
+        masked=options.masks,
+        quiet=not sys.stderr.isatty(),
+        **{name: value for name, value in given.items() if value is not None},
+    )
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The command line that makes the same figures."""
+    names = ("study", "dataset", "model", "methods", "kinds", "measures", "pairs", "seeds", "people", "seed")
+    given = {name: getattr(options, name) for name in names}
+    given["device"] = "" if options.device == "auto" else options.device
+    told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")]
+    flags = {"--smoke": options.smoke, "--masks": options.masks, "--no-baselines": not options.baselines}
+    return " ".join(["velatura evaluate", *told, *(flag for flag, on in flags.items() if on)])
+
+
+def _entry(folder: Path, name: str) -> catalogue.ModelEntry:
+    known = catalogue.entries(folder)
+    for entry in known:
+        if entry.id == name:
+            return entry
+    names = ", ".join(entry.id for entry in known)
+    raise VelaturaError("unknown-model", f"There is no model {name!r}; there are: {names}.")
+
+
+def _report(options: argparse.Namespace, figures: dict, changed: list[str], wrong: list[str]) -> None:
+    if options.json:
+        places = {"report": str(options.out / "report.html"), "figures": str(options.out / "figures.json")}
+        print(
+            json.dumps({"ok": not wrong, "problems": wrong, "changes": changed} | places | {"found": figures})
+        )
+        return
+    for sentence in (*figures["missing"], *changed, *wrong):
+        print(sentence)
+    known = figures.get("columns") or list(figures["measures"])
+    names = [name for name in ("success", "leakage") if name in known] or known[:2]
+    for id, editor in figures["editors"].items():
+        row = figures["figures"].get(id, {})
+        shown = [
+            f"{figures['measures'][name]['title'].lower()} {row[name]['mean']:.2f}"
+            for name in names
+            if name in row
+        ]
+        print(f"{editor['title']:40} {', '.join(shown)}")
+    for sentence in figures["conclusions"]:
+        print(f"\n{sentence}")
+    print(f"\n{options.out / 'report.html'}")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip())
+
+
+def _whole(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError
+    return value
+
+
+def _count(text: str) -> int:
+    value = _whole(text)
+    if value == 0:
+        raise ValueError
+    return value

@@ -1,0 +1,194 @@
+"""What is edited: a picture, what it shows, what it shall show, and where; from the world's exact pairs."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+
+from velatura_lab.world.pairs import CATALOGUE, Pair, make_pair, pairs
+from velatura_lab.world.scene import ATTRIBUTES
+from velatura_lab.world.wording import Caption
+
+from .pictures import selected
+
+#: The two prompts of the survey in Huang & Compton, "Semantic Image Editing", and the edits they stand for.
+SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One edit to make.
+
+    id: unique in a run. kind: of scene. edit: its name, such as "add beard". source, target: uint8
+    [h, w, 3]; target is None where nobody knows what it should look like. source_prompt, target_prompt:
+    what both show. source_words, target_words: in what the prompts differ. region: float32 [h, w] in 0..1,
+    exactly what changes. mask: uint8 [h, w], 255 where a person would have selected. attribute: what the
+    edit changes, type: how (see `type_of`), and kept: what it should not change, of those that can be read.
+    scenes: source and target in the world, None for a photograph.
+    """
+
+    id: str
+    kind: str
+    edit: str
+    source: NDArray[np.uint8]
+    target: NDArray[np.uint8] | None
+    source_prompt: str
+    target_prompt: str
+    source_words: str
+    target_words: str
+    region: NDArray[np.float32]
+    mask: NDArray[np.uint8]
+    attribute: str = ""
+    type: str = ""
+    kept: tuple[str, ...] = ()
+    scenes: tuple[Any, Any] | None = None
+
+    @property
+    def trial(self) -> str:
+        """Cases of one trial are not independent of each other; see `figures.estimates`."""
+        return self.id
+
+    @cached_property
+    def digest(self) -> str:
+        """Of what a method can be given of the case."""
+        words = (self.source_prompt, self.target_prompt, self.source_words, self.target_words)
+        parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
+        return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
+
+    def shown(self) -> list[tuple[str, NDArray[np.uint8]]]:
+        """What a report shows of the case itself: titles and pictures."""
+        found = [("Source", self.source), ("Selection", selected(self.source, self.mask, self.region))]
+        return found if self.target is None else [*found, ("Exact target", self.target)]
+
+    @property
+    def source_image(self) -> torch.Tensor:
+        """(1, 3, H, W) in 0..1."""
+        return to_images(self.source[None])
+
+    @property
+    def target_image(self) -> torch.Tensor | None:
+        """(1, 3, H, W) in 0..1."""
+        return None if self.target is None else to_images(self.target[None])
+
+    @property
+    def region_weight(self) -> torch.Tensor:
+        """(1, 1, H, W) in 0..1."""
+        return torch.from_numpy(self.region)[None, None]
+
+    @property
+    def mask_weight(self) -> torch.Tensor:
+        """(1, 1, H, W) in 0..1."""
+        return torch.from_numpy(self.mask.astype(np.float32) / 255.0)[None, None]
+
+
+def to_images(pictures: NDArray[np.uint8]) -> torch.Tensor:
+    """uint8 [N, h, w, 3] -> (N, 3, H, W) in 0..1."""
+    return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255.0
+
+
+def generous(region: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A region grown by a twenty-fifth of the picture's side, with a soft edge, as a hand would draw it."""
+    reach = max(2, round(region.shape[0] / 25))
+    grown = F.max_pool2d((torch.from_numpy(region)[None, None] > 0.3).float(), 2 * reach + 1, 1, reach)
+    soft = max(1, reach // 2)
+    blurred = F.avg_pool2d(F.pad(grown, (soft,) * 4, mode="replicate"), 2 * soft + 1, 1)
+    return (blurred[0, 0] * 255.0).round().byte().numpy()
+
+
+def of_pair(pair: Pair, id: str, size: int) -> Case:
+    """A pair of the world as a case, size x size."""
+    before, after = pair.pictures(size)
+    region = pair.region(size)
+    return Case(
+        id=id,
+        kind=pair.source.kind,
+        edit=pair.name,
+        source=before.to_bytes(),
+        target=after.to_bytes(),
+        source_prompt=pair.source_caption.text,
+        target_prompt=pair.target_caption.text,
+        source_words=" ".join(pair.source_words),
+        target_words=" ".join(pair.target_words),
+        region=region,
+        mask=generous(region),
+        attribute=pair.attribute,
+        type=type_of(pair),
+        kept=tuple(_kept(pair, before.shows, after.shows)),
+        scenes=(pair.source, pair.target),
+    )
+
+
+def type_of(pair: Pair) -> str:
+    """'add', 'remove', 'more or less' (a degree), 'style', or 'swap' of one value for another."""
+    if pair.attribute == "style":
+        return "style"
+    if ATTRIBUTES[pair.source.kind][pair.attribute].degree:
+        return "more or less"
+    first = pair.name.split()[0]
+    return first if first in ("add", "remove") else "swap"
+
+
+def _kept(pair: Pair, *shown: Any) -> Iterator[str]:
+    """Attributes that the edit leaves alone and that can be read before and after."""
+    for name, attribute in ATTRIBUTES[pair.source.kind].items():
+        if name == pair.attribute or not all(attribute.applies(s) for s in (pair.source, pair.target)):
+            continue
+        absent = getattr(pair.source, name) == attribute.absent
+        if absent or all(shows(attribute.element) for shows in shown):
+            yield name
+
+
+def phrases(caption: Caption) -> dict[str, str]:
+    """element -> the first words about it that follow each other, "short black hair". Only those whose last
+    word, which is the noun, stands once in the caption."""
+    found: dict[str, str] = {}
+    words = caption.words
+    run: list[str] = []
+    for word, after in zip(words, (*words[1:], None), strict=True):
+        run = [*run, word.text] if word.element else []
+        if after is not None and after.element == word.element:
+            continue
+        if run and sum(other.text == word.text for other in words) == 1:
+            found.setdefault(word.element, " ".join(run))
+        run = []
+    return found
+
+
+def world_cases(kinds: Iterable[str], count: int, seed: int, size: int) -> list[Case]:
+    """`count` pairs of each kind that no training step saw, size x size; the same for the same seed."""
+    return [
+        of_pair(pair, f"{kind}-{index:04d}", size)
+        for kind in kinds
+        for index, pair in enumerate(pairs(kind, count, seed))
+    ]
+
+
+def named_cases(names: Iterable[tuple[str, str]], seed: int, size: int) -> list[Case]:
+    """One pair of photographs for each (kind, edit's name), size x size."""
+    drawn = ((kind, name, _photo(kind, name, [seed, 626_262])) for kind, name in names)
+    return [of_pair(pair, f"{kind}-{name}", size) for kind, name, pair in drawn]
+
+
+def survey_cases(count: int, seed: int, size: int) -> dict[str, list[Case]]:
+    """`count` persons without beard and as many without glasses, each to be given one."""
+    found = {}
+    for number, (prompt, name) in enumerate(SURVEY.items()):
+        drawn = (_photo("portrait", name, [seed, 515_151, number, index]) for index in range(count))
+        found[prompt] = [of_pair(pair, f"{name}-{index:04d}", size) for index, pair in enumerate(drawn)]
+    return found
+
+
+def _photo(kind: str, name: str, seed: list[int]) -> Pair:
+    change = next(edit for edit in CATALOGUE[kind] if edit.name == name)
+    rng = np.random.default_rng(seed)
+    while (pair := make_pair(kind, rng, change=change)).source.style != "photo":
+        pass
+    return pair

@@ -1,0 +1,134 @@
+"""The networks that measures look through, behind small protocols; home-made and published ones.
+
+Velatura's own readers bear names of their own: a figure taken through one of them says nothing beside a
+published figure, and the report never sets the two side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import torch
+from safetensors import SafetensorError
+from torch import Tensor
+
+from velatura_lab import readers
+from velatura_lab.readers import Reading
+from velatura_protocol.errors import VelaturaError
+
+from .weights import of_network
+
+
+class Judge(Protocol):
+    """Reads what a picture of the world shows."""
+
+    def read(self, images: Tensor) -> list[Reading]:
+        """Images (N, 3, H, W) in 0..1 -> what each shows."""
+
+
+class ImageText(Protocol):
+    """Pictures and texts in one space."""
+
+    def images(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
+
+    def texts(self, texts: Sequence[str]) -> Tensor:
+        """-> unit vectors (N, d)."""
+
+
+class Identity(Protocol):
+    """Whose face it is."""
+
+    def embed(self, images: Tensor) -> Tensor:
+        """Portraits (N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
+
+
+class Perceptual(Protocol):
+    """Feature maps for perceptual distance and self-similarity."""
+
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """(N, 3, H, W) in 0..1 -> maps of several layers, each (N, C, h, w)."""
+
+    def places(self, images: Tensor) -> Tensor:
+        """(N, 3, H, W) in 0..1 -> features (N, P, d) of P places."""
+
+
+class JudgeFeatures:
+    """The judge's own feature maps: after each of its strided convolutions, side 64 to 8.
+
+    Self-similarity is taken of the third, 16 x 16 places: fine enough for the shape of a face, coarse
+    enough for two pictures that differ by a pixel's shift to be alike.
+    """
+
+    def __init__(self, judge: readers.Judge) -> None:
+        self._judge = judge
+
+    @torch.no_grad()
+    def layers(self, images: Tensor) -> list[Tensor]:
+        """See `Perceptual`."""
+        x, maps = readers.pictures.fit(images) * 2.0 - 1.0, []
+        for part in self._judge.body:
+            x = part(x)
+            if isinstance(part, torch.nn.SiLU):
+                maps.append(x)
+        return maps
+
+    def places(self, images: Tensor) -> Tensor:
+        """See `Perceptual`."""
+        return self.layers(images)[2].flatten(2).transpose(1, 2)
+
+
+@dataclass
+class Encoders:
+    """What is at hand; a part that is None leaves out the measures that need it, and `missing` says why.
+
+    names: part -> what its figures are called after.
+    """
+
+    judge: Judge | None = None
+    clip: ImageText | None = None
+    identity: Identity | None = None
+    features: Perceptual | None = None
+    lpips: Callable[[Tensor, Tensor], Tensor] | None = None
+    names: dict[str, str] = field(default_factory=dict)
+    published: bool = False
+    missing: list[str] = field(default_factory=list)
+
+    def has(self, needs: Sequence[str]) -> bool:
+        """Whether all the parts named are there."""
+        return all(getattr(self, name) is not None for name in needs)
+
+    def weights(self) -> dict[str, str]:
+        """Digest of each part's weights: figures taken through others are of another meaning."""
+        parts = ("judge", "clip", "identity", "features", "lpips")
+        return {name: of_network(getattr(self, name)) for name in parts if self.has([name])}
+
+
+def home_made() -> Encoders:
+    """Velatura's readers, those whose weights are there. They run on the CPU: they are small."""
+    found = Encoders()
+    parts: dict[str, tuple[str, Callable[[], Any]]] = {
+        "judge": ("Velatura judge", readers.load_judge),
+        "clip": ("Velatura CLIP", readers.load_clip),
+        "identity": ("Velatura identity", readers.load_identity),
+    }
+    for part, (name, load) in parts.items():
+        if (network := _loaded(load)) is None:
+            found.missing.append(f"The weights of {name} are missing or of another version.")
+        else:
+            setattr(found, part, network)
+            found.names[part] = name
+    if found.judge is not None:
+        found.features = JudgeFeatures(found.judge)
+        found.names["features"] = "Velatura judge's features"
+    return found
+
+
+def _loaded(load: Callable[[], Any]) -> Any:
+    """The network, or None where its weights are not there, of another version, or cut off."""
+    try:
+        return load()
+    except (VelaturaError, OSError, KeyError, ValueError, RuntimeError, SafetensorError):
+        return None

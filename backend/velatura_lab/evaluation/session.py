@@ -1,0 +1,280 @@
+"""One evaluation from beginning to end: cases, edits, figures, report."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from velatura import __version__
+from velatura.files.atomic import replacing
+from velatura.models.catalogue import ModelEntry
+from velatura.models.store import ModelStore
+from velatura_lab.world.scene import KINDS
+from velatura_protocol.errors import VelaturaError
+
+from . import figures, pie_bench, weights
+from .cases import Case, named_cases, survey_cases, world_cases
+from .editors import Editor, editors
+from .encoders import Encoders, home_made
+from .measures import MEASURES, Measure, chosen_measures
+from .published import load_published
+from .runs import Results, Runner, Store, plan, refusals
+
+FORMAT = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """model, methods: ids; the default model and all methods where empty. kinds: of scene, or of edit for a
+    dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
+    survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
+    PIE-Bench folder, or None for the world. edits: (kind, name) of edits, one pair each, in place of `pairs`.
+    quiet: no progress bars. cycles: whether to edit back, too, where a measure asks for it. timed: whether to
+    warm up and time single pictures. measures: ids; all where empty. baselines: whether they edit, too.
+    masked: whether methods that could do without a selection get a dataset's; the world's they always get."""
+
+    model: str = ""
+    methods: Sequence[str] = ()
+    kinds: Sequence[str] = ()
+    pairs: int | None = 16
+    seeds: int = 4
+    survey: int = 50
+    seed: int = 7
+    dataset: Path | None = None
+    edits: Sequence[tuple[str, str]] = ()
+    quiet: bool = False
+    cycles: bool = True
+    timed: bool = True
+    measures: Sequence[str] = ()
+    baselines: bool = True
+    masked: bool = False
+
+
+#: A few pairs of plain edits, for every method: SDEdit, too, which only repaints what is there, does most of
+#: them; see `smoke`.
+SMOKE = Options(
+    seeds=1,
+    survey=0,
+    edits=(
+        ("portrait", "add glasses"),
+        ("portrait", "add beard"),
+        ("portrait", "hair to blond"),
+        ("landscape", "more snow"),
+        ("table", "colour to red"),
+    ),
+    cycles=False,
+    timed=False,
+)
+
+
+@dataclass
+class Session:
+    """What one evaluation works with, and what it has found. figures: plain numbers, for the JSON.
+
+    batch_of: what measures are taken of, as `figures.batch_of`. by_type: the measure that is told for each
+    type of case, and what types are called. takes: whether an editor is given a case. conclude: what follows
+    from the figures, in sentences; may add figures of its own.
+    """
+
+    options: Options
+    cases: list[Case]
+    survey: dict[str, list[Case]]
+    editors: list[Editor]
+    encoders: Encoders
+    measures: Mapping[str, Measure]
+    results: Results | None = None
+    batch_of: Callable[..., Any] = figures.batch_of
+    figures: dict[str, Any] = field(default_factory=dict)
+    by_type: tuple[str, str] = ("success", "type of edit")
+    takes: Callable[[Editor, Case], bool] = lambda editor, case: True
+    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: []
+
+    @property
+    def rows(self) -> list[str]:
+        """The editors' ids, in the report's order; then the references."""
+        return [editor.id for editor in self.editors] + list(figures.REFERENCES)
+
+
+def store(entry: ModelEntry, device: str) -> ModelStore:
+    """One model on a device. device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for a device that there
+    is not."""
+    if device == "auto":
+        device = "cuda:0" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise VelaturaError(
+            "bad-request", f"There is no device {device!r} here; try --device cpu.", detail=str(error)
+        ) from error
+    return ModelStore([entry], device)
+
+
+def prepare(
+    options: Options,
+    models: ModelStore,
+    make_editors: Callable[..., list[Editor]] = editors,
+    encoders: Encoders | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Session:
+    """Loads what is needed and draws the cases.
+
+    defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
+    `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that is no PIE-Bench.
+    """
+    measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
+    model = models.get(options.model)
+    made = make_editors(models, options.model, options.methods, defaults or {})
+    made = [editor for editor in made if options.baselines or not editor.baseline]
+    if options.dataset is not None:
+        cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
+        found = encoders or load_published(models.device)
+        return Session(options, cases, {}, pie_bench.editors_of(made, options.masked), found, measures)
+    kinds = kinds_of(options)
+    if options.edits:
+        cases = named_cases(options.edits, options.seed, model.size)
+    else:
+        cases = world_cases(kinds, options.pairs, options.seed, model.size)
+    people = "portrait" in kinds and options.survey
+    survey = survey_cases(options.survey, options.seed, model.size) if people else {}
+    return Session(options, cases, survey, made, encoders or home_made(), measures)
+
+
+def kinds_of(options: Options) -> Sequence[str]:
+    """The kinds of scene that are asked for. Raises `bad-request` for one that there is not."""
+    kinds = options.kinds or tuple(KINDS)
+    for kind in kinds:
+        if kind not in KINDS:
+            raise VelaturaError("bad-request", f"There is no kind {kind!r}; there are: {', '.join(KINDS)}.")
+    return kinds
+
+
+def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]:
+    """Makes the edits (those that `work` does not hold already) and the figures.
+
+    Raises VelaturaError, OSError. A run that was interrupted goes on where it stopped, if it is started with
+    the same options.
+    """
+    options, model = session.options, models.get(session.options.model)
+    beside = weights.of_companions(models.entry(options.model))
+    used = [model.digest, *(f"{name} {digest}" for name, digest in beside.items())]
+    runner = Runner(Store(work), used, machine(models.device), options.timed)
+    wanted = any(measure.group == "back" for measure in session.measures.values())
+    cycles = options.cycles and wanted and options.dataset is None
+    told = session.by_type[0]
+    alone = 6 if options.timed and options.seeds > 1 else 0
+    tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
+    tasks = [task for task in tasks if session.takes(task.editor, task.case)]
+    session.results = runner.run(tasks, "edits", options.quiet)
+    for prompt, cases in session.survey.items():
+        session.results |= runner.run(plan(session.editors, cases, 1, cycles=False), prompt, options.quiet)
+
+    def looked(items: Sequence[Case]) -> Any:
+        return tqdm(items, "measures", unit="case", disable=options.quiet, dynamic_ncols=True)
+
+    values = figures.table(
+        session.rows,
+        session.cases,
+        session.results,
+        session.encoders,
+        session.measures,
+        looked,
+        session.batch_of,
+    )
+    kinds = list(dict.fromkeys(case.kind for case in session.cases))
+    judged = session.encoders.judge is not None
+    usable = {name: m for name, m in session.measures.items() if session.encoders.has(m.needs)}
+    session.figures = {
+        "format": FORMAT,
+        "velatura": __version__,
+        "made": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "data": "PIE-Bench" if options.dataset else "velatura_lab.world",
+        "model": {"id": model.id, "digest": model.digest, "size": model.size, "companions": beside},
+        "machine": machine(models.device),
+        "options": {
+            "kinds": kinds,
+            "edits": len(session.cases),
+            "seeds": options.seeds,
+            "survey": len(next(iter(session.survey.values()), ())),
+            "seed": options.seed,
+            "masked": options.masked,
+        },
+        "encoders": session.encoders.names,
+        "weights": session.encoders.weights(),
+        "missing": session.encoders.missing,
+        "editors": {editor.id: _described(editor) for editor in session.editors},
+        "measures": {name: _told(m) for name, m in usable.items()},
+        "cases": {
+            case.id: {"kind": case.kind, "edit": case.edit, "type": case.type, "digest": case.digest}
+            for case in session.cases
+        },
+        "values": values,
+        "figures": figures.estimates(values, session.cases, session.measures),
+        "kinds": {
+            kind: figures.estimates(
+                values, [case for case in session.cases if case.kind == kind], session.measures
+            )
+            for kind in kinds
+        },
+        "told": {"measure": told, "types": session.by_type[1]},
+        "types": figures.by_type(values, session.cases, usable[told])
+        if told in usable and not options.dataset
+        else {},
+        "survey": figures.survey(
+            [editor.id for editor in session.editors], session.survey, session.results, session.encoders
+        )
+        if judged
+        else {},
+        "seconds": figures.seconds(session.editors, session.results),
+        "refused": refusals(session.results.items()),
+    }
+    session.figures["conclusions"] = session.conclude(session.figures)
+    return session.figures
+
+
+def _described(editor: Editor) -> dict:
+    return {
+        "title": editor.title,
+        "source": editor.source,
+        "baseline": editor.baseline,
+        "settings": editor.settings,
+    }
+
+
+def _told(measure: Measure) -> dict:
+    names = ("title", "unit", "group", "better", "needs", "rate", "digits", "definition")
+    return {name: getattr(measure, name) for name in names}
+
+
+def machine(device: torch.device) -> str:
+    """What the edits ran on, in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    threads = torch.get_num_threads()
+    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def write_json(found: Mapping, path: Path) -> None:
+    """The figures as JSON without NaN, whole or not at all. Raises OSError."""
+    with replacing(path) as stream:
+        stream.write((json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
+
+
+def read_json(path: Path) -> dict:
+    """Figures of another run. Raises VelaturaError `bad-request` for a file that holds none, OSError."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["format"] == FORMAT and found["values"] and found["measures"]:
+            return found
+    except (ValueError, KeyError, TypeError) as error:
+        raise VelaturaError(
+            "bad-request", f"{path} holds no figures of `velatura evaluate`.", detail=str(error)
+        ) from error
+    raise VelaturaError("bad-request", f"{path} was written by another version of `velatura evaluate`.")

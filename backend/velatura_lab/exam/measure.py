@@ -1,0 +1,179 @@
+"""The exported bundle at work: it samples, edits, rebuilds pictures, and its words point."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import cycle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor
+from tqdm import tqdm
+
+from velatura.diffusion import noise, samplers, schedule
+from velatura.diffusion.denoiser import denoise, guide
+from velatura.methods.registry import registry
+from velatura.models.catalogue import ModelEntry
+from velatura.models.model import Model
+from velatura.models.store import ModelStore
+from velatura_lab.evaluation.cases import Case
+from velatura_lab.evaluation.editors import MethodEditor
+from velatura_lab.training.maps import record_maps
+from velatura_lab.training.tokenizer import token_elements
+from velatura_lab.world import Picture, elements
+
+from .asked import told
+from .assess import Exam
+
+GUIDANCES = (2.5, 4.0, 5.0)
+EDIT_GUIDANCE = 3.0  # what the embedded model is edited with
+BATCH = 8
+INSIDE = 0.5  # a place of a map is inside an element that covers this much of it
+
+
+@lru_cache(maxsize=1)
+def load_models(folder: Path) -> ModelStore:
+    """The bundle through the loader that the editor uses, in float32 on the CPU."""
+    return ModelStore([ModelEntry(folder.name, folder.name, "diffusers", str(folder), 128)])
+
+
+def load_bundle(folder: Path) -> Model:
+    return load_models(folder).get()
+
+
+def to_images(pictures: Sequence[Picture]) -> Tensor:
+    """(N, 3, H, W) in 0..1."""
+    return torch.stack([torch.from_numpy(picture.rgb) for picture in pictures]).permute(0, 3, 1, 2)
+
+
+@dataclass(frozen=True)
+class Order:
+    """Pictures to sample: a prompt, a seed and a guidance scale for each; Euler steps."""
+
+    prompts: tuple[str, ...]
+    seeds: tuple[int, ...]
+    guidance: tuple[float, ...]
+    steps: int
+
+
+def orders(
+    prompts: Sequence[str],
+    steps: int,
+    seeds: Sequence[int] | None = None,
+    guidance: Sequence[float] = GUIDANCES,
+) -> list[Order]:
+    """All prompts in batches; seeds counted from 0 unless they are given, guidance scales by turns."""
+    seeds = range(len(prompts)) if seeds is None else seeds
+    rows = list(zip(prompts, seeds, cycle(guidance), strict=False))
+    batches = [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)]
+    return [Order(*zip(*batch, strict=True), steps) for batch in batches]
+
+
+def sample(model: Model, order: Order) -> Tensor:
+    """Pictures (N, 3, S, S) in 0..1 from pure noise, with classifier-free guidance (Ho & Salimans 2021)."""
+    cond = torch.cat([model.encode_prompt(prompt) for prompt in order.prompts])
+    uncond = model.encode_prompt("").expand(len(cond), -1, -1)
+    scale = torch.tensor(order.guidance).view(-1, 1, 1, 1)
+
+    def D(x: Tensor, sigma: float) -> Tensor:
+        D_u, D_c = denoise(model, torch.cat([x, x]), sigma, torch.cat([uncond, cond])).chunk(2)
+        return guide(model, x, sigma, D_c, D_u, scale)
+
+    sigmas = schedule.sigmas(model.training_sigmas, order.steps)
+    side = model.size // model.factor
+    start = sigmas[0] * noise.standard_normal(order.seeds, (model.unet.config.in_channels, side, side))
+    return model.decode(samplers.euler(D, start, sigmas, lambda x, _: x)) * 0.5 + 0.5
+
+
+def reconstruct(model: Model, images: Tensor) -> Tensor:
+    """Pictures (N, 3, H, W) in 0..1 to latents and back."""
+    return torch.cat([model.decode(model.encode(x * 2.0 - 1.0)) * 0.5 + 0.5 for x in images.split(BATCH)])
+
+
+def draw_order(models: ModelStore, order: Order) -> NDArray[np.float32]:
+    """`sample`, for `Studio.each`."""
+    return sample(models.get(), order).numpy()
+
+
+def edit_case(models: ModelStore, job: tuple[Case, int]) -> NDArray[np.float32]:
+    """A case edited once with Blended Latent Diffusion and its defaults, (3, H, W) in 0..1, as hosts show it.
+
+    job: the case and the edit's seed.
+    """
+    case, seed = job
+    editor = MethodEditor(
+        registry()["blended-latent-diffusion"], models, defaults={"guidance": EDIT_GUIDANCE}
+    )
+    picture = editor.edit(case, [seed]).pictures[0]
+    return np.float32(picture.transpose(2, 0, 1) / 255.0)
+
+
+class Studio:
+    """Works through lists by all cores: one process a core, each with a copy of the bundle.
+
+    On networks as small as these that is faster than one process with as many threads, and what comes of it
+    does not depend on their number.
+    """
+
+    def __init__(self, bundle: Path, processes: int) -> None:
+        self.bundle = bundle
+        context = multiprocessing.get_context("spawn")
+        self._pool = context.Pool(processes, torch.set_num_threads, (1,))
+
+    def each(
+        self, work: Callable[[ModelStore, Any], NDArray[np.float32]], items: Sequence[Any], title: str
+    ) -> list[NDArray[np.float32]]:
+        """`work(models, item)` of every item, in their order, with a bar."""
+        jobs = [(work, self.bundle, item) for item in items]
+        return list(tqdm(self._pool.imap(_do, jobs), title, len(jobs), mininterval=1.0, dynamic_ncols=True))
+
+    def draw(self, ordered: Sequence[Order], title: str) -> Tensor:
+        """The pictures of some orders in their order, (N, 3, S, S) in 0..1."""
+        return torch.from_numpy(np.concatenate(self.each(draw_order, ordered, title)))
+
+    def close(self) -> None:
+        self._pool.terminate()
+        self._pool.join()
+
+
+def _do(job: tuple[Callable, Path, Any]) -> NDArray[np.float32]:
+    work, bundle, item = job
+    return work(load_models(bundle), item)
+
+
+@torch.no_grad()
+def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[str, bool]]:
+    """Of each picture, by element: whether the strongest place of its last word (its noun) is inside it.
+
+    The words' maps (see `maps`) at the latent's own resolution, mean over layers, of the noised latents of
+    renders with their full captions.  Elements that have no place inside (INSIDE) are left out.
+    """
+    sigma = float(model.training_sigmas[t])
+    side = model.size // model.factor
+    hits: list[dict[str, bool]] = []
+    with record_maps(model.unet) as maps:
+        for index in tqdm(range(count), "pointing", mininterval=1.0, dynamic_ncols=True):
+            scene, picture = exam.scenes[index], exam.pictures[index]
+            words = told(scene, exam.seen(index))
+            z = model.encode(to_images([picture]) * 2.0 - 1.0)
+            noisy = z + sigma * noise.standard_normal([index], z.shape[1:])
+            maps.clear()
+            denoise(model, noisy, sigma, model.encode_prompt(words.text))
+            # (places, tokens)
+            places = torch.stack([m[0] for m in maps if m.shape[1] == side * side]).mean(0)
+            shares = F.adaptive_avg_pool2d(torch.from_numpy(picture.masks), side).flatten(1)
+            about = token_elements(words)
+            hits.append({})
+            for number, element in enumerate(elements(scene)):
+                tokens = [k for k, name in enumerate(about) if name == element]
+                if tokens and shares[number].max() >= INSIDE:
+                    strongest = int(places[:, tokens[-1]].argmax())
+                    hits[-1][element] = bool(shares[number, strongest] >= INSIDE)
+    return hits

@@ -1,0 +1,173 @@
+"""The training set: scenes numbered from a seed, drawn once by all cores and kept as plain arrays.
+
+Scene number i of a set is drawn from `default_rng([seed, i])`, so a set needs to store only what is
+slow to make: its pictures and masks.  What the pictures show is drawn again by the code at hand, hence what
+is kept is kept under the code's digest: another world's pictures would get wrong captions.  Masks are stored
+in the order of the elements of the scene's kind, padded with zeros to MASKS.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from velatura_lab import world
+from velatura_lab.world import KINDS, Caption, caption, elements, render, sample_scene
+
+from . import views
+from .views import sample_view
+
+SIZE = 128  # side of a picture, unless a profile says otherwise
+MASKS = 16  # elements a kind of scene may have
+MASK_SIZE = 32  # side of a stored mask
+VISIBLE = 0.002  # an element covering less of the picture than this is not worded
+CHUNK = 50  # pictures drawn by one core before they count as done
+KIND_NAMES = tuple(KINDS)
+
+Rows = NDArray[np.uint8] | torch.Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """`pictures` (N, S, S, 3), `masks` (N, 16, 32, 32) and `kinds` (N,), all uint8.
+
+    Memory-mapped arrays; tensors on a device once `resident`.
+    """
+
+    seed: int
+    folder: Path
+    pictures: Rows
+    masks: Rows
+    kinds: Rows
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    def resident(self, device: torch.device) -> Dataset:
+        """The same set on an accelerator's memory; itself on the CPU, where the files are near enough."""
+        if device.type == "cpu":
+            return self
+        held = {name: torch.from_numpy(np.array(getattr(self, name))).to(device) for name in _ARRAYS}
+        return replace(self, **held)
+
+    def scene(self, index: int) -> Any:
+        return sample_scene(np.random.default_rng([self.seed, index]))
+
+    def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Pictures (B, 3, S, S) in 0..1."""
+        return torch.as_tensor(self.pictures[indices]).permute(0, 3, 1, 2).float() / 255.0
+
+    def shares(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Masks (B, 16, 32, 32) in 0..1."""
+        return torch.as_tensor(self.masks[indices]).float() / 255.0
+
+    def kind(self, indices: NDArray[np.int64]) -> torch.Tensor:
+        """Kinds (B,) as numbers in KIND_NAMES."""
+        return torch.as_tensor(self.kinds[indices]).long()
+
+    def visible(self, index: int) -> frozenset[str]:
+        """The elements that can be seen in a picture."""
+        names = elements(KIND_NAMES[int(self.kinds[index])])
+        area = np.asarray(self.masks[index][: len(names)]).reshape(len(names), -1).mean(1) / 255.0
+        return frozenset(name for name, share in zip(names, area, strict=True) if share > VISIBLE)
+
+    def caption(self, index: int, rng: np.random.Generator, visible: frozenset[str]) -> Caption:
+        return caption(self.scene(index), rng, visible.__contains__)
+
+
+def digest(folder: Path) -> str:
+    """Eight hexadecimal digits of the names and bytes of all Python files in a folder, at any depth."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*.py")):
+        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return found.hexdigest()[:8]
+
+
+@cache
+def world_digest() -> str:
+    """The `digest` of the code that draws and words scenes, and of the one that says what is seen of them."""
+    drawn = digest(Path(world.__file__).parent).encode() + Path(views.__file__).read_bytes()
+    return hashlib.sha256(drawn).hexdigest()[:8]
+
+
+_ARRAYS = ("pictures", "masks", "kinds")
+
+
+def _shapes(count: int, size: int) -> dict[str, tuple[int, ...]]:
+    return {
+        "pictures": (count, size, size, 3),
+        "masks": (count, MASKS, MASK_SIZE, MASK_SIZE),
+        "kinds": (count,),
+    }
+
+
+def _open(folder: Path, mode: str) -> dict[str, NDArray[np.uint8]]:
+    return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _ARRAYS}
+
+
+def _draw(job: tuple[Path, int, int]) -> int:
+    """Draw one chunk of the pictures in a folder straight into its files; returns the chunk's number."""
+    folder, seed, chunk = job
+    files = _open(folder, "r+")
+    size = files["pictures"].shape[1]
+    step = size // MASK_SIZE
+    for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(files["kinds"]))):
+        rng = np.random.default_rng([seed, index])
+        scene = sample_scene(rng)
+        picture = render(scene, size, sample_view(rng, scene))
+        masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
+        files["pictures"][index] = picture.to_bytes()
+        files["masks"][index, : len(masks)] = np.round(masks * 255.0).astype(np.uint8)
+        files["kinds"][index] = KIND_NAMES.index(scene.kind)
+    for array in files.values():
+        array.flush()
+    return chunk
+
+
+def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
+    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; can be interrupted.
+
+    A set drawn by another version of the world stays where it is, unused.
+    """
+    folder = work / f"pictures-{seed}-{count}-{size}-{world_digest()}"
+    folder.mkdir(parents=True, exist_ok=True)
+    done = folder / "drawn.npy"
+    with FileLock(folder / "lock"):
+        if not done.exists():
+            for name, shape in _shapes(count, size).items():
+                np.lib.format.open_memmap(folder / f"{name}.npy", "w+", np.uint8, shape).flush()
+            np.save(done, np.zeros(-(-count // CHUNK), bool))
+        drawn = np.load(done, mmap_mode="r+")
+        if not drawn.all():
+            _draw_missing(folder, seed, drawn, processes)
+    return open_dataset(folder, seed)
+
+
+def open_dataset(folder: Path, seed: int) -> Dataset:
+    """A set that lies drawn in a folder."""
+    return Dataset(seed, folder, **_open(folder, "r"))
+
+
+def _draw_missing(folder: Path, seed: int, drawn: NDArray[np.bool_], processes: int) -> None:
+    jobs = [(folder, seed, int(chunk)) for chunk in np.flatnonzero(~drawn)]
+    with ExitStack() as stack:
+        if processes == 1:
+            finished = map(_draw, jobs)
+        else:
+            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
+            finished = pool.imap_unordered(_draw, jobs)
+        bar = tqdm(finished, f"drawing {CHUNK} at a time", len(jobs), unit="chunk", mininterval=2.0)
+        for chunk in bar:
+            drawn[chunk] = True
+            drawn.flush()

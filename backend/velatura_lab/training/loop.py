@@ -1,0 +1,288 @@
+"""What every part's training shares: processes, time budget, learning rate, averages, checkpoints.
+
+Data parallelism is one process a core, each on its own share of the pictures; gradients are averaged
+with gloo after every step.  On small networks this beats one process with many threads.  An accelerator
+is driven by a single process.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from torch import nn
+from tqdm import tqdm
+
+from velatura_lab.cards.provenance import hardware, named_options
+
+from .ema import Ema
+from .networks import PROFILES, Profile
+
+
+@dataclass(frozen=True)
+class Options:
+    """The command line of one part, the same for every process.
+
+    `minutes` or `samples`: how much training there is to be in all (0 samples: what it begins with is kept);
+    `stop_after`: minutes after which this call ends, for another to go on.  `school`: steps of the text
+    encoder's first schooling.  `start`: bundle whose weights a fresh run begins with, if they fit; None for
+    random ones.
+    """
+
+    work: Path
+    seed: int = 7
+    minutes: float = 10.0
+    samples: int | None = None
+    pictures: int = 24000
+    processes: int = 2
+    batch: int = 8
+    rate: float = 5e-4
+    school: int = 400
+    stop_after: float | None = None
+    start: Path | None = None
+    profile: Profile = PROFILES["cpu"]
+
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self.profile.device)
+
+    @property
+    def drawers(self) -> int:
+        """Processes that draw and word the training set: all cores where training itself runs elsewhere."""
+        return self.processes if self.device.type == "cpu" else os.cpu_count() or 1
+
+
+Worker = Callable[["Options", int], None]
+#: Set by SIGINT: from a terminal, or sent by the system to a process whose command has been killed
+#: (`mp.spawn` asks for that).
+_interrupted = threading.Event()
+
+
+def _enter(rank: int, worker: Worker, options: Options, port: int) -> None:
+    os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+    dist.init_process_group("gloo", rank=rank, world_size=options.processes)
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, lambda *_: _interrupted.set())  # the run saves before it ends
+    try:
+        torch.set_num_threads(1)
+        torch.manual_seed(options.seed * 1000 + rank)
+        worker(options, rank)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        dist.destroy_process_group()
+
+
+def launch(worker: Worker, options: Options) -> None:
+    """Run `worker(options, rank)` in `options.processes` processes that can reduce gradients together."""
+    if options.processes == 1:
+        _enter(0, worker, options, _free_port())
+        return
+    # Without these, half of a training step on the CPU is the system handing memory out and back.
+    os.environ.update(
+        MALLOC_MMAP_MAX_="0",
+        MALLOC_TRIM_THRESHOLD_="100000000000",
+        MALLOC_TOP_PAD_="536870912",
+        OMP_NUM_THREADS="1",
+    )
+    mp.spawn(_enter, (worker, options, _free_port()), nprocs=options.processes)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Progress:
+    """How far a training run is, agreed between the processes, and what it has measured so far."""
+
+    def __init__(self, options: Options, rank: int, samples: int = 0, seconds: float = 0.0) -> None:
+        self.options, self.rank = options, rank
+        self.samples, self.stopped = samples, False
+        self._before, self._start = seconds, time.monotonic()
+        self._last_save = self._start
+        self.averages: dict[str, float] = {}
+        self.bar = tqdm(
+            total=100.0, disable=rank != 0, mininterval=5.0, bar_format="{l_bar}{bar}| {elapsed} {postfix}"
+        )
+        self.fraction = self._own_fraction()
+
+    @property
+    def seconds(self) -> float:
+        """Training time in all calls together."""
+        return self._before + time.monotonic() - self._start
+
+    def _own_fraction(self) -> float:
+        if self.options.samples is not None:
+            return self.samples / self.options.samples if self.options.samples else 1.0
+        return self.seconds / (60.0 * self.options.minutes)
+
+    def _own_stop(self) -> bool:
+        """The time for this call is over, or it has been interrupted."""
+        limit = self.options.stop_after
+        return _interrupted.is_set() or (limit is not None and time.monotonic() - self._start >= 60.0 * limit)
+
+    @property
+    def running(self) -> bool:
+        return self.fraction < 1.0 and not self.stopped
+
+    def save_due(self, every: float = 120.0) -> bool:
+        """True on rank 0 once every so many seconds."""
+        if self.rank == 0 and time.monotonic() - self._last_save > every:
+            self._last_save = time.monotonic()
+            return True
+        return False
+
+    def rate(self, warmup: float = 0.01, decay_from: float = 0.55) -> float:
+        """Learning-rate factor: short warm-up, constant, half a cosine down to 2 % at the end."""
+        f = min(self.fraction, 1.0)
+        if self.samples < 4000 and f < warmup:
+            return max(f / warmup, 0.05)
+        if f < decay_from:
+            return 1.0
+        return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (f - decay_from) / (1.0 - decay_from)))
+
+    def step(self, parameters: Iterable[nn.Parameter], losses: dict[str, torch.Tensor]) -> None:
+        """Average gradients, losses and the fraction done over the processes."""
+        self.samples += self.options.batch * self.options.processes
+        extra = torch.tensor([self._own_fraction(), self._own_stop(), *(float(v) for v in losses.values())])
+        if dist.get_world_size() > 1:
+            # Dense memory of any layout as one row: channels-last gradients need no copy.
+            grads = [p.grad.as_strided((p.grad.numel(),), (1,)) for p in parameters if p.grad is not None]
+            flat = torch.cat([*grads, extra])
+            dist.all_reduce(flat)
+            flat /= dist.get_world_size()
+            torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
+            extra = flat[-len(extra) :]
+        self.fraction, stop, *values = extra.tolist()
+        self.stopped = stop > 0.0  # whichever process sees it first stops all
+        for name, value in zip(losses, values, strict=True):
+            self.averages[name] = (
+                value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
+            )
+        self.bar.n = round(min(100.0, 100.0 * self.fraction), 1)
+        shown = " ".join(f"{name} {value:.4f}" for name, value in self.averages.items())
+        self.bar.set_postfix_str(f"{self.samples} samples, {shown}", refresh=False)
+        self.bar.update(0)
+
+
+class Trainer:
+    """One part's run: network, optimiser, averages and progress, saved as `<part>.pt` and gone on from there.
+
+    A step draws all its random numbers from a generator of its own.  With an end given in samples, and with
+    as many processes in all calls, a run that was interrupted therefore gives the same weights, bit for bit,
+    as one that was not.  With an end in minutes it does not: the learning rate follows the clock.
+
+    network: what is trained.  averaged: the part of it that is kept as a moving average.  groups: parameter
+    groups for AdamW; "scale" in one is its learning rate relative to the others'.  record: kept with the
+    checkpoint.  Raises ValueError for a checkpoint of another network.
+    """
+
+    def __init__(
+        self,
+        part: str,
+        network: nn.Module,
+        options: Options,
+        rank: int,
+        *,
+        averaged: nn.Module | None = None,
+        groups: list[dict[str, Any]] | None = None,
+        decay: float = 0.998,
+        beta2: float = 0.98,
+        weight_decay: float = 1e-4,
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.network, self.options, self.rank = network, options, rank
+        self.path = options.work / f"{part}.pt"
+        self.record = dict(record or {})
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.optimiser = torch.optim.AdamW(
+            groups or [{"params": self.parameters}],
+            options.rate,
+            betas=(0.9, beta2),
+            weight_decay=weight_decay,
+            fused=True,
+        )
+        state = load_checkpoint(self.path) or {"samples": 0, "seconds": 0.0}
+        if "model" in state:
+            try:
+                network.load_state_dict(state["model"])
+            except RuntimeError as error:
+                raise ValueError(
+                    f"{self.path} is of another network, since the profile or the world was another; "
+                    "move it elsewhere, and training begins anew"
+                ) from error
+            self.optimiser.load_state_dict(state["optimiser"])
+        elif options.processes > 1:
+            for parameter in network.parameters():
+                dist.broadcast(parameter.data, 0)
+        self.ema = Ema(averaged or network, decay)
+        if "ema" in state:
+            self.ema.restore(state["ema"], state["count"])
+        self.progress = Progress(options, rank, state["samples"], state["seconds"])
+        self.given = named_options(options, state if "model" in state else None)
+
+    def random(self) -> np.random.Generator:
+        """This step's random numbers; torch's own are seeded along with them."""
+        rng = np.random.default_rng([self.options.seed, self.rank, self.progress.samples])
+        torch.manual_seed(int(rng.integers(2**63)))
+        return rng
+
+    def step(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], decay_from: float = 0.55) -> None:
+        """Follow the gradient of `loss`; `losses` are its parts, to be shown."""
+        self.optimiser.zero_grad()
+        loss.backward()
+        rate = self.options.rate * self.progress.rate(decay_from=decay_from)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate * group.get("scale", 1.0)
+        self.progress.step(self.parameters, {name: value.detach() for name, value in losses.items()})
+        nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimiser.step()
+        self.ema.update()
+        if self.progress.save_due():
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, from the first process only."""
+        if self.rank == 0:
+            content = {
+                "model": self.network.state_dict(),
+                "ema": self.ema.full_state(),
+                "count": self.ema.count,
+                "optimiser": self.optimiser.state_dict(),
+                "samples": self.progress.samples,
+                "seconds": self.progress.seconds,
+                "profile": asdict(self.options.profile),
+                "processes": self.options.processes,
+                "seed": self.options.seed,
+                "pictures": self.options.pictures,
+                "counted": self.options.samples is not None,
+                "options": self.given,
+                "hardware": hardware(self.options.device),
+            }
+            save_checkpoint(self.path, {**self.record, **content})
+
+
+def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
+    """Write whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".part")
+    torch.save(content, part)
+    part.replace(path)
+
+
+def load_checkpoint(path: Path) -> dict[str, Any] | None:
+    """What was saved, or None for a fresh start."""
+    return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None
