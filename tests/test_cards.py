@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from velatura_lab.cards import card, reader_cards
-from velatura_lab.cards.provenance import hardware, named_options
-from velatura_lab.training.commands import configure, options_of
+from velatura_lab.commands.train import configure, options_of
 from velatura_lab.training.export import BUNDLE
-from velatura_lab.training.loop import Options
+from velatura_lab.training.options import Options
+from velatura_lab.training.provenance import hardware, named_options
 
 TRAINED = {
     "samples": 1234,

@@ -15,15 +15,16 @@ from diffusers import AutoencoderTiny, StableDiffusionPipeline, UNet2DConditionM
 from velatura.cli.main import main
 from velatura_lab.training.autoencoder import train_autoencoder
 from velatura_lab.training.captions import load_captions
-from velatura_lab.training.commands import TRAINED
 from velatura_lab.training.data import KIND_NAMES, digest, load_dataset, world_digest
 from velatura_lab.training.decoder import train_decoder
 from velatura_lab.training.diffusion import train_diffusion
 from velatura_lab.training.ema import Ema
 from velatura_lab.training.export import BUNDLE, export_bundle
 from velatura_lab.training.latents import load_autoencoder
-from velatura_lab.training.loop import Options, Progress, Trainer, launch, load_checkpoint, save_checkpoint
+from velatura_lab.training.loop import Progress, Trainer, launch, load_checkpoint, save_checkpoint
 from velatura_lab.training.networks import PROFILES, TOKENS, make_autoencoder, make_unet
+from velatura_lab.training.options import Options
+from velatura_lab.training.parts import TRAINED
 from velatura_lab.training.text import NO_ELEMENT, element_classes, make_text, word_marks
 from velatura_lab.training.tokenizer import load_tokenizer
 from velatura_lab.training.warm import (

@@ -8,13 +8,14 @@ import sys
 import pytest
 
 from velatura.cli import exits
-from velatura.cli.main import COMMANDS, main
+from velatura.cli.commands import commands
+from velatura.cli.main import main
 from velatura_protocol.errors import CODES
 
 pytestmark = pytest.mark.timeout(120)
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"bench"}))
+@pytest.mark.parametrize("command", sorted(set(commands()) - {"bench"}))
 def test_every_command_has_help_with_the_exit_codes(command, capsys):
     assert main([command, "--help"]) == 0
     told = capsys.readouterr().out
@@ -146,8 +147,8 @@ def test_a_second_daemon_is_refused(cli):
 
 def test_help_and_lists_import_no_torch(cli, tmp_path):
     code = (
-        "import sys; from velatura.cli.main import COMMANDS, main\n"
-        "for name in COMMANDS:\n    main([name, '--help'])\n"
+        "import sys; from velatura.cli.commands import commands\nfrom velatura.cli.main import main\n"
+        "for name in commands():\n    main([name, '--help'])\n"
         "main(['methods']); main(['models'])\n"
         "assert not {'torch', 'diffusers', 'transformers'} & set(sys.modules)"
     )

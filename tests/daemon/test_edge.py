@@ -75,7 +75,9 @@ def test_a_thread_goes_on_after_a_fault_in_each_of_its_parts(faulty, caplog):
     wait_for(lambda: thread.looked > 5, 20, "upkeep is left off")
     assert ask(dealer, type="ping", seq=99)["re"] == 99
     told = [
-        record.getMessage() for record in caplog.records if record.name == "velatura.daemon.broker.router_thread"
+        record.getMessage()
+        for record in caplog.records
+        if record.name == "velatura.daemon.broker.router_thread"
     ]
     assert sorted(told) == [  # each fault once, however often it came
         "the faulty thread, a message",

@@ -72,7 +72,9 @@ def test_the_embedded_judge_tells_what_a_rendered_picture_shows(entries):
     from velatura_lab.world import Portrait, render
 
     judge = str(EMBEDDED_COMPANIONS["captioner"])
-    store = ModelStore([ModelEntry("m", "M", "diffusers", entries[0].path, 64, captioner=judge)])
+    store = ModelStore(
+        [ModelEntry("m", "M", "diffusers", entries[0].path, 64, companions={"captioner": judge})]
+    )
     scene = Portrait(shirt_colour="red", background="blue", hat="hat", hat_colour="green")
     shown = np.concatenate([render(scene, 192).to_bytes(), np.full((192, 192, 1), 255, np.uint8)], axis=2)
     (said, *others) = describe(shown).run(store)

@@ -272,7 +272,9 @@ def test_results_and_needs_that_no_client_knows_are_refused(wrong):
 def test_a_model_says_which_methods_it_lacks_something_for():
     known = [describe(method) for method in registry().values()]
     plain = ModelEntry("plain", "Plain", "diffusers", "/", 64)
-    whole = ModelEntry("whole", "Whole", "diffusers", "/", 64, captioner="a/blip", segmenter="a/clipseg")
+    whole = ModelEntry(
+        "whole", "Whole", "diffusers", "/", 64, {"captioner": "a/blip", "segmenter": "a/clipseg"}
+    )
     lacks = {model["id"]: model["lacks"] for model in offer(known, [plain, whole])["models"]}
     assert lacks == {"plain": ["describe", "clipseg-mask"], "whole": []}
     layers = [method for method in known if method["result"] == "layer"]

@@ -95,13 +95,13 @@ def test_what_is_no_captioner_is_refused(folder, tmp_path, wrong):
 
 def test_the_store_loads_it_when_asked_and_drops_it_with_its_model(folder, tmp_path):
     paths = [tiny_model(tmp_path / name, seed=i) for i, name in enumerate("ab")]
-    entries = [ModelEntry(p.name, p.name, "diffusers", str(p), 64, captioner=str(folder)) for p in paths]
+    entries = [ModelEntry(p.name, p.name, "diffusers", str(p), 64, {"captioner": str(folder)}) for p in paths]
     store = ModelStore([*entries, ModelEntry("c", "c", "diffusers", str(paths[0]), 64)])
-    assert store.captioner() is None  # no model is loaded
+    assert store.companion("captioner") is None  # no model is loaded
     store.get("a")
-    first = store.captioner()
-    assert first is store.captioner() and store.segmenter() is None
+    first = store.companion("captioner")
+    assert first is store.companion("captioner") and store.companion("segmenter") is None
     store.get("b")
-    assert store.captioner() is not first
+    assert store.companion("captioner") is not first
     store.get("c")
-    assert store.captioner() is None  # none belongs to it
+    assert store.companion("captioner") is None  # none belongs to it

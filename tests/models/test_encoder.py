@@ -103,24 +103,24 @@ def test_the_store_loads_it_when_asked_and_drops_it_with_its_model(folder, tmp_p
     models = [tiny_model(tmp_path / name, seed=i) for i, name in enumerate("ab")]
     entries = [ModelEntry(p.name, p.name, "diffusers", str(p), 64, str(folder)) for p in models]
     store = ModelStore([entries[0], entries[1], ModelEntry("c", "c", "diffusers", str(models[0]), 64)])
-    assert store.encoder() is None  # no model is loaded
+    assert store.companion("clip") is None  # no model is loaded
     store.get("a")
-    first = store.encoder()
-    assert first is store.encoder()
+    first = store.companion("clip")
+    assert first is store.companion("clip")
     store.get("b")
-    assert store.encoder() is not first
+    assert store.companion("clip") is not first
     store.unload()
-    assert store.encoder() is None
+    assert store.companion("clip") is None
     store.get("c")
-    assert store.encoder() is None  # none belongs to it
+    assert store.companion("clip") is None  # none belongs to it
 
 
 def test_a_model_is_named_with_its_clip(folder, tmp_path):
     model = tiny_model(tmp_path / "model")
-    added = catalogue.add(tmp_path, "mine", str(model), clip=str(folder))
+    added = catalogue.add(tmp_path, "mine", str(model), companions={"clip": str(folder)})
     assert (added.clip, added.guidance) == (str(folder), catalogue.STABLE_DIFFUSION_GUIDANCE)
     assert catalogue.entries(tmp_path)[0] == added
-    catalogue.add(tmp_path, "other", str(model), clip="owner/name", guidance=5.0)
+    catalogue.add(tmp_path, "other", str(model), companions={"clip": "owner/name"}, guidance=5.0)
     assert catalogue.entries(tmp_path)[0].clip == "owner/name"
     assert catalogue.entries(tmp_path)[0].defaults == {"guidance": 5.0}
 
@@ -140,14 +140,14 @@ def test_the_embedded_clip_belongs_to_the_embedded_model_only(tmp_path, monkeypa
     model = tiny_model(tmp_path / "model")
     assert catalogue.add(tmp_path, "mine", str(model)).clip == ""
     with pytest.raises(VelaturaError, match="knows only the pictures of velatura-mini"):
-        catalogue.add(tmp_path, "again", str(model), clip=str(folder))
+        catalogue.add(tmp_path, "again", str(model), companions={"clip": str(folder)})
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "no such thing"])
 def test_a_clip_that_is_not_there_is_refused(tmp_path, path):
     model = tiny_model(tmp_path / "model")
     with pytest.raises(VelaturaError, match="There is no model at"):
-        catalogue.add(tmp_path, "mine", str(model), clip=path)
+        catalogue.add(tmp_path, "mine", str(model), companions={"clip": path})
     with pytest.raises(VelaturaError, match="is a file"):
-        catalogue.add(tmp_path, "mine", str(model), clip=str(model / "model_index.json"))
+        catalogue.add(tmp_path, "mine", str(model), companions={"clip": str(model / "model_index.json")})
     assert [entry.id for entry in catalogue.entries(tmp_path)] == [catalogue.EMBEDDED_ID]

@@ -17,8 +17,9 @@ from velatura_lab.training.data import KIND_NAMES, load_dataset, world_digest
 from velatura_lab.training.identity import pair_loss, portrait_of, train_identity
 from velatura_lab.training.judge import train_judge
 from velatura_lab.training.labels import Labels, questions, readable, two_hot
-from velatura_lab.training.loop import Options, launch, load_checkpoint
+from velatura_lab.training.loop import launch, load_checkpoint
 from velatura_lab.training.negatives import LEAST, changed, other_value, wrong_caption
+from velatura_lab.training.options import Options
 from velatura_lab.training.segmenter import make_segmenter, mask_loss, phrases, train_segmenter
 from velatura_lab.training.text import Wording
 from velatura_lab.training.tokenizer import load_tokenizer

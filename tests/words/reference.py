@@ -16,8 +16,9 @@ from diffusers import UNet2DConditionModel
 
 @dataclass
 class Edit:
-    """What the reference is asked to do. Names as in `velatura.prompt_to_prompt.control.Control`, but every window is a
-    number of steps, `cross` one for each of the target's tokens (0: its own map from the first step)."""
+    """What the reference is asked to do. Names as in `velatura.prompt_to_prompt.control.Control`, but every
+    window is a number of steps, `cross` one for each of the target's tokens (0: its own map from the first
+    step)."""
 
     A: torch.Tensor
     cross: torch.Tensor

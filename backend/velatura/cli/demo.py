@@ -19,12 +19,12 @@ from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint
 from velatura.files.ora import Group, write_groups
 from velatura.files.sheet import Row, write_sheet
+from velatura.samples import SAMPLES
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.results import best_first
 
-SAMPLES = Path(__file__).resolve().parents[1] / "samples"
 SEED = 7
 OUT = Path("velatura-demo")
 

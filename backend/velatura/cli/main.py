@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib
 import json
 import os
 import sys
@@ -13,24 +12,8 @@ from collections.abc import Sequence
 
 from velatura import __version__
 from velatura.cli import exits
+from velatura.cli.commands import commands
 from velatura_protocol.errors import VelaturaError
-
-# A command's module is imported only when it is called: `velatura --help` has no need of picture libraries.
-COMMANDS = {
-    "edit": "edit a picture file, select in it or describe it",
-    "demo": "show what Velatura does, on the portrait that ships",
-    "dials": "list, show, share and forget dials that were saved",
-    "methods": "list the methods, or the options of one",
-    "models": "list, name, change and forget models",
-    "install": "put the plugin into Krita or GIMP",
-    "uninstall": "take the plugin out of Krita or GIMP",
-    "doctor": "say what is wrong and how to mend it",
-    "serve": "run the daemon in this terminal",
-    "stop": "stop the daemon",
-    "bench": "measure",
-    "evaluate": "measure how well the methods edit",
-    "train": "train the embedded model",
-}
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
@@ -44,18 +27,18 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"velatura {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     wanted = next((word for word in arguments if not word.startswith("-")), "")
-    for name, summary in COMMANDS.items():
-        command = subparsers.add_parser(
+    for name, command in commands().items():
+        added = subparsers.add_parser(
             name,
-            help=summary,
-            description=summary[0].upper() + summary[1:] + ".",
+            help=command.summary,
+            description=command.summary[0].upper() + command.summary[1:] + ".",
             epilog=exits.HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        command.add_argument("--state-dir", metavar="DIR", help="the daemon's directory (VELATURA_STATE_DIR)")
-        command.add_argument("--debug", action="store_true", help="show where in the program an error arose")
+        added.add_argument("--state-dir", metavar="DIR", help="the daemon's directory (VELATURA_STATE_DIR)")
+        added.add_argument("--debug", action="store_true", help="show where in the program an error arose")
         if name == wanted:
-            importlib.import_module(f"velatura.cli.{name}").configure(command)
+            command.configure(added)
     return parser
 
 

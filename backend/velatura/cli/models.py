@@ -8,15 +8,10 @@ from dataclasses import asdict
 from typing import Any
 
 from velatura.cli import exits
+from velatura.companions.table import COMPANIONS
 from velatura.models import catalogue
+from velatura.models.catalogue import ModelEntry
 from velatura_protocol.paths import state_dir
-
-#: What each companion of a model does, and what there is without it; '' where nothing lacks.
-COMPANIONS = {
-    "clip": ("a CLIP that compares pictures with words; no method needs it yet", ""),
-    "captioner": ("the BLIP that says what a layer shows", "no captions are proposed"),
-    "segmenter": ("the CLIPSeg that selects what is named", "nothing is selected by its name"),
-}
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,10 +35,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None:
     """What stands beside a model. guidance: where none is given; None: everything that is not given stays."""
     where = "a folder, or owner/name at a hub" + ("" if guidance else "; '' for none")
-    for name, (what, _) in COMPANIONS.items():
-        parser.add_argument(
-            f"--{name}", default="" if guidance else None, metavar="PATH", help=f"{what}: {where}"
-        )
+    for name, companion in COMPANIONS.items():
+        parser.add_argument(f"--{name}", metavar="PATH", help=f"{companion.use}: {where}")
     parser.add_argument(
         "--guidance",
         type=_guidance,
@@ -64,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
         catalogue.remove(folder, options.name)
     models = catalogue.entries(folder)
     if options.json:
-        print(json.dumps({"models": [asdict(model) for model in models]}))
+        print(json.dumps({"models": [_as_json(model) for model in models]}))
         return exits.OK
     for number, model in enumerate(models):
         marks = "" if number else "   (default)"
@@ -73,14 +66,23 @@ def run(options: argparse.Namespace) -> int:
         if model.fault:
             print(f"{'':24} {model.fault}")
             continue
-        for name, (_, without) in COMPANIONS.items():
-            if without and not getattr(model, name):
-                print(f"{'':24} no {catalogue.COMPANIONS[name]}: {without}")
+        for name, companion in COMPANIONS.items():
+            if companion.without and name not in model.companions:
+                print(f"{'':24} no {companion.title}: {companion.without}")
     return exits.OK
 
 
+def _as_json(model: ModelEntry) -> dict[str, Any]:
+    """An entry; its companions stand beside its other properties, and those it lacks are ''."""
+    entry = asdict(model)
+    companions = entry.pop("companions")
+    return entry | {name: companions.get(name, "") for name in COMPANIONS}
+
+
 def _given(options: argparse.Namespace) -> dict[str, Any]:
-    return {name: getattr(options, name) for name in (*COMPANIONS, "guidance")}
+    named = {name: getattr(options, name) for name in COMPANIONS}
+    companions = {name: place for name, place in named.items() if place is not None}
+    return {"companions": companions, "guidance": options.guidance}
 
 
 def _guidance(text: str) -> float:

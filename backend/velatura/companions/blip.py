@@ -1,8 +1,14 @@
-"""What says in words what a picture shows: BLIP, or the judge of the embedded model's world."""
+"""Captions of pictures: BLIP, and captioners that other packages offer.
+
+A package offers a captioner by an entry point of the group `velatura.captioners`, whose value has
+`reads(config)`, whether a folder with this config.json is its kind, and `load(folder, device)`, which gives a
+`Captioner`. The laboratory offers the one of the embedded model's world.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +22,8 @@ if TYPE_CHECKING:
     from transformers import BertTokenizer, BlipForConditionalGeneration
 
 Step = Callable[[int, int], None]
+
+GROUP = "velatura.captioners"
 
 _BEAMS = 4
 _CAPTIONS = 3  # the likeliest of the beams
@@ -66,11 +74,13 @@ class Blip:
 
 
 def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Captioner:
-    """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or a
-    judge's folder. Raises `unknown-model`. Weights are read from .safetensors only."""
+    """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or what a
+    package offers a captioner for. Raises `unknown-model`. Weights are read from .safetensors only."""
     with opened("captioner", path) as (folder, config):
-        if "questions" in config:
-            return _judge(folder, device)
+        for entry in entry_points(group=GROUP):
+            offered = entry.load()
+            if offered.reads(config):
+                return offered.load(folder, device)
         check_kind(config, "blip")
         return _blip(folder, device, dtype)
 
@@ -83,10 +93,3 @@ def _blip(folder: Path, device: torch.device, dtype: torch.dtype) -> Blip:
     network.to(device).eval().requires_grad_(False)
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
     return Blip(network, tokenizer, read_processing(folder, network.config.vision_config.image_size, device))
-
-
-def _judge(folder: Path, device: torch.device) -> Captioner:
-    from velatura_lab.readers.captions import WorldCaptioner  # readers stand above models; loaded here only
-    from velatura_lab.readers.judge import load_judge
-
-    return WorldCaptioner(load_judge(folder).to(device))

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura_lab.readers.pictures import BUNDLES
+from velatura.bundles import BUNDLES
 
 from .opening import check_kind, opened
 from .processing import Processing, read_processing

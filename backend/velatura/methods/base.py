@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
+from velatura.companions.table import COMPANIONS
 from velatura_protocol.schema import Field as Understood
 from velatura_protocol.schema import fields_from_schema
 
@@ -115,9 +116,9 @@ class Method:
     """Base of every method. Subclasses set the class variables and define `Parameters` and `run`.
 
     result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
-    'text', what can be said about the source, likewise. needs: the companion of the model ('captioner',
-    'segmenter') that does the work in its place, or ''. place: in the list that a person chooses from,
-    smallest first; the first of all is what they begin with.
+    'text', what can be said about the source, likewise. needs: the companion of the model
+    (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that a person
+    chooses from, smallest first; the first of all is what they begin with.
     """
 
     id: ClassVar[str]
@@ -127,7 +128,7 @@ class Method:
     source: ClassVar[str]
     inputs: ClassVar[Inputs] = Inputs()
     result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
-    needs: ClassVar[Literal["", "captioner", "segmenter"]] = ""
+    needs: ClassVar[str] = ""
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
@@ -170,8 +171,8 @@ class Method:
             raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is {cls.result!r}")
         if cls.result == "text" and cls.inputs != Inputs("required", "none", "none"):
             raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
-        if cls.needs not in ("", "captioner", "segmenter"):
-            raise TypeError(f"{cls.__name__}.needs is neither 'captioner' nor 'segmenter'")
+        if cls.needs not in ("", *COMPANIONS):
+            raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
         schema(cls.Parameters)
 
 

@@ -77,7 +77,7 @@ def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
 def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
     """Why the method of this id cannot run with the model; None where it has all that the method needs."""
     known = registry().get(method)
-    if known is None or not known.needs or getattr(model, known.needs):
+    if known is None or not known.needs or known.needs in model.companions:
         return None
     return VelaturaError(
         "unknown-model",

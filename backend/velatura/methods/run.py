@@ -84,12 +84,12 @@ class Run:
     @property
     def captioner(self) -> Captioner:
         """See `Context`."""
-        return self._models.captioner()
+        return self._models.companion("captioner")
 
     @property
     def segmenter(self) -> Segmenter:
         """See `Context`."""
-        return self._models.segmenter()
+        return self._models.companion("segmenter")
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what

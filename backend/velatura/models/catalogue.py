@@ -5,24 +5,25 @@ from __future__ import annotations
 import json
 import os
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
+from velatura.bundles import BUNDLES
+from velatura.companions.table import COMPANIONS
 from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
 
 EMBEDDED_ID = "velatura-mini"
-_BUNDLES = Path(__file__).resolve().parent.parent / "bundles"
-EMBEDDED_PATH = _BUNDLES / EMBEDDED_ID
-COMPANIONS = {"clip": "CLIP", "captioner": "captioner", "segmenter": "segmenter"}
-"""The networks that may stand beside a model, and what a person calls them."""
+EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
 EMBEDDED_COMPANIONS = {
-    "clip": _BUNDLES / "velatura-clip",
-    "captioner": _BUNDLES / "velatura-judge",
-    "segmenter": _BUNDLES / "velatura-segmenter",
+    "clip": BUNDLES / "velatura-clip",
+    "captioner": BUNDLES / "velatura-judge",
+    "segmenter": BUNDLES / "velatura-segmenter",
 }
-"""Those of the embedded model: they know nothing but its world."""
+"""The companions of the embedded model: they know nothing but its world."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
@@ -37,10 +38,10 @@ class ModelEntry:
 
     kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
     (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
-    trained on, as far as can be told without loading it. Its companions, each a folder or a hub id, or '':
-    clip, which compares pictures with words; captioner, which says what a picture shows; segmenter, which
-    finds what words name. guidance: the scale it wants, or None for the method's own. fault: why it cannot
-    be used, a sentence for the person, or ''.
+    trained on, as far as can be told without loading it. companions: by their names in
+    `velatura.companions.table`, each a folder or a hub id; those that it lacks are left out. guidance: the
+    scale it wants, or None for the method's own. fault: why it cannot be used, a sentence for the person,
+    or ''.
     """
 
     id: str
@@ -48,9 +49,7 @@ class ModelEntry:
     kind: str
     path: str
     size: int
-    clip: str = ""
-    captioner: str = ""
-    segmenter: str = ""
+    companions: Mapping[str, str] = field(default_factory=dict)
     guidance: float | None = None
     fault: str = ""
 
@@ -75,7 +74,8 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
 
 def _entry(item: dict, kind: str) -> ModelEntry:
     path, title, size, fault = item["path"], item["title"], _DEFAULT_SIZE, ""
-    companions = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
+    found = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
+    companions = {name: place for name, place in found.items() if place}
     if kind == "missing":
         fault = f"The files of the model {title!r} are gone from {path}; put them back or remove it."
     try:
@@ -83,7 +83,7 @@ def _entry(item: dict, kind: str) -> ModelEntry:
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
     return ModelEntry(
-        item["id"], title, kind, path, size, **companions, guidance=item.get("guidance"), fault=fault
+        item["id"], title, kind, path, size, companions, guidance=item.get("guidance"), fault=fault
     )
 
 
@@ -99,12 +99,12 @@ def add(
     path: str,
     title: str = "",
     *,
-    clip: str = "",
-    captioner: str = "",
-    segmenter: str = "",
+    companions: Mapping[str, str] = MappingProxyType({}),
     guidance: float = STABLE_DIFFUSION_GUIDANCE,
 ) -> ModelEntry:
-    """Names a model, in first place, with the companions it is to have.
+    """Names a model, in first place.
+
+    companions: those it is to have, by their names; '' means none.
 
     Raises `unknown-model` if nothing lies at a path or its files make no sense, `bad-request` for an id that
     is taken or no name, and for the embedded model's companions: they know nothing but its world.
@@ -116,9 +116,8 @@ def add(
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
     path = _absolute(path)
     kind = kind_of(path)
-    named = {"clip": clip, "captioner": captioner, "segmenter": segmenter}
-    companions = {name: _companion(name, there, path) for name, there in named.items()}
-    item = {"id": id, "title": title or id, "path": path, **companions, "guidance": guidance}
+    beside = {name: _companion(name, there, path) for name, there in companions.items()}
+    item = {"id": id, "title": title or id, "path": path, **beside, "guidance": guidance}
     entry = _entry(item, kind)
     if entry.fault:
         raise VelaturaError("unknown-model", entry.fault)
@@ -134,23 +133,20 @@ def change(
     state_dir: Path | str,
     id: str,
     *,
-    clip: str | None = None,
-    captioner: str | None = None,
-    segmenter: str | None = None,
+    companions: Mapping[str, str] = MappingProxyType({}),
     guidance: float | None = None,
     first: bool = False,
 ) -> None:
     """Gives a model the user has named other companions ('': none of its own) or another guidance.
 
-    What is None stays. first: makes it the default. Raises as `add` does, and `unknown-model` for an id that
-    the user has not named.
+    A companion that is not named stays, and so does the guidance where it is None. first:
+    makes it the default. Raises as `add` does, and `unknown-model` for an id that the user has not named.
     """
     items = _read(Path(state_dir))
     place = _place(items, id)
     item = items[place]
-    named = {"clip": clip, "captioner": captioner, "segmenter": segmenter}
-    changed = {
-        name: _companion(name, there, item["path"]) for name, there in named.items() if there is not None
+    changed: dict[str, str | float] = {
+        name: _companion(name, there, item["path"]) for name, there in companions.items()
     }
     if guidance is not None:
         changed["guidance"] = guidance
@@ -168,11 +164,12 @@ def _companion(name: str, there: str, model: str) -> str:
     if there == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
         raise VelaturaError(
             "bad-request",
-            f"Velatura's own {COMPANIONS[name]} knows only the pictures of {EMBEDDED_ID}; name another one.",
+            f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"
+            " one.",
         )
     if kind_of(there) == "file":
         raise VelaturaError(
-            "bad-request", f"{there} is a file; a {COMPANIONS[name]} is a folder or a name at a hub."
+            "bad-request", f"{there} is a file; a {COMPANIONS[name].title} is a folder or a name at a hub."
         )
     return there
 

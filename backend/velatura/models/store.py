@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from velatura.companions.clip import Encoder, load_encoder
+from velatura.companions.table import COMPANIONS
 from velatura.weights.digests import Digests
 from velatura_protocol.errors import VelaturaError
 
@@ -20,8 +20,7 @@ from .loading import load
 from .model import Model
 
 if TYPE_CHECKING:
-    from velatura.companions.blip import Captioner
-    from velatura.companions.clipseg import Segmenter
+    pass
 
 
 class ModelStore:
@@ -61,28 +60,16 @@ class ModelStore:
             self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
         return self._loaded[1]
 
-    def encoder(self) -> Encoder | None:
-        """The CLIP that belongs to the model in memory, loaded when it is first asked for and kept as long as
-        that model; None where none belongs to it. Raises `unknown-model`."""
-        return self._companion("clip", load_encoder)
+    def companion(self, name: str) -> Any:
+        """The companion of this name (`velatura.companions.table`) that belongs to the model in memory.
 
-    def captioner(self) -> Captioner | None:
-        """As `encoder`: what says in words what a picture shows."""
-        from velatura.companions.blip import load_captioner
-
-        return self._companion("captioner", load_captioner)
-
-    def segmenter(self) -> Segmenter | None:
-        """As `encoder`: the CLIPSeg that finds what words name."""
-        from velatura.companions.clipseg import load_segmenter  # readers stand above models; loaded here only
-
-        return self._companion("segmenter", load_segmenter)
-
-    def _companion(self, name: str, load: Callable[[str, torch.device, torch.dtype], Any]) -> Any:
-        if self._loaded is None or not (path := getattr(self._loaded[0], name)):
+        It is loaded when it is first asked for, and kept as long as that model. None where the model has
+        none. Raises `unknown-model` for one that cannot be read.
+        """
+        if self._loaded is None or not (path := self._loaded[0].companions.get(name)):
             return None
         if name not in self._companions:
-            self._companions[name] = load(path, self.device, self.dtype)
+            self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
         return self._companions[name]
 
     def loaded(self) -> str:

@@ -1,5 +1,6 @@
 """Prompt-to-Prompt's attention with its maps built, as published code has it: what `velatura bench words`
-compares with. Rows as in `velatura.prompt_to_prompt.edit`: source, conditional, first; target, conditional, last."""
+compares with. Rows as in `velatura.prompt_to_prompt.edit`: source, conditional, first; target, conditional,
+last."""
 
 from __future__ import annotations
 

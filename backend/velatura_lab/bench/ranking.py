@@ -8,22 +8,20 @@ import statistics
 import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
 
-import velatura
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
+from velatura.samples import SAMPLES
 from velatura_lab.evaluation.cases import Case, to_images
 from velatura_lab.evaluation.editors import MethodEditor, laid_over
 from velatura_lab.readers import load_judge
 
-SAMPLES = Path(velatura.__file__).parent / "samples"
 GOAL = 0.15  #: at most: of ranking over the edits that are ranked
 
 

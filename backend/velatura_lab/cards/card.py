@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from velatura_lab.training.commands import COMMANDS, SCRATCH, TRAINED
 from velatura_lab.training.networks import PROFILES
+from velatura_lab.training.parts import MEASURING, SCRATCH, TRAINED
 from velatura_lab.world.scene import SHARES
 
 _CARD = """---
@@ -140,7 +140,7 @@ def command(part: str, seed: int, trained: Mapping[str, Any], width: int = 0) ->
 
 def measuring(part: str, figures: Mapping[str, Any], width: int = 0) -> str:
     """The command that measures ("readers", "evaluate") as these figures were measured."""
-    defaults = {flag.removeprefix("--"): told.get("default") for flag, told in COMMANDS[part].options}
+    defaults = {flag.removeprefix("--"): told.get("default") for flag, told in MEASURING[part]}
     given = {name: figures[name] for name in ("count", "steps") if name in figures}
     words = [f"--seed {figures['seed']}", *_unusual(given, defaults)]
     return f"velatura train {part:{width}} --work DIR {' '.join(words)}"

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from velatura.bundles import BUNDLES
 from velatura_lab.exam import assess
 from velatura_lab.readers import load_clip, load_identity, load_judge, load_segmenter
 from velatura_lab.training.loop import load_checkpoint
@@ -17,7 +18,6 @@ from .card import note_of, record
 from .reader_cards import write_card
 
 PARTS = ("judge", "clip", "segmenter", "identity")
-BUNDLES = Path(__file__).parent.parent / "bundles"
 
 
 def export_readers(
@@ -31,7 +31,7 @@ def export_readers(
     done = [part for part in PARTS if (work / f"{part}.pt").exists()]
     for part in done:
         bundle = folder / f"velatura-{part}"
-        getattr(import_module(f".{part}", __package__), f"export_{part}")(work, bundle)
+        getattr(import_module(f"velatura_lab.training.{part}"), f"export_{part}")(work, bundle)
         path, state = bundle / "figures.json", load_checkpoint(work / f"{part}.pt")
         trained = record(state) | {"profile": state["profile"]}
         before = json.loads(path.read_text()) if path.exists() else {}

@@ -1,0 +1,1 @@
+"""`velatura train`, `evaluate` and `bench`, offered to the command line by entry points."""

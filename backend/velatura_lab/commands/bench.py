@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import importlib
 
+_MODULES = {"wire": "wire", "words": "prompt_to_prompt", "flow": "flow", "ranking": "ranking"}
+
+SUMMARY = "measure"
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
@@ -13,7 +17,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "flow: two captions and a dial beside plain sampling; "
         "ranking: the sample's edits, ranked, beside making them"
     )
-    parser.add_argument("what", choices=["wire", "words", "flow", "ranking"], help=what)
+    parser.add_argument("what", choices=list(_MODULES), help=what)
     parser.add_argument(
         "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
     )
@@ -22,4 +26,4 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Measure and print."""
-    return importlib.import_module(f"velatura_lab.bench.{options.what}").main(options.rest)
+    return importlib.import_module(f"velatura_lab.bench.{_MODULES[options.what]}").main(options.rest)

@@ -15,6 +15,7 @@ from velatura.models import catalogue
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
+SUMMARY = "measure how well the methods edit"
 OUT = Path("velatura-evaluation")
 
 ABOUT = """\

@@ -1,18 +1,249 @@
-"""`velatura train PART`: trains, exports and measures the embedded model."""
+"""`velatura train PART`: trains, exports and measures the embedded model.  Imports no torch by itself."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from velatura_lab.training import commands
+from velatura_lab.training.parts import MEASURING, PICTURES, SCRATCH, TRAINED, Option, Part, option
+
+if TYPE_CHECKING:
+    from velatura_lab.training.options import Options
+
+SUMMARY = "train the embedded model"
+ABOUT = """\
+train, export and measure the embedded model, part by part
+
+The parts in their order:
+  pictures     draw the training set; every part does so itself on first use
+  autoencoder  pictures <-> latents
+  decoder      finish the autoencoder's decoder, with its encoder held
+  diffusion    text encoder and denoising network, on the latents
+  judge, clip, segmenter, identity
+               readers of pictures, which choose and measure; at any time, segmenter after clip and
+               identity after judge
+  readers      write a bundle of each trained reader, with its figures and card
+  export       write the model's bundle from the last checkpoints
+  evaluate     measure the model on held-out scenes; writes figures and the model card
+
+Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
+that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
+in good order.  To train a later part alone, `autoencoder --samples 0` keeps the autoencoder of the bundle, in
+a larger decoder if the profile has one.  A fresh autoencoder, denoising network or judge begins with the
+weights of the bundle that ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128
+pixels in about 75 minutes on two cores that compute in bfloat16, --profile gpu at 256 pixels on one card.
+`velatura train PART --help` lists a part's options.
+"""
+
+
+@dataclass(frozen=True)
+class Command:
+    """One `velatura train PART`: what it does in words, what does it, and its options."""
+
+    text: str
+    work_on: Callable[[argparse.Namespace], None]
+    options: tuple[Option, ...] = ()
+
+
+def _defaults(values: Mapping[str, float]) -> str:
+    return "(default: " + ", ".join(f"{name} {value:g}" for name, value in values.items()) + ")"
+
+
+EVERYWHERE = (
+    option("--work", "folder for pictures and checkpoints, outside the repository", type=Path, required=True),
+    option("--seed", "seed of scenes, networks and sampling (%(default)s)", default=7),
+)
+TRAINING_SET = (
+    option("--profile", "sizes and machine (%(default)s)", choices=tuple(PICTURES), default="cpu"),
+    option("--pictures", f"size of the training set {_defaults(PICTURES)}", type=int),
+)
+CORES = option("--processes", "one a core (%(default)s)", default=2)
+MODEL = option("--bundle", "the model's folder (default: the package's own)", type=Path)
+NOTE = option("--note", "for the card: how training went (default: as before)", type=Path, metavar="FILE")
+
+
+def _training(part: Part) -> tuple[Option, ...]:
+    start = option(
+        "--from",
+        f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
+        dest="start",
+        metavar="BUNDLE",
+    )
+    return (
+        *TRAINING_SET,
+        option("--device", "where to train, as torch names it (default: the profile's)"),
+        option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
+        option(
+            "--samples",
+            "pictures, not --minutes (0: keep what it begins with); gone on with by as many processes, a run "
+            "is the same bit for bit",
+            type=int,
+        ),
+        option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),
+        option("--processes", "data-parallel processes, one a core (default: cpu 2, gpu 1)", type=int),
+        option("--batch", f"pictures a step and process {_defaults(part.batch)}", type=int),
+        option("--rate", "learning rate (%(default)s)", default=part.rate),
+        *((start,) if part.start else ()),
+        *part.more,
+    )
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
-    commands.configure(parser)
+    """Add the parts and their options."""
     parser.set_defaults(run=run)
+    parser.description = ABOUT
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parts = parser.add_subparsers(dest="part", required=True, metavar="PART")
+    trained = {name: Command(part.text, _train, _training(part)) for name, part in TRAINED.items()}
+    for name, command in {**trained, **COMMANDS}.items():
+        about = command.text[0].upper() + command.text[1:] + "."
+        added = parts.add_parser(name, help=command.text, description=about)
+        added.set_defaults(work_on=command.work_on)
+        for flag, told in (*EVERYWHERE, *command.options):
+            added.add_argument(flag, **told)
 
 
-def run(options: argparse.Namespace) -> int:
-    """Run the part."""
-    return commands.run(options)
+def run(given: argparse.Namespace) -> int:
+    """Do what `configure`'s options ask for."""
+    given.work.mkdir(parents=True, exist_ok=True)
+    given.work_on(given)
+    return 0
+
+
+def _or(given: object, default: object) -> object:
+    return default if given is None else given
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else path.read_text(encoding="utf-8").strip()
+
+
+def _start(part: Part, given: str | None) -> Path | None:
+    """The bundle whose weights a fresh run begins with; one that was given must have them."""
+    from velatura.bundles import BUNDLES
+
+    if not part.start or given == SCRATCH:
+        return None
+    name, _, file = part.start.partition("/")
+    if given is None:
+        return BUNDLES / name
+    if not (Path(given) / file).exists():
+        raise FileNotFoundError(
+            f"no {file} in {given}; give --from the folder of a bundle like {name}, or {SCRATCH!r}"
+        )
+    return Path(given)
+
+
+def options_of(given: argparse.Namespace) -> Options:
+    """What a part's training is told, from its command line; raises FileNotFoundError as `_start` does."""
+    from velatura_lab.training.networks import PROFILES
+    from velatura_lab.training.options import Options
+
+    part, profile = TRAINED[given.part], PROFILES[given.profile]
+    return Options(
+        work=given.work,
+        seed=given.seed,
+        minutes=_or(given.minutes, part.minutes[profile.name]),
+        samples=given.samples,
+        pictures=_or(given.pictures, PICTURES[profile.name]),
+        processes=_or(given.processes, profile.processes),
+        batch=_or(given.batch, part.batch[profile.name]),
+        rate=given.rate,
+        school=getattr(given, "school", 0),
+        stop_after=given.stop_after,
+        start=_start(part, getattr(given, "start", None)),
+        profile=replace(profile, device=_or(given.device, profile.device)),
+    )
+
+
+def _train(given: argparse.Namespace) -> None:
+    from velatura_lab.training.data import load_dataset
+    from velatura_lab.training.loop import launch
+
+    options = options_of(given)
+    # drawn before the training's processes start
+    load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
+    launch(getattr(import_module(f"velatura_lab.training.{given.part}"), f"train_{given.part}"), options)
+
+
+def _pictures(given: argparse.Namespace) -> None:
+    from velatura_lab.training.data import load_dataset
+    from velatura_lab.training.networks import PROFILES
+
+    count = _or(given.pictures, PICTURES[given.profile])
+    load_dataset(given.work, given.seed, count, given.processes, PROFILES[given.profile].size)
+
+
+def _tokenizer(given: argparse.Namespace) -> None:
+    from velatura_lab.training.tokenizer import write_tokenizer
+
+    write_tokenizer(given.work / "tokenizer")
+
+
+def _export(given: argparse.Namespace) -> None:
+    from velatura_lab.training.export import BUNDLE, export_bundle
+
+    export_bundle(given.work, _or(given.bundle, BUNDLE))
+
+
+def _readers(given: argparse.Namespace) -> None:
+    from velatura.bundles import BUNDLES
+    from velatura_lab.cards.export_readers import export_readers
+
+    note = _text(given.note)
+    done = export_readers(given.work, _or(given.bundles, BUNDLES), given.seed, given.count, note)
+    if not done:
+        raise FileNotFoundError(f"no trained reader in {given.work}; run `velatura train judge` first")
+    print("written:", ", ".join(done))
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from velatura_lab.cards.evaluate import evaluate
+    from velatura_lab.training.export import BUNDLE
+
+    note = _text(given.note)  # before the work, so that a wrong name is told at once
+    evaluate(
+        given.work,
+        given.bundle or BUNDLE,
+        given.seed,
+        given.count,
+        given.steps,
+        given.processes,
+        given.look,
+        note,
+    )
+
+
+COMMANDS = {
+    "pictures": Command("draw the training set (done by itself)", _pictures, (*TRAINING_SET, CORES)),
+    "tokenizer": Command("build the tokenizer from the captions' vocabulary (done by itself)", _tokenizer),
+    "readers": Command(
+        "write a bundle of each trained reader, with figures and card",
+        _readers,
+        (
+            *MEASURING["readers"],
+            option("--bundles", "folder of all bundles (default: the package's own)", type=Path),
+            NOTE,
+        ),
+    ),
+    "export": Command("write the model's bundle from the last checkpoints", _export, (MODEL,)),
+    "evaluate": Command(
+        "measure the model on held-out scenes; writes figures, pictures and the model card",
+        _evaluate,
+        (
+            MODEL,
+            *MEASURING["evaluate"],
+            CORES,
+            NOTE,
+            option(
+                "--look",
+                "write look.png: exact pictures above samples of their captions",
+                action="store_true",
+            ),
+        ),
+    ),
+}

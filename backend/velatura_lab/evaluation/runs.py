@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 import velatura
+import velatura_lab
 from velatura.files.atomic import replacing
 from velatura_protocol.errors import VelaturaError
 
@@ -24,9 +25,16 @@ from .cases import Case
 from .editors import Edited, Editor
 
 #: Whose source stands between a request and its pixels.
-PACKAGES = (
-    *("attention", "canvas", "diffusion", "flow", "inversion", "methods", "models", "ranking", "readers"),
-    *("words", "world"),
+#: Packages of the product with no part in a result's pixels.
+_BESIDE = {"cli", "daemon", "files", "install", "jobs"}
+#: What the laboratory adds to a result.
+_ADDED = (
+    "readers",
+    "world",
+    *(
+        f"evaluation/{name}.py"
+        for name in ("dials", "editors", "flows", "prompt_to_prompt", "selections", "sliders")
+    ),
 )
 #: What a method may say of one case without the run being over.
 _REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
@@ -131,15 +139,19 @@ def plan(
 def code_digest() -> str:
     """Of all source between a request and its pixels, and of the libraries' versions."""
     found = hashlib.blake2b(digest_size=16)
-    root = Path(velatura.__file__).parent
-    for package in PACKAGES:
-        for path in sorted((root / package).rglob("*.py")):
-            found.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    for name in ("dials", "editors", "flows", "selections", "sliders", "words"):
-        found.update((root / "evaluation" / f"{name}.py").read_bytes())
+    for path in code():
+        found.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
     for library in ("torch", "diffusers", "transformers"):
         found.update(f"{library} {version(library)}\0".encode())
     return found.hexdigest()
+
+
+def code() -> list[Path]:
+    """The files of both packages that a result depends on."""
+    product, lab = Path(velatura.__file__).parent, Path(velatura_lab.__file__).parent
+    own = [path.parent for path in product.glob("*/__init__.py") if path.parent.name not in _BESIDE]
+    places = [*own, *(lab / name for name in _ADDED)]
+    return sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
 
 
 class Results(Mapping[tuple[str, str, str], Done]):

@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from velatura.models.catalogue import COMPANIONS, ModelEntry
+from velatura.companions.table import COMPANIONS
+from velatura.models.catalogue import ModelEntry
 from velatura.weights.digests import Digests
 
 _FILES = ("*.json", "*.txt", "*.safetensors")
@@ -20,7 +21,7 @@ def of_companions(entry: ModelEntry) -> dict[str, str]:
     One that is named by a hub id and is not in the local cache yet has its id for a digest, so that nothing
     is fetched that the edits may not need: results made before and after it was fetched are not shared.
     """
-    return {name: _of_place(getattr(entry, name)) for name in COMPANIONS}
+    return {name: _of_place(entry.companions.get(name, "")) for name in COMPANIONS}
 
 
 def _of_place(place: str) -> str:

@@ -1,0 +1,1 @@
+"""Examines trained models and readers on scenes that no training step saw."""

@@ -1,8 +1,8 @@
 """What the model can do, in figures: each is [value, lower end, upper end, n] with an interval of 95 %.
 
 Rates have Wilson's interval; means, and rates of several outcomes of each picture, one from the bootstrap
-over pictures (`velatura_lab.evaluation.statistics`).  A mean's ends are None where its values are too few or too
-much alike to say anything of others.
+over pictures (`velatura_lab.evaluation.statistics`).  A mean's ends are None where its values are too few
+or too much alike to say anything of others.
 """
 
 from __future__ import annotations

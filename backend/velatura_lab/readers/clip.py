@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from velatura.bundles import BUNDLES
 from velatura.companions.clip import Encoder, load_encoder
 from velatura.companions.processing import DEVIATION, MEAN
-
-from .pictures import BUNDLES
 
 BUNDLE = BUNDLES / "velatura-clip"
 

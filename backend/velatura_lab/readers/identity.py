@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from velatura.bundles import BUNDLES
 from velatura.weights.json_files import read_object
 
 from .judge import CHANNELS, Residual, convolutions
-from .pictures import BUNDLES, fit
+from .pictures import fit
 
 BUNDLE = BUNDLES / "velatura-identity"
 DIMENSION = 64

@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from velatura.bundles import BUNDLES
 from velatura.weights.json_files import read_object
 
-from .pictures import BUNDLES, fit
+from .pictures import fit
 
 BUNDLE = BUNDLES / "velatura-judge"
 STEPS = 9  # places from 0 to 1 between which a degree is read

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import torch.nn.functional as F
 from torch import Tensor
 
-BUNDLES = Path(__file__).parent.parent / "bundles"
 SIDE = 128
 
 

@@ -10,8 +10,9 @@ from torch import nn
 from velatura_lab.world import elements
 
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
-from .loop import Options, Trainer
+from .loop import Trainer
 from .networks import make_autoencoder
+from .options import Options
 from .precision import mixed
 from .warm import warm_start_autoencoder
 

@@ -22,9 +22,10 @@ from .augment import disturb, mirrored, sideless
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
 from .labels import Labels
-from .loop import Options, Trainer
+from .loop import Trainer
 from .negatives import changed, wrong_caption
 from .networks import TOKENS
+from .options import Options
 from .precision import mixed
 from .text import Wording
 from .tokenizer import load_tokenizer

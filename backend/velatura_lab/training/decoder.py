@@ -10,7 +10,8 @@ from .autoencoder import reconstruction_losses, training_batch, weight_table
 from .critic import Critic, Features, hinge_loss, perceptual_loss
 from .data import load_dataset
 from .latents import encode_share, load_autoencoder
-from .loop import Options, Trainer
+from .loop import Trainer
+from .options import Options
 from .precision import mixed
 
 NOISE = 0.12  # of the latents: about the error a denoising network leaves

@@ -14,9 +14,10 @@ from velatura_lab.world import KINDS
 from .captions import load_captions
 from .data import KIND_NAMES, load_dataset
 from .latents import encode_share
-from .loop import Options, Trainer
+from .loop import Trainer
 from .maps import maps_loss, record_maps
 from .networks import SCHEDULER, make_unet
+from .options import Options
 from .precision import mixed
 from .text import make_text, school_text_encoder, word_marks
 from .warm import UNET_GROW, warm_start

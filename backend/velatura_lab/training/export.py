@@ -8,12 +8,14 @@ from pathlib import Path
 
 import torch
 
+from velatura.bundles import BUNDLES
+
 from .latents import load_autoencoder
 from .loop import load_checkpoint
 from .networks import SCHEDULER, Profile, make_unet
 from .text import make_text
 
-BUNDLE = Path(__file__).parent.parent / "bundles" / "velatura-mini"
+BUNDLE = BUNDLES / "velatura-mini"
 
 _INDEX = {
     "_class_name": "StableDiffusionPipeline",

@@ -24,7 +24,8 @@ from velatura_lab.world.portrait.scene import SKINS
 from .augment import disturb, shifted
 from .data import KIND_NAMES, Dataset, load_dataset, world_digest
 from .judge import averaged, save_weights
-from .loop import Options, Trainer
+from .loop import Trainer
+from .options import Options
 from .precision import mixed
 from .views import sample_view
 

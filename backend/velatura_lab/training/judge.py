@@ -15,7 +15,8 @@ from velatura_lab.readers.pictures import fit
 from .augment import disturb, mirrored, shifted, sideless
 from .data import load_dataset
 from .labels import Labels, questions
-from .loop import Options, Trainer, load_checkpoint
+from .loop import Trainer, load_checkpoint
+from .options import Options
 from .precision import mixed
 from .warm import warm_start_judge
 

@@ -10,8 +10,9 @@ from diffusers import AutoencoderTiny
 from tqdm import trange
 
 from .data import Dataset, world_digest
-from .loop import Options, load_checkpoint
+from .loop import load_checkpoint
 from .networks import Profile, make_autoencoder
+from .options import Options
 from .precision import mixed
 
 

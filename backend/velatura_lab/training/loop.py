@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,46 +25,12 @@ import torch.multiprocessing as mp
 from torch import nn
 from tqdm import tqdm
 
-from velatura_lab.cards.provenance import hardware, named_options
+from velatura_lab.training.provenance import hardware, named_options
 
 from .ema import Ema
-from .networks import PROFILES, Profile
+from .options import Options
 
-
-@dataclass(frozen=True)
-class Options:
-    """The command line of one part, the same for every process.
-
-    `minutes` or `samples`: how much training there is to be in all (0 samples: what it begins with is kept);
-    `stop_after`: minutes after which this call ends, for another to go on.  `school`: steps of the text
-    encoder's first schooling.  `start`: bundle whose weights a fresh run begins with, if they fit; None for
-    random ones.
-    """
-
-    work: Path
-    seed: int = 7
-    minutes: float = 10.0
-    samples: int | None = None
-    pictures: int = 24000
-    processes: int = 2
-    batch: int = 8
-    rate: float = 5e-4
-    school: int = 400
-    stop_after: float | None = None
-    start: Path | None = None
-    profile: Profile = PROFILES["cpu"]
-
-    @property
-    def device(self) -> torch.device:
-        return torch.device(self.profile.device)
-
-    @property
-    def drawers(self) -> int:
-        """Processes that draw and word the training set: all cores where training itself runs elsewhere."""
-        return self.processes if self.device.type == "cpu" else os.cpu_count() or 1
-
-
-Worker = Callable[["Options", int], None]
+Worker = Callable[[Options, int], None]
 #: Set by SIGINT: from a terminal, or sent by the system to a process whose command has been killed
 #: (`mp.spawn` asks for that).
 _interrupted = threading.Event()

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
+from velatura.samples import SAMPLES
 from velatura_lab.world import caption, edit, render, sample_scene
 from velatura_lab.world.portrait import Portrait
 
-FOLDER = Path(__file__).parent.parent / "samples"
 SIDE = 768
 
 #: What each mask is for: the change to the scene that its prompt asks for.
@@ -70,7 +70,7 @@ def drawn_masks(scene: Portrait) -> dict[str, NDArray[np.uint8]]:
     }
 
 
-def write_samples(folder: Path = FOLDER) -> None:
+def write_samples(folder: Path = SAMPLES) -> None:
     """Write `portrait.png`, `masks/*.png` and `samples.json` with prompts and what to read afterwards."""
     (folder / "masks").mkdir(parents=True, exist_ok=True)
     scene = sample_portrait()

@@ -27,8 +27,9 @@ from .augment import disturb, mirrored, sideless
 from .clip import PROJECTION, save_model, text_and_vision, trimmed
 from .data import KIND_NAMES, MASKS, Dataset, load_dataset
 from .judge import averaged
-from .loop import Options, Trainer
+from .loop import Trainer
 from .networks import TOKENS
+from .options import Options
 from .precision import mixed
 from .text import Wording
 from .tokenizer import load_tokenizer

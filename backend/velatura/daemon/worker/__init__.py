@@ -1,0 +1,1 @@
+"""The process that holds a device and runs edits."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from velatura_lab.training.commands import SCRATCH
+from velatura_lab.training.parts import SCRATCH
 
 if TYPE_CHECKING:
-    from velatura_lab.training.loop import Options
+    from velatura_lab.training.options import Options
 
 
 def hardware(device: torch.device) -> str:

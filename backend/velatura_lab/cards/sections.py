@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from velatura_lab.cards.card import table
+from velatura_lab.exam.measure import INSIDE
 from velatura_lab.world import ATTRIBUTES, KINDS, STYLES
-
-from .measure import INSIDE
 
 Figure = Sequence[float | None]
 

@@ -22,14 +22,14 @@ from velatura_lab.cards.card import note_of, record, write_card
 from velatura_lab.evaluation.cases import Case, world_cases
 from velatura_lab.evaluation.encoders import home_made
 from velatura_lab.evaluation.session import machine
+from velatura_lab.exam import figures, measure
+from velatura_lab.exam.asked import Request, combined, ladders, of_exam
+from velatura_lab.exam.assess import Exam
+from velatura_lab.exam.grids import MOST_BYTES, save_small, sheet
 from velatura_lab.readers import Judge
 from velatura_lab.training.loop import load_checkpoint
 from velatura_lab.world import KINDS, elements
 
-from . import figures, measure
-from .asked import Request, combined, ladders, of_exam
-from .assess import Exam
-from .grids import MOST_BYTES, save_small, sheet
 from .sections import sections
 
 FEW_STEPS = 10
