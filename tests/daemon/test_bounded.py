@@ -10,11 +10,11 @@ import sys
 from contextlib import closing
 
 import pytest
-from velatura.daemon.broker.broker.scheduler import Running, Scheduler
 
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
+from velatura.daemon.broker.scheduler import Running, Scheduler
 from velatura.daemon.outgoing import fits
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import State

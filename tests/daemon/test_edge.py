@@ -8,10 +8,10 @@ import threading
 
 import pytest
 import zmq
-from velatura.daemon.broker.broker.notes import Stop
-from velatura.daemon.broker.broker.router_thread import RouterThread
 
 from tests.daemon_fixture import wait_for
+from velatura.daemon.broker.notes import Stop
+from velatura.daemon.broker.router_thread import RouterThread
 from velatura.daemon.faults import Edge
 
 pytestmark = pytest.mark.timeout(60)

@@ -17,7 +17,7 @@ from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
 from velatura.daemon import sockets
-from velatura.daemon.broker.broker import handles
+from velatura.daemon.broker import handles
 from velatura.daemon.security import Gate
 from velatura.daemon.sockets import CONTROL, open_door
 from velatura_protocol.zmtp import Dealer
@@ -164,7 +164,7 @@ def test_the_soft_limit_of_files_is_raised():
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     program = """if True:
         import resource
-        from velatura.daemon import handles
+        from velatura.daemon.broker import handles
         hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
         resource.setrlimit(resource.RLIMIT_NOFILE, (1300, hard))
         few = handles.for_connections(4096)

@@ -7,10 +7,10 @@ import weakref
 
 import pytest
 import torch
-from velatura.daemon.worker.main.runner import Runner
 
 from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import register_tiny_model
+from velatura.daemon.worker.runner import Runner
 from velatura.models.model import Model
 from velatura.weights.out_of_memory import is_out_of_memory, told
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import zmq
-from velatura.daemon.broker.broker.outbox import Outbox
 
 from tests.daemon_fixture import wait_for
+from velatura.daemon.broker.outbox import Outbox
 
 BIG = b"x" * 500_000
 

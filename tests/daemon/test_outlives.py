@@ -12,13 +12,13 @@ import sys
 import threading
 
 import pytest
-from velatura.daemon.broker.broker.blobs import HELPER
-from velatura.daemon.broker.broker.broker import Broker
 
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
 from velatura.daemon import lock
+from velatura.daemon.broker.blobs import HELPER
+from velatura.daemon.broker.broker import Broker
 from velatura.daemon.settings import Settings
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import CONNECTION_FILE, read_connection

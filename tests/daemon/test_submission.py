@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from velatura.daemon.broker.broker.submission import complete_request
 
 from tests.daemon.samples import request
 from tests.more_methods.offered.shades import ShadesParameters
+from velatura.daemon.broker.submission import complete_request
 from velatura.daemon.outgoing import fits
 from velatura.methods.base import schema
 from velatura.methods.registry import describe, offer, registry

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import filelock
 
-from velatura.daemon.broker.broker.broker import Broker, stop_on_signals
-from velatura.daemon.broker.broker.handles import raise_limit
+from velatura.daemon.broker.broker import Broker, stop_on_signals
+from velatura.daemon.broker.handles import raise_limit
 from velatura.daemon.lock import held
 from velatura.daemon.settings import load_settings
 from velatura.daemon.watchdog import Watchdog, end_at_once

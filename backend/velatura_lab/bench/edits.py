@@ -7,9 +7,9 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor
-from velatura.daemon.worker.main.runner import FEATURES
 
 from velatura.attention.hold import held
+from velatura.daemon.worker.runner import FEATURES
 from velatura.diffusion import noise, schedule
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion.ddim import direct

@@ -25,7 +25,7 @@ from .judge import Judge
 
 SURE = 0.9
 """How likely a thing has to be for saying it to be worth while: one that is said and false costs as much as
-SURE / (1 - SURE) that are true. Chosen on rendered pictures, see `tests/readers/test_captions.py`."""
+SURE / (1 - SURE) that are true. Chosen on rendered pictures, see `tests/lab/readers/test_captions.py`."""
 CAPTIONS = 4
 _HARDLY = 1e-3
 _TRIES = 16  # at saying the same in other words

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from velatura.daemon.broker.broker.notes import Arrived, NoRoom, Status
-from velatura.daemon.broker.broker.router_thread import Prove, RouterThread
-from velatura.daemon.broker.broker.sessions import Sessions
+from velatura.daemon.broker.notes import Arrived, NoRoom, Status
+from velatura.daemon.broker.router_thread import Prove, RouterThread
+from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.settings import CHUNK, CREDIT

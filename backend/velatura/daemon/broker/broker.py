@@ -16,14 +16,14 @@ from pathlib import Path
 import zmq
 
 from velatura import __version__
-from velatura.daemon.broker.broker.blobs import BlobThread
-from velatura.daemon.broker.broker.control import ControlThread, Greeting
-from velatura.daemon.broker.broker.desk import Desk
-from velatura.daemon.broker.broker.handles import for_connections
-from velatura.daemon.broker.broker.notes import Status, Stop
-from velatura.daemon.broker.broker.presence import Presence
-from velatura.daemon.broker.broker.sessions import Sessions
-from velatura.daemon.broker.broker.supervisor import Supervisor
+from velatura.daemon.broker.blobs import BlobThread
+from velatura.daemon.broker.control import ControlThread, Greeting
+from velatura.daemon.broker.desk import Desk
+from velatura.daemon.broker.handles import for_connections
+from velatura.daemon.broker.notes import Status, Stop
+from velatura.daemon.broker.presence import Presence
+from velatura.daemon.broker.sessions import Sessions
+from velatura.daemon.broker.supervisor import Supervisor
 from velatura.daemon.faults import Edge
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.security import Gate

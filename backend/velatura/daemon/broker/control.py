@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import zmq
 
-from velatura.daemon.broker.broker.notes import Answer, Event, Request, Status, Vanished
-from velatura.daemon.broker.broker.router_thread import Prove, RouterThread
-from velatura.daemon.broker.broker.sessions import Session, Sessions
+from velatura.daemon.broker.notes import Answer, Event, Request, Status, Vanished
+from velatura.daemon.broker.router_thread import Prove, RouterThread
+from velatura.daemon.broker.sessions import Session, Sessions
 from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.outgoing import outgoing

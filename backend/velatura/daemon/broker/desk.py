@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from velatura.daemon.broker.broker.leases import Leases
-from velatura.daemon.broker.broker.notes import Answer, Arrived, Event, NoRoom, Request, Status, Vanished
-from velatura.daemon.broker.broker.scheduler import Scheduler
-from velatura.daemon.broker.broker.submission import complete_request, job_id
-from velatura.daemon.broker.broker.supervisor import Supervisor
+from velatura.daemon.broker.leases import Leases
+from velatura.daemon.broker.notes import Answer, Arrived, Event, NoRoom, Request, Status, Vanished
+from velatura.daemon.broker.scheduler import Scheduler
+from velatura.daemon.broker.submission import complete_request, job_id
+from velatura.daemon.broker.supervisor import Supervisor
 from velatura.daemon.faults import internal
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.outgoing import fits, too_large

@@ -10,8 +10,8 @@ from typing import Any
 
 import zmq
 
-from velatura.daemon.broker.broker.notes import Stop
-from velatura.daemon.broker.broker.outbox import Outbox
+from velatura.daemon.broker.notes import Stop
+from velatura.daemon.broker.outbox import Outbox
 from velatura.daemon.faults import Edge, internal, no_number
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.outgoing import outgoing

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from velatura.daemon.broker.broker.supervisor import Supervisor
+from velatura.daemon.broker.supervisor import Supervisor
 from velatura.daemon.outgoing import fits, too_large
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import IllegalTransition, Job, State, is_result, result_digests

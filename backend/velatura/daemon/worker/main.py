@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from velatura.daemon.worker.main.link import Link
-from velatura.daemon.worker.main.parent import die_with_parent
+from velatura.daemon.worker.link import Link
+from velatura.daemon.worker.parent import die_with_parent
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ def main() -> None:
     link = Link(start["endpoint"], start["token"])
     link.start()
 
-    from velatura.daemon.worker.main.runner import Runner  # torch comes in here, and only here
+    from velatura.daemon.worker.runner import Runner  # torch comes in here, and only here
 
     runner = Runner(state_dir, start["device"])
     link.send({"type": "ready", "device": runner.device, "loaded": []})

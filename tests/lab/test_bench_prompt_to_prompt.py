@@ -9,9 +9,9 @@ import json
 import pytest
 import torch
 import torch.nn.functional as F
-from velatura.daemon.worker.main.runner import Runner
 
-from tests.words.test_edit import N, T, everything
+from tests.prompt_to_prompt.test_edit import N, T, everything
+from velatura.daemon.worker.runner import Runner
 from velatura_lab.bench import observe, shapes
 from velatura_lab.bench.edits import Edits
 from velatura_lab.bench.observe import operations, peak

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from tests.words import reference
+from tests.prompt_to_prompt import reference
 from velatura.diffusion import schedule
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion import ddim

@@ -8,7 +8,7 @@ import dataclasses
 import pytest
 import torch
 
-from tests.words.test_edit import GUIDANCE, N, T, conditions, everything, ours, start
+from tests.prompt_to_prompt.test_edit import GUIDANCE, N, T, conditions, everything, ours, start
 from velatura.diffusion import schedule
 from velatura.inversion.ddim import direct
 from velatura.prompt_to_prompt.control import Control, Cross

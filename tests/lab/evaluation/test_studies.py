@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tests.tiny import tiny_model
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
@@ -17,8 +18,6 @@ from velatura_lab.evaluation.session import Options, evaluate
 from velatura_lab.evaluation.slides import GRADED, THINGS, Slid
 from velatura_lab.world.pairs import pairs
 from velatura_protocol.errors import VelaturaError
-
-from ..tiny import tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
+from velatura.bundles import BUNDLES
 from velatura_lab.cards.export_readers import PARTS
 from velatura_lab.exam.assess import Exam, assess_clip, assess_identity, assess_judge, assess_segmenter
 from velatura_lab.readers import (
@@ -18,7 +19,6 @@ from velatura_lab.readers import (
     matches,
     same_person_threshold,
 )
-from velatura_lab.readers.pictures import BUNDLES
 from velatura_lab.world import ATTRIBUTES, KINDS, caption, edit, render, sample_scene
 
 SEED = 7  # the cards' figures are of these scenes

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from tests.tiny import tiny_model
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
@@ -11,8 +12,6 @@ from velatura_lab.evaluation.dials import SHARES, Dialled
 from velatura_lab.evaluation.encoders import home_made
 from velatura_lab.evaluation.session import Options
 from velatura_protocol.errors import VelaturaError
-
-from ..tiny import tiny_model
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,8 @@ import dataclasses
 import pytest
 import torch
 
-from tests.words import reference
-from tests.words.test_edit import GUIDANCE, N, assert_close, start
+from tests.prompt_to_prompt import reference
+from tests.prompt_to_prompt.test_edit import GUIDANCE, N, assert_close, start
 from velatura.diffusion import schedule
 from velatura.inversion.trajectory import Trajectory
 from velatura.prompt_to_prompt.edit import Conditions, edit

@@ -8,8 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
+from velatura_lab.cards import evaluate, sections
 from velatura_lab.evaluation.encoders import Encoders
-from velatura_lab.exam import evaluate, figures, measure, sections
+from velatura_lab.exam import figures, measure
 from velatura_lab.exam.asked import combined, ladders, of_exam, said, told
 from velatura_lab.exam.assess import Exam, pooled, rate
 from velatura_lab.exam.grids import save_small, sheet

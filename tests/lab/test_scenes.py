@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.any_scene import every_kind, kinds, numbers, scene_number
+from tests.lab.any_scene import every_kind, kinds, numbers, scene_number
 from velatura_lab.world import (
     ATTRIBUTES,
     KINDS,
