@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.more_methods import environment
 from tests.patience import patience
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import CONNECTION_FILE, Connection, read_connection
@@ -132,6 +134,21 @@ class Daemon:
         self._workers.add(pid)
         os.kill(pid, number)
 
+    @contextlib.contextmanager
+    def standing_still(self) -> Iterator[None]:
+        """The worker gets no time: nothing that is given to it ends meanwhile, on however quick a machine.
+
+        The daemon tolerates that until a cancel's grace is over, and then kills the worker.
+        """
+        wait_for(lambda: "is ready" in self.log, 200.0, "the worker does not start")
+        self.signal_worker(signal.SIGSTOP)
+        stopped = self.worker_pid()
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ProcessLookupError):  # it was killed meanwhile
+                os.kill(stopped, signal.SIGCONT)
+
     def check_nothing_is_left(self) -> None:
         """No worker outlives its daemon."""
         wait_for(lambda: not any(map(_is_alive, self._workers)), 20.0, "a worker is left behind")
@@ -203,6 +220,6 @@ def state_dir(tmp_path: Path, tiny_folder: Path) -> Path:
 
 @pytest.fixture
 def daemon(state_dir: Path) -> Iterator[Daemon]:
-    """A running daemon with the tiny model as its default."""
-    with Daemon(state_dir) as running:
+    """A running daemon with the tiny model as its default, and the methods of `tests.more_methods` too."""
+    with Daemon(state_dir, environment()) as running:
         yield running

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from tests.daemon_fixture import Daemon
+from tests.more_methods import environment
 from tests.patience import patience
 from tests.tiny import register_tiny_model
 
@@ -46,10 +47,10 @@ class CommandLine:
 
 @pytest.fixture(scope="package")
 def running(tmp_path_factory, tiny_folder):
-    """A running daemon that all tests of the folder share."""
+    """A running daemon that all tests of the folder share; it has the methods of `tests.more_methods` too."""
     folder = tmp_path_factory.mktemp("cli") / "state"
     register_tiny_model(folder, tiny_folder)
-    with Daemon(folder) as daemon:
+    with Daemon(folder, environment()) as daemon:
         yield daemon
 
 

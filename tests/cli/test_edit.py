@@ -8,7 +8,6 @@ import pty
 import signal
 import termios
 import threading
-import time
 import xml.etree.ElementTree as ElementTree
 import zipfile
 
@@ -19,11 +18,13 @@ from PIL import Image as Pillow
 
 from tests.cli.pictures import gradient, load, save, soft_mask
 from tests.daemon_fixture import Daemon, wait_for
+from tests.more_methods import environment, let_end
 from tests.patience import patience
 from velatura_protocol.client import Client
 
 pytestmark = pytest.mark.timeout(240)
 EDIT = ("--method", "blended-latent-diffusion", "--prompt", "a hat", "--set", "steps=4", "--seed", "5")
+ENDLESS = ("--method", "until-told", "--prompt", "a hat")
 
 
 @pytest.fixture
@@ -197,8 +198,7 @@ def test_errors_are_one_json_object_where_that_is_asked_for(cli, tmp_path, files
 
 
 def test_ctrl_c_cancels_the_job(cli, tmp_path, files):
-    slow = ("--method", "sdedit", "--prompt", "a hat", "--set", "steps=150", "--variations", "8")
-    process = cli.start("edit", *files, *slow, "--out", tmp_path / "out.png", stderr=-1, stdout=-1)
+    process = cli.start("edit", *files, *ENDLESS, "--out", tmp_path / "out.png", stderr=-1, stdout=-1)
     started = lambda: _jobs(cli, "started") or process.poll() is not None  # noqa: E731
     job = wait_for(started, 60, "the job does not start")
     process.send_signal(signal.SIGINT)
@@ -212,8 +212,7 @@ def test_ctrl_c_cancels_the_job(cli, tmp_path, files):
 
 
 def test_a_time_limit_cancels_the_job(cli, tmp_path, files):
-    slow = ("--method", "sdedit", "--prompt", "a hat", "--set", "steps=150", "--variations", "8")
-    words = (*files, *slow, "--out", tmp_path / "out.png", "--timeout", "0.5")
+    words = (*files, *ENDLESS, "--out", tmp_path / "out.png", "--timeout", "0.5")
     assert "--timeout" in cli("edit", *words, code=5).stderr
 
 
@@ -247,15 +246,15 @@ def test_a_daemon_is_started_and_stopped(alone, tmp_path, files):
 
 
 def test_an_edit_survives_the_death_of_the_daemon(alone, tmp_path, files, state_dir):
-    with Daemon(state_dir) as daemon:
-        process = alone.start("edit", *files, *EDIT, "--out", tmp_path / "out.png", stderr=-1, stdout=-1)
-        wait_for(lambda: _jobs(alone, "queued") + _jobs(alone, "started"), 60, "no job")
+    told = tmp_path / "told.txt"
+    with Daemon(state_dir, environment()) as daemon, told.open("w") as stderr:
+        process = alone.start("edit", *files, *ENDLESS, "--out", tmp_path / "out.png", stderr=stderr)
+        wait_for(lambda: _jobs(alone, "started"), 60, "no job")
         daemon.kill()
-        time.sleep(0.5)
+        let_end(state_dir)
+        wait_for(lambda: "waiting for it to come back" in told.read_text(), 60, "it is not told")
         daemon.start()
-        _, told = process.communicate(timeout=patience(120))
-        assert process.returncode == 0, told
-        assert "waiting for it to come back" in told
+        assert process.wait(patience(120)) == 0, told.read_text()
     assert load(tmp_path / "out.png").shape == (48, 64, 3)
 
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests import more_methods
 from tests.daemon.raw import Raw
 from tests.daemon_fixture import Daemon
 
@@ -18,7 +19,7 @@ def broker(request, tmp_path_factory, tiny_folder, no_torch):
 
     state_dir = tmp_path_factory.mktemp("daemon") / "state"
     register_tiny_model(state_dir, tiny_folder)
-    environment = no_torch if getattr(request.module, "NO_WORKER", False) else {}
+    environment = no_torch if getattr(request.module, "NO_WORKER", False) else more_methods.environment()
     with Daemon(state_dir, environment, prestart=False) as running:
         yield running
 

@@ -23,6 +23,7 @@ class Raw:
         self._numbers = itertools.count(1)
         self._context = zmq.Context()
         self.events: list[tuple[dict, bytes | None]] = []
+        self._said = time.monotonic()
         self.control, self.blob = (
             self._dealer(endpoint, connection.token if token is None else token)
             for endpoint in (connection.control_endpoint(), connection.blob_endpoint())
@@ -57,7 +58,7 @@ class Raw:
                 return answer, data
 
     def say(self, message: dict) -> int:
-        seq = next(self._numbers)
+        seq, self._said = next(self._numbers), time.monotonic()
         self.control.send(json.dumps({**message, "seq": seq}).encode())
         return seq
 
@@ -83,6 +84,17 @@ class Raw:
             answer, _ = self.ask_blob(message, data[offset : offset + MiB])
         return answer
 
+    def listen(self) -> None:
+        """Keep the next event, if one comes soon; ping where nothing has been said for long.
+
+        A client that says nothing for three heartbeats has vanished, and is told nothing more; a slow machine
+        needs longer than that to start a worker.
+        """
+        if self.control.poll(100):
+            self.events.append(self.receive(self.control))
+        if time.monotonic() - self._said > 2.0:
+            self.ask({"type": "ping"})
+
     def wait_for(self, job: str, *states: str, timeout: float = 60.0) -> dict:
         """The job's event with one of the states."""
         deadline = time.monotonic() + patience(timeout)
@@ -91,8 +103,7 @@ class Raw:
                 if event["type"] == "job" and event["job"] == job and event["state"] in states:
                     return event
             assert time.monotonic() < deadline, f"{job} does not become {states}"
-            if self.control.poll(100):
-                self.events.append(self.receive(self.control))
+            self.listen()
 
     def _dealer(self, endpoint: str, token: str) -> zmq.Socket:
         dealer = self._context.socket(zmq.DEALER)

@@ -46,5 +46,5 @@ def request(data: bytes | None = None, *, steps: int = 4, **changes: object) -> 
     }
 
 
-LONG = {"parameters": {"steps": 150, "strength": 1.0}, "variations": 8}
-"""What makes a request run for a while: changes for `request`."""
+ENDLESS = {"method": "until-told", "parameters": {}}
+"""Makes a request run until it is cancelled: changes for `request`. The daemon has `tests.more_methods`."""

@@ -82,7 +82,7 @@ def test_a_stopped_client_disturbs_no_other(broker, raw):
             assert raw.ask({"type": "submit", "job": job, "request": wanted})["state"] == "uploading"
             assert raw.ask({"type": "cancel", "job": job})["state"] == "cancelled"
             slowest = max(slowest, time.monotonic() - began)
-        assert slowest < 2.0
+        assert slowest < patience(2.0)
     finally:
         watcher.kill()
         watcher.wait()
@@ -174,11 +174,16 @@ def test_who_vanishes_takes_leased_jobs_along(brisk, kind):
 
 def test_who_pings_keeps_leased_jobs(brisk):
     with Raw(brisk.connection) as client:
-        job = new_job()
-        client.ask({"type": "submit", "job": job, "request": request(pixels(seed=9), lease=True)})
-        for _ in range(20):
-            time.sleep(0.1)
-            client.ask({"type": "ping"})
+        for _ in range(50):
+            job, longest, heard = new_job(), 0.0, time.monotonic()
+            client.ask({"type": "submit", "job": job, "request": request(pixels(seed=9), lease=True)})
+            for _ in range(20):
+                time.sleep(0.1)
+                client.ask({"type": "ping"})
+                longest, heard = max(longest, time.monotonic() - heard), time.monotonic()
+            if longest < 2 * 0.3:  # else the machine was too busy for a heart as fast as that
+                break
+            client.ask({"type": "cancel", "job": job})
         assert client.ask({"type": "cancel", "job": job})["revision"] == 2
 
 

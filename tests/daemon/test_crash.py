@@ -13,9 +13,10 @@ import time
 import pytest
 
 from tests.daemon.raw import Raw
-from tests.daemon.samples import LONG, new_job, pixels, raster, request
+from tests.daemon.samples import ENDLESS, new_job, pixels, raster, request
 from tests.daemon.test_worker import ended, run, wait_until_it_runs
 from tests.daemon_fixture import Daemon, wait_for
+from tests.more_methods import LET_END, environment, let_end
 from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.client import Client
@@ -52,18 +53,18 @@ def crashing(tmp_path_factory, tiny_folder):
 
     state_dir = tmp_path_factory.mktemp("crashing") / "state"
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir, cancel_grace=1.0) as running:
+    with Daemon(state_dir, environment(), cancel_grace=1.0) as running:
         yield running
 
 
 def test_a_killed_worker_costs_one_attempt_and_a_second_the_job(crashing):
     with Raw(crashing.connection) as raw:
-        job = run(raw, **LONG)
+        job = run(raw, **ENDLESS)
         wait_until_it_runs(raw, job)
         crashing.kill_worker()
         raw.wait_for(job, "queued")
         raw.events.clear()
-        wait_until_it_runs(raw, job)
+        raw.wait_for(job, "started")  # progress may still be of the first attempt
         crashing.kill_worker()
         failed = ended(raw, job)
         assert (failed["state"], failed["error"]["code"]) == ("failed", "worker-lost")
@@ -72,7 +73,7 @@ def test_a_killed_worker_costs_one_attempt_and_a_second_the_job(crashing):
 
 def test_a_stuck_worker_is_killed_after_the_grace(crashing):
     with Raw(crashing.connection) as raw:
-        job, next_job = run(raw, **LONG), run(raw)
+        job, next_job = run(raw, **ENDLESS), run(raw)
         wait_until_it_runs(raw, job)
         crashing.signal_worker(signal.SIGSTOP)
         began = time.monotonic()
@@ -85,19 +86,18 @@ def test_a_stuck_worker_is_killed_after_the_grace(crashing):
 def test_a_worker_killed_when_its_result_is_written_leaves_one_result(crashing):
     with Raw(crashing.connection) as raw:
         blobs = crashing.state_dir / "spool" / "blobs"
-        blocker = run(raw, **LONG)
-        wait_until_it_runs(raw, blocker)
-        job = run(raw, pixels(seed=77))
-        raw.ask({"type": "cancel", "job": blocker})
-        raw.wait_for(job, "started")
+        job = run(raw, pixels(seed=77), **ENDLESS)
+        wait_until_it_runs(raw, job)
         before = set(blobs.iterdir())
         os.kill(crashing.pid, signal.SIGSTOP)  # the broker hears nothing now
+        let_end(crashing.state_dir)
         wait_for(lambda: set(blobs.iterdir()) - before, 60, "there is no result")
         os.kill(crashing.worker_pid(), signal.SIGKILL)
         os.kill(crashing.pid, signal.SIGCONT)
         done = ended(raw, job)
         assert done["state"] == "done"
         assert states(raw, job).count("done") == 1
+        (crashing.state_dir / LET_END).unlink()
 
 
 @pytest.mark.parametrize("stopped", [False, True])
@@ -111,30 +111,37 @@ def test_no_worker_outlives_its_daemon(state_dir, stopped):
         daemon.check_nothing_is_left()
 
 
+def wait_for_attempt(daemon, job, number):
+    def runs():
+        known = raw.ask({"type": "get", "job": job})
+        return (known["state"], known["attempts"]) == ("started", number)
+
+    with Raw(daemon.connection) as raw:
+        wait_for(runs, 90, f"attempt {number} does not begin")
+
+
 def test_the_daemon_killed_while_a_job_runs(state_dir):
     """The client waits through it all: attempt 1 dies with the daemon, a clean stop costs nothing."""
-    with Daemon(state_dir) as daemon:
+    with Daemon(state_dir, environment()) as daemon:
         client = Client(state_dir, name="waits", dealer=PyzmqDealer)
         client.connect()
         data, job = pixels(seed=21), new_job()
-        client.submit(job, request(data, **{**LONG, "variations": 2}), {digest(data): data})
+        client.submit(job, request(data, **{**ENDLESS, "variations": 2}), {digest(data): data})
         final = []
-        runs = threading.Event()
 
         def wait():
-            events = lambda event, _: runs.set() if event.get("step") else None  # noqa: E731
-            final.append(client.wait(job, on_event=events, timeout=patience(150)))
+            final.append(client.wait(job, timeout=patience(150)))
             final.append(client.fetch(final[0]["result"]["layers"][1]["raster"]["digest"]))
             final.append(client.ack(job))
             client.close()
 
         waiter = threading.Thread(target=wait)
         waiter.start()
-        for end in (daemon.kill, daemon.stop):
-            assert runs.wait(patience(90))
-            runs.clear()
+        for attempt, end in enumerate((daemon.kill, daemon.stop), 1):
+            wait_for_attempt(daemon, job, attempt)
             end()
             daemon.restart()
+        let_end(state_dir)
         waiter.join()
         done, data, acknowledged = final
         assert (done["state"], done["attempts"], len(data)) == ("done", 3, 32 * 32 * 4)
@@ -144,9 +151,9 @@ def test_the_daemon_killed_while_a_job_runs(state_dir):
 
 
 def test_a_cancel_survives_the_daemon(state_dir):
-    with Daemon(state_dir) as daemon:
+    with Daemon(state_dir, environment()) as daemon:
         with Raw(daemon.connection) as raw:
-            job = run(raw, **LONG)
+            job = run(raw, **ENDLESS)
             wait_until_it_runs(raw, job)
             daemon.signal_worker(signal.SIGSTOP)
             assert raw.ask({"type": "cancel", "job": job})["state"] == "started"

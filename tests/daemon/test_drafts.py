@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.raw import Raw
-from tests.daemon.samples import LONG, new_job, pixels, request
+from tests.daemon.samples import ENDLESS, new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
@@ -86,9 +86,9 @@ def test_only_inputs_are_kept_and_nothing_is_listed(broker, raw):
 
 def test_a_newer_draft_takes_the_place_of_the_one_that_runs(broker, raw):
     data = pixels(seed=24)
-    runs, _ = submit(raw, data, **LONG)
+    runs, _ = submit(raw, data, **ENDLESS)
     raw.wait_for(runs, "started")
-    waits, _ = submit(raw, data, **LONG)
+    waits, _ = submit(raw, data, **ENDLESS)
     newer, _ = submit(raw, data)
     for job in (waits, runs):
         raw.ask({"type": "cancel", "job": job})

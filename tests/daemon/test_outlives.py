@@ -16,6 +16,7 @@ import pytest
 from tests.daemon.raw import Raw
 from tests.daemon.samples import new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
+from tests.patience import patience
 from velatura.daemon import lock
 from velatura.daemon.broker.blobs import HELPER
 from velatura.daemon.broker.broker import Broker
@@ -41,7 +42,7 @@ def serve(state_dir, no_torch):
     command = "from velatura.daemon.serve import main; raise SystemExit(main(device='cpu'))"
     environment = os.environ | no_torch | {"VELATURA_STATE_DIR": str(state_dir)}
     return subprocess.run(
-        [sys.executable, "-c", command], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", command], env=environment, capture_output=True, text=True, timeout=patience(60)
     )
 
 
@@ -148,7 +149,7 @@ class InProcess:
             self.error = str(error)
 
     def ends(self):
-        self._thread.join(30)
+        self._thread.join(patience(30))
         assert not self._thread.is_alive()
         assert self.broker.close()
         return self.error
@@ -252,7 +253,7 @@ threading.Event().wait()
 """
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     ended = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=patience(60)
     )
     assert ended.returncode == 1
     assert "most recent call first" in ended.stderr  # where it hangs

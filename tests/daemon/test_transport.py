@@ -16,6 +16,7 @@ import pytest
 
 from tests.daemon.raw import Raw
 from tests.daemon_fixture import Daemon
+from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura.daemon.sockets import DOMAINS, choose_transport, clear
 from velatura_protocol.client import Client
@@ -56,7 +57,7 @@ def serve(state_dir, **environment):
         | {"PYTHONPATH": os.pathsep.join(sys.path), "VELATURA_STATE_DIR": str(state_dir), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=patience(60),
         check=False,
     )
     return ran.returncode, ran.stderr
@@ -110,10 +111,10 @@ def test_another_user_is_not_let_in(no_torch):
         with Daemon(folder / "state", no_torch, prestart=False) as daemon:
             path = folder / "state" / "control.sock"
             knock = [sys.executable, "-c", ANOTHER_USER, str(path)]
-            refused = subprocess.run(knock, capture_output=True, text=True, timeout=30, check=False)
+            refused = subprocess.run(knock, capture_output=True, text=True, timeout=patience(30), check=False)
             assert "PermissionError" in refused.stderr
             path.chmod(0o666)
-            cut = subprocess.run(knock, capture_output=True, text=True, timeout=30, check=True)
+            cut = subprocess.run(knock, capture_output=True, text=True, timeout=patience(30), check=True)
             assert cut.stdout == "nothing\n"
             with Raw(daemon.connection) as raw:
                 assert raw.ask({"type": "ping"})["type"] == "pong"
@@ -132,7 +133,7 @@ def test_what_a_killed_daemon_leaves_is_cleared_by_the_next_one(state_dir, no_to
             assert raised.value.code == "not-running"
             assert set(SOCKETS) < set(os.listdir(state_dir)), "a client clears nothing"
             daemon.start()
-            assert client.connect(timeout=10.0)["pid"] == daemon.pid
+            assert client.connect(timeout=patience(10.0))["pid"] == daemon.pid
 
 
 def test_a_second_daemon_takes_nothing_from_the_first(state_dir, no_torch):

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.daemon.raw import MiB, Raw
-from tests.daemon.samples import LONG, new_job, pixels, raster, request
+from tests.daemon.samples import ENDLESS, new_job, pixels, raster, request
 from tests.daemon_fixture import Daemon, wait_for
 from tests.patience import patience
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
@@ -39,8 +39,7 @@ def ended(raw, job):
 
 def wait_until_it_runs(raw, job):
     def runs():
-        if raw.control.poll(100):
-            raw.events.append(raw.receive(raw.control))
+        raw.listen()
         return any(e["type"] == "progress" and e["job"] == job and e["step"] for e, _ in raw.events)
 
     wait_for(runs, 60, "it does not run")
@@ -91,19 +90,17 @@ def test_a_job_says_each_of_its_states_once(raw):
 
 
 def test_a_running_job_stops_at_its_next_step(broker, raw):
-    job = run(raw, **LONG)
+    job = run(raw, **ENDLESS)
     wait_until_it_runs(raw, job)
     worker = broker.worker_pid()
     assert raw.ask({"type": "cancel", "job": job})["state"] == "started"
     assert ended(raw, job)["state"] == "cancelled"
-    steps = [e["step"] for e, _ in raw.events if e["type"] == "progress" and e["job"] == job]
-    assert max(steps) < LONG["parameters"]["steps"] / 2
     assert ended(raw, run(raw))["state"] == "done"
     assert broker.worker_pid() == worker
 
 
 def test_a_queued_job_is_cancelled_without_waiting_for_the_running_one(raw):
-    first, second = run(raw, **LONG), run(raw)
+    first, second = run(raw, **ENDLESS), run(raw)
     wait_until_it_runs(raw, first)
     assert raw.ask({"type": "cancel", "job": second})["state"] == "cancelled"
     assert raw.ask({"type": "get", "job": first})["state"] == "started"
@@ -113,7 +110,7 @@ def test_a_queued_job_is_cancelled_without_waiting_for_the_running_one(raw):
 
 def test_clients_take_turns(broker, raw):
     with Raw(broker.connection) as other:
-        blocker = run(raw, **LONG)
+        blocker = run(raw, **ENDLESS)
         wait_until_it_runs(raw, blocker)
         mine = [run(raw, seed=seed) for seed in range(3)]
         theirs = run(other, seed=9)
@@ -141,7 +138,7 @@ def test_a_prompt_that_the_model_cannot_read_fails_the_job(raw):
 
 
 def test_a_layer_that_has_gone_fails_the_job(broker, raw):
-    blocker = run(raw, **LONG)
+    blocker = run(raw, **ENDLESS)
     wait_until_it_runs(raw, blocker)
     data = pixels(seed=14)
     job = run(raw, data)

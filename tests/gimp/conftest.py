@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -42,6 +41,7 @@ def install(
         ROOT / "protocol/velatura_protocol",
         folder / "velatura_protocol",
         ignore=shutil.ignore_patterns("__pycache__"),
+        dirs_exist_ok=True,
     )
     (folder / "velatura.json").write_text(json.dumps({"state_dir": str(state_dir), **config}))
     methods = _offered(state_dir) if offered_by else first_methods(state_dir)
@@ -154,5 +154,5 @@ def wait_until(
         raise
     if not dialog_stays:
         wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
-    time.sleep(0.5)  # GIMP itself ends what the plug-in did after that
+    window.rest()  # GIMP itself ends what the plug-in did after that
     return found

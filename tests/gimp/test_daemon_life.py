@@ -15,6 +15,7 @@ import pytest
 from tests.daemon_fixture import Daemon, wait_for
 from tests.gimp.conftest import INSIDE, install, running
 from tests.hosts.gimp import GimpSession
+from tests.more_methods import environment
 from velatura.methods.registry import registry
 from velatura_protocol.client import Client
 from velatura_protocol.paths import read_connection, write_connection
@@ -100,13 +101,12 @@ def test_new_methods_are_offered_at_the_next_start(alone, served):
 
 def test_a_plug_in_that_is_killed_cancels_its_job_and_no_daemon_dies(alone, state_dir):
     """What the Cancel of GIMP's progress bar does."""
-    (alone.plugin / "velatura.json").write_text(json.dumps({"state_dir": str(state_dir)}))
-    values = {"steps": 150, "strength": 1.0, "variations": 8}
     client = Client(state_dir, name="test")
-    with Daemon(state_dir, heartbeat=1.0) as daemon, contextlib.ExitStack() as stack:
+    with Daemon(state_dir, environment(), heartbeat=1.0) as daemon, contextlib.ExitStack() as stack:
         stack.callback(client.close)
         client.connect()
-        run = alone.start(OFFERED, run="velatura-sdedit", values=values)
+        install(alone, state_dir, offered_by=daemon)
+        run = alone.start(OFFERED, run="velatura-until-told")
         wait_for(lambda: _jobs(client, "started"), 120, "the job does not start", every=0.2)
         (job,) = _jobs(client, "started")
         (plugin,) = running(alone)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -48,11 +47,11 @@ def sitting(sit, knowing):
 def _sitting(window, daemon):
     def done(count):
         wait_for(lambda: daemon.log.count("is done") >= count, 180, "nothing is done", every=0.2)
-        time.sleep(1.0)
+        window.rest(daemon.pid)
 
     def keys(*names):
         window.keys(*names, window=dialog)
-        time.sleep(0.5)
+        window.rest(daemon.pid)
 
     plugin = window.session.profile / "plug-ins" / PLUGIN.name
     yield "lists", window.python(INSIDE / "lists.py", plugin=str(plugin))
@@ -77,7 +76,7 @@ def _sitting(window, daemon):
     keys("Tab", "space")
     yield "menu", window.screenshot("menu.png")
     window.display.xdotool("key", "Down", "Return")  # the first word of the caption that is no dial yet
-    time.sleep(0.5)
+    window.rest(daemon.pid)
     keys(*["Up"] * 5)
     done(before + 2)
     yield "draft", window.screenshot("draft.png")
@@ -96,7 +95,7 @@ def _sitting(window, daemon):
     dialog = window.wait_window(r"More or less")
     keys("Tab", "Tab", "space")
     window.display.xdotool("key", "Down", "Return")  # the one preset
-    time.sleep(3.0)
+    window.rest(daemon.pid)
     yield "four_dialog", window.screenshot("four.png")
     yield (
         "height",
@@ -106,7 +105,7 @@ def _sitting(window, daemon):
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
     window.python(OTHER)
-    time.sleep(1.0)
+    window.rest(daemon.pid)
     so_far = daemon.log.count("is done")
     window.keys("ctrl+shift+F12")
     dialog = window.wait_window(r"More or less")

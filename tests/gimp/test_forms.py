@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -29,7 +28,7 @@ def sitting(sit, tiny_folder, tmp_path_factory):
 
     state_dir = tmp_path_factory.mktemp("gimp-forms") / "state"
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir) as daemon, sit(daemon, SHORTCUTS) as window:
+    with Daemon(state_dir, cancel_grace=1.0) as daemon, sit(daemon, SHORTCUTS) as window:
         yield dict(_sitting(window, daemon))
 
 
@@ -47,7 +46,7 @@ def _sitting(window, daemon):
     def close(dialog):
         window.keys("Escape", window=dialog)
         wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
-        time.sleep(0.5)
+        window.rest()
 
     def groups(number):
         return wait_until(window, lambda found: len(found["groups"]) == number)
@@ -58,7 +57,7 @@ def _sitting(window, daemon):
     dialog = open_dialog(RUN)
     type_into(dialog, "hat")
     window.keys("Return", window=dialog)
-    time.sleep(3.0)
+    window.rest()
     yield "no_daemon", [window.display.windows("SDEdit"), window.screenshot("no_daemon.png")]
     daemon.start()
     window.keys("Return", window=dialog)
@@ -68,7 +67,7 @@ def _sitting(window, daemon):
     window.python(FORMS, clean=True)
     dialog = open_dialog(RUN)
     window.keys("ctrl+a", "BackSpace", "Return", window=dialog)
-    time.sleep(2.0)
+    window.rest(daemon.pid)
     yield "empty", [window.display.windows("SDEdit"), window.screenshot("empty.png")]
     type_into(dialog, "red cap")
     close(dialog)
@@ -81,13 +80,13 @@ def _sitting(window, daemon):
     dialog = open_dialog("ctrl+shift+F10")
     type_into(dialog, "big ")
     started = daemon.log.count("is started")
-    window.keys("Return", window=dialog)
-    wait_for(lambda: daemon.log.count("is started") > started, 60, "it does not start")
-    time.sleep(0.7)
-    yield "running", window.screenshot("running.png")
-    window.keys("Escape", window=dialog)
-    wait_for(lambda: daemon.log.count("is cancelled") == 1, 60, "it is not cancelled")
-    time.sleep(0.5)
+    with daemon.standing_still():  # so that the edit does not end before the Escape comes
+        window.keys("Return", window=dialog)
+        wait_for(lambda: daemon.log.count("is started") > started, 60, "it does not start")
+        yield "running", window.screenshot("running.png")
+        window.keys("Escape", window=dialog)
+        wait_for(lambda: daemon.log.count("is cancelled") == 1, 60, "it is not cancelled")
+    window.rest(daemon.pid)
     yield "stopped", [window.display.windows("SDEdit"), window.screenshot("stopped.png")]
     type_into(dialog, "very ")
     close(dialog)
@@ -122,7 +121,7 @@ def _sitting(window, daemon):
 
     dialog = open_dialog(RUN)
     window.keys("ctrl+a", "ctrl+shift+u", "2", "6", "0", "3", "Return", window=dialog)
-    time.sleep(1.0)
+    window.rest(daemon.pid)
     yield "composed", [window.display.windows("SDEdit"), window.screenshot("composed.png")]
     close(dialog)
     yield "composed_forms", window.python(FORMS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 from PIL import Image
@@ -37,7 +36,7 @@ def shapes(gimp_host, knowing, tmp_path_factory):
             dialog = window.wait_window("Prompt-to-Prompt")
 
             def size():
-                time.sleep(1.0)
+                window.rest(knowing.pid)
                 said = display.xdotool("getwindowgeometry", dialog)
                 return [int(number) for number in re.search(r"Geometry: (\d+)x(\d+)", said).groups()]
 

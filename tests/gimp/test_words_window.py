@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 
@@ -28,12 +27,12 @@ def _sitting(window, daemon):
     window.display.xdotool("mousemove", 5, 900)
     window.display.xdotool("windowactivate", "--sync", dialog)
     wait_for(lambda: daemon.log.count("is done") == 1, 120, "nothing is proposed at once", every=0.2)
-    time.sleep(1.0)
+    window.rest(daemon.pid)
     window.keys("ctrl+a", window=dialog)
     window.display.xdotool("type", "--delay", 40, "a man with a beard")
     window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # the button that proposes
     wait_for(lambda: daemon.log.count("is done") == 2, 120, "nothing is proposed", every=0.2)
-    time.sleep(1.0)
+    window.rest(daemon.pid)
     window.keys("ctrl+z", window=dialog)  # what was typed is back
     window.keys("shift+Tab", "space", window=dialog)  # the button that copies it down, and on in the prompt
     window.keys(*["Tab"] * 5, "space", window=dialog)  # the word
@@ -44,7 +43,7 @@ def _sitting(window, daemon):
     window.keys(*["Tab"] * 4, window=dialog)
     window.display.xdotool("type", "--delay", 40, "moustache")
     window.keys("Return", window=dialog)
-    time.sleep(0.5)
+    window.rest(daemon.pid)
     window.keys("alt+n", "ctrl+shift+z", window=dialog)  # and the proposal
     window.keys("alt+u", window=dialog)
     yield "run", wait_until(window, lambda found: found["groups"])

@@ -15,6 +15,7 @@ from typing import Any
 from installer.hosts import Host, hosts_dir
 
 from tests.hosts.display import Display, wait_for
+from tests.hosts.rest import wait_for_rest
 from tests.hosts.result import REPOSITORY, HostResult, HostRun, ScriptFailed, prepare
 from tests.patience import patience
 
@@ -186,6 +187,10 @@ class GimpWindow:
     def wait_window(self, title: str, timeout: float = 30) -> str:
         """Wait for a dialog whose title matches the regular expression `title`; return its id."""
         return self.display.wait_window(title, timeout)
+
+    def rest(self, *others: int) -> None:
+        """Wait until GIMP, its plug-ins and the processes `others` have nothing left to do."""
+        wait_for_rest(self.run.process.pid, *others)
 
     def screenshot(self, name: str = "window.png") -> Path:
         """Save what the display shows as a PNG."""

@@ -36,7 +36,10 @@ class Desk:
         if not self.session.host.settings:
             self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
 
-    def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1) -> None:
+    def run(self, prompt: str = "a hat", steps: int = 4, variations: int = 1, method: str = "") -> None:
+        """method: that is chosen first; '' for the one that is."""
+        if method:
+            self["method"].setCurrentIndex(self["method"].findData(method))
         self["prompt"].setPlainText(prompt)
         self["variations"].setValue(variations)
         self["steps"].setValue(steps)

@@ -19,8 +19,8 @@ class Docker:
     def ready(self):
         return self.t.until(lambda: self["run"].isEnabled(), 60, "the daemon")
 
-    def run(self, prompt="a hat", steps=4, variations=1):
-        self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
+    def run(self, prompt="a hat", steps=4, variations=1, method="blended-latent-diffusion"):
+        self["method"].setCurrentIndex(self["method"].findData(method))
         self["prompt"].setPlainText(prompt)
         self["variations"].setValue(variations)
         self["steps"].setValue(steps)
@@ -194,7 +194,7 @@ def refusals(t, d):
 def cancelled(t, d):
     document = t.document(64, 64)
     yield 0.3
-    d.run("a hat", steps=150, variations=8)
+    d.run("a hat", steps=150, variations=8, method="until-told")
     yield t.until(lambda: d["progress"].maximum() > 0 and d["progress"].value() > 0, 120, "a step")
     t.screenshot("running.png", d.docker)
     d["cancel"].click()
@@ -208,7 +208,7 @@ def kill(t):
     yield d.ready()
     document = t.document(96, 96)
     yield 0.3
-    d.run("a hat", steps=150)
+    d.run("a hat", steps=150, method="until-told")
     yield t.until(lambda: d["progress"].maximum() > 0 and d["progress"].value() > 0, 120, "a step")
     t.step("under way")
     yield t.until(lambda: d["daemon"].text() == "The daemon has stopped", 60, "the loss")

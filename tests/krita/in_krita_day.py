@@ -22,12 +22,12 @@ class Day:
     def ready(self):
         return self.t.until(lambda: self["run"].isEnabled(), 60, "the daemon")
 
-    def choose(self):
-        """A method that needs no caption."""
-        self["method"].setCurrentIndex(self["method"].findData("blended-latent-diffusion"))
+    def choose(self, method="blended-latent-diffusion"):
+        """That one needs no caption."""
+        self["method"].setCurrentIndex(self["method"].findData(method))
 
-    def run(self, prompt="a hat", steps=4, variations=1):
-        self.choose()
+    def run(self, prompt="a hat", steps=4, variations=1, method="blended-latent-diffusion"):
+        self.choose(method)
         self["prompt"].setPlainText(prompt)
         self["variations"].setValue(variations)
         self["steps"].setValue(steps)
@@ -88,9 +88,10 @@ def held(t):
     yield d.ready()
     document, source = picture(t)
     yield 0.5
-    d.run(steps=60)
+    d.run(method="until-told")
     yield d.phase("QUEUED", "RUNNING")
     yield tool(t, "KisToolTransform")
+    open(t.args["let_end"], "w").close()
     yield d.said(WAITS)
     t.note(waits=d.status(), cancel=d["cancel"].isEnabled(), stack=stack(document))
     t.screenshot("waits.png", d.docker)
@@ -138,9 +139,10 @@ def left(t):
     document, _source = picture(t)
     yield 0.5
     t.note(saved=document.saveAs(t.args["file"]))
-    d.run(steps=60)
+    d.run(method="until-told")
     yield d.phase("QUEUED", "RUNNING")
     yield tool(t, "KisToolTransform")
+    open(t.args["let_end"], "w").close()
     yield d.said(WAITS)
 
 

@@ -132,10 +132,9 @@ def word(t):
     source.setPixelData(bytes((40, 90, 200, 255)) * (SIDE * SIDE), 0, 0, SIDE, SIDE)
     document.refreshProjection()
     control("method").setCurrentIndex(control("method").findData(method))
-    yield 0.3
+    t.note(looking=control("propose").text())  # the method asks by itself
     panel = docker.widget()
     caption = panel.controls.prompts.source
-    t.note(looking=control("propose").text())  # the method asks by itself
     yield t.until(lambda: caption.value() or control("status").text(), 120, "a caption")
     t.note(proposed=caption.value(), jobs=len(session().state.jobs))
     caption.edit.undo()

@@ -2,13 +2,11 @@
 
 import contextlib
 import itertools
-import os
-import signal
 
 import pytest
 from PyQt6 import QtCore
 
-from tests.daemon_fixture import Daemon, wait_for
+from tests.daemon_fixture import Daemon
 from tests.krita.desk import group, pending
 from tests.krita.fake_krita import SIDE, Node, Selection
 from tests.tiny import register_tiny_model
@@ -54,17 +52,6 @@ def connected(daemon):
     client.connect()
     yield client
     client.close()
-
-
-@contextlib.contextmanager
-def standing_still(daemon):
-    """The worker gets no time, so that what has begun neither ends nor is cancelled at once."""
-    wait_for(lambda: "is ready" in daemon.log, 200, "the worker does not start")
-    daemon.signal_worker(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(daemon.worker_pid(), signal.SIGCONT)
 
 
 def states(daemon, names):
@@ -128,7 +115,7 @@ def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
 def test_the_last_state_cancels_an_older_one_that_runs_and_an_edit_cancels_both(desk, daemon, until):
     desk["steps"].setValue(150)
     desk.session.drafts.stop()
-    with standing_still(daemon):  # so that no draft ends by itself
+    with daemon.standing_still():  # so that no draft ends by itself
         names = []
         for phase in ("RUNNING", "QUEUED"):
             slide(desk, 10 + len(names))

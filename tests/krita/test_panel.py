@@ -13,6 +13,7 @@ from tests.daemon_fixture import Daemon
 from tests.krita.conftest import networks_end
 from tests.krita.desk import group, pending
 from tests.krita.fake_krita import SIDE, Document, Selection
+from tests.more_methods import environment, let_end
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
 
@@ -24,7 +25,7 @@ SERVE = [sys.executable, "-m", "velatura", "serve"]
 def daemon(tmp_path_factory, tiny_folder):
     state_dir = tmp_path_factory.mktemp("shared")
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir) as running:
+    with Daemon(state_dir, environment()) as running:
         yield running
 
 
@@ -34,8 +35,9 @@ def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, dae
     assert desk["daemon"].text() == "Ready" and not desk["start"].isVisible()
     document.chosen = Selection(8, 8, 12, 10, bytes((i * 2) % 256 for i in range(120)))
     before = bytes(document.rootNode().childNodes()[0].pixelData(0, 0, SIDE, SIDE))
-    desk.run("a red hat", variations=2)
-    until(lambda: desk["progress"].isVisible())
+    with daemon.standing_still():  # so that it does not end before it is looked at
+        desk.run("a red hat", variations=2)
+        until(lambda: desk["progress"].isVisible())
     desk.wait_phase("DONE")
     assert desk["status"].text().startswith("2 variations above 'source'")
     assert group(document).name().startswith("a red hat · ") and len(document.undo_steps) == 1
@@ -153,7 +155,7 @@ def test_cancel(desks, daemon, document, until):
     desk = desks(daemon.state_dir)
     desk.ready()
     assert not desk["cancel"].isEnabled()
-    desk.run(steps=150, variations=8)
+    desk.run(method="until-told")
     desk.wait_phase("RUNNING")
     desk["cancel"].click()
     desk.wait_phase("CANCELLED")
@@ -181,12 +183,13 @@ def test_a_result_waits_for_its_document_and_for_the_next_krita(desks, daemon, d
 
 
 def test_the_daemon_killed_in_the_middle(desks, state_dir, document, until):
-    with Daemon(state_dir) as daemon:
+    with Daemon(state_dir, environment()) as daemon:
         desk = desks(state_dir)
         desk.ready()
-        desk.run(steps=150, variations=2)
+        desk.run(variations=2, method="until-told")
         desk.wait_phase("RUNNING")
         daemon.kill()
+        let_end(state_dir)
         until(lambda: desk["daemon"].text() == "The daemon has stopped")
         assert desk["start"].isVisible() and not desk["run"].isEnabled()
         daemon.start()

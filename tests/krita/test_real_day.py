@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.krita.desk import pending
+from tests.more_methods import LET_END
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(600)]
 SCRIPT = Path(__file__).with_name("in_krita_day.py")
@@ -29,7 +30,7 @@ class Hands:
 
 
 def test_a_result_waits_for_the_transform_and_run_says_so_at_once(krita_session, daemon, state_dir):
-    hands = Hands(krita_session(), scene="held")
+    hands = Hands(krita_session(), scene="held", let_end=state_dir / LET_END)
     over_canvas = ("mousemove", 500, 500)
     hands.at("finish", over_canvas, ("key", "Return"))
     hands.at("finish again", over_canvas, ("key", "Return"))
@@ -45,7 +46,7 @@ def test_a_result_waits_for_the_transform_and_run_says_so_at_once(krita_session,
 
 def test_a_result_that_waits_survives_krita(krita_session, daemon, state_dir, tmp_path):
     session, path = krita_session(), tmp_path / "krita/left.kra"
-    assert session.window(SCRIPT, scene="left", file=path, timeout=400)["saved"]
+    assert session.window(SCRIPT, scene="left", file=path, let_end=state_dir / LET_END, timeout=400)["saved"]
     assert len(pending(state_dir)) == 1
     found = session.window(SCRIPT, scene="found", file=path, timeout=400)
     assert found["stack"] == [["Background", True], ["a hat", True]]

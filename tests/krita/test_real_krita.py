@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon_fixture import Daemon, wait_for
+from tests.more_methods import environment, let_end
 from tests.tiny import register_tiny_model
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
 
@@ -61,10 +62,11 @@ def test_edits(krita_session, daemon):
 
 
 def test_the_daemon_killed_in_the_middle(krita_session, state_dir):
-    with Daemon(state_dir) as daemon:
+    with Daemon(state_dir, environment()) as daemon:
         run = krita_session().start(SCRIPT, scene="kill", timeout=800)
         run.wait_step("under way", 300)
         daemon.kill()
+        let_end(state_dir)
         run.wait_step("noticed", 120)
         daemon.start()
         found = run.wait()

@@ -88,6 +88,12 @@ class Router:
         self._context.term()
 
 
+def until_it_hangs_up(peer: socket.socket) -> None:
+    """Read without an answer until the other side closes its connection."""
+    while peer.recv(1 << 16):
+        pass
+
+
 @contextmanager
 def raw_server(serve: Callable[[socket.socket], None]) -> Iterator[int]:
     """A TCP server that hands its one connection to `serve` in a thread; yields the port."""

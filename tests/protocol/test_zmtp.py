@@ -3,6 +3,7 @@
 import os
 import socket
 import struct
+import threading
 import time
 from contextlib import closing, suppress
 
@@ -11,6 +12,7 @@ import zmq
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.patience import patience
 from velatura_protocol import zmtp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_PAYLOAD
@@ -27,7 +29,7 @@ from velatura_protocol.parser import (
 )
 from velatura_protocol.zmtp import Dealer
 
-from .peers import TOKEN, Router, dripping, raw_server
+from .peers import TOKEN, Router, dripping, raw_server, until_it_hangs_up
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -170,7 +172,7 @@ def test_without_sendmsg(monkeypatch):
 
 
 def test_a_peer_that_never_speaks():
-    with raw_server(lambda peer: peer.recv(1 << 20) and time.sleep(0.5)) as port:
+    with raw_server(until_it_hangs_up) as port:
         late = Dealer()
         with pytest.raises(VelaturaError) as caught:
             late.connect(f"tcp://127.0.0.1:{port}", TOKEN, 0.2)
@@ -240,14 +242,18 @@ def test_what_came_before_the_loss_is_still_received():
 
 
 def test_a_peer_that_does_not_read_bounds_what_waits():
+    tried = threading.Event()
+
     def serve(peer):
         shake_hands(peer)
-        time.sleep(2.0)
+        tried.wait(patience(60))
 
     payload = bytes(MAX_PAYLOAD)
-    with raw_server(serve) as port, dealer(port) as d, pytest.raises(VelaturaError) as caught:
-        for _ in range(64):
-            d.send([payload], timeout=0.2)
+    with raw_server(serve) as port, dealer(port) as d:
+        with pytest.raises(VelaturaError) as caught:
+            for _ in range(64):
+                d.send([payload], timeout=0.2)
+        tried.set()
     assert caught.value.code == "timeout"
 
 
@@ -270,10 +276,10 @@ def test_a_flood_is_left_in_the_socket():
 def test_a_peer_that_falls_silent_is_lost():
     def serve(peer):
         shake_hands(peer)
-        time.sleep(2.0)
+        until_it_hangs_up(peer)
 
     with raw_server(serve) as port, dealer(port, heartbeat=0.1) as d, pytest.raises(VelaturaError) as caught:
-        d.recv(1.5)
+        d.recv(patience(30))
     assert caught.value.detail == "no answer to PING"
 
 

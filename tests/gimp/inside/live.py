@@ -47,7 +47,8 @@ class Dialog:
         from velatura_plugin.edit import FOLDER
 
         self.image, self.layer = pictures.picture(layer_size=(80, 60), offsets=(-9, -7))
-        self.prompt, self.seed, self.parameters, self.reads, self.overs = "a hat", -1, parameters, 0, 0
+        self.method, self.prompt, self.seed, self.parameters = method, "a hat", -1, parameters
+        self.reads = self.overs = 0
 
         def read():
             self.reads += 1
@@ -56,7 +57,7 @@ class Dialog:
         self.live = Live(
             target=edit.Target(self.image, self.layer, self.layer),
             read=read,
-            request=lambda: recipe.request(method, self.prompt, self.seed, 2, self.parameters),
+            request=lambda: recipe.request(self.method, self.prompt, self.seed, 2, self.parameters),
             model=lambda: "",
             needs_prompt=needs_prompt,
             **actions.helpers(self.image, self.layer, catalogue.newest(FOLDER).method("weighed")),
@@ -234,17 +235,17 @@ def refused():
 
 
 def newer():
-    """The second draft cancels the first, which would take minutes."""
-    dialog = Dialog("sdedit", steps=150, strength=1.0)
+    """The second draft cancels the first, which would never end."""
+    dialog = Dialog("until-told")
     dialog.drafts.move()
     until(lambda: "Editing" in dialog.window.stages)
-    dialog.parameters = {"steps": 4, "strength": 0.1}
+    dialog.method = "weighed"
     dialog.move()
     return [len(dialog.window.asked), dialog.window.said]
 
 
 def stopped():
-    dialog = Dialog("sdedit", steps=150, strength=1.0)
+    dialog = Dialog("until-told")
     dialog.drafts.move()
     until(lambda: "Editing" in dialog.window.stages)
     dialog.drafts.stop()
