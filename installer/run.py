@@ -3,6 +3,7 @@
 
 ``python3 installer/run.py demo`` edits a sample picture and says where the result lies.
 ``python3 installer/run.py test`` runs every test, the real Krita and GIMP included.
+``python3 installer/run.py fast`` checks style, imports and what needs no host, no daemon and no model.
 
 The first call makes an environment in `.velatura/env` of the checkout; later ones find it there and install
 nothing, until pyproject.toml or the Python changes. Standard library only.
@@ -14,6 +15,7 @@ import argparse
 import hashlib
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -31,6 +33,8 @@ STAMP = ENVIRONMENT / "velatura-stamp.json"
 TORCH = "torch==2.13.0"
 
 DEMO = STATE / "demo"
+# The tests of a file stay together, since they share daemons, models and windows; a process may take 2 GB.
+SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 
 
 class Failed(Exception):
@@ -127,16 +131,26 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
     """Check style, imports and everything else; return the first failure's exit code, or 0."""
     environment("test")
     untested = hosts(require_hosts)
-    env = clean_environment()
-    if require_hosts:
-        env["VELATURA_REQUIRE_HOSTS"] = "1"
-    codes = []
-    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *(selection or ["tests"])]):
-        say(f"running {' '.join([name, *words])}")
-        program = shutil.which(name, path=PYTHON.parent) or name
-        codes.append(subprocess.run([program, *words], env=env, cwd=ROOT).returncode)
+    code = check(selection or ["tests"], {"VELATURA_REQUIRE_HOSTS": "1"} if require_hosts else {})
     for line in untested:
         say(line)
+    return code
+
+
+def fast() -> int:
+    """Check style and imports and run the unit tests; return the first failure's exit code, or 0."""
+    environment("test")
+    return check(["tests", "-m", "not whole"], {})
+
+
+def check(selection: Sequence[str], variables: dict[str, str]) -> int:
+    """Check style and imports and run pytest on a selection; return the first failure's exit code, or 0."""
+    env = clean_environment() | variables
+    codes = []
+    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *SHARED, *selection]):
+        say(f"running {shlex.join([name, *words])}")
+        program = shutil.which(name, path=PYTHON.parent) or name
+        codes.append(subprocess.run([program, *words], env=env, cwd=ROOT).returncode)
     return next((code for code in codes if code), 0)
 
 
@@ -164,7 +178,7 @@ def hosts(required: bool) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run `demo` or `test`; return the exit code."""
+    """Run `demo`, `test` or `fast`; return the exit code."""
     if sys.version_info < (3, 11):
         print("velatura: this needs Python 3.11 or newer.", file=sys.stderr)
         return 1
@@ -175,10 +189,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tests = commands.add_parser("test", help="run every test, with the real Krita and GIMP where possible")
     tests.add_argument("--require-hosts", action="store_true", help="fail where Krita or GIMP is missing")
     tests.add_argument("selection", nargs="*", help="what pytest runs instead of everything")
+    commands.add_parser("fast", help="check style and imports and run the tests that need under two minutes")
     options = parser.parse_args(arguments)
     try:
         if options.command == "demo":
             return demo(options.open)
+        if options.command == "fast":
+            return fast()
         return test(options.require_hosts, options.selection)
     except Failed as failure:
         print(f"velatura: {failure}", file=sys.stderr)

@@ -10,6 +10,7 @@ from PIL import Image
 from tests.daemon.raw import Raw
 from tests.daemon.samples import ENDLESS, new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
+from tests.more_methods import environment
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
@@ -22,7 +23,7 @@ def broker(tmp_path_factory, tiny_folder):
     """A daemon that waits for clients without a heartbeat: drafts end with theirs."""
     state_dir = tmp_path_factory.mktemp("drafts") / "state"
     register_tiny_model(state_dir, tiny_folder)
-    with Daemon(state_dir, heartbeat=60.0) as running:
+    with Daemon(state_dir, environment(), heartbeat=60.0) as running:
         with Raw(running.connection) as raw:
             wait_for(lambda: raw.ask({"type": "ping"})["worker"] == "idle", 240, "no worker", every=0.5)
         yield running

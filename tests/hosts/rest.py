@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from tests.patience import patience
@@ -13,19 +13,19 @@ LOOKS = "python-eval"  # in the command of what looks every now and then for wha
 
 
 def wait_for_rest(*roots: int, limit: float = 120.0) -> None:
-    """Wait until these processes and all they have started sleep, without a break for 0.4 s.
+    """Wait until these processes and all they have started sleep, without a break of note for 0.4 s.
 
-    A process that has something to do and gets no processor does not count as asleep, so a busy machine only
-    makes this take longer. A blinking cursor or a moving bar is over in a few milliseconds each time, and at
-    most looks that meet it begin anew. Linux only.
+    A thread that has something to do and gets no processor does not count as asleep, so a busy machine only
+    makes this take longer. A thread that looks every now and then for something to do is seen awake at times,
+    and a cursor blinks: only one that is found awake three times in a row has work. Linux only.
     """
-    end, quiet_since, seen = time.monotonic() + patience(limit), time.monotonic(), 0
-    while time.monotonic() - quiet_since < QUIET_S or seen < 10:
+    end, quiet_since, awake = time.monotonic() + patience(limit), time.monotonic(), {}
+    while time.monotonic() - quiet_since < QUIET_S:
         assert time.monotonic() < end, f"the processes {roots} and theirs do not come to rest"
-        seen += 1
-        if not all(map(_sleeps, _tree(roots))):
-            quiet_since, seen = time.monotonic(), 0
         time.sleep(0.025)
+        awake = {thread: awake.get(thread, 0) + 1 for thread in _awake(_tree(roots))}
+        if max(awake.values(), default=0) >= 3:
+            quiet_since = time.monotonic()
 
 
 def _tree(roots: Iterable[int]) -> set[int]:
@@ -41,9 +41,12 @@ def _tree(roots: Iterable[int]) -> set[int]:
     return found
 
 
-def _sleeps(pid: int) -> bool:
-    """Whether none of its threads runs, waits for a processor or waits for a disk."""
-    return not any((_stat(task) or "S")[0] in ("R", "D") for task in Path(f"/proc/{pid}/task").glob("*"))
+def _awake(pids: Iterable[int]) -> Iterator[Path]:
+    """Their threads that run, wait for a processor or wait for a disk."""
+    for pid in pids:
+        for task in Path(f"/proc/{pid}/task").glob("*"):
+            if _stat(task)[:1] in (["R"], ["D"]):
+                yield task
 
 
 def _command(folder: Path) -> str:
