@@ -18,7 +18,7 @@ HEAVY = {
     "tests.hosts.gimp",
     "tests.hosts.krita",
     "tests.tiny",
-    "velatura.daemon.runner",
+    "velatura.daemon.worker.runner",
     "velatura.models.store",
 }
 LIGHT = {"tiny_tokenizer", "patience", "wait_for"}  # of these modules, and yet quick
