@@ -1,12 +1,14 @@
 """What every test shares: the real hosts, the real daemon, and Hypothesis without a stopwatch."""
 
 import os
+import re
+import sys
+from types import ModuleType
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.patience import patience
-from tests.reach import needs_the_whole_gate
 
 # Before anything imports torch: tiny networks gain nothing by more threads, and where something else has one
 # of the cores each of their steps waits for it.
@@ -18,6 +20,27 @@ pytest_plugins = ["tests.hosts.fixtures", "tests.daemon_fixture"]
 settings.register_profile("velatura", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("velatura")
 
+# Modules that start a program or a daemon, or make or load a model.
+HEAVY = re.compile(
+    r"(subprocess|installer\.hosts|tests\.daemon_fixture|tests\.hosts|tests\.tiny|velatura\.models\.store)\b"
+)
+
+
+def is_heavy(module: ModuleType) -> bool:
+    """Whether a module is one of those, or has imported one or something of one at its top."""
+    values = (module, *vars(module).values())
+    names = [getattr(it, "__name__" if isinstance(it, ModuleType) else "__module__", "") for it in values]
+    return any(HEAVY.match(str(name)) for name in names)
+
+
+def is_for_the_whole_gate(item: pytest.Function) -> bool:
+    """Whether a test is marked for a host or as slow, or its module or that of a fixture of it is heavy."""
+    if any(map(item.get_closest_marker, ("krita", "gimp", "slow"))):
+        return True
+    known = item._fixtureinfo.name2fixturedefs
+    fixtures = {known[name][-1].func.__module__ for name in item.fixturenames if name in known}
+    return any(is_heavy(sys.modules[name]) for name in {item.module.__name__, *fixtures})
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what the fast gate leaves out; set every test's limit, its own or the usual, for this machine."""
@@ -26,5 +49,5 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         own = item.get_closest_marker("timeout")
         seconds = patience(float(own.args[0]) if own else usual)
         item.add_marker(pytest.mark.timeout(seconds), append=False)
-        if needs_the_whole_gate(item):
+        if is_for_the_whole_gate(item):
             item.add_marker(pytest.mark.whole)

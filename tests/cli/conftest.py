@@ -15,12 +15,13 @@ from tests.tiny import register_tiny_model
 class CommandLine:
     """`cli("edit", …)` runs `python -m velatura` with a state directory and gives the finished process."""
 
-    def __init__(self, state_dir, home):
+    def __init__(self, state_dir, home, environment=()):
         self.state_dir = state_dir
         self._env = os.environ | {
             "PYTHONPATH": os.pathsep.join(sys.path),
             "VELATURA_STATE_DIR": str(state_dir),
             "HOME": str(home),
+            **dict(environment),
         }
 
     def __call__(self, *words, code=0, timeout=120):
@@ -56,8 +57,8 @@ def running(tmp_path_factory, tiny_folder):
 
 @pytest.fixture
 def cli(running, tmp_path):
-    """The command line beside the running daemon."""
-    return CommandLine(running.state_dir, tmp_path / "home")
+    """The command line beside the running daemon, with the same methods."""
+    return CommandLine(running.state_dir, tmp_path / "home", environment())
 
 
 @pytest.fixture

@@ -5,10 +5,15 @@ With VELATURA_REQUIRE_HOSTS=1 a host that is not there is a failure.
 
 from __future__ import annotations
 
+import contextlib
 import os
 
 import pytest
 from installer.hosts import Host, advice, find_hosts
+
+from tests.hosts.display import Display
+from tests.hosts.krita import KritaSession
+from tests.krita.plugin import put_plugin
 
 
 def _need(host: Host | None, name: str) -> Host:
@@ -33,3 +38,20 @@ def krita_host() -> Host:
 def gimp_host() -> Host:
     """Return the real GIMP, for `tests.hosts.gimp.GimpSession`."""
     return _need(find_hosts().gimp, "GIMP 3")
+
+
+@pytest.fixture
+def krita_session(krita_host, state_dir, tmp_path):
+    """A function that opens a session of Krita with the plugin; `serve` is its start button's command.
+
+    window_manager: so that keys go to the window that has the focus.
+    """
+    with contextlib.ExitStack() as opened:
+
+        def start(serve=(), window_manager=False):
+            plugin = put_plugin(tmp_path / "plugin", serve, state_dir)
+            display = opened.enter_context(Display(krita_host, window_manager=window_manager))
+            session = KritaSession(krita_host, tmp_path / "krita", plugins=[plugin], display=display)
+            return opened.enter_context(session)
+
+        yield start

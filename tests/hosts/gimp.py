@@ -22,6 +22,8 @@ from tests.patience import patience
 #: Holds inside.py, the same for both hosts.
 INSIDE = Path(__file__).parent / "krita_driver/velatura_test_driver"
 GIMPRC = ("(show-welcome-dialog no)", "(color-profile-policy keep)", "(check-updates no)")
+#: So that GIMP at rest has nothing to draw.
+STILL = "[Settings]\ngtk-cursor-blink=0\ngtk-enable-animations=0\n"
 
 
 class GimpSession:
@@ -59,6 +61,9 @@ class GimpSession:
             shutil.copytree(warmed_home(self.host), self.home, symlinks=True)
         with (self.profile / "gimprc").open("a") as file:  # without the version there GIMP starts as if new
             file.write("\n".join(self._gimprc) + "\n")
+        gtk = self.home / ".config/gtk-3.0/settings.ini"
+        gtk.parent.mkdir(parents=True, exist_ok=True)
+        gtk.write_text(STILL)
         for plugin in self._plugins:
             self.install(plugin)
         return self

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 import threading
@@ -15,8 +14,6 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from PyQt6 import QtCore, QtWidgets
 
-from tests.hosts.display import Display
-from tests.hosts.krita import KritaSession
 from tests.krita import fake_krita
 from tests.krita.desk import Desk
 from tests.krita.fake_krita import SIDE, SRGB, Document
@@ -101,20 +98,3 @@ def stack(krita) -> Document:
         document.rootNode().addChildNode(document.createNode(name, "paintlayer"), None)
     document.undo_steps.clear()
     return document
-
-
-@pytest.fixture
-def krita_session(krita_host, state_dir, tmp_path):
-    """A function that opens a session of Krita with the plugin; `serve` is its start button's command.
-
-    window_manager: so that keys go to the window that has the focus.
-    """
-    with contextlib.ExitStack() as opened:
-
-        def start(serve=(), window_manager=False):
-            plugin = put_plugin(tmp_path / "plugin", serve, state_dir)
-            display = opened.enter_context(Display(krita_host, window_manager=window_manager))
-            session = KritaSession(krita_host, tmp_path / "krita", plugins=[plugin], display=display)
-            return opened.enter_context(session)
-
-        yield start
