@@ -33,7 +33,7 @@ STAMP = ENVIRONMENT / "velatura-stamp.json"
 TORCH = "torch==2.13.0"
 
 DEMO = STATE / "demo"
-# The tests of a file stay together, since they share daemons, models and windows; a process may take 2 GB.
+# For the fast gate only: that hosts and daemons of several processes leave each other alone is not shown.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 
 
@@ -140,14 +140,14 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
 def fast() -> int:
     """Check style and imports and run the unit tests; return the first failure's exit code, or 0."""
     environment("test")
-    return check(["tests", "-m", "not whole"], {})
+    return check([*SHARED, "tests", "-m", "not whole"], {})
 
 
 def check(selection: Sequence[str], variables: dict[str, str]) -> int:
     """Check style and imports and run pytest on a selection; return the first failure's exit code, or 0."""
     env = clean_environment() | variables
     codes = []
-    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *SHARED, *selection]):
+    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *selection]):
         say(f"running {shlex.join([name, *words])}")
         program = shutil.which(name, path=PYTHON.parent) or name
         codes.append(subprocess.run([program, *words], env=env, cwd=ROOT).returncode)

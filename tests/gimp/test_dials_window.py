@@ -95,7 +95,7 @@ def _sitting(window, daemon):
     dialog = window.wait_window(r"More or less")
     keys("Tab", "Tab", "space")
     window.display.xdotool("key", "Down", "Return")  # the one preset
-    window.rest(daemon.pid)
+    window.rest()
     yield "four_dialog", window.screenshot("four.png")
     yield (
         "height",

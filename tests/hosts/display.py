@@ -69,6 +69,11 @@ class Display:
         """Return what a program needs in its environment to appear here."""
         return {"DISPLAY": self.name}
 
+    @property
+    def pids(self) -> list[int]:
+        """Return the processes that carry keys to windows."""
+        return [process.pid for process in self._processes]
+
     def __enter__(self) -> Display:
         if not self.host.has("Xvfb"):
             raise HostError("Xvfb is not there, so nothing with a window can be tested.")

@@ -194,8 +194,8 @@ class GimpWindow:
         return self.display.wait_window(title, timeout)
 
     def rest(self, *others: int) -> None:
-        """Wait until GIMP, its plug-ins and the processes `others` have nothing left to do."""
-        wait_for_rest(self.run.process.pid, *others)
+        """Wait until GIMP, its plug-ins, its display and the processes `others` have nothing left to do."""
+        wait_for_rest(self.run.process.pid, *self.display.pids, *others)
 
     def screenshot(self, name: str = "window.png") -> Path:
         """Save what the display shows as a PNG."""

@@ -16,8 +16,8 @@ def wait_for_rest(*roots: int, limit: float = 120.0) -> None:
     """Wait until these processes and all they have started sleep, without a break of note for 0.4 s.
 
     A thread that has something to do and gets no processor does not count as asleep, so a busy machine only
-    makes this take longer. A thread that looks every now and then for something to do is seen awake at times,
-    and a cursor blinks: only one that is found awake three times in a row has work. Linux only.
+    makes this take longer. A thread that looks every now and then for something to do is seen awake at times:
+    only one that is found awake three times in a row has work. Linux only.
     """
     end, quiet_since, awake = time.monotonic() + patience(limit), time.monotonic(), {}
     while time.monotonic() - quiet_since < QUIET_S:
@@ -28,37 +28,26 @@ def wait_for_rest(*roots: int, limit: float = 120.0) -> None:
             quiet_since = time.monotonic()
 
 
-def _tree(roots: Iterable[int]) -> set[int]:
+def _tree(roots: Iterable[int]) -> Iterator[int]:
     """The processes and their descendants."""
-    parents = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        fields = _stat(folder)
-        if fields and LOOKS not in _command(folder):
-            parents[int(folder.name)] = int(fields[1])
-    found = set(roots)
-    while more := {pid for pid, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found
+    for pid in roots:
+        if LOOKS not in _text(Path(f"/proc/{pid}/cmdline")):
+            yield pid
+            for started in Path(f"/proc/{pid}/task").glob("*/children"):
+                yield from _tree(map(int, _text(started).split()))
 
 
 def _awake(pids: Iterable[int]) -> Iterator[Path]:
     """Their threads that run, wait for a processor or wait for a disk."""
     for pid in pids:
         for task in Path(f"/proc/{pid}/task").glob("*"):
-            if _stat(task)[:1] in (["R"], ["D"]):
+            if _text(task / "stat").rpartition(")")[2].split()[:1] in (["R"], ["D"]):
                 yield task
 
 
-def _command(folder: Path) -> str:
+def _text(path: Path) -> str:
+    """Empty where the process or thread has ended."""
     try:
-        return (folder / "cmdline").read_text()
+        return path.read_text()
     except OSError:
         return ""
-
-
-def _stat(folder: Path) -> list[str]:
-    """State, parent and further fields of a process or thread; empty where it has ended."""
-    try:
-        return (folder / "stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
