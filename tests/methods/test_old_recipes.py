@@ -19,7 +19,7 @@ OLD = [Recipe.from_wire(json.loads(kept["gimp"])) for kept in json.loads(KEPT.re
 
 @pytest.mark.parametrize("recipe", OLD, ids=lambda recipe: f"{recipe.request.method} {recipe.variation}")
 def test_a_recipe_of_the_first_version_runs(models, entries, recipe):
-    """With all that it has but the digest of the model: libraries write the files of the tests' model anew."""
+    """With all that it has but the model's digest: libraries write the files of the tests' model anew."""
     layer, selected = picture(seed=1), box(64, 64, (4, 30), (4, 30))
     assert layer.dtype == DTYPES["u8"]
     source = Pixels(layer.tobytes(), (0, 0, 64, 64), "RGBA", "u8", "sRGB")
