@@ -10,15 +10,11 @@ from docs.generate.examples import Shown, as_typed, example
 from velatura_protocol.schema import Field, fields_from_schema
 
 RESULTS = {
-    "layer": "new layers, one for each variation",
+    "layer": "a new layer for each variation",
     "mask": "a selection for each thing it finds",
     "text": "words, the likeliest first",
 }
-NEEDS = {
-    "required": "{} is needed",
-    "optional": "{} may be given",
-    "none": "{} is not used",
-}
+NEEDS = ("required", "optional", "none")
 NAMES = {"source": "a layer", "mask": "a selection", "prompt": "a prompt"}
 
 
@@ -62,19 +58,19 @@ def index(methods: Iterable[dict]) -> str:
 
 
 def _facts(method: dict) -> str:
-    inputs = [NEEDS[need].format(NAMES.get(name, name)) for name, need in method["inputs"].items()]
-    rows = [
-        ("Takes", "; ".join(inputs)),
-        ("Gives", RESULTS[method["result"]]),
-        (
-            "After",
-            re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method["source"]),
-        ),
-        ("Id and version", f"`{method['id']}`, {method['version']}"),
-    ]
-    if method["max_variations"] > 1:
-        rows.insert(2, ("Variations", f"up to {method['max_variations']}"))
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows)])
+    wants = {need: [NAMES.get(n, n) for n, has in method["inputs"].items() if has == need] for need in NEEDS}
+    takes = " and ".join(wants["required"])
+    takes += f"; {' and '.join(wants['optional'])}, if you like" if wants["optional"] else ""
+    gives = RESULTS[method["result"]]
+    gives += f" (up to {method['max_variations']})" if method["max_variations"] > 1 else ""
+    papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method["source"])
+    facts = {
+        "Takes": takes,
+        "Gives": gives,
+        "After": papers,
+        "Id": f"`{method['id']}`, version {method['version']}",
+    }
+    return "\n".join(f"- **{name}:** {text}" for name, text in facts.items())
 
 
 def _example(method: dict, shown: Shown | None) -> str:

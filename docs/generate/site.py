@@ -95,7 +95,10 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
 def _links(pages: Path, strict: bool) -> texts.Links:
     """Return what leads links to all pages, also from the guides to those that are made."""
     names = [f"{name}.md" for name in GUIDES] + ["methods/index.md"]
-    return texts.Links(decisions() | {ROOT / "docs" / name: name for name in names}, pages, strict)
+    product = package_folder("velatura") or Path()
+    moved = {ROOT / "backend": product.parent}
+    moved |= {ROOT / f"plugin_{folder.name}": folder for folder in product.glob("_plugins/*")}
+    return texts.Links(decisions() | {ROOT / "docs" / n: n for n in names}, moved, pages, strict)
 
 
 def _guides(pages: Path, strict: bool) -> Iterator[dict]:

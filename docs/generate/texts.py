@@ -11,6 +11,7 @@ from pathlib import Path
 PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 _FENCE = re.compile(r"\s*(```|~~~)")
+_FENCE_INFO = re.compile(r"^(\s*```\w+)[ ].*$", re.MULTILINE)  # "json message": "json" is known
 _CODE_OR_BRACKETS = re.compile(r"`[^`]*`|\]\[")
 # A line that is no item and not indented, then an item.
 _FIRST_ITEM = re.compile(r"^((?![-*+] |\d+[.)] |[ \n]).*)\n((?:[-*+]|\d+[.)]) )", re.MULTILINE)
@@ -51,7 +52,7 @@ def for_python_markdown(text: str) -> str:
         part = _CODE_OR_BRACKETS.sub(lambda found: found[0] if found[0][0] == "`" else "]\\[", part)
         return _FIRST_ITEM.sub(r"\1\n\n\2", part)
 
-    return outside_code(text, change)
+    return outside_code(_FENCE_INFO.sub(r"\1", text), change)
 
 
 class Links:
@@ -59,11 +60,15 @@ class Links:
 
     Args:
         places: the page, relative to `out`, of each text that becomes one.
+        moved: folders of the checkout, and where an installed package has them.
         out: the folder of the pages.
         strict: raise BrokenLink for a target that is not there; else the link becomes plain text.
     """
 
-    def __init__(self, places: Mapping[Path, str], out: Path, strict: bool) -> None:
+    def __init__(
+        self, places: Mapping[Path, str], moved: Mapping[Path, Path], out: Path, strict: bool
+    ) -> None:
+        self._moved = moved
         self._places = {path.resolve(): page for path, page in places.items()}
         self._out = out
         self._strict = strict
@@ -77,7 +82,7 @@ class Links:
         if re.match(r"[a-z]+:|#", target):
             return found[0]
         name, hash_mark, anchor = target.partition("#")
-        path = (source.parent / name).resolve()
+        path = self._located((source.parent / name).resolve())
         place = self._places.get(path)
         if place is None and path.suffix.lower() in PICTURES and path.is_file():
             place = self._copied(path)
@@ -86,6 +91,12 @@ class Links:
         if self._strict and not path.exists():
             raise BrokenLink(f"{source}: {target} is not there")
         return label
+
+    def _located(self, path: Path) -> Path:
+        for before, after in self._moved.items():
+            if path.is_relative_to(before) and not path.exists():
+                return (after / path.relative_to(before)).resolve()
+        return path
 
     def _copied(self, picture: Path) -> str:
         place = f"pictures/{picture.parent.name}-{picture.name}"

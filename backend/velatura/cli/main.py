@@ -27,6 +27,7 @@ COMMANDS = {
     "doctor": "say what is wrong and how to mend it",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
+    "docs": "show the reference pages: how-tos, methods, Python",
     "bench": "measure",
     "evaluate": "measure how well the methods edit",
     "train": "train the embedded model",
