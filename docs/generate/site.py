@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import yaml
@@ -59,22 +59,29 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
     """Build the site; return its folder.
 
     Args:
-        out: a folder of its own; what is in its `pages` and `site` is replaced.
+        out: a new folder, or one of an earlier build, whose pages are replaced.
         kept: where the pictures of examples are kept for the next time.
         pictures: whether to run each method's example on the embedded model.
         strict: whether a link to nothing is an error.
 
     Raises Failed, BrokenLink, NoExample.
     """
+    mark = out / ".velatura-docs"
+    if out.exists() and any(out.iterdir()) and not mark.exists():
+        raise Failed(f"{out} holds other files, which could be lost; name a new folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
     pages, site = out / "pages", out / "site"
     for folder in (pages, site):
         shutil.rmtree(folder, ignore_errors=True)
-    pages.mkdir(parents=True)
+    pages.mkdir()
+    shutil.copyfile(ROOT / "docs/pages.css", pages / "pages.css")
     navigation = [
         *_guides(pages, strict),
         {"Methods": list(_methods(pages, kept if pictures else None, out / "state"))},
         {"Python": list(_reference(pages))},
-        {"How it is made": list(_decisions(pages, strict))},
+        {"How it is made": list(_decisions(pages, strict, lambda path: "bundles" not in path.parts))},
+        {"Networks that ship": list(_decisions(pages, strict, lambda path: "bundles" in path.parts))},
     ]
     settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
     settings |= {"docs_dir": pages.name, "site_dir": site.name, "nav": navigation}
@@ -140,10 +147,12 @@ def _reference(pages: Path) -> Iterator[dict]:
         yield {package: entries}
 
 
-def _decisions(pages: Path, strict: bool) -> Iterator[dict]:
-    (pages / "decisions").mkdir()
+def _decisions(pages: Path, strict: bool, wanted: Callable[[Path], bool]) -> Iterator[dict]:
+    (pages / "decisions").mkdir(exist_ok=True)
     links = _links(pages, strict)
     for source, place in decisions().items():
+        if not wanted(source):
+            continue
         text = links.led(source.read_text("utf-8"), source, place)
         (pages / place).write_text(texts.for_python_markdown(text), "utf-8")
-        yield {texts.heading(text) or source.stem: place}
+        yield {source.stem if source.parent == ROOT else texts.heading(text) or source.parent.name: place}

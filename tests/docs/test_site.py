@@ -130,6 +130,14 @@ def test_an_example_that_fails_is_said(tmp_path):
         examples.stop(tmp_path / "state")
 
 
+def test_a_folder_with_other_files_is_left_alone(tmp_path):
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site/mine.txt").write_text("mine")
+    with pytest.raises(site.Failed, match="holds other files"):
+        site.build(tmp_path, kept=tmp_path / "kept", pictures=False, strict=True)
+    assert (tmp_path / "site/mine.txt").read_text() == "mine"
+
+
 @pytest.fixture
 def links(tmp_path):
     (tmp_path / "a").mkdir()
