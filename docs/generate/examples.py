@@ -15,10 +15,12 @@ from pathlib import Path
 from PIL import Image
 
 import velatura
+from velatura.files.compare import GAP, PAPER
 from velatura_protocol.schema import fields_from_schema
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SEED = 7
+EDIT = "beard"  #: of the sample's own edits; repainting from what is there already leads to it, too
 WORD = "hair"  #: something that the sample shows, to be selected or turned
 TIMEOUT = 900
 
@@ -29,7 +31,8 @@ class NoExample(Exception):
 
 @dataclass(frozen=True)
 class Shown:
-    """What an example gave. picture: before, selected, after; None of a method that answers in words."""
+    """What an example gave. picture: before and after, between them what was selected; None of a method that
+    answers in words."""
 
     picture: Path | None
     said: str
@@ -67,7 +70,7 @@ def _from_schema(method: dict, samples: dict) -> list[str]:
     captioned = next((field.key for field in fields if field.source_prompt), "")
     worded = next((field.key for field in fields if field.words), "")
     is_layer = method["result"] == "layer"
-    caption, edit = samples["portrait"]["caption"], samples["edits"]["hat"]
+    caption, edit = samples["portrait"]["caption"], samples["edits"][EDIT]
     words = ["--set", f"{captioned}={caption}"] if captioned else []
     if any(field.dials for field in fields):
         words += ["--dial", f"{WORD}:60"]
@@ -107,7 +110,8 @@ def show(method: dict, kept: Path, state: Path) -> Shown:
     picture, text = kept / f"{name}.jpg", kept / f"{name}.txt"
     if not text.exists():
         kept.mkdir(parents=True, exist_ok=True)
-        said = _run(words, kept, picture if method["result"] != "text" else None, state)
+        shows = (0, 1) if method["result"] == "mask" else (0, 1, 2) if "--mask" in words else (0, 2)
+        said = _run(words, kept, picture if method["result"] != "text" else None, shows, state)
         text.write_text(said, "utf-8")
     return Shown(picture if method["result"] != "text" else None, text.read_text("utf-8").strip())
 
@@ -118,7 +122,8 @@ def _fingerprint() -> list[int]:
     return [path.stat().st_size for path in sorted(bundles.rglob("*.safetensors"))]
 
 
-def _run(words: list[str], folder: Path, picture: Path | None, state: Path) -> str:
+def _run(words: list[str], folder: Path, picture: Path | None, shows: Sequence[int], state: Path) -> str:
+    """Return what the command prints. shows: the panels of before, selection and after that `picture` has."""
     compared = folder / "compared.png"
     words = [str(SAMPLES / word) if (SAMPLES / word).is_file() else word for word in words]
     if picture is not None:
@@ -136,11 +141,20 @@ def _run(words: list[str], folder: Path, picture: Path | None, state: Path) -> s
     if ended.returncode:
         raise NoExample(f"{as_typed(words)}\n{ended.stderr}")
     if picture is not None:
-        with Image.open(compared) as panels:
-            panels.convert("RGB").resize((panels.width // 2, panels.height // 2)).save(picture, quality=88)
+        _chosen(compared, shows).save(picture, quality=88)
         for made in folder.glob("*.png"):
             made.unlink()
     return ended.stdout if picture is None else ""
+
+
+def _chosen(compared: Path, shows: Sequence[int]) -> Image.Image:
+    """Return some panels of a comparison beside each other, at half its size."""
+    with Image.open(compared) as panels:
+        step = (panels.width - GAP) // 3
+        paper = Image.new("RGB", (GAP + step * len(shows), panels.height), PAPER)
+        for place, panel in enumerate(shows):
+            paper.paste(panels.crop((panel * step, 0, (panel + 1) * step, panels.height)), (place * step, 0))
+    return paper.resize((paper.width // 2, paper.height // 2), Image.Resampling.LANCZOS)
 
 
 def stop(state: Path) -> None:

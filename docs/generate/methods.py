@@ -79,9 +79,9 @@ def _example(method: dict, shown: Shown | None) -> str:
         return typed
     if shown.picture is None:
         return f"{typed}\n\nIt says:\n\n```text\n{shown.said}\n```"
-    caption = "Before, what is selected (all of it where nothing is), and after."
+    caption = "Before, the selection, and after." if "--mask" in example(method) else "Before and after."
     if method["result"] == "mask":
-        caption = "Before, the selection it finds, and the selection as white paint."
+        caption = "Before, and the selection it finds."
     picture = f"![{caption}](../pictures/{shown.picture.name})"
     return f"{typed}\n\n{picture}\n\n*{caption}* Made with the embedded model."
 
