@@ -41,7 +41,10 @@ def run(options: argparse.Namespace) -> int:
         raise VelaturaError("bad-request", f"{sentence} {' '.join(missing)}`, then this command again.")
     kept = state_dir(options.state_dir) / "docs"
     out = (options.out or kept).resolve()
-    print("Building the pages. The first time each method edits the sample, which takes minutes.", flush=True)
+    minutes = (
+        "" if options.no_pictures else " The first time each method edits the sample: that takes minutes."
+    )
+    print(f"Building the pages.{minutes}", flush=True)
     words = ["--out", str(out), "--kept", str(kept / "kept")]
     words += ["--no-pictures"] if options.no_pictures else []
     words += ["--strict"] if options.strict else []
