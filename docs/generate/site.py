@@ -36,7 +36,7 @@ def package_folder(name: str) -> Path | None:
 def decisions() -> dict[Path, str]:
     """Return the texts that lie beside the code, each with the name of its page."""
     found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "protocol/SPEC.md")]
-    found += sorted(ROOT.glob("plugin_*/DESIGN.md"))
+    found += [*sorted(ROOT.glob("plugin_*/DESIGN.md")), ROOT / "docs/generate/DESIGN.md"]
     for folder in filter(None, map(package_folder, PACKAGES)):
         found += sorted(
             p
