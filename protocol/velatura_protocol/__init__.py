@@ -9,6 +9,8 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``rasters``           the pixels a request names, and the shape of the request itself
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
+``word_settings``     what is set for words of a prompt while it is typed, and their chips
+``marks``             marks on words of a prompt, which ``following`` moves along with every edit
 ``dials``             a group of dials: titles, adding, moving, the words that may become one
 ``presets``           dials under a name, kept and shared in files
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin

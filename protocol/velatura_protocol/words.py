@@ -63,6 +63,11 @@ def replace(prompt: str, word: Word, new: str) -> str:
     return prompt[: word.start] + new + prompt[word.end :]
 
 
+def keys(text: str) -> list[str]:
+    """The words of a text, equal for words that are the same but for case and for how accents were typed."""
+    return [key for _, _, key in _places(text)]
+
+
 def changes(caption: str, prompt: str) -> str:
     """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike or too
     long. The "and" of a list says no more than its commas."""
