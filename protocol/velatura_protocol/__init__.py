@@ -11,6 +11,7 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``words``             the words of a prompt, and a group's entries about them
 ``word_settings``     what is set for words of a prompt while it is typed, and their chips
 ``marks``             marks on words of a prompt, which ``following`` moves along with every edit
+``amounts``           numbers as a person reads and moves them
 ``dials``             a group of dials: titles, adding, moving, the words that may become one
 ``presets``           dials under a name, kept and shared in files
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin

@@ -11,13 +11,16 @@ from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
 
+from .amounts import amount
 from .errors import VelaturaError
 from .schema import Field
-from .words import changes, words
+from .words import Word, arrow, changes, differences, words
 
 MAX_CALLED = 60  #: characters of a dial's title within a sentence
 NAMELESS = "New dial"  #: the title of an entry that says nothing yet
 FULL = "There can be {} dials and no more; remove some first."
+
+_FIRST = ("less", "more")
 
 #: Words of a caption that stand for nothing in the picture; English.
 _LITTLE = frozenset(
@@ -32,11 +35,7 @@ _LITTLE = frozenset(
 def title(entry: dict) -> str:
     """What a dial is called: its name, else "short → long", "+ beard" or "− beard", else `NAMELESS`."""
     name, less, more = (one_line(entry.get(key, "")) for key in ("name", "less", "more"))
-    if name:
-        return name
-    if less and more:
-        return f"{less} → {more}"
-    return f"+ {more}" if more else f"− {less}" if less else NAMELESS
+    return name or arrow(less, more) or NAMELESS
 
 
 def about(entries: Iterable[dict]) -> str:
@@ -54,11 +53,6 @@ def about_edit(fields: Iterable[Field], prompt: str, parameters: dict) -> str:
     said = (changes(caption, prompt) if caption else "") or one_line(prompt)
     entries = [entry for field in fields if field.dials for entry in parameters.get(field.key, [])]
     return ", ".join(filter(None, (said, about(entries))))
-
-
-def amount(strength: float) -> str:
-    """A strength as it is read: 1, 1.5, −0.25."""
-    return f"{round(strength, 2):g}".replace("-", "−")
 
 
 def says_something(entry: dict) -> bool:
@@ -89,9 +83,35 @@ def new(field: Field, less: str = "", more: str = "") -> dict:
     return entry
 
 
+def of_word(caption: str, prompt: str, word: Word) -> tuple[str, str]:
+    """`less` and `more` of a dial for a word of the prompt.
+
+    Where the prompt has it in the place of other words of the caption, the dial leads from those to these;
+    else up is more of the word, and down is less.
+    """
+    for change in differences(caption, prompt):
+        if change.before and change.start <= word.start < change.end:
+            return change.before, change.after
+    return "", word.text
+
+
+def says_all(less: str, more: str, caption: str, prompt: str) -> bool:
+    """Whether a dial between these texts says all that the prompt asks for beyond the caption."""
+    if caption.split() == prompt.split():
+        return True
+    found = differences(caption, prompt)
+    return len(found) == 1 and (found[0].before, found[0].after) == (less, more)
+
+
 def strings(field: Field) -> dict[str, Field]:
-    """The texts of an entry, by their keys: `less`, `more`, and `name` where the field has one."""
-    return {spec.key: spec for spec in field.fields if spec.kind == "string"}
+    """The texts of an entry, by their keys: `less`, `more`, then `name` where the field has one."""
+    return {spec.key: spec for spec in in_order(field.fields) if spec.kind == "string"}
+
+
+def in_order(fields: Iterable[Field]) -> list[Field]:
+    """The fields of a dial as they are shown: `less` and `more` first, from left to right or one below the
+    other; the others as the schema has them."""
+    return sorted(fields, key=lambda spec: _FIRST.index(spec.key) if spec.key in _FIRST else len(_FIRST))
 
 
 def strength(field: Field) -> Field:

@@ -173,7 +173,7 @@ class _Change:
         return start, max(start, end + edit.growth if end >= edit.old_end else edit.start)
 
     def _match(self) -> dict[int, list[Word]]:
-        """For marks on removed words: the same words among the added ones, in their order where that can be."""
+        """For marks on removed words: the same words among the added, in their order where that can be."""
         old, new = ([keys(word.text)[0] for word in there] for there in (self.removed, self.added))
         twins: dict[int, int] = {}
         if len(old) * len(new) <= _MOST_PAIRS:

@@ -1,7 +1,7 @@
 """What is set for the words of a prompt, while the prompt is typed: the one logic behind every host's chips.
 
 No host here: `WordSettings` is told of every edit (`follow`) and of what the person sets, and says which
-chips to show and which entries to send.  `following` says where a setting goes; `protocol/DESIGN.md` says why.
+chips to show and which entries to send.  `following` says where a setting goes, `protocol/DESIGN.md` why.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Union
 
 from . import following, marks
-from .dials import amount
+from .amounts import amount
 from .marks import Edit, Marked
 from .schema import Field
 from .words import Word, find
@@ -19,6 +19,7 @@ from .words import Word, find
 Value = Union[str, int, float, bool]  # noqa: UP007 - evaluated in Python 3.10
 Entry = dict[str, Value]
 LISTED = "listed"  #: the one setting of words for which nothing can be set: whether they are meant
+FULL = "{} words can be set and no more; reset one of them first."
 DIGITS = 6  #: of a slider's value after the point; beyond them is the noise of binary fractions
 
 

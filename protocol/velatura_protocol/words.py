@@ -68,23 +68,52 @@ def keys(text: str) -> list[str]:
     return [key for _, _, key in _places(text)]
 
 
+@dataclass(frozen=True)
+class Change:
+    """Words of a caption that are others in a prompt.
+
+    before, after: these words, "" where there are none. start, end: where `after` stands in the prompt.
+    """
+
+    before: str
+    after: str
+    start: int
+    end: int
+
+
+def differences(caption: str, prompt: str) -> list[Change]:
+    """How the prompt differs from the caption, from left to right; nothing if they are too unlike or too long.
+
+    The "and" of a list says no more than its commas.
+    """
+    old, new = ([w for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
+    if len(old) * len(new) > _MOST_PAIRS:
+        return []
+    kept = _kept([w.text.casefold() for w in old], [w.text.casefold() for w in new])
+    if 2 * len(kept) < ALIKE * (len(old) + len(new)):
+        return []
+    found: list[Change] = []
+    i, j = 0, 0
+    for i_kept, j_kept in [*kept, (len(old), len(new))]:
+        before, after = (" ".join(w.text for w in run) for run in (old[i:i_kept], new[j:j_kept]))
+        if before or after:
+            span = (new[j].start, new[j_kept - 1].end) if after else (0, 0)
+            found.append(Change(before, after, *span))
+        i, j = i_kept + 1, j_kept + 1
+    return found
+
+
 def changes(caption: str, prompt: str) -> str:
     """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike or too
-    long. The "and" of a list says no more than its commas."""
-    old, new = ([w.text for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
-    if len(old) * len(new) > _MOST_PAIRS:
-        return ""
-    kept = _kept([text.casefold() for text in old], [text.casefold() for text in new])
-    if 2 * len(kept) < ALIKE * (len(old) + len(new)):
-        return ""
-    found, i, j = [], 0, 0
-    for i_kept, j_kept in [*kept, (len(old), len(new))]:
-        before, after = " ".join(old[i:i_kept]), " ".join(new[j:j_kept])
-        if before or after:
-            both = f"{before} → {after}" if before and after else ""
-            found.append(both or (f"+ {after}" if after else f"− {before}"))
-        i, j = i_kept + 1, j_kept + 1
-    return ", ".join(found)
+    long."""
+    return ", ".join(arrow(change.before, change.after) for change in differences(caption, prompt))
+
+
+def arrow(before: str, after: str) -> str:
+    """As "brown → red", "+ glasses" or "− beard"; "" where there is neither."""
+    if before and after:
+        return f"{before} → {after}"
+    return f"+ {after}" if after else f"− {before}" if before else ""
 
 
 def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:

@@ -25,7 +25,7 @@ LIST = Field("words", "group", "Words", "", [], fields=(TEXT, WHICH), max_items=
 class Page:
     """A prompt with a cursor, as a host's editor has it: every edit is one that the settings follow.
 
-    "|" in `prompt` is the cursor, and "[" and "]" select; what stands between is weighed with `weight`.
+    Each of `weighed`, such as "cat" or "cat:2" (the second one), is set to `weight`.
     """
 
     def __init__(self, prompt, *weighed, field=GROUP, weight=2.0):
@@ -39,7 +39,7 @@ class Page:
     def put(self, start, end, text):
         """Replace what is between `start` and `end`, in one edit."""
         old = self.settings.prompt
-        self.steps.append((old, end, start, text))
+        self.steps.append((old, end))
         self.cursor = start + len(text)
         self.settings.follow(old[:start] + text + old[end:], self.cursor)
         return self
@@ -80,7 +80,7 @@ class Page:
         return self.put(start, start + len(old), new)
 
     def undo(self):
-        old, end, start, text = self.steps.pop()
+        old, end = self.steps.pop()
         self.cursor = end
         self.settings.follow(old, end)
         return self

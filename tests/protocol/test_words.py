@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura_protocol.words import Word, changes, find, settle, words
+from velatura_protocol.words import Word, changes, find, replace, settle, words
 
 PIECES = st.sampled_from(["cat", "Cat", "dog", "x-ray", "it's", " ", ", ", "-", "'", "_", "ß", "2", "é", "’"])
 PROMPTS = st.lists(PIECES, max_size=20).map("".join) | st.text(max_size=60)
