@@ -13,9 +13,11 @@ from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
 from .recipes import bare
 from .state import Daemon, State
+from .velatura_protocol import dials
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
 from .velatura_protocol.schema import fields_from_schema, with_defaults
+from .velatura_protocol.words import Word
 from .wish import Wish, choosable, dialler, finder, first_edit, proposer
 
 SETTINGS = "velatura"
@@ -224,6 +226,7 @@ class Controls(QtWidgets.QWidget):
             self.prompts.words.offer("dial", dialler(self.state.methods) is not None)
             self.prompts.words.selected.connect(self._on_select)
             self.prompts.words.dialled.connect(self._on_dialled)
+            self.prompts.words.said.connect(self.state.say)
         if self.prompts.dials is not None:
             self.prompts.dials.said.connect(self.state.say)
         self._show_proposal()
@@ -242,17 +245,19 @@ class Controls(QtWidgets.QWidget):
             self.wished.emit(Wish(method, model, prompt, self.seed.value(), 1, parameters, whole=True))
 
     @edge
-    def _on_dialled(self, text: str) -> None:
+    def _on_dialled(self, word: Word) -> None:
         """Make a dial of the word, by the first method that has dials; the caption stays."""
         method, caption = dialler(self.state.methods), self.prompts.caption()
+        prompt = self.prompt.toPlainText()
         if method is None:
             return
         self._choose(self.method.findData(method["id"]))
         if self.prompts.source is not None and caption.strip():
             self.prompts.source.set_value(caption)
-        if self.prompt.toPlainText().split() == caption.split():
+        less, more = dials.of_word(caption, prompt, word)
+        if dials.says_all(less, more, caption, prompt):
             self.prompts.write("")  # it asks for nothing beside the dial
-        self.prompts.dials.add_word(text)
+        self.prompts.dials.add_word(more, less)
 
     @edge
     def _show_proposal(self) -> None:

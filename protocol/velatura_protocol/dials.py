@@ -14,13 +14,14 @@ from unicodedata import normalize
 from .amounts import amount
 from .errors import VelaturaError
 from .schema import Field
-from .words import Word, arrow, changes, differences, words
+from .words import Change, Word, arrow, changes, differences, words
 
 MAX_CALLED = 60  #: characters of a dial's title within a sentence
 NAMELESS = "New dial"  #: the title of an entry that says nothing yet
 FULL = "There can be {} dials and no more; remove some first."
 
 _FIRST = ("less", "more")
+_ARTICLES = frozenset(("a", "an", "the"))
 
 #: Words of a caption that stand for nothing in the picture; English.
 _LITTLE = frozenset(
@@ -91,7 +92,7 @@ def of_word(caption: str, prompt: str, word: Word) -> tuple[str, str]:
     """
     for change in differences(caption, prompt):
         if change.before and change.start <= word.start < change.end:
-            return change.before, change.after
+            return _ends(change)
     return "", word.text
 
 
@@ -100,7 +101,18 @@ def says_all(less: str, more: str, caption: str, prompt: str) -> bool:
     if caption.split() == prompt.split():
         return True
     found = differences(caption, prompt)
-    return len(found) == 1 and (found[0].before, found[0].after) == (less, more)
+    return len(found) == 1 and _ends(found[0]) == (less, more)
+
+
+def _ends(change: Change) -> tuple[str, str]:
+    """What a dial leads from and to for a change: "beard" and "glasses" for "a beard → glasses"."""
+    less, more = (_without_article(text) for text in (change.before, change.after))
+    return (less, more) if less and more else (change.before, change.after)
+
+
+def _without_article(text: str) -> str:
+    first, _, rest = text.partition(" ")
+    return rest if folded(first) in _ARTICLES else text
 
 
 def strings(field: Field) -> dict[str, Field]:

@@ -211,13 +211,13 @@ class WordSettings:
         return [part for part in self.settings if values[part.key] != part.default]
 
     def _suffix(self, values: Mapping[str, Value]) -> str:
-        """The first of the numbers that are set, or a mark that something is."""
+        """The first number, or a mark that something else is set."""
         changed = self._changed(values)
         if self.is_list:
             return "✓" if changed else ""
-        for part in changed:
-            if part.kind in ("integer", "number"):
-                return ("×" if part.default == 1 else "") + shown(part, values[part.key])
+        first = next((part for part in self.settings if part.kind in ("integer", "number")), None)
+        if first is not None and first in changed:
+            return ("×" if first.default == 1 else "") + shown(first, values[first.key])
         return "•" if changed else ""
 
     def _about(self, values: Mapping[str, Value]) -> str:

@@ -82,7 +82,7 @@ class Change:
 
 
 def differences(caption: str, prompt: str) -> list[Change]:
-    """How the prompt differs from the caption, from left to right; nothing if they are too unlike or too long.
+    """How the prompt differs from the caption, from left to right; [] if they are too unlike or too long.
 
     The "and" of a list says no more than its commas.
     """

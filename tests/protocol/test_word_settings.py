@@ -292,7 +292,7 @@ def test_chips_and_entries():
     page.settings.set(find(page.settings.prompt, "beard"), {"until": 0.5})
     chips = page.settings.chips()
     assert [chip.label for chip in chips] == [
-        "a", "man ×0.5", "with", "a", "beard ×2", "and", "a", "hat ×0.25"]  # fmt: skip
+        "a", "man •", "with", "a", "beard ×2", "and", "a", "hat ×0.25"]  # fmt: skip
     assert chips[4].about == "Weight: 2, Until: 0.5"
     assert page.settings.value() == [
         {"text": "man", "which": 1, "weight": 1.0, "until": 0.5},
