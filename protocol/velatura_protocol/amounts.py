@@ -19,7 +19,7 @@ def step_of(field: Field) -> float:
         return field.step
     if field.kind == "integer":
         return 1
-    return (field.maximum - field.minimum) / SLIDER_STEPS or 1.0
+    return ((field.maximum or 0.0) - (field.minimum or 0.0)) / SLIDER_STEPS or 1.0
 
 
 def decimals(step: float) -> int:

@@ -8,16 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Union
 
 from . import following, marks
 from .amounts import amount
 from .marks import Edit, Marked
 from .schema import Field
-from .words import Word, find
+from .words import Entry, Value, Word, place
 
-Value = Union[str, int, float, bool]  # noqa: UP007 - evaluated in Python 3.10
-Entry = dict[str, Value]
 LISTED = "listed"  #: the one setting of words for which nothing can be set: whether they are meant
 FULL = "{} words can be set and no more; reset one of them first."
 DIGITS = 6  #: of a slider's value after the point; beyond them is the noise of binary fractions
@@ -77,13 +74,12 @@ class WordSettings:
         """Take these in the place of all; those whose word the prompt does not have wait for it."""
         self._marked, self._values, self._chosen = Marked(self.prompt), {}, None
         for entry in entries:
-            text, which = str(entry.get("text", "")), int(entry.get("which", 1))
-            values = {part.key: entry.get(part.key, part.default) for part in self.settings}
-            if self.is_list:
-                values = {LISTED: True}
-            word = find(self.prompt, text, which)
+            values: Entry = {LISTED: True}
+            if not self.is_list:
+                values = {part.key: entry.get(part.key, part.default) for part in self.settings}
+            word = place(entry, self.prompt)
             if word is None:
-                self._marked, number = marks.wait(self._marked, text)
+                self._marked, number = marks.wait(self._marked, str(entry.get("text", "")))
             else:
                 self._forget(word)
                 self._marked, number = marks.add(self._marked, word)

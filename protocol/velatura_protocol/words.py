@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from unicodedata import combining, normalize
 
 ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
 _MOST_PAIRS = 100_000  # of words that are compared; more would take a while
+Value = str | int | float | bool  #: of a field of an entry
+Entry = dict[str, Value]  #: of a group of a request's parameters
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -29,7 +31,7 @@ class Word:
 def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""
     seen: dict[str, int] = {}
-    found = []
+    found: list[Word] = []
     for start, end, key in _places(prompt):
         seen[key] = seen.get(key, 0) + 1
         found.append(Word(prompt[start:end], start, end, seen[key]))
@@ -128,7 +130,8 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
             best[i][j] = max(best[i + 1][j + 1] + weight(i, j), best[i + 1][j], best[i][j + 1])
-    places, i, j = [], 0, 0
+    places: list[tuple[int, int]] = []
+    i, j = 0, 0
     while i < len(old) and j < len(new):
         if weight(i, j) and best[i][j] == best[i + 1][j + 1] + weight(i, j):
             places.append((i, j))
@@ -140,14 +143,19 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     return places
 
 
-def named(entries: Iterable[dict]) -> list[dict]:
+def named(entries: Iterable[Entry]) -> list[Entry]:
     """The entries that are about a word at all: those whose `text` is not empty and not only white space."""
-    return [entry for entry in entries if entry["text"].strip()]
+    return [entry for entry in entries if str(entry["text"]).strip()]
 
 
-def settle(entries: Iterable[dict], prompt: str) -> list[dict]:
+def settle(entries: Iterable[Entry], prompt: str) -> list[Entry]:
     """The entries whose word the prompt still has, each as it is, in their order."""
-    return [entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1))]
+    return [entry for entry in entries if place(entry, prompt) is not None]
+
+
+def place(entry: Mapping[str, Value], prompt: str) -> Word | None:
+    """Where the word of an entry stands in the prompt; None if it does not."""
+    return find(prompt, str(entry.get("text", "")), int(entry.get("which", 1)))
 
 
 def _places(prompt: str) -> list[tuple[int, int, str]]:
