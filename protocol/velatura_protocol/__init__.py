@@ -13,6 +13,7 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``marks``             marks on words of a prompt, which ``following`` moves along with every edit
 ``amounts``           numbers as a person reads and moves them
 ``dials``             a group of dials: titles, adding, moving, the words that may become one
+``drafts``            when a draft is asked for while something is moved, and what drafts share
 ``presets``           dials under a name, kept and shared in files
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
 ``endpoints``         where a socket of the daemon is, who answers there, the proofs of both sides

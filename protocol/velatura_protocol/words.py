@@ -27,6 +27,11 @@ class Word:
     end: int
     which: int
 
+    @property
+    def called(self) -> str:
+        """The word, with its number where it is not the first of its equals: "hat (2)"."""
+        return self.text if self.which == 1 else f"{self.text} ({self.which})"
+
 
 def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""

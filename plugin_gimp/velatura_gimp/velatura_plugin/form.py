@@ -14,12 +14,10 @@ from typing import Any
 from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
+from velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
 from velatura_protocol.schema import Field
 
 from .catalogue import Catalogue, MethodInfo
-
-MAX_SEED = 2**31 - 1
-MAX_PROMPT = 2000
 
 #: The choice that stands for whatever model the daemon takes by itself.
 DEFAULT_MODEL = "default"

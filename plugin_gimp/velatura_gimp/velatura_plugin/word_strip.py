@@ -153,8 +153,7 @@ class WordStrip(Gtk.Box):
         self._head.set_visible_child_name("hint" if chosen is None else "word")
         if chosen is None:
             return
-        name = f"{chosen.word.text} ({chosen.word.which})" if chosen.word.which > 1 else chosen.word.text
-        self._name.set_text(name)
+        self._name.set_text(chosen.word.called)
         self._reset.set_sensitive(chosen.is_set)
         for editor in self._editors:
             editor.show(chosen.values[editor.setting.key])
