@@ -160,9 +160,6 @@ class _Change:
     def _by_letters(self, mark: Mark) -> tuple[int, int]:
         """Where the letters of the mark are; of no length if they are gone, or others came in their place."""
         edit, (start, end) = self.edit, (mark.start, mark.end)
-        if end == edit.start and edit.is_insertion:  # what is typed at the end of a word belongs to it
-            word = next((w for w in self.added if w.start < end < w.end), None)
-            return start, end if word is None else min(word.end, edit.new_end)
         if end <= edit.start:
             return start, end
         if start >= edit.old_end:
@@ -173,15 +170,16 @@ class _Change:
         return start, max(start, end + edit.growth if end >= edit.old_end else edit.start)
 
     def _match(self) -> dict[int, list[Word]]:
-        """For marks on removed words: the same words among the added, in their order where that can be."""
+        """For marks on removed words: the same words among the added, in the same order.
+
+        Words in another order are found as those are that are typed again.
+        """
         old, new = ([keys(word.text)[0] for word in there] for there in (self.removed, self.added))
         twins: dict[int, int] = {}
         if len(old) * len(new) <= _MOST_PAIRS:
             for i, j, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
                 twins.update(zip(range(i, i + size), range(j, j + size), strict=True))
         found: dict[int, list[Word]] = {}
-        left: list[tuple[Mark, list[str]]] = []
-        free = set(range(len(new)))
         for mark in self.before.marks:
             own = self._own(mark)
             if not own or keys(self._pieces[mark.id].text) != [keys(word.text)[0] for word in own]:
@@ -190,14 +188,6 @@ class _Change:
             at = [twins.get(i, -1) for i in range(first, first + len(own))]
             if at[0] >= 0 and at == list(range(at[0], at[0] + len(own))):
                 found[mark.id] = [self.added[j] for j in at]
-                free -= set(at)
-            else:
-                left.append((mark, old[first : first + len(own)]))
-        for mark, wanted in left:  # words that were moved
-            at = next((at for at in _runs(new, wanted) if set(at) <= free), None)
-            if at is not None:
-                found[mark.id] = [self.added[j] for j in at]
-                free -= set(at)
         return found
 
     def _waiting(self, mark: Mark) -> Mark:

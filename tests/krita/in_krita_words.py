@@ -168,6 +168,8 @@ def word(t):
 def typing(t, editor, words):
     """The chips after each of a few things that a person does to the word "man" of the prompt "a man"."""
 
+    editor.moveCursor(editor.textCursor().MoveOperation.End)
+
     def shown():
         return [chip.text() for chip in words.chips if not chip.isHidden()]
 
@@ -175,34 +177,31 @@ def typing(t, editor, words):
         for letter in text:
             editor.textCursor().insertText(letter)
 
-    def undo():
-        for _ in range(20):
-            if editor.toPlainText() != "a man":
-                editor.undo()
-
     def select_last_word():
         cursor = editor.textCursor()
         cursor.movePosition(cursor.MoveOperation.End)
         cursor.movePosition(cursor.MoveOperation.StartOfWord, cursor.MoveMode.KeepAnchor)
         editor.setTextCursor(cursor)
 
-    select_last_word()
-    editor.moveCursor(editor.textCursor().MoveOperation.End)
     type_in("s")
     yield shown()
-    undo()
+    editor.textCursor().deletePreviousChar()
     select_last_word()
     type_in("cat")  # over it
-    yield shown()
-    undo()
     yield shown()
     select_last_word()
     editor.textCursor().removeSelectedText()
     yield shown()
-    editor.moveCursor(editor.textCursor().MoveOperation.Start)
-    type_in("the man and ")
+    editor.undo()
     yield shown()
-    undo()
+    select_last_word()
+    editor.textCursor().removeSelectedText()
+    editor.moveCursor(editor.textCursor().MoveOperation.Start)
+    type_in("the cat and ")
+    yield shown()
+    editor.setPlainText("a cat")
+    select_last_word()
+    type_in("man")
     yield shown()
 
 

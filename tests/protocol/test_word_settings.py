@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -165,6 +166,40 @@ def test_the_setting_of_a_deleted_word_does_not_go_to_its_equal():
     assert page.set == []
     assert page.after(", cat").type("s and").set == []
     assert Page("cat, cat", "cat:2").put(0, 5, "").set == ["cat ×2"]
+
+
+def test_of_several_deleted_words_the_last_one_comes_back_first():
+    page = Page("cat and cat, old", "cat")
+    page.settings.set(find("cat and cat, old", "cat", 2), {"weight": 3.0})
+    page.put(0, 4, "").put(4, 8, "").after("old").type(" cat")
+    assert page.set == ["cat ×3"]
+    assert page.type(" cat").set == ["cat ×3", "cat(2) ×2"]
+
+
+def test_a_word_that_has_a_setting_wakes_no_other():
+    page = Page("a beard, a hat, old", "beard")
+    page.settings.set(find("a beard, a hat, old", "hat"), {"weight": 3.0})
+    page.delete("a hat, ").type_over("beard", "hat")
+    assert page.set == ["hat ×2"]
+    assert page.after("old").type(" hat").set == ["hat ×2", "hat(2) ×3"]
+
+
+def test_what_has_waited_longest_is_forgotten_in_the_end():
+    from velatura_protocol.following import MOST_WAITING
+
+    words_there = [f"w{number}" for number in range(MOST_WAITING + 1)]
+    wide = replace(GROUP, max_items=99)
+    page = Page(" ".join([*words_there, "end"]), *words_there, field=wide)
+    for word in words_there:
+        page.delete(word + " ")
+    page.after("end").paste(" " + words_there[0]).paste(" " + words_there[1])
+    assert page.set == ["w1 ×2"]
+
+
+def test_a_word_typed_right_behind_and_then_apart_takes_nothing():
+    page = Page("a cat", "cat").type("dog")
+    assert page.set == ["catdog ×2"]
+    assert page.put(5, 5, " ").set == ["cat ×2"]
 
 
 def test_a_word_that_is_moved_takes_its_setting_along():
