@@ -130,6 +130,5 @@ class DraftPolicy(Generic[Captured]):
         return self._kept[1] if self._kept is not None and self._kept[0] == since else None
 
     def keep(self, since: Since, captured: Captured) -> None:
-        """This was captured; since: from when it was begun."""
-        if since.changes == self._changes:
-            self._kept = since, captured
+        """This was captured; since: from when it was begun, so that a change meanwhile counts."""
+        self._kept = since, captured
