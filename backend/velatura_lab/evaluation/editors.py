@@ -22,6 +22,7 @@ from velatura.methods.base import Method
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
+from velatura.pixels.over import over
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Bytes, Pixels
 from velatura_protocol.requests import Edit, blobs
@@ -161,15 +162,9 @@ def _pixels(pixels: NDArray[np.uint8], channels: str, profile: str) -> Pixels:
 
 
 def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
-    """A result layer of `execute` over its source, uint8 [h, w, 3], by its alpha."""
+    """A result layer of `execute`, RGBA of 8 bits, over its source, uint8 [h, w, 3]."""
     x, y, width, height = raster["rect"]
-    layer = np.frombuffer(data, np.uint8).reshape(height, width, -1).astype(np.float32)
-    window = np.s_[y : y + height, x : x + width]
-    alpha = layer[..., 3:] / 255.0 if layer.shape[2] == 4 else 1.0
-    picture = source.copy()
-    mixed = layer[..., :3] * alpha + source[window].astype(np.float32) * (1.0 - alpha)
-    picture[window] = np.rint(mixed).astype(np.uint8)
-    return picture
+    return over(source, np.frombuffer(data, np.uint8).reshape(height, width, 4), (x, y))
 
 
 @dataclass

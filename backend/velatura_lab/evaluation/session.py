@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from velatura import __version__
 from velatura.files.atomic import replacing
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
+from velatura.weights.device import choose, name
 from velatura_lab.world.scene import KINDS
 from velatura_protocol.errors import VelaturaError
 
@@ -106,15 +106,7 @@ class Session:
 def store(entry: ModelEntry, device: str) -> ModelStore:
     """One model on a device. device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for a device that there
     is not."""
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise VelaturaError(
-            "bad-request", f"There is no device {device!r} here; try --device cpu.", detail=str(error)
-        ) from error
-    return ModelStore([entry], device)
+    return ModelStore([entry], choose(device))
 
 
 def prepare(
@@ -255,10 +247,10 @@ def _told(measure: Measure) -> dict:
 
 def machine(device: torch.device) -> str:
     """What the edits ran on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return name(device)
     threads = torch.get_num_threads()
-    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name(device)}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def write_json(found: Mapping, path: Path) -> None:
