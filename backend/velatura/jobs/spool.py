@@ -165,12 +165,7 @@ class Spool:
     def _check_room(self, size: int) -> None:
         used, room = self._used(), self.room()
         if used + size > room:
-            raise VelaturaError(
-                "disk-full",
-                "There is no room for the layer on the disk; make room and try again.",
-                retryable=True,
-                detail=f"{size} bytes wanted, {used} of {room} used",
-            )
+            raise _disk_full(f"{size} bytes wanted, {used} of {room} used")
 
     def _publish(self, partial: Path, digest: str) -> None:
         os.replace(partial, self.path(digest))
@@ -307,6 +302,11 @@ def _unknown(digest: str) -> VelaturaError:
     )
 
 
+def _disk_full(detail: str) -> VelaturaError:
+    sentence = "There is no room for the layer on the disk; make room and try again."
+    return VelaturaError("disk-full", sentence, retryable=True, detail=detail)
+
+
 def _corrupt(message: str, digest: str) -> VelaturaError:
     return VelaturaError("blob-corrupt", message, retryable=True, detail=digest)
 
@@ -317,10 +317,5 @@ def _no_room_is_disk_full() -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
-            raise VelaturaError(
-                "disk-full",
-                "There is no room for the layer on the disk; make room and try again.",
-                retryable=True,
-                detail=str(error),
-            ) from None
+            raise _disk_full(str(error)) from None
         raise

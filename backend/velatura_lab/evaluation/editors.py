@@ -8,8 +8,8 @@ here.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -72,6 +72,11 @@ def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
         if row not in settings:
             there = ", ".join(settings)
             raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+
+
+def shared_memory() -> Memory:
+    """What the rows of a study share of a layer, in this process alone."""
+    return Memory(None, 256 * 1024**2, 512 * 1024**2, 0)
 
 
 class Unwatched:
@@ -142,6 +147,12 @@ class MethodEditor:
         declared = vars(self.method.inputs)
         extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
         return request | extra, blobs(inputs)
+
+    def changed(self, **parameters: object) -> Self:
+        """The same with other values of these parameters."""
+        one = replace(self)
+        one.settings = self.settings | {"parameters": self.settings["parameters"] | parameters}
+        return one
 
     def _varies(self, values: dict) -> bool:
         return self.method.varies(self.method.Parameters(**values))

@@ -115,11 +115,13 @@ def prepare(
     make_editors: Callable[..., list[Editor]] = editors,
     encoders: Encoders | None = None,
     defaults: Mapping[str, Any] | None = None,
+    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: [],
 ) -> Session:
     """Loads what is needed and draws the cases.
 
-    defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
-    `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that is no PIE-Bench.
+    defaults: the model's own, for parameters of these names. conclude: see `Session`. Raises VelaturaError:
+    `unknown-model`, `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that
+    is no PIE-Bench.
     """
     measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
     model = models.get(options.model)
@@ -128,7 +130,8 @@ def prepare(
     if options.dataset is not None:
         cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
         found = encoders or load_published(models.device)
-        return Session(options, cases, {}, pie_bench.editors_of(made, options.masked), found, measures)
+        made = pie_bench.editors_of(made, options.masked)
+        return Session(options, cases, {}, made, found, measures, conclude=conclude)
     kinds = kinds_of(options)
     if options.edits:
         cases = named_cases(options.edits, options.seed, model.size)
@@ -136,7 +139,7 @@ def prepare(
         cases = world_cases(kinds, options.pairs, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
-    return Session(options, cases, survey, made, encoders or home_made(), measures)
+    return Session(options, cases, survey, made, encoders or home_made(), measures, conclude=conclude)
 
 
 def kinds_of(options: Options) -> Sequence[str]:
