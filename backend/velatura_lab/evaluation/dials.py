@@ -25,7 +25,7 @@ from .batch import LEAST_BACKGROUND, alike
 from .cases import to_images
 from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
 from .encoders import home_made
-from .measures import NAN, Measure, chosen_measures, measure
+from .measure import NAN, Measure, chosen_measures, measure
 from .session import Options, Session, kinds_of
 from .slides import Slid, Slide
 

@@ -24,7 +24,8 @@ from . import figures, pie_bench, weights
 from .cases import Case, named_cases, survey_cases, world_cases
 from .editors import Editor, editors
 from .encoders import Encoders, home_made
-from .measures import MEASURES, Measure, chosen_measures
+from .measure import Measure, chosen_measures
+from .measures import MEASURES
 from .published import load_published
 from .runs import Results, Runner, Store, plan, refusals
 

@@ -24,7 +24,7 @@ from velatura_lab.world.wording import FUNCTION_WORDS
 from .cases import Case, of_pair, phrases
 from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
 from .encoders import Encoders, home_made
-from .measures import chosen_measures
+from .measure import chosen_measures
 from .prompt_to_prompt import BASE
 from .runs import Results
 from .session import Options, Session, kinds_of
