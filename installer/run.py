@@ -31,6 +31,8 @@ PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 STAMP = ENVIRONMENT / "velatura-stamp.json"
 # First and by itself: pip would otherwise choose among all that the project's lower bound allows.
 TORCH = "torch==2.13.0"
+# What the gate checks before it tests; `.pre-commit-config.yaml` checks the same before each commit.
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports",))
 
 DEMO = STATE / "demo"
 # For the fast gate only: that hosts and daemons of several processes leave each other alone is not shown.
@@ -131,7 +133,11 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
     """Check style, imports and everything else; return the first failure's exit code, or 0."""
     environment("test")
     untested = hosts(require_hosts)
-    code = check(selection or ["tests"], {"VELATURA_REQUIRE_HOSTS": "1"} if require_hosts else {})
+    # Only of all tests does coverage say something.
+    tests = ["pytest", *(selection or ["--cov", "--cov-report=", "tests"])]
+    code = check(tests, {"VELATURA_REQUIRE_HOSTS": "1"} if require_hosts else {})
+    if not selection:
+        tool(clean_environment(), "coverage", "report", "--format=total")
     for line in untested:
         say(line)
     return code
@@ -140,18 +146,23 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
 def fast() -> int:
     """Check style and imports and run the unit tests; return the first failure's exit code, or 0."""
     environment("test")
-    return check([*SHARED, "tests", "-m", "not whole"], {})
+    return check(["pytest", *SHARED, "tests", "-m", "not whole"], {})
 
 
-def check(selection: Sequence[str], variables: dict[str, str]) -> int:
-    """Check style and imports and run pytest on a selection; return the first failure's exit code, or 0."""
+def check(tests: Sequence[str], variables: dict[str, str]) -> int:
+    """Check style and imports and run the command `tests`; return the first failure's exit code, or 0."""
     env = clean_environment() | variables
-    codes = []
-    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *selection]):
-        say(f"running {shlex.join([name, *words])}")
-        program = shutil.which(name, path=PYTHON.parent) or name
-        codes.append(subprocess.run([program, *words], env=env, cwd=ROOT).returncode)
+    if sys.version_info >= (3, 12):
+        env["COVERAGE_CORE"] = "sysmon"  # before it see tests/conftest.py
+    codes = [tool(env, *words) for words in (*CHECKS, tests)]
     return next((code for code in codes if code), 0)
+
+
+def tool(env: dict[str, str], name: str, *words: str) -> int:
+    """Run a program of the environment in the checkout; return its exit code."""
+    say(f"running {shlex.join([name, *words])}")
+    program = shutil.which(name, path=PYTHON.parent) or name
+    return subprocess.run([program, *words], env=env, cwd=ROOT).returncode
 
 
 def hosts(required: bool) -> list[str]:

@@ -5,7 +5,7 @@ import json
 import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 
-from tests.krita.schemas import FIND, LEAD, METHOD, WEIGH
+from tests.krita.schemas import FIND, LEAD, METHOD, WEIGH, known
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def controls(krita, application):
 
     state = State()
     made = Controls(state, krita)
-    state.set_methods([WEIGH, METHOD, FIND, LEAD], [{"id": "tiny", "title": "Tiny"}])
+    state.set_known(known(WEIGH, METHOD, FIND, LEAD, models=[{"id": "tiny", "title": "Tiny"}]))
     made.resize(250, 700)
     made.show()
     yield made
@@ -33,7 +33,7 @@ def chips(controls):
 
 
 def choose(controls, word):
-    next(c for c in controls.prompts.words.chips if c.piece.word.text == word).click()
+    next(c for c in controls.prompts.words.chips if c.chip.word.text == word).click()
 
 
 def words(controls):
@@ -59,7 +59,7 @@ def test_a_word_is_turned_up_and_set_back(controls):
     assert field(controls, "of_words.strip").isVisible()
     assert not field(controls, "word.reset").isEnabled()
     field(controls, "weight").setValue(2.0)
-    assert chips(controls)[-1] == "beard ×2.0" and words(controls) == [entry("beard", weight=2.0)]
+    assert chips(controls)[-1] == "beard ×2" and words(controls) == [entry("beard", weight=2.0)]
     choose(controls, "man")
     assert field(controls, "weight").value() == 1.0
     field(controls, "until").setValue(0.5)
@@ -158,7 +158,7 @@ def test_typing_an_equal_word_before(controls):
     prompt.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
     for character in "cat and ":
         prompt.insertPlainText(character)
-    assert chips(controls) == ["cat", "and", "cat ×2.0"] and words(controls) == [entry("cat", 2, weight=2.0)]
+    assert chips(controls) == ["cat", "and", "cat ×2"] and words(controls) == [entry("cat", 2, weight=2.0)]
 
 
 def test_select_asks_the_method_that_finds_words(controls):
@@ -168,12 +168,12 @@ def test_select_asks_the_method_that_finds_words(controls):
     controls.prompts.words.choose(4)
     field(controls, "word.select").click()
     (wish,) = asked
-    assert wish.method["id"] == "find" and wish.prompt == "a cat and a cat" and wish.whole
+    assert wish.method.id == "find" and wish.prompt == "a cat and a cat" and wish.whole
     assert wish.parameters == {"these": [{"text": "cat", "which": 2}]} and wish.variations == 1
 
 
 def test_without_such_a_method_there_is_no_select(controls):
-    controls.state.set_methods([WEIGH], [])
+    controls.state.set_known(known(WEIGH))
     field(controls, "prompt").setPlainText("cat")
     choose(controls, "cat")
     assert field(controls, "word.select").isHidden() and field(controls, "word.remove").isVisible()
@@ -207,9 +207,10 @@ def test_what_is_shown_now_stands_above_and_is_copied(controls, application):
 
 def test_a_recipe_and_the_next_start_bring_all_back(controls, krita):
     from velatura_krita.controls import Controls
+    from velatura_krita.velatura_protocol.requests import Edit
 
     parameters = {"caption": "a cat", "of_words": [entry("cat", 2, weight=2.5), entry("dog", weight=2.0)]}
-    recipe = {"method": "weigh", "prompt": "cat or cat", "parameters": parameters, "seed": 3, "variations": 1}
+    recipe = Edit("weigh", prompt="cat or cat", parameters=parameters, seed=3)
     assert controls.show_recipe(recipe)
     assert words(controls) == [entry("cat", 2, weight=2.5)]
     assert field(controls, "caption").toPlainText() == "a cat"

@@ -17,6 +17,8 @@ from velatura_lab.bench.edits import Edits
 from velatura_lab.bench.observe import operations, peak
 from velatura_lab.bench.prompt_to_prompt import main, measure, report
 
+pytestmark = pytest.mark.slow
+
 CPU = torch.device("cpu")
 
 

@@ -16,6 +16,8 @@ from velatura_lab.readers import load_judge
 from velatura_lab.training.export import BUNDLE
 from velatura_lab.world import KINDS, elements
 
+pytestmark = pytest.mark.slow
+
 SEED = 8  # the card's figures are of the scenes of seed 7
 CARD = json.loads((BUNDLE / "figures.json").read_text())
 PROMPTS = {

@@ -214,6 +214,7 @@ def test_the_captions_of_a_pair_differ_in_a_few_words(kind):
             assert len(told.words) <= MOST_WORDS
 
 
+@pytest.mark.slow
 def test_an_edit_that_cannot_be_seen_is_refused():
     change = replace(CATALOGUE["portrait"][0], source="man", target="man", attribute="person")
     with pytest.raises(ValueError, match="no scene of kind portrait shows"):

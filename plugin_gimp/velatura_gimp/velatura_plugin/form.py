@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from velatura_protocol import dials
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
+from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, MAX_VARIATIONS
 from velatura_protocol.schema import Field
-
-from .catalogue import Catalogue, MethodInfo
-
-MAX_SEED = 2**31 - 1
-MAX_PROMPT = 2000
 
 #: The choice that stands for whatever model the daemon takes by itself.
 DEFAULT_MODEL = "default"
@@ -82,7 +79,7 @@ AGAIN_ARGUMENTS = (
         multiline=True, max_length=100_000)),
     Argument("variations", "Var_iations", Field(
         "variations", "integer", "Variations", "How many results to make; 0: as the recipe has it.",
-        RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=64)),
+        RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=MAX_VARIATIONS)),
     Argument("seed", "S_eed", Field(
         "seed", "integer", "Seed", "The number that chance starts from; -1: a new one; -2: the recipe's.",
         RECORDED_SEED, minimum=RECORDED_SEED, maximum=MAX_SEED)),
@@ -189,8 +186,3 @@ def bounds(field: Field) -> tuple[int, int]:
     """An integer field's bounds, within what GIMP's integers hold."""
     low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
     return max(low, -(2**31)), min(high, 2**31 - 1)
-
-
-def digits(step: float) -> int:
-    """How many digits after the point show every multiple of `step`, at most 4."""
-    return next((n for n in range(4) if abs(step * 10**n - round(step * 10**n)) < 1e-9), 4)

@@ -28,7 +28,7 @@ def called():
     """Without a window the dials are JSON."""
     from velatura_plugin import catalogue, edit, form
 
-    method = catalogue.dialling(catalogue.registered(edit.FOLDER))
+    method = catalogue.registered(edit.FOLDER).dialler
     image, layer = pictures.picture()
     given = json.dumps([{"more": "hat", "strength": 40}, {"name": "nothing yet"}])
     values = {"source_prompt": "a man", "steps": 4, "dials": given}
@@ -47,7 +47,7 @@ class Form:
         from velatura_plugin.list_form import ListForm
 
         known = catalogue.registered(edit.FOLDER)
-        method = catalogue.dialling(known)
+        method = known.dialler
         self.config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
         argument = next(a for a in form.arguments(method, known) if a.field.dials)
         argument = replace(argument, field=replace(argument.field, dials=is_dials, min_items=0, max_items=3))
@@ -224,13 +224,19 @@ def waiting():
     from velatura_plugin import catalogue, edit, form
     from velatura_plugin.waiting import Waiting
 
+    from velatura_protocol.words import Word
+
     known = catalogue.registered(edit.FOLDER)
-    method = catalogue.dialling(known)
+    method = known.dialler
     arguments = form.arguments(method, known)
     name = next(argument.name for argument in arguments if argument.field.dials)
     image, _ = pictures.picture()
-    said = [Waiting(image, method).add(f"w{n}", "a man") for n in range(method.dials.max_items + 1)]
-    again = Waiting(image, method).add("W0", "a man")
+
+    def add(text):
+        return Waiting(image, method).add(Word(text, 0, len(text), 1), text, "a man")
+
+    said = [add(f"w{n}") for n in range(method.dials.max_items + 1)]
+    again = add("W0")
 
     def opened():
         """What the form holds at first, and what the dialog says then."""
@@ -240,7 +246,7 @@ def waiting():
         there.put_into(config, arguments)
         entries = json.loads(config.get_property(name))
         says = there.left_out()
-        Waiting(image, method).add("late", "a man")
+        add("late")
         there.drop()
         return [[entry["more"] for entry in entries], config.get_property("source-prompt"), says]
 

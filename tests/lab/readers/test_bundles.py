@@ -21,6 +21,8 @@ from velatura_lab.readers import (
 )
 from velatura_lab.world import ATTRIBUTES, KINDS, caption, edit, render, sample_scene
 
+pytestmark = pytest.mark.slow
+
 SEED = 7  # the cards' figures are of these scenes
 
 

@@ -22,7 +22,7 @@ from functools import cache
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from velatura_lab.readers import load_judge
@@ -85,11 +85,13 @@ SCENES = st.integers(0, 2**32 - 1).map(lambda seed: sample_scene(np.random.defau
 
 @settings(max_examples=8)
 @given(SCENES)
+@example(sample_scene(np.random.default_rng(157728944)))  # commas follow other words than in the caption
 def test_who_is_certain_says_everything_and_nothing_false(scene):
     (first, *others) = best(certain(scene))
     assert false(first, scene) == []
-    words = set(caption(scene).text.split()) - {"the", "left", "right", "of", "to", "on", "sun", "moon"}
-    assert len(words - set(first.text.split())) <= 3, (first.text, caption(scene).text)
+    said, drawn = (set(text.replace(",", "").split()) for text in (first.text, caption(scene).text))
+    unsaid = drawn - said - {"the", "left", "right", "of", "to", "on", "sun", "moon"}
+    assert len(unsaid) <= 3, (first.text, caption(scene).text)
     assert len(others) < CAPTIONS and len({told.text for told in (first, *others)}) == len(others) + 1
     for told in others:
         assert false(told, scene) == []
@@ -135,6 +137,7 @@ def test_what_a_caption_says_can_be_false():
     assert false(told, edit(scene, hair_length=0.55)) == []  # the same word
 
 
+@pytest.mark.slow
 def test_captions_of_rendered_pictures_are_mostly_so():
     """Pictures that training never saw, of other seeds than those SURE was chosen on."""
     rng = np.random.default_rng(99)

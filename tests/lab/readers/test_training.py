@@ -26,6 +26,8 @@ from velatura_lab.training.tokenizer import load_tokenizer
 from velatura_lab.training.warm import warm_start_judge
 from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
+pytestmark = pytest.mark.slow
+
 PICTURES = 24
 WORKERS = {
     "judge": train_judge,
