@@ -16,8 +16,10 @@ from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
-from velatura_lab.evaluation.editors import Unwatched, _raster, laid_over
+from velatura_lab.evaluation.editors import Unwatched, laid_over
 from velatura_lab.readers import load_judge
+from velatura_protocol.rasters import Pixels
+from velatura_protocol.requests import Edit, blobs
 from velatura_protocol.schema import complete
 
 SAMPLES = Path(__file__).resolve().parents[1] / "backend" / "velatura" / "samples"
@@ -48,21 +50,14 @@ def portrait():
 @pytest.fixture
 def edit(models, memory, portrait):
     def edit(method, prompt="", source=portrait, **parameters):
-        blobs = {}
         form = describe(registry()[method])["parameters"]
-        request = {
-            "velatura": 1,
-            "method": method,
-            "method_version": 1,
-            "model": {"id": "", "digest": ""},
-            "prompt": prompt,
-            "seed": 7,
-            "variations": 1,
-            "parameters": complete(form, {"source_prompt": CAPTION, **parameters}),
-            "inputs": {"source": _raster(source, "RGB", "sRGB", blobs), "mask": None},
-            "canvas": list(source.shape[1::-1]),
-        }
-        (layer,) = execute(request, blobs.__getitem__, models, Unwatched(), memory)
+        parameters = complete(form, {"source_prompt": CAPTION, **parameters})
+        width, height = source.shape[1::-1]
+        pixels = Pixels(source.tobytes(), (0, 0, width, height), "RGB", "u8", "sRGB")
+        inputs = {"source": pixels, "mask": None}
+        wanted = Edit(method, 1, prompt=prompt, seed=7, parameters=parameters)
+        request = wanted.on(inputs, (width, height)).to_wire()
+        (layer,) = execute(request, blobs(inputs).__getitem__, models, Unwatched(), memory)
         return laid_over(source, layer.raster, layer.data)
 
     return edit

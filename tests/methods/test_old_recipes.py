@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from velatura.daemon.submission import complete_request
+from velatura.daemon.broker.submission import complete_request
 
 from tests.methods.requests import DTYPES, Recorded, box, picture
 from velatura.methods.execute import execute
