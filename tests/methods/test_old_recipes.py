@@ -5,9 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from velatura.daemon.broker.submission import complete_request
 
 from tests.methods.requests import DTYPES, Recorded, box, picture
+from velatura.daemon.broker.submission import complete_request
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
 from velatura_protocol.rasters import Pixels
