@@ -27,6 +27,7 @@ class Raster:
 
     width, height: pixels, 1 ... 16384. channels: one of `CHANNELS`. dtype: a key of `DTYPES`. profile: name
     of the colour space. rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
+    layer: what the person calls what it was read from, so that the edit can be run again; '' if unknown.
     """
 
     digest: str
@@ -36,6 +37,7 @@ class Raster:
     dtype: str
     profile: str
     rect: tuple[int, int, int, int]
+    layer: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -73,7 +75,8 @@ class Raster:
             )
         if not is_digest(d.get("digest")):
             raise _bad("The layer's description has no digest; update the plugin.")
-        raster = cls(d["digest"], width, height, channels, dtype, _name(d, "profile"), rect)
+        layer = _name({"layer": "", **d}, "layer")
+        raster = cls(d["digest"], width, height, channels, dtype, _name(d, "profile"), rect, layer)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
@@ -88,6 +91,7 @@ class Raster:
             "dtype": self.dtype,
             "profile": self.profile,
             "rect": list(self.rect),
+            **({"layer": self.layer} if self.layer else {}),
         }
 
 
@@ -140,11 +144,12 @@ def _check_inputs(inputs: dict) -> None:
             "The mask is not a single channel; make a new selection and try again.",
             detail=f"mask channels {mask.channels!r}",
         )
-    if not _touch(source.rect, mask.rect):
+    if not touch(source.rect, mask.rect):
         raise VelaturaError("mask-outside", "The selection does not touch the layer; select a part of it.")
 
 
-def _touch(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+def touch(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+    """Whether two rectangles have a pixel in common."""
     return all(max(a[i], b[i]) < min(a[i] + a[i + 2], b[i] + b[i + 2]) for i in (0, 1))
 
 

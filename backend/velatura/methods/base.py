@@ -7,16 +7,20 @@ line read its form from it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from velatura.companions.table import COMPANIONS
+from velatura_protocol.inputs import OWN, RasterInput
+from velatura_protocol.kinds import RASTERS
 from velatura_protocol.schema import Field as Understood
 from velatura_protocol.schema import fields_from_schema
+
+from .kinds import KINDS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,7 +41,8 @@ class Parameters(BaseModel):
     """Base of every method's parameters.
 
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
-    int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
+    int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group), whose
+    own fields may also be `str | None` with `x-raster` (the name of one of `MethodInputs.rasters`). Further
     keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
     each at most, `x-words`, `x-source-prompt` and `x-dials` (`fields` has them ready).
     """
@@ -47,11 +52,22 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which inputs a method needs. 'optional' mask: without one the whole layer is edited."""
+    """Which inputs a method needs. 'optional' mask: without one the whole layer is edited. rasters: further
+    ones, such as a painted segmentation, a scribble or a reference; a group's entries may have some too
+    (`fields.raster`)."""
 
     source: Need = "required"
     mask: Need = "optional"
     prompt: Need = "required"
+    rasters: tuple[RasterInput, ...] = ()
+
+    def all_rasters(self) -> list[RasterInput]:
+        """Every raster that is taken, the layer and the selection first."""
+        own = [
+            RasterInput("source", "Layer", "The layer that is edited.", "picture", self.source),
+            RasterInput("mask", "Selection", "Where it is edited; white is edited.", "mask", self.mask),
+        ]
+        return [raster for raster in own if raster.need != "none"] + list(self.rasters)
 
 
 @dataclass(frozen=True)
@@ -59,13 +75,16 @@ class MethodInputs:
     """What a method gets, at the model's size.
 
     image: [1, 3, h, w] in [-1, 1]. mask: [1, 1, h, w] in [0, 1], 1 to edit, soft values between. prompt: text
-    whose length has been checked. seeds: one a variation, each 0 … 2^31-1.
+    whose length has been checked. seeds: one a variation, each 0 … 2^31-1. rasters: the further ones that
+    are given, [1, C, h, w] by name, in the crop of the image; `velatura.canvas.rasters` has C and the range
+    of each kind.
     """
 
     image: Tensor
     mask: Tensor
     prompt: str
     seeds: list[int]
+    rasters: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Mask(NamedTuple):
@@ -115,10 +134,10 @@ class Context(Protocol):
 class Method:
     """Base of every method. Subclasses set the class variables and define `Parameters` and `run`.
 
-    result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
-    'text', what can be said about the source, likewise. needs: the companion of the model
-    (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that a person
-    chooses from, smallest first; the first of all is what they begin with.
+    result: the id of one of `kinds.KINDS`: 'layer', an edited picture a variation; 'mask', selections of the
+    source, all in one variation; or 'text', what can be said about the source, likewise. needs: the companion
+    of the model (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that
+    a person chooses from, smallest first; the first of all is what they begin with.
     """
 
     id: ClassVar[str]
@@ -127,7 +146,7 @@ class Method:
     summary: ClassVar[str]
     source: ClassVar[str]
     inputs: ClassVar[Inputs] = Inputs()
-    result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
+    result: ClassVar[str] = "layer"
     needs: ClassVar[str] = ""
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
@@ -165,15 +184,23 @@ class Method:
             raise TypeError(f"{cls.__name__}.Parameters is not a class of parameters")
         if "run" not in cls.__dict__:
             raise TypeError(f"{cls.__name__} does not say how to run")
-        if cls.result not in ("layer", "mask", "text"):
-            raise TypeError(f"{cls.__name__}.result is neither 'layer' nor 'mask' nor 'text'")
-        if cls.result != "layer" and cls.max_variations != 1:
-            raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is {cls.result!r}")
-        if cls.result == "text" and cls.inputs != Inputs("required", "none", "none"):
-            raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
+        if cls.result not in KINDS:
+            raise TypeError(f"{cls.__name__}.result is none of {', '.join(KINDS)}")
+        KINDS[cls.result].check(cls)
+        _check_rasters(cls.__name__, cls.inputs.rasters)
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
         schema(cls.Parameters)
+
+
+def _check_rasters(where: str, rasters: Sequence[RasterInput]) -> None:
+    """Raises TypeError for rasters that no client would understand, or that have one name."""
+    names = [raster.name for raster in rasters]
+    if len({*names, *OWN}) < len(names) + len(OWN):
+        raise TypeError(f"{where}.inputs: two rasters have one name, or the name {' or '.join(OWN)}")
+    for raster in rasters:
+        if RasterInput.from_wire(raster.to_wire()) != raster or not raster.description:
+            raise TypeError(f"{where}.inputs: {raster} is no raster that the protocol knows, or says nothing")
 
 
 def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
@@ -228,6 +255,8 @@ def _form(where: str, field: FieldInfo, order: int, *, group: bool) -> dict:
         form |= {k: bounds[k] for k in ("minItems", "maxItems") if k in bounds}
         if "maxItems" not in form:
             raise TypeError(f"{where}: a group needs max_length")
+    elif group and field.annotation == (str | None) and extra.get("x-raster") in RASTERS:
+        form = {"type": ["string", "null"]}
     elif field.annotation in _JSON_TYPES:
         form = {"type": _JSON_TYPES[field.annotation]} | bounds
         if form["type"] in ("integer", "number") and not {"minimum", "maximum"} <= form.keys():

@@ -5,23 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from velatura.canvas.geometry import plan
-from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import paste
+from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
 from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
-from velatura.ranking.asked import Asked
-from velatura.ranking.views import Scene
 from velatura.weights import out_of_memory
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.inputs import check_inputs, kinds_of
 from velatura_protocol.rasters import Raster
+from velatura_protocol.schema import fields_from_schema
 
-from .base import Cancelled, Method, Parameters
+from .base import Cancelled, Method, Parameters, schema
+from .kinds import KINDS
 from .registry import lacking, registry
-from .results import ResultLayer, mask_layer, ranked, result_layer
-from .run import Hooks, Run, as_arrays
+from .results import ResultLayer
+from .run import Hooks, Run
+from .work import Work
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
@@ -56,6 +57,7 @@ def execute(
         raise VelaturaError("empty-mask", f"{method.title} needs a selection; select what to change.")
     layer = Layer.of(source, blob(source.digest))
     selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
+    rasters = _rasters(request, method, blob)
     prompt = request["prompt"].strip()
     if method.inputs.prompt == "required" and not prompt:
         raise VelaturaError("empty-prompt", "Describe in the prompt what should be there.")
@@ -84,45 +86,33 @@ def execute(
             memory,
             hooks,
             is_draft=is_draft,
+            rasters={
+                name: found.seen(layer, region, model.size, model.multiple) for name, found in rasters.items()
+            },
         )
         seeds = [(request["seed"] + i) % _SEEDS for i in range(1 if is_draft else request["variations"])]
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
-        if method.result == "text":
-            return run.texts(seeds[0])
-        if method.result == "mask":
-            found = run.masks(seeds[0])
-            if is_draft:
-                run.show_mask(found[0][1])
-                return []
-            hooks.progress("Finishing", 0, 0, 1.0)
-            return [
-                mask_layer(recipe, i, seeds[0], source, name, mask_of_layer(layer, selection, region, map))
-                for i, (name, map) in enumerate(found)
-            ]
-        edited = run.variations(seeds)
-        if is_draft:
-            run.show(edited[0])
-            return []
-        hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], model.factor // 4
-        results = [
-            result_layer(
-                recipe,
-                i,
-                seed,
-                source,
-                paste(layer, selection, region, seen, picture, unedited, reach),
-            )
-            for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
-        ]
+        return KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise
         raise out_of_memory.told(error) from error
-    if len(results) == 1:
-        return results
-    asked = Asked(model, seen, method.wanted(prompt, params), method.before(params))
-    return ranked(results, edited, Scene(layer, selection, seen.backdrop), asked, run.rank)
+
+
+def _rasters(
+    request: dict, method: Method, blob: Callable[[str], bytes | memoryview]
+) -> dict[str, Given]:
+    """The further rasters by name, read before anything slow is begun."""
+    fields, parameters = fields_from_schema(schema(method.Parameters)), request["parameters"]
+    inputs = {
+        name: Raster.from_wire(raster) for name, raster in request["inputs"].items() if raster is not None
+    }
+    found = check_inputs(method.title, method.inputs.rasters, fields, parameters, inputs)
+    wanted = kinds_of(method.inputs.rasters, fields, parameters)
+    return {
+        name: given(wanted[name].kind, wanted[name].title, raster, blob(raster.digest))
+        for name, raster in found.items()
+    }
 
 
 def _method(request: dict) -> tuple[Method, Parameters]:

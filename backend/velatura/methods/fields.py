@@ -100,6 +100,14 @@ def source_prompt(description: str = "A caption of the layer as it is now.") -> 
     )
 
 
+def raster(kind: str, title: str, description: str) -> Any:
+    """A raster of a group's entry, for a field `str | None`: its name among `MethodInputs.rasters`, or None.
+
+    kind: a key of `velatura_protocol.kinds.RASTERS`.
+    """
+    return Field(None, title=title, description=description, json_schema_extra={"x-raster": kind})
+
+
 class WordSettings(Parameters):
     """An entry of `word_settings`: which word it is about. Subclasses add what is set for it.
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -18,10 +18,9 @@ from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
-from velatura_protocol.errors import VelaturaError
-from velatura_protocol.results import MAX_LAYERS, MAX_TEXTS, one_line
 
 from .base import Cancelled, Method, MethodInputs, Parameters
+from .kinds import KINDS
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
@@ -48,7 +47,8 @@ class Hooks(Protocol):
 class Run:
     """One method on one region; the `Context` of its steps.
 
-    layer: of which `region` is the part that is seen, as `seen`. models: for the model's companions.
+    layer: of which `region` is the part that is seen, as `seen`. models: for the model's companions. rasters:
+    further ones by name, [h, w, C], as `velatura.canvas.rasters` reads them.
     """
 
     def __init__(
@@ -65,20 +65,22 @@ class Run:
         hooks: Hooks,
         *,
         is_draft: bool,
+        rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
         self.memory = memory
         self._models = models
-        self._prompt, self._region = prompt, region
+        self.prompt, self.region = prompt, region
         crop = region.crop.moved(*layer.origin)
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
+        self._rasters = {name: _as_tensor(given, model.device) for name, given in (rasters or {}).items()}
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
-        self._stage = "Looking" if method.result == "text" else "Editing"
+        self._stage = KINDS[method.result].stage
         self._step = 0
 
     @property
@@ -118,32 +120,16 @@ class Run:
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
         self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
-        pictures = self.method.run(inputs, self.params, self)
-        return list(as_arrays(pictures))
+        return list(as_arrays(self.method.run(self._inputs(seeds), self.params, self)))
+
+    def _inputs(self, seeds: list[int]) -> MethodInputs:
+        return MethodInputs(self._image, self._mask, self.prompt, seeds, self._rasters)
 
     @torch.inference_mode()
-    def masks(self, seed: int) -> list[tuple[str, np.ndarray]]:
-        """What a method of masks finds: names, and maps [h, w] in [0, 1] at the model's size.
-
-        Raises `too-large` for more than a result may have."""
+    def once(self, seed: int) -> Any:
+        """What the method returns for one seed."""
         self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
-        masks = self.method.run(inputs, self.params, self)
-        if len(masks) > MAX_LAYERS:
-            sentence = (
-                f"{self.method.title} found {len(masks)} parts, more than {MAX_LAYERS} at once; name fewer."
-            )
-            raise VelaturaError("too-large", sentence)
-        return [(mask.name, mask.map.float().nan_to_num(0.0).cpu().numpy()) for mask in masks]
-
-    @torch.inference_mode()
-    def texts(self, seed: int) -> list[str]:
-        """What a method of texts says, each once and as the protocol wants it."""
-        self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
-        said = map(one_line, self.method.run(inputs, self.params, self))
-        return list(dict.fromkeys(text for text in said if text))[:MAX_TEXTS]
+        return self.method.run(self._inputs([seed]), self.params, self)
 
     @cached_property
     @torch.inference_mode()
@@ -191,13 +177,13 @@ class Run:
 
     def show_mask(self, map: np.ndarray) -> None:
         """A finished map [h, w] in [0, 1] as a preview, white on black."""
-        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self._region)
+        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self.region)
         self.hooks.preview(self._step, np.rint(shown * 255.0).astype(np.uint8), self._rect)
 
     def _composite(self, picture: Tensor) -> np.ndarray:
         """A picture within the mask, what was there outside it; without the mirrored margins."""
         edited = torch.lerp(self._image, picture.clamp(-1.0, 1.0), self._mask)[0]
-        (top, left), (height, width) = self._region.offset, self._region.inner
+        (top, left), (height, width) = self.region.offset, self.region.inner
         edited = edited[:, top : top + height, left : left + width]
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
@@ -208,5 +194,10 @@ def as_arrays(pictures: Tensor) -> np.ndarray:
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """[h, w, C] to [1, C, h, w]."""
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].to(device, torch.float32).contiguous()
+    """[h, w, C] to [1, C, h, w], float32."""
+    return _as_tensor(picture, device).to(torch.float32)
+
+
+def _as_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """[h, w, C] to [1, C, h, w] of the same type."""
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].to(device).contiguous()

@@ -6,15 +6,16 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
+from velatura.methods.kinds import KINDS
 from velatura.methods.registry import lacking
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.inputs import check_inputs, rasters_of
 from velatura_protocol.messages import MAX_JSON, canonical
 from velatura_protocol.rasters import MAX_SEED, Raster, check_request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import named, words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
@@ -36,7 +37,7 @@ def complete_request(
 
     methods: by id, as the protocol describes them. Defaults are filled in, the seed and the model are chosen.
     Raises what `check_request` raises, and `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`,
-    `empty-mask`, `too-large`.
+    `empty-mask`, `too-large`, and what `check_inputs` raises.
     """
     check_request(request)
     method = _method(request, methods)
@@ -66,10 +67,12 @@ def complete_request(
         "seed": secrets.randbelow(MAX_SEED + 1) if seed == -1 else seed,
         "variations": request["variations"],
         "parameters": complete(with_defaults(method["parameters"], model.defaults), request["parameters"]),
-        "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
+        "inputs": {},
         "canvas": request["canvas"],
     }
-    layers, many = _layers(method, whole), "words" if method["result"] == "mask" else "variations"
+    whole["inputs"] = _inputs(method, request["inputs"], whole["parameters"])
+    kind = KINDS[method["result"]]
+    layers, many = kind.most_layers(method["parameters"], whole), kind.noun
     if layers > MAX_LAYERS:
         sentence = f"{title} selects at most {MAX_LAYERS} {many} at once, not {layers}; name fewer."
         raise VelaturaError("bad-request", sentence)
@@ -77,16 +80,6 @@ def complete_request(
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
     about = about_edit(fields_from_schema(method["parameters"]), prompt, whole["parameters"])
     return whole | ({"draft": True} if request.get("draft") else {}), _title(about, title)
-
-
-def _layers(method: dict, request: dict) -> int:
-    """How many layers the result may have, each with a recipe."""
-    if method["result"] != "mask":
-        return request["variations"]
-    groups = [f.key for f in fields_from_schema(method["parameters"]) if f.words]
-    listed = [entry for key in groups for entry in named(request["parameters"][key])]
-    found = max(1, len(listed or words(request["prompt"])))
-    return found if groups else min(found, MAX_LAYERS)  # without a group the method counts by itself
 
 
 def _title(about: str, method: str) -> str:
@@ -122,5 +115,11 @@ def _model(wanted: str, models: Sequence[ModelEntry]) -> ModelEntry:
     return model
 
 
-def _raster(raster: dict | None) -> dict | None:
-    return None if raster is None else Raster.from_wire(raster).to_wire()
+def _inputs(method: dict, inputs: dict, parameters: dict) -> dict[str, dict | None]:
+    """Every raster of the request as it is run: source, mask, then the further ones, each checked."""
+    read = {name: Raster.from_wire(raster) for name, raster in inputs.items() if raster is not None}
+    form = fields_from_schema(method["parameters"])
+    further = check_inputs(method["title"], rasters_of(method), form, parameters, read)
+    mask = read.get("mask")
+    own = {"source": read["source"].to_wire(), "mask": mask.to_wire() if mask else None}
+    return own | {name: raster.to_wire() for name, raster in further.items()}
