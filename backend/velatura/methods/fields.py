@@ -108,6 +108,16 @@ def raster(kind: str, title: str, description: str) -> Any:
     return Field(None, title=title, description=description, json_schema_extra={"x-raster": kind})
 
 
+def text(title: str, description: str, most: int = 200) -> Any:
+    """A line of text of at most so many characters."""
+    return Field("", max_length=most, title=title, description=description)
+
+
+def group(title: str, description: str, most: int) -> Any:
+    """A list of at most so many entries, for a field `list[…]` of a class of parameters."""
+    return Field([], max_length=most, title=title, description=description)
+
+
 class WordSettings(Parameters):
     """An entry of `word_settings`: which word it is about. Subclasses add what is set for it.
 
