@@ -6,15 +6,17 @@ Bytes are taken as they are, without a conversion, and band by band; the daemon 
 from __future__ import annotations
 
 import mmap
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from .places import node_by_id, root_id
 from .recipes import bare
 from .rest import Closed, Tell, idle, unheard
+from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import DTYPES as SIZES
+from .velatura_protocol.rasters import Pixels, Rect
 
 #: The order of the channels in memory, by colour model and by whether the depth is a float.
 CHANNELS = {
@@ -33,12 +35,10 @@ SHOWING = (PAINT, GROUP, "vectorlayer", "filelayer", "clonelayer", "filllayer")
 NO_PICTURE = "Open a picture first, then select the layer to edit."
 BAND = 1 << 22  #: bytes that are read in one turn
 
-Rect = tuple[int, int, int, int]
-
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and where they came from.  Rasters are as on the wire, less their digests."""
+    """The pixels of a run and where they came from.  inputs: by the raster's name."""
 
     node: str
     root: str
@@ -46,31 +46,23 @@ class Capture:
     document: str
     layer: str
     canvas: tuple[int, int]
-    source: dict
-    pixels: memoryview
-    mask: dict | None
-    selected: memoryview | None
+    inputs: Mapping[str, Pixels | None]
 
     @property
-    def selection(self) -> Sequence[int] | None:
+    def selection(self) -> Rect | None:
         """The bounds of what is selected."""
-        return self.mask["rect"] if self.mask is not None else None
-
-    @property
-    def rasters(self) -> dict[str, tuple[dict, memoryview] | None]:
-        """What the network sends: description and bytes of each input."""
-        mask = (self.mask, self.selected) if self.mask is not None else None
-        return {"source": (self.source, self.pixels), "mask": mask}
+        mask = self.inputs.get("mask")
+        return mask.rect if mask is not None else None
 
 
 def capture(
-    document: Any | None, inputs: dict, whole: bool = False, tell: Tell = unheard
+    document: Any | None, method: MethodInfo, whole: bool = False, tell: Tell = unheard
 ) -> Generator[int, None, Capture]:
     """Take the layer that is active at the start, and the selection; see `steps.Steps`.
 
-    inputs: what the method needs, as the daemon describes it.  whole: without the selection, unless that is
-    required.  tell: is told what the person has to finish first; see `rest.idle`.  Raises VelaturaError with
-    a sentence for what cannot be edited, before any pixel is read.
+    whole: without the selection, unless the method requires it.  tell: is told what the person has to finish
+    first; see `rest.idle`.  Raises VelaturaError with a sentence for what cannot be edited, before any pixel
+    is read.
     """
     if document is None:
         raise VelaturaError("empty-layer", NO_PICTURE)
@@ -84,10 +76,11 @@ def capture(
         raise VelaturaError("empty-layer", f"'{name}' is gone; select the layer to edit, then run again.")
     channels, dtype = layout(node)
     canvas = (0, 0, document.width(), document.height())
-    selection = None if whole and inputs.get("mask") != "required" else document.selection()
+    needs_mask = method.need("mask") == "required"
+    selection = None if whole and not needs_mask else document.selection()
     within = chosen(selection, canvas)
     rect = frame(node, within, canvas)
-    if within is None and inputs.get("mask") == "required":
+    if within is None and needs_mask:
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
     place = {
         "node": bare(node.uniqueId()),
@@ -96,14 +89,13 @@ def capture(
         "document": document.name(),
         "layer": node.name(),
     }
-    source = raster(rect, channels, dtype, node.colorProfile())
     reader, stride = reader_of(node), rect[2] * len(channels) * SIZES[dtype]
-    mask = selected = None
+    profile, mask = node.colorProfile(), None
     if within is not None:
-        mask = raster(within, "A", "u8", "")
         selected = yield from read(selection.duplicate().pixelData, within, within[2])
-    pixels = yield from read(reader, rect, stride)
-    return Capture(**place, canvas=canvas[2:], source=source, pixels=pixels, mask=mask, selected=selected)
+        mask = Pixels(selected, within, "A", "u8", "")
+    source = Pixels((yield from read(reader, rect, stride)), rect, channels, dtype, profile)
+    return Capture(**place, canvas=canvas[2:], inputs={"source": source, "mask": mask})
 
 
 def read(reader: Callable[..., Any], rect: Rect, stride: int) -> Generator[int, None, memoryview]:
@@ -197,14 +189,3 @@ def reader_of(node: Any) -> Callable[..., Any]:
     is_plain = node.type() == PAINT and all(child.type() == SELECTING for child in node.childNodes())
     still = node if node.type() == GROUP else node.clone()
     return still.pixelData if is_plain else still.projectionPixelData
-
-
-def raster(rect: Rect, channels: str, dtype: str, profile: str) -> dict:
-    return {
-        "width": rect[2],
-        "height": rect[3],
-        "channels": channels,
-        "dtype": dtype,
-        "profile": profile,
-        "rect": list(rect),
-    }

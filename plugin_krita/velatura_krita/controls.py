@@ -13,10 +13,9 @@ from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
 from .recipes import bare
 from .state import Daemon, State
-from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.rasters import MAX_PROMPT, MAX_SEED
-from .velatura_protocol.schema import fields_from_schema, with_defaults
-from .wish import Wish, choosable, dialler, finder, first_edit, proposer
+from .velatura_protocol.catalogue import PROMPT, MethodInfo
+from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
+from .wish import Wish
 
 SETTINGS = "velatura"
 LACK = "'{}' has no network that describes pictures; `velatura models change --help` says how to name one."
@@ -64,32 +63,32 @@ class Controls(QtWidgets.QWidget):
 
     def wish(self) -> Wish | None:
         """What to run; None while the daemon has told of no method.  It is remembered for the next start."""
-        method = self.state.method(self.method.currentData())
+        method = self._method()
         if method is None or self.form is None:
             return None
         self._keep()
         self._remember()
         return Wish(
             method=method,
-            model=self.model.currentData() or "",
+            model=self._model(),
             prompt=self.prompt.toPlainText()[:MAX_PROMPT],
             seed=self.seed.value(),
             variations=self.variations.value(),
             parameters=self.form.values(),
         )
 
-    def show_recipe(self, recipe: dict) -> bool:
+    def show_recipe(self, recipe: Edit) -> bool:
         """Enter what a recipe says; False if its method is not offered."""
-        index = self.method.findData(recipe.get("method"))
+        index = self.method.findData(recipe.method)
         if index < 0:
             return False
         self._choose(index)
-        self.model.setCurrentIndex(max(0, self.model.findData(recipe.get("model", {}).get("id"))))
-        self.prompt.setPlainText(str(recipe.get("prompt", "")))
-        self.seed.setValue(recipe.get("seed", -1))
-        self.variations.setValue(recipe.get("variations", 1))
+        self.model.setCurrentIndex(max(0, self.model.findData(recipe.model)))
+        self.prompt.setPlainText(recipe.prompt)
+        self.seed.setValue(recipe.seed)
+        self.variations.setValue(recipe.variations)
         self.form.reset()
-        self.form.set_values(recipe.get("parameters", {}))
+        self.form.set_values(recipe.parameters)
         return True
 
     # Building
@@ -167,17 +166,17 @@ class Controls(QtWidgets.QWidget):
         for combo in (self.method, self.model):
             combo.blockSignals(True)
         self.method.clear()
-        for row, offered in enumerate(choosable(self.state.methods)):
-            self.method.addItem(offered["title"], offered["id"])
-            self.method.setItemData(row, offered["summary"], QtCore.Qt.ItemDataRole.ToolTipRole)
-        first = first_edit(self.state.methods)
-        begun = self.method.findData(first["id"]) if first is not None else 0
+        known = self.state.known
+        for row, offered in enumerate(known.offered):
+            self.method.addItem(offered.title, offered.id)
+            self.method.setItemData(row, offered.summary, QtCore.Qt.ItemDataRole.ToolTipRole)
+        begun = self.method.findData(known.first_edit.id) if known.first_edit is not None else 0
         index = self.method.findData(method)
         self.method.setCurrentIndex(index if index >= 0 else begun)
         self.method.setEnabled(self.method.count() > 0)
         self.model.clear()
-        for entry in self.state.models:
-            self.model.addItem(entry["title"], entry["id"])
+        for entry in known.models:
+            self.model.addItem(entry.title, entry.id)
         self.model.setCurrentIndex(max(0, self.model.findData(model)))
         for combo in (self.method, self.model):
             combo.blockSignals(False)
@@ -205,49 +204,46 @@ class Controls(QtWidgets.QWidget):
             self.form.setParent(None)  # its fields' names are free at once
             self.form.deleteLater()
             self.form = None
-        method = self.state.method(self.method.currentData())
-        self.prompt.setEnabled(method is None or "prompt" in method["inputs"])
+        method, known = self._method(), self.state.known
+        self.prompt.setEnabled(method is None or method.need(PROMPT) != "none")
         if method is None:
             return
-        self.method.setToolTip(f"{method['summary']}\n{method.get('source', '')}".strip())
-        self.variations.setMaximum(max(1, method["max_variations"]))
-        try:
-            fields = fields_from_schema(with_defaults(method["parameters"], self._defaults()))
-        except VelaturaError as error:
-            self.state.say(error.message, bad=True)
-            fields = []
-        optional = method["inputs"].get("prompt") != "required"
+        self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
+        self.variations.setMaximum(method.max_variations)
+        fields = list(known.for_model(method, self._model()).fields)
+        optional = method.need(PROMPT) != "required"
         self.form = Form(fields, self.prompts.show_fields(fields, optional))
         self.form.slid.connect(self.slid)
         if self.prompts.words is not None:
-            self.prompts.words.offer("select", finder(self.state.methods) is not None)
-            self.prompts.words.offer("dial", dialler(self.state.methods) is not None)
+            self.prompts.words.offer("select", known.word_finder is not None)
+            self.prompts.words.offer("dial", known.dialler is not None)
             self.prompts.words.selected.connect(self._on_select)
             self.prompts.words.dialled.connect(self._on_dialled)
         if self.prompts.dials is not None:
             self.prompts.dials.said.connect(self.state.say)
         self._show_proposal()
-        self.form.setObjectName(method["id"])
-        self.form.set_values(self._parameters.get(method["id"], {}))
+        self.form.setObjectName(method.id)
+        self.form.set_values(self._parameters.get(method.id, {}))
         self.form_place.addWidget(self.form)
 
     @edge
     def _on_select(self, text: str, which: int) -> None:
         """Where is this word?  Asked of the whole layer: what is selected now is perhaps another word."""
-        found = finder(self.state.methods)
-        if found is not None:
-            method, key = found
-            parameters = {key: [{"text": text, "which": which}]}
-            model, prompt = self.model.currentData() or "", self.prompt.toPlainText()[:MAX_PROMPT]
-            self.wished.emit(Wish(method, model, prompt, self.seed.value(), 1, parameters, whole=True))
+        finder = self.state.known.word_finder
+        if finder is not None and finder.words is not None:
+            parameters = {finder.words.key: [{"text": text, "which": which}]}
+            prompt = self.prompt.toPlainText()[:MAX_PROMPT]
+            self.wished.emit(
+                Wish(finder, self._model(), prompt, self.seed.value(), 1, parameters, whole=True)
+            )
 
     @edge
     def _on_dialled(self, text: str) -> None:
         """Make a dial of the word, by the first method that has dials; the caption stays."""
-        method, caption = dialler(self.state.methods), self.prompts.caption()
+        method, caption = self.state.known.dialler, self.prompts.caption()
         if method is None:
             return
-        self._choose(self.method.findData(method["id"]))
+        self._choose(self.method.findData(method.id))
         if self.prompts.source is not None and caption.strip():
             self.prompts.source.set_value(caption)
         if self.prompt.toPlainText().split() == caption.split():
@@ -257,9 +253,10 @@ class Controls(QtWidgets.QWidget):
     @edge
     def _show_proposal(self) -> None:
         """Whether a caption can be proposed: by a method of the daemon's, with the chosen model."""
-        found, model = proposer(self.state.methods), self._model()
-        lacks = found is not None and found["id"] in model.get("lacks", [])
-        lack = LACK.format(model.get("title", "")) if lacks else ""
+        known = self.state.known
+        found, model = known.proposer, known.model(self._model())
+        lacks = found is not None and model is not None and found.id in model.lacks
+        lack = LACK.format(model.title) if lacks else ""
         self.prompts.offer_proposal(found is not None, lack, self.state.daemon is Daemon.CONNECTED)
 
     @edge
@@ -279,18 +276,17 @@ class Controls(QtWidgets.QWidget):
         self._ask(quietly=False)
 
     def _ask(self, quietly: bool) -> None:
-        found = proposer(self.state.methods)
+        found = self.state.known.proposer
         if found is not None:
-            wish = Wish(found, self.model.currentData() or "", "", -1, 1, {}, whole=True)
-            self.wondered.emit(wish, quietly)
+            self.wondered.emit(Wish(found, self._model(), "", -1, 1, {}, whole=True), quietly)
 
-    def _model(self) -> dict:
-        """The chosen model as the daemon describes it."""
-        return next((m for m in self.state.models if m["id"] == self.model.currentData()), {})
+    def _method(self) -> MethodInfo | None:
+        """The chosen method."""
+        return self.state.known.method(self.method.currentData())
 
-    def _defaults(self) -> dict:
-        """What the chosen model wants instead of a method's defaults."""
-        return self._model().get("defaults", {})
+    def _model(self) -> str:
+        """The id of the chosen model; empty while none is known."""
+        return self.model.currentData() or ""
 
     def _keep(self) -> None:
         """Remember what was entered; what was left at its default follows the model's."""

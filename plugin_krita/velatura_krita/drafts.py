@@ -24,7 +24,7 @@ from .recipes import bare
 from .state import Job, Phase
 from .steps import Steps
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.rasters import MAX_SEED
+from .velatura_protocol.requests import MAX_SEED
 from .wish import Wish
 
 TICK = 150  #: milliseconds between two looks at what has moved; one without a move ends the movement
@@ -95,7 +95,7 @@ class Drafts(QtCore.QObject):
             wish = replace(wish, seed=self._seed)
         wish = replace(wish, variations=1)
         before = self.state.draft
-        job = Job(str(uuid.uuid4()), wish.method["title"], wish.about, document.name())
+        job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         if before is not None:  # until there is a newer one
             job.preview, job.shown, job.selected = before.preview, before.shown, before.selected
         self.job = job.id
@@ -106,7 +106,7 @@ class Drafts(QtCore.QObject):
             return
         self._reading = capture(
             document,
-            wish.method["inputs"],
+            wish.method,
             wish.whole,
             lambda what: self.state.change_draft(obstacle=f"{what} {TO_SEE}." if what else ""),
         )
@@ -119,7 +119,7 @@ class Drafts(QtCore.QObject):
     def _key(self, document: Any, wish: Wish) -> tuple:
         node, undo = document.activeNode(), self.session.host.action("edit_undo")
         active = bare(node.uniqueId()) if node is not None else ""
-        return root_id(document), active, undo.text(), wish.method["id"], wish.whole
+        return root_id(document), active, undo.text(), wish.method.id, wish.whole
 
     @edge
     def _captured(self, job: str, wish: Wish, key: tuple, captured: Capture) -> None:
@@ -128,7 +128,7 @@ class Drafts(QtCore.QObject):
             self._send(job, wish, captured)
 
     def _send(self, job: str, wish: Wish, captured: Capture) -> None:
-        self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
+        self.session.network.draft(job, wish.edit, captured.inputs, captured.canvas)
         self.state.change_draft(phase=Phase.SENDING, selected=captured.selection)
 
     def _is_active(self) -> bool:

@@ -5,7 +5,7 @@ News are `emit(name, data)`, called in this thread:
 | name | data |
 |---|---|
 | `daemon` | `{"state": a `state.Daemon`, "text": one sentence, "detail", "protocol": once connected}` |
-| `methods` | the daemon's answer |
+| `methods` | `{"known": Catalogue}`: what the daemon offers |
 | `job` | a job object of the protocol |
 | `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
 | `progress` | the daemon's event |
@@ -21,16 +21,18 @@ import contextlib
 import logging
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from .edges import FAULT
 from .journal import Entry, Journal
+from .velatura_protocol.catalogue import Catalogue
 from .velatura_protocol.client import Client
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.launch import start_daemon
-from .velatura_protocol.messages import digest
+from .velatura_protocol.rasters import Pixels
+from .velatura_protocol.requests import Edit, Request, blobs
 
 log = logging.getLogger("velatura.krita.network")
 
@@ -39,7 +41,7 @@ START = 60.0  #: seconds that a daemon may take to start
 LOST = "The daemon no longer has this edit; run it again."
 NOT_INSTALLED = "This plugin does not know where Velatura is; run `velatura install krita` again."
 
-Blob = Any  #: bytes, bytearray or memoryview
+Inputs = Mapping[str, Pixels | None]  #: pixels by the raster's name
 
 
 class Network(threading.Thread):
@@ -62,13 +64,13 @@ class Network(threading.Thread):
 
     # Commands
 
-    def submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
-        """rasters: description and bytes of each input, or None where there is none; digests are added."""
-        self._commands.put(lambda: self._submit(entry, request, rasters))
+    def submit(self, entry: Entry, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
+        """Make this edit of these pixels; see `Edit.on`."""
+        self._commands.put(lambda: self._submit(entry, edit, inputs, canvas))
 
-    def draft(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+    def draft(self, job: str, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
         """As `submit`, of something to look at only: no journal has it."""
-        self._commands.put(lambda: self._draft(job, request, rasters))
+        self._commands.put(lambda: self._draft(job, edit, inputs, canvas))
 
     def cancel(self, job: str) -> None:
         self._unwanted.add(job)
@@ -134,7 +136,7 @@ class Network(threading.Thread):
             return  # lost again meanwhile; that is the next event
         try:
             pong = self._client.request({"type": "ping"})
-            self._emit("methods", self._client.methods())
+            self._emit("methods", {"known": Catalogue.from_wire(self._client.methods())})
             entries = {entry.job: entry for entry in self._journal.entries()}
             for state in self._client.watch(list(entries)) if entries else []:
                 self._emit("known", {"entry": entries.pop(state["job"]), "job": state})
@@ -164,41 +166,31 @@ class Network(threading.Thread):
         log.info("no daemon: %s (%s)", error.message, error.detail)
         self._emit("daemon", {"state": state, "text": text, "detail": error.hint})
 
-    def _submit(self, entry: Entry, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+    def _submit(self, entry: Entry, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
         job = entry.job
         try:
             self._journal.add(entry)
-            self._send(job, request, rasters)
+            self._send(job, edit.on(inputs, canvas), inputs)
         except (VelaturaError, OSError) as error:
             self._give_up(job, error)
 
-    def _draft(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+    def _draft(self, job: str, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
         if job in self._unwanted:
             return  # a newer one has come; that it is to be cancelled is noted behind this
         try:
-            self._send(job, {**request, "lease": True, "draft": True}, rasters)
+            self._send(job, edit.on(inputs, canvas, lease=True, draft=True), inputs)
         except VelaturaError as error:
             if error.code != "cancelled":
                 self._emit("failed", {"job": job, "error": error})
 
-    def _send(self, job: str, request: dict, rasters: dict[str, tuple[dict, Blob] | None]) -> None:
+    def _send(self, job: str, request: Request, inputs: Inputs) -> None:
         """Submit and upload; raises VelaturaError."""
-        blobs: dict[str, Blob] = {}
-        inputs: dict[str, dict | None] = dict.fromkeys(rasters)
-        for name, found in rasters.items():
-            if found is not None:
-                raster, data = found
-                if "digest" not in raster:
-                    raster["digest"] = digest(data)  # the next draft brings the same raster again
-                inputs[name] = dict(raster)
-                blobs[raster["digest"]] = data
 
         def on_bytes(count: int, size: int) -> None:
             self._emit("sent", {"job": job, "fraction": count / max(1, size)})
 
-        request = {**request, "inputs": inputs}
         state = self._client.submit(
-            job, request, blobs, on_bytes=on_bytes, should_stop=lambda: self._stops(job)
+            job, request.to_wire(), blobs(inputs), on_bytes=on_bytes, should_stop=lambda: self._stops(job)
         )
         self._emit("job", state)
 
@@ -228,23 +220,23 @@ class Network(threading.Thread):
         self._emit("job", state)
 
     def _fetch(self, job: str, digests: list[str]) -> None:
-        blobs: list[bytearray] = []
+        found: list[bytearray] = []
 
         def on_bytes(count: int, size: int) -> None:
-            fraction = (len(blobs) + count / max(1, size)) / len(digests)
+            fraction = (len(found) + count / max(1, size)) / len(digests)
             self._emit("received", {"job": job, "fraction": fraction})
 
         try:
-            while len(blobs) < len(digests):
-                name = digests[len(blobs)]
-                blobs.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
+            while len(found) < len(digests):
+                name = digests[len(found)]
+                found.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
         except VelaturaError as error:
             self._emit("failed", {"job": job, "error": error})
         except Exception as error:  # memory may not suffice; the job must not seem to be fetched for ever
             log.exception("fetching %s", job)
             self._emit("failed", {"job": job, "error": VelaturaError("internal", FAULT, detail=repr(error))})
         else:
-            self._emit("fetched", {"job": job, "blobs": blobs})
+            self._emit("fetched", {"job": job, "blobs": found})
 
     def _tidy(self) -> None:
         """Forget what has ended, and tell the daemon what is inserted; while it is away the journal keeps the

@@ -165,7 +165,7 @@ class Panel(QtWidgets.QWidget):
         self.daemon.setText(self.state.daemon_text)
         self.daemon.setToolTip(self.state.daemon_detail)
         self.start.setVisible(daemon in (Daemon.ABSENT, Daemon.LOST, Daemon.REFUSED))
-        self.run.setEnabled(daemon is Daemon.CONNECTED and bool(self.state.methods))
+        self.run.setEnabled(daemon is Daemon.CONNECTED and bool(self.state.known.methods))
 
     def _show_cancel(self, *_: object) -> None:
         self.cancel.setEnabled(self.state.cancellable() is not None)

@@ -38,8 +38,8 @@ class Proposals(QtCore.QObject):
         self.job = job = str(uuid.uuid4())
         self._quietly = quietly
         self._say("")
-        document, inputs = self.session.host.activeDocument(), wish.method["inputs"]
-        self._reading = capture(document, inputs, wish.whole, self._hold)
+        document = self.session.host.activeDocument()
+        self._reading = capture(document, wish.method, wish.whole, self._hold)
         self.session.stepper.start(
             self._reading,
             lambda captured: self._captured(job, wish, captured),
@@ -76,7 +76,7 @@ class Proposals(QtCore.QObject):
     @edge
     def _captured(self, job: str, wish: Wish, captured: Capture) -> None:
         if job == self.job:
-            self.session.network.draft(job, wish.request(captured.canvas), captured.rasters)
+            self.session.network.draft(job, wish.edit, captured.inputs, captured.canvas)
 
     @edge
     def _failed(self, job: str, error: Exception) -> None:

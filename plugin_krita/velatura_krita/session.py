@@ -19,6 +19,7 @@ from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.requests import Edit, Recipe
 from .wish import Wish
 
 log = logging.getLogger("velatura.krita")
@@ -77,11 +78,11 @@ class Session(QtCore.QObject):
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
         wish = self.drafts.settle(wish)
-        job = Job(str(uuid.uuid4()), wish.method["title"], wish.about, document.name())
+        job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
-        reading = self._reading[job.id] = capture(document, wish.method["inputs"], wish.whole, tell)
+        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell)
         self.stepper.start(
             reading,
             lambda captured: self._captured(job, wish, captured),
@@ -99,14 +100,19 @@ class Session(QtCore.QObject):
         self.state.change_job(job.id, cancelling=True)
         self.network.cancel(job.id)
 
-    def adjust(self) -> dict | None:
+    def adjust(self) -> Edit | None:
         """The recipe of the selected result, to be shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
             return None
+        try:
+            edit = Recipe.from_wire(result.recipe.request).again()
+        except VelaturaError as error:
+            self.state.say(self.sentence(error), bad=True)
+            return None
         self._choose(again.go_back(self.host, result, lambda what: self._hold(what, "to adjust this result")))
-        return result.recipe.request
+        return edit
 
     def step(self, by: int) -> None:
         """Show the next (1) or the previous (-1) variation of the result that is meant."""
@@ -144,7 +150,7 @@ class Session(QtCore.QObject):
         self._reading.pop(job.id, None)
         entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
         self.entries[job.id] = entry
-        self.network.submit(entry, wish.request(captured.canvas), captured.rasters)
+        self.network.submit(entry, wish.edit, captured.inputs, captured.canvas)
         self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
 
     @edge
@@ -180,8 +186,8 @@ class Session(QtCore.QObject):
             self.drafts.stop()
             self.proposals.stop()
 
-    def _on_methods(self, answer: dict) -> None:
-        self.state.set_methods(answer.get("methods", []), answer.get("models", []))
+    def _on_methods(self, news: dict) -> None:
+        self.state.set_known(news["known"])
 
     def _on_known(self, news: dict) -> None:
         """A job from before Krita was started, or from before the daemon went away."""

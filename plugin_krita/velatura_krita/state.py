@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from .qt import QtCore, Signal
+from .velatura_protocol.catalogue import Catalogue
 from .velatura_protocol.messages import minor_version
 
 #: How many ended jobs the list keeps.
@@ -113,8 +114,7 @@ class State(QtCore.QObject):
         self.daemon = Daemon.SEARCHING
         self.daemon_text = "Looking for the daemon"
         self.daemon_detail = ""
-        self.methods: list[dict] = []
-        self.models: list[dict] = []
+        self.known = Catalogue()  #: what the daemon offers; empty until it has said so
         self.jobs: dict[str, Job] = {}
         self.current = ""  #: the id of the job whose progress is shown
         self.status = ""
@@ -150,13 +150,10 @@ class State(QtCore.QObject):
                 setattr(self.draft, name, value)
             self.draftChanged.emit()
 
-    def set_methods(self, methods: list[dict], models: list[dict]) -> None:
-        if methods != self.methods or models != self.models:
-            self.methods, self.models = methods, models
+    def set_known(self, known: Catalogue) -> None:
+        if known != self.known:
+            self.known = known
             self.methodsChanged.emit()
-
-    def method(self, name: str) -> dict | None:
-        return next((m for m in self.methods if m["id"] == name), None)
 
     def say(self, sentence: str, bad: bool = False) -> None:
         if (sentence, bad) != (self.status, self.status_bad):

@@ -6,7 +6,10 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ====================  ====================================================================================
 ``errors``            `VelaturaError`, the one exception, and its stable codes
 ``messages``          frames to message objects and back; digests; canonical JSON
-``rasters``           the pixels a request names, and the shape of the request itself
+``reading``           JSON values with their types
+``rasters``           the pixels a request names
+``requests``          the request, which is the recipe: read, checked and built here alone
+``catalogue``         what the daemon offers: methods and models
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
 ``dials``             a group of dials: titles, adding, moving, the words that may become one

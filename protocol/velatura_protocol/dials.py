@@ -6,7 +6,7 @@ field has. Lists of entries are never changed: each function returns a new one.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 from unicodedata import normalize
@@ -46,7 +46,7 @@ def about(entries: Iterable[dict]) -> str:
     )
 
 
-def about_edit(fields: Iterable[Field], prompt: str, parameters: dict) -> str:
+def about_edit(fields: Iterable[Field], prompt: str, parameters: Mapping[str, Any]) -> str:
     """What an edit does, in one line: what its prompt changes of the source's caption, or the prompt where
     there is no caption or one too unlike; then what its dials do."""
     fields = list(fields)

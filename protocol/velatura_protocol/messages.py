@@ -6,7 +6,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeGuard
 
 from .errors import VelaturaError
 
@@ -128,7 +128,7 @@ def is_seq(value: object) -> bool:
     return type(value) is int and 0 <= value <= MAX_INTEGER
 
 
-def is_digest(value: object) -> bool:
+def is_digest(value: object) -> TypeGuard[str]:
     """Whether `value` is a digest as SPEC section 2 writes them."""
     return isinstance(value, str) and _DIGEST.match(value) is not None
 

@@ -1,27 +1,45 @@
-"""The pixels a request names, and the shape of the request (SPEC section 5)."""
+"""Pixels on the wire (SPEC section 5): described by a `Raster`, together with their bytes as `Pixels`."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
+from typing import TypedDict
 
 from .errors import VelaturaError
-from .messages import is_digest
+from .messages import digest, is_digest
+from .reading import as_integer, as_list, as_object
 
-REQUEST_VERSION = 1
 MAX_SIDE = 16384
 MAX_BLOB = 4 * 1024**3
-MAX_PROMPT = 2000
-MAX_VARIATIONS = 64
-MAX_SEED = 2**31 - 1
+MAX_NAME = 200  #: characters of a name: a profile's, a method's, a model's
+FAR = 2**31 - 1  #: coordinates and sides of the canvas lie within +-FAR
 CHANNELS = ("BGRA", "RGBA", "RGB", "GA", "G", "A")
 MASK_CHANNELS = ("A", "G")
 DTYPES = {"u8": 1, "u16": 2, "f16": 2, "f32": 4}
 
-_MAX_NAME = 200
-_FAR = 2**31 - 1  # coordinates and canvas sides lie within +-_FAR
+Bytes = bytes | bytearray | memoryview
+Rect = tuple[int, int, int, int]
 
 
-@dataclass(frozen=True)
+class _Described(TypedDict):
+    digest: str
+    width: int
+    height: int
+    channels: str
+    dtype: str
+    profile: str
+    rect: list[int]
+
+
+class RasterObject(_Described, total=False):
+    """A raster as JSON has it."""
+
+    layer: str
+
+
+@dataclass(frozen=True, slots=True)
 class Raster:
     """Pixels, described: rows from the top, no padding, little-endian, straight alpha.
 
@@ -36,7 +54,7 @@ class Raster:
     channels: str
     dtype: str
     profile: str
-    rect: tuple[int, int, int, int]
+    rect: Rect
     layer: str = ""
 
     @property
@@ -51,9 +69,11 @@ class Raster:
         Raises `too-large` (a side or the blob), `unsupported-colour` (the channels), `bad-layer` (sizes, type
         or rectangle that do not agree), `bad-request` (a field is missing or of the wrong kind).
         """
-        d = _object(d, "The layer's description")
-        width, height = _side(d.get("width")), _side(d.get("height"))
-        channels, dtype = _name(d, "channels"), _name(d, "dtype")
+        found = as_object(d)
+        if found is None:
+            raise bad_request("The layer's description is missing; update the plugin.", d)
+        width, height = _side(found.get("width")), _side(found.get("height"))
+        channels, dtype, profile = (_name(found, key) for key in ("channels", "dtype", "profile"))
         if channels not in CHANNELS:
             raise VelaturaError(
                 "unsupported-colour",
@@ -66,24 +86,25 @@ class Raster:
                 "Velatura cannot edit this bit depth; convert the layer to 8 or 16 bits and try again.",
                 detail=f"dtype {dtype!r}",
             )
-        rect = _rect(d.get("rect"))
+        rect = _rect(found.get("rect"))
         if rect[2:] != (width, height):
             raise VelaturaError(
                 "bad-layer",
                 "The layer's size and its place in the picture do not agree; try again.",
                 detail=f"{width}x{height} in {rect}",
             )
-        if not is_digest(d.get("digest")):
-            raise _bad("The layer's description has no digest; update the plugin.")
-        layer = _name({"layer": "", **d}, "layer")
-        raster = cls(d["digest"], width, height, channels, dtype, _name(d, "profile"), rect, layer)
+        name = found.get("digest")
+        if not is_digest(name):
+            raise bad_request("The layer's description has no digest; update the plugin.", name)
+        layer = _name({"layer": "", **found}, "layer")
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
 
-    def to_wire(self) -> dict:
+    def to_wire(self) -> RasterObject:
         """The object that `from_wire` reads."""
-        return {
+        described: RasterObject = {
             "digest": self.digest,
             "width": self.width,
             "height": self.height,
@@ -91,99 +112,55 @@ class Raster:
             "dtype": self.dtype,
             "profile": self.profile,
             "rect": list(self.rect),
-            **({"layer": self.layer} if self.layer else {}),
         }
+        if self.layer:
+            described["layer"] = self.layer
+        return described
 
 
-def check_request(request: object) -> None:
-    """Checks everything about a request that needs neither its method nor its pixels.
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Pixels that a host has read: `Raster` says what each attribute means, and `data` are the bytes.
 
-    Raises what `Raster.from_wire` raises, `bad-request`, `prompt-too-long`, and `mask-outside` where the
-    mask's rectangle does not touch the source's.
+    Their digest is computed when `raster` is first asked for, and once: ask for it in a thread that may take
+    its time. Raises nothing; the daemon refuses what a raster must not be.
     """
-    request = _object(request, "The request")
-    version = _integer(request, "velatura", 1, _FAR)
-    if version != REQUEST_VERSION:
-        raise _bad(f"The request is of version {version}, which is not known here; update the daemon.")
-    _name(request, "method", empty=False)
-    _integer(request, "method_version", 0, _FAR)
-    model = _object(request.get("model"), "The request's model")
-    _name(model, "id")
-    if model.get("digest") != "" and not is_digest(model.get("digest")):
-        raise _bad("The request names a model by a digest that is none; choose the model again.")
-    prompt = request.get("prompt")
-    if not isinstance(prompt, str):
-        raise _bad("The request has no prompt; update the plugin.", f"prompt {prompt!r:.80}")
-    if len(prompt) > MAX_PROMPT:
-        raise VelaturaError(
-            "prompt-too-long",
-            f"The prompt has {len(prompt)} characters, more than {MAX_PROMPT}; shorten it.",
-        )
-    _integer(request, "seed", -1, MAX_SEED)
-    _integer(request, "variations", 1, MAX_VARIATIONS)
-    _object(request.get("parameters"), "The request's parameters")
-    for key in ("lease", "draft"):
-        if not isinstance(request.get(key, False), bool):
-            raise _bad(f"The request's {key} is neither true nor false; update the plugin.")
-    canvas = request.get("canvas")
-    if not (isinstance(canvas, list) and len(canvas) == 2 and all(_within(side, 1, _FAR) for side in canvas)):
-        raise _bad("The request does not give the size of the picture; update the plugin.", f"{canvas!r:.80}")
-    _check_inputs(_object(request.get("inputs"), "The request's inputs"))
+
+    data: Bytes
+    rect: Rect
+    channels: str
+    dtype: str
+    profile: str
+    layer: str = ""
+
+    @cached_property
+    def raster(self) -> Raster:
+        """Their description."""
+        size = self.rect[2:]
+        described = self.channels, self.dtype, self.profile, self.rect, self.layer
+        return Raster(digest(self.data), *size, *described)
 
 
-def _check_inputs(inputs: dict) -> None:
-    source = Raster.from_wire(inputs.get("source"))
-    if source.channels == "A":
-        raise VelaturaError("unsupported-colour", "This layer has no colours; choose a layer with colours.")
-    if inputs.get("mask") is None:
-        return
-    mask = Raster.from_wire(inputs["mask"])
-    if mask.channels not in MASK_CHANNELS:
-        raise VelaturaError(
-            "bad-layer",
-            "The mask is not a single channel; make a new selection and try again.",
-            detail=f"mask channels {mask.channels!r}",
-        )
-    if not touch(source.rect, mask.rect):
-        raise VelaturaError("mask-outside", "The selection does not touch the layer; select a part of it.")
-
-
-def touch(a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+def touch(a: Rect, b: Rect) -> bool:
     """Whether two rectangles have a pixel in common."""
     return all(max(a[i], b[i]) < min(a[i] + a[i + 2], b[i] + b[i + 2]) for i in (0, 1))
 
 
-def _bad(message: str, detail: str = "") -> VelaturaError:
-    return VelaturaError("bad-request", message, detail=detail)
+def bad_request(message: str, value: object) -> VelaturaError:
+    """The refusal of a value; its beginning goes to the log."""
+    return VelaturaError("bad-request", message, detail=f"{value!r:.80}")
 
 
-def _object(value: object, what: str) -> dict:
-    if not isinstance(value, dict):
-        raise _bad(f"{what} is missing; update the plugin.", f"{value!r:.80}")
-    return value
-
-
-def _within(value: object, low: int, high: int) -> bool:
-    return type(value) is int and low <= value <= high
-
-
-def _integer(d: dict, key: str, low: int, high: int) -> int:
+def _name(d: Mapping[str, object], key: str) -> str:
     value = d.get(key)
-    if not _within(value, low, high):
-        raise _bad(f"The request's {key} has to be a whole number from {low} to {high}.", f"{value!r:.80}")
-    return value
-
-
-def _name(d: dict, key: str, *, empty: bool = True) -> str:
-    value = d.get(key)
-    if not isinstance(value, str) or len(value) > _MAX_NAME or not (value or empty):
-        raise _bad(f"The request's {key} is missing or too long; update the plugin.", f"{value!r:.80}")
+    if not isinstance(value, str) or len(value) > MAX_NAME:
+        raise bad_request(f"The request's {key} is missing or too long; update the plugin.", value)
     return value
 
 
 def _side(value: object) -> int:
     if type(value) is not int:
-        raise _bad("The layer's size is missing; update the plugin.", f"{value!r:.80}")
+        raise bad_request("The layer's size is missing; update the plugin.", value)
     if value > MAX_SIDE:
         raise VelaturaError(
             "too-large",
@@ -194,8 +171,10 @@ def _side(value: object) -> int:
     return value
 
 
-def _rect(value: object) -> tuple[int, int, int, int]:
-    if not (isinstance(value, list) and len(value) == 4 and all(_within(v, -_FAR, _FAR) for v in value)):
-        raise _bad("The layer's place in the picture is missing; update the plugin.", f"{value!r:.80}")
-    x, y, width, height = value
+def _rect(value: object) -> Rect:
+    numbers = [as_integer(number, -FAR, FAR) for number in as_list(value) or ()]
+    inside = [number for number in numbers if number is not None]
+    if not len(numbers) == len(inside) == 4:
+        raise bad_request("The layer's place in the picture is missing; update the plugin.", value)
+    x, y, width, height = inside
     return x, y, width, height

@@ -13,6 +13,7 @@ from tests.tiny import register_tiny_model, tiny_blip
 from velatura.cli.proposing import proposed
 from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.presets import KEPT, Presets, export_to
 from velatura_protocol.words import find
@@ -49,7 +50,7 @@ def edit(source, tmp_path):
 
 @pytest.fixture(scope="module")
 def slider():
-    return describe(registry()["flow-slider"])
+    return MethodInfo.from_wire(describe(registry()["flow-slider"]))
 
 
 def test_dials_are_turned_without_naming_a_method(cli, edit):
@@ -151,7 +152,7 @@ def test_the_dials_of_the_readme_lead_from_words_of_its_caption(slider):
 
 def test_a_method_without_dials_says_so():
     with pytest.raises(VelaturaError, match="has no dials"):
-        parse_values(describe(registry()["sdedit"]), [], [parse_dial("beard")])
+        parse_values(MethodInfo.from_wire(describe(registry()["sdedit"])), [], [parse_dial("beard")])
 
 
 def test_the_methods_page_says_how_a_dial_is_written(cli):

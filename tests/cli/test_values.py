@@ -4,12 +4,14 @@ import json
 
 import pytest
 
-from tests.krita.schemas import LEAD, WEIGH
+from tests.krita import schemas
 from velatura.cli.dials import named_or_shared
-from velatura.cli.values import dials_of, parse_values
+from velatura.cli.values import parse_values
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.presets import Presets, export_to
 
+LEAD, WEIGH = (MethodInfo.from_wire(described) for described in (schemas.LEAD, schemas.WEIGH))
 HAIR = {"name": "", "less": "short hair", "more": "long hair", "strength": 2.0}
 
 
@@ -23,15 +25,15 @@ def test_dials_are_json():
 
 def test_dials_are_of_a_file_that_somebody_shared_or_of_a_name(tmp_path):
     export_to(tmp_path / "hair.json", "Hair", [HAIR])
-    assert named_or_shared(tmp_path / "state", str(tmp_path / "hair.json"), dials_of(LEAD)) == [HAIR]
+    assert named_or_shared(tmp_path / "state", str(tmp_path / "hair.json"), LEAD.dials) == [HAIR]
     Presets(tmp_path / "state").save("Hair", [HAIR])
-    assert named_or_shared(tmp_path / "state", "hair", dials_of(LEAD)) == [HAIR]
+    assert named_or_shared(tmp_path / "state", "hair", LEAD.dials) == [HAIR]
 
 
 def test_neither_a_file_nor_a_name_is_said_in_one_sentence(tmp_path):
     for text, known in (("hair.json", "; no names"), ("~nobody-at-all/x", ", or one of these names: Beard")):
         with pytest.raises(VelaturaError) as caught:
-            named_or_shared(tmp_path, text, dials_of(LEAD))
+            named_or_shared(tmp_path, text, LEAD.dials)
         said = caught.value.message
         assert said.startswith(f"There is no file '{text}', and no dials are saved as '{text}'; give")
         assert known in said
@@ -43,5 +45,5 @@ def test_a_file_that_is_no_use_is_refused_in_a_sentence(tmp_path, text):
     (tmp_path / "hair.json").write_text(text)
     for name in ("hair.json", "none.json"):
         with pytest.raises(VelaturaError) as caught:
-            named_or_shared(tmp_path / "state", str(tmp_path / name), dials_of(LEAD))
+            named_or_shared(tmp_path / "state", str(tmp_path / name), LEAD.dials)
         assert caught.value.message.endswith(".")

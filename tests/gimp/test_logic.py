@@ -11,6 +11,7 @@ import pytest
 from tests.gimp.conftest import PLUGIN
 from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.requests import Recipe
 
 sys.path.insert(0, str(PLUGIN))
 
@@ -52,6 +53,11 @@ ANSWER = {
     ],
     "models": [{"id": "a", "title": "Model A"}, {"id": "b"}],
 }  # fmt: skip
+
+
+def offer(*methods, models=()):
+    """An answer with these methods."""
+    return {"methods": list(methods), "models": list(models)}
 
 
 @pytest.fixture
@@ -111,10 +117,15 @@ def test_digits_show_every_multiple_of_the_step(step, digits):
 
 
 RECIPE = {
-    "velatura": 1, "method": "some-method", "method_version": 1, "model": {"id": "a", "digest": "blake2b:1"},
+    "velatura": 1, "method": "some-method", "method_version": 1, "model": {"id": "a", "digest": ""},
     "prompt": "a häßlicher Hut", "seed": 2**31 - 1, "variations": 3,
     "parameters": {"steps": 9, "strength": 0.5},
-    "inputs": {"source": {}, "mask": None}, "canvas": [64, 48], "job": "x", "variation": 2, "lease": True,
+    "inputs": {
+        "source": {"digest": "blake2b:" + 64 * "0", "width": 64, "height": 48, "channels": "RGBA",
+                   "dtype": "u8", "profile": "sRGB", "rect": [0, 0, 64, 48]},
+        "mask": None,
+    },
+    "canvas": [64, 48], "job": "x", "variation": 2, "lease": True,
 }  # fmt: skip
 
 
@@ -123,22 +134,8 @@ def test_a_recipe_survives_its_parasite():
     assert max(data) < 128
     kept = recipe.from_parasite(data)
     assert recipe.origin(kept) == {"source": 17, "mark": "m", "result": 0}
-    assert recipe.origin(RECIPE) == {"source": 0, "mark": "", "result": 0}
-    assert {key: kept[key] for key in RECIPE} == RECIPE
-
-
-def test_running_again_changes_only_what_is_asked_for():
-    request = recipe.again(RECIPE, {"prompt": "a hat", "parameters": {"steps": 4}})
-    assert request["prompt"] == "a hat"
-    assert request["parameters"] == {"steps": 4, "strength": 0.5}
-    assert request["seed"] == RECIPE["seed"]
-    assert request["model"] == RECIPE["model"]
-    assert not request.keys() & {"job", "variation", "inputs", "canvas", "gimp", "lease"}
-
-
-def test_the_recipe_of_one_variation_has_its_own_seed():
-    alone = recipe.of_layer(RECIPE)
-    assert (alone["seed"], alone["variations"]) == (1, 1)
+    assert recipe.origin(Recipe.from_wire(RECIPE)) == {"source": 0, "mark": "", "result": 0}
+    assert {key: kept.written[key] for key in RECIPE} == RECIPE
 
 
 @pytest.mark.parametrize(
@@ -149,35 +146,9 @@ def test_a_damaged_parasite_is_refused_with_a_sentence(data):
         recipe.from_parasite(data)
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [None, [], {}, {"methods": 3}, {"methods": [1, {}, {"id": "Bad Name"}, {"id": "x", "parameters": 3}]}],
-)
-def test_what_cannot_be_read_of_a_catalogue_is_left_out(answer):
-    assert catalogue.parse(answer) == catalogue.Catalogue()
-
-
-def test_what_a_method_makes_is_known_and_who_selects_a_word():
-    text, which = (
-        {"type": "string", "title": "T", "description": "T", "default": ""},
-        {"type": "integer", "title": "W", "description": "W", "default": 1, "minimum": 1, "maximum": 9},
-    )
-    group = {
-        "type": "array",
-        "title": "Words",
-        "description": "W",
-        "default": [],
-        "maxItems": 4,
-        "x-words": "prompt",
-        "items": {"type": "object", "properties": {"text": text, "which": which}},
-    }
-    made = {**ANSWER["methods"][0], "result": "mask"}
-    selects = {**made, "id": "b", "parameters": {"type": "object", "properties": {"w": group}}}
-    found = catalogue.parse({"methods": [ANSWER["methods"][0], made, selects, {**selects, "id": "c"}]})
-    assert [method.result for method in found.methods] == ["layer", "mask", "mask", "mask"]
-    assert found.word_masks().id == "b"
-    assert found.word_masks().words.key == "w"
-    assert catalogue.parse(ANSWER).word_masks() is None
+def test_a_method_whose_name_gimp_refuses_is_left_out():
+    named = {**ANSWER["methods"][0], "id": "Bad Name"}
+    assert catalogue.parse(offer(named, *ANSWER["methods"])).methods == catalogue.parse(ANSWER).methods
 
 
 def _dialled(most=4):
@@ -197,14 +168,6 @@ def _dialled(most=4):
     return {**ANSWER["methods"][0], "id": "dialled", "parameters": parameters}
 
 
-def test_the_first_method_of_layers_with_dials_is_known():
-    masks = {**_dialled(), "id": "masks", "result": "mask"}
-    found = catalogue.parse({"methods": [*ANSWER["methods"], masks, _dialled(), {**_dialled(), "id": "b"}]})
-    assert catalogue.dialling(found).id == "dialled"
-    assert catalogue.dialling(found).dials.key == "dials"
-    assert catalogue.dialling(catalogue.parse(ANSWER)) is None
-
-
 @pytest.mark.parametrize(
     ("given", "sent"),
     [
@@ -215,14 +178,14 @@ def test_the_first_method_of_layers_with_dials_is_known():
     ],
 )
 def test_dials_that_say_nothing_yet_are_not_sent(given, sent):
-    found = catalogue.parse({"methods": [_dialled()]})
+    found = catalogue.parse(offer(_dialled()))
     method = found.methods[0]
     arguments = form.arguments(method, found)
     assert form.parameters(arguments, {"dials": given}.get, method) == {"dials": sent}
 
 
 def test_dials_that_wait_come_into_the_form_once_and_those_without_room_are_told_apart():
-    field = catalogue.parse({"methods": [_dialled(most=3)]}).methods[0].dials
+    field = catalogue.parse(offer(_dialled(most=3))).methods[0].dials
     kept = json.dumps([{"more": "Hat", "strength": 2.0}, {"less": "young", "more": "old"}])
     words = [dials.new(field, more=word) for word in ("hat", "beard", "scarf", " BEARD ", "tie")]
     value, left = form.with_dials(field, kept, words)
@@ -232,31 +195,11 @@ def test_dials_that_wait_come_into_the_form_once_and_those_without_room_are_told
     assert form.with_dials(field, "half typed [", words[:1]) == (json.dumps(words[:1]), [])
 
 
-def test_what_only_says_something_is_no_choice_and_models_may_lack_it():
-    says = {**ANSWER["methods"][0], "id": "says", "result": "text"}
-    models = [{"id": "a", "lacks": ["says", 3]}, {"id": "b", "lacks": []}, {"id": "c", "lacks": "says"}]
-    found = catalogue.parse({"methods": [says, *ANSWER["methods"]], "models": models})
-    assert [method.id for method in found.offered] == ["some-method"]
-    assert found.method("says") is None
-    assert found.proposing().id == "says"
-    assert [found.lacks(model, found.proposing()) for model in ("", "a", "b", "c")] == [
-        True, True, False, False]  # fmt: skip
-    assert catalogue.parse(ANSWER).proposing() is None
-
-
-@pytest.mark.parametrize(
-    ("prompt", "needs"), [("required", True), ("optional", False), ("none", False), (3, False)]
-)
-def test_a_method_may_do_without_a_prompt(prompt, needs):
-    method = {**ANSWER["methods"][0], "inputs": {"source": "required", "prompt": prompt}}
-    assert catalogue.parse({"methods": [method]}).methods[0].needs_prompt is needs
-
-
 def test_a_prompt_that_is_compared_says_what_should_be():
     texts = {"title": "Shown now", "description": "C", "default": ""}
     caption = {"type": "string", "x-source-prompt": True, **texts}
     parameters = {"type": "object", "properties": {"caption": caption}}
-    found = catalogue.parse({"methods": [{**ANSWER["methods"][0], "parameters": parameters}]})
+    found = catalogue.parse(offer({**ANSWER["methods"][0], "parameters": parameters}))
     labels = [argument.field.title for argument in form.arguments(found.methods[0], found)]
     assert labels[:2] == ["Should be", "Shown now"]
 
@@ -304,6 +247,17 @@ def test_an_answer_without_methods_does_not_empty_the_menu(folder):
     catalogue.remember(folder, ANSWER, folder / "velatura_gimp.py")
     assert not catalogue.remember(folder, {**ANSWER, "methods": []}, folder / "velatura_gimp.py")
     assert catalogue.register(folder).methods
+
+
+@pytest.mark.parametrize("answer", [{}, {"methods": 3, "models": []}, offer({"id": "x"})])
+def test_an_answer_that_cannot_be_read_is_refused_and_changes_nothing(folder, answer):
+    entry = folder / "velatura_gimp.py"
+    catalogue.remember(folder, ANSWER, entry)
+    before = entry.stat().st_mtime_ns
+    with pytest.raises(VelaturaError, match="could not be read; update Velatura"):
+        catalogue.remember(folder, answer, entry)
+    assert entry.stat().st_mtime_ns == before
+    assert catalogue.newest(folder) == catalogue.parse(ANSWER)
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe", b"[]", b"[" * 99999])

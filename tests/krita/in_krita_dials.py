@@ -18,12 +18,7 @@ def drive(t):
     source.setPixelData(bytes((40, 90, 200, 255)) * (SIDE * SIDE), 0, 0, SIDE, SIDE)
     document.refreshProjection()
     yield 0.5
-    methods = [
-        method["id"]
-        for method in state.methods
-        if any(form.get("x-dials") for form in method["parameters"]["properties"].values())
-    ]
-    control("method").setCurrentIndex(control("method").findData(methods[0]))
+    control("method").setCurrentIndex(control("method").findData(state.known.dialler.id))
     dials = controls.prompts.dials
     yield t.until(lambda: controls.prompts.source.value(), 120, "a caption")
     control("steps").setValue(4)

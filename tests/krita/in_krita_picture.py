@@ -32,13 +32,7 @@ def edit_by_dials(t, docker, control):
     from velatura_krita.docker import session
 
     state, controls = session().state, docker.widget().controls
-    method = next(
-        method["id"]
-        for method in state.methods
-        if method.get("result", "layer") == "layer"
-        and any(form.get("x-dials") for form in method["parameters"]["properties"].values())
-    )
-    control("method").setCurrentIndex(control("method").findData(method))
+    control("method").setCurrentIndex(control("method").findData(state.known.dialler.id))
     yield 0.5
     caption = controls.prompts.source
     if control("propose").isEnabled() and control("propose").isVisible():  # the method asks by itself

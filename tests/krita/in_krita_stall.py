@@ -74,7 +74,7 @@ def drive(t):
 
     own = Own(session())
     docker = t.docker("velatura_docker")
-    yield t.until(lambda: state.methods, 60, "methods")
+    yield t.until(lambda: state.known.methods, 60, "methods")
     document = t.document(SIDE, SIDE)
     yield 2
     node = document.rootNode().childNodes()[0]

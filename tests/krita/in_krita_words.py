@@ -119,13 +119,8 @@ def word(t):
     docker = t.docker("velatura_docker")
     control = lambda name: t.widget(docker, name)  # noqa: E731
     yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
-    found = [
-        (method["id"], key)
-        for method in session().state.methods
-        for key, form in method["parameters"]["properties"].items()
-        if form.get("x-words") and method.get("result", "layer") == "layer"
-    ]
-    method, group = found[0]
+    found = next(m for m in session().state.known.methods if m.words and m.result == "layer")
+    method, group = found.id, found.words.key
     document = t.document(SIDE, SIDE)
     yield 0.5
     source = document.rootNode().childNodes()[0]

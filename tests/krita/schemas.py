@@ -1,4 +1,4 @@
-"""A method as a daemon describes it, with one field of every kind."""
+"""Methods as a daemon describes them; the first has one field of every kind."""
 
 METHOD = {
     "id": "every-kind",
@@ -207,3 +207,17 @@ LEAD = METHOD | {
         },
     },
 }  # fmt: skip
+
+
+def known(*methods, models=()):
+    """What a daemon offers that has these methods and models, as the plugin reads it."""
+    from velatura_krita.velatura_protocol.catalogue import Catalogue
+
+    return Catalogue.from_wire({"methods": list(methods), "models": list(models)})
+
+
+def method(described):
+    """One method, as the plugin reads it."""
+    from velatura_krita.velatura_protocol.catalogue import MethodInfo
+
+    return MethodInfo.from_wire(described)

@@ -3,10 +3,11 @@
 import pytest
 
 from tests.krita.fake_krita import Document, Node, Selection
+from tests.krita.schemas import METHOD, method
 from tests.krita.turns import finish
 
 pytestmark = pytest.mark.usefixtures("krita")
-OPTIONAL = {"source": "required", "mask": "optional"}
+OPTIONAL = METHOD["inputs"]
 BLUE = bytes((200, 40, 10, 255))
 
 
@@ -25,7 +26,7 @@ def document() -> Document:
 def take(document, inputs=OPTIONAL):
     from velatura_krita.capture import capture
 
-    return finish(capture(document, inputs))
+    return finish(capture(document, method(METHOD | {"inputs": inputs})))
 
 
 def refusal(document, inputs=OPTIONAL):
@@ -39,10 +40,10 @@ def refusal(document, inputs=OPTIONAL):
 def test_without_a_selection_it_is_the_whole_layer(document):
     node = painted(document)
     found = take(document)
-    assert found.source["rect"] == [2, 3, 8, 6] and found.mask is None and found.selected is None
-    assert bytes(found.pixels) == BLUE * 48
-    assert found.source["channels"] == "BGRA" and found.source["dtype"] == "u8"
-    assert found.source["profile"] == "sRGB-elle-V2-srgbtrc.icc"
+    source = found.inputs["source"]
+    assert source.rect == (2, 3, 8, 6) and found.inputs["mask"] is None and found.selection is None
+    assert bytes(source.data) == BLUE * 48
+    assert (source.channels, source.dtype, source.profile) == ("BGRA", "u8", "sRGB-elle-V2-srgbtrc.icc")
     assert found.canvas == (32, 24)
     assert "{" + found.node + "}" == node.uniqueId().toString()
 
@@ -51,18 +52,18 @@ def test_the_layer_and_the_selection_are_both_inside(document):
     painted(document)
     document.chosen = Selection(6, 1, 20, 4, bytes(range(80)))
     found = take(document)
-    assert found.source["rect"] == [2, 1, 24, 8]
-    assert found.mask == {
-        "width": 20, "height": 4, "channels": "A", "dtype": "u8", "profile": "", "rect": [6, 1, 20, 4],
-    }  # fmt: skip
-    assert bytes(found.selected) == bytes(range(80))
+    source, mask = found.inputs["source"], found.inputs["mask"]
+    assert source.rect == (2, 1, 24, 8)
+    assert (mask.channels, mask.dtype, mask.profile) == ("A", "u8", "")
+    assert mask.rect == found.selection == (6, 1, 20, 4)
+    assert bytes(mask.data) == bytes(range(80))
 
 
 def test_what_lies_outside_the_canvas_is_left_out(document):
     painted(document, -5, -5, 60, 60)
     document.chosen = Selection(-4, 20, 10, 10)
     found = take(document)
-    assert found.source["rect"] == [0, 0, 32, 24] and found.mask["rect"] == [0, 20, 6, 4]
+    assert found.inputs["source"].rect == (0, 0, 32, 24) and found.selection == (0, 20, 6, 4)
 
 
 def test_pixels_are_read_in_bands_and_stay_as_they_were_at_the_click(document, monkeypatch):
@@ -71,7 +72,7 @@ def test_pixels_are_read_in_bands_and_stay_as_they_were_at_the_click(document, m
     monkeypatch.setattr("velatura_krita.capture.BAND", 70)  # bytes: two rows of eight pixels
     node = painted(document)
     document.chosen = Selection(3, 4, 5, 30, bytes(range(150)))
-    steps = capture(document, OPTIONAL)
+    steps = capture(document, method(METHOD))
     turns = [next(steps)]
     node.setPixelData(bytes(8 * 6 * 4), 2, 3, 8, 6)  # a stroke between two turns
     document.chosen._data = bytes(150)
@@ -79,8 +80,9 @@ def test_pixels_are_read_in_bands_and_stay_as_they_were_at_the_click(document, m
         while True:
             turns.append(next(steps))
     found = ended.value.value
-    assert bytes(found.pixels)[:32] == BLUE * 8 and bytes(found.pixels).count(BLUE) == 48
-    assert bytes(found.selected) == bytes(range(100))
+    pixels = bytes(found.inputs["source"].data)
+    assert pixels[:32] == BLUE * 8 and pixels.count(BLUE) == 48
+    assert bytes(found.inputs["mask"].data) == bytes(range(100))
     assert len(turns) == 2 + 11, "100 bytes of the selection, 21 rows of the layer"
 
 
@@ -97,16 +99,15 @@ def test_pixels_go_as_krita_keeps_them(model, depth, channels, dtype):
     document.rootNode().addChildNode(node, None)
     size = node._size()
     node.setPixelData(bytes(range(1, size + 1)) * 16, 0, 0, 4, 4)
-    found = take(document)
-    assert (found.source["channels"], found.source["dtype"]) == (channels, dtype)
-    raster = Raster.from_wire({**found.source, "digest": "blake2b:" + "0" * 64})
-    assert raster.nbytes == len(found.pixels) == 16 * size
+    source = take(document).inputs["source"]
+    assert (source.channels, source.dtype) == (channels, dtype)
+    assert Raster.from_wire(source.raster.to_wire()).nbytes == len(source.data) == 16 * size
 
 
 def test_it_waits_until_no_stroke_is_under_way(document):
     painted(document)
     document.busy = 3
-    assert take(document).source["rect"] == [2, 3, 8, 6]
+    assert take(document).inputs["source"].rect == (2, 3, 8, 6)
 
 
 def test_a_colour_model_that_is_not_handled_is_refused():
@@ -132,7 +133,7 @@ def test_a_selection_of_nothing_is_refused(document, rect):
 
 def test_a_method_that_needs_a_selection_says_so(document):
     painted(document)
-    assert refusal(document, {"mask": "required"}) == (
+    assert refusal(document, {**OPTIONAL, "mask": "required"}) == (
         "empty-mask",
         "This method needs a selection: select what is to change.",
     )

@@ -6,7 +6,7 @@ import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 from PyQt6.QtTest import QTest
 
-from tests.krita.schemas import FIND, LEAD, METHOD, TELL, WEIGH
+from tests.krita.schemas import FIND, LEAD, METHOD, TELL, WEIGH, known
 from velatura_protocol.presets import DELETED, EXPORTED, KEPT
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
@@ -19,7 +19,7 @@ def controls(krita, application, tmp_path):
 
     state = State()
     made = Controls(state, krita, tmp_path / "state")
-    state.set_methods([FIND, LEAD, WEIGH, METHOD, TELL], [{"id": "tiny", "title": "Tiny"}])
+    state.set_known(known(FIND, LEAD, WEIGH, METHOD, TELL, models=[{"id": "tiny", "title": "Tiny"}]))
     made.resize(250, 700)
     made.show()
     yield made
@@ -221,7 +221,7 @@ def test_a_word_of_the_prompt_is_turned_into_a_dial(controls):
 
 
 def test_without_a_method_of_dials_there_is_no_such_button(controls):
-    controls.state.set_methods([WEIGH], [])
+    controls.state.set_known(known(WEIGH))
     field(controls, "prompt").setPlainText("cat")
     controls.prompts.words.choose(0)
     assert field(controls, "word.dial").isHidden()
@@ -236,9 +236,10 @@ def test_a_caption_does_not_become_a_prompt_that_may_stay_empty(controls, applic
 
 def test_recipe_defaults_and_the_next_start(controls, krita, tmp_path):
     from velatura_krita.controls import Controls
+    from velatura_krita.velatura_protocol.requests import Edit
 
     several = [entry("short", "long", "Length", 2.5), entry(more="hat", strength=-1.0)]
-    recipe = {"method": "lead", "prompt": "", "parameters": {"caption": "a man", "dials": several}}
+    recipe = Edit("lead", parameters={"caption": "a man", "dials": several})
     assert controls.show_recipe(recipe)
     assert values(controls) == several and titles(controls) == ["Length", "+ hat"]
     wish = controls.wish()

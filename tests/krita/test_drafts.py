@@ -103,9 +103,9 @@ def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
     asked = []
     draft = desk.session.network.draft
 
-    def heard(job, request, rasters):
-        asked.append(request)
-        draft(job, request, rasters)
+    def heard(job, edit, *pixels):
+        asked.append(edit)
+        draft(job, edit, *pixels)
 
     monkeypatch.setattr(desk.session.network, "draft", heard)
     desk["variations"].setValue(2)
@@ -115,14 +115,14 @@ def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
     desk["run"].click()
     assert desk.session.state.draft is None
     desk.wait_phase("DONE")
-    assert all(r["variations"] == 1 for r in asked)
-    (seed,) = {r["seed"] for r in asked}
+    assert all(edit.variations == 1 for edit in asked)
+    (seed,) = {edit.seed for edit in asked}
     recipe = recipes.read(document, group(document).childNodes()[-1]).request
     assert recipe["seed"] == seed >= 0 and len(asked) == 2 and "draft" not in recipe
     assert desk["seed"].value() == -1, "the next one is random again"
     slide(desk, 5)
     shown(desk, until)
-    assert asked[-1]["seed"] != seed
+    assert asked[-1].seed != seed
 
 
 def test_the_last_state_cancels_an_older_one_that_runs_and_an_edit_cancels_both(desk, daemon, until):
@@ -148,9 +148,9 @@ def test_drafts_come_during_a_drag_and_the_last_is_of_the_last_state(desk, until
     requests, done, drafts = {}, [], desk.session.drafts
     draft, state = desk.session.network.draft, desk.session.state
 
-    def ask(job, request, rasters):
-        requests[job] = request["parameters"]["strength"]
-        draft(job, request, rasters)
+    def ask(job, edit, *pixels):
+        requests[job] = edit.parameters["strength"]
+        draft(job, edit, *pixels)
 
     def note():
         if state.draft is not None and state.draft.phase.name == "DONE":

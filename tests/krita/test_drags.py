@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.krita.schemas import METHOD
+from tests.krita.schemas import METHOD, known
 
 
 class Drag:
@@ -14,7 +14,7 @@ class Drag:
     def __init__(self, desk, monkeypatch):
         self.desk, self.state, self.drafts, self.cancelled = desk, desk.session.state, [], []
         network = desk.session.network
-        monkeypatch.setattr(network, "draft", lambda job, request, _: self.drafts.append((job, request)))
+        monkeypatch.setattr(network, "draft", lambda job, edit, *_: self.drafts.append((job, edit)))
         monkeypatch.setattr(network, "cancel", self.cancelled.append)
         self._timer = desk.session.drafts._timer
         self._timer.setInterval(10**9)
@@ -42,7 +42,7 @@ class Drag:
         return self.drafts[-1][0]
 
     def is_newest(self):
-        return self.drafts[-1][1]["parameters"]["steps"] == self.desk["steps"].value()
+        return self.drafts[-1][1].parameters["steps"] == self.desk["steps"].value()
 
     def answer(self, job, state, **more):
         self.desk.session.emit_news("job", {"job": job, "state": state, **more})
@@ -55,7 +55,7 @@ def drag(desks, tmp_path, document, monkeypatch):
 
     desk = desks(tmp_path / "state")
     desk.until(lambda: desk.session.state.daemon is Daemon.ABSENT)
-    desk.session.state.set_methods([METHOD], [])
+    desk.session.state.set_known(known(METHOD))
     desk["prompt"].setPlainText("a hat")
     desk.session.state.set_protocol("1.2")
     desk.session.state.set_daemon(Daemon.CONNECTED, "Ready", "")

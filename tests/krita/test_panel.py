@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from dataclasses import replace
 
 import pytest
 from PyQt6 import QtCore, QtWidgets
@@ -104,10 +105,13 @@ def test_results_of_an_older_daemon_keep_its_order(desks, daemon, document, monk
 
 
 def test_a_model_brings_its_own_defaults_and_leaves_what_was_entered(desks, daemon):
+    from tests.krita.schemas import known
+
     desk = desks(daemon.state_dir)
     desk.ready()
     models = [{"id": "a", "title": "A"}, {"id": "b", "title": "B", "defaults": {"guidance": 7.5}}]
-    desk.session.state.set_methods(desk.session.state.methods, models)
+    state = desk.session.state
+    state.set_known(replace(state.known, models=known(models=models).models))
     assert desk["guidance"].value() == 3.0
     desk["model"].setCurrentIndex(1)
     assert desk["guidance"].value() == 7.5 and not desk["reset"].isEnabled()
@@ -242,11 +246,11 @@ def test_nothing_is_wider_than_a_narrow_docker(desks, daemon):
 
 
 def test_the_strip_of_a_word_is_scrolled_into_sight(desks, tmp_path, application):
-    from tests.krita.schemas import WEIGH
+    from tests.krita.schemas import WEIGH, known
 
     desk = desks(tmp_path)
     desk.panel.resize(290, 420)
-    desk.session.state.set_methods([WEIGH], [])
+    desk.session.state.set_known(known(WEIGH))
     desk["prompt"].setPlainText("a photo of a smiling man with a long grey beard, glasses and a red hat")
     strip, area = desk["of_words.strip"], desk.panel.findChild(QtWidgets.QScrollArea)
     desk["word.2"].click()

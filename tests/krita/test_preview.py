@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from PyQt6 import QtCore, QtGui
 
 from tests.krita.schemas import FIND, METHOD, WEIGH
+from tests.krita.schemas import method as read
 
 SIDES = st.integers(1, 300)
 RECTS = st.tuples(st.integers(-50, 400), st.integers(-50, 400), SIDES, SIDES)
@@ -117,4 +118,4 @@ def test_the_status_gives_way_to_what_is_under_way(activity):
 def test_a_job_says_what_it_changes_or_selects(plugin, method, parameters, label):
     from velatura_krita.wish import Wish
 
-    assert Wish(method, "", "a cat, a hat", 0, 1, parameters).about == label
+    assert Wish(read(method), "", "a cat, a hat", 0, 1, parameters).about == label

@@ -5,7 +5,7 @@ from PyQt6 import QtCore, QtGui, QtWidgets
 
 from tests.daemon_fixture import Daemon
 from tests.krita.fake_krita import Selection
-from tests.krita.schemas import LEAD, METHOD, TELL, WEIGH
+from tests.krita.schemas import LEAD, METHOD, TELL, WEIGH, known
 from tests.tiny import register_tiny_model
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
 from velatura_protocol.results import NOTHING_SAID
@@ -24,7 +24,7 @@ def desk(desks, tmp_path, document):
     made = desks(tmp_path / "state")
     made.until(lambda: made.session.state.daemon is Daemon.ABSENT)
     state = made.session.state
-    state.set_methods([TELL, METHOD, WEIGH], MODELS)
+    state.set_known(known(TELL, METHOD, WEIGH, models=MODELS))
     made["method"].setCurrentIndex(made["method"].findData("weigh"))
     state.set_daemon(Daemon.CONNECTED, "Ready", "")
     made.sent = []
@@ -51,10 +51,10 @@ def caption(desk):
 
 def test_the_whole_layer_is_asked_about_and_the_first_text_stands_in_the_field(desk, document):
     document.chosen = Selection(2, 2, 5, 5)
-    job, request, rasters = ask(desk), *desk.sent[-1][1:]
-    assert request["method"] == "tell" and request["parameters"] == {} and request["prompt"] == ""
-    assert request["model"]["id"] == "a" and request["variations"] == 1
-    assert rasters["mask"] is None and rasters["source"][0]["rect"] == [0, 0, 32, 32]
+    job, edit, inputs, canvas = ask(desk), *desk.sent[-1][1:]
+    assert edit.method == "tell" and edit.parameters == {} and edit.prompt == ""
+    assert edit.model == "a" and edit.variations == 1
+    assert inputs["mask"] is None and inputs["source"].rect == (0, 0, 32, 32) and canvas == (32, 32)
     assert desk["propose"].text() == "Looking…" and desk["propose"].isEnabled()
     answer(desk, job, "a man with a beard", "a man")
     assert caption(desk) == "a man with a beard" and desk["copy"].isEnabled()
@@ -115,7 +115,7 @@ def prompt(desk):
 
 
 def test_a_prompt_that_may_stay_empty_does(desk):
-    desk.session.state.set_methods([TELL, LEAD], MODELS)
+    desk.session.state.set_known(known(TELL, LEAD, models=MODELS))
     answer(desk, ask(desk), "a man")
     assert caption(desk) == "a man" and prompt(desk) == ""
 
@@ -140,7 +140,9 @@ def test_who_turns_to_the_docker_finds_a_caption_once_for_each_layer(desk, docum
 
 
 def test_a_recipe_brings_its_own_caption(desk):
-    recipe = {"method": "weigh", "prompt": "a cat", "parameters": {"caption": "a dog"}, "variations": 1}
+    from velatura_krita.velatura_protocol.requests import Edit
+
+    recipe = Edit("weigh", prompt="a cat", parameters={"caption": "a dog"})
     choose(desk, "every-kind")
     assert desk.panel.controls.show_recipe(recipe)
     assert desk["propose"].text() == "Propose" and caption(desk) == "a dog" and not desk.sent
@@ -187,7 +189,7 @@ def test_a_model_that_lacks_it_and_a_daemon_without_it(desk):
     assert "'Blind'" in desk["propose"].toolTip() and "velatura models change" in desk["propose"].toolTip()
     desk["model"].setCurrentIndex(0)
     assert desk["propose"].isEnabled()
-    desk.session.state.set_methods([METHOD, WEIGH], [{"id": "a", "title": "Able"}])
+    desk.session.state.set_known(known(METHOD, WEIGH, models=[{"id": "a", "title": "Able"}]))
     assert not desk["propose"].isVisible()
 
 

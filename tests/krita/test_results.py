@@ -221,10 +221,10 @@ def test_each_action_is_described_and_does_something(krita, desks, tmp_path, doc
 
 @pytest.mark.parametrize("name", ["prompt", "variations", "steps.slider", "method"])
 def test_the_docker_takes_ctrl_enter_before_krita_does(krita, desks, tmp_path, application, name):
-    from tests.krita.schemas import METHOD
+    from tests.krita.schemas import METHOD, known
 
     desk = desks(tmp_path / "state")
-    desk.session.state.set_methods([METHOD], [])
+    desk.session.state.set_known(known(METHOD))
     kind, enter = QtCore.QEvent.Type.ShortcutOverride, QtCore.Qt.Key.Key_Return
     for modifier, is_taken in (("ControlModifier", True), ("AltModifier", False)):
         event = QtGui.QKeyEvent(kind, enter, getattr(QtCore.Qt.KeyboardModifier, modifier))

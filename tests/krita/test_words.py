@@ -5,7 +5,7 @@ import json
 import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 
-from tests.krita.schemas import FIND, LEAD, METHOD, WEIGH
+from tests.krita.schemas import FIND, LEAD, METHOD, WEIGH, known
 
 
 @pytest.fixture
@@ -15,7 +15,7 @@ def controls(krita, application):
 
     state = State()
     made = Controls(state, krita)
-    state.set_methods([WEIGH, METHOD, FIND, LEAD], [{"id": "tiny", "title": "Tiny"}])
+    state.set_known(known(WEIGH, METHOD, FIND, LEAD, models=[{"id": "tiny", "title": "Tiny"}]))
     made.resize(250, 700)
     made.show()
     yield made
@@ -168,12 +168,12 @@ def test_select_asks_the_method_that_finds_words(controls):
     controls.prompts.words.choose(4)
     field(controls, "word.select").click()
     (wish,) = asked
-    assert wish.method["id"] == "find" and wish.prompt == "a cat and a cat" and wish.whole
+    assert wish.method.id == "find" and wish.prompt == "a cat and a cat" and wish.whole
     assert wish.parameters == {"these": [{"text": "cat", "which": 2}]} and wish.variations == 1
 
 
 def test_without_such_a_method_there_is_no_select(controls):
-    controls.state.set_methods([WEIGH], [])
+    controls.state.set_known(known(WEIGH))
     field(controls, "prompt").setPlainText("cat")
     choose(controls, "cat")
     assert field(controls, "word.select").isHidden() and field(controls, "word.remove").isVisible()
@@ -207,9 +207,10 @@ def test_what_is_shown_now_stands_above_and_is_copied(controls, application):
 
 def test_a_recipe_and_the_next_start_bring_all_back(controls, krita):
     from velatura_krita.controls import Controls
+    from velatura_krita.velatura_protocol.requests import Edit
 
     parameters = {"caption": "a cat", "of_words": [entry("cat", 2, weight=2.5), entry("dog", weight=2.0)]}
-    recipe = {"method": "weigh", "prompt": "cat or cat", "parameters": parameters, "seed": 3, "variations": 1}
+    recipe = Edit("weigh", prompt="cat or cat", parameters=parameters, seed=3)
     assert controls.show_recipe(recipe)
     assert words(controls) == [entry("cat", 2, weight=2.5)]
     assert field(controls, "caption").toPlainText() == "a cat"

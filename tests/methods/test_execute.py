@@ -16,7 +16,8 @@ from velatura.models.store import ModelStore
 from velatura.ranking.asked import LOOKS
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
-from velatura_protocol.rasters import Raster, check_request
+from velatura_protocol.rasters import Raster
+from velatura_protocol.requests import Request
 
 BLD = "blended-latent-diffusion"
 MASK = box(80, 100, (30, 60), (20, 70), 200)
@@ -29,7 +30,7 @@ MASK = box(80, 100, (30, 60), (20, 70), 200)
 def test_a_result_is_in_the_sources_own_colours(models, channels, dtype, profile):
     source = picture(80, 100, channels, dtype)
     edit = Edit(source, MASK, channels=channels, profile=profile, method=BLD, origin=(-5, 9), at=(-5, 9))
-    check_request(edit.request)
+    Request.from_wire(edit.request)
     (result,) = edit.run(models)
     raster = Raster.from_wire(result.raster)
     assert raster.rect == (15, 39, 50, 30)

@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SEED, Raster, check_request
+from velatura_protocol.rasters import CHANNELS, DTYPES, Raster
+from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Request
 
 from .test_messages import json_values
 
@@ -107,8 +108,8 @@ def test_bad_rasters(key, value, expected):
     "change", [("inputs.mask", None), ("lease", True), ("draft", True), ("seed", MAX_SEED), ("prompt", "")]
 )
 def test_good_requests(change):
-    check_request(REQUEST)
-    check_request(changed(REQUEST, *change))
+    Request.from_wire(REQUEST)
+    Request.from_wire(changed(REQUEST, *change))
 
 
 @pytest.mark.parametrize(
@@ -144,12 +145,12 @@ def test_good_requests(change):
     ],
 )
 def test_bad_requests(path, value, expected):
-    assert code(check_request, changed(REQUEST, path, value)) == expected
+    assert code(Request.from_wire, changed(REQUEST, path, value)) == expected
 
 
 @pytest.mark.parametrize("rect", [[60, 10, 10, 10], [0, 52, 10, 10], [-12, 10, 10, 10]])
 def test_a_mask_that_just_touches(rect):
-    check_request(changed(REQUEST, "inputs.mask.rect", rect))
+    Request.from_wire(changed(REQUEST, "inputs.mask.rect", rect))
 
 
 PATHS = [*REQUEST, *(f"inputs.source.{key}" for key in RASTER), "inputs.mask", "model.id", "model.digest"]
@@ -158,13 +159,13 @@ PATHS = [*REQUEST, *(f"inputs.source.{key}" for key in RASTER), "inputs.mask", "
 @given(st.sampled_from(PATHS), json_values)
 def test_anything_anywhere_is_taken_or_refused(path, value):
     try:
-        check_request(changed(REQUEST, path, value))
+        Request.from_wire(changed(REQUEST, path, value))
     except VelaturaError as error:
         assert error.message.endswith(".")
 
 
 @given(json_values)
 def test_anything_as_a_raster_or_request(value):
-    for call in (Raster.from_wire, check_request):
+    for call in (Raster.from_wire, Request.from_wire):
         with pytest.raises(VelaturaError):
             call(value)

@@ -10,7 +10,8 @@ from velatura_protocol.endpoints import proof
 from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
 from velatura_protocol.paths import FOR_OLDER, Connection, read_connection, write_connection
-from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_PROMPT, MAX_SIDE, Raster, check_request
+from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_SIDE, Raster
+from velatura_protocol.requests import MAX_PROMPT, Request
 from velatura_protocol.results import MAX_TEXT, best_because, best_first, texts
 from velatura_protocol.schema import MAX_ITEMS, MAX_LENGTH, complete, fields_from_schema
 from velatura_protocol.words import WORD
@@ -57,7 +58,7 @@ CHECKS = {
     "error": lambda message: VelaturaError.from_wire(message).code == message["code"] or pytest.fail("code"),
     "welcome": lambda message: check_protocol(message["protocol"]),
     "hello": lambda message: check_protocol(message["protocol"], peer_is="client"),
-    "submit": lambda message: check_request(message["request"]),
+    "submit": lambda message: Request.from_wire(message["request"]),
     "job": check_job,
     "methods": check_methods,
 }

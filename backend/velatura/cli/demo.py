@@ -14,7 +14,7 @@ from pathlib import Path
 from velatura.cli import exits
 from velatura.cli.connection import connected
 from velatura.cli.progress import Progress
-from velatura.cli.requests import request_of
+from velatura.cli.requests import inputs_of
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint
 from velatura.files.ora import Group, write_groups
@@ -23,6 +23,7 @@ from velatura.samples import SAMPLES
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
+from velatura_protocol.requests import Edit, blobs
 from velatura_protocol.results import best_first
 
 SEED = 7
@@ -99,18 +100,18 @@ def _edited(
     client: Client, source: Image, mask: Image | None, entry: dict, values: dict, seed: int
 ) -> list[Layer]:
     """The layers of one edit, the best first. Raises VelaturaError."""
-    request, blobs = request_of(
-        method=entry["method"],
+    edit = Edit(
+        entry["method"],
         prompt=entry["prompt"],
         parameters=values,
-        source=source,
-        mask=mask,
         seed=seed,
         variations=entry.get("variations", 1),
     )
+    inputs = inputs_of(source, mask)
+    request = edit.on(inputs, (source.width, source.height), lease=True)
     progress, job = Progress(), str(uuid.uuid4())
     try:
-        client.submit(job, request, blobs, on_bytes=progress.sent)
+        client.submit(job, request.to_wire(), blobs(inputs), on_bytes=progress.sent)
         ended = client.wait(job, on_event=progress.event)
     finally:
         progress.close()

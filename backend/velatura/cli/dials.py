@@ -9,7 +9,7 @@ from pathlib import Path
 
 from velatura.cli import exits
 from velatura.cli.methods import offered
-from velatura.cli.values import dials_of
+from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.dials import about
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
@@ -100,8 +100,8 @@ def _about(presets: Presets, name: str, field: Field) -> str:
 
 def _field(folder: Path) -> Field:
     """The group of the first method that has dials. Raises `unknown-method` where there is none."""
-    found = (dials_of(method) for method in offered(folder)["methods"])
-    field = next((group for group in found if group is not None), None)
+    methods = Catalogue.from_wire(offered(folder)).methods
+    field = next((method.dials for method in methods if method.dials is not None), None)
     if field is None:
         raise VelaturaError("unknown-method", "No method of this daemon has dials; update Velatura.")
     return field

@@ -7,6 +7,8 @@ import contextlib
 import math
 import sys
 import uuid
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from velatura.cli import exits
@@ -15,18 +17,21 @@ from velatura.cli.dials import named_or_shared
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
-from velatura.cli.proposing import Proposal, proposal, proposed, with_a_hint
-from velatura.cli.requests import request_of
+from velatura.cli.proposing import proposal, proposed, with_a_hint
+from velatura.cli.requests import inputs_of
 from velatura.cli.results import report, tell
-from velatura.cli.values import dials_of, need_dials, parse_dial, parse_values
+from velatura.cli.values import need_dials, parse_dial, parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint, paths_for, write_mask
 from velatura.files.ora import write_ora
 from velatura.files.png import write_png
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
+from velatura_protocol.rasters import Pixels
+from velatura_protocol.requests import Request, blobs
 from velatura_protocol.results import best_first
 
 
@@ -101,62 +106,50 @@ def run(options: argparse.Namespace) -> int:
         Interrupt(options.timeout) as interrupt,
         connected(state_dir(options.state_dir), start=True) as client,
     ):
-        offered = client.methods()
-        method = method_named(offered, options.method) if options.method else _first(offered, options)
-        says = method.get("result") == "text"
-        _check_wanted(options, method["title"], says)
-        request, blobs = request_of(
-            method=method["id"],
-            method_version=method["version"],
+        known = Catalogue.from_wire(client.methods())
+        method = method_named(known, options.method) if options.method else _first(known, options)
+        says = method.result == "text"
+        _check_wanted(options, method.title, says)
+        edit = method.edit(
+            options.prompt,
+            parse_values(method, options.assignments, _dials(options, method)),
             model=options.model,
-            prompt=options.prompt,
-            parameters=parse_values(method, options.assignments, _dials(options, method)),
-            source=source,
-            mask=mask,
             seed=options.seed,
             variations=options.variations,
         )
-        _propose(client, request, proposal(request, method, offered), blobs, interrupt)
+        inputs, canvas = inputs_of(source, mask), (source.width, source.height)
+        asked = proposal(edit, method, known)
+        if asked is not None:
+            wanted = asked.edit.on({**inputs, "mask": None}, canvas, lease=True, draft=True)
+            said = proposed(_run_job(client, wanted, inputs, interrupt), asked.key)
+            print(f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"', file=sys.stderr)
+            edit = replace(edit, parameters={**edit.parameters, asked.key: said})
         try:
-            job = _run_job(client, request, blobs, interrupt)
+            job = _run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
         except VelaturaError as error:
-            raise with_a_hint(error, request, method) from error
+            raise with_a_hint(error, edit, method) from error
         if says:
             client.ack(job["job"])
             tell(job, as_json=options.json)
             return exits.OK
         results = best_first(job["result"]["layers"])
         layers = [_fetch(client, layer, interrupt) for layer in results]
-        write = _write_masks if method.get("result") == "mask" else _write
+        write = _write_masks if method.result == "mask" else _write
         files = write(options, source, mask, layers, job["title"])
         client.ack(job["job"])
     report(job, results, files, options.compare, as_json=options.json)
     return exits.OK
 
 
-def _first(offered: dict, options: argparse.Namespace) -> dict:
+def _first(known: Catalogue, options: argparse.Namespace) -> MethodInfo:
     """The method where none is named: the first that makes pictures, and has dials where one is turned."""
-    makes_pictures = [m for m in offered["methods"] if m.get("result", "layer") == "layer"]
-    by_dials = options.turned or options.dials
-    chosen = [m for m in makes_pictures if not by_dials or dials_of(m) is not None]
-    if not chosen:
+    chosen = known.dialler if options.turned or options.dials else known.first_edit
+    if chosen is None:
         raise VelaturaError("unknown-method", "No method of this daemon can do that; update Velatura.")
-    return chosen[0]
+    return chosen
 
 
-def _propose(
-    client: Client, request: dict, asked: Proposal | None, blobs: dict[str, bytes], interrupt: Interrupt
-) -> None:
-    """Put into the request what the captioner says of the picture, and say so."""
-    if asked is None:
-        return
-    said = proposed(_run_job(client, asked.request, blobs, interrupt), asked.key)
-    request["parameters"][asked.key] = said
-    told = f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"'
-    print(told, file=sys.stderr)
-
-
-def _dials(options: argparse.Namespace, method: dict) -> list[dict]:
+def _dials(options: argparse.Namespace, method: MethodInfo) -> list[dict]:
     """Those of the file or name, then those that are turned one by one."""
     kept = []
     if options.dials:
@@ -234,7 +227,9 @@ def _check_out(path: Path, options: argparse.Namespace) -> None:
         )
 
 
-def _run_job(client: Client, request: dict, blobs: dict[str, bytes], interrupt: Interrupt) -> dict:
+def _run_job(
+    client: Client, request: Request, inputs: Mapping[str, Pixels | None], interrupt: Interrupt
+) -> dict:
     """Submit and wait; return the job that is done. Raises its error, or `cancelled`."""
     identifier = str(uuid.uuid4())
     progress = Progress()
@@ -249,7 +244,8 @@ def _run_job(client: Client, request: dict, blobs: dict[str, bytes], interrupt: 
 
     try:
         try:
-            client.submit(identifier, request, blobs, on_bytes=progress.sent, should_stop=should_cancel)
+            wire, data = request.to_wire(), blobs(inputs)
+            client.submit(identifier, wire, data, on_bytes=progress.sent, should_stop=should_cancel)
         except VelaturaError as error:
             if error.code != "cancelled":
                 raise

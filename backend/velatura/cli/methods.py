@@ -9,9 +9,10 @@ from pathlib import Path
 from velatura.cli import exits
 from velatura.cli.connection import connected
 from velatura.install.hostfiles import first_methods
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
-from velatura_protocol.schema import Field, fields_from_schema
+from velatura_protocol.schema import Field
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +25,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the methods of the running daemon, or of this installation where none runs."""
     answer = offered(state_dir(options.state_dir))
-    if options.method:
-        answer["methods"] = [method_named(answer, options.method)]
+    known = Catalogue.from_wire(answer)
+    named = method_named(known, options.method) if options.method else None
     if options.json:
-        print(json.dumps({key: answer[key] for key in ("digest", "methods", "models")}))
-    elif options.method:
-        _show(answer["methods"][0])
+        methods = [method for method in answer["methods"] if named is None or method["id"] == named.id]
+        print(json.dumps({"digest": answer["digest"], "methods": methods, "models": answer["models"]}))
+    elif named is not None:
+        _show(named)
     else:
-        for method in answer["methods"]:
-            print(f"{method['id']:28} {method['title']}: {method['summary']}")
+        for method in known.methods:
+            print(f"{method.id:28} {method.title}: {method.summary}")
         print("\nThe options of one: velatura methods ID")
     return exits.OK
 
@@ -48,26 +50,26 @@ def offered(folder: Path) -> dict:
         return json.loads(first_methods(folder))
 
 
-def method_named(answer: dict, identifier: str) -> dict:
-    """Return a method of the answer. Raises `unknown-method`, naming those there are."""
-    for method in answer["methods"]:
-        if method["id"] == identifier:
+def method_named(known: Catalogue, identifier: str) -> MethodInfo:
+    """Return a method of the daemon's. Raises `unknown-method`, naming those there are."""
+    for method in known.methods:
+        if method.id == identifier:
             return method
-    names = ", ".join(method["id"] for method in answer["methods"])
+    names = ", ".join(method.id for method in known.methods)
     raise VelaturaError("unknown-method", f"There is no method {identifier!r}; there are: {names}.")
 
 
-def _show(method: dict) -> None:
-    print(f"{method['title']} ({method['id']}, version {method['version']})")
-    print(f"{method['summary']}\nAfter: {method['source']}")
-    print(", ".join(f"{name}: {need}" for name, need in method["inputs"].items()))
-    if method.get("result") == "text":
+def _show(method: MethodInfo) -> None:
+    print(f"{method.title} ({method.id}, version {method.version})")
+    print(f"{method.summary}\nAfter: {method.source}")
+    print(", ".join(f"{name}: {need}" for name, need in method.inputs.items()))
+    if method.result == "text":
         print("The result is text, the likeliest first; no --out.\n")
-    elif method.get("result") == "mask":
+    elif method.result == "mask":
         print("The result is masks, one for each thing that is found.\n")
     else:
-        print(f"--variations 1 to {method['max_variations']}\n")
-    for field in fields_from_schema(method["parameters"]):
+        print(f"--variations 1 to {method.max_variations}\n")
+    for field in method.fields:
         print(f"--set {field.key}=… {_range(field)}{'   (advanced)' if field.advanced else ''}")
         print(f"    {field.title}. {field.description}")
 

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.requests import Edit
 from velatura_protocol.results import NOTHING_SAID, texts
-from velatura_protocol.schema import Field, fields_from_schema
+from velatura_protocol.schema import Field
 
 
 class Proposal(NamedTuple):
-    """key: of the parameter that says what the picture shows. title: its title. request: the draft that
-    proposes a text for it (SPEC section 4)."""
+    """key: of the parameter that says what the picture shows. title: its title. edit: the draft that
+    proposes a text for it, of the source alone (SPEC section 4)."""
 
     key: str
     title: str
-    request: dict
+    edit: Edit
 
 
-def proposal(request: dict, method: dict, offered: dict) -> Proposal | None:
-    """What to ask before `request` is submitted; None where it says everything, or nobody can tell.
+def proposal(edit: Edit, method: MethodInfo, known: Catalogue) -> Proposal | None:
+    """What to ask before `edit` is submitted; None where it says everything, or nobody can tell.
 
-    offered: the daemon's answer to `methods`. A request without the prompt that its method needs is left to
-    be refused.
+    An edit without the prompt that its method needs is left to be refused.
     """
-    field = _unsaid(request, method)
-    teller = next((m for m in offered["methods"] if m.get("result") == "text"), None)
-    if field is None or teller is None:
+    field, teller = _unsaid(edit, method), known.proposer
+    if field is None or teller is None or method.lacks_prompt(edit.prompt):
         return None
-    if _lacks_prompt(request, method):
+    if known.lacks(edit.model, teller):
         return None
-    name = request["model"]["id"]
-    model = next((m for m in offered["models"] if name in ("", m["id"])), {})
-    if teller["id"] in model.get("lacks", ()):
-        return None
-    draft = {
-        "method": teller["id"],
-        "method_version": teller["version"],
-        "prompt": "",
-        "variations": 1,
-        "parameters": {},
-        "inputs": {**request["inputs"], "mask": None},
-        "draft": True,
-    }
-    return Proposal(field.key, field.title, {**request, **draft})
+    return Proposal(field.key, field.title, teller.edit(model=edit.model, seed=edit.seed))
 
 
 def proposed(job: dict, key: str) -> str:
@@ -54,19 +41,15 @@ def proposed(job: dict, key: str) -> str:
     return said[0]
 
 
-def with_a_hint(error: VelaturaError, request: dict, method: dict) -> VelaturaError:
+def with_a_hint(error: VelaturaError, edit: Edit, method: MethodInfo) -> VelaturaError:
     """The error; of a caption that is missing, with what to write on the command line."""
-    field = _unsaid(request, method)
-    if error.code == "empty-prompt" and field is not None and not _lacks_prompt(request, method):
+    field = _unsaid(edit, method)
+    if error.code == "empty-prompt" and field is not None and not method.lacks_prompt(edit.prompt):
         error.hint = f'--set {field.key}="…"; a model with a captioner proposes it, see `velatura models`'
     return error
 
 
-def _unsaid(request: dict, method: dict) -> Field | None:
+def _unsaid(edit: Edit, method: MethodInfo) -> Field | None:
     """The method's field for what the picture shows, if nothing is said in it."""
-    fields, values = fields_from_schema(method["parameters"]), request["parameters"]
-    return next((f for f in fields if f.source_prompt and not values.get(f.key, "").strip()), None)
-
-
-def _lacks_prompt(request: dict, method: dict) -> bool:
-    return method["inputs"].get("prompt") == "required" and not request["prompt"].strip()
+    field = method.caption
+    return field if field is not None and not str(edit.parameters.get(field.key, "")).strip() else None

@@ -6,12 +6,15 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.dials import check
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field, complete, fields_from_schema
+from velatura_protocol.schema import Field
 
 
-def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict] = ()) -> dict[str, Any]:
+def parse_values(
+    method: MethodInfo, assignments: Sequence[str], dials: Sequence[dict] = ()
+) -> dict[str, Any]:
     """Return the parameters that the options give, checked against the method's schema.
 
     Args:
@@ -21,7 +24,7 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict]
 
     Groups are JSON, words may be a list with commas. Raises `bad-request`, naming the option.
     """
-    fields = {field.key: field for field in fields_from_schema(method["parameters"])}
+    fields = {field.key: field for field in method.fields}
     values: dict[str, Any] = {}
     for assignment in assignments:
         key, equals, text = assignment.partition("=")
@@ -29,27 +32,22 @@ def parse_values(method: dict, assignments: Sequence[str], dials: Sequence[dict]
             raise VelaturaError("bad-request", f"--set {assignment} has no value; write --set key=value.")
         if key not in fields:
             names = ", ".join(fields) or "none"
-            raise VelaturaError("bad-request", f"{method['title']} has no option {key!r}; it has: {names}.")
+            raise VelaturaError("bad-request", f"{method.title} has no option {key!r}; it has: {names}.")
         values[key] = _value(fields[key], text)
-    group = need_dials(method) if dials else dials_of(method)
+    group = need_dials(method) if dials else method.dials
     if group is not None and (dials or group.key in values):
         set_ones = values.get(group.key, [])
         values[group.key] = [*set_ones, *dials] if isinstance(set_ones, list) else set_ones
         check(group, values[group.key])
-    complete(method["parameters"], values)
+    method.complete(values)
     return values
 
 
-def dials_of(method: dict) -> Field | None:
-    """The method's group of dials (SPEC section 6, `x-dials`), or None."""
-    return next((field for field in fields_from_schema(method["parameters"]) if field.dials), None)
-
-
-def need_dials(method: dict) -> Field:
+def need_dials(method: MethodInfo) -> Field:
     """The method's group of dials. Raises `bad-request` where it has none."""
-    group = dials_of(method)
+    group = method.dials
     if group is None:
-        raise VelaturaError("bad-request", f"{method['title']} has no dials; leave out --dial and --dials.")
+        raise VelaturaError("bad-request", f"{method.title} has no dials; leave out --dial and --dials.")
     return group
 
 

@@ -9,23 +9,27 @@ from pathlib import Path
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Pixels
+from velatura_protocol.requests import Edit, blobs
 
 EDIT_S = 300.0
+SIDE = 256
+LONG = Edit("sdedit", prompt="a portrait", seed=0, variations=4, parameters={"steps": 150, "strength": 1.0})
 
 
 def cancel(state_dir: Path) -> dict:
     """How long a running edit takes to stop, in seconds and in its own steps."""
     client = Client(state_dir, name="bench", dealer=PyzmqDealer)
     client.connect()
-    data, job = bytes([128, 128, 128, 255]) * 256 * 256, str(uuid.uuid4())
-    name = digest(data)
+    grey, place = bytes([128, 128, 128, 255]) * (SIDE * SIDE), (0, 0, SIDE, SIDE)
+    inputs, job = {"source": Pixels(grey, place, "RGBA", "u8", "sRGB"), "mask": None}, str(uuid.uuid4())
+    request = LONG.on(inputs, (SIDE, SIDE))
     steps: list[
         tuple[int, float]
     ] = []  # each with the time at which we heard of it; not every one is heard of
     began = None
     try:
-        client.submit(job, _request(name, 256), {name: data})
+        client.submit(job, request.to_wire(), blobs(inputs))
         deadline = time.monotonic() + EDIT_S
         while time.monotonic() < deadline:
             for event, _ in client.events(0.05):
@@ -49,27 +53,3 @@ def _cancel_figures(seconds: float, steps: list[tuple[int, float]]) -> dict:
     (first, began), (last, ended) = steps[0], steps[-1]
     step = (ended - began) / (last - first)
     return {"seconds": round(seconds, 4), "step_seconds": round(step, 4), "steps": round(seconds / step, 2)}
-
-
-def _request(name: str, side: int) -> dict:
-    source = {
-        "digest": name,
-        "width": side,
-        "height": side,
-        "channels": "RGBA",
-        "dtype": "u8",
-        "profile": "sRGB",
-        "rect": [0, 0, side, side],
-    }
-    return {
-        "velatura": 1,
-        "method": "sdedit",
-        "method_version": 0,
-        "model": {"id": "", "digest": ""},
-        "prompt": "a portrait",
-        "seed": 0,
-        "variations": 4,
-        "parameters": {"steps": 150, "strength": 1.0},
-        "inputs": {"source": source, "mask": None},
-        "canvas": [side, side],
-    }

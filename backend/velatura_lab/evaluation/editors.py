@@ -23,7 +23,8 @@ from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Bytes, Pixels
+from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
 
@@ -117,52 +118,46 @@ class MethodEditor:
         parameters = own | {key: value for key, value in self.defaults.items() if key in own}
         self.settings = {"version": self.method.version, "masked": self.masked, "parameters": parameters}
 
-    def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict, dict[str, bytes]]:
+    def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict, dict[str, Bytes]]:
         """The wire's request (SPEC section 5) and its blobs."""
-        blobs: dict[str, bytes] = {}
-        inputs = {"source": None, "mask": None}
+        inputs: dict[str, Pixels | None] = {"source": None, "mask": None}
         if self.method.inputs.source != "none":
-            inputs["source"] = _raster(case.source, "RGB", "sRGB", blobs)
+            inputs["source"] = _pixels(case.source, "RGB", "sRGB")
         if self.masked:
-            inputs["mask"] = _raster(case.mask[..., None], "A", "", blobs)
+            inputs["mask"] = _pixels(case.mask[..., None], "A", "")
         values = dict(self.settings["parameters"])
         values |= {key: give(case) for key, give in GIVEN.items() if key in values}
         height, width = case.source.shape[:2]
-        request = {
-            "velatura": 1,
-            "method": self.method.id,
-            "method_version": self.method.version,
-            "model": {"id": self.model, "digest": ""},
-            "prompt": case.target_prompt,
-            "seed": seeds[0],
-            "variations": len(seeds) if self._varies(values) else 1,
-            "parameters": values,
-            "inputs": inputs,
-            "canvas": [width, height],
-        }
+        edit = Edit(
+            self.method.id,
+            self.method.version,
+            model=self.model,
+            prompt=case.target_prompt,
+            seed=seeds[0],
+            variations=len(seeds) if self._varies(values) else 1,
+            parameters=values,
+        )
+        request = dict(edit.on(inputs, (width, height)).to_wire())
         declared = vars(self.method.inputs)
         extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
-        return request | extra, blobs
+        return request | extra, blobs(inputs)
 
     def _varies(self, values: dict) -> bool:
         return self.method.varies(self.method.Parameters(**values))
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
-        request, blobs = self.request(case, seeds)
-        layers = execute(request, blobs.__getitem__, self.models, Unwatched(), self.memory)
+        request, data = self.request(case, seeds)
+        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.memory)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]
         return Edited(np.stack(pictures), scores=scores)
 
 
-def _raster(pixels: NDArray[np.uint8], channels: str, profile: str, blobs: dict[str, bytes]) -> dict:
-    data = pixels.tobytes()
-    blobs[digest(data)] = data
+def _pixels(pixels: NDArray[np.uint8], channels: str, profile: str) -> Pixels:
     height, width = pixels.shape[:2]
-    described = {"digest": digest(data), "width": width, "height": height, "channels": channels}
-    return described | {"dtype": "u8", "profile": profile, "rect": [0, 0, width, height]}
+    return Pixels(pixels.tobytes(), (0, 0, width, height), channels, "u8", profile)
 
 
 def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:

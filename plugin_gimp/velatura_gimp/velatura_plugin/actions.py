@@ -6,9 +6,11 @@ from collections.abc import Sequence
 
 from gi.repository import Gimp, GObject
 
-from . import catalogue, edit, form, recipe
+from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
+from velatura_protocol.requests import Edit
+
+from . import catalogue, edit, form
 from .capture import Capture, Steps, capture, look, source_layer
-from .catalogue import Catalogue, MethodInfo
 from .drafting import Live
 from .form import Argument
 from .keeping import Keeper
@@ -34,14 +36,14 @@ def run_method(
         chosen = config.get_property("model")
         return "" if chosen == form.DEFAULT_MODEL else chosen
 
-    def request() -> dict:
-        return recipe.request(
+    def request() -> Edit:
+        return Edit(  # by the newest version: the form may be older than the daemon until GIMP's next start
             method.id,
-            config.get_property("prompt") or "",
-            config.get_property("seed"),
-            config.get_property("variations"),
-            form.parameters(arguments, config.get_property, method),
             model=model(),
+            prompt=config.get_property("prompt") or "",
+            seed=config.get_property("seed"),
+            variations=config.get_property("variations"),
+            parameters=form.parameters(arguments, config.get_property, method),
         )
 
     target = edit.first(image, layer)
@@ -55,7 +57,7 @@ def run_method(
         lambda: capture(image, layer),
         request,
         model,
-        method.needs_prompt,
+        method.need(PROMPT) == "required",
         **helpers(image, layer, method),
     )
     if live.proposer and live.proposer.can(model()):
@@ -86,9 +88,9 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
     method: None where it is not known.
     """
     known = catalogue.newest(edit.FOLDER)
-    finder, teller = known.word_masks(), known.proposing()
-    dialled = catalogue.dialling(catalogue.registered(edit.FOLDER))
-    has_caption = method is not None and any(field.source_prompt for field in method.fields)
+    finder, teller = known.word_finder, known.proposer
+    dialled = catalogue.registered(edit.FOLDER).dialler
+    has_caption = method is not None and method.caption is not None
     return {
         "look": lambda rect: look(layer, rect),
         "selector": Selector(image, layer, finder) if finder and method and method.words else None,
@@ -97,7 +99,7 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
     }
 
 
-def run_now(target: edit.Target, read: Steps[Capture], request: dict, title: str) -> Gimp.Item:
+def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str) -> Gimp.Item:
     """The result of a request that is run without a dialog; GIMP's progress bar shows how it is coming on."""
     Gimp.progress_init(f"Velatura: {title}")
     try:

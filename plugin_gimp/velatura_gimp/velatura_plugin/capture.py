@@ -6,16 +6,14 @@ window stays alive meanwhile. `at_once` is for where there is none. Strips are f
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TypeVar
 
 from gi.repository import Gegl, Gimp
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Pixels
 
 from . import planes
 from .formats import Encoding, Rect, encoding, intersection
@@ -31,33 +29,14 @@ Part = tuple[Rect, bytes | bytearray]  # where something lies in the image, and 
 
 @dataclass(frozen=True)
 class Capture:
-    """code: how the layer travels. mask: None for the whole layer. canvas: the image's width and height.
+    """code: how the layer travels. canvas: the image's width and height.
 
-    inputs, blobs: as the request and the upload have them; what they take to compute can be left to a thread.
+    inputs: pixels by the raster's name. Hashing them takes a while, and is left to whoever sends them.
     """
 
     code: Encoding
-    source: Part
-    mask: Part | None
-    canvas: list[int]
-
-    @cached_property
-    def inputs(self) -> dict:
-        """The rasters of the request."""
-        return {name: raster.to_wire() if raster else None for name, raster in self._rasters.items()}
-
-    @cached_property
-    def blobs(self) -> dict[str, bytes | bytearray]:
-        """The bytes by digest."""
-        parts = (self._rasters["source"], self.source), (self._rasters["mask"], self.mask)
-        return {raster.digest: part[1] for raster, part in parts if raster}
-
-    @cached_property
-    def _rasters(self) -> dict[str, Raster | None]:
-        code, mask = self.code, None
-        if self.mask is not None:
-            mask = _raster(self.mask, "A", code.dtype, "")
-        return {"source": _raster(self.source, code.channels, code.dtype, code.profile), "mask": mask}
+    inputs: Mapping[str, Pixels | None]
+    canvas: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -132,7 +111,7 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
         )
     mask = yield from read(image.get_selection(), common, (0, 0), code.mask)
     pixels = yield from _pixels(image, layer, place, code)
-    return Capture(code, (place, pixels), (common, mask), canvas(image))
+    return _capture(image, code, (place, pixels), (common, mask))
 
 
 def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
@@ -140,7 +119,7 @@ def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     _refuse_gone(image, layer)
     code, place = image_encoding(image), rectangle(layer)
     pixels = yield from _pixels(image, layer, place, code)
-    return Capture(code, (place, pixels), None, canvas(image))
+    return _capture(image, code, (place, pixels))
 
 
 def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Steps[Capture]:
@@ -162,7 +141,7 @@ def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Laye
     pixels = yield from _pixels(image, layer, place, code)
     values = yield from read(layer_mask, common, rectangle(result)[:2], code.mask)
     whole = common == place and values == planes.alpha(pixels, len(code.channels), code.dtype)
-    return Capture(code, (place, pixels), None if whole else (common, values), canvas(image))
+    return _capture(image, code, (place, pixels), None if whole else (common, values))
 
 
 def capture_anew(
@@ -231,9 +210,9 @@ def rectangle(drawable: Gimp.Drawable) -> Rect:
     return x, y, drawable.get_width(), drawable.get_height()
 
 
-def canvas(image: Gimp.Image) -> list[int]:
+def canvas(image: Gimp.Image) -> tuple[int, int]:
     """An image's width and height."""
-    return [image.get_width(), image.get_height()]
+    return image.get_width(), image.get_height()
 
 
 def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_format: str) -> Steps[bytearray]:
@@ -247,9 +226,13 @@ def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_form
     return data
 
 
-def _raster(part: Part, channels: str, dtype: str, profile: str) -> Raster:
-    rect, data = part
-    return Raster(digest(data), *rect[2:], channels, dtype, profile, rect)
+def _capture(image: Gimp.Image, code: Encoding, source: Part, mask: Part | None = None) -> Capture:
+    (place, pixels), selected = source, None
+    if mask is not None:
+        rect, values = mask
+        selected = Pixels(values, rect, "A", code.dtype, "")
+    layer = Pixels(pixels, place, code.channels, code.dtype, code.profile)
+    return Capture(code, {"source": layer, "mask": selected}, canvas(image))
 
 
 def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:

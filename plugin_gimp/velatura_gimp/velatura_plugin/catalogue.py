@@ -14,11 +14,11 @@ import os
 import re
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
+from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field, fields_from_schema
 
 FILE = "methods.json"
 REGISTERED = "registered.json"
@@ -28,82 +28,10 @@ MAX_FILE = 4 * 1024 * 1024
 _PROCEDURE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 
-@dataclass(frozen=True)
-class MethodInfo:
-    """What the plug-in has to know of a method. fields: of its form, in order. result: 'layer', 'mask' or
-    'text'. needs_prompt: whether it does nothing without one."""
-
-    id: str
-    title: str
-    summary: str
-    source: str
-    max_variations: int
-    fields: tuple[Field, ...]
-    result: str = "layer"
-    needs_prompt: bool = True
-
-    @property
-    def words(self) -> Field | None:
-        """The group whose entries are about words of the prompt."""
-        return next((field for field in self.fields if field.words), None)
-
-    @property
-    def dials(self) -> Field | None:
-        """The group whose entries are dials."""
-        return next((field for field in self.fields if field.dials), None)
-
-
-@dataclass(frozen=True)
-class ModelInfo:
-    """lacks: ids of the methods that cannot run with it."""
-
-    id: str
-    title: str
-    lacks: frozenset[str] = frozenset()
-
-
-@dataclass(frozen=True)
-class Catalogue:
-    """methods: in the daemon's order. models: the daemon's default first."""
-
-    methods: tuple[MethodInfo, ...] = ()
-    models: tuple[ModelInfo, ...] = ()
-
-    @property
-    def offered(self) -> tuple[MethodInfo, ...]:
-        """The methods that an artist chooses from; those that only say something are not among them."""
-        return tuple(method for method in self.methods if method.result != "text")
-
-    def method(self, identifier: str) -> MethodInfo | None:
-        """The method of this id that an artist can choose, or None."""
-        return next((method for method in self.offered if method.id == identifier), None)
-
-    def proposing(self) -> MethodInfo | None:
-        """The method that proposes what a layer shows (SPEC section 4), or None."""
-        return next((method for method in self.methods if method.result == "text"), None)
-
-    def lacks(self, model: str, method: MethodInfo) -> bool:
-        """Whether the model of this id cannot run the method. Empty: the daemon's default model."""
-        chosen = [known for known in self.models if known.id == model] if model else self.models[:1]
-        return any(method.id in known.lacks for known in chosen)
-
-    def word_masks(self) -> MethodInfo | None:
-        """The method that selects a word (SPEC section 4), or None."""
-        return next((method for method in self.methods if method.result == "mask" and method.words), None)
-
-
-def dialling(known: Catalogue) -> MethodInfo | None:
-    """The first method that edits by dials, or None."""
-    return next((m for m in known.offered if m.result == "layer" and m.dials), None)
-
-
 def parse(answer: object) -> Catalogue:
-    """The catalogue in an answer to `methods`. What cannot be read is left out; nothing is raised."""
-    if not isinstance(answer, dict):
-        return Catalogue()
-    methods = tuple(filter(None, map(_method, _objects(answer.get("methods")))))
-    models = tuple(map(_model, (m for m in _objects(answer.get("models")) if _is_text(m.get("id")))))
-    return Catalogue(methods, models)
+    """What of an answer to `methods` can be a procedure of GIMP's. Raises `bad-message`."""
+    known = Catalogue.from_wire(answer)
+    return replace(known, methods=tuple(m for m in known.methods if _PROCEDURE_NAME.match(m.id)))
 
 
 def register(folder: Path) -> Catalogue:
@@ -114,27 +42,28 @@ def register(folder: Path) -> Catalogue:
     value = _read(folder / FILE)
     with contextlib.suppress(OSError):  # a folder that cannot be written has no newer catalogue later either
         _write(folder / REGISTERED, value)
-    return parse(value)
+    return _kept(value)
 
 
 def registered(folder: Path) -> Catalogue:
     """The catalogue that GIMP knows."""
-    return parse(_read(folder / REGISTERED) or _read(folder / FILE))
+    return _kept(_read(folder / REGISTERED) or _read(folder / FILE))
 
 
 def newest(folder: Path) -> Catalogue:
     """What the daemon last offered, for what needs no procedure of its own."""
-    return parse(_read(folder / FILE))
+    return _kept(_read(folder / FILE))
 
 
 def remember(folder: Path, answer: dict, entry: Path) -> bool:
     """Writes the daemon's answer to `folder` and touches `entry`, the file GIMP watches, if anything is new.
 
     Returns whether GIMP's next start will offer something else. A folder that cannot be written changes
-    nothing: the methods known so far stay.
+    nothing: the methods known so far stay. So does an answer that cannot be read: raises `bad-message`.
     """
+    known = parse(answer)
     kept = {key: answer[key] for key in ("digest", "methods", "models") if key in answer}
-    if kept == _read(folder / FILE) or not parse(kept).offered:
+    if kept == _read(folder / FILE) or not known.offered:
         return False
     try:
         _write(folder / FILE, kept)
@@ -144,6 +73,14 @@ def remember(folder: Path, answer: dict, entry: Path) -> bool:
     except OSError:
         return False
     return True
+
+
+def _kept(value: object) -> Catalogue:
+    """The catalogue in a file; an empty one where it is damaged: the daemon's next answer mends it."""
+    try:
+        return parse(value)
+    except VelaturaError:
+        return Catalogue()
 
 
 def _read(path: Path) -> object:
@@ -163,41 +100,3 @@ def _write(path: Path, value: object) -> None:
     except BaseException:
         os.unlink(name)
         raise
-
-
-def _method(value: dict) -> MethodInfo | None:
-    identifier, most, inputs = value.get("id"), value.get("max_variations"), value.get("inputs")
-    if not _is_text(identifier) or not _PROCEDURE_NAME.match(identifier):
-        return None
-    try:
-        fields = fields_from_schema(value.get("parameters"))
-    except VelaturaError:
-        return None
-    return MethodInfo(
-        id=identifier,
-        title=_text(value, "title") or identifier,
-        summary=_text(value, "summary"),
-        source=_text(value, "source"),
-        max_variations=most if isinstance(most, int) and 1 <= most <= 64 else 1,
-        fields=tuple(fields),
-        result=value["result"] if value.get("result") in ("mask", "text") else "layer",
-        needs_prompt=not isinstance(inputs, dict) or inputs.get("prompt", "required") == "required",
-    )
-
-
-def _model(value: dict) -> ModelInfo:
-    lacks = value.get("lacks")
-    names = frozenset(filter(_is_text, lacks)) if isinstance(lacks, list) else frozenset()
-    return ModelInfo(value["id"], _text(value, "title") or value["id"], names)
-
-
-def _objects(value: object) -> list[dict]:
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _is_text(value: object) -> bool:
-    return isinstance(value, str) and bool(value)
-
-
-def _text(value: dict, key: str) -> str:
-    return value[key] if isinstance(value.get(key), str) else ""

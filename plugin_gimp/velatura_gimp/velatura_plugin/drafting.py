@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gi.repository import GLib
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.requests import MAX_SEED, Edit
 
 from . import edit
 from .capture import Capture, Look, Steps
 from .conversation import Conversation, Question
-from .form import MAX_SEED
 from .formats import Rect
 from .proposing import Proposer
 from .selecting import Selector
@@ -35,7 +35,7 @@ class Live:
 
     target: edit.Target
     read: Callable[[], Steps[Capture]]
-    request: Callable[[], dict]
+    request: Callable[[], Edit]
     model: Callable[[], str]
     needs_prompt: bool
     look: Callable[[Rect | None], Steps[Look | None]]
@@ -44,9 +44,9 @@ class Live:
     waiting: Waiting | None = None
     seed: int = -1
 
-    def settle(self, request: dict) -> dict:
+    def settle(self, request: Edit) -> Edit:
         """The request, with the seed of the drafts where it leaves it to chance."""
-        return {**request, "seed": self.seed} if request.get("seed") == -1 and self.seed >= 0 else request
+        return replace(request, seed=self.seed) if request.seed == -1 and self.seed >= 0 else request
 
 
 class Drafts:
@@ -108,12 +108,12 @@ class Drafts:
             request = self._live.request()
         except VelaturaError:
             request = None  # what cannot be read in the form is said when it is run
-        if request is None or (self._live.needs_prompt and not request["prompt"].strip()):
+        if request is None or (self._live.needs_prompt and not request.prompt.strip()):
             self.stop()  # what is shown would be of another state
             return
-        if request["seed"] == -1 and self._live.seed < 0:
+        if request.seed == -1 and self._live.seed < 0:
             self._live.seed = random.randint(0, MAX_SEED)
-        request = {**self._live.settle(request), "variations": 1}
+        request = replace(self._live.settle(request), variations=1)
         self._question = Question(
             self._read,
             lambda session, captured, is_stopped, show: edit.draft(

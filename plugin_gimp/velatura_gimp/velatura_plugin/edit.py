@@ -13,6 +13,7 @@ from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
+from velatura_protocol.requests import Edit, Recipe, blobs
 from velatura_protocol.results import best_first
 
 from . import catalogue, recipe
@@ -62,7 +63,7 @@ class Made:
     note: str
 
 
-def edit(target: Target, read: Steps[Capture], request: dict) -> Gimp.Item:
+def edit(target: Target, read: Steps[Capture], request: Edit) -> Gimp.Item:
     """Runs a request on what `read` takes and puts the result into the image; see `put`."""
     with open_session() as session:
         refresh(session)
@@ -71,7 +72,7 @@ def edit(target: Target, read: Steps[Capture], request: dict) -> Gimp.Item:
 
 def run(
     session: Session,
-    request: dict,
+    request: Edit,
     captured: Capture,
     put: Callable[[Made], T],
     should_cancel: Callable[[], bool] | None = None,
@@ -82,9 +83,9 @@ def run(
     on_preview(png, rect): how it is coming on. Raises VelaturaError, `cancelled` once `should_cancel` is
     true.
     """
-    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas}
-    job = session.run(request, captured.blobs, should_cancel, on_preview)
-    item = put(_made(session, job, request["method"], captured.code))
+    whole = request.on(captured.inputs, captured.canvas, lease=True)
+    job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
+    item = put(_made(session, job, request.method, captured.code))
     session.acknowledge(job)
     return item
 
@@ -120,19 +121,19 @@ def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:
     return Target(image, source, result if group is None or _holds(group, source) else group)
 
 
-def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Mapping) -> Steps[Capture]:
+def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Recipe) -> Steps[Capture]:
     """What the recipe of a result is run on, as source and result are now.
 
     Of a result layer, the layer mask, as the artist has left it, is the selection.
     """
     if result.is_layer():
         return capture_with_mask_of(image, source, result)
-    return capture_anew(image, source, result, kept["inputs"].get("mask") is None)
+    return capture_anew(image, source, result, kept.request.inputs["mask"] is None)
 
 
 def draft(
     session: Session,
-    request: dict,
+    request: Edit,
     captured: Capture,
     should_cancel: Callable[[], bool],
     on_preview: OnPreview | None = None,
@@ -143,8 +144,8 @@ def draft(
     `should_cancel` is true.
     """
     session.need_drafts()
-    request = {**request, "inputs": captured.inputs, "canvas": captured.canvas, "draft": True}
-    return session.run(request, captured.blobs, should_cancel, on_preview)["result"]
+    whole = request.on(captured.inputs, captured.canvas, lease=True, draft=True)
+    return session.run(whole, blobs(captured.inputs), should_cancel, on_preview)["result"]
 
 
 def refresh(session: Session) -> bool:
@@ -152,7 +153,7 @@ def refresh(session: Session) -> bool:
     return catalogue.remember(FOLDER, session.open(), ENTRY)
 
 
-def chosen_recipe(drawables: list) -> tuple[Gimp.Item, dict]:
+def chosen_recipe(drawables: list) -> tuple[Gimp.Item, Recipe]:
     """The chosen result, a layer or a channel, and its recipe.
 
     Where a variation (or its mask) is chosen, the recipe of that variation alone; where a result's group is
@@ -164,7 +165,7 @@ def chosen_recipe(drawables: list) -> tuple[Gimp.Item, dict]:
         item = Gimp.Layer.from_mask(item) if item.is_layer_mask() else item
         if _has_recipe(item):
             kept = _read_recipe(item)
-            return item, recipe.of_layer(kept) if item.is_layer() else kept
+            return item, kept.of_layer() if item.is_layer() else kept
         children = item.get_children() if item.is_layer() and item.is_group() else []
         results = [child for child in children if _has_recipe(child)]
         if results:
@@ -176,7 +177,7 @@ def chosen_recipe(drawables: list) -> tuple[Gimp.Item, dict]:
     )
 
 
-def _read_recipe(result: Gimp.Item) -> dict:
+def _read_recipe(result: Gimp.Item) -> Recipe:
     return recipe.from_parasite(bytes(result.get_parasite(recipe.PARASITE).get_data()))
 
 

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from velatura_protocol import dials
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
+from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, MAX_VARIATIONS
 from velatura_protocol.schema import Field
-
-from .catalogue import Catalogue, MethodInfo
-
-MAX_SEED = 2**31 - 1
-MAX_PROMPT = 2000
 
 #: The choice that stands for whatever model the daemon takes by itself.
 DEFAULT_MODEL = "default"
@@ -82,7 +79,7 @@ AGAIN_ARGUMENTS = (
         multiline=True, max_length=100_000)),
     Argument("variations", "Var_iations", Field(
         "variations", "integer", "Variations", "How many results to make; 0: as the recipe has it.",
-        RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=64)),
+        RECORDED_VARIATIONS, minimum=RECORDED_VARIATIONS, maximum=MAX_VARIATIONS)),
     Argument("seed", "S_eed", Field(
         "seed", "integer", "Seed", "The number that chance starts from; -1: a new one; -2: the recipe's.",
         RECORDED_SEED, minimum=RECORDED_SEED, maximum=MAX_SEED)),

@@ -8,12 +8,13 @@ them is a change of the image: there is nothing to undo, and nothing that GIMP a
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
+from velatura_protocol.requests import Recipe
 
 from .form import Argument
 
@@ -82,9 +83,9 @@ class Keeper:
         return {argument.name: config.get_property(argument.name) for argument in self._arguments}
 
 
-def name_of(kept: Mapping) -> str:
+def name_of(kept: Recipe) -> str:
     """A name for the form of a recipe."""
-    return digest(json.dumps(kept, sort_keys=True).encode())[-16:]
+    return digest(json.dumps(dict(kept.written), sort_keys=True).encode())[-16:]
 
 
 def _read(parasite: Gimp.Parasite | None) -> dict:

@@ -6,8 +6,9 @@ from collections.abc import Callable
 
 from gi.repository import Gimp, GLib, GObject
 
+from velatura_protocol.catalogue import Catalogue, MethodInfo
+
 from . import actions, catalogue, form, rerun
-from .catalogue import Catalogue, MethodInfo
 from .edit import FOLDER, sentence
 
 AGAIN = "velatura-rerun"

@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from gi.repository import Gimp
 
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.results import NOTHING_SAID, texts
 
-from . import edit, recipe
+from . import edit
 from .capture import Capture, capture_whole
-from .catalogue import Catalogue, MethodInfo
 from .conversation import Question
 from .session import Session
 
@@ -31,7 +31,7 @@ class Proposer:
 
         put: takes the text, and returns a sentence to be shown, or "". over: as `Question` has it.
         """
-        request = recipe.request(self._method.id, "", -1, 1, {}, model=model)
+        request = self._method.edit(model=model)
 
         def ask(session: Session, captured: Capture, is_stopped: Callable[[], bool], _: object) -> str:
             found = texts(edit.draft(session, request, captured, is_stopped))

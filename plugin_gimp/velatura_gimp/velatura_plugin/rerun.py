@@ -8,12 +8,13 @@ from collections.abc import Callable, Sequence
 
 from gi.repository import Gimp
 
+from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.requests import Recipe
 
-from . import catalogue, edit, form, recipe
+from . import catalogue, edit, form
 from .actions import ask, helpers, run_now, success
 from .capture import Capture, Steps, refuse_image
-from .catalogue import Catalogue, MethodInfo
 from .drafting import Live
 from .keeping import Keeper, name_of
 from .sources import Doubt, others, source_of
@@ -46,12 +47,12 @@ def run_again(
         return success(procedure, mode, _ask(procedure, config, target, read, kept, last))
     if mode == Gimp.RunMode.WITH_LAST_VALS:
         last.fill(config)
-    request = recipe.again(kept, _changes(config))
+    request = kept.again(**_changes(config))
     return success(procedure, mode, run_now(target, read(), request, "running the recipe again"))
 
 
 def _source(
-    mode: Gimp.RunMode, image: Gimp.Image, result: Gimp.Item, kept: dict, config: Gimp.ProcedureConfig
+    mode: Gimp.RunMode, image: Gimp.Image, result: Gimp.Item, kept: Recipe, config: Gimp.ProcedureConfig
 ) -> Gimp.Layer | None:
     """The layer the result was made from; None where the person, who is asked in doubt, has cancelled.
 
@@ -82,7 +83,7 @@ def _ask(
     config: Gimp.ProcedureConfig,
     target: edit.Target,
     read: Callable[[], Steps[Capture]],
-    kept: dict,
+    kept: Recipe,
     last: Keeper,
 ) -> Gimp.Item | None:
     """Shows the recipe in its method's own form, or in a plain one where the method is not in the catalogue.
@@ -91,7 +92,7 @@ def _ask(
     `config`, the configuration of running again, from which GIMP repeats it, and in `last`.
     """
     known = catalogue.registered(edit.FOLDER)
-    method = known.method(kept["method"])
+    method = known.method(kept.request.method)
     own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)) if method else None
     is_plain = method is None or own is None  # of another version, or new since GIMP started
     arguments = form.AGAIN_ARGUMENTS if is_plain else form.arguments(method, known)
@@ -107,9 +108,9 @@ def _ask(
     live = Live(
         target=target,
         read=read,
-        request=lambda: recipe.again(kept, changes()),
-        model=lambda: recipe.model(kept),
-        needs_prompt=is_plain or method.needs_prompt,
+        request=lambda: kept.again(**changes()),
+        model=lambda: kept.request.model,
+        needs_prompt=is_plain or method.need(PROMPT) == "required",
         **helpers(target.image, target.source, None if is_plain else method),
     )
     keeper = Keeper(target.image, name_of(kept), arguments)
@@ -126,14 +127,15 @@ def _ask(
 
 
 def _fill(
-    values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: dict, method: MethodInfo | None
+    values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: Recipe, method: MethodInfo | None
 ) -> None:
     """Puts a recipe into a configuration. method: None for the plain form, where nothing is changed yet."""
+    own = {key: getattr(kept.request, key) for key in _KEYS}
     for argument in arguments:
         if method is None:
-            recorded = kept if argument.name in _KEYS else {}
+            recorded = own if argument.name in _KEYS else {}
         else:
-            recorded = kept["parameters"] if argument.field in method.fields else kept
+            recorded = kept.request.parameters if argument.field in method.fields else own
         if argument.name != "model":
             value = form.to_gimp(argument.field, recorded.get(argument.field.key, argument.field.default))
             values.set_property(argument.name, value)

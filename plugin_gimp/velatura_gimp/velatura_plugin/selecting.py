@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from gi.repository import Gimp
 
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.words import Word
 
-from . import edit, recipe
+from . import edit
 from .capture import capture_whole
-from .catalogue import MethodInfo
 from .conversation import Question
 from .masks import insert_masks
 
@@ -27,7 +27,7 @@ class Selector:
         model: an id; empty: the daemon's default. over: as `Question` has it.
         """
         parameters = {self._method.words.key: [{"text": word.text, "which": word.which}]}
-        request = recipe.request(self._method.id, prompt, -1, 1, parameters, model=model)
+        request = self._method.edit(prompt, parameters, model=model)
         return Question(
             read=lambda: capture_whole(self._image, self._layer),
             ask=lambda session, captured, is_stopped, _: edit.run(

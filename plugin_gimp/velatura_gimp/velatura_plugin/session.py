@@ -16,6 +16,8 @@ from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
 from velatura_protocol.messages import minor_version
+from velatura_protocol.rasters import Bytes
+from velatura_protocol.requests import Request
 
 from .formats import Rect
 
@@ -85,8 +87,8 @@ class Session:
 
     def run(
         self,
-        request: dict,
-        blobs: Mapping[str, bytes | bytearray],
+        request: Request,
+        blobs: Mapping[str, Bytes],
         should_cancel: Callable[[], bool] | None = None,
         on_preview: OnPreview | None = None,
     ) -> dict:
@@ -98,8 +100,8 @@ class Session:
         """
         identifier = str(uuid.uuid4())
         self._report("Sending the layer…", 0.0)
-        request = {**request, "lease": True}
-        self._client.submit(identifier, request, blobs, on_bytes=self._sent, should_stop=should_cancel)
+        wire = request.to_wire()
+        self._client.submit(identifier, wire, blobs, on_bytes=self._sent, should_stop=should_cancel)
         self._report("Waiting for the daemon…")
 
         def on_event(event: dict, payload: object = None) -> None:

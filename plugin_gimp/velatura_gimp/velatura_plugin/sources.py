@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import digest
+from velatura_protocol.rasters import Raster
+from velatura_protocol.requests import Recipe
 
 from . import recipe
 from .capture import at_once, capture_whole, image_encoding
@@ -65,7 +66,7 @@ def attach_recipe(result: Gimp.Item, made: Mapping, mark: Mark) -> None:
     result.attach_parasite(Gimp.Parasite.new(recipe.PARASITE, flags, data))
 
 
-def source_of(image: Gimp.Image, result: Gimp.Item, kept: Mapping) -> Gimp.Layer:
+def source_of(image: Gimp.Image, result: Gimp.Item, kept: Recipe) -> Gimp.Layer:
     """The layer that a result was made from. Raises `Doubt` where that is not certain."""
     own = recipe.origin(kept)
     candidates = [_candidate(image, layer, kept, own) for layer in others(image, result)]
@@ -87,25 +88,23 @@ def _every(layers: Sequence[Gimp.Layer]) -> list[Gimp.Layer]:
     return found
 
 
-def _candidate(image: Gimp.Image, layer: Gimp.Layer, kept: Mapping, own: dict) -> Candidate:
+def _candidate(image: Gimp.Image, layer: Gimp.Layer, kept: Recipe, own: dict) -> Candidate:
     return Candidate(
         layer,
         is_marked=bool(own["mark"]) and any(mark["mark"] == own["mark"] for mark in _marks(layer)),
         has_number=layer.get_tattoo() == own["source"],
-        is_alike=lambda: _is_alike(image, layer, kept["inputs"].get("source")),
+        is_alike=lambda: _is_alike(image, layer, kept.request.inputs["source"]),
     )
 
 
-def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: object) -> bool:
+def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
     """Whether the layer has the pixels of the raster, wherever it lies. Bits are compared."""
-    if not isinstance(raster, dict):
-        return False
     code = image_encoding(image)
-    size = [layer.get_width(), layer.get_height()]
-    same = [raster.get(key) for key in ("width", "height", "channels", "dtype", "profile")]
-    if same != [*size, code.channels, code.dtype, code.profile]:
+    size = (layer.get_width(), layer.get_height())
+    same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile)
+    if same != (*size, code.channels, code.dtype, code.profile):
         return False
-    return digest(at_once(capture_whole(image, layer)).source[1]) == raster.get("digest")
+    return at_once(capture_whole(image, layer)).inputs["source"].raster.digest == raster.digest
 
 
 def _marks(layer: Gimp.Layer) -> list[dict]:

@@ -12,10 +12,10 @@ from dataclasses import replace
 from gi.repository import Gimp
 
 from velatura_protocol import dials
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 
 from . import edit, form
-from .catalogue import MethodInfo
 from .form import Argument
 
 PARASITE = "velatura-dials"

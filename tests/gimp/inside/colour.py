@@ -15,8 +15,6 @@ def run(t):
     sys.path.insert(0, t.args["plugin"])
     from velatura_plugin import capture, insert
 
-    from velatura_protocol.rasters import Raster
-
     for precision in OWN:
         image, layer = pictures.picture(precision)
         native = t.args[precision]
@@ -25,18 +23,17 @@ def run(t):
         buffer.flush()
         image.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())  # the bytes stay, their meaning changes
         taken = capture.at_once(capture.capture(image, layer))
-        data = taken.blobs[taken.inputs["source"]["digest"]]
-        raster = Raster.from_wire(taken.inputs["source"])
-        variation = insert.Variation("back", raster, data, {"velatura": 1})
+        source = taken.inputs["source"]
+        variation = insert.Variation("back", source.raster, source.data, {"velatura": 1})
         group = insert.insert(image, layer, layer, "back", [variation], taken.code)
         (back,) = group.get_children()
         size = len(bytes.fromhex(native))
         t.note(
             **{
                 precision: {
-                    "sent": data[:size].hex(),
-                    "profile": raster.profile,
-                    "dtype": raster.dtype,
+                    "sent": source.data[:size].hex(),
+                    "profile": source.profile,
+                    "dtype": source.dtype,
                     "back": pictures.pixels(back, None, (0, 0, 1, 1)).hex(),
                     "source": pictures.pixels(layer, None, (0, 0, 1, 1)).hex(),
                 }

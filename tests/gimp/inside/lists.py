@@ -28,7 +28,7 @@ def called():
     """Without a window the dials are JSON."""
     from velatura_plugin import catalogue, edit, form
 
-    method = catalogue.dialling(catalogue.registered(edit.FOLDER))
+    method = catalogue.registered(edit.FOLDER).dialler
     image, layer = pictures.picture()
     given = json.dumps([{"more": "hat", "strength": 40}, {"name": "nothing yet"}])
     values = {"source_prompt": "a man", "steps": 4, "dials": given}
@@ -47,7 +47,7 @@ class Form:
         from velatura_plugin.list_form import ListForm
 
         known = catalogue.registered(edit.FOLDER)
-        method = catalogue.dialling(known)
+        method = known.dialler
         self.config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
         argument = next(a for a in form.arguments(method, known) if a.field.dials)
         argument = replace(argument, field=replace(argument.field, dials=is_dials, min_items=0, max_items=3))
@@ -225,7 +225,7 @@ def waiting():
     from velatura_plugin.waiting import Waiting
 
     known = catalogue.registered(edit.FOLDER)
-    method = catalogue.dialling(known)
+    method = known.dialler
     arguments = form.arguments(method, known)
     name = next(argument.name for argument in arguments if argument.field.dials)
     image, _ = pictures.picture()

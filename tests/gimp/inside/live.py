@@ -41,10 +41,12 @@ class Dialog:
     """A form without widgets: `values` go into the request."""
 
     def __init__(self, method="weighed", needs_prompt=True, **parameters):
-        from velatura_plugin import actions, capture, catalogue, edit, recipe
+        from velatura_plugin import actions, capture, catalogue, edit
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
         from velatura_plugin.edit import FOLDER
+
+        from velatura_protocol.requests import Edit
 
         self.image, self.layer = pictures.picture(layer_size=(80, 60), offsets=(-9, -7))
         self.prompt, self.seed, self.parameters, self.reads, self.overs = "a hat", -1, parameters, 0, 0
@@ -56,7 +58,9 @@ class Dialog:
         self.live = Live(
             target=edit.Target(self.image, self.layer, self.layer),
             read=read,
-            request=lambda: recipe.request(method, self.prompt, self.seed, 2, self.parameters),
+            request=lambda: Edit(
+                method, prompt=self.prompt, seed=self.seed, variations=2, parameters=self.parameters
+            ),
             model=lambda: "",
             needs_prompt=needs_prompt,
             **actions.helpers(self.image, self.layer, catalogue.newest(FOLDER).method("weighed")),
@@ -290,7 +294,7 @@ def steps():
     GLib.idle_add(lambda: turns.append(1) or not found)
     steadily(capture.capture_whole(image, layer), found.append, found.append, lambda: False)
     until(lambda: found)
-    same = found[0].source[1] == pictures.pixels(layer, "R'G'B'A u8")
+    same = found[0].inputs["source"].data == pictures.pixels(layer, "R'G'B'A u8")
     gone = []
     steadily(capture.capture_whole(image, layer), gone.append, gone.append, lambda: True)
     pause(0.1)

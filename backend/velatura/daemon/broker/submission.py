@@ -13,7 +13,8 @@ from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import check_inputs, rasters_of
 from velatura_protocol.messages import MAX_JSON, canonical
-from velatura_protocol.rasters import MAX_SEED, Raster, check_request
+from velatura_protocol.rasters import Raster
+from velatura_protocol.requests import MAX_SEED, Request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
@@ -36,10 +37,10 @@ def complete_request(
     """The request as it will run, and its title for the person.
 
     methods: by id, as the protocol describes them. Defaults are filled in, the seed and the model are chosen.
-    Raises what `check_request` raises, and `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`,
-    `empty-mask`, `too-large`, and what `check_inputs` raises.
+    Raises what `Request.from_wire` raises, and `unknown-method`, `unknown-model`, `bad-request`,
+    `empty-prompt`, `empty-mask`, `too-large`, and what `check_inputs` raises.
     """
-    check_request(request)
+    Request.from_wire(request)
     method = _method(request, methods)
     title = method["title"]
     if request["variations"] > method["max_variations"]:
