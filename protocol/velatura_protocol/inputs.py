@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from .errors import VelaturaError
 from .kinds import INPUT_NAME, RASTERS
@@ -29,7 +29,7 @@ class RasterInput:
     title: str
     description: str
     kind: str = "picture"
-    need: str = "required"
+    need: Literal["required", "optional"] = "required"
 
     def to_wire(self) -> dict[str, str]:
         """The object that `from_wire` reads."""

@@ -25,7 +25,7 @@ class Field:
     about words of the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string
     says what the source shows now. dials: whether the entries of a group are dials, by their fields `less`,
     `more` and `strength`. raster: what the raster is for, a key of `kinds.RASTERS`; its value is the name of
-    one of the request's inputs, or None.
+    one of the request's inputs, or None. required: whether a raster of the method itself has to be given.
     """
 
     key: str
@@ -48,6 +48,12 @@ class Field:
     source_prompt: bool = False
     dials: bool = False
     raster: str = ""
+    required: bool = False
+
+    @property
+    def takes_selection(self) -> bool:
+        """Whether a selection serves as well as a layer, of a raster."""
+        return self.kind == "raster" and not RASTERS[self.raster].colours
 
     def check(self, value: Any) -> Any:
         """The value as it is to be used. Raises `bad-request` with a sentence that names the title."""

@@ -89,7 +89,7 @@ def test_a_reference_is_seen_whole_wherever_it_lies():
     wide[:, 40:] = 255
     found = seen("reference", wide, "RGB", at=(5000, 5000))
     assert found.shape[1] > found.shape[0] and found.shape[2] == 4
-    assert (found[..., 3] == 1.0).all() and found[..., 0].mean() == pytest.approx(0.0, abs=0.05)
+    assert found[..., 3].min() > 0.999 and found[..., 0].mean() == pytest.approx(0.0, abs=0.05)
 
 
 @pytest.mark.parametrize(

@@ -100,7 +100,7 @@ def test_every_raster_is_in_its_place(client):
     size = layer["raster"]["width"] * layer["raster"]["height"] * 4
     made = np.frombuffer(client.fetch(layer["raster"]["digest"], size=size), np.uint8).reshape(SIDE, SIDE, 4)
     inner = made[12:-4].astype(int)
-    assert abs(inner[:, 2:12, :3] - (125, 75, 75)).max() <= 6  # three quarters grey, one quarter blue
+    assert abs(inner[:, 2:12, :3] - (75, 75, 125)).max() <= 6  # three quarters grey, one quarter blue
     assert abs(inner[:, 20:-4, :3] - 100).max() <= 6
     assert (made[1:5, SIDE - 6 : SIDE - 2, :3] > 240).all()
     # run again from its recipe, while the blobs are there: nothing is uploaded

@@ -63,11 +63,14 @@ class Inputs:
 
     def all_rasters(self) -> list[RasterInput]:
         """Every raster that is taken, the layer and the selection first."""
-        own = [
-            RasterInput("source", "Layer", "The layer that is edited.", "picture", self.source),
-            RasterInput("mask", "Selection", "Where it is edited; white is edited.", "mask", self.mask),
-        ]
-        return [raster for raster in own if raster.need != "none"] + list(self.rasters)
+        own: list[RasterInput] = []
+        if self.source != "none":
+            own.append(RasterInput("source", "Layer", "The layer that is edited.", "picture", self.source))
+        if self.mask != "none":
+            own.append(
+                RasterInput("mask", "Selection", "Where it is edited; white is edited.", "mask", self.mask)
+            )
+        return [*own, *self.rasters]
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from velatura.methods.registry import lacking
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.inputs import check_inputs, rasters_of
+from velatura_protocol.inputs import OWN, check_inputs, rasters_of
 from velatura_protocol.messages import MAX_JSON, canonical
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Raster, RasterObject
 from velatura_protocol.requests import MAX_SEED, Request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
@@ -40,7 +40,7 @@ def complete_request(
     Raises what `Request.from_wire` raises, and `unknown-method`, `unknown-model`, `bad-request`,
     `empty-prompt`, `empty-mask`, `too-large`, and what `check_inputs` raises.
     """
-    Request.from_wire(request)
+    inputs = Request.from_wire(request).inputs
     method = _method(request, methods)
     title = method["title"]
     if request["variations"] > method["max_variations"]:
@@ -71,7 +71,7 @@ def complete_request(
         "inputs": {},
         "canvas": request["canvas"],
     }
-    whole["inputs"] = _inputs(method, request["inputs"], whole["parameters"])
+    whole["inputs"] = _inputs(method, inputs, whole["parameters"])
     kind = KINDS[method["result"]]
     layers, many = kind.most_layers(method["parameters"], whole), kind.noun
     if layers > MAX_LAYERS:
@@ -116,11 +116,11 @@ def _model(wanted: str, models: Sequence[ModelEntry]) -> ModelEntry:
     return model
 
 
-def _inputs(method: dict, inputs: dict, parameters: dict) -> dict[str, dict | None]:
+def _inputs(
+    method: dict, inputs: Mapping[str, Raster | None], parameters: dict
+) -> dict[str, RasterObject | None]:
     """Every raster of the request as it is run: source, mask, then the further ones, each checked."""
-    read = {name: Raster.from_wire(raster) for name, raster in inputs.items() if raster is not None}
     form = fields_from_schema(method["parameters"])
-    further = check_inputs(method["title"], rasters_of(method), form, parameters, read)
-    mask = read.get("mask")
-    own = {"source": read["source"].to_wire(), "mask": mask.to_wire() if mask else None}
-    return own | {name: raster.to_wire() for name, raster in further.items()}
+    further = check_inputs(method["title"], rasters_of(method), form, parameters, inputs)
+    used = {name: inputs[name] for name in OWN} | further
+    return {name: raster.to_wire() if raster else None for name, raster in used.items()}
