@@ -11,6 +11,7 @@ from .fields import guard_wheel, narrow
 from .form import Form
 from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
+from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
@@ -210,9 +211,10 @@ class Controls(QtWidgets.QWidget):
             return
         self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
         self.variations.setMaximum(method.max_variations)
-        fields = list(known.for_model(method, self._model()).fields)
+        fields = list(known.for_model(method, self._model()).form)
         optional = method.need(PROMPT) != "required"
-        self.form = Form(fields, self.prompts.show_fields(fields, optional))
+        elsewhere = self.prompts.show_fields(fields, optional)
+        self.form = Form(fields, elsewhere, lambda: layers(self.host.activeDocument()))
         self.form.slid.connect(self.slid)
         if self.prompts.words is not None:
             self.prompts.words.offer("select", known.word_finder is not None)

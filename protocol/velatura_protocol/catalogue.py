@@ -31,8 +31,8 @@ _MOST = 2**31 - 1
 class MethodInfo:
     """A method as the daemon describes it.
 
-    source: where it was published. inputs: what it needs of the layer, the selection and the prompt. further:
-    the other rasters that it takes. result: what it makes, a key of `kinds.RESULTS`. max_variations: 1 ... 64.
+    source: where it was published. inputs: what it needs of the layer, the selection and the prompt.
+    further: the other rasters that it takes. result: a key of `kinds.RESULTS`. max_variations: 1 ... 64.
     fields: its parameters, in order; `form` has the further rasters too.
     """
 

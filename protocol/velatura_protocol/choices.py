@@ -26,10 +26,12 @@ _INPUT = "input."  #: begins the key of a method's own raster in a form; no para
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A raster that the host has to read. name: its key in the request. choice: never None."""
+    """A raster that the host has to read. name: its key in the request. kind: a key of `kinds.RASTERS`.
+    choice: never None."""
 
     name: str
     title: str
+    kind: str
     choice: str
 
 
@@ -95,7 +97,7 @@ def resolve(
         value = values.get(field.key, field.default)
         if field.kind == "raster":
             if isinstance(value, str):
-                wanted.append(Wanted(field.key.removeprefix(_INPUT), field.title, value))
+                wanted.append(Wanted(field.key.removeprefix(_INPUT), field.title, field.raster, value))
             elif field.required:
                 where = "a layer or the selection" if field.takes_selection else "a layer"
                 sentence = f"{title} needs “{field.title}”; choose {where} for it."
@@ -116,7 +118,8 @@ def _entry(group: Field, number: int, entry: object, wanted: list[Wanted]) -> ob
         choice = named.get(field.key)
         if field.kind == "raster" and isinstance(choice, str):
             name = entry_name(group.key, number, field.key)
-            wanted.append(Wanted(name, f"{group.title} {number}, {field.title}", choice))
+            title = f"{group.title} {number}, {field.title}"
+            wanted.append(Wanted(name, title, field.raster, choice))
             named[field.key] = name
     return named
 
@@ -184,15 +187,14 @@ def without_choices(fields: Sequence[Field], values: Mapping[str, object]) -> di
     return kept
 
 
-def gone(wanted: Wanted) -> VelaturaError:
+def gone() -> VelaturaError:
     """The refusal where the chosen layer is not in the picture any more."""
-    return VelaturaError("bad-request", f"The layer for “{wanted.title}” is gone; choose another one.")
+    return VelaturaError("bad-request", "The layer is not in this picture any more; choose another one.")
 
 
-def no_selection(wanted: Wanted) -> VelaturaError:
+def no_selection() -> VelaturaError:
     """The refusal where the selection is chosen, and nothing is selected."""
-    sentence = f"Nothing is selected for “{wanted.title}”; select something, or choose a layer for it."
-    return VelaturaError("empty-mask", sentence)
+    return VelaturaError("empty-mask", "Nothing is selected; select something, or choose a layer.")
 
 
 def about_input(wanted: Wanted, error: VelaturaError) -> VelaturaError:

@@ -7,7 +7,8 @@ daemon, one more class of `velatura.methods.kinds`.
 from __future__ import annotations
 
 import re
-from typing import Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple
 
 INPUT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}\Z")  #: of a raster, among the inputs of a request
 
@@ -32,6 +33,15 @@ RESULTS: dict[str, ResultKind] = {
     "mask": ResultKind("selections", chosen=True, is_edit=False, noun="mask"),
     "text": ResultKind("texts", chosen=False, is_edit=False, noun="text"),
 }
+
+
+def insertion(result: Mapping[str, Any]) -> str:
+    """What a host does with the result of a job: see `ResultKind.insert`. A layer says its kind, a picture
+    none."""
+    if "texts" in result:
+        return "texts"
+    kinds = {layer.get("kind", "layer") for layer in result["layers"]}
+    return next((RESULTS[kind].insert for kind in kinds if kind in RESULTS), "layers")
 
 
 class RasterKind(NamedTuple):
