@@ -2,8 +2,8 @@
 
 A host's form shows a raster as a field of kind 'raster' (`raster_fields` for those of the method; a group's
 entries have theirs in the schema). The field's value in the form is a choice: None, `SELECTION`, or
-`of_layer(id)` with the host's own id of a layer. `resolve` makes of a whole form the parameters to send and a
-list of what the host has to read; `restore` makes choices of a recipe, by the names of the layers.
+`of_layer(id)` with whatever tells the host's layers apart. `resolve` makes of a whole form the parameters to
+send and a list of what the host has to read; `restore` makes choices of a recipe, by the names of the layers.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import VelaturaError
-from .inputs import RasterInput, entry_name
+from .inputs import OWN, RasterInput, entry_name
 from .rasters import Raster
 from .schema import Field
 
@@ -37,19 +37,21 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A form's values of a recipe. lost: a sentence on what has to be chosen anew, or ''."""
+    """A form's values of a recipe. lost: a sentence on what has to be chosen anew, or ''. keys: of the fields
+    that this is about."""
 
     values: dict[str, object]
     lost: str = ""
+    keys: frozenset[str] = frozenset()
 
 
 def of_layer(identifier: object) -> str:
     """The choice of the host's layer of this id."""
-    return f"{_LAYER}{identifier}".lower()
+    return f"{_LAYER}{identifier}"
 
 
 def layer_of(choice: str | None) -> str:
-    """The id of the layer that is chosen, in lower case; '' where none is."""
+    """The id of the layer that is chosen; '' where none is."""
     return choice.removeprefix(_LAYER) if choice and choice.startswith(_LAYER) else ""
 
 
@@ -91,7 +93,8 @@ def resolve(
 
     Raises `bad-request` where one that is required has not been chosen.
     """
-    parameters: dict[str, object] = {}
+    rasters = {field.key for field in fields if field.kind == "raster"}
+    parameters = {key: value for key, value in values.items() if key not in rasters}
     wanted: list[Wanted] = []
     for field in fields:
         value = values.get(field.key, field.default)
@@ -102,11 +105,9 @@ def resolve(
                 where = "a layer or the selection" if field.takes_selection else "a layer"
                 sentence = f"{title} needs “{field.title}”; choose {where} for it."
                 raise VelaturaError("bad-request", sentence)
-        elif field.kind == "group" and isinstance(value, list):
+        elif field.kind == "group" and field.key in values and isinstance(value, list):
             entries = [_entry(field, number, entry, wanted) for number, entry in enumerate(value, 1)]
             parameters[field.key] = entries
-        elif field.key in values:
-            parameters[field.key] = value
     return parameters, wanted
 
 
@@ -118,10 +119,13 @@ def _entry(group: Field, number: int, entry: object, wanted: list[Wanted]) -> ob
         choice = named.get(field.key)
         if field.kind == "raster" and isinstance(choice, str):
             name = entry_name(group.key, number, field.key)
-            title = f"{group.title} {number}, {field.title}"
-            wanted.append(Wanted(name, title, field.raster, choice))
+            wanted.append(Wanted(name, _entry_title(group, number, field), field.raster, choice))
             named[field.key] = name
     return named
+
+
+def _entry_title(group: Field, number: int, field: Field) -> str:
+    return f"{group.title} {number}, {field.title}"
 
 
 def restore(
@@ -138,53 +142,57 @@ def restore(
         layers: (id, name) of those of the picture, from top to bottom.
     """
     lost: list[str] = []
+    keys: set[str] = set()
     by_name = {name: of_layer(id) for id, name in reversed(layers)}
 
-    def found(title: str, raster: Raster | None) -> str | None:
+    def found(key: str, title: str, raster: Raster | None) -> str | None:
         if raster is None:
             return None
         if not raster.layer and raster.channels == "A":
             return SELECTION
         choice = by_name.get(raster.layer)
         if choice is None:
+            keys.add(key)
             lost.append(f"“{title}” (it was '{raster.layer}')" if raster.layer else f"“{title}”")
         return choice
 
     values = dict(parameters)
     for field in fields:
         if field.kind == "raster":
-            values[field.key] = found(field.title, inputs.get(field.key.removeprefix(_INPUT)))
+            values[field.key] = found(field.key, field.title, inputs.get(field.key.removeprefix(_INPUT)))
         entries = values.get(field.key)
         if field.kind == "group" and isinstance(entries, list):
             for inner in field.fields:
                 if inner.kind == "raster":
                     entries = [
-                        {**e, inner.key: found(f"{field.title} {n}, {inner.title}", inputs.get(e[inner.key]))}
-                        if isinstance(e, dict) and isinstance(e.get(inner.key), str)
+                        {**e, inner.key: found(field.key, _entry_title(field, n, inner), inputs.get(name))}
+                        if isinstance(e, dict) and isinstance(name := e.get(inner.key), str)
                         else e
                         for n, e in enumerate(entries, 1)
                     ]
             values[field.key] = entries
     if not lost:
         return Restored(values)
-    return Restored(values, f"There is no layer of that name any more; choose one for {' and '.join(lost)}.")
+    sentence = f"There is no layer of that name any more; choose one for {' and '.join(lost)}."
+    return Restored(values, sentence, frozenset(keys))
 
 
-def without_choices(fields: Sequence[Field], values: Mapping[str, object]) -> dict[str, object]:
-    """The values without what is chosen for rasters: for what outlives the picture, such as presets."""
-    kept: dict[str, object] = {}
-    for field in fields:
-        if field.kind == "raster" or field.key not in values:
+def found_again(
+    inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]
+) -> list[Wanted]:
+    """What to read for the further inputs of a recipe whose form is not known; its parameters serve as they
+    are. Arguments as of `restore`. Raises `bad-request` where a layer is not there any more."""
+    by_name = {name: of_layer(id) for id, name in reversed(layers)}
+    wanted: list[Wanted] = []
+    for name, raster in inputs.items():
+        if raster is None or name in OWN:
             continue
-        value = values[field.key]
-        if field.kind == "group" and isinstance(value, list):
-            rasters = {inner.key for inner in field.fields if inner.kind == "raster"}
-            value = [
-                {k: None if k in rasters else v for k, v in e.items()} if isinstance(e, dict) else e
-                for e in value
-            ]
-        kept[field.key] = value
-    return kept
+        choice = SELECTION if not raster.layer and raster.channels == "A" else by_name.get(raster.layer)
+        if choice is None:
+            sentence = f"There is no layer '{raster.layer}' any more, which was “{name}”; make the edit anew."
+            raise VelaturaError("bad-request", sentence)
+        wanted.append(Wanted(name, name, "", choice))
+    return wanted
 
 
 def gone() -> VelaturaError:

@@ -148,7 +148,7 @@ def check_inputs(
             raise VelaturaError("bad-request", sentence, detail=name)
     source = inputs["source"]
     for name, raster in given.items():
-        if name not in known:
+        if name not in known or not INPUT_NAME.match(name):
             raise VelaturaError("bad-request", f"{title} takes no picture {name!r:.90}; leave it out.")
         _check(known[name], raster, source)
     return given

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import VelaturaError
-from .kinds import INPUT_NAME, RASTERS
+from .kinds import RASTERS
 
 MAX_LENGTH = 2000  # of a string without maxLength
 MAX_ITEMS = 64  # of any group
+MAX_NAME = 220  # characters of what is chosen for a raster
 _MAX_INTEGER = 2**53 - 1
 
 
@@ -221,7 +222,7 @@ def _check_string(field: Field, value: Any) -> Any:
 
 
 def _check_raster(_: Field, value: Any) -> Any:
-    return value if value is None or (isinstance(value, str) and INPUT_NAME.match(value)) else _REFUSED
+    return value if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_NAME) else _REFUSED
 
 
 def _check_boolean(_: Field, value: Any) -> Any:

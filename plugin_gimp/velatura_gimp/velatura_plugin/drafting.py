@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from gi.repository import GLib
 
+from velatura_protocol.choices import Wanted
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import MAX_SEED, Edit
 
@@ -29,8 +30,9 @@ class Live:
     target: where the result of a run goes. read: takes what would be sent. request: the form as a request.
     model: the id of the chosen model; empty: the daemon's default. look: shows a part of the source, or all
     of it. selector, proposer: None where nobody can. waiting: where words go that are to become dials; None
-    where no method has dials. seed: what all drafts were made with where the person wants a random one, and
-    what the run begins with: one gets what one saw; -1 as long as there was none.
+    where no method has dials. chosen: what `read` takes beside the layer and the selection. begins_with: a
+    sentence that the dialog opens with, or "". seed: what all drafts were made with where the person wants a
+    random one, and what the run begins with: one gets what one saw; -1 as long as there was none.
     """
 
     target: edit.Target
@@ -42,6 +44,8 @@ class Live:
     selector: Selector | None = None
     proposer: Proposer | None = None
     waiting: Waiting | None = None
+    chosen: Callable[[], tuple[Wanted, ...]] = tuple
+    begins_with: str = ""
     seed: int = -1
 
     def settle(self, request: Edit) -> Edit:
@@ -62,7 +66,7 @@ class Drafts:
 
     def __init__(self, conversation: Conversation, live: Live) -> None:
         self._conversation, self._live = conversation, live
-        self._kept: tuple[tuple[int, int], Capture] | None = None
+        self._kept: tuple[tuple, Capture] | None = None
         self._reads = 0
         self._moved = False  # since the last look
         self._timer = 0  # there for as long as the newest state is still to be asked for
@@ -136,7 +140,7 @@ class Drafts:
             self._conversation.window.clear()  # it has failed, and what is shown is of another state
 
     def _read(self) -> Steps[Capture]:
-        since = self._reads, self._conversation.changes
+        since = self._reads, self._conversation.changes, self._live.chosen()
         if self._kept is None or self._kept[0] != since:
             self._kept = since, (yield from self._live.read())
         return self._kept[1]
