@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
-import pictures  # noqa: E402
-from gi.repository import Gimp  # noqa: E402
+import pictures
+from gi.repository import Gimp
 
 SIDE = 64
 GREY, RED, WHITE = bytes((100, 100, 100, 255)), bytes((200, 0, 0, 255)), bytes((255, 255, 255, 255))
