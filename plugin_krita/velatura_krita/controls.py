@@ -98,7 +98,7 @@ class Controls(QtWidgets.QWidget):
         self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         name_widget(self.method, "method", "Method", "How the picture is edited")
         name_widget(self.model, "model", "Model", "The network that paints")
-        self.prompts = Prompts(self.folder)
+        self.prompts = Prompts(self.folder, self._layers)
         self.prompts.entered.connect(self.entered)
         self.prompts.asked.connect(self._on_asked)
         self.prompt = self.prompts.edit
@@ -214,7 +214,7 @@ class Controls(QtWidgets.QWidget):
         fields = list(known.for_model(method, self._model()).form)
         optional = method.need(PROMPT) != "required"
         elsewhere = self.prompts.show_fields(fields, optional)
-        self.form = Form(fields, elsewhere, lambda: layers(self.host.activeDocument()))
+        self.form = Form(fields, elsewhere, self._layers)
         self.form.slid.connect(self.slid)
         if self.prompts.words is not None:
             self.prompts.words.offer("select", known.word_finder is not None)
@@ -281,6 +281,9 @@ class Controls(QtWidgets.QWidget):
         found = self.state.known.proposer
         if found is not None:
             self.wondered.emit(Wish(found, self._model(), "", -1, 1, {}, whole=True), quietly)
+
+    def _layers(self) -> list[tuple[str, str]]:
+        return layers(self.host.activeDocument())
 
     def _method(self) -> MethodInfo | None:
         """The chosen method."""

@@ -55,7 +55,7 @@ class Rows(QtWidgets.QWidget):
         self,
         fields: Sequence[Field],
         label_width: int,
-        layers: Layers,
+        layers: Layers = list,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)

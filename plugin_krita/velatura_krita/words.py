@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fields import decimals, step_of
+from .fields import Layers, decimals, step_of
 from .flow import STYLE, Flow
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .strip import Strip
@@ -23,7 +23,11 @@ class Words(QtWidgets.QWidget):
     dialled = Signal(str)
 
     def __init__(
-        self, spec: Field, prompt: QtWidgets.QPlainTextEdit, parent: QtWidgets.QWidget | None = None
+        self,
+        spec: Field,
+        prompt: QtWidgets.QPlainTextEdit,
+        layers: Layers = list,
+        parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.spec, self.prompt = spec, prompt
@@ -32,7 +36,7 @@ class Words(QtWidgets.QWidget):
         self.setObjectName(spec.key)
         self.setAccessibleName(spec.title)
         self.chips: list[Chip] = []
-        self.flow, self.strip = Flow(), Strip(spec, self.wording.fields)
+        self.flow, self.strip = Flow(), Strip(spec, self.wording.fields, layers)
         self.flow.setStyleSheet(STYLE)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

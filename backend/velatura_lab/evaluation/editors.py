@@ -1,13 +1,13 @@
 """What edits: every registered method as a person would use it, and two naive baselines.
 
 What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
-parameters of known names, what the edit is about (`GIVEN`). A method that is registered later needs nothing
+parameters of known names, what the edit is about (`given`). A method that is registered later needs nothing
 here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,19 +23,12 @@ from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.kinds import RESULTS
 from velatura_protocol.rasters import Bytes, Pixels
 from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
-
-#: Names of parameters and inputs -> what a person who makes the edit would write there.
-GIVEN: dict[str, Callable[[Case], str]] = {
-    "source_prompt": lambda case: case.source_prompt,
-    "original_prompt": lambda case: case.source_prompt,
-    "target_prompt": lambda case: case.target_prompt,
-    "source_words": lambda case: case.source_words,
-    "target_words": lambda case: case.target_words,
-}
+from .given import GIVEN, filled, pixels_of
 
 
 @dataclass(frozen=True)
@@ -122,11 +115,11 @@ class MethodEditor:
         """The wire's request (SPEC section 5) and its blobs."""
         inputs: dict[str, Pixels | None] = {"source": None, "mask": None}
         if self.method.inputs.source != "none":
-            inputs["source"] = _pixels(case.source, "RGB", "sRGB")
+            inputs["source"] = pixels_of(case.source, "RGB", "sRGB")
         if self.masked:
-            inputs["mask"] = _pixels(case.mask[..., None], "A", "")
-        values = dict(self.settings["parameters"])
-        values |= {key: give(case) for key, give in GIVEN.items() if key in values}
+            inputs["mask"] = pixels_of(case.mask[..., None], "A", "")
+        values, further = filled(self.method, case, self.settings["parameters"])
+        inputs |= further
         height, width = case.source.shape[:2]
         edit = Edit(
             self.method.id,
@@ -153,11 +146,6 @@ class MethodEditor:
         scores = None if None in places else [place.score for place in places]
         pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]
         return Edited(np.stack(pictures), scores=scores)
-
-
-def _pixels(pixels: NDArray[np.uint8], channels: str, profile: str) -> Pixels:
-    height, width = pixels.shape[:2]
-    return Pixels(pixels.tobytes(), (0, 0, width, height), channels, "u8", profile)
 
 
 def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
@@ -239,7 +227,7 @@ def editors(
     defaults: the model's own, for parameters of these names.
     """
     given = dict(defaults or {})
-    known = {id: method for id, method in registry().items() if method.result == "layer"}
+    known = {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}
     for name in methods:
         if name not in known:
             raise VelaturaError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from velatura_protocol.choices import SELECTION_TITLE, layer_of
 from velatura_protocol.schema import Field
 from velatura_protocol.words import Word, find, settle, words
 
@@ -173,6 +174,8 @@ def shown(setting: Field, value: object) -> str:
     """A setting's value for a person."""
     if setting.kind == "number":
         return f"{value:.1f}" if round(value, 1) == round(value, DIGITS) else f"{value:.2f}"
+    if setting.kind == "raster":
+        return layer_of(str(value)) or SELECTION_TITLE
     if setting.kind == "enum":
         return dict(setting.choices).get(value, str(value))
     if setting.kind == "boolean":

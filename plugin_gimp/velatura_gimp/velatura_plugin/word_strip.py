@@ -10,6 +10,7 @@ from velatura_protocol.schema import Field
 from velatura_protocol.words import Word
 
 from .flow import Flow
+from .raster_form import Layers
 from .style import dress, small_button, weigh
 from .text_undo import on_edited, splice
 from .word_editor import Editor
@@ -31,8 +32,10 @@ class WordStrip(Gtk.Box):
         changed: Callable[[], None],
         select: Callable[[Word], None] | None,
         dial: Callable[[Word], None] | None = None,
+        layers: Layers = list,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._layers = layers
         self._settings, self._buffer, self._changed = settings, buffer, changed
         self._select, self._dial = select, dial
         self._chips: list[Chip] = []
@@ -125,7 +128,7 @@ class WordStrip(Gtk.Box):
         self._head.add_named(hint, "hint")
         self._head.add_named(head, "word")
         box.pack_start(self._head, False, False, 0)
-        self._editors = [Editor(setting, self._on_set) for setting in self._settings.settings]
+        self._editors = [Editor(part, self._on_set, self._layers) for part in self._settings.settings]
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
         box.pack_start(self._make_wording(), False, False, 0)
