@@ -80,8 +80,18 @@ def drive(t):
     t.note(order=[d.entry(0, "text").text(), d.entry(1, "text").text()])
     yield 0.3
     t.screenshot("rasters.png", d.docker)
+    yield 3
+    from velatura_krita.docker import VelaturaDocker
+    panel = next(w for w in d.docker.findChildren(__import__("PyQt5.QtWidgets").QtWidgets.QWidget) if hasattr(w, "session"))
+    def look():
+        s = panel.session
+        return [str([(j.phase, j.obstacle, j.message) for j in s.state.jobs.values()]), str(s.state.draft), d["status"].text(), str(document.tryBarrierLock()), str(s.stepper._running)]
+    t.step("before " + str(look()))
     d["run"].click()
-    yield d.said("1 variation above")
+    yield 10
+    t.step("after " + str(look()))
+    t.screenshot("later.png")
+    yield d.said("1 variation above", 20)
     yield 0.3
     layer = document.rootNode().childNodes()[1].childNodes()[0]
     t.note(

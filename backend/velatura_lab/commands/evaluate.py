@@ -67,8 +67,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         type=_setting,
         metavar="k=v",
         dest="assignments",
-        help="a parameter of the methods that have one of this name, as JSON or a text; in a list of entries, "
-        "a picture of an entry may be any text, and is then taken from the edit",
+        help="a parameter of the methods that have one of this name, as JSON or a text; in a list, "
+        "a picture may be any text, and is then taken from the edit",
     )
     parser.add_argument(
         "--measures",
