@@ -14,6 +14,7 @@ from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.registry import describe, lacking, offer, registry
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
 
 METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
@@ -190,6 +191,8 @@ def test_forms_outside_the_subset_are_refused():
         (Literal["a", "b"], Field("a", **named)),  # no titles
         (list[_NoMethod], Field([], **named)),  # no upper bound
         (int, Field(1, ge=2, le=3, validate_default=True, **named)),
+        (str | None, fields.raster("mask", "X", "X.")),  # outside a group
+        (str, Field("", json_schema_extra={"x-raster": "mask"}, **named)),
     ]
     for annotation, field in bad:
         with pytest.raises((TypeError, ValidationError)):
@@ -205,6 +208,34 @@ def test_a_group_is_a_list_of_forms():
     assert (field.kind, field.max_items, field.fields[0].key) == ("group", 5, "steps")
     assert complete(form, {"words": [{}]}) == {"words": [{"steps": 4}]}
     assert Words(words=[{"steps": 3}]).words[0].steps == 3
+
+
+def test_an_entry_may_have_a_raster_of_a_known_kind():
+    def entries(annotation, kind):
+        item = parameters(annotation, fields.raster(kind, "Where", "Where it is."))
+        return schema(parameters(list[item], fields.group("Things", "Things.", 3)))
+
+    (group,) = fields_from_schema(entries(str | None, "labels"))
+    assert [(field.kind, field.raster) for field in group.fields] == [("raster", "labels")]
+    for annotation, kind in ((str | None, "sound"), (str, "mask"), (int | None, "mask")):
+        with pytest.raises((TypeError, ValidationError)):
+            entries(annotation, kind)
+
+
+@pytest.mark.parametrize(
+    "rasters",
+    [
+        [RasterInput("mask", "M", "M.")],
+        [RasterInput("a", "A", "A."), RasterInput("a", "B", "B.")],
+        [RasterInput("a", "A", "A.", "sound")],
+        [RasterInput("A b", "A", "A.")],
+        [RasterInput("a", "A", "")],
+    ],
+)
+def test_rasters_that_no_client_knows_are_refused(rasters):
+    whole = {"id": "x", "version": 1, "title": "X", "summary": "", "source": "", "Parameters": _NoMethod}
+    with pytest.raises(TypeError, match=r"Wrong\.inputs"):
+        type("Wrong", (Method,), {**whole, "run": lambda *_: None, "inputs": Inputs(rasters=tuple(rasters))})
 
 
 class Weighed(fields.WordSettings):

@@ -266,6 +266,8 @@ def _form(where: str, field: FieldInfo, order: int, *, group: bool) -> dict:
             raise TypeError(f"{where}: a number needs ge and le")
     else:
         raise TypeError(f"{where}: {field.annotation} is not in the subset of the protocol")
+    if "x-raster" in extra and form["type"] != ["string", "null"]:
+        raise TypeError(f"{where}: x-raster is a kind of raster, on a str | None of a group's entries")
     default = field.get_default(call_default_factory=True)
     form |= {"title": field.title, "description": field.description, "default": default}
     return form | {"x-order": order, "x-advanced": False} | extra
