@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
-from tests.gimp.conftest import INSIDE, PLUGIN, install
+from tests.gimp.conftest import INSIDE, PLUGIN, install, wait_until
 from tests.hosts.gimp import GimpSession
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(450)]
@@ -57,11 +59,52 @@ def test_a_layer_that_is_gone_is_asked_for_and_can_be_named(scripted):
     assert error == "" and near(pixel, (125, 75, 75))
 
 
+ADD = f"""
+import sys
+sys.path.insert(0, {str(INSIDE)!r})
+import pictures
+from gi.repository import Gimp
+
+def run(t):
+    (image,) = Gimp.get_images()
+    (source,) = image.get_layers()
+    kind = Gimp.ImageType.RGBA_IMAGE
+    layer = Gimp.Layer.new(image, "Segments", 40, 96, kind, 100.0, Gimp.LayerMode.NORMAL)
+    image.insert_layer(layer, None, 0)
+    pictures.fill(layer, "R'G'B'A u8", bytes((200, 0, 0, 255)))
+    layer.set_visible(False)
+    image.set_selected_layers([source])
+"""  # a segmentation above the picture that is open
+
+
 @pytest.fixture(scope="module")
-def widgets(sit, finding):
-    with sit(finding, {}) as window:
+def sitting(sit, finding):
+    """What the widgets do, and a run from the dialog by the keyboard."""
+    with sit(finding, {"velatura-compose": "<Primary><Shift>F12"}) as window:
         plugin = window.session.profile / "plug-ins" / PLUGIN.name
-        return window.python(INSIDE / "raster_lists.py", plugin=str(plugin))
+        found = {"widgets": window.python(INSIDE / "raster_lists.py", plugin=str(plugin))}
+        window.python(ADD)
+        window.keys("ctrl+shift+F12")
+        dialog = window.wait_window(r"Compose")
+        window.display.xdotool("mousemove", 5, 900)
+        window.keys("alt+e", "Down", window=dialog)  # the layers of the picture, from the top
+        window.keys("alt+t", "Down", "Down", window=dialog)
+        window.screenshot("compose.png")
+        window.keys("alt+u", window=dialog)
+        found["run"] = wait_until(window, lambda seen: seen["groups"])
+        yield found
+
+
+@pytest.fixture
+def widgets(sitting):
+    return sitting["widgets"]
+
+
+def test_layers_are_chosen_in_the_dialog(sitting):
+    recipe = json.loads(sitting["run"]["recipes"][0])
+    given = [(name, raster) for name, raster in recipe["inputs"].items() if raster]
+    named = {name: raster["layer"] for name, raster in given if "layer" in raster}
+    assert named["segments"] == "Segments" and named["style"] not in ("", "Segments")
 
 
 def test_a_form_offers_the_layers_of_the_picture(widgets):

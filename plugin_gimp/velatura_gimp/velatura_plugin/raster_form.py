@@ -67,17 +67,15 @@ class RasterCombo(Gtk.ComboBoxText):
             self._on_set(self.chosen)
 
 
-class RasterForm(Gtk.Box):
+class RasterForm(RasterCombo):
     """`argument`, a raster of the method itself, as it is kept in the procedure's configuration."""
 
     def __init__(self, config: Gimp.ProcedureConfig, argument: Argument, layers: Layers) -> None:
-        super().__init__()
         self._config, self._name = config, argument.name
-        self.combo = RasterCombo(argument.field, layers, self._keep)
-        self.pack_start(self.combo, True, True, 0)
-        self._show()
-        self._keep(self.combo.chosen)  # a layer of another image is not to be had
-        self.show_all()
+        super().__init__(argument.field, layers, self._keep)
+        self.choose(config.get_property(self._name) or None)
+        self._keep(self.chosen)  # a layer of another image is not to be had
+        self.show()
         config.connect(f"notify::{argument.name}", lambda *_: self._show())
 
     def _keep(self, choice: str | None) -> None:
@@ -86,5 +84,5 @@ class RasterForm(Gtk.Box):
 
     def _show(self) -> None:
         value = self._config.get_property(self._name) or None
-        if value != self.combo.chosen:
-            self.combo.choose(value)
+        if value != self.chosen:
+            self.choose(value)

@@ -39,11 +39,11 @@ def run(t):
     config.set_property(name, "layer.of another picture")
 
     own = RasterForm(config, arguments["input.segments"], lambda: layers(image))
-    t.note(offered=titles(own.combo), stale=config.get_property(name))
-    pick(own.combo, "Segments")
+    t.note(offered=titles(own), stale=config.get_property(name))
+    pick(own, "Segments")
     t.note(kept=config.get_property(name))
     config.set_property(name, "Spot")
-    t.note(by_name=own.combo.get_active_text())
+    t.note(by_name=own.get_active_text())
 
     entries = arguments["concepts"].name
     config.set_property(entries, json.dumps([{"text": "a", "where": "layer.gone"}]))
