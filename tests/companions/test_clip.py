@@ -101,7 +101,7 @@ def test_what_is_no_clip_is_refused(folder, tmp_path, wrong):
 
 def test_the_store_loads_it_when_asked_and_drops_it_with_its_model(folder, tmp_path):
     models = [tiny_model(tmp_path / name, seed=i) for i, name in enumerate("ab")]
-    entries = [ModelEntry(p.name, p.name, "diffusers", str(p), 64, str(folder)) for p in models]
+    entries = [ModelEntry(p.name, p.name, "diffusers", str(p), 64, {"clip": str(folder)}) for p in models]
     store = ModelStore([entries[0], entries[1], ModelEntry("c", "c", "diffusers", str(models[0]), 64)])
     assert store.companion("clip") is None  # no model is loaded
     store.get("a")
@@ -118,27 +118,27 @@ def test_the_store_loads_it_when_asked_and_drops_it_with_its_model(folder, tmp_p
 def test_a_model_is_named_with_its_clip(folder, tmp_path):
     model = tiny_model(tmp_path / "model")
     added = catalogue.add(tmp_path, "mine", str(model), companions={"clip": str(folder)})
-    assert (added.clip, added.guidance) == (str(folder), catalogue.STABLE_DIFFUSION_GUIDANCE)
+    assert (added.companions["clip"], added.guidance) == (str(folder), catalogue.STABLE_DIFFUSION_GUIDANCE)
     assert catalogue.entries(tmp_path)[0] == added
     catalogue.add(tmp_path, "other", str(model), companions={"clip": "owner/name"}, guidance=5.0)
-    assert catalogue.entries(tmp_path)[0].clip == "owner/name"
+    assert catalogue.entries(tmp_path)[0].companions.get("clip", "") == "owner/name"
     assert catalogue.entries(tmp_path)[0].defaults == {"guidance": 5.0}
 
 
 def test_a_clip_inside_a_models_folder_belongs_to_it(tmp_path):
     model = tiny_model(tmp_path / "model")
-    assert catalogue.add(tmp_path, "without", str(model)).clip == ""
+    assert catalogue.add(tmp_path, "without", str(model)).companions.get("clip", "") == ""
     tiny_clip(model / "clip")
-    assert catalogue.entries(tmp_path)[0].clip == str(model / "clip")
+    assert catalogue.entries(tmp_path)[0].companions.get("clip", "") == str(model / "clip")
 
 
 def test_the_embedded_clip_belongs_to_the_embedded_model_only(tmp_path, monkeypatch, folder):
     monkeypatch.setitem(catalogue.EMBEDDED_COMPANIONS, "clip", folder)
     (embedded,) = catalogue.entries(tmp_path)
-    assert (embedded.id, embedded.clip) == (catalogue.EMBEDDED_ID, str(folder))
+    assert (embedded.id, embedded.companions.get("clip")) == (catalogue.EMBEDDED_ID, str(folder))
     assert embedded.defaults == {"guidance": 3.0}
     model = tiny_model(tmp_path / "model")
-    assert catalogue.add(tmp_path, "mine", str(model)).clip == ""
+    assert catalogue.add(tmp_path, "mine", str(model)).companions.get("clip", "") == ""
     with pytest.raises(VelaturaError, match="knows only the pictures of velatura-mini"):
         catalogue.add(tmp_path, "again", str(model), companions={"clip": str(folder)})
 

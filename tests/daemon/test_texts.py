@@ -28,7 +28,7 @@ def telling(tmp_path_factory, tiny_folder):
         "segmenter": str(tiny_clipseg(state_dir.parent / "clipseg")),
     }
     register_tiny_model(state_dir, tiny_folder, "plain")
-    catalogue.add(state_dir, "whole", str(tiny_folder), **companions)
+    catalogue.add(state_dir, "whole", str(tiny_folder), companions=companions)
     with Daemon(state_dir, prestart=False) as running:
         yield running
 
