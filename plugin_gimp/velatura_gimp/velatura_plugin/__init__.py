@@ -32,7 +32,7 @@ It knows no method by name and no mathematics: procedures and dialogs come from 
 ``capture``        pixels and selection of the source layer
 ``planes``         an RGBA raster taken apart into opaque pixels and a layer mask, bit for bit
 ``session``        the daemon: reach it or start it, submit, wait, fetch
-``recipe``         the request, which is the recipe, and the parasite that keeps it
+``recipe``         the parasite that keeps the recipe on a result
 ``insert``         the result as group, layers and masks in one undo step
 ``masks``          masks that were found, as channels and selection, in one undo step
 ``edit``           a run from beginning to end, and a run again

@@ -136,7 +136,8 @@ def draft():
     png, rect = dialog.window.previews[-1]
     first = dialog.live.seed
     dialog.move()
-    settled = [dialog.live.settle({"seed": seed})["seed"] for seed in (-1, 7)]
+    request = dialog.live.request()
+    settled = [dialog.live.settle(dataclasses.replace(request, seed=seed)).seed for seed in (-1, 7)]
     return {
         "png": png[:8].hex(),
         "rect": rect,
