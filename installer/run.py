@@ -29,6 +29,8 @@ PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 STAMP = ENVIRONMENT / "velatura-stamp.json"
 # First and by itself: pip would otherwise choose among all that the project's lower bound allows.
 TORCH = "torch==2.13.0"
+# What the gate checks before it tests; `.pre-commit-config.yaml` checks the same before each commit.
+CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports",))
 
 DEMO = STATE / "demo"
 
@@ -130,14 +132,23 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
     env = clean_environment()
     if require_hosts:
         env["VELATURA_REQUIRE_HOSTS"] = "1"
-    codes = []
-    for name, *words in (["ruff", "check", "."], ["lint-imports"], ["pytest", *(selection or ["tests"])]):
-        say(f"running {' '.join([name, *words])}")
-        program = shutil.which(name, path=PYTHON.parent) or name
-        codes.append(subprocess.run([program, *words], env=env, cwd=ROOT).returncode)
+    # Only of all tests does coverage say something; before Python 3.12 see tests/conftest.py.
+    if sys.version_info >= (3, 12):
+        env["COVERAGE_CORE"] = "sysmon"
+    tests = ["pytest", *(selection or ["--cov", "--cov-report=", "tests"])]
+    codes = [tool(env, *words) for words in (*CHECKS, tests)]
+    if not selection:
+        tool(env, "coverage", "report", "--format=total")
     for line in untested:
         say(line)
     return next((code for code in codes if code), 0)
+
+
+def tool(env: dict[str, str], name: str, *words: str) -> int:
+    """Run a program of the environment in the checkout; return its exit code."""
+    say(f"running {' '.join([name, *words])}")
+    program = shutil.which(name, path=PYTHON.parent) or name
+    return subprocess.run([program, *words], env=env, cwd=ROOT).returncode
 
 
 def hosts(required: bool) -> list[str]:

@@ -14,8 +14,10 @@ from .qt import QtCore, QtWidgets, Signal
 from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
+from .velatura_protocol import dials
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
+from .velatura_protocol.words import Word
 from .wish import Wish
 
 SETTINGS = "velatura"
@@ -221,6 +223,7 @@ class Controls(QtWidgets.QWidget):
             self.prompts.words.offer("dial", known.dialler is not None)
             self.prompts.words.selected.connect(self._on_select)
             self.prompts.words.dialled.connect(self._on_dialled)
+            self.prompts.words.said.connect(self.state.say)
         if self.prompts.dials is not None:
             self.prompts.dials.said.connect(self.state.say)
         self._show_proposal()
@@ -240,17 +243,19 @@ class Controls(QtWidgets.QWidget):
             )
 
     @edge
-    def _on_dialled(self, text: str) -> None:
+    def _on_dialled(self, word: Word) -> None:
         """Make a dial of the word, by the first method that has dials; the caption stays."""
         method, caption = self.state.known.dialler, self.prompts.caption()
+        prompt = self.prompt.toPlainText()
         if method is None:
             return
         self._choose(self.method.findData(method.id))
         if self.prompts.source is not None and caption.strip():
             self.prompts.source.set_value(caption)
-        if self.prompt.toPlainText().split() == caption.split():
+        less, more = dials.of_word(caption, prompt, word)
+        if dials.says_all(less, more, caption, prompt):
             self.prompts.write("")  # it asks for nothing beside the dial
-        self.prompts.dials.add_word(text)
+        self.prompts.dials.add_word(more, less)
 
     @edge
     def _show_proposal(self) -> None:

@@ -6,6 +6,7 @@ from .fields import Number, TextLine
 from .form import Rows, title_width
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol import dials
+from .velatura_protocol.amounts import amount
 from .velatura_protocol.schema import Field
 
 KEYS = {QtCore.Qt.Key.Key_Up: -1, QtCore.Qt.Key.Key_Down: 1}
@@ -35,12 +36,11 @@ class Dial(QtWidgets.QFrame):
         self._mark_rest(self.number.slider)
         self.number.changed.connect(self._changed)
         self.number.slid.connect(self._slid)
-        self.back = tool_button(dials.amount(dials.rest(spec)), "Back to where nothing changes")
+        self.back = tool_button(amount(dials.rest(spec)), "Back to where nothing changes")
         self.back.setAutoRaise(True)
         self.back.clicked.connect(lambda: self.rest())
         self.number.row.addWidget(self.back)
-        fields = [f for f in spec.fields if f.key != "strength"]
-        fields.sort(key=lambda f: ("less", "more").index(f.key) if f.key in ("less", "more") else 2)
+        fields = [f for f in dials.in_order(spec.fields) if f.key != "strength"]
         self.texts = Rows(fields, title_width(fields, self))
         self.texts.changed.connect(self._changed)
         for editor in self.texts.editors.values():

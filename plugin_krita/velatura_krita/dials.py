@@ -89,13 +89,14 @@ class Dials(QtWidgets.QWidget):
         self.chips.offer([(word, f"Add a dial for '{word}'") for word in words] + [OTHER])
         self.chips.setEnabled(not dials.is_full(self.spec, self.dials))
 
-    def add_word(self, text: str) -> None:
-        """Add a dial for a word, or go to the one that there is."""
-        there = [dial for dial in self.dials if dials.same(dial.entry(), dials.new(self.spec, more=text))]
+    def add_word(self, more: str, less: str = "") -> None:
+        """Add a dial for words, or go to the one that there is."""
+        new = dials.new(self.spec, less, more)
+        there = [dial for dial in self.dials if dials.same(dial.entry(), new)]
         if not there and dials.is_full(self.spec, self.dials):
             self.said.emit(dials.FULL.format(self.spec.max_items), True)
             return
-        dial = there[0] if there else self._put(dials.new(self.spec, more=text))
+        dial = there[0] if there else self._put(new)
         dial.focus()
         if not there:
             self._settle()

@@ -1,16 +1,13 @@
 """What the form as it stands would give, shown while the person moves a slider; nothing of it is kept.
 
-One draft lives at a time.  While the slider moves, the one under way is let finish, then the newest state is
-asked for: if each move cancelled it, none would ever finish that takes longer than a move.  Once nothing
-moves any more, the draft of an older state is cancelled at once for that of the last.
-
-What was captured serves the next ones too, as long as nobody can have painted since: until the pointer leaves
-the docker or Krita has something else to undo.
+`velatura_protocol.drafts` says when one is asked for and what drafts share; here are the timer, the capture
+and what the docker shows.  What was captured serves until the pointer leaves the docker or Krita has
+something else to undo: nobody can have painted before.
 """
 
 from __future__ import annotations
 
-import random
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,11 +20,10 @@ from .qt import QtCore
 from .recipes import bare
 from .state import Job, Phase
 from .steps import Steps
+from .velatura_protocol.drafts import LOOK, DraftPolicy, Next, Since, UnderWay
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.requests import MAX_SEED
 from .wish import Wish
 
-TICK = 150  #: milliseconds between two looks at what has moved; one without a move ends the movement
 TO_SEE = "to see a preview"
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
 
@@ -40,48 +36,50 @@ class Drafts(QtCore.QObject):
         self.session, self.state = session, session.state
         self.job = ""  #: the newest draft's id; the session hands its news to `hear`
         self._wish: Callable[[], Wish | None] = lambda: None
-        self._kept: tuple[tuple, Capture] | None = None
-        self._seed = -1  #: of the drafts since the last run, where the person wants a random one
+        self.policy: DraftPolicy[Capture] = DraftPolicy(time.monotonic)
         self._reading: Steps | None = None  #: what captures the layer for the newest draft
-        self._moved = False  #: since the last look
         self._timer = QtCore.QTimer(self)  #: active for as long as the newest state is still to be asked for
         self._timer.setSingleShot(True)
-        self._timer.setInterval(TICK)
+        self._timer.setInterval(round(1000 * LOOK))
         self._timer.timeout.connect(self._tick)
         self.state.previewsChanged.connect(self._on_previews)
 
     def ask(self, wish: Callable[[], Wish | None]) -> None:
         """Something was moved: make a draft of `wish()`, as it is by then, as soon as may be."""
-        self._wish, self._moved = wish, True
+        self._wish = wish
         self.state.say("")
-        if not self._timer.isActive():
+        if self.policy.move():
             self._timer.start()
 
     def stop(self) -> None:
         """Cancel what waits or runs, and show nothing more of it."""
+        self.policy.stop()
         self._timer.stop()
         self._drop()
 
     def forget(self) -> None:
         """The picture may change from now on: capture it anew for the next draft."""
-        self._kept = None
+        self.policy.forget()
 
     def settle(self, wish: Wish) -> Wish:
         """The wish to run in earnest: what was shown is what it begins with."""
-        seed, self._seed = self._seed, -1
+        wish = replace(wish, seed=self.policy.run_seed(wish.seed))
+        self.policy.ran()
         self.stop()
         self.forget()
-        return replace(wish, seed=seed) if wish.seed == -1 else wish
+        return wish
 
     # One draft
 
     @edge
     def _tick(self) -> None:
-        moving, self._moved = self._moved, False
-        is_editing = any(job.phase.active for job in self.state.jobs.values())
-        if is_editing or (moving and self._is_active()):
+        under_way = UnderWay.DRAFT if self._is_active() else UnderWay.NOTHING
+        if any(job.phase.active for job in self.state.jobs.values()):
+            under_way = UnderWay.OTHER
+        todo = self.policy.look(under_way)
+        if todo is Next.LOOK:
             self._timer.start()
-        else:
+        elif todo is Next.ASK:
             self._begin()
 
     def _begin(self) -> None:
@@ -90,19 +88,17 @@ class Drafts(QtCore.QObject):
             self._drop()  # what is shown would be of another state
             return
         self._cancel()
-        if wish.seed == -1:
-            self._seed = self._seed if self._seed >= 0 else random.randint(0, MAX_SEED)
-            wish = replace(wish, seed=self._seed)
-        wish = replace(wish, variations=1)
+        wish = replace(wish, seed=self.policy.seed(wish.seed), variations=1)
         before = self.state.draft
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         if before is not None:  # until there is a newer one
             job.preview, job.shown, job.selected = before.preview, before.shown, before.selected
         self.job = job.id
         self.state.set_draft(job)
-        key = self._key(document, wish)
-        if self._kept is not None and self._kept[0] == key:
-            self._send(job.id, wish, self._kept[1])
+        since = self._since(document, wish)
+        kept = self.policy.kept(since)
+        if kept is not None:
+            self._send(job.id, wish, kept)
             return
         self._reading = capture(
             document,
@@ -113,18 +109,19 @@ class Drafts(QtCore.QObject):
         )
         self.session.stepper.start(
             self._reading,
-            lambda captured: self._captured(job.id, wish, key, captured),
+            lambda captured: self._captured(job.id, wish, since, captured),
             lambda error: self._failed(job.id, error),
         )
 
-    def _key(self, document: Any, wish: Wish) -> tuple:
+    def _since(self, document: Any, wish: Wish) -> Since:
         node, undo = document.activeNode(), self.session.host.action("edit_undo")
         active = bare(node.uniqueId()) if node is not None else ""
-        return root_id(document), active, undo.text(), wish.method.id, wish.whole, tuple(wish.wanted)
+        what = root_id(document), active, undo.text(), wish.method.id, wish.whole
+        return self.policy.since((*what, *wish.wanted))
 
     @edge
-    def _captured(self, job: str, wish: Wish, key: tuple, captured: Capture) -> None:
-        self._kept = (key, captured)
+    def _captured(self, job: str, wish: Wish, since: Since, captured: Capture) -> None:
+        self.policy.keep(since, captured)
         if job == self.job:  # else a newer one came meanwhile
             self._send(job, wish, captured)
 
@@ -155,7 +152,7 @@ class Drafts(QtCore.QObject):
     def _failed(self, job: str, error: Exception) -> None:
         if job == self.job:
             self._drop()
-            if not self._timer.isActive():  # else that of a newer state is about to begin
+            if self.policy.shows_failure():
                 self.state.say(self.session.sentence(error), bad=True)
 
     # What the network answers

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .qt import QtCore, QtGui, QtWidgets, Signal
+from .velatura_protocol.amounts import decimals, step_of
 from .velatura_protocol.choices import offers
 from .velatura_protocol.schema import Field
 
 Layers = Callable[[], list[tuple[str, str]]]  #: (id, name) of the picture's layers, from top to bottom
-SLIDER_STEPS = 200  #: positions of a slider whose field names no step
 FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
 
 
@@ -261,19 +261,6 @@ class Opening(QtWidgets.QComboBox):
     def showPopup(self) -> None:
         self.opens()
         super().showPopup()
-
-
-def step_of(spec: Field) -> float:
-    """How far one position of a number's slider is from the next."""
-    return spec.step or (1 if spec.kind == "integer" else (spec.maximum - spec.minimum) / SLIDER_STEPS or 1.0)
-
-
-def decimals(step: float) -> int:
-    """How many decimals show a step of this size: 0.05 → 2, 0.5 → 1; 2 or 4 where it is no round number."""
-    for places in range(1, 5):
-        if abs(round(step, places) - step) < 1e-9:
-            return places
-    return 2 if step > 0.005 else 4
 
 
 EDITORS: dict[str, type[Editor]] = {"integer": Number, "number": Number, "boolean": Switch, "enum": Choice}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from .fields import Layers
 from .flow import Flow
 from .form import Rows, title_width
 from .qt import QtWidgets, Signal
 from .velatura_protocol.schema import Field
+from .velatura_protocol.word_settings import Entry, clean
 
 
 class Strip(QtWidgets.QFrame):
@@ -26,7 +29,7 @@ class Strip(QtWidgets.QFrame):
         ("dial", "Turn into a dial", "Make a slider for how much of this word there is"),
     )
 
-    def __init__(self, spec: Field, fields: list[Field], layers: Layers) -> None:
+    def __init__(self, spec: Field, fields: Sequence[Field], layers: Layers = list) -> None:
         super().__init__()
         self.is_filling = False
         self.setObjectName(spec.key + ".strip")
@@ -59,7 +62,7 @@ class Strip(QtWidgets.QFrame):
         column.addWidget(self.flow)
         self._on_text()
 
-    def fill(self, word: str, values: dict) -> None:
+    def fill(self, word: str, values: Entry) -> None:
         """Show what is set for `word`."""
         self.setAccessibleName(f"Settings of '{word}'")
         self.is_filling = True
@@ -67,7 +70,7 @@ class Strip(QtWidgets.QFrame):
         self.is_filling = False
 
     def another(self) -> str:
-        return " ".join(self.edit.text().split())
+        return clean(self.edit.text())
 
     def _on_text(self) -> None:
         for name, _text, _tip in self.WITH_ANOTHER:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from .fields import Layers, decimals, step_of
+from collections.abc import Sequence
+
+from .fields import Layers
 from .flow import STYLE, Flow
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .strip import Strip
+from .velatura_protocol.amounts import decimals, step_of
+from .velatura_protocol.marks import Edit
 from .velatura_protocol.schema import Field
-from .wording import Mark, Piece, Wording, difference
+from .velatura_protocol.word_settings import FULL, Chip, Entry, WordSettings
 
 
 class Words(QtWidgets.QWidget):
@@ -15,12 +19,14 @@ class Words(QtWidgets.QWidget):
 
     As other editors it has `spec`, `value`, `set_value` and `changed`; `slid` says that the person moves
     something, `selected` that they ask where the word is (its text, and which of several equal ones),
-    `dialled` that they want a dial of it.
+    `dialled` that they want a dial of it (a `words.Word` of the prompt), `said` that there is a sentence for
+    them, and whether something went wrong.
     """
 
     changed, slid = Signal(), Signal()
     selected = Signal(str, int)
-    dialled = Signal(str)
+    dialled = Signal(object)
+    said = Signal(str, bool)
 
     def __init__(
         self,
@@ -31,12 +37,11 @@ class Words(QtWidgets.QWidget):
     ) -> None:
         super().__init__(parent)
         self.spec, self.prompt = spec, prompt
-        self.wording = Wording(spec)
-        self.chosen: Mark | None = None
+        self.settings = WordSettings(spec, prompt.toPlainText())
         self.setObjectName(spec.key)
         self.setAccessibleName(spec.title)
-        self.chips: list[Chip] = []
-        self.flow, self.strip = Flow(), Strip(spec, self.wording.fields, layers)
+        self.chips: list[ChipButton] = []
+        self.flow, self.strip = Flow(), Strip(spec, self.settings.settings, layers)
         self.flow.setStyleSheet(STYLE)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -47,14 +52,13 @@ class Words(QtWidgets.QWidget):
         self.strip.rows.slid.connect(self.slid)
         self.strip.asked.connect(self._on_asked)
         prompt.textChanged.connect(self._on_prompt)
-        self._on_prompt()
+        self._show()
 
-    def value(self) -> list[dict]:
-        return self.wording.entries()
+    def value(self) -> list[Entry]:
+        return self.settings.value()
 
-    def set_value(self, value: list[dict]) -> None:
-        self.wording.load(value)
-        self.chosen = None
+    def set_value(self, value: list[Entry]) -> None:
+        self.settings.load(value)
         self._show()
         self.changed.emit()
 
@@ -67,66 +71,64 @@ class Words(QtWidgets.QWidget):
 
     def _on_prompt(self) -> None:
         text = self.prompt.toPlainText()
-        before = self.wording.entries()
-        self.wording.follow(text, characters(text, self.prompt.textCursor().position()))
-        if self.wording.piece_of(self.chosen) is None:
-            self.chosen = None
+        before = self.settings.value()
+        self.settings.follow(text, characters(text, self.prompt.textCursor().position()))
         self._show()
-        if self.wording.entries() != before:
+        if self.settings.value() != before:
             self.changed.emit()
 
     def choose(self, at: int) -> None:
-        """Show the strip for the piece at this place, or hide it if it is shown for that."""
-        piece = self.wording.pieces()[at]
-        same = self.chosen is not None and piece.mark is self.chosen
-        self.chosen = None if same else self.wording.mark(piece.word)
-        self.wording.tidy(keep=self.chosen)
+        """Show the strip for the word at this place, or hide it if it is shown for that."""
+        chip = self.settings.chips()[at]
+        self.settings.choose(None if chip.is_chosen else chip.word)
         self._show()
         for delay in (0, 60):  # once it has its place, and once what is in it has
             QtCore.QTimer.singleShot(delay, self._reveal)
 
     def _on_values(self) -> None:
-        if self.chosen is None or self.strip.is_filling:
+        chosen = self.settings.chosen()
+        if chosen is None or self.strip.is_filling:
             return
-        self.chosen.values = self.strip.rows.values()
-        for chip in self.chips:
-            if chip.piece is not None and chip.piece.mark is self.chosen:
-                chip.show_piece(chip.piece, self._suffix(self.chosen), self.wording.is_set(self.chosen))
-        self._show_reset()
+        if not self.settings.set(chosen.word, self.strip.rows.values()):
+            self.said.emit(FULL.format(self.spec.max_items), True)
+            self.strip.fill(chosen.word.text, chosen.values)
+            return
+        for button, chip in zip(self.chips, self.settings.chips()):  # noqa: B905 - some are spare
+            if chip.is_chosen:
+                button.show_chip(chip)
+                self._show_reset(chip)
         self.changed.emit()
 
     def _on_asked(self, what: str) -> None:
-        piece = self.wording.piece_of(self.chosen)
-        if piece is None:
+        chosen = self.settings.chosen()
+        if chosen is None:
             return
-        word, new = piece.word, self.strip.another()
+        word, new = chosen.word, self.strip.another()
         if what == "select":
             self.selected.emit(word.text, word.which)
         elif what == "dial":
-            self.dialled.emit(word.text)
+            self.dialled.emit(word)
         elif what == "reset":
-            self.chosen.values = self.wording.defaults()
+            self.settings.reset(word)
             self._show()
             self.changed.emit()
         elif what == "remove":
-            self.wording.remove(word)
-            self._rewrite()
+            self._rewrite(self.settings.remove(word))
         elif new:
             if what == "swap":
-                self.wording.swap(word, new)
+                edit = self.settings.swap(word, new)
             else:
-                self.wording.add(word, new, before=what == "before")
+                edit = self.settings.add(word, new, before=what == "before")
             self.strip.edit.clear()
-            self._rewrite()
+            self._rewrite(edit)
 
-    def _rewrite(self) -> None:
-        """Bring the prompt's editor to what the wording says, in one step that its undo takes back."""
-        text, new = self.prompt.toPlainText(), self.wording.prompt
-        start, old_end, new_end = difference(text, new)
+    def _rewrite(self, edit: Edit) -> None:
+        """Do to the prompt's editor what was done to the prompt, in one step that its undo takes back."""
+        text = self.prompt.toPlainText()
         cursor = QtGui.QTextCursor(self.prompt.document())
-        cursor.setPosition(units(text, start))
-        cursor.setPosition(units(text, old_end), QtGui.QTextCursor.MoveMode.KeepAnchor)
-        cursor.insertText(new[start:new_end])
+        cursor.setPosition(units(text, edit.start))
+        cursor.setPosition(units(text, edit.old_end), QtGui.QTextCursor.MoveMode.KeepAnchor)
+        cursor.insertText(self.settings.prompt[edit.start : edit.new_end])
         self._show()
         self.changed.emit()
 
@@ -149,59 +151,56 @@ class Words(QtWidgets.QWidget):
             self.flow.arrange()
 
     def _show(self) -> None:
-        pieces = self.wording.pieces()
-        while len(self.chips) < len(pieces):
+        chips = self.settings.chips()
+        while len(self.chips) < len(chips):
             self._add_chip()
-        for i, chip in enumerate(self.chips):
-            piece = pieces[i] if i < len(pieces) else None
-            chip.setVisible(piece is not None)
-            chip.setChecked(piece is not None and piece.mark is not None and piece.mark is self.chosen)
-            if piece is not None:
-                chip.show_piece(piece, self._suffix(piece.mark), self.wording.is_set(piece.mark))
+        for i, button in enumerate(self.chips):
+            chip = chips[i] if i < len(chips) else None
+            button.setVisible(chip is not None)
+            button.setChecked(chip is not None and chip.is_chosen)
+            if chip is not None:
+                button.show_chip(chip)
         self.flow.arrange()
-        self.flow.setVisible(bool(pieces))
-        piece = self.wording.piece_of(self.chosen)
-        self.strip.setVisible(piece is not None)
-        if piece is not None:
-            self.strip.fill(piece.word.text, self.chosen.values)
-            self._show_reset()
-        self.setVisible(bool(pieces))
+        self.flow.setVisible(bool(chips))
+        chosen = next((chip for chip in chips if chip.is_chosen), None)
+        self.strip.setVisible(chosen is not None)
+        if chosen is not None:
+            self.strip.fill(chosen.word.text, chosen.values)
+            self._show_reset(chosen)
+        self.setVisible(bool(chips))
 
-    def _show_reset(self) -> None:
-        self.strip.buttons["reset"].setEnabled(self.wording.is_set(self.chosen))
+    def _show_reset(self, chosen: Chip) -> None:
+        self.strip.buttons["reset"].setEnabled(chosen.is_set)
 
     def _add_chip(self) -> None:
         at = len(self.chips)
-        chip = Chip(f"word.{at}", self.spec.description, widest(self.wording.fields))
-        chip.setFont(self.font())
-        chip.clicked.connect(lambda: self.choose(at))
-        self.chips.append(chip)
-        self.flow.add(chip)
-
-    def _suffix(self, mark: Mark | None) -> str:
-        return suffix(self.wording.fields, mark.values) if self.wording.is_set(mark) else ""
+        button = ChipButton(f"word.{at}", self.spec.description, widest(self.settings.settings))
+        button.setFont(self.font())
+        button.clicked.connect(lambda: self.choose(at))
+        self.chips.append(button)
+        self.flow.add(button)
 
 
-class Chip(QtWidgets.QToolButton):
+class ChipButton(QtWidgets.QToolButton):
     """A word, and what is set for it.  One that is chosen has room for any value: it keeps its width."""
 
     def __init__(self, name: str, tip: str, room: str) -> None:
         super().__init__()
-        self.piece: Piece | None = None
+        self.chip: Chip | None = None
         self._hint: tuple[tuple[str, bool], QtCore.QSize] | None = None
         self._room, self._tip = room, tip
         self.setObjectName(name)
         self.setCheckable(True)
 
-    def show_piece(self, piece: Piece, suffix: str, changed: bool) -> None:
-        self.piece = piece
-        text = piece.word.text + suffix
-        if text != self.text():
-            self.setText(text)
-            self.setAccessibleName(text)
-            self.setToolTip(f"{text}\n{self._tip}")
-        if self.property("changed") != changed:
-            self.setProperty("changed", changed)
+    def show_chip(self, chip: Chip) -> None:
+        tip = f"{chip.about or chip.label}\n{self._tip}"
+        if (chip.label, tip) != (self.text(), self.toolTip()):
+            self.setText(chip.label)
+            self.setAccessibleName(chip.label)
+            self.setToolTip(tip)
+        self.chip = chip
+        if self.property("changed") != chip.is_set:
+            self.setProperty("changed", chip.is_set)
             self.style().unpolish(self)
             self.style().polish(self)
 
@@ -210,9 +209,9 @@ class Chip(QtWidgets.QToolButton):
         what = (self.text(), self.isChecked())
         if self._hint is None or self._hint[0] != what:
             hint = super().sizeHint()
-            if self.isChecked() and self.piece is not None:
+            if self.isChecked() and self.chip is not None:
                 metrics = self.fontMetrics()
-                room = metrics.horizontalAdvance(self.piece.word.text + self._room)
+                room = metrics.horizontalAdvance(f"{self.chip.word.text} {self._room}")
                 hint.setWidth(hint.width() + max(0, room - metrics.horizontalAdvance(self.text())))
             self._hint = (what, hint)
         return self._hint[1]
@@ -222,30 +221,13 @@ class Chip(QtWidgets.QToolButton):
         super().changeEvent(event)
 
 
-def suffix(fields: list[Field], values: dict) -> str:
-    """What a chip shows beside its word: the first of the numbers, or a dot if something else is set."""
-    first = next((f for f in fields if f.kind in ("integer", "number")), None)
-    if first is not None and values[first.key] != first.default:
-        return f" ×{number(first, values[first.key])}"
-    return " ✓" if len(fields) == 1 and fields[0].kind == "boolean" else " •"
-
-
-def widest(fields: list[Field]) -> str:
+def widest(settings: Sequence[Field]) -> str:
     """The longest that a chip may show beside its word."""
-    first = next((f for f in fields if f.kind in ("integer", "number")), None)
+    first = next((f for f in settings if f.kind in ("integer", "number")), None)
     if first is None:
-        return " •"
-    places = 0 if first.kind == "integer" else decimals(step_of(first))
-    return max((f" ×{end:.{places}f}" for end in (first.minimum, first.maximum)), key=len)
-
-
-def number(field: Field, value: float) -> str:
-    """2 of a field of whole numbers, else 2.0 or 1.25."""
-    if field.kind == "integer":
-        return str(round(value))
-    places = decimals(step_of(field))
-    text = f"{value:.{places}f}".rstrip("0")
-    return text + "0" if text.endswith(".") else text
+        return "✓"
+    places = decimals(step_of(first))
+    return max((f"×{end:.{places}f}" for end in (first.minimum, first.maximum)), key=len)
 
 
 def units(text: str, count: int) -> int:

@@ -12,7 +12,11 @@ wire is described by ``protocol/SPEC.md``, which is normative.
 ``catalogue``         what the daemon offers: methods and models
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
+``word_settings``     what is set for words of a prompt while it is typed, and their chips
+``marks``             marks on words of a prompt, which ``following`` moves along with every edit
+``amounts``           numbers as a person reads and moves them
 ``dials``             a group of dials: titles, adding, moving, the words that may become one
+``drafts``            when a draft is asked for while something is moved, and what drafts share
 ``presets``           dials under a name, kept and shared in files
 ``paths``             the state directory, the connection file, the file `velatura install` leaves in a plugin
 ``endpoints``         where a socket of the daemon is, who answers there, the proofs of both sides

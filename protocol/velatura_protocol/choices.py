@@ -177,9 +177,7 @@ def restore(
     return Restored(values, sentence, frozenset(keys))
 
 
-def found_again(
-    inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]
-) -> list[Wanted]:
+def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]) -> list[Wanted]:
     """What to read for the further inputs of a recipe whose form is not known; its parameters serve as they
     are. Arguments as of `restore`. Raises `bad-request` where a layer is not there any more."""
     by_name = {name: of_layer(id) for id, name in reversed(layers)}

@@ -8,16 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar, cast
 from unicodedata import normalize
 
+from .amounts import amount
 from .errors import VelaturaError
 from .schema import Field
-from .words import changes, words
+from .words import Change, Entry, Word, arrow, changes, differences, words
+
+T = TypeVar("T")  # an entry, or what a host shows it with
 
 MAX_CALLED = 60  #: characters of a dial's title within a sentence
 NAMELESS = "New dial"  #: the title of an entry that says nothing yet
 FULL = "There can be {} dials and no more; remove some first."
+
+_FIRST = ("less", "more")
+_ARTICLES = frozenset(("a", "an", "the"))
 
 #: Words of a caption that stand for nothing in the picture; English.
 _LITTLE = frozenset(
@@ -29,20 +35,16 @@ _LITTLE = frozenset(
 )
 
 
-def title(entry: dict) -> str:
+def title(entry: Entry) -> str:
     """What a dial is called: its name, else "short → long", "+ beard" or "− beard", else `NAMELESS`."""
     name, less, more = (one_line(entry.get(key, "")) for key in ("name", "less", "more"))
-    if name:
-        return name
-    if less and more:
-        return f"{less} → {more}"
-    return f"+ {more}" if more else f"− {less}" if less else NAMELESS
+    return name or arrow(less, more) or NAMELESS
 
 
-def about(entries: Iterable[dict]) -> str:
+def about(entries: Iterable[Entry]) -> str:
     """What these dials do, in one line: title and strength of those that say something and are not at 0."""
     return ", ".join(
-        f"{title(entry)} {amount(entry['strength'])}" for entry in spoken(entries) if entry["strength"]
+        f"{title(entry)} {amount(float(entry['strength']))}" for entry in spoken(entries) if entry["strength"]
     )
 
 
@@ -56,28 +58,23 @@ def about_edit(fields: Iterable[Field], prompt: str, parameters: Mapping[str, An
     return ", ".join(filter(None, (said, about(entries))))
 
 
-def amount(strength: float) -> str:
-    """A strength as it is read: 1, 1.5, −0.25."""
-    return f"{round(strength, 2):g}".replace("-", "−")
-
-
-def says_something(entry: dict) -> bool:
+def says_something(entry: Entry) -> bool:
     """Whether a dial has words to lead from or to; a method refuses one that has none."""
-    return bool(words(entry.get("less", "")) or words(entry.get("more", "")))
+    return any(words(str(entry.get(key, ""))) for key in _FIRST)
 
 
-def same(entry: dict, other: dict) -> bool:
+def same(entry: Entry, other: Entry) -> bool:
     """Whether two entries lead between the same texts, but for case and spaces."""
     keys = ("less", "more")
     return all(folded(one_line(entry[key])) == folded(one_line(other[key])) for key in keys)
 
 
-def spoken(entries: Iterable[dict]) -> list[dict]:
+def spoken(entries: Iterable[Entry]) -> list[Entry]:
     """The entries that say something: those to send."""
     return [entry for entry in entries if says_something(entry)]
 
 
-def new(field: Field, less: str = "", more: str = "") -> dict:
+def new(field: Field, less: str = "", more: str = "") -> Entry:
     """An entry that leads from `less` to `more`, at the field's default strength.
 
     Of a word of the caption alone, `more` is that word: up is more of it, down is less. Texts longer than
@@ -89,9 +86,46 @@ def new(field: Field, less: str = "", more: str = "") -> dict:
     return entry
 
 
+def of_word(caption: str, prompt: str, word: Word) -> tuple[str, str]:
+    """`less` and `more` of a dial for a word of the prompt.
+
+    Where the prompt has it in the place of other words of the caption, the dial leads from those to these;
+    else up is more of the word, and down is less.
+    """
+    for change in differences(caption, prompt):
+        if change.before and change.start <= word.start < change.end:
+            return _ends(change)
+    return "", word.text
+
+
+def says_all(less: str, more: str, caption: str, prompt: str) -> bool:
+    """Whether a dial between these texts says all that the prompt asks for beyond the caption."""
+    if caption.split() == prompt.split():
+        return True
+    found = differences(caption, prompt)
+    return len(found) == 1 and _ends(found[0]) == (less, more)
+
+
+def _ends(change: Change) -> tuple[str, str]:
+    """What a dial leads from and to for a change: "beard" and "glasses" for "a beard → glasses"."""
+    less, more = (_without_article(text) for text in (change.before, change.after))
+    return (less, more) if less and more else (change.before, change.after)
+
+
+def _without_article(text: str) -> str:
+    first, _, rest = text.partition(" ")
+    return rest if folded(first) in _ARTICLES else text
+
+
 def strings(field: Field) -> dict[str, Field]:
-    """The texts of an entry, by their keys: `less`, `more`, and `name` where the field has one."""
-    return {spec.key: spec for spec in field.fields if spec.kind == "string"}
+    """The texts of an entry, by their keys: `less`, `more`, then `name` where the field has one."""
+    return {spec.key: spec for spec in in_order(field.fields) if spec.kind == "string"}
+
+
+def in_order(fields: Iterable[Field]) -> list[Field]:
+    """The fields of a dial as they are shown: `less` and `more` first, from left to right or one below the
+    other; the others as the schema has them."""
+    return sorted(fields, key=lambda spec: _FIRST.index(spec.key) if spec.key in _FIRST else len(_FIRST))
 
 
 def strength(field: Field) -> Field:
@@ -102,26 +136,27 @@ def strength(field: Field) -> Field:
 def rest(field: Field) -> float:
     """Where a dial changes nothing: at 0, or at its default where 0 is out of its bounds."""
     spec = strength(field)
-    return 0.0 if spec.minimum <= 0.0 <= spec.maximum else spec.default
+    return 0.0 if (spec.minimum or 0.0) <= 0.0 <= (spec.maximum or 0.0) else spec.default
 
 
-def is_full(field: Field, entries: Sequence[dict]) -> bool:
+def is_full(field: Field, entries: Sequence[object]) -> bool:
     return len(entries) >= field.max_items
 
 
-def check(field: Field, entries: Any) -> list[dict]:
+def check(field: Field, entries: object) -> list[Entry]:
     """The entries, each complete. Raises `bad-request` where there are more than can be, and, with the title
     of the dial, where one is out of the field's bounds."""
     if isinstance(entries, list):
-        if len(entries) > field.max_items:
+        there = cast("list[Any]", entries)
+        if len(there) > field.max_items:
             raise VelaturaError("bad-request", FULL.format(field.max_items))
-        for entry in entries:
+        for entry in there:
             if isinstance(entry, dict):
-                _check_one(field, entry)
+                _check_one(field, cast("Entry", entry))
     return field.check(entries)
 
 
-def _check_one(field: Field, entry: dict) -> None:
+def _check_one(field: Field, entry: Entry) -> None:
     try:
         replace(field, min_items=0).check([entry])
     except VelaturaError as error:
@@ -130,7 +165,7 @@ def _check_one(field: Field, entry: dict) -> None:
         raise VelaturaError("bad-request", f"{called}: {error.message}", detail=error.detail) from error
 
 
-def add(field: Field, entries: Sequence[dict], entry: dict) -> list[dict]:
+def add(field: Field, entries: Sequence[Entry], entry: Entry) -> list[Entry]:
     """The entries and one more. Raises `bad-request` where there are as many as can be, or the entry is out
     of the field's bounds."""
     if is_full(field, entries):
@@ -138,7 +173,7 @@ def add(field: Field, entries: Sequence[dict], entry: dict) -> list[dict]:
     return [*entries, *check(replace(field, min_items=0), [entry])]
 
 
-def remove(field: Field, entries: Sequence[dict], index: int) -> list[dict]:
+def remove(field: Field, entries: Sequence[T], index: int) -> list[T]:
     """The entries without that one. Raises `bad-request` where there are as few as can be, IndexError."""
     if len(entries) <= field.min_items:
         raise VelaturaError(
@@ -149,7 +184,7 @@ def remove(field: Field, entries: Sequence[dict], index: int) -> list[dict]:
     return kept
 
 
-def move(entries: Sequence[dict], index: int, to: int) -> list[dict]:
+def move(entries: Sequence[T], index: int, to: int) -> list[T]:
     """The entries with that one at the place `to`, or at the nearest end. Raises IndexError."""
     kept = list(entries)
     entry = kept.pop(index)
@@ -157,7 +192,7 @@ def move(entries: Sequence[dict], index: int, to: int) -> list[dict]:
     return kept
 
 
-def offered(caption: str, entries: Iterable[dict] = ()) -> list[str]:
+def offered(caption: str, entries: Iterable[Entry] = ()) -> list[str]:
     """The words of the caption that may become dials: each once, none that only joins others, and none that
     is a dial already."""
     there = {folded(one_line(entry.get("more", ""))) for entry in entries if not entry.get("less")}

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from unicodedata import combining, normalize
 
 ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
 _MOST_PAIRS = 100_000  # of words that are compared; more would take a while
+Value = str | int | float | bool | None  #: of a field of an entry; None is no raster
+Entry = dict[str, Value]  #: of a group of a request's parameters
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 
 
@@ -25,11 +27,16 @@ class Word:
     end: int
     which: int
 
+    @property
+    def called(self) -> str:
+        """The word, with its number where it is not the first of its equals: "hat (2)"."""
+        return self.text if self.which == 1 else f"{self.text} ({self.which})"
+
 
 def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""
     seen: dict[str, int] = {}
-    found = []
+    found: list[Word] = []
     for start, end, key in _places(prompt):
         seen[key] = seen.get(key, 0) + 1
         found.append(Word(prompt[start:end], start, end, seen[key]))
@@ -63,23 +70,57 @@ def replace(prompt: str, word: Word, new: str) -> str:
     return prompt[: word.start] + new + prompt[word.end :]
 
 
+def keys(text: str) -> list[str]:
+    """The words of a text, equal for words that are the same but for case and for how accents were typed."""
+    return [key for _, _, key in _places(text)]
+
+
+@dataclass(frozen=True)
+class Change:
+    """Words of a caption that are others in a prompt.
+
+    before, after: these words, "" where there are none. start, end: where `after` stands in the prompt.
+    """
+
+    before: str
+    after: str
+    start: int
+    end: int
+
+
+def differences(caption: str, prompt: str) -> list[Change]:
+    """How the prompt differs from the caption, from left to right; [] if they are too unlike or too long.
+
+    The "and" of a list says no more than its commas.
+    """
+    old, new = ([w for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
+    if len(old) * len(new) > _MOST_PAIRS:
+        return []
+    kept = _kept([w.text.casefold() for w in old], [w.text.casefold() for w in new])
+    if 2 * len(kept) < ALIKE * (len(old) + len(new)):
+        return []
+    found: list[Change] = []
+    i, j = 0, 0
+    for i_kept, j_kept in [*kept, (len(old), len(new))]:
+        before, after = (" ".join(w.text for w in run) for run in (old[i:i_kept], new[j:j_kept]))
+        if before or after:
+            span = (new[j].start, new[j_kept - 1].end) if after else (0, 0)
+            found.append(Change(before, after, *span))
+        i, j = i_kept + 1, j_kept + 1
+    return found
+
+
 def changes(caption: str, prompt: str) -> str:
     """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike or too
-    long. The "and" of a list says no more than its commas."""
-    old, new = ([w.text for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
-    if len(old) * len(new) > _MOST_PAIRS:
-        return ""
-    kept = _kept([text.casefold() for text in old], [text.casefold() for text in new])
-    if 2 * len(kept) < ALIKE * (len(old) + len(new)):
-        return ""
-    found, i, j = [], 0, 0
-    for i_kept, j_kept in [*kept, (len(old), len(new))]:
-        before, after = " ".join(old[i:i_kept]), " ".join(new[j:j_kept])
-        if before or after:
-            both = f"{before} → {after}" if before and after else ""
-            found.append(both or (f"+ {after}" if after else f"− {before}"))
-        i, j = i_kept + 1, j_kept + 1
-    return ", ".join(found)
+    long."""
+    return ", ".join(arrow(change.before, change.after) for change in differences(caption, prompt))
+
+
+def arrow(before: str, after: str) -> str:
+    """As "brown → red", "+ glasses" or "− beard"; "" where there is neither."""
+    if before and after:
+        return f"{before} → {after}"
+    return f"+ {after}" if after else f"− {before}" if before else ""
 
 
 def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
@@ -94,7 +135,8 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     for i in reversed(range(len(old))):
         for j in reversed(range(len(new))):
             best[i][j] = max(best[i + 1][j + 1] + weight(i, j), best[i + 1][j], best[i][j + 1])
-    places, i, j = [], 0, 0
+    places: list[tuple[int, int]] = []
+    i, j = 0, 0
     while i < len(old) and j < len(new):
         if weight(i, j) and best[i][j] == best[i + 1][j + 1] + weight(i, j):
             places.append((i, j))
@@ -106,14 +148,19 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
     return places
 
 
-def named(entries: Iterable[dict]) -> list[dict]:
+def named(entries: Iterable[Entry]) -> list[Entry]:
     """The entries that are about a word at all: those whose `text` is not empty and not only white space."""
-    return [entry for entry in entries if entry["text"].strip()]
+    return [entry for entry in entries if str(entry["text"]).strip()]
 
 
-def settle(entries: Iterable[dict], prompt: str) -> list[dict]:
+def settle(entries: Iterable[Entry], prompt: str) -> list[Entry]:
     """The entries whose word the prompt still has, each as it is, in their order."""
-    return [entry for entry in entries if find(prompt, entry.get("text", ""), entry.get("which", 1))]
+    return [entry for entry in entries if place(entry, prompt) is not None]
+
+
+def place(entry: Mapping[str, Value], prompt: str) -> Word | None:
+    """Where the word of an entry stands in the prompt; None if it does not."""
+    return find(prompt, str(entry.get("text", "")), int(entry.get("which", 1)))
 
 
 def _places(prompt: str) -> list[tuple[int, int, str]]:

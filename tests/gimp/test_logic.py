@@ -111,11 +111,6 @@ def test_values_of_a_recipe_that_do_not_fit_become_defaults(known):
     assert json.loads(form.to_gimp(words, [{"word": "hat"}])) == [{"word": "hat"}]
 
 
-@pytest.mark.parametrize(("step", "digits"), [(1, 0), (0.5, 1), (0.25, 2), (0.05, 2), (0.3, 1)])
-def test_digits_show_every_multiple_of_the_step(step, digits):
-    assert form.digits(step) == digits
-
-
 RECIPE = {
     "velatura": 1, "method": "some-method", "method_version": 1, "model": {"id": "a", "digest": ""},
     "prompt": "a häßlicher Hut", "seed": 2**31 - 1, "variations": 3,

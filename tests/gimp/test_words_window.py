@@ -45,6 +45,13 @@ def _sitting(window, daemon):
     window.display.xdotool("type", "--delay", 40, "moustache")
     window.keys("Return", window=dialog)
     time.sleep(0.5)
+    window.keys("alt+d", "ctrl+End", window=dialog)  # in the prompt
+    window.display.xdotool("type", "--delay", 40, "s")  # a word that is written otherwise
+    window.keys("ctrl+shift+Left", window=dialog)
+    window.display.xdotool("type", "--delay", 40, "goatee")  # typed over
+    window.keys("ctrl+shift+Left", "Delete", "ctrl+z", window=dialog)  # deleted, and that taken back
+    time.sleep(0.5)
+    yield "typed", window.screenshot("typed.png")
     window.keys("alt+n", "ctrl+shift+z", window=dialog)  # and the proposal
     window.keys("alt+u", window=dialog)
     yield "run", wait_until(window, lambda found: found["groups"])
@@ -70,8 +77,8 @@ def test_a_word_is_selected_while_the_dialog_stays(sitting):
 
 def test_what_runs_is_what_the_words_say(sitting):
     recipe = json.loads(sitting["run"]["recipes"][0])
-    assert recipe["prompt"] == "a man with a moustache"
-    assert recipe["parameters"]["words"] == [{"text": "moustache", "which": 1, "weight": 2.0, "until": 1.0}]
+    assert recipe["prompt"] == "a man with a goatee"
+    assert recipe["parameters"]["words"] == [{"text": "goatee", "which": 1, "weight": 2.0, "until": 1.0}]
     assert recipe["inputs"]["mask"] is not None
 
 

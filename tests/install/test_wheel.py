@@ -62,6 +62,14 @@ def test_it_carries_plugins_protocol_and_model(wheel):
             if "/velatura_protocol/" in place:
                 name = "velatura_protocol/" + place.partition("/velatura_protocol/")[2]
             assert content[name] == source.read_bytes(), name
+    for place in (
+        "docs/generate/__main__.py",
+        "docs/krita.md",
+        "mkdocs.yml",
+        "protocol/SPEC.md",
+        "README.md",
+    ):
+        assert content[f"velatura/_docs/{place}"] == (ROOT / place).read_bytes()
     assert any(name.endswith("/unet/diffusion_pytorch_model.safetensors") for name in bundled)
     assert not [name for name in content if "__pycache__" in name or name.startswith("tests/")]
 

@@ -144,6 +144,7 @@ def word(t):
     field = next(e for e in words.strip.rows.editors.values() if e.spec.kind == "number")
     field.slider.setValue(field.slider.maximum())
     t.note(chip=words.chips[1].text(), field=field.spec.key, most=field.spec.maximum)
+    t.note(typed=list(typing(t, control("prompt"), words)))
     control("variations").setValue(1)
     for key in ("steps", "inversion_steps"):
         with contextlib.suppress(LookupError):
@@ -157,6 +158,46 @@ def word(t):
     nodes = document.rootNode().childNodes()
     recipe = read(document, nodes[1].childNodes()[0]).request if len(nodes) > 1 else {}
     t.note(entries=recipe.get("parameters", {}).get(group), left=control("status").text())
+
+
+def typing(t, editor, words):
+    """The chips after each of a few things that a person does to the word "man" of the prompt "a man"."""
+
+    editor.moveCursor(editor.textCursor().MoveOperation.End)
+
+    def shown():
+        return [chip.text() for chip in words.chips if not chip.isHidden()]
+
+    def type_in(text):
+        for letter in text:
+            editor.textCursor().insertText(letter)
+
+    def select_last_word():
+        cursor = editor.textCursor()
+        cursor.movePosition(cursor.MoveOperation.End)
+        cursor.movePosition(cursor.MoveOperation.StartOfWord, cursor.MoveMode.KeepAnchor)
+        editor.setTextCursor(cursor)
+
+    type_in("s")
+    yield shown()
+    editor.textCursor().deletePreviousChar()
+    select_last_word()
+    type_in("cat")  # over it
+    yield shown()
+    select_last_word()
+    editor.textCursor().removeSelectedText()
+    yield shown()
+    editor.undo()
+    yield shown()
+    select_last_word()
+    editor.textCursor().removeSelectedText()
+    editor.moveCursor(editor.textCursor().MoveOperation.Start)
+    type_in("the cat and ")
+    yield shown()
+    editor.setPlainText("a cat")
+    select_last_word()
+    type_in("man")
+    yield shown()
 
 
 def draft(t):

@@ -216,8 +216,14 @@ def test_a_word_of_the_prompt_is_turned_into_a_dial(controls):
     field(controls, "prompt").setPlainText("a man with glasses")
     controls.prompts.words.choose(3)
     field(controls, "word.dial").click()
-    assert titles(controls) == ["+ beard", "+ glasses"]
-    assert field(controls, "prompt").toPlainText() == "a man with glasses", "it asks for something of its own"
+    assert titles(controls) == ["+ beard", "beard → glasses"]
+    assert field(controls, "prompt").toPlainText() == "", "the dial says all of it"
+    choose(controls, "weigh")
+    field(controls, "prompt").setPlainText("a tall man with glasses")
+    controls.prompts.words.choose(4)
+    field(controls, "word.dial").click()
+    assert titles(controls) == ["+ beard", "beard → glasses"], "it is there already"
+    assert field(controls, "prompt").toPlainText() == "a tall man with glasses", "it asks for more than that"
 
 
 def test_without_a_method_of_dials_there_is_no_such_button(controls):

@@ -4,6 +4,8 @@ import pytest
 
 from tests.krita.schemas import METHOD, known
 
+TICK = 0.15  #: seconds; a movement is over once nothing has moved for longer than one
+
 
 class Drag:
     """A docker whose daemon ends no draft by itself, and `tick` in the place of time.
@@ -18,6 +20,8 @@ class Drag:
         monkeypatch.setattr(network, "cancel", self.cancelled.append)
         self._timer = desk.session.drafts._timer
         self._timer.setInterval(10**9)
+        self.now = 0.0
+        desk.session.drafts.policy.clock = lambda: self.now
 
     def slide(self, position):
         self.desk["steps.slider"].setValue(position)
@@ -28,6 +32,7 @@ class Drag:
 
     def tick(self):
         assert self.waits
+        self.now += TICK
         self._timer.stop()
         self._timer.timeout.emit()
 

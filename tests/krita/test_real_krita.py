@@ -128,6 +128,15 @@ def test_a_caption_is_proposed_and_a_word_is_turned_up(krita_session, state_dir,
     assert found["looking"] == "Looking…" and found["proposed"] == found["begun"] and found["undone"] == ""
     assert found["jobs"] == 0
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")
+    mark = found["chip"].removeprefix("man")
+    assert found["typed"] == [
+        ["a", "mans" + mark],
+        ["a", "cat" + mark],
+        ["a"],
+        ["a", "cat" + mark],
+        ["the", "cat" + mark, "and", "a"],
+        ["a", "man" + mark],
+    ]
     assert found["said"].startswith("1 variation above 'Background'")
     (entry,) = found["entries"]
     assert entry["text"] == "man" and entry[found["field"]] == found["most"]

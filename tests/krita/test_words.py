@@ -33,7 +33,7 @@ def chips(controls):
 
 
 def choose(controls, word):
-    next(c for c in controls.prompts.words.chips if c.piece.word.text == word).click()
+    next(c for c in controls.prompts.words.chips if c.chip.word.text == word).click()
 
 
 def words(controls):
@@ -59,7 +59,7 @@ def test_a_word_is_turned_up_and_set_back(controls):
     assert field(controls, "of_words.strip").isVisible()
     assert not field(controls, "word.reset").isEnabled()
     field(controls, "weight").setValue(2.0)
-    assert chips(controls)[-1] == "beard ×2.0" and words(controls) == [entry("beard", weight=2.0)]
+    assert chips(controls)[-1] == "beard ×2" and words(controls) == [entry("beard", weight=2.0)]
     choose(controls, "man")
     assert field(controls, "weight").value() == 1.0
     field(controls, "until").setValue(0.5)
@@ -158,7 +158,7 @@ def test_typing_an_equal_word_before(controls):
     prompt.moveCursor(QtGui.QTextCursor.MoveOperation.Start)
     for character in "cat and ":
         prompt.insertPlainText(character)
-    assert chips(controls) == ["cat", "and", "cat ×2.0"] and words(controls) == [entry("cat", 2, weight=2.0)]
+    assert chips(controls) == ["cat", "and", "cat ×2"] and words(controls) == [entry("cat", 2, weight=2.0)]
 
 
 def test_select_asks_the_method_that_finds_words(controls):

@@ -14,9 +14,7 @@ from velatura_lab.world.landscape import (
     Layout,
     sample,
     vocabulary,
-)
-from velatura_lab.world.landscape import (
-    grammar as words,
+    words,
 )
 from velatura_lab.world.render import View, render
 from velatura_lab.world.wording import Teller

@@ -51,6 +51,34 @@ def test_titles(made, title):
     assert dials.title(made) == title
 
 
+@pytest.mark.parametrize(
+    ("caption", "prompt", "word", "expected"),
+    [
+        ("a man with brown hair", "a man with red hair", "red", ("brown", "red")),
+        ("a man with brown hair", "a man with red hair", "hair", ("", "hair")),
+        ("a man with a beard", "a man with glasses", "glasses", ("beard", "glasses")),
+        ("a man", "a man with glasses", "glasses", ("", "glasses")),
+        ("", "red hair", "red", ("", "red")),
+        ("two dogs", "a man with red hair", "red", ("", "red")),
+    ],
+)
+def test_a_word_of_a_prompt_leads_from_what_it_replaces(caption, prompt, word, expected):
+    assert dials.of_word(caption, prompt, find(prompt, word)) == expected
+
+
+def test_a_dial_that_says_all_and_one_that_does_not():
+    assert dials.says_all("brown", "red", "brown hair", "red hair")
+    assert dials.says_all("", "hair", "red  hair", "red hair")
+    assert not dials.says_all("", "hair", "brown hair", "red hair")
+    assert not dials.says_all("brown", "red", "brown hair", "red hair, short")
+
+
+def test_the_texts_of_a_dial_stand_from_less_to_more():
+    mixed = list(FIELD.fields)[::-1]
+    assert [field.key for field in dials.in_order(mixed)][:2] == ["less", "more"]
+    assert list(dials.strings(FIELD)) == ["less", "more", "name"]
+
+
 @given(ENTRIES)
 def test_a_title_is_one_line(made):
     title = dials.title(made)

@@ -125,6 +125,7 @@ def test_an_accent_is_part_of_its_word() -> None:
     assert find(prompt, "cafés", 1) == words(prompt)[0]
     assert find(prompt, "cafe\u0301s", 2) == words(prompt)[1]
     assert replace(prompt, words(prompt)[0], "bars") == "bars, CAFÉS"
+    assert [word.called for word in words(prompt)] == ["cafe\u0301s", "CAFÉS (2)"]
 
 
 def test_the_pattern_is_the_specifications() -> None:

@@ -29,6 +29,7 @@ _OWN = {
     "doctor": "say what is wrong and how to mend it",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
+    "docs": "show the reference pages: how-tos, methods, Python",
 }
 
 

@@ -90,9 +90,7 @@ def _value(field: Field, text: str, option: str) -> Any:
             return [{"text": word.strip()} for word in text.split(",")]
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
-        raise VelaturaError(
-            "bad-request", f"{option}={text} is not of the kind {field.kind}."
-        ) from error
+        raise VelaturaError("bad-request", f"{option}={text} is not of the kind {field.kind}.") from error
 
 
 def _boolean(text: str) -> bool:

@@ -128,7 +128,8 @@ def plain(
     Args:
         wanted: c_tar.
         guidances: scales of classifier-free guidance of the source and of the edit, away from the empty text.
-        m, after_step: as in `edit`.
+        m: as in `edit`.
+        after_step: as in `edit`.
         share: of R, in [0, 1]: below 1 the edit goes only so far.
 
     What is kept of the source is D(q; c_src) without guidance, as in `edit`.

@@ -99,9 +99,7 @@ def execute(
         raise out_of_memory.told(error) from error
 
 
-def _rasters(
-    request: dict, method: Method, blob: Callable[[str], bytes | memoryview]
-) -> dict[str, Given]:
+def _rasters(request: dict, method: Method, blob: Callable[[str], bytes | memoryview]) -> dict[str, Given]:
     """The further rasters by name, read before anything slow is begun."""
     fields, parameters = fields_from_schema(schema(method.Parameters)), request["parameters"]
     inputs = {

@@ -14,7 +14,6 @@ It knows no method by name and no mathematics: procedures and dialogs come from 
 ``keeping``        what was typed into a form, kept however its dialog ends
 ``dialog``         the native dialog; it and the modules of widgets it brings are imported with a window only
 ``running``        a dialog's form is run, and the dialog stays until there is a result
-``word_settings``  what is set for the words of a prompt, while the prompt is edited
 ``word_strip``     the words as chips, and a strip for the chosen one
 ``word_editor``    a widget for one thing that can be set for a word
 ``word_form``      the words in a dialog: kept with its values, selected on demand

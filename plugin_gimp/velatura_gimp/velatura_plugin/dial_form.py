@@ -7,14 +7,15 @@ from collections.abc import Callable
 from gi.repository import Gdk, Gimp, GimpUi, Gtk
 
 from velatura_protocol import dials
+from velatura_protocol.amounts import decimals, step_of
 from velatura_protocol.schema import Field
+from velatura_protocol.word_settings import DIGITS
 
-from .form import Argument, digits
+from .form import Argument
 from .list_form import ListForm, Row
 from .preset_menu import PresetMenu
 from .style import add_item, dress, icon_button, small_button
 from .word_editor import Editor
-from .word_settings import DIGITS
 
 
 class DialRow(Row):
@@ -30,9 +31,7 @@ class DialRow(Row):
         for button in (reset, self.tools):
             head.pack_start(button, False, False, 0)
         self.pack_start(head, False, False, 0)
-        self.texts = {
-            key: self._make_text(key, part) for key, part in sorted(dials.strings(field).items(), key=_place)
-        }
+        self.texts = {key: self._make_text(key, part) for key, part in dials.strings(field).items()}
         texts = Gtk.Box(spacing=4, homogeneous=False)
         for key, entry_widget in self.texts.items():
             if key == "more":
@@ -47,13 +46,13 @@ class DialRow(Row):
 
     def _make_slider(self, field: Field) -> Gtk.Widget:
         part = dials.strength(field)
-        step = part.step or 0.1
+        step = step_of(part)
         self._turn = Gtk.Adjustment(
             value=self.entry["strength"], lower=part.minimum, upper=part.maximum, step_increment=step,
             page_increment=5 * step,
         )  # fmt: skip
         self._turn.connect("value-changed", self._on_turned)
-        self.slider = GimpUi.SpinScale.new(self._turn, dials.title(self.entry), digits(step))
+        self.slider = GimpUi.SpinScale.new(self._turn, dials.title(self.entry), decimals(step))
         self.slider.set_tooltip_text(part.description)
         return self.slider
 
@@ -127,7 +126,3 @@ class DialForm(ListForm):
     def _add_empty(self) -> None:
         row = self.add(dials.new(self._argument.field))
         row.texts["less"].grab_focus()
-
-
-def _place(text: tuple[str, Field]) -> int:
-    return ("less", "more").index(text[0]) if text[0] in ("less", "more") else 2

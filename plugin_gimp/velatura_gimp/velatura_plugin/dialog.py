@@ -12,11 +12,13 @@ gi.require_version("GimpUi", "3.0")
 
 from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
 
+from velatura_protocol.amounts import decimals  # noqa: E402
+
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
 from .dial_form import DialForm  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
-from .form import Argument, digits  # noqa: E402
+from .form import Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
 from .raster_form import RasterForm  # noqa: E402
@@ -205,7 +207,7 @@ class _Form:
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
             slider = dialog.get_spin_scale(name, 1.0)
             step = field.step or (1 if field.kind == "integer" else 0.01)
-            slider.set_digits(0 if field.kind == "integer" else digits(step))
+            slider.set_digits(decimals(step))
             slider.set_increments(step, 10 * step)
         elif field.kind == "string":
             entry = _entry(dialog.get_widget(name, GObject.TYPE_NONE))

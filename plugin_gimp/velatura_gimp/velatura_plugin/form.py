@@ -191,8 +191,3 @@ def bounds(field: Field) -> tuple[int, int]:
     """An integer field's bounds, within what GIMP's integers hold."""
     low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
     return max(low, -(2**31)), min(high, 2**31 - 1)
-
-
-def digits(step: float) -> int:
-    """How many digits after the point show every multiple of `step`, at most 4."""
-    return next((n for n in range(4) if abs(step * 10**n - round(step * 10**n)) < 1e-9), 4)

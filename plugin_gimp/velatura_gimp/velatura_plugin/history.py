@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from velatura_protocol.marks import Edit, difference
+
 _MOST = 200  # steps that are kept
 
 
@@ -10,45 +12,38 @@ class History:
 
     def __init__(self, text: str) -> None:
         self.now = text
-        self._past: list[str] = []
-        self._future: list[str] = []
+        self._past: list[tuple[str, Edit]] = []  # a text, and the edit that was made to it then
+        self._future: list[tuple[str, Edit]] = []
         self._row: int | None = None  # where the next letter of a row of letters would be
 
-    def note(self, text: str) -> None:
-        """The text has been changed."""
+    def note(self, text: str, cursor: int = -1) -> None:
+        """The text has been changed. cursor: where the person's stands now, where that is known."""
         if text == self.now:
             return
-        start, removed, inserted = difference(self.now, text)
-        is_letter = not removed and len(inserted) == 1 and not inserted.isspace()
-        if not (is_letter and start == self._row):
-            self._past = [*self._past[1 - _MOST :], self.now]
-        self._row = start + 1 if is_letter else None
+        edit = difference(self.now, text, cursor)
+        is_letter = edit.is_insertion and edit.growth == 1 and not text[edit.start].isspace()
+        if is_letter and edit.start == self._row:
+            before, row = self._past.pop()
+            self._past.append((before, row.then(edit)))
+        else:
+            self._past = [*self._past[1 - _MOST :], (self.now, edit)]
+        self._row = edit.new_end if is_letter else None
         self._future.clear()
         self.now = text
 
-    def undo(self) -> str:
-        """The text as it was a step before."""
+    def undo(self) -> Edit | None:
+        """Goes back to the text as it was a step before; the edit that makes it, None where there is none."""
         return self._go(self._past, self._future)
 
-    def redo(self) -> str:
-        """The text as it was before the last undo."""
+    def redo(self) -> Edit | None:
+        """Goes back to the text as it was before the last undo; the edit that makes it."""
         return self._go(self._future, self._past)
 
-    def _go(self, there: list[str], back: list[str]) -> str:
-        if there:
-            back.append(self.now)
-            self.now, self._row = there.pop(), None
-        return self.now
-
-
-def difference(old: str, new: str) -> tuple[int, int, str]:
-    """(start, removed, inserted): the one edit that makes `new` of `old`."""
-    start = _alike(old, new)
-    end = _alike(old[start:][::-1], new[start:][::-1])
-    return start, len(old) - end - start, new[start : len(new) - end]
-
-
-def _alike(a: str, b: str) -> int:
-    """How many characters both begin with."""
-    pairs = zip(a, b, strict=False)
-    return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))
+    def _go(self, there: list[tuple[str, Edit]], back: list[tuple[str, Edit]]) -> Edit | None:
+        self._row = None
+        if not there:
+            return None
+        text, edit = there.pop()
+        back.append((self.now, edit.inverse))
+        self.now = text
+        return edit.inverse

@@ -6,7 +6,9 @@ from collections.abc import Callable
 
 from gi.repository import Gdk, Gtk
 
-from .history import History, difference
+from velatura_protocol.marks import difference
+
+from .history import History
 
 
 class TextUndo:
@@ -15,7 +17,7 @@ class TextUndo:
     def __init__(self, view: Gtk.TextView) -> None:
         self._buffer = view.get_buffer()
         self._history = History(text_of(self._buffer))
-        on_edited(self._buffer, lambda: self._history.note(text_of(self._buffer)))
+        on_edited(self._buffer, lambda: self._history.note(text_of(self._buffer), cursor_of(self._buffer)))
         view.connect("key-press-event", self._on_key)
 
     def _on_key(self, _view: Gtk.TextView, event: Gdk.EventKey) -> bool:
@@ -23,7 +25,10 @@ class TextUndo:
         if not event.state & Gdk.ModifierType.CONTROL_MASK or key not in (Gdk.KEY_z, Gdk.KEY_y):
             return False
         is_redo = key == Gdk.KEY_y or event.state & Gdk.ModifierType.SHIFT_MASK
-        put(self._buffer, self._history.redo() if is_redo else self._history.undo())
+        edit = self._history.redo() if is_redo else self._history.undo()
+        if edit is not None:
+            new = self._history.now[edit.start : edit.new_end]
+            splice(self._buffer, edit.start, edit.old_end, new)
         return True
 
 
@@ -47,16 +52,22 @@ def text_of(buffer: Gtk.TextBuffer) -> str:
     return buffer.get_text(*buffer.get_bounds(), False)
 
 
+def cursor_of(buffer: Gtk.TextBuffer) -> int:
+    """How many characters stand before the cursor."""
+    return buffer.get_iter_at_mark(buffer.get_insert()).get_offset()
+
+
 def put(buffer: Gtk.TextBuffer, text: str) -> None:
     """Makes `text` of the buffer's text in one user action that touches only what is different."""
-    start, removed, inserted = difference(text_of(buffer), text)
-    splice(buffer, start, start + removed, inserted)
-    buffer.place_cursor(buffer.get_iter_at_offset(start + len(inserted)))
+    edit = difference(text_of(buffer), text)
+    splice(buffer, edit.start, edit.old_end, text[edit.start : edit.new_end])
 
 
 def splice(buffer: Gtk.TextBuffer, start: int, end: int, new: str) -> None:
-    """Puts `new` in the place of the characters from `start` to `end`, in one user action."""
+    """Puts `new` in the place of the characters from `start` to `end`, and the cursor behind it, in one user
+    action."""
     buffer.begin_user_action()
     buffer.delete(buffer.get_iter_at_offset(start), buffer.get_iter_at_offset(end))
     buffer.insert(buffer.get_iter_at_offset(start), new)
+    buffer.place_cursor(buffer.get_iter_at_offset(start + len(new)))
     buffer.end_user_action()

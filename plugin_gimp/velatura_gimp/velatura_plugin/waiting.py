@@ -14,6 +14,7 @@ from gi.repository import Gimp
 from velatura_protocol import dials
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.words import Word
 
 from . import edit, form
 from .form import Argument
@@ -29,17 +30,18 @@ class Waiting:
         self._put: list[dict] = []  # into the form
         self._left: list[dict] = []  # for which it had no room
 
-    def add(self, word: str, caption: str) -> str:
-        """Has a dial of this word wait, and what the layer shows now with it; a sentence that says so."""
+    def add(self, word: Word, prompt: str, caption: str) -> str:
+        """Has a dial of this word of the prompt wait, and what the layer shows now with it; a sentence that
+        says so."""
         entries = self._entries()
-        new = dials.new(self._method.dials, more=word)
+        new = dials.new(self._method.dials, *dials.of_word(caption, prompt, word))
         if not any(dials.same(new, entry) for entry in entries):
             try:
                 entries = dials.add(self._method.dials, entries, new)
             except VelaturaError as error:
                 return f"{edit.sentence(error)} They wait in {self._where}."
         self._write(caption, entries)
-        return f"A dial for “{word}” waits in {self._where}."
+        return f"A dial for “{word.text}” waits in {self._where}."
 
     def put_into(self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument]) -> None:
         """Puts the dials, and the caption where none is there, into the values of the method's form."""

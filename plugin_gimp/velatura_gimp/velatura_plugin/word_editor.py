@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from gi.repository import GimpUi, Gtk
 
+from velatura_protocol.amounts import decimals, step_of
 from velatura_protocol.schema import Field
 
-from .form import digits
 from .raster_form import Layers, RasterCombo
 
 
@@ -39,12 +39,12 @@ class Editor:
     def _slider(self) -> Gtk.Widget:
         setting = self.setting
         whole = setting.kind == "integer"
-        step = setting.step or (1 if whole else 0.05)
+        step = step_of(setting)
         adjustment = Gtk.Adjustment(
             value=setting.default, lower=setting.minimum, upper=setting.maximum, step_increment=step,
             page_increment=4 * step,
         )  # fmt: skip
-        scale = GimpUi.SpinScale.new(adjustment, setting.title, 0 if whole else digits(step))
+        scale = GimpUi.SpinScale.new(adjustment, setting.title, decimals(step))
         self._put = adjustment.set_value
         convert = round if whole else float
         adjustment.connect("value-changed", lambda a: self._on_set(setting, convert(a.get_value())))

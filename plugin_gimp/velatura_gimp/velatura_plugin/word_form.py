@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gi.repository import Gimp, Gtk
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.word_settings import WordSettings
 from velatura_protocol.words import Word
 
 from . import form
@@ -16,7 +17,6 @@ from .drafting import Live
 from .form import Argument
 from .rasters import layers
 from .text_undo import text_of
-from .word_settings import WordSettings
 from .word_strip import WordStrip
 
 
@@ -45,7 +45,7 @@ class WordForm(Gtk.Box):
         self._settings = WordSettings(argument.field, text_of(buffer), self._kept())
         select = self._select if live.selector is not None else None
         dial = self._dial if live.waiting is not None else None
-        self._chips = WordStrip(self._settings, buffer, self._keep, select, dial, self._layers)
+        self._chips = WordStrip(self._settings, buffer, self._keep, say, select, dial, self._layers)
         self.strip = self._chips.strip
         self.pack_start(self._chips, False, False, 0)
         self._chips.show()
@@ -89,7 +89,7 @@ class WordForm(Gtk.Box):
         self._conversation.ask(self._live.selector.question(word, prompt, model, self._on_over))
 
     def _dial(self, word: Word) -> None:
-        self._say(self._live.waiting.add(word.text, self._caption()))
+        self._say(self._live.waiting.add(word, self._settings.prompt, self._caption()))
 
     def _on_over(self) -> None:
         self._is_selecting = False

@@ -6,23 +6,24 @@ from collections.abc import Callable
 
 from gi.repository import Gtk, Pango
 
+from velatura_protocol.marks import Edit
 from velatura_protocol.schema import Field
+from velatura_protocol.word_settings import FULL, Chip, Value, WordSettings, clean
 from velatura_protocol.words import Word
 
 from .flow import Flow
 from .raster_form import Layers
 from .style import dress, small_button, weigh
-from .text_undo import on_edited, splice
+from .text_undo import cursor_of, on_edited, splice, text_of
 from .word_editor import Editor
-from .word_settings import Chip, WordSettings
 
 
 class WordStrip(Gtk.Box):
     """The words of the prompt in `buffer`, each with what is set for it, kept in `settings`.
 
-    changed: called after something has been set. select, dial: asked to select a word, and to make a dial of
-    it, or None where nobody can. strip: to be laid out by the owner; it is always there, so that nothing
-    moves when a word is chosen.
+    changed: called after something has been set. say: shows a sentence. select, dial: asked to select a word,
+    and to make a dial of it, or None where nobody can. strip: to be laid out by the owner; it is always
+    there, so that nothing moves when a word is chosen.
     """
 
     def __init__(
@@ -30,16 +31,17 @@ class WordStrip(Gtk.Box):
         settings: WordSettings,
         buffer: Gtk.TextBuffer,
         changed: Callable[[], None],
+        say: Callable[[str], None],
         select: Callable[[Word], None] | None,
         dial: Callable[[Word], None] | None = None,
         layers: Layers = list,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
         self._layers = layers
-        self._settings, self._buffer, self._changed = settings, buffer, changed
+        self._settings, self._buffer, self._changed, self._say = settings, buffer, changed, say
         self._select, self._dial = select, dial
         self._chips: list[Chip] = []
-        self._is_list = not settings.settings
+        self._is_list = settings.is_list
         self._is_filling = False
         self._flow = Flow()
         self._hint = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=40)
@@ -48,9 +50,7 @@ class WordStrip(Gtk.Box):
         for part in (self._flow, self._hint):
             self.pack_start(part, False, False, 0)
         self.show_all()
-        buffer.connect("insert-text", self._on_insert)
-        buffer.connect("delete-range", self._on_delete)
-        on_edited(buffer, self._on_edited)  # in the middle of a swap the chosen word is gone
+        on_edited(buffer, self._on_edited)
         self.refresh()
 
     def refresh(self) -> None:
@@ -61,10 +61,9 @@ class WordStrip(Gtk.Box):
         self._chips = chips
         self._is_filling = True
         for chip, button in zip(chips, self._flow.get_children(), strict=True):
-            button.set_label(chip.label)
+            button.set_label(chip.word.text if self._is_list else chip.label)
             button.set_tooltip_text(chip.about or None)
-            is_chosen = chosen is not None and chip.word == chosen.word
-            button.set_active(chip.is_set if self._is_list else is_chosen)
+            button.set_active(chip.is_set if self._is_list else chip.is_chosen)
             context = button.get_style_context()
             (context.add_class if chip.is_set else context.remove_class)("velatura-set")
         self._fill_strip(chosen)
@@ -90,8 +89,7 @@ class WordStrip(Gtk.Box):
             return
         word = self._chips[number].word
         if self._is_list:
-            self._settings.put(word, button.get_active())
-            self._changed()
+            self._set(word, self._settings.settings[0], button.get_active())
         else:
             self._settings.choose(word if button.get_active() else None)
         self.refresh()
@@ -128,7 +126,8 @@ class WordStrip(Gtk.Box):
         self._head.add_named(hint, "hint")
         self._head.add_named(head, "word")
         box.pack_start(self._head, False, False, 0)
-        self._editors = [Editor(part, self._on_set, self._layers) for part in self._settings.settings]
+        settings = () if self._is_list else self._settings.settings
+        self._editors = [Editor(setting, self._on_set, self._layers) for setting in settings]
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
         box.pack_start(self._make_wording(), False, False, 0)
@@ -157,24 +156,28 @@ class WordStrip(Gtk.Box):
         self._head.set_visible_child_name("hint" if chosen is None else "word")
         if chosen is None:
             return
-        name = f"{chosen.word.text} ({chosen.word.which})" if chosen.word.which > 1 else chosen.word.text
-        self._name.set_text(name)
+        self._name.set_text(chosen.word.called)
         self._reset.set_sensitive(chosen.is_set)
         for editor in self._editors:
-            editor.show(self._settings.get(chosen.word, editor.setting))
+            editor.show(chosen.values[editor.setting.key])
         self._allow()
 
     def _allow(self) -> None:
         for button in self._wording:
             button.set_sensitive(bool(self._new.get_text().strip()))
 
-    def _on_set(self, setting: Field, value: object) -> None:
+    def _on_set(self, setting: Field, value: Value) -> None:
         chosen = self._settings.chosen()
         if self._is_filling or chosen is None:
             return
-        self._settings.set(chosen.word, setting, value)
-        self._changed()
+        self._set(chosen.word, setting, value)
         self.refresh()
+
+    def _set(self, word: Word, setting: Field, value: Value) -> None:
+        if self._settings.set(word, {setting.key: value}):
+            self._changed()
+        else:
+            self._say(FULL.format(self._settings.field.max_items))
 
     def _on_reset(self, *_: object) -> None:
         self._settings.reset(self._settings.chosen().word)
@@ -192,36 +195,27 @@ class WordStrip(Gtk.Box):
     def _on_swap(self, *_: object) -> None:
         new = self._take_new()
         if new:
-            word = self._settings.chosen().word
-            self._settings.swap(word, new)
-            splice(self._buffer, word.start, word.end, new)
+            self._rewrite(self._settings.swap(self._settings.chosen().word, new))
 
     def _on_before(self, *_: object) -> None:
-        start = self._settings.chosen().word.start
-        splice(self._buffer, start, start, f"{self._take_new()} ")
+        self._rewrite(self._settings.add(self._settings.chosen().word, self._take_new(), before=True))
 
     def _on_after(self, *_: object) -> None:
-        end = self._settings.chosen().word.end
-        splice(self._buffer, end, end, f" {self._take_new()}")
+        self._rewrite(self._settings.add(self._settings.chosen().word, self._take_new(), before=False))
 
     def _on_remove(self, *_: object) -> None:
-        word, prompt = self._settings.chosen().word, self._settings.prompt
-        self._settings.reset(word)
-        before = word.start > 0 and prompt[word.start - 1] == " "
-        after = not before and prompt[word.end : word.end + 1] == " "
-        splice(self._buffer, word.start - before, word.end + after, "")
+        self._rewrite(self._settings.remove(self._settings.chosen().word))
 
     def _take_new(self) -> str:
-        new = self._new.get_text().strip()
+        new = clean(self._new.get_text())
         self._new.set_text("")
         return new
 
-    def _on_insert(self, _buffer: Gtk.TextBuffer, place: Gtk.TextIter, text: str, _length: int) -> None:
-        self._settings.splice(place.get_offset(), 0, text)
-
-    def _on_delete(self, _buffer: Gtk.TextBuffer, start: Gtk.TextIter, end: Gtk.TextIter) -> None:
-        self._settings.splice(start.get_offset(), end.get_offset() - start.get_offset(), "")
+    def _rewrite(self, edit: Edit) -> None:
+        """Does to the buffer what was done to the prompt."""
+        splice(self._buffer, edit.start, edit.old_end, self._settings.prompt[edit.start : edit.new_end])
 
     def _on_edited(self) -> None:
+        self._settings.follow(text_of(self._buffer), cursor_of(self._buffer))
         self._changed()
         self.refresh()

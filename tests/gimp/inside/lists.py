@@ -224,13 +224,19 @@ def waiting():
     from velatura_plugin import catalogue, edit, form
     from velatura_plugin.waiting import Waiting
 
+    from velatura_protocol.words import Word
+
     known = catalogue.registered(edit.FOLDER)
     method = known.dialler
     arguments = form.arguments(method, known)
     name = next(argument.name for argument in arguments if argument.field.dials)
     image, _ = pictures.picture()
-    said = [Waiting(image, method).add(f"w{n}", "a man") for n in range(method.dials.max_items + 1)]
-    again = Waiting(image, method).add("W0", "a man")
+
+    def add(text):
+        return Waiting(image, method).add(Word(text, 0, len(text), 1), text, "a man")
+
+    said = [add(f"w{n}") for n in range(method.dials.max_items + 1)]
+    again = add("W0")
 
     def opened():
         """What the form holds at first, and what the dialog says then."""
@@ -240,7 +246,7 @@ def waiting():
         there.put_into(config, arguments)
         entries = json.loads(config.get_property(name))
         says = there.left_out()
-        Waiting(image, method).add("late", "a man")
+        add("late")
         there.drop()
         return [[entry["more"] for entry in entries], config.get_property("source-prompt"), says]
 

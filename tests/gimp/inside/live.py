@@ -134,16 +134,16 @@ def draft():
     dialog = Dialog()
     dialog.move()
     png, rect = dialog.window.previews[-1]
-    first = dialog.live.seed
+    first = dialog.drafts.settle(dataclasses.replace(dialog.live.request(), seed=-1)).seed
     dialog.move()
     request = dialog.live.request()
-    settled = [dialog.live.settle(dataclasses.replace(request, seed=seed)).seed for seed in (-1, 7)]
+    settled = [dialog.drafts.settle(dataclasses.replace(request, seed=seed)).seed for seed in (-1, 7)]
     return {
         "png": png[:8].hex(),
         "rect": rect,
         "said": dialog.window.said,
         "asked": len(dialog.window.asked),
-        "seed": 0 <= first == dialog.live.seed == settled[0],
+        "seed": 0 <= first == settled[0],
         "own_seed": settled[1],
         "as_it_was": dialog.as_it_was(),
     }

@@ -1,0 +1,123 @@
+"""The page of a method: its form as an artist sees it, its paper, an example and what it gives."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from docs.generate.examples import Shown, as_typed, example
+
+from velatura_protocol.schema import Field, fields_from_schema
+
+RESULTS = {
+    "layer": "a new layer for each variation",
+    "mask": "a selection for each thing it finds",
+    "text": "words, the likeliest first",
+}
+NEEDS = ("required", "optional", "none")
+NAMES = {"source": "a layer", "mask": "a selection", "prompt": "a prompt"}
+
+
+def page(method: dict, module: str, told: str, shown: Shown | None) -> str:
+    """Return the page of a method.
+
+    Args:
+        method: as the protocol describes it.
+        module: where it is written; the Python reference has it.
+        told: the docstring that says how it works.
+        shown: what its example gave; None leaves the picture out.
+    """
+    parts = [
+        f"# {method['title']}",
+        method["summary"],
+        _facts(method),
+        "## An example",
+        _example(method, shown),
+    ]
+    fields = fields_from_schema(method["parameters"])
+    usual, advanced = ([f for f in fields if f.advanced is more] for more in (False, True))
+    parts += ["## The form", _form(usual) if usual else "There is nothing to set."]
+    if advanced:
+        parts += ["### Advanced", _form(advanced)]
+    for group in (field for field in fields if field.kind == "group"):
+        parts += [f"### {group.title}: each entry", _form(group.fields)]
+    parts += ["## How it works", told, f"The code: [`{module}`][{module}]."]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def index(methods: Iterable[dict]) -> str:
+    """Return the list of all methods."""
+    rows = [
+        f"| [{_cell(m['title'])}]({m['id']}.md) | {_cell(m['summary'])} | {RESULTS[m['result']]} |"
+        for m in methods
+    ]
+    head = (
+        "# Methods\n\nEach way to edit, to select or to describe, in the order of the list to choose from.\n"
+    )
+    return "\n".join([head, "| method | what it does | gives |", "|---|---|---|", *rows]) + "\n"
+
+
+def _facts(method: dict) -> str:
+    wants = {need: [NAMES.get(n, n) for n, has in method["inputs"].items() if has == need] for need in NEEDS}
+    takes = " and ".join(wants["required"])
+    takes += f"; {' and '.join(wants['optional'])}, if you like" if wants["optional"] else ""
+    gives = RESULTS[method["result"]]
+    gives += f" (up to {method['max_variations']})" if method["max_variations"] > 1 else ""
+    papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method["source"])
+    facts = {
+        "Takes": takes,
+        "Gives": gives,
+        "After": papers,
+        "Id": f"`{method['id']}`, version {method['version']}",
+    }
+    return "\n".join(f"- **{name}:** {text}" for name, text in facts.items())
+
+
+def _example(method: dict, shown: Shown | None) -> str:
+    typed = f"```sh\n{as_typed(example(method))}\n```"
+    if shown is None:
+        return typed
+    if shown.picture is None:
+        return f"{typed}\n\nIt says:\n\n```text\n{shown.said}\n```"
+    caption = "Before, the selection, and after." if "--mask" in example(method) else "Before and after."
+    if method["result"] == "mask":
+        caption = "Before, and the selection it finds."
+    picture = f"![{caption}](../pictures/{shown.picture.name})"
+    return f"{typed}\n\n{picture}\n\n*{caption}* Made with the embedded model."
+
+
+def _form(fields: Sequence[Field]) -> str:
+    head = ["| setting | values | at first | what it does | `--set` |", "|---|---|---|---|---|"]
+    cells = [(f.title, values(f), default(f), f.description, f"`{f.key}`") for f in fields]
+    return "\n".join([*head, *(f"| {' | '.join(map(_cell, row))} |" for row in cells)])
+
+
+def values(field: Field) -> str:
+    """Return the values a field may have, in words."""
+    if field.kind in ("integer", "number"):
+        step = f", in steps of {field.step:g}" if field.step and field.step != 1 else ""
+        return f"{field.minimum:g} to {field.maximum:g}{step}"
+    if field.kind == "boolean":
+        return "on or off"
+    if field.kind == "enum":
+        return ", ".join(title for _, title in field.choices)
+    if field.kind == "group":
+        return f"a list of up to {field.max_items}"
+    return "text"
+
+
+def default(field: Field) -> str:
+    """Return what a field has before anybody touches it, in words."""
+    if field.kind == "boolean":
+        return "on" if field.default else "off"
+    if field.kind == "enum":
+        return dict(field.choices)[field.default]
+    if field.kind == "group":
+        return f"{len(field.default)} entries" if field.default else "empty"
+    if field.kind == "string":
+        return field.default or "empty"
+    return f"{field.default:g}"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")

@@ -1,0 +1,29 @@
+"""The Python reference: a page for each package, its modules and their docstrings below each other."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def pages(package: Path) -> Iterator[tuple[str, str]]:
+    """Give the name and the text of the page of every package below a package's folder, itself first.
+
+    Modules that begin with an underscore, and those that say nothing of themselves, are left out.
+    """
+    for init in sorted(package.rglob("__init__.py")):
+        inside = init.parent.relative_to(package.parent).parts
+        if any(part.startswith("_") for part in inside):
+            continue
+        name = ".".join(inside)
+        modules = [path for path in sorted(init.parent.glob("*.py")) if not path.name.startswith("_")]
+        parts = [f"# {name}", docstring(init)]
+        parts += [f"::: {name}.{path.stem}" for path in modules if docstring(path)]
+        if len(parts) > 2 or parts[1]:
+            yield name, "\n\n".join(parts) + "\n"
+
+
+def docstring(path: Path) -> str:
+    """Return a module's docstring without importing it."""
+    return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""

@@ -1,0 +1,158 @@
+"""Gathers all pages in a folder, writes the configuration for them, and has the site built."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import yaml
+from docs.generate import examples, methods, reference, texts
+
+from velatura.methods.registry import describe, registry
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Packages whose modules and decisions have pages; the first two are always there.
+PACKAGES = ("velatura", "velatura_protocol", "velatura_lab")
+REFERENCE = ("velatura_protocol", "velatura")
+GUIDES = ("index", "krita", "gimp", "command-line", "python")
+
+
+class Failed(Exception):
+    """The site could not be built; the message says why."""
+
+
+def package_folder(name: str) -> Path | None:
+    """Return where a package lies, without importing it; None where it is not installed."""
+    found = importlib.util.find_spec(name)
+    return Path(found.origin).parent if found and found.origin else None
+
+
+def decisions() -> dict[Path, str]:
+    """Return the texts that lie beside the code, each with the name of its page."""
+    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "protocol/SPEC.md")]
+    found += [*sorted(ROOT.glob("plugin_*/DESIGN.md")), ROOT / "docs/generate/DESIGN.md"]
+    for folder in filter(None, map(package_folder, PACKAGES)):
+        found += sorted(
+            p
+            for n in ("DESIGN.md", "THREATS.md", "README.md")
+            for p in folder.rglob(n)
+            if "_docs" not in p.parts
+        )
+    places: dict[Path, str] = {}
+    for path in filter(Path.is_file, found):
+        name = path.parent.name if path.name == "DESIGN.md" else path.stem
+        name = path.parent.name if path.name == "README.md" and path.parent != ROOT else name
+        place = f"decisions/{name.lower().replace('_', '-')}.md"
+        if place in places.values():
+            place = f"decisions/{path.parent.parent.name}-{name.lower()}.md"
+        places[path] = place
+    return places
+
+
+def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
+    """Build the site; return its folder.
+
+    Args:
+        out: a new folder, or one of an earlier build, whose pages are replaced.
+        kept: where the pictures of examples are kept for the next time.
+        pictures: whether to run each method's example on the embedded model.
+        strict: whether a link to nothing is an error.
+
+    Raises Failed, BrokenLink, NoExample.
+    """
+    mark = out / ".velatura-docs"
+    if out.exists() and any(out.iterdir()) and not mark.exists():
+        raise Failed(f"{out} holds other files, which could be lost; name a new folder.")
+    out.mkdir(parents=True, exist_ok=True)
+    mark.touch()
+    pages, site = out / "pages", out / "site"
+    for folder in (pages, site):
+        shutil.rmtree(folder, ignore_errors=True)
+    pages.mkdir()
+    shutil.copyfile(ROOT / "docs/pages.css", pages / "pages.css")
+    navigation = [
+        *_guides(pages, strict),
+        {"Methods": list(_methods(pages, kept if pictures else None, out / "state"))},
+        {"Python": list(_reference(pages))},
+        {"How it is made": list(_decisions(pages, strict, lambda path: "bundles" not in path.parts))},
+        {"Networks that ship": list(_decisions(pages, strict, lambda path: "bundles" in path.parts))},
+    ]
+    settings = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))
+    settings |= {"docs_dir": pages.name, "site_dir": site.name, "nav": navigation}
+    folders = [str(folder.parent) for folder in map(package_folder, REFERENCE) if folder]
+    for plugin in settings["plugins"]:
+        if isinstance(plugin, dict) and "mkdocstrings" in plugin:
+            plugin["mkdocstrings"]["handlers"]["python"]["paths"] = sorted(set(folders))
+    (out / "mkdocs.yml").write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), "utf-8")
+    command = [sys.executable, "-m", "zensical", "build", "--clean", "--config-file", str(out / "mkdocs.yml")]
+    command += ["--strict"] if strict else []
+    environment = os.environ | {"NO_COLOR": "1"}
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if ended.returncode or not (site / "index.html").is_file():
+        raise Failed(f"{ended.stdout}\n{ended.stderr}".strip())
+    return site
+
+
+def _links(pages: Path, strict: bool) -> texts.Links:
+    """Return what leads links to all pages, also from the guides to those that are made."""
+    names = [f"{name}.md" for name in GUIDES] + ["methods/index.md"]
+    product = package_folder("velatura") or Path()
+    moved = {ROOT / "backend": product.parent}
+    moved |= {ROOT / f"plugin_{folder.name}": folder for folder in product.glob("_plugins/*")}
+    return texts.Links(decisions() | {ROOT / "docs" / n: n for n in names}, moved, pages, strict)
+
+
+def _guides(pages: Path, strict: bool) -> Iterator[dict]:
+    links = _links(pages, strict)
+    for name in GUIDES:
+        source = ROOT / "docs" / f"{name}.md"
+        text = links.led(source.read_text("utf-8"), source, f"{name}.md")
+        (pages / f"{name}.md").write_text(texts.for_python_markdown(text), "utf-8")
+        yield {texts.heading(text): f"{name}.md"}
+
+
+def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict]:
+    (pages / "methods").mkdir()
+    (pages / "pictures").mkdir(exist_ok=True)
+    known = [(describe(method), type(method)) for method in registry().values()]
+    (pages / "methods/index.md").write_text(methods.index([method for method, _ in known]), "utf-8")
+    yield {"All": "methods/index.md"}
+    try:
+        for method, cls in known:
+            shown = examples.show(method, kept, state) if kept else None
+            if shown and shown.picture:
+                shutil.copyfile(shown.picture, pages / "pictures" / shown.picture.name)
+            told = inspect.cleandoc(cls.__dict__.get("__doc__") or sys.modules[cls.__module__].__doc__ or "")
+            text = methods.page(method, cls.__module__, told, shown)
+            (pages / f"methods/{method['id']}.md").write_text(text, "utf-8")
+            yield {method["title"]: f"methods/{method['id']}.md"}
+    finally:
+        if kept:
+            examples.stop(state)
+
+
+def _reference(pages: Path) -> Iterator[dict]:
+    (pages / "reference").mkdir()
+    for package in REFERENCE:
+        entries = []
+        for name, text in reference.pages(package_folder(package) or Path()):
+            (pages / f"reference/{name}.md").write_text(text, "utf-8")
+            entries.append({name: f"reference/{name}.md"})
+        yield {package: entries}
+
+
+def _decisions(pages: Path, strict: bool, wanted: Callable[[Path], bool]) -> Iterator[dict]:
+    (pages / "decisions").mkdir(exist_ok=True)
+    links = _links(pages, strict)
+    for source, place in decisions().items():
+        if not wanted(source):
+            continue
+        text = links.led(source.read_text("utf-8"), source, place)
+        (pages / place).write_text(texts.for_python_markdown(text), "utf-8")
+        yield {source.stem if source.parent == ROOT else texts.heading(text) or source.parent.name: place}
