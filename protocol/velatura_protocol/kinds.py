@@ -19,19 +19,21 @@ class ResultKind(NamedTuple):
     insert: 'layers', pictures laid over the source, the best on top; 'selections', each to be made a
     selection or a mask, none shown as a picture; 'texts', lines offered where a text is typed. chosen:
     whether an artist chooses such a method from the list. is_edit: whether it changes the picture, so that
-    its layers carry a recipe to be run again. noun: one of what it makes, for the person.
+    its layers carry a recipe to be run again. noun: one of what it makes, and gives: all of it, for the
+    person.
     """
 
     insert: Literal["layers", "selections", "texts"]
     chosen: bool
     is_edit: bool
     noun: str
+    gives: str
 
 
 RESULTS: dict[str, ResultKind] = {
-    "layer": ResultKind("layers", chosen=True, is_edit=True, noun="variation"),
-    "mask": ResultKind("selections", chosen=True, is_edit=False, noun="mask"),
-    "text": ResultKind("texts", chosen=False, is_edit=False, noun="text"),
+    "layer": ResultKind("layers", True, True, "variation", "a new layer for each variation"),
+    "mask": ResultKind("selections", True, False, "mask", "a selection for each thing it finds"),
+    "text": ResultKind("texts", False, False, "text", "words, the likeliest first"),
 }
 
 
