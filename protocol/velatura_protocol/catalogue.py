@@ -60,7 +60,7 @@ class MethodInfo:
         result = found.get("result", "layer")
         if not all(isinstance(word, str) for word in (result, *inputs.values())):
             raise _bad(f"result or inputs of {identifier}")
-        further = _further(found.get("rasters", []))
+        further = _further(found.get("rasters", []), identifier)
         if result not in RESULTS or len(needs) < len(inputs) or further is None:
             return None
         return cls(
@@ -264,11 +264,11 @@ def _is_need(value: object) -> TypeGuard[Need]:
     return value in get_args(Need)
 
 
-def _further(listed: object) -> tuple[RasterInput, ...] | None:
+def _further(listed: object, identifier: str) -> tuple[RasterInput, ...] | None:
     """The further rasters that this version knows; None where one of another kind is required, or may be."""
     values = as_list(listed)
     if values is None:
-        return None
+        raise _bad(f"rasters of {identifier}")
     optional = [value for value in values if (as_object(value) or {}).get("need") == "optional"]
     read = [(value, RasterInput.from_wire(value)) for value in values]
     if any(raster is None and value not in optional for value, raster in read):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import (
     NO_LAYER,
     NOTHING_CHOSEN,
@@ -131,3 +132,39 @@ def test_a_host_knows_what_to_do_with_a_result():
     assert insertion({"layers": [{"kind": "mask"}]}) == "selections"
     assert insertion({"layers": [], "texts": ["a"]}) == "texts"
     assert [name for name, kind in RESULTS.items() if kind.chosen] == ["layer", "mask"]
+
+
+def described(**changes):
+    wire = {
+        "id": "compose",
+        "version": 1,
+        "title": "Compose",
+        "inputs": {"source": "required", "mask": "optional", "prompt": "none"},
+        "rasters": [raster.to_wire() for raster in RASTERS],
+        "max_variations": 1,
+        "parameters": {"type": "object", "properties": {}},
+    }
+    return MethodInfo.from_wire(wire | changes)
+
+
+def test_a_method_of_the_catalogue_has_its_rasters_in_its_form():
+    method = described()
+    assert list(method.further) == RASTERS and method.form == raster_fields(RASTERS)
+    assert method.rasters == {
+        "source": "required",
+        "mask": "optional",
+        "segments": "required",
+        "area": "optional",
+    }
+    old = described(rasters=[])
+    assert old.further == old.form == ()
+
+
+def test_a_method_that_requires_what_nobody_here_knows_is_left_out():
+    segments, area = (raster.to_wire() for raster in RASTERS)
+    assert described(rasters=[{**segments, "kind": "sound"}]) is None
+    assert described(rasters=[segments, {**area, "kind": "sound"}]).further == (RASTERS[0],)
+    assert described(rasters=[{**area, "need": "sometimes"}]) is None
+    assert described(result="sound") is None
+    with pytest.raises(VelaturaError):
+        described(rasters=3)
