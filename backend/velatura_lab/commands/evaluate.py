@@ -190,6 +190,9 @@ def _command(options: argparse.Namespace) -> str:
     given = {name: getattr(options, name) for name in names}
     given["device"] = "" if options.device == "auto" else options.device
     told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")]
+    for key, value in options.assignments:
+        text = value if isinstance(value, str) else json.dumps(value)
+        told.append(f"--set {shlex.quote(f'{key}={text}')}")
     flags = {"--smoke": options.smoke, "--masks": options.masks, "--no-baselines": not options.baselines}
     return " ".join(["velatura evaluate", *told, *(flag for flag, on in flags.items() if on)])
 
