@@ -12,7 +12,7 @@ from tests.patience import patience
 # of the cores each of their steps waits for it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-pytest_plugins = ["tests.hosts.fixtures", "tests.daemon_fixture"]
+pytest_plugins = ["tests.hosts.fixtures", "tests.daemon_fixture", "tests.sharp"]
 
 # Two cores shared with Krita and GIMP make single examples slow now and then; that is no failure.
 settings.register_profile("velatura", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -12,6 +12,7 @@ import velatura
 from tests.methods.requests import Edit, pixels
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
+from velatura_lab.evaluation import editors
 from velatura_lab.evaluation.cases import of_pair
 from velatura_lab.readers import load_judge, matches
 from velatura_lab.world import CATALOGUE, make_pair
@@ -70,14 +71,9 @@ def edited(models, source, mask, prompt, variations, **parameters):
 def laid_over(source, result):
     """The result over the source, as a host shows it: [h, w, 3] float, and the whole layer's alpha."""
     x, y, width, height = result.raster["rect"]
-    window = np.s_[y : y + height, x : x + width]
-    layer = pixels(result).astype(float)
     alpha = np.zeros(source.shape[:2])
-    alpha[window] = layer[..., 3]
-    picture = source.astype(float)
-    weight = layer[..., 3:] / 255
-    picture[window] = layer[..., :3] * weight + picture[window] * (1 - weight)
-    return picture, alpha
+    alpha[y : y + height, x : x + width] = pixels(result)[..., 3]
+    return editors.laid_over(source, result.raster, result.data).astype(float), alpha
 
 
 def with_nothing_else_changed(source, mask, results):

@@ -46,7 +46,7 @@ def of_hosts(state_dir, machine):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Look for torch without loading it: that is tested once, by the command."""
-    monkeypatch.setattr("velatura.install.doctor.PROBE", 'print(\'["2", "cpu"]\')')
+    monkeypatch.setattr("velatura.install.doctor.PROBE", ("-c", 'print(\'["2", "", ""]\')'))
 
 
 def test_a_healthy_installation(healthy, tmp_path):
@@ -129,3 +129,18 @@ def test_a_directory_that_others_may_write(tmp_path, machine):
 def test_a_disk_that_is_full(tmp_path, machine, monkeypatch):
     monkeypatch.setattr("velatura.install.doctor.LEAST_SPACE", 2**80)
     assert any(f.level == "fault" and "free" in f.sentence for f in examine(tmp_path, machine))
+
+
+def test_a_device_that_is_not_there(healthy, tmp_path, monkeypatch):
+    """As the settings name it: the worker does not start on it, and says that the doctor says more."""
+    monkeypatch.undo()  # torch is really asked
+    (tmp_path / "settings.toml").write_text('device = "cuda:77"\n')
+    finding = next(f for f in examine(tmp_path, healthy) if "cuda:77" in f.sentence)
+    assert finding.level == "fault"
+    assert str(tmp_path / "settings.toml") in finding.mend
+
+
+def test_settings_that_make_no_sense(healthy, tmp_path):
+    (tmp_path / "settings.toml").write_text("colour = 3\n")
+    finding = next(f for f in examine(tmp_path, healthy) if "colour" in f.sentence)
+    assert (finding.level, "remove it" in finding.sentence) == ("fault", True)

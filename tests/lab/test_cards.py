@@ -6,13 +6,12 @@ import shlex
 from pathlib import Path
 
 import pytest
-import torch
 
 from velatura_lab.cards import card, reader_cards
 from velatura_lab.commands.train import configure, options_of
 from velatura_lab.training.export import BUNDLE
 from velatura_lab.training.options import Options
-from velatura_lab.training.provenance import hardware, named_options
+from velatura_lab.training.provenance import named_options
 
 TRAINED = {
     "samples": 1234,
@@ -135,7 +134,3 @@ def test_what_a_run_began_with_is_told_by_its_first_call():
     gone_on = named_options(later, {"options": begun})
     assert (gone_on["from"], gone_on["batch"]) == ("scratch", 3)
     assert "from" not in named_options(later, {})  # of an older checkpoint nobody knows
-
-
-def test_a_device_has_a_name():
-    assert hardware(torch.device("cpu")).endswith(" CPU")

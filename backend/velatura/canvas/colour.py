@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from velatura.pixels import srgb
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
@@ -100,7 +101,7 @@ class Encoding:
         np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
         colours = values[..., [self.channels.index(c) for c in self._colours]]
         if self.linear:
-            colours = srgb_encode(colours)
+            colours = srgb.encode(colours)
         rgb = np.repeat(colours, 3, axis=2) if self._colours == "G" else colours
         if not self.has_alpha:
             return rgb, np.ones(rgb.shape[:2], np.float32)
@@ -110,10 +111,10 @@ class Encoding:
         """(rgb [h, w, 3] float, alpha [h, w] native) to native pixels. Integers are rounded and clipped."""
         colours = rgb
         if self._colours == "G":
-            light = srgb_decode(rgb) @ _LUMINANCE
-            colours = (light if self.linear else srgb_encode(light))[..., None]
+            light = srgb.decode(rgb) @ _LUMINANCE
+            colours = (light if self.linear else srgb.encode(light))[..., None]
         elif self.linear:
-            colours = srgb_decode(rgb)
+            colours = srgb.decode(rgb)
         pixels = self.empty(*rgb.shape[:2])
         for i, channel in enumerate(self._colours):
             pixels[..., self.channels.index(channel)] = quantise(colours[..., i], self.dtype)
@@ -154,17 +155,3 @@ def quantise(values: np.ndarray, dtype: str) -> np.ndarray:
         return values.astype(_DTYPES[dtype])
     maximum = _MAXIMA[dtype]
     return np.rint(values * np.float32(maximum)).clip(0, maximum).astype(_DTYPES[dtype])
-
-
-def srgb_encode(linear: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1 from linear light, continued beyond 0 … 1 and as an odd function below 0 (as scRGB)."""
-    x = np.abs(linear)
-    curve = 1.055 * np.power(np.maximum(x, 0.0031308), 1 / 2.4, dtype=np.float32) - 0.055
-    return np.copysign(np.where(x <= 0.0031308, 12.92 * x, curve), linear).astype(np.float32)
-
-
-def srgb_decode(encoded: np.ndarray) -> np.ndarray:
-    """The inverse of `srgb_encode`."""
-    x = np.abs(encoded)
-    curve = np.power((np.maximum(x, 0.04045) + 0.055) / 1.055, 2.4, dtype=np.float32)
-    return np.copysign(np.where(x <= 0.04045, x / 12.92, curve), encoded).astype(np.float32)

@@ -10,6 +10,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from velatura.pixels.over import lay_over_opaque
+
 from .colour import fractions
 from .geometry import Box
 from .paste import Pasted
@@ -85,4 +87,4 @@ def _lay_over(picture: np.ndarray, result: Pasted, rows: Box, layer: Layer) -> N
     if common.width and common.height:
         rgb, alpha = layer.encoding.with_alpha.decode(result.pixels[common.moved(-x, -y).slices])
         below = picture[common.moved(-rows.x0, -rows.y0).slices]
-        below += alpha[..., None] * (rgb.clip(0.0, 1.0) - below)
+        lay_over_opaque(below, rgb.clip(0.0, 1.0), alpha)

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from velatura.pixels import srgb
 from velatura_protocol.errors import VelaturaError
 
 SRGB = "sRGB"
@@ -29,16 +30,6 @@ D50 = (0xF6D6, 0x10000, 0xD32D)
 ADVICE = "Convert the picture to sRGB in the program that made it, save it again and edit that file."
 
 
-def transfer(linear: np.ndarray) -> np.ndarray:
-    """Return sRGB values in [0, 1] for linear ones in [0, 1] (IEC 61966-2-1:1999, section 5.2)."""
-    return np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * np.maximum(linear, 0.0) ** (1 / 2.4) - 0.055)
-
-
-def transfer_inverse(encoded: np.ndarray) -> np.ndarray:
-    """Return linear values in [0, 1] for sRGB ones in [0, 1] (IEC 61966-2-1:1999, section 5.2)."""
-    return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
-
-
 def srgb_icc() -> bytes:
     """Return an ICC profile of sRGB, the same bytes each time."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
@@ -48,7 +39,7 @@ def srgb_icc() -> bytes:
 
 def srgb_gray_icc() -> bytes:
     """Return an ICC profile (version 2.1) of gray with sRGB's transfer, the same bytes each time."""
-    curve = np.round(transfer_inverse(np.linspace(0, 1, 1024)) * 65535).astype(">u2").tobytes()
+    curve = np.round(srgb.decode(np.linspace(0, 1, 1024)) * 65535).astype(">u2").tobytes()
     title = b"Gray, sRGB transfer\0"
     tags = {
         b"desc": b"desc\0\0\0\0" + struct.pack(">I", len(title)) + title + bytes(4 + 4 + 2 + 1 + 67),
@@ -78,7 +69,7 @@ def judge_icc(icc: bytes, gray: bool, name: str) -> str:
         space = profile.profile.xcolor_space.strip()
         if space == ("GRAY" if gray else "RGB"):
             colours, converted = _through(profile, gray)
-            for answer, expected in ((SRGB, colours / 255), (LINEAR, transfer(colours / 255))):
+            for answer, expected in ((SRGB, colours / 255), (LINEAR, srgb.encode(colours / 255))):
                 if np.abs(converted - 255 * expected).max() <= TOLERANCE:
                     return answer
     except (ImageCms.PyCMSError, OSError, ValueError) as error:

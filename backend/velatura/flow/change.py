@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.pixels import srgb
+
 SEEN = 1.0
 """Mean difference in CIE 1976 Lab over a small window that is not noticed; of plain patches beside each
 other 2.3 is (Mahy et al. 1994), and wrinkles are thin."""
@@ -50,7 +52,7 @@ def change(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
 def lab(picture: Tensor) -> Tensor:
     """CIE 1976 L*, a*, b* of sRGB in [-1, 1] (IEC 61966-2-1, D65), each [N, 3, h, w]."""
     rgb = ((picture + 1.0) / 2.0).clamp(0.0, 1.0)
-    linear = torch.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    linear = srgb.decode(rgb, torch)
     matrix = linear.new_tensor(_XYZ) / linear.new_tensor(_WHITE)[:, None]
     ratio = torch.einsum("ij,njhw->nihw", matrix, linear)
     f = torch.where(

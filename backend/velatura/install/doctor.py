@@ -14,6 +14,7 @@ from pathlib import Path
 
 from velatura import __version__
 from velatura.daemon import lock
+from velatura.daemon.settings import load_settings
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
@@ -27,10 +28,7 @@ PACKAGES = (
     *("pydantic", "pillow", "numpy", "imagecodecs", "filelock", "tqdm"),
 )
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
-PROBE = (
-    "import json, torch; cuda = torch.cuda.is_available(); "
-    "print(json.dumps([torch.__version__, torch.cuda.get_device_name(0) if cuda else 'cpu']))"
-)
+PROBE = ("-m", "velatura.weights.device")  # what Python is told to run, before the device that is wanted
 
 
 @dataclass(frozen=True)
@@ -46,7 +44,7 @@ def examine(state_dir: Path, machine: Machine, host: str = "") -> list[Finding]:
     """Look at everything; only `host` of the hosts where one is named. Nothing is changed or started."""
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
-        _packages,
+        lambda: _packages(state_dir),
         lambda: _models(state_dir),
         lambda: _disk(state_dir),
         lambda: _daemon(state_dir),
@@ -64,7 +62,7 @@ def _python() -> Iterator[Finding]:
         yield Finding("ok", f"Velatura {__version__} with Python {version} at {sys.executable}.")
 
 
-def _packages() -> Iterator[Finding]:
+def _packages(state_dir: Path) -> Iterator[Finding]:
     missing = [name for name in PACKAGES if not _is_installed(name)]
     if missing:
         yield Finding(
@@ -73,15 +71,25 @@ def _packages() -> Iterator[Finding]:
     if "torch" in missing:
         return
     try:
+        wanted = load_settings(state_dir).device
+    except VelaturaError as error:
+        yield Finding("fault", error.message)
+        wanted = "auto"
+    try:
         # In a process of its own: torch takes seconds and hundreds of megabytes, and may fail to load.
-        reply = subprocess.run([sys.executable, "-c", PROBE], capture_output=True, text=True, timeout=600)
-        version, device = json.loads(reply.stdout)
+        command = [sys.executable, *PROBE, wanted]
+        reply = subprocess.run(command, capture_output=True, text=True, timeout=600)
+        version, device, fault = json.loads(reply.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         yield Finding(
             "fault", "PyTorch is installed but cannot be loaded.", "Install it again: pip install torch"
         )
         return
-    where = "the processor; edits take longer than on a GPU" if device == "cpu" else device
+    if fault:
+        mend = f"Set device to another in {state_dir / 'settings.toml'}, or take it out there."
+        yield Finding("fault", fault, mend)
+        return
+    where = device or "the processor; edits take longer than on a GPU"
     yield Finding("ok", f"PyTorch {version} will run on {where}.")
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 from typing import ClassVar
 
+from velatura.pixels.threshold import soft_threshold
 from velatura_protocol.errors import VelaturaError
 
 from . import fields
@@ -59,9 +60,8 @@ class ClipSegMask(Method):
         picture = ((inputs.image[0] + 1.0) / 2.0).clamp(0.0, 1.0)
         found = segmenter.find(picture, named)
         context.step(1, 1)
-        soft = max(params.softness, 1e-3)
         return [
-            Mask(phrase, ((map - params.threshold) / soft + 0.5).clamp(0.0, 1.0))
+            Mask(phrase, soft_threshold(map, params.threshold, params.softness))
             for phrase, map in zip(named, found, strict=True)
         ]
 

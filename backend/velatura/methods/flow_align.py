@@ -10,21 +10,13 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field
 
 from . import fields, flowing
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from .base import Context, Inputs, Method, MethodInputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class FlowAlignParameters(Parameters):
-    source_prompt: str = fields.source_prompt(
-        "A caption of the layer as it is now. The prompt is the same caption with other words."
-    )
-    strength: float = flowing.strength()
-    only_changes: bool = flowing.only_changes()
-    context: float = fields.context(1.0)
-    start: float = flowing.start(0.9)
-    zeta: float = flowing.zeta(0.02)
+class FlowAlignParameters(flowing.CaptionParameters):
     form: Literal["align", "plain"] = Field(
         "align",
         title="Way",
@@ -32,9 +24,6 @@ class FlowAlignParameters(Parameters):
         "Shapes kept are for the first.",
         json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Held to the layer", "Free"]},
     )
-    self_until: float = flowing.self_until(0.8)
-    noises: int = flowing.noises()
-    steps: int = flowing.steps(16)
 
 
 class FlowAlign(Method):

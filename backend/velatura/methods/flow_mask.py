@@ -6,21 +6,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from . import fields, flowing
-from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+from . import flowing
+from .base import Context, Inputs, Mask, Method, MethodInputs
 
 
-class FlowMaskParameters(Parameters):
-    source_prompt: str = fields.source_prompt(
-        "A caption of the layer as it is now. The prompt is the same caption with other words."
-    )
-    strength: float = flowing.strength()
-    only_changes: bool = flowing.only_changes()
-    context: float = fields.context(1.0)
-    start: float = flowing.start(0.9)
-    zeta: float = flowing.zeta(0.02)
-    self_until: float = flowing.self_until(0.8)
-    noises: int = flowing.noises()
+class FlowMaskParameters(flowing.CaptionParameters):
     steps: int = flowing.steps(8)
 
 

@@ -11,7 +11,7 @@ from pydantic import Field
 from velatura_protocol.errors import VelaturaError
 
 from . import fields
-from .base import Context, MethodInputs
+from .base import Context, MethodInputs, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -112,6 +112,22 @@ def noises() -> Any:
 def steps(default: int) -> Any:
     """Steps of the run itself, wherever it starts."""
     return fields.whole(default, 4, 100, "Steps", "How finely the way is divided.", advanced=True)
+
+
+class CaptionParameters(Parameters):
+    """Settings of an edit from the layer's caption to the prompt, with the values that suit a whole edit."""
+
+    source_prompt: str = fields.source_prompt(
+        "A caption of the layer as it is now. The prompt is the same caption with other words."
+    )
+    strength: float = strength()
+    only_changes: bool = only_changes()
+    context: float = fields.context(1.0)
+    start: float = start(0.9)
+    zeta: float = zeta(0.02)
+    self_until: float = self_until(0.8)
+    noises: int = noises()
+    steps: int = steps(16)
 
 
 def caption(text: str) -> str:

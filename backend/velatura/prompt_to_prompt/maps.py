@@ -17,6 +17,7 @@ from velatura.attention.hold import held
 from velatura.attention.places import Place, halved, level, levels
 from velatura.diffusion.denoiser import denoise
 from velatura.models.model import Model
+from velatura.pixels.threshold import soft_threshold
 
 from .local import map_level
 
@@ -73,5 +74,4 @@ def as_mask(map: Tensor, size: tuple[int, int], threshold: float, softness: floa
     large = F.interpolate(map[None, None], size, mode="bicubic", antialias=False)[0, 0]
     top = large.amax()
     relative = large / top.clamp(min=1e-12)
-    mask = ((relative - threshold) / max(softness, 1e-3) + 0.5).clamp(0.0, 1.0)
-    return mask * (top > 0.0)
+    return soft_threshold(relative, threshold, softness) * (top > 0.0)

@@ -17,6 +17,7 @@ from velatura.flow import edit, even
 from velatura.flow.source import kept
 from velatura.inversion.cache import Memory
 from velatura.models.model import Model
+from velatura.weights.device import choose
 
 from . import shapes
 from .observe import peak, seconds
@@ -75,7 +76,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--side", type=int, default=0, help="of the latents, else the network's own")
     parser.add_argument("--steps", type=int, default=16, help="steps of a run")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each kind; medians are printed")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=choose())
     chosen = parser.parse_args(argv)
     model = shapes.model(shapes.EMBEDDED, chosen.device, None)
     figures = measure(Edits.of(model, chosen.steps, chosen.side), chosen.repeat)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
+from velatura.weights import device
+
 from . import shapes
 from .edits import FIRST, ROWS, SECOND, Edits
 from .observe import matrix_rate, operations, peak, seconds
@@ -33,7 +35,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--side", type=int, default=0, help="of the latents, else the network's own")
     parser.add_argument("--steps", type=int, default=10, help="steps of a run")
     parser.add_argument("--repeat", type=int, default=5, help="runs of each kind; medians are printed")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=device.choose())
     parser.add_argument("--dtype", choices=DTYPES, help="of the network; by default the device's usual one")
     chosen = parser.parse_args(argv)
     dtype = None if chosen.dtype is None else getattr(torch, chosen.dtype)
@@ -77,7 +79,7 @@ def measure(edits: Edits, repeat: int) -> dict:
     worked = {name: statistics.median(values) for name, values in processors.items()}
     rate = counted / took["plain"]
     return {
-        "device": _named(model.device),
+        "device": device.name(model.device),
         "threads": torch.get_num_threads(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "parameters": sum(weight.numel() for weight in model.unet.parameters()),
@@ -115,10 +117,6 @@ def _ratios(took: dict[str, float]) -> dict[str, float]:
 def _rows(n: int) -> str:
     """The name of passes on so many rows."""
     return f"{n} row" if n == 1 else f"{n} rows"
-
-
-def _named(device: torch.device) -> str:
-    return torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
 
 
 def report(figures: dict) -> str:

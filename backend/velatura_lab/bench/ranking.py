@@ -18,6 +18,7 @@ from velatura.methods.registry import registry
 from velatura.models.catalogue import EMBEDDED_ID, entries
 from velatura.models.store import ModelStore
 from velatura.samples import SAMPLES
+from velatura.weights.device import choose
 from velatura_lab.evaluation.cases import Case, to_images
 from velatura_lab.evaluation.editors import MethodEditor, laid_over
 from velatura_lab.readers import load_judge
@@ -32,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--edits", default="hat,glasses,beard", help="of the sample, with commas between")
     parser.add_argument("--seeds", type=int, default=10, help="runs of each edit")
     parser.add_argument("--variations", type=int, default=4, help="of a run, 2 to 8")
-    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--device", default=choose())
     chosen = parser.parse_args(argv)
     figures = measure(chosen.edits.split(","), chosen.seeds, chosen.variations, chosen.device)
     print(json.dumps(figures, indent=2) if chosen.json else report(figures))

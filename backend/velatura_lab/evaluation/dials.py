@@ -17,16 +17,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.inversion.cache import Memory
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
 from . import metrics, sliders, slides
 from .batch import LEAST_BACKGROUND, alike
 from .cases import to_images
-from .editors import Edited, Editor, MethodEditor, check_rows
+from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
 from .encoders import home_made
-from .measures import NAN, Measure, chosen_measures, measure
+from .measure import NAN, Measure, chosen_measures, measure
 from .session import Options, Session, kinds_of
 from .slides import Slid, Slide
 
@@ -45,7 +44,6 @@ WEIGHTS = "weights"
 #: Spearman's correlation that a dial should reach.
 LEAST = 0.98
 MEASURES: dict[str, Measure] = {}
-_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
 
 measure("spearman", "Spearman, 0 to 100 %", "", "slides", "higher", "judge", digits=2, into=MEASURES)(
     slides.spearman
@@ -135,9 +133,8 @@ class Dial(MethodEditor):
 
     def _at(self, case: Slide, share: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
         dial = {"name": "", "less": "", "more": case.target_prompt, "strength": share}
-        one = replace(self)
-        one.settings = self.settings | {"parameters": self.settings["parameters"] | {"dials": [dial]}}
-        return MethodEditor.edit(one, replace(case, target_prompt=""), seeds[:1]).pictures[0]
+        one, alone = self.changed(dials=[dial]), replace(case, target_prompt="")
+        return MethodEditor.edit(one, alone, seeds[:1]).pictures[0]
 
 
 class Weights(sliders.Slider):
@@ -175,7 +172,7 @@ def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled |
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory = Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    memory = shared_memory()
     made: list[Editor] = []
     for row in options.methods or SETTINGS:
         cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)

@@ -8,8 +8,8 @@ here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Protocol
+from dataclasses import dataclass, field, replace
+from typing import Protocol, Self
 
 import numpy as np
 import torch
@@ -22,6 +22,7 @@ from velatura.methods.base import Method
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
+from velatura.pixels.over import over
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.kinds import RESULTS
 from velatura_protocol.rasters import Bytes, Pixels
@@ -64,6 +65,11 @@ def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
         if row not in settings:
             there = ", ".join(settings)
             raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
+
+
+def shared_memory() -> Memory:
+    """What the rows of a study share of a layer, in this process alone."""
+    return Memory(None, 256 * 1024**2, 512 * 1024**2, 0)
 
 
 class Unwatched:
@@ -135,6 +141,12 @@ class MethodEditor:
         extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
         return request | extra, blobs(inputs)
 
+    def changed(self, **parameters: object) -> Self:
+        """The same with other values of these parameters."""
+        one = replace(self)
+        one.settings = self.settings | {"parameters": self.settings["parameters"] | parameters}
+        return one
+
     def _varies(self, values: dict) -> bool:
         return self.method.varies(self.method.Parameters(**values))
 
@@ -149,15 +161,9 @@ class MethodEditor:
 
 
 def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
-    """A result layer of `execute` over its source, uint8 [h, w, 3], by its alpha."""
+    """A result layer of `execute`, RGBA of 8 bits, over its source, uint8 [h, w, 3]."""
     x, y, width, height = raster["rect"]
-    layer = np.frombuffer(data, np.uint8).reshape(height, width, -1).astype(np.float32)
-    window = np.s_[y : y + height, x : x + width]
-    alpha = layer[..., 3:] / 255.0 if layer.shape[2] == 4 else 1.0
-    picture = source.copy()
-    mixed = layer[..., :3] * alpha + source[window].astype(np.float32) * (1.0 - alpha)
-    picture[window] = np.rint(mixed).astype(np.uint8)
-    return picture
+    return over(source, np.frombuffer(data, np.uint8).reshape(height, width, 4), (x, y))
 
 
 @dataclass

@@ -16,7 +16,8 @@ from .batch import Batch
 from .cases import Case
 from .editors import Editor
 from .encoders import Encoders
-from .measures import MEASURES, Measure
+from .measure import Measure
+from .measures import MEASURES
 from .runs import Results
 
 #: Rows that give the others a scale: what a measure says of doing nothing, and of the exact target.

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from velatura.inversion.cache import Memory
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
 from . import session
-from .editors import Editor, MethodEditor, check_rows, noise_and_denoise
+from .editors import Editor, MethodEditor, check_rows, noise_and_denoise, shared_memory
+from .rule import chosen
 from .session import Options, Session
 
 METHOD = "flow-align"
@@ -55,14 +55,11 @@ COLUMNS = (
 LEAST_KEPT = 0.94
 #: Nor does it touch what lies outside the selection that a hand would draw, in dB.
 LEAST_OUTSIDE = 35.0
-_TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
     """See `session.prepare`; `options.methods` names rows, all where empty."""
-    made = session.prepare(options, models, editors, defaults=defaults)
-    made.conclude = conclude
-    return made
+    return session.prepare(options, models, editors, defaults=defaults, conclude=conclude)
 
 
 def editors(
@@ -74,7 +71,7 @@ def editors(
     `bad-request` for rows there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    given, memory = dict(defaults or {}), shared_memory()
     made: list[Editor] = []
     for row in rows or SETTINGS:
         method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
@@ -86,10 +83,7 @@ def editors(
 def conclude(found: dict[str, Any]) -> list[str]:
     """Which row the rule chooses."""
     found["columns"] = [name for name in COLUMNS if name in found["measures"]]
-    stated = (
-        f"The rule: of the settings that keep {LEAST_KEPT:.0%} of the attributes and {LEAST_OUTSIDE:g} dB "
-        "outside the selection, those with most success; of equal ones those that leak least."
-    )
+    stated = f"that keep {LEAST_KEPT:.0%} of the attributes and {LEAST_OUTSIDE:g} dB outside the selection"
     rows = found["figures"]
     able = [
         id
@@ -98,7 +92,4 @@ def conclude(found: dict[str, Any]) -> list[str]:
     ]
     able = [id for id in able if rows[id]["kept"]["mean"] >= LEAST_KEPT]
     able = [id for id in able if rows[id]["outside-psnr"]["mean"] >= LEAST_OUTSIDE]
-    if not able:
-        return [f"{stated} There are none."]
-    best = max(able, key=lambda id: (rows[id]["success"]["mean"], -rows[id]["leakage"]["mean"]))
-    return [f"{stated} It chooses: {found['editors'][best]['title']}."]
+    return [chosen(found, able, stated)]

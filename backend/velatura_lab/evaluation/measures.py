@@ -1,102 +1,19 @@
-"""The measures of the world's pairs. A measure is a function of one batch: one editor, one case, all seeds.
-
-Its docstring is its definition and its source, and is printed in the report. It gives one value a picture or
-one for the batch; NaN where there is nothing to measure. A figure is the mean over cases of the mean over
-each case's pictures: cases are independent of each other, pictures of one case are not.
-"""
+"""The measures of the world's pairs: functions of one editor's results for one case and all seeds."""
 
 from __future__ import annotations
 
-import inspect
-import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import torch
-
-from velatura_protocol.errors import VelaturaError
 
 from . import metrics, statistics
 from .batch import KEPT, LEAST_BACKGROUND, NEAR_DB, Batch, chosen
 from .cases import to_images
+from .measure import NAN, Measure, measure
 
-NAN = math.nan
 MEASURES: dict[str, Measure] = {}
-#: What measures are about, in the order of the report.
-GROUPS = {
-    "asked": "Does it do what was asked?",
-    "rest": "Does it leave the rest alone?",
-    "many": "Several variations at once",
-    "back": "There and back again",
-    "found": "Does it find what is named?",
-    "slides": "Does it follow the weight?",
-    "pie-bench": "PIE-Bench's metrics",
-}
-
-
-@dataclass(frozen=True)
-class Measure:
-    """id, title, unit: how it is shown, with `digits` after the point. group: a key of `GROUPS`. better:
-    which way. function: of a batch, as its study makes them. needs: parts of `Encoders`. rate: a share of
-    trials, whose interval is Wilson's."""
-
-    id: str
-    title: str
-    unit: str
-    group: str
-    better: Literal["higher", "lower"]
-    function: Callable[[Any], Sequence[float]]
-    needs: tuple[str, ...] = ()
-    digits: int = 2
-    rate: bool = False
-
-    @property
-    def definition(self) -> str:
-        """The function's docstring in one paragraph."""
-        return " ".join(inspect.cleandoc(self.function.__doc__).split())
-
-    def of(self, batch: Any) -> float:
-        """The batch's value: the mean of its pictures' values that are finite, else NaN."""
-        values = [value for value in map(float, self.function(batch)) if math.isfinite(value)]
-        return sum(values) / len(values) if values else NAN
-
-    def estimate(self, values: Sequence[float]) -> statistics.Estimate:
-        """Mean and interval over cases."""
-        kept = [value for value in values if not math.isnan(value)]
-        return statistics.wilson(sum(kept), len(kept)) if self.rate else statistics.bootstrap(kept)
-
-
-def measure(
-    id: str,
-    title: str,
-    unit: str,
-    group: str,
-    better: Literal["higher", "lower"],
-    *needs: str,
-    digits: int = 2,
-    rate: bool = False,
-    into: dict[str, Measure] = MEASURES,
-) -> Callable[[Callable], Callable]:
-    """Registers a function as a measure. Raises TypeError if it has no docstring."""
-
-    def registered(function: Callable[[Batch], Sequence[float]]) -> Callable:
-        if not function.__doc__:
-            raise TypeError(f"the measure {id} has no definition")
-        into[id] = Measure(id, title, unit, group, better, function, needs, digits, rate)
-        return function
-
-    return registered
-
-
-def chosen_measures(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
-    """Those named, in the report's order; all where none is. Raises `bad-request`."""
-    for name in names:
-        if name not in known:
-            raise VelaturaError(
-                "bad-request", f"There is no measure {name!r}; there are: {', '.join(known)}."
-            )
-    return {name: measure for name, measure in known.items() if not names or name in names}
+world_measure = partial(measure, into=MEASURES)
 
 
 def _of_background(batch: Batch, values: torch.Tensor) -> list[float]:
@@ -105,7 +22,7 @@ def _of_background(batch: Batch, values: torch.Tensor) -> list[float]:
     return values.tolist() if batch.has_background else [NAN] * len(batch)
 
 
-@measure("success", "Edit success", "%", "asked", "higher", "judge", digits=0, rate=True)
+@world_measure("success", "Edit success", "%", "asked", "higher", "judge", digits=0, rate=True)
 def success(batch: Batch) -> Sequence[float]:
     """Share of results in which the judge reads the changed attribute as the target scene has it (a degree
     within a third). The world's exact pairs make the question answerable; compare batch precision in
@@ -113,7 +30,7 @@ def success(batch: Batch) -> Sequence[float]:
     return batch.right
 
 
-@measure("acceptable", "Acceptable", "%", "asked", "higher", "judge", digits=0, rate=True)
+@world_measure("acceptable", "Acceptable", "%", "asked", "higher", "judge", digits=0, rate=True)
 def acceptable(batch: Batch) -> Sequence[float]:
     """Share of results that have the edit and keep most of the rest: the judge reads the edit, reads at least
     four fifths of the attributes to be kept as in the source, and the background PSNR is at least 20 dB.
@@ -126,7 +43,7 @@ def acceptable(batch: Batch) -> Sequence[float]:
     ]
 
 
-@measure("leakage", "Leakage", "levels", "rest", "lower")
+@world_measure("leakage", "Leakage", "levels", "rest", "lower")
 def leakage(batch: Batch) -> Sequence[float]:
     """Mean absolute difference from the source outside the exact region, in levels of 0..255. Outside the
     region the exact target is the source, so it is also the distance from the target. A measure of this
@@ -134,7 +51,7 @@ def leakage(batch: Batch) -> Sequence[float]:
     return _of_background(batch, metrics.leakage(batch.results, batch.origins, batch.case.region_weight))
 
 
-@measure("outside", "Change outside the selection", "levels", "rest", "lower")
+@world_measure("outside", "Change outside the selection", "levels", "rest", "lower")
 def outside(batch: Batch) -> Sequence[float]:
     """Mean absolute difference from the source where nothing at all was selected, in levels of 0..255. The
     selection is the exact region grown as a hand would draw it; a method that takes one should give 0. A
@@ -143,7 +60,7 @@ def outside(batch: Batch) -> Sequence[float]:
     return metrics.mean_change(batch.results, batch.origins, unselected).tolist()
 
 
-@measure("outside-psnr", "PSNR outside the selection", "dB", "rest", "higher", digits=1)
+@world_measure("outside-psnr", "PSNR outside the selection", "dB", "rest", "higher", digits=1)
 def outside_psnr(batch: Batch) -> Sequence[float]:
     """Peak signal-to-noise ratio against the source where nothing at all was selected: beyond the exact
     region grown as a hand would draw it, so that an edit whose new thing has another outline than the drawn
@@ -155,7 +72,7 @@ def outside_psnr(batch: Batch) -> Sequence[float]:
     return metrics.psnr(batch.results, batch.origins, unselected, metrics.ROUNDING).tolist()
 
 
-@measure("closeness", "Closeness to the target", "", "asked", "higher", digits=3)
+@world_measure("closeness", "Closeness to the target", "", "asked", "higher", digits=3)
 def closeness(batch: Batch) -> Sequence[float]:
     """1 - |result - target| / |source - target| over the exact region: 1 the exact target, 0 as far from it
     as the source, below 0 farther. What a prompt leaves open (which glasses?) keeps right edits below 1. A
@@ -166,14 +83,14 @@ def closeness(batch: Batch) -> Sequence[float]:
     return metrics.closeness(batch.results, batch.origins, case.target_image, case.region_weight).tolist()
 
 
-@measure("kept", "Attributes kept", "%", "rest", "higher", "judge", digits=0)
+@world_measure("kept", "Attributes kept", "%", "rest", "higher", "judge", digits=0)
 def kept(batch: Batch) -> Sequence[float]:
     """Share of the attributes that the edit should leave alone which the judge reads as in the source (a
     degree within a third). A measure of this project; it needs exact pairs."""
     return batch.kept
 
 
-@measure("structure", "Structure distance", "x 1000", "rest", "lower", "features", digits=2)
+@world_measure("structure", "Structure distance", "x 1000", "rest", "lower", "features", digits=2)
 def structure(batch: Batch) -> Sequence[float]:
     """Mean squared difference of the cosine self-similarities of features at 16 x 16 places, times 1000.
     Tumanyan et al. 2022, eq. 4, as used by Ju et al. 2024 (PIE-Bench) with DINO's keys; here with the
@@ -183,7 +100,7 @@ def structure(batch: Batch) -> Sequence[float]:
     return (1000.0 * metrics.structure_distance(before, after)).tolist()
 
 
-@measure("background-psnr", "Background PSNR", "dB", "rest", "higher", digits=1)
+@world_measure("background-psnr", "Background PSNR", "dB", "rest", "higher", digits=1)
 def background_psnr(batch: Batch) -> Sequence[float]:
     """Peak signal-to-noise ratio against the source over the pixels outside the exact region. The error of
     rounding to 8 bits is the least that counts, so an untouched background has 58.9 dB. After Ju et al. 2024
@@ -193,7 +110,7 @@ def background_psnr(batch: Batch) -> Sequence[float]:
     return _of_background(batch, found)
 
 
-@measure("background-ssim", "Background SSIM", "x 100", "rest", "higher", digits=1)
+@world_measure("background-ssim", "Background SSIM", "x 100", "rest", "higher", digits=1)
 def background_ssim(batch: Batch) -> Sequence[float]:
     """Structural similarity with the source (Wang et al. 2004, eq. 13: Gaussian window of 11 x 11, sigma 1.5)
     of the result with the exact region put back as it was, averaged over windows by how far their centres
@@ -202,7 +119,7 @@ def background_ssim(batch: Batch) -> Sequence[float]:
     return _of_background(batch, 100.0 * metrics.ssim(batch.restored, batch.origins, batch.background))
 
 
-@measure(
+@world_measure(
     "background-perceptual", "Background perceptual distance", "x 1000", "rest", "lower", "features", digits=1
 )
 def background_perceptual(batch: Batch) -> Sequence[float]:
@@ -215,7 +132,7 @@ def background_perceptual(batch: Batch) -> Sequence[float]:
     return _of_background(batch, 1000.0 * distance)
 
 
-@measure("identity", "Identity kept", "cosine", "rest", "higher", "identity", digits=3)
+@world_measure("identity", "Identity kept", "cosine", "rest", "higher", "identity", digits=3)
 def identity(batch: Batch) -> Sequence[float]:
     """Cosine of the identity vectors of result and source, for portraits. The form of the identity loss of
     StyleCLIP (Patashnik et al. 2021, eq. 2, there with ArcFace), here with an encoder trained on the
@@ -227,7 +144,7 @@ def identity(batch: Batch) -> Sequence[float]:
     return metrics.cosine(before, after).tolist()
 
 
-@measure("directional", "Directional similarity", "cosine", "asked", "higher", "clip", digits=3)
+@world_measure("directional", "Directional similarity", "cosine", "asked", "higher", "clip", digits=3)
 def directional(batch: Batch) -> Sequence[float]:
     """cos(E(result) - E(source), T(target prompt) - T(source prompt)): whether the picture moved where the
     words did. Gal et al. 2021 (StyleGAN-NADA), eq. 3, here with a CLIP trained on the world."""
@@ -237,7 +154,7 @@ def directional(batch: Batch) -> Sequence[float]:
     return metrics.directional_similarity(before, batch.embeddings, source, target).tolist()
 
 
-@measure("cycle-psnr", "Cycle A to B to A", "dB", "back", "higher", digits=1)
+@world_measure("cycle-psnr", "Cycle A to B to A", "dB", "back", "higher", digits=1)
 def cycle_psnr(batch: Batch) -> Sequence[float]:
     """PSNR against the source of the first result edited back with source and target prompt exchanged, over
     the whole picture. Cycle consistency as "CL P2P" defines it ("Text-based image editing via
@@ -245,7 +162,9 @@ def cycle_psnr(batch: Batch) -> Sequence[float]:
     return [NAN] if batch.back is None else _cycle(batch, metrics.psnr, floor=metrics.ROUNDING)
 
 
-@measure("cycle-perceptual", "Cycle, perceptual distance", "x 1000", "back", "lower", "features", digits=1)
+@world_measure(
+    "cycle-perceptual", "Cycle, perceptual distance", "x 1000", "back", "lower", "features", digits=1
+)
 def cycle_perceptual(batch: Batch) -> Sequence[float]:
     """As "Cycle A to B to A", as a perceptual distance of the judge's features (the form of LPIPS, Zhang et
     al. 2018, eq. 1), times 1000."""
@@ -259,7 +178,7 @@ def _cycle(batch: Batch, distance: Callable, **options: float) -> list[float]:
     return distance(to_images(batch.back[None]), batch.origins[:1], **options).tolist()
 
 
-@measure("batch-precision", "Batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
+@world_measure("batch-precision", "Batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
 def batch_precision(batch: Batch) -> Sequence[float]:
     """Mean over batches of the share of results whose cut-out shows what was asked: the square round the
     selection, on a plain ground of the source's mean colour, read by the judge. Avrahami et al. 2023, section
@@ -269,7 +188,9 @@ def batch_precision(batch: Batch) -> Sequence[float]:
     return batch.inside if len(batch) > 1 else [NAN]
 
 
-@measure("best-precision", "Best-of-batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
+@world_measure(
+    "best-precision", "Best-of-batch precision", "%", "many", "higher", "judge", digits=0, rate=True
+)
 def best_precision(batch: Batch) -> Sequence[float]:
     """Share of batches whose first result, by Velatura's ranking, shows what was asked in its cut-out, as in
     "Batch precision". Avrahami et al. 2023, section 5.1, there ranked by CLIP on the masked area. NaN for a
@@ -279,7 +200,7 @@ def best_precision(batch: Batch) -> Sequence[float]:
     return [batch.inside[max(range(len(batch)), key=batch.scores.__getitem__)]]
 
 
-@measure("ranking-auc", "Ranking AUC", "", "many", "higher", "judge", digits=2)
+@world_measure("ranking-auc", "Ranking AUC", "", "many", "higher", "judge", digits=2)
 def ranking_auc(batch: Batch) -> Sequence[float]:
     """Probability that Velatura's ranking puts a result that the judge finds right above one that it finds
     wrong, over the batches that hold both (Hanley & McNeil 1982). 0.5 is chance. Avrahami et al. 2023,
@@ -287,7 +208,7 @@ def ranking_auc(batch: Batch) -> Sequence[float]:
     return [NAN] if batch.scores is None else [statistics.auc(batch.scores, batch.right)]
 
 
-@measure("ranking-closeness", "Ranking against closeness", "", "many", "higher", digits=2)
+@world_measure("ranking-closeness", "Ranking against closeness", "", "many", "higher", digits=2)
 def ranking_closeness(batch: Batch) -> Sequence[float]:
     """Spearman's correlation (1904) between Velatura's ranking and closeness to the exact target, within a
     batch of at least three. 0 is chance. A measure of this project; it needs exact pairs."""
@@ -296,7 +217,7 @@ def ranking_closeness(batch: Batch) -> Sequence[float]:
     return [statistics.spearman(batch.scores, closeness(batch))]
 
 
-@measure(
+@world_measure(
     "diversity", "Diversity of the right ones", "x 1000", "many", "higher", "judge", "features", digits=1
 )
 def diversity(batch: Batch) -> Sequence[float]:

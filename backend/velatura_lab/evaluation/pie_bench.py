@@ -30,7 +30,7 @@ from . import metrics
 from .batch import Batch
 from .cases import Case
 from .editors import Editor, MethodEditor
-from .measures import Measure, measure
+from .measure import Measure, measure
 
 SIDE = 512
 MEASURES: dict[str, Measure] = {}

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from velatura.inversion.cache import Memory
 from velatura.methods.prompt_to_prompt import PRESETS
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
@@ -22,7 +21,8 @@ from velatura_protocol.errors import VelaturaError
 
 from . import figures, session
 from .cases import Case
-from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise
+from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise, shared_memory
+from .rule import chosen
 from .session import Options, Session
 
 METHOD = "prompt-to-prompt"
@@ -73,14 +73,11 @@ COLUMNS = (
 )
 #: Of the leakage of the naive ways an edit by words may have no more.
 MOST = 0.5
-_TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
     """See `session.prepare`; `options.methods` names rows, all but those of `BY_NAME` where empty."""
-    made = session.prepare(options, models, editors, defaults=defaults)
-    made.conclude = conclude
-    return made
+    return session.prepare(options, models, editors, defaults=defaults, conclude=conclude)
 
 
 def editors(
@@ -92,7 +89,7 @@ def editors(
     those of an edit made alone. Raises `bad-request` for rows that there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    given, memory = dict(defaults or {}), shared_memory()
     method = registry()[METHOD]
     made: list[Editor] = []
     for row, changes in SETTINGS.items():
@@ -138,9 +135,7 @@ class Weighed(MethodEditor):
             raise VelaturaError("bad-request", "This edit has no new words that can be turned up.")
         weight = self.settings["weight"]
         words = [{"text": word, "which": 1, "weight": weight, "until": 1.0} for word in new]
-        one = replace(self)
-        one.settings = self.settings | {"parameters": self.settings["parameters"] | {"words": words}}
-        return MethodEditor.edit(one, case, seeds)
+        return MethodEditor.edit(self.changed(words=words), case, seeds)
 
 
 def _told(settings: Mapping[str, Any]) -> str:
@@ -187,16 +182,9 @@ def conclude(found: dict[str, Any]) -> list[str]:
 
 
 def _rule(found: Mapping[str, Any]) -> str:
-    stated = (
-        f"The rule: of the settings whose leakage on layers is at most {MOST:.0%} of the same seed's and of "
-        "the same noise's, those with most success; of equal ones those that leak least."
-    )
+    stated = f"whose leakage on layers is at most {MOST:.0%} of the same seed's and of the same noise's"
     able = [id for id in found["editors"] if _able(found, id)]
-    if not able:
-        return f"{stated} There are none."
-    rows = found["figures"]
-    best = max(able, key=lambda id: (rows[id]["success"]["mean"], -rows[id]["leakage"]["mean"]))
-    return f"{stated} It chooses: {found['editors'][best]['title']}."
+    return chosen(found, able, stated)
 
 
 def _able(found: Mapping[str, Any], id: str) -> bool:

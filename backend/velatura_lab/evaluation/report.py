@@ -14,7 +14,7 @@ from . import pie_bench, plots, tables
 from .cases import Case
 from .compare import Change
 from .figures import batch_of
-from .measures import GROUPS
+from .measure import GROUPS
 from .pictures import data_uri
 from .session import Session
 from .statistics import LEAST

@@ -24,7 +24,7 @@ from velatura_protocol.errors import VelaturaError
 from .cases import Case, of_pair, phrases
 from .editors import Edited, Editor, MethodEditor, Unwatched
 from .encoders import Encoders
-from .measures import Measure, chosen_measures, measure
+from .measure import Measure, chosen_measures, measure
 from .pictures import selected
 from .runs import Results
 from .session import Options, Session, kinds_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +16,7 @@ from velatura import __version__
 from velatura.files.atomic import replacing
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
+from velatura.weights.device import choose, name
 from velatura_lab.world.scene import KINDS
 from velatura_protocol.errors import VelaturaError
 
@@ -24,7 +24,8 @@ from . import figures, pie_bench, weights
 from .cases import Case, named_cases, survey_cases, world_cases
 from .editors import Editor, editors
 from .encoders import Encoders, home_made
-from .measures import MEASURES, Measure, chosen_measures
+from .measure import Measure, chosen_measures
+from .measures import MEASURES
 from .published import load_published
 from .runs import Results, Runner, Store, plan, refusals
 
@@ -106,15 +107,7 @@ class Session:
 def store(entry: ModelEntry, device: str) -> ModelStore:
     """One model on a device. device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for a device that there
     is not."""
-    if device == "auto":
-        device = "cuda:0" if torch.cuda.is_available() else "cpu"
-    try:
-        torch.empty(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise VelaturaError(
-            "bad-request", f"There is no device {device!r} here; try --device cpu.", detail=str(error)
-        ) from error
-    return ModelStore([entry], device)
+    return ModelStore([entry], choose(device))
 
 
 def prepare(
@@ -123,11 +116,13 @@ def prepare(
     make_editors: Callable[..., list[Editor]] = editors,
     encoders: Encoders | None = None,
     defaults: Mapping[str, Any] | None = None,
+    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: [],
 ) -> Session:
     """Loads what is needed and draws the cases.
 
-    defaults: the model's own, for parameters of these names. Raises VelaturaError: `unknown-model`,
-    `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that is no PIE-Bench.
+    defaults: the model's own, for parameters of these names. conclude: see `Session`. Raises VelaturaError:
+    `unknown-model`, `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that
+    is no PIE-Bench.
     """
     measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
     model = models.get(options.model)
@@ -136,7 +131,8 @@ def prepare(
     if options.dataset is not None:
         cases = pie_bench.read_cases(options.dataset, options.kinds, options.pairs)
         found = encoders or load_published(models.device)
-        return Session(options, cases, {}, pie_bench.editors_of(made, options.masked), found, measures)
+        made = pie_bench.editors_of(made, options.masked)
+        return Session(options, cases, {}, made, found, measures, conclude=conclude)
     kinds = kinds_of(options)
     if options.edits:
         cases = named_cases(options.edits, options.seed, model.size)
@@ -144,7 +140,7 @@ def prepare(
         cases = world_cases(kinds, options.pairs, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
-    return Session(options, cases, survey, made, encoders or home_made(), measures)
+    return Session(options, cases, survey, made, encoders or home_made(), measures, conclude=conclude)
 
 
 def kinds_of(options: Options) -> Sequence[str]:
@@ -255,10 +251,10 @@ def _told(measure: Measure) -> dict:
 
 def machine(device: torch.device) -> str:
     """What the edits ran on, in words."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
+    if device.type != "cpu":
+        return name(device)
     threads = torch.get_num_threads()
-    return f"{platform.machine()} CPU, {threads} thread{'s' if threads > 1 else ''}"
+    return f"{name(device)}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def write_json(found: Mapping, path: Path) -> None:

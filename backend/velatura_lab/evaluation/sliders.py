@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.inversion.cache import Memory
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_lab.world.attributes import NOTHING
@@ -23,9 +22,9 @@ from velatura_lab.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura_lab.world.wording import FUNCTION_WORDS
 
 from .cases import Case, of_pair, phrases
-from .editors import Edited, Editor, MethodEditor, check_rows
+from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
 from .encoders import Encoders, home_made
-from .measures import chosen_measures
+from .measure import chosen_measures
 from .prompt_to_prompt import BASE
 from .runs import Results
 from .session import Options, Session, kinds_of
@@ -48,7 +47,6 @@ SETTINGS: dict[str, dict] = {
 USUAL = ("shipped", "refine", "not balanced")
 #: Spearman's correlation that a slider should reach.
 LEAST = 0.9
-_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
 
 
 def graded(kind: str) -> list[Edit]:
@@ -124,10 +122,7 @@ class Slider(MethodEditor):
 
     def _weighed(self, case: Slide, weight: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
         word = {"text": case.word, "which": 1, "weight": weight, "until": 1.0}
-        parameters = self.settings["parameters"] | {"words": [word]}
-        one = replace(self)
-        one.settings = self.settings | {"parameters": parameters}
-        return MethodEditor.edit(one, case, seeds[:1]).pictures[0]
+        return MethodEditor.edit(self.changed(words=[word]), case, seeds[:1]).pictures[0]
 
 
 def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Slid | None:
@@ -155,7 +150,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory, rows = Memory(None, _TRAJECTORIES, _FEATURES, 0), options.methods or USUAL
+    memory, rows = shared_memory(), options.methods or USUAL
     return [
         Slider(
             registry()[METHOD],

@@ -19,7 +19,7 @@ from . import metrics, statistics
 from .batch import LEAST_BACKGROUND
 from .cases import Case, to_images
 from .encoders import Encoders
-from .measures import NAN, Measure, measure
+from .measure import NAN, Measure, measure
 
 GRADED = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 THINGS = (-1.0, 0.0)

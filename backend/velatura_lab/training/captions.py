@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import multiprocessing
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +14,8 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
+from .cores import by_cores
 from .data import CHUNK, KIND_NAMES, Dataset, open_dataset
 from .networks import TOKENS
 from .text import NO_ELEMENT, Wording, element_classes
@@ -78,13 +76,7 @@ def load_captions(data: Dataset, work: Path, processes: int) -> Captions:
         if not path.exists():
             chunks = range(-(-len(data) // CHUNK))
             jobs = [(data.folder, data.seed, work / "tokenizer", chunk) for chunk in chunks]
-            with ExitStack() as stack:
-                if processes == 1:
-                    done = map(_word, jobs)
-                else:
-                    pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
-                    done = pool.imap_unordered(_word, jobs)
-                parts = dict(tqdm(done, "wording", len(jobs), unit="chunk", mininterval=2.0))
+            parts = dict(by_cores(_word, jobs, processes, "wording"))
             part = path.with_suffix(".part.npy")  # numpy appends .npy to other names
             np.save(part, np.concatenate([parts[chunk] for chunk in sorted(parts)]))
             part.replace(path)

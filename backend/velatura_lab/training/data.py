@@ -9,8 +9,6 @@ in the order of the elements of the scene's kind, padded with zeros to MASKS.
 from __future__ import annotations
 
 import hashlib
-import multiprocessing
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -20,12 +18,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from velatura_lab import world
 from velatura_lab.world import KINDS, Caption, caption, elements, render, sample_scene
 
 from . import views
+from .cores import by_cores
 from .views import sample_view
 
 SIZE = 128  # side of a picture, unless a profile says otherwise
@@ -161,13 +159,6 @@ def open_dataset(folder: Path, seed: int) -> Dataset:
 
 def _draw_missing(folder: Path, seed: int, drawn: NDArray[np.bool_], processes: int) -> None:
     jobs = [(folder, seed, int(chunk)) for chunk in np.flatnonzero(~drawn)]
-    with ExitStack() as stack:
-        if processes == 1:
-            finished = map(_draw, jobs)
-        else:
-            pool = stack.enter_context(multiprocessing.get_context("spawn").Pool(processes))
-            finished = pool.imap_unordered(_draw, jobs)
-        bar = tqdm(finished, f"drawing {CHUNK} at a time", len(jobs), unit="chunk", mininterval=2.0)
-        for chunk in bar:
-            drawn[chunk] = True
-            drawn.flush()
+    for chunk in by_cores(_draw, jobs, processes, f"drawing {CHUNK} at a time"):
+        drawn[chunk] = True
+        drawn.flush()

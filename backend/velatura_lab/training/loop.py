@@ -25,7 +25,8 @@ import torch.multiprocessing as mp
 from torch import nn
 from tqdm import tqdm
 
-from velatura_lab.training.provenance import hardware, named_options
+from velatura.weights.device import name as device_name
+from velatura_lab.training.provenance import named_options
 
 from .ema import Ema
 from .options import Options
@@ -236,7 +237,7 @@ class Trainer:
                 "pictures": self.options.pictures,
                 "counted": self.options.samples is not None,
                 "options": self.given,
-                "hardware": hardware(self.options.device),
+                "hardware": device_name(self.options.device),
             }
             save_checkpoint(self.path, {**self.record, **content})
 

@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
-
-import torch
 
 from velatura_lab.training.parts import SCRATCH
 
 if TYPE_CHECKING:
     from velatura_lab.training.options import Options
-
-
-def hardware(device: torch.device) -> str:
-    """What a device is called."""
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{platform.machine()} {device.type.upper()}"
 
 
 def named_options(options: Options, before: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import torch
 from velatura_lab.evaluation.batch import Batch
 from velatura_lab.evaluation.cases import world_cases
 from velatura_lab.evaluation.encoders import Encoders
-from velatura_lab.evaluation.measures import GROUPS, MEASURES
+from velatura_lab.evaluation.measure import GROUPS
+from velatura_lab.evaluation.measures import MEASURES
 from velatura_lab.readers import load_judge
 from velatura_lab.world.scene import KINDS
 

@@ -22,7 +22,8 @@ from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.settings import CHUNK, CREDIT
-from velatura.jobs.spool import Spool, Upload
+from velatura.jobs.spool import Spool
+from velatura.jobs.upload import Upload
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import is_digest
 

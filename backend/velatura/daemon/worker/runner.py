@@ -6,8 +6,6 @@ import logging
 import time
 from pathlib import Path
 
-import torch
-
 from velatura.daemon.faults import internal
 from velatura.inversion.cache import Memory
 from velatura.jobs.spool import Spool
@@ -17,6 +15,7 @@ from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
 from velatura.weights import out_of_memory
+from velatura.weights.device import choose
 from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
@@ -30,7 +29,7 @@ class Runner:
     """Runs requests with inputs from the spool and results into it."""
 
     def __init__(self, state_dir: Path, device: str) -> None:
-        self.device = _device(device)
+        self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
         self._memory = Memory(state_dir / "trajectories", TRAJECTORIES, FEATURES, ON_DISK)
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
@@ -93,12 +92,3 @@ class Runner:
 def _place(place: Place | None) -> dict:
     """As the wire has it; nothing for a result that was not ranked."""
     return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
-
-
-def _device(wanted: str) -> str:
-    if wanted != "auto":
-        torch.empty(1, device=wanted)  # fails here rather than in the first edit
-        return wanted
-    if torch.cuda.is_available():
-        return "cuda:0"
-    return "mps" if torch.backends.mps.is_available() else "cpu"

@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.tiny import tiny_model
-from velatura.models.catalogue import ModelEntry
-from velatura.models.store import ModelStore
-
 
 @pytest.fixture(scope="session")
 def sharp(tmp_path_factory):
     """Random queries and keys are so small that every map is nearly flat, and an edit of maps would go
     unseen: these are larger."""
+    from tests.tiny import tiny_model
+    from velatura.models.catalogue import ModelEntry
+    from velatura.models.store import ModelStore
+
     folder = tiny_model(tmp_path_factory.mktemp("sharp"), vae="tiny")
     model = ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)]).get()
     for name, module in model.unet.named_modules():

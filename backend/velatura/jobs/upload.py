@@ -1,0 +1,153 @@
+"""A blob that is arriving, and how bytes come to the disk so that they are there after a power cut."""
+
+from __future__ import annotations
+
+import errno
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from hashlib import blake2b
+from pathlib import Path
+
+from velatura_protocol.errors import VelaturaError
+
+MiB = 1024 * 1024
+PREFIX = "blake2b:"
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SYNC_EVERY = 16 * MiB
+
+
+class Upload:
+    """A blob that is arriving. One thread uses it at a time.
+
+    offset: bytes that are written and hashed. spent: seconds of work so far, by kind (for the log).
+    """
+
+    def __init__(self, path: Path, digest: str, size: int, publish: Callable[[Path, str], None]) -> None:
+        """Goes on with what lies at `path`. publish: makes the file there the blob of a digest, for good."""
+        self.digest = digest
+        self.size = size
+        self.offset = 0
+        self._publish = publish
+        self._path = path
+        self._hash = blake2b(digest_size=32)
+        self._synced = 0
+        self._sync_error: OSError | None = None
+        self.spent = {"hashing": 0.0, "writing": 0.0, "syncing": 0.0}
+        self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by close()
+        while self.offset < size and (block := self._file.read(min(MiB, size - self.offset))):
+            self._hash.update(block)
+            self.offset += len(block)
+        self._file.truncate(self.offset)
+
+    def append(self, data: memoryview) -> None:
+        """Writes and hashes the next bytes. Raises `disk-full` (nothing is kept of `data`), `blob-corrupt` if
+        they go beyond the announced size (the upload starts at 0 again)."""
+        if self.offset + data.nbytes > self.size:
+            self._begin_again()
+            raise corrupt("More data arrived than was announced; try again.", self.digest)
+        with no_room_is_disk_full(), self._timed("writing"):
+            try:
+                self._file.seek(self.offset)
+                write_all(self._file.fileno(), data)
+            except OSError:
+                self._file.truncate(self.offset)
+                raise
+        with self._timed("hashing"):
+            self._hash.update(data)
+        self.offset += data.nbytes
+
+    @property
+    def complete(self) -> bool:
+        return self.offset == self.size
+
+    @property
+    def wants_sync(self) -> bool:
+        """Whether so much is unsynced that `sync` should be called now, to keep the last one short."""
+        return self.offset - self._synced >= _SYNC_EVERY
+
+    def sync(self) -> None:
+        """Brings what was written so far to the disk. May run beside `append`."""
+        self._synced = self.offset
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self._sync_error = error  # the system tells it only once; `finish` must not believe the next sync
+
+    def finish(self) -> None:
+        """Makes the complete upload a stored, durable blob.
+
+        Raises `blob-corrupt` if the bytes have not the digest (the upload starts at 0 again), `disk-full`.
+        """
+        if digest_of(self._hash) != self.digest:
+            self._begin_again()
+            raise corrupt("The layer's data did not arrive as it was sent; try again.", self.digest)
+        with no_room_is_disk_full():
+            if self._sync_error is not None:
+                error, self._sync_error = self._sync_error, None
+                self._begin_again()
+                raise error
+            with self._timed("syncing"):
+                os.fsync(self._file.fileno())
+                self._file.close()
+                self._publish(self._path, self.digest)
+
+    def close(self) -> None:
+        """Stops here; the partial file stays, and a later upload goes on with it."""
+        self._file.close()
+
+    @contextmanager
+    def _timed(self, kind: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self.spent[kind] += time.perf_counter() - began
+
+    def _begin_again(self) -> None:
+        self._hash = blake2b(digest_size=32)
+        self.offset = self._synced = 0
+        self._file.truncate(0)
+
+
+def digest_of(hash: blake2b) -> str:
+    """The name of the blob whose bytes went through `hash`."""
+    return PREFIX + hash.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes renames within a folder durable. (Windows has no such thing, and needs none: NTFS logs them.)"""
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, data: memoryview) -> None:
+    """Writes to a file handle until nothing is left. Raises OSError."""
+    while data.nbytes:
+        data = data[os.write(handle, data) :]
+
+
+def disk_full(detail: str) -> VelaturaError:
+    """The error `disk-full`, for the person."""
+    sentence = "There is no room for the layer on the disk; make room and try again."
+    return VelaturaError("disk-full", sentence, retryable=True, detail=detail)
+
+
+def corrupt(message: str, digest: str) -> VelaturaError:
+    """The error `blob-corrupt` of a blob, for the person."""
+    return VelaturaError("blob-corrupt", message, retryable=True, detail=digest)
+
+
+@contextmanager
+def no_room_is_disk_full() -> Iterator[None]:
+    """Turns the system's ways of saying that the disk is full into `disk-full`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM:
+            raise disk_full(str(error)) from None
+        raise

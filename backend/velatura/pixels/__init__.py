@@ -1,0 +1,1 @@
+"""Arithmetic of pixels that layers, files and methods share. Imports NumPy alone."""

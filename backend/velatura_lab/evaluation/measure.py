@@ -1,0 +1,95 @@
+"""A measure: a function of one batch with its definition, how it is shown and how its values are averaged.
+
+Its docstring is its definition and its source, and is printed in the report. It gives one value a picture or
+one for the batch; NaN where there is nothing to measure. A figure is the mean over cases of the mean over
+each case's pictures: cases are independent of each other, pictures of one case are not.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from velatura_protocol.errors import VelaturaError
+
+from . import statistics
+from .batch import Batch
+
+NAN = math.nan
+#: What measures are about, in the order of the report.
+GROUPS = {
+    "asked": "Does it do what was asked?",
+    "rest": "Does it leave the rest alone?",
+    "many": "Several variations at once",
+    "back": "There and back again",
+    "found": "Does it find what is named?",
+    "slides": "Does it follow the weight?",
+    "pie-bench": "PIE-Bench's metrics",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """id, title, unit: how it is shown, with `digits` after the point. group: a key of `GROUPS`. better:
+    which way. function: of a batch, as its study makes them. needs: parts of `Encoders`. rate: a share of
+    trials, whose interval is Wilson's."""
+
+    id: str
+    title: str
+    unit: str
+    group: str
+    better: Literal["higher", "lower"]
+    function: Callable[[Any], Sequence[float]]
+    needs: tuple[str, ...] = ()
+    digits: int = 2
+    rate: bool = False
+
+    @property
+    def definition(self) -> str:
+        """The function's docstring in one paragraph."""
+        return " ".join(inspect.cleandoc(self.function.__doc__).split())
+
+    def of(self, batch: Any) -> float:
+        """The batch's value: the mean of its pictures' values that are finite, else NaN."""
+        values = [value for value in map(float, self.function(batch)) if math.isfinite(value)]
+        return sum(values) / len(values) if values else NAN
+
+    def estimate(self, values: Sequence[float]) -> statistics.Estimate:
+        """Mean and interval over cases."""
+        kept = [value for value in values if not math.isnan(value)]
+        return statistics.wilson(sum(kept), len(kept)) if self.rate else statistics.bootstrap(kept)
+
+
+def measure(
+    id: str,
+    title: str,
+    unit: str,
+    group: str,
+    better: Literal["higher", "lower"],
+    *needs: str,
+    digits: int = 2,
+    rate: bool = False,
+    into: dict[str, Measure],
+) -> Callable[[Callable], Callable]:
+    """Registers a function as a measure. Raises TypeError if it has no docstring."""
+
+    def registered(function: Callable[[Batch], Sequence[float]]) -> Callable:
+        if not function.__doc__:
+            raise TypeError(f"the measure {id} has no definition")
+        into[id] = Measure(id, title, unit, group, better, function, needs, digits, rate)
+        return function
+
+    return registered
+
+
+def chosen_measures(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
+    """Those named, in the report's order; all where none is. Raises `bad-request`."""
+    for name in names:
+        if name not in known:
+            raise VelaturaError(
+                "bad-request", f"There is no measure {name!r}; there are: {', '.join(known)}."
+            )
+    return {name: measure for name, measure in known.items() if not names or name in names}
