@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.cache.cache import Cache
 from velatura.flow import even
-from velatura.inversion.cache import Memory
 from velatura.methods.execute import execute
 from velatura.methods.flowing import FARTHEST
 from velatura.methods.registry import registry
@@ -33,12 +33,12 @@ def _edit(method, prompt, mask, source, parameters):
     return Edit(source, mask, method=method, prompt=prompt, parameters=parameters)
 
 
-def run(asked, models, memory=None, hooks=None):
-    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), memory)
+def run(asked, models, cache=None, hooks=None):
+    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), cache)
 
 
-def memory():
-    return Memory(None, 1 << 26, 1 << 28, 0)
+def cache():
+    return Cache(memory=1 << 28)
 
 
 NOTHING = {
@@ -109,7 +109,7 @@ def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     probed = []
     probe = even.probe
     monkeypatch.setattr(even, "probe", lambda *a: probed.append(a[4:6]) or probe(*a))
-    kept, hooks = memory(), Recorded()
+    kept, hooks = cache(), Recorded()
     first = run(slide(("red", "blue", 50.0), even=True), models, kept, hooks)[0]
     assert probed == [(CAPTION, "a blue hat")]
     assert [i for i, _ in hooks.steps] == list(range(1, len(hooks.steps) + 1))
@@ -122,7 +122,7 @@ def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     assert probed[1:] == [("a blue hat", CAPTION)]
     # a recipe gives the same bytes, whatever was kept
     assert run(slide(("red", "blue", 50.0), even=True), models, kept)[0].data == first.data
-    assert run(slide(("red", "blue", 50.0), even=True), models, memory())[0].data == first.data
+    assert run(slide(("red", "blue", 50.0), even=True), models, cache())[0].data == first.data
     assert run(slide(("red", "blue", 50.0), even=True), models)[0].data == first.data
 
 
@@ -132,7 +132,7 @@ def test_progress_ends_where_it_should_with_several_dials_that_break_early(model
     run(
         slide(("red", "blue", 50.0), ("day", "night", 50.0), ("", "snow", 50.0), even=True),
         models,
-        memory(),
+        cache(),
         hooks,
     )
     assert hooks.steps[-1] == (3 * 3 + FAR["steps"],) * 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args, get_origin
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
@@ -21,12 +21,13 @@ from velatura_protocol.schema import fields_from_schema
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
-    from velatura.inversion.cache import Memory
     from velatura.models.model import Model
 
 Need = Literal["required", "optional", "none"]
+_Value = TypeVar("_Value")
 
 
 class Cancelled(Exception):
@@ -76,16 +77,34 @@ class Mask(NamedTuple):
     map: Tensor
 
 
+class Stage(NamedTuple):
+    """A part of a run that the person waits for.
+
+    Args:
+        name: what is being done, in a painter's words ("Reading the layer"), as hosts show it; '': what the
+            method does mostly, "Editing" or "Looking".
+        share: about how much of the whole run it takes, in (0, 1]; the last stage takes what is left, also
+            of stages that were not needed.
+    """
+
+    name: str = ""
+    share: float = 1.0
+
+
+WHOLE = Stage()
+"""The stage of a method that has only one, and the last stage of others."""
+
+
 class Context(Protocol):
-    """A method's only door to models, memory, progress and cancellation."""
+    """A method's only door to models, what is kept, progress and cancellation."""
 
     @property
     def model(self) -> Model:
         """The diffusion model to edit with."""
 
     @property
-    def memory(self) -> Memory:
-        """What is kept of pictures from one edit to the next."""
+    def cache(self) -> Cache:
+        """The store behind `kept`, for what grows while an edit runs along it."""
 
     @property
     def is_draft(self) -> bool:
@@ -103,9 +122,23 @@ class Context(Protocol):
     def reconstruction(self) -> Tensor:
         """D(E(x)): what the autoencoder makes of the unedited picture, [1, 3, h, w] in [-1, 1]."""
 
-    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
-        """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
-        is expected, if it is asked for one. Raises `Cancelled`."""
+    def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
+        """What costs much to make and is made once a layer: an inversion, fitted embeddings, tuned weights.
+        It is made only where it is not kept from an edit before; see `velatura.cache.cache.Cache.kept`.
+
+        Args:
+            key: of `velatura.cache.keys.key_of`: it names the inputs and all parameters that matter.
+            make: makes the value, on the model's device. It is given a list to which it adds what it has
+                finished, as often as it likes; if the person cancels, it is given that list again next time.
+            on_disk: whether it takes longer to make than to read from a disk. Dataclasses in it are to be
+                `velatura.cache.values.storable`.
+        """
+
+    def step(
+        self, i: int, n: int, preview: Callable[[], Tensor] | None = None, *, stage: Stage = WHOLE
+    ) -> None:
+        """Says that step i of n (from 1) of a stage is done. `preview` makes a picture of what is expected,
+        [1, 3, h, w] in [-1, 1], if it is asked for one. Raises `Cancelled`."""
 
     def decode(self, z: Tensor) -> Tensor:
         """The finished latents [N, C, h, w] as pictures [N, 3, H, W]. Raises `Cancelled` between pictures:

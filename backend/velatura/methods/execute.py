@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from velatura.cache.cache import Cache
 from velatura.canvas.geometry import plan
 from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.ranking.asked import Asked
@@ -33,14 +33,14 @@ def execute(
     blob: Callable[[str], bytes | memoryview],
     models: ModelStore,
     hooks: Hooks,
-    memory: Memory | None = None,
+    cache: Cache | None = None,
 ) -> list[ResultLayer] | list[str]:
     """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
     masks, the masks in its own order; of one of texts, the texts, the likeliest first. Of a draft nothing,
     unless it is of texts: its first variation, or mask, is the last preview.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
-    digest. memory: of pictures, from one edit to the next; by default none. Raises `Cancelled`, or
+    digest. cache: what is kept from one edit to the next; by default nothing. Raises `Cancelled`, or
     VelaturaError: `unknown-method`, `bad-request`, then what is wrong with the pixels (`bad-layer`,
     `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then `unknown-model`,
     `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
@@ -71,7 +71,6 @@ def execute(
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
         is_draft = request.get("draft", False)
-        memory = memory or Memory(None, 0, 0, 0)
         run = Run(
             method,
             params,
@@ -81,7 +80,7 @@ def execute(
             seen,
             models,
             model,
-            memory,
+            Cache() if cache is None else cache,
             hooks,
             is_draft=is_draft,
         )

@@ -16,7 +16,7 @@ from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
 
-_NO_METHODS = {"base", "execute", "fields", "flowing", "registry", "results", "run"}
+_NO_METHODS = {"base", "execute", "fields", "flowing", "progress", "registry", "results", "run"}
 
 
 @cache

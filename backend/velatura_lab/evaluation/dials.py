@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
@@ -45,7 +45,7 @@ WEIGHTS = "weights"
 #: Spearman's correlation that a dial should reach.
 LEAST = 0.98
 MEASURES: dict[str, Measure] = {}
-_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
+_KEPT = 640 * 1024**2  # bytes
 
 measure("spearman", "Spearman, 0 to 100 %", "", "slides", "higher", "judge", digits=2, into=MEASURES)(
     slides.spearman
@@ -175,11 +175,11 @@ def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled |
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory = Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    cache = Cache(memory=_KEPT)
     made: list[Editor] = []
     for row in options.methods or SETTINGS:
         cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)
         given = {**defaults, **SETTINGS[row]}
-        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "memory": memory}
+        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "cache": cache}
         made.append(cls(registry()[method], models, options.model, given, masked=False, **named))
     return made

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
@@ -55,7 +55,7 @@ COLUMNS = (
 LEAST_KEPT = 0.94
 #: Nor does it touch what lies outside the selection that a hand would draw, in dB.
 LEAST_OUTSIDE = 35.0
-_TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
+_KEPT = 640 * 1024**2  # bytes
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
@@ -74,11 +74,11 @@ def editors(
     `bad-request` for rows there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    given, cache = dict(defaults or {}), Cache(memory=_KEPT)
     made: list[Editor] = []
     for row in rows or SETTINGS:
         method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
-        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "memory": memory}
+        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "cache": cache}
         made.append(MethodEditor(method, models, model, given | SETTINGS[row], **named))
     return [*made, noise_and_denoise(models, model, given)]
 

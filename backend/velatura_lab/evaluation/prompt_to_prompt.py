@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.prompt_to_prompt import PRESETS
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
@@ -73,7 +73,7 @@ COLUMNS = (
 )
 #: Of the leakage of the naive ways an edit by words may have no more.
 MOST = 0.5
-_TRAJECTORIES, _FEATURES = 256 * 1024**2, 512 * 1024**2
+_KEPT = 640 * 1024**2  # bytes
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
@@ -92,7 +92,7 @@ def editors(
     those of an edit made alone. Raises `bad-request` for rows that there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), Memory(None, _TRAJECTORIES, _FEATURES, 0)
+    given, cache = dict(defaults or {}), Cache(memory=_KEPT)
     method = registry()[METHOD]
     made: list[Editor] = []
     for row, changes in SETTINGS.items():
@@ -100,7 +100,7 @@ def editors(
             continue
         cls = Weighed if "weight" in changes else FromSeed if changes.get("start") == "new" else MethodEditor
         named = {"id": f"{METHOD}: {row}", "title": row, "baseline": row in NAIVE}
-        editor = cls(method, models, model, given | changes, masked=False, memory=memory, **named)
+        editor = cls(method, models, model, given | changes, masked=False, cache=cache, **named)
         if row in _TOLD:
             editor.title += f" ({_told(editor.settings['parameters'])})"
         made.append(editor)

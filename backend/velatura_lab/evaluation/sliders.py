@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_lab.world.attributes import NOTHING
@@ -48,7 +48,7 @@ SETTINGS: dict[str, dict] = {
 USUAL = ("shipped", "refine", "not balanced")
 #: Spearman's correlation that a slider should reach.
 LEAST = 0.9
-_TRAJECTORIES, _FEATURES = 64 * 1024**2, 512 * 1024**2
+_KEPT = 640 * 1024**2  # bytes
 
 
 def graded(kind: str) -> list[Edit]:
@@ -155,7 +155,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory, rows = Memory(None, _TRAJECTORIES, _FEATURES, 0), options.methods or USUAL
+    cache, rows = Cache(memory=_KEPT), options.methods or USUAL
     return [
         Slider(
             registry()[METHOD],
@@ -166,7 +166,7 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
             id=f"{METHOD}: {row}",
             title=row,
             cycles=False,
-            memory=memory,
+            cache=cache,
         )
         for row in rows
     ]
