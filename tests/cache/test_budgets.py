@@ -81,6 +81,8 @@ class Budgets(RuleBasedStateMachine):
         key = f"grown {key}"
         value = self.cache.kept(key, lambda _: {})
         assert bool(value) == (key in self.memory.sizes)
+        if not value:
+            self.memory.put(key, 0)
         value[len(value)] = torch.zeros(n)
         self.cache.keep(key, value)
         self.memory.put(key, nbytes(value))

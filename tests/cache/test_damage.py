@@ -98,7 +98,7 @@ def test_killed_between_writing_and_renaming(tmp_path):
         """
         import os, signal
         os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        put(cache(folder), "k", trajectory(1))
+        cache(folder).keep("k", trajectory(1), on_disk=True)
         """,
         ends=-signal.SIGKILL,
     )

@@ -14,7 +14,7 @@ def entries(tmp_path_factory):
         "captioner": str(tiny_blip(folder / "captioner")),
         "segmenter": str(tiny_clipseg(folder / "segmenter")),
     }
-    return [ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, **companions)]
+    return [ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, companions)]
 
 
 @pytest.fixture(scope="session")
