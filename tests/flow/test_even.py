@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velatura.cache.values import pack, unpack
 from velatura.flow import even
 from velatura.flow.even import Curve, distance, fit
 

@@ -39,11 +39,23 @@ class Parameters(BaseModel):
 
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
     int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
-    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
-    each at most, `x-words`, `x-source-prompt` and `x-dials` (`fields` has them ready).
+    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and the marks, which
+    say what a field is for: `x-prompt` on any number of texts, and, on one field each at most, `x-words`,
+    `x-source-prompt`, `x-dials` and `x-context` (`fields` has them ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    def marked(self, mark: str) -> list[Any]:
+        """The values of the fields that bear a mark ("x-prompt"), in their order, in groups too."""
+        values: list[Any] = []
+        for key, field in type(self).model_fields.items():
+            value = getattr(self, key)
+            if isinstance(field.json_schema_extra, dict) and mark in field.json_schema_extra:
+                values.append(value)
+            elif isinstance(value, list):
+                values += [found for item in value for found in item.marked(mark)]
+        return values
 
 
 @dataclass(frozen=True)
@@ -150,7 +162,9 @@ class Method:
 
     result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
     'text', what can be said about the source, likewise. needs: the companion of the model
-    (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that a person
+    (`velatura.companions.table`) that does the work in its place, or ''. drafts: whether a look at what it
+    would give pays while a person moves a slider; no, where nothing can be shown before minutes have passed.
+    place: in the list that a person
     chooses from, smallest first; the first of all is what they begin with.
     """
 
@@ -162,6 +176,7 @@ class Method:
     inputs: ClassVar[Inputs] = Inputs()
     result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
     needs: ClassVar[str] = ""
+    drafts: ClassVar[bool] = True
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
@@ -182,9 +197,9 @@ class Method:
         """What the result should show, in the words that variations are ranked by: mostly the prompt."""
         return prompt
 
-    def before(self, params: Any) -> str:
+    def before(self, params: Parameters) -> str:
         """What the layer shows as it is, in words, as far as the parameters say it; else ''."""
-        return getattr(params, "source_prompt", "").strip()
+        return next(iter(params.marked("x-source-prompt")), "").strip()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Raises TypeError where the class is not whole, so that a bad method fails at import."""
@@ -204,6 +219,8 @@ class Method:
             raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is {cls.result!r}")
         if cls.result == "text" and cls.inputs != Inputs("required", "none", "none"):
             raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
+        if cls.result == "text" and not cls.drafts:
+            raise TypeError(f"{cls.__name__}.drafts has to be True where the result is 'text'")
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
         schema(cls.Parameters)
@@ -225,10 +242,16 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
 
 
 _MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
+    "x-prompt": (lambda f: f.prompt, "True, on a str"),
+    "x-context": (lambda f: f.context, "True, on a float"),
     "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
     "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
     "x-dials": (lambda f: f.dials, "True, on a group of a str `less`, a str `more` and a float `strength`"),
 }
+
+
+_OFTEN = {"x-prompt"}
+"""Marks that several fields may bear."""
 
 
 def _check_marks(where: str, form: dict) -> None:
@@ -236,10 +259,10 @@ def _check_marks(where: str, form: dict) -> None:
     fields = fields_from_schema(form)
     for mark, (is_understood, rule) in _MARKS.items():
         marked = {key for key, property in form["properties"].items() if mark in property}
-        if len(marked) > 1:
+        if len(marked) > 1 and mark not in _OFTEN:
             raise TypeError(f"{where}: only one field may have {mark}, not {', '.join(sorted(marked))}")
         if marked != {field.key for field in fields if is_understood(field)}:
-            raise TypeError(f"{where}.{marked.pop()}: {mark} is {rule}")
+            raise TypeError(f"{where}.{', '.join(sorted(marked))}: {mark} is {rule}")
 
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}

@@ -19,13 +19,14 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 
 from .base import Cancelled, Method, Parameters
-from .registry import lacking, registry
+from .registry import lacking, no_drafts, registry
 from .results import ResultLayer, mask_layer, ranked, result_layer
 from .run import Hooks, Run, as_arrays
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
 _SEEDS = 2**31
+_CONTEXT = 1.0  # of the surroundings, in sizes of the selection, where a method does not ask
 
 
 def execute(
@@ -45,6 +46,8 @@ def execute(
     `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then `unknown-model`,
     `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
     method, params = _method(request)
+    if request.get("draft") and not method.drafts:
+        raise VelaturaError("bad-request", no_drafts(method.title))
     if request["variations"] > 1 and not method.varies(params):
         raise VelaturaError(
             "bad-request", f"With these settings {method.title} gives one result; ask for one variation."
@@ -65,9 +68,9 @@ def execute(
     try:
         model = _model(request, method, models)
         if not method.needs:  # else the model reads nothing of it
-            for text in (prompt, getattr(params, "negative_prompt", "")):
+            for text in (prompt, *params.marked("x-source-prompt"), *params.marked("x-prompt")):
                 model.check_prompt(text)
-        context = getattr(params, "context", 1.0)
+        (context,) = params.marked("x-context") or [_CONTEXT]
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
         is_draft = request.get("draft", False)

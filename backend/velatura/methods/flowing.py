@@ -86,7 +86,7 @@ def held_to() -> Any:
         max_length=2000,
         title="Held to",
         description="What the layer is held to while dials move it; empty: its caption.",
-        json_schema_extra=fields.ADVANCED | {"x-multiline": True},
+        json_schema_extra=fields.ADVANCED | {"x-multiline": True, "x-prompt": True},
     )
 
 

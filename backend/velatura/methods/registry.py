@@ -48,8 +48,14 @@ def describe(method: Method) -> dict:
         },
         "result": method.result,
         "max_variations": method.max_variations,
+        "drafts": method.drafts,
         "parameters": schema(method.Parameters),
     }
+
+
+def no_drafts(title: str) -> str:
+    """Why a draft of the method of this title is refused, and what to do."""
+    return f"{title} has nothing to show before it is done; run the edit itself."
 
 
 def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:

@@ -1,13 +1,12 @@
 """What edits: every registered method as a person would use it, and two naive baselines.
 
-What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
-parameters of known names, what the edit is about (`GIVEN`). A method that is registered later needs nothing
-here.
+What a method is given follows from what it declares: a selection if it takes one, the prompt, and, where a
+parameter is marked as the source's caption, that. A method that is registered later needs nothing here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -18,23 +17,15 @@ from PIL import Image
 
 from velatura.cache.cache import Cache
 from velatura.diffusion import denoiser, noise, samplers, schedule
-from velatura.methods.base import Method
+from velatura.methods.base import Method, schema
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
+from velatura_protocol.schema import fields_from_schema
 
 from .cases import Case
-
-#: Names of parameters and inputs -> what a person who makes the edit would write there.
-GIVEN: dict[str, Callable[[Case], str]] = {
-    "source_prompt": lambda case: case.source_prompt,
-    "original_prompt": lambda case: case.source_prompt,
-    "target_prompt": lambda case: case.target_prompt,
-    "source_words": lambda case: case.source_words,
-    "target_words": lambda case: case.target_words,
-}
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,8 @@ class MethodEditor:
         if self.masked:
             inputs["mask"] = _raster(case.mask[..., None], "A", "", blobs)
         values = dict(self.settings["parameters"])
-        values |= {key: give(case) for key, give in GIVEN.items() if key in values}
+        fields = fields_from_schema(schema(self.method.Parameters))
+        values |= {field.key: case.source_prompt for field in fields if field.source_prompt}
         height, width = case.source.shape[:2]
         request = {
             "velatura": 1,
@@ -140,9 +132,7 @@ class MethodEditor:
             "inputs": inputs,
             "canvas": [width, height],
         }
-        declared = vars(self.method.inputs)
-        extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
-        return request | extra, blobs
+        return request, blobs
 
     def _varies(self, values: dict) -> bool:
         return self.method.varies(self.method.Parameters(**values))
