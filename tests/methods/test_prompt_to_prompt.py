@@ -142,10 +142,13 @@ def test_an_edit_that_was_cancelled_leaves_a_memory_that_serves(models, steps):
 
 def test_progress_counts_the_inversion_and_only_if_there_is_one(models):
     kept = cache()
-    for parts in (2, 1):
+    for stages in (["Reading the layer", "Editing"], ["Editing"]):
         hooks = Recorded()
         run(edit(), models, kept, hooks)
-        assert hooks.steps == [(i, parts * STEPS) for i in range(1, parts * STEPS + 1)]
+        assert hooks.during == [stage for stage in stages for _ in range(STEPS)]
+        assert hooks.steps == [(i, STEPS) for _ in stages for i in range(1, STEPS + 1)]
+        whole = len(hooks.steps)
+        assert hooks.fractions == pytest.approx([i / whole for i in range(whole + 1)] + [1.0])
 
 
 WORDS = {"blend_words": "hat", "keep_words": "red, hat:1"}

@@ -39,9 +39,9 @@ class Parameters(BaseModel):
 
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
     int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
-    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and the marks, which
-    say what a field is for: `x-prompt` on any number of texts, and, on one field each at most, `x-words`,
-    `x-source-prompt`, `x-dials` and `x-context` (`fields` has them ready).
+    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and the marks,
+    which say what a field is for: `x-prompt` on any number of texts, and, on one field each at most,
+    `x-words`, `x-source-prompt`, `x-dials` and `x-context` (`fields` has them ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)

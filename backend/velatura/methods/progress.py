@@ -18,7 +18,8 @@ class Progress:
     def part(self, start: float, whole: float) -> None:
         """The next part begins. start: where in the run, in [0, 1]. whole: how much of the run it is."""
         self._whole, self._left = whole, whole
-        self._start, self._share, self._stage = start, 0.0, ""
+        self._start, self._share = start, 0.0
+        self._stage: str | None = None
 
     def step(self, i: int, n: int, stage: Stage) -> float:
         """Step i of n (from 1) of a stage is done. Returns how much of the run is, in [0, 1].

@@ -44,7 +44,7 @@ def complete_request(
     if request["variations"] > method["max_variations"]:
         most = method["max_variations"]
         raise VelaturaError("bad-request", f"{title} makes at most {most} variations at once.")
-    if request.get("draft") and not method["drafts"]:
+    if request.get("draft") and not method.get("drafts", True):
         raise VelaturaError("bad-request", no_drafts(title))
     prompt = " ".join(request["prompt"].split())
     if not prompt and method["inputs"]["prompt"] == "required":
