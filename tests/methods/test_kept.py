@@ -109,3 +109,4 @@ def test_a_prompt_of_any_name_is_refused_where_the_model_would_not_read_it_whole
     with pytest.raises(VelaturaError) as refused:
         run(fitted, models, None)
     assert refused.value.code == "prompt-too-long"
+    assert refused.value.message.startswith("“Not” is about") and "shorten it" in refused.value.message

@@ -225,6 +225,10 @@ def test_settings_of_words_and_the_caption_are_marked():
     assert complete(form, {"x": [{"text": "cat"}]})["x"] == [{"text": "cat", "which": 1, "weight": 1.0}]
 
 
+class _Surrounded(Parameters):
+    context: float = fields.context(1.0)
+
+
 class _Unnamed(Parameters):
     text: int = Field(1, ge=1, le=2, title="Text", description="No text.")
     which: int = Field(1, ge=1, le=2, title="Which", description="Which.")
@@ -246,6 +250,7 @@ def test_marks_that_a_client_would_overlook_are_refused():
         parameters(bool, Field(True, **named, json_schema_extra={"x-prompt": True})),
         parameters(int, Field(1, ge=0, le=2, **named, json_schema_extra={"x-context": True})),
         parameters(float, fields.context(1.0), y=(float, fields.context(1.0))),
+        parameters(list[_Surrounded], Field([], **group)),
         parameters(
             list[Weighed], Field([], **group, **words), y=(list[Weighed], Field([], **group, **words))
         ),

@@ -10,8 +10,8 @@ from torch import Tensor
 from velatura_protocol.messages import canonical, digest
 
 MATHEMATICS = 1
-"""Part of every name. Whoever changes what an inversion, a step, guidance or the probe of a dial computes raises
-it, so that what was kept before is made anew."""
+"""Part of every name. Whoever changes what an inversion, a step, guidance or the probe of a dial computes
+raises it, so that what was kept before is made anew."""
 
 
 class Maker(Protocol):

@@ -48,14 +48,18 @@ class Parameters(BaseModel):
 
     def marked(self, mark: str) -> list[Any]:
         """The values of the fields that bear a mark ("x-prompt"), in their order, in groups too."""
-        values: list[Any] = []
+        return [value for _, value in self.marked_with_titles(mark)]
+
+    def marked_with_titles(self, mark: str) -> list[tuple[str, Any]]:
+        """As `marked`, each value after its field's title."""
+        found: list[tuple[str, Any]] = []
         for key, field in type(self).model_fields.items():
             value = getattr(self, key)
             if isinstance(field.json_schema_extra, dict) and mark in field.json_schema_extra:
-                values.append(value)
+                found.append((field.title or key, value))
             elif isinstance(value, list):
-                values += [found for item in value for found in item.marked(mark)]
-        return values
+                found += [one for item in value for one in item.marked_with_titles(mark)]
+        return found
 
 
 @dataclass(frozen=True)
@@ -237,7 +241,7 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
     }
     parameters()  # every field has a default, and pydantic finds it within its bounds
     form = {"type": "object", "properties": properties}
-    _check_marks(parameters.__name__, form)
+    _check_marks(parameters.__name__, form, group=group)
     return form
 
 
@@ -254,11 +258,13 @@ _OFTEN = {"x-prompt"}
 """Marks that several fields may bear."""
 
 
-def _check_marks(where: str, form: dict) -> None:
-    """Refuses marks that a client would overlook, or find twice."""
+def _check_marks(where: str, form: dict, *, group: bool) -> None:
+    """Refuses marks that a client would overlook, or find twice. group: whether `form` is of its items."""
     fields = fields_from_schema(form)
     for mark, (is_understood, rule) in _MARKS.items():
         marked = {key for key, property in form["properties"].items() if mark in property}
+        if marked and group and mark not in _OFTEN:
+            raise TypeError(f"{where}: no item of a group may have {mark}")
         if len(marked) > 1 and mark not in _OFTEN:
             raise TypeError(f"{where}: only one field may have {mark}, not {', '.join(sorted(marked))}")
         if marked != {field.key for field in fields if is_understood(field)}:

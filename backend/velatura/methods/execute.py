@@ -68,8 +68,10 @@ def execute(
     try:
         model = _model(request, method, models)
         if not method.needs:  # else the model reads nothing of it
-            for text in (prompt, *params.marked("x-source-prompt"), *params.marked("x-prompt")):
-                model.check_prompt(text)
+            model.check_prompt(prompt)
+            for mark in ("x-source-prompt", "x-prompt"):
+                for title, text in params.marked_with_titles(mark):
+                    model.check_prompt(text, f"“{title}”")
         (context,) = params.marked("x-context") or [_CONTEXT]
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
