@@ -88,6 +88,7 @@ class Flow:
     A picture of text c is N(mu_c, I); so E[x0 | x = x0 + sigma n] = mu + (x - mu) / (1 + sigma^2)."""
 
     digest, dtype, prediction, guidance_rescale = "flow", torch.float32, "sample", 0.0
+    device = torch.device("cpu")
 
     def __init__(self):
         import numpy as np
