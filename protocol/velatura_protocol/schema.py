@@ -24,9 +24,11 @@ class Field:
     max_length: characters. choices: (value, title). fields, min_items, max_items: of a group, a list of
     objects with these fields. order: position in the form. words: 'prompt' for a group whose entries are
     about words of the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string
-    says what the source shows now. dials: whether the entries of a group are dials, by their fields `less`,
-    `more` and `strength`. raster: what the raster is for, a key of `kinds.RASTERS`; its value is the name of
-    one of the request's inputs, or None. required: whether a raster of the method itself has to be given.
+    says what the source shows now. prompt: whether the model reads the string as it reads the prompt.
+    context: whether the number says how much of the surroundings the model sees. dials: whether the entries
+    of a group are dials, by their fields `less`, `more` and `strength`. raster: what the raster is for, a key
+    of `kinds.RASTERS`; its value is the name of one of the request's inputs, or None. required: whether a
+    raster of the method itself has to be given.
     """
 
     key: str
@@ -47,6 +49,8 @@ class Field:
     max_items: int = 0
     words: str = ""
     source_prompt: bool = False
+    prompt: bool = False
+    context: bool = False
     dials: bool = False
     raster: str = ""
     required: bool = False
@@ -162,6 +166,7 @@ def _string(form: dict) -> dict | None:
         "max_length": length,
         "multiline": form.get("x-multiline") is True,
         "source_prompt": form.get("x-source-prompt") is True,
+        "prompt": form.get("x-prompt") is True,
     }
 
 
@@ -179,7 +184,8 @@ def _numbers(form: dict, kind: str) -> dict | None:
         return None
     if step is not None and not (is_right(step) and step > 0):
         return None
-    return {"kind": kind, "minimum": low, "maximum": high, "step": step}
+    context = kind == "number" and form.get("x-context") is True
+    return {"kind": kind, "minimum": low, "maximum": high, "step": step, "context": context}
 
 
 def _group(form: dict) -> dict | None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from velatura.cache.cache import Cache
 from velatura.canvas.geometry import plan
 from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.weights import out_of_memory
@@ -19,7 +19,7 @@ from velatura_protocol.schema import fields_from_schema
 
 from .base import Cancelled, Method, Parameters, schema
 from .kinds import KINDS
-from .registry import lacking, registry
+from .registry import lacking, no_drafts, registry
 from .results import ResultLayer
 from .run import Hooks, Run
 from .work import Work
@@ -27,6 +27,7 @@ from .work import Work
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
 _SEEDS = 2**31
+_CONTEXT = 1.0  # of the surroundings, in sizes of the selection, where a method does not ask
 
 
 def execute(
@@ -34,18 +35,20 @@ def execute(
     blob: Callable[[str], bytes | memoryview],
     models: ModelStore,
     hooks: Hooks,
-    memory: Memory | None = None,
+    cache: Cache | None = None,
 ) -> list[ResultLayer] | list[str]:
     """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
     masks, the masks in its own order; of one of texts, the texts, the likeliest first. Of a draft nothing,
     unless it is of texts: its first variation, or mask, is the last preview.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
-    digest. memory: of pictures, from one edit to the next; by default none. Raises `Cancelled`, or
+    digest. cache: what is kept from one edit to the next; by default nothing. Raises `Cancelled`, or
     VelaturaError: `unknown-method`, `bad-request`, then what is wrong with the pixels (`bad-layer`,
     `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then `unknown-model`,
     `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
     method, params = _method(request)
+    if request.get("draft") and not method.drafts:
+        raise VelaturaError("bad-request", no_drafts(method.title))
     if request["variations"] > 1 and not method.varies(params):
         raise VelaturaError(
             "bad-request", f"With these settings {method.title} gives one result; ask for one variation."
@@ -67,13 +70,14 @@ def execute(
     try:
         model = _model(request, method, models)
         if not method.needs:  # else the model reads nothing of it
-            for text in (prompt, getattr(params, "negative_prompt", "")):
-                model.check_prompt(text)
-        context = getattr(params, "context", 1.0)
+            model.check_prompt(prompt)
+            for mark in ("x-source-prompt", "x-prompt"):
+                for title, text in params.marked_with_titles(mark):
+                    model.check_prompt(text, f"“{title}”")
+        (context,) = params.marked("x-context") or [_CONTEXT]
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
         is_draft = request.get("draft", False)
-        memory = memory or Memory(None, 0, 0, 0)
         run = Run(
             method,
             params,
@@ -83,7 +87,7 @@ def execute(
             seen,
             models,
             model,
-            memory,
+            Cache() if cache is None else cache,
             hooks,
             is_draft=is_draft,
             rasters={

@@ -20,9 +20,10 @@ def slider(
     description: str,
     *,
     advanced: bool = False,
+    marks: dict[str, Any] | None = None,
 ) -> Any:
     """A number between low and high. `step` is the slider's only: values between are accepted."""
-    extra = {"multipleOf": step} | (ADVANCED if advanced else {})
+    extra = {"multipleOf": step} | (ADVANCED if advanced else {}) | (marks or {})
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 
@@ -58,6 +59,7 @@ def context(default: float) -> Any:
         0.25,
         "Surroundings",
         "How much of the picture around the selection the model sees, in sizes of the selection.",
+        marks={"x-context": True},
     )
 
 
@@ -85,7 +87,7 @@ def negative_prompt() -> Any:
         max_length=2000,
         title="Avoid",
         description="What should not appear.",
-        json_schema_extra=ADVANCED | {"x-multiline": True},
+        json_schema_extra=ADVANCED | {"x-multiline": True, "x-prompt": True},
     )
 
 

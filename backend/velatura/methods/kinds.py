@@ -126,11 +126,13 @@ class Texts(ResultKind):
     stage = "Looking"
 
     def check(self, method: type[Method]) -> None:
-        """A method of texts is given the source alone, since a host asks it without a question."""
+        """A method of texts is given the source alone, and gives drafts, since a host asks it unasked."""
         super().check(method)
         inputs = method.inputs
         if (inputs.source, inputs.mask, inputs.prompt, inputs.rasters) != ("required", "none", "none", ()):
             raise TypeError(f"{method.__name__}.inputs has to be the source alone where the result is 'text'")
+        if not method.drafts:
+            raise TypeError(f"{method.__name__}.drafts has to be True where the result is 'text'")
 
     def make(self, work: Work) -> Sequence[str]:
         """Each text once and as the protocol wants it; see `ResultKind`."""

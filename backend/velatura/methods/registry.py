@@ -18,7 +18,18 @@ from velatura_protocol.schema import with_defaults
 from .base import Method, schema
 from .kinds import KINDS
 
-_NO_METHODS = {"base", "execute", "fields", "flowing", "kinds", "registry", "results", "run", "work"}
+_NO_METHODS = {
+    "base",
+    "execute",
+    "fields",
+    "flowing",
+    "kinds",
+    "progress",
+    "registry",
+    "results",
+    "run",
+    "work",
+}
 
 
 @cache
@@ -51,6 +62,7 @@ def describe(method: Method) -> dict:
         "rasters": [raster.to_wire() for raster in method.inputs.all_rasters()],
         "result": method.result,
         "max_variations": method.max_variations,
+        "drafts": method.drafts,
         "parameters": schema(method.Parameters),
     }
 
@@ -60,6 +72,11 @@ def since(method: dict) -> int:
     take a mask for a picture, or could not send a raster that is required."""
     rasters = any(raster.need == "required" for raster in rasters_of(method))
     return max(KINDS[method["result"]].since, RASTERS_SINCE if rasters else 0)
+
+
+def no_drafts(title: str) -> str:
+    """Why a draft of the method of this title is refused, and what to do."""
+    return f"{title} has nothing to show before it is done; run the edit itself."
 
 
 def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:

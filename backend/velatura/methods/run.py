@@ -5,26 +5,29 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from velatura.cache.cache import Cache
 from velatura.canvas.geometry import Region
 from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
 
-from .base import Cancelled, Method, MethodInputs, Parameters
+from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
 from .kinds import KINDS
+from .progress import Progress
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
+
+_Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time may go into previews
 _RANKING_SHARE = 0.1  # of the time that several variations take, about
@@ -34,7 +37,8 @@ class Hooks(Protocol):
     """What a run tells its worker, and asks it. Called on the thread of `execute`."""
 
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
-        """stage: for the person. step of steps, from 0; fraction of the whole run in [0, 1]."""
+        """stage: for the person. step of steps of the stage, from 0; fraction of the whole run in [0, 1],
+        which never falls."""
 
     def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
         """rgb: uint8 [h, w, 3], the part of the layer that is edited as it is expected to become. rect: that
@@ -61,14 +65,14 @@ class Run:
         seen: Seen,
         models: ModelStore,
         model: Model,
-        memory: Memory,
+        cache: Cache,
         hooks: Hooks,
         *,
         is_draft: bool,
         rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
-        self.memory = memory
+        self.cache = cache
         self._models = models
         self.prompt, self.region = prompt, region
         crop = region.crop.moved(*layer.origin)
@@ -76,11 +80,11 @@ class Run:
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._rasters = {name: _as_tensor(given, model.device) for name, given in (rasters or {}).items()}
-        self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
+        self._progress = Progress()
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
-        self._stage = KINDS[method.result].stage
+        self._mostly = KINDS[method.result].stage
         self._step = 0
 
     @property
@@ -95,15 +99,15 @@ class Run:
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
-        becomes of a seed does not depend on the batch. Where memory runs out, what is remembered of edits is
+        becomes of a seed does not depend on the batch. Where memory runs out, what is kept of edits is
         given back too, and for its room even a single picture is tried again."""
         done: list[np.ndarray] = []
         size = len(seeds)
         self.edits = 1.0 if size == 1 else 1.0 - _RANKING_SHARE
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
-            self._share = (self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
-            held = self.memory.nbytes  # before this batch, which remembers more
+            self._progress.part(self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
+            held = self.cache.nbytes  # before this batch, which keeps more
             try:
                 done += self._batch(batch)
             except (MemoryError, OSError, RuntimeError) as error:
@@ -111,7 +115,7 @@ class Run:
                     raise
             else:
                 continue
-            self.memory.release()
+            self.cache.release()
             size = (size + 1) // 2  # out here, where the failed batch's tensors are no longer held
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -137,12 +141,17 @@ class Run:
         """See `Context`. Made once, when it is first asked for."""
         return self.decode(self.model.encode(self._image))
 
-    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
+    def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
+        """See `Context`."""
+        return self.cache.kept(key, make, on_disk=on_disk, device=self.model.device)
+
+    def step(
+        self, i: int, n: int, preview: Callable[[], Tensor] | None = None, *, stage: Stage = WHOLE
+    ) -> None:
         """See `Context`."""
         self.check()
         self._step = i
-        start, share = self._share
-        self.hooks.progress(self._stage, i, n, start + share * i / n)
+        self.hooks.progress(stage.name or self._mostly, i, n, self._progress.step(i, n, stage))
         now = time.monotonic()
         if self.is_draft and i == n:
             return  # the finished picture is shown in a moment

@@ -1,7 +1,7 @@
 """What edits: every registered method as a person would use it, and two naive baselines.
 
 What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
-parameters of known names, what the edit is about (`given`). A method that is registered later needs nothing
+parameters that are marked, what the edit is about (`given`). A method that is registered later needs nothing
 here.
 """
 
@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from velatura.cache.cache import Cache
 from velatura.diffusion import denoiser, noise, samplers, schedule
-from velatura.inversion.cache import Memory
 from velatura.methods.base import Method
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
@@ -67,9 +67,9 @@ def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
             raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
 
 
-def shared_memory() -> Memory:
+def shared_cache() -> Cache:
     """What the rows of a study share of a layer, in this process alone."""
-    return Memory(None, 256 * 1024**2, 512 * 1024**2, 0)
+    return Cache(memory=640 * 1024**2)
 
 
 class Unwatched:
@@ -90,8 +90,8 @@ class MethodEditor:
     """A registered method through `velatura.methods.execute`, as the daemon runs it, with its defaults.
 
     defaults: the model's own, in place of the method's for parameters of these names. masked: False to
-    withhold the selection from a method that could do with or without one. memory: of pictures, from one
-    edit to the next; by default none, as an edit that is made alone has none.
+    withhold the selection from a method that could do with or without one. cache: what is kept from one
+    edit to the next; by default nothing, as an edit that is made alone has nothing.
     """
 
     method: Method
@@ -104,7 +104,7 @@ class MethodEditor:
     title: str = ""
     source: str = ""
     cycles: bool = True
-    memory: Memory | None = None
+    cache: Cache | None = None
     batch: int = field(init=False)
     settings: dict = field(init=False)
 
@@ -153,7 +153,7 @@ class MethodEditor:
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
         request, data = self.request(case, seeds)
-        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.memory)
+        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.cache)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]

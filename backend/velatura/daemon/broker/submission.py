@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 
 from velatura.methods.kinds import KINDS
-from velatura.methods.registry import lacking
+from velatura.methods.registry import lacking, no_drafts
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
@@ -46,6 +46,8 @@ def complete_request(
     if request["variations"] > method["max_variations"]:
         most = method["max_variations"]
         raise VelaturaError("bad-request", f"{title} makes at most {most} variations at once.")
+    if request.get("draft") and not method.get("drafts", True):
+        raise VelaturaError("bad-request", no_drafts(title))
     prompt = " ".join(request["prompt"].split())
     if not prompt and method["inputs"]["prompt"] == "required":
         raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
