@@ -61,7 +61,7 @@ class Parameters(BaseModel):
         for key, info in type(self).model_fields.items():
             value = getattr(self, key)
             if isinstance(info.json_schema_extra, dict) and mark in info.json_schema_extra:
-                found.append((field.title or key, value))
+                found.append((info.title or key, value))
             elif isinstance(value, list):
                 found += [one for item in value for one in item.marked_with_titles(mark)]
         return found

@@ -29,7 +29,7 @@ from velatura_protocol.rasters import Bytes, Pixels
 from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
-from .given import GIVEN, filled, pixels_of
+from .given import filled, pixels_of
 
 
 @dataclass(frozen=True)
@@ -136,10 +136,7 @@ class MethodEditor:
             variations=len(seeds) if self._varies(values) else 1,
             parameters=values,
         )
-        request = dict(edit.on(inputs, (width, height)).to_wire())
-        declared = vars(self.method.inputs)
-        extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
-        return request | extra, blobs(inputs)
+        return dict(edit.on(inputs, (width, height)).to_wire()), blobs(inputs)
 
     def changed(self, **parameters: object) -> Self:
         """The same with other values of these parameters."""

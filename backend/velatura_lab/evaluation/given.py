@@ -14,18 +14,8 @@ from velatura_protocol.schema import Field, fields_from_schema
 
 from .cases import Case
 
-#: Names of parameters and inputs -> what stands there.
-GIVEN: dict[str, Callable[[Case], str]] = {
-    "source_prompt": lambda case: case.source_prompt,
-    "original_prompt": lambda case: case.source_prompt,
-    "target_prompt": lambda case: case.target_prompt,
-    "source_words": lambda case: case.source_words,
-    "target_words": lambda case: case.target_words,
-}
-
-#: The same, of the entries of groups.
+#: Fields of a group's entries -> what stands there.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
-    **GIVEN,
     "text": lambda case: case.target_words,
     "less": lambda case: case.source_words,
     "more": lambda case: case.target_words,
@@ -53,8 +43,8 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
             shown[field.key] = [_entry(field, case)]
         elif field.kind == "raster" and field.required:
             shown[field.key] = CHOSEN
-        elif field.key in values and field.key in GIVEN:
-            shown[field.key] = GIVEN[field.key](case)
+        elif field.source_prompt:
+            shown[field.key] = case.source_prompt
     parameters, wanted = resolve(method.title, form, shown)
     return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
 
