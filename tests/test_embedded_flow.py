@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
 from velatura.models.catalogue import entries
@@ -34,7 +34,7 @@ def models(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def memory():
-    return Memory(None, 1 << 26, 1 << 28, 0)
+    return Cache(memory=1 << 28)
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from PIL import Image
 
 import velatura
 from velatura.files.compare import GAP, PAPER
+from velatura_protocol.kinds import RESULTS
 from velatura_protocol.schema import fields_from_schema
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
@@ -49,7 +50,7 @@ def example(method: dict) -> list[str]:
     words = ["edit", samples["portrait"]["file"], "--method", method["id"]]
     entry = next((entry for entry in entries if entry["method"] == method["id"]), None)
     words += _from_demo(entry) if entry else _from_schema(method, samples)
-    if method["result"] != "text":
+    if RESULTS[method["result"]].insert != "texts":
         words += ["--out", f"{method['id']}.png"]
     return words
 
@@ -69,7 +70,7 @@ def _from_schema(method: dict, samples: dict) -> list[str]:
     fields = fields_from_schema(method["parameters"])
     captioned = next((field.key for field in fields if field.source_prompt), "")
     worded = next((field.key for field in fields if field.words), "")
-    is_layer = method["result"] == "layer"
+    is_layer = RESULTS[method["result"]].is_edit
     caption, edit = samples["portrait"]["caption"], samples["edits"][EDIT]
     words = ["--set", f"{captioned}={caption}"] if captioned else []
     if any(field.dials for field in fields):
@@ -110,10 +111,20 @@ def show(method: dict, kept: Path, state: Path) -> Shown:
     picture, text = kept / f"{name}.jpg", kept / f"{name}.txt"
     if not text.exists():
         kept.mkdir(parents=True, exist_ok=True)
-        shows = (0, 1) if method["result"] == "mask" else (0, 1, 2) if "--mask" in words else (0, 2)
-        said = _run(words, kept, picture if method["result"] != "text" else None, shows, state)
+        shows = (
+            (0, 1)
+            if RESULTS[method["result"]].insert == "selections"
+            else (0, 1, 2)
+            if "--mask" in words
+            else (0, 2)
+        )
+        said = _run(
+            words, kept, picture if RESULTS[method["result"]].insert != "texts" else None, shows, state
+        )
         text.write_text(said, "utf-8")
-    return Shown(picture if method["result"] != "text" else None, text.read_text("utf-8").strip())
+    return Shown(
+        picture if RESULTS[method["result"]].insert != "texts" else None, text.read_text("utf-8").strip()
+    )
 
 
 def _fingerprint() -> list[int]:

@@ -7,13 +7,10 @@ from collections.abc import Iterable, Sequence
 
 from docs.generate.examples import Shown, as_typed, example
 
+from velatura_protocol.inputs import RasterInput, rasters_of
+from velatura_protocol.kinds import RASTERS, RESULTS
 from velatura_protocol.schema import Field, fields_from_schema
 
-RESULTS = {
-    "layer": "a new layer for each variation",
-    "mask": "a selection for each thing it finds",
-    "text": "words, the likeliest first",
-}
 NEEDS = ("required", "optional", "none")
 NAMES = {"source": "a layer", "mask": "a selection", "prompt": "a prompt"}
 
@@ -36,6 +33,8 @@ def page(method: dict, module: str, told: str, shown: Shown | None) -> str:
     ]
     fields = fields_from_schema(method["parameters"])
     usual, advanced = ([f for f in fields if f.advanced is more] for more in (False, True))
+    if rasters := rasters_of(method):
+        parts += ["## Further pictures", _rasters(rasters)]
     parts += ["## The form", _form(usual) if usual else "There is nothing to set."]
     if advanced:
         parts += ["### Advanced", _form(advanced)]
@@ -48,7 +47,7 @@ def page(method: dict, module: str, told: str, shown: Shown | None) -> str:
 def index(methods: Iterable[dict]) -> str:
     """Return the list of all methods."""
     rows = [
-        f"| [{_cell(m['title'])}]({m['id']}.md) | {_cell(m['summary'])} | {RESULTS[m['result']]} |"
+        f"| [{_cell(m['title'])}]({m['id']}.md) | {_cell(m['summary'])} | {RESULTS[m['result']].gives} |"
         for m in methods
     ]
     head = (
@@ -61,7 +60,7 @@ def _facts(method: dict) -> str:
     wants = {need: [NAMES.get(n, n) for n, has in method["inputs"].items() if has == need] for need in NEEDS}
     takes = " and ".join(wants["required"])
     takes += f"; {' and '.join(wants['optional'])}, if you like" if wants["optional"] else ""
-    gives = RESULTS[method["result"]]
+    gives = RESULTS[method["result"]].gives
     gives += f" (up to {method['max_variations']})" if method["max_variations"] > 1 else ""
     papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method["source"])
     facts = {
@@ -80,10 +79,28 @@ def _example(method: dict, shown: Shown | None) -> str:
     if shown.picture is None:
         return f"{typed}\n\nIt says:\n\n```text\n{shown.said}\n```"
     caption = "Before, the selection, and after." if "--mask" in example(method) else "Before and after."
-    if method["result"] == "mask":
+    if RESULTS[method["result"]].insert == "selections":
         caption = "Before, and the selection it finds."
     picture = f"![{caption}](../pictures/{shown.picture.name})"
     return f"{typed}\n\n{picture}\n\n*{caption}* Made with the embedded model."
+
+
+def _rasters(rasters: Sequence[RasterInput]) -> str:
+    head = ["| picture | from | what it is for | `--input` |", "|---|---|---|---|"]
+    cells = [
+        (
+            r.title,
+            f"{_from(r.kind)}{'' if r.need == 'required' else ', if you like'}",
+            r.description,
+            f"`{r.name}`",
+        )
+        for r in rasters
+    ]
+    return "\n".join([*head, *(f"| {' | '.join(map(_cell, row))} |" for row in cells)])
+
+
+def _from(kind: str) -> str:
+    return "a layer" if RASTERS[kind].colours else "a layer or the selection"
 
 
 def _form(fields: Sequence[Field]) -> str:
@@ -103,6 +120,8 @@ def values(field: Field) -> str:
         return ", ".join(title for _, title in field.choices)
     if field.kind == "group":
         return f"a list of up to {field.max_items}"
+    if field.kind == "raster":
+        return _from(field.raster)
     return "text"
 
 
@@ -114,6 +133,8 @@ def default(field: Field) -> str:
         return dict(field.choices)[field.default]
     if field.kind == "group":
         return f"{len(field.default)} entries" if field.default else "empty"
+    if field.kind == "raster":
+        return "nothing"
     if field.kind == "string":
         return field.default or "empty"
     return f"{field.default:g}"

@@ -36,6 +36,9 @@ NO_PICTURE = "Open a picture first, then select the layer to edit."
 BAND = 1 << 22  #: bytes that are read in one turn
 
 
+Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
+
+
 @dataclass(frozen=True)
 class Capture:
     """The pixels of a run and where they came from.  inputs: by the raster's name."""
@@ -56,13 +59,18 @@ class Capture:
 
 
 def capture(
-    document: Any | None, method: MethodInfo, whole: bool = False, tell: Tell = unheard
+    document: Any | None,
+    method: MethodInfo,
+    whole: bool = False,
+    tell: Tell = unheard,
+    further: Further | None = None,
 ) -> Generator[int, None, Capture]:
     """Take the layer that is active at the start, and the selection; see `steps.Steps`.
 
     whole: without the selection, unless the method requires it.  tell: is told what the person has to finish
-    first; see `rest.idle`.  Raises VelaturaError with a sentence for what cannot be edited, before any pixel
-    is read.
+    first; see `rest.idle`.  further: reads what else is wanted of the document, within the canvas, by the
+    raster's name; see `rasters.capture_rasters`.  Raises VelaturaError with a sentence for what cannot be
+    edited, before any pixel is read.
     """
     if document is None:
         raise VelaturaError("empty-layer", NO_PICTURE)
@@ -95,7 +103,8 @@ def capture(
         selected = yield from read(selection.duplicate().pixelData, within, within[2])
         mask = Pixels(selected, within, "A", "u8", "")
     source = Pixels((yield from read(reader, rect, stride)), rect, channels, dtype, profile)
-    return Capture(**place, canvas=canvas[2:], inputs={"source": source, "mask": mask})
+    others = (yield from further(document, canvas)) if further is not None else {}
+    return Capture(**place, canvas=canvas[2:], inputs={"source": source, "mask": mask, **others})
 
 
 def read(reader: Callable[..., Any], rect: Rect, stride: int) -> Generator[int, None, memoryview]:

@@ -11,6 +11,7 @@ from .fields import guard_wheel, narrow
 from .form import Form
 from .prompts import Prompts
 from .qt import QtCore, QtWidgets, Signal
+from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol import dials
@@ -99,7 +100,7 @@ class Controls(QtWidgets.QWidget):
         self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
         name_widget(self.method, "method", "Method", "How the picture is edited")
         name_widget(self.model, "model", "Model", "The network that paints")
-        self.prompts = Prompts(self.folder)
+        self.prompts = Prompts(self.folder, self._layers)
         self.prompts.entered.connect(self.entered)
         self.prompts.asked.connect(self._on_asked)
         self.prompt = self.prompts.edit
@@ -212,9 +213,10 @@ class Controls(QtWidgets.QWidget):
             return
         self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
         self.variations.setMaximum(method.max_variations)
-        fields = list(known.for_model(method, self._model()).fields)
+        fields = list(known.for_model(method, self._model()).form)
         optional = method.need(PROMPT) != "required"
-        self.form = Form(fields, self.prompts.show_fields(fields, optional))
+        elsewhere = self.prompts.show_fields(fields, optional)
+        self.form = Form(fields, elsewhere, self._layers)
         self.form.slid.connect(self.slid)
         if self.prompts.words is not None:
             self.prompts.words.offer("select", known.word_finder is not None)
@@ -284,6 +286,9 @@ class Controls(QtWidgets.QWidget):
         found = self.state.known.proposer
         if found is not None:
             self.wondered.emit(Wish(found, self._model(), "", -1, 1, {}, whole=True), quietly)
+
+    def _layers(self) -> list[tuple[str, str]]:
+        return layers(self.host.activeDocument())
 
     def _method(self) -> MethodInfo | None:
         """The chosen method."""

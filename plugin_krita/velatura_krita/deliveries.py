@@ -20,6 +20,7 @@ from .places import find, root_id
 from .qt import QtCore
 from .state import Daemon, Phase
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.kinds import insertion
 from .velatura_protocol.rasters import Raster
 from .velatura_protocol.results import best_because, best_first
 
@@ -168,4 +169,4 @@ class Deliveries(QtCore.QObject):
 
 def has_masks(job: dict) -> bool:
     """Whether a finished job's layers are masks: selections, not pictures."""
-    return any(layer.get("kind") == "mask" for layer in job["result"]["layers"])
+    return insertion(job["result"]) == "selections"

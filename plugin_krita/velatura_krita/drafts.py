@@ -84,7 +84,7 @@ class Drafts(QtCore.QObject):
 
     def _begin(self) -> None:
         document, wish = self.session.host.activeDocument(), self._wish()
-        if document is None or wish is None or wish.lacks_prompt:
+        if document is None or wish is None or wish.is_unfinished:
             self._drop()  # what is shown would be of another state
             return
         self._cancel()
@@ -105,6 +105,7 @@ class Drafts(QtCore.QObject):
             wish.method,
             wish.whole,
             lambda what: self.state.change_draft(obstacle=f"{what} {TO_SEE}." if what else ""),
+            wish.further,
         )
         self.session.stepper.start(
             self._reading,
@@ -115,7 +116,8 @@ class Drafts(QtCore.QObject):
     def _since(self, document: Any, wish: Wish) -> Since:
         node, undo = document.activeNode(), self.session.host.action("edit_undo")
         active = bare(node.uniqueId()) if node is not None else ""
-        return self.policy.since((root_id(document), active, undo.text(), wish.method.id, wish.whole))
+        what = root_id(document), active, undo.text(), wish.method.id, wish.whole
+        return self.policy.since((*what, *wish.wanted))
 
     @edge
     def _captured(self, job: str, wish: Wish, since: Since, captured: Capture) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol.amounts import decimals, step_of
+from .velatura_protocol.choices import offers
 from .velatura_protocol.schema import Field
 
+Layers = Callable[[], list[tuple[str, str]]]  #: (id, name) of the picture's layers, from top to bottom
 FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
 
 
@@ -211,11 +214,62 @@ class Choice(Editor):
         self.combo.setCurrentIndex(max(0, self.combo.findData(value)))
 
 
+class RasterChoice(Editor):
+    """A layer of the picture, by its name, or the selection, or nothing.  layers: (id, name) of those there
+    are now, from top to bottom; asked each time the list is opened."""
+
+    def __init__(self, spec: Field, layers: Layers, parent: QtWidgets.QWidget | None = None) -> None:
+        super().__init__(spec, parent)
+        self.layers = layers
+        self.combo = Opening(self.refresh)
+        narrow(self.combo)
+        self.refresh()
+        self.combo.currentIndexChanged.connect(self._chosen)
+        self.adopt(self.combo)
+
+    def refresh(self) -> None:
+        """Offer the layers that there are now; what is chosen stays, as long as it is there."""
+        chosen = self.combo.currentData()
+        self.combo.blockSignals(True)
+        self.combo.clear()
+        for choice, title in offers(self.spec, self.layers()):
+            self.combo.addItem(title, choice)
+        self.combo.setCurrentIndex(max(0, self.combo.findData(chosen) if chosen else 0))
+        self.combo.blockSignals(False)
+        if self.combo.currentData() != chosen:
+            self.changed.emit()
+
+    def _chosen(self, _index: int) -> None:
+        self.changed.emit()
+        self.slid.emit()
+
+    def value(self) -> str | None:
+        return self.combo.currentData()
+
+    def set_value(self, value: str | None) -> None:
+        self.refresh()
+        self.combo.setCurrentIndex(max(0, self.combo.findData(value) if value else 0))
+
+
+class Opening(QtWidgets.QComboBox):
+    """A combo box that calls `opens` before it shows its list."""
+
+    def __init__(self, opens: Callable[[], None]) -> None:
+        super().__init__()
+        self.opens = opens
+
+    def showPopup(self) -> None:
+        self.opens()
+        super().showPopup()
+
+
 EDITORS: dict[str, type[Editor]] = {"integer": Number, "number": Number, "boolean": Switch, "enum": Choice}
 
 
-def editor_for(spec: Field) -> type[Editor]:
+def editor_for(spec: Field, layers: Layers) -> Editor:
     """The editor of a field that is not a group."""
+    if spec.kind == "raster":
+        return RasterChoice(spec, layers)
     if spec.kind == "string":
-        return TextBox if spec.multiline else TextLine
-    return EDITORS[spec.kind]
+        return TextBox(spec) if spec.multiline else TextLine(spec)
+    return EDITORS[spec.kind](spec)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from .fields import Editor, Switch, editor_for
+from .fields import Editor, Layers, Switch, editor_for
 from .qt import QtCore, QtWidgets, Signal
+from .velatura_protocol import dials
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.schema import Field
 
@@ -51,7 +52,11 @@ class Rows(QtWidgets.QWidget):
     changed, slid = Signal(), Signal()
 
     def __init__(
-        self, fields: Sequence[Field], label_width: int, parent: QtWidgets.QWidget | None = None
+        self,
+        fields: Sequence[Field],
+        label_width: int,
+        layers: Layers = list,
+        parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.editors: dict[str, Editor | Group] = {}
@@ -61,7 +66,7 @@ class Rows(QtWidgets.QWidget):
         grid.setVerticalSpacing(6)
         grid.setColumnStretch(1, 1)
         for row, spec in enumerate(fields):
-            editor = Group(spec) if spec.kind == "group" else editor_for(spec)(spec)
+            editor = Group(spec, layers) if spec.kind == "group" else editor_for(spec, layers)
             editor.changed.connect(self.changed)
             editor.slid.connect(self.slid)
             self.editors[spec.key] = editor
@@ -85,17 +90,17 @@ class Rows(QtWidgets.QWidget):
 
 
 class Group(QtWidgets.QWidget):
-    """A list of entries of the same fields, which the person lengthens and shortens within the bounds."""
+    """A list of entries of the same fields: added and removed within the bounds, and moved."""
 
     changed, slid = Signal(), Signal()
 
-    def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(self, spec: Field, layers: Layers, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
-        self.spec = spec
+        self.spec, self.layers = spec, layers
         self.setObjectName(spec.key)
         self.setAccessibleName(spec.title)
         self.setToolTip(spec.description)
-        self.entries: list[tuple[QtWidgets.QFrame, Rows, QtWidgets.QToolButton]] = []
+        self.entries: list[Entry] = []
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -105,7 +110,7 @@ class Group(QtWidgets.QWidget):
         self.add.setText("Add")
         self.add.setAccessibleName(f"Add to {spec.title}")
         self.add.setObjectName(spec.key + ".add")
-        self.add.clicked.connect(lambda: self._add({}))
+        self.add.clicked.connect(self._on_add)
         head.addWidget(self.add)
         column.addLayout(head)
         self.column = QtWidgets.QVBoxLayout()
@@ -114,60 +119,107 @@ class Group(QtWidgets.QWidget):
         self._settle()
 
     def value(self) -> list[dict[str, Any]]:
-        return [rows.values() for _frame, rows, _remove in self.entries]
+        return [entry.rows.values() for entry in self.entries]
 
     def set_value(self, value: list[dict[str, Any]]) -> None:
         while self.entries:
-            self._remove(self.entries[-1][0])
+            self._take_out(self.entries[-1])
         for entry in value:
             self._add(entry)
 
+    def _on_add(self) -> None:
+        self._add({})
+        self.slid.emit()
+
     def _add(self, values: dict[str, Any]) -> None:
-        if len(self.entries) >= self.spec.max_items:
+        if dials.is_full(self.spec, self.entries):
             return
-        number = len(self.entries)
-        fields = self.spec.fields
-        frame = QtWidgets.QFrame()
-        frame.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
-        line = QtWidgets.QHBoxLayout(frame)
-        line.setContentsMargins(6, 6, 6, 6)
-        rows = Rows(fields, title_width(fields, frame) if len(fields) > 1 else 56)
-        rows.setObjectName(f"{self.spec.key}.{number}")
-        rows.set_values({f.key: f.default for f in fields} | values)
-        rows.changed.connect(self.changed)
-        rows.slid.connect(self.slid)
-        line.addWidget(rows, 1)
-        remove = QtWidgets.QToolButton()
-        remove.setText("✕")
-        remove.setToolTip("Remove this entry")
-        remove.setAccessibleName(f"Remove entry of {self.spec.title}")
-        remove.setAutoRaise(True)
-        remove.clicked.connect(lambda: self._remove(frame))
-        line.addWidget(remove, 0, QtCore.Qt.AlignmentFlag.AlignTop)
-        self.column.addWidget(frame)
-        self.entries.append((frame, rows, remove))
+        entry = Entry(self.spec, self.layers, values)
+        entry.rows.changed.connect(self.changed)
+        entry.rows.slid.connect(self.slid)
+        entry.up.clicked.connect(lambda: self._move(entry, -1))
+        entry.down.clicked.connect(lambda: self._move(entry, 1))
+        entry.remove.clicked.connect(lambda: self._on_remove(entry))
+        self.column.addWidget(entry)
+        self.entries.append(entry)
         self._settle()
         self.changed.emit()
 
-    def _remove(self, frame: QtWidgets.QFrame) -> None:
-        self.entries = [entry for entry in self.entries if entry[0] is not frame]
-        frame.setParent(None)
-        frame.deleteLater()
-        for number, (_frame, rows, _button) in enumerate(self.entries):
-            rows.setObjectName(f"{self.spec.key}.{number}")
+    def _on_remove(self, entry: Entry) -> None:
+        self._take_out(entry)
+        self.slid.emit()
+
+    def _take_out(self, entry: Entry) -> None:
+        self.entries.remove(entry)
+        entry.setParent(None)
+        entry.deleteLater()
         self._settle()
         self.changed.emit()
+
+    def _move(self, entry: Entry, by: int) -> None:
+        at = self.entries.index(entry)
+        self.entries = dials.move(self.entries, at, at + by)
+        for place, each in enumerate(self.entries):
+            self.column.insertWidget(place, each)
+        self._settle()
+        self.changed.emit()
+        self.slid.emit()
 
     def _settle(self) -> None:
-        self.add.setEnabled(len(self.entries) < self.spec.max_items)
-        for _frame, _rows, remove in self.entries:
-            remove.setEnabled(len(self.entries) > self.spec.min_items)
+        count = len(self.entries)
+        self.add.setEnabled(not dials.is_full(self.spec, self.entries))
+        for number, entry in enumerate(self.entries):
+            entry.name(number)
+            entry.up.setEnabled(number > 0)
+            entry.down.setEnabled(number + 1 < count)
+            entry.remove.setEnabled(count > self.spec.min_items)
+
+
+class Entry(QtWidgets.QFrame):
+    """One entry of a group, with the buttons that all of them have."""
+
+    def __init__(self, spec: Field, layers: Layers, values: dict[str, Any]) -> None:
+        super().__init__()
+        self.spec = spec
+        self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
+        fields = spec.fields
+        self.rows = Rows(fields, title_width(fields, self) if len(fields) > 1 else 56, layers)
+        self.rows.set_values({field.key: field.default for field in fields} | values)
+        self.up = tool("▲", "Move this entry up", f"Move entry of {spec.title} up")
+        self.down = tool("▼", "Move this entry down", f"Move entry of {spec.title} down")
+        self.remove = tool("✕", "Remove this entry", f"Remove entry of {spec.title}")
+        tools = QtWidgets.QVBoxLayout()
+        tools.setSpacing(0)
+        for button in (self.remove, self.up, self.down):
+            tools.addWidget(button)
+        tools.addStretch(1)
+        line = QtWidgets.QHBoxLayout(self)
+        line.setContentsMargins(6, 6, 6, 6)
+        line.addWidget(self.rows, 1)
+        line.addLayout(tools)
+
+    def name(self, number: int) -> None:
+        """Name the parts for scripts, by the place in the list."""
+        self.rows.setObjectName(f"{self.spec.key}.{number}")
+        for button, what in ((self.up, "up"), (self.down, "down"), (self.remove, "remove")):
+            button.setObjectName(f"{self.spec.key}.{number}.{what}")
+
+
+def tool(text: str, tip: str, title: str) -> QtWidgets.QToolButton:
+    """A small button.  title: for screen readers."""
+    made = QtWidgets.QToolButton()
+    made.setText(text)
+    made.setToolTip(tip)
+    made.setAccessibleName(title)
+    made.setAutoRaise(True)
+    return made
 
 
 class Form(QtWidgets.QWidget):
     """The form of one method.  Values outside their bounds cannot be entered.
 
-    elsewhere: editors of fields that are shown beside the prompt, not here, but are the form's too.
+    elsewhere: editors of fields that are shown beside the prompt, not here, but are the form's too.  layers:
+    those of the picture, for fields that are rasters; see `fields.RasterChoice`.
     """
 
     changed, slid = Signal(), Signal()
@@ -176,6 +228,7 @@ class Form(QtWidgets.QWidget):
         self,
         fields: Sequence[Field],
         elsewhere: Sequence[Any] = (),
+        layers: Layers = list,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
@@ -183,8 +236,8 @@ class Form(QtWidgets.QWidget):
         self.elsewhere = {editor.spec.key: editor for editor in elsewhere}
         here = [f for f in self.fields if f.key not in self.elsewhere]
         width = title_width(here, self)
-        self.basic = Rows([f for f in here if not f.advanced], width)
-        self.advanced = Rows([f for f in here if f.advanced], width)
+        self.basic = Rows([f for f in here if not f.advanced], width, layers)
+        self.advanced = Rows([f for f in here if f.advanced], width, layers)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .dials import Dials
-from .fields import TextBox
+from .fields import Layers, TextBox
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol.schema import Field
 from .words import Words
@@ -42,9 +42,14 @@ class Prompts(QtWidgets.QWidget):
     asked = Signal()  #: the person wants a caption proposed
     unasked = Signal()  #: and no longer wants it
 
-    def __init__(self, folder: Path | None = None, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path | None = None,
+        layers: Layers = list,
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
-        self.folder = folder
+        self.folder, self.layers = folder, layers
         self.source: TextBox | None = None
         self.dials: Dials | None = None
         self._copies = False  #: the prompt begins as the caption
@@ -112,7 +117,7 @@ class Prompts(QtWidgets.QWidget):
             if self.source is not None:
                 self.source.changed.connect(self.dials.show_words)
         if group is not None:
-            self.words = Words(group, self.edit)
+            self.words = Words(group, self.edit, self.layers)
             self.column.addWidget(self.words)
         for widget in (self.source_title, self.title, self.copy):
             widget.setVisible(caption is not None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from dataclasses import replace
 from typing import Any
 
 from . import again, candidates
@@ -15,11 +16,13 @@ from .edges import FAULT, edge
 from .journal import Entry
 from .proposals import Proposals
 from .qt import QtCore, Signal
+from .rasters import layers
 from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
+from .velatura_protocol.choices import Restored, restore
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.requests import Edit, Recipe
+from .velatura_protocol.requests import Edit, Recipe, Request
 from .wish import Wish
 
 log = logging.getLogger("velatura.krita")
@@ -77,12 +80,17 @@ class Session(QtCore.QObject):
         if wish.lacks_prompt:
             self.state.say("Write in the prompt what should be there, then run again.", bad=True)
             return
+        try:
+            further = wish.further
+        except VelaturaError as error:
+            self.state.say(self.sentence(error), bad=True)
+            return
         wish = self.drafts.settle(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
-        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell)
+        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further)
         self.stepper.start(
             reading,
             lambda captured: self._captured(job, wish, captured),
@@ -107,12 +115,20 @@ class Session(QtCore.QObject):
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
             return None
         try:
-            edit = Recipe.from_wire(result.recipe.request).again()
+            recipe = Recipe.from_wire(result.recipe.request)
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return None
-        self._choose(again.go_back(self.host, result, lambda what: self._hold(what, "to adjust this result")))
-        return edit
+        edit, found = recipe.again(), self._restored(recipe.request, result.document)
+        tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
+        self._choose(again.go_back(self.host, result, tell), found.lost)
+        return replace(edit, parameters=found.values)
+
+    def _restored(self, request: Request, document: Any) -> Restored:
+        """What the form is to show of a recipe: its rasters are looked for among the layers."""
+        method = self.state.known.method(request.method)
+        fields = method.form if method is not None else ()
+        return restore(fields, request.parameters, request.inputs, layers(document))
 
     def step(self, by: int) -> None:
         """Show the next (1) or the previous (-1) variation of the result that is meant."""
@@ -129,12 +145,13 @@ class Session(QtCore.QObject):
         yield from idle(document, lambda what: self._hold(what, "to see another variation"))
         return candidates.step(document, by)
 
-    def _choose(self, steps: Steps) -> None:
-        """One at a time: who asks again while something is waited for means the newer."""
+    def _choose(self, steps: Steps, also: str = "") -> None:
+        """One at a time: who asks again while something is waited for means the newer.  also: is said after
+        what the steps return."""
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
-        self.stepper.start(steps, self.state.say, self._not_chosen)
+        self.stepper.start(steps, lambda told: self.state.say(f"{told} {also}".strip()), self._not_chosen)
 
     def _hold(self, what: str, end: str) -> None:
         self.state.say(f"{what} {end}." if what else "")

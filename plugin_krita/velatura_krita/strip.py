@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .fields import Layers
 from .flow import Flow
 from .form import Rows, title_width
 from .qt import QtWidgets, Signal
@@ -28,12 +29,12 @@ class Strip(QtWidgets.QFrame):
         ("dial", "Turn into a dial", "Make a slider for how much of this word there is"),
     )
 
-    def __init__(self, spec: Field, fields: Sequence[Field]) -> None:
+    def __init__(self, spec: Field, fields: Sequence[Field], layers: Layers = list) -> None:
         super().__init__()
         self.is_filling = False
         self.setObjectName(spec.key + ".strip")
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
-        self.rows = Rows(fields, title_width(fields, self))
+        self.rows = Rows(fields, title_width(fields, self), layers)
         self.rows.setObjectName(spec.key + ".values")
         self.edit = QtWidgets.QLineEdit()
         self.edit.setPlaceholderText("Another word")

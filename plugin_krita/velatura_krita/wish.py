@@ -5,13 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from .capture import Further
+from .rasters import capture_rasters
 from .velatura_protocol.catalogue import MethodInfo
+from .velatura_protocol.choices import Wanted, resolve
+from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.requests import Edit
 
 
 @dataclass(frozen=True)
 class Wish:
-    """What the docker's controls say when Run is pressed; whole: the layer, whatever is selected."""
+    """What the docker's controls say when Run is pressed; whole: the layer, whatever is selected.
+
+    parameters: the form's values, with what is chosen for each raster.
+    """
 
     method: MethodInfo
     model: str
@@ -24,7 +31,7 @@ class Wish:
     @property
     def about(self) -> str:
         """What tells it from others in one line: what it does, or, of a method of masks, what it selects."""
-        if self.method.result != "mask":
+        if self.method.kind.insert != "selections":
             return self.method.about(self.prompt, self.parameters)
         listed = self.parameters.get(self.method.words.key, []) if self.method.words else []
         named = [text_of(entry) for entry in listed if entry.get("text", "").strip()]
@@ -35,11 +42,33 @@ class Wish:
         return self.method.lacks_prompt(self.prompt)
 
     @property
+    def is_unfinished(self) -> bool:
+        """Whether it would be refused for something that is still to be written or chosen."""
+        if self.lacks_prompt:
+            return True
+        try:
+            resolve(self.method.title, self.method.form, self.parameters)
+        except VelaturaError:
+            return True
+        return False
+
+    @property
+    def wanted(self) -> list[Wanted]:
+        """The rasters to read for it beside the layer and the selection; raises as `choices.resolve`."""
+        return resolve(self.method.title, self.method.form, self.parameters)[1]
+
+    @property
+    def further(self) -> Further:
+        """What reads them."""
+        wanted = self.wanted
+        return lambda document, canvas: capture_rasters(document, wanted, canvas)
+
+    @property
     def edit(self) -> Edit:
-        """The edit to send."""
+        """The edit to send; raises as `choices.resolve`."""
         return self.method.edit(
             self.prompt,
-            self.parameters,
+            resolve(self.method.title, self.method.form, self.parameters)[0],
             model=self.model,
             seed=self.seed,
             variations=self.variations,

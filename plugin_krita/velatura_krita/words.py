@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from .fields import Layers
 from .flow import STYLE, Flow
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .strip import Strip
@@ -28,7 +29,11 @@ class Words(QtWidgets.QWidget):
     said = Signal(str, bool)
 
     def __init__(
-        self, spec: Field, prompt: QtWidgets.QPlainTextEdit, parent: QtWidgets.QWidget | None = None
+        self,
+        spec: Field,
+        prompt: QtWidgets.QPlainTextEdit,
+        layers: Layers = list,
+        parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
         self.spec, self.prompt = spec, prompt
@@ -36,7 +41,7 @@ class Words(QtWidgets.QWidget):
         self.setObjectName(spec.key)
         self.setAccessibleName(spec.title)
         self.chips: list[ChipButton] = []
-        self.flow, self.strip = Flow(), Strip(spec, self.settings.settings)
+        self.flow, self.strip = Flow(), Strip(spec, self.settings.settings, layers)
         self.flow.setStyleSheet(STYLE)
         column = QtWidgets.QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)

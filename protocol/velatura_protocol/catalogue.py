@@ -12,14 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeGuard, get_args
 
+from .choices import raster_fields
 from .dials import about_edit
 from .errors import VelaturaError
+from .inputs import OWN, RasterInput
+from .kinds import RESULTS, ResultKind
 from .reading import as_integer, as_list, as_object, text_of
 from .requests import MAX_VARIATIONS, Edit
 from .schema import Field, complete_fields, fields_from_schema
 
 Need = Literal["required", "optional", "none"]
-Result = Literal["layer", "mask", "text"]
 PROMPT = "prompt"  #: the one input that is no raster
 
 _MOST = 2**31 - 1
@@ -29,8 +31,9 @@ _MOST = 2**31 - 1
 class MethodInfo:
     """A method as the daemon describes it.
 
-    source: where it was published. inputs: what it needs of each raster, by name, and of the prompt.
-    result: what it makes. max_variations: 1 ... 64. fields: its form, in order.
+    source: where it was published. inputs: what it needs of the layer, the selection and the prompt.
+    further: the other rasters that it takes. result: a key of `kinds.RESULTS`. max_variations: 1 ... 64.
+    fields: its parameters, in order; `form` has the further rasters too.
     """
 
     id: str
@@ -39,9 +42,10 @@ class MethodInfo:
     summary: str
     source: str
     inputs: Mapping[str, Need]
-    result: Result
+    result: str
     max_variations: int
     fields: tuple[Field, ...]
+    further: tuple[RasterInput, ...] = ()
 
     @classmethod
     def from_wire(cls, value: object) -> MethodInfo | None:
@@ -56,7 +60,8 @@ class MethodInfo:
         result = found.get("result", "layer")
         if not all(isinstance(word, str) for word in (result, *inputs.values())):
             raise _bad(f"result or inputs of {identifier}")
-        if not _is_result(result) or len(needs) < len(inputs):
+        further = _further(found.get("rasters", []), identifier)
+        if result not in RESULTS or len(needs) < len(inputs) or further is None:
             return None
         return cls(
             id=identifier,
@@ -68,12 +73,24 @@ class MethodInfo:
             result=result,
             max_variations=_integer(found, "max_variations", 1, MAX_VARIATIONS, identifier),
             fields=_fields(found.get("parameters"), identifier),
+            further=further,
         )
 
     @property
     def rasters(self) -> dict[str, Need]:
         """What it needs of each raster, without those that it takes none of."""
-        return {name: need for name, need in self.inputs.items() if name != PROMPT and need != "none"}
+        own = {name: need for name, need in self.inputs.items() if name != PROMPT and need != "none"}
+        return own | {raster.name: raster.need for raster in self.further}
+
+    @property
+    def kind(self) -> ResultKind:
+        """What a host does with its result."""
+        return RESULTS[self.result]
+
+    @property
+    def form(self) -> tuple[Field, ...]:
+        """Everything that a person fills in beside the prompt: its further rasters, then its parameters."""
+        return (*raster_fields(self.further), *self.fields)
 
     def need(self, name: str) -> Need:
         """What it needs of the input of this name; `none` where it does not say."""
@@ -185,7 +202,7 @@ class Catalogue:
     @property
     def offered(self) -> tuple[MethodInfo, ...]:
         """The methods that an artist chooses from; those that only say something are not among them."""
-        return tuple(method for method in self.methods if method.result != "text")
+        return tuple(method for method in self.methods if method.kind.chosen)
 
     def method(self, identifier: str | None) -> MethodInfo | None:
         """The method of this id that an artist can choose, or None."""
@@ -208,22 +225,23 @@ class Catalogue:
     @property
     def first_edit(self) -> MethodInfo | None:
         """The method that a person begins with who has chosen none (SPEC section 4)."""
-        return next((method for method in self.methods if method.result == "layer"), None)
+        return next((method for method in self.methods if method.kind.is_edit), None)
 
     @property
     def word_finder(self) -> MethodInfo | None:
         """The first method that selects words of the prompt (SPEC section 4)."""
-        return next((method for method in self.methods if method.result == "mask" and method.words), None)
+        finders = (method for method in self.methods if method.kind.insert == "selections" and method.words)
+        return next(finders, None)
 
     @property
     def proposer(self) -> MethodInfo | None:
         """The first method that says what a layer shows (SPEC section 4)."""
-        return next((method for method in self.methods if method.result == "text"), None)
+        return next((method for method in self.methods if method.kind.insert == "texts"), None)
 
     @property
     def dialler(self) -> MethodInfo | None:
         """The first method that edits by dials."""
-        return next((method for method in self.methods if method.result == "layer" and method.dials), None)
+        return next((method for method in self.methods if method.kind.is_edit and method.dials), None)
 
 
 def _with_default(spec: Field, defaults: Mapping[str, object]) -> Field:
@@ -246,8 +264,16 @@ def _is_need(value: object) -> TypeGuard[Need]:
     return value in get_args(Need)
 
 
-def _is_result(value: object) -> TypeGuard[Result]:
-    return value in get_args(Result)
+def _further(listed: object, identifier: str) -> tuple[RasterInput, ...] | None:
+    """The further rasters that this version knows; None where one of another kind is required, or may be."""
+    values = as_list(listed)
+    if values is None:
+        raise _bad(f"rasters of {identifier}")
+    optional = [value for value in values if (as_object(value) or {}).get("need") == "optional"]
+    read = [(value, RasterInput.from_wire(value)) for value in values]
+    if any(raster is None and value not in optional for value, raster in read):
+        return None
+    return tuple(raster for _, raster in read if raster is not None and raster.name not in OWN)
 
 
 def _bad(what: str) -> VelaturaError:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TypeGuard
 
 from .errors import VelaturaError
 
-PROTOCOL = "1.4"
+PROTOCOL = "1.5"
 
 MAX_JSON = 256 * 1024
 MAX_DEPTH = 32

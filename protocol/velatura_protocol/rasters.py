@@ -23,9 +23,7 @@ Bytes = bytes | bytearray | memoryview
 Rect = tuple[int, int, int, int]
 
 
-class RasterObject(TypedDict):
-    """A raster as JSON has it."""
-
+class _Described(TypedDict):
     digest: str
     width: int
     height: int
@@ -35,12 +33,19 @@ class RasterObject(TypedDict):
     rect: list[int]
 
 
+class RasterObject(_Described, total=False):
+    """A raster as JSON has it."""
+
+    layer: str
+
+
 @dataclass(frozen=True, slots=True)
 class Raster:
     """Pixels, described: rows from the top, no padding, little-endian, straight alpha.
 
     width, height: pixels, 1 ... 16384. channels: one of `CHANNELS`. dtype: a key of `DTYPES`. profile: name
     of the colour space. rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
+    layer: what the person calls what it was read from, so that the edit can be run again; '' if unknown.
     """
 
     digest: str
@@ -50,6 +55,7 @@ class Raster:
     dtype: str
     profile: str
     rect: Rect
+    layer: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -90,14 +96,15 @@ class Raster:
         name = found.get("digest")
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
-        raster = cls(name, width, height, channels, dtype, profile, rect)
+        layer = _name({"layer": "", **found}, "layer")
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
 
     def to_wire(self) -> RasterObject:
         """The object that `from_wire` reads."""
-        return {
+        described: RasterObject = {
             "digest": self.digest,
             "width": self.width,
             "height": self.height,
@@ -106,6 +113,9 @@ class Raster:
             "profile": self.profile,
             "rect": list(self.rect),
         }
+        if self.layer:
+            described["layer"] = self.layer
+        return described
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,12 +131,14 @@ class Pixels:
     channels: str
     dtype: str
     profile: str
+    layer: str = ""
 
     @cached_property
     def raster(self) -> Raster:
         """Their description."""
         size = self.rect[2:]
-        return Raster(digest(self.data), *size, self.channels, self.dtype, self.profile, self.rect)
+        described = self.channels, self.dtype, self.profile, self.rect, self.layer
+        return Raster(digest(self.data), *size, *described)
 
 
 def touch(a: Rect, b: Rect) -> bool:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from .errors import VelaturaError
+from .kinds import RASTERS
 
 MAX_LENGTH = 2000  # of a string without maxLength
 MAX_ITEMS = 64  # of any group
+MAX_NAME = 220  # characters of what is chosen for a raster
 _MAX_INTEGER = 2**53 - 1
 
 
@@ -17,13 +19,16 @@ _MAX_INTEGER = 2**53 - 1
 class Field:
     """One field of a form.
 
-    kind: 'string', 'integer', 'number', 'boolean', 'enum' or 'group'. default: valid within the field's own
-    bounds. minimum, maximum, step: of the two kinds of numbers, inclusive; step None: any value. max_length:
-    characters. choices: (value, title). fields, min_items, max_items: of a group, a list of objects with
-    these fields. order: position in the form. words: 'prompt' for a group whose entries are about words of
-    the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string says what the
-    source shows now. dials: whether the entries of a group are dials, by their fields `less`, `more` and
-    `strength`.
+    kind: 'string', 'integer', 'number', 'boolean', 'enum', 'raster' or 'group'. default: valid within the
+    field's own bounds. minimum, maximum, step: of the two kinds of numbers, inclusive; step None: any value.
+    max_length: characters. choices: (value, title). fields, min_items, max_items: of a group, a list of
+    objects with these fields. order: position in the form. words: 'prompt' for a group whose entries are
+    about words of the prompt, by their fields `text` and `which`; else ''. source_prompt: whether the string
+    says what the source shows now. prompt: whether the model reads the string as it reads the prompt.
+    context: whether the number says how much of the surroundings the model sees. dials: whether the entries
+    of a group are dials, by their fields `less`, `more` and `strength`. raster: what the raster is for, a key
+    of `kinds.RASTERS`; its value is the name of one of the request's inputs, or None. required: whether a
+    raster of the method itself has to be given.
     """
 
     key: str
@@ -44,7 +49,16 @@ class Field:
     max_items: int = 0
     words: str = ""
     source_prompt: bool = False
+    prompt: bool = False
+    context: bool = False
     dials: bool = False
+    raster: str = ""
+    required: bool = False
+
+    @property
+    def takes_selection(self) -> bool:
+        """Whether a selection serves as well as a layer, of a raster."""
+        return self.kind == "raster" and not RASTERS[self.raster].colours
 
     def check(self, value: Any) -> Any:
         """The value as it is to be used. Raises `bad-request` with a sentence that names the title."""
@@ -133,7 +147,14 @@ def _limits(form: dict, groups: bool) -> dict | None:
         return _numbers(form, kind)
     if kind == "array" and groups:
         return _group(form)
+    if kind == ["string", "null"] and not groups:
+        return _raster(form)
     return None
+
+
+def _raster(form: dict) -> dict | None:
+    raster = form.get("x-raster")
+    return {"kind": "raster", "raster": raster} if isinstance(raster, str) and raster in RASTERS else None
 
 
 def _string(form: dict) -> dict | None:
@@ -145,6 +166,7 @@ def _string(form: dict) -> dict | None:
         "max_length": length,
         "multiline": form.get("x-multiline") is True,
         "source_prompt": form.get("x-source-prompt") is True,
+        "prompt": form.get("x-prompt") is True,
     }
 
 
@@ -162,7 +184,8 @@ def _numbers(form: dict, kind: str) -> dict | None:
         return None
     if step is not None and not (is_right(step) and step > 0):
         return None
-    return {"kind": kind, "minimum": low, "maximum": high, "step": step}
+    context = kind == "number" and form.get("x-context") is True
+    return {"kind": kind, "minimum": low, "maximum": high, "step": step, "context": context}
 
 
 def _group(form: dict) -> dict | None:
@@ -204,6 +227,10 @@ def _check_string(field: Field, value: Any) -> Any:
     return value if isinstance(value, str) and len(value) <= field.max_length else _REFUSED
 
 
+def _check_raster(_: Field, value: Any) -> Any:
+    return value if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_NAME) else _REFUSED
+
+
 def _check_boolean(_: Field, value: Any) -> Any:
     return value if isinstance(value, bool) else _REFUSED
 
@@ -238,6 +265,7 @@ _CHECKS = {
     "enum": _check_enum,
     "integer": _check_integer,
     "number": _check_number,
+    "raster": _check_raster,
     "group": _check_group,
 }
 
@@ -249,6 +277,8 @@ def _wanted(field: Field) -> str:
         return "choose on or off"
     if field.kind == "enum":
         return "choose one of " + ", ".join(title for _, title in field.choices)
+    if field.kind == "raster":
+        return "choose a layer" if RASTERS[field.raster].colours else "choose a layer or the selection"
     if field.kind == "group":
         return f"enter a list of {field.min_items} to {field.max_items} entries"
     multiple = f" that is a multiple of {field.step}" if field.kind == "integer" and field.step else ""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from . import following, marks
 from .amounts import amount
+from .choices import SELECTION_TITLE, layer_of
 from .marks import Edit, Marked
 from .schema import Field
 from .words import Entry, Value, Word, place
@@ -228,6 +229,8 @@ def clean(text: str) -> str:
 
 def shown(setting: Field, value: Value) -> str:
     """The value of a setting as a person reads it."""
+    if setting.kind == "raster":
+        return layer_of(str(value)) or SELECTION_TITLE
     if setting.kind == "enum":
         return dict(setting.choices).get(str(value), str(value))
     if setting.kind == "boolean":

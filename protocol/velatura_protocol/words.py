@@ -9,7 +9,7 @@ from unicodedata import combining, normalize
 
 ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
 _MOST_PAIRS = 100_000  # of words that are compared; more would take a while
-Value = str | int | float | bool  #: of a field of an entry
+Value = str | int | float | bool | None  #: of a field of an entry; None is no raster
 Entry = dict[str, Value]  #: of a group of a request's parameters
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 

@@ -11,7 +11,7 @@ import pytest
 from tests.patience import patience
 from tests.tiny import register_tiny_model, tiny_model
 from velatura.cli import exits
-from velatura.cli.main import main
+from velatura.cli.main import main, parser_for
 from velatura_lab.commands import evaluate
 
 
@@ -66,7 +66,10 @@ def test_what_is_written_wrongly_is_usage(state, wrong, capsys):
 
 def test_the_command_that_makes_the_same_figures_is_told_whole():
     given = "--dataset 'PIE bench' --model sd15 --methods sdedit --pairs 2 --seeds 1 --people 0 --seed 0"
-    for flags in ("--device cuda:0 --smoke --masks --no-baselines", ""):
+    for flags in (
+        '--device cuda:0 --set steps=8 --set \'dials=[{"more": "hat"}]\' --smoke --masks --no-baselines',
+        "",
+    ):
         line = f"velatura evaluate {given} {flags}".strip()
         parser = argparse.ArgumentParser()
         evaluate.configure(parser)
@@ -121,3 +124,11 @@ def test_one_measure_alone_costs_only_the_edits_it_needs(tmp_path, state):
     assert list(found["editors"]) == ["sdedit"] and found["survey"] == {}
     assert len(list((out / "work").glob("*.npz"))) == 1  # one batch: nothing back, nothing alone, nobody else
     assert "Ranking AUC" in (out / "report.html").read_text(encoding="utf-8")
+
+
+def test_settings_are_json_or_texts():
+    words = ["evaluate", "--set", 'concepts=[{"text": "a"}]', "--set", "start=layer", "--set", "steps=8"]
+    options = parser_for(words).parse_args(words)
+    assert dict(options.assignments) == {"concepts": [{"text": "a"}], "start": "layer", "steps": 8}
+    with pytest.raises(SystemExit):
+        parser_for(words).parse_args(["evaluate", "--set", "steps"])

@@ -54,13 +54,13 @@ def run(runner):
 @pytest.mark.parametrize("error", ALLOCATORS.values(), ids=list(ALLOCATORS))
 def test_model_and_memory_are_given_back_and_the_retry_has_them(runner, failing, error):
     assert run(runner)["state"] == "done"
-    assert runner._memory.nbytes > 0
+    assert runner._cache.nbytes > 0
     model = weakref.ref(runner._models.get())
     failing(error)
     failed = run(runner)
     assert (failed["state"], failed["error"]["code"]) == ("failed", "out-of-memory")
     assert failed["error"]["retryable"] and failed["loaded"] == []
-    assert runner._memory.nbytes == 0
+    assert runner._cache.nbytes == 0
     assert model() is None, "something holds the model"
     failing(None)
     assert run(runner)["state"] == "done"
@@ -68,11 +68,11 @@ def test_model_and_memory_are_given_back_and_the_retry_has_them(runner, failing,
 
 def test_a_fault_gives_nothing_back(runner, failing):
     run(runner)
-    held = runner._memory.nbytes
+    held = runner._cache.nbytes
     failing(lambda: RuntimeError("a fault"))
     failed = run(runner)
     assert (failed["error"]["code"], failed["loaded"]) == ("internal", ["tiny"])
-    assert runner._memory.nbytes == held > 0
+    assert runner._cache.nbytes == held > 0
 
 
 @pytest.mark.parametrize("error", ALLOCATORS.values(), ids=list(ALLOCATORS))

@@ -195,3 +195,10 @@ def test_a_draft_stays_one():
     assert "draft" not in complete(draft=False)[0]
     with pytest.raises(VelaturaError, match="draft"):
         complete(draft="yes")
+
+
+def test_a_draft_of_a_method_that_gives_none_is_refused():
+    assert complete(draft=True)[0]["draft"]
+    assert complete(METHOD | {"drafts": True}, draft=True)[0]["draft"]
+    assert refusal(METHOD | {"drafts": False}, draft=True) == "bad-request"
+    assert "draft" not in complete(METHOD | {"drafts": False})[0]

@@ -12,6 +12,7 @@ from tests.docs.blocks import blocks, commands
 from velatura.cli.main import parser_for
 from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
+from velatura_protocol.catalogue import MethodInfo
 
 METHODS = {name: describe(method) for name, method in registry().items()}
 GUIDES = [site.ROOT / "docs" / f"{name}.md" for name in site.GUIDES]
@@ -30,7 +31,8 @@ def check(words: list[str]) -> None:
         assert stop.code == 0, words
         return
     if options.command == "edit" and options.method:
-        parse_values(METHODS[options.method], options.assignments, list(map(parse_dial, options.turned)))
+        method = MethodInfo.from_wire(METHODS[options.method])
+        parse_values(method, options.assignments, list(map(parse_dial, options.turned)))
     if options.command == "methods" and options.method:
         assert options.method in METHODS
 

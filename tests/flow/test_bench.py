@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura_lab.bench.flow import Edits, main
 
 
@@ -25,6 +25,6 @@ def test_the_figures_are_whole(capsys):
 
 def test_what_is_measured_is_the_edit_itself(any_model):
     edits = Edits.of(any_model, 3)
-    first = edits.slide(Memory(None, 0, 0, 0), 2.0)
+    first = edits.slide(Cache(), 2.0)
     assert first.shape == edits.latents.shape and not first.equal(edits.latents)
-    assert edits.slide(Memory(None, 0, 0, 0), 0.0).equal(edits.latents)
+    assert edits.slide(Cache(), 0.0).equal(edits.latents)

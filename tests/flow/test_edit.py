@@ -8,17 +8,17 @@ import pytest
 import torch
 
 from tests.flow import reference
+from velatura.cache.cache import Cache
 from velatura.diffusion import schedule
 from velatura.diffusion.denoiser import denoise
 from velatura.flow import edit as edit_module
 from velatura.flow.edit import Dial, Pulls, edit, plain
 from velatura.flow.source import kept
-from velatura.inversion.cache import Memory
 
 CAPTION, WANTED, NEGATIVE = "a red hat", "a blue hat", "grey"
 STEPS, SEEDS = 4, [3, 9]
 SHAPE = (1, 4, 8, 8)
-NO_MEMORY = Memory(None, 0, 0, 0)
+NOTHING_KEPT = Cache()
 
 
 def layer(seed=1, shape=SHAPE):
@@ -29,8 +29,8 @@ def levels(model, start=0.8):
     return schedule.sigmas(model.training_sigmas, STEPS, start)
 
 
-def source_of(model, z0=None, noises=1, seeds=SEEDS, memory=NO_MEMORY, caption=CAPTION):
-    return kept(memory, model, layer() if z0 is None else z0, caption, levels(model), seeds, noises)
+def source_of(model, z0=None, noises=1, seeds=SEEDS, cache=NOTHING_KEPT, caption=CAPTION):
+    return kept(cache, model, layer() if z0 is None else z0, caption, levels(model), seeds, noises)
 
 
 def run(model, pulls, m=None, after_step=lambda step: None, **given):
@@ -88,6 +88,7 @@ class Flow:
     A picture of text c is N(mu_c, I); so E[x0 | x = x0 + sigma n] = mu + (x - mu) / (1 + sigma^2)."""
 
     digest, dtype, prediction, guidance_rescale = "flow", torch.float32, "sample", 0.0
+    device = torch.device("cpu")
 
     def __init__(self):
         import numpy as np
@@ -185,25 +186,25 @@ def rows(any_model, monkeypatch):
 
 
 def test_a_step_costs_a_row_for_each_text_that_is_not_known(any_model, rows):
-    memory = Memory(None, 1 << 20, 1 << 24, 0)
+    cache = Cache(memory=1 << 24)
     pulls = Pulls([Dial(CAPTION, WANTED, 2.0)], CAPTION)
-    first, _ = run(any_model, pulls, seeds=[3], memory=memory)
+    first, _ = run(any_model, pulls, seeds=[3], cache=cache)
     assert rows == [1, 1, 1, 2, 1, 2, 1, 2]  # the source, then the edit; in the first step p is q
     rows.clear()
-    again, _ = run(any_model, pulls, seeds=[3], memory=memory)
+    again, _ = run(any_model, pulls, seeds=[3], cache=cache)
     assert rows == [1, 2, 2, 2] and again.equal(first)
     rows.clear()
     moved = Pulls([Dial(CAPTION, WANTED, 1.0), Dial("young", "old", 1.0)], CAPTION)
-    run(any_model, moved, seeds=[3], memory=memory)
+    run(any_model, moved, seeds=[3], cache=cache)
     assert rows == [3, 4, 4, 4]
     rows.clear()
-    run(any_model, pulls, seeds=[3, 4], memory=memory)  # a further seed is asked about with the others
+    run(any_model, pulls, seeds=[3, 4], cache=cache)  # a further seed is asked about with the others
     assert rows == [2, 2, 2, 4, 2, 4, 2, 4]
     rows.clear()
-    run(any_model, pulls, seeds=[4], memory=memory)
+    run(any_model, pulls, seeds=[4], cache=cache)
     assert rows == [1, 2, 2, 2]
     rows.clear()
-    run(any_model, pulls, seeds=[3], memory=memory, caption="a green hat")
+    run(any_model, pulls, seeds=[3], cache=cache, caption="a green hat")
     assert len(rows) == 2 * STEPS
 
 
@@ -215,15 +216,15 @@ def test_what_is_kept_stays_within_its_budget_and_an_edit_that_is_stopped_keeps_
         if step.i == 1:
             raise Stopped
 
-    memory = Memory(None, 0, 1 << 24, 0)
+    cache = Cache(memory=1 << 24)
     pulls = Pulls([Dial(CAPTION, WANTED, 2.0)], CAPTION)
     with pytest.raises(Stopped):
-        run(any_model, pulls, seeds=[3], memory=memory, after_step=stop)
+        run(any_model, pulls, seeds=[3], cache=cache, after_step=stop)
     rows.clear()
-    run(any_model, pulls, seeds=[3], memory=memory)
+    run(any_model, pulls, seeds=[3], cache=cache)
     assert rows == [1, 2, 1, 2, 1, 2]
-    small = Memory(None, 0, 3 * 4 * 8 * 8 * 4, 0)  # three steps of one seed: not a whole run
-    run(any_model, pulls, seeds=[3], memory=small)
+    small = Cache(memory=3 * 4 * 8 * 8 * 4)  # three steps of one seed: not a whole run
+    run(any_model, pulls, seeds=[3], cache=small)
     assert small.nbytes <= 3 * 4 * 8 * 8 * 4
 
 
@@ -255,20 +256,20 @@ def injected_plainly(model, source, pulls):
 @pytest.mark.parametrize("self_until", [0.5, 1.0])
 def test_the_sources_shapes_are_injected_as_prompt_to_prompt_does(any_model, self_until, rows):
     pulls = Pulls([Dial(CAPTION, WANTED, 3.0)], CAPTION, self_until=self_until)
-    memory = Memory(None, 0, 1 << 26, 0)
-    z, source = run(any_model, pulls, seeds=[3], memory=memory)
+    cache = Cache(memory=1 << 26)
+    z, source = run(any_model, pulls, seeds=[3], cache=cache)
     with torch.inference_mode():
         close(z, injected_plainly(any_model, source, pulls))
     free, _ = run(any_model, pulls._replace(self_until=0.0), seeds=[3])
     assert (free - z).abs().max() > 1e-4
     rows.clear()
-    again, _ = run(any_model, pulls, seeds=[3], memory=memory)
+    again, _ = run(any_model, pulls, seeds=[3], cache=cache)
     assert again.equal(z) and rows == [1, 2, 2, 2]  # what is kept serves
     rows.clear()
-    small = Memory(None, 0, 1 << 12, 0)  # too little for any step's queries and keys
+    small = Cache(memory=1 << 12)  # too little for any step's queries and keys
     for _ in range(2):
-        assert run(any_model, pulls, seeds=[3], memory=small)[0].equal(z)
-    both, _ = run(any_model, pulls, memory=memory)
+        assert run(any_model, pulls, seeds=[3], cache=small)[0].equal(z)
+    both, _ = run(any_model, pulls, cache=cache)
     close(both[:1], z)
 
 

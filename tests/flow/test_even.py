@@ -7,6 +7,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from velatura.cache.values import pack, unpack
 from velatura.flow import even
 from velatura.flow.even import Curve, distance, fit
 
@@ -55,7 +56,7 @@ def test_whatever_the_probes_say_a_dial_is_monotone_and_within_its_end(probes, o
     curve = fit(STRENGTHS, changes, gains, errors)
     low, high = sorted((one, other))
     assert 0.0 <= curve.strength(low) <= curve.strength(high) + 1e-9 <= curve.strengths[-1] + 1e-6
-    assert Curve.of_tensor(curve.as_tensor()) == curve
+    assert unpack("k", pack("k", curve)) == curve
 
 
 def test_a_distance_is_0_of_the_same_and_larger_of_more():

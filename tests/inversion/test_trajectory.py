@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.inversion.sampling import sigma_up
 from tests.tiny import SCHEDULER
 from velatura.diffusion import noise
-from velatura.inversion.trajectory import Trajectory, step
+from velatura.inversion.trajectory import step
 from velatura.models.noise_levels import scheduled_betas, training_sigmas
 
 levels = st.floats(1e-3, 4096.0)
@@ -67,13 +67,3 @@ def test_a_step_from_the_highest_level_loses_nothing_in_float32(eta):
     x, D = 4096.0 * torch.linspace(-2, 2, 9), torch.linspace(-1, 1, 9)
     single = step(x, D, 4096.0, 14.0, eta)
     torch.testing.assert_close(single.double(), step(x.double(), D.double(), 4096.0, 14.0, eta))
-
-
-def test_a_trajectory_moves_whole_and_keeps_what_is_unknown_unknown():
-    x = torch.zeros(1, 4, 8, 8)
-    trajectory = Trajectory([1.0, 0.5, 0.0], [x, None, x], [x, x], 1.0, [x, x])
-    moved = trajectory.to("meta")
-    assert [None if x is None else x.device.type for x in moved.x] == ["meta", None, "meta"]
-    assert {x.device.type for x in moved.residuals + moved.uncond} == {"meta"}
-    assert (moved.sigmas, moved.eta) == ([1.0, 0.5, 0.0], 1.0)
-    assert Trajectory([1.0, 0.0], [x, None]).to("meta").residuals is None

@@ -78,7 +78,7 @@ def test_slider_and_spin_box_agree(form):
 def test_a_slider_begins_where_its_number_is(form):
     """Also where that is the spin box's own first value, 0."""
     form.set_values({"concepts": [{"word": "a", "weight": 0.0}]})
-    weight = form.basic.editors["concepts"].entries[0][1].editors["weight"]
+    weight = form.basic.editors["concepts"].entries[0].rows.editors["weight"]
     assert weight.value() == 0.0 and weight.slider.value() * 2 == weight.slider.maximum()
 
 

@@ -86,7 +86,7 @@ def test_nothing_that_an_edit_does_is_without_effect_on_that_comparison(edits, w
 
 
 def test_as_much_is_kept_of_a_layer_as_the_daemon_keeps(edits, tmp_path):
-    assert edits.limit == Runner(tmp_path, "cpu")._memory.feature_budget
+    assert edits.limit == Runner(tmp_path, "cpu")._cache.largest
 
 
 @torch.inference_mode()

@@ -20,6 +20,7 @@ class Recorded:
     cancel_after: int | None = None
     stages: list = field(default_factory=list)
     steps: list = field(default_factory=list)
+    during: list = field(default_factory=list)  # the stage of each step
     fractions: list = field(default_factory=list)
     previews: list = field(default_factory=list)
     rects: list = field(default_factory=list)
@@ -27,7 +28,8 @@ class Recorded:
     def progress(self, stage, step, steps, fraction):
         self.stages.append(stage)
         self.fractions.append(fraction)
-        if stage in ("Editing", "Looking"):
+        if stage not in ("Loading the model", "Ranking", "Finishing"):
+            self.during.append(stage)
             self.steps.append((step, steps))
 
     def preview(self, step, rgb, rect):

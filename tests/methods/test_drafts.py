@@ -7,7 +7,8 @@ import torch
 from tests.methods.requests import Edit, Recorded, box, picture
 from tests.more_methods.offered.shades import Shades
 from velatura.methods.base import Cancelled
-from velatura.methods.registry import registry
+from velatura.methods.registry import describe, registry
+from velatura_protocol.errors import VelaturaError
 
 MASK = box(80, 100, (30, 60), (20, 70))
 PARAMETERS = {"steps": 4, "context": 4.0}  # so that the whole layer is shown
@@ -65,6 +66,21 @@ def test_a_draft_that_is_cancelled_shows_nothing_finished(models):
     with pytest.raises(Cancelled):
         draft(picture(80, 100), MASK, parameters={"steps": 20}).run(models, hooks)
     assert all(step <= 3 < hooks.steps[0][1] for step, _ in hooks.previews)
+
+
+class Slow(Shades):
+    id, version, title, summary, source = "slow", 1, "Slow", "Takes long.", "tests"
+    drafts, Parameters = False, Shades.Parameters
+
+    def run(self, inputs, params, context):
+        pytest.fail("it ran")
+
+
+def test_one_of_a_method_that_has_nothing_to_show_is_refused(models, monkeypatch):
+    assert describe(Slow())["drafts"] is False and describe(Shades())["drafts"] is True
+    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"slow": Slow()})
+    with pytest.raises(VelaturaError, match="Slow has nothing to show before it is done"):
+        draft(picture(64, 64), method="slow", prompt="a cat", parameters={}).run(models)
 
 
 def test_of_masks_the_first_is_shown_white_on_black(models, monkeypatch):

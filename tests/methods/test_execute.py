@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.inversion.trajectory import Trajectory
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
@@ -260,8 +260,8 @@ def test_no_memory_at_all_is_said(models, monkeypatch, error):
 
 def test_what_is_remembered_makes_room_for_the_edit(models, monkeypatch):
     """A picture that fits in memory, but not beside what is remembered of others."""
-    remembered = Memory(None, 1 << 26, 1 << 26, 0)
-    remembered.keep_trajectory("another's", Trajectory([1.0, 0.0], [torch.zeros(1, 4, 8, 8), None]))
+    remembered = Cache(memory=1 << 26)
+    remembered.keep("another's", Trajectory([1.0, 0.0], [torch.zeros(1, 4, 8, 8), None]))
     network, passes = type(models.get("")).network, []
 
     def limited(self, x, t, c):

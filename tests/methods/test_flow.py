@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.cache.cache import Cache
 from velatura.flow import even
-from velatura.inversion.cache import Memory
+from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
-from velatura.methods.flowing import FARTHEST
+from velatura.methods.flowing import FARTHEST, PROBE_STEPS
 from velatura.methods.registry import registry
 from velatura_protocol.errors import VelaturaError
 
@@ -33,12 +34,12 @@ def _edit(method, prompt, mask, source, parameters):
     return Edit(source, mask, method=method, prompt=prompt, parameters=parameters)
 
 
-def run(asked, models, memory=None, hooks=None):
-    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), memory)
+def run(asked, models, cache=None, hooks=None):
+    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), cache)
 
 
-def memory():
-    return Memory(None, 1 << 26, 1 << 28, 0)
+def cache():
+    return Cache(memory=1 << 28)
 
 
 NOTHING = {
@@ -109,12 +110,15 @@ def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     probed = []
     probe = even.probe
     monkeypatch.setattr(even, "probe", lambda *a: probed.append(a[4:6]) or probe(*a))
-    kept, hooks = memory(), Recorded()
+    kept, hooks = cache(), Recorded()
     first = run(slide(("red", "blue", 50.0), even=True), models, kept, hooks)[0]
     assert probed == [(CAPTION, "a blue hat")]
-    assert [i for i, _ in hooks.steps] == list(range(1, len(hooks.steps) + 1))
-    assert FAR["steps"] + 2 < len(hooks.steps) == hooks.steps[-1][1] <= FAR["steps"] + len(even.PROBES)
-    assert hooks.fractions == sorted(hooks.fractions)
+    tried = hooks.during.count("Trying out the dials")
+    assert hooks.during[tried:] == ["Editing"] * FAR["steps"]
+    assert 2 * PROBE_STEPS < tried <= PROBE_STEPS * len(even.PROBES)
+    assert hooks.steps[:tried] == [(i, PROBE_STEPS * len(even.PROBES)) for i in range(1, tried + 1)]
+    assert hooks.steps[tried:] == [(i, FAR["steps"]) for i in range(1, FAR["steps"] + 1)]
+    assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-2] == pytest.approx(1.0)
     moved = Recorded()
     run(slide(("red", "blue", 70.0), even=True), models, kept, moved)
     assert len(probed) == 1 and moved.steps == [(i, FAR["steps"]) for i in range(1, FAR["steps"] + 1)]
@@ -122,7 +126,7 @@ def test_even_dials_are_probed_once_a_layer_and_direction(models, monkeypatch):
     assert probed[1:] == [("a blue hat", CAPTION)]
     # a recipe gives the same bytes, whatever was kept
     assert run(slide(("red", "blue", 50.0), even=True), models, kept)[0].data == first.data
-    assert run(slide(("red", "blue", 50.0), even=True), models, memory())[0].data == first.data
+    assert run(slide(("red", "blue", 50.0), even=True), models, cache())[0].data == first.data
     assert run(slide(("red", "blue", 50.0), even=True), models)[0].data == first.data
 
 
@@ -132,11 +136,30 @@ def test_progress_ends_where_it_should_with_several_dials_that_break_early(model
     run(
         slide(("red", "blue", 50.0), ("day", "night", 50.0), ("", "snow", 50.0), even=True),
         models,
-        memory(),
+        cache(),
         hooks,
     )
-    assert hooks.steps[-1] == (3 * 3 + FAR["steps"],) * 2
+    probes = hooks.steps[: hooks.during.count("Trying out the dials")]
+    assert len(probes) == 3 * 3 * PROBE_STEPS
+    assert {n for _, n in probes} == {3 * PROBE_STEPS * len(even.PROBES)}
+    assert [i for i, _ in probes] == sorted({i for i, _ in probes})
+    assert hooks.steps[-1] == (FAR["steps"],) * 2
     assert hooks.fractions == sorted(hooks.fractions) and max(hooks.fractions) <= 1.0
+
+
+def test_even_dials_outlive_the_process_and_go_on_where_they_were_stopped(models, tmp_path):
+    asked = slide(("red", "blue", 50.0), even=True)
+    whole = Recorded()
+    fresh = run(asked, models, hooks=whole)[0]
+    tried = whole.during.count("Trying out the dials")
+    stopped = Recorded(cancel_after=2 * PROBE_STEPS + 1)
+    with pytest.raises(Cancelled):
+        run(asked, models, Cache(tmp_path, memory=1 << 24, disk=1 << 24), stopped)
+    for probed in (tried - 2 * PROBE_STEPS, 0):
+        hooks = Recorded()
+        kept = Cache(tmp_path, memory=1 << 24, disk=1 << 24)
+        assert run(asked, models, kept, hooks)[0].data == fresh.data
+        assert hooks.during.count("Trying out the dials") == probed
 
 
 def test_a_draft_takes_few_steps(models):

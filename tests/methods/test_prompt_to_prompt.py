@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.methods.prompt_to_prompt import settings
@@ -33,12 +33,12 @@ def edit(prompt="a blue hat", mask=MASK, variations=1, source=None, **parameters
     )
 
 
-def memory(folder=None):
-    return Memory(folder, 1 << 26, 1 << 28, 1 << 26)
+def cache(folder=None):
+    return Cache(folder, memory=1 << 28, disk=1 << 26)
 
 
-def run(asked, models, memory=None, hooks=None):
-    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), memory)
+def run(asked, models, cache=None, hooks=None):
+    return execute(asked.request, asked.blobs.__getitem__, models, hooks or Recorded(), cache)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_a_new_picture_and_its_edit_come_from_the_seed(models):
 
 
 def test_the_second_edit_of_a_layer_costs_its_own_branch_only(models, rows):
-    kept = memory()
+    kept = cache()
     run(edit(), models, kept)
     assert rows == [1] * STEPS + [3] * STEPS  # inversion; source, unconditional, target
     rows.clear()
@@ -109,7 +109,7 @@ def test_the_second_edit_of_a_layer_costs_its_own_branch_only(models, rows):
 
 
 def test_another_caption_layer_or_number_of_steps_is_another_source(models, rows):
-    kept = memory()
+    kept = cache()
     run(edit(), models, kept)
     for other in (edit(source_prompt="a pink hat"), edit(steps=STEPS + 1)):
         rows.clear()
@@ -124,16 +124,16 @@ def test_another_caption_layer_or_number_of_steps_is_another_source(models, rows
 
 
 def test_a_restart_loses_no_inversion(models, rows, tmp_path):
-    first = run(edit(), models, memory(tmp_path))
+    first = run(edit(), models, cache(tmp_path))
     rows.clear()
-    second = run(edit(), models, memory(tmp_path))
+    second = run(edit(), models, cache(tmp_path))
     assert rows == [3] * STEPS
     assert first[0].data == second[0].data
 
 
 @pytest.mark.parametrize("steps", range(1, 2 * STEPS))
 def test_an_edit_that_was_cancelled_leaves_a_memory_that_serves(models, steps):
-    kept = memory()
+    kept = cache()
     with pytest.raises(Cancelled):
         run(edit(), models, kept, Recorded(cancel_after=steps))
     after, whole = run(edit(), models, kept), run(edit(), models)
@@ -141,11 +141,14 @@ def test_an_edit_that_was_cancelled_leaves_a_memory_that_serves(models, steps):
 
 
 def test_progress_counts_the_inversion_and_only_if_there_is_one(models):
-    kept = memory()
-    for parts in (2, 1):
+    kept = cache()
+    for stages in (["Reading the layer", "Editing"], ["Editing"]):
         hooks = Recorded()
         run(edit(), models, kept, hooks)
-        assert hooks.steps == [(i, parts * STEPS) for i in range(1, parts * STEPS + 1)]
+        assert hooks.during == [stage for stage in stages for _ in range(STEPS)]
+        assert hooks.steps == [(i, STEPS) for _ in stages for i in range(1, STEPS + 1)]
+        whole = len(hooks.steps)
+        assert hooks.fractions == pytest.approx([i / whole for i in range(whole + 1)] + [1.0])
 
 
 WORDS = {"blend_words": "hat", "keep_words": "red, hat:1"}

@@ -14,6 +14,7 @@ from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.registry import describe, lacking, offer, registry
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
 
 METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
@@ -138,12 +139,13 @@ def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
 def test_progress_and_previews_are_told(method, models):
     hooks = Recorded()
     ask(method, picture(), {"steps": 6, "strength": 1.0}).run(models, hooks)
-    n = hooks.steps[0][1]  # an inversion has steps too
-    assert n % 6 == 0 and hooks.steps == [(i, n) for i in range(1, n + 1)]
+    stages = dict.fromkeys(hooks.during)  # an inversion has steps too
+    assert list(stages)[-1] == "Editing" and len(hooks.steps) == 6 * len(stages)
+    assert hooks.steps == [(i, 6) for _ in stages for i in range(1, 7)]
     assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] == 1.0
     assert hooks.stages[0] == "Loading the model"
     step, rgb = hooks.previews[0]
-    assert step == n - 5 and rgb.dtype == np.uint8 and rgb.shape == (64, 64, 3)
+    assert step == 1 and rgb.dtype == np.uint8 and rgb.shape == (64, 64, 3)
     assert np.abs(rgb[:16].astype(int) - picture()[:16, :, :3]).max() <= 1  # outside: the source
 
 
@@ -190,6 +192,8 @@ def test_forms_outside_the_subset_are_refused():
         (Literal["a", "b"], Field("a", **named)),  # no titles
         (list[_NoMethod], Field([], **named)),  # no upper bound
         (int, Field(1, ge=2, le=3, validate_default=True, **named)),
+        (str | None, fields.raster("mask", "X", "X.")),  # outside a group
+        (str, Field("", json_schema_extra={"x-raster": "mask"}, **named)),
     ]
     for annotation, field in bad:
         with pytest.raises((TypeError, ValidationError)):
@@ -205,6 +209,34 @@ def test_a_group_is_a_list_of_forms():
     assert (field.kind, field.max_items, field.fields[0].key) == ("group", 5, "steps")
     assert complete(form, {"words": [{}]}) == {"words": [{"steps": 4}]}
     assert Words(words=[{"steps": 3}]).words[0].steps == 3
+
+
+def test_an_entry_may_have_a_raster_of_a_known_kind():
+    def entries(annotation, kind):
+        item = parameters(annotation, fields.raster(kind, "Where", "Where it is."))
+        return schema(parameters(list[item], fields.group("Things", "Things.", 3)))
+
+    (group,) = fields_from_schema(entries(str | None, "labels"))
+    assert [(field.kind, field.raster) for field in group.fields] == [("raster", "labels")]
+    for annotation, kind in ((str | None, "sound"), (str, "mask"), (int | None, "mask")):
+        with pytest.raises((TypeError, ValidationError)):
+            entries(annotation, kind)
+
+
+@pytest.mark.parametrize(
+    "rasters",
+    [
+        [RasterInput("mask", "M", "M.")],
+        [RasterInput("a", "A", "A."), RasterInput("a", "B", "B.")],
+        [RasterInput("a", "A", "A.", "sound")],
+        [RasterInput("A b", "A", "A.")],
+        [RasterInput("a", "A", "")],
+    ],
+)
+def test_rasters_that_no_client_knows_are_refused(rasters):
+    whole = {"id": "x", "version": 1, "title": "X", "summary": "", "source": "", "Parameters": _NoMethod}
+    with pytest.raises(TypeError, match=r"Wrong\.inputs"):
+        type("Wrong", (Method,), {**whole, "run": lambda *_: None, "inputs": Inputs(rasters=tuple(rasters))})
 
 
 class Weighed(fields.WordSettings):
@@ -224,6 +256,10 @@ def test_settings_of_words_and_the_caption_are_marked():
     assert complete(form, {"x": [{"text": "cat"}]})["x"] == [{"text": "cat", "which": 1, "weight": 1.0}]
 
 
+class _Surrounded(Parameters):
+    context: float = fields.context(1.0)
+
+
 class _Unnamed(Parameters):
     text: int = Field(1, ge=1, le=2, title="Text", description="No text.")
     which: int = Field(1, ge=1, le=2, title="Which", description="Which.")
@@ -241,13 +277,52 @@ def test_marks_that_a_client_would_overlook_are_refused():
         parameters(str, Field("", **named, json_schema_extra={"x-source-prompt": 1})),
         parameters(int, Field(1, ge=0, le=2, **named, json_schema_extra={"x-source-prompt": True})),
         parameters(str, shown(), y=(str, shown())),
+        parameters(str, Field("", **named, json_schema_extra={"x-prompt": "yes"})),
+        parameters(bool, Field(True, **named, json_schema_extra={"x-prompt": True})),
+        parameters(int, Field(1, ge=0, le=2, **named, json_schema_extra={"x-context": True})),
+        parameters(float, fields.context(1.0), y=(float, fields.context(1.0))),
+        parameters(list[_Surrounded], Field([], **group)),
         parameters(
             list[Weighed], Field([], **group, **words), y=(list[Weighed], Field([], **group, **words))
         ),
     ]
     for wrong in bad:
-        with pytest.raises(TypeError, match=r"x-(words|source-prompt) |may have x-"):
+        with pytest.raises(TypeError, match=r"x-(words|source-prompt|prompt|context) |may have x-"):
             schema(wrong)
+
+
+class _Concept(Parameters):
+    more: str = Field("", title="More", description="More.", json_schema_extra={"x-prompt": True})
+    share: float = fields.slider(0.5, 0.0, 1.0, 0.1, "Share", "How much.")
+
+
+def test_marked_fields_are_found_whatever_their_names_and_in_groups_too():
+    made = parameters(
+        str,
+        fields.source_prompt(),
+        avoid=(str, fields.negative_prompt()),
+        seen=(float, fields.context(2.0)),
+        concepts=(list[_Concept], Field([], max_length=3, title="Concepts", description="What to add.")),
+    )
+    assert [(f.key, f.prompt, f.context) for f in fields_from_schema(schema(made))] == [
+        ("x", False, False),
+        ("avoid", True, False),
+        ("seen", False, True),
+        ("concepts", False, False),
+    ]
+    given = made(x="a cat", avoid="fog", concepts=[{"more": "snow"}, {}])
+    assert given.marked("x-prompt") == ["fog", "snow", ""]
+    assert (given.marked("x-source-prompt"), given.marked("x-context")) == (["a cat"], [2.0])
+    assert _NoMethod().marked("x-prompt") == []
+
+
+@METHODS
+def test_no_field_is_known_by_its_name_alone(method):
+    """What is a prompt, a caption or the surroundings says so, so that nobody has to know its name."""
+    marks = {"negative_prompt": "prompt", "held_to": "prompt"}
+    marks |= {"source_prompt": "source_prompt", "context": "context"}
+    for field in fields_from_schema(describe(method)["parameters"]):
+        assert field.key not in marks or getattr(field, marks[field.key])
 
 
 SOURCE_ALONE = Inputs("required", "none", "none")
@@ -261,6 +336,7 @@ SOURCE_ALONE = Inputs("required", "none", "none")
         {"result": "text", "inputs": SOURCE_ALONE},
         {"result": "text", "inputs": Inputs(), "max_variations": 1},
         {"needs": "luck"},
+        {"result": "text", "inputs": SOURCE_ALONE, "max_variations": 1, "drafts": False},
     ],
 )
 def test_results_and_needs_that_no_client_knows_are_refused(wrong):

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
+from velatura.cache import keys
+from velatura.cache.cache import Cache
 from velatura.diffusion import schedule
-from velatura.inversion import cache, null_text
-from velatura.inversion.cache import Memory, nbytes
+from velatura.inversion import null_text
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.prompt_to_prompt import source as sources
@@ -21,8 +22,8 @@ KINDS = ["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"]
 MASK = box(80, 100, (30, 60), (20, 70))
 
 
-def memory(folder=None):
-    return Memory(folder, 1 << 26, 1 << 28, 1 << 26)
+def cache(folder=None):
+    return Cache(folder, memory=1 << 28, disk=1 << 26)
 
 
 def run(models, kept, hooks=None, layer=0, **parameters):
@@ -81,21 +82,21 @@ SECOND = {
 
 @pytest.mark.parametrize(("kind", "moved"), SECOND)
 def test_what_moves_an_edit_computes_only_what_depends_on_it(models, rows, kind, moved):
-    kept, other = memory(), {"guidance": 5.0} if moved == "guidance" else {"negative_prompt": "a cat"}
+    kept, other = cache(), {"guidance": 5.0} if moved == "guidance" else {"negative_prompt": "a cat"}
     run(models, kept, inversion=kind)
     rows.clear()
     second = run(models, kept, inversion=kind, **other)
     assert rows == SECOND[kind, moved]
-    fresh = run(models, memory(), inversion=kind, **other)
+    fresh = run(models, cache(), inversion=kind, **other)
     assert np.abs(pixels(second).astype(int) - pixels(fresh)).max() <= 1
 
 
 @pytest.mark.parametrize("kind", ["ddim", "negative-prompt", "null-text"])
 def test_inversions_share_the_inverted_latents_and_so_do_restarts(models, rows, tmp_path, kind):
     model, done = models.get(), []
-    inverted(model, memory(tmp_path), "direct")
+    inverted(model, cache(tmp_path), "direct")
     rows.clear()
-    inverted(model, memory(tmp_path), kind, lambda i, n: done.append((i, n)))
+    inverted(model, cache(tmp_path), kind, lambda i, n: done.append((i, n)))
     if kind == "null-text":
         parts = null_text.parts(STEPS)
         assert (done[0], done[-1]) == ((STEPS + 1, parts), (parts, parts))
@@ -105,7 +106,7 @@ def test_inversions_share_the_inverted_latents_and_so_do_restarts(models, rows, 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_model_s_rescaling_is_of_a_source_where_guidance_is(models, kind):
-    model, kept = models.get(), memory()
+    model, kept = models.get(), cache()
     rescaled = replace(model, guidance_rescale=0.7)
     guided = kind in ("ddim", "null-text", "edit-friendly")
     names = {inverted(of, kept, kind).name for of in (model, rescaled)}
@@ -119,7 +120,7 @@ def test_a_new_picture_is_of_its_guidance(models):
 
     def name(guidance=3.0, negative="", phi=0.0):
         told = wanted(model, guidance, negative)
-        return sources.imagined(replace(model, guidance_rescale=phi), memory(), (4, 8, 8), told, [1]).name
+        return sources.imagined(replace(model, guidance_rescale=phi), cache(), (4, 8, 8), told, [1]).name
 
     assert len({name(), name(5.0), name(negative="a cat"), name(phi=0.7)}) == 4
     assert name(1.0) == name(1.0, "a cat") == name(1.0, phi=0.7)
@@ -127,12 +128,12 @@ def test_a_new_picture_is_of_its_guidance(models):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_was_kept_by_other_mathematics_is_made_anew(models, rows, tmp_path, monkeypatch, kind):
-    inverted(models.get(), memory(tmp_path), kind)
+    inverted(models.get(), cache(tmp_path), kind)
     rows.clear()
-    inverted(models.get(), memory(tmp_path), kind)
+    inverted(models.get(), cache(tmp_path), kind)
     assert rows == []
-    monkeypatch.setattr(cache, "MATHEMATICS", cache.MATHEMATICS + 1)
-    inverted(models.get(), memory(tmp_path), kind)
+    monkeypatch.setattr(keys, "MATHEMATICS", keys.MATHEMATICS + 1)
+    inverted(models.get(), cache(tmp_path), kind)
     assert len(rows) >= STEPS
 
 
@@ -143,8 +144,8 @@ class Stop(Exception):
 @pytest.mark.parametrize("kind", ["direct", "ddim", "negative-prompt"])
 @pytest.mark.parametrize("at", range(1, STEPS + 1))
 def test_an_inversion_that_was_stopped_goes_on(models, rows, kind, at):
-    whole = inverted(models.get(), memory(), kind)
-    kept, done = memory(), []
+    whole = inverted(models.get(), cache(), kind)
+    kept, done = cache(), []
 
     def stops(i, n):
         if i == at:
@@ -164,8 +165,8 @@ def test_an_inversion_that_was_stopped_goes_on(models, rows, kind, at):
 
 def test_fitted_embeddings_that_were_stopped_go_on(models, rows):
     """Whole steps are kept: what was fitted of a step is fitted again."""
-    whole = inverted(models.get(), memory(), "null-text")
-    kept, at, n = memory(), 0, null_text.parts(STEPS)
+    whole = inverted(models.get(), cache(), "null-text")
+    kept, at, n = cache(), 0, null_text.parts(STEPS)
     begun = []
     while at < n:
         seen = []
@@ -189,8 +190,8 @@ def test_fitted_embeddings_that_were_stopped_go_on(models, rows):
 @pytest.mark.parametrize("kind", ["direct", "ddim", "negative-prompt"])
 def test_sliding_that_stops_every_draft_gets_there(models, rows, kind):
     """Each draft is stopped after two passes; together they cost what one whole edit costs, and no more."""
-    whole = run(models, memory(), inversion=kind)
-    passes, kept = list(rows), memory()
+    whole = run(models, cache(), inversion=kind)
+    passes, kept = list(rows), cache()
     rows.clear()
     for _ in range(STEPS // 2):
         with pytest.raises(Cancelled):
@@ -200,19 +201,27 @@ def test_sliding_that_stops_every_draft_gets_there(models, rows, kind):
     assert last.data == whole.data
 
 
-def test_what_was_begun_is_no_trajectory_and_goes_when_there_is_one(tmp_path):
-    kept = memory(tmp_path)
-    begun = kept.begun("k")
-    begun.append(torch.zeros(4))
-    kept.keep_begun("k", begun)
-    assert kept.begun("k") is begun
-    assert kept.trajectory("k") is None and list(tmp_path.iterdir()) == []
-    kept.keep_trajectory("k", cache.Trajectory([1.0, 0.0], [torch.zeros(4), None]))
-    assert kept.begun("k") == []
+@pytest.mark.parametrize("kind", ["direct", "null-text"])
+def test_an_inversion_that_was_stopped_goes_on_after_a_restart(models, rows, tmp_path, kind):
+    whole = inverted(models.get(), cache(), kind)
+    passes = len(rows)
+
+    def stops(i, n):
+        if i == n - 1:
+            raise Stop
+
+    rows.clear()
+    with pytest.raises(Stop):
+        inverted(models.get(), cache(tmp_path), kind, stops)
+    before = len(rows)
+    rows.clear()
+    resumed = inverted(models.get(), cache(tmp_path), kind)
+    assert 0 < len(rows) <= passes / 2 and before + len(rows) >= passes
+    assert all(map(torch.equal, tensors(resumed.trajectory), tensors(whole.trajectory)))
 
 
 class Watched(Recorded):
-    """Notes how many bytes of features there are."""
+    """Notes how many bytes there are."""
 
     def __init__(self, kept):
         super().__init__()
@@ -220,15 +229,15 @@ class Watched(Recorded):
 
     def progress(self, *said):
         super().progress(*said)
-        self.peak = max(self.peak, nbytes(self.kept._features.values))
+        self.peak = max(self.peak, self.kept.nbytes)
 
 
 def test_another_layer_s_features_make_room_while_they_are_recorded(models):
-    plenty = memory()
+    plenty = cache()
     run(models, plenty)
-    one = nbytes(plenty._features.values)
-    kept = Memory(None, 1 << 26, one * 3 // 2, 0)
+    one = plenty.nbytes
+    kept = Cache(memory=one * 3 // 2)
     for layer in range(3):
         hooks = Watched(kept)
         run(models, kept, hooks, layer=layer)
-        assert one <= hooks.peak <= kept.feature_budget
+        assert one <= hooks.peak <= one * 3 // 2

@@ -8,11 +8,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura.inversion.cache import Memory, nbytes
+from velatura.cache.cache import LEAST, Cache
+from velatura.cache.values import nbytes
 from velatura.prompt_to_prompt.control import Branch
 from velatura.prompt_to_prompt.features import Features, Need
 
-BUDGET = 4000
+BUDGET = 5120
 NEED = Need(cross=True)
 
 
@@ -22,12 +23,8 @@ def branch(n, v=False):
     return Branch(batch[0], batch[1], batch[2] if v else None)
 
 
-def of(memory, key):
-    return memory.features(key, lambda: Features(memory.feature_budget, partial(memory.make_room, key)))
-
-
-def held(memory):
-    return nbytes(memory._features.values)
+def of(cache, key):
+    return cache.kept(key, lambda _: Features(cache.largest, partial(cache.make_room, key)))
 
 
 places = st.tuples(st.sampled_from(["attn1", "attn2", "attn3"]), st.integers(1, 200), st.booleans())
@@ -36,43 +33,44 @@ runs = st.tuples(st.sampled_from("abc"), st.lists(st.lists(places, max_size=4), 
 
 @given(st.lists(runs, max_size=8))
 def test_the_budget_holds_at_every_moment_whatever_is_recorded(recorded):
-    memory = Memory(None, 0, BUDGET, 0)
+    cache = Cache(memory=BUDGET)
     for key, steps in recorded:
-        features = of(memory, key)
+        features = of(cache, key)
         make_room = features.make_room
 
         def asked(needed, make_room=make_room, features=features):
             make_room(needed)
-            others = held(memory) - nbytes(features)
+            others = cache.nbytes - nbytes(features)
             assert others + needed <= BUDGET, "no room was made before"
 
         features.make_room = asked
         for i, step in enumerate(steps):
             for name, n, v in step:
                 features.record(i, name, branch(n, v))
-                assert held(memory) <= BUDGET
+                assert cache.nbytes <= BUDGET
                 assert features.nbytes == nbytes(features.branches) <= features.limit
             features.settle(i, NEED)
             names = {name for name, _, _ in step}
             kept = {name for at, name in features.branches if at == i}
             assert names <= kept if not features.missing(i, NEED) else not kept
         features.make_room = make_room
-        memory.settle(key)
-        assert held(memory) <= BUDGET
+        cache.keep(key, features)
+        assert cache.nbytes <= BUDGET
 
 
 def test_the_least_recently_used_makes_room_and_no_more_than_is_needed():
-    memory = Memory(None, 0, 2400, 0)
+    cache = Cache(memory=3 * LEAST)
     for key in "abc":
-        of(memory, key).record(0, "attn1", branch(100))
-        memory.settle(key)
-    of(memory, "a")
-    of(memory, "d").record(0, "attn1", branch(100))
-    assert list(memory._features.values) == ["c", "a", "d"]
+        features = of(cache, key)
+        features.record(0, "attn1", branch(LEAST // 8))
+        cache.keep(key, features)
+    of(cache, "a")
+    of(cache, "d").record(0, "attn1", branch(LEAST // 8))
+    assert list(cache._values) == ["c", "a", "d"]
 
 
 def test_what_is_recorded_again_counts_once_and_keeps_its_values():
-    features = Features(BUDGET)
+    features = Features(4000)
     features.record(0, "attn1", branch(100, v=True))
     v = features.branches[0, "attn1"].v
     features.record(0, "attn1", branch(100))

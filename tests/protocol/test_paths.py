@@ -19,7 +19,7 @@ from velatura_protocol.paths import (
 )
 
 CONNECTION = Connection(
-    wire="1.4",
+    wire="1.5",
     control="ipc://control.sock",
     blob="tcp://127.0.0.1:40002",
     token="secret",

@@ -33,6 +33,8 @@ FORMS["group"] = {
     "maxItems": 3,
     "items": {"type": "object", "properties": {"word": FORMS["string"], "weight": FORMS["number"]}},
 }
+#: A form that only the items of a group may have.
+RASTER = {**COMMON, "type": ["string", "null"], "default": None, "x-raster": "mask"}
 SCHEMA = {"type": "object", "properties": FORMS}
 
 
@@ -63,6 +65,24 @@ def test_the_fields():
         0,
         3,
     )
+
+
+def test_a_raster_is_the_name_of_an_input_or_none():
+    items = {"type": "object", "properties": {"where": RASTER}}
+    group = field({**FORMS["group"], "items": items})
+    (where,) = group.fields
+    assert (where.kind, where.raster, where.default, where.takes_selection) == ("raster", "mask", None, True)
+    assert group.check([{}, {"where": "key.2.where"}]) == [{"where": None}, {"where": "key.2.where"}]
+    for wrong in (3, "", "x" * 221, ["a"]):
+        with pytest.raises(VelaturaError, match="The title: choose a layer or the selection"):
+            group.check([{"where": wrong}])
+    assert fields_from_schema({"properties": {"key": RASTER}}) == []  # only in a group
+    other = {**RASTER, "x-raster": "sound"}
+    assert field({**group_of(other), "default": []}).fields == ()
+
+
+def group_of(item: dict) -> dict:
+    return {**FORMS["group"], "items": {"type": "object", "properties": {"x": item}}}
 
 
 def test_what_is_about_words_is_known_by_its_mark_and_its_fields():

@@ -8,6 +8,8 @@ import pytest
 
 from velatura_protocol.endpoints import proof
 from velatura_protocol.errors import CODES, VelaturaError
+from velatura_protocol.inputs import MAX_INPUTS, OWN, rasters_of
+from velatura_protocol.kinds import RASTERS, RESULTS
 from velatura_protocol.messages import MAX_DEPTH, MAX_JSON, PROTOCOL, check_protocol, decode, encode
 from velatura_protocol.paths import FOR_OLDER, Connection, read_connection, write_connection
 from velatura_protocol.rasters import CHANNELS, DTYPES, MAX_SIDE, Raster
@@ -49,7 +51,7 @@ def check_methods(message: dict) -> None:
         properties = method["parameters"]["properties"]
         assert [field.key for field in fields_from_schema(method["parameters"])] == list(properties)
         assert complete(method["parameters"], {}).keys() == properties.keys()
-        assert method["result"] in ("layer", "mask", "text")
+        assert method["result"] in RESULTS
     described = {method["id"] for method in message.get("methods", [])}
     assert all(described.issuperset(model["lacks"]) for model in message.get("models", []))
 
@@ -111,6 +113,21 @@ def test_the_mark_of_dials_has_an_example():
     }
 
 
+def test_further_rasters_have_an_example():
+    described = [method for m in examples("message") for method in m.get("methods", [])]
+    (method,) = [m for m in described if rasters_of(m)]
+    assert [(r.name, r.kind, r.need) for r in rasters_of(method)] == [
+        ("segments", "labels", "required"),
+        ("style", "reference", "optional"),
+    ]
+    own = {raster["name"]: raster["need"] for raster in method["rasters"] if raster["name"] in OWN}
+    assert own == {name: method["inputs"][name] for name in OWN}
+    (group,) = fields_from_schema(method["parameters"])
+    assert [(field.key, field.raster) for field in group.fields] == [("text", ""), ("where", "mask")]
+    assert re.findall(r"^\| `([a-z]+)` \| a layer", section(4), re.MULTILINE) == list(RASTERS)
+    assert f"more than {MAX_INPUTS} are `too-large`" in section(5)
+
+
 def test_every_request_has_an_example():
     """A request has `seq`, an answer `re`, an event neither."""
     messages = examples("message")
@@ -160,7 +177,7 @@ def test_the_forms():
     """Each row of the table is exercised in test_schema."""
     from .test_schema import FORMS
 
-    assert re.findall(r"^\| ([a-z]+) \| `type", section(6), re.MULTILINE) == list(FORMS)
+    assert re.findall(r"^\| ([a-z]+) \| `type", section(6), re.MULTILINE) == [*FORMS, "raster"]
 
 
 def test_the_limits():

@@ -48,7 +48,7 @@ def endpoint(request, tmp_path):
 def announce(folder, control, blob, **changes):
     """Leaves a connection file, as a daemon that was killed does."""
     name = lambda endpoint: "ipc://" + endpoint.rpartition("/")[2] if "ipc" in endpoint else endpoint  # noqa: E731
-    given = {"wire": "1.4", "token": SECRET, "pid": os.getpid(), "instance": "i", "version": "0", **changes}
+    given = {"wire": "1.5", "token": SECRET, "pid": os.getpid(), "instance": "i", "version": "0", **changes}
     write_connection(folder, Connection(control=name(control), blob=name(blob), **given))
 
 
@@ -77,7 +77,7 @@ LIES = {
         {"type": "proof", "re": message["seq"], "proof": proof("guess", "control.sock", message["nonce"])}
     ],
     "a welcome": lambda message: [
-        {"type": "welcome", "re": message["seq"], "protocol": "1.4", "instance": "i"}
+        {"type": "welcome", "re": message["seq"], "protocol": "1.5", "instance": "i"}
     ],
     "events": lambda message: [{"type": "job", "job": JOB, "state": "failed", "error": {}}] * 3,
 }

@@ -33,18 +33,25 @@ def see(layer: Layer, selection: Selection, region: Region) -> Seen:
 
     Raises `empty-layer` if every pixel of it is transparent.
     """
-    painted = _painted(layer, region)
-    paint, alpha = painted[..., :3], painted[..., 3:]
-    visible = float(alpha.sum(dtype=np.float64))
-    if visible <= 0.0:
+    image, backdrop = over_mean(painted(layer, region.crop, region.inner))
+    if backdrop is None:
         raise VelaturaError(
             "empty-layer",
             "The layer is transparent here, so there is nothing to edit; choose a layer with paint.",
         )
-    backdrop = (paint.sum(axis=(0, 1), dtype=np.float64) / visible).astype(np.float32)
-    image = (paint + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
     mask = selection.covered(region.crop, region.inner)
-    return Seen(_mirrored(image, region), _mirrored(mask[..., None], region)[..., 0], backdrop)
+    return Seen(mirrored(image, region), mirrored(mask[..., None], region)[..., 0], backdrop)
+
+
+def over_mean(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """Premultiplied colours and alpha [h, w, 4] over the mean colour of what is visible: the picture
+    [h, w, 3] in [0, 1], and that colour [3], or None (over black) where nothing is visible."""
+    colours, alpha = paint[..., :3], paint[..., 3:]
+    visible = float(alpha.sum(dtype=np.float64))
+    if visible <= 0.0:
+        return np.zeros_like(colours), None
+    backdrop = (colours.sum(axis=(0, 1), dtype=np.float64) / visible).astype(np.float32)
+    return (colours + (1.0 - alpha) * backdrop).clip(0.0, 1.0), backdrop
 
 
 def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
@@ -67,21 +74,27 @@ def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
     return (rgb.clip(0.0, 1.0) * alpha + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
 
 
-def _painted(layer: Layer, region: Region) -> np.ndarray:
-    """Premultiplied colours and alpha of the crop at the model's scale, [h, w, 4].
+def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
+    """Premultiplied colours and alpha of a crop at another size `inner` (height, width), [h, w, 4].
 
-    Averaging is done on premultiplied colours, so what lies hidden beneath alpha 0 does not bleed in. Large
-    crops are first reduced by whole factors, band by band: there is never a float copy of the layer.
+    Where the crop reaches outside the layer it is transparent. Averaging is done on premultiplied colours, so
+    what lies hidden beneath alpha 0 does not bleed in. Large crops are first reduced by whole factors, band
+    by band: there is never a float copy of the layer.
     """
-    crop, inner = region.crop, region.inner
     factor = max(1, min(crop.height // inner[0], crop.width // inner[1]) // 2)
     bands = []
     step = factor * max(1, _BAND // (factor * crop.width))
     for y in range(crop.y0, crop.y1, step):
         band = crop._replace(y0=y, y1=min(y + step, crop.y1))
-        rgb, alpha = layer.encoding.decode(layer.pixels[band.slices])
+        there = band.intersection(layer.box)
+        rgb, alpha = layer.encoding.decode(layer.pixels[there.slices])
         alpha = alpha[..., None]
-        bands.append(reduced(np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2), factor))
+        paint = np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2)
+        if there != band:
+            around = np.zeros((band.height, band.width, 4), np.float32)
+            around[there.moved(-band.x0, -band.y0).slices] = paint
+            paint = around
+        bands.append(reduced(paint, factor))
     return resize(np.concatenate(bands), inner, extent=(crop.height / factor, crop.width / factor))
 
 
@@ -97,6 +110,7 @@ def reduced(picture: np.ndarray, factor: int) -> np.ndarray:
     return picture
 
 
-def _mirrored(picture: np.ndarray, region: Region) -> np.ndarray:
+def mirrored(picture: np.ndarray, region: Region) -> np.ndarray:
+    """A crop [h, w, C] at the model's scale with its mirror image around it, at the model's size."""
     pads = [(o, total - o - i) for o, total, i in zip(region.offset, region.outer, region.inner, strict=True)]
     return np.pad(picture, [*pads, (0, 0)], mode="symmetric")

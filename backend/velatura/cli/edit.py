@@ -14,6 +14,7 @@ from pathlib import Path
 from velatura.cli import exits
 from velatura.cli.connection import connected
 from velatura.cli.dials import named_or_shared
+from velatura.cli.inputs import parse_inputs, parse_item, read_inputs
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
@@ -27,6 +28,7 @@ from velatura.files.masks import as_paint, paths_for, write_mask
 from velatura.files.ora import write_ora
 from velatura.files.png import write_png
 from velatura_protocol.catalogue import Catalogue, MethodInfo
+from velatura_protocol.choices import resolve
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
@@ -55,6 +57,23 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="k=v",
         dest="assignments",
         help="see `velatura methods ID`",
+    )
+    parser.add_argument(
+        "--input",
+        action="append",
+        default=[],
+        metavar="NAME=FILE",
+        dest="inputs",
+        help="a further picture that the method takes, see `velatura methods ID`; may be given several times",
+    )
+    parser.add_argument(
+        "--item",
+        action="append",
+        default=[],
+        metavar="LIST:k=v,…",
+        dest="items",
+        help='one more entry of a list, as in --item "concepts:text=hat,where=hat.png"; may be given several '
+        "times, and a picture of an entry is a file",
     )
     parser.add_argument(
         "--dial",
@@ -108,20 +127,26 @@ def run(options: argparse.Namespace) -> int:
     ):
         known = Catalogue.from_wire(client.methods())
         method = method_named(known, options.method) if options.method else _first(known, options)
-        says = method.result == "text"
+        says = method.kind.insert == "texts"
         _check_wanted(options, method.title, says)
+        items = [parse_item(method, item) for item in options.items]
+        values = parse_values(method, options.assignments, _dials(options, method), items)
+        chosen = values | parse_inputs(method, options.inputs)
+        parameters, wanted = resolve(method.title, method.form, chosen)
         edit = method.edit(
             options.prompt,
-            parse_values(method, options.assignments, _dials(options, method)),
+            parameters,
             model=options.model,
             seed=options.seed,
             variations=options.variations,
         )
         inputs, canvas = inputs_of(source, mask), (source.width, source.height)
+        inputs |= read_inputs(wanted, source)
         asked = proposal(edit, method, known)
         if asked is not None:
-            wanted = asked.edit.on({**inputs, "mask": None}, canvas, lease=True, draft=True)
-            said = proposed(_run_job(client, wanted, inputs, interrupt), asked.key)
+            shown = {"source": inputs["source"], "mask": None}
+            asking = asked.edit.on(shown, canvas, lease=True, draft=True)
+            said = proposed(_run_job(client, asking, shown, interrupt), asked.key)
             print(f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, asked.key: said})
         try:
@@ -134,8 +159,7 @@ def run(options: argparse.Namespace) -> int:
             return exits.OK
         results = best_first(job["result"]["layers"])
         layers = [_fetch(client, layer, interrupt) for layer in results]
-        write = _write_masks if method.result == "mask" else _write
-        files = write(options, source, mask, layers, job["title"])
+        files = WRITERS[method.kind.insert](options, source, mask, layers, job["title"])
         client.ack(job["job"])
     report(job, results, files, options.compare, as_json=options.json)
     return exits.OK
@@ -197,6 +221,9 @@ def _write_masks(
     if options.compare:
         write_comparison(options.compare, source, layers[0].image, painted[0])
     return files
+
+
+WRITERS = {"layers": _write, "selections": _write_masks}
 
 
 def _out(text: str) -> Path:

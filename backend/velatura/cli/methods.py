@@ -8,6 +8,7 @@ from pathlib import Path
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
+from velatura.cli.inputs import describe_inputs
 from velatura.install.hostfiles import first_methods
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
@@ -63,12 +64,14 @@ def _show(method: MethodInfo) -> None:
     print(f"{method.title} ({method.id}, version {method.version})")
     print(f"{method.summary}\nAfter: {method.source}")
     print(", ".join(f"{name}: {need}" for name, need in method.inputs.items()))
-    if method.result == "text":
+    if method.kind.insert == "texts":
         print("The result is text, the likeliest first; no --out.\n")
-    elif method.result == "mask":
+    elif method.kind.insert == "selections":
         print("The result is masks, one for each thing that is found.\n")
     else:
         print(f"--variations 1 to {method.max_variations}\n")
+    for line in describe_inputs(method):
+        print(line)
     for field in method.fields:
         print(f"--set {field.key}=… {_range(field)}{'   (advanced)' if field.advanced else ''}")
         print(f"    {field.title}. {field.description}")
@@ -84,6 +87,9 @@ def _range(field: Field) -> str:
     if field.kind == "group":
         keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)
         words = "words of the prompt with commas between, or " if field.words else ""
+        words = words or f"by --item {field.key}:key=value,… each, or "
         words = "by --dial FROM=>TO:N each, --dials, or " if field.dials else words
         return f"{words}a JSON list of at most {field.max_items} objects with {keys}"
+    if field.kind == "raster":
+        return f"a file, {field.raster}"
     return f"text, {field.default!r} by default"

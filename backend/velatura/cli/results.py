@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from velatura.cli import exits
+from velatura_protocol.kinds import RESULTS
 from velatura_protocol.results import texts
 
 
@@ -49,7 +50,7 @@ def report(job: dict, results: list[dict], files: list[Path], compare: Path | No
             )
         )
         return
-    noun = "mask" if "kind" in results[0] else "variation"
+    noun = RESULTS[results[0].get("kind", "layer")].noun
     count = f"1 {noun}" if len(results) == 1 else f"{len(results)} {noun}s"
     print(f"{', '.join(map(str, files))}: {job['title']}, {count} in {seconds:.1f} s.")
     for layer in results:

@@ -7,13 +7,17 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.choices import resolve
 from velatura_protocol.dials import check
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.schema import Field
 
 
 def parse_values(
-    method: MethodInfo, assignments: Sequence[str], dials: Sequence[dict] = ()
+    method: MethodInfo,
+    assignments: Sequence[str],
+    dials: Sequence[dict] = (),
+    items: Sequence[tuple[Field, dict[str, str]]] = (),
 ) -> dict[str, Any]:
     """Return the parameters that the options give, checked against the method's schema.
 
@@ -21,8 +25,10 @@ def parse_values(
         method: as the daemon offers it.
         assignments: "key=value" each.
         dials: for the method's group of dials; they follow those that `assignments` give.
+        items: further entries of groups, as texts by key; they follow likewise.
 
-    Groups are JSON, words may be a list with commas. Raises `bad-request`, naming the option.
+    Groups are JSON, words may be a list with commas. A raster of a group's entry is the name of a file, and
+    stays one: `choices.resolve` has the parameters to send. Raises `bad-request`, naming the option.
     """
     fields = {field.key: field for field in method.fields}
     values: dict[str, Any] = {}
@@ -33,13 +39,18 @@ def parse_values(
         if key not in fields:
             names = ", ".join(fields) or "none"
             raise VelaturaError("bad-request", f"{method.title} has no option {key!r}; it has: {names}.")
-        values[key] = _value(fields[key], text)
+        values[key] = _value(fields[key], text, f"--set {key}")
+    for field, entry in items:
+        parts = {part.key: part for part in field.fields}
+        read = {key: _value(parts[key], text, f"--item {field.key}:{key}") for key, text in entry.items()}
+        listed = values.get(field.key, [])
+        values[field.key] = [*listed, read] if isinstance(listed, list) else listed
     group = need_dials(method) if dials else method.dials
     if group is not None and (dials or group.key in values):
         set_ones = values.get(group.key, [])
         values[group.key] = [*set_ones, *dials] if isinstance(set_ones, list) else set_ones
         check(group, values[group.key])
-    method.complete(values)
+    method.complete(resolve(method.title, method.fields, values)[0])
     return values
 
 
@@ -73,15 +84,13 @@ def parse_dial(option: str) -> dict[str, Any]:
         ) from error
 
 
-def _value(field: Field, text: str) -> Any:
+def _value(field: Field, text: str, option: str) -> Any:
     try:
         if field.words and not text.lstrip().startswith("["):
             return [{"text": word.strip()} for word in text.split(",")]
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
-        raise VelaturaError(
-            "bad-request", f"--set {field.key}={text} is not of the kind {field.kind}."
-        ) from error
+        raise VelaturaError("bad-request", f"{option}={text} is not of the kind {field.kind}.") from error
 
 
 def _boolean(text: str) -> bool:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.cache.values import storable
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import Network, denoise
 from velatura.models.model import Model
@@ -35,21 +36,18 @@ _LOOKS = 2  # noises a level
 _SCALES = 4
 
 
+Probe = tuple[Tensor, float, float, float]
+"""Latents [1, C, h, w] of a strength, how far their picture is from that of the strength before, and their
+`readings`."""
+
+
+@storable("even curve")
 @dataclass(frozen=True)
 class Curve:
     """strengths: increasing from 0. changes: what is seen to have changed at each, from 0, not decreasing."""
 
     strengths: tuple[float, ...]
     changes: tuple[float, ...]
-
-    def as_tensor(self) -> Tensor:
-        """[2, K] float64, to be kept."""
-        return torch.tensor([self.strengths, self.changes], dtype=torch.float64)
-
-    @classmethod
-    def of_tensor(cls, kept: Tensor) -> Curve:
-        """What `as_tensor` gave."""
-        return cls(*map(tuple, kept.tolist()))
 
     def strength(self, share: float) -> float:
         """The strength at which this share, in [0, 1], of all the change to the dial's end is seen."""
@@ -90,26 +88,32 @@ def probe(
     away: str,
     toward: str,
     seed: int,
-    after_probe: Callable[[], None],
+    begun: list[Probe],
 ) -> Curve:
     """The curve of one dial, in one direction, on one layer.
 
     Args:
+        model: reads what the pictures show.
         edited: the latents [1, C, h, w] that a strength gives.
         shown: the picture [1, 3, h, w] that a person sees of latents.
         z0: those of the layer.
-        after_probe: called when one of `PROBES` is done; may raise, to stop.
+        away, toward: the texts that the dial leads between.
+        seed: of the noises with which the model reads.
+        begun: the probes of the same dial that were done before it was stopped, of strength 0 and then of
+            `PROBES`; it grows.
     """
-    pictures, read = [shown(z0)], [readings(model, z0, away, toward, seed)]
-    for strength in PROBES:
-        z = edited(strength)
-        pictures.append(shown(z))
-        read.append(readings(model, z, away, toward, seed))
-        after_probe()
-        if breaks([error for _, error in read]):
+    if not begun:
+        begun.append((z0, 0.0, *readings(model, z0, away, toward, seed)))
+    before = shown(begun[-1][0])
+    for strength in PROBES[len(begun) - 1 :]:
+        if breaks([error for *_, error in begun]):
             break
-    changes = [0.0, *(distance(a, b) for a, b in pairwise(pictures))]
-    return fit((0.0, *PROBES)[: len(read)], changes, *zip(*read, strict=True))
+        z = edited(strength)
+        picture = shown(z)
+        begun.append((z, distance(before, picture), *readings(model, z, away, toward, seed)))
+        before = picture
+    _, changes, gains, errors = zip(*begun, strict=True)
+    return fit((0.0, *PROBES)[: len(begun)], changes, gains, errors)
 
 
 def breaks(errors: Sequence[float]) -> bool:

@@ -10,9 +10,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from velatura.cache.cache import Cache
+from velatura.cache.keys import key, key_of
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import Network
-from velatura.inversion.cache import Memory, key
 from velatura.prompt_to_prompt.features import Features
 
 
@@ -46,7 +47,7 @@ class Source:
 
 @contextmanager
 def kept(
-    memory: Memory,
+    cache: Cache,
     model: Network,
     z0: Tensor,
     caption: str,
@@ -60,17 +61,16 @@ def kept(
     moved dial or another wish pays for its own texts only.
 
     Args:
-        memory: keeps D of every step, a seed at a time, within its budget for features.
+        cache: keeps D of every step, a seed at a time, and queries and keys.
         seeds: one a variation. Each makes its noises itself, so a batch does not matter to them.
     """
     steps = len(sigmas) - 1
     shape = (steps * noises, *z0.shape[1:])
     drawn = noise.standard_normal(seeds, shape).to(z0).unflatten(1, (steps, noises))
     names = [
-        key(
+        key_of(
+            model,
             flow="D(q; c_src)",
-            model=model.digest,
-            dtype=str(model.dtype),
             z0=z0,
             caption=caption,
             sigmas=list(sigmas),
@@ -79,14 +79,14 @@ def kept(
         )
         for seed in seeds
     ]
-    shelves = [memory.features(name) for name in names]
+    shelves: list[dict[int, Tensor]] = [cache.kept(name, lambda _: {}) for name in names]
     D = [
         torch.cat([shelf[i] for shelf in shelves]) if all(i in shelf for shelf in shelves) else None
         for i in range(steps)
     ]
     together = key(flow="Q, K", of=names)
-    room = partial(memory.make_room, together)
-    features = memory.features(together, lambda: Features(memory.feature_budget, room))
+    room = partial(cache.make_room, together)
+    features = cache.kept(together, lambda _: Features(cache.largest, room))
     n = [drawn[:, i].flatten(0, 1) for i in range(steps)]
     source = Source(z0, caption, list(sigmas), noises, n, D, features)
     try:
@@ -96,5 +96,5 @@ def kept(
             for i, known in enumerate(source.D):
                 if known is not None and i not in shelf:
                     shelf[i] = known[number * noises : (number + 1) * noises].clone()
-            memory.settle(name)
-        memory.settle(together)
+            cache.keep(name, shelf)
+        cache.keep(together, features)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from velatura.cache.values import storable
 
 AfterStep = Callable[[int, int], None]
 """after_step(i, n): part i of n, from 1, is done. May raise, to stop."""
@@ -17,6 +18,7 @@ def silent(i: int, n: int) -> None:
     """An `AfterStep` for who does not wait."""
 
 
+@storable("trajectory")
 @dataclass
 class Trajectory:
     """x at every level of a run from noise to a picture, N steps, B variations.
@@ -34,14 +36,6 @@ class Trajectory:
     residuals: list[Tensor] | None = None
     eta: float = 0.0
     uncond: list[Tensor] | None = None
-
-    def to(self, device: torch.device | str) -> Trajectory:
-        """The same on a device; tensors that are there already are shared."""
-
-        def moved(tensors: list | None) -> list | None:
-            return None if tensors is None else [None if x is None else x.to(device) for x in tensors]
-
-        return replace(self, x=moved(self.x), residuals=moved(self.residuals), uncond=moved(self.uncond))
 
 
 def step(x: Tensor, D: Tensor, sigma: float, sigma_next: float, eta: float = 0.0) -> Tensor:

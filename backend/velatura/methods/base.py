@@ -7,26 +7,31 @@ line read its form from it.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, get_args, get_origin
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from velatura.companions.table import COMPANIONS
+from velatura_protocol.inputs import OWN, RasterInput
+from velatura_protocol.kinds import RASTERS
 from velatura_protocol.schema import Field as Understood
 from velatura_protocol.schema import fields_from_schema
+
+from .kinds import KINDS
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
-    from velatura.inversion.cache import Memory
     from velatura.models.model import Model
 
 Need = Literal["required", "optional", "none"]
+_Value = TypeVar("_Value")
 
 
 class Cancelled(Exception):
@@ -37,21 +42,52 @@ class Parameters(BaseModel):
     """Base of every method's parameters.
 
     A field is written `name: type = Field(default, ge=…, le=…, title=…, description=…)`; the types are str,
-    int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group). Further
-    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and, on one field
-    each at most, `x-words`, `x-source-prompt` and `x-dials` (`fields` has them ready).
+    int, float, bool, `Literal[…]` of strings (an enum) and `list` of a `Parameters` class (a group), whose
+    own fields may also be `str | None` with `x-raster` (the name of one of `MethodInputs.rasters`). Further
+    keys of the form in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and the marks,
+    which say what a field is for: `x-prompt` on any number of texts, and, on one field each at most,
+    `x-words`, `x-source-prompt`, `x-dials` and `x-context` (`fields` has them ready).
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    def marked(self, mark: str) -> list[Any]:
+        """The values of the fields that bear a mark ("x-prompt"), in their order, in groups too."""
+        return [value for _, value in self.marked_with_titles(mark)]
+
+    def marked_with_titles(self, mark: str) -> list[tuple[str, Any]]:
+        """As `marked`, each value after its field's title."""
+        found: list[tuple[str, Any]] = []
+        for key, info in type(self).model_fields.items():
+            value = getattr(self, key)
+            if isinstance(info.json_schema_extra, dict) and mark in info.json_schema_extra:
+                found.append((info.title or key, value))
+            elif isinstance(value, list):
+                found += [one for item in value for one in item.marked_with_titles(mark)]
+        return found
+
 
 @dataclass(frozen=True)
 class Inputs:
-    """Which inputs a method needs. 'optional' mask: without one the whole layer is edited."""
+    """Which inputs a method needs. 'optional' mask: without one the whole layer is edited. rasters: further
+    ones, such as a painted segmentation, a scribble or a reference; a group's entries may have some too
+    (`fields.raster`)."""
 
     source: Need = "required"
     mask: Need = "optional"
     prompt: Need = "required"
+    rasters: tuple[RasterInput, ...] = ()
+
+    def all_rasters(self) -> list[RasterInput]:
+        """Every raster that is taken, the layer and the selection first."""
+        own: list[RasterInput] = []
+        if self.source != "none":
+            own.append(RasterInput("source", "Layer", "The layer that is edited.", "picture", self.source))
+        if self.mask != "none":
+            own.append(
+                RasterInput("mask", "Selection", "Where it is edited; white is edited.", "mask", self.mask)
+            )
+        return [*own, *self.rasters]
 
 
 @dataclass(frozen=True)
@@ -59,13 +95,16 @@ class MethodInputs:
     """What a method gets, at the model's size.
 
     image: [1, 3, h, w] in [-1, 1]. mask: [1, 1, h, w] in [0, 1], 1 to edit, soft values between. prompt: text
-    whose length has been checked. seeds: one a variation, each 0 … 2^31-1.
+    whose length has been checked. seeds: one a variation, each 0 … 2^31-1. rasters: the further ones that
+    are given, [1, C, h, w] by name, in the crop of the image; `velatura.canvas.rasters` has C and the range
+    of each kind.
     """
 
     image: Tensor
     mask: Tensor
     prompt: str
     seeds: list[int]
+    rasters: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 class Mask(NamedTuple):
@@ -76,16 +115,34 @@ class Mask(NamedTuple):
     map: Tensor
 
 
+class Stage(NamedTuple):
+    """A part of a run that the person waits for.
+
+    Args:
+        name: what is being done, in a painter's words ("Reading the layer"), as hosts show it; '': what the
+            method does mostly, "Editing" or "Looking".
+        share: about how much of the whole run it takes, in (0, 1]; the last stage takes what is left, also
+            of stages that were not needed.
+    """
+
+    name: str = ""
+    share: float = 1.0
+
+
+WHOLE = Stage()
+"""The stage of a method that has only one, and the last stage of others."""
+
+
 class Context(Protocol):
-    """A method's only door to models, memory, progress and cancellation."""
+    """A method's only door to models, what is kept, progress and cancellation."""
 
     @property
     def model(self) -> Model:
         """The diffusion model to edit with."""
 
     @property
-    def memory(self) -> Memory:
-        """What is kept of pictures from one edit to the next."""
+    def cache(self) -> Cache:
+        """The store behind `kept`, for what grows while an edit runs along it."""
 
     @property
     def is_draft(self) -> bool:
@@ -103,9 +160,23 @@ class Context(Protocol):
     def reconstruction(self) -> Tensor:
         """D(E(x)): what the autoencoder makes of the unedited picture, [1, 3, h, w] in [-1, 1]."""
 
-    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
-        """Says that step i of n (from 1) is done. `preview` makes a picture [1, 3, h, w] in [-1, 1] of what
-        is expected, if it is asked for one. Raises `Cancelled`."""
+    def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
+        """What costs much to make and is made once a layer: an inversion, fitted embeddings, tuned weights.
+        It is made only where it is not kept from an edit before; see `velatura.cache.cache.Cache.kept`.
+
+        Args:
+            key: of `velatura.cache.keys.key_of`: it names the inputs and all parameters that matter.
+            make: makes the value, on the model's device. It is given a list to which it adds what it has
+                finished, as often as it likes; if the person cancels, it is given that list again next time.
+            on_disk: whether it takes longer to make than to read from a disk. Dataclasses in it are to be
+                `velatura.cache.values.storable`.
+        """
+
+    def step(
+        self, i: int, n: int, preview: Callable[[], Tensor] | None = None, *, stage: Stage = WHOLE
+    ) -> None:
+        """Says that step i of n (from 1) of a stage is done. `preview` makes a picture of what is expected,
+        [1, 3, h, w] in [-1, 1], if it is asked for one. Raises `Cancelled`."""
 
     def decode(self, z: Tensor) -> Tensor:
         """The finished latents [N, C, h, w] as pictures [N, 3, H, W]. Raises `Cancelled` between pictures:
@@ -115,10 +186,12 @@ class Context(Protocol):
 class Method:
     """Base of every method. Subclasses set the class variables and define `Parameters` and `run`.
 
-    result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
-    'text', what can be said about the source, likewise. needs: the companion of the model
-    (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that a person
-    chooses from, smallest first; the first of all is what they begin with.
+    result: the id of one of `kinds.KINDS`: 'layer', an edited picture a variation; 'mask', selections of the
+    source, all in one variation; or 'text', what can be said about the source, likewise. needs: the companion
+    of the model (`velatura.companions.table`) that does the work in its place, or ''. drafts: whether a look
+    at what it would give pays while a person moves a slider; no, where nothing can be shown before minutes
+    have passed. place: in the list that a person chooses from, smallest first; the first of all is what they
+    begin with.
     """
 
     id: ClassVar[str]
@@ -127,8 +200,9 @@ class Method:
     summary: ClassVar[str]
     source: ClassVar[str]
     inputs: ClassVar[Inputs] = Inputs()
-    result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
+    result: ClassVar[str] = "layer"
     needs: ClassVar[str] = ""
+    drafts: ClassVar[bool] = True
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
@@ -149,9 +223,9 @@ class Method:
         """What the result should show, in the words that variations are ranked by: mostly the prompt."""
         return prompt
 
-    def before(self, params: Any) -> str:
+    def before(self, params: Parameters) -> str:
         """What the layer shows as it is, in words, as far as the parameters say it; else ''."""
-        return getattr(params, "source_prompt", "").strip()
+        return next(iter(params.marked("x-source-prompt")), "").strip()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Raises TypeError where the class is not whole, so that a bad method fails at import."""
@@ -165,15 +239,23 @@ class Method:
             raise TypeError(f"{cls.__name__}.Parameters is not a class of parameters")
         if "run" not in cls.__dict__:
             raise TypeError(f"{cls.__name__} does not say how to run")
-        if cls.result not in ("layer", "mask", "text"):
-            raise TypeError(f"{cls.__name__}.result is neither 'layer' nor 'mask' nor 'text'")
-        if cls.result != "layer" and cls.max_variations != 1:
-            raise TypeError(f"{cls.__name__}.max_variations has to be 1 where the result is {cls.result!r}")
-        if cls.result == "text" and cls.inputs != Inputs("required", "none", "none"):
-            raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
+        if cls.result not in KINDS:
+            raise TypeError(f"{cls.__name__}.result is none of {', '.join(KINDS)}")
+        KINDS[cls.result].check(cls)
+        _check_rasters(cls.__name__, cls.inputs.rasters)
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
         schema(cls.Parameters)
+
+
+def _check_rasters(where: str, rasters: Sequence[RasterInput]) -> None:
+    """Raises TypeError for rasters that no client would understand, or that have one name."""
+    names = [raster.name for raster in rasters]
+    if len({*names, *OWN}) < len(names) + len(OWN):
+        raise TypeError(f"{where}.inputs: two rasters have one name, or the name {' or '.join(OWN)}")
+    for raster in rasters:
+        if RasterInput.from_wire(raster.to_wire()) != raster or not raster.description:
+            raise TypeError(f"{where}.inputs: {raster} is no raster that the protocol knows, or says nothing")
 
 
 def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
@@ -187,26 +269,34 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict:
     }
     parameters()  # every field has a default, and pydantic finds it within its bounds
     form = {"type": "object", "properties": properties}
-    _check_marks(parameters.__name__, form)
+    _check_marks(parameters.__name__, form, group=group)
     return form
 
 
 _MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
+    "x-prompt": (lambda f: f.prompt, "True, on a str"),
+    "x-context": (lambda f: f.context, "True, on a float"),
     "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
     "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
     "x-dials": (lambda f: f.dials, "True, on a group of a str `less`, a str `more` and a float `strength`"),
 }
 
 
-def _check_marks(where: str, form: dict) -> None:
-    """Refuses marks that a client would overlook, or find twice."""
+_OFTEN = {"x-prompt"}
+"""Marks that several fields may bear."""
+
+
+def _check_marks(where: str, form: dict, *, group: bool) -> None:
+    """Refuses marks that a client would overlook, or find twice. group: whether `form` is of its items."""
     fields = fields_from_schema(form)
     for mark, (is_understood, rule) in _MARKS.items():
         marked = {key for key, property in form["properties"].items() if mark in property}
-        if len(marked) > 1:
+        if marked and group and mark not in _OFTEN:
+            raise TypeError(f"{where}: no item of a group may have {mark}")
+        if len(marked) > 1 and mark not in _OFTEN:
             raise TypeError(f"{where}: only one field may have {mark}, not {', '.join(sorted(marked))}")
         if marked != {field.key for field in fields if is_understood(field)}:
-            raise TypeError(f"{where}.{marked.pop()}: {mark} is {rule}")
+            raise TypeError(f"{where}.{', '.join(sorted(marked))}: {mark} is {rule}")
 
 
 _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
@@ -228,12 +318,16 @@ def _form(where: str, field: FieldInfo, order: int, *, group: bool) -> dict:
         form |= {k: bounds[k] for k in ("minItems", "maxItems") if k in bounds}
         if "maxItems" not in form:
             raise TypeError(f"{where}: a group needs max_length")
+    elif group and field.annotation == (str | None) and extra.get("x-raster") in RASTERS:
+        form = {"type": ["string", "null"]}
     elif field.annotation in _JSON_TYPES:
         form = {"type": _JSON_TYPES[field.annotation]} | bounds
         if form["type"] in ("integer", "number") and not {"minimum", "maximum"} <= form.keys():
             raise TypeError(f"{where}: a number needs ge and le")
     else:
         raise TypeError(f"{where}: {field.annotation} is not in the subset of the protocol")
+    if "x-raster" in extra and form["type"] != ["string", "null"]:
+        raise TypeError(f"{where}: x-raster is a kind of raster, on a str | None of a group's entries")
     default = field.get_default(call_default_factory=True)
     form |= {"title": field.title, "description": field.description, "default": default}
     return form | {"x-order": order, "x-advanced": False} | extra

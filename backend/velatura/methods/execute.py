@@ -4,28 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from velatura.cache.cache import Cache
 from velatura.canvas.geometry import plan
-from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import paste
+from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
-from velatura.ranking.asked import Asked
-from velatura.ranking.views import Scene
 from velatura.weights import out_of_memory
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.inputs import check_inputs, kinds_of
 from velatura_protocol.rasters import Raster
+from velatura_protocol.schema import fields_from_schema
 
-from .base import Cancelled, Method, Parameters
-from .registry import lacking, registry
-from .results import ResultLayer, mask_layer, ranked, result_layer
-from .run import Hooks, Run, as_arrays
+from .base import Cancelled, Method, Parameters, schema
+from .kinds import KINDS
+from .registry import lacking, no_drafts, registry
+from .results import ResultLayer
+from .run import Hooks, Run
+from .work import Work
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
 _SEEDS = 2**31
+_CONTEXT = 1.0  # of the surroundings, in sizes of the selection, where a method does not ask
 
 
 def execute(
@@ -33,18 +35,20 @@ def execute(
     blob: Callable[[str], bytes | memoryview],
     models: ModelStore,
     hooks: Hooks,
-    memory: Memory | None = None,
+    cache: Cache | None = None,
 ) -> list[ResultLayer] | list[str]:
     """The variations that a request asks for, in the order of their seeds; several are ranked. Of a method of
     masks, the masks in its own order; of one of texts, the texts, the likeliest first. Of a draft nothing,
     unless it is of texts: its first variation, or mask, is the last preview.
 
     request: SPEC section 5, complete: seed chosen, parameters with their defaults. blob: the bytes of a
-    digest. memory: of pictures, from one edit to the next; by default none. Raises `Cancelled`, or
+    digest. cache: what is kept from one edit to the next; by default nothing. Raises `Cancelled`, or
     VelaturaError: `unknown-method`, `bad-request`, then what is wrong with the pixels (`bad-layer`,
     `unsupported-colour`, `empty-mask`, `mask-outside`), `empty-prompt`, then `unknown-model`,
     `prompt-too-long`, `empty-layer`, and `out-of-memory`."""
     method, params = _method(request)
+    if request.get("draft") and not method.drafts:
+        raise VelaturaError("bad-request", no_drafts(method.title))
     if request["variations"] > 1 and not method.varies(params):
         raise VelaturaError(
             "bad-request", f"With these settings {method.title} gives one result; ask for one variation."
@@ -56,6 +60,7 @@ def execute(
         raise VelaturaError("empty-mask", f"{method.title} needs a selection; select what to change.")
     layer = Layer.of(source, blob(source.digest))
     selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
+    rasters = _rasters(request, method, blob)
     prompt = request["prompt"].strip()
     if method.inputs.prompt == "required" and not prompt:
         raise VelaturaError("empty-prompt", "Describe in the prompt what should be there.")
@@ -65,13 +70,14 @@ def execute(
     try:
         model = _model(request, method, models)
         if not method.needs:  # else the model reads nothing of it
-            for text in (prompt, getattr(params, "negative_prompt", "")):
-                model.check_prompt(text)
-        context = getattr(params, "context", 1.0)
+            model.check_prompt(prompt)
+            for mark in ("x-source-prompt", "x-prompt"):
+                for title, text in params.marked_with_titles(mark):
+                    model.check_prompt(text, f"“{title}”")
+        (context,) = params.marked("x-context") or [_CONTEXT]
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
         seen = see(layer, selection, region)
         is_draft = request.get("draft", False)
-        memory = memory or Memory(None, 0, 0, 0)
         run = Run(
             method,
             params,
@@ -81,48 +87,34 @@ def execute(
             seen,
             models,
             model,
-            memory,
+            Cache() if cache is None else cache,
             hooks,
             is_draft=is_draft,
+            rasters={
+                name: found.seen(layer, region, model.size, model.multiple) for name, found in rasters.items()
+            },
         )
         seeds = [(request["seed"] + i) % _SEEDS for i in range(1 if is_draft else request["variations"])]
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
-        if method.result == "text":
-            return run.texts(seeds[0])
-        if method.result == "mask":
-            found = run.masks(seeds[0])
-            if is_draft:
-                run.show_mask(found[0][1])
-                return []
-            hooks.progress("Finishing", 0, 0, 1.0)
-            return [
-                mask_layer(recipe, i, seeds[0], source, name, mask_of_layer(layer, selection, region, map))
-                for i, (name, map) in enumerate(found)
-            ]
-        edited = run.variations(seeds)
-        if is_draft:
-            run.show(edited[0])
-            return []
-        hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], model.factor // 4
-        results = [
-            result_layer(
-                recipe,
-                i,
-                seed,
-                source,
-                paste(layer, selection, region, seen, picture, unedited, reach),
-            )
-            for i, (seed, picture) in enumerate(zip(seeds, edited, strict=True))
-        ]
+        return KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise
         raise out_of_memory.told(error) from error
-    if len(results) == 1:
-        return results
-    asked = Asked(model, seen, method.wanted(prompt, params), method.before(params))
-    return ranked(results, edited, Scene(layer, selection, seen.backdrop), asked, run.rank)
+
+
+def _rasters(request: dict, method: Method, blob: Callable[[str], bytes | memoryview]) -> dict[str, Given]:
+    """The further rasters by name, read before anything slow is begun."""
+    fields, parameters = fields_from_schema(schema(method.Parameters)), request["parameters"]
+    inputs = {
+        name: Raster.from_wire(raster) for name, raster in request["inputs"].items() if raster is not None
+    }
+    found = check_inputs(method.title, method.inputs.rasters, fields, parameters, inputs)
+    wanted = kinds_of(method.inputs.rasters, fields, parameters)
+    return {
+        name: given(wanted[name].kind, wanted[name].title, raster, blob(raster.digest))
+        for name, raster in found.items()
+    }
 
 
 def _method(request: dict) -> tuple[Method, Parameters]:

@@ -20,9 +20,10 @@ def slider(
     description: str,
     *,
     advanced: bool = False,
+    marks: dict[str, Any] | None = None,
 ) -> Any:
     """A number between low and high. `step` is the slider's only: values between are accepted."""
-    extra = {"multipleOf": step} | (ADVANCED if advanced else {})
+    extra = {"multipleOf": step} | (ADVANCED if advanced else {}) | (marks or {})
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 
@@ -58,6 +59,7 @@ def context(default: float) -> Any:
         0.25,
         "Surroundings",
         "How much of the picture around the selection the model sees, in sizes of the selection.",
+        marks={"x-context": True},
     )
 
 
@@ -85,7 +87,7 @@ def negative_prompt() -> Any:
         max_length=2000,
         title="Avoid",
         description="What should not appear.",
-        json_schema_extra=ADVANCED | {"x-multiline": True},
+        json_schema_extra=ADVANCED | {"x-multiline": True, "x-prompt": True},
     )
 
 
@@ -98,6 +100,24 @@ def source_prompt(description: str = "A caption of the layer as it is now.") -> 
         description=description,
         json_schema_extra={"x-source-prompt": True, "x-multiline": True},
     )
+
+
+def raster(kind: str, title: str, description: str) -> Any:
+    """A raster of a group's entry, for a field `str | None`: its name among `MethodInputs.rasters`, or None.
+
+    kind: a key of `velatura_protocol.kinds.RASTERS`.
+    """
+    return Field(None, title=title, description=description, json_schema_extra={"x-raster": kind})
+
+
+def text(title: str, description: str, most: int = 200) -> Any:
+    """A line of text of at most so many characters."""
+    return Field("", max_length=most, title=title, description=description)
+
+
+def group(title: str, description: str, most: int) -> Any:
+    """A list of at most so many entries, for a field `list[…]` of a class of parameters."""
+    return Field([], max_length=most, title=title, description=description)
 
 
 class WordSettings(Parameters):

@@ -11,7 +11,7 @@ from pydantic import Field
 from velatura_protocol.errors import VelaturaError
 
 from . import fields
-from .base import Context, MethodInputs, Parameters
+from .base import Context, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,7 +86,7 @@ def held_to() -> Any:
         max_length=2000,
         title="Held to",
         description="What the layer is held to while dials move it; empty: its caption.",
-        json_schema_extra=fields.ADVANCED | {"x-multiline": True},
+        json_schema_extra=fields.ADVANCED | {"x-multiline": True, "x-prompt": True},
     )
 
 
@@ -161,7 +161,6 @@ class Flow:
         self._z0 = self._model.encode(inputs.image)
         self._m = blending.latent_mask(inputs.mask, self._z0.shape[-2:])
         self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
-        self._done, self._n = 0, len(self._sigmas) - 1
 
     def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
         """The strength s of each dial, of which `asked` has the texts and the share of its way, in [-1, 1].
@@ -171,20 +170,14 @@ class Flow:
         """
         if not self._params.even:
             return [FARTHEST * share for _, share in asked]
-        from velatura.flow.even import PROBES, Curve
-
         ways = [(away, toward) if share > 0.0 else (toward, away) for (away, toward), share in asked]
-        shelves = {way: self._context.memory.features(self._curve_name(way)) for way in ways}
-        missing = [way for way, shelf in shelves.items() if "curve" not in shelf]
-        self._n += len(missing) * len(PROBES)
-        for way in missing:
-            before = self._done
-            shelves[way]["curve"] = self._probe(way).as_tensor()
-            self._n -= len(PROBES) - (self._done - before)  # it stops where the picture breaks
-            self._context.memory.settle(self._curve_name(way))
-        curves = [Curve.of_tensor(shelves[way]["curve"]) for way in ways]
+        apart = list(dict.fromkeys(ways))
+        curves = {way: self._curve(way, i, len(apart)) for i, way in enumerate(apart)}
         shares = [share for _, share in asked]
-        return [math.copysign(c.strength(abs(s)), s) for c, s in zip(curves, shares, strict=True)]
+        return [
+            math.copysign(curves[way].strength(abs(share)), share)
+            for way, share in zip(ways, shares, strict=True)
+        ]
 
     def edited(self, dials: Sequence[Dial], held_to: str) -> Tensor:
         """The pictures [N, 3, h, w] in [-1, 1] that the dials make of the layer, one a seed."""
@@ -228,9 +221,8 @@ class Flow:
     def _latents(self, make: Callable[[Source], Tensor]) -> Tensor:
         from velatura.flow.source import kept
 
-        params, memory = self._params, self._context.memory
-        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, params.noises)
-        with kept(memory, self._model, *given) as source:
+        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, self._params.noises)
+        with kept(self._context.cache, self._model, *given) as source:
             return make(source)
 
     @property
@@ -244,31 +236,41 @@ class Flow:
             return pictures
         return change.kept(pictures, self._context.reconstruction, self._reach)
 
-    def _probe(self, way: tuple[str, str]) -> Curve:
+    def _curve(self, way: tuple[str, str], number: int, of: int) -> Curve:
+        """The curve of a direction, which is that number (from 0) of so many."""
         from velatura.flow import edit, even
         from velatura.flow.source import kept
 
-        sigmas, memory = self._levels(PROBE_STEPS), self._context.memory
+        sigmas, cache = self._levels(PROBE_STEPS), self._context.cache
+        whole = PROBE_STEPS * len(even.PROBES)
+        stage = Stage("Trying out the dials", of * whole / (of * whole + len(self._sigmas) - 1))
 
         def edited(strength: float) -> Tensor:
+            before = number * whole + even.PROBES.index(strength) * PROBE_STEPS
+
+            def after_step(step: Step) -> None:
+                self._context.step(before + step.i + 1, of * whole, stage=stage)
+
             dial = edit.Dial(*way, strength)
             pulls = self._pulls([dial], self._caption, PROBE_STEPS)
-            with kept(memory, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
-                return edit.edit(self._model, source, pulls, lambda step: None)
+            with kept(cache, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
+                return edit.edit(self._model, source, pulls, after_step)
 
         def shown(z: Tensor) -> Tensor:
             return self._shown(self._context.decode(z))
 
-        return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, self._step)
+        def make(begun: list[even.Probe]) -> Curve:
+            return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, begun)
+
+        return self._context.kept(self._curve_name(way), make, on_disk=True)
 
     def _curve_name(self, way: tuple[str, str]) -> str:
+        from velatura.cache.keys import key_of
         from velatura.flow.even import PROBES
-        from velatura.inversion.cache import key
 
-        return key(
+        return key_of(
+            self._model,
             flow="even",
-            model=self._model.digest,
-            dtype=str(self._model.dtype),
             z0=self._z0,
             caption=self._caption,
             way=list(way),
@@ -287,8 +289,7 @@ class Flow:
     def _after_step(self, step: Step) -> None:
         from velatura.diffusion.blending import blend
 
-        self._step(lambda: self._model.decode(blend(step.expected[:1], self._z0, self._m)))
+        def preview() -> Tensor:
+            return self._model.decode(blend(step.expected[:1], self._z0, self._m))
 
-    def _step(self, preview: Callable[[], Tensor] | None = None) -> None:
-        self._done += 1
-        self._context.step(self._done, self._n, preview)
+        self._context.step(step.i + 1, step.n, preview)

@@ -12,7 +12,7 @@ from pydantic import Field
 from velatura_protocol.errors import VelaturaError
 
 from . import fields
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -195,12 +195,12 @@ class PromptToPrompt(Method):
                 "bad-request", "Both captions are the same; change a word, or turn one up or down."
             )
         wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
-        source, done = self._source(inputs, params, context, wanted)
+        source = self._source(inputs, params, context, wanted)
         was_known = sources.is_known(source.trajectory)
         m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
 
         def after_step(step) -> None:
-            context.step(done + step.i + 1, done + n, lambda: model.decode(shown(step)))
+            context.step(step.i + 1, n, lambda: model.decode(shown(step)))
 
         def shown(step) -> Tensor:
             z0, D = source.trajectory.x[-1], step.denoised
@@ -221,7 +221,7 @@ class PromptToPrompt(Method):
                 features=source.features,
             )
         finally:
-            sources.remember(context.memory, source, was_known=was_known)
+            sources.remember(context.cache, source, was_known=was_known)
         end = source.trajectory.x[-1]
         if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
             raise VelaturaError("bad-request", _nowhere(params))
@@ -229,24 +229,20 @@ class PromptToPrompt(Method):
 
     def _source(
         self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted
-    ) -> tuple[Source, int]:
-        """The source, and how many steps it took of those that the person sees."""
+    ) -> Source:
         from velatura.prompt_to_prompt import source as sources
 
-        model, taken = context.model, 0
+        model = context.model
         if params.start == "new":
             h, w = (side // model.factor for side in inputs.image.shape[-2:])
             shape = (model.unet.config.in_channels, h, w)
-            return sources.imagined(model, context.memory, shape, wanted, inputs.seeds), 0
+            return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
 
         def after_step(i: int, n: int) -> None:
-            nonlocal taken
-            taken = n
-            context.step(i, n + len(wanted.sigmas) - 1)
+            context.step(i, n, stage=Stage("Reading the layer", n / (n + len(wanted.sigmas) - 1)))
 
         kind = params.inversion
-        source = sources.inverted(model, context.memory, inputs.image, wanted, kind, inputs.seeds, after_step)
-        return source, taken
+        return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
 
 
 def _checked(params: PromptToPromptParameters) -> str:

@@ -11,12 +11,25 @@ from types import MappingProxyType
 from velatura import methods as package
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
+from .kinds import KINDS
 
-_NO_METHODS = {"base", "execute", "fields", "flowing", "registry", "results", "run"}
+_NO_METHODS = {
+    "base",
+    "execute",
+    "fields",
+    "flowing",
+    "kinds",
+    "progress",
+    "registry",
+    "results",
+    "run",
+    "work",
+}
 
 
 @cache
@@ -46,10 +59,24 @@ def describe(method: Method) -> dict:
             "mask": method.inputs.mask,
             "prompt": method.inputs.prompt,
         },
+        "rasters": [raster.to_wire() for raster in method.inputs.all_rasters()],
         "result": method.result,
         "max_variations": method.max_variations,
+        "drafts": method.drafts,
         "parameters": schema(method.Parameters),
     }
+
+
+def since(method: dict) -> int:
+    """The protocol's MINOR from which clients can use a method, as `describe` gives it: an older one would
+    take a mask for a picture, or could not send a raster that is required."""
+    rasters = any(raster.need == "required" for raster in rasters_of(method))
+    return max(KINDS[method["result"]].since, RASTERS_SINCE if rasters else 0)
+
+
+def no_drafts(title: str) -> str:
+    """Why a draft of the method of this title is refused, and what to do."""
+    return f"{title} has nothing to show before it is done; run the edit itself."
 
 
 def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:

@@ -16,7 +16,7 @@ from velatura.ranking.rank import Place, rank
 from velatura.ranking.views import Scene
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
-from velatura_protocol.results import MAX_NOTE, MAX_TITLE, one_line
+from velatura_protocol.results import MAX_NOTE, one_line
 
 from .base import Cancelled
 
@@ -40,24 +40,25 @@ class ResultLayer:
     note: str = ""
 
 
-def result_layer(recipe: dict, index: int, seed: int, source: Raster, pasted: Pasted) -> ResultLayer:
+def result_layer(
+    recipe: dict, index: int, title: str, seed: int, source: Raster, pasted: Pasted
+) -> ResultLayer:
     """A pasted picture as the layer that goes back, not ranked yet."""
     data = pasted.pixels.tobytes()
     raster = Raster(
         digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
     )
     recipe = recipe | {"variation": index}
-    return ResultLayer(index, _title(index, seed), seed, raster.to_wire(), data, recipe)
+    return ResultLayer(index, title, seed, raster.to_wire(), data, recipe)
 
 
 def mask_layer(
-    recipe: dict, index: int, seed: int, source: Raster, name: str, mask: np.ndarray
+    recipe: dict, index: int, title: str, seed: int, source: Raster, mask: np.ndarray
 ) -> ResultLayer:
     """A mask of the source, uint8 [height, width], as the layer that goes back."""
     data = mask.tobytes()
     raster = Raster(digest(data), source.width, source.height, "A", "u8", "", source.rect)
-    name = one_line(name, MAX_TITLE)
-    return ResultLayer(index, name, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
+    return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
 
 
 def ranked(
@@ -66,11 +67,12 @@ def ranked(
     scene: Scene,
     asked: Asked,
     after: Callable[[int, int], None],
+    title: Callable[[int, int, str], str],
 ) -> list[ResultLayer]:
     """The results, in their own order, with their places; see `rank`.
 
     edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size. after: told, before each
-    look, how many of how many are done; it raises to cancel.
+    look, how many of how many are done; it raises to cancel. title: of an index, a seed and a place's label.
 
     Raises `Cancelled`. Any other fault leaves the results as they are, with a note: the pictures are there,
     and are worth more than their order.
@@ -101,12 +103,6 @@ def ranked(
     if not ranking.places:
         return [replace(result, note=told) for result in results]
     return [
-        replace(result, title=_title(result.index, result.seed, place.label), place=place, note=told)
+        replace(result, title=title(result.index, result.seed, place.label), place=place, note=told)
         for result, place in zip(results, ranking.places, strict=True)
     ]
-
-
-def _title(index: int, seed: int, label: str = "") -> str:
-    """The label before the seed: what stands first survives in a narrow layers docker."""
-    named = f"Variation {index + 1} · {label}" if label else f"Variation {index + 1}"
-    return f"{named} (seed {seed})"

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from velatura.cache.cache import Cache
 from velatura.canvas.geometry import Region
 from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
-from velatura_protocol.errors import VelaturaError
-from velatura_protocol.results import MAX_LAYERS, MAX_TEXTS, one_line
 
-from .base import Cancelled, Method, MethodInputs, Parameters
+from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
+from .kinds import KINDS
+from .progress import Progress
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
+
+_Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time may go into previews
 _RANKING_SHARE = 0.1  # of the time that several variations take, about
@@ -35,7 +37,8 @@ class Hooks(Protocol):
     """What a run tells its worker, and asks it. Called on the thread of `execute`."""
 
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
-        """stage: for the person. step of steps, from 0; fraction of the whole run in [0, 1]."""
+        """stage: for the person. step of steps of the stage, from 0; fraction of the whole run in [0, 1],
+        which never falls."""
 
     def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
         """rgb: uint8 [h, w, 3], the part of the layer that is edited as it is expected to become. rect: that
@@ -48,7 +51,8 @@ class Hooks(Protocol):
 class Run:
     """One method on one region; the `Context` of its steps.
 
-    layer: of which `region` is the part that is seen, as `seen`. models: for the model's companions.
+    layer: of which `region` is the part that is seen, as `seen`. models: for the model's companions. rasters:
+    further ones by name, [h, w, C], as `velatura.canvas.rasters` reads them.
     """
 
     def __init__(
@@ -61,24 +65,26 @@ class Run:
         seen: Seen,
         models: ModelStore,
         model: Model,
-        memory: Memory,
+        cache: Cache,
         hooks: Hooks,
         *,
         is_draft: bool,
+        rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.method, self.params, self.model, self.hooks = method, params, model, hooks
-        self.memory = memory
+        self.cache = cache
         self._models = models
-        self._prompt, self._region = prompt, region
+        self.prompt, self.region = prompt, region
         crop = region.crop.moved(*layer.origin)
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
-        self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
+        self._rasters = {name: _as_tensor(given, model.device) for name, given in (rasters or {}).items()}
+        self._progress = Progress()
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
-        self._stage = "Looking" if method.result == "text" else "Editing"
+        self._mostly = KINDS[method.result].stage
         self._step = 0
 
     @property
@@ -93,15 +99,15 @@ class Run:
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
-        becomes of a seed does not depend on the batch. Where memory runs out, what is remembered of edits is
+        becomes of a seed does not depend on the batch. Where memory runs out, what is kept of edits is
         given back too, and for its room even a single picture is tried again."""
         done: list[np.ndarray] = []
         size = len(seeds)
         self.edits = 1.0 if size == 1 else 1.0 - _RANKING_SHARE
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
-            self._share = (self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
-            held = self.memory.nbytes  # before this batch, which remembers more
+            self._progress.part(self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
+            held = self.cache.nbytes  # before this batch, which keeps more
             try:
                 done += self._batch(batch)
             except (MemoryError, OSError, RuntimeError) as error:
@@ -109,7 +115,7 @@ class Run:
                     raise
             else:
                 continue
-            self.memory.release()
+            self.cache.release()
             size = (size + 1) // 2  # out here, where the failed batch's tensors are no longer held
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
@@ -118,32 +124,16 @@ class Run:
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
         self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, seeds)
-        pictures = self.method.run(inputs, self.params, self)
-        return list(as_arrays(pictures))
+        return list(as_arrays(self.method.run(self._inputs(seeds), self.params, self)))
+
+    def _inputs(self, seeds: list[int]) -> MethodInputs:
+        return MethodInputs(self._image, self._mask, self.prompt, seeds, self._rasters)
 
     @torch.inference_mode()
-    def masks(self, seed: int) -> list[tuple[str, np.ndarray]]:
-        """What a method of masks finds: names, and maps [h, w] in [0, 1] at the model's size.
-
-        Raises `too-large` for more than a result may have."""
+    def once(self, seed: int) -> Any:
+        """What the method returns for one seed."""
         self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
-        masks = self.method.run(inputs, self.params, self)
-        if len(masks) > MAX_LAYERS:
-            sentence = (
-                f"{self.method.title} found {len(masks)} parts, more than {MAX_LAYERS} at once; name fewer."
-            )
-            raise VelaturaError("too-large", sentence)
-        return [(mask.name, mask.map.float().nan_to_num(0.0).cpu().numpy()) for mask in masks]
-
-    @torch.inference_mode()
-    def texts(self, seed: int) -> list[str]:
-        """What a method of texts says, each once and as the protocol wants it."""
-        self.check()
-        inputs = MethodInputs(self._image, self._mask, self._prompt, [seed])
-        said = map(one_line, self.method.run(inputs, self.params, self))
-        return list(dict.fromkeys(text for text in said if text))[:MAX_TEXTS]
+        return self.method.run(self._inputs([seed]), self.params, self)
 
     @cached_property
     @torch.inference_mode()
@@ -151,12 +141,17 @@ class Run:
         """See `Context`. Made once, when it is first asked for."""
         return self.decode(self.model.encode(self._image))
 
-    def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
+    def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
+        """See `Context`."""
+        return self.cache.kept(key, make, on_disk=on_disk, device=self.model.device)
+
+    def step(
+        self, i: int, n: int, preview: Callable[[], Tensor] | None = None, *, stage: Stage = WHOLE
+    ) -> None:
         """See `Context`."""
         self.check()
         self._step = i
-        start, share = self._share
-        self.hooks.progress(self._stage, i, n, start + share * i / n)
+        self.hooks.progress(stage.name or self._mostly, i, n, self._progress.step(i, n, stage))
         now = time.monotonic()
         if self.is_draft and i == n:
             return  # the finished picture is shown in a moment
@@ -191,13 +186,13 @@ class Run:
 
     def show_mask(self, map: np.ndarray) -> None:
         """A finished map [h, w] in [0, 1] as a preview, white on black."""
-        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self._region)
+        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self.region)
         self.hooks.preview(self._step, np.rint(shown * 255.0).astype(np.uint8), self._rect)
 
     def _composite(self, picture: Tensor) -> np.ndarray:
         """A picture within the mask, what was there outside it; without the mirrored margins."""
         edited = torch.lerp(self._image, picture.clamp(-1.0, 1.0), self._mask)[0]
-        (top, left), (height, width) = self._region.offset, self._region.inner
+        (top, left), (height, width) = self.region.offset, self.region.inner
         edited = edited[:, top : top + height, left : left + width]
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
@@ -208,5 +203,10 @@ def as_arrays(pictures: Tensor) -> np.ndarray:
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:
-    """[h, w, C] to [1, C, h, w]."""
-    return torch.from_numpy(picture).permute(2, 0, 1)[None].to(device, torch.float32).contiguous()
+    """[h, w, C] to [1, C, h, w], float32."""
+    return _as_tensor(picture, device).to(torch.float32)
+
+
+def _as_tensor(picture: np.ndarray, device: torch.device) -> Tensor:
+    """[h, w, C] to [1, C, h, w] of the same type."""
+    return torch.from_numpy(picture).permute(2, 0, 1)[None].to(device).contiguous()

@@ -74,13 +74,14 @@ class Model:
         """How many tokens of the prompt the model would not read; 0 if it reads all."""
         return max(0, len(self.tokenizer(prompt, verbose=False).input_ids) - self.prompt_tokens)
 
-    def check_prompt(self, prompt: str) -> None:
-        """Raises `prompt-too-long` if the model would not read the prompt to its end."""
+    def check_prompt(self, prompt: str, name: str = "The prompt") -> None:
+        """Raises `prompt-too-long`, in a sentence that names the prompt so, if it would not be read to its
+        end."""
         if excess := self.excess(prompt):
             tokens = self.prompt_tokens + excess
             raise VelaturaError(
                 "prompt-too-long",
-                f"The prompt is about {_words(prompt, excess / tokens)} too long for this model; shorten it.",
+                f"{name} is about {_words(prompt, excess / tokens)} too long for this model; shorten it.",
                 detail=f"{tokens} tokens, {self.prompt_tokens} read",
             )
 

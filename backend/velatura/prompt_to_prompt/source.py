@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal
 
 from torch import Tensor
 
+from velatura.cache.cache import Cache
+from velatura.cache.keys import key, key_of
 from velatura.diffusion import noise
 from velatura.inversion import ddim, edit_friendly, null_text
-from velatura.inversion.cache import Memory, key
 from velatura.inversion.trajectory import AfterStep, Trajectory
 from velatura.models.model import Model
 
@@ -49,7 +49,7 @@ class Wanted:
 
 def inverted(
     model: Model,
-    memory: Memory,
+    cache: Cache,
     image: Tensor,
     wanted: Wanted,
     kind: Inversion,
@@ -61,9 +61,9 @@ def inverted(
     after_step is called for what is computed, and not for what is known: from another edit, or from one that
     after_step stopped halfway.
     """
-    layer = _Layer(model, memory, image, wanted, after_step)
+    layer = _Layer(model, cache, image, wanted, after_step)
     if kind == "direct":
-        return _source(memory, layer.name(kind), layer.direct())
+        return _source(cache, layer.name(kind), layer.direct())
     if kind == "edit-friendly":  # whose source has a guidance of its own
         guided = _guided(model, wanted, SOURCE_GUIDANCE)
         name, make = layer.name(kind, seeds=list(seeds), guided=guided), lambda _: layer.edit_friendly(seeds)
@@ -72,11 +72,11 @@ def inverted(
     else:
         name = layer.name(kind, guided=_guided(model, wanted, wanted.guidance))
         make = layer.null_text if kind == "null-text" else lambda _: layer.ddim()
-    return _source(memory, name, _known(model, memory, name, make))
+    return _source(cache, name, _known(model, cache, name, make))
 
 
 def imagined(
-    model: Model, memory: Memory, shape: Sequence[int], wanted: Wanted, seeds: Sequence[int]
+    model: Model, cache: Cache, shape: Sequence[int], wanted: Wanted, seeds: Sequence[int]
 ) -> Source:
     """The trajectory of pictures made from seeds; known but for its first noise until an edit has run along
     it.
@@ -90,14 +90,14 @@ def imagined(
         n = noise.standard_normal(seeds, shape).to(model.device)
         return Trajectory(list(wanted.sigmas), [n * wanted.sigmas[0], *[None] * (len(wanted.sigmas) - 1)])
 
-    return _source(memory, name, _known(model, memory, name, make))
+    return _source(cache, name, _known(model, cache, name, make))
 
 
-def remember(memory: Memory, source: Source, *, was_known: bool) -> None:
+def remember(cache: Cache, source: Source, *, was_known: bool) -> None:
     """A run along the source has ended, in whatever way: what it found out is kept."""
-    if not was_known and is_known(source.trajectory):
-        memory.keep_trajectory(source.name, source.trajectory)
-    memory.settle(source.name)
+    if not was_known:
+        cache.keep(source.name, source.trajectory, on_disk=True)
+    cache.keep(_along(source.name), source.features)
 
 
 def is_known(trajectory: Trajectory) -> bool:
@@ -114,7 +114,7 @@ class _Layer:
     """
 
     model: Model
-    memory: Memory
+    cache: Cache
     image: Tensor
     wanted: Wanted
     after_step: AfterStep
@@ -143,7 +143,7 @@ class _Layer:
                 self.model, z0, self.c, self.sigmas, lambda i, n: self.after_step(i, parts or n), known
             )
 
-        return _known(self.model, self.memory, self.name("direct"), make)
+        return _known(self.model, self.cache, self.name("direct"), make)
 
     def ddim(self) -> Trajectory:
         latents = self.direct().x[::-1]
@@ -175,13 +175,7 @@ class _Layer:
 
 
 def _name(model: Model, wanted: Wanted, **content: Any) -> str:
-    return key(
-        model=model.digest,
-        dtype=str(model.dtype),
-        prompt=wanted.prompt,
-        sigmas=list(wanted.sigmas),
-        **content,
-    )
+    return key_of(model, prompt=wanted.prompt, sigmas=list(wanted.sigmas), **content)
 
 
 def _guided(model: Model, wanted: Wanted, scale: float) -> list[Any]:
@@ -189,30 +183,18 @@ def _guided(model: Model, wanted: Wanted, scale: float) -> list[Any]:
     return [] if scale == 1.0 else [scale, wanted.negative, model.guidance_rescale]
 
 
-def _known(model: Model, memory: Memory, name: str, make: Callable[[list[Any]], Trajectory]) -> Trajectory:
-    """The trajectory of this name. make: is given what a `make` that was stopped had done, and lets it
-    grow."""
-    trajectory = memory.trajectory(name, model.device)
-    if trajectory is None:
-        with _going_on(memory, name) as begun:
-            trajectory = make(begun)
-        memory.keep_trajectory(name, trajectory)
-    return trajectory
+def _known(model: Model, cache: Cache, name: str, make: Callable[[list[Any]], Trajectory]) -> Trajectory:
+    """The trajectory of this name; as many passes of the network take longer than reading a few megabytes."""
+    return cache.kept(name, make, on_disk=True, device=model.device)
 
 
-@contextmanager
-def _going_on(memory: Memory, name: str) -> Iterator[list[Any]]:
-    """What was begun under this name; kept again if it is stopped again."""
-    begun = memory.begun(name)
-    try:
-        yield begun
-    except Exception:
-        memory.keep_begun(name, begun)
-        raise
+def _source(cache: Cache, name: str, trajectory: Trajectory) -> Source:
+    along = _along(name)
+    room = partial(cache.make_room, along)
+    features = cache.kept(along, lambda _: Features(cache.largest, room))
+    return Source(name, trajectory, features)
 
 
-def _source(memory: Memory, name: str, trajectory: Trajectory) -> Source:
-    def empty() -> Features:
-        return Features(memory.feature_budget, partial(memory.make_room, name))
-
-    return Source(name, trajectory, memory.features(name, empty))
+def _along(name: str) -> str:
+    """The name of the features along the trajectory of a name."""
+    return key(features=name)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from velatura.attention.hold import held
-from velatura.daemon.worker.runner import FEATURES
+from velatura.cache.cache import Cache
+from velatura.daemon.worker.runner import IN_MEMORY
 from velatura.diffusion import noise, schedule
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion.ddim import direct
@@ -60,7 +61,7 @@ class Edits:
     control: Control
     local: LocalBlend
     sigmas: list[float]
-    limit: int = FEATURES
+    limit: int = Cache(memory=IN_MEMORY).largest
 
     @staticmethod
     def of(model: Model, tokens: int, steps: int, side: int = 0) -> Edits:

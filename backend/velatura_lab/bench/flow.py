@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from velatura.cache.cache import Cache
 from velatura.diffusion import noise, samplers, schedule
 from velatura.diffusion.denoiser import denoise
 from velatura.flow import edit, even
 from velatura.flow.source import kept
-from velatura.inversion.cache import Memory
 from velatura.models.model import Model
 from velatura.weights.device import choose
 
@@ -51,19 +51,19 @@ class Edits:
         x = self.latents.expand(3, -1, -1, -1) * sigmas[0]
         samplers.euler(lambda x, sigma: denoise(self.model, x, sigma, c), x, sigmas, lambda x, step: x)
 
-    def slide(self, memory: Memory, *strengths: float, steps: int = 0) -> Tensor:
+    def slide(self, cache: Cache, *strengths: float, steps: int = 0) -> Tensor:
         """An edit with one dial, or with two."""
         ways = [(CAPTION, WANTED), (CAPTION, OTHER)]
         dials = [edit.Dial(*way, strength) for way, strength in zip(ways, strengths, strict=False)]
         given = (self.latents, CAPTION, self._levels(steps or self.steps), [0])
-        with kept(memory, self.model, *given) as source:
+        with kept(cache, self.model, *given) as source:
             return edit.edit(self.model, source, edit.Pulls(dials, CAPTION, focused=True), lambda step: None)
 
     def probe(self) -> None:
         """What an even dial is probed with before it is used for the first time, less decoding."""
-        memory = Memory(None, 0, _BUDGET, 0)
+        cache = Cache(memory=_BUDGET)
         for strength in even.PROBES[:PROBED]:
-            even.readings(self.model, self.slide(memory, strength, steps=DRAFT), CAPTION, WANTED, 0)
+            even.readings(self.model, self.slide(cache, strength, steps=DRAFT), CAPTION, WANTED, 0)
 
     def _levels(self, steps: int) -> list[float]:
         return schedule.levels(self.model.training_sigmas, steps, START)
@@ -87,18 +87,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 @torch.inference_mode()
 def measure(edits: Edits, repeat: int) -> dict:
     """Medians. The kinds take turns, so that whatever else the machine does falls on all alike."""
-    state: dict[str, Memory] = {}
+    state: dict[str, Cache] = {}
 
     def first() -> object:
-        state["memory"] = Memory(None, 0, _BUDGET, 0)
-        return edits.slide(state["memory"], 2.0)
+        state["cache"] = Cache(memory=_BUDGET)
+        return edits.slide(state["cache"], 2.0)
 
     kinds: dict[str, Callable[[], object]] = {
         "plain": edits.plain,
         "first": first,
-        "moved": lambda: edits.slide(state["memory"], 1.0),
-        "two": lambda: edits.slide(state["memory"], 1.0, 1.0),
-        "draft": lambda: edits.slide(Memory(None, 0, 0, 0), 1.0, steps=DRAFT),
+        "moved": lambda: edits.slide(state["cache"], 1.0),
+        "two": lambda: edits.slide(state["cache"], 1.0, 1.0),
+        "draft": lambda: edits.slide(Cache(), 1.0, steps=DRAFT),
         "probe": edits.probe,
     }
     peaks = {name: peak(run, edits.model.device) / 2**20 for name, run in kinds.items()}  # warms up, too
@@ -121,7 +121,7 @@ def measure(edits: Edits, repeat: int) -> dict:
             "two": median["two"] / median["moved"],
         },
         "peak_mib": peaks,
-        "kept_mib": state["memory"].nbytes / 2**20,
+        "kept_mib": state["cache"].nbytes / 2**20,
         "goals": GOALS,
     }
 

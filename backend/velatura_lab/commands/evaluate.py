@@ -61,6 +61,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--kinds", default="", metavar="A,B", help="kinds of scene (of a dataset: of edit); all of them"
     )
     parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="k=v",
+        dest="assignments",
+        help="a parameter of the methods that have one of this name, as JSON or a text; in a list, "
+        "a picture may be any text, and is then taken from the edit",
+    )
+    parser.add_argument(
         "--measures",
         default="",
         metavar="A,B",
@@ -126,7 +136,8 @@ def run(options: argparse.Namespace) -> int:
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
     models = session.store(entry, options.device)
-    prepared = prepare(_wanted(options, entry.id), models, defaults=entry.defaults)
+    defaults = {**entry.defaults, **dict(options.assignments)}
+    prepared = prepare(_wanted(options, entry.id), models, defaults=defaults)
     options.out.mkdir(parents=True, exist_ok=True)
     try:
         figures = session.evaluate(prepared, models, options.out / "work")
@@ -179,6 +190,9 @@ def _command(options: argparse.Namespace) -> str:
     given = {name: getattr(options, name) for name in names}
     given["device"] = "" if options.device == "auto" else options.device
     told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")]
+    for key, value in options.assignments:
+        text = value if isinstance(value, str) else json.dumps(value)
+        told.append(f"--set {shlex.quote(f'{key}={text}')}")
     flags = {"--smoke": options.smoke, "--masks": options.masks, "--no-baselines": not options.baselines}
     return " ".join(["velatura evaluate", *told, *(flag for flag, on in flags.items() if on)])
 
@@ -225,6 +239,17 @@ def _whole(text: str) -> int:
     if value < 0:
         raise ValueError
     return value
+
+
+def _setting(text: str) -> tuple[str, object]:
+    """The key and value of "key=value"; the value as JSON where it is such."""
+    key, equals, value = text.partition("=")
+    if not (key and equals):
+        raise ValueError
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 def _count(text: str) -> int:

@@ -23,7 +23,7 @@ from velatura.models.store import ModelStore
 from . import metrics, sliders, slides
 from .batch import LEAST_BACKGROUND, alike
 from .cases import to_images
-from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
+from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
 from .encoders import home_made
 from .measure import NAN, Measure, chosen_measures, measure
 from .session import Options, Session, kinds_of
@@ -172,11 +172,11 @@ def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled |
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory = shared_memory()
+    cache = shared_cache()
     made: list[Editor] = []
     for row in options.methods or SETTINGS:
         cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)
         given = {**defaults, **SETTINGS[row]}
-        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "memory": memory}
+        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "cache": cache}
         made.append(cls(registry()[method], models, options.model, given, masked=False, **named))
     return made

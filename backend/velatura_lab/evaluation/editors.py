@@ -1,13 +1,13 @@
 """What edits: every registered method as a person would use it, and two naive baselines.
 
 What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
-parameters of known names, what the edit is about (`GIVEN`). A method that is registered later needs nothing
+parameters that are marked, what the edit is about (`given`). A method that is registered later needs nothing
 here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
@@ -16,27 +16,20 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from velatura.cache.cache import Cache
 from velatura.diffusion import denoiser, noise, samplers, schedule
-from velatura.inversion.cache import Memory
 from velatura.methods.base import Method
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura.pixels.over import over
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.kinds import RESULTS
 from velatura_protocol.rasters import Bytes, Pixels
 from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
-
-#: Names of parameters and inputs -> what a person who makes the edit would write there.
-GIVEN: dict[str, Callable[[Case], str]] = {
-    "source_prompt": lambda case: case.source_prompt,
-    "original_prompt": lambda case: case.source_prompt,
-    "target_prompt": lambda case: case.target_prompt,
-    "source_words": lambda case: case.source_words,
-    "target_words": lambda case: case.target_words,
-}
+from .given import filled, pixels_of
 
 
 @dataclass(frozen=True)
@@ -74,9 +67,9 @@ def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
             raise VelaturaError("bad-request", f"The study has no settings {row!r}; there are: {there}.")
 
 
-def shared_memory() -> Memory:
+def shared_cache() -> Cache:
     """What the rows of a study share of a layer, in this process alone."""
-    return Memory(None, 256 * 1024**2, 512 * 1024**2, 0)
+    return Cache(memory=640 * 1024**2)
 
 
 class Unwatched:
@@ -97,8 +90,8 @@ class MethodEditor:
     """A registered method through `velatura.methods.execute`, as the daemon runs it, with its defaults.
 
     defaults: the model's own, in place of the method's for parameters of these names. masked: False to
-    withhold the selection from a method that could do with or without one. memory: of pictures, from one
-    edit to the next; by default none, as an edit that is made alone has none.
+    withhold the selection from a method that could do with or without one. cache: what is kept from one
+    edit to the next; by default nothing, as an edit that is made alone has nothing.
     """
 
     method: Method
@@ -111,7 +104,7 @@ class MethodEditor:
     title: str = ""
     source: str = ""
     cycles: bool = True
-    memory: Memory | None = None
+    cache: Cache | None = None
     batch: int = field(init=False)
     settings: dict = field(init=False)
 
@@ -128,11 +121,11 @@ class MethodEditor:
         """The wire's request (SPEC section 5) and its blobs."""
         inputs: dict[str, Pixels | None] = {"source": None, "mask": None}
         if self.method.inputs.source != "none":
-            inputs["source"] = _pixels(case.source, "RGB", "sRGB")
+            inputs["source"] = pixels_of(case.source, "RGB", "sRGB")
         if self.masked:
-            inputs["mask"] = _pixels(case.mask[..., None], "A", "")
-        values = dict(self.settings["parameters"])
-        values |= {key: give(case) for key, give in GIVEN.items() if key in values}
+            inputs["mask"] = pixels_of(case.mask[..., None], "A", "")
+        values, further = filled(self.method, case, self.settings["parameters"])
+        inputs |= further
         height, width = case.source.shape[:2]
         edit = Edit(
             self.method.id,
@@ -143,10 +136,7 @@ class MethodEditor:
             variations=len(seeds) if self._varies(values) else 1,
             parameters=values,
         )
-        request = dict(edit.on(inputs, (width, height)).to_wire())
-        declared = vars(self.method.inputs)
-        extra = {key: give(case) for key, give in GIVEN.items() if declared.get(key, "none") != "none"}
-        return request | extra, blobs(inputs)
+        return dict(edit.on(inputs, (width, height)).to_wire()), blobs(inputs)
 
     def changed(self, **parameters: object) -> Self:
         """The same with other values of these parameters."""
@@ -160,16 +150,11 @@ class MethodEditor:
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
         request, data = self.request(case, seeds)
-        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.memory)
+        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.cache)
         places = [layer.place for layer in layers]
         scores = None if None in places else [place.score for place in places]
         pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]
         return Edited(np.stack(pictures), scores=scores)
-
-
-def _pixels(pixels: NDArray[np.uint8], channels: str, profile: str) -> Pixels:
-    height, width = pixels.shape[:2]
-    return Pixels(pixels.tobytes(), (0, 0, width, height), channels, "u8", profile)
 
 
 def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
@@ -245,7 +230,7 @@ def editors(
     defaults: the model's own, for parameters of these names.
     """
     given = dict(defaults or {})
-    known = {id: method for id, method in registry().items() if method.result == "layer"}
+    known = {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}
     for name in methods:
         if name not in known:
             raise VelaturaError(

@@ -13,7 +13,7 @@ from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
 from . import session
-from .editors import Editor, MethodEditor, check_rows, noise_and_denoise, shared_memory
+from .editors import Editor, MethodEditor, check_rows, noise_and_denoise, shared_cache
 from .rule import chosen
 from .session import Options, Session
 
@@ -71,11 +71,11 @@ def editors(
     `bad-request` for rows there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), shared_memory()
+    given, cache = dict(defaults or {}), shared_cache()
     made: list[Editor] = []
     for row in rows or SETTINGS:
         method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
-        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "memory": memory}
+        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "cache": cache}
         made.append(MethodEditor(method, models, model, given | SETTINGS[row], **named))
     return [*made, noise_and_denoise(models, model, given)]
 

@@ -21,7 +21,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import figures, session
 from .cases import Case
-from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise, shared_memory
+from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise, shared_cache
 from .rule import chosen
 from .session import Options, Session
 
@@ -89,7 +89,7 @@ def editors(
     those of an edit made alone. Raises `bad-request` for rows that there are not.
     """
     check_rows(rows, SETTINGS)
-    given, memory = dict(defaults or {}), shared_memory()
+    given, cache = dict(defaults or {}), shared_cache()
     method = registry()[METHOD]
     made: list[Editor] = []
     for row, changes in SETTINGS.items():
@@ -97,7 +97,7 @@ def editors(
             continue
         cls = Weighed if "weight" in changes else FromSeed if changes.get("start") == "new" else MethodEditor
         named = {"id": f"{METHOD}: {row}", "title": row, "baseline": row in NAIVE}
-        editor = cls(method, models, model, given | changes, masked=False, memory=memory, **named)
+        editor = cls(method, models, model, given | changes, masked=False, cache=cache, **named)
         if row in _TOLD:
             editor.title += f" ({_told(editor.settings['parameters'])})"
         made.append(editor)

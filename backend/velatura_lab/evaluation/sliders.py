@@ -22,7 +22,7 @@ from velatura_lab.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura_lab.world.wording import FUNCTION_WORDS
 
 from .cases import Case, of_pair, phrases
-from .editors import Edited, Editor, MethodEditor, check_rows, shared_memory
+from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
 from .encoders import Encoders, home_made
 from .measure import chosen_measures
 from .prompt_to_prompt import BASE
@@ -150,7 +150,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
     check_rows(options.methods, SETTINGS)
-    memory, rows = shared_memory(), options.methods or USUAL
+    cache, rows = shared_cache(), options.methods or USUAL
     return [
         Slider(
             registry()[METHOD],
@@ -161,7 +161,7 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
             id=f"{METHOD}: {row}",
             title=row,
             cycles=False,
-            memory=memory,
+            cache=cache,
         )
         for row in rows
     ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from gi.repository import Gimp, GObject
 
 from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
+from velatura_protocol.choices import Wanted, resolve
 from velatura_protocol.requests import Edit
 
 from . import catalogue, edit, form
@@ -15,6 +16,7 @@ from .drafting import Live
 from .form import Argument
 from .keeping import Keeper
 from .proposing import Proposer
+from .rasters import with_rasters
 from .selecting import Selector
 from .waiting import Waiting
 
@@ -36,6 +38,13 @@ def run_method(
         chosen = config.get_property("model")
         return "" if chosen == form.DEFAULT_MODEL else chosen
 
+    def resolved() -> tuple[dict, list[Wanted]]:
+        values = form.parameters(arguments, config.get_property, method)
+        return resolve(method.title, method.form, values)
+
+    def read() -> Steps[Capture]:
+        return with_rasters(image, capture(image, layer), resolved()[1])
+
     def request() -> Edit:
         return Edit(  # by the newest version: the form may be older than the daemon until GIMP's next start
             method.id,
@@ -43,7 +52,7 @@ def run_method(
             prompt=config.get_property("prompt") or "",
             seed=config.get_property("seed"),
             variations=config.get_property("variations"),
-            parameters=form.parameters(arguments, config.get_property, method),
+            parameters=resolved()[0],
         )
 
     target = edit.first(image, layer)
@@ -51,13 +60,14 @@ def run_method(
     if mode != Gimp.RunMode.NONINTERACTIVE:
         keeper.fill(config)
     if mode != Gimp.RunMode.INTERACTIVE:
-        return success(procedure, mode, run_now(target, capture(image, layer), request(), method.title))
+        return success(procedure, mode, run_now(target, read(), request(), method.title))
     live = Live(
         target,
-        lambda: capture(image, layer),
+        read,
         request,
         model,
         method.need(PROMPT) == "required",
+        chosen=lambda: tuple(resolved()[1]),
         **helpers(image, layer, method),
     )
     if live.proposer and live.proposer.can(model()):

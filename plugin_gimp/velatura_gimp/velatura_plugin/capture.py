@@ -110,7 +110,7 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
             "The selection does not touch the layer; select a part of it, or choose another layer.",
         )
     mask = yield from read(image.get_selection(), common, (0, 0), code.mask)
-    pixels = yield from _pixels(image, layer, place, code)
+    pixels = yield from pixels_of(image, layer, place, code)
     return _capture(image, code, (place, pixels), (common, mask))
 
 
@@ -118,7 +118,7 @@ def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
     """The layer, whatever is selected."""
     _refuse_gone(image, layer)
     code, place = image_encoding(image), rectangle(layer)
-    pixels = yield from _pixels(image, layer, place, code)
+    pixels = yield from pixels_of(image, layer, place, code)
     return _capture(image, code, (place, pixels))
 
 
@@ -138,7 +138,7 @@ def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Laye
     layer_mask = result.get_mask()
     if layer_mask is None:
         return (yield from capture_whole(image, layer))
-    pixels = yield from _pixels(image, layer, place, code)
+    pixels = yield from pixels_of(image, layer, place, code)
     values = yield from read(layer_mask, common, rectangle(result)[:2], code.mask)
     whole = common == place and values == planes.alpha(pixels, len(code.channels), code.dtype)
     return _capture(image, code, (place, pixels), None if whole else (common, values))
@@ -235,7 +235,7 @@ def _capture(image: Gimp.Image, code: Encoding, source: Part, mask: Part | None 
     return Capture(code, {"source": layer, "mask": selected}, canvas(image))
 
 
-def _pixels(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:
+def pixels_of(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:
     """The layer's pixels with its filters applied, as the artist sees them.
 
     A layer's buffer is without its non-destructive filters. To apply them without a trace in the image or its

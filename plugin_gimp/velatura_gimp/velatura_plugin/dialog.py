@@ -21,6 +21,8 @@ from .drafting import Drafts, Live  # noqa: E402
 from .form import Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
+from .raster_form import RasterForm  # noqa: E402
+from .rasters import layers  # noqa: E402
 from .running import Run  # noqa: E402
 from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
@@ -72,6 +74,8 @@ def ask(
         form.propose_at_once()
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
+        if live.begins_with:
+            beside.side.say(live.begins_with)
         run = beside.run(lambda: keeper.keep(config))
         dialog.run()
         return run.item
@@ -173,6 +177,7 @@ class _Form:
         self._columns: dict[str, Gtk.Box] = {}
         self._captions: list[CaptionButtons] = []
         self._anchors: list[Gtk.Widget] = []
+        self._owned: dict[str, Gtk.Widget] = {}
         #: The groups that are shown as lists, by the names of their arguments.
         self.lists: dict[str, ListForm] = {}
 
@@ -195,6 +200,8 @@ class _Form:
             return self._words(argument)
         if field.kind == "group":
             return self._list(argument)
+        if field.kind == "raster":
+            return self._own(argument, RasterForm(self._config, argument, self._layers))
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
@@ -218,7 +225,7 @@ class _Form:
         for shown, column in self._columns.items():
             if "prompt" in self._views:
                 self._add_caption_buttons(column, self._views[shown])
-        own = self._views.get(name) or self.lists.get(name)
+        own = self._views.get(name) or self._owned.get(name)
         _entry(own or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
 
     def propose_at_once(self) -> None:
@@ -254,9 +261,12 @@ class _Form:
         if argument.field.dials:
             shown = DialForm(self._config, argument, self._caption, self._beside.side.say)
         else:
-            shown = ListForm(self._config, argument)
+            shown = ListForm(self._config, argument, self._layers)
         self.lists[argument.name] = shown
         return self._own(argument, shown)
+
+    def _layers(self) -> list[tuple[str, str]]:
+        return layers(self._beside.live.target.image)
 
     def _caption(self) -> str:
         """What the layer shows now, as far as it has been said; "" where nobody asks."""
@@ -267,6 +277,7 @@ class _Form:
         place."""
         anchor = f"{argument.name}-anchor"
         self._anchors.append(self._dialog.get_label(anchor, "", False, False))
+        self._owned[argument.name] = widget
         row = self._row(argument.name, self._title(argument, widget), anchor)
         row.pack_start(widget, True, True, 0)
         return f"{argument.name}-box"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from gi.repository import GLib
 
+from velatura_protocol.choices import Wanted
 from velatura_protocol.drafts import LOOK, DraftPolicy, Next, UnderWay
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Edit
@@ -28,7 +29,8 @@ class Live:
     target: where the result of a run goes. read: takes what would be sent. request: the form as a request.
     model: the id of the chosen model; empty: the daemon's default. look: shows a part of the source, or all
     of it. selector, proposer: None where nobody can. waiting: where words go that are to become dials; None
-    where no method has dials.
+    where no method has dials. chosen: what `read` takes beside the layer and the selection. begins_with: a
+    sentence that the dialog opens with, or "".
     """
 
     target: edit.Target
@@ -40,6 +42,8 @@ class Live:
     selector: Selector | None = None
     proposer: Proposer | None = None
     waiting: Waiting | None = None
+    chosen: Callable[[], tuple[Wanted, ...]] = tuple
+    begins_with: str = ""
 
 
 class Drafts:
@@ -128,7 +132,7 @@ class Drafts:
             self._conversation.window.clear()  # it has failed, and what is shown is of another state
 
     def _read(self) -> Steps[Capture]:
-        since = self._policy.since(self._conversation.changes)
+        since = self._policy.since((self._conversation.changes, self._live.chosen()))
         kept = self._policy.kept(since)
         if kept is None:
             kept = yield from self._live.read()

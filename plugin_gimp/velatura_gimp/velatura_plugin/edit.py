@@ -12,6 +12,7 @@ from typing import TypeVar
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.kinds import insertion
 from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Edit, Recipe, blobs
 from velatura_protocol.results import best_first
@@ -196,7 +197,7 @@ def _made(session: Session, job: Mapping, method: str, code: Encoding) -> Made:
     layers, parts = job["result"]["layers"], []
     if not layers:
         raise VelaturaError("internal", "The daemon's result is empty; update Velatura.")
-    if all(layer.get("kind") == "mask" for layer in layers):
+    if insertion(job["result"]) == "selections":
         for layer in layers:
             raster = Raster.from_wire(layer["raster"])
             data = _bytes(session, raster, ("A", "u8", ""))

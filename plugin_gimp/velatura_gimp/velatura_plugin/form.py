@@ -51,7 +51,7 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
     fields = [
         Field("prompt", "string", "Should be" if compared else "Prompt", "What should be there.", "",
               max_length=MAX_PROMPT, multiline=True),
-        *method.fields,
+        *method.form,
         Field("variations", "integer", "Variations", "How many different results to make, each on a layer.",
               1, minimum=1, maximum=most),
         Field("seed", "integer", "Seed", "The number that chance starts from; -1 takes a new one each time.",
@@ -116,11 +116,12 @@ def _plain(text: str) -> str:
 
 
 def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any], method: MethodInfo) -> dict:
-    """The request's `parameters` from a procedure's configuration.
+    """The values of the method's form (`MethodInfo.form`) from a procedure's configuration, with what is
+    chosen for each raster; `choices.resolve` makes the request's `parameters` of them.
 
     read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
     """
-    own = [a for a in method_arguments if a.field in method.fields]
+    own = [a for a in method_arguments if a.field in method.form]
     values = {a.field.key: from_gimp(a.field, read(a.name)) for a in own}
     return {**values, **{a.field.key: _spoken(a.field, values[a.field.key]) for a in own if a.field.dials}}
 
@@ -129,6 +130,8 @@ def from_gimp(field: Field, value: Any) -> Any:
     """A procedure's value as the request has it."""
     if field.kind == "string":
         return value or ""
+    if field.kind == "raster":
+        return value or None
     if field.kind != "group":
         return value
     try:
@@ -172,6 +175,8 @@ def to_gimp(field: Field, value: Any) -> Any:
         value = field.check(value)
     except VelaturaError:
         value = field.default
+    if field.kind == "raster":
+        return value or ""
     return json.dumps(value) if field.kind == "group" else value
 
 

@@ -98,7 +98,7 @@ def _read(parasite: Gimp.Parasite | None) -> dict:
 
 def _fits(argument: Argument, value: object) -> bool:
     """Whether GIMP takes the value: it may have been kept by another version. A list may be half typed."""
-    if argument.field.kind == "group":
+    if argument.field.kind in ("group", "raster"):
         return isinstance(value, str)
     try:
         argument.field.check(value)

@@ -12,6 +12,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import form
 from .form import Argument
+from .raster_form import Layers
 from .style import icon_button, small_button
 from .word_editor import Editor
 
@@ -45,21 +46,30 @@ class Row(Gtk.Box):
 class PlainRow(Row):
     """An entry as the parts of its schema, one below the other."""
 
-    def __init__(self, argument: Argument, entry: dict, changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self, argument: Argument, entry: dict, changed: Callable[[bool], None], layers: Layers
+    ) -> None:
         super().__init__(entry, changed)
         self.tools.set_halign(Gtk.Align.END)
         self.pack_start(self.tools, False, False, 0)
         for part in argument.field.fields:
-            editor = Editor(part, lambda part, value: self.set(part.key, value, part.kind != "string"))
+            on_set = lambda part, value: self.set(part.key, value, part.kind != "string")  # noqa: E731
+            editor = Editor(part, on_set, layers)
             editor.show(entry[part.key])
+            if editor.raster is not None:  # a layer that is gone is not chosen any more
+                self.entry = {**self.entry, part.key: editor.raster.chosen}
             self.pack_start(editor.widget, False, False, 0)
 
 
 class ListForm(Gtk.Box):
-    """`argument`, a group, as a list that is kept in the procedure's configuration as JSON."""
+    """`argument`, a group, as a list that is kept in the procedure's configuration as JSON.
 
-    def __init__(self, config: Gimp.ProcedureConfig, argument: Argument) -> None:
+    layers: those of the image, for parts that are rasters.
+    """
+
+    def __init__(self, config: Gimp.ProcedureConfig, argument: Argument, layers: Layers = list) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=4)
+        self._layers = layers
         self._config, self._argument = config, argument
         #: Called when something of it has been moved, and not while a text is half typed.
         self.moved: Callable[[], None] = lambda: None
@@ -88,7 +98,7 @@ class ListForm(Gtk.Box):
 
     def make_row(self, entry: dict, changed: Callable[[bool], None]) -> Row:
         """The widget of an entry."""
-        return PlainRow(self._argument, entry, changed)
+        return PlainRow(self._argument, entry, changed, self._layers)
 
     # the entries ------------------------------------------------------------
 
@@ -144,6 +154,8 @@ class ListForm(Gtk.Box):
         for entry in entries:
             self._append(entry)
         self._allow()
+        if self.entries != entries:
+            self._keep()
 
     def _append(self, entry: dict) -> Row:
         row = self.make_row(entry, self._on_changed)

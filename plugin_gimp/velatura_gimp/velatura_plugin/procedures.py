@@ -55,7 +55,7 @@ def _method_procedure(
 ) -> Gimp.ImageProcedure:
     procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known))
     source = f"\n\nAfter {method.source}." if method.source else ""
-    is_mask = method.result == "mask"
+    is_mask = method.kind.insert == "selections"
     procedure.set_documentation(
         method.summary or method.title, f"{_MASK_RESULT if is_mask else _LAYER_RESULT}{source}", name
     )
@@ -133,7 +133,7 @@ def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:
         for number, (value, title) in enumerate(field.choices):
             choice.add(value, number, title or value, "")
         procedure.add_choice_argument(*words, choice, default, _FLAGS)
-    else:  # a string, a group as JSON, or an enum with an empty value: GIMP 3.0 crashes on those at its start
+    else:  # a string, a layer's name, a group as JSON, or an enum with an empty value, which crashes GIMP 3.0
         procedure.add_string_argument(*words, default, _FLAGS)
 
 

@@ -9,14 +9,16 @@ from collections.abc import Callable, Sequence
 from gi.repository import Gimp
 
 from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
+from velatura_protocol.choices import Wanted, found_again, resolve, restore
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.requests import Recipe
+from velatura_protocol.requests import Edit, Recipe
 
 from . import catalogue, edit, form
 from .actions import ask, helpers, run_now, success
 from .capture import Capture, Steps, refuse_image
 from .drafting import Live
 from .keeping import Keeper, name_of
+from .rasters import layers, with_rasters
 from .sources import Doubt, others, source_of
 
 _KEYS = ("prompt", "seed", "variations")
@@ -39,16 +41,51 @@ def run_again(
         return success(procedure, mode, None)
     last = Keeper(image, procedure.get_name(), form.AGAIN_ARGUMENTS, is_everywhere=True)
     target = edit.again(image, source, result)
-
-    def read() -> Steps[Capture]:
-        return edit.capture_again(image, source, result, kept)
-
+    run = Again(image, kept, lambda: edit.capture_again(image, source, result, kept))
     if mode == Gimp.RunMode.INTERACTIVE:
-        return success(procedure, mode, _ask(procedure, config, target, read, kept, last))
+        return success(procedure, mode, _ask(procedure, config, target, run, kept, last))
     if mode == Gimp.RunMode.WITH_LAST_VALS:
         last.fill(config)
-    request = kept.again(**_changes(config))
-    return success(procedure, mode, run_now(target, read(), request, "running the recipe again"))
+    request, steps = run.request(_changes(config)), run.read(_changes(config))
+    return success(procedure, mode, run_now(target, steps, request, "running the recipe again"))
+
+
+class Again:
+    """The edit of a recipe, with changes, on the layers as they are now.
+
+    restored: the values of its method's form. A change of parameters may hold choices of layers.
+    """
+
+    def __init__(self, image: Gimp.Image, kept: Recipe, capture: Callable[[], Steps[Capture]]) -> None:
+        self._image, self._kept, self._capture = image, kept, capture
+        self.known = catalogue.registered(edit.FOLDER)
+        self.method = self.known.method(kept.request.method)
+        request, there = kept.request, layers(image)
+        fields = self.method.form if self.method else ()
+        self.restored = restore(fields, request.parameters, request.inputs, there)
+
+    def _resolved(self, changes: dict) -> tuple[dict, list[Wanted]]:
+        """Parameters and rasters. Raises `bad-request` where a layer of the recipe is gone and none is named
+        for it."""
+        changed = changes.get("parameters", {})
+        if self.method is None:  # it is not known what is a raster: all are as they were
+            again = found_again(self._kept.request.inputs, layers(self._image))
+            return {**self._kept.request.parameters, **changed}, again
+        if self.restored.keys - changed.keys():
+            raise VelaturaError("bad-request", self.restored.lost)
+        return resolve(self.method.title, self.method.form, {**self.restored.values, **changed})
+
+    def request(self, changes: dict) -> Edit:
+        """The edit to send."""
+        return self._kept.again(**{**changes, "parameters": self._resolved(changes)[0]})
+
+    def wanted(self, changes: dict) -> list[Wanted]:
+        """The rasters to read for it."""
+        return self._resolved(changes)[1]
+
+    def read(self, changes: dict) -> Steps[Capture]:
+        """What takes the source, the selection and the rasters."""
+        return with_rasters(self._image, self._capture(), self.wanted(changes))
 
 
 def _source(
@@ -82,7 +119,7 @@ def _ask(
     procedure: Gimp.Procedure,
     config: Gimp.ProcedureConfig,
     target: edit.Target,
-    read: Callable[[], Steps[Capture]],
+    run: Again,
     kept: Recipe,
     last: Keeper,
 ) -> Gimp.Item | None:
@@ -91,13 +128,12 @@ def _ask(
     Returns the result, None where the person has cancelled. What is changed in the recipe is left in
     `config`, the configuration of running again, from which GIMP repeats it, and in `last`.
     """
-    known = catalogue.registered(edit.FOLDER)
-    method = known.method(kept.request.method)
+    known, method = run.known, run.method
     own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)) if method else None
     is_plain = method is None or own is None  # of another version, or new since GIMP started
     arguments = form.AGAIN_ARGUMENTS if is_plain else form.arguments(method, known)
     values = config if is_plain else own.create_config()
-    _fill(values, arguments, kept, None if is_plain else method)
+    _fill(values, arguments, kept, None if is_plain else run.restored.values)
 
     def changes() -> dict:
         if not is_plain:
@@ -107,10 +143,12 @@ def _ask(
 
     live = Live(
         target=target,
-        read=read,
-        request=lambda: kept.again(**changes()),
+        read=lambda: run.read(changes()),
+        request=lambda: run.request(changes()),
         model=lambda: kept.request.model,
         needs_prompt=is_plain or method.need(PROMPT) == "required",
+        chosen=lambda: tuple(run.wanted(changes())),
+        begins_with=run.restored.lost,
         **helpers(target.image, target.source, None if is_plain else method),
     )
     keeper = Keeper(target.image, name_of(kept), arguments)
@@ -127,15 +165,16 @@ def _ask(
 
 
 def _fill(
-    values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: Recipe, method: MethodInfo | None
+    values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: Recipe, shown: dict | None
 ) -> None:
-    """Puts a recipe into a configuration. method: None for the plain form, where nothing is changed yet."""
+    """Puts a recipe into a configuration. shown: the values of its method's form; None for the plain form,
+    where nothing is changed yet."""
     own = {key: getattr(kept.request, key) for key in _KEYS}
     for argument in arguments:
-        if method is None:
+        if shown is None:
             recorded = own if argument.name in _KEYS else {}
         else:
-            recorded = kept.request.parameters if argument.field in method.fields else own
+            recorded = shown if argument.name not in _KEYS else own
         if argument.name != "model":
             value = form.to_gimp(argument.field, recorded.get(argument.field.key, argument.field.default))
             values.set_property(argument.name, value)

@@ -78,7 +78,12 @@ def source_of(image: Gimp.Image, result: Gimp.Item, kept: Recipe) -> Gimp.Layer:
 
 def others(image: Gimp.Image, result: Gimp.Item) -> list[Gimp.Layer]:
     """All layers of the image but the result, from top to bottom, those in groups too."""
-    return [layer for layer in _every(image.get_layers()) if layer.get_id() != result.get_id()]
+    return [layer for layer in every_layer(image) if layer.get_id() != result.get_id()]
+
+
+def every_layer(image: Gimp.Image) -> list[Gimp.Layer]:
+    """All layers of an image from top to bottom, those in groups too."""
+    return _every(image.get_layers())
 
 
 def _every(layers: Sequence[Gimp.Layer]) -> list[Gimp.Layer]:

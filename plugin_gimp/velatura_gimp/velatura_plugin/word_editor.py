@@ -9,19 +9,26 @@ from gi.repository import GimpUi, Gtk
 from velatura_protocol.amounts import decimals, step_of
 from velatura_protocol.schema import Field
 
+from .raster_form import Layers, RasterCombo
+
 
 class Editor:
-    """A widget for one setting. on_set(setting, value): what the person has set."""
+    """A widget for one setting. on_set(setting, value): what the person has set. layers: those of the image,
+    where the setting is a raster."""
 
-    def __init__(self, setting: Field, on_set: Callable[[Field, object], None]) -> None:
-        self.setting = setting
+    def __init__(
+        self, setting: Field, on_set: Callable[[Field, object], None], layers: Layers = list
+    ) -> None:
+        self.setting, self._layers = setting, layers
         self._on_set = on_set
+        self.raster: RasterCombo | None = None
         self.widget = {
             "integer": self._slider,
             "number": self._slider,
             "boolean": self._check,
             "enum": self._combo,
             "string": self._entry,
+            "raster": self._raster,
         }[setting.kind]()
         self.widget.set_tooltip_text(setting.description)
 
@@ -56,6 +63,12 @@ class Editor:
         self._put = combo.set_active_id
         combo.connect("changed", lambda c: self._on_set(self.setting, c.get_active_id()))
         return _labelled(self.setting.title, combo)
+
+    def _raster(self) -> Gtk.Widget:
+        on_set = lambda choice: self._on_set(self.setting, choice)  # noqa: E731
+        self.raster = RasterCombo(self.setting, self._layers, on_set)
+        self._put = self.raster.choose
+        return _labelled(self.setting.title, self.raster)
 
     def _entry(self) -> Gtk.Widget:
         entry = Gtk.Entry(max_length=self.setting.max_length)

@@ -15,6 +15,7 @@ from . import form
 from .conversation import Conversation
 from .drafting import Live
 from .form import Argument
+from .rasters import layers
 from .text_undo import text_of
 from .word_strip import WordStrip
 
@@ -44,13 +45,16 @@ class WordForm(Gtk.Box):
         self._settings = WordSettings(argument.field, text_of(buffer), self._kept())
         select = self._select if live.selector is not None else None
         dial = self._dial if live.waiting is not None else None
-        self._chips = WordStrip(self._settings, buffer, self._keep, say, select, dial)
+        self._chips = WordStrip(self._settings, buffer, self._keep, say, select, dial, self._layers)
         self.strip = self._chips.strip
         self.pack_start(self._chips, False, False, 0)
         self._chips.show()
         self.show()
         self._keep()
         config.connect(f"notify::{argument.name}", self._on_other_entries)
+
+    def _layers(self) -> list[tuple[str, str]]:
+        return layers(self._live.target.image)
 
     def _kept(self) -> list[dict]:
         """The entries of the configuration; none where they cannot be read."""

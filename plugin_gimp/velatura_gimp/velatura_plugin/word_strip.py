@@ -12,6 +12,7 @@ from velatura_protocol.word_settings import FULL, Chip, Value, WordSettings, cle
 from velatura_protocol.words import Word
 
 from .flow import Flow
+from .raster_form import Layers
 from .style import dress, small_button, weigh
 from .text_undo import cursor_of, on_edited, splice, text_of
 from .word_editor import Editor
@@ -33,8 +34,10 @@ class WordStrip(Gtk.Box):
         say: Callable[[str], None],
         select: Callable[[Word], None] | None,
         dial: Callable[[Word], None] | None = None,
+        layers: Layers = list,
     ) -> None:
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=6)
+        self._layers = layers
         self._settings, self._buffer, self._changed, self._say = settings, buffer, changed, say
         self._select, self._dial = select, dial
         self._chips: list[Chip] = []
@@ -124,7 +127,7 @@ class WordStrip(Gtk.Box):
         self._head.add_named(head, "word")
         box.pack_start(self._head, False, False, 0)
         settings = () if self._is_list else self._settings.settings
-        self._editors = [Editor(setting, self._on_set) for setting in settings]
+        self._editors = [Editor(setting, self._on_set, self._layers) for setting in settings]
         for editor in self._editors:
             box.pack_start(editor.widget, False, False, 0)
         box.pack_start(self._make_wording(), False, False, 0)

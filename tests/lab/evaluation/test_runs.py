@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import velatura
+from tests.more_methods.offered.compose import Compose
 from tests.tiny import tiny_clip
+from velatura.methods import fields
 from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
@@ -29,8 +31,8 @@ def declaring(mask="optional", **inputs):
     """A method as far as a request needs one, with a parameter that asks for the source's prompt."""
 
     class Given(Parameters):
-        source_prompt: str = ""
-        steps: int = 4
+        source_prompt: str = fields.source_prompt()
+        steps: int = fields.steps(4)
 
     needs = SimpleNamespace(**(vars(Inputs(mask=mask)) | inputs))
     return SimpleNamespace(
@@ -63,6 +65,31 @@ def test_a_method_gets_what_it_declares(models, cases):
     assert request["inputs"]["mask"] is None and len(blobs) == 1
     asked = MethodEditor(declaring(source_prompt="required"), models).request(case, [5])[0]
     assert asked["source_prompt"] == case.source_prompt
+
+
+def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
+    case = cases[0]
+    request, blobs = MethodEditor(Compose(), models).request(case, [5])
+    (entry,) = request["parameters"]["concepts"]
+    assert entry == {"text": case.target_words, "amount": 1.0, "where": "concepts.1.where"}
+    inputs = request["inputs"]
+    assert blobs[inputs["concepts.1.where"]["digest"]] == case.mask.tobytes()
+    labels = np.frombuffer(blobs[inputs["segments"]["digest"]], np.uint8).reshape(*case.mask.shape, 3)
+    assert {tuple(colour) for colour in labels[case.mask == 255]} == {(255, 0, 0)}
+    assert "style" not in inputs and "input.segments" not in request["parameters"]
+    two = [{"text": "a", "amount": -1.0}, {"text": "b", "where": "it"}]
+    request, _ = MethodEditor(Compose(), models, defaults={"concepts": two}).request(case, [5])
+    assert [e.get("where") for e in request["parameters"]["concepts"]] == [None, "concepts.2.where"]
+    assert "concepts.2.where" in request["inputs"]
+
+
+def test_a_method_with_further_rasters_edits(models, cases, monkeypatch):
+    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"compose": Compose()})
+    case = cases[0]
+    made = MethodEditor(Compose(), models).edit(case, [1])
+    inside, outside = case.mask == 255, case.mask == 0
+    assert made.pictures[0][inside].mean() > case.source[inside].mean() + 5
+    assert (made.pictures[0][outside] == case.source[outside]).all()
 
 
 def test_the_models_defaults_take_the_place_of_the_methods(models):

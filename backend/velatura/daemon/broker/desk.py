@@ -21,14 +21,13 @@ from velatura.jobs.retention import Policy, plan
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import UNFINISHED, Job, State, input_digests
 from velatura.jobs.store import Journal
-from velatura.methods.registry import offer
+from velatura.methods.registry import offer, since
 from velatura.models.catalogue import ModelEntry, entries
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
 
 log = logging.getLogger(__name__)
 
-SINCE = {"layer": 0, "mask": 2, "text": 3}  # the protocol's MINOR from which clients know such results
 MAX_NAMED = 1024
 ROOM_FOR_JOBS = MAX_JSON - 1024
 
@@ -121,8 +120,7 @@ class Desk:
 
     def _describe(self, request: Request) -> dict:
         self._models = entries(self._state_dir)
-        # an older client would take a mask for a picture
-        known = [m for m in self._methods.values() if SINCE[m["result"]] <= request.minor]
+        known = [m for m in self._methods.values() if since(m) <= request.minor]
         return {"type": "methods", **offer(known, self._models)}
 
     def _submit(self, request: Request) -> dict:

@@ -6,16 +6,17 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 
-from velatura.methods.registry import lacking
+from velatura.methods.kinds import KINDS
+from velatura.methods.registry import lacking, no_drafts
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.inputs import OWN, check_inputs, rasters_of
 from velatura_protocol.messages import MAX_JSON, canonical
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Raster, RasterObject
 from velatura_protocol.requests import MAX_SEED, Request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
-from velatura_protocol.words import named, words
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
@@ -37,14 +38,16 @@ def complete_request(
 
     methods: by id, as the protocol describes them. Defaults are filled in, the seed and the model are chosen.
     Raises what `Request.from_wire` raises, and `unknown-method`, `unknown-model`, `bad-request`,
-    `empty-prompt`, `empty-mask`, `too-large`.
+    `empty-prompt`, `empty-mask`, `too-large`, and what `check_inputs` raises.
     """
-    Request.from_wire(request)
+    inputs = Request.from_wire(request).inputs
     method = _method(request, methods)
     title = method["title"]
     if request["variations"] > method["max_variations"]:
         most = method["max_variations"]
         raise VelaturaError("bad-request", f"{title} makes at most {most} variations at once.")
+    if request.get("draft") and not method.get("drafts", True):
+        raise VelaturaError("bad-request", no_drafts(title))
     prompt = " ".join(request["prompt"].split())
     if not prompt and method["inputs"]["prompt"] == "required":
         raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
@@ -67,10 +70,12 @@ def complete_request(
         "seed": secrets.randbelow(MAX_SEED + 1) if seed == -1 else seed,
         "variations": request["variations"],
         "parameters": complete(with_defaults(method["parameters"], model.defaults), request["parameters"]),
-        "inputs": {name: _raster(request["inputs"].get(name)) for name in ("source", "mask")},
+        "inputs": {},
         "canvas": request["canvas"],
     }
-    layers, many = _layers(method, whole), "words" if method["result"] == "mask" else "variations"
+    whole["inputs"] = _inputs(method, inputs, whole["parameters"])
+    kind = KINDS[method["result"]]
+    layers, many = kind.most_layers(method["parameters"], whole), kind.noun
     if layers > MAX_LAYERS:
         sentence = f"{title} selects at most {MAX_LAYERS} {many} at once, not {layers}; name fewer."
         raise VelaturaError("bad-request", sentence)
@@ -78,16 +83,6 @@ def complete_request(
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
     about = about_edit(fields_from_schema(method["parameters"]), prompt, whole["parameters"])
     return whole | ({"draft": True} if request.get("draft") else {}), _title(about, title)
-
-
-def _layers(method: dict, request: dict) -> int:
-    """How many layers the result may have, each with a recipe."""
-    if method["result"] != "mask":
-        return request["variations"]
-    groups = [f.key for f in fields_from_schema(method["parameters"]) if f.words]
-    listed = [entry for key in groups for entry in named(request["parameters"][key])]
-    found = max(1, len(listed or words(request["prompt"])))
-    return found if groups else min(found, MAX_LAYERS)  # without a group the method counts by itself
 
 
 def _title(about: str, method: str) -> str:
@@ -123,5 +118,11 @@ def _model(wanted: str, models: Sequence[ModelEntry]) -> ModelEntry:
     return model
 
 
-def _raster(raster: dict | None) -> dict | None:
-    return None if raster is None else Raster.from_wire(raster).to_wire()
+def _inputs(
+    method: dict, inputs: Mapping[str, Raster | None], parameters: dict
+) -> dict[str, RasterObject | None]:
+    """Every raster of the request as it is run: source, mask, then the further ones, each checked."""
+    form = fields_from_schema(method["parameters"])
+    further = check_inputs(method["title"], rasters_of(method), form, parameters, inputs)
+    used = {name: inputs[name] for name in OWN} | further
+    return {name: raster.to_wire() if raster else None for name, raster in used.items()}

@@ -6,8 +6,9 @@ import logging
 import time
 from pathlib import Path
 
+from velatura.cache.cache import Cache
+from velatura.cache.files import remove_trajectories
 from velatura.daemon.faults import internal
-from velatura.inversion.cache import Memory
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
@@ -20,9 +21,8 @@ from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
 
-TRAJECTORIES, FEATURES, ON_DISK = 256 * 1024**2, 1024**3, 1024**3
-"""Bytes that are kept: of trajectories in memory, of features there, of trajectories in the state
-directory."""
+IN_MEMORY, ON_DISK = 1280 * 1024**2, 1024**3
+"""Bytes that are kept of edits: of tensors in memory, of files in the state directory."""
 
 
 class Runner:
@@ -31,7 +31,8 @@ class Runner:
     def __init__(self, state_dir: Path, device: str) -> None:
         self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
-        self._memory = Memory(state_dir / "trajectories", TRAJECTORIES, FEATURES, ON_DISK)
+        self._cache = Cache(state_dir / "kept", memory=IN_MEMORY, disk=ON_DISK)
+        remove_trajectories(state_dir / "trajectories")
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
 
     def run(self, job: str, request: dict, hooks: Hooks) -> dict:
@@ -46,7 +47,7 @@ class Runner:
             is_full = out_of_memory.is_out_of_memory(error)
             outcome = {"state": "failed", "error": self._told(job, error).to_wire()}
         if is_full:  # out here, where the error's frames no longer hold what they had made
-            self._memory.release()
+            self._cache.release()
             self._models.unload()
         return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
 
@@ -63,7 +64,7 @@ class Runner:
 
     def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
         began = time.monotonic()
-        results = execute(request, self._spool.read, self._models, hooks, self._memory)
+        results = execute(request, self._spool.read, self._models, hooks, self._cache)
         layers = [result for result in results if not isinstance(result, str)]
         texts = [result for result in results if isinstance(result, str)]
         for layer in layers:

@@ -1,15 +1,32 @@
-"""A small memory and something to keep in it."""
+"""A small store and something to keep in it."""
 
 import torch
 
-from velatura.inversion.cache import Memory
+from velatura.cache.cache import Cache
 from velatura.inversion.trajectory import Trajectory
 
 MiB = 1024 * 1024
 
 
-def memory(folder, trajectories=MiB, features=MiB, disk=MiB):
-    return Memory(folder, trajectories=trajectories, features=features, disk=disk)
+def cache(folder=None, memory=MiB, disk=MiB):
+    return Cache(folder, memory=memory, disk=disk)
+
+
+def put(kept, key, value):
+    """Keeps a value as a method does, on disk too."""
+    return kept.kept(key, lambda _: value, on_disk=True)
+
+
+def found(kept, key, device="cpu"):
+    """What is kept under a key on disk or in memory; None if it would be made."""
+    try:
+        return kept.kept(key, _nothing, on_disk=True, device=device)
+    except LookupError:
+        return None
+
+
+def _nothing(_):
+    raise LookupError
 
 
 def trajectory(seed=0, values=256):

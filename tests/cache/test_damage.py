@@ -7,12 +7,12 @@ import sys
 
 import pytest
 
-from tests.inversion.kept import memory, same, trajectory
+from tests.cache.kept import cache, found, put, same, trajectory
 from tests.patience import patience
 
 
 def whole_file(folder):
-    memory(folder).keep_trajectory("k", trajectory())
+    put(cache(folder), "k", trajectory())
     (file,) = folder.iterdir()
     return file, file.read_bytes()
 
@@ -21,7 +21,7 @@ def test_every_truncation_is_found_and_removed(tmp_path):
     file, data = whole_file(tmp_path)
     for length in [*range(0, len(data), 97), len(data) - 1]:
         file.write_bytes(data[:length])
-        assert memory(tmp_path).trajectory("k") is None
+        assert found(cache(tmp_path), "k") is None
         assert not file.exists()
 
 
@@ -29,17 +29,17 @@ def test_every_changed_byte_is_found_or_does_no_harm(tmp_path):
     file, data = whole_file(tmp_path)
     for at in range(0, len(data), 31):
         file.write_bytes(data[:at] + bytes([data[at] ^ 0x11]) + data[at + 1 :])
-        found = memory(tmp_path).trajectory("k")
-        assert found is None or same(found, trajectory())
-        assert file.exists() == (found is not None)
+        value = found(cache(tmp_path), "k")
+        assert value is None or same(value, trajectory())
+        assert file.exists() == (value is not None)
 
 
 def test_a_file_of_another_key_is_removed(tmp_path):
     file, data = whole_file(tmp_path)
-    memory(tmp_path).keep_trajectory("other", trajectory(1))
+    put(cache(tmp_path), "other", trajectory(1))
     (other,) = set(tmp_path.iterdir()) - {file}
     other.write_bytes(data)
-    assert memory(tmp_path).trajectory("other") is None
+    assert found(cache(tmp_path), "other") is None
     assert list(tmp_path.iterdir()) == [file]
 
 
@@ -47,26 +47,26 @@ def test_a_file_of_another_key_is_removed(tmp_path):
 def test_what_is_no_trajectory_is_removed(tmp_path, data):
     file, _ = whole_file(tmp_path)
     file.write_bytes(data)
-    kept = memory(tmp_path)
-    assert kept.trajectory("k") is None
-    kept.keep_trajectory("k", trajectory())
-    assert same(memory(tmp_path).trajectory("k"), trajectory())
+    kept = cache(tmp_path)
+    assert found(kept, "k") is None
+    put(kept, "k", trajectory())
+    assert same(found(cache(tmp_path), "k"), trajectory())
 
 
 def test_files_of_others_are_left_alone(tmp_path):
     (tmp_path / "notes.txt").write_text("mine")
-    kept = memory(tmp_path, disk=1)
-    kept.keep_trajectory("k", trajectory())
+    kept = cache(tmp_path, disk=1)
+    put(kept, "k", trajectory())
     kept.clear()
     assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_is_no_folder(tmp_path):
     (tmp_path / "file").write_text("")
-    kept, it = memory(tmp_path / "file"), trajectory()
-    kept.keep_trajectory("k", it)
-    assert kept.trajectory("k") is it
-    assert kept.trajectory("other") is None
+    kept, it = cache(tmp_path / "file"), trajectory()
+    put(kept, "k", it)
+    assert found(kept, "k") is it
+    assert found(kept, "other") is None
     kept.clear()
 
 
@@ -78,15 +78,15 @@ def test_a_full_disk_keeps_what_it_had(tmp_path):
         """
         import resource
         resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-        kept = memory(folder)
+        kept = cache(folder)
         large = trajectory(1, values=4096)
-        kept.keep_trajectory("large", large)
-        assert kept.trajectory("large") is large
-        assert same(kept.trajectory("k"), trajectory())
+        put(kept, "large", large)
+        assert found(kept, "large") is large
+        assert same(found(kept, "k"), trajectory())
         """,
     )
-    assert memory(tmp_path).trajectory("large") is None
-    assert memory(tmp_path).trajectory("k") is not None
+    assert found(cache(tmp_path), "large") is None
+    assert found(cache(tmp_path), "k") is not None
     assert len(list(tmp_path.iterdir())) == 1
 
 
@@ -98,12 +98,12 @@ def test_killed_between_writing_and_renaming(tmp_path):
         """
         import os, signal
         os.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
-        memory(folder).keep_trajectory("k", trajectory(1))
+        cache(folder).keep("k", trajectory(1), on_disk=True)
         """,
         ends=-signal.SIGKILL,
     )
     assert len(list(tmp_path.iterdir())) == 2
-    assert same(memory(tmp_path).trajectory("k"), trajectory())
+    assert same(found(cache(tmp_path), "k"), trajectory())
     assert list(tmp_path.iterdir()) == [file]
     assert file.read_bytes() == data
 
@@ -111,7 +111,7 @@ def test_killed_between_writing_and_renaming(tmp_path):
 def run(folder, code, ends=0):
     """Runs lines in a process of their own, with the functions of `kept`."""
     lines = "\n".join(line.removeprefix(" " * 8) for line in code.splitlines())
-    head = "import pathlib, sys\nfrom tests.inversion.kept import memory, same, trajectory\n"
+    head = "import pathlib, sys\nfrom tests.cache.kept import cache, found, put, same, trajectory\n"
     done = subprocess.run(
         [sys.executable, "-c", f"{head}folder = pathlib.Path(sys.argv[1])\n{lines}", folder],
         env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},

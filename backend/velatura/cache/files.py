@@ -1,0 +1,133 @@
+"""Values in a folder, a file each (`values`).
+
+Files are written beside their place and renamed into it. They are not synced: what a power cut leaves of one
+is found out by its digests. A file that is not whole is as good as none, and so is a full disk.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from velatura_protocol.messages import digest
+
+from .values import pack, unpack
+
+log = logging.getLogger(__name__)
+
+_WHOLE, _PART = ".value", ".part"
+_OF_0_1_0 = (".trajectory", ".part")
+
+
+class Files:
+    """The folder, its files of `budget` bytes together. Only files with our endings are looked at or removed.
+
+    No method raises: what fails is logged, and the value is not there.
+    """
+
+    def __init__(self, folder: Path, budget: int) -> None:
+        self._folder, self._budget = folder, budget
+        self._now = 0
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            log.warning("nothing is kept on disk: %s", error)
+        for path in _paths(folder, [_PART]):  # of a process that was killed
+            _remove(path)
+        self._make_room(0)
+
+    def read(self, key: str, device: torch.device | str = "cpu") -> Any:
+        """The value, its tensors on the device; None if there is none. A file that is damaged, of another key
+        or of another version is removed."""
+        path = self._path(key)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        try:
+            value = unpack(key, data, device)
+        except Exception as error:  # there are as many as there are ways to damage a file
+            log.warning("removing %s: %s", path.name, error)
+            _remove(path)
+            return None
+        self.touch(key)
+        return value
+
+    def write(self, key: str, value: Any) -> None:
+        """Makes room and writes the file, or does nothing if it is larger than the budget."""
+        path = self._path(key)
+        part = path.with_suffix(_PART)
+        try:
+            data = pack(key, value)
+            if len(data) > self._budget:
+                return
+            self._make_room(len(data), but=path)
+            part.write_bytes(data)
+            os.replace(part, path)
+        except Exception as error:  # the value has been made: what fails here must not take it from an edit
+            log.warning("a value is not kept on disk: %s", error)
+            _remove(part)
+        self.touch(key)
+
+    def remove(self, key: str) -> None:
+        """The value is not needed any more."""
+        _remove(self._path(key))
+
+    def touch(self, key: str) -> None:
+        """It is the most recently used. (By a clock finer than the file system's own.)"""
+        self._now = max(time.time_ns(), self._now + 1)
+        with suppress(OSError):
+            os.utime(self._path(key), ns=(self._now, self._now))
+
+    def clear(self) -> None:
+        """Removes all values."""
+        for path in _paths(self._folder, [_WHOLE]):
+            _remove(path)
+
+    def _make_room(self, needed: int, but: Path | None = None) -> None:
+        """Removes the least recently used until so many bytes fit. but: a file that is to be replaced."""
+        found = []
+        for path in _paths(self._folder, [_WHOLE]):
+            with suppress(OSError):
+                status = path.stat()
+                found.append((status.st_mtime_ns, status.st_size, path))
+        used = needed + sum(size for _, size, path in found if path != but)
+        for _, size, path in sorted(found):
+            if used <= self._budget:
+                break
+            if path != but:
+                _remove(path)
+                used -= size
+
+    def _path(self, key: str) -> Path:
+        return self._folder / (digest(key.encode()).removeprefix("blake2b:") + _WHOLE)
+
+
+def remove_trajectories(folder: Path) -> None:
+    """Removes the files that version 0.1.0 kept its trajectories in, and the folder if nothing else is in it.
+
+    They are made again, under other names, where they are needed. Never raises.
+    """
+    for path in _paths(folder, _OF_0_1_0):
+        _remove(path)
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _paths(folder: Path, endings: Iterable[str]) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.suffix in endings]
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -1,0 +1,101 @@
+"""`--input NAME=FILE` and `--item GROUP:key=value,…`: files as a method's further rasters."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from velatura.cli.requests import pixels_of
+from velatura.files.images import Image, read_image
+from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.choices import Wanted, raster_fields
+from velatura_protocol.errors import VelaturaError
+from velatura_protocol.kinds import RASTERS
+from velatura_protocol.rasters import Pixels
+from velatura_protocol.schema import Field
+
+
+def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
+    """The files of "name=file" each, as values of the method's form. Raises `bad-request`, also
+    for one that is missing."""
+    keys = {
+        raster.name: field.key
+        for raster, field in zip(method.further, raster_fields(method.further), strict=True)
+    }
+    values: dict[str, str] = {}
+    for option in options:
+        name, equals, file = option.partition("=")
+        if not equals or not file:
+            raise VelaturaError("bad-request", f"--input {option} has no file; write --input NAME=FILE.")
+        if name not in keys:
+            names = ", ".join(keys) or "none"
+            sentence = f"{method.title} has no input {name!r}; it has: {names}."
+            raise VelaturaError("bad-request", sentence)
+        values[keys[name]] = file
+    for raster in method.further:
+        if raster.need == "required" and keys[raster.name] not in values:
+            sentence = f"{method.title} needs “{raster.title}”; give it with --input {raster.name}=FILE."
+            raise VelaturaError("bad-request", sentence)
+    return values
+
+
+def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
+    """The group and the texts of "group:key=value,key=value". Quotes keep a comma in a value.
+
+    Raises `bad-request`, naming the option.
+    """
+    name, colon, text = option.partition(":")
+    group = next((field for field in method.fields if field.kind == "group" and field.key == name), None)
+    if group is None or not colon:
+        names = ", ".join(field.key for field in method.fields if field.kind == "group") or "none"
+        raise VelaturaError(
+            "bad-request",
+            f"--item {option} names no list of {method.title}; write --item LIST:key=value (lists: {names}).",
+        )
+    parts = shlex.shlex(text, posix=True)
+    parts.whitespace, parts.whitespace_split, parts.commenters = ",", True, ""
+    keys = {field.key for field in group.fields}
+    entry: dict[str, str] = {}
+    try:
+        for part in parts:
+            key, equals, value = part.strip().partition("=")
+            if not equals or key not in keys:
+                raise ValueError(part)
+            entry[key] = value
+    except ValueError as error:
+        known = ", ".join(field.key for field in group.fields)
+        sentence = f"--item {option}: write key=value with commas between; the keys are {known}."
+        raise VelaturaError("bad-request", sentence, detail=str(error)) from error
+    return group, entry
+
+
+def read_inputs(wanted: Sequence[Wanted], source: Image) -> dict[str, Pixels]:
+    """The rasters of the files that are chosen, by name.
+
+    Raises VelaturaError: as `read_image`, and `bad-request` for one that is not of the source's size though
+    it lies on it.
+    """
+    return {one.name: _read(one, source) for one in wanted}
+
+
+def _read(wanted: Wanted, source: Image) -> Pixels:
+    path = Path(wanted.choice)
+    image = read_image(path)
+    size, own = (image.width, image.height), (source.width, source.height)
+    if RASTERS[wanted.kind].in_place and size != own:
+        raise VelaturaError(
+            "bad-request",
+            f"{path} is {size[0]} x {size[1]} and the picture {own[0]} x {own[1]}; make the file for"
+            f" “{wanted.title}” the picture's size.",
+        )
+    return pixels_of(image, path.name)
+
+
+def describe_inputs(method: MethodInfo) -> list[str]:
+    """Lines that say which files the method takes."""
+    lines: list[str] = []
+    for raster in method.further:
+        lines += [f"--input {raster.name}=FILE {raster.kind}, {raster.need}"]
+        lines += [f"    {raster.title}. {raster.description}"]
+    return lines

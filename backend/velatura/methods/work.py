@@ -1,0 +1,108 @@
+"""One request at work: what a kind of result (`kinds`) makes it of."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from velatura.canvas.masks import mask_of_layer
+from velatura.canvas.paste import paste
+from velatura.canvas.region import Seen
+from velatura.canvas.selection import Layer, Selection
+from velatura.ranking.asked import Asked
+from velatura.ranking.views import Scene
+from velatura_protocol.rasters import Raster
+
+from .base import Method
+from .results import ResultLayer, mask_layer, ranked, result_layer
+from .run import Run, as_arrays
+
+
+@dataclass(frozen=True)
+class Work:
+    """A request whose pixels have been read and whose model is loaded; nothing of the method has run yet.
+
+    source: the layer's description. recipe: the request as it is run. seeds: one a variation; of a draft
+    the first alone.
+    """
+
+    run: Run
+    layer: Layer
+    selection: Selection
+    seen: Seen
+    source: Raster
+    recipe: dict
+    seeds: list[int]
+
+    @property
+    def method(self) -> Method:
+        """The method that is run."""
+        return self.run.method
+
+    @property
+    def is_draft(self) -> bool:
+        """Whether nothing is to go back but a preview."""
+        return self.run.is_draft
+
+    def output(self) -> Any:
+        """What `Method.run` returns for the first seed."""
+        return self.run.once(self.seeds[0])
+
+    def pictures(self) -> list[np.ndarray]:
+        """A picture [h, w, 3] in [0, 1] a seed, of a method that makes those."""
+        return self.run.variations(self.seeds)
+
+    def show(self, picture: np.ndarray) -> None:
+        """A finished picture [h, w, 3] in [0, 1] as the last preview."""
+        self.run.show(picture)
+
+    def show_mask(self, map: np.ndarray) -> None:
+        """A finished map [h, w] in [0, 1] as the last preview, white on black."""
+        self.run.show_mask(map)
+
+    def paste(self, pictures: Sequence[np.ndarray], title: Callable[[int, int], str]) -> list[ResultLayer]:
+        """The pictures as layers over the source, not ranked. title: of an index and a seed."""
+        run = self.run
+        run.hooks.progress("Finishing", 0, 0, run.edits)
+        unedited, reach = as_arrays(run.reconstruction)[0], run.model.factor // 4
+        return [
+            result_layer(
+                self.recipe,
+                i,
+                title(i, seed),
+                seed,
+                self.source,
+                paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach),
+            )
+            for i, (seed, picture) in enumerate(zip(self.seeds, pictures, strict=True))
+        ]
+
+    def masks(self, titles: Sequence[str], maps: Sequence[np.ndarray]) -> list[ResultLayer]:
+        """Maps [h, w] in [0, 1], at the model's size, as masks of the source."""
+        self.run.hooks.progress("Finishing", 0, 0, 1.0)
+        return [
+            mask_layer(
+                self.recipe,
+                i,
+                title,
+                self.seeds[0],
+                self.source,
+                mask_of_layer(self.layer, self.selection, self.run.region, map),
+            )
+            for i, (title, map) in enumerate(zip(titles, maps, strict=True))
+        ]
+
+    def rank(
+        self,
+        layers: list[ResultLayer],
+        pictures: Sequence[np.ndarray],
+        title: Callable[[int, int, str], str],
+    ) -> list[ResultLayer]:
+        """The layers with their places; see `results.ranked`. title: of index, seed and a place's label."""
+        run, method = self.run, self.method
+        asked = Asked(run.model, self.seen, method.wanted(run.prompt, run.params), method.before(run.params))
+        scene = Scene(self.layer, self.selection, self.seen.backdrop)
+        return ranked(layers, pictures, scene, asked, run.rank, title)

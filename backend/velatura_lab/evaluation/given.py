@@ -1,0 +1,76 @@
+"""What a person who makes an edit would write and choose, by the names and kinds that a method declares."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from velatura.methods.base import Method, schema
+from velatura_protocol.choices import raster_fields, resolve
+from velatura_protocol.rasters import Pixels
+from velatura_protocol.schema import Field, fields_from_schema
+
+from .cases import Case
+
+#: Fields of a group's entries -> what stands there.
+IN_ENTRIES: dict[str, Callable[[Case], str]] = {
+    "text": lambda case: case.target_words,
+    "less": lambda case: case.source_words,
+    "more": lambda case: case.target_words,
+}
+
+CHOSEN = "case"  #: stands in a form for the picture of the case that fits
+
+
+def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Pixels]]:
+    """The parameters to send, and the further rasters by name.
+
+    A group that is empty, and has to have entries or has some with a raster, gets one entry about what the
+    case changes. Rasters that are required are given, and those of entries; see `picture_of`.
+
+    Args:
+        method: what is measured.
+        case: the edit.
+        values: the parameters; a raster in an entry may be any text, and is given too.
+    """
+    fields = fields_from_schema(schema(method.Parameters))
+    form = [*raster_fields(method.inputs.rasters), *fields]
+    shown: dict[str, Any] = dict(values)
+    for field in form:
+        if field.kind == "group" and not shown.get(field.key) and _wants_an_entry(field):
+            shown[field.key] = [_entry(field, case)]
+        elif field.kind == "raster" and field.required:
+            shown[field.key] = CHOSEN
+        elif field.source_prompt:
+            shown[field.key] = case.source_prompt
+    parameters, wanted = resolve(method.title, form, shown)
+    return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
+
+
+def _wants_an_entry(group: Field) -> bool:
+    return group.min_items > 0 or any(field.kind == "raster" for field in group.fields)
+
+
+def _entry(group: Field, case: Case) -> dict[str, Any]:
+    entry = {field.key: field.default for field in group.fields}
+    entry |= {key: give(case) for key, give in IN_ENTRIES.items() if key in entry}
+    return entry | {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
+
+
+def picture_of(case: Case, kind: str) -> Pixels:
+    """What a case has for a raster of a kind: of 'mask', what a person would have selected; of 'labels', that
+    in red and the rest in blue; else the source itself."""
+    if kind == "mask":
+        return pixels_of(case.mask[..., None], "A", "")
+    if kind == "labels":
+        inside = case.mask[..., None] >= 128
+        return pixels_of(np.where(inside, (255, 0, 0), (0, 0, 255)).astype(np.uint8), "RGB", "sRGB")
+    return pixels_of(case.source, "RGB", "sRGB")
+
+
+def pixels_of(pixels: np.ndarray, channels: str, profile: str) -> Pixels:
+    """uint8 [h, w, channels] at the corner of the canvas."""
+    height, width = pixels.shape[:2]
+    return Pixels(pixels.tobytes(), (0, 0, width, height), channels, "u8", profile)
