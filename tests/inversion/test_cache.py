@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from tests.inversion.kept import memory, same, trajectory
+from velatura.diffusion.condition import Condition
 from velatura.inversion.cache import key, nbytes
 from velatura.inversion.trajectory import Trajectory
 from velatura_protocol.errors import VelaturaError
@@ -73,7 +74,7 @@ class TestTrajectories:
 
     def test_views_of_one_batch_and_repeated_embeddings_are_kept(self, tmp_path):
         rows, c = torch.randn(6, 4, 8, 8).chunk(3), torch.randn(1, 7, 16)
-        it = Trajectory([2.0, 1.0, 0.0], list(rows), [rows[0], rows[1]], 0.0, [c, c])
+        it = Trajectory([2.0, 1.0, 0.0], list(rows), [rows[0], rows[1]], 0.0, [Condition(c)] * 2)
         memory(tmp_path).keep_trajectory("k", it)
         assert same(memory(tmp_path).trajectory("k"), it)
         (file,) = tmp_path.iterdir()

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.inversion.sampling import sigma_up
 from tests.tiny import SCHEDULER
 from velatura.diffusion import noise
+from velatura.diffusion.condition import Condition
 from velatura.inversion.trajectory import Trajectory, step
 from velatura.models.noise_levels import scheduled_betas, training_sigmas
 
@@ -71,9 +72,9 @@ def test_a_step_from_the_highest_level_loses_nothing_in_float32(eta):
 
 def test_a_trajectory_moves_whole_and_keeps_what_is_unknown_unknown():
     x = torch.zeros(1, 4, 8, 8)
-    trajectory = Trajectory([1.0, 0.5, 0.0], [x, None, x], [x, x], 1.0, [x, x])
+    trajectory = Trajectory([1.0, 0.5, 0.0], [x, None, x], [x, x], 1.0, [Condition(x)] * 2)
     moved = trajectory.to("meta")
     assert [None if x is None else x.device.type for x in moved.x] == ["meta", None, "meta"]
-    assert {x.device.type for x in moved.residuals + moved.uncond} == {"meta"}
+    assert {x.device.type for x in moved.residuals + [c.states for c in moved.uncond]} == {"meta"}
     assert (moved.sigmas, moved.eta) == ([1.0, 0.5, 0.0], 1.0)
     assert Trajectory([1.0, 0.0], [x, None]).to("meta").residuals is None

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from velatura.diffusion import noise
-from velatura.diffusion.denoiser import Network
+from velatura.diffusion.network import LatentDiffusion
 from velatura.inversion.cache import Memory, key
 from velatura.prompt_to_prompt.features import Features
 
@@ -47,7 +47,7 @@ class Source:
 @contextmanager
 def kept(
     memory: Memory,
-    model: Network,
+    model: LatentDiffusion,
     z0: Tensor,
     caption: str,
     sigmas: Sequence[float],

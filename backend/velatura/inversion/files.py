@@ -12,11 +12,13 @@ import os
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load, save
 from torch import Tensor
 
+from velatura.diffusion.condition import Condition
 from velatura_protocol.messages import canonical, digest
 
 from .trajectory import Trajectory
@@ -129,6 +131,14 @@ def _packed(key: str, trajectory: Trajectory) -> bytes:
     def names(xs: list[Tensor | None] | None) -> list[str | None] | None:
         return None if xs is None else [None if x is None else name(x) for x in xs]
 
+    def parts(c: Condition) -> str | dict[str, Any]:
+        if c.valid is None and not c.parts:
+            return name(c.states)
+        valid = None if c.valid is None else name(c.valid)
+        more = {part: name(x) for part, x in c.parts.items()}
+        return {"states": name(c.states), "valid": valid, "parts": more}
+
+    uncond = trajectory.uncond
     text = canonical(
         {
             "format": _FORMAT,
@@ -137,7 +147,7 @@ def _packed(key: str, trajectory: Trajectory) -> bytes:
             "eta": trajectory.eta,
             "x": names(trajectory.x),
             "residuals": names(trajectory.residuals),
-            "uncond": names(trajectory.uncond),
+            "uncond": None if uncond is None else [parts(c) for c in uncond],
         }
     )
     return save(tensors, {"trajectory": text.decode(), "digest": digest(text)})
@@ -161,9 +171,15 @@ def _unpacked(key: str, data: bytes) -> Trajectory:
     def taken(names: list[str | None] | None) -> list[Tensor | None] | None:
         return None if names is None else [None if name is None else tensors[name] for name in names]
 
-    return Trajectory(
-        said["sigmas"], taken(said["x"]), taken(said["residuals"]), said["eta"], taken(said["uncond"])
-    )
+    def condition(named: str | dict[str, Any]) -> Condition:
+        if isinstance(named, str):
+            return Condition(tensors[named])
+        valid = None if named["valid"] is None else tensors[named["valid"]]
+        more = {part: tensors[name] for part, name in named["parts"].items()}
+        return Condition(tensors[named["states"]], valid, more)
+
+    uncond = None if said["uncond"] is None else [condition(named) for named in said["uncond"]]
+    return Trajectory(said["sigmas"], taken(said["x"]), taken(said["residuals"]), said["eta"], uncond)
 
 
 def _remove(path: Path) -> None:

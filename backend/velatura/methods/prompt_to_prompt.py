@@ -236,7 +236,7 @@ class PromptToPrompt(Method):
         model, taken = context.model, 0
         if params.start == "new":
             h, w = (side // model.factor for side in inputs.image.shape[-2:])
-            shape = (model.unet.config.in_channels, h, w)
+            shape = (model.latent_channels, h, w)
             return sources.imagined(model, context.memory, shape, wanted, inputs.seeds), 0
 
         def after_step(i: int, n: int) -> None:

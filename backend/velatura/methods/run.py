@@ -66,7 +66,7 @@ class Run:
         *,
         is_draft: bool,
     ) -> None:
-        self.method, self.params, self.model, self.hooks = method, params, model, hooks
+        self.method, self.params, self.hooks = method, params, hooks
         self.memory = memory
         self._models = models
         self._prompt, self._region = prompt, region
@@ -74,6 +74,7 @@ class Run:
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
+        self.model = model.prepared(self._image, self._mask)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0

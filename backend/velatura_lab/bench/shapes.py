@@ -63,6 +63,13 @@ def tokens(shape: str, model: Model) -> int:
     return model.prompt_tokens if shape == EMBEDDED else TOKENS
 
 
+def width(shape: str, model: Model) -> int:
+    """How many values a token's hidden state has."""
+    if shape == EMBEDDED:
+        return model.encode_prompt("").states.shape[-1]
+    return SHAPES[shape]["cross_attention_dim"]
+
+
 @contextmanager
 def _default(dtype: torch.dtype) -> Iterator[None]:
     """Weights are made in this dtype, and not made larger first."""
