@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from velatura.companions.table import COMPANIONS
+from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.schema import Field as Understood
 from velatura_protocol.schema import fields_from_schema
 
@@ -23,8 +24,9 @@ if TYPE_CHECKING:
 
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
+    from velatura.diffusion.network import LatentDiffusion
+    from velatura.generators.protocol import Generator
     from velatura.inversion.cache import Memory
-    from velatura.models.model import Model
 
 Need = Literal["required", "optional", "none"]
 
@@ -80,8 +82,12 @@ class Context(Protocol):
     """A method's only door to models, memory, progress and cancellation."""
 
     @property
-    def model(self) -> Model:
-        """The diffusion model to edit with."""
+    def generator(self) -> Generator:
+        """What to edit with, of the kind that the method names."""
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """The same for methods of the kind 'diffusion'."""
 
     @property
     def memory(self) -> Memory:
@@ -117,7 +123,8 @@ class Method:
 
     result: 'layer', an edited picture a variation; 'mask', selections of the source, all in one variation; or
     'text', what can be said about the source, likewise. needs: the companion of the model
-    (`velatura.companions.table`) that does the work in its place, or ''. place: in the list that a person
+    (`velatura.companions.table`) that does the work in its place, or ''. generator: the kind of model that it
+    works with (`velatura.generators.kinds`), '' for any. place: in the list that a person
     chooses from, smallest first; the first of all is what they begin with.
     """
 
@@ -129,6 +136,7 @@ class Method:
     inputs: ClassVar[Inputs] = Inputs()
     result: ClassVar[Literal["layer", "mask", "text"]] = "layer"
     needs: ClassVar[str] = ""
+    generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from velatura.canvas.geometry import plan
 from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
+from velatura.diffusion.network import LatentDiffusion
+from velatura.generators.protocol import DIFFUSION, Generator
 from velatura.inversion.cache import Memory
-from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.ranking.asked import Asked
 from velatura.ranking.views import Scene
@@ -104,7 +106,7 @@ def execute(
             run.show(edited[0])
             return []
         hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], model.factor // 4
+        unedited, reach = as_arrays(run.reconstruction)[0], max(1, model.factor // 4)
         results = [
             result_layer(
                 recipe,
@@ -121,7 +123,8 @@ def execute(
         raise out_of_memory.told(error) from error
     if len(results) == 1:
         return results
-    asked = Asked(model, seen, method.wanted(prompt, params), method.before(params))
+    wanted = method.wanted(prompt, params) if model.kind == DIFFUSION else ""  # else nothing reads it
+    asked = Asked(cast(LatentDiffusion, model), seen, wanted, method.before(params))
     return ranked(results, edited, Scene(layer, selection, seen.backdrop), asked, run.rank)
 
 
@@ -139,7 +142,7 @@ def _method(request: dict) -> tuple[Method, Parameters]:
         raise VelaturaError("bad-request", "A parameter is out of its bounds.", detail=str(error)) from error
 
 
-def _model(request: dict, method: Method, models: ModelStore) -> Model:
+def _model(request: dict, method: Method, models: ModelStore) -> Generator:
     lack = lacking(method.id, models.entry(request["model"]["id"]))
     if lack is not None:
         raise lack

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -14,8 +14,9 @@ from torch import Tensor
 from velatura.canvas.geometry import Region
 from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
+from velatura.diffusion.network import LatentDiffusion
+from velatura.generators.protocol import Generator
 from velatura.inversion.cache import Memory
-from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
@@ -60,7 +61,7 @@ class Run:
         region: Region,
         seen: Seen,
         models: ModelStore,
-        model: Model,
+        model: Generator,
         memory: Memory,
         hooks: Hooks,
         *,
@@ -74,13 +75,18 @@ class Run:
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
-        self.model = model.prepared(self._image, self._mask)
+        self.generator = model.prepared(self._image, self._mask)
         self._share = (0.0, 1.0)  # of the whole run: where the present batch begins, and how much it is
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
         self._stage = "Looking" if method.result == "text" else "Editing"
         self._step = 0
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """See `Context`."""
+        return cast(LatentDiffusion, self.generator)  # the method was refused if it is another kind
 
     @property
     def captioner(self) -> Captioner:
@@ -150,7 +156,7 @@ class Run:
     @torch.inference_mode()
     def reconstruction(self) -> Tensor:
         """See `Context`. Made once, when it is first asked for."""
-        return self.decode(self.model.encode(self._image))
+        return self.decode(self.generator.encode(self._image))
 
     def step(self, i: int, n: int, preview: Callable[[], Tensor] | None = None) -> None:
         """See `Context`."""
@@ -172,7 +178,7 @@ class Run:
         pictures = []
         for one in z.split(1):
             self.check()
-            pictures.append(self.model.decode(one))
+            pictures.append(self.generator.decode(one))
         return torch.cat(pictures)
 
     def rank(self, i: int, n: int) -> None:
@@ -187,7 +193,7 @@ class Run:
 
     def show(self, picture: np.ndarray) -> None:
         """A finished picture [h, w, 3] in [0, 1] as a preview."""
-        edited = _tensor(picture, self.model.device) * 2.0 - 1.0
+        edited = _tensor(picture, self.generator.device) * 2.0 - 1.0
         self.hooks.preview(self._step, self._composite(edited), self._rect)
 
     def show_mask(self, map: np.ndarray) -> None:

@@ -50,7 +50,7 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
     """The embedded model, with another denoising network if `shape` names one. dtype: None: the device's
     own, as the daemon chooses it."""
     entry = catalogue.entries(Path("/nonexistent"))[0]
-    embedded = ModelStore([entry], device, dtype).get()
+    embedded = ModelStore([entry], device, dtype).diffusion()
     if shape == EMBEDDED:
         return embedded
     with torch.random.fork_rng(devices=[]), torch.device(device), _default(embedded.dtype):

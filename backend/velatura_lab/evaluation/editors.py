@@ -206,7 +206,7 @@ class SameSeed:
         return Edited(pictures, sources)
 
     def _samples(self, prompt: str, seeds: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
-        model = self.models.get(self.model)
+        model = self.models.diffusion(self.model)
         D = denoiser.guided(model, prompt, "", self.settings["guidance"])
         sigmas = schedule.sigmas(model.training_sigmas, self.settings["steps"])
         side = model.latent_size

@@ -47,7 +47,7 @@ def load_models(folder: Path) -> ModelStore:
 
 
 def load_bundle(folder: Path) -> Model:
-    return load_models(folder).get()
+    return load_models(folder).diffusion()
 
 
 def to_images(pictures: Sequence[Picture]) -> Tensor:
@@ -101,7 +101,7 @@ def reconstruct(model: Model, images: Tensor) -> Tensor:
 
 def draw_order(models: ModelStore, order: Order) -> NDArray[np.float32]:
     """`sample`, for `Studio.each`."""
-    return sample(models.get(), order).numpy()
+    return sample(models.diffusion(), order).numpy()
 
 
 def edit_case(models: ModelStore, job: tuple[Case, int]) -> NDArray[np.float32]:
