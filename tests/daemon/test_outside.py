@@ -1,4 +1,4 @@
-"""A package beside Velatura, in a real daemon: its methods, its kind of model, and what is wrong with another."""
+"""A package beside Velatura, in a real daemon: its methods and its kind of model; and one with faults."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ def test_a_generator_that_is_no_diffusion_model_edits(client):
 @pytest.mark.parametrize(
     ("method", "model", "sentence"),
     [
-        ("sdedit", "eigen", "'SDEdit' needs a diffusion model, and 'Eigen' is a model of eigenpictures"),
-        ("exaggerate", "tiny", "'Exaggerate' needs a model of eigenpictures, and 'Tiny' is a diffusion model"),
+        ("sdedit", "eigen", "needs a diffusion model, and 'Eigen' is a model of eigenpictures"),
+        ("exaggerate", "tiny", "needs a model of eigenpictures, and 'Tiny' is a diffusion model"),
     ],
 )
-def test_a_method_with_another_kind_of_model_is_refused_before_there_is_a_job(client, method, model, sentence):
+def test_a_method_is_refused_with_another_kind_of_model_and_there_is_no_job(client, method, model, sentence):
     before = client.request({"type": "list"})["jobs"]
     with pytest.raises(VelaturaError, match=sentence) as refusal:
         submitted(client, method, model)
