@@ -84,7 +84,7 @@ def test_a_generator_that_is_no_diffusion_model_edits(state_dir, beside):
     assert first.recipe["model"] == {"id": "eigen", "digest": network.digest}
     assert first.data != second.data and np.isfinite(pixels(first)).all()
     assert first.data == exaggerated().run(models)[0].data  # its batch does not matter
-    assert first.place is not None or first.note  # ranked by what can be compared, or not
+    assert first.place is None and "the model reads none" in first.note  # and nothing was selected
     assert exaggerated(parameters={"amount": 3.0}).run(models)[0].data != first.data
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from velatura_protocol.errors import VelaturaError
 
@@ -24,7 +24,7 @@ class Generator(Protocol):
 
     id: str
     digest: str
-    kind: str
+    kind: ClassVar[str]
     device: torch.device
     dtype: torch.dtype
 

@@ -7,11 +7,12 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 
 from velatura.companions.table import COMPANIONS
+from velatura.diffusion.network import LatentDiffusion
 from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, Generator
 from velatura.weights.digests import Digests
@@ -19,7 +20,6 @@ from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry
 from .loading import load
-from .model import Model
 
 
 class ModelStore:
@@ -59,11 +59,11 @@ class ModelStore:
             self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
         return self._loaded[1]
 
-    def diffusion(self, id: str = "") -> Model:
+    def diffusion(self, id: str = "") -> LatentDiffusion:
         """The diffusion model, loaded. Raises `unknown-model`, also for a model of another kind."""
         entry = self.entry(id)
-        if entry.generator == DIFFUSION and isinstance(model := self.get(id), Model):
-            return model
+        if entry.generator == DIFFUSION:
+            return cast(LatentDiffusion, self.get(id))
         raise VelaturaError(
             "unknown-model",
             f"The model {entry.title!r} is {kinds.title(entry.generator)}; choose a diffusion model.",

@@ -125,7 +125,7 @@ def prepare(
     is no PIE-Bench.
     """
     measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
-    model = models.diffusion(options.model)
+    model = models.get(options.model)
     made = make_editors(models, options.model, options.methods, defaults or {})
     made = [editor for editor in made if options.baselines or not editor.baseline]
     if options.dataset is not None:
@@ -158,7 +158,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     Raises VelaturaError, OSError. A run that was interrupted goes on where it stopped, if it is started with
     the same options.
     """
-    options, model = session.options, models.diffusion(session.options.model)
+    options, model = session.options, models.get(session.options.model)
     beside = weights.of_companions(models.entry(options.model))
     used = [model.digest, *(f"{name} {digest}" for name, digest in beside.items())]
     runner = Runner(Store(work), used, machine(models.device), options.timed)

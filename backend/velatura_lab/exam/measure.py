@@ -22,6 +22,7 @@ from velatura.attention.places import Place
 from velatura.diffusion import noise, samplers, schedule
 from velatura.diffusion.condition import cat
 from velatura.diffusion.denoiser import StepIndex, denoise, guide
+from velatura.diffusion.network import LatentDiffusion
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.model import Model
@@ -47,7 +48,10 @@ def load_models(folder: Path) -> ModelStore:
 
 
 def load_bundle(folder: Path) -> Model:
-    return load_models(folder).diffusion()
+    """The bundle's model; `load_models` has loaded a folder of our own form, which is a `Model`."""
+    model = load_models(folder).diffusion()
+    assert isinstance(model, Model)
+    return model
 
 
 def to_images(pictures: Sequence[Picture]) -> Tensor:
@@ -78,7 +82,7 @@ def orders(
     return [Order(*zip(*batch, strict=True), steps) for batch in batches]
 
 
-def sample(model: Model, order: Order) -> Tensor:
+def sample(model: LatentDiffusion, order: Order) -> Tensor:
     """Pictures (N, 3, S, S) in 0..1 from pure noise, with classifier-free guidance (Ho & Salimans 2021)."""
     cond = cat([model.encode_prompt(prompt) for prompt in order.prompts])
     uncond = model.encode_prompt("").expand(len(cond))
