@@ -181,6 +181,8 @@ class Method:
             raise TypeError(f"{cls.__name__}.inputs has to be the source alone where the result is 'text'")
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
+        if not isinstance(cls.generator, str):
+            raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         schema(cls.Parameters)
 
 
