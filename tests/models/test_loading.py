@@ -14,6 +14,7 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tests.models import ldm
 from tests.tiny import tiny_model
+from velatura.attention.places import halved
 from velatura.diffusion.condition import Condition
 from velatura.models import catalogue, single_file
 from velatura.models.catalogue import ModelEntry
@@ -297,3 +298,20 @@ def test_a_network_computes_what_it_did_before_its_attention_was_held(folder):
     assert not masked.equal(plain(x, t, c).sample)
     with pytest.raises(NotImplementedError, match="mask"):
         model.network(x, 300.0, Condition(c, valid), lambda place, q, k, v: q)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(8, 8), (12, 6), (7, 10)], ids=str)
+def test_a_place_says_its_level(folder, size):
+    model, seen = loaded(folder), {}
+
+    def look(place, q, k, v):
+        seen[place.name, place.kind] = (place.level, q.shape[-2])
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+    model.network(torch.zeros(1, 4, *size), 300.0, model.encode_prompt("a hat"), look)
+    assert {name.split(".")[0] for name, _ in seen} == {"down_blocks", "mid_block", "up_blocks"}
+    assert {kind for _, kind in seen} == {"cross", "self"}
+    for level, queries in seen.values():
+        assert queries == halved(size[0], level) * halved(size[1], level)
+    assert {level for (_, kind), (level, _) in seen.items() if kind == "cross"} == set(model.attention_levels)

@@ -22,17 +22,22 @@ def hold(unet: UNet2DConditionModel) -> None:
     """
     for name, module in unet.named_modules():
         if isinstance(module, Attention) and name.endswith((".attn1", ".attn2")):
-            module.set_processor(_Held(name))
+            module.set_processor(_Held(name, _level(unet, name)))
 
 
 def attention_levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
     """The levels that have cross-attention: 0 sees the latent as it is, 1 halved once, and so on."""
-    names = [name for name, _ in unet.named_modules() if name.endswith(".attn2")]
-    downs = {int(name.split(".")[1]) for name in names if name.startswith("down_blocks.")}
+    names = (name for name, _ in unet.named_modules() if name.endswith(".attn2"))
+    return tuple(sorted({_level(unet, name) for name in names}))
+
+
+def _level(unet: UNet2DConditionModel, name: str) -> int:
+    """How often the latent has been halved where the module of this name is."""
+    blocks, number, *_ = name.split(".")
     last = len(unet.config.block_out_channels) - 1
-    ups = {last - int(name.split(".")[1]) for name in names if name.startswith("up_blocks.")}
-    middle = {last} if any(name.startswith("mid_block.") for name in names) else set()
-    return tuple(sorted(downs | ups | middle))
+    if blocks == "down_blocks":
+        return int(number)
+    return last - int(number) if blocks == "up_blocks" else last
 
 
 class _Held:
@@ -42,8 +47,8 @@ class _Held:
     of their own.
     """
 
-    def __init__(self, name: str) -> None:
-        self.self_, self.cross = Place(name, "self"), Place(name, "cross")
+    def __init__(self, name: str, level: int) -> None:
+        self.self_, self.cross = Place(name, "self", level), Place(name, "cross", level)
 
     def __call__(
         self,

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.places import Attend, Place, halved, level
+from velatura.attention.places import Attend, Place, halved
 from velatura.diffusion.network import LatentDiffusion
 
 from .control import Branch, Control, Cross, Mix, self_
@@ -28,7 +28,7 @@ class Attending:
         latent: tuple[int, int],
     ) -> None:
         self.control, self.weighs = control, control.weighs
-        self.features, self.B, self.latent = features, B, latent
+        self.features, self.B = features, B
         self.wanted = None if local is None else local.words
         self.map_level = map_level(model.latent_size, model.attention_levels)
         self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
@@ -51,7 +51,7 @@ class Attending:
         need, B = self.need(i), self.B
 
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            at = level(self.latent, q.shape[-2])
+            at = place.level
             if place.kind == "cross":
                 gathers = need.maps and at == self.map_level
                 takes, values = need.cross or gathers, False

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.attention.columns import attend
-from velatura.attention.places import Place, halved, level
+from velatura.attention.places import Place, halved
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import denoise
 from velatura.diffusion.network import LatentDiffusion
@@ -48,7 +48,7 @@ def word_maps(
         selves: list[tuple[Tensor, Tensor]] = []
 
         def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            if level(latent, q.shape[-2]) != at:
+            if place.level != at:
                 return F.scaled_dot_product_attention(q, k, v)
             if place.kind == "self":
                 selves.append((q, k))  # noqa: B023 - called before the next turn

@@ -9,7 +9,7 @@ import math
 import torch
 from torch import Tensor
 
-from velatura.attention.places import Attend, Place, halved, level
+from velatura.attention.places import Attend, Place, halved
 from velatura.diffusion.condition import Condition, cat
 from velatura.models.model import Model
 from velatura.prompt_to_prompt.control import LIMIT, Control
@@ -23,7 +23,7 @@ class Explicit:
     def __init__(
         self, model: Model, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
     ) -> None:
-        self.control, self.B, self.latent = control, B, latent
+        self.control, self.B = control, B
         self.map_level = map_level(model.latent_size, model.attention_levels)
         self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
         tensors = control.A, control.alpha, control.weights, *local.words
@@ -37,7 +37,7 @@ class Explicit:
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
             M_s, M_t = M[: self.B], M[-self.B :]
-            at = level(self.latent, q.shape[-2])
+            at = place.level
             if place.kind == "cross":
                 alpha = self.alpha[i]
                 edited = alpha * (M_s @ self.A) + (1.0 - alpha) * M_t

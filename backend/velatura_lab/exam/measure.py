@@ -167,7 +167,7 @@ def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[st
     maps: list[Tensor] = []  # (places, tokens), of the layers at the latent's own resolution
 
     def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        if place.kind == "cross" and q.shape[-2] == side * side:
+        if place.kind == "cross" and place.level == 0:
             M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
             maps.append(M[0].float().mean(0))
         return F.scaled_dot_product_attention(q, k, v)
