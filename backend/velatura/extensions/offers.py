@@ -56,7 +56,10 @@ def offers(group: str, read: Callable[[EntryPoint], T], what: str) -> Offers[T]:
     found: Offers[T] = Offers([], [])
     for entry in sorted(entry_points(group=group), key=lambda entry: (_package(entry), entry.name)):
         offer = _read(entry, read, what)
-        (found.refused if isinstance(offer, Refused) else found.loaded).append(offer)
+        if isinstance(offer, Refused):
+            found.refused.append(offer)
+        else:
+            found.loaded.append(offer)
     return found
 
 
