@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from velatura.cache import keys
 from velatura.diffusion.condition import Condition
-from velatura.inversion import cache
 from velatura.inversion.ddim import ddim_inversion
 from velatura.inversion.edit_friendly import edit_friendly
 from velatura.inversion.null_text import null_text
@@ -50,5 +50,5 @@ def figures():
 
 def test_the_mathematics_is_that_of_its_number():
     found = figures()
-    for name, expected in FIGURES[cache.MATHEMATICS].items():
-        assert found[name] == pytest.approx(expected, rel=1e-3, abs=1e-3), f"{name}: raise cache.MATHEMATICS"
+    for name, expected in FIGURES[keys.MATHEMATICS].items():
+        assert found[name] == pytest.approx(expected, rel=1e-3, abs=1e-3), f"{name}: raise keys.MATHEMATICS"

@@ -13,11 +13,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from diffusers import UNet2DConditionModel
-from velatura.inversion.cache import Memory
-from velatura.inversion.files import tensor_digest
 
+from tests.cache.kept import cache, found, put
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from tests.tiny import tiny_model
+from velatura.cache.keys import tensor_digest
 from velatura.diffusion import noise, samplers, schedule
 from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guided
@@ -223,6 +223,6 @@ def test_its_trajectory_is_kept_on_disk_with_all_parts(model, tmp_path):
     c = model.encode_prompt("a hat")
     with torch.inference_mode():
         trajectory = null_text(model, z0, c, model.encode_prompt(""), sigmas, 5.0)
-    Memory(tmp_path, 1 << 20, 0, 1 << 20).keep_trajectory("key", trajectory)
-    read = Memory(tmp_path, 1 << 20, 0, 1 << 20).trajectory("key")
+    put(cache(tmp_path), "key", trajectory)
+    read = found(cache(tmp_path), "key")
     assert all(a.equal(b) for a, b in zip(read.uncond, trajectory.uncond, strict=True))
