@@ -22,7 +22,8 @@ settings.load_profile("velatura")
 
 # Modules that start a program or a daemon, or make or load a model.
 HEAVY = re.compile(
-    r"(subprocess|installer\.hosts|tests\.daemon_fixture|tests\.hosts|tests\.tiny|velatura\.models\.store)\b"
+    r"(subprocess|installer\.hosts|tests\.(daemon_fixture|hosts|tiny)|velatura\.models\.store)\b"
+    r"|tests\.more_methods$"
 )
 
 

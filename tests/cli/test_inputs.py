@@ -86,7 +86,7 @@ def test_the_options_are_shown(composing):
 
 @pytest.fixture(scope="module")
 def method():
-    from tests.more_methods.offered.compose import Compose
+    from tests.more_methods.velatura_examples.compose import Compose
     from velatura.methods.registry import describe
 
     return MethodInfo.from_wire(describe(Compose()))

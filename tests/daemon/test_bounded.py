@@ -110,10 +110,12 @@ class Flood(Method):
     def run(self, inputs, params, context):
         return [Mask("long " * 400, inputs.image[0].mean(0).clamp(0.0, 1.0))] * params.count
 """
-SITE = """
-from velatura import methods
-methods.__path__.append({folder!r})
-"""
+#: The method is a package's own, as pip leaves one.
+INSTALLED = {
+    "flood.py": FLOOD,
+    "flood-1.0.dist-info/METADATA": "Metadata-Version: 2.1\nName: flood\nVersion: 1.0\n",
+    "flood-1.0.dist-info/entry_points.txt": "[velatura.methods]\nflood = flood\n",
+}
 
 
 @pytest.fixture(scope="module")
@@ -122,9 +124,9 @@ def editing(tmp_path_factory, tiny_folder):
     from tests.tiny import register_tiny_model
 
     folder = tmp_path_factory.mktemp("bounded")
-    (folder / "offered").mkdir()
-    (folder / "offered" / "flood.py").write_text(FLOOD)
-    (folder / "sitecustomize.py").write_text(SITE.format(folder=str(folder / "offered")))
+    for name, text in INSTALLED.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text)
     register_tiny_model(folder / "state", tiny_folder)
     environment = {"PYTHONPATH": os.pathsep.join([str(folder), *sys.path])}
     with Daemon(folder / "state", environment) as running:

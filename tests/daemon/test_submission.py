@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.daemon.samples import request
-from tests.more_methods.offered.shades import ShadesParameters
+from tests.more_methods.velatura_examples.shades import ShadesParameters
 from velatura.daemon.broker.submission import complete_request
 from velatura.daemon.outgoing import fits
 from velatura.methods.base import schema

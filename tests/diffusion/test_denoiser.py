@@ -28,7 +28,8 @@ def theirs(model, scheduler, n):
     """The loop of diffusers' Stable Diffusion pipeline, from noise that is not scaled."""
     scheduler.set_timesteps(STEPS)
     x = n * scheduler.init_noise_sigma
-    c = torch.cat([model.encode_prompt("a beard"), model.encode_prompt("a hat")]).repeat_interleave(len(n), 0)
+    c = torch.cat([model.encode_prompt(text).states for text in ("a beard", "a hat")])
+    c = c.repeat_interleave(len(n), 0)
     with torch.inference_mode():
         for t in scheduler.timesteps:
             both = scheduler.scale_model_input(torch.cat([x, x]), t)
@@ -89,7 +90,7 @@ def test_dpmpp_2m_is_diffusers_multistep(tiny, prediction):
 def test_the_network_is_told_the_time_it_was_trained_at(tiny, prediction, monkeypatch):
     model = tiny(prediction)
     times = []
-    monkeypatch.setattr(model.unet, "forward", lambda x, t, c, **_: times.append(t) or (x,))
+    monkeypatch.setattr(model.unet, "forward", lambda x, t, **_: times.append(t) or (x,))
     c = model.encode_prompt("a hat")
     for t in (0, 1, 500, 999):
         denoiser.denoise(model, torch.zeros(1, 4, 8, 8), float(model.training_sigmas[t]), c)
@@ -109,7 +110,7 @@ def test_guidance_keeps_the_spread_of_what_a_model_predicts_that_knows_pure_nois
     model = tiny(prediction, zero_snr=True)
     x, sigma = noise.standard_normal([1, 2], (4, 8, 8)) * 2.0, 2.0
     D_c, D_u = (
-        denoiser.denoise(model, x, sigma, model.encode_prompt(text).expand(2, -1, -1))
+        denoiser.denoise(model, x, sigma, model.encode_prompt(text).expand(2))
         for text in ("a hat", "a beard")
     )
     scales = torch.tensor([3.0, 9.0]).view(-1, 1, 1, 1)

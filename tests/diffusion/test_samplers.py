@@ -12,7 +12,7 @@ from velatura.models.noise_levels import scheduled_betas, training_sigmas
 MEAN, SPREAD = 0.7, 0.5
 
 
-def D(x, sigma):
+def D(x, sigma, at=None):
     """The best denoiser of z ~ N(MEAN, SPREAD^2): the posterior's mean."""
     return (SPREAD**2 * x + sigma**2 * MEAN) / (SPREAD**2 + sigma**2)
 
@@ -106,3 +106,20 @@ def test_noise_depends_on_the_seed_alone():
     assert torch.equal(batch[1:2], noise.standard_normal([6], (4, 8, 8)))
     assert not torch.equal(batch[0], batch[1])
     assert float(noise.standard_normal([1], (4, 64, 64)).std()) == pytest.approx(1.0, abs=0.03)
+
+
+@pytest.mark.parametrize("sampler", samplers.SAMPLERS.values(), ids=samplers.SAMPLERS.keys())
+@pytest.mark.parametrize("strength", [0.5, 1.0])
+def test_the_denoiser_is_told_the_step_it_is_in(sampler, strength):
+    """Guidance that warms up (SEGA), or stops after a part of the run, needs no counter."""
+    told = []
+
+    def noting(x, sigma, at):
+        told.append((sigma, *at))
+        return D(x, sigma)
+
+    trained = np.geomspace(0.03, 15.0, 1000)
+    levels = schedule.sigmas(trained, 8, strength)
+    sampler(noting, torch.ones(1, 1, 1, 1), levels, lambda x, step: x)
+    n = len(levels) - 1
+    assert told == [(sigma, i, n) for i, sigma in enumerate(levels[:-1])]

@@ -10,6 +10,7 @@ import torch
 from tests.flow import reference
 from velatura.cache.cache import Cache
 from velatura.diffusion import schedule
+from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise
 from velatura.flow import edit as edit_module
 from velatura.flow.edit import Dial, Pulls, edit, plain
@@ -40,7 +41,7 @@ def run(model, pulls, m=None, after_step=lambda step: None, **given):
 
 def velocities(model):
     def D(x, sigma, text):
-        return denoise(model, x, sigma, model.encode_prompt(text).expand(len(x), -1, -1))
+        return denoise(model, x, sigma, model.encode_prompt(text).expand(len(x)))
 
     return lambda z, t, text: reference.velocity(D, z, t, text)
 
@@ -97,14 +98,14 @@ class Flow:
         self.mu = {CAPTION: -1.0, WANTED: 2.0, NEGATIVE: 0.5}
 
     def encode_prompt(self, text):
-        return torch.full((1, 1, 1), self.mu[text])
+        return Condition(torch.full((1, 1, 1), self.mu[text]))
 
-    def network(self, x, t, c, attend=None):
+    def network(self, x, t, condition, attend=None):
         import numpy as np
 
         sigma = float(np.exp(np.interp(t, np.arange(100), np.log(self.training_sigmas))))
         x = x * (sigma**2 + 1.0) ** 0.5  # x came in with unit variance
-        mu = c.view(-1, 1, 1, 1)
+        mu = condition.states.view(-1, 1, 1, 1)
         return mu + (x - mu) / (1.0 + sigma**2)
 
 
@@ -230,26 +231,23 @@ def test_what_is_kept_stays_within_its_budget_and_an_edit_that_is_stopped_keeps_
 
 def injected_plainly(model, source, pulls):
     """The source's queries and keys by one batch of three rows, copied at every self-attention."""
-    from velatura.attention.hold import held
-
     (dial,) = pulls.dials
     delta = torch.zeros_like(source.z0)
     until = round(pulls.self_until * STEPS)
     ts = reference.times(source.sigmas)
-    with held(model.unet):
-        for i, (t, t_next) in enumerate(itertools.pairwise(ts)):
+    for i, (t, t_next) in enumerate(itertools.pairwise(ts)):
 
-            def attend(place, q, k, v, i=i):
-                if place.kind == "self" and i < until:
-                    q, k = (x[:1].expand_as(x) for x in (q, k))
-                return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+        def attend(place, q, k, v, i=i):
+            if place.kind == "self" and i < until:
+                q, k = (x[:1].expand_as(x) for x in (q, k))
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v)
 
-            q = source.q(i)
-            p = q + (1.0 + source.sigmas[i]) * delta
-            c = torch.cat([model.encode_prompt(text) for text in (CAPTION, CAPTION, dial.toward)])
-            D_src, D_neg, D_pos = denoise(model, torch.cat([q, p, p]), source.sigmas[i], c, attend).split(1)
-            R = D_neg - D_src + dial.strength * (D_pos - D_neg)
-            delta = t_next / t * delta + (1.0 - t_next / t) * R
+        q = source.q(i)
+        p = q + (1.0 + source.sigmas[i]) * delta
+        c = cat([model.encode_prompt(text) for text in (CAPTION, CAPTION, dial.toward)])
+        D_src, D_neg, D_pos = denoise(model, torch.cat([q, p, p]), source.sigmas[i], c, attend).split(1)
+        R = D_neg - D_src + dial.strength * (D_pos - D_neg)
+        delta = t_next / t * delta + (1.0 - t_next / t) * R
     return source.z0 + delta
 
 

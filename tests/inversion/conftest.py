@@ -8,6 +8,7 @@ from torch import Tensor
 
 from tests.diffusion.conftest import tiny
 from velatura.diffusion import noise, schedule
+from velatura.diffusion.condition import Condition
 from velatura.models.model import Model
 
 __all__ = ["tiny"]
@@ -19,8 +20,8 @@ STEPS = 10  # divides the 1000 training times, without which diffusers' spacing 
 class Source:
     model: Model
     z0: Tensor  # [1, 4, 8, 12]: not square
-    c: Tensor
-    uncond: Tensor
+    c: Condition
+    uncond: Condition
     sigmas: list[float]
 
 

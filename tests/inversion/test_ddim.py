@@ -30,7 +30,7 @@ def theirs(source, zero_snr):
     x = source.z0 * math.sqrt(float(scheduler.initial_alpha_cumprod))
     latents = [x]
     for t in scheduler.timesteps:
-        F = source.model.unet(x, t, source.c, return_dict=False)[0]
+        F = source.model.unet(x, t, source.c.states, return_dict=False)[0]
         x = scheduler.step(F, t, x).prev_sample
         latents.append(x)
     return latents

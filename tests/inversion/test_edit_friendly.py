@@ -61,7 +61,7 @@ def test_residuals_are_the_authors_noise(source):
     for i, (a, a_next) in enumerate(pairwise(levels[:-1])):
         x, x_next = (math.sqrt(b) * trajectory.x[i + j] for j, b in enumerate((a, a_next)))
         t = schedule.time(given.model.training_sigmas, given.sigmas[i])
-        noise_u, noise_c = (given.model.unet(x, t, c).sample for c in (given.uncond, given.c))
+        noise_u, noise_c = (given.model.unet(x, t, c.states).sample for c in (given.uncond, given.c))
         noise = noise_u + 2.0 * (noise_c - noise_u)
         variance = (1.0 - a_next) / (1.0 - a) * (1.0 - a / a_next)
         z = (x - math.sqrt(1.0 - a) * noise) / math.sqrt(a)

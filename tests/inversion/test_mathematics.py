@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from velatura.inversion import cache
+from velatura.cache import keys
+from velatura.diffusion.condition import Condition
 from velatura.inversion.ddim import ddim_inversion
 from velatura.inversion.edit_friendly import edit_friendly
 from velatura.inversion.null_text import null_text
@@ -31,14 +32,14 @@ class Formula:
     prediction = "v_prediction"
     guidance_rescale = 0.7
 
-    def network(self, x, t, c, attend=None):
-        told = c.mean((1, 2)).reshape(-1, 1, 1, 1)
+    def network(self, x, t, condition, attend=None):
+        told = condition.states.mean((1, 2)).reshape(-1, 1, 1, 1)
         return torch.sin(2.0 * x.roll(1, -1)) * (1.0 + told) + math.cos(t) + told * x
 
 
 def figures():
     model, z0 = Formula(), torch.linspace(-2.0, 1.5, 64).reshape(1, 4, 4, 4).cos()
-    c, uncond = torch.full((1, 3, 5), 0.2), torch.full((1, 3, 5), -0.1)
+    c, uncond = Condition(torch.full((1, 3, 5), 0.2)), Condition(torch.full((1, 3, 5), -0.1))
     found = {
         "inverted": ddim_inversion(model, z0, c, SIGMAS)[-1],
         "null-text": null_text(model, z0, c, uncond, SIGMAS, 3.0).x[-1],
@@ -49,5 +50,5 @@ def figures():
 
 def test_the_mathematics_is_that_of_its_number():
     found = figures()
-    for name, expected in FIGURES[cache.MATHEMATICS].items():
-        assert found[name] == pytest.approx(expected, rel=1e-3, abs=1e-3), f"{name}: raise cache.MATHEMATICS"
+    for name, expected in FIGURES[keys.MATHEMATICS].items():
+        assert found[name] == pytest.approx(expected, rel=1e-3, abs=1e-3), f"{name}: raise keys.MATHEMATICS"

@@ -12,7 +12,7 @@ from tests.krita.fake_krita import SIDE, Selection
 def method(plugin):
     from velatura_krita.velatura_protocol.catalogue import MethodInfo
 
-    from tests.more_methods.offered.compose import Compose
+    from tests.more_methods.velatura_examples.compose import Compose
     from velatura.methods.registry import describe
 
     return MethodInfo.from_wire(describe(Compose()))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from tests.methods.requests import Edit, Recorded, box, picture
-from tests.more_methods.offered.shades import Shades
+from tests.more_methods.velatura_examples.shades import Shades
 from velatura.methods.base import Cancelled
 from velatura.methods.registry import describe, registry
 from velatura_protocol.errors import VelaturaError

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
-from tests.more_methods.offered.shades import Shades
+from tests.more_methods.velatura_examples.shades import Shades
 from velatura.canvas.colour import Encoding
 from velatura.canvas.geometry import Box, plan
 from velatura.canvas.masks import mask_of_layer

@@ -337,9 +337,10 @@ SOURCE_ALONE = Inputs("required", "none", "none")
         {"result": "text", "inputs": Inputs(), "max_variations": 1},
         {"needs": "luck"},
         {"result": "text", "inputs": SOURCE_ALONE, "max_variations": 1, "drafts": False},
+        {"generator": None},
     ],
 )
-def test_results_and_needs_that_no_client_knows_are_refused(wrong):
+def test_results_and_needs_that_nobody_knows_are_refused(wrong):
     whole = {"id": "x", "version": 1, "title": "X", "summary": "", "source": "", "Parameters": _NoMethod}
     with pytest.raises(TypeError, match=r"^Wrong"):
         type("Wrong", (Method,), {**whole, "run": lambda *_: None, **wrong})

@@ -50,7 +50,8 @@ def inverted(model, kept, kind, after_step=lambda i, n: None, **more):
 
 
 def tensors(trajectory):
-    lists = (trajectory.x, trajectory.residuals, trajectory.uncond)
+    uncond = None if trajectory.uncond is None else [c.states for c in trajectory.uncond]
+    lists = (trajectory.x, trajectory.residuals, uncond)
     return [x for xs in lists if xs is not None for x in xs if x is not None]
 
 

@@ -14,6 +14,8 @@ from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tests.models import ldm
 from tests.tiny import tiny_model
+from velatura.attention.places import halved
+from velatura.diffusion.condition import Condition
 from velatura.models import catalogue, single_file
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
@@ -39,7 +41,7 @@ def test_a_diffusers_folder(tmp_path, vae):
     z = model.encode(torch.zeros(2, 3, 64, 48))
     assert z.shape == (2, 4, 8, 6) and z.dtype == torch.float32
     assert model.decode(z).shape == (2, 3, 64, 48)
-    assert model.encode_prompt("a hat").shape == (1, 77, 64)
+    assert model.encode_prompt("a hat").states.shape == (1, 77, 64)
 
 
 def test_what_the_autoencoder_gives_is_scaled(folder):
@@ -103,7 +105,7 @@ def test_a_single_file_is_the_model_it_was_written_from(tmp_path, open_clip):
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     with torch.inference_mode():
         close = {"rtol": 1e-4, "atol": 1e-4}
-        torch.testing.assert_close(model.network(x, 300.0, c), unet(x, t, c).sample, **close)
+        torch.testing.assert_close(model.network(x, 300.0, Condition(c)), unet(x, t, c).sample, **close)
         torch.testing.assert_close(
             model.text_encoder(ids).last_hidden_state, text(ids).last_hidden_state, **close
         )
@@ -277,3 +279,39 @@ def test_the_catalogue(tmp_path, folder):
     (tmp_path / "models.json").write_text("{")
     with pytest.raises(VelaturaError, match="mend or delete"):
         catalogue.entries(tmp_path)
+
+
+@torch.inference_mode()
+def test_a_network_computes_what_it_did_before_its_attention_was_held(folder):
+    """Bit for bit: taking the attention in hand changes no edit."""
+    model = loaded(folder)
+    plain = UNet2DConditionModel.from_pretrained(folder / "unet", low_cpu_mem_usage=False)
+    plain.to(memory_format=torch.channels_last)
+    x = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(1))
+    x = x.to(memory_format=torch.channels_last)
+    c = torch.randn(2, 9, 64, generator=torch.Generator().manual_seed(2))
+    valid = torch.arange(9).expand(2, -1) < torch.tensor([[9], [4]])
+    t = torch.full((2,), 300.0)
+    assert model.network(x, 300.0, Condition(c)).equal(plain(x, t, c).sample)
+    masked = plain(x, t, c, encoder_attention_mask=valid).sample
+    assert model.network(x, 300.0, Condition(c, valid)).equal(masked)
+    assert not masked.equal(plain(x, t, c).sample)
+    with pytest.raises(NotImplementedError, match="mask"):
+        model.network(x, 300.0, Condition(c, valid), lambda place, q, k, v: q)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("size", [(8, 8), (12, 6), (7, 10)], ids=str)
+def test_a_place_says_its_level(folder, size):
+    model, seen = loaded(folder), {}
+
+    def look(place, q, k, v):
+        seen[place.name, place.kind] = (place.level, q.shape[-2])
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v)
+
+    model.network(torch.zeros(1, 4, *size), 300.0, model.encode_prompt("a hat"), look)
+    assert {name.split(".")[0] for name, _ in seen} == {"down_blocks", "mid_block", "up_blocks"}
+    assert {kind for _, kind in seen} == {"cross", "self"}
+    for level, queries in seen.values():
+        assert queries == halved(size[0], level) * halved(size[1], level)
+    assert {level for (_, kind), (level, _) in seen.items() if kind == "cross"} == set(model.attention_levels)

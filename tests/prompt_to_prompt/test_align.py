@@ -14,6 +14,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
+from velatura.models.reading import tokenized
 from velatura.prompt_to_prompt.align import align, changed
 from velatura.prompt_to_prompt.prompt import find, indices, tokens, words
 
@@ -40,7 +41,7 @@ class Pair:
 
     def __init__(self, tokenizer, source, target, replaced="swap", room=ROOM):
         self.source, self.target = source, target
-        self.s, self.t = tokens(tokenizer, source, room), tokens(tokenizer, target, room)
+        self.s, self.t = (tokens(tokenized(tokenizer, prompt, room), prompt) for prompt in (source, target))
         self.found = align(source, self.s, target, self.t, replaced)
         self.A, self.alpha = self.found.A, self.found.alpha
 
@@ -156,7 +157,7 @@ def test_an_insertion_sums_the_padding_that_is_left_over(tokenizer):
 
 
 def test_windows_of_different_length_end_together(tokenizer):
-    s, t = tokens(tokenizer, "a cat", 30), tokens(tokenizer, "a cat", 20)
+    s, t = (tokens(tokenized(tokenizer, "a cat", room), "a cat") for room in (30, 20))
     A = align("a cat", s, "a cat", t).A
     assert A.shape == (30, 20)
     assert torch.equal(A[: s.eos + 1, : s.eos + 1], torch.eye(s.eos + 1))

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from tests.prompt_to_prompt import reference
-from tests.prompt_to_prompt.test_edit import GUIDANCE, N, assert_close, start
+from tests.prompt_to_prompt.test_edit import GUIDANCE, N, assert_close, start, states
 from velatura.diffusion import schedule
 from velatura.inversion.trajectory import Trajectory
 from velatura.prompt_to_prompt.edit import Conditions, edit
@@ -107,7 +107,7 @@ def test_an_edit_of_two_prompts_equals_the_reference(sharp, case, replaced):
 
     def run(A, alpha):
         asked = reference.Edit(A, alpha * CROSS, weights, self_steps=SELF, self_share=1.0)
-        rows = told.source, told.target, told.negative
+        rows = states(told)
         return reference.run(sharp.unet, alphas, times, x, *rows, GUIDANCE, asked)
 
     x_s, x_t = run(A, alpha)

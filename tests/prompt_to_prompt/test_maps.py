@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura.diffusion import schedule
+from velatura.diffusion.condition import Condition
 from velatura.diffusion.difference import difference
 from velatura.prompt_to_prompt.maps import as_mask, word_maps
 
@@ -56,7 +57,7 @@ def test_equal_maps_that_are_built(sharp, size, refine):
     groups = torch.zeros(12, 3)
     groups[2, 0] = groups[3:6, 1] = groups[:, 2] = 1.0
     looked = []
-    maps = word_maps(sharp, z0, c, groups, SIGMA, noises, looked.append, refine)
+    maps = word_maps(sharp, z0, Condition(c), groups, SIGMA, noises, looked.append, refine)
     torch.testing.assert_close(maps, built(sharp, z0, c, groups, noises, refine), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(maps[2], torch.ones(size), rtol=1e-5, atol=1e-5)  # all tokens: everything
     assert looked == [1, 2]
@@ -84,7 +85,7 @@ def test_a_map_of_nothing_selects_nothing(threshold, softness):
 def test_where_captions_agree_nothing_differs(sharp):
     drawn = torch.Generator().manual_seed(3)
     z0, c = torch.randn(1, 4, 8, 8, generator=drawn), torch.randn(2, 1, 12, 64, generator=drawn)
-    noises = [torch.randn(1, 4, 8, 8, generator=drawn)]
+    c, noises = [Condition(row) for row in c], [torch.randn(1, 4, 8, 8, generator=drawn)]
     assert not difference(sharp, z0, c[0], c[0], SIGMA, noises, lambda i: None).any()
     differs = difference(sharp, z0, c[0], c[1], SIGMA, noises, lambda i: None)
     assert differs.max() == 1.0 and differs.min() >= 0.0

@@ -29,7 +29,7 @@ SETTINGS = Settings(
 def at(model, prompt, text, which=1):
     """The tokens of a word. (The tiny model reads letter by letter.)"""
     word = find(prompt, text, which)
-    return indices(tokens(model.tokenizer, prompt, model.prompt_tokens), (word.start, word.end))
+    return indices(tokens(model.tokenized(prompt), prompt), (word.start, word.end))
 
 
 def of(model, source, target, words=(), **settings):

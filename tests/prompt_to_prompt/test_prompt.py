@@ -12,6 +12,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
+from velatura.models.reading import tokenized
 from velatura.prompt_to_prompt.prompt import Tokens, find, find_all, governed, indices, tokens, words
 from velatura_protocol.errors import VelaturaError
 
@@ -181,12 +182,12 @@ def test_what_is_governed_begins_where_the_span_does_and_ends_with_a_word(prompt
 
 
 def test_marks_and_padding_are_told_apart_from_content(letters):
-    read = tokens(letters, "a cat", 9)
+    read = tokens(tokenized(letters, "a cat", 9), "a cat")
     assert (read.bos, list(read.content), read.eos, list(read.padding)) == (0, [1, 2, 3, 4], 5, [6, 7, 8])
     assert read.ids == letters("a cat", padding="max_length", max_length=9).input_ids
     assert read.spans == [(0, 0), (0, 1), (2, 3), (3, 4), (4, 5), (0, 0), (0, 0), (0, 0), (0, 0)]
-    assert tokens(letters, "", 2) == Tokens([512, 513], [(0, 0), (0, 0)], range(1, 1))
-    assert not tokens(letters, "a cat", 6).padding
+    assert tokens(tokenized(letters, "", 2), "") == Tokens([512, 513], [(0, 0), (0, 0)], range(1, 1))
+    assert not tokens(tokenized(letters, "a cat", 6), "a cat").padding
 
 
 @pytest.mark.parametrize(
@@ -201,7 +202,7 @@ def test_marks_and_padding_are_told_apart_from_content(letters):
     ],
 )
 def test_a_words_tokens_are_all_that_were_read_from_it(tokenizer, prompt, word, span):
-    read = tokens(tokenizer, prompt, 40)
+    read = tokens(tokenized(tokenizer, prompt, 40), prompt)
     found = find(prompt, word)
     assert (found.start, found.end) == span
     spans = [read.spans[i] for i in indices(read, span)]
@@ -212,7 +213,7 @@ def test_a_words_tokens_are_all_that_were_read_from_it(tokenizer, prompt, word, 
 @example("<|endoftext|> cat")
 @example("<|EndOfText|>\u0338 ’s 's")
 def test_every_word_has_tokens_and_they_are_its_own(tokenizer, prompt):
-    read = tokens(tokenizer, prompt, ROOM)
+    read = tokens(tokenized(tokenizer, prompt, ROOM), prompt)
     assert read.length == ROOM
     assert read.content.stop + len(read.padding) + 1 == ROOM
     spans = [read.spans[i] for i in read.content]
@@ -230,7 +231,7 @@ def test_every_word_has_tokens_and_they_are_its_own(tokenizer, prompt):
 
 @given(prompt=TYPED)
 def test_nothing_that_is_seen_goes_unread(tokenizer, prompt):
-    read = tokens(tokenizer, prompt, ROOM)
+    read = tokens(tokenized(tokenizer, prompt, ROOM), prompt)
     seen = {i for start, end in (read.spans[k] for k in read.content) for i in range(start, end)}
     assert not [c for i, c in enumerate(prompt) if i not in seen and not c.isspace()]
 

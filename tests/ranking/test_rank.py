@@ -60,7 +60,7 @@ def test_a_whole_layer_has_no_border():
 
 def test_without_a_prompt_the_border_alone_ranks_and_it_is_said():
     found = ranked(None)
-    assert found.note == "Ranked by the edge of the selection alone: there is no prompt to compare with."
+    assert found.note.startswith("Ranked by the edge of the selection alone: there is no prompt to compare")
     assert [place.rank for place in found.places].index(0) == 1  # (92, 92, 92) on (90, 90, 90)
     assert [place.label for place in found.places] == ["", "cleanest edge", ""]
     assert all(list(place.scores) == ["seam"] for place in found.places)
@@ -68,7 +68,10 @@ def test_without_a_prompt_the_border_alone_ranks_and_it_is_said():
 
 def test_with_nothing_to_rank_by_nothing_is_ranked():
     found = ranked(None, scene(painted((1, 2, 3))))
-    assert found.places == () and found.note == "Not ranked: there is no prompt to compare with."
+    assert (
+        found.places == ()
+        and found.note == "Not ranked: there is no prompt to compare with, or the model reads none."
+    )
 
 
 @pytest.mark.parametrize(

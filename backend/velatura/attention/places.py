@@ -1,45 +1,36 @@
-"""Where in a UNet an attention lies."""
+"""Where in a network an attention lies, and what can be done there in its place."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Literal, NamedTuple
 
-if TYPE_CHECKING:
-    from diffusers import UNet2DConditionModel
+from torch import Tensor
 
 
 class Place(NamedTuple):
-    """One attention of a UNet. name: of its module, as in `unet.named_modules()`. kind: what it attends to,
-    the prompt ('cross') or the picture itself ('self')."""
+    """One attention of a network.
+
+    Args:
+        name: the network's own name for it, the same in every call.
+        kind: what it attends to, the prompt ('cross') or the picture itself ('self').
+        level: how often the latent has been halved there; it has `halved` h times `halved` w queries.
+    """
 
     name: str
     kind: Literal["cross", "self"]
+    level: int
+
+
+Attend = Callable[[Place, Tensor, Tensor, Tensor], Tensor]
+"""attend(place, q, k, v) -> the values attended to. q: [B, heads, L_q, d]; k, v: [B, heads, L_k, d]; result
+[B, heads, L_q, d]. Plain attention is `attend = lambda place, q, k, v: scaled_dot_product_attention(q, k,
+v)`.
+
+It is an argument of one call of a network and no state of it: nothing is counted, and nothing can be
+forgotten between two calls."""
 
 
 def halved(side: int, times: int) -> int:
     """A side after so many downsamplings, which round up."""
     return -(-side // 2**times)
-
-
-@cache
-def level(latent: tuple[int, int], tokens: int) -> int:
-    """How often a network that sees latents (h, w) has halved them where a place has this many queries.
-
-    A UNet halves both sides from level to level, so that their product tells the level. Raises ValueError for
-    a number that no level has.
-    """
-    for times in range(max(latent).bit_length() + 1):
-        if halved(latent[0], times) * halved(latent[1], times) == tokens:
-            return times
-    raise ValueError(f"no level of a latent of {latent[0]} x {latent[1]} has {tokens} places")
-
-
-def levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
-    """The levels that have cross-attention: 0 sees the latent as it is, 1 halved once, and so on."""
-    names = [name for name, _ in unet.named_modules() if name.endswith(".attn2")]
-    downs = {int(name.split(".")[1]) for name in names if name.startswith("down_blocks.")}
-    last = len(unet.config.block_out_channels) - 1
-    ups = {last - int(name.split(".")[1]) for name in names if name.startswith("up_blocks.")}
-    middle = {last} if any(name.startswith("mid_block.") for name in names) else set()
-    return tuple(sorted(downs | ups | middle))

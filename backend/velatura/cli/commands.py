@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from types import ModuleType
+
+from velatura.extensions.offers import offers
 
 GROUP = "velatura.commands"
 
@@ -48,9 +49,8 @@ class Command:
 def commands() -> dict[str, Command]:
     """Every command by its name, this package's first. One that cannot be imported is left out and logged."""
     found = {name: Command(summary, _importer(name)) for name, summary in _OWN.items()}
-    for entry in sorted(entry_points(group=GROUP), key=lambda entry: entry.name):
-        if entry.name not in found and (offered := _offered(entry)):
-            found[entry.name] = offered
+    for offer in offers(GROUP, _offered, "command").loaded:
+        found.setdefault(offer.name, offer.value)
     return found
 
 
@@ -58,12 +58,6 @@ def _importer(name: str) -> Callable[[], ModuleType]:
     return lambda: importlib.import_module(f"velatura.cli.{name}")
 
 
-def _offered(entry: EntryPoint) -> Command | None:
-    try:
-        module = entry.load()
-        return Command(module.SUMMARY, lambda: module)
-    except Exception as error:  # another package's code may raise anything; the other commands go on
-        logging.getLogger(__name__).warning(
-            "The command %r of %s is left out: %s", entry.name, entry.value, error
-        )
-        return None
+def _offered(entry: EntryPoint) -> Command:
+    module = entry.load()
+    return Command(module.SUMMARY, lambda: module)

@@ -8,12 +8,13 @@ A package offers a captioner by an entry point of the group `velatura.captioners
 from __future__ import annotations
 
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
+
+from velatura.extensions.offers import loaded, offers
 
 from .opening import check_kind, opened
 from .processing import Processing, read_processing
@@ -77,10 +78,9 @@ def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Capti
     """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or what a
     package offers a captioner for. Raises `unknown-model`. Weights are read from .safetensors only."""
     with opened("captioner", path) as (folder, config):
-        for entry in entry_points(group=GROUP):
-            offered = entry.load()
-            if offered.reads(config):
-                return offered.load(folder, device)
+        for offer in offers(GROUP, loaded, "captioner").loaded:
+            if offer.value.reads(config):
+                return offer.value.load(folder, device)
         check_kind(config, "blip")
         return _blip(folder, device, dtype)
 

@@ -7,39 +7,40 @@ D(x; sigma) = c_skip x + c_out F(c_in x; t(sigma), c).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from . import schedule
+from .condition import Condition, cat
+from .network import Network
 
 if TYPE_CHECKING:
-    from velatura.attention.hold import Attend
-
-Denoiser = Callable[[Tensor, float], Tensor]
-"""D(x; sigma): x [N, C, h, w] float32 at noise level sigma to the expected clean latent, same shape."""
+    from velatura.attention.places import Attend
 
 
-class Network(Protocol):
-    """What is needed of a model to denoise with it."""
+class StepIndex(NamedTuple):
+    """Step i of the n steps of a run, from 0."""
 
-    training_sigmas: np.ndarray
-    prediction: str
-    guidance_rescale: float
-
-    def network(self, x: Tensor, t: float, c: Tensor, attend: Attend | None = None) -> Tensor:
-        """F: x [N, C, h, w] of unit variance, t a training time, c [N, L, d]; float32 in and out. attend:
-        asked at every attention of the network."""
-
-    def encode_prompt(self, prompt: str) -> Tensor:
-        """The conditioning [1, L, d] of a text."""
+    i: int
+    n: int
 
 
-def denoise(model: Network, x: Tensor, sigma: float, c: Tensor, attend: Attend | None = None) -> Tensor:
-    """D(x; sigma, c) of one model. c: [N, L, d]. attend: see `Network`."""
+class Denoiser(Protocol):
+    """D(x; sigma), which samplers call."""
+
+    def __call__(self, x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
+        """x [N, C, h, w] float32 at noise level sigma to the expected clean latent, same shape.
+
+        at: the step that the sampler is in, for guidance that changes from step to step; None where there is
+        no run. A sampler that asks twice in a step says the same twice.
+        """
+        ...
+
+
+def denoise(model: Network, x: Tensor, sigma: float, c: Condition, attend: Attend | None = None) -> Tensor:
+    """D(x; sigma, c) of one model. x: [N, C, h, w]; c: of N rows. attend: see `Network`."""
     c_skip, c_out = _PREDICTIONS[model.prediction](sigma)
     c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network wants unit variance
     hold = {} if attend is None else {"attend": attend}
@@ -54,13 +55,13 @@ def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float 
     return guided_by(model, cond, cond if scale == 1.0 else model.encode_prompt(negative_prompt), scale)
 
 
-def guided_by(model: Network, cond: Tensor, uncond: Tensor, scale: float) -> Denoiser:
-    """`guided` by conditionings, [1, L, d] each, in place of prompts."""
+def guided_by(model: Network, cond: Condition, uncond: Condition, scale: float) -> Denoiser:
+    """`guided` by conditions of one row each, in place of prompts."""
     if scale == 1.0:
-        return lambda x, sigma: denoise(model, x, sigma, cond.expand(len(x), -1, -1))
+        return lambda x, sigma, at=None: denoise(model, x, sigma, cond.expand(len(x)))
 
-    def D(x: Tensor, sigma: float) -> Tensor:
-        c = torch.cat([uncond.expand(len(x), -1, -1), cond.expand(len(x), -1, -1)])
+    def D(x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
+        c = cat([uncond.expand(len(x)), cond.expand(len(x))])
         D_u, D_c = denoise(model, torch.cat([x, x]), sigma, c).chunk(2)
         return guide(model, x, sigma, D_c, D_u, scale)
 
@@ -84,10 +85,10 @@ def guide(model: Network, x: Tensor, sigma: float, D_c: Tensor, D_u: Tensor, sca
     return pure + (phi * spread / guided + (1.0 - phi)) * (D - pure)
 
 
-def predict_noise(model: Network, x: Tensor, sigma: float, c: Tensor, told: float | None = None) -> Tensor:
+def predict_noise(model: Network, x: Tensor, sigma: float, c: Condition, told: float | None = None) -> Tensor:
     """n = (x - D(x; sigma, c)) / sigma, and at sigma = 0 its limit, which a network that predicts z has not.
 
-    c: [N, L, d]. told: the noise level that the network is told instead of sigma.
+    c: of N rows. told: the noise level that the network is told instead of sigma.
     """
     c_x, c_F = _NOISES[model.prediction](sigma)
     c_in = 1.0 / math.sqrt(sigma**2 + 1.0)

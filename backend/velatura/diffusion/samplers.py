@@ -1,7 +1,7 @@
 """Solvers of the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma (Karras et al. 2022, eq. 1, 3).
 
-Each takes a denoiser, a start x at level sigmas[0], the levels, and a hook that sees x after every step and
-gives the x to go on with: blending, progress and cancelling live there.
+Each takes a denoiser, which it tells the step it is in, a start x at level sigmas[0], the levels, and a hook
+that sees x after every step and gives the x to go on with: blending, progress and cancelling live there.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from .denoiser import Denoiser
+from .denoiser import Denoiser, StepIndex
 
 
 class Step(NamedTuple):
@@ -37,7 +37,7 @@ def euler(D: Denoiser, x: Tensor, sigmas: list[float], after_step: AfterStep) ->
     """
     n = len(sigmas) - 1
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        denoised = D(x, sigma)
+        denoised = D(x, sigma, StepIndex(i, n))
         x = denoised + (sigma_next / sigma) * (x - denoised)
         x = after_step(x, Step(i, n, sigma, sigma_next, denoised))
     return x
@@ -52,7 +52,7 @@ def dpmpp_2m(D: Denoiser, x: Tensor, sigmas: list[float], after_step: AfterStep)
     n = len(sigmas) - 1
     D_last, h_last = None, 0.0
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        D_i = denoised = D(x, sigma)
+        D_i = denoised = D(x, sigma, StepIndex(i, n))
         h = math.log(sigma / sigma_next) if sigma_next > 0.0 else math.inf
         if D_last is not None and sigma_next > 0.0:
             r = h_last / h

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.hold import Attend, held
-from velatura.attention.places import Place
-from velatura.diffusion.denoiser import Network, denoise, guide
+from velatura.attention.places import Attend, Place
+from velatura.diffusion.condition import cat
+from velatura.diffusion.denoiser import denoise, guide
+from velatura.diffusion.network import Network
 from velatura.prompt_to_prompt.control import Branch, steps_within
 from velatura.prompt_to_prompt.features import Need
 
@@ -68,7 +68,7 @@ def edit(
     pulls.
 
     Args:
-        model: any that denoises; with self_until one whose attention can be held.
+        model: any that denoises; with self_until one whose attention can be replaced.
         source: of which D is filled in where it is not known yet.
         after_step: sees each step; may raise, to stop.
         m: where the layer may change and how much, [1, 1, h, w] in [0, 1]; None: everywhere. Where it is 0
@@ -81,8 +81,7 @@ def edit(
     if not dials and pulls.held_to == source.caption:
         return source.z0.expand(source.variations, -1, -1, -1).clone()
     injected = steps_within(pulls.self_until, len(source.sigmas) - 1)
-    with held(model.unet) if injected else nullcontext():
-        return _edit(model, source, pulls._replace(dials=dials), injected, after_step, m)
+    return _edit(model, source, pulls._replace(dials=dials), injected, after_step, m)
 
 
 def _edit(
@@ -216,7 +215,7 @@ class _Asked:
 
     def _pass(self, keys: Sequence[tuple[bool, str]], attend: Attend | None) -> list[Tensor]:
         x = torch.cat([self.q if at_source else self.p for at_source, _ in keys])
-        c = torch.cat([self._model.encode_prompt(text).expand(len(self.q), -1, -1) for _, text in keys])
+        c = cat([self._model.encode_prompt(text).expand(len(self.q)) for _, text in keys])
         return list(denoise(self._model, x, self._sigma, c, attend).chunk(len(keys)))
 
     def _record(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:

@@ -18,8 +18,9 @@ from torch import Tensor
 
 from velatura.cache.values import storable
 from velatura.diffusion import noise
-from velatura.diffusion.denoiser import Network, denoise
-from velatura.models.model import Model
+from velatura.diffusion.condition import cat
+from velatura.diffusion.denoiser import denoise
+from velatura.diffusion.network import Network
 
 from .change import lab
 
@@ -81,7 +82,7 @@ def fit(
 
 
 def probe(
-    model: Model,
+    model: Network,
     edited: Callable[[float], Tensor],
     shown: Callable[[Tensor], Tensor],
     z0: Tensor,
@@ -126,7 +127,7 @@ def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tu
     it explains them with the better of both: |D(x; sigma) - z|^2. The same noises for all latents of a
     seed."""
     gain = error = 0.0
-    c = torch.cat([model.encode_prompt(text).expand(_LOOKS, -1, -1) for text in (away, toward)])
+    c = cat([model.encode_prompt(text).expand(_LOOKS) for text in (away, toward)])
     for level, t in enumerate(_LEVELS):
         sigma = t / (1.0 - t)
         x = z + sigma * torch.cat(noise.looks(seed + level * _LOOKS, _LOOKS, z))

@@ -13,7 +13,7 @@ from torch import Tensor
 from velatura.cache.cache import Cache
 from velatura.cache.keys import key, key_of
 from velatura.diffusion import noise
-from velatura.diffusion.denoiser import Network
+from velatura.diffusion.network import LatentDiffusion
 from velatura.prompt_to_prompt.features import Features
 
 
@@ -48,7 +48,7 @@ class Source:
 @contextmanager
 def kept(
     cache: Cache,
-    model: Network,
+    model: LatentDiffusion,
     z0: Tensor,
     caption: str,
     sigmas: Sequence[float],

@@ -18,6 +18,7 @@ from velatura.daemon.settings import load_settings
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
+from velatura.methods.registry import refused
 from velatura.models.catalogue import entries
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
@@ -45,6 +46,7 @@ def examine(state_dir: Path, machine: Machine, host: str = "") -> list[Finding]:
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         lambda: _packages(state_dir),
+        _offers,
         lambda: _models(state_dir),
         lambda: _disk(state_dir),
         lambda: _daemon(state_dir),
@@ -91,6 +93,13 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
         return
     where = device or "the processor; edits take longer than on a GPU"
     yield Finding("ok", f"PyTorch {version} will run on {where}.")
+
+
+def _offers() -> Iterator[Finding]:
+    """What other packages add to Velatura and is left out."""
+    for offer in refused():
+        mend = f"Update it, or remove it: pip uninstall {offer.package}. All else works without it."
+        yield Finding("fault", offer.sentence, mend)
 
 
 def _is_installed(name: str) -> bool:

@@ -6,7 +6,9 @@ from itertools import pairwise
 
 from torch import Tensor
 
-from velatura.diffusion.denoiser import Network, predict_noise
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.denoiser import predict_noise
+from velatura.diffusion.network import Network
 
 from .trajectory import AfterStep, Trajectory, silent
 
@@ -14,16 +16,16 @@ from .trajectory import AfterStep, Trajectory, silent
 def ddim_inversion(
     model: Network,
     z0: Tensor,
-    c: Tensor,
+    c: Condition,
     sigmas: list[float],
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,
 ) -> list[Tensor]:
     """x at every level from 0 up, N+1 of [B, C, h, w]: the sampler's steps backwards, without guidance.
 
-    z0: [B, C, h, w]; c: [1, L, d]. sigmas: the sampler's levels, downwards. A step up needs the noise in x at
-    the upper level, which is not known; the noise in x at the lower level stands for it, and the network is
-    told the upper level's time (Mokady et al. 2023, in their code; DDIMInverseScheduler of diffusers). The
+    z0: [B, C, h, w]; c: of one row. sigmas: the sampler's levels, downwards. A step up needs the noise in x
+    at the upper level, which is not known; the noise in x at the lower level stands for it, and the network
+    is told the upper level's time (Mokady et al. 2023, in their code; DDIMInverseScheduler of diffusers). The
     error is that of Euler's method, and guidance multiplies it.
 
     known: x at the first levels, of an inversion of the same that was stopped; it grows, and is the result.
@@ -31,7 +33,7 @@ def ddim_inversion(
     levels = sigmas[::-1]
     if model.prediction == "sample":  # (z0 - F) / sigma has no limit at 0
         levels[0] = float(model.training_sigmas[0])
-    c = c.expand(len(z0), -1, -1)
+    c = c.expand(len(z0))
     x = [] if known is None else known
     if not x:
         x.append(z0)
@@ -46,7 +48,7 @@ def ddim_inversion(
 def ddim(
     model: Network,
     z0: Tensor,
-    c: Tensor,
+    c: Condition,
     sigmas: list[float],
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,
@@ -59,7 +61,7 @@ def ddim(
 def negative_prompt(
     model: Network,
     z0: Tensor,
-    c: Tensor,
+    c: Condition,
     sigmas: list[float],
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,
@@ -77,7 +79,7 @@ def negative_prompt(
 def direct(
     model: Network,
     z0: Tensor,
-    c: Tensor,
+    c: Condition,
     sigmas: list[float],
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,

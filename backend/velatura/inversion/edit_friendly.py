@@ -11,7 +11,9 @@ from itertools import pairwise
 from torch import Tensor
 
 from velatura.diffusion import noise
-from velatura.diffusion.denoiser import Network, guided_by
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.denoiser import StepIndex, guided_by
+from velatura.diffusion.network import Network
 
 from .trajectory import AfterStep, Trajectory, silent, step
 
@@ -19,8 +21,8 @@ from .trajectory import AfterStep, Trajectory, silent, step
 def edit_friendly(
     model: Network,
     z0: Tensor,
-    c: Tensor,
-    uncond: Tensor,
+    c: Condition,
+    uncond: Condition,
     sigmas: list[float],
     seeds: Sequence[int],
     guidance: float = 3.5,
@@ -29,7 +31,7 @@ def edit_friendly(
     """A variation a seed: x_i = z0 + sigma_i n_i with noise of its own at every level, and the residuals that
     lead the ancestral sampler through them (the paper's z_t times `sigma_up`).
 
-    z0: [1, C, h, w]; c, uncond: [1, L, d]. guidance: of the source; an edit's own may be higher. Where
+    z0: [1, C, h, w]; c, uncond: of one row. guidance: of the source; an edit's own may be higher. Where
     `sigmas` begin is how much may change (the paper skips 36 of 100 steps). The residuals of all steps are
     kept.
 
@@ -43,7 +45,7 @@ def edit_friendly(
     x.append(z0.repeat(len(seeds), 1, 1, 1))
     residuals = []
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        mean = step(x[i], D(x[i], sigma), sigma, sigma_next, eta=1.0)
+        mean = step(x[i], D(x[i], sigma, StepIndex(i, n)), sigma, sigma_next, eta=1.0)
         residuals.append(x[i + 1] - mean)
         if i + 1 < n:  # what the sampler will reach, to the last bit: errors do not add up
             x[i + 1] = mean + residuals[i]

@@ -1,5 +1,8 @@
 """Null-text inversion: the unconditional embedding of each step is fitted to the picture.
 
+Of an unconditional condition the text states [1, L, d] are fitted; all else that it holds (a pooled vector,
+sizes, further channels) stays what it is for the empty prompt.
+
 Mokady et al. 2023, Null-text Inversion for Editing Real Images using Guided Diffusion Models, algorithm 1.
 """
 
@@ -12,7 +15,9 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from velatura.diffusion.denoiser import Network, denoise, guide
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.denoiser import denoise, guide
+from velatura.diffusion.network import Network
 
 from .ddim import ddim_inversion
 from .trajectory import AfterStep, Trajectory, silent, step
@@ -26,24 +31,24 @@ _PUBLISHED_STEPS = 50
 def null_text(
     model: Network,
     z0: Tensor,
-    c: Tensor,
-    uncond: Tensor,
+    c: Condition,
+    uncond: Condition,
     sigmas: list[float],
     guidance: float,
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,
-    fitted: list[tuple[Tensor, Tensor]] | None = None,
+    fitted: list[tuple[Condition, Tensor]] | None = None,
 ) -> Trajectory:
     """Fits each step's unconditional embedding, so that the guided sampler stays near the inverted latents.
 
-    z0: [1, C, h, w]; c, uncond: [1, L, d]. Every x of the trajectory is known: the guided sampler's own, with
-    the fitted embeddings. The last is near z0 and not equal to it.
+    z0: [1, C, h, w]; c, uncond: of one row. Every x of the trajectory is known: the guided sampler's own,
+    with the fitted embeddings. The last is near z0 and not equal to it.
 
     A step begins with the embedding of the step before. Adam's rate, 1e-2 (1 - i/100), and the error that is
     small enough, 1e-5 + 2e-5 i, were published for 50 steps; here i counts fiftieths of the run, since the
     rate would be negative at the end of a long one.
 
-    known: of `ddim_inversion`. fitted: of a fit of the same that was stopped, the embedding of each step and
+    known: of `ddim_inversion`. fitted: of a fit of the same that was stopped, the condition of each step and
     the x that it leads to; it grows.
     """
     N = len(sigmas) - 1
@@ -90,36 +95,36 @@ class _Step:
     sigma_next: float
     guidance: float
 
-    def next(self, uncond: Tensor) -> Tensor:
+    def next(self, uncond: Condition) -> Tensor:
         D_u = denoise(self.model, self.x, self.sigma, uncond)
         D = guide(self.model, self.x, self.sigma, self.D_c, D_u, self.guidance)
         return step(self.x, D, self.sigma, self.sigma_next)
 
     def fitted(
         self,
-        uncond: Tensor,
+        uncond: Condition,
         pivot: Tensor,
         rate: float,
         enough: float,
         after_inner: Callable[[int], None],
-    ) -> Tensor:
-        """The embedding after `INNER` steps of Adam towards the pivot, fewer if the mean squared error falls
-        below `enough`. after_inner(j): step j, from 1, is done, and was not the last."""
+    ) -> Condition:
+        """The condition with its states after `INNER` steps of Adam towards the pivot, fewer if the mean
+        squared error falls below `enough`. after_inner(j): step j, from 1, is done, and was not the last."""
         if self.guidance == 1.0:  # what guidance leads away from makes no difference
             return uncond
-        uncond = uncond.clone().requires_grad_()
-        adam = torch.optim.Adam([uncond], lr=rate)
+        states = uncond.states.clone().requires_grad_()
+        adam = torch.optim.Adam([states], lr=rate)
         for j in range(1, INNER + 1):
             with torch.enable_grad():
-                difference = self.next(uncond) - pivot
+                difference = self.next(uncond.with_states(states)) - pivot
                 # in the scale of a variance-preserving network, for which the thresholds were published
                 error = difference.square().sum() / (self.sigma_next**2 + 1.0)
             # of the sum: a mean's would be lost in half precision
-            (gradient,) = torch.autograd.grad(error, uncond)
-            uncond.grad = gradient / self.x.numel()
+            (gradient,) = torch.autograd.grad(error, states)
+            states.grad = gradient / self.x.numel()
             adam.step()
             if error.item() / self.x.numel() < enough:
                 break
             if j < INNER:
                 after_inner(j)
-        return uncond.detach()
+        return uncond.with_states(states.detach())

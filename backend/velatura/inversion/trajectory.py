@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from velatura.cache.values import storable
+from velatura.diffusion.condition import Condition
 
 AfterStep = Callable[[int, int], None]
 """after_step(i, n): part i of n, from 1, is done. May raise, to stop."""
@@ -28,14 +29,14 @@ class Trajectory:
         yet, and who samples along the trajectory writes it here.
     residuals: N of [B, C, h, w], added to the mean that `step` gives; None: nothing is added.
     eta: of `step`: 0 DDIM, 1 ancestral.
-    uncond: N of [1, L, d], what guidance leads away from in each step; None: the caller's own.
+    uncond: N conditions of one row, what guidance leads away from in each step; None: the caller's own.
     """
 
     sigmas: list[float]
     x: list[Tensor | None]
     residuals: list[Tensor] | None = None
     eta: float = 0.0
-    uncond: list[Tensor] | None = None
+    uncond: list[Condition] | None = None
 
 
 def step(x: Tensor, D: Tensor, sigma: float, sigma_next: float, eta: float = 0.0) -> Tensor:

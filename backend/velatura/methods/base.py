@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.fields import FieldInfo
 
 from velatura.companions.table import COMPANIONS
+from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.inputs import OWN, RasterInput
 from velatura_protocol.kinds import RASTERS
 from velatura_protocol.schema import Field as Understood
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clipseg import Segmenter
-    from velatura.models.model import Model
+    from velatura.diffusion.network import LatentDiffusion
+    from velatura.generators.protocol import Generator
 
 Need = Literal["required", "optional", "none"]
 _Value = TypeVar("_Value")
@@ -137,8 +139,12 @@ class Context(Protocol):
     """A method's only door to models, what is kept, progress and cancellation."""
 
     @property
-    def model(self) -> Model:
-        """The diffusion model to edit with."""
+    def generator(self) -> Generator:
+        """What to edit with, of the kind that the method names."""
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """The same for methods of the kind 'diffusion'."""
 
     @property
     def cache(self) -> Cache:
@@ -188,10 +194,10 @@ class Method:
 
     result: the id of one of `kinds.KINDS`: 'layer', an edited picture a variation; 'mask', selections of the
     source, all in one variation; or 'text', what can be said about the source, likewise. needs: the companion
-    of the model (`velatura.companions.table`) that does the work in its place, or ''. drafts: whether a look
-    at what it would give pays while a person moves a slider; no, where nothing can be shown before minutes
-    have passed. place: in the list that a person chooses from, smallest first; the first of all is what they
-    begin with.
+    of the model (`velatura.companions.table`) that does the work in its place, or ''. generator: the kind of
+    model that it works with (`velatura.generators.kinds`), '' for any. drafts: whether a look at what it
+    would give pays while a person moves a slider; no, where nothing can be shown before minutes have passed.
+    place: in the list that a person chooses from, smallest first; the first of all is what they begin with.
     """
 
     id: ClassVar[str]
@@ -203,6 +209,7 @@ class Method:
     result: ClassVar[str] = "layer"
     needs: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
+    generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
@@ -245,6 +252,8 @@ class Method:
         _check_rasters(cls.__name__, cls.inputs.rasters)
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
+        if not isinstance(cls.generator, str):
+            raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         schema(cls.Parameters)
 
 

@@ -38,6 +38,7 @@ class ClipSegMask(Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"
     needs: ClassVar = "segmenter"
+    generator: ClassVar = ""
     max_variations = 1
     Parameters = ClipSegMaskParameters
 

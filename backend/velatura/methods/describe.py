@@ -26,13 +26,14 @@ class Describe(Method):
     inputs = Inputs(source="required", mask="none", prompt="none")
     result: ClassVar = "text"
     needs: ClassVar = "captioner"
+    generator: ClassVar = ""
     max_variations = 1
     Parameters = DescribeParameters
 
     def run(self, inputs: MethodInputs, params: DescribeParameters, context: Context) -> list[str]:
         picture = ((inputs.image + 1.0) / 2.0).clamp(0.0, 1.0)
         said = context.captioner.captions(picture, context.step)
-        texts = [text for text in (fitting(text, context.model.excess) for text in said) if text]
+        texts = [text for text in (fitting(text, context.generator.excess) for text in said) if text]
         if not texts:
             raise VelaturaError(
                 "unknown-model", "The captioner has no words for this layer; describe it yourself."

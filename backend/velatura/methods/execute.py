@@ -9,7 +9,7 @@ from velatura.canvas.geometry import plan
 from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
-from velatura.models.model import Model
+from velatura.generators.protocol import Generator
 from velatura.models.store import ModelStore
 from velatura.weights import out_of_memory
 from velatura_protocol.errors import VelaturaError
@@ -131,7 +131,7 @@ def _method(request: dict) -> tuple[Method, Parameters]:
         raise VelaturaError("bad-request", "A parameter is out of its bounds.", detail=str(error)) from error
 
 
-def _model(request: dict, method: Method, models: ModelStore) -> Model:
+def _model(request: dict, method: Method, models: ModelStore) -> Generator:
     lack = lacking(method.id, models.entry(request["model"]["id"]))
     if lack is not None:
         raise lack

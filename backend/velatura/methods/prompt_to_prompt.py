@@ -235,7 +235,7 @@ class PromptToPrompt(Method):
         model = context.model
         if params.start == "new":
             h, w = (side // model.factor for side in inputs.image.shape[-2:])
-            shape = (model.unet.config.in_channels, h, w)
+            shape = (model.latent_channels, h, w)
             return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
 
         def after_step(i: int, n: int) -> None:

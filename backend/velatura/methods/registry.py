@@ -1,14 +1,23 @@
-"""The methods this package holds. Importing this module imports every method, and no torch."""
+"""Which methods there are: those of this package, and those that others offer. Imports no torch.
+
+A package offers methods by an entry point of the group `velatura.methods`, whose value is a `Method` class or
+a module with several. One that cannot be imported, or whose id is taken, is left out; all others are there.
+"""
 
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from collections.abc import Iterable, Sequence
 from functools import cache
-from types import MappingProxyType
+from importlib.metadata import EntryPoint
+from types import MappingProxyType, ModuleType
+from typing import NamedTuple
 
 from velatura import methods as package
+from velatura.extensions.offers import Refused, offers, refuse
+from velatura.generators import kinds
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
@@ -18,6 +27,7 @@ from velatura_protocol.schema import with_defaults
 from .base import Method, schema
 from .kinds import KINDS
 
+GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "execute",
@@ -32,18 +42,68 @@ _NO_METHODS = {
 }
 
 
-@cache
+class _Known(NamedTuple):
+    methods: MappingProxyType[str, Method]
+    refused: tuple[Refused, ...]
+
+
 def registry() -> MappingProxyType[str, Method]:
-    """Every method by its id, sorted by place and title. Raises TypeError if two have one id."""
+    """Every method by its id, sorted by place and title. Raises TypeError if two of ours have one id."""
+    return _known().methods
+
+
+def refused() -> tuple[Refused, ...]:
+    """What other packages offer and is left out: methods, and the kinds of models that they need."""
+    return (*_known().refused, *kinds.offered().refused)
+
+
+@cache
+def _known() -> _Known:
+    found: dict[str, Method] = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in _NO_METHODS:
-            importlib.import_module(f"{package.__name__}.{module.name}")
-    found: dict[str, Method] = {}
-    for cls in sorted(_concrete(Method), key=lambda cls: (cls.place, cls.title)):
-        if cls.id in found:
-            raise TypeError(f"{cls.__name__} and {type(found[cls.id]).__name__} have one id, {cls.id!r}")
-        found[cls.id] = cls()
-    return MappingProxyType(found)
+            for cls in _methods_of(importlib.import_module(f"{package.__name__}.{module.name}")):
+                if cls.id in found:
+                    raise TypeError(
+                        f"{cls.__name__} and {type(found[cls.id]).__name__} have one id, {cls.id!r}"
+                    )
+                found[cls.id] = cls()
+    offered = offers(GROUP, _offered, "method")
+    left_out = list(offered.refused)
+    for offer in offered.loaded:
+        for method in offer.value:
+            if method.id in found:
+                reason = f"there is another method of this name, {found[method.id].title!r}"
+                left_out.append(refuse(f"The method {method.id!r}", offer.package, reason))
+            else:
+                found[method.id] = method
+    ordered = sorted(found.values(), key=lambda method: (method.place, method.title))
+    return _Known(MappingProxyType({method.id: method for method in ordered}), tuple(left_out))
+
+
+def _offered(entry: EntryPoint) -> list[Method]:
+    """The methods that an entry point names, at least one."""
+    value = entry.load()
+    classes = _methods_of(value) if inspect.ismodule(value) else [value]
+    if not classes:
+        raise TypeError(f"the module {entry.value} has no method")
+    if not all(inspect.isclass(cls) and issubclass(cls, Method) for cls in classes):
+        raise TypeError(f"{entry.value} is no method")
+    return [cls() for cls in classes]
+
+
+def _methods_of(module: ModuleType) -> list[type[Method]]:
+    """The methods that are defined in a module, or, if it is a package, in the modules within it that it
+    imports them from; not those that it imports from elsewhere."""
+    name = module.__name__
+    return [
+        value
+        for value in vars(module).values()
+        if inspect.isclass(value)
+        and issubclass(value, Method)
+        and value is not Method
+        and (value.__module__ == name or value.__module__.startswith(name + "."))
+    ]
 
 
 def describe(method: Method) -> dict:
@@ -104,15 +164,18 @@ def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
 def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
     """Why the method of this id cannot run with the model; None where it has all that the method needs."""
     known = registry().get(method)
-    if known is None or not known.needs or known.needs in model.companions:
+    if known is None:
+        return None
+    if known.generator not in ("", model.generator):
+        return VelaturaError(
+            "unknown-model",
+            f"{known.title!r} needs {kinds.title(known.generator)}, and {model.title!r} is"
+            f" {kinds.title(model.generator)}; choose another model or another method.",
+        )
+    if not known.needs or known.needs in model.companions:
         return None
     return VelaturaError(
         "unknown-model",
         f"The model {model.title!r} has no {known.needs} for {known.title!r}; name one with"
         f" `velatura models change {model.id} --{known.needs} …`, or choose another model.",
     )
-
-
-def _concrete(cls: type[Method]) -> list[type[Method]]:
-    """The methods of this package; a test's own subclasses do not count."""
-    return [sub for sub in cls.__subclasses__() if sub.__module__.startswith(package.__name__ + ".")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
 import torch
@@ -15,7 +15,8 @@ from velatura.cache.cache import Cache
 from velatura.canvas.geometry import Region
 from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
-from velatura.models.model import Model
+from velatura.diffusion.network import LatentDiffusion
+from velatura.generators.protocol import Generator
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
 
@@ -64,14 +65,14 @@ class Run:
         region: Region,
         seen: Seen,
         models: ModelStore,
-        model: Model,
+        model: Generator,
         cache: Cache,
         hooks: Hooks,
         *,
         is_draft: bool,
         rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        self.method, self.params, self.model, self.hooks = method, params, model, hooks
+        self.method, self.params, self.hooks = method, params, hooks
         self.cache = cache
         self._models = models
         self.prompt, self.region = prompt, region
@@ -80,12 +81,18 @@ class Run:
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
         self._rasters = {name: _as_tensor(given, model.device) for name, given in (rasters or {}).items()}
+        self.generator = model.prepared(self._image, self._mask)
         self._progress = Progress()
         self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
         self._preview_after = 0.0
         self.is_draft = is_draft
         self._mostly = KINDS[method.result].stage
         self._step = 0
+
+    @property
+    def model(self) -> LatentDiffusion:
+        """See `Context`."""
+        return cast(LatentDiffusion, self.generator)  # the method was refused if it is another kind
 
     @property
     def captioner(self) -> Captioner:
@@ -139,11 +146,11 @@ class Run:
     @torch.inference_mode()
     def reconstruction(self) -> Tensor:
         """See `Context`. Made once, when it is first asked for."""
-        return self.decode(self.model.encode(self._image))
+        return self.decode(self.generator.encode(self._image))
 
     def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
         """See `Context`."""
-        return self.cache.kept(key, make, on_disk=on_disk, device=self.model.device)
+        return self.cache.kept(key, make, on_disk=on_disk, device=self.generator.device)
 
     def step(
         self, i: int, n: int, preview: Callable[[], Tensor] | None = None, *, stage: Stage = WHOLE
@@ -166,7 +173,7 @@ class Run:
         pictures = []
         for one in z.split(1):
             self.check()
-            pictures.append(self.model.decode(one))
+            pictures.append(self.generator.decode(one))
         return torch.cat(pictures)
 
     def rank(self, i: int, n: int) -> None:
@@ -181,7 +188,7 @@ class Run:
 
     def show(self, picture: np.ndarray) -> None:
         """A finished picture [h, w, 3] in [0, 1] as a preview."""
-        edited = _tensor(picture, self.model.device) * 2.0 - 1.0
+        edited = _tensor(picture, self.generator.device) * 2.0 - 1.0
         self.hooks.preview(self._step, self._composite(edited), self._rect)
 
     def show_mask(self, map: np.ndarray) -> None:

@@ -60,7 +60,7 @@ class WordMap(Method):
         asked = asked or words(inputs.prompt)
         if not asked:
             raise VelaturaError("empty-prompt", "The caption has no words; describe what the layer shows.")
-        read = tokens(model.tokenizer, inputs.prompt, model.prompt_tokens)
+        read = tokens(model.tokenized(inputs.prompt), inputs.prompt)
         groups = torch.zeros(read.length, len(asked))
         for column, word in enumerate(asked):
             groups[indices(read, (word.start, word.end)), column] = 1.0

@@ -12,6 +12,7 @@ from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
+from velatura.generators.protocol import DIFFUSION
 from velatura.ranking.asked import Asked
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
@@ -67,7 +68,7 @@ class Work:
         """The pictures as layers over the source, not ranked. title: of an index and a seed."""
         run = self.run
         run.hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], run.model.factor // 4
+        unedited, reach = as_arrays(run.reconstruction)[0], max(1, run.generator.factor // 4)
         return [
             result_layer(
                 self.recipe,
@@ -103,6 +104,8 @@ class Work:
     ) -> list[ResultLayer]:
         """The layers with their places; see `results.ranked`. title: of index, seed and a place's label."""
         run, method = self.run, self.method
-        asked = Asked(run.model, self.seen, method.wanted(run.prompt, run.params), method.before(run.params))
+        reads = run.generator.kind == DIFFUSION  # no other kind tells whether a picture fits a prompt
+        wanted = method.wanted(run.prompt, run.params) if reads else ""
+        asked = Asked(run.model, self.seen, wanted, method.before(run.params))
         scene = Scene(self.layer, self.selection, self.seen.backdrop)
         return ranked(layers, pictures, scene, asked, run.rank, title)

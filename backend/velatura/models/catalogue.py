@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
+from velatura.generators import kinds
+from velatura.generators.protocol import DIFFUSION
 from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
@@ -36,12 +38,17 @@ STABLE_DIFFUSION_GUIDANCE = 7.5  #: what its authors' scripts take
 class ModelEntry:
     """A model that can be asked for.
 
-    kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name) or 'missing'
-    (nothing lies at the path any more). path: where it lies. size: side in pixels of the pictures it was
-    trained on, as far as can be told without loading it. companions: by their names in
-    `velatura.companions.table`, each a folder or a hub id; those that it lacks are left out. guidance: the
-    scale it wants, or None for the method's own. fault: why it cannot be used, a sentence for the person,
-    or ''.
+    Args:
+        kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name), 'missing'
+            (nothing lies at the path any more), or the name under which another package offers to load it
+            (`velatura.generators.kinds`).
+        path: where it lies.
+        size: side in pixels of the pictures it was trained on, as far as can be told without loading it.
+        companions: by their names in `velatura.companions.table`, each a folder or a hub id; those that it
+            lacks are left out.
+        guidance: the scale it wants, or None for the method's own.
+        fault: why it cannot be used, a sentence for the person, or ''.
+        generator: the kind of generator that it is, which methods ask for.
     """
 
     id: str
@@ -52,6 +59,7 @@ class ModelEntry:
     companions: Mapping[str, str] = field(default_factory=dict)
     guidance: float | None = None
     fault: str = ""
+    generator: str = DIFFUSION
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -73,18 +81,32 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
 
 
 def _entry(item: dict, kind: str) -> ModelEntry:
-    path, title, size, fault = item["path"], item["title"], _DEFAULT_SIZE, ""
+    path, title, size, fault, generator = item["path"], item["title"], _DEFAULT_SIZE, "", DIFFUSION
     found = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
     companions = {name: place for name, place in found.items() if place}
     if kind == "missing":
         fault = f"The files of the model {title!r} are gone from {path}; put them back or remove it."
     try:
-        size = _size(path)
+        if offered := _offered(path, kind):
+            kind, generator, size = offered
+        else:
+            size = _size(path)
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
-    return ModelEntry(
-        item["id"], title, kind, path, size, companions, guidance=item.get("guidance"), fault=fault
-    )
+    return ModelEntry(item["id"], title, kind, path, size, companions, item.get("guidance"), fault, generator)
+
+
+def _offered(path: str, kind: str) -> kinds.Recognised | None:
+    """What another package says of a model that lies here; of the embedded one nobody is asked.
+
+    Raises ValueError for a size that no picture has.
+    """
+    if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
+        return None
+    found = kinds.recognised(Path(path))
+    if found is not None and not 0 < found.size <= MAX_SIDE:
+        raise ValueError(f"its pictures would have {found.size} pixels a side")
+    return found
 
 
 def _own_companion(path: str, name: str) -> str:

@@ -1,6 +1,7 @@
-"""One loader for every form a model comes in: a diffusers folder, a single .safetensors file, a hub id.
+"""One loader for every form a model comes in: a diffusers folder, a single .safetensors file, a hub id, or a
+form that another package loads.
 
-Weights are read from .safetensors only, code from a model never.
+Here weights are read from .safetensors only, code from a model never.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
 from huggingface_hub import snapshot_download
 from transformers import CLIPTextModel, CLIPTokenizer
 
+from velatura.generators import kinds
+from velatura.generators.protocol import Generator
 from velatura.weights.digests import Digests
 from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura.weights.out_of_memory import is_out_of_memory
@@ -33,7 +36,7 @@ _HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensor
 
 
 @torch.inference_mode(False)  # weights made in inference mode could take part in no gradient, not even frozen
-def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: Digests) -> Model:
+def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: Digests) -> Generator:
     """Loads a model onto a device. Raises `unknown-model`, in a sentence that says what is wrong with it.
 
     dtype: of the networks; latents are float32 throughout.
@@ -41,6 +44,10 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
     if entry.fault:
         raise VelaturaError("unknown-model", entry.fault)
     try:
+        if loader := kinds.loader(entry.kind):
+            path = Path(entry.path)
+            digest = digests.of(*_contents(path))
+            return loader.load(path, entry.id, digest, device, dtype)
         if entry.kind == "file":
             parts, scheduler = _from_file(Path(entry.path), dtype)
             digest = digests.of([Path(entry.path)])
@@ -170,6 +177,13 @@ def _variant(folder: Path, stem: str) -> str | None:
 
 def _config(folder: Path, name: str, file: str = "config.json") -> dict:
     return read_object(folder / name / file)
+
+
+def _contents(path: Path) -> tuple[list[Path], Path | None]:
+    """All files of a model that another package loads, and the folder that they lie in, if it is one."""
+    if path.is_file():
+        return [path], None
+    return sorted(file for file in path.rglob("*") if file.is_file()), path
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,26 +1,36 @@
-"""One loaded diffusion model: networks behind four operations, with no sampling in them."""
+"""One loaded diffusion model: networks behind a few operations, with no sampling in them."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
 from dataclasses import dataclass, field
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
-from velatura.attention.hold import Attend
+from velatura.attention.places import Attend
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.network import LatentDiffusion, Tokenized
+from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.errors import VelaturaError
+
+from .attention import attention_levels, hold
+from .reading import tokenized
 
 _PROMPTS_KEPT = 64
 
 
 @dataclass
-class Model:
-    """A model on its device.
+class Model(LatentDiffusion):
+    """A model on its device: a UNet that denoises latents of an autoencoder, told by one CLIP text encoder.
+
+    A network of another family is a subclass. It gives `encode_prompt` more parts to put into the condition,
+    and `unet_arguments` the way that the UNet takes them; what edits with it is the same.
 
     id, digest: of the entry and of the weights. training_sigmas: noise levels it was trained at, increasing,
     float64 [T]. prediction: 'epsilon', 'v_prediction' or 'sample'. guidance_rescale: phi of
@@ -38,13 +48,21 @@ class Model:
     guidance_rescale: float
     device: torch.device
     dtype: torch.dtype
-    _prompts: OrderedDict[str, Tensor] = field(default_factory=OrderedDict)
+    _prompts: OrderedDict[str, Condition] = field(default_factory=OrderedDict)
+
+    kind: ClassVar[str] = DIFFUSION
 
     def __post_init__(self) -> None:
+        hold(self.unet)
         for network in (self.unet, self.autoencoder, self.text_encoder):
             network.to(self.device).eval().requires_grad_(False)
         self.unet.to(memory_format=torch.channels_last)
         self.autoencoder.to(memory_format=torch.channels_last)
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Its networks, by the names that they have in a folder of diffusers."""
+        return {"unet": self.unet, "vae": self.autoencoder, "text_encoder": self.text_encoder}
 
     @property
     def factor(self) -> int:
@@ -62,8 +80,23 @@ class Model:
     @property
     def size(self) -> int:
         """Side of the square pictures it was trained on, in pixels."""
+        return self.latent_size * self.factor
+
+    @property
+    def latent_channels(self) -> int:
+        """C of its latents [N, C, h, w]: what it predicts, which may be less than what it is told."""
+        return self.unet.config.out_channels
+
+    @property
+    def latent_size(self) -> int:
+        """Side of the square latents it was trained on."""
         side = self.unet.config.sample_size or 64
-        return int(side if isinstance(side, int) else min(side)) * self.factor
+        return int(side if isinstance(side, int) else min(side))
+
+    @property
+    def attention_levels(self) -> tuple[int, ...]:
+        """See `LatentDiffusion`."""
+        return attention_levels(self.unet)
 
     @property
     def prompt_tokens(self) -> int:
@@ -85,8 +118,12 @@ class Model:
                 detail=f"{tokens} tokens, {self.prompt_tokens} read",
             )
 
+    def tokenized(self, prompt: str) -> Tokenized:
+        """See `LatentDiffusion`."""
+        return tokenized(self.tokenizer, prompt, self.prompt_tokens)
+
     @torch.inference_mode()
-    def encode_prompt(self, prompt: str) -> Tensor:
+    def encode_prompt(self, prompt: str) -> Condition:
         """The last hidden states of the text encoder, [1, L, d] float32. The last prompts are remembered.
 
         Raises `prompt-too-long`.
@@ -97,22 +134,32 @@ class Model:
                 prompt, padding="max_length", max_length=self.prompt_tokens, return_tensors="pt"
             )
             states = self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
-            self._prompts[prompt] = states.float()
+            self._prompts[prompt] = Condition(states.float())
             if len(self._prompts) > _PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(prompt)
         return self._prompts[prompt]
 
-    def network(self, x: Tensor, t: float, c: Tensor, attend: Attend | None = None) -> Tensor:
-        """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time; c: [N, L, d].
+    def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
+        """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time.
 
-        attend: asked at every attention, within `held(model.unet)`. The one operation that is not always in
-        inference mode: whoever samples chooses, and gradients may be asked for c (null-text inversion).
+        condition: of N rows. attend: asked at every attention. The one operation that is not always in
+        inference mode: whoever samples chooses, and gradients may be asked for the condition's states
+        (null-text inversion).
         """
+        x, told = self.unet_arguments(x, condition)
         x = x.to(self.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        hold = {} if attend is None else {"cross_attention_kwargs": {"attend": attend}}
-        return self.unet(x, time, c.to(self.dtype), return_dict=False, **hold)[0].float()
+        if attend is not None:
+            told["cross_attention_kwargs"] = {"attend": attend}
+        return self.unet(x, time, return_dict=False, **told)[0].float()
+
+    def unet_arguments(self, x: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
+        """What the UNet sees, [N, C + further channels, h, w], and what else it is called with."""
+        told: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.dtype)}
+        if condition.valid is not None:
+            told["encoder_attention_mask"] = condition.valid
+        return x, told
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:

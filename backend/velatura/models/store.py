@@ -7,20 +7,19 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, cast
 
 import torch
 
 from velatura.companions.table import COMPANIONS
+from velatura.diffusion.network import LatentDiffusion
+from velatura.generators import kinds
+from velatura.generators.protocol import DIFFUSION, Generator
 from velatura.weights.digests import Digests
 from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry
 from .loading import load
-from .model import Model
-
-if TYPE_CHECKING:
-    pass
 
 
 class ModelStore:
@@ -42,7 +41,7 @@ class ModelStore:
         self.device = torch.device(device)
         self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
         self._digests = Digests(memory)
-        self._loaded: tuple[ModelEntry, Model] | None = None
+        self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
 
     def entry(self, id: str = "") -> ModelEntry:
@@ -52,13 +51,23 @@ class ModelStore:
             raise VelaturaError("unknown-model", f"There is no model {id!r} here; choose another one.")
         return entry
 
-    def get(self, id: str = "") -> Model:
-        """The model, loaded; an empty id means the first. Raises `unknown-model`."""
+    def get(self, id: str = "") -> Generator:
+        """The model, loaded, of whatever kind; an empty id means the first. Raises `unknown-model`."""
         entry = self.entry(id)
         if self._loaded is None or self._loaded[0] != entry:
             self.unload()
             self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
         return self._loaded[1]
+
+    def diffusion(self, id: str = "") -> LatentDiffusion:
+        """The diffusion model, loaded. Raises `unknown-model`, also for a model of another kind."""
+        entry = self.entry(id)
+        if entry.generator == DIFFUSION:
+            return cast(LatentDiffusion, self.get(id))
+        raise VelaturaError(
+            "unknown-model",
+            f"The model {entry.title!r} is {kinds.title(entry.generator)}; choose a diffusion model.",
+        )
 
     def companion(self, name: str) -> Any:
         """The companion of this name (`velatura.companions.table`) that belongs to the model in memory.

@@ -6,9 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.hold import Attend
-from velatura.attention.places import Place, halved, level, levels
-from velatura.models.model import Model
+from velatura.attention.places import Attend, Place, halved
+from velatura.diffusion.network import LatentDiffusion
 
 from .control import Branch, Control, Cross, Mix, self_
 from .features import Features, Need
@@ -21,7 +20,7 @@ class Attending:
 
     def __init__(
         self,
-        model: Model,
+        model: LatentDiffusion,
         control: Control,
         local: LocalBlend | None,
         features: Features,
@@ -29,9 +28,9 @@ class Attending:
         latent: tuple[int, int],
     ) -> None:
         self.control, self.weighs = control, control.weighs
-        self.features, self.B, self.latent = features, B, latent
+        self.features, self.B = features, B
         self.wanted = None if local is None else local.words
-        self.map_level = map_level(model.size // model.factor, levels(model.unet))
+        self.map_level = map_level(model.latent_size, model.attention_levels)
         self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
         self._mixes: dict[tuple[int, bool], Mix] = {}
         self._crosses: dict[str, tuple[int, Cross]] = {}
@@ -52,7 +51,7 @@ class Attending:
         need, B = self.need(i), self.B
 
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            at = level(self.latent, q.shape[-2])
+            at = place.level
             if place.kind == "cross":
                 gathers = need.maps and at == self.map_level
                 takes, values = need.cross or gathers, False

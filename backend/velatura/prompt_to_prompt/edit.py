@@ -18,12 +18,12 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from velatura.attention.hold import held
 from velatura.diffusion.blending import blend
+from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guide
+from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.samplers import Step
 from velatura.inversion.trajectory import Trajectory, step
-from velatura.models.model import Model
 
 from .attending import Attending
 from .control import Control
@@ -36,15 +36,15 @@ NO_MEMORY = 0
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the branches are told, each [1, L, d]: the two prompts, and what guidance leads away from."""
+    """What the branches are told, each of one row: the two prompts, and what guidance leads away from."""
 
-    source: Tensor
-    target: Tensor
-    negative: Tensor
+    source: Condition
+    target: Condition
+    negative: Condition
 
 
 def edit(
-    model: Model,
+    model: LatentDiffusion,
     trajectory: Trajectory,
     conditions: Conditions,
     control: Control,
@@ -71,18 +71,17 @@ def edit(
     latent = tuple(x.shape[-2:])
     attending = Attending(model, control, local, features, len(x), latent)
     run = _Run(model, trajectory, conditions, guidance, attending)
-    with held(model.unet):
-        for i, (sigma, sigma_next) in enumerate(pairwise(trajectory.sigmas)):
-            D = run.denoised(i, x)
-            x = step(x, D, sigma, sigma_next, trajectory.eta)
-            if trajectory.residuals is not None:
-                x = x + trajectory.residuals[i]
-            source = trajectory.x[i + 1]
-            if local is not None and i >= local.start:
-                x = torch.where(local.mask(attending.sums.maps(), latent), x, source)
-            if m_latent is not None:
-                x = blend(x, source, m_latent)
-            after_step(Step(i, n, sigma, sigma_next, D))
+    for i, (sigma, sigma_next) in enumerate(pairwise(trajectory.sigmas)):
+        D = run.denoised(i, x)
+        x = step(x, D, sigma, sigma_next, trajectory.eta)
+        if trajectory.residuals is not None:
+            x = x + trajectory.residuals[i]
+        source = trajectory.x[i + 1]
+        if local is not None and i >= local.start:
+            x = torch.where(local.mask(attending.sums.maps(), latent), x, source)
+        if m_latent is not None:
+            x = blend(x, source, m_latent)
+        after_step(Step(i, n, sigma, sigma_next, D))
     return x
 
 
@@ -91,7 +90,7 @@ class _Run:
 
     def __init__(
         self,
-        model: Model,
+        model: LatentDiffusion,
         trajectory: Trajectory,
         conditions: Conditions,
         guidance: float,
@@ -114,7 +113,7 @@ class _Run:
         rows += [(x, negative)] if guided else []
         rows += [(x, self.conditions.target)]
         latents = torch.cat([latent for latent, _ in rows])
-        c = torch.cat([condition.expand(self.B, -1, -1) for _, condition in rows])
+        c = cat([condition.expand(self.B) for _, condition in rows])
         sigma, sigma_next = trajectory.sigmas[i : i + 2]
         attend = self.attending.step(i, runs_source)
         D = list(denoise(self.model, latents, sigma, c, attend).split(self.B))
@@ -126,7 +125,7 @@ class _Run:
             trajectory.x[i + 1] = step(source, D_s, sigma, sigma_next, trajectory.eta)
         return target
 
-    def _negative(self, i: int) -> Tensor:
+    def _negative(self, i: int) -> Condition:
         uncond = self.trajectory.uncond
         return self.conditions.negative if uncond is None else uncond[i]
 

@@ -59,5 +59,6 @@ class MapSums:
 def map_level(trained: int, levels: Sequence[int]) -> int:
     """The level at which maps of words are gathered: of those that have cross-attention, the one whose side
     is nearest to 16 where the network sees latents of the size it was trained on. There the published maps of
-    512-pixel models are taken. trained: side of those latents. levels: see `places.levels`."""
+    512-pixel models are taken. trained: side of those latents. levels: see
+    `LatentDiffusion.attention_levels`."""
     return min(levels, key=lambda level: abs(halved(trained, level) - 16))

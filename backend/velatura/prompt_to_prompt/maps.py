@@ -13,19 +13,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.attention.columns import attend
-from velatura.attention.hold import held
-from velatura.attention.places import Place, halved, level, levels
+from velatura.attention.places import Place, halved
+from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import denoise
-from velatura.models.model import Model
+from velatura.diffusion.network import LatentDiffusion
 from velatura.pixels.threshold import soft_threshold
 
 from .local import map_level
 
 
 def word_maps(
-    model: Model,
+    model: LatentDiffusion,
     z0: Tensor,
-    c: Tensor,
+    c: Condition,
     groups: Tensor,
     sigma: float,
     noises: Sequence[Tensor],
@@ -34,12 +34,12 @@ def word_maps(
 ) -> Tensor:
     """The maps [n, h', w'] of n groups of tokens, each between 0 and 1: the probability of a group's tokens.
 
-    z0: [1, C, h, w], the picture. c: [1, L, d], its caption. groups: [L, n] of 0 and 1. noises: each
-    [1, C, h, w]. after_noise(i): pass i, from 1, is done. refine: how often maps are spread along
+    z0: [1, C, h, w], the picture. c: its caption, one row of L tokens. groups: [L, n] of 0 and 1. noises:
+    each [1, C, h, w]. after_noise(i): pass i, from 1, is done. refine: how often maps are spread along
     self-attention, m <- M_self m (Wang et al. 2023, arXiv:2309.02773, eq. 5): places that look alike come to
     share a word, which follows edges much better than the maps themselves."""
     latent = tuple(z0.shape[-2:])
-    at = map_level(model.size // model.factor, levels(model.unet))
+    at = map_level(model.latent_size, model.attention_levels)
     size = tuple(halved(side, at) for side in latent)
     groups = groups.to(model.device)
     total = torch.zeros(groups.shape[1], *size, device=model.device)
@@ -48,7 +48,7 @@ def word_maps(
         selves: list[tuple[Tensor, Tensor]] = []
 
         def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            if level(latent, q.shape[-2]) != at:
+            if place.level != at:
                 return F.scaled_dot_product_attention(q, k, v)
             if place.kind == "self":
                 selves.append((q, k))  # noqa: B023 - called before the next turn
@@ -57,8 +57,7 @@ def word_maps(
             crossed.append(maps[0].float().mean(0))  # noqa: B023
             return out
 
-        with held(model.unet):
-            denoise(model, z0 + sigma * n, sigma, c, look)
+        denoise(model, z0 + sigma * n, sigma, c, look)
         maps = torch.stack(crossed).mean(0)  # [places, n]
         for _ in range(refine):
             spread = [attend(q, k, None, maps)[1][0].float().mean(0) for q, k in selves]

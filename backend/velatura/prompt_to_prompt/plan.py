@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from velatura.models.model import Model
+from velatura.diffusion.network import LatentDiffusion
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.words import Word
 
@@ -64,7 +64,7 @@ class Plan:
 
 
 def plan(
-    model: Model, source: str, target: str, words: Sequence[WordSetting], settings: Settings, n: int
+    model: LatentDiffusion, source: str, target: str, words: Sequence[WordSetting], settings: Settings, n: int
 ) -> Plan:
     """The edit that makes the picture of one prompt that of another, in n steps.
 
@@ -74,9 +74,9 @@ def plan(
         model.check_prompt(prompt)
     pair = _Pair(
         source,
-        tokens(model.tokenizer, source, model.prompt_tokens),
+        tokens(model.tokenized(source), source),
         target,
-        tokens(model.tokenizer, target, model.prompt_tokens),
+        tokens(model.tokenized(target), target),
     )
     aligned = alignment.align(source, pair.source_tokens, target, pair.target_tokens, settings.replaced)
     weights, windows = torch.ones(pair.target_tokens.length), torch.ones(pair.target_tokens.length)

@@ -7,15 +7,12 @@ Places are ranges of the prompt's characters as it was typed. Words are told apa
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 from unicodedata import combining, normalize
 
+from velatura.diffusion.network import Tokenized
 from velatura_protocol import words as composed
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.words import Word
-
-if TYPE_CHECKING:
-    from transformers import CLIPTokenizer
 
 Span = tuple[int, int]
 """Characters [start, end) of a prompt."""
@@ -139,12 +136,10 @@ class Tokens:
         return range(self.eos + 1, self.length)
 
 
-def tokens(tokenizer: CLIPTokenizer, prompt: str, length: int) -> Tokens:
-    """The prompt as `Model.encode_prompt` reads it, which has refused what does not fit into `length`."""
-    read = tokenizer(prompt, padding="max_length", max_length=length, return_offsets_mapping=True)
+def tokens(read: Tokenized, prompt: str) -> Tokens:
+    """The prompt's tokens with the characters that belong to each. read: by the model, of this prompt."""
     places = _Places(prompt)
-    spans = [places.whole(start, end) for start, end in read["offset_mapping"]]
-    return Tokens(read["input_ids"], spans, range(1, sum(read["attention_mask"]) - 1))
+    return Tokens(read.ids, [places.whole(start, end) for start, end in read.offsets], read.content)
 
 
 def indices(tokens: Tokens, span: Span) -> list[int]:

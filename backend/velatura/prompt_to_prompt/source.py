@@ -12,9 +12,10 @@ from torch import Tensor
 from velatura.cache.cache import Cache
 from velatura.cache.keys import key, key_of
 from velatura.diffusion import noise
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.network import LatentDiffusion
 from velatura.inversion import ddim, edit_friendly, null_text
 from velatura.inversion.trajectory import AfterStep, Trajectory
-from velatura.models.model import Model
 
 from .features import Features
 
@@ -48,7 +49,7 @@ class Wanted:
 
 
 def inverted(
-    model: Model,
+    model: LatentDiffusion,
     cache: Cache,
     image: Tensor,
     wanted: Wanted,
@@ -76,7 +77,7 @@ def inverted(
 
 
 def imagined(
-    model: Model, cache: Cache, shape: Sequence[int], wanted: Wanted, seeds: Sequence[int]
+    model: LatentDiffusion, cache: Cache, shape: Sequence[int], wanted: Wanted, seeds: Sequence[int]
 ) -> Source:
     """The trajectory of pictures made from seeds; known but for its first noise until an edit has run along
     it.
@@ -113,7 +114,7 @@ class _Layer:
     it leads away from, and which direct inversion is.
     """
 
-    model: Model
+    model: LatentDiffusion
     cache: Cache
     image: Tensor
     wanted: Wanted
@@ -127,11 +128,11 @@ class _Layer:
         return list(self.wanted.sigmas)
 
     @property
-    def c(self) -> Tensor:
+    def c(self) -> Condition:
         return self.model.encode_prompt(self.wanted.prompt)
 
     @property
-    def uncond(self) -> Tensor:
+    def uncond(self) -> Condition:
         return self.model.encode_prompt(self.wanted.negative)
 
     def direct(self, parts: int | None = None) -> Trajectory:
@@ -153,7 +154,7 @@ class _Layer:
         latents = self.direct().x[::-1]
         return ddim.negative_prompt(self.model, latents[0], self.c, self.sigmas, known=latents)
 
-    def null_text(self, fitted: list[tuple[Tensor, Tensor]]) -> Trajectory:
+    def null_text(self, fitted: list[tuple[Condition, Tensor]]) -> Trajectory:
         latents = self.direct(null_text.parts(len(self.sigmas) - 1)).x[::-1]
         return null_text.null_text(
             self.model,
@@ -174,16 +175,18 @@ class _Layer:
         )
 
 
-def _name(model: Model, wanted: Wanted, **content: Any) -> str:
+def _name(model: LatentDiffusion, wanted: Wanted, **content: Any) -> str:
     return key_of(model, prompt=wanted.prompt, sigmas=list(wanted.sigmas), **content)
 
 
-def _guided(model: Model, wanted: Wanted, scale: float) -> list[Any]:
+def _guided(model: LatentDiffusion, wanted: Wanted, scale: float) -> list[Any]:
     """What guidance makes a trajectory depend on: nothing at scale 1."""
     return [] if scale == 1.0 else [scale, wanted.negative, model.guidance_rescale]
 
 
-def _known(model: Model, cache: Cache, name: str, make: Callable[[list[Any]], Trajectory]) -> Trajectory:
+def _known(
+    model: LatentDiffusion, cache: Cache, name: str, make: Callable[[list[Any]], Trajectory]
+) -> Trajectory:
     """The trajectory of this name; as many passes of the network take longer than reading a few megabytes."""
     return cache.kept(name, make, on_disk=True, device=model.device)
 

@@ -15,9 +15,10 @@ import torch
 from torch import Tensor
 
 from velatura.canvas.region import Seen
+from velatura.diffusion.condition import cat
 from velatura.diffusion.denoiser import denoise
+from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.noise import standard_normal
-from velatura.models.model import Model
 
 #: What is looked through: a noise level, as a share of the training times, and the seed of its noise, which
 #: is the same for all pictures.
@@ -32,7 +33,7 @@ class Asked:
     that is known in words; '' otherwise.
     """
 
-    model: Model
+    model: LatentDiffusion
     seen: Seen
     prompt: str
     other: str = ""
@@ -58,7 +59,7 @@ class Asked:
         if not self.prompt:
             return None
         other = "" if self.other == self.prompt else self.other  # else there is nothing to tell apart
-        c = torch.cat([self.model.encode_prompt(text) for text in (self.prompt, other)])
+        c = cat([self.model.encode_prompt(text) for text in (self.prompt, other)])
         found = []
         for picture in pictures:
             z = self._encoded(picture)

@@ -70,7 +70,7 @@ def rank(
     found = asked()
     if found is not None:
         return Ranking(order({"asked": found} | parts))
-    note = "there is no prompt to compare with."
+    note = "there is no prompt to compare with, or the model reads none."
     if not parts:
         return Ranking((), f"Not ranked: {note}")
     return Ranking(order(parts), f"Ranked by the edge of the selection alone: {note}")

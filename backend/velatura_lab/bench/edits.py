@@ -8,10 +8,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from velatura.attention.hold import held
 from velatura.cache.cache import Cache
 from velatura.daemon.worker.runner import IN_MEMORY
 from velatura.diffusion import noise, schedule
+from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion.ddim import direct
 from velatura.inversion.trajectory import Trajectory, step
@@ -64,11 +64,17 @@ class Edits:
     limit: int = Cache(memory=IN_MEMORY).largest
 
     @staticmethod
-    def of(model: Model, tokens: int, steps: int, side: int = 0) -> Edits:
-        """tokens: of a prompt. side: of the latents; 0: of those that the network was trained on."""
-        config = model.unet.config
-        drawn = noise.standard_normal([1, 2, 3], (tokens, config.cross_attention_dim)).to(model.device)
-        side = side or config.sample_size
+    def of(model: Model, tokens: int, steps: int, side: int = 0, width: int = 0) -> Edits:
+        """An edit of random latents.
+
+        Args:
+            tokens: of a prompt.
+            side: of the latents; 0: of those that the network was trained on.
+            width: values of a token's hidden state; 0: as many as the model's text encoder gives.
+        """
+        width = width or model.encode_prompt("").states.shape[-1]
+        drawn = noise.standard_normal([1, 2, 3], (tokens, width)).to(model.device)
+        side = side or model.latent_size
         sigmas = schedule.sigmas(model.training_sigmas, steps)
         n = len(sigmas) - 1
         weights, groups = torch.ones(tokens), torch.zeros(tokens, 2)
@@ -83,8 +89,8 @@ class Edits:
         )
         return Edits(
             model,
-            noise.standard_normal([4], (config.in_channels, side, side)).to(model.device),
-            Conditions(*drawn.unsqueeze(1)),
+            noise.standard_normal([4], (model.latent_channels, side, side)).to(model.device),
+            Conditions(*map(Condition, drawn.unsqueeze(1))),
             control,
             LocalBlend(Words(groups, groups), SHIPPED.threshold, steps_within(SHIPPED.blend_start, n)),
             sigmas,
@@ -92,7 +98,7 @@ class Edits:
 
     def passes(self, rows: int) -> None:
         """The network alone on so many rows, as often as there are steps."""
-        x, c = self.latents.repeat(rows, 1, 1, 1), self.conditions.target.repeat(rows, 1, 1)
+        x, c = self.latents.repeat(rows, 1, 1, 1), self.conditions.target.expand(rows)
         for _ in self.sigmas[1:]:
             D = denoise(self.model, x, self.sigmas[-2], c)
         _wait_for(D)
@@ -100,7 +106,7 @@ class Edits:
     def plain(self) -> None:
         """Two pictures with guidance: as many rows as an edit of a new picture."""
         x = (self.latents * self.sigmas[0]).expand(2, -1, -1, -1)
-        c = torch.cat([c.expand(2, -1, -1) for c in (self.conditions.negative, self.conditions.target)])
+        c = cat([c.expand(2) for c in (self.conditions.negative, self.conditions.target)])
         for sigma, sigma_next in pairwise(self.sigmas):
             D_u, D_c = denoise(self.model, torch.cat([x, x]), sigma, c).chunk(2)
             x = step(x, guide(self.model, x, sigma, D_c, D_u, SHIPPED.guidance), sigma, sigma_next)
@@ -116,15 +122,14 @@ class Edits:
         x_s = x_t = self.latents * self.sigmas[0]
         told, latent = self.conditions, tuple(self.latents.shape[-2:])
         maps = Explicit(self.model, self.control, self.local, 1, latent)
-        with held(self.model.unet):
-            for i, (sigma, sigma_next) in enumerate(pairwise(self.sigmas)):
-                x, c = rows_of(x_s, x_t, told.source, told.target, told.negative)
-                D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, maps.step(i)).chunk(4)
-                D_s = guide(self.model, x_s, sigma, D_s, D_su, SHIPPED.guidance)
-                D_t = guide(self.model, x_t, sigma, D_t, D_tu, SHIPPED.guidance)
-                x_s, x_t = (step(x, D, sigma, sigma_next) for x, D in ((x_s, D_s), (x_t, D_t)))
-                if i >= self.local.start:
-                    x_t = torch.where(self.local.mask(maps.sums.maps(), latent), x_t, x_s)
+        for i, (sigma, sigma_next) in enumerate(pairwise(self.sigmas)):
+            x, c = rows_of(x_s, x_t, told.source, told.target, told.negative)
+            D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, maps.step(i)).chunk(4)
+            D_s = guide(self.model, x_s, sigma, D_s, D_su, SHIPPED.guidance)
+            D_t = guide(self.model, x_t, sigma, D_t, D_tu, SHIPPED.guidance)
+            x_s, x_t = (step(x, D, sigma, sigma_next) for x, D in ((x_s, D_s), (x_t, D_t)))
+            if i >= self.local.start:
+                x_t = torch.where(self.local.mask(maps.sums.maps(), latent), x_t, x_s)
         _wait_for(x_t)
         return x_t
 

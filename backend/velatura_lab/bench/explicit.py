@@ -9,8 +9,8 @@ import math
 import torch
 from torch import Tensor
 
-from velatura.attention.hold import Attend
-from velatura.attention.places import Place, halved, level, levels
+from velatura.attention.places import Attend, Place, halved
+from velatura.diffusion.condition import Condition, cat
 from velatura.models.model import Model
 from velatura.prompt_to_prompt.control import LIMIT, Control
 from velatura.prompt_to_prompt.local import LocalBlend, MapSums, map_level
@@ -23,8 +23,8 @@ class Explicit:
     def __init__(
         self, model: Model, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
     ) -> None:
-        self.control, self.B, self.latent = control, B, latent
-        self.map_level = map_level(model.size // model.factor, levels(model.unet))
+        self.control, self.B = control, B
+        self.map_level = map_level(model.latent_size, model.attention_levels)
         self.sums = MapSums(*(halved(side, self.map_level) for side in latent))
         tensors = control.A, control.alpha, control.weights, *local.words
         self.A, self.alpha, self.c, self.source, self.target = (
@@ -37,7 +37,7 @@ class Explicit:
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
             M_s, M_t = M[: self.B], M[-self.B :]
-            at = level(self.latent, q.shape[-2])
+            at = place.level
             if place.kind == "cross":
                 alpha = self.alpha[i]
                 edited = alpha * (M_s @ self.A) + (1.0 - alpha) * M_t
@@ -60,9 +60,9 @@ class Explicit:
 
 
 def rows_of(
-    x_s: Tensor, x_t: Tensor, source: Tensor, target: Tensor, negative: Tensor
-) -> tuple[Tensor, Tensor]:
-    """The batch of one step, [4 B, C, h, w] and [4 B, L, d]."""
+    x_s: Tensor, x_t: Tensor, source: Condition, target: Condition, negative: Condition
+) -> tuple[Tensor, Condition]:
+    """The batch of one step, [4 B, C, h, w] and its condition, of 4 B rows."""
     B = len(x_s)
-    c = torch.cat([row.expand(B, -1, -1) for row in (source, negative, negative, target)])
+    c = cat([row.expand(B) for row in (source, negative, negative, target)])
     return torch.cat([x_s, x_s, x_t, x_t]), c

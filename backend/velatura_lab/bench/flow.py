@@ -40,16 +40,18 @@ class Edits:
     @staticmethod
     def of(model: Model, steps: int, side: int = 0) -> Edits:
         """side: of the latents, else the network's own."""
-        side = side or model.size // model.factor
-        (z0,) = noise.standard_normal([0], (model.unet.config.in_channels, side, side)).split(1)
+        side = side or model.latent_size
+        (z0,) = noise.standard_normal([0], (model.latent_channels, side, side)).split(1)
         return Edits(model, steps, z0.to(model.device))
 
     def plain(self) -> None:
         """Sampling of three pictures: as many rows as an edit with one dial has."""
         sigmas = self._levels(self.steps)
-        c = self.model.encode_prompt(CAPTION).expand(3, -1, -1)
+        c = self.model.encode_prompt(CAPTION).expand(3)
         x = self.latents.expand(3, -1, -1, -1) * sigmas[0]
-        samplers.euler(lambda x, sigma: denoise(self.model, x, sigma, c), x, sigmas, lambda x, step: x)
+        samplers.euler(
+            lambda x, sigma, at=None: denoise(self.model, x, sigma, c), x, sigmas, lambda x, step: x
+        )
 
     def slide(self, cache: Cache, *strengths: float, steps: int = 0) -> Tensor:
         """An edit with one dial, or with two."""

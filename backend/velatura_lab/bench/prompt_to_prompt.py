@@ -40,7 +40,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(argv)
     dtype = None if chosen.dtype is None else getattr(torch, chosen.dtype)
     model = shapes.model(chosen.shape, chosen.device, dtype)
-    edits = Edits.of(model, shapes.tokens(chosen.shape, model), chosen.steps, chosen.side)
+    edits = Edits.of(
+        model,
+        shapes.tokens(chosen.shape, model),
+        chosen.steps,
+        chosen.side,
+        shapes.width(chosen.shape, model),
+    )
     figures = {"shape": chosen.shape} | measure(edits, chosen.repeat)
     print(json.dumps(figures, indent=2) if chosen.json else report(figures))
     return 0
@@ -82,9 +88,9 @@ def measure(edits: Edits, repeat: int) -> dict:
         "device": device.name(model.device),
         "threads": torch.get_num_threads(),
         "dtype": str(model.dtype).removeprefix("torch."),
-        "parameters": sum(weight.numel() for weight in model.unet.parameters()),
+        "parameters": sum(weight.numel() for weight in model.networks["unet"].parameters()),
         "latents": list(edits.latents.shape[1:]),
-        "tokens": edits.conditions.target.shape[1],
+        "tokens": edits.conditions.target.states.shape[1],
         "rows": ROWS,
         "steps": len(edits.sigmas) - 1,
         "repeat": repeat,

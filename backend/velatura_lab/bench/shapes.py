@@ -50,7 +50,8 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
     """The embedded model, with another denoising network if `shape` names one. dtype: None: the device's
     own, as the daemon chooses it."""
     entry = catalogue.entries(Path("/nonexistent"))[0]
-    embedded = ModelStore([entry], device, dtype).get()
+    embedded = ModelStore([entry], device, dtype).diffusion()
+    assert isinstance(embedded, Model)  # the one class of our own loader
     if shape == EMBEDDED:
         return embedded
     with torch.random.fork_rng(devices=[]), torch.device(device), _default(embedded.dtype):
@@ -61,6 +62,13 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
 def tokens(shape: str, model: Model) -> int:
     """How many tokens a prompt has."""
     return model.prompt_tokens if shape == EMBEDDED else TOKENS
+
+
+def width(shape: str, model: Model) -> int:
+    """How many values a token's hidden state has."""
+    if shape == EMBEDDED:
+        return model.encode_prompt("").states.shape[-1]
+    return SHAPES[shape]["cross_attention_dim"]
 
 
 @contextmanager

@@ -233,7 +233,6 @@ def provenance(work: Path, bundle: Path, model: Model, note: str | None) -> dict
     path = bundle / "figures.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     trained = training_record(work) or before.get("training", {})
-    networks = {"unet": model.unet, "vae": model.autoencoder, "text_encoder": model.text_encoder}
     return {
         "size": model.size,
         "machine": machine(torch.device("cpu")),  # where bundles are loaded to
@@ -242,7 +241,7 @@ def provenance(work: Path, bundle: Path, model: Model, note: str | None) -> dict
         "notes": note_of(note, trained, before),
         "parts": {
             name: {"class": type(n).__name__, "parameters": sum(p.numel() for p in n.parameters())}
-            for name, n in networks.items()
+            for name, n in model.networks.items()
         },
     }
 

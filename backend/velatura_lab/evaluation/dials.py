@@ -150,7 +150,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
     """`options.pairs` pictures of each graded word; `options.methods` names rows, all where empty.
     Raises VelaturaError as `session.prepare`."""
     measures = chosen_measures(options.measures, MEASURES)
-    model = models.get(options.model)
+    model = models.diffusion(options.model)
     cases = [
         replace(slide, weights=SHARES)
         for kind in kinds_of(options)

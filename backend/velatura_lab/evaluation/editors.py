@@ -191,11 +191,11 @@ class SameSeed:
         return Edited(pictures, sources)
 
     def _samples(self, prompt: str, seeds: Sequence[int], size: tuple[int, int]) -> NDArray[np.uint8]:
-        model = self.models.get(self.model)
+        model = self.models.diffusion(self.model)
         D = denoiser.guided(model, prompt, "", self.settings["guidance"])
         sigmas = schedule.sigmas(model.training_sigmas, self.settings["steps"])
-        side = model.size // model.factor
-        n = noise.standard_normal(seeds, (model.unet.config.in_channels, side, side)).to(model.device)
+        side = model.latent_size
+        n = noise.standard_normal(seeds, (model.latent_channels, side, side)).to(model.device)
         z = samplers.dpmpp_2m(D, sigmas[0] * n, sigmas, lambda x, _: x)
         images = torch.cat([model.decode(one) for one in z.split(1)])
         pixels = ((images + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).cpu().numpy()

@@ -204,7 +204,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
     """`options.methods` names methods of masks, all where empty. Raises VelaturaError as `session.prepare`.
     Methods that the model lacks what they need for are left out."""
     measures = chosen_measures(options.measures, MEASURES)
-    model = models.get(options.model)
+    model = models.diffusion(options.model)
     cases = [
         case
         for kind in kinds_of(options)

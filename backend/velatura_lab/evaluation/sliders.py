@@ -135,7 +135,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
     """`options.pairs` pictures of each word; `options.methods` names rows, `USUAL` where empty.
     Raises VelaturaError as `session.prepare`."""
     measures = chosen_measures(options.measures, MEASURES)
-    model = models.get(options.model)
+    model = models.diffusion(options.model)
     cases = [
         slide
         for kind in kinds_of(options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import multiprocessing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,15 +18,17 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from velatura.attention.places import Place
 from velatura.diffusion import noise, samplers, schedule
-from velatura.diffusion.denoiser import denoise, guide
+from velatura.diffusion.condition import cat
+from velatura.diffusion.denoiser import StepIndex, denoise, guide
+from velatura.diffusion.network import LatentDiffusion
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation.cases import Case
 from velatura_lab.evaluation.editors import MethodEditor
-from velatura_lab.training.maps import record_maps
 from velatura_lab.training.tokenizer import token_elements
 from velatura_lab.world import Picture, elements
 
@@ -45,7 +48,10 @@ def load_models(folder: Path) -> ModelStore:
 
 
 def load_bundle(folder: Path) -> Model:
-    return load_models(folder).get()
+    """The bundle's model; `load_models` has loaded a folder of our own form, which is a `Model`."""
+    model = load_models(folder).diffusion()
+    assert isinstance(model, Model)
+    return model
 
 
 def to_images(pictures: Sequence[Picture]) -> Tensor:
@@ -76,19 +82,19 @@ def orders(
     return [Order(*zip(*batch, strict=True), steps) for batch in batches]
 
 
-def sample(model: Model, order: Order) -> Tensor:
+def sample(model: LatentDiffusion, order: Order) -> Tensor:
     """Pictures (N, 3, S, S) in 0..1 from pure noise, with classifier-free guidance (Ho & Salimans 2021)."""
-    cond = torch.cat([model.encode_prompt(prompt) for prompt in order.prompts])
-    uncond = model.encode_prompt("").expand(len(cond), -1, -1)
+    cond = cat([model.encode_prompt(prompt) for prompt in order.prompts])
+    uncond = model.encode_prompt("").expand(len(cond))
     scale = torch.tensor(order.guidance).view(-1, 1, 1, 1)
 
-    def D(x: Tensor, sigma: float) -> Tensor:
-        D_u, D_c = denoise(model, torch.cat([x, x]), sigma, torch.cat([uncond, cond])).chunk(2)
+    def D(x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
+        D_u, D_c = denoise(model, torch.cat([x, x]), sigma, cat([uncond, cond])).chunk(2)
         return guide(model, x, sigma, D_c, D_u, scale)
 
     sigmas = schedule.sigmas(model.training_sigmas, order.steps)
-    side = model.size // model.factor
-    start = sigmas[0] * noise.standard_normal(order.seeds, (model.unet.config.in_channels, side, side))
+    side = model.latent_size
+    start = sigmas[0] * noise.standard_normal(order.seeds, (model.latent_channels, side, side))
     return model.decode(samplers.euler(D, start, sigmas, lambda x, _: x)) * 0.5 + 0.5
 
 
@@ -99,7 +105,7 @@ def reconstruct(model: Model, images: Tensor) -> Tensor:
 
 def draw_order(models: ModelStore, order: Order) -> NDArray[np.float32]:
     """`sample`, for `Studio.each`."""
-    return sample(models.get(), order).numpy()
+    return sample(models.diffusion(), order).numpy()
 
 
 def edit_case(models: ModelStore, job: tuple[Case, int]) -> NDArray[np.float32]:
@@ -156,24 +162,30 @@ def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[st
     renders with their full captions.  Elements that have no place inside (INSIDE) are left out.
     """
     sigma = float(model.training_sigmas[t])
-    side = model.size // model.factor
+    side = model.latent_size
     hits: list[dict[str, bool]] = []
-    with record_maps(model.unet) as maps:
-        for index in tqdm(range(count), "pointing", mininterval=1.0, dynamic_ncols=True):
-            scene, picture = exam.scenes[index], exam.pictures[index]
-            words = told(scene, exam.seen(index))
-            z = model.encode(to_images([picture]) * 2.0 - 1.0)
-            noisy = z + sigma * noise.standard_normal([index], z.shape[1:])
-            maps.clear()
-            denoise(model, noisy, sigma, model.encode_prompt(words.text))
-            # (places, tokens)
-            places = torch.stack([m[0] for m in maps if m.shape[1] == side * side]).mean(0)
-            shares = F.adaptive_avg_pool2d(torch.from_numpy(picture.masks), side).flatten(1)
-            about = token_elements(words)
-            hits.append({})
-            for number, element in enumerate(elements(scene)):
-                tokens = [k for k, name in enumerate(about) if name == element]
-                if tokens and shares[number].max() >= INSIDE:
-                    strongest = int(places[:, tokens[-1]].argmax())
-                    hits[-1][element] = bool(shares[number, strongest] >= INSIDE)
+    maps: list[Tensor] = []  # (places, tokens), of the layers at the latent's own resolution
+
+    def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if place.kind == "cross" and place.level == 0:
+            M = (q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])).softmax(-1)
+            maps.append(M[0].float().mean(0))
+        return F.scaled_dot_product_attention(q, k, v)
+
+    for index in tqdm(range(count), "pointing", mininterval=1.0, dynamic_ncols=True):
+        scene, picture = exam.scenes[index], exam.pictures[index]
+        words = told(scene, exam.seen(index))
+        z = model.encode(to_images([picture]) * 2.0 - 1.0)
+        noisy = z + sigma * noise.standard_normal([index], z.shape[1:])
+        maps.clear()
+        denoise(model, noisy, sigma, model.encode_prompt(words.text), look)
+        places = torch.stack(maps).mean(0)
+        shares = F.adaptive_avg_pool2d(torch.from_numpy(picture.masks), side).flatten(1)
+        about = token_elements(words)
+        hits.append({})
+        for number, element in enumerate(elements(scene)):
+            tokens = [k for k, name in enumerate(about) if name == element]
+            if tokens and shares[number].max() >= INSIDE:
+                strongest = int(places[:, tokens[-1]].argmax())
+                hits[-1][element] = bool(shares[number, strongest] >= INSIDE)
     return hits

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import velatura
-from tests.more_methods.offered.compose import Compose
+from tests.more_methods.velatura_examples.compose import Compose
 from tests.tiny import tiny_clip
 from velatura.methods import fields
 from velatura.methods.base import Inputs, Parameters

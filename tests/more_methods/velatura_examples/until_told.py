@@ -4,7 +4,6 @@ import os
 import time
 from pathlib import Path
 
-from tests.more_methods import LET_END
 from velatura.methods import fields
 from velatura.methods.base import Inputs, Method, Parameters
 
@@ -26,7 +25,7 @@ class UntilTold(Method):
     Parameters = UntilToldParameters
 
     def run(self, inputs, params, context):
-        told = Path(os.environ["VELATURA_STATE_DIR"]) / LET_END
+        told = Path(os.environ["VELATURA_STATE_DIR"]) / "let-end"
         done = 0
         while not told.exists():
             done = min(done + 1, params.steps - 1)

@@ -1,0 +1,82 @@
+"""A UNet's attention, taken in hand once when it is loaded, through Q, K and V alone.
+
+hold(unet)
+unet(x, t, c)                                                       # plain
+unet(x, t, c, cross_attention_kwargs={"attend": attend})            # `attend` decides, in this one call
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from diffusers import UNet2DConditionModel
+from diffusers.models.attention_processor import Attention
+from torch import Tensor
+
+from velatura.attention.places import Attend, Place
+
+
+def hold(unet: UNet2DConditionModel) -> None:
+    """From now on calls of `unet` take `attend` among their `cross_attention_kwargs`.
+
+    Every attention of a transformer block is held; calls without `attend` compute what they computed before.
+    """
+    for name, module in unet.named_modules():
+        if isinstance(module, Attention) and name.endswith((".attn1", ".attn2")):
+            module.set_processor(_Held(name, _level(unet, name)))
+
+
+def attention_levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
+    """The levels that have cross-attention: 0 sees the latent as it is, 1 halved once, and so on."""
+    names = (name for name, _ in unet.named_modules() if name.endswith(".attn2"))
+    return tuple(sorted({_level(unet, name) for name in names}))
+
+
+def _level(unet: UNet2DConditionModel, name: str) -> int:
+    """How often the latent has been halved where the module of this name is."""
+    blocks, number, *_ = name.split(".")
+    last = len(unet.config.block_out_channels) - 1
+    if blocks == "down_blocks":
+        return int(number)
+    return last - int(number) if blocks == "up_blocks" else last
+
+
+class _Held:
+    """diffusers' attention processor for one place.
+
+    Does what `AttnProcessor2_0` does for the attentions of a transformer block, which do not add a residual
+    of their own.
+    """
+
+    def __init__(self, name: str, level: int) -> None:
+        self.self_, self.cross = Place(name, "self", level), Place(name, "cross", level)
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+        temb: Tensor | None = None,
+        attend: Attend | None = None,
+    ) -> Tensor:
+        context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
+        if encoder_hidden_states is not None and attn.norm_cross:
+            context = attn.norm_encoder_hidden_states(encoder_hidden_states)
+        q, k, v = (
+            layer(states).unflatten(-1, (attn.heads, -1)).transpose(1, 2)
+            for layer, states in ((attn.to_q, hidden_states), (attn.to_k, context), (attn.to_v, context))
+        )
+        q = q if attn.norm_q is None else attn.norm_q(q)
+        k = k if attn.norm_k is None else attn.norm_k(k)
+        if attend is None:
+            mask = attention_mask
+            if mask is not None:
+                mask = attn.prepare_attention_mask(mask, k.shape[-2], len(q))
+                mask = mask.view(len(q), attn.heads, -1, mask.shape[-1])
+            values = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        elif attention_mask is not None:
+            raise NotImplementedError(f"{self.self_.name}: attention with a mask cannot be replaced yet")
+        else:
+            values = attend(self.self_ if encoder_hidden_states is None else self.cross, q, k, v)
+        out = attn.to_out[1](attn.to_out[0](values.transpose(1, 2).flatten(2)))
+        return out if attn.rescale_output_factor == 1.0 else out / attn.rescale_output_factor

@@ -1,0 +1,1 @@
+"""A package whose offers cannot be used, each in a way of its own."""

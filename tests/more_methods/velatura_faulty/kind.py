@@ -1,0 +1,3 @@
+"""A kind of model that cannot be loaded."""
+
+KIND = "nothing"
