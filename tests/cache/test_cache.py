@@ -9,6 +9,7 @@ import torch
 from tests.cache.kept import cache, found, put, same, trajectory
 from velatura.cache.cache import LEAST, Cache
 from velatura.cache.values import nbytes
+from velatura.diffusion.condition import Condition
 from velatura.inversion.trajectory import Trajectory
 
 KiB = 1024
@@ -60,12 +61,12 @@ class TestFolder:
         assert found(again, "k") is it
 
     def test_views_of_one_batch_and_repeated_embeddings_are_written_once(self, tmp_path):
-        rows, c = torch.randn(6, 4, 8, 8).chunk(3), torch.randn(1, 7, 16)
+        rows, c = torch.randn(6, 4, 8, 8).chunk(3), Condition(torch.randn(1, 7, 16))
         it = Trajectory([2.0, 1.0, 0.0], list(rows), [rows[0], rows[1]], 0.0, [c, c])
         put(cache(tmp_path), "k", it)
         assert same(found(cache(tmp_path), "k"), it)
         (file,) = tmp_path.iterdir()
-        assert file.stat().st_size < nbytes(it) + c.nbytes + 2048
+        assert file.stat().st_size < nbytes(it) + c.states.nbytes + 2048
 
     def test_one_that_memory_has_no_room_for_is_read_again(self, tmp_path):
         kept = cache(tmp_path, memory=nbytes(trajectory()) * 2)

@@ -277,8 +277,9 @@ def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only
 
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
-    widgets = ("caption", "choosing", "dial_form", "dialog", "flow", "list_form", "preset_menu", "running",
-               "side", "style", "text_undo", "word_editor", "word_form", "word_strip")  # fmt: skip
+    widgets = ("caption", "choosing", "dial_form", "dialog", "flow", "list_form", "preset_menu",
+               "raster_form", "running", "side", "style", "text_undo", "word_editor", "word_form",
+               "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):
         text = path.read_text()
         assert path.stem in widgets or not re.search(r"import .*\b(Gtk|GimpUi|Gdk)\b", text), path
