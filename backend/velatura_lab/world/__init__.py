@@ -1,4 +1,4 @@
-"""A procedural world of captioned pictures with exact masks: what the embedded model learns from.
+"""A procedural world of captioned pictures with exact masks; the embedded model trains on it.
 
 Three kinds of scene (portraits, landscapes, tables with things on them), four styles, and pairs of
 pictures that differ by one edit.

@@ -1,4 +1,4 @@
-"""What can be said about a scene and read from its picture: choices, and degrees from little to much."""
+"""Attributes: the choices and degrees of a scene that captions word and a judge reads from pictures."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-NOTHING: Any = object()  # "no value means absence": the attribute's element is always there
+NOTHING: Any = object()  # `absent` of an attribute whose element is always there
 
 
 @dataclass(frozen=True)
 class Attribute:
     """A field of a scene that has words.
 
-    A choice lists its `values`.  A degree is a float from 0 to 1; its words name equal parts of that
-    range, from little to much.  Where the value is `absent` there is none of the element, and nothing
-    is to be seen of it; the attribute means something only where every attribute named in `needs` has
-    one of the values given there.  An attribute of whatever another attribute puts into the picture
-    names that one as `of` (the colour of a "thing"): where its value is an element's name, it is the element.
+    Args:
+        element: The part of the picture that shows the attribute.
+        values: The values of a choice; empty for a degree.
+        degree: The words of a degree, which is a float from 0 to 1.  The words name equal parts of that
+            range, from little to much.
+        absent: The value at which the picture has nothing of the element.
+        needs: Attribute name -> values.  The attribute applies only where each of these attributes has one
+            of its values.
+        of: The attribute whose value names the element, if it names one (the "thing" of a colour).
     """
 
     element: str
@@ -28,12 +32,12 @@ class Attribute:
     of: str = ""
 
     def applies(self, scene: Any) -> bool:
-        """Whether the scene has what the attribute speaks of."""
+        """Whether the attribute means something in the scene."""
         return all(getattr(scene, name) in values for name, values in self.needs.items())
 
 
 def validate(scene: Any, attributes: Mapping[str, Attribute]) -> None:
-    """Refuse a scene with a value that no picture can be drawn of."""
+    """Raise ValueError for a value that cannot be drawn."""
     for name, attribute in attributes.items():
         value = getattr(scene, name)
         if attribute.degree:
@@ -44,7 +48,7 @@ def validate(scene: Any, attributes: Mapping[str, Attribute]) -> None:
 
 
 def degree_class(attribute: Attribute, value: float) -> int:
-    """Which of the equal parts of 0..1 a degree lies in, from 0."""
+    """The number, from 0, of the word whose part of 0..1 holds a degree."""
     return min(int(value * len(attribute.degree)), len(attribute.degree) - 1)
 
 

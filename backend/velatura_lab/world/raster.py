@@ -8,18 +8,22 @@ and each element's share of a pixel is composited along with the colour.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-Field = NDArray[np.float32]  # one number a pixel, (H, W)
+Field = NDArray[np.floating[Any]]  # one number a pixel, (H, W)
+RGB = NDArray[np.floating[Any]]  # one colour, (3,), or one a pixel, (H, W, 3)
 Colour = tuple[float, float, float]  # sRGB, 0..1
 
 
 class Canvas:
     """A picture in the making: `rgb` (H, W, 3) in 0..1, `shares` (E, H, W) that sum to one.
 
-    `x` and `y` are where each pixel lies on the scene, which spans -1..1, y downwards; `elements` names
-    the shares, the first of which fills the canvas at the start.  `pixel` is a pixel's width in x.
+    `x` and `y` (H, W) are the pixels' places in the scene, which spans -1..1, y downwards.  `elements` names
+    the shares; the first one fills the canvas at the start.  `pixel` is a pixel's width in x.
     """
 
     def __init__(
@@ -28,6 +32,8 @@ class Canvas:
         span = 1.0 / zoom
         line = (np.arange(size, dtype=np.float32) + 0.5) * (2.0 * span / size) - span
         self.pixel = 2.0 * span / size
+        self.x: Field
+        self.y: Field
         self.x, self.y = np.meshgrid(line + np.float32(centre[0]), line + np.float32(centre[1]))
         self.rgb = np.zeros((size, size, 3), np.float32)
         self.elements = elements
@@ -35,7 +41,7 @@ class Canvas:
         self.shares[0] = 1.0
 
     def window(self, rows: slice, columns: slice) -> Canvas:
-        """A part of this canvas that shares its memory: what is painted there is painted here."""
+        """A part of this canvas that shares its memory: paint on the part is paint on the canvas."""
         part = object.__new__(Canvas)
         part.pixel, part.elements = self.pixel, self.elements
         part.x, part.y = self.x[rows, columns], self.y[rows, columns]
@@ -43,7 +49,7 @@ class Canvas:
         return part
 
     def share(self, element: str) -> Field:
-        """The share an element has in each pixel so far (a view: it changes with the painting)."""
+        """An element's share of each pixel so far, (H, W); a view that changes with the painting."""
         return self.shares[self.elements.index(element)]
 
     def cover(self, f: Field, soft: float = 0.0) -> Field:
@@ -54,14 +60,18 @@ class Canvas:
 
     def paint(
         self,
-        colour: Colour | NDArray[np.float32],
+        colour: Colour | RGB,
         alpha: Field,
         element: str | None = None,
         claim: Field | None = None,
     ) -> None:
-        """Lay colour over the picture; `claim` is the share given to the element where it is not alpha.
+        """Composite a colour over the picture.
 
-        Without an element the paint is detail (an iris, a shadow) of whatever lies beneath.
+        Args:
+            colour: One colour, or a colour (H, W, 3) for each pixel.
+            alpha: Coverage (H, W) in 0..1.
+            element: The painted element; None for a detail (an iris, a shadow) of the elements beneath.
+            claim: The element's coverage (H, W) where it differs from `alpha`.
         """
         a = alpha[..., None]
         self.rgb += a * (np.asarray(colour, np.float32) - self.rgb)
@@ -72,7 +82,7 @@ class Canvas:
 
     def shade(self, factor: Colour, alpha: Field) -> None:
         """Multiply the picture by `factor` where alpha is one (a shadow, a blush)."""
-        for channel, strength in enumerate(factor):  # three times as fast as broadcasting over three
+        for channel, strength in enumerate(factor):  # three times as fast as broadcasting
             self.rgb[..., channel] *= 1.0 + alpha * np.float32(np.float32(strength) - 1.0)
 
     def glow(self, strength: float, alpha: Field) -> None:
@@ -100,7 +110,13 @@ def smoothstep(low: float, high: float, value: Field) -> Field:
     return t * t * (3.0 - 2.0 * t)
 
 
-def mix(a: Colour | NDArray[np.float32], b: Colour | NDArray[np.float32], t: Field) -> NDArray[np.float32]:
+def each(change: Callable[..., float], *colours: Colour) -> Colour:
+    """The colour whose channels are `change` of the same channels of `colours`."""
+    red, green, blue = (change(*channels) for channels in zip(*colours, strict=True))
+    return red, green, blue
+
+
+def mix(a: Colour | RGB, b: Colour | RGB, t: Field) -> RGB:
     """Colour between a (t = 0) and b (t = 1) at every pixel, (H, W, 3)."""
     a, b = np.asarray(a, np.float32), np.asarray(b, np.float32)
     return a + t[..., None] * (b - a)

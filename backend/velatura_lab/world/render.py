@@ -15,7 +15,7 @@ from .scene import kind_of, scene_seed
 
 @dataclass(frozen=True)
 class View:
-    """The window on the scene: its centre (the whole spans -1..1) and how far it is zoomed in."""
+    """The window on the scene: its centre (the scene spans -1..1) and its zoom."""
 
     x: float = 0.0
     y: float = 0.0
@@ -35,7 +35,7 @@ class Picture:
         return self.masks[self.elements.index(element)]
 
     def shows(self, element: str, least: float = 0.002) -> bool:
-        """Whether an element covers at least this part of the picture."""
+        """Whether an element covers at least the share `least` of the picture."""
         return bool(self.mask(element).mean() >= least)
 
     def to_bytes(self) -> NDArray[np.uint8]:
@@ -49,6 +49,6 @@ def render(scene: Any, size: int, view: View = View()) -> Picture:
     seed = scene_seed(scene)
     style.warp(canvas, scene.style, seed)
     kind.paint(canvas, scene)
-    # compositing rounds: a share can end a hair's breadth outside of 0..1
+    # rounding can leave a share slightly outside of 0..1
     masks = np.clip(canvas.shares, 0.0, 1.0)
     return Picture(style.finish(canvas, scene.style, seed), masks, kind.ELEMENTS)

@@ -1,4 +1,4 @@
-"""The kinds of scene there are, and what can be done with a scene of any kind.
+"""The kinds of scene, and the functions that serve a scene of any kind.
 
 A scene is a small frozen dataclass.  It says nothing about pixels: `render.render` draws it and
 `caption` words it.  Each kind is a package with its own dataclass, elements, attributes, grammar and
@@ -22,10 +22,10 @@ from .style import STYLES
 from .wording import Caption, Teller, common_vocabulary
 
 KINDS: dict[str, ModuleType] = {kind.KIND: kind for kind in (portrait, landscape, table)}
-#: How often each kind is drawn: tables most, for they have most to learn (eleven things, nine colours, five
-#: materials) and are the quickest to draw.
+#: Share of each kind in a training set.  Tables have the largest, since they have the most values (eleven
+#: things, nine colours, five materials) and are the quickest to draw.
 SHARES = {"portrait": 0.3, "landscape": 0.3, "table": 0.4}
-#: kind -> attribute name -> what it is.  A picture's style can be read wherever anything can.
+#: kind -> attribute name -> attribute.  The first element, which is always in view, stands for the style.
 ATTRIBUTES: dict[str, dict[str, Attribute]] = {
     name: {**kind.ATTRIBUTES, "style": Attribute(kind.ELEMENTS[0], STYLES)} for name, kind in KINDS.items()
 }
@@ -36,7 +36,7 @@ def kind_of(scene: Any) -> ModuleType:
 
 
 def elements(scene: Any) -> tuple[str, ...]:
-    """The parts that pictures of a scene's kind are made of; a kind's name does as well."""
+    """The elements of a scene's kind, in the order of its masks.  `scene` may be the kind's name."""
     return KINDS[scene if isinstance(scene, str) else scene.kind].ELEMENTS
 
 
@@ -53,7 +53,7 @@ def edit(scene: Any, **changes: Any) -> Any:
 
 
 def sample_scene(rng: np.random.Generator, kind: str | None = None, held_out: bool = False) -> Any:
-    """Draw a scene from the training distribution, or one that holds a combination kept out of it."""
+    """Draw a scene from the training distribution; `held_out` gives it a combination kept out of training."""
     if kind is None:
         kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
     module = KINDS[kind]
@@ -83,12 +83,12 @@ def holds(scene: Any, combination: Mapping[str, Any]) -> bool:
 
 
 def is_held_out(scene: Any) -> bool:
-    """Whether training never sees such a scene."""
+    """Whether a scene holds a combination kept out of training."""
     return any(holds(scene, combination) for combination in kind_of(scene).HELD_OUT)
 
 
 def scene_seed(scene: Any) -> int:
-    """A number that depends on what no word names only, so that edits keep the hand's movements."""
+    """A seed from the fields that no word names, so that edits keep the strokes of a style."""
     words = ATTRIBUTES[scene.kind]
     nameless = [getattr(scene, field.name) for field in fields(scene) if field.name not in words]
     return zlib.crc32(repr(nameless).encode())
@@ -99,7 +99,13 @@ def caption(
     rng: np.random.Generator | None = None,
     visible: Callable[[str], bool] = lambda element: True,
 ) -> Caption:
-    """Word a scene.  Without `rng`: the full canonical caption.  `visible`: which elements are in view."""
+    """Word a scene.
+
+    Args:
+        scene: Any scene.
+        rng: Draws the wording; None for the full canonical caption.
+        visible: Tells for an element whether it is in view.
+    """
     return kind_of(scene).words(scene, Teller(rng, visible, scene.style))
 
 

@@ -1,17 +1,18 @@
-"""Four manners of making the same picture: a photograph, a watercolour, an ink drawing, a child's drawing.
+"""Four styles of the same picture: a photograph, a watercolour, an ink drawing, a child's drawing.
 
-Every kind of scene is painted as a photograph.  Another style first bends the plane a little
-(`warp`), so that outlines wobble and the masks with them, and then works the finished painting over
-(`finish`) from its colours and its elements' shares.  Everything is measured in picture units: lines
-and textures keep their width at every resolution.
+Every kind of scene is painted as a photograph.  Another style first bends the plane a little (`warp`),
+so that outlines and masks wobble together, and then reworks the finished painting (`finish`) from its
+colours and its elements' shares.  Everything is measured in picture units: lines and textures keep their
+width at every resolution.
 
-Strokes are wide and grain is faint on purpose: what is finer or stronger at 128 pixels takes most of a small
-autoencoder's error, and is lost all the same.
+Strokes are wide and grain is faint on purpose: finer or stronger texture at 128 pixels takes most of a small
+autoencoder's error and is lost nonetheless.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,16 +22,16 @@ from .raster import Canvas, Field, smoothstep, waves
 STYLES = ("photo", "watercolour", "ink", "child")
 WEIGHTS = (0.7, 0.1, 0.1, 0.1)
 
-Image = NDArray[np.float32]  # (H, W, C)
+Image = NDArray[np.floating[Any]]  # (H, W) or (H, W, C)
 
-#: style -> (amplitude, frequency) of the slow and the quick bending of the plane
+#: style -> (amplitude, frequency) of the slow and of the quick bend
 WOBBLE = {
     "watercolour": ((0.008, 7.0), (0.003, 26.0)),
     "ink": ((0.007, 6.0), (0.002, 30.0)),
     "child": ((0.022, 6.0), (0.006, 21.0)),
 }
-#: Sixteen directions in eight dimensions, each at a right angle or opposite to every other: one for
-#: each element, so that eight blurred channels tell where any two elements meet.
+#: One direction in eight dimensions for each of sixteen elements.  Any two are orthogonal or opposite, so
+#: that eight blurred channels show where two elements meet.
 CODES = np.concatenate((np.eye(8), -np.eye(8))).astype(np.float32)
 LUMA = np.array((0.30, 0.59, 0.11), np.float32)
 
@@ -53,7 +54,7 @@ def warp(canvas: Canvas, style: str, seed: int) -> None:
 
 
 def finish(canvas: Canvas, style: str, seed: int) -> Image:
-    """The painted canvas in the manner of a style, (H, W, 3) in 0..1."""
+    """The painted canvas in a style, (H, W, 3) in 0..1."""
     if style == "photo":
         return np.clip(canvas.rgb, 0.0, 1.0)
     rng = np.random.default_rng((seed, 2))
@@ -61,21 +62,21 @@ def finish(canvas: Canvas, style: str, seed: int) -> Image:
     return np.clip(work(canvas, np.clip(canvas.rgb, 0.0, 1.0), rng), 0.0, 1.0).astype(np.float32)
 
 
-# --- shared means ---------------------------------------------------------------------------------
+# --- shared tools ---------------------------------------------------------------------------------
 
 
 @lru_cache(maxsize=32)
-def _kernel(size: int, sigma: float) -> NDArray[np.float32]:
+def _kernel(size: int, sigma: float) -> Image:
     """Gaussian blur along one axis as a (size, size) matrix; sigma in pixels."""
     line = np.arange(size, dtype=np.float64)
     weights = np.exp(-0.5 * ((line[:, None] - line[None]) / max(sigma, 0.2)) ** 2)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
-def _blur(canvas: Canvas, image: NDArray[np.float32], radius: float) -> NDArray[np.float32]:
+def _blur(canvas: Canvas, image: Image, radius: float) -> Image:
     """Gaussian blur of (H, W) or (H, W, C) with a standard deviation in picture units."""
     height, width = image.shape[:2]
-    # a pixel is itself a mean over its area, which counts towards the blur
+    # a pixel is a mean over its area, which is part of the blur
     sigma = round(float(np.sqrt(max((radius / canvas.pixel) ** 2 - 1.0 / 12.0, 0.04))), 4)
     down = (_kernel(height, sigma) @ image.reshape(height, -1)).reshape(image.shape)
     if image.ndim == 2:
@@ -84,10 +85,10 @@ def _blur(canvas: Canvas, image: NDArray[np.float32], radius: float) -> NDArray[
 
 
 def _edges(canvas: Canvas, radius: float) -> Field:
-    """0 inside elements, up to 1 where two meet, falling off over `radius`."""
+    """0 inside elements, up to 1 where two meet; falls off over `radius`."""
     code = np.tensordot(canvas.shares, CODES[: len(canvas.elements)], ((0,), (0,)))
     mean = _blur(canvas, code, radius)
-    # where elements are mixed over a wide area (a lens, a thin cloud) none of them ends
+    # elements mixed over a wide area (a lens, a thin cloud) have no edge there
     mixed = _blur(canvas, 1.0 - (code * code).sum(-1), 0.05)
     return np.clip(1.6 * (1.0 - (mean * mean).sum(-1) - 1.2 * mixed), 0.0, 1.0)
 
@@ -98,14 +99,14 @@ def _creases(canvas: Canvas, tone: Field, radius: float) -> Field:
 
 
 def _strokes(canvas: Canvas, along: Field, spacing: float, cover: Field) -> Field:
-    """Parallel strokes across the field `along`, which cover this part (0..1) of the paper.
+    """Parallel strokes across the field `along` that cover the share `cover` (0..1) of the paper.
 
     Anti-aliased by the width of a pixel, hence the same at every resolution.
     """
     phase = along / np.float32(spacing)
     distance = np.abs(phase - np.floor(phase) - 0.5) * 2.0  # 0 in the middle of a stroke, 1 between two
     soft = min(max(2.0 * canvas.pixel / spacing, 0.15), 0.9)
-    # a stroke, or a gap, that is thinner than a pixel fades instead: the mean is `cover` at any size
+    # a stroke or gap thinner than a pixel fades instead, so that the mean is `cover` at any size
     cover = np.clip(cover, 0.0, 1.0)
     wide = np.clip(cover, 0.5 * soft, 1.0 - 0.5 * soft)
     stroke = np.clip((wide - distance) / soft + 0.5, 0.0, 1.0)
@@ -121,8 +122,8 @@ def _saturate(rgb: Image, amount: float) -> Image:
     return np.clip(grey + amount * (rgb - grey), 0.0, 1.0)
 
 
-def _steps(value: NDArray[np.float32], count: int, soft: float) -> NDArray[np.float32]:
-    """Tone in a few steps with soft transitions of this part of a step."""
+def _steps(value: Image, count: int, soft: float) -> Image:
+    """Tone in `count` steps; `soft` (0..1) is the part of a step that its transition takes."""
     scaled = value * count
     whole = np.floor(scaled)
     return (whole + smoothstep(0.5 - 0.5 * soft, 0.5 + 0.5 * soft, scaled - whole)) / count
@@ -148,7 +149,7 @@ def _watercolour(canvas: Canvas, rgb: Image, rng: np.random.Generator) -> Image:
     crease = np.clip(9.0 * _creases(canvas, tone, 0.014), -0.4, 0.8)
     density = 0.95 + 0.20 * flow + 0.03 * grain + 0.95 * rim + crease
     painted = wash * (1.0 - (1.0 - wash) * (density[..., None] - 1.0))
-    # dry brush: where the hollows stay empty the paper shines through; the wash ends short of the margin
+    # dry brush: the paper shines through empty hollows; the wash ends short of the margin
     margin = np.maximum(np.abs(x), np.abs(y)) + 0.022 * waves(x, y, rng, 8.0, 8.0, 3)
     bare = np.maximum(
         0.30 * smoothstep(1.5, 2.3, 0.5 * grain + 0.8 * flow), smoothstep(0.93, 0.965, margin) * 0.92

@@ -1,8 +1,8 @@
-"""Scenes in words: what the grammars of all kinds of scene share.
+"""Scenes in words: the shared part of all kinds' grammars.
 
 Each word of a caption knows which element of the picture it is about, so that cross-attention maps
-can be supervised and measured.  A caption mentions only what can be seen, and of what is absent only the
-hair of people who have none: that is seen, too.
+can be supervised and measured.  A caption mentions only visible things.  The one absence it words is that of
+hair, which is visible too.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: How a caption says what the picture is made with; the first is the canonical one.
+#: style -> openings that name it; the first is the canonical one.
 OPENINGS: dict[str, tuple[str, ...]] = {
     "photo": ("a photo of", "a photograph of", "a picture of", "photo of", "", ""),
     "watercolour": ("a watercolour of", "a watercolor painting of", "watercolour of", "watercolor of"),
@@ -52,7 +52,10 @@ class Caption:
 class Teller:
     """Decides what a caption mentions and how.
 
-    Without `rng` everything that is `visible` is said, in the first wording: the canonical caption.
+    Args:
+        rng: Draws the wording.  None for the canonical caption: everything visible, in the first wording.
+        visible: Tells for an element whether it is in view.
+        style: The picture's style.
     """
 
     def __init__(
@@ -64,11 +67,11 @@ class Teller:
         self.rng = rng
         self.visible = visible
         self.style = style
-        #: one caption in eight is short, as people type them
+        #: whether the caption is a short one, as people type them; one in eight is
         self.short = rng is not None and bool(rng.random() < 0.125)
 
     def chance(self, probability: float) -> bool:
-        """True with this probability; never in the canonical caption.  For turns of phrase."""
+        """True with this probability, never in the canonical caption; chooses turns of phrase."""
         return self.rng is not None and bool(self.rng.random() < probability)
 
     def say(self, probability: float, element: str) -> bool:
@@ -82,9 +85,11 @@ class Teller:
         return options[0] if self.rng is None else options[int(self.rng.integers(len(options)))]
 
     def opening(self, style: str | None = None, photo: tuple[str, ...] = ()) -> list[Word]:
-        """How the caption begins, by style (the teller's own if none is named).
+        """The caption's first words.
 
-        `photo`: further openings a kind has for photographs ("a portrait of").
+        Args:
+            style: The style they name; by default the teller's own.
+            photo: Further openings for photographs of a kind ("a portrait of").
         """
         style = style or self.style
         return self.plain(self.pick(OPENINGS[style] + (photo if style == "photo" else ())))
@@ -94,12 +99,12 @@ class Teller:
         return [Word(word) for word in text.split()]
 
     def about(self, element: str, *phrases: str) -> list[Word]:
-        """The words of a phrase about an element; its articles and prepositions are about nothing."""
+        """The words of phrases about an element; their articles and prepositions are about none."""
         words = " ".join(phrases).replace(",", " ,").split()
         return [Word(word, "" if word in FUNCTION_WORDS or word == "," else element) for word in words]
 
     def series(self, parts: list[list[Word]]) -> list[Word]:
-        """x, y and z"""
+        """Parts joined as "x, y and z"."""
         words: list[Word] = []
         for index, part in enumerate(parts):
             if index:
@@ -108,13 +113,13 @@ class Teller:
         return words
 
     def shuffled(self, parts: list[list[Word]], probability: float = 0.3) -> list[list[Word]]:
-        """The parts, now and then in another order."""
+        """The parts, with this probability in another order."""
         if self.rng is None or self.rng.random() >= probability:
             return parts
         return [parts[index] for index in self.rng.permutation(len(parts))]
 
     def caption(self, *clauses: list[Word]) -> Caption:
-        """Join clauses; one that would make the caption too long is left out."""
+        """Join clauses; leave out each one that would exceed MOST_WORDS."""
         words: list[Word] = []
         for clause in clauses:
             if len(words) + len(clause) <= MOST_WORDS:
@@ -133,5 +138,5 @@ def words_of(*groups: Iterable[str]) -> set[str]:
 
 
 def common_vocabulary() -> set[str]:
-    """The words every kind's captions can hold: openings, function words, the comma."""
+    """The words that captions of every kind share: openings, function words, the comma."""
     return words_of(*OPENINGS.values()) | FUNCTION_WORDS | {","}

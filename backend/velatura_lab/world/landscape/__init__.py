@@ -1,4 +1,4 @@
-"""Landscapes: mountains and what lies between them, at any season and hour."""
+"""Landscapes: mountains and the valley between them, at any season and hour."""
 
 from .grammar import vocabulary, words
 from .paint import paint

@@ -15,7 +15,7 @@ SUN_SIZES = {"day": 0.085, "sunset": 0.125, "night": 0.10, "dawn": 0.105}
 
 
 def sun_place(scene: Landscape) -> tuple[float, float]:
-    """Where the sun or the moon stands: low in the valley at the ends of the day, else high."""
+    """Place (x, y) of the sun or the moon: low in the valley at sunset and dawn, else high."""
     p = scene.layout
     if scene.time == "sunset":
         return p.valley + 0.45 * (p.sun_x - p.valley), p.horizon - 0.30 - 0.05 * p.sun_y
@@ -71,7 +71,7 @@ def paint_sun(canvas: Canvas, scene: Landscape) -> None:
 
 
 def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 4) -> None:
-    """Clouds on a plane overhead: small and flat towards the horizon; their degree is how much they cover."""
+    """Clouds on a plane overhead, small and flat towards the horizon; their degree is the covered share."""
     if not scene.clouds:
         return
     noise = Noise(scene.layout.texture + 1)
@@ -80,7 +80,7 @@ def paint_clouds(canvas: Canvas, scene: Landscape, light: Light, octaves: int = 
         near = 1.0 / (height + 0.30)
         return x * (0.75 + 0.25 * near) * 1.7 + 9.0 * scene.layout.sun_x, near * 2.6
 
-    # the same degree covers the same part of any sky: a quantile of the density over all of it
+    # a quantile of the density over the whole sky: the same degree covers the same share of any sky
     every = np.meshgrid(np.linspace(-1.0, 1.0, 28), np.linspace(0.12, 1.0 + scene.layout.horizon, 20))
     whole = noise.fractal(*overhead(*every), 3)
     threshold = float(np.quantile(whole, 1.0 - (0.06 + 0.84 * scene.clouds))) - 0.10
@@ -103,7 +103,7 @@ class Ridge:
 
 
 def make_ridges(scene: Landscape) -> tuple[Ridge, ...]:
-    """Three ridges, far to near; each nearer one leaves a wider valley."""
+    """Three ridges, far to near; a nearer one leaves a wider valley."""
     p, rocky = scene.layout, scene.mountains == "rocky"
     tall = (0.28 + 0.62 * scene.height) * (1.0 if rocky else 0.60)
     apart = np.abs(LINE - p.valley)

@@ -1,10 +1,10 @@
-"""What stands on the hill: a castle or a house; their windows shine at night."""
+"""The building on the hill, a castle or a house; windows shine at night."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Colour, Field, blob, smoothstep
+from ..raster import Canvas, Colour, Field, blob, each, smoothstep
 from .field import Noise, part
 from .ground import Ground
 from .light import SNOW, Light
@@ -18,7 +18,7 @@ LAMP: Colour = (1.0, 0.82, 0.42)
 
 
 class Mason:
-    """Lays parts of one building, in its own coordinates: u to the right, v up, 1 its height."""
+    """Paints the parts of one building in its own coordinates: u to the right, v up, the height is 1."""
 
     def __init__(self, canvas: Canvas, scene: Landscape, light: Light, ground: Ground) -> None:
         self.canvas, self.scene, self.light = canvas, scene, light
@@ -49,7 +49,7 @@ class Mason:
         self.lay(self.box(left, bottom, right, top), albedo, lit)
 
     def roof(self, middle: float, half: float, bottom: float, top: float, albedo: Colour) -> None:
-        """A pointed roof; snow lies on it by its degree, from the ridge down."""
+        """A pointed roof; snow covers it from the ridge down, by its degree."""
         fall = (top - self.v) / (top - bottom)
         slope = half / float(np.hypot(half, top - bottom))
         f = np.maximum((np.abs(self.u - middle) - half * fall) * (1.0 - slope + 0.2), bottom - self.v)
@@ -110,7 +110,7 @@ def _castle(m: Mason) -> None:
     teeth = np.where(np.sin(m.u * 62.0) > 0.0, 0.0, 0.035)
     for left, right, top in ((-0.56, 0.56, 0.27),):
         wall = np.maximum(m.box(left, -0.06, right, top + 0.035), m.v - top - teeth)
-        m.lay(wall, tuple(0.95 * c for c in STONE), 0.48 + 0.12 * m.side * m.u)
+        m.lay(wall, each(lambda c: 0.95 * c, STONE), 0.48 + 0.12 * m.side * m.u)
         m.snow_on(wall, (top + 0.03 - m.v) / 0.30 + 0.25, np.full_like(m.u, 0.5))
     for x in (-0.56, 0.56):
         m.wall(x - 0.075, -0.07, x + 0.075, 0.36, STONE, True)

@@ -10,11 +10,11 @@ from ..raster import Canvas, Field
 CELLS = 64
 SPAN = 2.5  # profiles are tabulated over -SPAN..SPAN
 SAMPLES = 2048
-WARP = 0.04  # how far a style may move outlines
+WARP = 0.04  # most that a style moves outlines
 
 
 class Noise:
-    """Value noise on a random lattice that repeats after 64 cells (Perlin's smooth interpolation)."""
+    """Value noise on a random lattice of period 64 cells, with Perlin's smooth interpolation."""
 
     def __init__(self, seed: int) -> None:
         table = np.random.default_rng(seed).uniform(-1.0, 1.0, (CELLS, CELLS)).astype(np.float32)
@@ -34,9 +34,9 @@ class Noise:
         return top + ty * (c + tx * (d - c) - top)
 
     def fractal(self, x: Field, y: Field, octaves: int) -> Field:
-        """Noise on noise, each layer half as large and half as strong; about -1..1.
+        """A sum of layers, each half as large and half as strong as the one before; about -1..1.
 
-        Each layer is turned against the one before, so that the lattice does not show.
+        Each layer is rotated against the one before, which hides the lattice.
         """
         x, y = 0.83 * x - 0.56 * y, 0.56 * x + 0.83 * y
         total = self(x, y)
@@ -50,7 +50,7 @@ LINE: NDArray[np.float64] = np.linspace(-SPAN, SPAN, SAMPLES)
 
 
 class Profile:
-    """A function of x alone, tabulated: a ridge against the sky, the rise of the ground."""
+    """A tabulated function of x: a ridge against the sky, the rise of the ground."""
 
     def __init__(self, values: NDArray[np.float64]) -> None:
         self.values = values
@@ -63,14 +63,14 @@ class Profile:
         return first + (at - low) * (values.take(low + 1) - first)
 
     def slope(self, smooth: float) -> Profile:
-        """Its derivative after a moving average over `smooth` units."""
+        """The derivative after a moving average over `smooth` units."""
         n = max(1, round(smooth / (LINE[1] - LINE[0])))
         mean = np.convolve(np.pad(self.values, n, mode="edge"), np.ones(n) / n, "same")[n:-n]
         return Profile(np.gradient(mean, LINE))
 
 
 def line_noise(rng: np.random.Generator, frequency: float, ridged: bool, octaves: int) -> NDArray[np.float64]:
-    """Noise along a line, tabulated over LINE; `ridged` folds it into sharp crests.  0..1."""
+    """Noise along a line in 0..1, tabulated over LINE; `ridged` folds it into sharp crests."""
     total, weight = np.zeros(SAMPLES), 0.0
     for octave in range(octaves):
         nodes = rng.uniform(0.0, 1.0, 512)
@@ -78,7 +78,7 @@ def line_noise(rng: np.random.Generator, frequency: float, ridged: bool, octaves
         cell = np.floor(at).astype(int)
         t = at - cell
         if not ridged:
-            t = t * t * (3.0 - 2.0 * t)  # rounded tops; else straight flanks and sharp crests
+            t = t * t * (3.0 - 2.0 * t)  # rounds the tops; without it flanks are straight and crests sharp
         value = nodes[cell % 512] * (1.0 - t) + nodes[(cell + 1) % 512] * t
         total += value * 0.45**octave
         weight += 0.45**octave
@@ -86,16 +86,16 @@ def line_noise(rng: np.random.Generator, frequency: float, ridged: bool, octaves
 
 
 def cover_with_snow(canvas: Canvas, element: str, share: Field) -> None:
-    """Let snow have this share of what was just painted as `element`, in snow's colours already.
+    """Give snow the share `share` of the element that was just painted, in snow's colours already.
 
-    Painted as one surface, its outline blends with what lies behind only once.
+    Element and snow are painted as one surface, so that its outline blends with the background once only.
     """
     canvas.share(element)[:] -= share
     canvas.share("snow")[:] += share
 
 
 def part(canvas: Canvas, left: float, top: float, right: float, bottom: float) -> Canvas | None:
-    """The window of the canvas that holds this box, or nothing where it is out of view.
+    """The window of the canvas that holds a box; None where the box is out of view.
 
     The canvas may be warped a little, so the box is widened; its rows and columns stay in order.
     """

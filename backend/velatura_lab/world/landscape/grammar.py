@@ -60,7 +60,7 @@ LANDSCAPES = ("landscape", "landscape", "landscape", "view")
 
 
 def words(scene: Landscape, teller: Teller) -> Caption:
-    """Word a landscape: what lies there first, then hour and season, then trees, snow and sky."""
+    """Word a landscape: path, building and mountains, then hour and season, then trees, snow and sky."""
     trees = _trees(scene, teller)
     alone = bool(trees) and teller.short and teller.chance(0.4)
     clauses = [teller.opening(scene.style) + (trees if alone else _core(scene, teller))]
@@ -159,7 +159,7 @@ def _sky(scene: Landscape, teller: Teller) -> list[Word]:
 
 
 def vocabulary() -> set[str]:
-    """Every word these captions can hold."""
+    """Every word of a landscape's captions."""
     groups = (
         PATH_WORDS,
         MOUNTAIN_WORDS,

@@ -1,4 +1,4 @@
-"""The plain, its hill, and what lies between the mountains: river, street, lake, desert, meadow."""
+"""The plain, its hill, and the path between the mountains: river, street, lake, desert, meadow."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .scene import ELEMENTS, Landscape, Layout
 
 
 def course(p: Layout, t: Field | float) -> Field | float:
-    """Where the river or the street runs: x at the distance t (0 the plain's far edge, 1 the viewer)."""
+    """The course of river or street: x at the distance t (0 the plain's far edge, 1 the viewer)."""
     swing = 0.30 * p.bend * t**0.7 * np.sin(5.2 * t**0.55 + p.bend_phase)
     return p.valley * (1.0 - t) + 0.30 * p.drift * t + swing
 
@@ -33,7 +33,7 @@ def lake_middle(p: Layout) -> float:
 
 @dataclass(frozen=True)
 class Ground:
-    """The lie of the land: its edge against the mountains, the hill's foot, the depth of each pixel."""
+    """The shape of the land: its edge against the mountains, the hill's foot, the depth of each pixel."""
 
     top: Profile
     slope: Profile
@@ -75,7 +75,7 @@ def paint_ground(canvas: Canvas, scene: Landscape, light: Light, ground: Ground)
     albedo = mix(dry, fresh, np.clip(0.5 + 0.9 * broad, 0.0, 1.0))
     if scene.path == "desert":
         albedo = mix(albedo, (0.66, 0.50, 0.30), np.full_like(t, 0.6))
-    fall = np.clip(1.0 - 5.0 * t, 0.0, 1.0)  # the crest's slope speaks for the hill alone
+    fall = np.clip(1.0 - 5.0 * t, 0.0, 1.0)  # the crest's slope counts on the hill only
     lit = 0.62 + 0.22 * broad + 0.17 * blades + 0.45 * p.light * ground.slope(x) * fall - 0.16 * t**2
     lit = np.clip(lit, 0.05, 1.0)
     colour = light.on(albedo, lit)
@@ -113,7 +113,7 @@ def _paint_flowers(
         petals = ((1.0, 0.86, 0.22), (0.92, 0.26, 0.32), (0.60, 0.42, 0.86))
         drift = noise.fractal(u * 1.3 + 17.0, away * 2.2, 2)
         for index, petal in enumerate(petals):
-            # one flower to a cell of a lattice laid in perspective, not in each and not in its middle
+            # at most one flower in a cell of a lattice in perspective, off its middle
             a = (6.5 + index) * u + 0.37 * index + 2.5 * np.sin(9.0 * away)
             b = 20.0 * np.log(away + 0.1) + 0.61 * index + 0.9 * np.sin(5.0 * u)
             cell = np.floor(a) * 12.9 + np.floor(b) * 78.2 + 9.0 * index
@@ -131,7 +131,7 @@ def _paint_flowers(
 def _paint_desert(
     canvas: Canvas, scene: Landscape, light: Light, ground: Ground, inside: Field, broad: Field
 ) -> None:
-    """Dunes: crests one behind the other, one flank lit, the other in shadow, wind ripples on both."""
+    """Dunes: crests one behind the other with a lit and a shaded flank and wind ripples."""
     p, x, y = scene.layout, canvas.x, canvas.y
     t = distance(scene, y)
     foot = np.clip(1.3 - np.abs(x - ground.hill_x) / 0.5, 0.0, 1.0) * 0.13
@@ -158,7 +158,7 @@ def _paint_desert(
 def mirrored(
     canvas: Canvas, scene: Landscape, light: Light, ridges: tuple[Ridge, ...], ground: Ground
 ) -> Canvas:
-    """What still water at these pixels shows: the scene beyond the shore, upside down and rippled."""
+    """The reflection in still water at these pixels: the scene beyond the shore, upside down and rippled."""
     p = scene.layout
     t = distance(scene, canvas.y)
     noise = Noise(p.texture + 7)
@@ -185,7 +185,7 @@ def mirrored(
 def paint_water(
     canvas: Canvas, scene: Landscape, light: Light, ridges: tuple[Ridge, ...], ground: Ground
 ) -> None:
-    """River or lake, with a shore; the nearer the water, the more one looks into it."""
+    """River or lake, with a shore; nearer water reflects less."""
     p = scene.layout
     t = distance(scene, canvas.y)
     wander = Noise(p.texture + 8).fractal(canvas.x * 4.0, t * 13.0, 2)

@@ -1,16 +1,13 @@
-"""Light and colours: what the time of day and the season do to a landscape."""
+"""Light and colours of a landscape by time of day and season."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..raster import Colour, Field
+from ..raster import RGB, Colour, Field, each
 from .scene import Landscape
-
-RGB = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -28,7 +25,7 @@ class Light:
     cloud_shade: Colour
 
     def on(self, albedo: Colour | RGB, lit: Field | float) -> RGB:
-        """Colour of a surface that gets `lit` (0..1) of the direct light."""
+        """Colour of a surface in the share `lit` (0..1) of the direct light."""
         amount = np.asarray(lit, np.float32)[..., None]
         light = np.asarray(self.ambient, np.float32) + amount * np.asarray(self.key, np.float32)
         return np.clip(np.asarray(albedo, np.float32) * light, 0.0, 1.0)
@@ -81,13 +78,13 @@ LIGHTS: dict[str, Light] = {
     ),
 }
 
-GRASS: dict[str, tuple[Colour, Colour]] = {  # two tones that the ground wanders between
+GRASS: dict[str, tuple[Colour, Colour]] = {  # the two tones of the ground
     "spring": ((0.42, 0.68, 0.22), (0.62, 0.78, 0.28)),
     "summer": ((0.22, 0.46, 0.14), (0.40, 0.56, 0.18)),
     "autumn": ((0.62, 0.46, 0.16), (0.74, 0.52, 0.20)),
     "winter": ((0.50, 0.47, 0.40), (0.60, 0.58, 0.52)),
 }
-LEAVES: dict[str, tuple[Colour, ...]] = {  # a tree takes one of these
+LEAVES: dict[str, tuple[Colour, ...]] = {  # one for each tree
     "spring": ((0.48, 0.72, 0.22), (0.56, 0.76, 0.28), (0.42, 0.66, 0.24)),
     "summer": ((0.17, 0.42, 0.13), (0.22, 0.47, 0.14), (0.26, 0.44, 0.12)),
     "autumn": ((0.85, 0.36, 0.08), (0.88, 0.58, 0.10), (0.72, 0.20, 0.08), (0.80, 0.46, 0.10)),
@@ -107,9 +104,9 @@ PETALS: tuple[Colour, ...] = ((1.0, 0.68, 0.80), (1.0, 0.78, 0.86), (0.98, 0.60,
 
 
 def light_of(scene: Landscape) -> Light:
-    """The hour's light; under a full sky of clouds it comes from everywhere alike."""
+    """The hour's light; clouds make it even from all sides."""
     light = LIGHTS[scene.time]
     veil = 0.30 * scene.clouds**2
-    key = tuple((1.0 - veil) * c for c in light.key)
-    ambient = tuple(c + 0.35 * veil * k for c, k in zip(light.ambient, light.key, strict=True))
+    key = each(lambda c: (1.0 - veil) * c, light.key)
+    ambient = each(lambda c, k: c + 0.35 * veil * k, light.ambient, light.key)
     return replace(light, key=key, ambient=ambient)

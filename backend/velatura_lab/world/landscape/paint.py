@@ -14,7 +14,7 @@ from .scene import Landscape
 
 
 def paint(canvas: Canvas, scene: Landscape) -> None:
-    """Paint the scene's colours and shares on the canvas, in the manner of a photograph."""
+    """Paint the scene's colours and shares on the canvas, as a photograph."""
     light = light_of(scene)
     ridges, ground = make_ridges(scene), Ground.of(scene)
     horizon = scene.layout.horizon

@@ -1,4 +1,4 @@
-"""Trees: leafy ones, bare or in blossom, pines; single and as a forest."""
+"""Trees: leafy (bare or in blossom too) and pines, single or as a forest."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Tree:
 
 @dataclass(frozen=True)
 class Stand:
-    """Coordinates of one tree, or of a row of them, at each pixel: its foot is (0, 0), its top (0, 1)."""
+    """Coordinates of one tree, or of a row of trees, at each pixel: foot (0, 0), top (0, 1)."""
 
     u: Field
     v: Field
@@ -38,7 +38,7 @@ class Stand:
 
 
 def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
-    """The first so many of a fixed row of places, clear of the course, the lake and the building."""
+    """The scene's trees: the first places of a fixed row, clear of the course, the lake and the building."""
     p = scene.layout
     rng = np.random.default_rng([p.texture, 41])
     places: list[Tree] = []
@@ -70,7 +70,7 @@ def plant_trees(scene: Landscape, ground: Ground) -> list[Tree]:
 
 
 def paint_boulders(canvas: Canvas, scene: Landscape, light: Light) -> None:
-    """Stones strewn beside the course, and on the plain where there is none."""
+    """Stones beside the course; on the plain where there is no course."""
     p = scene.layout
     rng = np.random.default_rng([p.texture, 71])
     for _ in range(7):
@@ -117,7 +117,7 @@ def _single(canvas: Canvas, tree: Tree) -> Stand:
 
 
 def _row(canvas: Canvas, scene: Landscape, row: Tree, half: float, gap: float, offset: float) -> Stand:
-    """Every other tree of a row `half` wide either way, one to a cell; the rest are another row."""
+    """Every other tree of a row, one in a cell, `half` wide to either side; the others are a second row."""
     at = (canvas.x - row.x) / (2.0 * gap * row.size) + offset
     cell = np.floor(at)
     luck = np.sin(cell * 12.99 + row.seed % 97) * 437.58
@@ -170,7 +170,7 @@ def _branch(u: Field, v: Field, ax: float, ay: float, bx: float, by: float, thic
 def paint_leafy(
     canvas: Canvas, scene: Landscape, light: Light, tree: Stand, element: str, blossom: float = 0.0
 ) -> None:
-    """A trunk, boughs and a crown of rounded masses; bare in winter; flowers cover it by their degree."""
+    """A trunk, boughs and a crown of rounded masses; bare in winter, with flowers by their degree."""
     u, v = tree.u, tree.v
     rng = np.random.default_rng(tree.seed)
     bare = scene.season == "winter"
@@ -223,7 +223,7 @@ def paint_leafy(
 
 
 def paint_forest(canvas: Canvas, scene: Landscape, light: Light, ground: Ground) -> None:
-    """Rows of trees, back to front, over the valley that river or street would take."""
+    """Rows of trees, back to front, in the valley, in place of river or street."""
     p = scene.layout
     rng = np.random.default_rng([p.texture, 51])
     for t in (0.01, 0.08, 0.17, 0.29, 0.45):

@@ -1,4 +1,4 @@
-"""What a landscape is: mountains, what lies between them, a hill and what stands on it, trees, weather."""
+"""The landscape: mountains, the path between them, a hill with a building, trees, weather."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TREES = ("none", "leafy", "pine")
 SEASONS = ("spring", "summer", "autumn", "winter")
 TIMES = ("day", "sunset", "night", "dawn")
 
-#: The parts a picture is made of.  Masks of these sum to one at every pixel.
+#: The parts of a picture.  Their masks sum to one at every pixel.
 ELEMENTS = (
     "sky",
     "sun",
@@ -37,7 +37,7 @@ ELEMENTS = (
     "snow",
 )
 
-#: Attribute name -> what can be said of it.  A degree of 0 is absence; its words share the rest.
+#: Attribute name -> attribute.  A degree of 0 is absence.
 ATTRIBUTES: dict[str, Attribute] = {
     "path": Attribute("ground", values=PATHS, of="path"),
     "mountains": Attribute("mountains", values=MOUNTAINS),
@@ -61,7 +61,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "clouds": Attribute("clouds", degree=("a few clouds", "clouds", "many clouds"), absent=0.0),
 }
 
-#: Combinations no training scene has.
+#: Combinations kept out of training, to measure whether a model composes words it knows apart.
 HELD_OUT: tuple[dict[str, Any], ...] = (
     {"path": "street", "building": "castle", "time": "night"},
     {"path": "desert", "trees": "pine"},
@@ -72,7 +72,7 @@ HELD_OUT: tuple[dict[str, Any], ...] = (
 
 @dataclass(frozen=True)
 class Layout:
-    """Where things are; the picture spans -1..1, y downwards.  No word names any of this."""
+    """Places of things, which no word names; the picture spans -1..1, y downwards."""
 
     horizon: float = 0.05  # y of the plain's far edge
     valley: float = 0.0  # x where the mountains part
@@ -80,13 +80,13 @@ class Layout:
     bend_phase: float = 0.0
     drift: float = 0.0  # where the course leaves the picture, -1..1
     width: float = 0.0  # of the course, -1..1
-    side: float = 1.0  # the side the hill is on: -1 or 1
+    side: float = 1.0  # side of the hill: -1 or 1
     hill: float = 0.5  # its distance from the middle
     mound: float = 0.0  # its height, -1..1
     building_size: float = 0.0  # -1..1
     sun_x: float = 0.3
     sun_y: float = 0.0  # -1..1
-    light: float = 1.0  # the side the light comes from: -1 or 1
+    light: float = 1.0  # side of the light: -1 or 1
     exposure: float = 0.0
     warmth: float = 0.0
     texture: int = 0  # of ridges, clouds, tree places, grain
@@ -94,7 +94,7 @@ class Layout:
 
 @dataclass(frozen=True)
 class Landscape:
-    """One landscape.  Every field but the last two is an attribute a caption can mention."""
+    """One landscape.  Every field but the last two is an attribute that captions mention."""
 
     kind: ClassVar[str] = KIND
 
@@ -135,7 +135,7 @@ def _draw(rng: np.random.Generator) -> Landscape:
         return values[int(rng.choice(len(values), p=weights))]
 
     def degree(probability: float) -> float:
-        """Some amount, or none at all."""
+        """A degree, with this probability; else 0."""
         amount = float(rng.uniform(0.02, 1.0))
         return amount if rng.random() < probability else 0.0
 

@@ -1,16 +1,12 @@
-"""What age does to a face: lines, folds, hollows and spots, as soft creases of shadow beside light."""
+"""The marks of age on a face: lines, folds, hollows and spots, as soft creases of shadow beside light."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..raster import Canvas, Field, blob, smoothstep, waves
+from .head import Head
 from .scene import Portrait
-
-if TYPE_CHECKING:
-    from .face import Head
 
 FOLD = (0.50, 0.38, 0.36)  # the shadow in a crease; blood shows through it
 
@@ -18,14 +14,14 @@ FOLD = (0.50, 0.38, 0.36)  # the shadow in a crease; blood shows through it
 def _crease(
     canvas: Canvas, across: Field, along: Field, width: float, strength: float, inside: Field
 ) -> None:
-    """A line at across = 0 while |along| < 1, fading out at its ends, with light on its lower lip."""
+    """A line at across = 0 for |along| < 1 that fades out at its ends, with light on its lower edge."""
     fade = inside * smoothstep(1.0, 0.45, np.abs(along))
     canvas.shade(FOLD, min(strength, 1.0) * fade * np.exp(-((across / width) ** 2)))
     canvas.glow(0.10 * min(strength, 1.0), fade * np.exp(-(((across - 1.9 * width) / width) ** 2)))
 
 
 def paint_wear(canvas: Canvas, scene: Portrait, head: Head, inside: Field) -> None:
-    """Forehead, frown, cheeks and jaw; drawn before the features, `inside` the face."""
+    """Forehead, frown, cheeks and jaw, within the mask `inside` of the face; drawn before the features."""
     worn, f, g = head.worn, head.f, head.g
     rng = np.random.default_rng(scene.identity.texture + 7)
     mottle = waves(f, g, rng, 21.0, 21.0, 4)

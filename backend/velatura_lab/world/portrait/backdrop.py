@@ -1,10 +1,10 @@
-"""What the person stands before: a studio backdrop, or a place out of focus."""
+"""The background of a portrait: a studio backdrop, or a place out of focus."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Colour, Field, blob, mix, smoothstep, waves
+from ..raster import RGB, Canvas, Colour, Field, blob, mix, smoothstep, waves
 from .scene import Portrait
 
 BACKDROPS: dict[str, Colour] = {
@@ -29,7 +29,7 @@ SPINES = np.asarray(
 
 
 def paint_backdrop(canvas: Canvas, scene: Portrait) -> None:
-    """Fill the canvas; a soft pool of light on the side the light falls, darker corners."""
+    """Fill the canvas, with a soft pool of light on the lit side and darker corners."""
     s = scene.setting
     rng = np.random.default_rng(scene.identity.texture + 6)
     pool = blob(canvas.x, canvas.y, -0.55 * s.light, -0.15, 0.9, 1.0)
@@ -43,12 +43,12 @@ def paint_backdrop(canvas: Canvas, scene: Portrait) -> None:
 
 
 def _number(row: Field, column: Field, seed: float) -> Field:
-    """A number 0..1 for each cell of a grid, always the same."""
+    """A fixed number in 0..1 for each cell of a grid."""
     t = np.sin(row * 127.1 + column * 311.7 + seed) * 437.58
     return (t - np.floor(t)).astype(np.float32)
 
 
-def _bricks(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+def _bricks(canvas: Canvas, rng: np.random.Generator) -> RGB:
     seed, high, wide = rng.uniform(0.0, 6.0), 0.165, 0.40
     row = np.floor(canvas.y / high)
     along = canvas.x / wide + 0.5 * (row % 2)
@@ -62,7 +62,7 @@ def _bricks(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return mix((0.70, 0.64, 0.58), brick, smoothstep(-0.006, 0.034, joint))
 
 
-def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+def _books(canvas: Canvas, rng: np.random.Generator) -> RGB:
     """Shelves of spines, softly out of focus."""
     seed, high, wide = rng.uniform(0.0, 6.0), 0.62, 0.15
     shelf = np.floor((canvas.y + 0.1) / high)
@@ -82,7 +82,7 @@ def _books(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
     return mix(back, (0.50, 0.34, 0.20), wood)
 
 
-def _park(canvas: Canvas, rng: np.random.Generator) -> np.ndarray:
+def _park(canvas: Canvas, rng: np.random.Generator) -> RGB:
     """Foliage far out of focus: discs of light between leaves, a lawn below."""
     x, y = canvas.x, canvas.y
     leaves = 0.5 + 0.5 * waves(x, y, rng, 5.0, 5.0, 5)

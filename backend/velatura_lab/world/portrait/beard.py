@@ -1,11 +1,11 @@
-"""The beard, from stubble to one that lies on the chest."""
+"""The beard, from stubble to chest length."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from ..raster import Canvas, Colour, blob, ellipse, smoothstep, waves
-from .face import Head
+from .head import Head
 from .scene import Portrait
 
 #: Beards are darker and duller than the hair above them; a red one is copper, not orange.
@@ -25,7 +25,7 @@ def paint_beard(canvas: Canvas, scene: Portrait, head: Head) -> None:
     rough = waves(head.u, head.v, rng, 42.0, 16.0) * 0.018
     au = np.abs(head.f)
     cheek = 0.425 - 0.47 * smoothstep(0.34, 0.80, au) - 0.045 * np.exp(-((au / 0.16) ** 2))
-    # the face's own outline, let down below the chin and grown outwards
+    # the face's outline, extended below the chin and outwards
     drop = 0.62 * max(length - 0.08, 0.0) ** 1.5
     grow = 0.09 * smoothstep(0.0, 0.7, np.float32(length))
     taper = head.jaw - 0.55 * smoothstep(0.4, 1.0, np.float32(length))

@@ -1,14 +1,12 @@
-"""Head and neck: the form that the features lie on."""
+"""Head and neck, without the features."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 import numpy as np
-from numpy.typing import NDArray
 
-from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep
+from ..raster import RGB, Canvas, Colour, Field, blob, each, ellipse, mix, smoothstep
 from .age import paint_neck_folds, paint_wear
+from .head import Head
 from .scene import Portrait
 
 SKIN_COLOURS: dict[str, Colour] = {
@@ -23,45 +21,6 @@ HAIR_PAINT: dict[str, Colour] = {
     "red": (0.73, 0.28, 0.10),
     "grey": (0.70, 0.70, 0.71),
 }
-
-
-@dataclass(frozen=True)
-class Head:
-    """Head-space coordinates of every pixel, and the measures the parts share.
-
-    u runs to the right and v down, both in half head heights, tilted with the head; (f, g) are the
-    same for features, moved a little by the head's turn.  `lit` is 0..1, brighter towards the light;
-    `worn` is 0..1, what age has done to the skin.
-    """
-
-    u: Field
-    v: Field
-    f: Field
-    g: Field
-    width: float
-    chin: float
-    jaw: float
-    light: float
-    lit: Field
-    worn: float
-
-    def outline(self, grow: float = 0.0) -> Field:
-        """Implicit outline of the face, enlarged by `grow`."""
-        upper = ellipse(self.u, self.v, 0.0, 0.0, self.width + grow, 1.0 + grow)
-        lower = ellipse(self.u, self.v, 0.0, 0.0, self.width + grow, self.chin + grow, self.jaw)
-        return np.where(self.v < 0.0, upper, lower)
-
-    def window(
-        self, canvas: Canvas, low: float, high: float, reach: float = 0.85
-    ) -> tuple[Canvas, Head] | None:
-        """Canvas and head cut to where features between two heights can lie; None if off the canvas."""
-        near = (np.abs(self.f) < reach) & (self.g > low) & (self.g < high)
-        rows, columns = np.flatnonzero(near.any(1)), np.flatnonzero(near.any(0))
-        if len(rows) < 2 or len(columns) < 2:
-            return None
-        cut = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-        fields = {name: getattr(self, name)[cut] for name in ("u", "v", "f", "g", "lit")}
-        return canvas.window(*cut), replace(self, **fields)
 
 
 def make_head(canvas: Canvas, scene: Portrait) -> Head:
@@ -98,11 +57,11 @@ def skin_base(scene: Portrait) -> Colour:
     return red + faded * (grey - red), green + faded * (grey - green), blue + faded * (grey - blue)
 
 
-def skin_paint(scene: Portrait, lit: Field) -> NDArray[np.float32]:
+def skin_paint(scene: Portrait, lit: Field) -> RGB:
     """Skin under the light: shadows warm and saturated, as light scatters beneath the skin."""
     red, green, blue = skin_base(scene)
     shadow = (red * 0.60, green * 0.46, blue * 0.43)
-    bright = tuple(c + 0.32 * (1.0 - c) * c for c in (red, green, blue))
+    bright = each(lambda c: c + 0.32 * (1.0 - c) * c, (red, green, blue))
     dim = mix(shadow, (red, green, blue), smoothstep(0.10, 0.72, lit))
     return dim + smoothstep(0.70, 1.0, lit)[..., None] * (np.asarray(bright, np.float32) - dim)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Colour, blob, ellipse, mix, smoothstep
+from ..raster import Canvas, Colour, blob, each, ellipse, mix, smoothstep
 from .age import paint_eye_lines
-from .face import HAIR_PAINT, Head, skin_base
+from .face import HAIR_PAINT, skin_base
+from .head import Head
 from .scene import Portrait
 
 IRISES: tuple[Colour, ...] = ((0.30, 0.17, 0.08), (0.25, 0.42, 0.58), (0.30, 0.42, 0.24), (0.42, 0.30, 0.12))
@@ -43,7 +44,7 @@ def paint_eyes(canvas: Canvas, scene: Portrait, head: Head) -> None:
         ball = canvas.cover(ellipse(cu, dv, 0.0, -0.012, 0.088, 0.088))
         ring = np.clip(np.sqrt(cu**2 + (dv + 0.012) ** 2) / 0.088, 0.0, 1.0)
         canvas.paint(
-            mix(tuple(min(1.0, 1.35 * c) for c in iris), tuple(0.45 * c for c in iris), ring**3),
+            mix(each(lambda c: min(1.0, 1.35 * c), iris), each(lambda c: 0.45 * c, iris), ring**3),
             inside * ball,
         )
         canvas.paint((0.03, 0.02, 0.02), inside * canvas.cover(ellipse(cu, dv, 0.0, -0.012, 0.043, 0.043)))
@@ -79,7 +80,7 @@ def _paint_brow(canvas: Canvas, scene: Portrait, head: Head, side: float, apart:
     taper = (0.050 if man else 0.032) * np.clip(1.15 - np.abs(du + 0.08) * 2.2, 0.25, 1.0)
     shape = np.maximum(np.abs(head.g - line) - taper, np.abs(du - 0.01) - 0.225)
     base = HAIR_PAINT[scene.hair_colour]
-    dark = tuple(c * (0.62 if scene.hair_colour != "black" else 0.8) for c in base)
+    dark = each(lambda c: c * (0.62 if scene.hair_colour != "black" else 0.8), base)
     canvas.paint(dark, canvas.cover(shape, 0.018) * 0.88)
 
 
@@ -92,7 +93,7 @@ def paint_mouth(canvas: Canvas, scene: Portrait, head: Head) -> None:
     )
     level = 0.535
     full = (1.0 + 0.18 * i.lip_fullness) * (1.0 - 0.50 * head.worn)  # lips thin and pale with age
-    lip = tuple(c + 0.35 * head.worn * (b - c) for c, b in zip(lip, base, strict=True))
+    lip = each(lambda c, b: c + 0.35 * head.worn * (b - c), lip, base)
     if scene.smile:
         _paint_smile(canvas, scene, head, lip, full, level)
     else:
@@ -115,7 +116,7 @@ def _paint_smile(canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full:
     )
     lips = np.maximum(lips, np.abs(du) - wide)
     canvas.paint(
-        mix(tuple(0.82 * c for c in lip), lip, smoothstep(-0.05, 0.15, dv)), canvas.cover(lips), "mouth"
+        mix(each(lambda c: 0.82 * c, lip), lip, smoothstep(-0.05, 0.15, dv)), canvas.cover(lips), "mouth"
     )
     inner = canvas.cover(opening)
     canvas.paint((0.24, 0.07, 0.07), inner, "mouth")
@@ -142,10 +143,10 @@ def _paint_rest(canvas: Canvas, scene: Portrait, head: Head, lip: Colour, full: 
         np.maximum(-0.060 * full * arch**0.8 * cupid - dv, dv - 0.080 * full * arch**0.6), np.abs(du) - wide
     )
     canvas.paint(
-        mix(tuple(0.80 * c for c in lip), lip, smoothstep(-0.04, 0.03, dv)), canvas.cover(lips), "mouth"
+        mix(each(lambda c: 0.80 * c, lip), lip, smoothstep(-0.04, 0.03, dv)), canvas.cover(lips), "mouth"
     )
     canvas.paint(
-        tuple(0.40 * c for c in lip),
+        each(lambda c: 0.40 * c, lip),
         canvas.cover(np.maximum(np.abs(dv) - 0.011, np.abs(du) - wide)) * 0.9,
         "mouth",
     )

@@ -22,7 +22,7 @@ PEOPLE_WORDS = {
     "man": ("man", "man", "man", "guy", "gentleman"),
     "woman": ("woman", "woman", "woman", "lady", "girl"),
 }
-#: The words of each degree, from little to much; without hyphens, as every word is one token.
+#: The words of each degree, from little to much; without hyphens, since every word is one token.
 AGES = (
     ("young", "young", "youthful"),
     ("middle aged", "middle aged", "middle aged", "", ""),
@@ -65,7 +65,7 @@ PLACES = {
     "park": ("in a park", "park background", "in a green park"),
 }
 
-#: How often each thing is mentioned where it can be seen.
+#: Probability that a caption mentions each visible thing.
 MENTION = {
     "age": 0.75,
     "skin": 0.35,
@@ -131,7 +131,7 @@ def words(scene: Portrait, teller: Teller) -> Caption:
 
 
 def _hair(scene: Portrait, teller: Teller, length: int, colour: str) -> tuple[str, str]:
-    """Style and colour of the hair, now and then only one of them."""
+    """Style and colour of the hair, rarely only one of them."""
     style = scene.hair_style
     if style == "long":
         style = teller.pick(LONG_HAIR[length])
@@ -161,7 +161,7 @@ def _place(scene: Portrait, teller: Teller) -> str:
 
 
 def vocabulary() -> set[str]:
-    """Every word a portrait's caption can hold."""
+    """Every word of a portrait's captions."""
     return common_vocabulary() | words_of(
         ("wearing", "background", "skin", "hair"),
         OPENINGS,

@@ -1,16 +1,17 @@
-"""Hair: one outer shape and one hairline for each style, strands that follow it."""
+"""Hair: an outer shape and a hairline for each style, and strands along the shape."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Field, blob, ellipse, smoothstep, waves
-from .face import HAIR_PAINT, Head
+from ..raster import RGB, Canvas, Field, blob, ellipse, smoothstep, waves
+from .face import HAIR_PAINT
+from .head import Head
 from .scene import Portrait
 
 
 def _size(scene: Portrait) -> tuple[float, float, float]:
-    """Height of the crown, how far the sides stand out from the head, and where the hair ends below."""
+    """Height of the crown, distance of the sides from the head, and lower end of the hair."""
     length, volume = scene.hair_length, 0.03 * scene.identity.hair_volume
     if scene.hair_style == "long":
         return 1.13 + volume, 0.15 + volume, 0.96 + 0.80 * length
@@ -82,7 +83,7 @@ def _hairline(scene: Portrait, head: Head) -> Field:
     return head.v - line
 
 
-def _tone(scene: Portrait, head: Head, depth: float) -> np.ndarray:
+def _tone(scene: Portrait, head: Head, depth: float) -> RGB:
     rng = np.random.default_rng(scene.identity.texture + 4)
     base = np.asarray(HAIR_PAINT[scene.hair_colour], np.float32)
     if scene.hair_style == "curly":
@@ -110,7 +111,7 @@ def paint_hair_behind(canvas: Canvas, scene: Portrait, head: Head) -> None:
 
 
 def paint_hair_front(canvas: Canvas, scene: Portrait, head: Head) -> None:
-    """The hair over forehead, temples and, where it is long, shoulders; with its shadow on the face."""
+    """The hair over forehead and temples, long hair over the shoulders too, and its shadow on the face."""
     outer, line = _outer(scene, head), _hairline(scene, head)
     if scene.hair_style == "long":  # locks over the shoulders, outside face and neck
         lock = head.width * 0.86 - 0.10 * smoothstep(0.3, 1.0, head.v) + 0.03 * np.sin(head.v * 5.0)
@@ -122,7 +123,7 @@ def paint_hair_front(canvas: Canvas, scene: Portrait, head: Head) -> None:
     cast = canvas.cover(np.maximum(head.outline(), line - 0.10), 0.10) * (1.0 - canvas.cover(shape))
     canvas.shade((0.72, 0.60, 0.57), 0.55 * cast * canvas.share("face"))
     canvas.paint(_tone(scene, head, 0.0), alpha := canvas.cover(shape), "hair")
-    # strands turn away from the light at the edge, which sets the hair off from skin and backdrop
+    # strands turn away from the light at the edge; the dark edge separates hair from skin and backdrop
     canvas.shade((0.70, 0.68, 0.67), 0.7 * alpha * smoothstep(-0.06, 0.0, shape))
     if scene.hair_style == "short":
         canvas.shade(
@@ -132,7 +133,7 @@ def paint_hair_front(canvas: Canvas, scene: Portrait, head: Head) -> None:
 
 
 def paint_scalp(canvas: Canvas, head: Head) -> None:
-    """What light does on a head without hair: it shines above, and the skull turns away at the sides."""
+    """Light on a head without hair: a shine on top, shadow where the skull turns away at the sides."""
     inside = canvas.cover(head.outline()) * canvas.share("face")
     for side in (-1.0, 1.0):
         temple = blob(head.u, head.v, side * head.width, -0.50, 0.16, 0.42)

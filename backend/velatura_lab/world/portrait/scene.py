@@ -1,8 +1,7 @@
-"""What a portrait is: a small typed value from which picture, caption and masks follow.
+"""The portrait: a small typed value from which picture, caption and masks follow.
 
-A `Portrait` says nothing about pixels.  Attributes are words (they can be asked for in a prompt);
-`Identity` and `Setting` are numbers (they make one person, one light, one framing differ from the
-next and have no words).
+A `Portrait` holds no pixels.  Its attributes have words, so that a prompt can ask for them.  `Identity` and
+`Setting` are numbers without words: they distinguish people, light and framing.
 """
 
 from __future__ import annotations
@@ -28,10 +27,10 @@ SHIRT_COLOURS = ("red", "blue", "green", "yellow", "purple", "black", "white")
 SHIRT_PATTERNS = ("plain", "striped")
 BACKGROUNDS = ("grey", "blue", "green", "pink", "orange", "white", "brick wall", "bookshelf", "park")
 
-#: The parts a picture is made of.  Masks of these sum to one at every pixel.
+#: The parts of a picture.  Their masks sum to one at every pixel.
 ELEMENTS = ("background", "shirt", "face", "mouth", "hair", "beard", "glasses", "hat")
 
-#: What a caption can say and a judge can read.
+#: Attribute name -> attribute.
 ATTRIBUTES: dict[str, Attribute] = {
     "person": Attribute("face", PEOPLE),
     "age": Attribute("face", degree=("young", "middle aged", "old")),
@@ -56,7 +55,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "background": Attribute("background", BACKGROUNDS),
 }
 
-#: Combinations that training never sees, to measure whether a model composes what it knows.
+#: Combinations kept out of training, to measure whether a model composes words it knows apart.
 HELD_OUT: tuple[dict[str, object], ...] = (
     {"person": "man", "beard": True, "hair_colour": "red", "glasses": "sunglasses"},
     {"hat": "beanie", "hat_colour": "green"},
@@ -67,7 +66,10 @@ HELD_OUT: tuple[dict[str, object], ...] = (
 
 @dataclass(frozen=True)
 class Identity:
-    """Geometry of one face, in units of half the head's height; 0 is the average throughout."""
+    """Geometry of one face: each number is a deviation in -1..1 from the average face, 0.
+
+    `texture` is a seed.
+    """
 
     head_width: float = 0.0
     jaw: float = 0.0
@@ -90,7 +92,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Setting:
-    """Framing and light: where the head is (picture spans -1..1), how it leans, where light falls from."""
+    """Framing and light: the head's place (the picture spans -1..1) and tilt, the light's direction."""
 
     centre_x: float = 0.0
     centre_y: float = 0.06
@@ -106,7 +108,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Portrait:
-    """One portrait.  Every field but the last two is an attribute a caption can mention."""
+    """One portrait.  Every field but the last two is an attribute that captions mention."""
 
     kind: ClassVar[str] = KIND
 

@@ -1,11 +1,11 @@
-"""What a person puts on: shirt, glasses, hat."""
+"""Shirt, glasses and hat."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
-from .face import Head
+from ..raster import RGB, Canvas, Colour, Field, blob, ellipse, mix, smoothstep, waves
+from .head import Head
 from .scene import Portrait
 
 CLOTH: dict[str, Colour] = {
@@ -19,8 +19,8 @@ CLOTH: dict[str, Colour] = {
 }
 
 
-def _cloth(colour: str, light: Field) -> np.ndarray:
-    """Cloth under the light, 0..1 with 0.75 its own colour."""
+def _cloth(colour: str, light: Field) -> RGB:
+    """Cloth (H, W, 3) under the light (H, W) in 0..1; about 0.75 shows the cloth's own colour."""
     base = np.asarray(CLOTH[colour], np.float32)
     if colour == "black":  # black cloth shows its folds by reflection only
         return np.clip(base + 0.16 * (light[..., None] - 0.6), 0.02, 1.0)
@@ -46,7 +46,7 @@ def paint_shirt(canvas: Canvas, scene: Portrait, head: Head) -> None:
     light = np.clip(light, 0.0, 1.1)
     canvas.paint(_cloth(scene.shirt_colour, light), alpha, "shirt")
     if scene.shirt_pattern == "striped":
-        # stripes follow the cloth: they sink where a fold does, and around the chest
+        # stripes follow folds and chest
         stripes = 0.45 - np.sin(39.0 * (y - 0.12 * x * x + 0.10 * folds))
         colour = (0.40, 0.41, 0.43) if scene.shirt_colour == "white" else (0.93, 0.92, 0.90)
         painted = np.asarray(colour, np.float32) * (0.42 + 0.72 * light[..., None])
@@ -116,7 +116,7 @@ def paint_hat(canvas: Canvas, scene: Portrait, head: Head) -> None:
 
 
 def _shadow_below(canvas: Canvas, head: Head, edge: Field, alpha: Field) -> None:
-    """Shadow the hat casts on forehead and hair; `edge` is the height below the hat's rim."""
+    """The hat's shadow on forehead and hair; `edge` is the height below the hat's rim."""
     cast = smoothstep(0.28, 0.0, edge) * (canvas.share("face") + canvas.share("hair")) * (1.0 - alpha)
     canvas.shade((0.60, 0.50, 0.48), 0.75 * cast)
 

@@ -1,10 +1,10 @@
-"""Things to eat and what they come in: apple, pear, cake, basket."""
+"""Food: apple, pear, cake, and the basket of apples."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, blob, mix, smoothstep, waves
+from ..raster import RGB, Canvas, blob, mix, smoothstep, waves
 from .materials import PAINTS, tone
 from .solids import TILT, Light, Turned, inflate, window
 from .wares import Item
@@ -87,7 +87,7 @@ def paint_pear(canvas: Canvas, item: Item, light: Light) -> None:
 
 
 def paint_cake(canvas: Canvas, item: Item, light: Light) -> None:
-    """A layer cake on a plate: sponge and cream, icing that runs down, cherries."""
+    """A layer cake on a plate: sponge, cream, icing that runs down, cherries."""
     h = 0.40 * item.scale
     plate = Turned(item.x, item.y + 0.02 * item.scale, 0.05 * item.scale, ((0.0, 8.0), (1.0, 10.2)))
     if part := window(canvas, *plate.box()):
@@ -146,7 +146,7 @@ def _cherry(canvas: Canvas, x: float, y: float, r: float, light: Light, colour: 
 
 
 def paint_basket(canvas: Canvas, item: Item, light: Light) -> None:
-    """A woven basket with a handle, and apples in it as high as it is full."""
+    """A woven basket with a handle, and apples in it by its degree of fullness."""
     h = 0.46 * item.scale
     body = Turned(item.x, item.y, h, BASKET)
     straw = np.asarray(STRAW.get(item.colour, PAINTS[item.colour]), np.float32)
@@ -176,7 +176,7 @@ def paint_basket(canvas: Canvas, item: Item, light: Light) -> None:
         part.paint(np.clip(tone(straw * twist[..., None], s.lit(light, 0.35), 0.40), 0.0, 1.0), band)
 
 
-def _handle(part: Canvas, item: Item, r: float, top: float, straw, light: Light) -> None:
+def _handle(part: Canvas, item: Item, r: float, top: float, straw: RGB, light: Light) -> None:
     dx, dy = (part.x - item.x) / (0.93 * r), (part.y - top) / (1.02 * r)
     ring = np.hypot(dx, dy)
     f = np.maximum((np.abs(ring - 1.0) - 0.045) * r, part.y - top)
@@ -186,11 +186,11 @@ def _handle(part: Canvas, item: Item, r: float, top: float, straw, light: Light)
 
 
 def _heap(canvas: Canvas, item: Item, r: float, top: float, h: float, light: Light) -> None:
-    """Apples from the back to the front; the fuller the basket the more there are and the higher they lie."""
+    """Apples from back to front; a fuller basket holds more of them, and higher."""
     full = item.fullness
     rng = np.random.default_rng(item.seed + 14)
     size = 0.30 * r
-    # (place across, place in depth from the back, layer): later layers come as the basket fills
+    # (place across, place in depth from the back, layer); higher layers need a fuller basket
     places = (
         (0.28, 0.35, 0.0),
         (-0.50, -0.10, 0.22),

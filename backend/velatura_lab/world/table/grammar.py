@@ -42,7 +42,7 @@ FULLNESS_WORDS: dict[str, tuple[str, ...]] = {
     "half full": ("a half full basket of apples", "a basket with some apples", "a basket with a few apples"),
     "full": ("a basket full of apples", "a basket full of apples", "a full basket of apples"),
 }
-#: How flowers are joined to their vase, and said.
+#: Phrases that join flowers to their vase.
 VASE_WORDS = (
     ("with", "{} flowers", "{} flowers", "some {} flowers", "a bunch of {} flowers"),
     ("full of", "{} flowers"),
@@ -73,7 +73,7 @@ SIDES = {
 
 
 def words(scene: Table, teller: Teller) -> Caption:
-    """Word a still life: the thing, what stands beside it, what they stand on, the wall."""
+    """Word a still life: the thing, the second thing, the ground, the wall."""
     first = teller.visible(scene.thing)
     second = scene.second != "none" and teller.visible(scene.second)
     if not first and not second:
@@ -91,7 +91,7 @@ def words(scene: Table, teller: Teller) -> Caption:
 
 
 def _bare(scene: Table, teller: Teller) -> list[list[Word]]:
-    """What there is to say where no thing is in view."""
+    """The clauses of a caption without a visible thing."""
     wall = teller.about("wall", article(f"{_grey(scene.wall, teller)} wall"))
     if scene.cloth != "none" and teller.visible("tablecloth"):
         cloth = teller.pick(CLOTH_WORDS[scene.cloth]).format(scene.cloth_colour)
@@ -111,7 +111,7 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
             said.append(teller.pick(SIZE_WORDS[size]))
     if thing == "bear" and teller.say(0.8 if main else 0.4, thing):
         said.append(degree_word(ATTRIBUTES["fluff"], scene.fluff))
-    # straw is the colour baskets have, no one says so
+    # straw is the colour of all baskets and is not worded
     if not (thing == "basket" and colour == "brown") and teller.say(0.9 if main else 0.8, thing):
         said.append(colour)
     if main and thing in WARES and teller.say(0.85, thing):
@@ -130,7 +130,7 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
 
 
 def _basket(scene: Table, teller: Teller, said: list[str]) -> list[Word]:
-    """A basket with what is in it; apples are about the apples."""
+    """A basket with its apples; the word "apples" is about the apples."""
     phrase = teller.pick(FULLNESS_WORDS[degree_word(ATTRIBUTES["fullness"], scene.fullness)]).split()
     rest = " ".join([*said, *phrase[1:]])
     result: list[Word] = []
@@ -141,7 +141,7 @@ def _basket(scene: Table, teller: Teller, said: list[str]) -> list[Word]:
 
 
 def _ground(scene: Table, teller: Teller) -> list[list[Word]]:
-    """What the things stand on: one clause, or none."""
+    """Table or tablecloth: one clause, or none."""
     if scene.cloth != "none":
         if not teller.say(0.8, "tablecloth"):
             return []
@@ -158,7 +158,7 @@ def _grey(colour: str, teller: Teller) -> str:
 
 
 def vocabulary() -> set[str]:
-    """Every word a caption of a still life can hold."""
+    """Every word of a still life's captions."""
     groups = (
         THINGS,
         COLOURS,

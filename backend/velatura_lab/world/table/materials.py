@@ -1,11 +1,10 @@
-"""What surfaces are made of: how clay, wood, metal, glass and plastic take the light."""
+"""Materials: clay, wood, metal, glass and plastic under the light."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..raster import Canvas, Colour, Field, mix, smoothstep, waves
+from ..raster import RGB, Canvas, Colour, Field, mix, smoothstep, waves
 from .solids import Light, Surface
 
 PAINTS: dict[str, Colour] = {
@@ -21,19 +20,19 @@ PAINTS: dict[str, Colour] = {
 }
 
 
-def tone(colour: Colour | NDArray[np.float32], lit: Field, ambient: float = 0.34) -> NDArray[np.float32]:
-    """A matte colour under light 0..1: shadows keep the colour and lean to blue."""
+def tone(colour: Colour | RGB, lit: Field, ambient: float = 0.34) -> RGB:
+    """A matte colour under light in 0..1; shadows keep the colour and lean to blue."""
     level = ambient + (1.12 - ambient) * lit
     base = np.asarray(colour, np.float32)
     red, green, blue = base.reshape(-1, 3).mean(axis=0)
-    # yellow in shadow turns to orange, not to olive
+    # shaded yellow turns to orange, not to olive
     gold = max(0.0, min(red, green) - blue)
     cast = np.stack([level ** (1.05 - 0.45 * gold), level ** (1.0 - 0.05 * gold), level**0.93], axis=-1)
     return np.clip(base * cast, 0.0, 1.0)
 
 
 def grain(u: Field, v: Field, seed: int) -> Field:
-    """Wood grain, -1..1: long drawn-out rings that bend along v."""
+    """Wood grain in -1..1: long rings that bend along v."""
     a = 0.0007 * (seed % 9973)
     bend = 0.035 * np.sin(5.0 * v + a) + 0.018 * np.sin(13.0 * v + 2.0 * a) + 0.02 * np.sin(9.0 * u + 3.0 * a)
     rings = np.sin(44.0 * (u + bend) + 7.0 * a) * 0.5 + 0.5 * np.sin(71.0 * (u + 0.6 * bend) + a)
@@ -50,7 +49,7 @@ def coat(
     seed: int,
     foot: float = 0.0,
 ) -> None:
-    """Paint a surface in a colour and a material; glazed clay is left bare up to the height `foot`."""
+    """Paint a surface in a colour and a material; clay has no glaze below the height `foot`."""
     paint = np.asarray(PAINTS[colour], np.float32)
     if material == "glass":
         _glass(canvas, s, colour, light, element)
@@ -62,7 +61,7 @@ def coat(
     elif material == "plastic":
         lit = s.lit(light, 0.55)
         rgb = tone(np.clip(paint * 1.08 + 0.02, 0.0, 1.0), lit, 0.48)
-        # ribs from the mould run around vessels
+        # ribs of the mould around vessels
         rib = (s.v % 0.13) / 0.13 if foot else np.full_like(s.v, 0.6)
         rgb *= (
             1.0
@@ -78,7 +77,7 @@ def coat(
             paint * (1.0 - (0.30 if colour not in ("white", "yellow") else 0.16) * specks)[..., None]
             + (0.25 * specks * (colour == "black"))[..., None]
         )
-        if foot:  # glaze ends above the foot, in a wavy line; there the clay shows
+        if foot:  # the glaze ends above the foot in a wavy line; bare clay shows below
             bare = smoothstep(0.004, -0.004, s.v - foot - 0.008 * np.sin(14.0 * s.u / foot * 0.1))
             glaze = mix(glaze, (0.72, 0.50, 0.37), bare)
         rgb = tone(glaze, lit, 0.30)
@@ -86,17 +85,15 @@ def coat(
         rgb += (0.20 * rim)[..., None] * (1.0 - rgb)
         rgb += (0.92 * smoothstep(0.35, 0.65, s.gloss(light, 70.0)))[..., None] * (1.0 - rgb)
         rgb += (0.16 * s.gloss(light, 7.0))[..., None] * (1.0 - rgb)
-    # light that comes back from the table
+    # light reflected by the table
     back = np.clip(-s.ny * 0.8 + 0.15, 0.0, 1.0) * (0.25 if material != "wood" else 0.15)
     rgb += back[..., None] * (np.asarray((0.30, 0.24, 0.18), np.float32) * (0.4 + 0.6 * rgb))
     canvas.paint(np.clip(rgb, 0.0, 1.0), s.alpha, element)
 
 
-def _wood(
-    s: Surface, paint: NDArray[np.float32], colour: str, light: Light, seed: int
-) -> NDArray[np.float32]:
+def _wood(s: Surface, paint: RGB, colour: str, light: Light, seed: int) -> RGB:
     lines = grain(s.u, s.v, seed)
-    # stained, not painted: the timber shows through
+    # a stain: the timber shows through
     timber = np.asarray((0.76, 0.56, 0.34), np.float32)
     stain = {"white": 0.60, "black": 0.84, "brown": 0.75}.get(colour, 0.72)
     base = paint * stain + timber * (1.0 - stain)
@@ -106,15 +103,13 @@ def _wood(
     return rgb + (0.07 * s.gloss(light, 8.0))[..., None] * (1.0 - rgb)
 
 
-def _metal(
-    s: Surface, paint: NDArray[np.float32], colour: str, light: Light, bars: float
-) -> NDArray[np.float32]:
-    """A mirror that bends the room: bright window, dark corners, and the table below (a made-up room).
+def _metal(s: Surface, paint: RGB, colour: str, light: Light, bars: float) -> RGB:
+    """A mirror of an invented room: bright window, dark corners, and the table below.
 
-    `bars`: how strongly upright things in the room are mirrored, which turned bodies draw out into stripes.
+    `bars` is the strength of upright reflections, which turned bodies stretch into stripes.
     """
     side = s.nx * np.sign(light.x) / np.sqrt(np.maximum(1.0 - s.ny * s.ny, 0.05))
-    up = 2.0 * s.ny * s.nz + 0.1  # where the camera's ray goes after the mirror
+    up = 2.0 * s.ny * s.nz + 0.1  # height of the reflected camera ray
     room = 0.40 + 0.30 * smoothstep(0.0, 0.9, up) - (0.46 - 0.24 * bars) * smoothstep(-0.05, -0.55, up)
     upright = bars * smoothstep(0.95, 0.45, np.abs(s.ny - 0.12))
     room += upright * (0.75 * np.exp(-(((side - 0.50) / 0.13) ** 2))) + 0.38 * np.exp(
@@ -134,7 +129,7 @@ def _metal(
 
 
 def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) -> None:
-    """What lies behind, tinted, darkest where the wall of glass is seen edge-on; hard reflections."""
+    """The background, tinted, darkest where the glass is seen edge-on; hard reflections."""
     paint = np.asarray(PAINTS[colour], np.float32)
     edge = (1.0 - np.clip(s.nz, 0.0, 1.0)) ** 1.3
     if colour == "white":
@@ -146,7 +141,7 @@ def _glass(canvas: Canvas, s: Surface, colour: str, light: Light, element: str) 
     through = canvas.rgb * tint
     glow = np.clip(paint * (1.15 if colour != "white" else 1.0), 0.0, 1.0)
     rgb = through + body * (glow - through)
-    # light gathers on the side away from the window
+    # glass focuses light on the side away from the window
     side = s.nx * np.sign(light.x)
     gather = np.exp(-(((side + 0.55) / 0.28) ** 2)) * np.clip(0.8 - s.ny, 0.2, 1.0)
     rgb += (0.30 * gather)[..., None] * (glow * 0.7 + 0.3 - rgb)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas
+from ..raster import RGB, Canvas
 from .food import paint_apple, paint_basket, paint_cake, paint_pear
 from .room import make_ground, paint_cloth, paint_table, paint_wall
 from .scene import PLAIN_MATERIAL, WARES, Table
@@ -21,9 +21,9 @@ def make_light(scene: Table) -> Light:
 
 
 def items(scene: Table) -> list[Item]:
-    """The things on the table, from the back to the front.
+    """The things on the table, from back to front.
 
-    Nothing about the first depends on the second, so that one can be added or taken away.
+    The first thing does not depend on the second, so that an edit can add or remove the second.
     """
     a = scene.arrangement
     side = -1.0 if scene.side == "left" else 1.0
@@ -70,7 +70,7 @@ def paint(canvas: Canvas, scene: Table) -> None:
     under = canvas.rgb.copy()
     for item in things:
         shadow_of(canvas, item, light)
-    # shadows lie on the table only
+    # shadows fall on the table only
     canvas.rgb[:] = under + ground.inside[..., None] * (canvas.rgb - under)
     for item in things:
         _paint_item(canvas, item, light)
@@ -98,7 +98,7 @@ def _paint_item(canvas: Canvas, item: Item, light: Light) -> None:
             paint_flowers(canvas, item, light)
 
 
-def _develop(rgb: np.ndarray, scene: Table) -> np.ndarray:
+def _develop(rgb: RGB, scene: Table) -> RGB:
     """White balance, exposure and a gentle contrast curve, as a camera applies them."""
     a = scene.arrangement
     balance = np.asarray((1.0 + 0.025 * a.warmth, 1.0, 1.0 - 0.03 * a.warmth), np.float32)

@@ -1,4 +1,4 @@
-"""The wall behind, the table, and the cloth on it."""
+"""The wall, the table, and the cloth on it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CLOTH_PAINT: dict[str, Colour] = {
 
 @dataclass(frozen=True)
 class Ground:
-    """The plane of the table: `across` and `deep` are coordinates on it, in picture units at its middle."""
+    """The plane of the table; its coordinates `across` and `deep` are in picture units at its middle."""
 
     edge: Field  # picture y of the far edge
     across: Field
@@ -60,7 +60,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     pool = blob(x, y, 0.75 * light.x, -0.45, 1.25, 1.05)
     rng = np.random.default_rng(a.texture + 6)
     level = 0.72 + 0.28 * pool + 0.018 * waves(x, y, rng, 4.0, 4.0)
-    # panes of sunlight, slanted, as soft as the lens leaves them
+    # slanted panes of sunlight, out of focus
     px = (x - 0.35 * a.window + 0.30 * side * (y + 0.4)) / 0.55
     py = (y + 0.50 - 0.12 * a.window) / 0.62
     soft = 0.12 + 0.25 * (1.0 - a.hardness)
@@ -69,7 +69,7 @@ def paint_wall(canvas: Canvas, scene: Table, light: Light) -> None:
     panes *= 1.0 - 0.6 * smoothstep(0.05 + 0.8 * soft, 0.02, bars)
     level += 0.24 * max(0.0, a.hardness - 0.25) * panes
     level -= 0.16 * smoothstep(0.85, 1.5, np.hypot(x, y + 0.2))
-    level = level - 0.5 * np.maximum(level - 1.02, 0.0)  # the film burns out slowly
+    level = level - 0.5 * np.maximum(level - 1.02, 0.0)  # bright tones saturate slowly
     base = np.asarray(WALL_PAINT[scene.wall], np.float32)
     cool = np.stack([level**1.06, level, level**0.92], axis=-1)
     canvas.rgb[:] = np.clip(base * cool, 0.0, 1.0)
@@ -80,7 +80,7 @@ def paint_table(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
     rng = np.random.default_rng(a.texture + 7)
     u, v = ground.across, ground.deep
     near = smoothstep(0.0, 0.5, canvas.y - ground.edge)
-    # boards run from left to right; grain is drawn out along them
+    # boards run from left to right with their grain along them
     row = v / 1.15 + 0.5 * a.window
     board = np.floor(row)
     shift = np.sin(board * 12.9898 + a.texture % 97) * 3.0
@@ -94,7 +94,7 @@ def paint_table(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
     crack = np.abs(row - np.round(row)) * 1.15
     level = level * (1.0 - (0.45 if scene.table != "white" else 0.22) * smoothstep(0.035, 0.0, crack) * near)
     rgb = np.clip(base * level[..., None], 0.0, 1.0)
-    # varnish: the wall is mirrored at a low angle
+    # varnish reflects the wall at a low angle
     wall = np.asarray(WALL_PAINT[scene.wall], np.float32)
     sheen = (0.26 - 0.20 * near) * (0.8 + 0.4 * blob(canvas.x, canvas.y, 0.5 * light.x, 0.2, 0.6, 0.5))
     rgb = mix(rgb, 0.95 * wall, sheen)
@@ -106,7 +106,7 @@ def paint_table(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
 
 
 def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> None:
-    """A cloth that lies over most of the table, a little wavy, with a hem."""
+    """A cloth over most of the table, slightly wavy, with a hem."""
     a = scene.arrangement
     rng = np.random.default_rng(a.texture + 8)
     u, v = ground.across, ground.deep
@@ -136,9 +136,9 @@ def paint_cloth(canvas: Canvas, scene: Table, light: Light, ground: Ground) -> N
 
 
 def _bands(canvas: Canvas, w: Field, period: float) -> Field:
-    """1 on every other band along w, 0 between, anti-aliased."""
+    """Anti-aliased bands along w: 1 on every other band, else 0."""
     wave = np.abs((w / period) % 2.0 - 1.0) - 0.5
     dy, dx = np.gradient(w / period)
-    # the slope of w, not of the wave: the wave has corners
+    # the slope of w; that of the wave jumps at its corners
     slope = np.hypot(dx, dy) + 1e-6
     return np.clip(0.5 - wave / np.maximum(slope, 1e-4), 0.0, 1.0)

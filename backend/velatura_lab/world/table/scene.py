@@ -1,4 +1,4 @@
-"""What a still life is: one or two things on a table before a wall."""
+"""The still life: one or two things on a table before a wall."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ..style import STYLES, sample_style
 
 KIND = "table"
 THINGS = ("apple", "pear", "cup", "bowl", "vase", "ball", "cube", "bear", "cake", "bottle", "basket")
-#: Things that come in every material; the others are what they are.
+#: Things that come in every material; each other thing has one of its own.
 WARES = ("cup", "bowl", "vase", "ball", "cube", "bottle")
 MATERIALS = ("ceramic", "wood", "metal", "glass", "plastic")
 COLOURS = ("red", "orange", "yellow", "green", "blue", "pink", "brown", "white", "black")
@@ -22,10 +22,10 @@ CLOTH_COLOURS = ("red", "blue", "green", "yellow", "white")
 TABLES = ("brown", "white", "black")
 WALLS = ("grey", "white", "blue", "green", "pink", "yellow")
 
-#: The parts a picture is made of.  Masks of these sum to one at every pixel.
+#: The parts of a picture.  Their masks sum to one at every pixel.
 ELEMENTS = ("wall", "table", "tablecloth", *THINGS, "flowers")
 
-#: The colours a thing mostly has, and those it has now and then are all the others.
+#: The usual colours of things, by frequency; three in ten things have any colour.
 NATURAL: dict[str, tuple[str, ...]] = {
     "apple": ("red", "red", "green", "yellow"),
     "pear": ("green", "yellow", "yellow"),
@@ -34,11 +34,11 @@ NATURAL: dict[str, tuple[str, ...]] = {
     "basket": ("brown",),
     "bottle": ("green", "blue", "brown", "white", "red"),
 }
-#: What the second thing is made of: captions do not speak of it.
+#: Material of the second thing, which captions do not word.
 PLAIN_MATERIAL = {"cube": "wood", "ball": "plastic", "bottle": "glass"}
 
 _WARE = {"thing": WARES}
-#: The colour, material and size are those of whatever thing there is; where it is out of view, of none.
+#: Attribute name -> attribute.  Colour, material and size belong to the element of the scene's thing.
 ATTRIBUTES: dict[str, Attribute] = {
     "thing": Attribute("table", THINGS, of="thing"),
     "colour": Attribute("table", COLOURS, of="thing"),
@@ -60,7 +60,7 @@ ATTRIBUTES: dict[str, Attribute] = {
     "wall": Attribute("wall", WALLS),
 }
 
-#: Combinations kept out of training, to test what a model makes of words it knows apart.
+#: Combinations kept out of training, to measure whether a model composes words it knows apart.
 HELD_OUT: tuple[dict[str, object], ...] = (
     {"thing": "cup", "material": "wood", "colour": "blue"},
     {"thing": "bear", "colour": "green"},
@@ -71,7 +71,7 @@ HELD_OUT: tuple[dict[str, object], ...] = (
 
 @dataclass(frozen=True)
 class Arrangement:
-    """Places, light and chance of one still life; no word names these.  Numbers are -1..1 unless noted."""
+    """Places, light and random details of one still life, without words.  Numbers are -1..1 unless noted."""
 
     place: float = 0.0
     depth: float = 0.0
@@ -80,9 +80,9 @@ class Arrangement:
     second_size: float = 0.0
     horizon: float = 0.0
     tilt: float = 0.0
-    #: whether there is room for a second thing of the same size; if not, one stands further back
+    #: whether a second thing of the same size has room; if not, one stands further back
     room: bool = True
-    #: where the light falls from: < 0 from the left
+    #: side of the light: < 0 from the left
     light: float = -0.7
     light_height: float = 0.0
     #: 0 (an overcast window) .. 1 (the sun)
@@ -123,7 +123,7 @@ class Table:
             raise ValueError(f"style must be one of {', '.join(STYLES)}, not {self.style!r}")
 
     def is_held_out(self) -> bool:
-        """Whether the scene holds a combination that is kept out of training."""
+        """Whether the scene holds a combination kept out of training."""
         return any(
             all(getattr(self, name) == value for name, value in combination.items())
             for combination in HELD_OUT
@@ -167,7 +167,7 @@ def _sample(rng: np.random.Generator) -> Table:
 
 
 def _too_like(thing: str) -> tuple[str, ...]:
-    """What does not stand beside a thing: the same again, or apples by a basket that holds apples."""
+    """Things that do not stand beside a thing: the same thing, or apples and a basket of apples."""
     return {"apple": ("apple", "basket"), "basket": ("basket", "apple")}.get(thing, (thing,))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..raster import Canvas, Field, blob, mix, smoothstep
+from ..raster import RGB, Canvas, Field, blob, each, mix, smoothstep
 from .materials import PAINTS, tone
 from .solids import TILT, Light, inflate, window
 from .wares import Item, turned
@@ -23,7 +23,7 @@ BEAR = (
 
 
 def _fur(angle: Field, ring: Field, seed: int) -> Field:
-    """Tufts, 0..1, pointed outwards and swept to one side, finer ones on coarser ones."""
+    """Tufts in 0..1 that point outwards and to one side, fine tufts over coarse ones."""
     a = 0.37 * (seed % 17)
     bent = angle + 0.16 * np.sin(3.0 * angle + a) + 0.05 * np.sin(7.0 * angle + 3.0 * a) + 0.22 * ring
     coarse = 0.5 + 0.5 * np.sin(17.0 * bent + a)
@@ -33,7 +33,7 @@ def _fur(angle: Field, ring: Field, seed: int) -> Field:
 
 
 def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
-    """A sitting teddy bear; `fluff` 0 is velvet, 1 long hair that stands out all round."""
+    """A sitting teddy bear; its `fluff` of 0 is velvet, of 1 long hair that stands out on all sides."""
     h = 0.98 * item.scale
     base = np.asarray((0.60, 0.38, 0.20) if item.colour == "brown" else PAINTS[item.colour], np.float32)
     if item.colour == "black":
@@ -61,7 +61,7 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
         f = ring / (1.0 - 0.12 * long + 1.05 * long * (fur - 0.35)) - 1.0
         s = inflate(part, f, x, y, soft=part.pixel + 0.045 * h * item.fluff)
         part.shade((0.45, 0.40, 0.40), 0.55 * _halo(ring) * part.share("bear"))
-        # locks: tufts of the same kind lie on the part, each row shifted against the next
+        # locks: the same tufts on the part itself, each row shifted against the next
         row = ring * (3.0 + 2.0 * (1.0 - item.fluff)) + 0.5 * fur
         locks = (
             _fur(angle + 0.7 * np.floor(row), ring * 0.5, item.seed + number + 3)
@@ -71,7 +71,7 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
         depth = (0.03 + 0.30 * item.fluff) * locks * smoothstep(0.10, 0.6, ring)
         rgb = tone(base, s.lit(light, 0.45), 0.36)
         rgb = rgb * (1.0 + depth)[..., None]
-        # hair lets the light through at the edges
+        # light passes through the hair at the edges
         rgb += ((0.08 + 0.50 * item.fluff) * smoothstep(0.70, 1.1, ring) * s.lit(light, 0.8))[..., None] * (
             pale - rgb
         )
@@ -91,11 +91,13 @@ def paint_bear(canvas: Canvas, item: Item, light: Light) -> None:
 
 
 def _halo(ring: Field) -> Field:
-    """The shadow a part throws on what is behind it."""
+    """The shadow of a part on the parts behind it."""
     return smoothstep(1.45, 0.95, ring)
 
 
-def _bear_face(part: Canvas, dx: Field, dy: Field, pale, item: Item, light: Light, inside: Field) -> None:
+def _bear_face(
+    part: Canvas, dx: Field, dy: Field, pale: RGB, item: Item, light: Light, inside: Field
+) -> None:
     snout = np.hypot(dx / 0.46, (dy - 0.36) / 0.36) - 1.0
     s = inflate(part, snout, item.x, 0.0)
     part.shade((0.55, 0.50, 0.48), 0.5 * inside * smoothstep(0.35, 0.0, snout))
@@ -153,7 +155,7 @@ def paint_flowers(canvas: Canvas, item: Item, light: Light) -> None:
         _blossom(canvas, x, y, r, item.flowers, light, item.seed + index)
 
 
-#: Where blossoms are (x, up, size), from the back to the front, in units of the bunch's spread.
+#: Blossoms (x, up, size) from back to front, in units of the bunch's spread.
 _BUNCH = (
     (-0.30, 1.12, 0.85),
     (0.36, 1.08, 0.85),
@@ -186,5 +188,5 @@ def _blossom(canvas: Canvas, x: float, y: float, r: float, colour: str, light: L
     heart = np.hypot(dx, dy) / 0.26 - 1.0
     middle = (0.88, 0.66, 0.12) if colour != "yellow" else (0.50, 0.26, 0.08)
     part.paint(
-        mix(middle, tuple(0.6 * c for c in middle), smoothstep(-0.1, 0.25, dy)), part.cover(heart), "flowers"
+        mix(middle, each(lambda c: 0.6 * c, middle), smoothstep(-0.1, 0.25, dy)), part.cover(heart), "flowers"
     )

@@ -1,4 +1,4 @@
-"""Solids under one light: what has a surface, which way it faces, and the shadows it throws."""
+"""Solids under one light: their surfaces, normals and shadows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from ..raster import Canvas, Field, smoothstep
 
-#: How much of the height of things, and of the depth of the table, the camera's tilt leaves to see.
+#: Foreshortening by the camera's tilt: of the height of things, and of the depth of the table.
 UPRIGHT, TILT = 0.95, 0.30
 
 
@@ -23,16 +23,16 @@ class Light:
 
     @property
     def slide(self) -> tuple[float, float]:
-        """How far the shadow of a point one unit up falls to the right and to the back, on the table."""
+        """Displacement on the table, (right, back), of the shadow of a point one unit up."""
         return -0.95 * self.x / self.y, -0.75 * self.z / self.y
 
 
 @dataclass(frozen=True)
 class Surface:
-    """What is seen of a solid in a window.
+    """The visible surface of a solid in a window, as fields (H, W).
 
-    `alpha` is its cover; (nx, ny, nz) its unit normal with y up; (u, v) coordinates that lie on it
-    (u about it, v up, both in picture units); `round` is 0 where it is seen edge-on, 1 face-on.
+    `alpha` is its coverage, (nx, ny, nz) its unit normal with y up, (u, v) are coordinates on it in picture
+    units (u around it, v up).  `round` is 0 where it is seen edge-on, 1 face-on.
     """
 
     alpha: Field
@@ -41,7 +41,7 @@ class Surface:
     nz: Field
     u: Field
     v: Field
-    #: how much of a highlight shows: little on a flat face, which mirrors one direction only
+    #: strength of highlights: low on a flat face, which mirrors one direction only
     shine: float = 1.0
 
     @property
@@ -49,7 +49,7 @@ class Surface:
         return np.clip(self.nz + 0.2 * np.maximum(self.ny, 0.0), 0.0, 1.0)
 
     def lit(self, light: Light, wrap: float = 0.25) -> Field:
-        """Light that falls on the surface, 0..1, with some that wraps around as from a wide window."""
+        """Light on the surface in 0..1; `wrap` is the part that reaches around it, as from a wide window."""
         cosine = self.nx * light.x + self.ny * light.y + self.nz * light.z
         return np.clip((cosine + wrap) / (1.0 + wrap), 0.0, 1.0)
 
@@ -64,7 +64,7 @@ class Surface:
 def window(canvas: Canvas, left: float, top: float, right: float, bottom: float) -> Canvas | None:
     """The part of the canvas in a box of scene coordinates; None where it is out of view."""
     x, y = canvas.x[0], canvas.y[:, 0]
-    margin = 2.0 * canvas.pixel + 0.05  # hands that draw unsteadily move things by as much
+    margin = 2.0 * canvas.pixel + 0.05  # most that a style moves outlines
     columns = slice(int(np.searchsorted(x, left - margin)), int(np.searchsorted(x, right + margin)))
     rows = slice(int(np.searchsorted(y, top - margin)), int(np.searchsorted(y, bottom + margin)))
     if columns.stop - columns.start < 2 or rows.stop - rows.start < 2:
@@ -72,8 +72,8 @@ def window(canvas: Canvas, left: float, top: float, right: float, bottom: float)
     return canvas.window(rows, columns)
 
 
-def profile(points: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Radii of a turned body from (height, radius) points, smoothed: heights 0..1, radii, slopes."""
+def profile(points: tuple[tuple[float, float], ...]) -> tuple[Field, Field, Field]:
+    """(heights in 0..1, radii, slopes) of a turned body, smoothed from (height, radius) points."""
     heights = np.linspace(0.0, 1.0, 121)
     h, r = np.asarray(points).T
     padded = np.pad(np.interp(heights, h, r), 6, mode="edge")
@@ -84,7 +84,7 @@ def profile(points: tuple[tuple[float, float], ...]) -> tuple[np.ndarray, np.nda
 
 @dataclass(frozen=True)
 class Turned:
-    """A body of revolution that stands at (x, y), of a height and a profile in units of that height."""
+    """A body of revolution on the foot (x, y); its profile is in units of its height."""
 
     x: float
     y: float
@@ -111,8 +111,8 @@ class Turned:
     def surface(self, canvas: Canvas, low: float = 0.0, high: float = 1.0) -> Surface:
         """The near side between two heights.
 
-        A point at height t and angle p from the camera is seen at x + r(t) sin p, level(t) + TILT r(t) cos p;
-        t is found from the pixel in three steps of a fixed-point iteration.
+        A point at height t and angle p from the camera appears at x + r(t) sin p, level(t) + TILT r(t) cos p.
+        Three steps of a fixed-point iteration find t from the pixel.
         """
         heights, radii, slopes = profile(self.shape)
         rise = self.height * UPRIGHT
@@ -128,7 +128,7 @@ class Turned:
         sine = np.clip(dx / r, -1.0, 1.0)
         front = np.sqrt(1.0 - sine * sine)
         side = canvas.cover(np.abs(dx) - r)
-        # the front edge of a rim runs along t = low and t = high, a pixel is 1 / rise of it
+        # the front edge of a rim runs along t = low and t = high; a pixel spans 1 / rise of t
         ends = np.clip(0.5 + (t - low) * rise / canvas.pixel, 0.0, 1.0)
         ends *= np.clip(0.5 + (high - t) * rise / canvas.pixel, 0.0, 1.0)
         norm = 1.0 / np.sqrt(1.0 + slope * slope)
@@ -136,13 +136,13 @@ class Turned:
         return Surface(side * ends, sine * norm, -slope * norm, front * norm, u, t * self.height)
 
     def rim(self, canvas: Canvas, t: float, scale: float = 1.0) -> Field:
-        """The circle at a height as it is seen: an ellipse, negative inside (in units of its radius)."""
+        """The circle at a height, seen as an ellipse: a field in units of its radius, negative inside."""
         r = self.radius(t) * scale
         return np.hypot((canvas.x - self.x) / r, (canvas.y - self.level(t)) / (r * TILT)) - 1.0
 
 
 def inflate(canvas: Canvas, f: Field, x: float, y: float, bulge: float = 1.0, soft: float = 0.0) -> Surface:
-    """A rounded solid over an outline f that is -1 in the middle and 0 at its edge."""
+    """A rounded solid over an outline f, which is -1 in the middle and 0 at the edge."""
     dy, dx = np.gradient(f)
     length = np.hypot(dx, dy) + 1e-9
     out = np.clip(1.0 + f, 0.0, 1.0)
@@ -156,11 +156,11 @@ def inflate(canvas: Canvas, f: Field, x: float, y: float, bulge: float = 1.0, so
 def cast(
     canvas: Canvas, light: Light, x: float, y: float, radius: float, height: float, dark: float = 1.0
 ) -> None:
-    """The shadow of something round that stands on the table, and the darkness where it touches."""
+    """The shadow of a round thing on the table, and the darkness at its foot."""
     sx, sy = light.slide
     reach = height * 0.9
     ex, ey = sx * reach, sy * reach * TILT - 0.02 * height
-    # distance, on the table, from the line between the foot and the tip of the shadow
+    # distance on the table from the line between foot and tip of the shadow
     px, py, qx, qy = canvas.x - x, (canvas.y - y) / TILT, ex, ey / TILT
     along = np.clip((px * qx + py * qy) / (qx * qx + qy * qy + 1e-6), 0.0, 1.0)
     distance = np.hypot(px - along * qx, py - along * qy) / radius

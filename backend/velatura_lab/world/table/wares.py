@@ -1,4 +1,4 @@
-"""Things that are made: cup, bowl, vase, bottle, ball and cube, in any material."""
+"""Wares: cup, bowl, vase, bottle, ball and cube, in any material."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..raster import Canvas, Field, blob, smoothstep
+from ..raster import Canvas, Field, blob, each, smoothstep
 from .materials import PAINTS, coat
 from .solids import TILT, UPRIGHT, Light, Surface, Turned, cast, inflate, window
 
 
 @dataclass(frozen=True)
 class Item:
-    """One thing in its place: the foot's middle (x, y), scale 1 for a middling size, how it is made."""
+    """One thing in its place: the foot's middle (x, y), scale (1 for medium size), colour and material."""
 
     thing: str
     x: float
@@ -80,7 +80,7 @@ def paint_vessel(canvas: Canvas, item: Item, light: Light) -> None:
         whole = np.maximum(surface.alpha, inside)
         coat(part, replace(surface, alpha=whole), item.colour, "glass", light, item.thing, item.seed)
         part.glow(0.10, inside)
-    # the rim is a thin ring: bright towards the light, and on glass all round
+    # the rim is a thin ring, bright towards the light; on glass bright all round
     wide = 0.05 if item.thing != "bottle" else 0.16
     ring = part.cover(np.abs(lip + 0.5 * wide) - 0.5 * wide)
     bright = 0.5 + 0.5 * np.clip((part.x - body.x) / body.radius(1.0) * np.sign(light.x), -1.0, 1.0)
@@ -90,7 +90,7 @@ def paint_vessel(canvas: Canvas, item: Item, light: Light) -> None:
 
 
 def _hollow(part: Canvas, item: Item, body: Turned, light: Light, lip: Field, inside: Field) -> None:
-    """The inside: lit on the far wall opposite the light, dark beneath the near one."""
+    """The inside: lit on the wall opposite the light, dark at the near wall."""
     r = body.radius(1.0)
     dx, dy = (part.x - body.x) / r, (part.y - body.level(1.0)) / (r * TILT)
     nx, nz = -dx, np.clip(-dy * 0.4 + 0.5, 0.0, 1.0)
@@ -103,7 +103,7 @@ def _hollow(part: Canvas, item: Item, body: Turned, light: Light, lip: Field, in
 
 
 def _handle(canvas: Canvas, item: Item, body: Turned, light: Light) -> None:
-    """A ring at the side of a cup; the body is painted over its inner half."""
+    """A ring at the side of a cup; the body covers its inner half."""
     side = 1.0 if item.turn > 0.0 else -1.0
     h = body.height
     cx, cy = body.x + side * 0.56 * h, body.level(0.54) + 0.05 * h
@@ -153,12 +153,12 @@ def paint_ball(canvas: Canvas, item: Item, light: Light) -> None:
 
 
 def paint_cube(canvas: Canvas, item: Item, light: Light) -> None:
-    """Three faces of a cube that is turned a little about its upright."""
+    """Three faces of a cube, turned a little about its vertical axis."""
     size = 0.50 * item.scale
     turn = 0.45 + 0.22 * item.turn
     c, s = np.cos(turn), np.sin(turn)
     half = 0.5 * size
-    # corners of the square on the table, from the nearest, to the right, the back, the left
+    # corners of the square on the table: nearest, right, back, left
     foot = [
         (x * c + z * s, x * s - z * c)
         for x, z in ((-half, half), (half, half), (half, -half), (-half, -half))
@@ -199,22 +199,22 @@ def _face(
     size: float,
     seed: int,
 ) -> None:
-    """One face between its corners in the picture, the first joined to the second and the last."""
-    f = None
+    """One face between its corners in the picture, in their order around it."""
+    f: Field = np.full_like(part.x, -np.inf)
     middle = np.mean(np.asarray(corners), axis=0)
     for (ax, ay), (bx, by) in zip(corners, corners[1:] + corners[:1], strict=True):
         ex, ey = bx - ax, by - ay
         d = ((part.x - ax) * ey - (part.y - ay) * ex) / np.hypot(ex, ey)
         if (middle[0] - ax) * ey - (middle[1] - ay) * ex > 0.0:
             d = -d
-        f = d if f is None else np.maximum(f, d)
+        f = np.maximum(f, d)
     # coordinates on the face along two of its edges
     (ox, oy), (ax, ay), (bx, by) = corners[0], corners[1], corners[3]
     det = (ax - ox) * (by - oy) - (ay - oy) * (bx - ox)
     px, py = part.x - ox, part.y - oy
     u = (px * (by - oy) - py * (bx - ox)) / det
     v = (py * (ax - ox) - px * (ay - oy)) / det
-    # a slight swell, so that reflections and highlights run across the face
+    # a slight bulge, so that reflections and highlights vary over the face
     swell = 0.8 if item.material == "metal" else 0.3
     nx = normal[0] + swell * (u - 0.5 + 0.5 * (v - 0.5)) * (1.0 if normal[1] < 0.5 else 0.35)
     ny = normal[1] + 0.22 * (v - 0.5)
@@ -235,21 +235,21 @@ def _face(
         )
     coat(part, s, item.colour, item.material, light, "cube", seed)
     border = np.minimum(np.minimum(u, 1.0 - u), np.minimum(v, 1.0 - v))
-    if item.material == "plastic":  # a panel is pressed into each face
+    if item.material == "plastic":  # each face has a pressed-in panel
         part.shade((0.62, 0.62, 0.66), 0.5 * s.alpha * smoothstep(0.035, 0.0, np.abs(border - 0.15)))
         part.glow(0.35, s.alpha * smoothstep(0.03, 0.0, np.abs(border - 0.195)))
-    elif item.material == "metal":  # polished: the room's lights and darks cross the face, slanted
+    elif item.material == "metal":  # polished: slanted reflections of the room cross the face
         slant = u + 0.5 * v
         part.shade((0.42, 0.42, 0.45), 0.75 * s.alpha * smoothstep(0.45, 0.0, np.abs(slant - 1.05)))
         part.glow(0.62, s.alpha * smoothstep(0.22, 0.08, np.abs(slant - 0.55)))
-    elif item.material == "glass":  # light runs along the face, slanted
+    elif item.material == "glass":  # a slanted streak of light
         part.glow(
             0.40, s.alpha * smoothstep(0.10, 0.04, np.abs(u + 0.6 * v - 0.62)) * smoothstep(0.0, 0.1, border)
         )
 
 
 def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
-    """The shadow of any thing on the table."""
+    """Cast a thing's shadow on the table."""
     sizes = {
         "apple": (0.21, 0.50),
         "pear": (0.20, 0.66),
@@ -269,7 +269,7 @@ def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
     dark = 0.55 if item.material == "glass" else 1.0
     cast(canvas, light, item.x, item.y, radius * item.scale, height * item.scale, dark)
     if item.material == "glass":
-        # light that glass has gathered falls in the middle of its shadow, in its colour
+        # glass focuses coloured light in the middle of its shadow
         sx, sy = light.slide
         ex, ey = 0.5 * sx * height * item.scale, 0.5 * sy * height * item.scale * TILT
         spot = blob(
@@ -280,4 +280,4 @@ def shadow_of(canvas: Canvas, item: Item, light: Light) -> None:
             0.55 * radius * item.scale,
             0.16 * radius * item.scale,
         )
-        canvas.paint(tuple(0.5 + 0.5 * c for c in PAINTS[item.colour]), 0.45 * spot)
+        canvas.paint(each(lambda c: 0.5 + 0.5 * c, PAINTS[item.colour]), 0.45 * spot)
