@@ -1,7 +1,7 @@
-"""Networks that look at a picture: what is in it, what it fits, where things are, whose face it is.
+"""Networks that read a picture: its attributes, its fit to words, its elements' masks, its person.
 
-They rank variations, measure edits and guide methods.  Everything takes pictures (N, 3, H, W) in 0..1 of
-any size, and everything but `Judge.read` can be differentiated with respect to them.
+They rank variations, measure edits and guide methods.  All take pictures (N, 3, H, W) in 0..1 of any size,
+and all but `Judge.read` are differentiable with respect to them.
 """
 
 from velatura.companions.clipseg import Segmenter, load_segmenter

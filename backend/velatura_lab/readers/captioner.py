@@ -1,4 +1,4 @@
-"""What the embedded model's captions come from, as the product is offered it (`velatura.companions.blip`)."""
+"""The captioner of the embedded model's pictures, an entry point for `velatura.companions.blip`."""
 
 from __future__ import annotations
 
@@ -18,5 +18,10 @@ def reads(config: Mapping[str, Any]) -> bool:
 
 
 def load(folder: Path, device: torch.device) -> WorldCaptioner:
-    """The captions of the judge in a folder. Raises OSError or ValueError for files that make no sense."""
+    """A captioner with the judge in a folder.
+
+    Raises:
+        OSError: A file is missing or unreadable.
+        ValueError: A file is no judge.
+    """
     return WorldCaptioner(load_judge(folder).to(device))

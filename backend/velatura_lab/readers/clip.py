@@ -1,4 +1,4 @@
-"""How well words fit a picture: the small CLIP (Radford et al. 2021) that ships, in transformers' format."""
+"""The small CLIP (Radford et al. 2021) of the package, which tells how well words fit a picture."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ BUNDLE = BUNDLES / "velatura-clip"
 
 
 def normalise(images: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in 0..1 as CLIP's image processor hands them on."""
+    """Pictures (N, 3, H, W) in 0..1, normalised as by CLIP's image processor."""
     mean = torch.tensor(MEAN, device=images.device).view(3, 1, 1)
     return (images - mean) / torch.tensor(DEVIATION, device=images.device).view(3, 1, 1)
 
 
 def load_clip(folder: Path = BUNDLE) -> Encoder:
-    """The CLIP shipped with the package, or another in transformers' format. Raises `unknown-model`."""
-    # an absolute path is never taken for an id at the hub
+    """The package's CLIP, or another in transformers' format.  Raises the error `unknown-model`."""
+    # an absolute path cannot be an id at the hub
     return load_encoder(str(folder.absolute()), torch.device("cpu"), torch.float32)

@@ -1,4 +1,4 @@
-"""Whose face it is: a unit vector that stays with a person under edits."""
+"""The identity encoder: a unit vector for the person in a portrait, stable under edits."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from .pictures import fit
 
 BUNDLE = BUNDLES / "velatura-identity"
 DIMENSION = 64
-WIDTH = 64  # numbers at each place before all are brought together
+WIDTH = 64  # channels at each place before the linear map
 
 
 class IdentityEncoder(nn.Module):
     """Strided convolutions, then one linear map of the features at all places.
 
-    Places are kept because it is proportions that tell faces apart.
+    There is no pooling over places, since proportions distinguish faces.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class IdentityEncoder(nn.Module):
 
 
 def load_identity(folder: Path = BUNDLE) -> IdentityEncoder:
-    """The identity encoder shipped with the package."""
+    """The package's identity encoder, or the one in `folder`."""
     config = read_object(folder / "config.json")
     encoder = IdentityEncoder(tuple(config["channels"]), config["width"], config["dimension"])
     state = load_file(folder / "identity.safetensors")
@@ -57,5 +57,5 @@ def load_identity(folder: Path = BUNDLE) -> IdentityEncoder:
 
 
 def same_person_threshold(folder: Path = BUNDLE) -> float:
-    """The cosine above which two portraits are more likely of one person than of two (equal error rate)."""
+    """The cosine at equal error rate; two portraits above it are likelier of one person than of two."""
     return float(read_object(folder / "config.json")["threshold"])

@@ -1,4 +1,4 @@
-"""A small network that reads what a picture shows: kind of scene, style, and every attribute."""
+"""The judge: a small network that reads kind of scene, style and every attribute from a picture."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from velatura.weights.json_files import read_object
 from .pictures import fit
 
 BUNDLE = BUNDLES / "velatura-judge"
-STEPS = 9  # places from 0 to 1 between which a degree is read
-NEAR = 1.0 / 3.0  # a degree is right within this
+STEPS = 9  # classes of a degree, evenly spaced from 0 to 1
+NEAR = 1.0 / 3.0  # largest error of a degree that counts as right
 CHANNELS = (32, 64, 128, 192)
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to read: a choice among `values`, or (with none) a degree from 0 to 1.
+    """One thing to read: a choice among `values`, or without values a degree from 0 to 1.
 
-    kind: of the scenes it is asked about, "" for all.
+    `kind` is the kind of scene that it applies to, "" for all.
     """
 
     kind: str
@@ -44,11 +44,13 @@ class Question:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from one picture.
+    """The judge's reading of one picture.
 
-    values: of "style" and of each attribute of its kind; a degree is a number from 0 to 1.
-    confidence: for the same names and "kind", the probability given to the value (of a degree: to what
-    lies within a sixth of it).
+    Args:
+        kind: The kind of scene.
+        values: "style" and each attribute of the kind -> value; a degree is a number from 0 to 1.
+        confidence: The same names and "kind" -> the value's probability; for a degree, that of the values
+            within a sixth of it.
     """
 
     kind: str
@@ -57,14 +59,11 @@ class Reading:
 
 
 def matches(reading: Reading, scene: Any, attribute: str) -> bool:
-    """Whether a picture shows an attribute as the scene has it; a degree within a third.
-
-    attribute: a name of the scene's attributes, "style" or "kind".
-    """
+    """Whether a reading agrees with a scene in an attribute, "style" or "kind"; a degree within NEAR."""
     if reading.kind != scene.kind or attribute == "kind":
         return reading.kind == scene.kind
-    value, wanted = reading.values[attribute], getattr(scene, attribute)
-    return abs(value - wanted) <= NEAR if isinstance(wanted, float) else bool(value == wanted)
+    value, target = reading.values[attribute], getattr(scene, attribute)
+    return abs(value - target) <= NEAR if isinstance(target, float) else bool(value == target)
 
 
 class Residual(nn.Module):
@@ -93,11 +92,14 @@ def convolutions(channels: tuple[int, ...]) -> nn.Sequential:
 
 
 class Judge(nn.Module):
-    """Strided convolutions; each question then looks at the places that answer it.
+    """Strided convolutions, then an attention over places for each question.
 
-    A question's answer is read from the mean and the maximum over the picture and from an average
-    weighted by attention, with a query and a bias for place of its own.
+    The answer to a question is a linear map of three features: the mean and the maximum over the picture, and
+    an average weighted by the question's attention, which has a query and a bias for each place.
     """
+
+    owner: Tensor
+    steps: Tensor
 
     def __init__(self, questions: list[Question], channels: tuple[int, ...] = CHANNELS) -> None:
         super().__init__()
@@ -133,14 +135,15 @@ class Judge(nn.Module):
 
     @torch.no_grad()
     def read(self, images: Tensor) -> list[Reading]:
-        """Images (N, 3, H, W) in 0..1 -> what each shows."""
+        """Images (N, 3, H, W) in 0..1 -> a reading of each."""
         self.eval()
         table = {key: rows.exp().cpu() for key, rows in self.log_probabilities(images).items()}
         by_key = {question.key: question for question in self.questions}
-        readings = []
+        readings: list[Reading] = []
         for n in range(len(images)):
-            kind, sure = _answer(by_key["kind"], table["kind"][n])
-            values, confidence = {}, {"kind": sure}
+            kind, probability = _answer(by_key["kind"], table["kind"][n])
+            values: dict[str, Any] = {}
+            confidence = {"kind": probability}
             for question in self.questions:
                 if question.name != "kind" and question.kind in ("", kind):
                     answer = _answer(question, table[question.key][n])
@@ -161,7 +164,7 @@ def _answer(question: Question, probabilities: Tensor) -> tuple[Any, float]:
 
 
 def questions_of(kinds: Mapping[str, Mapping[str, Any]]) -> list[Question]:
-    """Kind -> attribute -> its values (none for a degree), as questions in a fixed order."""
+    """Questions in a fixed order.  `kinds`: kind -> attribute -> its values, empty for a degree."""
     return [Question("", "kind", tuple(kinds))] + [
         Question(kind, name, tuple(values))
         for kind, attributes in kinds.items()
@@ -170,7 +173,7 @@ def questions_of(kinds: Mapping[str, Mapping[str, Any]]) -> list[Question]:
 
 
 def load_judge(folder: Path = BUNDLE) -> Judge:
-    """The trained judge shipped with the package."""
+    """The package's trained judge, or the one in `folder`."""
     config = read_object(folder / "config.json")
     questions = [Question(q["kind"], q["name"], tuple(q["values"])) for q in config["questions"]]
     judge = Judge(questions, tuple(config["channels"]))

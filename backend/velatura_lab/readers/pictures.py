@@ -1,4 +1,4 @@
-"""Pictures as the readers take them."""
+"""Pictures in the readers' size."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ SIDE = 128
 
 
 def fit(images: Tensor, side: int = SIDE) -> Tensor:
-    """Pictures (N, 3, H, W) at side x side, in float32; smaller ones are made without aliasing."""
+    """Pictures (N, 3, H, W) resized to side x side, in float32, without aliasing."""
     images = images.float()
     if images.shape[-2:] == (side, side):
         return images

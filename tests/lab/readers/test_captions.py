@@ -26,7 +26,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from velatura_lab.readers import load_judge
-from velatura_lab.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, tell
+from velatura_lab.readers.captions import CAPTIONS, SURE, Beliefs, WorldCaptioner, best, claimed
 from velatura_lab.world import (
     ATTRIBUTES,
     Landscape,
@@ -103,7 +103,7 @@ def test_what_is_in_doubt_is_said_less(scene, random):
     doubtful = set(random.sample(sorted(ATTRIBUTES[scene.kind]), 3))
     beliefs = certain(scene, **dict.fromkeys(doubtful, 0.6))
     (first, *_) = best(beliefs)
-    full = tell(beliefs.scene(), beliefs, {})
+    full = claimed(beliefs.scene(), beliefs, {})
     assert beliefs.worth(first) >= beliefs.worth(full)
     # some a caption of this kind cannot be worded without
     assert len(doubtful & first.claims.keys()) <= len(doubtful & full.claims.keys())
