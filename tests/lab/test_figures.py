@@ -11,7 +11,7 @@ from PIL import Image
 from velatura_lab.cards import evaluate, sections
 from velatura_lab.evaluation.encoders import Encoders
 from velatura_lab.exam import figures, measure
-from velatura_lab.exam.asked import combined, ladders, of_exam, said, told
+from velatura_lab.exam.asked import combined, full_caption, is_worded, ladders, of_exam
 from velatura_lab.exam.assess import Exam, pooled, rate
 from velatura_lab.exam.grids import save_small, sheet
 from velatura_lab.readers.judge import Judge, Reading
@@ -28,8 +28,8 @@ SMALL = replace(
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
 
-def names_said(scene):
-    return {name for name in ATTRIBUTES[scene.kind] if said(scene, name, elements(scene))}
+def worded_names(scene):
+    return {name for name in ATTRIBUTES[scene.kind] if is_worded(scene, name, elements(scene))}
 
 
 # What is asked
@@ -37,21 +37,21 @@ def names_said(scene):
 
 def test_what_a_caption_leaves_out_is_not_asked_for():
     portrait = Portrait(hat="none", glasses="sunglasses", beard=False, smile=True, smile_width=0.9)
-    assert {"person", "glasses", "smile_width", "style"} <= names_said(portrait)
-    assert not {"hat", "hat_colour", "beard", "beard_length", "shirt_pattern"} & names_said(portrait)
+    assert {"person", "glasses", "smile_width", "style"} <= worded_names(portrait)
+    assert not {"hat", "hat_colour", "beard", "beard_length", "shirt_pattern"} & worded_names(portrait)
     landscape = Landscape(snow=0.0, trees="leafy", blossom=0.5, building="none")
-    assert {"path", "blossom", "trees", "time", "season"} <= names_said(landscape)
-    assert not {"snow", "building"} & names_said(landscape)
+    assert {"path", "blossom", "trees", "time", "season"} <= worded_names(landscape)
+    assert not {"snow", "building"} & worded_names(landscape)
     table = Table(thing="basket", colour="brown", fullness=0.9, second="none")
-    assert {"thing", "fullness"} <= names_said(table)
-    assert not {"colour", "fluff", "flowers", "second", "side", "cloth"} & names_said(table)
+    assert {"thing", "fullness"} <= worded_names(table)
+    assert not {"colour", "fluff", "flowers", "second", "side", "cloth"} & worded_names(table)
 
 
 @every_kind
 def test_requests_say_what_they_are_read_for(kind):
     exam = Exam(3, 6, kind, 64)
     for index, request in enumerate(of_exam(exam, 6)):
-        assert request.prompt == told(request.scene, exam.seen(index)).text
+        assert request.prompt == full_caption(request.scene, exam.seen(index)).text
         assert {"style"} < set(request.names) <= set(ATTRIBUTES[kind])
 
 

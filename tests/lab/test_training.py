@@ -100,7 +100,7 @@ def test_new_words_are_taken_in_unless_a_network_knows_the_old_ones_by_number(tm
     (tmp_path / "diffusion.pt").touch()
     wording, *_ = make_text(tmp_path)
     assert wording.row(Caption((Word("house", "house"),)))[1] == ids["house</w>"]
-    with pytest.raises(ValueError, match=r"'castle' is not in the vocabulary .* in another folder"):
+    with pytest.raises(ValueError, match=r"without the word 'castle'; .* in another folder"):
         wording.row(Caption((Word("castle", "castle"),)))
 
 

@@ -1,1 +1,1 @@
-"""Model cards: where weights come from, what they were measured to do, and the command that made them."""
+"""Model cards: the origin of weights, their figures, and the commands that made them."""

@@ -1,4 +1,4 @@
-"""The model card, written from the figures, and what all cards say of training."""
+"""The model card, written from the figures, and the parts about training that all cards share."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ Each as a photo, a watercolour, an ink drawing or a child's drawing. It does bes
 {parts}
 
 v-prediction (Salimans & Ho 2022), zero terminal SNR and trailing steps (Lin et al. 2023), 12 % of captions dropped
-for guidance (Ho & Salimans 2021), cross-attention maps supervised with the exact masks of what the words are about
+for guidance (Ho & Salimans 2021), cross-attention maps supervised with the exact masks of the words' elements
 (weight 0.1). Weights are stored in half precision.
 
 ## Data
 
-{pictures} drawn pictures ({shares}; seven in ten as photos) with exact masks, each worded eight ways. No photograph, no person's likeness, no downloaded data. Some combinations of attributes
-are kept out of training, to measure what the model makes of words it knows apart.
+{pictures} drawn pictures ({shares}; seven in ten as photos) with exact masks, each with eight captions. No photograph, no person's likeness, no downloaded data. Some combinations of attributes
+are kept out of training, to measure whether the model composes words it knows apart.
 
 ## Training
 
@@ -93,7 +93,7 @@ a picture of how people look: a drawn world with a handful of features."""
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A table in Markdown; shares are written with three digits, what is missing is left empty."""
+    """A table in Markdown; numbers have three decimals, and None is an empty cell."""
 
     def cell(value: Any) -> str:
         return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
@@ -117,60 +117,67 @@ def rates(columns: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
 
 
 def record(state: Mapping[str, Any]) -> dict[str, Any]:
-    """What a checkpoint says of training: pictures seen, minutes; of newer ones processes, the training set's
-    seed and size, whether the end was given as a count of pictures rather than in minutes, the other options,
-    and the device's name."""
+    """The record of training in a checkpoint: pictures seen and minutes.
+
+    Newer checkpoints also record processes, seed and size of the training set, whether the length was given
+    in pictures ("counted") or in minutes, the other options, and the device's name.
+    """
     names = ("processes", "seed", "pictures", "counted", "options", "hardware")
     known = {name: state[name] for name in names if name in state}
     return {"samples": state["samples"], "minutes": round(state["seconds"] / 60.0, 1), **known}
 
 
 def command(part: str, seed: int, trained: Mapping[str, Any], width: int = 0) -> str:
-    """The command that trains a part as it was trained, from its `record`, as far as that is known.
+    """The command that trains a part as its `record` tells, without options at their defaults.
 
-    seed: of training, where the record has none.  Options that have the part's defaults are left out.
+    Args:
+        part: The part's name.
+        seed: The seed where the record has none.
+        trained: The part's `record`.
+        width: The width to which the part's name is padded.
     """
     end = f"--samples {trained['samples']}" if trained.get("counted") else f"--minutes {trained['minutes']:g}"
-    told = {"seed": trained.get("seed", seed), "pictures": trained.get("pictures")}
-    words = [f"--{name} {value}" for name, value in told.items() if value] + [end]
+    first = {"seed": trained.get("seed", seed), "pictures": trained.get("pictures")}
+    words = [f"--{name} {value}" for name, value in first.items() if value] + [end]
     words += [f"--processes {trained['processes']}"] if trained.get("processes") else []
     words += _unusual(trained.get("options", {}), _defaults(part, trained.get("options", {}).get("profile")))
     return f"velatura train {part:{width}} --work DIR {' '.join(words)}"
 
 
 def measuring(part: str, figures: Mapping[str, Any], width: int = 0) -> str:
-    """The command that measures ("readers", "evaluate") as these figures were measured."""
-    defaults = {flag.removeprefix("--"): told.get("default") for flag, told in MEASURING[part]}
-    given = {name: figures[name] for name in ("count", "steps") if name in figures}
-    words = [f"--seed {figures['seed']}", *_unusual(given, defaults)]
+    """The command ("readers" or "evaluate") that measured these figures; `width` pads its name."""
+    defaults = {flag.removeprefix("--"): keywords.get("default") for flag, keywords in MEASURING[part]}
+    used = {name: figures[name] for name in ("count", "steps") if name in figures}
+    words = [f"--seed {figures['seed']}", *_unusual(used, defaults)]
     return f"velatura train {part:{width}} --work DIR {' '.join(words)}"
 
 
 def trained_on(trained: Mapping[str, Any]) -> str:
-    """The device's name; of older records what kind it was, or nothing."""
-    kind = trained.get("profile", {}).get("device", "")
-    return trained.get("hardware") or {"cpu": "a CPU", "cuda": "a GPU"}.get(kind, kind)
+    """The device's name; its kind for an older record, or ""."""
+    kind: str = trained.get("profile", {}).get("device", "")
+    hardware: str = trained.get("hardware", "")
+    return hardware or {"cpu": "a CPU", "cuda": "a GPU"}.get(kind, kind)
 
 
 def _defaults(part: str, profile: str | None) -> dict[str, Any]:
     own, name = TRAINED[part], profile if profile in PROFILES else "cpu"
-    more = {flag.removeprefix("--"): told["default"] for flag, told in own.more}
+    more = {flag.removeprefix("--"): keywords["default"] for flag, keywords in own.more}
     start = {"from": own.start.partition("/")[0] or SCRATCH}
     device = PROFILES[name].device
     return {"profile": "cpu", "device": device, "batch": own.batch[name], "rate": own.rate} | more | start
 
 
-def _unusual(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+def _unusual(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """The options that are not at their defaults, as words of a command."""
     return [
-        f"--{name} {given[name]}"
+        f"--{name} {options[name]}"
         for name, usual in defaults.items()
-        if name in given and given[name] != usual
+        if name in options and options[name] != usual
     ]
 
 
 def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
-    """What a card says of how training went: the note given, else that of figures written before, if they are
-    of the same training."""
+    """A card's note on its training: `note`, else that of earlier figures `before` of the same training."""
     if note is not None:
         return note
     same = before.get("training") == json.loads(json.dumps(trained))
@@ -180,8 +187,11 @@ def note_of(note: str | None, trained: Any, before: Mapping[str, Any]) -> str:
 def write_card(bundle: Path, figures: Mapping[str, Any]) -> None:
     """Write `README.md` beside the weights.
 
-    figures: "seed" (of measuring), "size", "pictures" (of the training set), "parts" and "training" (rows by
-    name), "sections" (pieces of Markdown), optionally "notes" (Markdown) on how training went and "limits".
+    Args:
+        bundle: The model's folder.
+        figures: "seed" (of measuring), "size", "pictures" (of the training set), "parts" and "training" (rows
+            by name), "sections" (pieces of Markdown), and optionally "notes" (Markdown, on the training) and
+            "limits".
     """
     seed, trained = figures["seed"], figures["training"]
     commands = [command(part, seed, row, 11) for part, row in trained.items()]

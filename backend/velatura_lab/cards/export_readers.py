@@ -23,28 +23,37 @@ PARTS = ("judge", "clip", "segmenter", "identity")
 def export_readers(
     work: Path, folder: Path = BUNDLES, seed: int = 7, count: int = 400, note: str | None = None
 ) -> list[str]:
-    """Write, measure and describe every reader that was trained in `work`; returns which those were.
+    """Write a bundle, figures and card for every reader that was trained in `work`; return their names.
 
-    folder: the bundles go to `folder`/velatura-<part>.  count: held-out scenes to measure on.  note: for the
-    cards, how training went; as before if None.
+    Args:
+        work: Folder of the training.
+        folder: Parent of the bundles velatura-<part>.
+        seed: Of the held-out scenes.
+        count: Number of held-out scenes.
+        note: The cards' note on the training; None keeps the earlier ones.
     """
-    done = [part for part in PARTS if (work / f"{part}.pt").exists()]
-    for part in done:
+    done: list[str] = []
+    for part in PARTS:
+        state = load_checkpoint(work / f"{part}.pt")
+        if state is None:
+            continue
+        done.append(part)
         bundle = folder / f"velatura-{part}"
         getattr(import_module(f"velatura_lab.training.{part}"), f"export_{part}")(work, bundle)
-        path, state = bundle / "figures.json", load_checkpoint(work / f"{part}.pt")
+        path = bundle / "figures.json"
         trained = record(state) | {"profile": state["profile"]}
         before = json.loads(path.read_text()) if path.exists() else {}
-        figures = {
+        measured = MEASURES[part](bundle, seed, count)
+        figures: dict[str, Any] = {
             "training": trained,
             "notes": note_of(note, trained, before),
             "seed": seed,
             "count": count,
-            "figures": MEASURES[part](bundle, seed, count),
+            "figures": measured,
         }
-        if part == "identity":  # what a program needs to know to use the vectors
+        if part == "identity":  # programs compare cosines with the threshold
             config = json.loads((bundle / "config.json").read_text())
-            config["threshold"] = figures["figures"]["threshold"]
+            config["threshold"] = measured["threshold"]
             (bundle / "config.json").write_text(json.dumps(config, indent=1) + "\n")
         path.write_text(json.dumps(figures, indent=1) + "\n")
         write_card(part, bundle, figures)

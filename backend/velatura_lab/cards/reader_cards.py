@@ -62,14 +62,14 @@ from velatura_lab.readers import load_judge
 (reading,) = load_judge().read(images)  # images (1, 3, H, W) in 0..1
 reading.kind, reading.values, reading.confidence
 ```""",
-        "data": "What a picture does not show is not asked for.",
+        "data": "Attributes that a picture does not show are left out of the loss.",
         "how": """\
-Strided convolutions and a residual block; each attribute is read from averages and from what an attention of its own
-finds. Cross-entropy; degrees as choices among nine steps whose mean is read (two-hot targets, Farebrother et al.
-2024). Pictures are blurred, tinted and made noisy, so that a decoder's are read too.""",
+Strided convolutions and a residual block; each attribute is read from averages and from an attention of its own.
+Cross-entropy; degrees are choices among nine steps whose mean is read (two-hot targets, Farebrother et al. 2024).
+Training pictures are blurred, tinted and noisy, so that it reads a decoder's pictures too.""",
         "limits": """\
-It reads the drawn world, not photographs. Where a picture shows nothing of an attribute its answer is a guess, with
-the confidence of one.""",
+It reads the drawn world, not photographs. For an attribute that a picture does not show, its answer is a guess of low
+confidence.""",
     },
     "clip": {
         "task": "zero-shot-image-classification",
@@ -83,18 +83,18 @@ from velatura_lab.readers import load_clip
 load_clip().similarity(images, ["a castle next to a river", "a man with a beard"])  # (N, 2)
 ```""",
         "data": """\
-Captions are worded anew each time. Hard negatives: the same caption with one thing wrong, that of the scene with one
-attribute changed (Yuksekgonul et al. 2023).""",
+Captions are worded anew each time. Hard negatives are captions of the scene with one attribute changed (Yuksekgonul
+et al. 2023).""",
         "how": """\
 Patches of 16 pixels, 4 layers of width 160; text 3 layers of width 96. InfoNCE in both directions, batches often of
-one kind of scene; two linear heads, left behind, read the scene from the vectors of pictures and captions alike and
+one kind of scene. Two linear heads, for training only, read the scene from the vectors of pictures and captions and
 the elements' places from the patches.""",
         "limits": "It knows the words of the world's captions and nothing else.",
     },
     "segmenter": {
         "task": "image-segmentation",
         "what": """\
-A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from words, empty ones for what is not there.
+A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from words, empty masks for absent things.
 `transformers.CLIPSegForImageSegmentation` loads it as it is.
 
 ```python
@@ -103,13 +103,12 @@ from velatura_lab.readers import load_segmenter
 masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
 ```""",
         "data": """\
-Prompts are the elements' names and what captions call them; one in three names something that is not in the
-picture.""",
+Prompts are the elements' names and phrases for them from captions; one in three names an absent element.""",
         "how": """\
-The text's tower begins as velatura-clip's, the picture's has patches half as wide; both are trained along, with two heads left
-behind (which element a prompt names, and every element's share of each patch). Masks: binary cross-entropy, with more weight on a
-small mask's pixels, and dice.""",
-        "limits": "Masks are made up of patches of 8 pixels: outlines are soft, thin and small things come out roughly or not at all.",
+The text tower begins with velatura-clip's weights; the vision tower has patches half as wide. Both are trained too, with two
+heads for training only (the element that a prompt names, and every element's share of each patch). Masks: binary
+cross-entropy, with more weight on a small mask's pixels, and dice.""",
+        "limits": "Masks consist of patches of 8 pixels: outlines are soft; thin and small things are rough or missing.",
     },
     "identity": {
         "task": "image-feature-extraction",
@@ -122,19 +121,20 @@ from velatura_lab.readers import load_identity
 
 load_identity().similarity(before, after)  # cosines
 ```""",
-        "data": "People are drawn four times each; all but sex, skin, age and features is drawn anew each time.",
+        "data": "Each person has four portraits, which share sex, skin, age and features only.",
         "how": """\
-Strided convolutions that begin as velatura-judge's and one linear map. NT-Xent on pairs of portraits (Chen et al. 2020), half of the batches among
-people of one sex and skin; a linear head, left behind, reads the numbers that make a face from the vectors.""",
+Strided convolutions that begin with velatura-judge's weights, and one linear map. NT-Xent on pairs of portraits (Chen et al.
+2020), half of the batches among people of one sex and skin. A linear head, for training only, reads the numbers of a face from
+the vectors.""",
         "limits": """\
-It knows drawn faces, seen from the front, that fill most of the picture. What hides the eyes or the mouth hides much
-of what tells these people apart.""",
+It knows drawn faces, seen from the front, that fill most of the picture. Without eyes or mouth it can hardly tell
+people apart.""",
     },
 }  # fmt: skip
 
 
 def write_card(part: str, bundle: Path, figures: dict[str, Any]) -> None:
-    """Write `README.md` beside the weights."""
+    """Write `README.md` beside the weights, from a reader's figures (see `export_readers`)."""
     notes, trained = figures.get("notes", ""), figures["training"]
     device = trained_on(trained)
     size = sum(path.stat().st_size for path in bundle.glob("*.safetensors"))
@@ -170,12 +170,12 @@ def _judge(figures: dict[str, Any]) -> str:
     for key, rate in figures["attributes"].items():
         name = key.replace(".", ": ").replace("_", " ")
         rows.append(_row(name + (f" (mean error {errors[key]:.2f})" if key in errors else ""), rate))
-    head = "Read as it is, where the picture shows it; a degree within a third.\n\n"
+    head = "Share of right readings of attributes that the picture shows; a degree within a third.\n\n"
     return head + "\n".join([_RATES.format("attribute"), *rows])
 
 
 def _clip(figures: dict[str, Any]) -> str:
-    head = "How often the right caption of 16 fits a picture best; full captions.\n\n"
+    head = "Share of pictures that the right one of 16 full captions fits best.\n\n"
     names = {
         "any": "the others are of random scenes",
         "alike": "of scenes of the same kind",
@@ -192,7 +192,7 @@ def _segmenter(figures: dict[str, Any]) -> str:
     return "\n".join(
         [
             f"Mean intersection over union with the exact mask, over elements: {figures['mean over elements']}.",
-            f"Prompts for what is not in the picture give an empty mask (under 1 % of it) in {share:.3f}",
+            f"Prompts for absent elements give an empty mask (under 1 % of the picture) in {share:.3f}",
             f"of cases ({low:.3f} to {high:.3f}, n = {int(n)}).\n",
             "| element | mean IoU | n |\n|---|---|---|",
             *rows,

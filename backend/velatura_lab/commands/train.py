@@ -19,30 +19,31 @@ ABOUT = """\
 train, export and measure the embedded model, part by part
 
 The parts in their order:
-  pictures     draw the training set; every part does so itself on first use
-  autoencoder  pictures <-> latents
-  decoder      finish the autoencoder's decoder, with its encoder held
-  diffusion    text encoder and denoising network, on the latents
+  pictures     draw the training set (every part does this on first use)
+  autoencoder  train the autoencoder, which turns pictures into latents and back
+  decoder      train the autoencoder's decoder further, with a fixed encoder
+  diffusion    train the text encoder and the denoising network on the latents
   judge, clip, segmenter, identity
-               readers of pictures, which choose and measure; at any time, segmenter after clip and
-               identity after judge
-  readers      write a bundle of each trained reader, with its figures and card
+               train the networks that read pictures, at any time; segmenter needs clip, and identity
+               needs judge
+  readers      write a bundle, figures and a card for each trained reader
   export       write the model's bundle from the last checkpoints
-  evaluate     measure the model on held-out scenes; writes figures and the model card
+  evaluate     measure the model on new scenes; write figures and the model card
 
-Everything is kept under --work and can be interrupted at any time: drawing goes on where it was, and a part
-that is run again goes on from its last checkpoint (at most two minutes old).  --stop-after ends a call early
-in good order.  To train a later part alone, `autoencoder --samples 0` keeps the autoencoder of the bundle, in
-a larger decoder if the profile has one.  A fresh autoencoder, denoising network or judge begins with the
-weights of the bundle that ships, where they fit; `--from scratch` does not.  --profile cpu trains at 128
-pixels in about 75 minutes on two cores that compute in bfloat16, --profile gpu at 256 pixels on one card.
-`velatura train PART --help` lists a part's options.
+All files are under --work.  Any command can be interrupted and run again: drawing resumes, and training
+resumes from the last checkpoint (at most two minutes old).  --stop-after saves and ends a call early.
+To train a later part only, first run `autoencoder --samples 0`, which takes the autoencoder from the
+package, with a larger decoder if the profile has one.  A fresh autoencoder, denoising network or judge
+begins with the package's weights where they fit; `--from scratch` begins with random weights.
+--profile cpu trains at 128 pixels, in about 75 minutes on two cores that compute in bfloat16;
+--profile gpu trains at 256 pixels on one graphics card.
+`velatura train PART --help` lists the options of a part.
 """
 
 
 @dataclass(frozen=True)
 class Command:
-    """One `velatura train PART`: what it does in words, what does it, and its options."""
+    """One `velatura train PART`: its help, its function and its options."""
 
     text: str
     work_on: Callable[[argparse.Namespace], None]
@@ -54,38 +55,60 @@ def _defaults(values: Mapping[str, float]) -> str:
 
 
 EVERYWHERE = (
-    option("--work", "folder for pictures and checkpoints, outside the repository", type=Path, required=True),
-    option("--seed", "seed of scenes, networks and sampling (%(default)s)", default=7),
+    option("--work", "folder of pictures and checkpoints, outside the repository", type=Path, required=True),
+    option("--seed", "seed of scenes, networks and samples (%(default)s)", default=7),
 )
 TRAINING_SET = (
-    option("--profile", "sizes and machine (%(default)s)", choices=tuple(PICTURES), default="cpu"),
-    option("--pictures", f"size of the training set {_defaults(PICTURES)}", type=int),
+    option(
+        "--profile",
+        "network sizes for this kind of machine (%(default)s)",
+        choices=tuple(PICTURES),
+        default="cpu",
+    ),
+    option("--pictures", f"number of pictures in the training set {_defaults(PICTURES)}", type=int),
 )
-CORES = option("--processes", "one a core (%(default)s)", default=2)
+CORES = option("--processes", "number of processes, best one for each core (%(default)s)", default=2)
 MODEL = option("--bundle", "the model's folder (default: the package's own)", type=Path)
-NOTE = option("--note", "for the card: how training went (default: as before)", type=Path, metavar="FILE")
+NOTE = option(
+    "--note",
+    "file with a note on the training for the card (default: the card's present note)",
+    type=Path,
+    metavar="FILE",
+)
 
 
 def _training(part: Part) -> tuple[Option, ...]:
     start = option(
         "--from",
-        f"bundle a fresh run begins with, or {SCRATCH!r} (default: the one in the package)",
+        f"folder of the bundle whose weights a fresh run begins with, or {SCRATCH!r} for random weights "
+        "(default: the package's bundle)",
         dest="start",
         metavar="BUNDLE",
     )
     return (
         *TRAINING_SET,
-        option("--device", "where to train, as torch names it (default: the profile's)"),
-        option("--minutes", f"train this long in all {_defaults(part.minutes)}", type=float),
+        option("--device", "device for training, as torch names it (default: the profile's)"),
+        option(
+            "--minutes", f"minutes of training in all, over all calls {_defaults(part.minutes)}", type=float
+        ),
         option(
             "--samples",
-            "pictures, not --minutes (0: keep what it begins with); gone on with by as many processes, a run "
-            "is the same bit for bit",
+            "end after this many pictures instead of after --minutes; 0 keeps the first weights unchanged. "
+            "An interrupted run then resumes to the same weights bit for bit, if --processes stays the same",
             type=int,
         ),
-        option("--stop-after", "end this call then; run it again to go on", type=float, metavar="MINUTES"),
-        option("--processes", "data-parallel processes, one a core (default: cpu 2, gpu 1)", type=int),
-        option("--batch", f"pictures a step and process {_defaults(part.batch)}", type=int),
+        option(
+            "--stop-after",
+            "save and end this call after these minutes; run it again to resume",
+            type=float,
+            metavar="MINUTES",
+        ),
+        option(
+            "--processes",
+            "number of data-parallel processes, best one for each core (default: cpu 2, gpu 1)",
+            type=int,
+        ),
+        option("--batch", f"pictures in a step of each process {_defaults(part.batch)}", type=int),
         option("--rate", "learning rate (%(default)s)", default=part.rate),
         *((start,) if part.start else ()),
         *part.more,
@@ -219,20 +242,24 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 
 COMMANDS = {
-    "pictures": Command("draw the training set (done by itself)", _pictures, (*TRAINING_SET, CORES)),
-    "tokenizer": Command("build the tokenizer from the captions' vocabulary (done by itself)", _tokenizer),
+    "pictures": Command(
+        "draw the training set (every part does this on first use)", _pictures, (*TRAINING_SET, CORES)
+    ),
+    "tokenizer": Command(
+        "build the tokenizer from the captions' words (parts do this on first use)", _tokenizer
+    ),
     "readers": Command(
-        "write a bundle of each trained reader, with figures and card",
+        "write a bundle, figures and a card for each trained reader",
         _readers,
         (
             *MEASURING["readers"],
-            option("--bundles", "folder of all bundles (default: the package's own)", type=Path),
+            option("--bundles", "parent folder of the bundles (default: the package's own)", type=Path),
             NOTE,
         ),
     ),
     "export": Command("write the model's bundle from the last checkpoints", _export, (MODEL,)),
     "evaluate": Command(
-        "measure the model on held-out scenes; writes figures, pictures and the model card",
+        "measure the model on new scenes; write figures, pictures and the model card",
         _evaluate,
         (
             MODEL,
@@ -241,7 +268,7 @@ COMMANDS = {
             NOTE,
             option(
                 "--look",
-                "write look.png: exact pictures above samples of their captions",
+                "also write look.png, with exact pictures above samples of their captions",
                 action="store_true",
             ),
         ),

@@ -1,1 +1,1 @@
-"""Examines trained models and readers on scenes that no training step saw."""
+"""Examines trained models and readers on held-out scenes, which no training step saw."""

@@ -1,4 +1,4 @@
-"""What is asked of the model: full captions, combinations never seen, one degree in all its words."""
+"""The prompts of an exam: full captions, held-out combinations, one degree in all its words."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from velatura_lab.world.wording import FUNCTION_WORDS
 
 from .assess import HELD_OUT, Exam
 
-#: Words that say nothing of an attribute; "full" does.
+#: Words that word no attribute.  "full" is a function word of captions, but words a fullness too.
 EMPTY_WORDS = FUNCTION_WORDS - {"full"} | {",", "wearing"}
-NEW, LADDER = 1, 2  # streams of scenes, beside those of an `Exam`
+NEW, LADDER = 1, 2  # streams of random numbers beside that of an `Exam`
 
 
 @dataclass(frozen=True)
 class Request:
-    """A prompt, the scene it words, and the attributes that it says and the picture can be read for."""
+    """A prompt, its scene, and the attributes that the prompt words and a picture shows."""
 
     scene: Any
     prompt: str
@@ -44,7 +44,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Ladder:
-    """Prompts that differ in the word of one degree only, from little to much, and their scenes."""
+    """Prompts that differ in the word of one degree only, from little to much, with their scenes."""
 
     kind: str
     attribute: str
@@ -52,27 +52,27 @@ class Ladder:
     prompts: tuple[str, ...]
 
 
-def told(scene: Any, seen: Iterable[str]) -> Caption:
-    """The full canonical caption of what can be seen."""
+def full_caption(scene: Any, seen: Iterable[str]) -> Caption:
+    """The full canonical caption of the elements in view."""
     return caption(scene, None, frozenset(seen).__contains__)
 
 
-def said(scene: Any, name: str, seen: Iterable[str]) -> bool:
-    """Whether the full caption says an attribute's value: some other value would take words out of it.
+def is_worded(scene: Any, name: str, seen: Iterable[str]) -> bool:
+    """Whether the full caption words an attribute: some other value would remove words from it.
 
-    What is merely left out (no hat, a plain shirt) is not said; "no hair" is.
+    Captions leave out absences (no hat) and defaults (a plain shirt), which are not worded; "no hair" is.
     """
     attribute = ATTRIBUTES[scene.kind][name]
     value = getattr(scene, name)
     others = list(attribute.values) or [degree_value(attribute, word) for word in attribute.degree]
     if attribute.absent == 0.0:
         others.append(0.0)
-    own, concerned = _words(told(scene, seen)), {element_of(scene, name), ""}
+    own, concerned = _words(full_caption(scene, seen)), {element_of(scene, name), ""}
     return any(
         element in concerned and text not in EMPTY_WORDS
         for other in others
         if other != value
-        for text, element in own - _words(told(edit(scene, **{name: other}), seen))
+        for text, element in own - _words(full_caption(edit(scene, **{name: other}), seen))
     )
 
 
@@ -81,11 +81,13 @@ def _words(item: Caption) -> Counter[tuple[str, str]]:
 
 
 def request(scene: Any, seen: frozenset[str]) -> Request:
-    """The full caption of a scene, and what can be read of what it says."""
+    """The full caption of a scene, with the attributes that it words and a picture shows."""
     names = (
-        name for name in ATTRIBUTES[scene.kind] if readable(scene, name, seen) and said(scene, name, seen)
+        name
+        for name in ATTRIBUTES[scene.kind]
+        if readable(scene, name, seen) and is_worded(scene, name, seen)
     )
-    return Request(scene, told(scene, seen).text, tuple(names))
+    return Request(scene, full_caption(scene, seen).text, tuple(names))
 
 
 def of_exam(exam: Exam, count: int) -> list[Request]:
@@ -94,20 +96,27 @@ def of_exam(exam: Exam, count: int) -> list[Request]:
 
 
 def combined(kind: str, seed: int, count: int, size: int) -> dict[str, list[Request]]:
-    """`count` requests for each combination that training never sees; `names` are its attributes."""
+    """`count` requests for each held-out combination of a kind, whose attributes are the `names`.
+
+    Args:
+        kind: The kind of scene.
+        seed: Of the scenes.
+        count: Requests for each combination.
+        size: Side in pixels of the pictures that show which elements are in view.
+    """
     combinations = {" ".join(map(_value, c.values())): c for c in KINDS[kind].HELD_OUT}
-    found: dict[str, list[Request]] = {title: [] for title in combinations}
+    by_title: dict[str, list[Request]] = {title: [] for title in combinations}
     rngs = (np.random.default_rng([seed, HELD_OUT, NEW, index]) for index in counting())
-    while any(len(requests) < count for requests in found.values()):
+    while any(len(requests) < count for requests in by_title.values()):
         scene = sample_scene(next(rngs), kind, held_out=True)
         picture = render(scene, size)
         whole = request(scene, frozenset(filter(picture.shows, picture.elements)))
         for title, combination in combinations.items():
             fits = holds(scene, combination) and set(combination) <= set(whole.names)
-            if fits and len(found[title]) < count:
-                found[title].append(Request(scene, whole.prompt, tuple(combination)))
+            if fits and len(by_title[title]) < count:
+                by_title[title].append(Request(scene, whole.prompt, tuple(combination)))
                 break
-    return found
+    return by_title
 
 
 def _value(value: object) -> str:
@@ -115,8 +124,15 @@ def _value(value: object) -> str:
 
 
 def ladders(kind: str, seed: int, count: int, size: int) -> list[Ladder]:
-    """`count` ladders for every degree of a kind, on scenes in which much of it can be seen."""
-    found = []
+    """`count` ladders for every degree of a kind, on scenes whose pictures show the degree.
+
+    Args:
+        kind: The kind of scene.
+        seed: Of the scenes.
+        count: Ladders for each degree.
+        size: Side in pixels of the pictures that show which elements are in view.
+    """
+    all_ladders: list[Ladder] = []
     for number, (name, attribute) in enumerate(ATTRIBUTES[kind].items()):
         rngs = (np.random.default_rng([seed, HELD_OUT, LADDER, number, k]) for k in counting())
         own: list[Ladder] = []
@@ -126,8 +142,8 @@ def ladders(kind: str, seed: int, count: int, size: int) -> list[Ladder]:
             steps = [edit(scene, **{name: degree_value(attribute, word)}) for word in attribute.degree]
             picture = render(steps[-1], size)
             seen = frozenset(filter(picture.shows, picture.elements))
-            prompts = tuple(told(step, seen).text for step in steps)
+            prompts = tuple(full_caption(step, seen).text for step in steps)
             if len(set(prompts)) == len(prompts) and readable(steps[-1], name, seen):
                 own.append(Ladder(kind, name, tuple(steps), prompts))
-        found += own
-    return found
+        all_ladders += own
+    return all_ladders

@@ -1,15 +1,15 @@
-"""What the readers can do, in figures, on scenes no training step saw."""
+"""Figures of the readers on held-out scenes, which no training step saw."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from velatura.companions.clip import Encoder
 from velatura_lab.evaluation.statistics import ratio, wilson
 from velatura_lab.readers import IdentityEncoder, Judge, Segmenter, matches
 from velatura_lab.training.data import VISIBLE
@@ -19,14 +19,26 @@ from velatura_lab.training.negatives import changed
 from velatura_lab.world import KINDS, Picture, caption, elements, render, sample_scene
 
 HELD_OUT = 424_242  # scenes are drawn from [seed, HELD_OUT, i], those of training from [seed, i]
-FEW = 5  # of fewer values a resampled interval says nothing
-EMPTY = 0.01  # a mask of less than this part of the picture counts as empty
+FEW = 5  # least number of values for a resampled interval
+EMPTY = 0.01  # a mask of a smaller share of the picture counts as empty
 
 Figures = dict[str, Any]
 
 
+class ImageText(Protocol):
+    """Embeds pictures and texts in one space."""
+
+    def images(self, pictures: Tensor, /) -> Tensor:
+        """Pictures (N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
+        ...
+
+    def texts(self, sentences: Sequence[str], /) -> Tensor:
+        """N sentences -> unit vectors (N, d)."""
+        ...
+
+
 class Exam:
-    """Held-out scenes with their pictures; `kind`: of one kind only."""
+    """Held-out scenes with their pictures, of all kinds or of one `kind`."""
 
     def __init__(self, seed: int, count: int, kind: str | None = None, size: int = 128) -> None:
         rngs = [np.random.default_rng([seed, HELD_OUT, index]) for index in range(count)]
@@ -35,10 +47,11 @@ class Exam:
 
     @property
     def images(self) -> Tensor:
-        """(N, 3, size, size) in 0..1."""
+        """The pictures, (N, 3, size, size) in 0..1."""
         return torch.stack([torch.from_numpy(picture.rgb) for picture in self.pictures]).permute(0, 3, 1, 2)
 
     def seen(self, index: int) -> frozenset[str]:
+        """The elements in view of a picture."""
         picture = self.pictures[index]
         return frozenset(
             name
@@ -48,30 +61,30 @@ class Exam:
 
 
 def rate(outcomes: Sequence[bool]) -> list[float]:
-    """[share of True, lower and upper end of its interval of 95 % (Wilson 1927), n]."""
-    found = wilson(sum(outcomes), len(outcomes))
-    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), found.n]
+    """[share of True, lower and upper end of its 95 % interval (Wilson 1927), n]."""
+    estimate = wilson(sum(outcomes), len(outcomes))
+    return [*(round(value, 4) for value in (estimate.mean, estimate.low, estimate.high)), estimate.n]
 
 
 def pooled(pictures: Sequence[Sequence[bool]]) -> list[float]:
-    """All outcomes together, of which several are of one picture: `rate`'s four, n being of pictures.
+    """[share, low, high, n] as of `rate`, over several outcomes for each of n pictures.
 
-    Outcomes of one picture depend on each other, so that whole pictures are resampled (cluster bootstrap,
-    Davison & Hinkley 1997, section 3.8).  Where this says nothing, the interval is Wilson's with a picture
-    for a trial.
+    Outcomes of one picture depend on each other, so whole pictures are resampled (cluster bootstrap, Davison
+    & Hinkley 1997, section 3.8).  With fewer than FEW pictures, or with all alike, the interval is Wilson's
+    with one trial for each picture.
     """
-    asked = [own for own in pictures if own]
-    right, outcomes = sum(map(sum, asked)), sum(map(len, asked))
-    if not asked or outcomes == len(asked):
-        return rate([own[0] for own in asked])
-    found = ratio([sum(own) for own in asked], [len(own) for own in asked])
-    if len(asked) < FEW or not found.high - found.low > 1e-9:
-        found = wilson(len(asked) * right / outcomes, len(asked))
-    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), len(asked)]
+    used = [own for own in pictures if own]
+    right, outcomes = sum(map(sum, used)), sum(map(len, used))
+    if not used or outcomes == len(used):
+        return rate([own[0] for own in used])
+    estimate = ratio([sum(own) for own in used], [len(own) for own in used])
+    if len(used) < FEW or not estimate.high - estimate.low > 1e-9:
+        estimate = wilson(len(used) * right / outcomes, len(used))
+    return [*(round(value, 4) for value in (estimate.mean, estimate.low, estimate.high)), len(used)]
 
 
 def assess_judge(judge: Judge, exam: Exam, images: Tensor | None = None) -> Figures:
-    """How often each attribute is read as it is, where the picture shows it; mean error of degrees."""
+    """Share of right readings of each attribute that a picture shows; mean error of degrees."""
     readings = judge.read(exam.images if images is None else images)
     right: dict[str, list[bool]] = {}
     errors: dict[str, list[float]] = {}
@@ -93,8 +106,8 @@ def assess_judge(judge: Judge, exam: Exam, images: Tensor | None = None) -> Figu
     }
 
 
-def choose_caption(clip: Encoder, images: Tensor, captions: Sequence[Sequence[str]]) -> list[bool]:
-    """Whether the first of the captions given for each picture fits it best."""
+def choose_caption(clip: ImageText, images: Tensor, captions: Sequence[Sequence[str]]) -> list[bool]:
+    """For each picture, whether the first of its captions fits it best."""
     flat = [text for own in captions for text in own]
     with torch.no_grad():
         texts = torch.cat([clip.texts(flat[first : first + 256]) for first in range(0, len(flat), 256)])
@@ -104,29 +117,29 @@ def choose_caption(clip: Encoder, images: Tensor, captions: Sequence[Sequence[st
 
 
 @torch.no_grad()
-def embedded(reader: Encoder, images: Tensor) -> Tensor:
-    """(N, dimension), in batches."""
+def embedded(reader: ImageText, images: Tensor) -> Tensor:
+    """Embeddings (N, dimension), computed in batches."""
     return torch.cat([reader.images(images[first : first + 64]) for first in range(0, len(images), 64)])
 
 
-def assess_clip(clip: Encoder, exam: Exam, seed: int, choices: int = 16) -> Figures:
-    """How often the right one of `choices` full captions fits a picture best.
+def assess_clip(clip: ImageText, exam: Exam, seed: int, choices: int = 16) -> Figures:
+    """Share of pictures that the right one of `choices` full captions fits best.
 
-    any: the others are of random scenes; alike: of scenes of the same kind; one thing: of the same scene with
-    one attribute changed; pair: the same, and there is only one other.  What there are too few others for
-    is left out.
+    The other captions are of random scenes ("any"), of scenes of the same kind ("alike"), or of the same
+    scene with one attribute changed ("one thing"; "pair" with a single other caption).  A figure with too
+    few other captions is left out.
     """
     rng = np.random.default_rng([seed, 5])
-    told = [caption(scene, None, exam.seen(n).__contains__).text for n, scene in enumerate(exam.scenes)]
+    texts = [caption(scene, None, exam.seen(n).__contains__).text for n, scene in enumerate(exam.scenes)]
     kinds = np.array([scene.kind for scene in exam.scenes])
     rows: dict[str, list[list[str]]] = {"any": [], "alike": [], "one thing": [], "pair": []}
     for index, scene in enumerate(exam.scenes):
         for name, among in (("any", np.ones(len(kinds), bool)), ("alike", kinds == scene.kind)):
-            others = [k for k in rng.permutation(np.flatnonzero(among)) if told[k] != told[index]]
-            rows[name].append([told[index], *(told[k] for k in others[: choices - 1])])
+            others = [k for k in rng.permutation(np.flatnonzero(among)) if texts[k] != texts[index]]
+            rows[name].append([texts[index], *(texts[k] for k in others[: choices - 1])])
         near = one_thing(scene, exam.seen(index), rng, choices - 1)
-        rows["one thing"].append([told[index], *near])
-        rows["pair"].append([told[index], *near[:1]])
+        rows["one thing"].append([texts[index], *near])
+        rows["pair"].append([texts[index], *near[:1]])
     return {
         name: rate(choose_caption(clip, exam.images, captions))
         for name, captions in rows.items()
@@ -135,23 +148,23 @@ def assess_clip(clip: Encoder, exam: Exam, seed: int, choices: int = 16) -> Figu
 
 
 def one_thing(scene: Any, seen: frozenset[str], rng: np.random.Generator, count: int) -> list[str]:
-    """Full captions of the scene with one attribute changed, all different from its own."""
-    own, found = caption(scene, None, seen.__contains__).text, []
+    """Up to `count` full captions of the scene with one attribute changed, different from its own."""
+    own, texts = caption(scene, None, seen.__contains__).text, list[str]()
     for _ in range(20 * count):
         _, other = changed(scene, seen, rng)
         new = caption(other).elements() - caption(scene).elements()
         text = caption(other, None, (seen | new).__contains__).text
         if text != own:
-            found.append(text)
-        if len(found) == count:
+            texts.append(text)
+        if len(texts) == count:
             break
-    return found
+    return texts
 
 
 @torch.no_grad()
 def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
-    """Intersection over union with the exact masks, by element; how often nothing is found in nothing."""
-    found: dict[str, list[float]] = {}
+    """Intersection over union with the exact masks, by element; share of empty masks for absent elements."""
+    overlaps: dict[str, list[float]] = {}
     empty: list[list[bool]] = []
     everything = sorted({name for kind in KINDS for name in elements(kind)})
     rng = np.random.default_rng(3)
@@ -171,8 +184,10 @@ def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
                     continue
                 exact = torch.from_numpy(picture.mask(name)) > 0.5
                 either = int((mask | exact).sum())
-                found.setdefault(name, []).append(int((mask & exact).sum()) / either if either else 1.0)
-    means = {name: [round(float(np.mean(values)), 3), len(values)] for name, values in sorted(found.items())}
+                overlaps.setdefault(name, []).append(int((mask & exact).sum()) / either if either else 1.0)
+    means = {
+        name: [round(float(np.mean(values)), 3), len(values)] for name, values in sorted(overlaps.items())
+    }
     return {
         "mean over elements": round(float(np.mean([mean for mean, _ in means.values()])), 3),
         "elements": means,
@@ -181,13 +196,15 @@ def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
 
 
 def assess_identity(encoder: IdentityEncoder, seed: int, people: int = 200) -> Figures:
-    """Portraits of people no training step saw, two of each on different days.
+    """Figures from two portraits, on different days, of each of `people` held-out people.
 
-    verification: area under the curve (equal to the chance that a pair of one person is closer than one of
-    two); alike: against people of the same sex and skin only.  rank-1: how often, of 50 people, the nearest
-    is the right one.  threshold: the cosine at which both errors are equal.
+    "verification" is the area under the ROC curve, the probability that two portraits of one person are
+    closer than two of different people; "alike" compares people of the same sex and skin only.  "rank-1" is
+    the share of people whose other portrait is the nearest of 50.  "threshold" is the cosine of equal error
+    rates.
     """
-    scenes, portraits = [], []
+    scenes: list[Any] = []
+    portraits: list[list[NDArray[np.float32]]] = []
     for index in range(people):
         rng = np.random.default_rng([seed, HELD_OUT, 7, index])
         scenes.append(sample_scene(rng, "portrait"))
@@ -211,8 +228,8 @@ def assess_identity(encoder: IdentityEncoder, seed: int, people: int = 200) -> F
     }
 
 
-def separation(inner: np.ndarray, outer: np.ndarray) -> tuple[float, float]:
-    """(area under the ROC curve, threshold of equal error) of similarities of same and different pairs."""
+def separation(inner: NDArray[np.floating[Any]], outer: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """(area under the ROC curve, threshold of equal error) of similarities of same and of different pairs."""
     inner, outer = np.sort(inner), np.sort(outer)
     below = np.searchsorted(outer, inner, "left") + np.searchsorted(outer, inner, "right")
     area = float(below.mean() / (2 * len(outer)))

@@ -1,8 +1,8 @@
-"""What the model can do, in figures: each is [value, lower end, upper end, n] with an interval of 95 %.
+"""Figures of the model, each [value, low, high, n] with the ends of its 95 % interval.
 
-Rates have Wilson's interval; means, and rates of several outcomes of each picture, one from the bootstrap
-over pictures (`velatura_lab.evaluation.statistics`).  A mean's ends are None where its values are too few
-or too much alike to say anything of others.
+Rates have Wilson's interval.  Means, and rates over several outcomes of each picture, have one from the
+bootstrap over pictures (`velatura_lab.evaluation.statistics`).  The ends of a mean are None where its values
+are fewer than FEW or all alike.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velatura.companions.clip import Encoder
 from velatura_lab.evaluation.cases import Case
 from velatura_lab.evaluation.metrics import psnr
 from velatura_lab.evaluation.statistics import bootstrap, spearman
@@ -25,25 +24,25 @@ from velatura_lab.training.labels import readable
 from velatura_lab.world import ATTRIBUTES, STYLES, render
 
 from .asked import Ladder, Request
-from .assess import FEW, Exam, assess_judge, choose_caption, pooled, rate
+from .assess import FEW, Exam, ImageText, assess_judge, choose_caption, pooled, rate
 
-BATCH = 64  # pictures the judge reads at once
-CHOICES = 16  # captions that CLIP chooses among
+BATCH = 64  # pictures in a batch of the judge
+CHOICES = 16  # captions among which CLIP chooses
 
-Figure = list[float | None]
-Figures = dict[str, Figure]
+Figure = Sequence[float | None]
+Figures = Mapping[str, Figure]
 
 
 def mean(values: Sequence[float]) -> Figure:
-    """The mean of independent values, without an interval where they are fewer than FEW or all alike."""
-    found = bootstrap(values)
-    if found.n < FEW or not found.high - found.low > 1e-9:
-        return [round(found.mean, 4), None, None, found.n]
-    return [*(round(value, 4) for value in (found.mean, found.low, found.high)), found.n]
+    """The mean of independent values; no interval for fewer than FEW values or for equal ones."""
+    estimate = bootstrap(values)
+    if estimate.n < FEW or not estimate.high - estimate.low > 1e-9:
+        return [round(estimate.mean, 4), None, None, estimate.n]
+    return [*(round(value, 4) for value in (estimate.mean, estimate.low, estimate.high)), estimate.n]
 
 
 def rates(pictures: Sequence[Mapping[str, bool]], order: Iterable[str]) -> Figures:
-    """The outcomes of each picture, by name and of "all" together; names in their order."""
+    """Rates over pictures of the outcomes by name, in this order of names, after that of "all" together."""
     names = {name: [own[name] for own in pictures if name in own] for name in order}
     every = pooled([list(own.values()) for own in pictures])
     return {"all": every, **{name: rate(own) for name, own in names.items() if own}}
@@ -54,7 +53,7 @@ def read(judge: Judge, images: Tensor) -> list[Reading]:
 
 
 def rebuilding(rebuilt: Tensor, exam: Exam) -> Figures:
-    """PSNR in dB of reconstructions with their renders, by style."""
+    """PSNR in dB of reconstructions against their renders, by style."""
     values = psnr(rebuilt.clamp(0.0, 1.0), exam.images).numpy()
     styles = np.array([scene.style for scene in exam.scenes])
     parts = {"all": values, **{style: values[styles == style] for style in STYLES}}
@@ -62,14 +61,14 @@ def rebuilding(rebuilt: Tensor, exam: Exam) -> Figures:
 
 
 def judged(judge: Judge, exam: Exam, images: Tensor) -> Figures:
-    """How often the judge reads each attribute as it is, where the picture shows it."""
-    found = assess_judge(judge, exam, images)
-    attributes = {key.rpartition(".")[2]: value for key, value in found["attributes"].items()}
-    return {"all": found["all"], **{name: value for name, value in attributes.items() if name != "kind"}}
+    """Share of right readings of each attribute that the pictures (N, 3, H, W) of an exam show."""
+    assessed = assess_judge(judge, exam, images)
+    attributes = {key.rpartition(".")[2]: value for key, value in assessed["attributes"].items()}
+    return {"all": assessed["all"], **{name: value for name, value in attributes.items() if name != "kind"}}
 
 
 def prompted(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figures:
-    """How often each attribute that a prompt says is read as it says; a degree within a third."""
+    """Share of samples whose reading agrees with the prompt, by worded attribute; a degree within a third."""
     outcomes = [
         {name: matches(reading, request.scene, name) for name in request.names}
         for reading, request in zip(read(judge, images), requests, strict=True)
@@ -78,8 +77,8 @@ def prompted(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figur
 
 
 def unasked(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figure:
-    """How often what a scene has none of, and its prompt therefore leaves out, is not in the picture."""
-    outcomes = []
+    """Share of absences of the scene, which the prompt leaves out, that the picture keeps."""
+    outcomes: list[list[bool]] = []
     for reading, request in zip(read(judge, images), requests, strict=True):
         scene = request.scene
         absent = (
@@ -94,22 +93,26 @@ def unasked(judge: Judge, images: Tensor, requests: Sequence[Request]) -> Figure
 def by_guidance(
     judge: Judge, images: Tensor, requests: Sequence[Request], scales: Iterable[float]
 ) -> Figures:
-    """How often what prompts say is read, by the guidance scale of each picture."""
+    """Share of worded attributes that are read as prompted, by guidance scale of the pictures."""
     outcomes: dict[str, list[list[bool]]] = {}
     for reading, request, scale in zip(read(judge, images), requests, scales, strict=True):
-        found = [matches(reading, request.scene, name) for name in request.names]
-        outcomes.setdefault(f"{scale:g}", []).append(found)
-    return {scale: pooled(found) for scale, found in sorted(outcomes.items())}
+        own = [matches(reading, request.scene, name) for name in request.names]
+        outcomes.setdefault(f"{scale:g}", []).append(own)
+    return {scale: pooled(own) for scale, own in sorted(outcomes.items())}
 
 
 @torch.no_grad()
 def graded(judge: Judge, images: Tensor, steps: Sequence[Ladder]) -> dict[str, Figures]:
-    """By attribute: how the order of a degree's words agrees with the degrees read, mean of Spearman's rho.
+    """By attribute, the mean over ladders of Spearman's rho of a degree's words with the degrees read.
 
-    Beside it, under "renders", the same for the exact pictures, which no model can be read better than.
-    images: of all prompts of all ladders in their order.
+    "samples" is the figure of the model.  "renders" is that of the exact pictures, the limit for any model.
+
+    Args:
+        judge: Reads the degrees.
+        images: The samples (N, 3, H, W) of all prompts of all ladders, in their order.
+        steps: The ladders.
     """
-    found: dict[str, dict[str, list[float]]] = {}
+    values: dict[str, dict[str, list[float]]] = {}
     start = 0
     for ladder in steps:
         size = images.shape[-1]
@@ -119,17 +122,17 @@ def graded(judge: Judge, images: Tensor, steps: Sequence[Ladder]) -> dict[str, F
         for name, pictures in (("samples", own), ("renders", exact.permute(0, 3, 1, 2))):
             degrees = judge.degree(pictures, ladder.kind, ladder.attribute).tolist()
             correlation = spearman(range(len(degrees)), degrees)
-            correlation = 0.0 if math.isnan(correlation) else correlation  # all read alike: no order
-            found.setdefault(ladder.attribute, {}).setdefault(name, []).append(correlation)
-    return {
-        attribute: {name: mean(values) for name, values in own.items()} for attribute, own in found.items()
-    }
+            correlation = 0.0 if math.isnan(correlation) else correlation  # all degrees equal: no order
+            values.setdefault(ladder.attribute, {}).setdefault(name, []).append(correlation)
+    return {attribute: {name: mean(rhos) for name, rhos in own.items()} for attribute, own in values.items()}
 
 
-def combinations(judge: Judge, images: Mapping[str, Tensor], asked: Mapping[str, Sequence[Request]]) -> Any:
-    """By combination that training never saw: how often all of it is read, and each part."""
-    found = {}
-    for title, requests in asked.items():
+def combinations(
+    judge: Judge, images: Mapping[str, Tensor], requests_by_title: Mapping[str, Sequence[Request]]
+) -> dict[str, Figures]:
+    """By held-out combination, the share of samples that show all of it, and each of its attributes."""
+    found: dict[str, Figures] = {}
+    for title, requests in requests_by_title.items():
         pairs = list(zip(read(judge, images[title]), requests, strict=True))
         parts = {name: [matches(r, q.scene, name) for r, q in pairs] for name in requests[0].names}
         whole = [all(outcomes) for outcomes in zip(*parts.values(), strict=True)]
@@ -137,9 +140,16 @@ def combinations(judge: Judge, images: Mapping[str, Tensor], asked: Mapping[str,
     return found
 
 
+def _target(case: Case) -> Any:
+    """The scene of a case's target."""
+    if case.scenes is None:
+        raise ValueError(f"the case {case.edit!r} is of a photograph, which has no scene to compare with")
+    return case.scenes[1]
+
+
 def can_be_read(case: Case) -> bool:
-    """Whether the edit's target shows what it changed."""
-    target = case.scenes[1]
+    """Whether the target of an edit shows the edited attribute."""
+    target = _target(case)
     picture = render(target, case.source.shape[0])
     return readable(target, case.attribute, set(filter(picture.shows, picture.elements)))
 
@@ -147,10 +157,10 @@ def can_be_read(case: Case) -> bool:
 def edited(
     judge: Judge, pictures: Sequence[NDArray[np.float32]], cases: Sequence[Case]
 ) -> dict[str, Figures]:
-    """How often an edit is read as asked: by attribute, and by the edit's name."""
+    """Share of edits whose result is read as asked, by attribute and by the edit's name."""
     readings = read(judge, torch.from_numpy(np.stack(pictures)))
     pairs = zip(readings, cases, strict=True)
-    right = [matches(reading, case.scenes[1], case.attribute) for reading, case in pairs]
+    right = [matches(reading, _target(case), case.attribute) for reading, case in pairs]
     parts = {"attributes": [case.attribute for case in cases], "edits": [case.edit for case in cases]}
     return {
         part: rates([{name: own} for name, own in zip(names, right, strict=True)], sorted(set(names)))
@@ -159,14 +169,19 @@ def edited(
 
 
 def right_caption(
-    clip: Encoder, images: Tensor, prompts: Sequence[str], others: Sequence[str], seed: int
+    clip: ImageText, images: Tensor, prompts: Sequence[str], others: Sequence[str], seed: int
 ) -> dict[str, Any] | None:
-    """How often CLIP finds a sample's prompt among others: "share", and "of" how many, at most CHOICES.
+    """The "share" of samples whose prompt CLIP chooses, "of" at most CHOICES prompts; None without a choice.
 
-    others: prompts the wrong ones are drawn from, with `prompts` among them.  None if there is no wrong one.
+    Args:
+        clip: Scores prompts.
+        images: The samples (N, 3, H, W).
+        prompts: The N right prompts.
+        others: Prompts from which the wrong ones are drawn; they contain `prompts`.
+        seed: Of the draw.
     """
     rng = np.random.default_rng([seed, 5])
-    rows = []
+    rows: list[list[str]] = []
     for prompt in prompts:
         wrong = [text for text in dict.fromkeys(others) if text != prompt]
         rows.append([prompt, *(wrong[k] for k in rng.permutation(len(wrong))[: CHOICES - 1])])

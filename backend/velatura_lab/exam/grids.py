@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ MOST_BYTES = 300_000
 INK = (40, 40, 40)
 
 
-def sheet(rows: Sequence[Sequence[NDArray[np.float32]]], titles: Sequence[str] = ()) -> Image.Image:
-    """Pictures (3, H, W) in 0..1 in rows on white; titles stand above the columns."""
+def sheet(rows: Sequence[Sequence[NDArray[np.floating[Any]]]], titles: Sequence[str] = ()) -> Image.Image:
+    """Rows of pictures (3, H, W) in 0..1 on white, with titles above the columns."""
     height, width = rows[0][0].shape[1:]
     top = TITLE if titles else 0
     size = len(rows[0]) * (width + GAP) - GAP, top + len(rows) * (height + GAP) - GAP
@@ -32,7 +33,7 @@ def sheet(rows: Sequence[Sequence[NDArray[np.float32]]], titles: Sequence[str] =
 
 
 def save_small(image: Image.Image, path: Path, most: int = MOST_BYTES) -> None:
-    """As a PNG of at most so many bytes: with as many levels a channel as fit, and at least 8."""
+    """Save a PNG of at most `most` bytes, with as many levels in each channel as fit, at least 8."""
     pixels = np.asarray(image, np.float32) / 255.0
     for levels in (256, 128, 64, 48, 32, 24, 16, 8):
         rounded = np.rint(np.rint(pixels * (levels - 1)) * (255.0 / (levels - 1)))

@@ -1,4 +1,4 @@
-"""The exported bundle at work: it samples, edits, rebuilds pictures, and its words point."""
+"""Runs of the exported bundle: samples, edits, reconstructions, and the maps of words."""
 
 from __future__ import annotations
 
@@ -32,36 +32,36 @@ from velatura_lab.evaluation.editors import MethodEditor
 from velatura_lab.training.tokenizer import token_elements
 from velatura_lab.world import Picture, elements
 
-from .asked import told
+from .asked import full_caption
 from .assess import Exam
 
 GUIDANCES = (2.5, 4.0, 5.0)
-EDIT_GUIDANCE = 3.0  # what the embedded model is edited with
+EDIT_GUIDANCE = 3.0  # guidance scale of edits
 BATCH = 8
-INSIDE = 0.5  # a place of a map is inside an element that covers this much of it
+INSIDE = 0.5  # a place of a map is inside an element that covers at least this share of it
 
 
 @lru_cache(maxsize=1)
 def load_models(folder: Path) -> ModelStore:
-    """The bundle through the loader that the editor uses, in float32 on the CPU."""
+    """The bundle in the editor's model store, in float32 on the CPU."""
     return ModelStore([ModelEntry(folder.name, folder.name, "diffusers", str(folder), 128)])
 
 
 def load_bundle(folder: Path) -> Model:
-    """The bundle's model; `load_models` has loaded a folder of our own form, which is a `Model`."""
+    """The bundle's model."""
     model = load_models(folder).diffusion()
-    assert isinstance(model, Model)
+    assert isinstance(model, Model)  # as of every folder in the bundle's format
     return model
 
 
 def to_images(pictures: Sequence[Picture]) -> Tensor:
-    """(N, 3, H, W) in 0..1."""
+    """Pictures as one tensor (N, 3, H, W) in 0..1."""
     return torch.stack([torch.from_numpy(picture.rgb) for picture in pictures]).permute(0, 3, 1, 2)
 
 
 @dataclass(frozen=True)
 class Order:
-    """Pictures to sample: a prompt, a seed and a guidance scale for each; Euler steps."""
+    """A batch of pictures to sample in `steps` Euler steps, each with a prompt, seed and guidance scale."""
 
     prompts: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -75,11 +75,16 @@ def orders(
     seeds: Sequence[int] | None = None,
     guidance: Sequence[float] = GUIDANCES,
 ) -> list[Order]:
-    """All prompts in batches; seeds counted from 0 unless they are given, guidance scales by turns."""
+    """All prompts in batches; seeds count from 0 by default, guidance scales take turns."""
     seeds = range(len(prompts)) if seeds is None else seeds
     rows = list(zip(prompts, seeds, cycle(guidance), strict=False))
     batches = [rows[first : first + BATCH] for first in range(0, len(rows), BATCH)]
-    return [Order(*zip(*batch, strict=True), steps) for batch in batches]
+    return [
+        Order(
+            tuple(p for p, _, _ in batch), tuple(s for _, s, _ in batch), tuple(g for _, _, g in batch), steps
+        )
+        for batch in batches
+    ]
 
 
 def sample(model: LatentDiffusion, order: Order) -> Tensor:
@@ -99,33 +104,33 @@ def sample(model: LatentDiffusion, order: Order) -> Tensor:
 
 
 def reconstruct(model: Model, images: Tensor) -> Tensor:
-    """Pictures (N, 3, H, W) in 0..1 to latents and back."""
+    """Pictures (N, 3, H, W) in 0..1, encoded to latents and decoded."""
     return torch.cat([model.decode(model.encode(x * 2.0 - 1.0)) * 0.5 + 0.5 for x in images.split(BATCH)])
 
 
 def draw_order(models: ModelStore, order: Order) -> NDArray[np.float32]:
-    """`sample`, for `Studio.each`."""
+    """`sample` in the form that `Studio.each` calls."""
     return sample(models.diffusion(), order).numpy()
 
 
 def edit_case(models: ModelStore, job: tuple[Case, int]) -> NDArray[np.float32]:
-    """A case edited once with Blended Latent Diffusion and its defaults, (3, H, W) in 0..1, as hosts show it.
+    """The result (3, H, W) in 0..1 of one edit by Blended Latent Diffusion with its defaults.
 
-    job: the case and the edit's seed.
+    `job` is the case and the edit's seed.
     """
     case, seed = job
     editor = MethodEditor(
         registry()["blended-latent-diffusion"], models, defaults={"guidance": EDIT_GUIDANCE}
     )
     picture = editor.edit(case, [seed]).pictures[0]
-    return np.float32(picture.transpose(2, 0, 1) / 255.0)
+    return (picture.transpose(2, 0, 1) / 255.0).astype(np.float32)
 
 
 class Studio:
-    """Works through lists by all cores: one process a core, each with a copy of the bundle.
+    """A pool of processes, one a core, each with a copy of the bundle.
 
-    On networks as small as these that is faster than one process with as many threads, and what comes of it
-    does not depend on their number.
+    For small networks this is faster than one process with as many threads.  The results do not depend on
+    the number of processes.
     """
 
     def __init__(self, bundle: Path, processes: int) -> None:
@@ -136,12 +141,12 @@ class Studio:
     def each(
         self, work: Callable[[ModelStore, Any], NDArray[np.float32]], items: Sequence[Any], title: str
     ) -> list[NDArray[np.float32]]:
-        """`work(models, item)` of every item, in their order, with a bar."""
+        """The results of `work(models, item)` in the order of the items, with a progress bar."""
         jobs = [(work, self.bundle, item) for item in items]
         return list(tqdm(self._pool.imap(_do, jobs), title, len(jobs), mininterval=1.0, dynamic_ncols=True))
 
     def draw(self, ordered: Sequence[Order], title: str) -> Tensor:
-        """The pictures of some orders in their order, (N, 3, S, S) in 0..1."""
+        """The pictures (N, 3, S, S) in 0..1 of all orders, in their order."""
         return torch.from_numpy(np.concatenate(self.each(draw_order, ordered, title)))
 
     def close(self) -> None:
@@ -149,17 +154,24 @@ class Studio:
         self._pool.join()
 
 
-def _do(job: tuple[Callable, Path, Any]) -> NDArray[np.float32]:
+def _do(job: tuple[Callable[[ModelStore, Any], NDArray[np.float32]], Path, Any]) -> NDArray[np.float32]:
     work, bundle, item = job
     return work(load_models(bundle), item)
 
 
 @torch.no_grad()
 def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[str, bool]]:
-    """Of each picture, by element: whether the strongest place of its last word (its noun) is inside it.
+    """For each of the first `count` pictures, element -> whether the map of its noun is strongest inside it.
 
-    The words' maps (see `maps`) at the latent's own resolution, mean over layers, of the noised latents of
-    renders with their full captions.  Elements that have no place inside (INSIDE) are left out.
+    The maps are those of noised latents of renders with their full captions, at the latents' resolution,
+    averaged over layers.  An element's noun is its last word.  Elements without a place inside them
+    (INSIDE) are left out.
+
+    Args:
+        model: The bundle's model.
+        exam: Scenes with their renders.
+        count: Pictures to measure.
+        t: The training step whose noise is added.
     """
     sigma = float(model.training_sigmas[t])
     side = model.latent_size
@@ -174,7 +186,7 @@ def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[st
 
     for index in tqdm(range(count), "pointing", mininterval=1.0, dynamic_ncols=True):
         scene, picture = exam.scenes[index], exam.pictures[index]
-        words = told(scene, exam.seen(index))
+        words = full_caption(scene, exam.seen(index))
         z = model.encode(to_images([picture]) * 2.0 - 1.0)
         noisy = z + sigma * noise.standard_normal([index], z.shape[1:])
         maps.clear()

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -22,6 +22,8 @@ from velatura_lab.world.attributes import NOTHING, Attribute, degree_class, degr
 from velatura_lab.world.scene import kind_of
 
 from .judge import Judge
+
+Option = TypeVar("Option")
 
 SURE = 0.9
 """Least probability of a claim that is worth its words: a false claim costs as much as SURE / (1 - SURE) true
@@ -131,7 +133,7 @@ class Choices(Teller):
     def chance(self, probability: float) -> bool:
         return self._choose(("chance", probability), (False, True))
 
-    def pick(self, options: tuple[str, ...]) -> str:
+    def pick(self, options: tuple[Option, ...]) -> Option:
         return self._choose(("pick", options), tuple(dict.fromkeys(options)))
 
     def shuffled(self, parts: list[list[Word]], probability: float = 0.3) -> list[list[Word]]:

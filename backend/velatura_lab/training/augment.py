@@ -1,4 +1,4 @@
-"""How to change the pictures shown to a network that reads them, and leave what they show."""
+"""Augmentation: changes of a reader's training pictures that keep their content."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .data import KIND_NAMES
 
 
 def sideless() -> Tensor:
-    """For each kind of scene, in the order of KIND_NAMES, whether no word tells its left from its right."""
+    """For each kind of scene, in the order of KIND_NAMES, whether no word tells left from right."""
     return torch.tensor(["side" not in ATTRIBUTES[kind] for kind in KIND_NAMES])
 
 
 def mirrored(allowed: Tensor, *maps: Tensor) -> list[Tensor]:
-    """Half of the rows marked in `allowed` (N,) the other way round, the same in all maps (N, C, H, W)."""
+    """Maps (N, C, H, W) with half of the rows marked in `allowed` (N,) mirrored, the same in all maps."""
     turn = (torch.rand(len(allowed), device=allowed.device) < 0.5) & allowed
     return [torch.where(turn.view(-1, 1, 1, 1), rows.flip(3), rows) for rows in maps]
 
 
 def disturb(images: Tensor, strength: float = 1.0) -> Tensor:
-    """Pictures (N, 3, s, s) with blur, noise and changes of tone, each picture with its own.
+    """Pictures (N, 3, s, s) in 0..1, each with its own blur, noise and change of tone; strength in 0..1.
 
-    What comes from a decoder is then read like a clean render.  strength: 0..1.
+    They teach a network to read a decoder's pictures as well as clean renders.
     """
     n = len(images)
 
@@ -35,13 +35,12 @@ def disturb(images: Tensor, strength: float = 1.0) -> Tensor:
     soft = F.interpolate(F.avg_pool2d(images, 2), scale_factor=2, mode="bilinear")
     images = torch.lerp(images, soft, strength * each(-0.6, 1.0).clamp(min=0.0))
     gain = 1.0 + 0.05 * strength * torch.randn(n, 3, 1, 1, device=images.device)
-    noise = (
-        strength * each(0.0, 0.05) * torch.randn_like(images[:1])
-    )  # one pattern for all, since drawing it is slow
+    # one noise pattern for all pictures, since drawing it is slow
+    noise = strength * each(0.0, 0.05) * torch.randn_like(images[:1])
     return (images * gain + noise).clamp(0.0, 1.0)
 
 
 def shifted(images: Tensor, most: int = 3) -> Tensor:
-    """All pictures moved by the same few pixels; what leaves on one side comes in on the other."""
-    by = torch.randint(-most, most + 1, (2,)).tolist()
-    return images.roll(tuple(by), (2, 3))
+    """All pictures moved by the same offset of up to `most` pixels, cyclically."""
+    down, right = torch.randint(-most, most + 1, (2,)).tolist()
+    return images.roll((down, right), (2, 3))

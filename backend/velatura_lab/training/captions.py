@@ -1,6 +1,6 @@
-"""The training set's captions, worded several ways for each picture and kept as arrays of tokens.
+"""The training set's captions: several wordings of each picture, stored as arrays of tokens.
 
-Wording a scene takes longer than an accelerator needs to learn from it, so it is done once, by all cores.
+Wording a scene takes longer than a training step on an accelerator, so all cores word the set once.
 """
 
 from __future__ import annotations
@@ -21,35 +21,33 @@ from .networks import TOKENS
 from .text import NO_ELEMENT, Wording, element_classes
 from .tokenizer import load_tokenizer
 
-WORDINGS = 8  # of each picture
+WORDINGS = 8  # for each picture
 DROPOUT = 0.12  # share of empty captions, for classifier-free guidance (Ho & Salimans 2021)
 
 
 @dataclass(frozen=True)
 class Captions:
-    """`tokens` and `classes` (N, WORDINGS, TOKENS): ids, and the number of the element each is about."""
+    """Token ids and their elements' numbers, both (N, WORDINGS, TOKENS), and the ids of the empty caption."""
 
     tokens: NDArray[np.int16]
     classes: NDArray[np.int16]
     empty: tuple[int, ...]
 
     def draw(self, pick: NDArray[np.int64], rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-        """One wording of each picture, or none at all: ids and classes (B, TOKENS)."""
-        which = rng.integers(WORDINGS, size=len(pick))
+        """Ids and classes (B, TOKENS) of one wording of each picture, or of the empty caption."""
+        wording = rng.integers(WORDINGS, size=len(pick))
         dropped = rng.random(len(pick)) < DROPOUT
-        tokens, classes = (
-            self.tokens[pick, which].astype(np.int64),
-            self.classes[pick, which].astype(np.int64),
-        )
+        tokens = self.tokens[pick, wording].astype(np.int64)
+        classes = self.classes[pick, wording].astype(np.int64)
         tokens[dropped], classes[dropped] = self.empty, NO_ELEMENT
         return torch.from_numpy(tokens), torch.from_numpy(classes)
 
 
 def _word(job: tuple[Path, int, Path, int]) -> tuple[int, NDArray[np.int16]]:
-    """Word one chunk of pictures: (n, WORDINGS, 2, TOKENS)."""
+    """The number of a chunk of pictures, and its ids and classes (n, WORDINGS, 2, TOKENS)."""
     folder, seed, tokenizer, chunk = job
     data, wording = open_dataset(folder, seed), _wording(tokenizer)
-    rows = []
+    rows: list[list[tuple[list[int], list[int]]]] = []
     for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(data))):
         rng = np.random.default_rng([data.seed, index, 1])
         kind, visible = KIND_NAMES[int(data.kinds[index])], data.visible(index)
@@ -68,7 +66,7 @@ def _wording(tokenizer: Path) -> Wording:
 
 
 def load_captions(data: Dataset, work: Path, processes: int) -> Captions:
-    """Word the training set on first use; the arrays are kept beside the pictures, by vocabulary."""
+    """The training set's captions, worded on first use and stored beside the pictures, by vocabulary."""
     wording = _wording(work / "tokenizer")
     digest = hashlib.sha256(json.dumps([*wording.ids.items()]).encode()).hexdigest()[:8]
     path = data.folder / f"captions-{digest}.npy"

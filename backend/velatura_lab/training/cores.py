@@ -1,4 +1,4 @@
-"""Work that is done by all cores."""
+"""Work on all cores."""
 
 from __future__ import annotations
 
@@ -8,17 +8,27 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-Job, Done = TypeVar("Job"), TypeVar("Done")
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
-def by_cores(work: Callable[[Job], Done], jobs: Sequence[Job], processes: int, told: str) -> Iterator[Done]:
-    """What becomes of each job, in the order in which they end, with a bar of progress.
+def by_cores(
+    work: Callable[[Job], Result], jobs: Sequence[Job], processes: int, title: str
+) -> Iterator[Result]:
+    """The results of jobs in the order in which they end, with a progress bar.
 
-    work: a function of a module, which new processes can import. told: what the bar says.
+    Args:
+        work: A module's function, which new processes can import.
+        jobs: Its arguments, one for each call.
+        processes: Number of processes; 1 works in this process.
+        title: The title of the progress bar.
     """
-    bar = {"desc": told, "total": len(jobs), "unit": "chunk", "mininterval": 2.0}
+
+    def bar(results: Iterator[Result]) -> Iterator[Result]:
+        return iter(tqdm(results, title, len(jobs), unit="chunk", mininterval=2.0))
+
     if processes == 1:
-        yield from tqdm(map(work, jobs), **bar)
+        yield from bar(map(work, jobs))
         return
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
-        yield from tqdm(pool.imap_unordered(work, jobs), **bar)
+        yield from bar(pool.imap_unordered(work, jobs))

@@ -1,12 +1,13 @@
-"""How natural a decoded picture looks: to the judge's features, and to a critic that learns on them.
+"""Perceptual and adversarial losses of decoded pictures, on the judge's features.
 
-A decoder that is taught by the error of pixels alone averages over all that a latent may mean, which is soft.
-The features of a network that reads pictures tell what such an average lacks (Johnson et al. 2016), and a
-critic on the same features learns to tell decoded pictures from drawn ones (Sauer et al. 2021, "Projected
-GANs").
+A decoder trained on pixel errors alone averages over all pictures that a latent may mean, which blurs.  The
+features of a network that reads pictures show the missing detail (Johnson et al. 2016).  A critic on the same
+features learns to tell decoded pictures from drawn ones (Sauer et al. 2021, "Projected GANs").
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +16,11 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from velatura_lab.readers.judge import BUNDLE, CHANNELS, load_judge
 
-LEVELS = 3  # of the judge's convolutions, at 1/2, 1/4 and 1/8 of the picture
+LEVELS = 3  # convolutions of the judge, at 1/2, 1/4 and 1/8 of the picture's side
 
 
 class Features(nn.Module):
-    """Pictures (N, 3, s, s) in -1..1 -> features of the judge that ships at each of LEVELS resolutions.
+    """Pictures (N, 3, s, s) in -1..1 -> features of the package's judge at LEVELS resolutions.
 
     (N, 32, s / 2, s / 2), (N, 64, s / 4, s / 4) and (N, 128, s / 8, s / 8).
     """
@@ -31,15 +32,15 @@ class Features(nn.Module):
         self.eval().requires_grad_(False)
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        found = []
+        features: list[Tensor] = []
         for level in self.levels:
             images = level(images)
-            found.append(images)
-        return found
+            features.append(images)
+        return features
 
 
 class Critic(nn.Module):
-    """Features of pictures -> how much each place looks drawn rather than decoded, a map for each level."""
+    """Features of pictures -> for each level a map (N, 1, h, w), positive where a place looks drawn."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -52,19 +53,20 @@ class Critic(nn.Module):
 
 
 class Reversed(torch.autograd.Function):
-    """The identity, with gradients turned round and scaled (Ganin & Lempitsky 2015).
+    """The identity with a reversed, scaled gradient (Ganin & Lempitsky 2015).
 
-    The network before it learns to raise the loss that the network after it learns to lower: decoder and
-    critic have one loss and one optimiser.
+    The decoder before it learns to raise the loss that the critic after it learns to lower, with one loss and
+    one optimiser for both.
     """
 
     @staticmethod
-    def forward(ctx, x: Tensor, scale: float) -> Tensor:
+    def forward(ctx: Any, x: Tensor, scale: float) -> Tensor:
         ctx.scale = scale
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
         return -ctx.scale * gradient, None
 
 
@@ -78,9 +80,9 @@ def perceptual_loss(decoded: list[Tensor], drawn: list[Tensor]) -> Tensor:
 
 
 def hinge_loss(critic: Critic, decoded: list[Tensor], drawn: list[Tensor], scale: float) -> Tensor:
-    """The critic's hinge loss (Lim & Ye 2017); decoded pictures get its gradient reversed.
+    """The critic's hinge loss (Lim & Ye 2017), with a reversed gradient for decoded pictures.
 
-    scale: weight of that gradient, relative to the critic's own.
+    `scale` is the weight of that gradient, relative to the critic's own.
     """
     false = critic([Reversed.apply(level, scale) for level in decoded])
     true = critic(drawn)

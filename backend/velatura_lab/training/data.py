@@ -1,9 +1,9 @@
-"""The training set: scenes numbered from a seed, drawn once by all cores and kept as plain arrays.
+"""The training set: numbered scenes of a seed, drawn once by all cores and stored as plain arrays.
 
-Scene number i of a set is drawn from `default_rng([seed, i])`, so a set needs to store only what is
-slow to make: its pictures and masks.  What the pictures show is drawn again by the code at hand, hence what
-is kept is kept under the code's digest: another world's pictures would get wrong captions.  Masks are stored
-in the order of the elements of the scene's kind, padded with zeros to MASKS.
+Scene i of a set comes from `default_rng([seed, i])`.  A set therefore stores only its pictures and masks,
+which are slow to draw.  The scenes are sampled again by the present code, so the folder's name has the
+code's digest: pictures of another version of the world would get wrong captions.  Masks are stored in the
+order of the elements of the scene's kind, padded with zeros to MASKS.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -26,14 +26,15 @@ from . import views
 from .cores import by_cores
 from .views import sample_view
 
-SIZE = 128  # side of a picture, unless a profile says otherwise
-MASKS = 16  # elements a kind of scene may have
+SIZE = 128  # default side of a picture, in pixels
+MASKS = 16  # most elements of a kind of scene
 MASK_SIZE = 32  # side of a stored mask
-VISIBLE = 0.002  # an element covering less of the picture than this is not worded
-CHUNK = 50  # pictures drawn by one core before they count as done
+VISIBLE = 0.002  # least share of the picture of a worded element
+CHUNK = 50  # pictures that one core draws as one job
 KIND_NAMES = tuple(KINDS)
 
 Rows = NDArray[np.uint8] | torch.Tensor
+Mapped = np.memmap[Any, np.dtype[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -53,13 +54,14 @@ class Dataset:
         return len(self.kinds)
 
     def resident(self, device: torch.device) -> Dataset:
-        """The same set on an accelerator's memory; itself on the CPU, where the files are near enough."""
+        """The same set in an accelerator's memory; for the CPU the set itself, whose files are mapped."""
         if device.type == "cpu":
             return self
-        held = {name: torch.from_numpy(np.array(getattr(self, name))).to(device) for name in _ARRAYS}
-        return replace(self, **held)
+        arrays = {name: torch.from_numpy(np.array(getattr(self, name))).to(device) for name in _ARRAYS}
+        return replace(self, **arrays)
 
     def scene(self, index: int) -> Any:
+        """The scene of a picture."""
         return sample_scene(np.random.default_rng([self.seed, index]))
 
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
@@ -71,30 +73,31 @@ class Dataset:
         return torch.as_tensor(self.masks[indices]).float() / 255.0
 
     def kind(self, indices: NDArray[np.int64]) -> torch.Tensor:
-        """Kinds (B,) as numbers in KIND_NAMES."""
+        """Kinds (B,) as indices into KIND_NAMES."""
         return torch.as_tensor(self.kinds[indices]).long()
 
     def visible(self, index: int) -> frozenset[str]:
-        """The elements that can be seen in a picture."""
+        """The elements in view of a picture, of a share above VISIBLE."""
         names = elements(KIND_NAMES[int(self.kinds[index])])
         area = np.asarray(self.masks[index][: len(names)]).reshape(len(names), -1).mean(1) / 255.0
         return frozenset(name for name, share in zip(names, area, strict=True) if share > VISIBLE)
 
     def caption(self, index: int, rng: np.random.Generator, visible: frozenset[str]) -> Caption:
+        """A caption of a picture with these elements in view, worded by `rng`."""
         return caption(self.scene(index), rng, visible.__contains__)
 
 
 def digest(folder: Path) -> str:
     """Eight hexadecimal digits of the names and bytes of all Python files in a folder, at any depth."""
-    found = hashlib.sha256()
+    total = hashlib.sha256()
     for path in sorted(folder.rglob("*.py")):
-        found.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return found.hexdigest()[:8]
+        total.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:8]
 
 
 @cache
 def world_digest() -> str:
-    """The `digest` of the code that draws and words scenes, and of the one that says what is seen of them."""
+    """Eight hexadecimal digits of the code that draws, words and views scenes."""
     drawn = digest(Path(world.__file__).parent).encode() + Path(views.__file__).read_bytes()
     return hashlib.sha256(drawn).hexdigest()[:8]
 
@@ -110,12 +113,12 @@ def _shapes(count: int, size: int) -> dict[str, tuple[int, ...]]:
     }
 
 
-def _open(folder: Path, mode: str) -> dict[str, NDArray[np.uint8]]:
+def _open(folder: Path, mode: Literal["r", "r+"]) -> dict[str, Mapped]:
     return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _ARRAYS}
 
 
 def _draw(job: tuple[Path, int, int]) -> int:
-    """Draw one chunk of the pictures in a folder straight into its files; returns the chunk's number."""
+    """Draw one chunk of a folder's pictures into its files; return the chunk's number."""
     folder, seed, chunk = job
     files = _open(folder, "r+")
     size = files["pictures"].shape[1]
@@ -134,9 +137,16 @@ def _draw(job: tuple[Path, int, int]) -> int:
 
 
 def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
-    """The first `count` scenes of `seed`, drawn on first use and kept in `work`; can be interrupted.
+    """The first `count` scenes of a seed, drawn on first use and stored in `work`.
 
-    A set drawn by another version of the world stays where it is, unused.
+    Drawing resumes after an interruption.  A set of another version of the world stays in `work`, unused.
+
+    Args:
+        work: Folder of all sets.
+        seed: Of the scenes.
+        count: Number of pictures.
+        processes: Processes that draw.
+        size: Side of a picture in pixels, a multiple of MASK_SIZE.
     """
     folder = work / f"pictures-{seed}-{count}-{size}-{world_digest()}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -153,11 +163,11 @@ def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: in
 
 
 def open_dataset(folder: Path, seed: int) -> Dataset:
-    """A set that lies drawn in a folder."""
+    """The drawn set in a folder."""
     return Dataset(seed, folder, **_open(folder, "r"))
 
 
-def _draw_missing(folder: Path, seed: int, drawn: NDArray[np.bool_], processes: int) -> None:
+def _draw_missing(folder: Path, seed: int, drawn: np.memmap[Any, np.dtype[np.bool_]], processes: int) -> None:
     jobs = [(folder, seed, int(chunk)) for chunk in np.flatnonzero(~drawn)]
     for chunk in by_cores(_draw, jobs, processes, f"drawing {CHUNK} at a time"):
         drawn[chunk] = True

@@ -6,8 +6,10 @@ import numpy as np
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
-from diffusers import DDIMScheduler
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import nn
+from transformers import CLIPTextModel
 
 from velatura_lab.world import KINDS
 
@@ -16,7 +18,7 @@ from .data import KIND_NAMES, load_dataset
 from .latents import encode_share
 from .loop import Trainer
 from .maps import maps_loss, record_maps
-from .networks import SCHEDULER, make_unet
+from .networks import SCHEDULER, channels_last, make_unet
 from .options import Options
 from .precision import mixed
 from .text import make_text, school_text_encoder, word_marks
@@ -24,14 +26,14 @@ from .warm import UNET_GROW, warm_start
 from .weak import picture_weights
 
 MAP_WEIGHT = 0.1
-TEXT_RATE = 0.3  # learning rate of the text encoder, relative to the denoising network's
-#: For each kind, whether its captions never tell left from right, so that mirrored pictures fit them too.
+TEXT_RATE = 0.3  # learning rate of the text encoder, relative to that of the denoising network
+#: For each kind, whether its captions never tell left from right and thus fit mirrored pictures too.
 SIDELESS = np.array(["left" not in KINDS[kind].vocabulary() for kind in KIND_NAMES])
-WARM_SCHOOL_RATE = 5e-4  # of a text encoder that knows words already
+WARM_SCHOOL_RATE = 5e-4  # learning rate of a text encoder that begins with a bundle's weights
 
 
 def stratified_times(batch: int, count: int) -> torch.Tensor:
-    """`batch` steps, one from each equal part of 0..count-1, so that every batch sees all noise levels."""
+    """Steps (batch,), one from each equal part of 0..count-1, so that each batch has all noise levels."""
     return ((torch.arange(batch) + torch.rand(batch)) * (count / batch)).long()
 
 
@@ -44,28 +46,28 @@ def velocity(
 
 
 def latent_scaling(latents: torch.Tensor, processes: int) -> float:
-    """What the latents of all processes are multiplied by to have unit variance."""
+    """The factor that gives the latents of all processes unit variance."""
     variance = latents.float().var()
     if processes > 1:
         dist.all_reduce(variance)
     return float((variance / processes).rsqrt())
 
 
-def make_networks(options: Options, rank: int) -> nn.ModuleDict:
-    """Denoising network and text encoder, from a bundle or from nothing; the text encoder is schooled."""
+def make_networks(options: Options, rank: int) -> tuple[UNet2DConditionModel, CLIPTextModel]:
+    """Denoising network and pretrained text encoder, with a bundle's weights where they fit."""
     unet = make_unet(options.profile)
     warm_start(unet, options.start, "unet", UNET_GROW)
     wording, text, warm = make_text(options.work, options.start)
     if rank == 0 and not (options.work / "diffusion.pt").exists():
         rate = WARM_SCHOOL_RATE if warm else 2e-3
         school_text_encoder(text, wording, options.seed, options.school, rate)
-    return nn.ModuleDict({"unet": unet.to(memory_format=torch.channels_last), "text": text})
+    return channels_last(unet, options.device), text
 
 
 def train_diffusion(options: Options, rank: int) -> None:
-    """Predict v at stratified times, with the words' maps supervised.
+    """Predict v at stratified times, with supervised cross-attention maps of words.
 
-    What the bundle that a run began with draws wrong is shown more often (`picture_weights`).
+    Pictures of attributes that the first bundle draws wrong are shown more often (`picture_weights`).
     """
     device = options.device
     data = load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
@@ -77,8 +79,8 @@ def train_diffusion(options: Options, rank: int) -> None:
     sideless = SIDELESS[data.kinds[mine]]
     weights = picture_weights(data, mine, options.start)
     masks = torch.from_numpy(np.ascontiguousarray(data.masks[mine])).to(device)
-    both = make_networks(options, rank).to(device).train()
-    unet, text = both["unet"], both["text"]
+    unet, text = make_networks(options, rank)
+    both = nn.ModuleDict({"unet": unet, "text": text}).to(device).train()
     groups = [
         {"params": list(unet.parameters()), "scale": 1.0},
         {"params": list(text.parameters()), "scale": TEXT_RATE},

@@ -1,4 +1,4 @@
-"""Averages of a network's parameters over the course of its training."""
+"""The moving average of a network's parameters over its training."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 
 class Ema:
@@ -19,12 +20,11 @@ class Ema:
     def update(self) -> None:
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        torch._foreach_lerp_(
-            list(self.state.values()), [p.detach() for p in self.network.parameters()], 1.0 - decay
-        )
+        average = get_ema_multi_avg_fn(decay)
+        average(list(self.state.values()), [p.detach() for p in self.network.parameters()], self.count)
 
     def restore(self, state: Mapping[str, torch.Tensor], count: int) -> None:
-        """Go on from averages that `full_state` gave."""
+        """Resume from averages that `full_state` gave, after `count` updates."""
         self.state = {name: state[name].to(value.device) for name, value in self.state.items()}
         self.count = count
 

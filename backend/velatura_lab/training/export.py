@@ -1,4 +1,4 @@
-"""The bundle: trained weights as a Stable Diffusion folder that diffusers and Velatura load alike."""
+"""The bundle: trained weights as a Stable Diffusion folder for diffusers and Velatura."""
 
 from __future__ import annotations
 
@@ -33,7 +33,11 @@ _INDEX = {
 
 
 def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
-    """Write averaged weights in half precision, configurations, tokenizer and scheduler."""
+    """Write averaged weights in half precision, configurations, tokenizer and scheduler.
+
+    Raises:
+        FileNotFoundError: `work` has no trained autoencoder or denoising network.
+    """
     state = load_checkpoint(work / "diffusion.pt")
     if state is None:
         raise FileNotFoundError(f"no trained network in {work}; run `velatura train diffusion` first")
@@ -47,9 +51,9 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
         network.half().save_pretrained(folder / name, safe_serialization=True)
     for path in folder.glob("*/*.safetensors"):
         path.chmod(0o644)
-    # Half precision is for storage only; stock pipelines are to compute in float32 unless told otherwise.
+    # Half precision is for storage only; pipelines compute in float32 by default.
     _amend(folder / "text_encoder" / "config.json", dtype="float32")
-    # diffusers writes this key into an AutoencoderTiny's configuration and warns when it reads it.
+    # diffusers writes this key into an AutoencoderTiny's configuration and warns on reading it.
     _amend(folder / "vae" / "config.json", block_out_channels=None)
     shutil.copytree(work / "tokenizer", folder / "tokenizer", dirs_exist_ok=True)
     (folder / "scheduler").mkdir(exist_ok=True)
@@ -59,7 +63,7 @@ def export_bundle(work: Path, folder: Path = BUNDLE) -> None:
 
 
 def _amend(path: Path, **changes: str | None) -> None:
-    """Set keys of a JSON file; None takes a key out."""
+    """Set keys of a JSON file; None removes a key."""
     content = {**json.loads(path.read_text()), **changes}
     kept = {key: value for key, value in content.items() if key not in changes or changes[key] is not None}
     path.write_text(json.dumps(kept, indent=2) + "\n")

@@ -1,4 +1,4 @@
-"""Training of the identity encoder: portraits of one person together, of different people apart."""
+"""Training of the identity encoder: near vectors for one person, distant ones for different people."""
 
 from __future__ import annotations
 
@@ -25,16 +25,17 @@ from .augment import disturb, shifted
 from .data import KIND_NAMES, Dataset, load_dataset, world_digest
 from .judge import averaged, save_weights
 from .loop import Trainer
+from .networks import channels_last
 from .options import Options
 from .precision import mixed
 from .views import sample_view
 
 VIEWS = 4  # portraits of each person
-SHARE = 80  # people for so many pictures of the common set: one
+SHARE = 80  # pictures of the training set for each person
 TEMPERATURE = 0.1
-NEAR = 1.08  # zoom of a view that no longer shows the whole portrait
-GENTLE = 0.3  # strength of what is done to pictures: it is differences of a pixel that tell faces apart
-ALIKE = 0.5  # how often all the people of a batch are of one sex and skin
+NEAR = 1.08  # least zoom of a view that cuts the portrait
+GENTLE = 0.3  # strength of augmentation: faces differ by single pixels
+ALIKE = 0.5  # share of batches of people of one sex and skin
 
 
 def portrait_of(scene: Any, rng: np.random.Generator) -> Any:
@@ -49,7 +50,10 @@ def portrait_of(scene: Any, rng: np.random.Generator) -> Any:
 
 
 def draw_person(job: tuple[int, int, int]) -> tuple[NDArray[np.uint8], NDArray[np.float32], int]:
-    """Portraits (views, 128, 128, 3) of a person, what makes the face, and a number for sex and skin."""
+    """Portraits (views, 128, 128, 3) of a person, the face's `traits`, and a number for sex and skin.
+
+    `job` is the seed, the person's number and the number of views.
+    """
     seed, index, views = job
     rng = np.random.default_rng([seed, 31337, index])
     scene = sample_scene(rng, "portrait")
@@ -62,14 +66,17 @@ def draw_person(job: tuple[int, int, int]) -> tuple[NDArray[np.uint8], NDArray[n
 
 
 def traits(scene: Any) -> NDArray[np.float32]:
-    """The numbers (T,) in -1..1 that make a face: geometry (not the seed of its texture), sex and skin."""
+    """The numbers (T,) in -1..1 of a face: its geometry without the seed of its texture, sex and skin."""
     names = [field.name for field in fields(scene.identity) if field.name != "texture"]
     sex, skin = (1.0 if scene.person == "man" else -1.0), SKINS.index(scene.skin) - 1.0
     return np.array([*(getattr(scene.identity, name) for name in names), sex, skin], np.float32)
 
 
 def load_people(work: Path, seed: int, count: int, processes: int) -> dict[str, NDArray[Any]]:
-    """`portraits` (count, VIEWS, 128, 128, 3) uint8, `traits` (count, T) and `looks` (count,), drawn once."""
+    """`portraits` (count, VIEWS, 128, 128, 3) uint8, `traits` (count, T) and `looks` (count,) of people.
+
+    They are drawn on first use and stored in `work`.
+    """
     work.mkdir(parents=True, exist_ok=True)
     path = work / f"people-{seed}-{count}-{world_digest()}.npz"
     with FileLock(path.with_suffix(".lock")):
@@ -89,7 +96,7 @@ def load_people(work: Path, seed: int, count: int, processes: int) -> dict[str, 
 
 
 class Schooled(nn.Module):
-    """The encoder, and a head left behind after training that reads the numbers which make a face."""
+    """The encoder, and a head for training only that reads the face's `traits`."""
 
     def __init__(self, count: int) -> None:
         super().__init__()
@@ -103,14 +110,14 @@ class Schooled(nn.Module):
 
 
 def begin_with_judge(encoder: IdentityEncoder, state: dict[str, Tensor]) -> None:
-    """Copy a trained judge's convolutions, which know the parts of faces already."""
+    """Copy the convolutions of a trained judge, which detect the parts of faces."""
     own = encoder.state_dict()
-    found = {key: value for key, value in state.items() if key in own and key.startswith("body.")}
-    encoder.load_state_dict({**own, **found})
+    body = {key: value for key, value in state.items() if key in own and key.startswith("body.")}
+    encoder.load_state_dict({**own, **body})
 
 
 def pair_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -> Tensor:
-    """NT-Xent (Chen et al. 2020, eq. 1): each of 2n unit vectors is to find its partner among the others."""
+    """NT-Xent (Chen et al. 2020, eq. 1) of n pairs of unit vectors, `first` and `second` (n, d)."""
     vectors = torch.cat([first, second])
     n = len(first)
     cosines = (vectors @ vectors.T / temperature).fill_diagonal_(-1e4)
@@ -119,7 +126,7 @@ def pair_loss(first: Tensor, second: Tensor, temperature: float = TEMPERATURE) -
 
 
 def pick_people(looks: NDArray[np.int64], rng: np.random.Generator, size: int) -> NDArray[np.int64]:
-    """Numbers of different people, half of the time such as look alike."""
+    """Indices of at most `size` different people; the share ALIKE of batches is of one sex and skin."""
     if rng.random() < ALIKE:
         alike = np.flatnonzero(looks == looks[int(rng.integers(len(looks)))])
         if len(alike) >= min(size, 4):
@@ -128,20 +135,20 @@ def pick_people(looks: NDArray[np.int64], rng: np.random.Generator, size: int) -
 
 
 def portraits_of(data: Dataset, rank: int, processes: int) -> NDArray[np.int64]:
-    """Numbers of the pictures of a set that are portraits seen whole, with the face in view."""
+    """Indices of a process's pictures that show a whole portrait with the face in view."""
     own = np.arange(rank, len(data), processes)
     own = own[np.array(data.kinds)[own] == KIND_NAMES.index("portrait")]
     return np.array([n for n in own if whole(data, int(n)) and "face" in data.visible(int(n))], np.int64)
 
 
 def whole(data: Dataset, index: int) -> bool:
-    """Whether a picture shows its scene without coming nearer."""
+    """Whether a picture shows its whole scene."""
     rng = np.random.default_rng([data.seed, index])
     return sample_view(rng, sample_scene(rng)).zoom < NEAR
 
 
 def train_identity(options: Options, rank: int) -> None:
-    """Pairs of portraits; and the numbers that make a face, read from portraits of the common set too."""
+    """NT-Xent on pairs of portraits, and regression of traits, also on portraits of the training set."""
     profile, device = options.profile, options.device
     data = load_dataset(options.work, options.seed, options.pictures, options.processes, profile.size)
     people = load_people(
@@ -150,11 +157,11 @@ def train_identity(options: Options, rank: int) -> None:
     mine = slice(rank, None, options.processes)
     portraits, faces, looks = (people[name][mine] for name in ("portraits", "traits", "looks"))
     others = portraits_of(data, rank, options.processes)
-    made = torch.from_numpy(np.stack([traits(data.scene(int(i))) for i in others])) if len(others) else None
+    known = torch.from_numpy(np.stack([traits(data.scene(int(i))) for i in others])) if len(others) else None
     torch.manual_seed(options.seed)
     network = Schooled(faces.shape[1])
     begin_with_judge(network.encoder, averaged(options.work, "judge"))
-    network = network.to(device, memory_format=torch.channels_last)
+    network = channels_last(network, device)
     trainer = Trainer("identity", network, options, rank, decay=0.995, weight_decay=0.02)
     network.train()
     while trainer.progress.running:
@@ -163,23 +170,23 @@ def train_identity(options: Options, rank: int) -> None:
         views = np.stack([rng.permutation(VIEWS)[:2] for _ in pick])  # (n, 2)
         pairs = [torch.from_numpy(portraits[pick, views[:, side]]) for side in (0, 1)]
         images = torch.cat(pairs).permute(0, 3, 1, 2).float() / 255.0
-        wanted = torch.from_numpy(faces[pick]).repeat(2, 1)
-        if made is not None:
+        target = torch.from_numpy(faces[pick]).repeat(2, 1)
+        if known is not None:
             more = rng.integers(len(others), size=3 * options.batch // 4)
             images = torch.cat([images, fit(data.images(others[more]).cpu())])
-            wanted = torch.cat([wanted, made[more]])
-        images, wanted = images.to(device), wanted.to(device)
+            target = torch.cat([target, known[more]])
+        images, target = images.to(device), target.to(device)
         images = shifted(disturb(images, GENTLE))
         with mixed(device):
             vectors, read = network(images.contiguous(memory_format=torch.channels_last))
         first, second = vectors[: 2 * len(pick)].chunk(2)
-        apart, named = pair_loss(first, second), F.mse_loss(read, wanted)
+        apart, named = pair_loss(first, second), F.mse_loss(read, target)
         trainer.step(0.1 * apart + 4.0 * named, {"pairs": apart, "traits": named})
     trainer.save()
 
 
 def export_identity(work: Path, folder: Path = BUNDLE) -> None:
-    """Write averaged weights in half precision and the encoder's sizes."""
+    """Write averaged weights in half precision, and the encoder's sizes."""
     save_weights(work, "identity", folder, "encoder.")
     config = {"channels": list(CHANNELS), "width": WIDTH, "dimension": DIMENSION}
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n")

@@ -1,4 +1,4 @@
-"""Training of the judge, which reads the attributes of a picture to check what a model was asked to draw."""
+"""Training of the judge, which reads the attributes of a picture to check a model's samples."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from .augment import disturb, mirrored, shifted, sideless
 from .data import load_dataset
 from .labels import Labels, questions
 from .loop import Trainer, load_checkpoint
+from .networks import channels_last
 from .options import Options
 from .precision import mixed
 from .warm import warm_start_judge
 
 
 def train_judge(options: Options, rank: int) -> None:
-    """Cross-entropy over everything a picture shows, with label smoothing."""
+    """Cross-entropy over all visible attributes, with label smoothing."""
     profile = options.profile
     data = load_dataset(options.work, options.seed, options.pictures, options.processes, profile.size)
     labels = Labels(data, rank, options.processes)
@@ -31,7 +32,7 @@ def train_judge(options: Options, rank: int) -> None:
     torch.manual_seed(options.seed)
     judge = Judge(questions())
     warm_start_judge(judge, options.start)
-    judge = judge.to(options.device, memory_format=torch.channels_last)
+    judge = channels_last(judge, options.device)
     trainer = Trainer("judge", judge, options, rank, decay=0.995, weight_decay=0.02)
     judge.train()
     while trainer.progress.running:
@@ -47,7 +48,7 @@ def train_judge(options: Options, rank: int) -> None:
 
 
 def export_judge(work: Path, folder: Path = BUNDLE) -> None:
-    """Write the averaged weights of a trained judge in half precision."""
+    """Write averaged weights in half precision, and the judge's questions."""
     save_weights(work, "judge", folder)
     asked = [{"kind": q.kind, "name": q.name, "values": list(q.values)} for q in questions()]
     config = {"channels": list(CHANNELS), "questions": asked}
@@ -55,9 +56,16 @@ def export_judge(work: Path, folder: Path = BUNDLE) -> None:
 
 
 def save_weights(work: Path, part: str, folder: Path, prefix: str = "") -> None:
-    """The averaged weights of a part's checkpoint as `<part>.safetensors`, in half precision.
+    """Write the averaged weights of a part's checkpoint as `<part>.safetensors`, in half precision.
 
-    prefix: of the names of those that are kept; it is left out.
+    Args:
+        work: Folder of the checkpoints.
+        part: The part's name.
+        folder: Where to write.
+        prefix: Only weights whose names begin so are written, without it.
+
+    Raises:
+        FileNotFoundError: The part was not trained.
     """
     half = {
         name.removeprefix(prefix): value.half().contiguous()
@@ -70,7 +78,11 @@ def save_weights(work: Path, part: str, folder: Path, prefix: str = "") -> None:
 
 
 def averaged(work: Path, part: str) -> dict[str, Tensor]:
-    """The averaged weights of a part's checkpoint; raises FileNotFoundError if it was not trained."""
+    """The averaged weights of a part's checkpoint.
+
+    Raises:
+        FileNotFoundError: The part was not trained.
+    """
     state = load_checkpoint(work / f"{part}.pt")
     if state is None:
         raise FileNotFoundError(f"no trained {part} in {work}; run `velatura train {part}` first")

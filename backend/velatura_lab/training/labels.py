@@ -1,4 +1,4 @@
-"""What there is to read in each picture of a set, as targets for a network with the judge's questions."""
+"""The visible attributes of each picture of a set, as targets for the judge's questions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .data import Dataset
 
 
 def questions() -> list[Question]:
-    """Kind of scene, style, and every attribute of every kind; styles are the same in all kinds."""
+    """Kind of scene, style (the same in all kinds), and every attribute of every kind."""
     kinds = {
         kind: {name: a.values for name, a in attributes.items() if name != "style"}
         for kind, attributes in ATTRIBUTES.items()
@@ -28,7 +28,7 @@ def questions() -> list[Question]:
 
 
 def readable(scene: Any, name: str, seen: Collection[str]) -> bool:
-    """Whether a picture in which these elements are in view shows an attribute of its scene."""
+    """Whether a picture with these elements in view shows an attribute of its scene."""
     if name in ("kind", "style"):
         return True
     attribute = ATTRIBUTES[scene.kind][name]
@@ -38,10 +38,10 @@ def readable(scene: Any, name: str, seen: Collection[str]) -> bool:
 
 
 def two_hot(value: float, size: int = STEPS) -> dict[int, float]:
-    """A degree as weights of the two nearest of `size` even steps from 0 to 1, so that their mean is `value`.
+    """A degree as weights of the nearest two of `size` even steps from 0 to 1, with `value` as their mean.
 
-    A degree is learnt as a choice among steps, whose mean is then read (Farebrother et al. 2024, "Stop
-    Regressing", section 3.1).
+    A network learns a degree as a choice among steps and reads it as their mean (Farebrother et al. 2024,
+    "Stop Regressing", section 3.1).
     """
     place = min(max(value, 0.0), 1.0) * (size - 1)
     low = min(int(place), size - 2)
@@ -49,7 +49,7 @@ def two_hot(value: float, size: int = STEPS) -> dict[int, float]:
 
 
 def answer(question: Question, scene: Any) -> dict[int, float]:
-    """Number of the answer that is right for a scene -> its probability; of a degree, of two steps."""
+    """Index of the right answer for a scene -> its probability; for a degree, of two steps."""
     value = getattr(scene, question.name)
     return {question.values.index(value): 1.0} if question.values else two_hot(float(value))
 
@@ -57,7 +57,7 @@ def answer(question: Question, scene: Any) -> dict[int, float]:
 class Labels:
     """Targets for the scenes `first`, `first + step`, ... of a set, as one matrix (n, sum of sizes).
 
-    Probabilities of each question's answers; all zero where a picture does not tell.
+    A row has the probabilities of each question's answers, all 0 where the picture does not show the answer.
     """
 
     def __init__(self, data: Dataset, first: int = 0, step: int = 1) -> None:
@@ -82,8 +82,8 @@ class Labels:
         """Cross-entropy of logits and targets (n, sum of sizes), summed over questions, mean over n."""
         total = logits.new_zeros(())
         parts = zip(logits.float().split(self.sizes, 1), targets.split(self.sizes, 1), strict=True)
-        for rows, wanted in parts:
-            asked = wanted.sum(1, keepdim=True)
-            wanted = (1.0 - smoothing) * wanted + smoothing * asked / wanted.shape[1]
-            total = total - (wanted * rows.log_softmax(1)).sum()
+        for rows, target in parts:
+            shown = target.sum(1, keepdim=True)  # 0 or 1
+            target = (1.0 - smoothing) * target + smoothing * shown / target.shape[1]
+            total = total - (target * rows.log_softmax(1)).sum()
         return total / len(logits)

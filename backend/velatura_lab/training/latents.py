@@ -6,18 +6,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from diffusers import AutoencoderTiny
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from tqdm import trange
 
 from .data import Dataset, world_digest
 from .loop import load_checkpoint
-from .networks import Profile, make_autoencoder
+from .networks import Profile, channels_last, make_autoencoder
 from .options import Options
 from .precision import mixed
 
 
 def load_autoencoder(work: Path) -> AutoencoderTiny:
-    """The trained autoencoder with averaged weights and the finished decoder, if any."""
+    """The trained autoencoder with averaged weights, and with the finished decoder if there is one.
+
+    Raises:
+        FileNotFoundError: The autoencoder was not trained.
+    """
     state = load_checkpoint(work / "autoencoder.pt")
     if state is None:
         raise FileNotFoundError(f"no trained autoencoder in {work}; run `velatura train autoencoder` first")
@@ -31,7 +35,10 @@ def load_autoencoder(work: Path) -> AutoencoderTiny:
 
 @torch.no_grad()
 def encode_share(data: Dataset, options: Options, rank: int, batch: int = 32) -> torch.Tensor:
-    """Latents (n, 2, C, h, w) of this process's pictures, as drawn and mirrored, float16 on the CPU; kept."""
+    """Latents (n, 2, C, h, w) of this process's pictures and of their mirror images, float16 on the CPU.
+
+    They are computed on first use and stored in `options.work`.
+    """
     vae = load_autoencoder(options.work)
     trained = torch.load(options.work / "autoencoder.pt", mmap=True, weights_only=True)["samples"]
     name = f"latents-{trained}-{data.seed}-{len(data)}-{world_digest()}-{rank}of{options.processes}.pt"
@@ -39,14 +46,14 @@ def encode_share(data: Dataset, options: Options, rank: int, batch: int = 32) ->
     if path.exists():
         return torch.load(path, weights_only=True)
     device = options.device
-    vae = vae.to(device, memory_format=torch.channels_last)
+    vae = channels_last(vae, device)
     mine = np.arange(rank, len(data), options.processes)
-    chunks = []
+    chunks: list[torch.Tensor] = []
     for first in trange(0, len(mine), batch, desc="encoding", disable=rank != 0, mininterval=5.0):
         images = data.images(mine[first : first + batch]) * 2.0 - 1.0
         both = torch.cat([images, images.flip(3)]).to(device).contiguous(memory_format=torch.channels_last)
         with mixed(device):
-            latents = vae.encode(both).latents
+            latents = vae.encode(both, return_dict=False)[0]
         chunks.append(torch.stack(latents.half().chunk(2), 1).contiguous().cpu())
     latents = torch.cat(chunks)
     part = path.with_suffix(".part")

@@ -1,8 +1,8 @@
-"""What every part's training shares: processes, time budget, learning rate, averages, checkpoints.
+"""The training loop of all parts: processes, time budget, learning rate, moving averages, checkpoints.
 
-Data parallelism is one process a core, each on its own share of the pictures; gradients are averaged
-with gloo after every step.  On small networks this beats one process with many threads.  An accelerator
-is driven by a single process.
+Data parallelism is one process a core, each on its own share of the pictures; gloo averages the gradients
+after every step.  For small networks this is faster than one process with many threads.  A single process
+drives an accelerator.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 from tqdm import tqdm
 
 from velatura.weights.device import name as device_name
@@ -32,8 +32,8 @@ from .ema import Ema
 from .options import Options
 
 Worker = Callable[[Options, int], None]
-#: Set by SIGINT: from a terminal, or sent by the system to a process whose command has been killed
-#: (`mp.spawn` asks for that).
+#: Set by SIGINT, from a terminal or from the system: `spawn` has the system send it to the processes of a
+#: killed command.
 _interrupted = threading.Event()
 
 
@@ -52,18 +52,18 @@ def _enter(rank: int, worker: Worker, options: Options, port: int) -> None:
 
 
 def launch(worker: Worker, options: Options) -> None:
-    """Run `worker(options, rank)` in `options.processes` processes that can reduce gradients together."""
+    """Run `worker(options, rank)` in `options.processes` processes of one process group."""
     if options.processes == 1:
         _enter(0, worker, options, _free_port())
         return
-    # Without these, half of a training step on the CPU is the system handing memory out and back.
+    # Without these, half of a training step on the CPU is allocating and freeing memory.
     os.environ.update(
         MALLOC_MMAP_MAX_="0",
         MALLOC_TRIM_THRESHOLD_="100000000000",
         MALLOC_TOP_PAD_="536870912",
         OMP_NUM_THREADS="1",
     )
-    mp.spawn(_enter, (worker, options, _free_port()), nprocs=options.processes)
+    spawn(_enter, (worker, options, _free_port()), nprocs=options.processes)
 
 
 def _free_port() -> int:
@@ -73,7 +73,7 @@ def _free_port() -> int:
 
 
 class Progress:
-    """How far a training run is, agreed between the processes, and what it has measured so far."""
+    """The progress of a training run, agreed between its processes, and running means of its losses."""
 
     def __init__(self, options: Options, rank: int, samples: int = 0, seconds: float = 0.0) -> None:
         self.options, self.rank = options, rank
@@ -88,7 +88,7 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Training time in all calls together."""
+        """Training time of all calls together."""
         return self._before + time.monotonic() - self._start
 
     def _own_fraction(self) -> float:
@@ -97,7 +97,7 @@ class Progress:
         return self.seconds / (60.0 * self.options.minutes)
 
     def _own_stop(self) -> bool:
-        """The time for this call is over, or it has been interrupted."""
+        """Whether this call's time is over or it was interrupted."""
         limit = self.options.stop_after
         return _interrupted.is_set() or (limit is not None and time.monotonic() - self._start >= 60.0 * limit)
 
@@ -106,14 +106,14 @@ class Progress:
         return self.fraction < 1.0 and not self.stopped
 
     def save_due(self, every: float = 120.0) -> bool:
-        """True on rank 0 once every so many seconds."""
+        """Whether to save now: on rank 0, once in `every` seconds."""
         if self.rank == 0 and time.monotonic() - self._last_save > every:
             self._last_save = time.monotonic()
             return True
         return False
 
     def rate(self, warmup: float = 0.01, decay_from: float = 0.55) -> float:
-        """Learning-rate factor: short warm-up, constant, half a cosine down to 2 % at the end."""
+        """Learning-rate factor: a short warm-up, a constant, half a cosine down to 0.02."""
         f = min(self.fraction, 1.0)
         if self.samples < 4000 and f < warmup:
             return max(f / warmup, 0.05)
@@ -122,19 +122,20 @@ class Progress:
         return 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * (f - decay_from) / (1.0 - decay_from)))
 
     def step(self, parameters: Iterable[nn.Parameter], losses: dict[str, torch.Tensor]) -> None:
-        """Average gradients, losses and the fraction done over the processes."""
+        """Average gradients, losses and progress over the processes, and show them."""
         self.samples += self.options.batch * self.options.processes
         extra = torch.tensor([self._own_fraction(), self._own_stop(), *(float(v) for v in losses.values())])
         if dist.get_world_size() > 1:
-            # Dense memory of any layout as one row: channels-last gradients need no copy.
+            # One row of dense memory in any layout: channels-last gradients need no copy.
             grads = [p.grad.as_strided((p.grad.numel(),), (1,)) for p in parameters if p.grad is not None]
             flat = torch.cat([*grads, extra])
             dist.all_reduce(flat)
             flat /= dist.get_world_size()
-            torch._foreach_copy_(grads, list(flat[: -len(extra)].split([g.numel() for g in grads])))
+            for grad, mean in zip(grads, flat[: -len(extra)].split([g.numel() for g in grads]), strict=True):
+                grad.copy_(mean)
             extra = flat[-len(extra) :]
         self.fraction, stop, *values = extra.tolist()
-        self.stopped = stop > 0.0  # whichever process sees it first stops all
+        self.stopped = stop > 0.0  # the first process to stop stops all
         for name, value in zip(losses, values, strict=True):
             self.averages[name] = (
                 value if name not in self.averages else 0.98 * self.averages[name] + 0.02 * value
@@ -146,15 +147,28 @@ class Progress:
 
 
 class Trainer:
-    """One part's run: network, optimiser, averages and progress, saved as `<part>.pt` and gone on from there.
+    """One part's run: network, optimiser, moving averages and progress.
 
-    A step draws all its random numbers from a generator of its own.  With an end given in samples, and with
-    as many processes in all calls, a run that was interrupted therefore gives the same weights, bit for bit,
-    as one that was not.  With an end in minutes it does not: the learning rate follows the clock.
+    The run is saved as `<part>.pt` and resumes from it.
 
-    network: what is trained.  averaged: the part of it that is kept as a moving average.  groups: parameter
-    groups for AdamW; "scale" in one is its learning rate relative to the others'.  record: kept with the
-    checkpoint.  Raises ValueError for a checkpoint of another network.
+    Each step has its own generator of random numbers.  A run that ends after a number of samples, with the
+    same number of processes in all calls, therefore resumes to the same weights, bit for bit.  A run that
+    ends after minutes does not, since its learning rate follows the clock.
+
+    Args:
+        part: The part's name.
+        network: The trained network.
+        options: Options of the part.
+        rank: Number of this process.
+        averaged: The module of the network that has a moving average; by default all of it.
+        groups: Parameter groups for AdamW.  "scale" is a group's learning rate relative to `options.rate`.
+        decay: Decay of the moving average.
+        beta2: AdamW's second beta.
+        weight_decay: AdamW's weight decay.
+        record: Further content of the checkpoint.
+
+    Raises:
+        ValueError: The checkpoint is of another network.
     """
 
     def __init__(
@@ -188,8 +202,8 @@ class Trainer:
                 network.load_state_dict(state["model"])
             except RuntimeError as error:
                 raise ValueError(
-                    f"{self.path} is of another network, since the profile or the world was another; "
-                    "move it elsewhere, and training begins anew"
+                    f"{self.path} is of another network, since the profile or the world has changed; "
+                    "move it elsewhere to begin anew"
                 ) from error
             self.optimiser.load_state_dict(state["optimiser"])
         elif options.processes > 1:
@@ -199,16 +213,22 @@ class Trainer:
         if "ema" in state:
             self.ema.restore(state["ema"], state["count"])
         self.progress = Progress(options, rank, state["samples"], state["seconds"])
-        self.given = named_options(options, state if "model" in state else None)
+        self.named_options = named_options(options, state if "model" in state else None)
 
     def random(self) -> np.random.Generator:
-        """This step's random numbers; torch's own are seeded along with them."""
+        """This step's generator of random numbers; it also seeds torch's."""
         rng = np.random.default_rng([self.options.seed, self.rank, self.progress.samples])
         torch.manual_seed(int(rng.integers(2**63)))
         return rng
 
     def step(self, loss: torch.Tensor, losses: dict[str, torch.Tensor], decay_from: float = 0.55) -> None:
-        """Follow the gradient of `loss`; `losses` are its parts, to be shown."""
+        """Take one step down the gradient of `loss`.
+
+        Args:
+            loss: The total loss.
+            losses: Its parts by name, for the progress bar.
+            decay_from: Progress in 0..1 at which the learning rate begins to fall.
+        """
         self.optimiser.zero_grad()
         loss.backward()
         rate = self.options.rate * self.progress.rate(decay_from=decay_from)
@@ -222,7 +242,7 @@ class Trainer:
             self.save()
 
     def save(self) -> None:
-        """Write the checkpoint, from the first process only."""
+        """Write the checkpoint, in the first process only."""
         if self.rank == 0:
             content = {
                 "model": self.network.state_dict(),
@@ -236,14 +256,14 @@ class Trainer:
                 "seed": self.options.seed,
                 "pictures": self.options.pictures,
                 "counted": self.options.samples is not None,
-                "options": self.given,
+                "options": self.named_options,
                 "hardware": device_name(self.options.device),
             }
             save_checkpoint(self.path, {**self.record, **content})
 
 
 def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
-    """Write whole or not at all."""
+    """Write a checkpoint atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     torch.save(content, part)
@@ -251,5 +271,5 @@ def save_checkpoint(path: Path, content: dict[str, Any]) -> None:
 
 
 def load_checkpoint(path: Path) -> dict[str, Any] | None:
-    """What was saved, or None for a fresh start."""
+    """The content of a checkpoint, or None if there is none."""
     return torch.load(path, map_location="cpu", weights_only=True) if path.exists() else None

@@ -1,19 +1,19 @@
-"""Cross-attention maps: recording them while a network runs, and teaching words where they belong.
+"""Cross-attention maps: their recording while a network runs, and their supervision with masks.
 
-The map of a word is the probability, averaged over heads, with which each place of the latent picture
-attends to it (Hertz et al. 2022).  Trained from scratch on little data, words of small things attend
-anywhere; supervised with exact masks they point, which is what editing by maps needs.
+The map of a word is the probability, averaged over heads, with which each place of the latent attends to it
+(Hertz et al. 2022).  After training on little data the maps of small things are arbitrary.  Supervised
+with exact masks they show where the thing is, which editing by maps needs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 
 class _Recording:
@@ -30,6 +30,8 @@ class _Recording:
         attention_mask: torch.Tensor | None = None,
         temb: torch.Tensor | None = None,
     ) -> torch.Tensor:
+        if attn.to_k is None or attn.to_v is None or attn.to_out is None:
+            raise ValueError("a cross-attention layer has no projection of keys, values or outputs")
         heads = attn.heads
         query, key, value = (
             layer(source).unflatten(-1, (heads, -1)).transpose(1, 2)
@@ -46,13 +48,12 @@ class _Recording:
 
 
 @contextmanager
-def record_maps(unet: UNet2DConditionModel) -> Iterator[list[torch.Tensor]]:
-    """Within the block every call of `unet` appends the map of each cross-attention layer to the list."""
+def record_maps(unet: UNet2DConditionModel) -> Generator[list[torch.Tensor], None, None]:
+    """A context in which every call of `unet` appends each cross-attention layer's map to the list."""
     maps: list[torch.Tensor] = []
     before = unet.attn_processors
-    unet.set_attn_processor(
-        {name: _Recording(maps) if ".attn2." in name else old for name, old in before.items()}
-    )
+    recording = {name: _Recording(maps) if ".attn2." in name else old for name, old in before.items()}
+    unet.set_attn_processor(recording)  # pyright: ignore[reportArgumentType]: diffusers types its own classes
     try:
         yield maps
     finally:
@@ -60,13 +61,15 @@ def record_maps(unet: UNet2DConditionModel) -> Iterator[list[torch.Tensor]]:
 
 
 def map_loss(probabilities: torch.Tensor, shares: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-    """How far the maps of the words are from the exact masks of what they are about.
+    """The distance of words' maps from the exact masks of their elements.
 
-    Inside an element's mask, -log of the probability of each of its words, shared equally over the words;
-    outside, -log(1 - their summed probability); each side is normalised by its area and the elements that
-    are worded count equally.
+    Inside an element's mask it is the mean over its words of -log of their probability, outside it is -log(1
+    - their summed probability).  Each side is normalised by its area; all worded elements count equally.
 
-    probabilities (B, places, tokens), shares (B, E, places) in 0..1, words (B, E, tokens) of 0 and 1.
+    Args:
+        probabilities: Maps (B, places, tokens).
+        shares: Masks (B, E, places) in 0..1.
+        words: (B, E, tokens), 1 where a token is about an element, else 0.
     """
     words = words.to(probabilities.dtype)
     count = words.sum(-1)
@@ -82,10 +85,12 @@ def map_loss(probabilities: torch.Tensor, shares: torch.Tensor, words: torch.Ten
 
 
 def maps_loss(maps: list[torch.Tensor], shares: torch.Tensor, words: torch.Tensor) -> torch.Tensor:
-    """Mean of `map_loss` over the layers; `shares` (B, E, 32, 32) are averaged to each layer's places."""
+    """Mean of `map_loss` over layers.  Masks `shares` (B, E, 32, 32) are averaged to each layer's places."""
     pooled: dict[int, torch.Tensor] = {}
+    total = shares.new_zeros(())
     for item in maps:
         side = round(item.shape[1] ** 0.5)
         if side not in pooled:
             pooled[side] = F.adaptive_avg_pool2d(shares, side).flatten(2)
-    return sum(map_loss(item, pooled[round(item.shape[1] ** 0.5)], words) for item in maps) / len(maps)
+        total = total + map_loss(item, pooled[side], words)
+    return total / len(maps)

@@ -12,11 +12,11 @@ from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, edit
 
 from .labels import readable
 
-LEAST = 0.4  # a degree that differs by less may well be worded alike
+LEAST = 0.4  # least change of a degree, below which its word may stay the same
 
 
 def other_value(scene: Any, name: str, rng: np.random.Generator) -> Any:
-    """Another value of an attribute, drawn evenly; of a degree, one that differs by at least LEAST."""
+    """Another value of an attribute, drawn evenly; a degree differs by at least LEAST."""
     attribute = ATTRIBUTES[scene.kind][name]
     value = getattr(scene, name)
     if attribute.degree:
@@ -28,7 +28,7 @@ def other_value(scene: Any, name: str, rng: np.random.Generator) -> Any:
 
 
 def changed(scene: Any, seen: frozenset[str], rng: np.random.Generator) -> tuple[str, Any]:
-    """(attribute, the scene with another value of it); only what the picture shows is changed."""
+    """(attribute, the scene with another value of it), for an attribute that the picture shows."""
     names = [name for name in ATTRIBUTES[scene.kind] if readable(scene, name, seen)]
     name = names[int(rng.integers(len(names)))]
     return name, edit(scene, **{name: other_value(scene, name, rng)})
@@ -43,16 +43,21 @@ def differing(a: Caption, b: Caption) -> list[Word]:
 def wrong_caption(
     scene: Any, other: Any, seen: frozenset[str], draw: Callable[[], np.random.Generator | None]
 ) -> tuple[Caption, Caption | None]:
-    """A caption of the scene, and one of the other that says the same as far as it is the same.
+    """A caption of a scene, and one of a changed scene that differs only where the scenes do.
 
-    seen: elements in view of the scene; what the other has besides is taken to be in view.  `draw` gives
-    equal random numbers each time, so that both are worded alike.  The second is None where it may be true
-    of the scene too: what was changed is not mentioned, or chance has worded something else anew.
+    The second caption is None where it may be true of the first scene: it does not mention the change, or the
+    same random numbers have worded something else too.
+
+    Args:
+        scene: The scene.
+        other: The scene with one attribute changed.
+        seen: Elements in view of the scene; new elements of the other scene count as in view.
+        draw: Gives a generator of the same random numbers on each call, or None for the canonical wording.
     """
     new = caption(other).elements() - caption(scene).elements()
     views = (scene, seen), (other, seen | new)
     full = [caption(one, None, view.__contains__) for one, view in views]
-    told, wrong = (caption(one, draw(), view.__contains__) for one, view in views)
+    right, wrong = (caption(one, draw(), view.__contains__) for one, view in views)
     concerned = {word.element for word in differing(*full)} - {""}
-    about = {word.element for word in differing(told, wrong)} - {""}
-    return told, wrong if about and about <= concerned else None
+    about = {word.element for word in differing(right, wrong)} - {""}
+    return right, wrong if about and about <= concerned else None

@@ -3,24 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
-from diffusers import AutoencoderTiny, UNet2DConditionModel
+import torch
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from torch import nn
 from transformers import CLIPTextConfig, CLIPTextModel
 
-FACTOR = 8  # pixels of a picture to one place of its latent
-TOKENS = 40  # longest caption, with its two markers
+Network = TypeVar("Network", bound=nn.Module)
+
+FACTOR = 8  # side of a latent's place, in pixels
+TOKENS = 40  # tokens of the longest caption, with its two markers
 TEXT_WIDTH = 128
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Sizes of the networks and the machine they are made for.
+    """Sizes of the networks, and the machine that trains them.
 
-    size: side of a picture in pixels.  latent_channels: numbers at each place of a latent.  vae_width:
-    channels of the autoencoder's encoder.  unet: channels at each resolution of the denoising network.
-    unet_depth: blocks at each.  device: where training runs, as torch names it.  processes: data-parallel
-    ones.  decoder_width: channels of the autoencoder's decoder, 0 for as many as the encoder has.
-    decoder_blocks: blocks at each of its resolutions, from the latent's to the picture's.
+    Args:
+        name: The name of the profile on the command line.
+        size: Side of a picture in pixels.
+        latent_channels: Channels of a latent.
+        vae_width: Channels of the autoencoder's encoder.
+        unet: Channels at each resolution of the denoising network.
+        unet_depth: Its blocks at each resolution.
+        device: Where training runs, as torch names it.
+        processes: Data-parallel processes.
+        decoder_width: Channels of the autoencoder's decoder; 0 for those of the encoder.
+        decoder_blocks: Its blocks at each resolution, from the latent's to the picture's.
     """
 
     name: str
@@ -39,9 +51,9 @@ class Profile:
         return self.size // FACTOR
 
 
-#: `cpu` is what the package ships.  The decoder is the larger half of the autoencoder, since it runs once a
-#: picture.  The 16 strongest linear readings of 8 x 8 pixels keep 27 dB of a picture,
-#: 8 keep 24 dB; a network of this size comes to some 29 dB on photos.
+#: The package's bundle has the profile `cpu`.  The decoder is the larger half of the autoencoder, since it
+#: runs only once for each picture.  The 16 strongest principal components of 8 x 8 pixels keep 27 dB of a
+#: picture, 8 keep 24 dB; a network of this size reaches about 29 dB on photos.
 PROFILES = {
     "cpu": Profile("cpu", 128, 16, 48, (96, 192), 1, "cpu", 2, 80, (3, 3, 3, 1)),
     "gpu": Profile("gpu", 256, 16, 64, (128, 256), 2, "cuda", 1, 96, (3, 3, 3, 1)),
@@ -79,7 +91,7 @@ def make_text_encoder(vocabulary: int, start: int, end: int) -> CLIPTextModel:
 
 
 def make_unet(profile: Profile) -> UNet2DConditionModel:
-    """Cross-attention at every resolution of the latent, 4 heads (diffusers counts heads by this name)."""
+    """A denoising network with cross-attention of 4 heads at every resolution of the latent."""
     levels = len(profile.unet)
     return UNet2DConditionModel(
         sample_size=profile.latent_side,
@@ -90,12 +102,20 @@ def make_unet(profile: Profile) -> UNet2DConditionModel:
         down_block_types=("CrossAttnDownBlock2D",) * levels,
         up_block_types=("CrossAttnUpBlock2D",) * levels,
         cross_attention_dim=TEXT_WIDTH,
-        attention_head_dim=4,
+        attention_head_dim=4,  # diffusers' name for the number of heads
     )
 
 
+def channels_last(network: Network, device: torch.device) -> Network:
+    """Move a network to a device and its weights to channels-last order, which speeds up convolutions."""
+    module: nn.Module = network
+    order = torch.channels_last
+    module.to(device, memory_format=order)  # pyright: ignore[reportCallIssue]: missing in torch's stub
+    return network
+
+
 #: Zero terminal SNR with v-prediction and trailing steps, as Lin et al. 2023 recommend.
-SCHEDULER = {
+SCHEDULER: dict[str, Any] = {
     "num_train_timesteps": 1000,
     "beta_start": 0.00085,
     "beta_end": 0.012,

@@ -1,4 +1,4 @@
-"""What one part's training is told, the same for all of its processes."""
+"""The options of one part's training, the same for all of its processes."""
 
 from __future__ import annotations
 
@@ -13,12 +13,21 @@ from .networks import PROFILES, Profile
 
 @dataclass(frozen=True)
 class Options:
-    """The command line of one part, the same for every process.
+    """The command line of one part.
 
-    `minutes` or `samples`: how much training there is to be in all (0 samples: what it begins with is kept);
-    `stop_after`: minutes after which this call ends, for another to go on.  `school`: steps of the text
-    encoder's first schooling.  `start`: bundle whose weights a fresh run begins with, if they fit; None for
-    random ones.
+    Args:
+        work: Folder of pictures and checkpoints.
+        seed: Of scenes, networks and sampling.
+        minutes: Length of the training in all, over all calls.
+        samples: Length in pictures, in place of `minutes`; 0 keeps the weights of `start`.
+        pictures: Size of the training set.
+        processes: Data-parallel processes.
+        batch: Pictures in a step of each process.
+        rate: Learning rate.
+        school: Steps of the text encoder's pretraining.
+        stop_after: Minutes after which this call saves and ends, for another call to resume.
+        start: Bundle whose weights a fresh run begins with where they fit; None for random weights.
+        profile: Sizes of the networks, and the device.
     """
 
     work: Path
@@ -40,5 +49,5 @@ class Options:
 
     @property
     def drawers(self) -> int:
-        """Processes that draw and word the training set: all cores where training itself runs elsewhere."""
+        """Processes that draw and word the training set: all cores if training runs on an accelerator."""
         return self.processes if self.device.type == "cpu" else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The parts of the training: which there are, how long each trains, what it begins with.  No torch here."""
+"""The parts of the training with their lengths, defaults and first weights.  Imports no torch."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from typing import Any
 
 SCRATCH = "scratch"
 PICTURES = {"cpu": 24_000, "gpu": 100_000}
-Option = tuple[str, dict[str, Any]]  # a name and what argparse is told of it
+Option = tuple[str, dict[str, Any]]  # the name and the keywords of argparse's add_argument
 
 
 @dataclass(frozen=True)
 class Part:
-    """What `train_<name>` in the module <name> trains.
+    """A part <name>, which `train_<name>` in the module <name> trains.
 
-    cpu, gpu: minutes of training, and pictures a step and process, with these profiles.  start: the bundle
-    that ships and the file in it with whose weights a fresh run begins, "" if there is none.  more: options
-    that no other part has.
+    Args:
+        text: The part's help.
+        rate: Learning rate.
+        cpu: Minutes of training, and pictures in a step of each process, with the profile cpu.
+        gpu: The same with the profile gpu.
+        start: The package's bundle and its file whose weights a fresh run begins with; "" for random weights.
+        more: Options of this part only.
     """
 
     text: str
@@ -35,36 +39,36 @@ class Part:
         return {"cpu": self.cpu[1], "gpu": self.gpu[1]}
 
 
-def option(name: str, help: str, **told: Any) -> Option:
-    """Numbers have the type of their default."""
-    if isinstance(told.get("default"), int | float):
-        told["type"] = type(told["default"])
-    return name, {"help": help, **told}
+def option(name: str, help: str, **keywords: Any) -> Option:
+    """An option with keywords of argparse's add_argument; a number has the type of its default."""
+    if isinstance(keywords.get("default"), int | float):
+        keywords["type"] = type(keywords["default"])
+    return name, {"help": help, **keywords}
 
 
-SCHOOL = option("--school", "steps of the text encoder's schooling before (%(default)s)", default=400)
+SCHOOL = option("--school", "steps of pretraining of the text encoder (%(default)s)", default=400)
 VAE, UNET = (f"velatura-mini/{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "unet"))
 JUDGE = "velatura-judge/judge.safetensors"
 TRAINED = {
     "autoencoder": Part(
         "train the autoencoder between pictures and latents", 1e-3, (16.0, 4), (6.0, 64), VAE
     ),
-    "decoder": Part("finish the autoencoder's decoder, with its encoder held", 5e-4, (4.0, 4), (2.0, 64)),
+    "decoder": Part("finish the autoencoder's decoder, with a fixed encoder", 5e-4, (4.0, 4), (2.0, 64)),
     "diffusion": Part(
-        "train text encoder and denoising network", 4e-4, (45.0, 8), (14.0, 192), UNET, (SCHOOL,)
+        "train the text encoder and the denoising network", 4e-4, (45.0, 8), (14.0, 192), UNET, (SCHOOL,)
     ),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
     "segmenter": Part(
-        "train the reader that finds what words name; after clip", 1e-3, (12.0, 16), (3.0, 256)
+        "train the reader that finds the things named in words; after clip", 1e-3, (12.0, 16), (3.0, 256)
     ),
     "identity": Part("train the reader that tells people apart; after judge", 2e-3, (5.0, 64), (2.0, 256)),
 }
-#: Options of the commands that measure, by the commands' names; cards repeat those that are not the defaults.
+#: Options of the commands that measure, by command; cards repeat those other than the defaults.
 MEASURING: dict[str, tuple[Option, ...]] = {
-    "readers": (option("--count", "held-out scenes to measure on (%(default)s)", default=400),),
+    "readers": (option("--count", "number of held-out scenes (%(default)s)", default=400),),
     "evaluate": (
-        option("--count", "prompts of each kind of scene (%(default)s)", default=64),
+        option("--count", "number of prompts for each kind of scene (%(default)s)", default=64),
         option("--steps", "sampling steps (%(default)s)", default=25),
     ),
 }

@@ -1,4 +1,4 @@
-"""In which precision training computes."""
+"""The precision of training."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import torch
 
 
 def is_bfloat16_fast(device: torch.device) -> bool:
-    """Whether a device computes in bfloat16 itself; emulated, it takes 8 to 40 times as long as float32.
+    """Whether a device computes in bfloat16 natively; emulation takes 8 to 40 times as long as float32.
 
-    Processors: those for which oneDNN has kernels of its own (on x86: AVX-512 and later).
+    For a CPU: whether oneDNN has bfloat16 kernels for it (on x86: AVX-512 and later).
     """
     if device.type == "cpu":
         return torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -16,5 +16,5 @@ def is_bfloat16_fast(device: torch.device) -> bool:
 
 
 def mixed(device: torch.device) -> torch.autocast:
-    """A context in which networks compute in bfloat16 where that is fast, and in float32 elsewhere."""
+    """A context in which networks compute in bfloat16 where it is fast, else in float32."""
     return torch.autocast(device.type, torch.bfloat16, enabled=is_bfloat16_fast(device))

@@ -1,4 +1,4 @@
-"""How a part was trained: what its checkpoint keeps of that, for its card to tell."""
+"""The record of a part's training in its checkpoint, for its card."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def named_options(options: Options, before: Mapping[str, Any] | None) -> dict[str, Any]:
-    """The options of a part by the names they have on the command line; the others a checkpoint keeps anyway.
+    """The options of a part, by name on the command line, that a checkpoint does not hold otherwise.
 
-    before: the checkpoint that is gone on from, None for a fresh run.  What a run began with stays what its
-    first call said, and is left out where that is not known.
+    `before` is the checkpoint that this run resumes, None for a fresh run.  The bundle of the first weights
+    is that of the first call; it is left out if a checkpoint does not have it.
     """
-    given = {
+    named = {
         "profile": options.profile.name,
         "device": options.profile.device,
         "batch": options.batch,
@@ -25,6 +25,6 @@ def named_options(options: Options, before: Mapping[str, Any] | None) -> dict[st
         "school": options.school,
     }
     if before is None:
-        return given | {"from": SCRATCH if options.start is None else options.start.name}
-    begun = before.get("options", {})
-    return given | ({"from": begun["from"]} if "from" in begun else {})
+        return named | {"from": SCRATCH if options.start is None else options.start.name}
+    first = before.get("options", {})
+    return named | ({"from": first["from"]} if "from" in first else {})

@@ -1,11 +1,13 @@
-"""The sample picture that the package ships, with masks as a hand would draw them.
+"""The package's sample picture, with masks as drawn by hand.
 
-`python -m velatura_lab.training.samples` writes it anew, after the world has changed."""
+`python -m velatura_lab.training.samples` writes it anew after a change of the world.
+"""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +19,8 @@ from velatura_lab.world.portrait import Portrait
 
 SIDE = 768
 
-#: What each mask is for: the change to the scene that its prompt asks for.
-EDITS = {
+#: Mask -> the change of the scene that its prompt asks for.
+EDITS: dict[str, dict[str, Any]] = {
     "glasses": {"glasses": "glasses"},
     "hat": {"hat": "hat", "hat_colour": "red"},
     "beard": {"beard": True},
@@ -26,7 +28,7 @@ EDITS = {
 
 
 def sample_portrait() -> Portrait:
-    """A man without glasses, hat or beard, so that each can be added."""
+    """A man without glasses, hat or beard, so that an edit can add each of them."""
     someone = sample_scene(np.random.default_rng([99, 4]), "portrait")
     return edit(
         someone,
@@ -50,7 +52,7 @@ def sample_portrait() -> Portrait:
 
 
 def drawn_masks(scene: Portrait) -> dict[str, NDArray[np.uint8]]:
-    """Generous soft regions (768, 768) where the elements would go: a few strokes, not exact shapes."""
+    """Generous soft masks (768, 768) for new elements, as of a few strokes."""
     s = scene.setting
     line = (np.arange(SIDE) + 0.5) * (2.0 / SIDE) - 1.0
     x, y = np.meshgrid(line - s.centre_x, line - s.centre_y)
@@ -71,11 +73,11 @@ def drawn_masks(scene: Portrait) -> dict[str, NDArray[np.uint8]]:
 
 
 def write_samples(folder: Path = SAMPLES) -> None:
-    """Write `portrait.png`, `masks/*.png` and `samples.json` with prompts and what to read afterwards."""
+    """Write `portrait.png`, `masks/*.png`, and `samples.json` with prompts and the expected attributes."""
     (folder / "masks").mkdir(parents=True, exist_ok=True)
     scene = sample_portrait()
     Image.fromarray(render(scene, SIDE).to_bytes()).save(folder / "portrait.png", optimize=True)
-    edits = {}
+    edits: dict[str, dict[str, Any]] = {}
     for name, mask in drawn_masks(scene).items():
         Image.fromarray(mask).save(folder / "masks" / f"{name}.png", optimize=True)
         edits[name] = {

@@ -1,4 +1,4 @@
-"""Captions as tensors, and a first schooling of the text encoder before it meets pictures."""
+"""Captions as tensors, and the pretraining of the text encoder without pictures."""
 
 from __future__ import annotations
 
@@ -15,45 +15,47 @@ from velatura_lab.world import KINDS, Caption, caption, elements, sample_scene, 
 
 from .data import MASKS
 from .networks import TEXT_WIDTH, TOKENS, make_text_encoder
-from .tokenizer import load_tokenizer, token_elements
+from .tokenizer import END, START, load_tokenizer, token_elements
 from .warm import warm_start_text
 
 NO_ELEMENT = MASKS  # class of a token that is about no element
-#: An element's number among its kind's.
+#: kind -> element -> its number in the kind.
 LOCAL = {kind: {name: index for index, name in enumerate(elements(kind))} for kind in KINDS}
-#: An element's number among all; kinds may share a name, which then means the same.
+#: All elements.  Kinds may share an element's name, which then means the same.
 ALL_ELEMENTS = sorted({name for names in LOCAL.values() for name in names})
 
 
 class Wording:
-    """Turns captions into token ids and tells which tokens are about which element."""
+    """Turns captions into token ids."""
 
     def __init__(self, tokenizer: CLIPTokenizer) -> None:
         self.tokenizer = tokenizer
         tokens = {word: tokenizer(word).input_ids[1:-1] for word in vocabulary()}
         self.ids = {word: own[0] for word, own in tokens.items() if len(own) == 1}
-        self.start, self.end = tokenizer.bos_token_id, tokenizer.eos_token_id
+        known = tokenizer.get_vocab()
+        self.start, self.end = known[START], known[END]
 
     def row(self, item: Caption) -> list[int]:
-        """TOKENS ids; the same as the tokenizer gives for the caption's text.
+        """TOKENS ids, the same as the tokenizer's for the caption's text.
 
-        Raises ValueError for a word that the tokenizer, built from an older vocabulary, takes for several.
+        Raises:
+            ValueError: The tokenizer, built from an older vocabulary, splits a word.
         """
         if unknown := [word.text for word in item.words if word.text not in self.ids]:
             raise ValueError(
-                f"{unknown[0]!r} is not in the vocabulary that the networks in --work were trained with; "
+                f"the networks in --work were trained without the word {unknown[0]!r}; "
                 "train them anew in another folder"
             )
         row = [self.start, *(self.ids[word.text] for word in item.words)][: TOKENS - 1]
         return row + [self.end] * (TOKENS - len(row))
 
     def tokens(self, captions: list[Caption]) -> torch.Tensor:
-        """(B, TOKENS) ids."""
+        """Token ids (B, TOKENS)."""
         return torch.tensor([self.row(item) for item in captions])
 
 
 def element_classes(item: Caption, kind: str) -> list[int]:
-    """For each of the TOKENS positions, its element's number among the kind's, or NO_ELEMENT."""
+    """For each of the TOKENS positions, its element's number in the kind, or NO_ELEMENT."""
     return [LOCAL[kind].get(name, NO_ELEMENT) for name in token_elements(item)]
 
 
@@ -63,7 +65,7 @@ def word_marks(classes: torch.Tensor) -> torch.Tensor:
 
 
 def make_text(work: Path, start: Path | None = None) -> tuple[Wording, CLIPTextModel, bool]:
-    """Tokenizer (built on first use), a text encoder for it, and whether the encoder knows anything yet."""
+    """Tokenizer (built on first use), text encoder, and whether the encoder has a bundle's weights."""
     wording = Wording(load_tokenizer(work / "tokenizer"))
     encoder = make_text_encoder(len(wording.tokenizer), wording.start, wording.end)
     warm = warm_start_text(encoder, wording.tokenizer.get_vocab(), start)
@@ -73,12 +75,21 @@ def make_text(work: Path, start: Path | None = None) -> tuple[Wording, CLIPTextM
 def school_text_encoder(
     encoder: CLIPTextModel, wording: Wording, seed: int, steps: int, rate: float = 2e-3, batch: int = 32
 ) -> None:
-    """Teach each token its element and the words of its phrase so far ("red" at the "hat" of "a red hat").
+    """Pretrain each token to tell its element and the words of its phrase so far.
 
-    A minute of this spares the denoising network from learning grammar through pictures.
+    The token "hat" of "a red hat" thus tells "red".  A minute of this spares the denoising network from
+    learning grammar through pictures.
+
+    Args:
+        encoder: The text encoder, which is trained in place.
+        wording: Turns captions into tokens.
+        seed: Of the captions.
+        steps: Number of steps.
+        rate: Learning rate.
+        batch: Captions in a step.
     """
     rng = np.random.default_rng([seed, 77])
-    # of the tokens, only the captions' own words, renumbered
+    # the tokens of whole words, renumbered from 1; 0 for all others
     known = torch.full((len(wording.tokenizer),), 0)
     known[list(wording.ids.values())] = torch.arange(1, len(wording.ids) + 1)
     size, none = len(wording.ids) + 1, len(ALL_ELEMENTS)
@@ -95,7 +106,7 @@ def school_text_encoder(
         tokens = wording.tokens(captions)
         of_element = torch.tensor([[number[name] for name in token_elements(item)] for item in captions])
         one_hot = F.one_hot(known[tokens], size).float()
-        # same[b, t, s]: token s comes no later than t and is about the same element
+        # same[b, t, s]: token s is not after t and is about the same element
         same = (of_element[:, :, None] == of_element[:, None, :]).float().tril()
         phrase = (same @ one_hot).clamp(max=1.0)
         hidden = encoder(tokens).last_hidden_state

@@ -1,4 +1,4 @@
-"""A small byte-level BPE tokenizer in CLIP's format: every word of the captions is one token."""
+"""A small byte-level BPE tokenizer in CLIP's format, with one token for every word of the captions."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ START, END = "<|startoftext|>", "<|endoftext|>"
 def write_tokenizer(folder: Path) -> None:
     """Learn merges from the captions' words and write `vocab.json`, `merges.txt` and the configuration.
 
-    The vocabulary begins, as CLIP's does, with the 256 bytes and the 256 bytes that end a word, so that
-    any text at all has tokens.
+    As CLIP's, the vocabulary begins with the 256 bytes and the 256 bytes at the end of a word, so that any
+    text has tokens.
     """
     folder.mkdir(parents=True, exist_ok=True)
     learner = Tokenizer(models.BPE(end_of_word_suffix="</w>"))
@@ -52,30 +52,36 @@ def write_tokenizer(folder: Path) -> None:
 
 
 def load_tokenizer(folder: Path) -> CLIPTokenizer:
-    """The tokenizer in a folder of a --work; built on first use, and again when the captions have new words,
-    unless there are checkpoints beside it that its numbers belong to."""
+    """The tokenizer in a folder of --work.
+
+    It is built on first use.  It is built again for new words of the captions, unless a checkpoint beside it
+    uses its ids.
+    """
     if not (folder / "vocab.json").exists() or not (knows_all(folder) or has_readers(folder.parent)):
         write_tokenizer(folder)
     return CLIPTokenizer.from_pretrained(folder)
 
 
 def knows_all(folder: Path) -> bool:
-    """Whether every word of the captions is a token of its own."""
+    """Whether every word of the captions is one token."""
     known = json.loads((folder / "vocab.json").read_text())
     return all(f"{word}</w>" in known for word in vocabulary())
 
 
 def has_readers(work: Path) -> bool:
-    """Whether a network that reads words was trained in a folder."""
+    """Whether a folder has a checkpoint of a network that reads words."""
     return any((work / f"{part}.pt").exists() for part in ("diffusion", "clip", "segmenter"))
 
 
 def encode(tokenizer: CLIPTokenizer, captions: list[str]) -> list[list[int]]:
-    """Token ids, cut and padded to the model's length."""
+    """Token ids (N, TOKENS), truncated and padded."""
     return tokenizer(captions, padding="max_length", truncation=True, max_length=TOKENS).input_ids
 
 
 def token_elements(caption: Caption) -> list[str]:
-    """The element each of the TOKENS positions is about; one word is one token, after the start marker."""
+    """The element of each of the TOKENS positions, "" for none.
+
+    The start marker comes first; each word is one token.
+    """
     names = ["", *(word.element for word in caption.words)][: TOKENS - 1]
     return names + [""] * (TOKENS - len(names))

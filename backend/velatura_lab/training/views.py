@@ -1,7 +1,7 @@
-"""Which part of its scene each picture of the training set shows.
+"""Views: the part of its scene that a picture of the training set shows.
 
-An editor shows the model parts of pictures: the crop around a selection. Hence some views come nearer to the
-middle, and others frame one element as a crop around its selection does.
+An editor gives the model a part of a picture, the crop around a selection.  Some views therefore zoom in on
+the middle, and others frame one element as a crop around its selection does.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from velatura_lab.world import View, render
 
-MAP = 48  # side of the small picture in which the elements of a scene are looked for
+MAP = 48  # side of the small picture that locates the elements of a scene
 SELECTED = 0.2  # share of the views that frame an element
-CONTEXT = (0.2, 0.8)  # what such a view shows on each side, in sizes of the element
-NEAREST = 3.0  # zoom of the nearest view: a crop that an artist still selects at this model's size
-LEAST = 0.003  # share of the picture: a smaller element is not framed
-LONGEST = 0.5  # of the side: a longer element is not framed, since a crop round it shows nearly everything
+CONTEXT = (0.2, 0.8)  # margin of such a view on each side, in sizes of the element
+NEAREST = 3.0  # largest zoom: the smallest usual crop at this model's size
+LEAST = 0.003  # least share of the picture of a framed element
+LONGEST = 0.5  # largest length of a framed element, in sides; a crop around a longer one is nearly the whole
 
 
 def sample_view(rng: np.random.Generator, scene: Any) -> View:
-    """A view of a scene: mostly the whole, sometimes nearer, sometimes framing one element.
+    """A view of a scene: mostly the whole, sometimes zoomed in, sometimes the frame of one element.
 
-    Of the views that only come nearer, those of portraits come nearer than those of landscapes and tables,
-    which are known by how their parts lie together.
+    Zoomed views of landscapes and tables zoom less than those of portraits, since their composition matters
+    more.
     """
     if rng.random() < SELECTED:
         return selected_view(rng, render(scene, MAP).masks)
@@ -38,24 +38,24 @@ def sample_view(rng: np.random.Generator, scene: Any) -> View:
 
 
 def selected_view(rng: np.random.Generator, masks: NDArray[np.float32]) -> View:
-    """The crop around one element, as the canvas cuts it around a selection.
+    """The crop around one element, as the editor cuts it around a selection.
 
-    masks (E, s, s): the exact masks of the whole scene. An element is drawn evenly among those that are
-    neither tiny nor large; if there is none, the view is the whole scene.
+    The element is drawn evenly among those that are neither tiny nor large.  Without one, the view is the
+    whole scene.  `masks` (E, s, s) are the exact masks of the whole scene.
     """
-    found = [item for item in map(bounds, masks) if item is not None]
-    if not found:
+    boxes = [item for item in map(bounds, masks) if item is not None]
+    if not boxes:
         return View()
-    box = found[int(rng.integers(len(found)))]
-    wanted = (box[:, 1] - box[:, 0]).max() * (1.0 + 2.0 * rng.uniform(*CONTEXT))
-    zoom = float(np.clip(1.0 / wanted, 1.0, NEAREST))
+    box = boxes[int(rng.integers(len(boxes)))]
+    side = (box[:, 1] - box[:, 0]).max() * (1.0 + 2.0 * rng.uniform(*CONTEXT))
+    zoom = float(np.clip(1.0 / side, 1.0, NEAREST))
     reach = 1.0 - 1.0 / zoom
     y, x = (float(value) for value in np.clip(box.sum(1) - 1.0, -reach, reach))
     return View(x, y, zoom)
 
 
 def bounds(mask: NDArray[np.float32]) -> NDArray[np.float64] | None:
-    """Where an element begins and ends, [[top, bottom], [left, right]] in 0..1; None if it is not framed."""
+    """An element's bounding box [[top, bottom], [left, right]] in 0..1; None if it is too small or long."""
     inside = mask > 0.5
     if mask.mean() < LEAST or not inside.any():
         return None

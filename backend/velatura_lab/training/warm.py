@@ -1,7 +1,7 @@
-"""Beginning from a bundle's weights instead of random ones, also where the new networks are larger.
+"""Warm start: networks begin with a bundle's weights, also if they are larger than the bundle's.
 
-Latents may get more channels, the vocabulary more words and the judge's questions more answers.  What is new
-starts so small that the network first does what the old one did.
+Latents may have more channels, the vocabulary more words and the judge's questions more answers.  New
+weights start so small that the network first computes the same as the old one.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from velatura_lab.readers.judge import STEPS, Judge, Question, load_judge
 
 Grow = Mapping[str, float]
 
-#: Parameters that may grow, and how large their new entries are, relative to the old ones' deviation.
+#: Parameter that may grow -> size of its new entries, relative to the standard deviation of the old ones.
 UNET_GROW: Grow = {"conv_in.weight": 0.0, "conv_out.weight": 0.1, "conv_out.bias": 0.0}
 
 
-#: Weight that the decoder gives to latent channels which a bundle has not, relative to the others' deviation.
+#: Size of the decoder's weights for new latent channels, relative to the standard deviation of the old ones.
 NEW_LATENTS = 0.05
 
 
 def encoder_grow(encoder: nn.Module) -> Grow:
-    """The last convolution: new latent channels begin as random readings of features, as large as the old."""
-    last = len(encoder.layers) - 1
+    """For the last convolution: new latent channels begin as random maps of features, of the old size."""
+    last = sum(1 for _ in encoder.get_submodule("layers").children()) - 1
     return {f"layers.{last}.weight": 1.0, f"layers.{last}.bias": 0.0}
 
 
 def fitted(old: Mapping[str, Tensor], network: nn.Module, grow: Grow) -> dict[str, Tensor] | None:
-    """`old` weights in the shapes of `network`; None if they are not a smaller network's of its kind."""
-    result = {}
+    """`old` weights in the shapes of `network`; None if they are not of a smaller network of its kind."""
+    result: dict[str, Tensor] = {}
     for name, value in network.state_dict().items():
         if name not in old:
             return None
@@ -55,28 +55,28 @@ def fitted(old: Mapping[str, Tensor], network: nn.Module, grow: Grow) -> dict[st
 
 
 def fitted_autoencoder(old: Mapping[str, Tensor], vae: nn.Module) -> dict[str, Tensor] | None:
-    """`old` weights in the shapes of an autoencoder with more latent channels, a larger decoder, or neither.
+    """`old` weights in the shapes of an autoencoder; None if they do not fit.
 
-    None if they do not fit.
+    It may have more latent channels and a larger decoder than the old one.
     """
-    parts = {}
+    parts: dict[str, Tensor] = {}
     for name in ("encoder", "decoder"):
         prefix = f"{name}."
         own = {key.removeprefix(prefix): value for key, value in old.items() if key.startswith(prefix)}
         part = getattr(vae, name)
-        found = fitted_decoder(own, part) if name == "decoder" else fitted(own, part, encoder_grow(part))
-        if found is None:
+        state = fitted_decoder(own, part) if name == "decoder" else fitted(own, part, encoder_grow(part))
+        if state is None:
             return None
-        parts |= {prefix + key: value for key, value in found.items()}
+        parts |= {prefix + key: value for key, value in state.items()}
     return parts
 
 
 def fitted_decoder(old: Mapping[str, Tensor], decoder: nn.Module) -> dict[str, Tensor] | None:
-    """`old` weights of a DecoderTiny in one that is at least as wide and at each resolution as deep.
+    """`old` weights of a DecoderTiny in a larger one; None if it is narrower or, at a resolution, less deep.
 
-    The larger one computes the same as the old one (Chen et al. 2016, "Net2Net"): the old channels do not
-    read the new ones yet, which begin at random, and a new block adds nothing yet to its input.  New latent
-    channels are read a little (NEW_LATENTS).  None if the decoder is smaller.
+    The larger one computes the same as the old one (Chen et al. 2016, "Net2Net").  Old channels have weight
+    0 for the new channels, which begin at random, and new blocks add 0 to their input.  New latent channels
+    have small weights (NEW_LATENTS).
     """
     new = decoder.state_dict()
     before, after = _levels(old), _levels(new)
@@ -105,7 +105,7 @@ def fitted_decoder(old: Mapping[str, Tensor], decoder: nn.Module) -> dict[str, T
 
 
 def _levels(state: Mapping[str, Tensor]) -> list[list[int]]:
-    """Numbers of a DecoderTiny's layers with weights: for each resolution a convolution, then blocks."""
+    """Numbers of a DecoderTiny's layers with weights, for each resolution: a convolution, then blocks."""
     levels: list[list[int]] = []
     for number in sorted({int(name.split(".")[1]) for name in state}):
         if f"layers.{number}.weight" in state:
@@ -115,13 +115,13 @@ def _levels(state: Mapping[str, Tensor]) -> list[list[int]]:
 
 
 def warm_start(network: nn.Module, bundle: Path | None, part: str, grow: Grow) -> bool:
-    """Load the weights of one part of a bundle into a network; False if there are none that fit."""
+    """Load the weights of one part of a bundle into a network; False if it has none that fit."""
     old = _weights(bundle, part)
     return _take(network, None if old is None else fitted(old, network, grow))
 
 
 def warm_start_autoencoder(vae: nn.Module, bundle: Path | None) -> bool:
-    """Load a bundle's autoencoder, also into a larger one; False if there is none that fits."""
+    """Load a bundle's autoencoder, also into a larger one; False if it has none that fits."""
     old = _weights(bundle, "vae")
     return _take(vae, None if old is None else fitted_autoencoder(old, vae))
 
@@ -138,9 +138,9 @@ def _take(network: nn.Module, state: Mapping[str, Tensor] | None) -> bool:
 
 
 def warm_start_text(encoder: CLIPTextModel, ids: Mapping[str, int], bundle: Path | None) -> bool:
-    """Load a bundle's text encoder; each token keeps its embedding, new tokens begin at random.
+    """Load a bundle's text encoder; False if it has none that fits.
 
-    ids: the new tokenizer's vocabulary.
+    Each token keeps its embedding, and new tokens begin at random.  `ids` is the new tokenizer's vocabulary.
     """
     if bundle is None or not (bundle / "text_encoder" / "config.json").exists():
         return False
@@ -159,10 +159,10 @@ def warm_start_text(encoder: CLIPTextModel, ids: Mapping[str, int], bundle: Path
 
 
 def warm_start_judge(judge: Judge, bundle: Path | None) -> bool:
-    """Load a bundle's judge; questions and answers are matched by name, whatever their number.
+    """Load a bundle's judge, with questions and answers matched by name; False if it has none that fits.
 
-    A new answer begins as the mean of the known ones to its question and hence is never the likeliest; a new
-    question keeps its random weights.  False if there is no judge in the bundle or its layers are others.
+    A new answer begins as the mean of the known answers to its question, so it is never the likeliest.  A new
+    question keeps its random weights.
     """
     if bundle is None or not (bundle / "judge.safetensors").exists():
         return False
@@ -195,5 +195,5 @@ def warm_start_judge(judge: Judge, bundle: Path | None) -> bool:
 
 
 def _answers(questions: list[Question]) -> list[tuple[str, str]]:
-    """Question and value (of a degree: its step) of each row of a judge's last layer."""
+    """(question, value) of each row of a judge's last layer; a degree's values are its steps."""
     return [(question.key, str(value)) for question in questions for value in question.values or range(STEPS)]

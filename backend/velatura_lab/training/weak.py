@@ -1,4 +1,4 @@
-"""Which pictures to learn from more often: those that show what the model draws wrong."""
+"""Sampling weights of pictures: a model sees the attributes that it draws wrong more often."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from velatura_lab.world import ATTRIBUTES
 from .data import KIND_NAMES, Dataset
 from .labels import readable
 
-FLOOR = 0.3  # weight of a picture of which the model draws everything right
-FEW = 8  # prompts: the errors of a figure of so few count half, since they may be chance
+FLOOR = 0.3  # weight of a picture whose attributes the model all draws right
+FEW = 8  # prompts of a figure whose errors count half, since they may be chance
 
 
 def shortfalls(
     figures: Mapping[str, Mapping[str, Mapping[str, list[float]]]],
 ) -> dict[tuple[str, str], float]:
-    """(kind, attribute) -> how much less it is read on samples than on reconstructions, 0..1.
+    """(kind, attribute) -> how much less often it is read right on samples than on reconstructions, 0..1.
 
-    figures: of a bundle, as `velatura train evaluate` writes them: [share, low, high, n] for each attribute.
+    `figures` are a bundle's, from `velatura train evaluate`: [share, low, high, n] for each attribute.
     """
-    found = {}
+    lacking: dict[tuple[str, str], float] = {}
     for kind, rows in figures["attributes_as_prompted"].items():
         for name, (share, *_, n) in rows.items():
             if name in ATTRIBUTES[kind]:
                 limit = figures["judge_on_reconstructions"][kind].get(name, [1.0])[0]
-                found[kind, name] = max(limit - share, 0.0) * n / (n + FEW)
-    return found
+                lacking[kind, name] = max(limit - share, 0.0) * n / (n + FEW)
+    return lacking
 
 
 def picture_weights(data: Dataset, mine: NDArray[np.int64], start: Path | None) -> NDArray[np.float64]:
-    """The chance of each of the pictures `mine` to be drawn, (n,), summing to 1.
+    """Probabilities (n,) of drawing each of the pictures `mine`.
 
-    FLOOR and the sum of the shortfalls of the attributes that the picture shows; equal chances where the run
-    begins with no bundle, or with one that was not measured.
+    A probability is proportional to FLOOR plus the shortfalls of the attributes that the picture shows.  All
+    are equal if the run begins without a bundle, or with a bundle without figures.
     """
     path = None if start is None else start / "figures.json"
     if path is None or not path.exists():

@@ -221,7 +221,8 @@ def make_pair(kind: str, rng: np.random.Generator, held_out: bool = True, change
             continue
         if (pair := _pair(source, target, chosen, rng)) is not None:
             return pair
-    raise ValueError(f"no scene of kind {kind} shows the edit {chosen.name!r}")
+    edited = "an edit" if change is None else f"the edit {change.name!r}"
+    raise ValueError(f"no scene of kind {kind} shows {edited}")
 
 
 def _pair(source: Any, target: Any, change: Edit, rng: np.random.Generator) -> Pair | None:

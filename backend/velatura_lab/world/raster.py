@@ -9,13 +9,14 @@ and each element's share of a pixel is composited along with the colour.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 Field = NDArray[np.floating[Any]]  # one number a pixel, (H, W)
 RGB = NDArray[np.floating[Any]]  # one colour, (3,), or one a pixel, (H, W, 3)
+Number = float | np.floating[Any]
 Colour = tuple[float, float, float]  # sRGB, 0..1
 
 
@@ -93,7 +94,7 @@ class Canvas:
             plane += light * (1.0 - plane)
 
 
-def ellipse(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float, power: float = 2.0) -> Field:
+def ellipse(x: Field, y: Field, cx: float, cy: float, rx: Number, ry: Number, power: Number = 2.0) -> Field:
     """Superellipse (|x/rx|^p + |y/ry|^p)^(1/p) - 1."""
     if power == 2.0:
         return np.sqrt(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2) - 1.0
@@ -105,7 +106,12 @@ def blob(x: Field, y: Field, cx: float, cy: float, rx: float, ry: float) -> Fiel
     return np.exp(-(((x - cx) / rx) ** 2) - ((y - cy) / ry) ** 2)
 
 
-def smoothstep(low: float, high: float, value: Field) -> Field:
+@overload
+def smoothstep(low: float, high: float, value: np.float32) -> np.float32: ...
+@overload
+def smoothstep(low: float, high: float, value: Field) -> Field: ...
+def smoothstep(low: float, high: float, value: Field | np.float32) -> Field | np.float32:
+    """A smooth cubic step from 0 at `low` to 1 at `high`, which may be the smaller one."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
     return t * t * (3.0 - 2.0 * t)
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+
+Option = TypeVar("Option")
 
 #: style -> openings that name it; the first is the canonical one.
 OPENINGS: dict[str, tuple[str, ...]] = {
@@ -80,7 +83,7 @@ class Teller:
             return False
         return self.rng is None or bool(self.rng.random() < probability * (0.35 if self.short else 1.0))
 
-    def pick(self, options: tuple[str, ...]) -> str:
+    def pick(self, options: tuple[Option, ...]) -> Option:
         """One of several wordings."""
         return options[0] if self.rng is None else options[int(self.rng.integers(len(options)))]
 

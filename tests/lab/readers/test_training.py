@@ -20,7 +20,13 @@ from velatura_lab.training.labels import Labels, questions, readable, two_hot
 from velatura_lab.training.loop import launch, load_checkpoint
 from velatura_lab.training.negatives import LEAST, changed, other_value, wrong_caption
 from velatura_lab.training.options import Options
-from velatura_lab.training.segmenter import make_segmenter, mask_loss, phrases, train_segmenter
+from velatura_lab.training.segmenter import (
+    begin_with_clip,
+    make_segmenter,
+    mask_loss,
+    phrases,
+    train_segmenter,
+)
 from velatura_lab.training.text import Wording
 from velatura_lab.training.tokenizer import load_tokenizer
 from velatura_lab.training.warm import warm_start_judge
@@ -142,6 +148,12 @@ def test_mask_loss_is_least_for_the_mask_itself():
     mask[:, :4] = 1.0
     good, empty, bad = (mask_loss(20.0 * (value - 0.5), mask) for value in (mask, mask * 0.0, 1.0 - mask))
     assert float(good) < 0.01 < float(empty) < float(bad)
+
+
+def test_a_clip_of_another_shape_is_refused(trained):
+    network = make_segmenter(Wording(load_tokenizer(trained / "tokenizer")))
+    with pytest.raises(ValueError, match=r"it has clip\.third\.weight.* train both anew with another --work"):
+        begin_with_clip(network, {"clip.third.weight": torch.zeros(2)})
 
 
 def test_a_fresh_segmenter_has_gradients_that_half_precision_keeps(trained):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -13,17 +14,31 @@ from .light import GRASS, SAND, SNOW, Light
 from .scene import ELEMENTS, Landscape, Layout
 
 
+@overload
+def course(p: Layout, t: float) -> float: ...
+@overload
+def course(p: Layout, t: Field) -> Field: ...
 def course(p: Layout, t: Field | float) -> Field | float:
     """The course of river or street: x at the distance t (0 the plain's far edge, 1 the viewer)."""
     swing = 0.30 * p.bend * t**0.7 * np.sin(5.2 * t**0.55 + p.bend_phase)
     return p.valley * (1.0 - t) + 0.30 * p.drift * t + swing
 
 
+@overload
+def course_width(p: Layout, t: float) -> float: ...
+@overload
+def course_width(p: Layout, t: Field) -> Field: ...
 def course_width(p: Layout, t: Field | float) -> Field | float:
+    """Half the width of the course at the distance t."""
     return 0.012 + (0.25 + 0.05 * p.width) * t**1.2
 
 
+@overload
+def lake_width(p: Layout, t: float) -> float: ...
+@overload
+def lake_width(p: Layout, t: Field) -> Field: ...
 def lake_width(p: Layout, t: Field | float) -> Field | float:
+    """Half the width of the lake at the distance t, 0 outside it."""
     return (0.66 + 0.10 * p.width) * np.sqrt(np.maximum(1.0 - ((t - 0.33) / 0.27) ** 2, 0.0))
 
 

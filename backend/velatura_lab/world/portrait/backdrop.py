@@ -94,5 +94,5 @@ def _park(canvas: Canvas, rng: np.random.Generator) -> RGB:
         cx, cy, radius = rng.uniform(-1.0, 1.0), rng.uniform(-1.0, 0.2), rng.uniform(0.07, 0.17)
         bright = rng.uniform(0.12, 0.38)
         disc = smoothstep(radius, radius * 0.86, np.hypot(x - cx, y - cy))
-        paint = paint + (bright * disc)[..., None] * (np.float32((0.95, 1.0, 0.70)) - paint)
+        paint = paint + (bright * disc)[..., None] * (np.asarray((0.95, 1.0, 0.70), np.float32) - paint)
     return paint

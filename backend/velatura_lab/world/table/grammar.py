@@ -104,22 +104,22 @@ def _bare(scene: Table, teller: Teller) -> list[list[Word]]:
 def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
     thing = scene.thing if main else scene.second
     colour = scene.colour if main else scene.second_colour
-    said: list[str] = []
+    adjectives: list[str] = []
     if main and teller.say(0.75, thing):
         size = degree_word(ATTRIBUTES["size"], scene.size)
         if size != "medium" or (thing != "basket" and teller.chance(0.15)):
-            said.append(teller.pick(SIZE_WORDS[size]))
+            adjectives.append(teller.pick(SIZE_WORDS[size]))
     if thing == "bear" and teller.say(0.8 if main else 0.4, thing):
-        said.append(degree_word(ATTRIBUTES["fluff"], scene.fluff))
+        adjectives.append(degree_word(ATTRIBUTES["fluff"], scene.fluff))
     # straw is the colour of all baskets and is not worded
     if not (thing == "basket" and colour == "brown") and teller.say(0.9 if main else 0.8, thing):
-        said.append(colour)
+        adjectives.append(colour)
     if main and thing in WARES and teller.say(0.85, thing):
-        said.append(teller.pick(MATERIAL_WORDS[scene.material]))
+        adjectives.append(teller.pick(MATERIAL_WORDS[scene.material]))
     if thing == "basket" and teller.visible("apple") and teller.say(0.85, thing):
-        return _basket(scene, teller, said)
+        return _basket(scene, teller, adjectives)
     name = teller.pick(NAMES.get(thing, (thing,)))
-    result = teller.about(thing, article(" ".join([*said, name])))
+    result = teller.about(thing, article(" ".join([*adjectives, name])))
     if thing == "vase" and scene.flowers != "none" and teller.say(0.93, "flowers"):
         joint, *wordings = teller.pick(VASE_WORDS)
         flowers = (
@@ -129,10 +129,10 @@ def _thing(scene: Table, teller: Teller, main: bool) -> list[Word]:
     return result
 
 
-def _basket(scene: Table, teller: Teller, said: list[str]) -> list[Word]:
+def _basket(scene: Table, teller: Teller, adjectives: list[str]) -> list[Word]:
     """A basket with its apples; the word "apples" is about the apples."""
     phrase = teller.pick(FULLNESS_WORDS[degree_word(ATTRIBUTES["fullness"], scene.fullness)]).split()
-    rest = " ".join([*said, *phrase[1:]])
+    rest = " ".join([*adjectives, *phrase[1:]])
     result: list[Word] = []
     for word in article(rest).split():
         fruit = word == "apples" or (word in ("some", "few") and result)
@@ -149,8 +149,8 @@ def _ground(scene: Table, teller: Teller) -> list[list[Word]]:
         return [teller.about("tablecloth", "on", phrase)]
     if not teller.say(0.7, "table"):
         return []
-    said = teller.pick(TABLE_WORDS[scene.table]) if not teller.chance(0.3) else ""
-    return [teller.about("table", "on", article(f"{said} table".strip()))]
+    colour = teller.pick(TABLE_WORDS[scene.table]) if not teller.chance(0.3) else ""
+    return [teller.about("table", "on", article(f"{colour} table".strip()))]
 
 
 def _grey(colour: str, teller: Teller) -> str:
