@@ -35,7 +35,7 @@ class Shown:
     """One way of editing, on the sample. layers: the best first; of a dial, one a share."""
 
     title: str
-    told: str
+    caption: str
     labels: tuple[str, ...]
     layers: tuple[Layer, ...]
     mask: Image | None = None
@@ -59,8 +59,10 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     with connected(state_dir(options.state_dir), start=True) as client:
         shown = [_shown(client, source, entry, options.seed) for entry in entries]
-    write_sheet(sheet, source, [Row(s.title, s.told, s.labels, s.layers, s.mask) for s in shown])
-    groups = [Group(f"{s.title}: {s.told}", [_painted(layer, source) for layer in s.layers]) for s in shown]
+    write_sheet(sheet, source, [Row(s.title, s.caption, s.labels, s.layers, s.mask) for s in shown])
+    groups = [
+        Group(f"{s.title}: {s.caption}", [_painted(layer, source) for layer in s.layers]) for s in shown
+    ]
     write_groups(layered, source, groups, "Velatura")
     print(f"{len(shown)} ways to edit, in {time.monotonic() - began:.0f} s:")
     print(f"  {sheet}    what each of them does")
