@@ -97,7 +97,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
         )
         return
     if fault:
-        mend = f"Set device to another in {state_dir / 'settings.toml'}, or take it out there."
+        mend = f"Set another device in {state_dir / 'settings.toml'}, or remove the setting."
         yield Finding("fault", fault, mend)
         return
     where = device or "the processor; edits take longer than on a GPU"
@@ -105,7 +105,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
 
 
 def _offers() -> Iterator[Finding]:
-    """What other packages add to Velatura and is left out."""
+    """Offers of other packages that cannot be used."""
     for offer in refused():
         mend = f"Update it, or remove it: pip uninstall {offer.package}. All else works without it."
         yield Finding("fault", offer.sentence, mend)
