@@ -189,10 +189,10 @@ def hosts(required: bool) -> list[str]:
             if required:
                 raise Failed(str(error)) from error
             say(str(error))
-    found = module.find_hosts()
-    for line in module.describe(found):
+    present = module.find_hosts()
+    for line in module.describe(present):
         say(line)
-    missing = [name for name, host in (("Krita", found.krita), ("GIMP", found.gimp)) if host is None]
+    missing = [name for name, host in (("Krita", present.krita), ("GIMP", present.gimp)) if host is None]
     if missing and required:
         raise Failed(f"no {' and no '.join(missing)} to test with, and --require-hosts was given.")
     return [f"NOT TESTED: the {name} plugin in a real {name}; {module.advice()}." for name in missing]

@@ -194,20 +194,20 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
 
 
 def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
-    found = dict(kept)
-    if b"cICP" in found and tuple(found[b"cICP"][:4]) != (1, 13, 0, 1):
+    by_type = dict(kept)
+    if b"cICP" in by_type and tuple(by_type[b"cICP"][:4]) != (1, 13, 0, 1):
         raise VelaturaError(
             "unsupported-colour", f"{name} has a cICP colour space that is not sRGB. {colour.ADVICE}"
         )
-    if b"cICP" in found:
+    if b"cICP" in by_type:
         return colour.SRGB, b""
-    if b"iCCP" in found:
-        icc = chunks.icc_of(found[b"iCCP"])
+    if b"iCCP" in by_type:
+        icc = chunks.icc_of(by_type[b"iCCP"])
         return colour.judge_icc(icc, channels[0] == "G", name), icc
-    if b"sRGB" in found:
+    if b"sRGB" in by_type:
         return colour.SRGB, b""
-    gamma = struct.unpack(">I", found[b"gAMA"])[0] if b"gAMA" in found else None
-    primaries = struct.unpack(">8I", found[b"cHRM"]) if b"cHRM" in found else None
+    gamma = struct.unpack(">I", by_type[b"gAMA"])[0] if b"gAMA" in by_type else None
+    primaries = struct.unpack(">8I", by_type[b"cHRM"]) if b"cHRM" in by_type else None
     return colour.judge_png_chunks(gamma, primaries, name), b""
 
 
