@@ -36,7 +36,7 @@ TORCH = "torch==2.13.0"
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports",))
 
 DEMO = STATE / "demo"
-# For the fast gate only: that hosts and daemons of several processes leave each other alone is not shown.
+# For the fast gate only: hosts and daemons of parallel test processes might disturb each other.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 
 
@@ -140,7 +140,7 @@ def demo(show: bool) -> int:
 
 
 def test(require_hosts: bool, selection: Sequence[str]) -> int:
-    """Check style and imports and run the tests; return the exit code of the first failure, or 0."""
+    """Run the checks and the tests; return the exit code of the first failure, or 0."""
     environment("test")
     untested = hosts(require_hosts)
     # Coverage is measured for the whole gate only.
@@ -154,13 +154,13 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
 
 
 def fast() -> int:
-    """Check style and imports and run the unit tests; return the exit code of the first failure, or 0."""
+    """Run the checks and the unit tests; return the exit code of the first failure, or 0."""
     environment("test")
     return check(["pytest", *SHARED, "tests", "-m", "not whole"], {})
 
 
 def check(tests: Sequence[str], variables: dict[str, str]) -> int:
-    """Check style and imports and run the command `tests`; return the exit code of the first failure, or 0."""
+    """Run the checks, then the command `tests`; return the exit code of the first failure, or 0."""
     env = clean_environment() | variables
     if sys.version_info >= (3, 12):
         env["COVERAGE_CORE"] = "sysmon"  # for Python below 3.12 see tests/conftest.py
