@@ -1,8 +1,8 @@
-"""The Debian trixie root that holds Krita 5.2 and GIMP 3.0: make it, enter it.
+"""Makes and enters the Debian trixie root that holds Krita 5.2 and GIMP 3.0.
 
-The root is built beside its final place and renamed when it is whole, so what
-lies there is always complete.  An interrupted build goes on after its last
-finished stage, and a changed recipe builds a new root.
+The root is built beside its final place and renamed once it is complete, so a root in the final place is
+always complete. An interrupted build resumes after its last finished stage. A changed recipe builds a new
+root.
 
 Standard library only, Python 3.11 up; needs Debian or Ubuntu, and root rights.
 """
@@ -19,7 +19,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
 SUITE = "trixie"
@@ -29,18 +29,18 @@ PACKAGES = (
     "gimp", "gir1.2-gimp-3.0", "python3-gi",
     "xvfb", "xdotool", "openbox", "fonts-dejavu-core",
 )  # fmt: skip
-RECIPE = 2  #: raise it when the way the root is made changes
-NEEDED_BYTES = 3_000_000_000  #: the root itself, what apt fetches, and the warmed HOMEs
+RECIPE = 2  #: raise it when the steps that make the root change
+NEEDED_BYTES = 3_000_000_000  #: for the root, apt's downloads and the prepared HOMEs
 STAMP = "velatura-root.json"
 BASE_DONE = "velatura-base-done"
-#: Never read by a test; left out of the root they save time and disk.
+#: Folders of /usr/share that no test reads; leaving them out saves time and disk.
 EXCLUDED = ("doc", "man", "info", "locale", "help", "gtk-doc", "lintian")
-#: Settings of the machine's own apt that decide whether anything can be fetched.
+#: The settings of the machine's own apt that downloads need.
 APT_SETTING = re.compile(r'(Acquire::(?:[a-z-]*proxy[a-z-]*|https?|ftp|Check-|Retries)[^ ]*) "(.+)";', re.I)
 
-#: First process of a command's namespace.  It sets the mounts up, starts the
-#: command, hands it a request to end (an X server leaves the process group, so
-#: the signal would miss it) and waits.  Its end ends everything in there.
+#: The first process of a command's namespace. It mounts, starts the command, forwards SIGTERM to it (an X
+#: server leaves the process group, so the signal would miss it) and waits. Its end ends every process in the
+#: namespace.
 INIT = """
 set -eu
 root=$1; shift
@@ -62,8 +62,8 @@ while :; do
 done
 """
 
-#: What every command that could leave something behind is started with: the death
-#: of the caller's thread ends it, and its end ends its children and its mounts.
+#: The words before every command that could leave processes or mounts behind: the death of the caller's
+#: thread ends the command, and its end ends its children and its mounts.
 ALONE = (
     "setpriv", "--pdeathsig", "KILL",
     "unshare", "--mount", "--propagation", "private", "--pid", "--fork", "--kill-child",
@@ -73,14 +73,17 @@ Say = Callable[[str], None]
 
 
 class HostError(RuntimeError):
-    """Something about the hosts is wrong; the text says what and what to do."""
+    """A fault of the hosts; the text names it and says what to do."""
 
 
 def enter(root: Path, inner: Sequence[str], binds: Iterable[tuple[Path, Path]] = ()) -> list[str]:
     """Return the command that runs `inner` in `root`, in namespaces of its own.
 
-    `binds` are (outside, inside) paths.  /tmp is always shared.  The network is
-    too: a host has to reach a daemon that runs outside.
+    Args:
+        root: the root.
+        inner: the command.
+        binds: (outside, inside) paths. /tmp is always shared; so is the network, because a host has to reach
+            a daemon outside.
     """
     pairs = [str(p) for a, b in binds if not (a == b and a.is_relative_to("/tmp")) for p in (a, b)]
     return [
@@ -89,7 +92,7 @@ def enter(root: Path, inner: Sequence[str], binds: Iterable[tuple[Path, Path]] =
 
 
 def hosts_dir() -> Path:
-    """Return where the root is, or would be, kept."""
+    """Return the path of the root, which need not exist."""
     if chosen := os.environ.get("VELATURA_HOSTS_DIR"):
         return Path(chosen).absolute()
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
@@ -97,37 +100,38 @@ def hosts_dir() -> Path:
 
 
 def fingerprint() -> str:
-    """Return a hash of all that decides what is in the root."""
+    """Return a hash of everything that determines the root's content."""
     return hashlib.sha256(json.dumps([RECIPE, SUITE, PACKAGES, EXCLUDED]).encode()).hexdigest()
 
 
-def read_stamp(root: Path) -> dict | None:
-    """Return the stamp of a finished, current root, or None."""
+def read_stamp(root: Path) -> dict[str, str] | None:
+    """Return the stamp of a finished, current root, or None: its fingerprint and the hosts' versions."""
     try:
-        stamp = json.loads((root / STAMP).read_text())
-    except (OSError, ValueError):
+        stamp: dict[str, str] = json.loads((root / STAMP).read_text())
+        is_current = stamp["fingerprint"] == fingerprint()
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return stamp if stamp.get("fingerprint") == fingerprint() else None
+    return stamp if is_current else None
 
 
 def can_make_root() -> bool:
-    """Say whether this machine can make and enter the root."""
+    """Return whether this machine can make and enter the root."""
     return sys.platform == "linux" and os.geteuid() == 0 and shutil.which("apt-get") is not None
 
 
-def setup(root: Path, say: Say) -> dict:
-    """Make the root unless it is there and current; return its stamp."""
+def setup(root: Path, say: Say) -> dict[str, str]:
+    """Make the root unless a current one exists; return its stamp. Raises HostError."""
     if stamp := read_stamp(root):
         return stamp
     root.parent.mkdir(parents=True, exist_ok=True)
     with _locked(root.with_name(root.name + ".lock"), say):
-        if stamp := read_stamp(root):  # made while this process waited
+        if stamp := read_stamp(root):  # another process made it meanwhile
             return stamp
         return _build(root, say)
 
 
-def _build(root: Path, say: Say) -> dict:
-    """Build the root in its partial place, then move it to its own."""
+def _build(root: Path, say: Say) -> dict[str, str]:
+    """Build the root in a partial place, then move it to its final one."""
     partial, log = root.with_name(root.name + ".partial"), root.with_name(root.name + ".log")
     started = time.monotonic()
     log.write_text("")
@@ -135,7 +139,7 @@ def _build(root: Path, say: Say) -> dict:
     _check_machine(root)
     resumed = _same_recipe(partial)
     if resumed:
-        say(f"1/3 base system is there already, going on in {partial}")
+        say(f"1/3 base system exists already, resuming in {partial}")
     else:
         _make_base(partial, say, log)
     try:
@@ -143,7 +147,7 @@ def _build(root: Path, say: Say) -> dict:
     except HostError:
         if not resumed:
             raise
-        say("the interrupted set-up cannot be taken up, starting again")
+        say("the interrupted set-up cannot be resumed, starting again")
         _make_base(partial, say, log)
         _install_packages(partial, say, log)
     say("3/3 check")
@@ -164,7 +168,7 @@ def _build(root: Path, say: Say) -> dict:
 
 
 def _make_base(partial: Path, say: Say, log: Path) -> None:
-    """Make a small Debian, in place of what an interrupted build left."""
+    """Make a small Debian, and delete the remains of an interrupted build."""
     say(f"1/3 base system ({SUITE}) into {partial}")
     shutil.rmtree(partial, ignore_errors=True)
     words = [*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", SUITE, str(partial)]
@@ -174,21 +178,21 @@ def _make_base(partial: Path, say: Say, log: Path) -> None:
 
 
 def _install_packages(partial: Path, say: Say, log: Path) -> None:
-    """Install the hosts; what an earlier try has installed is not installed again."""
+    """Install the hosts; resume where an earlier attempt was interrupted."""
     say("2/3 Krita, GIMP and a virtual display (about 400 MB to fetch)")
-    for what, *words in (
-        ("going on with the packages", "dpkg", "--configure", "-a"),
+    for step, *words in (
+        ("resuming the packages", "dpkg", "--configure", "-a"),
         ("fetching the list of packages", "apt-get", "update"),
         ("installing", "apt-get", "install", "-y", "--no-install-recommends", *PACKAGES),
         ("cleaning up", "apt-get", "clean"),
-        # Krita's own plugins, which each start would otherwise compile anew.
+        # Krita's own plugins; otherwise each start would compile them again.
         ("compiling", "python3", "-Wignore", "-m", "compileall", "-q", "/usr/share/krita/pykrita"),
     ):
-        _run(what, enter(partial, _apt_environment() + words), log)
+        _run(step, enter(partial, _apt_environment() + words), log)
 
 
 def _install_tools(say: Say, log: Path) -> None:
-    """Install what makes a root on this machine, if it is missing."""
+    """Install the tools that make a root, if this machine lacks them."""
     wanted = {"debootstrap": "debootstrap", "unshare": "util-linux", "setpriv": "util-linux"}
     missing = {package for tool, package in wanted.items() if not shutil.which(tool)}
     if not missing:
@@ -203,7 +207,7 @@ def _install_tools(say: Say, log: Path) -> None:
 
 
 def _check_machine(root: Path) -> None:
-    """Say in a sentence what would otherwise fail minutes later."""
+    """Raise HostError at once for a fault that would otherwise appear minutes later."""
     words = ["unshare", "--mount", "--pid", "--fork", "true"]
     if subprocess.run(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode:
         raise HostError(
@@ -213,13 +217,13 @@ def _check_machine(root: Path) -> None:
     if shutil.disk_usage(root.parent).free < NEEDED_BYTES:
         raise HostError(
             f"The test hosts need {NEEDED_BYTES / 1e9:.0f} GB of disk, "
-            f"and {root.parent} has not as much left. "
-            "VELATURA_HOSTS_DIR may name another place."
+            f"and {root.parent} has less. "
+            "Free some, or name another place in VELATURA_HOSTS_DIR."
         )
 
 
 def _same_recipe(partial: Path) -> bool:
-    """Say whether an interrupted build of this very recipe has its base system."""
+    """Return whether an interrupted build of the same recipe has its base system."""
     try:
         return (partial / BASE_DONE).read_text() == fingerprint()
     except OSError:
@@ -227,19 +231,19 @@ def _same_recipe(partial: Path) -> bool:
 
 
 def _configure(root: Path) -> None:
-    """Prepare a fresh base system: fetch as this machine does, install only what is used."""
+    """Configure a fresh base system: download as this machine does, leave out EXCLUDED."""
     dpkg = [f"path-exclude=/usr/share/{name}/*" for name in EXCLUDED]
     _write(root / "etc/dpkg/dpkg.cfg.d/velatura", "\n".join(["force-unsafe-io", *dpkg]) + "\n")
     lines = ['APT::Install-Recommends "false";', 'Acquire::Languages "none";', 'Acquire::Retries "3";']
     dump = subprocess.run(["apt-config", "dump"], capture_output=True, text=True, check=True).stdout
     for name, value in APT_SETTING.findall(dump):
         lines.append(f'{name} "{value}";')
-        if value.startswith("/") and Path(value).is_file():  # a certificate, or a script that finds the proxy
+        if value.startswith("/") and Path(value).is_file():  # a certificate, or a script that names the proxy
             (root / value[1:]).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(value, root / value[1:])
     _write(root / "etc/apt/apt.conf.d/90velatura", "\n".join(lines) + "\n")
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
-    if bundle.exists():  # with certificates of the machine's own, if it has any
+    if bundle.exists():  # it includes the machine's own certificates, if any
         _write(root / "etc/ssl/certs/ca-certificates.crt", bundle.read_text())
     for name in ("hosts", "resolv.conf"):
         with contextlib.suppress(OSError):
@@ -250,7 +254,7 @@ def _configure(root: Path) -> None:
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file of the root, in place of any link that is there."""
+    """Write a file of the root; replace a link of this name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.unlink(missing_ok=True)
     path.write_text(text)
@@ -264,8 +268,11 @@ def _apt_environment() -> list[str]:
     return ["/usr/bin/env", "-i", *(f"{k}={v}" for k, v in kept.items())]
 
 
-def _run(what: str, words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> str:
-    """Run a step, keep its output in `log`, and return its standard output."""
+def _run(step: str, words: Sequence[str], log: Path, environment: dict[str, str] | None = None) -> str:
+    """Run a command, append its output to `log`, and return its standard output. Raises HostError.
+
+    step: the name of the step, for the message.
+    """
     with log.open("a") as out:
         result = subprocess.run(
             words, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=out, text=True
@@ -274,17 +281,17 @@ def _run(what: str, words: Sequence[str], log: Path, environment: dict[str, str]
     if result.returncode:
         tail = "\n  ".join(log.read_text(errors="replace").splitlines()[-8:])
         raise HostError(
-            f"The test hosts could not be set up: {what} ended with {result.returncode}. "
+            f"The test hosts could not be set up: {step} ended with {result.returncode}. "
             f"The last lines of {log} are:\n  {tail}\n"
-            "Running the same command again goes on from here."
+            "Run the same command again to resume from here."
         )
     return result.stdout
 
 
 @contextlib.contextmanager
-def _locked(path: Path, say: Say) -> Iterator[None]:
-    """Hold a lock file, so that two set-ups at once make one root."""
-    import fcntl  # not there on Windows, where no root is made
+def _locked(path: Path, say: Say) -> Generator[None]:
+    """Hold a lock file, so that two set-ups at the same time make one root."""
+    import fcntl  # Windows has none; no root is made there
 
     with path.open("a") as handle:
         try:

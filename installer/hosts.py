@@ -1,16 +1,13 @@
 #!/usr/bin/env python3
-"""Real Krita and real GIMP to test against.
+"""Finds or makes a real Krita and a real GIMP to test against.
 
-``python3 installer/hosts.py setup`` makes, once, a Debian trixie root that
-holds Krita 5.2 and GIMP 3.0 and keeps it under the user's cache.  That needs
-Debian or Ubuntu and root rights.  Anywhere else the hosts on PATH are used,
-and one that is missing is reported, not an error.
+``python3 installer/hosts.py setup`` makes, once, a Debian trixie root with Krita 5.2 and GIMP 3.0 and keeps
+it under the user's cache. That needs Debian or Ubuntu and root rights. Elsewhere the hosts on PATH are used,
+and a missing one is reported, which is no error.
 
-``find_hosts()`` says what there is; ``Host.run`` and ``Host.popen`` start a
-program beside that host and hide whether it lives in the root or natively.
-In the root every command has a mount and a process namespace of its own: when
-the command ends, or is killed, the kernel takes its children and its mounts
-away with it, so nothing can be left behind.
+``find_hosts()`` returns the hosts. ``Host.run`` and ``Host.popen`` start a program beside a host, in the root
+or natively. In the root every command has a mount and a process namespace of its own: when the command ends,
+or is killed, the kernel removes its children and its mounts, so nothing is left behind.
 
 Standard library only, Python 3.11 up.
 """
@@ -29,6 +26,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 try:
     from installer.host_root import HostError, can_make_root, enter, hosts_dir, read_stamp, setup
@@ -40,7 +38,14 @@ __all__ = ["Host", "HostError", "Hosts", "advice", "find_hosts", "stop_process"]
 
 @dataclass(frozen=True)
 class Host:
-    """One real application, and the place in which it runs."""
+    """One real application.
+
+    Args:
+        name: `krita` or `gimp`.
+        command: its program.
+        version: its version.
+        root: the root that holds it; None where it is installed natively.
+    """
 
     name: str
     command: str
@@ -48,7 +53,7 @@ class Host:
     root: Path | None = None
 
     def has(self, program: str) -> bool:
-        """Say whether `program` can be run beside this host."""
+        """Return whether `program` can be run beside this host."""
         if self.root is None:
             return shutil.which(program) is not None
         return any((self.root / d / program).exists() for d in ("usr/bin", "usr/sbin"))
@@ -61,14 +66,19 @@ class Host:
         home: str | Path,
         cwd: str | Path | None = None,
         binds: Iterable[tuple[str | Path, str | Path]] = (),
-        **options,
-    ) -> subprocess.Popen:
-        """Start `argv` with a clean environment; end it with `stop_process`.
+        **options: Any,
+    ) -> subprocess.Popen[Any]:
+        """Start a command with a clean environment; end it with `stop_process`.
 
-        `home` becomes HOME.  It and /tmp are seen at the same paths inside;
-        `binds` names more directories as (outside, inside).  `options` go to
-        `subprocess.Popen`.  The process dies with the thread that started it,
-        so start it from one that lives as long.
+        The process dies with the thread that started it, so that thread has to outlive it.
+
+        Args:
+            argv: the command.
+            env: further variables.
+            home: HOME. It and /tmp have the same paths inside the root.
+            cwd: the working directory; `home` where it is None.
+            binds: further directories as (outside, inside).
+            options: passed to `subprocess.Popen`.
         """
         home = Path(home).resolve()
         runtime = home / "run"
@@ -103,11 +113,11 @@ class Host:
         timeout: float,
         cwd: str | Path | None = None,
         binds: Iterable[tuple[str | Path, str | Path]] = (),
-    ) -> subprocess.CompletedProcess:
-        """Run `argv` to its end; stdout and stderr come back together as text.
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end and return its stdout and stderr together, as text.
 
-        After `timeout` seconds everything it started is killed and
-        `subprocess.TimeoutExpired` is raised with what it had written.
+        The arguments are those of `popen`. After `timeout` seconds the command and all its children are
+        killed, and `subprocess.TimeoutExpired` is raised with the output so far.
         """
         process = self.popen(
             argv, env=env, home=home, cwd=cwd, binds=binds,
@@ -127,14 +137,17 @@ class Host:
 
 @dataclass(frozen=True)
 class Hosts:
-    """What this machine offers; None where there is nothing."""
+    """The hosts of this machine; None for one that is missing."""
 
     krita: Host | None
     gimp: Host | None
 
 
-def stop_process(process: subprocess.Popen, grace: float = 3) -> int:
-    """End a process of `Host.popen` and all it started; return its exit code."""
+def stop_process(process: subprocess.Popen[Any], grace: float = 3) -> int:
+    """End a process of `Host.popen` and its children; return its exit code.
+
+    grace: seconds between SIGTERM and SIGKILL; 0 kills at once.
+    """
     for number, wait in ((signal.SIGTERM, grace), (signal.SIGKILL, 10)):
         if wait and process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
@@ -142,12 +155,12 @@ def stop_process(process: subprocess.Popen, grace: float = 3) -> int:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(wait)
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)  # a native host's children outlive it otherwise
+        os.killpg(process.pid, signal.SIGKILL)  # otherwise a native host's children outlive it
     return process.wait(10)
 
 
 def find_hosts() -> Hosts:
-    """Find Krita and GIMP: in the root when it is made, otherwise on PATH."""
+    """Find Krita and GIMP in the root, or on PATH where there is no root."""
     root = hosts_dir()
     stamp = read_stamp(root) if can_make_root() else None
     if stamp:
@@ -171,19 +184,19 @@ def _native(name: str, commands: Sequence[str], oldest: tuple[int, int]) -> Host
             ).stdout
         except (OSError, subprocess.TimeoutExpired):
             continue
-        found = re.search(r"(\d+)\.(\d+)(\.\d+)?", reply)
-        if found and (int(found[1]), int(found[2])) >= oldest:
-            return Host(name, command, found[0])
+        version = re.search(r"(\d+)\.(\d+)(\.\d+)?", reply)
+        if version and (int(version[1]), int(version[2])) >= oldest:
+            return Host(name, command, version[0])
     return None
 
 
 def advice() -> str:
-    """Return what to do about a host that is missing."""
+    """Return the advice for a missing host."""
     return "`python3 installer/hosts.py setup` makes it" if can_make_root() else "install it to test with it"
 
 
 def describe(hosts: Hosts) -> list[str]:
-    """Return a line for each host: what was found, or what to do."""
+    """Return a line for each host: its version and place, or advice."""
     return [
         f"{name}: {host.version}, {host.root or host.command}" if host else f"{name}: not found; {advice()}"
         for name, host in (("Krita", hosts.krita), ("GIMP", hosts.gimp))
@@ -191,11 +204,11 @@ def describe(hosts: Hosts) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Set the hosts up, say what there is, or run a command beside them."""
+    """Run the command line: set the hosts up, list or remove them, or run a command beside one."""
     parser = argparse.ArgumentParser(prog="hosts.py", description="Real Krita and GIMP to test against.")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup", help="make the root with Krita and GIMP, where that is possible")
-    commands.add_parser("status", help="say which hosts there are")
+    commands.add_parser("status", help="list the hosts")
     commands.add_parser("remove", help="delete the root")
     shell = commands.add_parser("run", help="run a command in the root, or beside the native host")
     shell.add_argument("argv", nargs=argparse.REMAINDER)
@@ -216,7 +229,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.argv[:1] == ["--"]:
             chosen.argv.pop(0)
         if not host or not chosen.argv:
-            print("hosts: there is no host to run a command beside, or no command", file=sys.stderr)
+            fault = "name a command to run" if host else f"there is no host to run it beside; {advice()}"
+            print(f"hosts: {fault}", file=sys.stderr)
             return 1
         here = Path.cwd()
         with tempfile.TemporaryDirectory(prefix="velatura-host-") as home:

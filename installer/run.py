@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""From nothing to a working Velatura, with Python 3.11 up and nothing else.
+"""Installs Velatura into a checkout and tries or tests it; needs Python 3.11 up and nothing else.
 
-``python3 installer/run.py demo`` edits a sample picture and says where the result lies.
-``python3 installer/run.py test`` runs every test, the real Krita and GIMP included.
-``python3 installer/run.py fast`` checks style, imports and what needs no host, no daemon and no model.
+``python3 installer/run.py demo`` edits a sample picture and prints where the result lies.
+``python3 installer/run.py test`` runs every test, also in the real Krita and GIMP.
+``python3 installer/run.py fast`` runs the checks and the tests that need no host, no daemon and no model.
 
-The first call makes an environment in `.velatura/env` of the checkout; later ones find it there and install
-nothing, until pyproject.toml or the Python changes. Standard library only.
+The first call makes an environment in `.velatura/env` of the checkout. Later calls reuse it and install
+nothing until pyproject.toml or the Python changes. Standard library only.
 """
 
 from __future__ import annotations
@@ -23,47 +23,51 @@ import time
 import venv
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, cast
 
 ROOT = Path(__file__).resolve().parents[1]
 STATE = ROOT / ".velatura"
 ENVIRONMENT = STATE / "env"
 PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 STAMP = ENVIRONMENT / "velatura-stamp.json"
-# First and by itself: pip would otherwise choose among all that the project's lower bound allows.
+# Installed first and alone: otherwise pip would take any version that the project's lower bound allows.
 TORCH = "torch==2.13.0"
-# What the gate checks before it tests; `.pre-commit-config.yaml` checks the same before each commit.
+# The gate's checks before the tests; `.pre-commit-config.yaml` runs the same before each commit.
 CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports",))
 
 DEMO = STATE / "demo"
-# For the fast gate only: that hosts and daemons of several processes leave each other alone is not shown.
+# For the fast gate only: hosts and daemons of parallel test processes might disturb each other.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
 
 
 class Failed(Exception):
-    """A step did not succeed; the text says which and what to do."""
+    """A step failed; the text names it and says what to do."""
 
 
 def say(line: str) -> None:
-    """Print a line at once, also into a pipe."""
+    """Print a line without buffering."""
     print(f"velatura: {line}", flush=True)
 
 
 def environment(extra: str) -> None:
-    """Make the environment with an extra of pyproject.toml (or none), unless it is there. Raises Failed."""
+    """Make the environment unless it exists. Raises Failed.
+
+    extra: an extra of pyproject.toml that it must have, or ''.
+    """
     wanted = {
         "python": sys.version,
         "pyproject": hashlib.sha256((ROOT / "pyproject.toml").read_bytes()).hexdigest(),
         "root": str(ROOT),
         "torch": TORCH,
     }
-    found = read_stamp()
-    extras = set(found.pop("extras", []))
-    if found == wanted and PYTHON.exists() and (not extra or extra in extras):
+    stamp = read_stamp()
+    extras: set[str] = set(stamp.pop("extras", []))
+    if stamp == wanted and PYTHON.exists() and (not extra or extra in extras):
         say(f"the environment in {ENVIRONMENT} is ready.")
         return
-    if found != wanted or not PYTHON.exists():
+    if stamp != wanted or not PYTHON.exists():
         extras = set()
-        if any(found.get(key) != wanted[key] for key in ("python", "root")) or not PYTHON.exists():
+        if any(stamp.get(key) != wanted[key] for key in ("python", "root")) or not PYTHON.exists():
             say(f"making an environment in {ENVIRONMENT}.")
             make_environment()
         STAMP.unlink(missing_ok=True)
@@ -71,18 +75,18 @@ def environment(extra: str) -> None:
         pip("install", TORCH)
     extras |= {extra} - {""}
     names = f"[{','.join(sorted(extras))}]" if extras else ""
-    say(f"installing Velatura{names} and what it needs.")
+    say(f"installing Velatura{names} and its dependencies.")
     pip("install", "--editable", f"{ROOT}{names}")
     STAMP.write_text(json.dumps({**wanted, "extras": sorted(extras)}, indent=1), "utf-8")
 
 
-def read_stamp() -> dict:
-    """Return what the environment was made for; empty where there is none that is whole."""
+def read_stamp() -> dict[str, Any]:
+    """Return the versions that the environment was made for; empty where it is missing or incomplete."""
     try:
         stamp = json.loads(STAMP.read_text("utf-8"))
     except (OSError, ValueError):
         return {}
-    return stamp if isinstance(stamp, dict) else {}
+    return cast("dict[str, Any]", stamp) if isinstance(stamp, dict) else {}
 
 
 def make_environment() -> None:
@@ -97,19 +101,25 @@ def make_environment() -> None:
 
 
 def pip(*words: str) -> None:
-    """Run pip; its output is shown only if it fails. Raises Failed."""
+    """Run pip and show its output only if it fails. Raises Failed."""
     start = time.monotonic()
     command = [str(PYTHON), "-m", "pip", "--disable-pip-version-check", "--no-input", *words]
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True, "errors": "replace"}
-    result = subprocess.run(command, env=clean_environment(), **streams)
+    result = subprocess.run(
+        command,
+        env=clean_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
     if result.returncode:
         print(result.stdout, file=sys.stderr)
-        raise Failed(f"`pip {' '.join(words)}` failed; its words are above. The first run needs the network.")
+        raise Failed(f"`pip {' '.join(words)}` failed; its output is above. The first run needs the network.")
     say(f"  done in {time.monotonic() - start:.0f} s.")
 
 
 def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would point Python at other packages."""
+    """Return this process's environment without the variables that point Python at other packages."""
     return {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "PYTHONHOME")}
 
 
@@ -120,7 +130,7 @@ def velatura(*words: str) -> int:
 
 
 def demo(show: bool) -> int:
-    """Edit the sample in every way and say where the result lies; leave no daemon behind."""
+    """Edit the sample in every way, print where the results lie, and stop the daemon."""
     environment("")
     say("starting the daemon and editing the sample portrait in several ways.")
     try:
@@ -130,10 +140,10 @@ def demo(show: bool) -> int:
 
 
 def test(require_hosts: bool, selection: Sequence[str]) -> int:
-    """Check style, imports and everything else; return the first failure's exit code, or 0."""
+    """Run the checks and the tests; return the exit code of the first failure, or 0."""
     environment("test")
     untested = hosts(require_hosts)
-    # Only of all tests does coverage say something.
+    # Coverage is measured for the whole gate only.
     tests = ["pytest", *(selection or ["--cov", "--cov-report=", "tests"])]
     code = check(tests, {"VELATURA_REQUIRE_HOSTS": "1"} if require_hosts else {})
     if not selection:
@@ -144,16 +154,16 @@ def test(require_hosts: bool, selection: Sequence[str]) -> int:
 
 
 def fast() -> int:
-    """Check style and imports and run the unit tests; return the first failure's exit code, or 0."""
+    """Run the checks and the unit tests; return the exit code of the first failure, or 0."""
     environment("test")
     return check(["pytest", *SHARED, "tests", "-m", "not whole"], {})
 
 
 def check(tests: Sequence[str], variables: dict[str, str]) -> int:
-    """Check style and imports and run the command `tests`; return the first failure's exit code, or 0."""
+    """Run the checks, then the command `tests`; return the exit code of the first failure, or 0."""
     env = clean_environment() | variables
     if sys.version_info >= (3, 12):
-        env["COVERAGE_CORE"] = "sysmon"  # before it see tests/conftest.py
+        env["COVERAGE_CORE"] = "sysmon"  # for Python below 3.12 see tests/conftest.py
     codes = [tool(env, *words) for words in (*CHECKS, tests)]
     return next((code for code in codes if code), 0)
 
@@ -166,23 +176,23 @@ def tool(env: dict[str, str], name: str, *words: str) -> int:
 
 
 def hosts(required: bool) -> list[str]:
-    """Make or find Krita and GIMP; return a line for each that will not be tested. Raises Failed."""
+    """Make or find Krita and GIMP; return a line for each that is missing. Raises Failed."""
     sys.path.insert(0, str(ROOT))
     from installer import host_root
     from installer import hosts as module
 
     if module.can_make_root():
-        say("looking for Krita and GIMP; the first time they are fetched, which takes minutes.")
+        say("looking for Krita and GIMP; the first time they are downloaded, which takes minutes.")
         try:
             host_root.setup(host_root.hosts_dir(), say)
         except module.HostError as error:
             if required:
                 raise Failed(str(error)) from error
             say(str(error))
-    found = module.find_hosts()
-    for line in module.describe(found):
+    present = module.find_hosts()
+    for line in module.describe(present):
         say(line)
-    missing = [name for name, host in (("Krita", found.krita), ("GIMP", found.gimp)) if host is None]
+    missing = [name for name, host in (("Krita", present.krita), ("GIMP", present.gimp)) if host is None]
     if missing and required:
         raise Failed(f"no {' and no '.join(missing)} to test with, and --require-hosts was given.")
     return [f"NOT TESTED: the {name} plugin in a real {name}; {module.advice()}." for name in missing]
@@ -199,7 +209,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     demonstration.add_argument("--open", action="store_true", help="show the result on the desktop")
     tests = commands.add_parser("test", help="run every test, with the real Krita and GIMP where possible")
     tests.add_argument("--require-hosts", action="store_true", help="fail where Krita or GIMP is missing")
-    tests.add_argument("selection", nargs="*", help="what pytest runs instead of everything")
+    tests.add_argument("selection", nargs="*", help="files and options for pytest instead of all tests")
     commands.add_parser("fast", help="check style and imports and run the tests that need under two minutes")
     options = parser.parse_args(arguments)
     try:

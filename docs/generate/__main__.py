@@ -1,4 +1,4 @@
-"""`python -m docs.generate --out FOLDER`: builds the reference pages there and prints where they begin."""
+"""`python -m docs.generate --out FOLDER`: builds the reference pages and prints the path of the first."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def main() -> int:
     parser.add_argument(
         "--out", type=Path, required=True, metavar="DIR", help="the folder for pages and site"
     )
-    parser.add_argument("--kept", type=Path, metavar="DIR", help="where pictures are kept; OUT/kept")
+    parser.add_argument("--kept", type=Path, metavar="DIR", help="the cache of pictures; OUT/kept")
     parser.add_argument("--no-pictures", action="store_true", help="run no example")
-    parser.add_argument("--strict", action="store_true", help="a link to nothing is an error")
+    parser.add_argument("--strict", action="store_true", help="fail at a broken link")
     options = parser.parse_args()
     out = options.out.resolve()
     try:

@@ -1,4 +1,4 @@
-"""An example of each method, as somebody would type it, and the picture it gives on the embedded model."""
+"""An example command for each method, and its result with the embedded model."""
 
 from __future__ import annotations
 
@@ -11,52 +11,54 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
 import velatura
 from velatura.files.compare import GAP, PAPER
-from velatura_protocol.kinds import RESULTS
-from velatura_protocol.schema import fields_from_schema
+from velatura_protocol.catalogue import PROMPT, MethodInfo
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SEED = 7
-EDIT = "beard"  #: of the sample's own edits; repainting from what is there already leads to it, too
-WORD = "hair"  #: something that the sample shows, to be selected or turned
+EDIT = "beard"  #: one of the sample's own edits; it also succeeds where the source itself is repainted
+WORD = "hair"  #: a thing in the sample, to select or to turn a dial for
 TIMEOUT = 900
 
 
 class NoExample(Exception):
-    """An example could not be made; the message is the command line's."""
+    """An example failed; the message is that of the command line."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What an example gave. picture: before and after, between them what was selected; None of a method that
-    answers in words."""
+    """The result of an example.
+
+    picture: the panels before and after, between them the selection; None for a method of texts. output: the
+    printed texts.
+    """
 
     picture: Path | None
-    said: str
+    output: str
 
 
-def example(method: dict) -> list[str]:
-    """Return the words after `velatura` that try a method, as the protocol describes it, on the sample.
+def example(method: MethodInfo) -> list[str]:
+    """Return the words after `velatura` that try a method on the sample.
 
-    An entry of the demo is taken where there is one; else the method's inputs and the marks of its schema say
-    what it wants.
+    The demo's entry for the method gives them; without one, the method's inputs and the marks of its schema.
     """
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
     entries = json.loads((SAMPLES / "demo.json").read_text("utf-8"))
-    words = ["edit", samples["portrait"]["file"], "--method", method["id"]]
-    entry = next((entry for entry in entries if entry["method"] == method["id"]), None)
+    words = ["edit", samples["portrait"]["file"], "--method", method.id]
+    entry = next((entry for entry in entries if entry["method"] == method.id), None)
     words += _from_demo(entry) if entry else _from_schema(method, samples)
-    if RESULTS[method["result"]].insert != "texts":
-        words += ["--out", f"{method['id']}.png"]
+    if method.kind.insert != "texts":
+        words += ["--out", f"{method.id}.png"]
     return words
 
 
-def _from_demo(entry: dict) -> list[str]:
-    words = ["--prompt", entry["prompt"]] if entry["prompt"] else []
+def _from_demo(entry: dict[str, Any]) -> list[str]:
+    words: list[str] = ["--prompt", entry["prompt"]] if entry["prompt"] else []
     words += ["--mask", entry["mask"]] if "mask" in entry else []
     for key, value in entry.get("set", {}).items():
         words += ["--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}"]
@@ -66,28 +68,25 @@ def _from_demo(entry: dict) -> list[str]:
     return [*words, "--seed", str(entry.get("seed", SEED))]
 
 
-def _from_schema(method: dict, samples: dict) -> list[str]:
-    fields = fields_from_schema(method["parameters"])
-    captioned = next((field.key for field in fields if field.source_prompt), "")
-    worded = next((field.key for field in fields if field.words), "")
-    is_layer = RESULTS[method["result"]].is_edit
+def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
+    is_edit = method.kind.is_edit
     caption, edit = samples["portrait"]["caption"], samples["edits"][EDIT]
-    words = ["--set", f"{captioned}={caption}"] if captioned else []
-    if any(field.dials for field in fields):
+    words = ["--set", f"{method.caption.key}={caption}"] if method.caption else []
+    if method.dials:
         words += ["--dial", f"{WORD}:60"]
-    elif method["inputs"]["prompt"] != "none":
-        finds = not is_layer and not captioned
-        words += ["--prompt", (caption if worded else WORD) if finds else edit["prompt"]]
-    if worded and not is_layer:
-        words += ["--set", f"{worded}={WORD}"]
-    needs_mask = is_layer and not captioned
-    if method["inputs"]["mask"] == "required" or (needs_mask and method["inputs"]["mask"] == "optional"):
+    elif method.need(PROMPT) != "none":
+        selects = not is_edit and not method.caption
+        words += ["--prompt", (caption if method.words else WORD) if selects else edit["prompt"]]
+    if method.words and not is_edit:
+        words += ["--set", f"{method.words.key}={WORD}"]
+    needs_mask = is_edit and not method.caption
+    if method.need("mask") == "required" or (needs_mask and method.need("mask") == "optional"):
         words += ["--mask", edit["mask"]]
-    return [*words, "--seed", str(SEED)] if is_layer else words
+    return [*words, "--seed", str(SEED)] if is_edit else words
 
 
 def as_typed(words: Sequence[str]) -> str:
-    """Return the command as lines of a shell, an option a line."""
+    """Return the command as lines of a shell, one option per line."""
     lines = [shlex.join(["velatura", *words[:2]])]
     for word in words[2:]:
         if word.startswith("--"):
@@ -97,44 +96,44 @@ def as_typed(words: Sequence[str]) -> str:
     return " \\\n    ".join(lines)
 
 
-def show(method: dict, kept: Path, state: Path) -> Shown:
-    """Run a method's example, or take it from where an earlier one was kept. Raises NoExample.
+def show(method: MethodInfo, kept: Path, state: Path) -> Shown:
+    """Run a method's example, or take its result from the cache. Raises NoExample.
 
     Args:
-        method: as the protocol describes it.
-        kept: the folder of what earlier examples gave.
-        state: the state directory of the daemon to use; it is started where it does not run.
+        method: as the daemon offers it.
+        kept: the folder that caches results.
+        state: the state directory of the daemon, which is started where it does not run.
     """
     words = example(method)
-    mark = json.dumps([words, method["version"], velatura.__version__, _fingerprint()])
-    name = f"{method['id']}-{hashlib.sha256(mark.encode()).hexdigest()[:16]}"
-    picture, text = kept / f"{name}.jpg", kept / f"{name}.txt"
+    mark = json.dumps([words, method.version, velatura.__version__, _fingerprint()])
+    name = f"{method.id}-{hashlib.sha256(mark.encode()).hexdigest()[:16]}"
+    text = kept / f"{name}.txt"
+    picture = None if method.kind.insert == "texts" else kept / f"{name}.jpg"
     if not text.exists():
         kept.mkdir(parents=True, exist_ok=True)
-        shows = (
-            (0, 1)
-            if RESULTS[method["result"]].insert == "selections"
-            else (0, 1, 2)
-            if "--mask" in words
-            else (0, 2)
-        )
-        said = _run(
-            words, kept, picture if RESULTS[method["result"]].insert != "texts" else None, shows, state
-        )
-        text.write_text(said, "utf-8")
-    return Shown(
-        picture if RESULTS[method["result"]].insert != "texts" else None, text.read_text("utf-8").strip()
-    )
+        panels = (0, 1, 2) if "--mask" in words else (0, 2)
+        if method.kind.insert == "selections":
+            panels = (0, 1)
+        text.write_text(_run(words, kept, picture, panels, state), "utf-8")
+    return Shown(picture, text.read_text("utf-8").strip())
 
 
 def _fingerprint() -> list[int]:
-    """Return what changes when the embedded model does."""
+    """Return values that change with the embedded model: the sizes of its files."""
     bundles = SAMPLES.parent / "bundles"
     return [path.stat().st_size for path in sorted(bundles.rglob("*.safetensors"))]
 
 
-def _run(words: list[str], folder: Path, picture: Path | None, shows: Sequence[int], state: Path) -> str:
-    """Return what the command prints. shows: the panels of before, selection and after that `picture` has."""
+def _run(words: list[str], folder: Path, picture: Path | None, panels: Sequence[int], state: Path) -> str:
+    """Run a command and return its output; write `picture`. Raises NoExample.
+
+    Args:
+        words: the words after `velatura`.
+        folder: the working directory.
+        picture: the JPEG to write, or None.
+        panels: those of the comparison to show: before, selection, after.
+        state: the state directory.
+    """
     compared = folder / "compared.png"
     words = [str(SAMPLES / word) if (SAMPLES / word).is_file() else word for word in words]
     if picture is not None:
@@ -152,19 +151,19 @@ def _run(words: list[str], folder: Path, picture: Path | None, shows: Sequence[i
     if ended.returncode:
         raise NoExample(f"{as_typed(words)}\n{ended.stderr}")
     if picture is not None:
-        _chosen(compared, shows).save(picture, quality=88)
+        _chosen(compared, panels).save(picture, quality=88)
         for made in folder.glob("*.png"):
             made.unlink()
     return ended.stdout if picture is None else ""
 
 
-def _chosen(compared: Path, shows: Sequence[int]) -> Image.Image:
-    """Return some panels of a comparison beside each other, at half its size."""
-    with Image.open(compared) as panels:
-        step = (panels.width - GAP) // 3
-        paper = Image.new("RGB", (GAP + step * len(shows), panels.height), PAPER)
-        for place, panel in enumerate(shows):
-            paper.paste(panels.crop((panel * step, 0, (panel + 1) * step, panels.height)), (place * step, 0))
+def _chosen(compared: Path, panels: Sequence[int]) -> Image.Image:
+    """Return some panels of a comparison side by side, at half its size."""
+    with Image.open(compared) as whole:
+        step = (whole.width - GAP) // 3
+        paper = Image.new("RGB", (GAP + step * len(panels), whole.height), PAPER)
+        for place, panel in enumerate(panels):
+            paper.paste(whole.crop((panel * step, 0, (panel + 1) * step, whole.height)), (place * step, 0))
     return paper.resize((paper.width // 2, paper.height // 2), Image.Resampling.LANCZOS)
 
 

@@ -1,4 +1,4 @@
-"""The page of a method: its form as an artist sees it, its paper, an example and what it gives."""
+"""The page of a method: its form as an artist sees it, its paper, an example and its result."""
 
 from __future__ import annotations
 
@@ -7,79 +7,76 @@ from collections.abc import Iterable, Sequence
 
 from docs.generate.examples import Shown, as_typed, example
 
-from velatura_protocol.inputs import RasterInput, rasters_of
-from velatura_protocol.kinds import RASTERS, RESULTS
-from velatura_protocol.schema import Field, fields_from_schema
+from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.inputs import RasterInput
+from velatura_protocol.kinds import RASTERS
+from velatura_protocol.schema import Field
 
 NEEDS = ("required", "optional", "none")
 NAMES = {"source": "a layer", "mask": "a selection", "prompt": "a prompt"}
 
 
-def page(method: dict, module: str, told: str, shown: Shown | None) -> str:
+def page(method: MethodInfo, module: str, explanation: str, shown: Shown | None) -> str:
     """Return the page of a method.
 
     Args:
-        method: as the protocol describes it.
-        module: where it is written; the Python reference has it.
-        told: the docstring that says how it works.
-        shown: what its example gave; None leaves the picture out.
+        method: as the daemon offers it.
+        module: its module, which the Python reference has.
+        explanation: its docstring.
+        shown: the result of its example; None leaves the result out.
     """
     parts = [
-        f"# {method['title']}",
-        method["summary"],
+        f"# {method.title}",
+        method.summary,
         _facts(method),
         "## An example",
         _example(method, shown),
     ]
-    fields = fields_from_schema(method["parameters"])
-    usual, advanced = ([f for f in fields if f.advanced is more] for more in (False, True))
-    if rasters := rasters_of(method):
-        parts += ["## Further pictures", _rasters(rasters)]
+    usual, advanced = ([f for f in method.fields if f.advanced is more] for more in (False, True))
+    if method.further:
+        parts += ["## Further pictures", _rasters(method.further)]
     parts += ["## The form", _form(usual) if usual else "There is nothing to set."]
     if advanced:
         parts += ["### Advanced", _form(advanced)]
-    for group in (field for field in fields if field.kind == "group"):
+    for group in (field for field in method.fields if field.kind == "group"):
         parts += [f"### {group.title}: each entry", _form(group.fields)]
-    parts += ["## How it works", told, f"The code: [`{module}`][{module}]."]
+    parts += ["## How it works", explanation, f"The code: [`{module}`][{module}]."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def index(methods: Iterable[dict]) -> str:
+def index(methods: Iterable[MethodInfo]) -> str:
     """Return the list of all methods."""
-    rows = [
-        f"| [{_cell(m['title'])}]({m['id']}.md) | {_cell(m['summary'])} | {RESULTS[m['result']].gives} |"
-        for m in methods
-    ]
+    rows = [f"| [{_cell(m.title)}]({m.id}.md) | {_cell(m.summary)} | {m.kind.gives} |" for m in methods]
     head = (
         "# Methods\n\nEach way to edit, to select or to describe, in the order of the list to choose from.\n"
     )
     return "\n".join([head, "| method | what it does | gives |", "|---|---|---|", *rows]) + "\n"
 
 
-def _facts(method: dict) -> str:
-    wants = {need: [NAMES.get(n, n) for n, has in method["inputs"].items() if has == need] for need in NEEDS}
+def _facts(method: MethodInfo) -> str:
+    wants = {need: [NAMES.get(n, n) for n, has in method.inputs.items() if has == need] for need in NEEDS}
     takes = " and ".join(wants["required"])
     takes += f"; {' and '.join(wants['optional'])}, if you like" if wants["optional"] else ""
-    gives = RESULTS[method["result"]].gives
-    gives += f" (up to {method['max_variations']})" if method["max_variations"] > 1 else ""
-    papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method["source"])
+    gives = method.kind.gives
+    gives += f" (up to {method.max_variations})" if method.max_variations > 1 else ""
+    papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method.source)
     facts = {
         "Takes": takes,
         "Gives": gives,
         "After": papers,
-        "Id": f"`{method['id']}`, version {method['version']}",
+        "Id": f"`{method.id}`, version {method.version}",
     }
     return "\n".join(f"- **{name}:** {text}" for name, text in facts.items())
 
 
-def _example(method: dict, shown: Shown | None) -> str:
+def _example(method: MethodInfo, shown: Shown | None) -> str:
     typed = f"```sh\n{as_typed(example(method))}\n```"
     if shown is None:
         return typed
     if shown.picture is None:
-        return f"{typed}\n\nIt says:\n\n```text\n{shown.said}\n```"
+        return f"{typed}\n\nIt prints:\n\n```text\n{shown.output}\n```"
     caption = "Before, the selection, and after." if "--mask" in example(method) else "Before and after."
-    if RESULTS[method["result"]].insert == "selections":
+    if method.kind.insert == "selections":
         caption = "Before, and the selection it finds."
     picture = f"![{caption}](../pictures/{shown.picture.name})"
     return f"{typed}\n\n{picture}\n\n*{caption}* Made with the embedded model."
@@ -110,7 +107,7 @@ def _form(fields: Sequence[Field]) -> str:
 
 
 def values(field: Field) -> str:
-    """Return the values a field may have, in words."""
+    """Return the values that a field may have, in words."""
     if field.kind in ("integer", "number"):
         step = f", in steps of {field.step:g}" if field.step and field.step != 1 else ""
         return f"{field.minimum:g} to {field.maximum:g}{step}"
@@ -126,7 +123,7 @@ def values(field: Field) -> str:
 
 
 def default(field: Field) -> str:
-    """Return what a field has before anybody touches it, in words."""
+    """Return a field's default, in words."""
     if field.kind == "boolean":
         return "on" if field.default else "off"
     if field.kind == "enum":

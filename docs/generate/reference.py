@@ -1,4 +1,4 @@
-"""The Python reference: a page for each package, its modules and their docstrings below each other."""
+"""The Python reference: a page for each package, with the docstrings of its modules."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 
 def pages(package: Path) -> Iterator[tuple[str, str]]:
-    """Give the name and the text of the page of every package below a package's folder, itself first.
+    """Yield the name and the text of the page of every package in a package's folder, itself first.
 
-    Modules that begin with an underscore, and those that say nothing of themselves, are left out.
+    Leaves out modules whose names begin with an underscore, and those without a docstring.
     """
     for init in sorted(package.rglob("__init__.py")):
         inside = init.parent.relative_to(package.parent).parts

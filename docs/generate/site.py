@@ -1,4 +1,4 @@
-"""Gathers all pages in a folder, writes the configuration for them, and has the site built."""
+"""Gathers all pages in a folder, writes their configuration, and builds the site."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 from docs.generate import examples, methods, reference, texts
 
 from velatura.methods.registry import describe, registry
+from velatura_protocol.catalogue import MethodInfo
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Packages whose modules and decisions have pages; the first two are always there.
@@ -24,28 +26,28 @@ GUIDES = ("index", "krita", "gimp", "command-line", "python")
 
 
 class Failed(Exception):
-    """The site could not be built; the message says why."""
+    """The site could not be built; the message gives the reason."""
 
 
 def package_folder(name: str) -> Path | None:
-    """Return where a package lies, without importing it; None where it is not installed."""
-    found = importlib.util.find_spec(name)
-    return Path(found.origin).parent if found and found.origin else None
+    """Return a package's folder without importing the package; None where it is not installed."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def decisions() -> dict[Path, str]:
-    """Return the texts that lie beside the code, each with the name of its page."""
-    found = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "protocol/SPEC.md")]
-    found += [*sorted(ROOT.glob("plugin_*/DESIGN.md")), ROOT / "docs/generate/DESIGN.md"]
+    """Return the texts beside the code, each with the name of its page."""
+    paths = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "protocol/SPEC.md")]
+    paths += [*sorted(ROOT.glob("plugin_*/DESIGN.md")), ROOT / "docs/generate/DESIGN.md"]
     for folder in filter(None, map(package_folder, PACKAGES)):
-        found += sorted(
+        paths += sorted(
             p
             for n in ("DESIGN.md", "THREATS.md", "README.md")
             for p in folder.rglob(n)
             if "_docs" not in p.parts
         )
     places: dict[Path, str] = {}
-    for path in filter(Path.is_file, found):
+    for path in filter(Path.is_file, paths):
         name = path.parent.name if path.name == "DESIGN.md" else path.stem
         name = path.parent.name if path.name == "README.md" and path.parent != ROOT else name
         place = f"decisions/{name.lower().replace('_', '-')}.md"
@@ -59,16 +61,16 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
     """Build the site; return its folder.
 
     Args:
-        out: a new folder, or one of an earlier build, whose pages are replaced.
-        kept: where the pictures of examples are kept for the next time.
-        pictures: whether to run each method's example on the embedded model.
-        strict: whether a link to nothing is an error.
+        out: a new folder, or that of an earlier build, whose pages are replaced.
+        kept: the folder that caches the results of examples.
+        pictures: whether to run each method's example with the embedded model.
+        strict: whether a broken link is an error.
 
     Raises Failed, BrokenLink, NoExample.
     """
     mark = out / ".velatura-docs"
     if out.exists() and any(out.iterdir()) and not mark.exists():
-        raise Failed(f"{out} holds other files, which could be lost; name a new folder.")
+        raise Failed(f"{out} holds other files, which a build could overwrite; name a new folder.")
     out.mkdir(parents=True, exist_ok=True)
     mark.touch()
     pages, site = out / "pages", out / "site"
@@ -76,7 +78,7 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
     pages.mkdir()
     shutil.copyfile(ROOT / "docs/pages.css", pages / "pages.css")
-    navigation = [
+    navigation: list[dict[str, Any]] = [
         *_guides(pages, strict),
         {"Methods": list(_methods(pages, kept if pictures else None, out / "state"))},
         {"Python": list(_reference(pages))},
@@ -100,7 +102,7 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
 
 
 def _links(pages: Path, strict: bool) -> texts.Links:
-    """Return what leads links to all pages, also from the guides to those that are made."""
+    """Return the resolver of links to all pages."""
     names = [f"{name}.md" for name in GUIDES] + ["methods/index.md"]
     product = package_folder("velatura") or Path()
     moved = {ROOT / "backend": product.parent}
@@ -108,19 +110,20 @@ def _links(pages: Path, strict: bool) -> texts.Links:
     return texts.Links(decisions() | {ROOT / "docs" / n: n for n in names}, moved, pages, strict)
 
 
-def _guides(pages: Path, strict: bool) -> Iterator[dict]:
+def _guides(pages: Path, strict: bool) -> Iterator[dict[str, str]]:
     links = _links(pages, strict)
     for name in GUIDES:
         source = ROOT / "docs" / f"{name}.md"
-        text = links.led(source.read_text("utf-8"), source, f"{name}.md")
+        text = links.resolved(source.read_text("utf-8"), source, f"{name}.md")
         (pages / f"{name}.md").write_text(texts.for_python_markdown(text), "utf-8")
         yield {texts.heading(text): f"{name}.md"}
 
 
-def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict]:
+def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict[str, str]]:
     (pages / "methods").mkdir()
     (pages / "pictures").mkdir(exist_ok=True)
-    known = [(describe(method), type(method)) for method in registry().values()]
+    described = [(MethodInfo.from_wire(describe(method)), type(method)) for method in registry().values()]
+    known = [(method, cls) for method, cls in described if method is not None]
     (pages / "methods/index.md").write_text(methods.index([method for method, _ in known]), "utf-8")
     yield {"All": "methods/index.md"}
     try:
@@ -128,31 +131,31 @@ def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict]:
             shown = examples.show(method, kept, state) if kept else None
             if shown and shown.picture:
                 shutil.copyfile(shown.picture, pages / "pictures" / shown.picture.name)
-            told = inspect.cleandoc(cls.__dict__.get("__doc__") or sys.modules[cls.__module__].__doc__ or "")
-            text = methods.page(method, cls.__module__, told, shown)
-            (pages / f"methods/{method['id']}.md").write_text(text, "utf-8")
-            yield {method["title"]: f"methods/{method['id']}.md"}
+            docstring = cls.__dict__.get("__doc__") or sys.modules[cls.__module__].__doc__ or ""
+            text = methods.page(method, cls.__module__, inspect.cleandoc(docstring), shown)
+            (pages / f"methods/{method.id}.md").write_text(text, "utf-8")
+            yield {method.title: f"methods/{method.id}.md"}
     finally:
         if kept:
             examples.stop(state)
 
 
-def _reference(pages: Path) -> Iterator[dict]:
+def _reference(pages: Path) -> Iterator[dict[str, list[dict[str, str]]]]:
     (pages / "reference").mkdir()
     for package in REFERENCE:
-        entries = []
+        entries: list[dict[str, str]] = []
         for name, text in reference.pages(package_folder(package) or Path()):
             (pages / f"reference/{name}.md").write_text(text, "utf-8")
             entries.append({name: f"reference/{name}.md"})
         yield {package: entries}
 
 
-def _decisions(pages: Path, strict: bool, wanted: Callable[[Path], bool]) -> Iterator[dict]:
+def _decisions(pages: Path, strict: bool, wanted: Callable[[Path], bool]) -> Iterator[dict[str, str]]:
     (pages / "decisions").mkdir(exist_ok=True)
     links = _links(pages, strict)
     for source, place in decisions().items():
         if not wanted(source):
             continue
-        text = links.led(source.read_text("utf-8"), source, place)
+        text = links.resolved(source.read_text("utf-8"), source, place)
         (pages / place).write_text(texts.for_python_markdown(text), "utf-8")
         yield {source.stem if source.parent == ROOT else texts.heading(text) or source.parent.name: place}

@@ -1,4 +1,4 @@
-"""Texts that lie beside the code, as pages: copied, with links that lead where the pages are."""
+"""Turns the texts beside the code into pages, with links to the other pages."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from pathlib import Path
 PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
 _LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 _FENCE = re.compile(r"\s*(```|~~~)")
-_FENCE_INFO = re.compile(r"^(\s*```\w+)[ ].*$", re.MULTILINE)  # "json message": "json" is known
+_FENCE_INFO = re.compile(r"^(\s*```\w+)[ ].*$", re.MULTILINE)  # of "json message" only "json" is a language
 _CODE_OR_BRACKETS = re.compile(r"`[^`]*`|\]\[")
-# A line that is no item and not indented, then an item.
+# A line that is neither an item nor indented, then an item.
 _FIRST_ITEM = re.compile(r"^((?![-*+] |\d+[.)] |[ \n]).*)\n((?:[-*+]|\d+[.)]) )", re.MULTILINE)
 
 
 class BrokenLink(Exception):
-    """A text links to nothing; the message says which and where."""
+    """A link has no target; the message names the text and the link."""
 
 
 def heading(text: str) -> str:
     """Return a page's first heading, or ''."""
-    found = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(r"^#\s+(.+)$", text, re.MULTILINE)
+    return match[1].strip() if match else ""
 
 
 def outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Return the text with every part between its code blocks changed."""
-    parts, lines, fence = [], [], ""
+    """Return the text with `change` applied to every part outside its code blocks."""
+    parts: list[str] = []
+    lines: list[str] = []
+    fence = ""
     for line in text.splitlines(keepends=True):
         mark = _FENCE.match(line)
         is_code = bool(fence or mark or line.startswith("    "))
@@ -46,23 +48,23 @@ def outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def for_python_markdown(text: str) -> str:
-    """Return the text for Python-Markdown: room before lists, no brackets that look like links."""
+    """Return the text for Python-Markdown: an empty line before lists, no brackets that look like links."""
 
     def change(part: str) -> str:
-        part = _CODE_OR_BRACKETS.sub(lambda found: found[0] if found[0][0] == "`" else "]\\[", part)
+        part = _CODE_OR_BRACKETS.sub(lambda match: match[0] if match[0][0] == "`" else "]\\[", part)
         return _FIRST_ITEM.sub(r"\1\n\n\2", part)
 
     return outside_code(_FENCE_INFO.sub(r"\1", text), change)
 
 
 class Links:
-    """Leads links of texts to pages and copies the pictures they show.
+    """Points the links of texts to pages and copies the pictures of texts.
 
     Args:
-        places: the page, relative to `out`, of each text that becomes one.
-        moved: folders of the checkout, and where an installed package has them.
+        places: the page of each text, relative to `out`.
+        moved: folders of the checkout, and their places in an installed package.
         out: the folder of the pages.
-        strict: raise BrokenLink for a target that is not there; else the link becomes plain text.
+        strict: raise BrokenLink for a missing target; otherwise the link becomes plain text.
     """
 
     def __init__(
@@ -73,14 +75,14 @@ class Links:
         self._out = out
         self._strict = strict
 
-    def led(self, text: str, source: Path, page: str) -> str:
-        """Return the text of `source`, which becomes `page`, with its links led. Raises BrokenLink."""
+    def resolved(self, text: str, source: Path, page: str) -> str:
+        """Return the text of the file `source` with links for its page `page`. Raises BrokenLink."""
         return outside_code(text, lambda part: _LINK.sub(lambda link: self._link(link, source, page), part))
 
-    def _link(self, found: re.Match[str], source: Path, page: str) -> str:
-        bang, label, target = found.groups()
+    def _link(self, match: re.Match[str], source: Path, page: str) -> str:
+        bang, label, target = match.groups()
         if re.match(r"[a-z]+:|#", target):
-            return found[0]
+            return match[0]
         name, hash_mark, anchor = target.partition("#")
         path = self._located((source.parent / name).resolve())
         place = self._places.get(path)
@@ -89,7 +91,7 @@ class Links:
         if place is not None:
             return f"{bang}[{label}]({relative(place, page)}{hash_mark}{anchor})"
         if self._strict and not path.exists():
-            raise BrokenLink(f"{source}: {target} is not there")
+            raise BrokenLink(f"{source}: {target} does not exist")
         return label
 
     def _located(self, path: Path) -> Path:
@@ -106,5 +108,5 @@ class Links:
 
 
 def relative(place: str, page: str) -> str:
-    """Return the link from one page to a place, both relative to the folder of the pages."""
+    """Return the link from `page` to `place`, both relative to the folder of the pages."""
     return os.path.relpath(place, os.path.dirname(page) or ".").replace(os.sep, "/")

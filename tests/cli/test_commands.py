@@ -114,7 +114,7 @@ def test_install_and_uninstall(cli, tmp_path, host):
     assert list(folder.rglob("velatura.json"))
     cli("uninstall", host, "--profile", folder)
     assert not list(folder.rglob("*.py"))
-    assert "there was no plugin" in cli("uninstall", host, "--profile", folder).stdout
+    assert "there was no Velatura plugin" in cli("uninstall", host, "--profile", folder).stdout
 
 
 def test_install_without_a_profile_says_what_to_do(cli):

@@ -75,7 +75,9 @@ def test_a_caption_is_proposed_said_and_part_of_the_recipe(telling, edit, source
     recipe, told = edit(telling, "--prompt", "a hat")
     said = telling("edit", source, "--method", "describe").stdout.splitlines()[0]
     assert recipe["parameters"]["source_prompt"] == said
-    assert told.splitlines() == [f'Shown now, as proposed: "{said}". Another: --set source_prompt="…"']
+    assert told.splitlines() == [
+        f'Shown now, as proposed: "{said}". To give another: --set source_prompt="…"'
+    ]
     recipe, told = edit(telling, "--prompt", "a hat", "--set", "source_prompt=a cat")
     assert (recipe["parameters"]["source_prompt"], told) == ("a cat", "")
 
@@ -122,7 +124,7 @@ def test_dials_follow_those_that_are_set(slider):
     [
         ([], [""], "has no words"),
         ([], ["=>:1"], "has no words"),
-        ([], ["beard:much"], "ends in no number"),
+        ([], ["beard:much"], "does not end in a number"),
         ([], ["beard:nan"], r"^\+ beard: How much"),
         ([], ["hat", "short=>long:101"], "^short → long: How much: enter a number from -100"),
         (['dials=[{"name": "Hair", "more": "long", "strength": 600}]'], [], "^Hair: How much"),

@@ -187,7 +187,7 @@ def test_bad_pictures_and_masks_are_refused(cli, tmp_path, files):
     refuse(tmp_path / "cmyk.jpg", files[2], "CMYK")
     refuse(tmp_path / "broken.png", files[2], "broken")
     words = (*files, *EDIT, "--out", files[0])
-    assert "is the picture that is read" in cli("edit", *words, code=1).stderr
+    assert "is also a picture to read" in cli("edit", *words, code=1).stderr
 
 
 def test_errors_are_one_json_object_where_that_is_asked_for(cli, tmp_path, files):

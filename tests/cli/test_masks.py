@@ -79,7 +79,7 @@ def test_what_is_read_is_not_written_over(finding, tmp_path, files):
     source = save(tmp_path / "out-cat.png", gradient(3, np.uint8))
     before = source.read_bytes()
     told = finding("edit", source, *FIND, "--out", tmp_path / "out.png", code=1).stderr
-    assert "is the picture that is read" in told
+    assert "is also a picture to read" in told
     assert source.read_bytes() == before and not (tmp_path / "out-a.png").exists()
 
 

@@ -78,7 +78,7 @@ def test_a_daemon_that_does_not_answer(idle, doctor, capsys):
     assert f"process {idle.pid}" in fault.sentence and "does not answer" in fault.sentence
     assert "velatura stop" in fault.mend
     told = stopped(idle.state_dir, capsys)
-    assert f"The daemon (process {idle.pid}) does not answer, so it is ended." in told
+    assert f"The daemon (process {idle.pid}) does not answer; ending it." in told
     assert told.endswith("The daemon has stopped.\n")
     assert idle.wait(30) == -signal.SIGKILL
     assert not doctor(idle.state_dir)
@@ -144,5 +144,5 @@ def test_a_holder_that_has_no_name(tmp_path, capsys):
         (tmp_path / lock.OWNER_FILE).write_text("?")
         assert lock.owner(tmp_path) == lock.UNKNOWN
         assert main(["stop", "--state-dir", str(tmp_path)]) == 3
-        assert "cannot be told" in capsys.readouterr().err
+        assert "an unknown process" in capsys.readouterr().err
     assert lock.owner(tmp_path) is None

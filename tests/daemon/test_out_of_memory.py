@@ -12,7 +12,7 @@ from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import register_tiny_model
 from velatura.daemon.worker.runner import Runner
 from velatura.models.model import Model
-from velatura.weights.out_of_memory import is_out_of_memory, told
+from velatura.weights.out_of_memory import as_velatura_error, is_out_of_memory
 
 ALLOCATORS = {
     "of a device": lambda: torch.OutOfMemoryError("CUDA out of memory."),
@@ -78,5 +78,5 @@ def test_a_fault_gives_nothing_back(runner, failing):
 @pytest.mark.parametrize("error", ALLOCATORS.values(), ids=list(ALLOCATORS))
 def test_it_is_known_in_whatever_form(error):
     assert is_out_of_memory(error())
-    assert is_out_of_memory(told(error()))
+    assert is_out_of_memory(as_velatura_error(error()))
     assert not is_out_of_memory(ValueError(str(error())))

@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from urllib.request import urlopen
 
 import pytest
@@ -18,10 +19,11 @@ from tests.patience import patience
 from velatura.cli import docs as command
 from velatura.cli.main import parser_for
 from velatura.methods.registry import describe, registry
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field, fields_from_schema
+from velatura_protocol.schema import Field
 
-KNOWN = {name: describe(method) for name, method in registry().items()}
+KNOWN = {name: MethodInfo.from_wire(describe(method)) for name, method in registry().items()}
 LOADED = re.compile(
     r"<(?:link|script|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"'> ]+)"
 )
@@ -58,12 +60,12 @@ def test_it_is_shown(shown):
 @pytest.mark.parametrize("name", KNOWN)
 def test_every_method_has_its_page_with_its_whole_form(shown, name):
     page = html.unescape((shown[1] / f"methods/{name}.html").read_text("utf-8"))
-    assert KNOWN[name]["summary"] in page
-    for field in fields_from_schema(KNOWN[name]["parameters"]):
+    assert KNOWN[name].summary in page
+    for field in KNOWN[name].fields:
         for one in (field, *field.fields):
             assert f"<td>{one.title}</td>" in page
             assert f"<code>{one.key}</code>" in page
-    for paper in re.findall(r"arXiv:([\d.]+\d)", KNOWN[name]["source"]):
+    for paper in re.findall(r"arXiv:([\d.]+\d)", KNOWN[name].source):
         assert f"https://arxiv.org/abs/{paper}" in page
 
 
@@ -105,16 +107,16 @@ def test_what_may_be_missing_is_the_extra():
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("kind", sorted({method["result"] for method in KNOWN.values()}))
+@pytest.mark.parametrize("kind", sorted({method.result for method in KNOWN.values()}))
 def test_an_example_is_made_on_the_embedded_model_and_kept(kind, tmp_path):
-    method = next(method for method in KNOWN.values() if method["result"] == kind)
+    method = next(method for method in KNOWN.values() if method.result == kind)
     try:
         first = examples.show(method, tmp_path / "kept", tmp_path / "state")
     finally:
         examples.stop(tmp_path / "state")
     page = methods.page(method, "a.module", "It works.", first)
     if kind == "text":
-        assert first.said and first.said in page
+        assert first.output and first.output in page
     else:
         assert first.picture.stat().st_size < 150_000 and first.picture.name in page
     assert examples.show(method, tmp_path / "kept", tmp_path / "nowhere") == first
@@ -122,7 +124,7 @@ def test_an_example_is_made_on_the_embedded_model_and_kept(kind, tmp_path):
 
 
 def test_an_example_that_fails_is_said(tmp_path):
-    method = {**KNOWN["describe"], "id": "no-such-method"}
+    method = replace(KNOWN["describe"], id="no-such-method")
     try:
         with pytest.raises(examples.NoExample, match="no-such-method"):
             examples.show(method, tmp_path / "kept", tmp_path / "state")
@@ -155,17 +157,17 @@ def links(tmp_path):
 
 def test_links_lead_to_pages_pictures_or_nowhere(links, tmp_path):
     text = "[A\nlong](a/DESIGN.md#x) ![p](a/look.png) [code](code.py) [w](https://x.org/a) [here](#b)\n"
-    led = links().led(text, tmp_path / "README.md", "decisions/readme.md")
+    led = links().resolved(text, tmp_path / "README.md", "decisions/readme.md")
     assert led == "[A\nlong](a.md#x) ![p](../pictures/a-look.png) code [w](https://x.org/a) [here](#b)\n"
     assert (tmp_path / "out/pictures/a-look.png").is_file()
     fenced = "```\n[A](nothing.md)\n```\n\n    [B](nothing.md)\n"
-    assert links().led(fenced, tmp_path / "README.md", "decisions/readme.md") == fenced
+    assert links().resolved(fenced, tmp_path / "README.md", "decisions/readme.md") == fenced
 
 
 def test_a_link_to_nothing_is_an_error_where_all_is_there(links, tmp_path):
     with pytest.raises(texts.BrokenLink, match=r"README.md: nothing.md"):
-        links().led("[A](nothing.md)\n", tmp_path / "README.md", "readme.md")
-    assert links(strict=False).led("[A](nothing.md)\n", tmp_path / "README.md", "readme.md") == "A\n"
+        links().resolved("[A](nothing.md)\n", tmp_path / "README.md", "readme.md")
+    assert links(strict=False).resolved("[A](nothing.md)\n", tmp_path / "README.md", "readme.md") == "A\n"
 
 
 def test_texts_are_made_ready_for_python_markdown():

@@ -14,7 +14,7 @@ from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
 from velatura_protocol.catalogue import MethodInfo
 
-METHODS = {name: describe(method) for name, method in registry().items()}
+METHODS = {name: MethodInfo.from_wire(describe(method)) for name, method in registry().items()}
 GUIDES = [site.ROOT / "docs" / f"{name}.md" for name in site.GUIDES]
 TEXTS = [*GUIDES, *site.decisions()]
 
@@ -31,8 +31,7 @@ def check(words: list[str]) -> None:
         assert stop.code == 0, words
         return
     if options.command == "edit" and options.method:
-        method = MethodInfo.from_wire(METHODS[options.method])
-        parse_values(method, options.assignments, list(map(parse_dial, options.turned)))
+        parse_values(METHODS[options.method], options.assignments, list(map(parse_dial, options.turned)))
     if options.command == "methods" and options.method:
         assert options.method in METHODS
 

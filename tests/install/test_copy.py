@@ -196,6 +196,15 @@ def test_a_manifest_cannot_reach_outside(krita, tmp_path):
     assert (krita.plugins / "other.desktop").exists()
 
 
+def test_a_damaged_note_of_kritarc_still_lets_the_plugin_go(krita, tmp_path):
+    hostfiles.install_into(krita, "", tmp_path)
+    path = krita.plugins / "velatura_krita" / copy.MANIFEST
+    path.write_text(json.dumps({**json.loads(path.read_text()), "kritarc": {"line": 5, "group": "x"}}))
+    assert copy.uninstall(krita)
+    assert not (krita.plugins / "velatura_krita").exists()
+    assert not copy.is_enabled(krita)
+
+
 def test_a_linked_config_stays_a_link(krita, tmp_path):
     real = tmp_path / "dotfiles-kritarc"
     krita.config.rename(real)

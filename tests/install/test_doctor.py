@@ -76,7 +76,7 @@ def test_a_python_that_is_gone(healthy, tmp_path):
 def test_a_missing_executable_bit_an_old_version_and_missing_files(healthy, tmp_path):
     folder = tmp_path / ".config/GIMP/3.0/plug-ins/velatura_gimp"
     (folder / "velatura_gimp.py").chmod(0o644)
-    assert "may not be executed" in of_hosts(tmp_path, healthy)["GIMP"].sentence
+    assert "is not executable" in of_hosts(tmp_path, healthy)["GIMP"].sentence
     (folder / "velatura_gimp.py").chmod(0o755)
     manifest = json.loads((folder / "velatura-manifest.json").read_text())
     (folder / "velatura-manifest.json").write_text(json.dumps({**manifest, "version": "0.0.1"}))
@@ -84,6 +84,14 @@ def test_a_missing_executable_bit_an_old_version_and_missing_files(healthy, tmp_
     (folder / "velatura-manifest.json").write_text(json.dumps(manifest))
     shutil.rmtree(folder / "velatura_protocol")
     assert "missing" in of_hosts(tmp_path, healthy)["GIMP"].sentence
+
+
+def test_a_damaged_manifest_is_a_finding(healthy, tmp_path):
+    path = tmp_path / ".config/GIMP/3.0/plug-ins/velatura_gimp/velatura-manifest.json"
+    files = [["a"], {}, "velatura_gimp/gone.py"]
+    path.write_text(json.dumps({**json.loads(path.read_text()), "files": files, "kritarc": []}))
+    finding = of_hosts(tmp_path, healthy)["GIMP"]
+    assert finding.level == "fault" and "velatura_gimp/gone.py among them" in finding.sentence
 
 
 def test_missing_actions_of_krita(healthy, tmp_path):
@@ -99,7 +107,7 @@ def test_a_model_whose_files_are_gone(machine, tmp_path):
     assert any("mine" in f.sentence and "no unet" in f.sentence for f in examine(tmp_path, machine))
     (tmp_path / "model").rmdir()
     faults = [f for f in examine(tmp_path, machine) if f.level == "fault"]
-    assert next(f.mend for f in faults if str(tmp_path / "model") in f.sentence).startswith("Name it again")
+    assert next(f.mend for f in faults if str(tmp_path / "model") in f.sentence).startswith("Add it again")
 
 
 def test_a_running_daemon(daemon, machine):

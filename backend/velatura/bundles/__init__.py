@@ -1,4 +1,4 @@
-"""The weights that ship: the embedded model, its companions, and the laboratory's readers."""
+"""The weights that ship: the embedded model, its companions and the laboratory's readers."""
 
 from __future__ import annotations
 

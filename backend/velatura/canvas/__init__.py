@@ -1,2 +1,1 @@
-"""From a layer's own bytes to the picture a model sees, and back: colour, region, paste. No torch, no
-model."""
+"""From a layer's own bytes to the picture that a model sees, and back. Imports no torch and no model."""

@@ -1,7 +1,7 @@
-"""Pixels of a host's layer as working colours, and back.
+"""Converts pixels of a host's layer to working colours and back.
 
-Working colours are R, G, B encoded with the sRGB transfer function (IEC 61966-2-1), float32, as models are
-trained on; 0 … 1 is the range of a display, and float layers may go beyond it on both sides.
+Working colours are R, G, B encoded with the sRGB transfer function (IEC 61966-2-1), float32, as in the
+pictures that models are trained on. 0 … 1 is a display's range; float layers may exceed it on both sides.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import numpy as np
 
 from velatura.pixels import srgb
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Bytes, Raster
 
 _DTYPES = {"u8": np.dtype("<u1"), "u16": np.dtype("<u2"), "f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
 _MAXIMA = {"u8": 255, "u16": 65535, "f16": 1.0, "f32": 1.0}
 
-# Names by which hosts and files know the two transfer functions on sRGB's primaries, or on grey; compared in
-# lower case, without the file's extension. Krita and elle's profiles, GIMP and babl, LittleCMS, PNG, cameras.
+# Names of profiles with sRGB's transfer function, then with a linear one, on sRGB's primaries or on grey; in
+# lower case, without the file's extension. From Krita and elle's profiles, GIMP and babl, LittleCMS, PNG and
+# cameras.
 _ENCODED = {
     "srgb",
     "srgb built-in",
@@ -56,7 +57,10 @@ _LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # of sRGB's p
 
 @dataclass(frozen=True)
 class Encoding:
-    """How a layer's bytes mean colours. channels, dtype: as SPEC section 5. linear: no transfer function."""
+    """How a layer's bytes encode colours.
+
+    channels, dtype: as in SPEC section 5. linear: whether the values are linear light.
+    """
 
     channels: str
     dtype: str
@@ -64,7 +68,7 @@ class Encoding:
 
     @classmethod
     def of(cls, raster: Raster) -> Encoding:
-        """Raises `unsupported-colour` for a profile that is neither sRGB nor linear sRGB."""
+        """A raster's encoding. Raises `unsupported-colour` for a profile other than sRGB and linear sRGB."""
         if raster.channels == "A":
             raise VelaturaError(
                 "unsupported-colour", "This layer has no colours; choose a layer with colours."
@@ -80,7 +84,7 @@ class Encoding:
 
     @property
     def with_alpha(self) -> Encoding:
-        """The encoding of a result: the same, with an alpha channel where there was none."""
+        """The encoding of a result: this one, with an alpha channel added where it has none."""
         return replace(self, channels={"RGB": "RGBA", "G": "GA"}.get(self.channels, self.channels))
 
     @property
@@ -94,7 +98,7 @@ class Encoding:
     def decode(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Native pixels [h, w, channels] to (rgb [h, w, 3], alpha [h, w] in [0, 1]), both float32 and finite.
 
-        NaN becomes black, infinity white; a pixel whose alpha is no number is transparent.
+        NaN becomes black and infinity white. A pixel whose alpha is NaN becomes transparent.
         """
         values = pixels.astype(np.float32)
         values /= np.float32(_MAXIMA[self.dtype])
@@ -127,22 +131,22 @@ class Encoding:
         return "G" if self.channels in ("G", "GA") else "RGB"
 
 
-def view(raster: Raster, data) -> np.ndarray:
+def view(raster: Raster, data: Bytes) -> np.ndarray:
     """The blob as native pixels [height, width, channels], without a copy. Raises `bad-layer`."""
-    data = memoryview(data).cast("B")
-    if len(data) != raster.nbytes:
+    values = memoryview(data).cast("B")
+    if len(values) != raster.nbytes:
         raise VelaturaError(
             "bad-layer",
-            "The layer's pixels did not arrive whole; try again.",
+            "Some of the layer's pixels did not arrive; try again.",
             retryable=True,
-            detail=f"{len(data)} bytes, {raster.nbytes} described",
+            detail=f"{len(values)} bytes, {raster.nbytes} described",
         )
-    pixels = np.frombuffer(data, _DTYPES[raster.dtype])
+    pixels = np.frombuffer(values, _DTYPES[raster.dtype])
     return pixels.reshape(raster.height, raster.width, len(raster.channels))
 
 
 def fractions(values: np.ndarray) -> np.ndarray:
-    """Native values of one channel as float32 in [0, 1]; NaN as 0."""
+    """Native values of one channel as float32 in [0, 1]. NaN becomes 0."""
     scaled = values.astype(np.float32) / np.float32(
         np.iinfo(values.dtype).max if values.dtype.kind == "u" else 1
     )
@@ -150,7 +154,7 @@ def fractions(values: np.ndarray) -> np.ndarray:
 
 
 def quantise(values: np.ndarray, dtype: str) -> np.ndarray:
-    """Floats, 1.0 the maximum, as native values: rounded to the nearest where they are integers."""
+    """Floats, of which 1.0 is the maximum, as native values; integers are rounded to the nearest."""
     if dtype in ("f16", "f32"):
         return values.astype(_DTYPES[dtype])
     maximum = _MAXIMA[dtype]

@@ -1,7 +1,7 @@
-"""What a person sees once a result lies above its source, at any size, for networks and measures to look at.
+"""Composites a result over its source as a person sees it, at any size, for networks and measures.
 
-A large part is looked at through every n-th pixel, so that a view of a whole painting costs little: what is
-compared with these pictures is compared at a few hundred pixels a side.
+Of a large part only every n-th pixel is read, so that the view of a whole painting costs little; networks and
+measures look at a few hundred pixels a side.
 """
 
 from __future__ import annotations
@@ -20,16 +20,22 @@ from .resample import resize
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
-_SAMPLES = 2  # a side, at least, that are averaged into a pixel where there are so many
+_SAMPLES = 2  # samples a side that are averaged into a pixel, or more, where the layer has that many
 
 
 def composed(
     layer: Layer, result: Pasted | None, box: Box, size: tuple[int, int], backdrop: np.ndarray
 ) -> np.ndarray:
-    """A part of the layer with a result over it (or none), [height, width, 3] float32 sRGB in [0, 1].
+    """A part of the layer with a result over it, [height, width, 3] float32 sRGB in [0, 1].
 
-    box: in the layer's coordinates. size: (height, width) of the picture. backdrop [3]: shows where the layer
-    is transparent. C = lerp(source, result, alpha), the `over` of Porter and Duff 1984 on an opaque ground.
+    C = lerp(source, result, alpha), the `over` of Porter and Duff 1984 on an opaque ground.
+
+    Args:
+        layer: the source.
+        result: the layer to composite over it, or None.
+        box: the part, in the layer's coordinates.
+        size: (height, width) of the picture.
+        backdrop: [3], the colour behind transparent pixels of the layer.
     """
     stride = _stride(box, size)
     source = Layer(layer.pixels[box.slices][::stride, ::stride], layer.encoding, (0, 0))
@@ -45,7 +51,7 @@ def composed(
 
 
 def chosen(selection: Selection, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """How much of each pixel of such a picture is selected, [height, width] float32 in [0, 1]."""
+    """The selected share of each pixel of `composed`'s picture, [height, width] float32 in [0, 1]."""
     stride = _stride(box, size)
     values = selection.window(box)[::stride, ::stride]
     place = Box(0, 0, values.shape[1], values.shape[0])
@@ -57,7 +63,7 @@ def _stride(box: Box, size: tuple[int, int]) -> int:
 
 
 def _at_size(band: Callable[[Box], np.ndarray], thin: Box, box: Box, size: tuple[int, int]) -> np.ndarray:
-    """Averages a picture down, band by band, and brings it to its size. thin: the box as it is sampled."""
+    """Averages a picture down band by band and resizes it. thin: the box in samples."""
     stride = _stride(box, size)
     factor = max(1, min(thin.height // size[0], thin.width // size[1]) // 2)
     step = factor * max(1, _BAND // (factor * thin.width))
@@ -69,8 +75,8 @@ def _at_size(band: Callable[[Box], np.ndarray], thin: Box, box: Box, size: tuple
 
 
 def _thinned(result: Pasted, layer: Layer, box: Box, stride: int) -> Pasted:
-    """Every n-th pixel of a result, those that lie on the samples of the box; rect in samples."""
-    corner = []
+    """The pixels of a result that lie on the samples of the box; its rect is in samples."""
+    corner: list[tuple[int, int]] = []
     for at, origin, start in zip(result.rect[:2], layer.origin, (box.x0, box.y0), strict=True):
         offset = at - origin - start
         first = max(0, -(-offset // stride))
@@ -81,7 +87,7 @@ def _thinned(result: Pasted, layer: Layer, box: Box, stride: int) -> Pasted:
 
 
 def _lay_over(picture: np.ndarray, result: Pasted, rows: Box, layer: Layer) -> None:
-    """Composes the part of a result that lies in some rows over their picture, in place."""
+    """Composites, in place, the part of a result that lies in `rows` over their picture."""
     x, y, width, height = result.rect
     common = rows.intersection(Box(x, y, x + width, y + height))
     if common.width and common.height:

@@ -1,4 +1,4 @@
-"""Which part of a layer a model sees, and at what size."""
+"""The part of a layer that a model sees, and its size."""
 
 from __future__ import annotations
 
@@ -28,23 +28,30 @@ class Box(NamedTuple):
         return slice(self.y0, self.y1), slice(self.x0, self.x1)
 
     def moved(self, x: int, y: int) -> Box:
+        """The box shifted by x pixels to the right and y pixels down."""
         return Box(self.x0 + x, self.y0 + y, self.x1 + x, self.y1 + y)
 
     def intersection(self, other: Box) -> Box:
-        """Of no size if they do not touch."""
+        """The common part of both boxes; its width or height is 0 where they do not overlap."""
         x0, y0 = max(self.x0, other.x0), max(self.y0, other.y0)
         return Box(x0, y0, max(x0, min(self.x1, other.x1)), max(y0, min(self.y1, other.y1)))
 
     def bands(self, pixels: int) -> list[Box]:
-        """The box in bands of whole rows, each of about so many pixels at most."""
+        """The box split into bands of whole rows, each of at most `pixels` pixels or one row."""
         rows = max(1, pixels // max(self.width, 1))
         return [self._replace(y0=y, y1=min(y + rows, self.y1)) for y in range(self.y0, self.y1, rows)]
 
 
 class Region(NamedTuple):
-    """crop: the part of the layer. inner: (height, width) of it at the model's scale. outer: (height,
-    width) of the model's picture, in which the crop lies at `offset` (y, x) and the rest is mirrored from
-    it."""
+    """The part of a layer that a model sees.
+
+    Args:
+        crop: the part of the layer.
+        inner: (height, width) of the crop at the model's scale.
+        outer: (height, width) of the model's picture. Around the crop it is filled with the crop's mirror
+            image.
+        offset: (y, x) of the crop in the model's picture.
+    """
 
     crop: Box
     inner: tuple[int, int]
@@ -57,13 +64,17 @@ def plan(
 ) -> Region:
     """The region to show a model for an edit within `bounds`.
 
-    layer: (height, width). side: of the square pictures the model was trained on. multiple: of which a
-    picture's sides must be. context: how much to show on each side, in sizes of the selection. aspect: the
-    most elongated picture the model is given.
+    The crop is a square around the selection, moved into the layer. It is never smaller than `side`, so it is
+    upsampled only if the layer itself is smaller. Where no square within the layer holds the selection, the
+    crop is a rectangle, and the model's picture takes the nearest shape of the same area.
 
-    The crop is a square round the selection, moved into the layer; it is never smaller than `side`, so
-    nothing is enlarged unless the layer itself is smaller. Where no square within the layer holds the
-    selection, the crop is a rectangle, and the model's picture takes the nearest shape of the same area.
+    Args:
+        bounds: the selection, in the layer's coordinates.
+        layer: (height, width) of the layer.
+        side: of the square pictures that the model was trained on.
+        multiple: a divisor of both sides of the model's picture.
+        context: margin to show on each side, in sizes of the selection.
+        aspect: the largest ratio of the sides of the model's picture.
     """
     height, width = layer
     longest = max(bounds.width, bounds.height)
@@ -74,17 +85,15 @@ def plan(
     crop = Box(x0, y0, x1, y1)
 
     root = math.sqrt(min(max(crop.width / crop.height, 1.0 / aspect), aspect))
-    outer = tuple(max(1, round(side * r / multiple)) * multiple for r in (1.0 / root, root))
-    scale = max(crop.height / outer[0], crop.width / outer[1])
-    inner = tuple(
-        min(o, max(1, round(c / scale))) for c, o in zip((crop.height, crop.width), outer, strict=True)
-    )
-    offset = tuple((o - i) // 2 for o, i in zip(outer, inner, strict=True))
-    return Region(crop, inner, outer, offset)
+    tall, wide = (max(1, round(side * r / multiple)) * multiple for r in (1.0 / root, root))
+    scale = max(crop.height / tall, crop.width / wide)
+    inner = min(tall, max(1, round(crop.height / scale))), min(wide, max(1, round(crop.width / scale)))
+    offset = (tall - inner[0]) // 2, (wide - inner[1]) // 2
+    return Region(crop, inner, (tall, wide), offset)
 
 
 def _span(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
-    """A span of the wanted length, or of all there is, round [low, high) and within [0, limit)."""
+    """A span around [low, high) and within [0, limit), of the wanted length or `limit` if that is less."""
     length = min(wanted, limit)
     start = min(max(0, (low + high - length) // 2), limit - length)
     return start, start + length

@@ -1,4 +1,4 @@
-"""What a method has found in a picture, as a mask of the layer."""
+"""Turns a mask at a model's size into a mask of the layer."""
 
 from __future__ import annotations
 
@@ -12,13 +12,18 @@ from .selection import Layer, Selection
 _BAND = 1 << 20
 
 
-def mask_of_layer(layer: Layer, selection: Selection, region: Region, found: np.ndarray) -> np.ndarray:
+def mask_of_layer(layer: Layer, selection: Selection, region: Region, mask: np.ndarray) -> np.ndarray:
     """A mask of the whole layer, uint8 [height, width].
 
-    found: [h, w] float in [0, 1] at the size of the model's picture. What is selected bounds it; where the
-    layer has no paint, and where the model saw nothing of it, the mask is 0.
+    It is multiplied by the selection, and 0 where the layer is transparent and outside the region.
+
+    Args:
+        layer: the layer.
+        selection: the selection on it.
+        region: the part that the model saw.
+        mask: [h, w] float in [0, 1] at the size of the model's picture.
     """
-    inner = without_margins(found[..., None], region)
+    inner = without_margins(mask[..., None], region)
     out = np.zeros(layer.pixels.shape[:2], np.uint8)
     for band in selection.bounds.bands(_BAND):
         values = at_layers_size(inner, region, band)[..., 0]

@@ -1,4 +1,4 @@
-"""An edited picture as a layer: the source's own channels, dtype and profile, the selection as alpha."""
+"""Turns an edited picture into a layer: the source's channels, dtype and profile, the selection as alpha."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _BAND = 1 << 18
 
 
 class Pasted(NamedTuple):
-    """pixels: native [h, w, channels]. rect: (x, y, width, height) in the document."""
+    """A result layer. pixels: native [h, w, channels]. rect: (x, y, width, height) in the document."""
 
     pixels: np.ndarray
     channels: str
@@ -31,12 +31,20 @@ def paste(
     reconstructed: np.ndarray,
     reach: int,
 ) -> Pasted:
-    """The result layer of an edit: the selection's bounds, colour 0 where alpha is 0.
+    """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
 
-    edited, reconstructed: [h, w, 3] float in [0, 1] at the size of `seen.image`: the edit, and what the
-    same autoencoder makes of the unedited picture. reach: see `detail.unchanged`. A pixel that is not
-    edited keeps its own bytes: what a model cannot express (values beyond white, the last bits of a float)
-    is lost only where there is an edit."""
+    An unchanged pixel keeps its own bytes, so values that a model cannot express (beyond white, or a float's
+    last bits) are lost only where the picture changes.
+
+    Args:
+        layer: the source.
+        selection: the part to edit.
+        region: the part that the model saw.
+        seen: the picture that the model saw.
+        edited: [h, w, 3] float in [0, 1] at the size of `seen.image`, the edit.
+        reconstructed: [h, w, 3], the same autoencoder's reconstruction of the unedited picture.
+        reach: see `detail.unchanged`.
+    """
     edited, reconstructed = without_margins(edited, region), without_margins(reconstructed, region)
     kept = unchanged(edited, reconstructed, reach)[..., None]
     pictures = np.concatenate([edited, reconstructed, kept], axis=2)

@@ -1,12 +1,12 @@
-"""Further rasters of an edit, as a model's input: in the same crop as the source, at the same size.
+"""Further rasters of an edit as a model's input: the same crop as the source's, at the same size.
 
-`given` reads one and refuses what no method could use; `Given.seen` brings it to the model's size. What each
-kind becomes, h and w being those of the picture that the model sees:
+`given` reads a raster and refuses an empty one. `Given.seen` resizes it to the model's picture [h, w]; each
+kind then becomes:
 
     picture     float32 [h, w, 4]: colours in [-1, 1], transparent ones over the mean of the visible; alpha
     mask        float32 [h, w, 1] in [0, 1]
     labels      int64 [h, w, 1]: the colour as 65536 R + 256 G + B (sRGB, 8 bits each), -1 where unpainted
-    reference   as picture, but the whole of it at a size of its own, wherever it lies in the document
+    reference   as picture, but the whole raster at a size of its own, wherever it lies in the document
 """
 
 from __future__ import annotations
@@ -32,27 +32,33 @@ Read = Callable[[Layer, Region, int, int], np.ndarray]
 
 @dataclass(frozen=True)
 class Given:
-    """A raster that has been read. _read: of the source, its region, the side and the multiple of pictures
-    that the model takes."""
+    """A raster that has been read. _read: see `seen`, with the same arguments."""
 
     _read: Read
 
     def seen(self, layer: Layer, region: Region, side: int, multiple: int) -> np.ndarray:
-        """The raster as the method is given it, [h, w, C].
+        """The raster as the method receives it, [h, w, C].
 
         Args:
             layer: the source.
             region: the part of it that the model sees.
-            side, multiple: see `geometry.plan`.
+            side: see `geometry.plan`.
+            multiple: see `geometry.plan`.
         """
         return self._read(layer, region, side, multiple)
 
 
 def given(kind: str, title: str, raster: Raster, data: bytes | memoryview) -> Given:
-    """A raster of a kind of the protocol. title: for the person.
+    """Reads a raster.
 
-    Raises `bad-layer` and `unsupported-colour` as `Layer.of`, `empty-mask` and `empty-layer` where there is
-    nothing in it.
+    Args:
+        kind: a kind of the protocol.
+        title: its name for the person.
+        raster: its description.
+        data: its blob.
+
+    Raises `bad-layer` and `unsupported-colour` as `Layer.of`; for an empty raster `empty-mask` or
+    `empty-layer`.
     """
     if kind == "mask":
         values = view(raster, data)[..., 0] if len(raster.channels) == 1 else _as_mask(Layer.of(raster, data))
@@ -74,7 +80,7 @@ def _all_of(values: np.ndarray) -> Box:
 
 
 def _crop_in(own: Layer, layer: Layer, region: Region) -> Box:
-    """The region's crop in the coordinates of a layer that lies elsewhere."""
+    """The region's crop in the coordinates of the layer `own`, which may lie elsewhere."""
     return region.crop.moved(layer.origin[0] - own.origin[0], layer.origin[1] - own.origin[1])
 
 
@@ -98,8 +104,11 @@ def _mask(values: np.ndarray, raster: Raster, layer: Layer, region: Region) -> n
 
 
 def _as_mask(layer: Layer) -> np.ndarray:
-    """A painted layer as a mask, [height, width] of its alpha's type or uint8: its alpha, or, where it is
-    opaque everywhere, its lightness (white selects), since both are ways to paint a mask."""
+    """A painted layer as a mask, [height, width] of its alpha's type or uint8.
+
+    The mask is its alpha or, if the layer is opaque everywhere, its lightness (white selects): people paint
+    masks in both ways.
+    """
     encoding = layer.encoding
     if encoding.has_alpha:
         alpha = layer.pixels[..., encoding.channels.index("A")]
@@ -114,7 +123,7 @@ def _as_mask(layer: Layer) -> np.ndarray:
 
 
 def _labels(own: Layer, layer: Layer, region: Region) -> np.ndarray:
-    """The nearest pixel's colour: a mean of two labels would be a third one."""
+    """The colour of the nearest pixel, since the mean of two labels would be a third label."""
     crop = _crop_in(own, layer, region)
     ys = crop.y0 + (2 * np.arange(region.inner[0]) + 1) * crop.height // (2 * region.inner[0])
     xs = crop.x0 + (2 * np.arange(region.inner[1]) + 1) * crop.width // (2 * region.inner[1])

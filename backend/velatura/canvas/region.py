@@ -1,8 +1,8 @@
-"""A part of a layer as the picture a model sees.
+"""Turns a part of a layer into the picture that a model sees.
 
-Transparent pixels are shown over the mean colour of the visible ones. A model knows no transparency; this
-colour adds the least contrast at the edges of what is painted, where black or white would be taken for an
-outline."""
+Transparent pixels take the mean colour of the visible ones, since a model knows no transparency. This colour
+adds the least contrast at the edges of the paint; a model would take black or white there for an outline.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +20,11 @@ _BAND = 1 << 18
 
 
 class Seen(NamedTuple):
-    """What a model is shown: image [h, w, 3] sRGB in [0, 1], mask [h, w] in [0, 1], both float32; backdrop
-    [3], the colour behind transparent pixels."""
+    """The input of a model.
+
+    image: [h, w, 3] float32 sRGB in [0, 1]. mask: [h, w] float32 in [0, 1], the selection. backdrop: [3], the
+    colour behind transparent pixels.
+    """
 
     image: np.ndarray
     mask: np.ndarray
@@ -29,9 +32,9 @@ class Seen(NamedTuple):
 
 
 def see(layer: Layer, selection: Selection, region: Region) -> Seen:
-    """Cuts the region out, brings it to the model's size and fills up the rest with its mirror image.
+    """Crops the region, resizes it to the model's scale and pads it with its mirror image.
 
-    Raises `empty-layer` if every pixel of it is transparent.
+    Raises `empty-layer` if all its pixels are transparent.
     """
     image, backdrop = over_mean(painted(layer, region.crop, region.inner))
     if backdrop is None:
@@ -44,8 +47,11 @@ def see(layer: Layer, selection: Selection, region: Region) -> Seen:
 
 
 def over_mean(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-    """Premultiplied colours and alpha [h, w, 4] over the mean colour of what is visible: the picture
-    [h, w, 3] in [0, 1], and that colour [3], or None (over black) where nothing is visible."""
+    """Composites premultiplied colours and alpha [h, w, 4] over the mean colour of the visible pixels.
+
+    Returns the picture [h, w, 3] in [0, 1] and that colour [3]; a black picture and None where no pixel is
+    visible.
+    """
     colours, alpha = paint[..., :3], paint[..., 3:]
     visible = float(alpha.sum(dtype=np.float64))
     if visible <= 0.0:
@@ -55,20 +61,23 @@ def over_mean(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
-    """A picture of the model's size [h, w, c] in [0, 1] without what was filled up: the crop."""
+    """The crop's part [h, w, c] in [0, 1] of a picture of the model's size."""
     (top, left), (height, width) = region.offset, region.inner
     return np.asarray(picture, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
 
 
 def at_layers_size(crop: np.ndarray, region: Region, box: Box) -> np.ndarray:
-    """What lies in a box of the layer, which is part of the crop, of the picture of that: [h, w, c]."""
+    """A part of the crop's picture, upsampled to the layer's scale: [h, w, c].
+
+    crop: the crop's picture at the model's scale. box: the part, in the layer's coordinates.
+    """
     rows, columns = box.moved(-region.crop.x0, -region.crop.y0).slices
     size = region.crop.height, region.crop.width
     return resize(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
 
 
 def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
-    """Colours of a part of the layer [h, w, 3], clipped to a display's range, over the backdrop."""
+    """The colours of a part of the layer over the backdrop, [h, w, 3], clipped to a display's range."""
     rgb, alpha = layer.encoding.decode(layer.pixels[box.slices])
     alpha = alpha[..., None]
     return (rgb.clip(0.0, 1.0) * alpha + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
@@ -77,12 +86,12 @@ def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
 def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
     """Premultiplied colours and alpha of a crop at another size `inner` (height, width), [h, w, 4].
 
-    Where the crop reaches outside the layer it is transparent. Averaging is done on premultiplied colours, so
-    what lies hidden beneath alpha 0 does not bleed in. Large crops are first reduced by whole factors, band
-    by band: there is never a float copy of the layer.
+    It is transparent where the crop reaches outside the layer. Premultiplied colours are averaged, so that
+    hidden colours beneath alpha 0 do not bleed in. Large crops are first reduced by whole factors, band by
+    band, so that there is never a float copy of the layer.
     """
     factor = max(1, min(crop.height // inner[0], crop.width // inner[1]) // 2)
-    bands = []
+    bands: list[np.ndarray] = []
     step = factor * max(1, _BAND // (factor * crop.width))
     for y in range(crop.y0, crop.y1, step):
         band = crop._replace(y0=y, y1=min(y + step, crop.y1))
@@ -99,7 +108,7 @@ def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
 
 
 def reduced(picture: np.ndarray, factor: int) -> np.ndarray:
-    """Means of blocks of factor x factor; those at the end may be smaller."""
+    """The means of blocks of factor x factor pixels; blocks at the end may be smaller."""
     if factor == 1:
         return picture
     for axis in (0, 1):
@@ -111,6 +120,6 @@ def reduced(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 def mirrored(picture: np.ndarray, region: Region) -> np.ndarray:
-    """A crop [h, w, C] at the model's scale with its mirror image around it, at the model's size."""
+    """A crop [h, w, C] at the model's scale, padded with its mirror image to the model's size."""
     pads = [(o, total - o - i) for o, total, i in zip(region.offset, region.outer, region.inner, strict=True)]
-    return np.pad(picture, [*pads, (0, 0)], mode="symmetric")
+    return np.pad(picture, np.array([*pads, (0, 0)]), mode="symmetric")

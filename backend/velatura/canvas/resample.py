@@ -1,7 +1,7 @@
-"""Resizing with Keys' cubic (a = -1/2), widened when shrinking so that nothing aliases.
+"""Resizes with Keys' cubic (a = -1/2), which is widened for downsampling so that nothing aliases.
 
-The kernel is that of Pillow's BICUBIC; here it also yields a window of an enlarged picture without making the
-whole, and is exact where nothing changes size.
+The kernel is that of Pillow's BICUBIC. Other than Pillow, `resize` can compute a window of an upsampled
+picture alone, and it returns the same values where the size does not change.
 """
 
 from __future__ import annotations
@@ -17,10 +17,14 @@ def resize(
     columns: slice = slice(None),
     extent: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """A picture [h, w, c] float32 at another size (height, width).
+    """A picture at another size, [height, width, c] float32.
 
-    rows, columns: only this window of the result. extent: how much of (h, w) is filled, in its own pixels, if
-    the last cells reach past the picture's end.
+    Args:
+        picture: [h, w, c] float32.
+        size: (height, width) of the whole result.
+        rows: compute only these rows of the result.
+        columns: compute only these columns of the result.
+        extent: the size of the picture's content in its own pixels, if its last pixels reach beyond that.
     """
     height, width = extent or picture.shape[:2]
     across = _along(picture.swapaxes(0, 1), width, size[1], columns).swapaxes(0, 1)
@@ -28,7 +32,7 @@ def resize(
 
 
 def _along(picture: np.ndarray, extent: float, n: int, window: slice) -> np.ndarray:
-    """Resamples axis 0 from `extent` to n, and gives the window of it."""
+    """A window of axis 0 resampled from `extent` to n."""
     if extent == n == len(picture):
         return picture[window]
     indices, weights = _taps(len(picture), extent, np.arange(n)[window], n)
@@ -39,8 +43,8 @@ def _along(picture: np.ndarray, extent: float, n: int, window: slice) -> np.ndar
 
 
 def _taps(n_in: int, extent: float, positions: np.ndarray, n_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """(indices, weights) [len(positions), T] of the inputs that make each output; a row of weights sums to
-    1."""
+    """(indices, weights), both [len(positions), T], of the inputs of each output; each row of weights sums
+    to 1."""
     scale = extent / n_out
     widening = max(scale, 1.0)
     centres = (positions + 0.5) * scale - 0.5

@@ -1,4 +1,4 @@
-"""A layer and the selection on it, as views of the bytes that arrived."""
+"""A layer and the selection on it, as views of the bytes that a host has sent."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Bytes, Raster
 
 from .colour import Encoding, fractions, quantise, view
 from .geometry import Box
@@ -17,15 +17,19 @@ _BAND = 1 << 22
 
 @dataclass(frozen=True)
 class Layer:
-    """pixels: native [height, width, channels], a view. origin: (x, y) of its corner in the document."""
+    """A host's layer.
+
+    pixels: native [height, width, channels], a view. encoding: of the pixels. origin: (x, y) of the upper
+    left corner in the document.
+    """
 
     pixels: np.ndarray
     encoding: Encoding
     origin: tuple[int, int]
 
     @classmethod
-    def of(cls, raster: Raster, data) -> Layer:
-        """Raises `unsupported-colour`, `bad-layer`."""
+    def of(cls, raster: Raster, data: Bytes) -> Layer:
+        """The layer of a raster and its blob. Raises `unsupported-colour`, `bad-layer`."""
         encoding = Encoding.of(raster)
         return cls(view(raster, data), encoding, raster.rect[:2])
 
@@ -37,19 +41,22 @@ class Layer:
 
 @dataclass(frozen=True)
 class Selection:
-    """What is to be edited: soft values on a layer. All coordinates are the layer's.
+    """The part of a layer to edit, as soft values. All coordinates are the layer's.
 
-    values: native [h, w] of the mask's raster, or None for the whole layer. place: where the raster lies;
-    it may reach outside the layer. bounds: the smallest box, within the layer, that holds all that is
-    selected."""
+    values: native [h, w] of the mask's raster, or None for the whole layer. place: the raster's box, which
+    may reach outside the layer. bounds: the smallest box within the layer that holds all selected pixels.
+    """
 
     values: np.ndarray | None
     place: Box
     bounds: Box
 
     @classmethod
-    def of(cls, raster: Raster | None, data, layer: Layer) -> Selection:
-        """Raises `empty-mask`, `mask-outside`, `bad-layer`."""
+    def of(cls, raster: Raster | None, data: Bytes, layer: Layer) -> Selection:
+        """The selection of a mask's raster and its blob; the whole layer where the raster is None.
+
+        Raises `empty-mask`, `mask-outside`, `bad-layer`.
+        """
         if raster is None:
             return cls(None, layer.box, layer.box)
         values = view(raster, data)[..., 0]
@@ -68,7 +75,7 @@ class Selection:
         return cls(values, place, bounds.moved(x, y))
 
     def window(self, box: Box) -> np.ndarray:
-        """Native values [h, w] in a box; 0 outside the raster."""
+        """The native values [h, w] in a box; 0 outside the raster."""
         if self.values is None:
             return np.full((box.height, box.width), 255, np.uint8)
         out = np.zeros((box.height, box.width), self.values.dtype)
@@ -78,8 +85,10 @@ class Selection:
         return out
 
     def alpha(self, box: Box, layer: Layer) -> np.ndarray:
-        """The alpha of a result [h, w] in the layer's own dtype: the selection, exactly where the dtypes
-        are the same, else rounded; of the whole layer, the layer's own."""
+        """The alpha of a result [h, w] in the layer's own dtype.
+
+        It is the selection, rounded where the dtypes differ; without a selection, the layer's own alpha.
+        """
         encoding = layer.encoding
         if self.values is not None:
             values = self.window(box)
@@ -91,8 +100,10 @@ class Selection:
         return quantise(np.ones((box.height, box.width), np.float32), encoding.dtype)
 
     def covered(self, box: Box, size: tuple[int, int]) -> np.ndarray:
-        """The selection in a box as float32 [height, width] of another size: each pixel is the most
-        selected of those it touches, so that thin lines survive however far they are shrunk."""
+        """The selection in a box at another size, float32 [height, width] in [0, 1].
+
+        Each pixel is the maximum of those it touches, so that thin lines survive any downsampling.
+        """
         tops, bottoms = _touched(box.height, size[0])
         lefts, rights = _touched(box.width, size[1])
         out = np.empty(size, np.float32)
@@ -104,7 +115,7 @@ class Selection:
 
 
 def _touched(n_in: int, n_out: int) -> tuple[np.ndarray, np.ndarray]:
-    """First and past-the-last of the inputs that each output touches."""
+    """The first input that each output touches, and the one after the last."""
     edges = np.arange(n_out + 1) * n_in
     return edges[:-1] // n_out, -(-edges[1:] // n_out)
 

@@ -1,1 +1,1 @@
-"""The command line: one file a command. Nothing here imports torch."""
+"""The command line: one module per command. Nothing here imports torch."""

@@ -1,8 +1,8 @@
-"""Which commands there are: those of this package, and those that others offer by an entry point.
+"""The list of commands: those of this package, and those that other packages offer.
 
-A package offers a command by an entry point of the group `velatura.commands`, whose name is the command's and
-whose value a module with `SUMMARY` (a line for the help), `configure(parser)` and `run(options)`. The
-laboratory's `train`, `evaluate` and `bench` come that way.
+A package offers a command by an entry point of the group `velatura.commands`. The entry point's name is the
+command's; its value is a module with `SUMMARY` (a line for the help), `configure(parser)` and `run(options)`.
+The laboratory's `train`, `evaluate` and `bench` are such commands.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from velatura.extensions.offers import offers
 
 GROUP = "velatura.commands"
 
-# A command's module is imported only when it is called: `velatura --help` has no need of picture libraries.
+# A command's module is imported only when it is called, so that `velatura --help` imports no picture library.
 _OWN = {
     "edit": "edit a picture file, select in it or describe it",
-    "demo": "show what Velatura does, on the portrait that ships",
-    "dials": "list, show, share and forget dials that were saved",
+    "demo": "show every kind of edit on the portrait that comes with Velatura",
+    "dials": "list, show, share and delete saved dials",
     "methods": "list the methods, or the options of one",
-    "models": "list, name, change and forget models",
-    "install": "put the plugin into Krita or GIMP",
-    "uninstall": "take the plugin out of Krita or GIMP",
-    "doctor": "say what is wrong and how to mend it",
+    "models": "list, add, change and remove models",
+    "install": "install the plugin into Krita or GIMP",
+    "uninstall": "remove the plugin from Krita or GIMP",
+    "doctor": "find faults of this installation and say how to mend them",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
     "docs": "show the reference pages: how-tos, methods, Python",
@@ -36,22 +36,22 @@ _OWN = {
 
 @dataclass(frozen=True)
 class Command:
-    """A command: its line in the help, and what brings its module."""
+    """A command. summary: its line in the help. module: imports its module."""
 
     summary: str
     module: Callable[[], ModuleType]
 
     def configure(self, parser: argparse.ArgumentParser) -> None:
-        """Adds its options, and as the default of `run` what runs it."""
+        """Adds its options to the parser, and its function as the default of `run`."""
         self.module().configure(parser)
 
 
 def commands() -> dict[str, Command]:
-    """Every command by its name, this package's first. One that cannot be imported is left out and logged."""
-    found = {name: Command(summary, _importer(name)) for name, summary in _OWN.items()}
+    """Every command by its name, this package's first. Logs and leaves out one that cannot be imported."""
+    known = {name: Command(summary, _importer(name)) for name, summary in _OWN.items()}
     for offer in offers(GROUP, _offered, "command").loaded:
-        found.setdefault(offer.name, offer.value)
-    return found
+        known.setdefault(offer.name, offer.value)
+    return known
 
 
 def _importer(name: str) -> Callable[[], ModuleType]:

@@ -1,10 +1,10 @@
-"""A client of the daemon for the commands, and the daemon started where none runs."""
+"""Connects commands to the daemon, and starts it where none runs."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
@@ -17,10 +17,11 @@ START_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def connected(state_dir: Path, start: bool) -> Iterator[Client]:
-    """Give a connected client, closed afterwards; `start` starts the daemon where none runs.
+def connected(state_dir: Path, start: bool) -> Generator[Client]:
+    """Yield a connected client and close it afterwards.
 
-    Raises VelaturaError, among others `not-running` (only without `start`) and `unavailable`.
+    start: whether to start the daemon where none runs. Raises VelaturaError, such as `not-running` (only
+    without `start`) and `unavailable`.
     """
     client = _client(state_dir)
     try:
@@ -30,7 +31,7 @@ def connected(state_dir: Path, start: bool) -> Iterator[Client]:
             if error.code != "not-running" or not start:
                 raise
             start_daemon(list(SERVE), state_dir, START_SECONDS)
-            client = _client(state_dir)  # the first one keeps it as an event that there was no daemon
+            client = _client(state_dir)  # the first one holds an event that says that there was no daemon
             client.connect()
         yield client
     finally:

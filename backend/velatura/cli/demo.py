@@ -1,4 +1,4 @@
-"""`velatura demo`: what Velatura does, on the portrait that ships, in one sheet and one layered file."""
+"""`velatura demo`: every kind of edit of the portrait that ships, in one sheet and one layered file."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import webbrowser
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
@@ -32,10 +33,18 @@ OUT = Path("velatura-demo")
 
 @dataclass(frozen=True)
 class Shown:
-    """One way of editing, on the sample. layers: the best first; of a dial, one a share."""
+    """One way of editing the sample.
+
+    Args:
+        title: the name of the edit.
+        caption: its prompt or selection.
+        labels: a label for each layer.
+        layers: the best first; for a dial, one for each share.
+        mask: the selection.
+    """
 
     title: str
-    told: str
+    caption: str
     labels: tuple[str, ...]
     layers: tuple[Layer, ...]
     mask: Image | None = None
@@ -43,14 +52,14 @@ class Shown:
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
-    parser.add_argument("--open", action="store_true", help="open the sheet in what the desktop has for it")
-    parser.add_argument("--seed", type=int, metavar="S", help="of every edit, in place of the demo's own")
+    parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"the folder to write; {OUT}")
+    parser.add_argument("--open", action="store_true", help="open the sheet in the desktop's picture viewer")
+    parser.add_argument("--seed", type=int, metavar="S", help="the seed of every edit; the demo's own")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Edit the sample in every way, write sheet and layers, say where they lie."""
+    """Edit the sample in every way, write the sheet and the layers, and print their paths."""
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
     entries = json.loads((SAMPLES / "demo.json").read_text("utf-8"))
     source = read_image(SAMPLES / samples["portrait"]["file"])
@@ -59,24 +68,26 @@ def run(options: argparse.Namespace) -> int:
     began = time.monotonic()
     with connected(state_dir(options.state_dir), start=True) as client:
         shown = [_shown(client, source, entry, options.seed) for entry in entries]
-    write_sheet(sheet, source, [Row(s.title, s.told, s.labels, s.layers, s.mask) for s in shown])
-    groups = [Group(f"{s.title}: {s.told}", [_painted(layer, source) for layer in s.layers]) for s in shown]
+    write_sheet(sheet, source, [Row(s.title, s.caption, s.labels, s.layers, s.mask) for s in shown])
+    groups = [
+        Group(f"{s.title}: {s.caption}", [_painted(layer, source) for layer in s.layers]) for s in shown
+    ]
     write_groups(layered, source, groups, "Velatura")
     print(f"{len(shown)} ways to edit, in {time.monotonic() - began:.0f} s:")
-    print(f"  {sheet}    what each of them does")
+    print(f"  {sheet}    all of them side by side")
     print(f"  {layered}    the same as layers, for Krita or GIMP")
     if options.open and not webbrowser.open(sheet.resolve().as_uri()):
-        print("Nothing here opens pictures; open the sheet yourself.")
+        print("The desktop did not open the sheet; open it yourself.")
     return exits.OK
 
 
-def _shown(client: Client, source: Image, entry: dict, seed: int | None) -> Shown:
-    seed = entry.get("seed", SEED) if seed is None else seed
+def _shown(client: Client, source: Image, entry: dict[str, Any], seed: int | None) -> Shown:
+    own_seed: int = entry.get("seed", SEED)
     mask = read_mask(SAMPLES / entry["mask"]) if "mask" in entry else None
     layers: list[Layer] = []
     labels: list[str] = []
     for label, values in _settings(entry):
-        done = _edited(client, source, mask, entry, values, seed)
+        done = _edited(client, source, mask, entry, values, own_seed if seed is None else seed)
         layers += done if not label else done[:1]
         labels += [label] if label else [""] * len(done)
     return Shown(entry["title"], entry["told"], tuple(labels), tuple(layers), mask)
@@ -86,18 +97,23 @@ def _painted(layer: Layer, source: Image) -> Layer:
     return as_paint(layer, source) if layer.image.channels == "A" else layer
 
 
-def _settings(entry: dict) -> Iterator[tuple[str, dict]]:
-    """Labels and parameters: one, or one for each share of a dial."""
-    given = entry.get("set", {})
+def _settings(entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Pairs of a label and parameters: one for each share of a dial; without a dial one, labelled ''."""
+    parameters = entry.get("set", {})
     if "dial" not in entry:
-        yield "", given
+        yield "", parameters
         return
     for share in entry["shares"]:
-        yield f"{share} %", given | {"dials": [entry["dial"] | {"strength": float(share)}]}
+        yield f"{share} %", parameters | {"dials": [entry["dial"] | {"strength": float(share)}]}
 
 
 def _edited(
-    client: Client, source: Image, mask: Image | None, entry: dict, values: dict, seed: int
+    client: Client,
+    source: Image,
+    mask: Image | None,
+    entry: dict[str, Any],
+    values: dict[str, Any],
+    seed: int,
 ) -> list[Layer]:
     """The layers of one edit, the best first. Raises VelaturaError."""
     edit = Edit(
@@ -118,7 +134,7 @@ def _edited(
     if ended["state"] != "done":
         error = ended.get("error")
         raise VelaturaError.from_wire(error) if error else VelaturaError("cancelled", "The demo was stopped.")
-    layers = best_first(ended["result"]["layers"])
-    found = [Layer.from_result(layer, client.fetch(layer["raster"]["digest"])) for layer in layers]
+    results = best_first(ended["result"]["layers"])
+    layers = [Layer.from_result(layer, client.fetch(layer["raster"]["digest"])) for layer in results]
     client.ack(job)
-    return found
+    return layers

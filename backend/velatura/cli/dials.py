@@ -1,4 +1,4 @@
-"""`velatura dials`: dials that were saved under a name, here or in an editor."""
+"""`velatura dials`: dials saved under names, on the command line or in an editor."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 from pathlib import Path
+from typing import Any
 
 from velatura.cli import exits
 from velatura.cli.methods import offered
@@ -22,11 +23,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     parser.set_defaults(run=run, action="list", json=False)
     for action, words, summary in (
-        ("list", (), "the names, and what the dials do"),
-        ("show", ("name",), "the dials of a name, as `velatura edit --set dials=…` takes them"),
-        ("import", ("file",), "keep the dials of a file that somebody shares"),
+        ("list", (), "list the names and their dials"),
+        ("show", ("name",), "print the dials of a name, for `velatura edit --set dials=…`"),
+        ("import", ("file",), "save the dials of a shared file"),
         ("export", ("name", "file"), "write the dials of a name to a file for others"),
-        ("delete", ("name",), "forget a name"),
+        ("delete", ("name",), "delete the dials of a name"),
     ):
         command = actions.add_parser(action, help=summary, description=summary[0].upper() + summary[1:] + ".")
         for word in words:
@@ -34,10 +35,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Do what is asked, and say what came of it."""
+    """Run the action and print its outcome."""
     folder = state_dir(options.state_dir)
     presets, action = Presets(folder), options.action or "list"
-    if action == "delete":  # also what fits no method
+    if action == "delete":  # even dials that fit no method
         _need(presets, options.name)
         presets.delete(options.name)
         return exits.OK
@@ -54,16 +55,22 @@ def run(options: argparse.Namespace) -> int:
     return exits.OK
 
 
-def named(presets: Presets, name: str, field: Field) -> list[dict]:
-    """The dials of that name. Raises `bad-request`, naming those there are."""
+def named(presets: Presets, name: str, field: Field) -> list[dict[str, Any]]:
+    """The dials of a name. Raises `bad-request`, which lists the names, for an unknown one."""
     _need(presets, name)
     return presets.load(name, field)
 
 
-def named_or_shared(folder: Path, text: str, field: Field) -> list[dict]:
-    """The dials of a name, or of a file where there is one. Raises `bad-request`."""
+def named_or_shared(folder: Path, text: str, field: Field) -> list[dict[str, Any]]:
+    """The dials of a file or of a name. Raises `bad-request`.
+
+    Args:
+        folder: the state directory.
+        text: the path of a file or, where there is no such file, a name.
+        field: the method's group of dials.
+    """
     file, presets = Path(text), Presets(folder)
-    with contextlib.suppress(RuntimeError):  # the home of somebody who has none
+    with contextlib.suppress(RuntimeError):  # `~` of a user without a home
         file = file.expanduser()
     if file.is_file():
         return import_from(file, field).dials
@@ -83,7 +90,7 @@ def _is_there(presets: Presets, name: str) -> bool:
 
 
 def _need(presets: Presets, name: str) -> None:
-    """Raises `bad-request` where nothing is saved under that name, naming those there are."""
+    """Raises `bad-request`, which lists the names, where no dials are saved under this one."""
     if not _is_there(presets, name):
         names = presets.names()
         listed = f"there are: {', '.join(names)}" if names else "none are saved yet"
@@ -91,7 +98,7 @@ def _need(presets: Presets, name: str) -> None:
 
 
 def _about(presets: Presets, name: str, field: Field) -> str:
-    """What the dials of that name do, or why they cannot be taken."""
+    """A line about the dials of a name, or the reason why they do not fit."""
     try:
         return about(presets.load(name, field))
     except VelaturaError as error:

@@ -1,4 +1,4 @@
-"""`velatura docs`: builds the reference pages from what is installed here, and shows them."""
+"""`velatura docs`: builds the reference pages of this installation and shows them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from velatura.cli import exits
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
-#: Modules that build the pages, and the packages that have them (the extra `docs` of pyproject.toml).
+#: Modules that build the pages, and their packages (the extra `docs` of pyproject.toml).
 TOOLS = {"zensical": "zensical", "mkdocstrings_handlers.python": "mkdocstrings-python", "yaml": "pyyaml"}
 PACKAGE = Path(velatura.__file__).resolve().parent
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write the pages there, and do not show them")
-    parser.add_argument("--no-pictures", action="store_true", help="run no example of the methods")
-    parser.add_argument("--strict", action="store_true", help="fail where a link leads nowhere")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write the pages here and do not show them")
+    parser.add_argument("--no-pictures", action="store_true", help="do not run the methods' examples")
+    parser.add_argument("--strict", action="store_true", help="fail at a broken link")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Build the pages; show them until Ctrl+C, unless a folder is named for them."""
+    """Build the pages. Show them until Ctrl+C, unless --out names a folder for them."""
     root = next((p for p in (PACKAGE / "_docs", PACKAGE.parents[1]) if (p / "docs/generate").is_dir()), None)
     if root is None:
-        raise VelaturaError("internal", "This installation of Velatura holds no pages; install it again.")
+        raise VelaturaError("internal", "This installation of Velatura has no pages; install it again.")
     missing = [package for module, package in TOOLS.items() if not _is_there(module)]
     if missing:
         sentence = f"The pages need {' and '.join(missing)}; run `{sys.executable} -m pip install"
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     kept = state_dir(options.state_dir) / "docs"
     out = (options.out or kept).resolve()
     minutes = (
-        "" if options.no_pictures else " The first time each method edits the sample: that takes minutes."
+        "" if options.no_pictures else " The first time, each method edits the sample; this takes minutes."
     )
     print(f"Building the pages.{minutes}", flush=True)
     words = ["--out", str(out), "--kept", str(kept / "kept")]
@@ -64,16 +64,16 @@ def run(options: argparse.Namespace) -> int:
 def _is_there(module: str) -> bool:
     try:
         return importlib.util.find_spec(module) is not None
-    except ModuleNotFoundError:  # of a package that is missing itself
+    except ModuleNotFoundError:  # its package is missing
         return False
 
 
 def _show(site: Path) -> None:
-    """Serve the pages to this computer alone: their search needs more than files."""
+    """Serve the pages to this computer only; their search does not work from files."""
     handler = functools.partial(_Quiet, directory=str(site))
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         address = f"http://127.0.0.1:{server.server_port}/index.html"
-        print(f"{address}    (Ctrl+C ends it)", flush=True)
+        print(f"{address}    (stop with Ctrl+C)", flush=True)
         webbrowser.open(address)
         try:
             server.serve_forever()
@@ -83,4 +83,4 @@ def _show(site: Path) -> None:
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing of each request."""
+        """Print nothing about requests."""

@@ -1,4 +1,4 @@
-"""`velatura doctor`: what is wrong and how to mend it."""
+"""`velatura doctor`: faults of the installation, and how to mend them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the findings; exit 0 only where nothing is at fault."""
+    """Print the findings; return 0 only if there is no fault."""
     findings = examine(state_dir(options.state_dir), this_machine())
     faults = sum(finding.level == "fault" for finding in findings)
     if options.json:

@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
@@ -20,7 +21,7 @@ from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
 from velatura.cli.proposing import proposal, proposed, with_a_hint
 from velatura.cli.requests import inputs_of
-from velatura.cli.results import report, tell
+from velatura.cli.results import print_files, print_texts
 from velatura.cli.values import need_dials, parse_dial, parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
@@ -46,7 +47,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--method",
         default="",
         metavar="ID",
-        help="see `velatura methods` (the first that makes pictures, or with dials the first that has dials)",
+        help="see `velatura methods` (the first that edits; with dials, the first that has dials)",
     )
     parser.add_argument("--mask", metavar="M", type=Path, help="a picture of the same size; white is edited")
     parser.add_argument("--prompt", default="", metavar="T", help="what should be there")
@@ -64,7 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME=FILE",
         dest="inputs",
-        help="a further picture that the method takes, see `velatura methods ID`; may be given several times",
+        help="a further picture for the method, see `velatura methods ID`; may be given several times",
     )
     parser.add_argument(
         "--item",
@@ -72,8 +73,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="LIST:k=v,…",
         dest="items",
-        help='one more entry of a list, as in --item "concepts:text=hat,where=hat.png"; may be given several '
-        "times, and a picture of an entry is a file",
+        help='an entry of a list, as in --item "concepts:text=hat,where=hat.png"; pictures are files; may be '
+        "given several times",
     )
     parser.add_argument(
         "--dial",
@@ -81,27 +82,28 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FROM=>TO:N",
         dest="turned",
-        help='a dial and how far to turn it: "short=>long:60", "beard:-60" (less of it), "hat=>" (none); '
+        help='a dial and how far to turn it: "short=>long:60", "beard:-60" (less beard), "hat=>" (no hat); '
         "may be given several times",
     )
     parser.add_argument(
         "--dials",
         default="",
         metavar="FILE|NAME",
-        help="dials from a file, or saved under a name (see `velatura dials`)",
+        help="dials of a file, or saved under a name (see `velatura dials`)",
     )
-    parser.add_argument("--variations", type=int, default=1, metavar="N", help="how many results (1)")
+    parser.add_argument("--variations", type=int, default=1, metavar="N", help="the number of results (1)")
     parser.add_argument(
-        "--seed", type=int, default=-1, metavar="S", help="repeats a result (-1: the daemon chooses)"
+        "--seed", type=int, default=-1, metavar="S", help="the same seed gives the same result (-1: any)"
     )
     parser.add_argument("--model", default="", metavar="ID", help="see `velatura models` (the first)")
     parser.add_argument(
         "--out",
         type=_out,
         metavar="OUT.ora|OUT.png",
-        help="ora: source and variations as layers, the best on top; png: the source with the best in it; "
-        "both at the source's own depth. Of a method of masks, ora: the source and each mask as white paint; "
-        "png: a greyscale picture, or one for each word, OUT-word.png. Methods that describe need none",
+        help="ora: the source and the variations as layers, the best on top; png: the source with the best "
+        "variation; both at the source's own depth. For a method that selects, ora: the source and each mask "
+        "as white paint; png: a greyscale picture, or one for each word, OUT-word.png. Methods that describe "
+        "need no file",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
@@ -110,7 +112,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Read, edit, write; say where the result lies."""
+    """Read, edit, write; print where the result lies."""
     for path in filter(None, (options.out, options.compare)):
         _check_out(path, options)
     source = read_image(options.picture)
@@ -127,8 +129,8 @@ def run(options: argparse.Namespace) -> int:
     ):
         known = Catalogue.from_wire(client.methods())
         method = method_named(known, options.method) if options.method else _first(known, options)
-        says = method.kind.insert == "texts"
-        _check_wanted(options, method.title, says)
+        is_text = method.kind.insert == "texts"
+        _check_outputs(options, method.title, is_text)
         items = [parse_item(method, item) for item in options.items]
         values = parse_values(method, options.assignments, _dials(options, method), items)
         chosen = values | parse_inputs(method, options.inputs)
@@ -142,59 +144,60 @@ def run(options: argparse.Namespace) -> int:
         )
         inputs, canvas = inputs_of(source, mask), (source.width, source.height)
         inputs |= read_inputs(wanted, source)
-        asked = proposal(edit, method, known)
-        if asked is not None:
+        draft = proposal(edit, method, known)
+        if draft is not None:
             shown = {"source": inputs["source"], "mask": None}
-            asking = asked.edit.on(shown, canvas, lease=True, draft=True)
-            said = proposed(_run_job(client, asking, shown, interrupt), asked.key)
-            print(f'{asked.title}, as proposed: "{said}". Another: --set {asked.key}="…"', file=sys.stderr)
-            edit = replace(edit, parameters={**edit.parameters, asked.key: said})
+            request = draft.edit.on(shown, canvas, lease=True, draft=True)
+            caption = proposed(_run_job(client, request, shown, interrupt), draft.key)
+            hint = f'To give another: --set {draft.key}="…"'
+            print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
+            edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
             job = _run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
         except VelaturaError as error:
             raise with_a_hint(error, edit, method) from error
-        if says:
+        if is_text:
             client.ack(job["job"])
-            tell(job, as_json=options.json)
+            print_texts(job, as_json=options.json)
             return exits.OK
         results = best_first(job["result"]["layers"])
         layers = [_fetch(client, layer, interrupt) for layer in results]
         files = WRITERS[method.kind.insert](options, source, mask, layers, job["title"])
         client.ack(job["job"])
-    report(job, results, files, options.compare, as_json=options.json)
+    print_files(job, results, files, options.compare, as_json=options.json)
     return exits.OK
 
 
 def _first(known: Catalogue, options: argparse.Namespace) -> MethodInfo:
-    """The method where none is named: the first that makes pictures, and has dials where one is turned."""
+    """The method where none is named: the first that edits; where a dial is given, the first with dials."""
     chosen = known.dialler if options.turned or options.dials else known.first_edit
     if chosen is None:
         raise VelaturaError("unknown-method", "No method of this daemon can do that; update Velatura.")
     return chosen
 
 
-def _dials(options: argparse.Namespace, method: MethodInfo) -> list[dict]:
-    """Those of the file or name, then those that are turned one by one."""
-    kept = []
+def _dials(options: argparse.Namespace, method: MethodInfo) -> list[dict[str, Any]]:
+    """The dials of --dials, then those of --dial."""
+    saved: list[dict[str, Any]] = []
     if options.dials:
-        kept = named_or_shared(state_dir(options.state_dir), options.dials, need_dials(method))
-    return [*kept, *map(parse_dial, options.turned)]
+        saved = named_or_shared(state_dir(options.state_dir), options.dials, need_dials(method))
+    return [*saved, *map(parse_dial, options.turned)]
 
 
-def _check_wanted(options: argparse.Namespace, title: str, says: bool) -> None:
-    """Refuse files of a method that makes none, and the want of one."""
-    if says and (options.out or options.compare):
+def _check_outputs(options: argparse.Namespace, title: str, is_text: bool) -> None:
+    """Raise `bad-request` for a file where the method writes text, and for no file where it needs one."""
+    if is_text and (options.out or options.compare):
         raise VelaturaError(
-            "bad-request", f"{title} prints what it says and makes no picture; leave out --out and --compare."
+            "bad-request", f"{title} prints text and makes no picture; leave out --out and --compare."
         )
-    if not says and not options.out:
+    if not is_text and not options.out:
         raise VelaturaError("bad-request", f"{title} makes a picture; name a file for it with --out.")
 
 
 def _write(
     options: argparse.Namespace, source: Image, mask: Image | None, layers: list[Layer], title: str
 ) -> list[Path]:
-    """Write what was asked for; return the files that hold the result. layers: the best first."""
+    """Write the files of a method that edits; return those of the result. layers: the best first."""
     if options.out.suffix.lower() == ".png":
         write_png(options.out, source, layers[0])
     else:
@@ -207,7 +210,7 @@ def _write(
 def _write_masks(
     options: argparse.Namespace, source: Image, _mask: Image | None, layers: list[Layer], title: str
 ) -> list[Path]:
-    """As `_write`, of masks; the comparison is of the first one."""
+    """Write the files of a method that selects; return those of the masks. --compare shows the first mask."""
     files = [options.out]
     painted = [as_paint(layer, source) for layer in layers]
     if options.out.suffix.lower() == ".png":
@@ -229,14 +232,14 @@ WRITERS = {"layers": _write, "selections": _write_masks}
 def _out(text: str) -> Path:
     path = Path(text)
     if path.suffix.lower() not in (".ora", ".png"):
-        raise argparse.ArgumentTypeError("the result's name ends in .ora or .png")
+        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
     return path
 
 
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not (math.isfinite(seconds) and seconds > 0):
-        raise argparse.ArgumentTypeError("a number of seconds above 0")
+        raise argparse.ArgumentTypeError("give a number of seconds above 0")
     return seconds
 
 
@@ -246,28 +249,28 @@ def _check_out(path: Path, options: argparse.Namespace) -> None:
     if path.is_dir():
         raise VelaturaError("bad-request", f"{path} is a folder; name a file for the result.")
     if any(
-        given and given.exists() and path.resolve() == given.resolve()
-        for given in (options.picture, options.mask)
+        source and source.exists() and path.resolve() == source.resolve()
+        for source in (options.picture, options.mask)
     ):
         raise VelaturaError(
-            "bad-request", f"{path} is the picture that is read; name another file for the result."
+            "bad-request", f"{path} is also a picture to read; name another file for the result."
         )
 
 
 def _run_job(
     client: Client, request: Request, inputs: Mapping[str, Pixels | None], interrupt: Interrupt
-) -> dict:
-    """Submit and wait; return the job that is done. Raises its error, or `cancelled`."""
+) -> dict[str, Any]:
+    """Submit a job and wait for it; return it, done. Raises its error, or `cancelled`."""
     identifier = str(uuid.uuid4())
     progress = Progress()
-    told = False
+    is_cancelling = False
 
     def should_cancel() -> bool:
-        nonlocal told
-        if interrupt.asked() and not told:
-            told = True
+        nonlocal is_cancelling
+        if interrupt.asked() and not is_cancelling:
+            is_cancelling = True
             progress.say("Cancelling the edit.")
-        return told
+        return is_cancelling
 
     try:
         try:
@@ -276,7 +279,7 @@ def _run_job(
         except VelaturaError as error:
             if error.code != "cancelled":
                 raise
-            with contextlib.suppress(VelaturaError):  # it may not have come to the daemon yet
+            with contextlib.suppress(VelaturaError):  # the daemon may not have it yet
                 client.cancel(identifier)
             raise _cancelled(interrupt) from error
         job = client.wait(identifier, on_event=progress.event, should_cancel=should_cancel)
@@ -294,7 +297,7 @@ def _cancelled(interrupt: Interrupt) -> VelaturaError:
     return VelaturaError("cancelled", f"The edit was cancelled; {why}.")
 
 
-def _fetch(client: Client, layer: dict, interrupt: Interrupt) -> Layer:
+def _fetch(client: Client, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
     try:
         data = client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked)
     except VelaturaError as error:

@@ -17,8 +17,10 @@ from velatura_protocol.schema import Field
 
 
 def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
-    """The files of "name=file" each, as values of the method's form. Raises `bad-request`, also
-    for one that is missing."""
+    """The values of the method's form for options "name=file".
+
+    Raises `bad-request` for a wrong option and for a missing file that the method requires.
+    """
     keys = {
         raster.name: field.key
         for raster, field in zip(method.further, raster_fields(method.further), strict=True)
@@ -41,9 +43,9 @@ def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
 
 
 def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
-    """The group and the texts of "group:key=value,key=value". Quotes keep a comma in a value.
+    """The group and the texts by key of "group:key=value,key=value". A value in quotes may hold a comma.
 
-    Raises `bad-request`, naming the option.
+    Raises `bad-request`, which names the option.
     """
     name, colon, text = option.partition(":")
     group = next((field for field in method.fields if field.kind == "group" and field.key == name), None)
@@ -71,10 +73,10 @@ def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
 
 
 def read_inputs(wanted: Sequence[Wanted], source: Image) -> dict[str, Pixels]:
-    """The rasters of the files that are chosen, by name.
+    """The rasters of the chosen files, by name.
 
-    Raises VelaturaError: as `read_image`, and `bad-request` for one that is not of the source's size though
-    it lies on it.
+    Raises VelaturaError as `read_image` does, and `bad-request` for a file that lies on the source but has
+    another size.
     """
     return {one.name: _read(one, source) for one in wanted}
 
@@ -93,7 +95,7 @@ def _read(wanted: Wanted, source: Image) -> Pixels:
 
 
 def describe_inputs(method: MethodInfo) -> list[str]:
-    """Lines that say which files the method takes."""
+    """Lines that list the files that the method takes."""
     lines: list[str] = []
     for raster in method.further:
         lines += [f"--input {raster.name}=FILE {raster.kind}, {raster.need}"]

@@ -1,4 +1,4 @@
-"""`velatura install krita|gimp`: the plugin in every profile of the person's, or in one."""
+"""`velatura install krita|gimp`: puts the plugin into all of the person's profiles, or into one."""
 
 from __future__ import annotations
 
@@ -32,28 +32,28 @@ def add_host_options(parser: argparse.ArgumentParser) -> None:
         "--profile",
         metavar="DIR",
         type=Path,
-        help="only this profile: Krita's resource folder (or the home folder it is in), GIMP's folder with "
-        "plug-ins; without it, every profile that is found",
+        help="only this profile: Krita's resource folder (or the home folder that holds it), or GIMP's "
+        "folder of plug-ins; without it, every profile of this computer",
     )
 
 
 def profiles(options: argparse.Namespace) -> list[Profile]:
-    """Return the profiles that the options mean. Raises `bad-request` where there is none."""
+    """Return the profiles that the options name. Raises `bad-request` where there is none."""
     machine = this_machine()
     if options.profile is not None:
         return [named(options.host, options.profile, machine)]
-    found = find(options.host, machine)
-    if not found:
+    known = find(options.host, machine)
+    if not known:
         host = HOSTS[options.host]
         raise VelaturaError(
             "bad-request",
             f"{host} has no profile here; start {host} once, or name its folder with --profile.",
         )
-    return found
+    return known
 
 
 def run(options: argparse.Namespace) -> int:
-    """Install into each profile and say what to do next."""
+    """Install into each profile and print the next step."""
     folder = state_dir(options.state_dir)
     chosen = options.state_dir or os.environ.get("VELATURA_STATE_DIR")
     for profile in profiles(options):
@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
         if profile.flatpak:
             app = FLATPAKS[profile.host]
             print(
-                f"{profile.title}: its sandbox keeps it from starting the daemon. Start it yourself with "
-                "`velatura serve`, or allow it once:\n"
+                f"{profile.title}: its sandbox keeps the plugin from starting the daemon. Start the daemon "
+                "yourself with `velatura serve`, or allow the plugin to do so once and for all:\n"
                 f"  flatpak override --user --talk-name=org.freedesktop.Flatpak {app}"
             )
     print(NEXT[options.host])

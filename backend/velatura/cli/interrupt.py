@@ -1,4 +1,4 @@
-"""Ctrl+C and a time limit as a question that is asked now and then."""
+"""Ctrl+C and a time limit as a flag that a long task reads now and then."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from types import FrameType
 
 
 class Interrupt:
-    """Inside the block the first SIGINT or SIGTERM only makes `asked` true; a second one raises.
+    """A context in which the first SIGINT or SIGTERM only makes `asked` true; a second one interrupts.
 
-    timeout: seconds after which `asked` is true as well; None for no limit.
+    timeout: seconds after which `asked` is true, too; None for no limit.
     """
 
     def __init__(self, timeout: float | None) -> None:
@@ -28,11 +28,11 @@ class Interrupt:
 
     @property
     def timed_out(self) -> bool:
-        """Whether the time is over."""
+        """Whether the time limit has passed."""
         return self._end is not None and time.monotonic() > self._end
 
     def asked(self) -> bool:
-        """Whether what is under way should stop."""
+        """Whether the task should stop."""
         return self._signalled or self.timed_out
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""This machine, as `velatura.install` asks for it."""
+"""This machine, as `velatura.install` describes machines."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from velatura_protocol.errors import VelaturaError
 
 
 def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
-    """Return the parser, with the options of the command that `arguments` name."""
+    """Return the parser of all commands; only the one that `arguments` name has its options."""
     parser = argparse.ArgumentParser(
         prog="velatura",
         description="Semantic image editing: paints what you describe where you select it.",
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else list(arguments)
     try:
         options = parser_for(arguments).parse_args(arguments)
-    except SystemExit as stop:  # argparse has said what is wrong, or given its help
+    except SystemExit as stop:  # argparse has printed the mistake, or its help
         return stop.code if isinstance(stop.code, int) else exits.USAGE
     try:
         return options.run(options)
@@ -55,14 +55,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse(options, error, exits.exit_code(error.code))
     except KeyboardInterrupt as error:
         return _refuse(options, VelaturaError("cancelled", "Interrupted."), exits.CANCELLED, error)
-    except BrokenPipeError:  # whoever read our output has gone
+    except BrokenPipeError:  # the reader of our output has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exits.FILES
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         kind = "disk-full" if error.errno == errno.ENOSPC else "bad-request"
-        told = VelaturaError(kind, f"{where}{error.strerror or error}.")
-        return _refuse(options, told, exits.FILES, error)
+        refusal = VelaturaError(kind, f"{where}{error.strerror or error}.")
+        return _refuse(options, refusal, exits.FILES, error)
     except Exception as error:
         sentence = f"Velatura failed ({type(error).__name__}: {error}); --debug shows where."
         return _refuse(options, VelaturaError("internal", sentence), exits.FAULT, error)

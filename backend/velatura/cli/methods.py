@@ -1,10 +1,11 @@
-"""`velatura methods`: what can be done, and with which options."""
+"""`velatura methods`: the methods and their options."""
 
 from __future__ import annotations
 
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
@@ -36,12 +37,12 @@ def run(options: argparse.Namespace) -> int:
     else:
         for method in known.methods:
             print(f"{method.id:28} {method.title}: {method.summary}")
-        print("\nThe options of one: velatura methods ID")
+        print("\nFor the options of one: velatura methods ID")
     return exits.OK
 
 
-def offered(folder: Path) -> dict:
-    """Return the answer to `methods` (SPEC section 4); starts no daemon."""
+def offered(folder: Path) -> dict[str, Any]:
+    """Return the answer to `methods` (SPEC section 4). Starts no daemon. folder: the state directory."""
     try:
         with connected(folder, start=False) as client:
             return client.methods()
@@ -52,7 +53,7 @@ def offered(folder: Path) -> dict:
 
 
 def method_named(known: Catalogue, identifier: str) -> MethodInfo:
-    """Return a method of the daemon's. Raises `unknown-method`, naming those there are."""
+    """Return the method of an id. Raises `unknown-method`, which lists the methods, for an unknown one."""
     for method in known.methods:
         if method.id == identifier:
             return method
@@ -65,9 +66,9 @@ def _show(method: MethodInfo) -> None:
     print(f"{method.summary}\nAfter: {method.source}")
     print(", ".join(f"{name}: {need}" for name, need in method.inputs.items()))
     if method.kind.insert == "texts":
-        print("The result is text, the likeliest first; no --out.\n")
+        print("The result is text, the most likely first; leave out --out.\n")
     elif method.kind.insert == "selections":
-        print("The result is masks, one for each thing that is found.\n")
+        print("The result is masks, one for each thing that the method finds.\n")
     else:
         print(f"--variations 1 to {method.max_variations}\n")
     for line in describe_inputs(method):

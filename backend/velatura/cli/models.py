@@ -1,4 +1,4 @@
-"""`velatura models`: the models an edit can ask for, the default first."""
+"""`velatura models`: the models for edits, the default first."""
 
 from __future__ import annotations
 
@@ -18,22 +18,25 @@ def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
     actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove")
-    actions.add_parser("list", help="list the models, the default first (this is done without a word, too)")
-    add = actions.add_parser("add", help="name a model and make it the default")
+    actions.add_parser("list", help="list the models, the default first (also without an action)")
+    add = actions.add_parser("add", help="add a model under a name and make it the default")
     add.add_argument("name", metavar="NAME")
     add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
     _properties(add, catalogue.STABLE_DIFFUSION_GUIDANCE)
-    change = actions.add_parser("change", help="change what a model that you have named is used with")
+    change = actions.add_parser("change", help="change the settings of a model that you have added")
     change.add_argument("name", metavar="NAME")
     _properties(change, None)
     change.add_argument("--default", action="store_true", help="make it the default")
-    remove = actions.add_parser("remove", help="forget a model; its files stay")
+    remove = actions.add_parser("remove", help="remove a model from the list; its files stay")
     remove.add_argument("name", metavar="NAME")
     parser.set_defaults(run=run)
 
 
 def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None:
-    """What stands beside a model. guidance: where none is given; None: everything that is not given stays."""
+    """Add the options for a model's companions and guidance.
+
+    guidance: the default; None leaves every property unchanged that is not given.
+    """
     where = "a folder, or owner/name at a hub" + ("" if guidance else "; '' for none")
     for name, companion in COMPANIONS.items():
         parser.add_argument(f"--{name}", metavar="PATH", help=f"{companion.use}: {where}")
@@ -42,12 +45,12 @@ def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None
         type=_guidance,
         default=guidance,
         metavar="G",
-        help="its prompt strength where none is given, 1 to 20" + (f" ({guidance})" if guidance else ""),
+        help="its default prompt strength, 1 to 20" + (f" ({guidance})" if guidance else ""),
     )
 
 
 def run(options: argparse.Namespace) -> int:
-    """List, add, change or remove, then say how things are."""
+    """List, add, change or remove models, then print the list."""
     folder = state_dir(options.state_dir)
     if options.action == "add":
         catalogue.add(folder, options.name, options.path, **_given(options))
@@ -73,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _as_json(model: ModelEntry) -> dict[str, Any]:
-    """An entry; its companions stand beside its other properties, and those it lacks are ''."""
+    """An entry as JSON; its companions are keys beside its other properties, '' for those it lacks."""
     entry = asdict(model)
     companions = entry.pop("companions")
     return entry | {name: companions.get(name, "") for name in COMPANIONS}

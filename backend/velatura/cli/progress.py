@@ -1,16 +1,17 @@
-"""What a person sees of a long edit: one bar on stderr, where that is a terminal."""
+"""The progress bar of an edit on stderr, where that is a terminal."""
 
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 from tqdm import tqdm
 
-UPLOAD = 0.05  # of the bar
+UPLOAD = 0.05  # share of the bar
 
 
 class Progress:
-    """A bar from 0 to 1: sending the picture first, then the daemon's own fraction."""
+    """A bar from 0 to 1: first the upload of the picture, then the daemon's own progress."""
 
     def __init__(self) -> None:
         self._bar = tqdm(
@@ -22,24 +23,25 @@ class Progress:
         )
 
     def sent(self, done: int, size: int) -> None:
-        """Bytes of the picture that the daemon has."""
+        """Show the upload: `done` of `size` bytes have arrived at the daemon."""
         self._show("Sending the picture", UPLOAD * done / max(size, 1))
 
-    def event(self, event: dict, _payload: object = None) -> None:
-        """An event of the job or of the connection."""
+    def event(self, event: dict[str, Any], _payload: object = None) -> None:
+        """Show an event of the job or of the connection (SPEC section 4)."""
         if event.get("type") == "progress":
             self._show(str(event.get("stage", "")), UPLOAD + (1 - UPLOAD) * float(event.get("fraction", 0)))
         elif event.get("type") == "job":
-            self._show({"queued": "Waiting", "started": "Starting"}.get(event.get("state"), ""), self._bar.n)
+            stage = {"queued": "Waiting", "started": "Starting"}.get(str(event.get("state")), "")
+            self._show(stage, self._bar.n)
         elif event.get("type") == "connection" and event.get("state") == "lost":
-            self.say("The daemon is gone; waiting for it to come back.")
+            self.say("The daemon has ended; waiting for it to come back.")
 
     def say(self, sentence: str) -> None:
-        """Put a line above the bar; it is shown without a terminal too."""
+        """Print a line above the bar, also without a terminal."""
         tqdm.write(sentence, file=sys.stderr)
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         self._bar.close()
 
     def _show(self, stage: str, fraction: float) -> None:

@@ -1,8 +1,8 @@
-"""What the picture shows, proposed by the model's captioner where a method asks and nobody has said it."""
+"""Proposes a caption by the model's captioner, for a method that needs one and where none was given."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
@@ -12,8 +12,11 @@ from velatura_protocol.schema import Field
 
 
 class Proposal(NamedTuple):
-    """key: of the parameter that says what the picture shows. title: its title. edit: the draft that
-    proposes a text for it, of the source alone (SPEC section 4)."""
+    """A draft that proposes a caption.
+
+    key: the parameter for the caption. title: its title. edit: the draft, whose only input is the source
+    (SPEC section 4).
+    """
 
     key: str
     title: str
@@ -21,35 +24,35 @@ class Proposal(NamedTuple):
 
 
 def proposal(edit: Edit, method: MethodInfo, known: Catalogue) -> Proposal | None:
-    """What to ask before `edit` is submitted; None where it says everything, or nobody can tell.
+    """The draft to run before `edit` is submitted; None where no caption is missing or none can be proposed.
 
-    An edit without the prompt that its method needs is left to be refused.
+    Also None for an edit without the prompt that its method needs: the daemon will refuse it.
     """
-    field, teller = _unsaid(edit, method), known.proposer
-    if field is None or teller is None or method.lacks_prompt(edit.prompt):
+    field, proposer = _missing_caption(edit, method), known.proposer
+    if field is None or proposer is None or method.lacks_prompt(edit.prompt):
         return None
-    if known.lacks(edit.model, teller):
+    if known.lacks(edit.model, proposer):
         return None
-    return Proposal(field.key, field.title, teller.edit(model=edit.model, seed=edit.seed))
+    return Proposal(field.key, field.title, proposer.edit(model=edit.model, seed=edit.seed))
 
 
-def proposed(job: dict, key: str) -> str:
-    """The likeliest text of the draft. key: of the parameter it is for. Raises `internal` for no text."""
-    said = texts(job["result"])
-    if not said:
+def proposed(job: dict[str, Any], key: str) -> str:
+    """The most likely text of the draft. key: the parameter for it. Raises `internal` for no text."""
+    captions = texts(job["result"])
+    if not captions:
         raise VelaturaError("internal", NOTHING_SAID.format("picture"), hint=f'--set {key}="…"')
-    return said[0]
+    return captions[0]
 
 
 def with_a_hint(error: VelaturaError, edit: Edit, method: MethodInfo) -> VelaturaError:
-    """The error; of a caption that is missing, with what to write on the command line."""
-    field = _unsaid(edit, method)
+    """The error; where a caption is missing, with the option that gives one as its hint."""
+    field = _missing_caption(edit, method)
     if error.code == "empty-prompt" and field is not None and not method.lacks_prompt(edit.prompt):
         error.hint = f'--set {field.key}="…"; a model with a captioner proposes it, see `velatura models`'
     return error
 
 
-def _unsaid(edit: Edit, method: MethodInfo) -> Field | None:
-    """The method's field for what the picture shows, if nothing is said in it."""
+def _missing_caption(edit: Edit, method: MethodInfo) -> Field | None:
+    """The method's field for a caption of the picture, if it is empty; otherwise None."""
     field = method.caption
     return field if field is not None and not str(edit.parameters.get(field.key, "")).strip() else None

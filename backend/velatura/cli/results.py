@@ -1,31 +1,47 @@
-"""What `velatura edit` prints: the texts of a job, or what was made of its layers."""
+"""Prints the outcome of `velatura edit`: the texts of a job, or the files of its layers."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from velatura.cli import exits
 from velatura_protocol.kinds import RESULTS
 from velatura_protocol.results import texts
 
 
-def tell(job: dict, *, as_json: bool) -> None:
-    """Print the texts of a job alone, one a line and the likeliest first, so that a script can take them."""
+def print_texts(job: dict[str, Any], *, as_json: bool) -> None:
+    """Print only a job's texts, one a line and the most likely first, so that scripts can read them."""
     result = job["result"]
-    said = texts(result)
+    lines = texts(result)
     if as_json:
-        whole = {"ok": True, "exit": exits.OK, "job": job["job"], "seconds": result["seconds"], "texts": said}
-        print(json.dumps(whole))
+        head = {"ok": True, "exit": exits.OK, "job": job["job"], "seconds": result["seconds"]}
+        print(json.dumps({**head, "texts": lines}))
     else:
-        print("\n".join(said))
+        print("\n".join(lines))
 
 
-def report(job: dict, results: list[dict], files: list[Path], compare: Path | None, *, as_json: bool) -> None:
-    """Say what was made. results: the layers as they came, the best first."""
+def print_files(
+    job: dict[str, Any],
+    results: list[dict[str, Any]],
+    files: list[Path],
+    compare: Path | None,
+    *,
+    as_json: bool,
+) -> None:
+    """Print a summary of a job's layers.
+
+    Args:
+        job: the job, as the daemon sends it.
+        results: its layers, the best first.
+        files: the files that hold them.
+        compare: the file of the comparison, or None.
+        as_json: whether to print one JSON object.
+    """
     seconds, note = job["result"]["seconds"], job["result"].get("note", "")
     if as_json:
-        found = [
+        layers = [
             {
                 "title": layer["title"],
                 "rect": layer["raster"]["rect"],
@@ -44,7 +60,7 @@ def report(job: dict, results: list[dict], files: list[Path], compare: Path | No
                     "compare": str(compare) if compare else None,
                     "job": job["job"],
                     "seconds": seconds,
-                    "layers": found,
+                    "layers": layers,
                     "note": note,
                 }
             )

@@ -10,7 +10,9 @@ from velatura.daemon import serve
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
-    parser.add_argument("--device", default="", metavar="auto|cpu|cuda:0", help="what edits run on")
+    parser.add_argument(
+        "--device", default="", metavar="auto|cpu|cuda:0", help="the device that edits run on"
+    )
     parser.set_defaults(run=run)
 
 

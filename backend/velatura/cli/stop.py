@@ -1,4 +1,4 @@
-"""`velatura stop`: returns when the daemon is gone, whatever has become of it."""
+"""`velatura stop`: ends the daemon, even one that does not answer, and returns once it has ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from velatura.daemon import lock
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
-SECONDS = 30.0  # longer than the daemon gives itself
+SECONDS = 30.0  # longer than the daemon's own limit
 KILLED_SECONDS = 10.0
 
 
@@ -24,14 +24,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Stop the daemon; jobs under way go on at its next start."""
+    """Stop the daemon; it resumes unfinished jobs at its next start."""
     folder = state_dir(options.state_dir)
     reason = _ask(folder)
     if reason is None:
         if lock.is_free(folder, SECONDS):
             print("The daemon has stopped.")
             return exits.OK
-        print("The daemon was asked to stop and has not done so.")
+        print("The daemon was asked to stop but still runs.")
     owner = lock.owner(folder)
     if owner is None:
         if reason is not None and reason.code not in ("not-running", "timeout"):
@@ -41,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if owner == lock.UNKNOWN:
         raise VelaturaError(
             "timeout",
-            f"A daemon holds {folder}, and which process it is cannot be told; end `velatura serve` by hand.",
+            f"A daemon of an unknown process holds {folder}; end the process `velatura serve` by hand.",
             hint=str(folder / lock.LOCK_FILE),
         )
     _end(folder, owner)
@@ -49,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _ask(folder: Path) -> VelaturaError | None:
-    """Asks the daemon to stop; why that could not be done, or None."""
+    """Asks the daemon to stop. Returns the error if it could not be asked."""
     try:
         with connected(folder, start=False) as client:
             client.request({"type": "shutdown"})
@@ -59,8 +59,8 @@ def _ask(folder: Path) -> VelaturaError | None:
 
 
 def _end(folder: Path, pid: int) -> None:
-    """Ends the process that holds the lock: with a request first, then without."""
-    print(f"The daemon (process {pid}) does not answer, so it is ended.")
+    """Ends the process that holds the lock: by SIGTERM, then by SIGKILL."""
+    print(f"The daemon (process {pid}) does not answer; ending it.")
     for number, seconds in ((signal.SIGTERM, SECONDS), (getattr(signal, "SIGKILL", None), KILLED_SECONDS)):
         if number is None:
             continue
@@ -73,5 +73,6 @@ def _end(folder: Path, pid: int) -> None:
             print("The daemon has stopped.")
             return
     raise VelaturaError(
-        "timeout", f"Process {pid} cannot be ended, as where a disk does not answer; start the machine anew."
+        "timeout",
+        f"Process {pid} cannot be ended, perhaps because a disk does not answer; restart the machine.",
     )

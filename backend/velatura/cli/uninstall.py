@@ -1,4 +1,4 @@
-"""`velatura uninstall krita|gimp`: takes out what `velatura install` put there, and nothing else."""
+"""`velatura uninstall krita|gimp`: removes the files that `velatura install` put there, and nothing else."""
 
 from __future__ import annotations
 
@@ -20,5 +20,5 @@ def run(options: argparse.Namespace) -> int:
         if copy.uninstall(profile):
             print(f"{profile.title}: the plugin is no longer in {profile.plugins}.")
         else:
-            print(f"{profile.title}: there was no plugin of Velatura's.")
+            print(f"{profile.title}: there was no Velatura plugin.")
     return exits.OK

@@ -1,4 +1,4 @@
-"""`--set key=value` and `--dial from=>to:n`, typed by the method's schema."""
+"""Reads `--set key=value` and `--dial from=>to:n` with the types of the method's schema."""
 
 from __future__ import annotations
 
@@ -16,19 +16,21 @@ from velatura_protocol.schema import Field
 def parse_values(
     method: MethodInfo,
     assignments: Sequence[str],
-    dials: Sequence[dict] = (),
+    dials: Sequence[dict[str, Any]] = (),
     items: Sequence[tuple[Field, dict[str, str]]] = (),
 ) -> dict[str, Any]:
-    """Return the parameters that the options give, checked against the method's schema.
+    """Return the parameters of the options, checked against the method's schema.
+
+    Groups are JSON; words may be a list with commas. A raster in a group's entry is and stays the name of a
+    file; `choices.resolve` makes the parameters to send.
 
     Args:
         method: as the daemon offers it.
-        assignments: "key=value" each.
-        dials: for the method's group of dials; they follow those that `assignments` give.
-        items: further entries of groups, as texts by key; they follow likewise.
+        assignments: texts "key=value".
+        dials: entries for the method's group of dials, appended to those of `assignments`.
+        items: entries for other groups, as texts by key, appended likewise.
 
-    Groups are JSON, words may be a list with commas. A raster of a group's entry is the name of a file, and
-    stays one: `choices.resolve` has the parameters to send. Raises `bad-request`, naming the option.
+    Raises `bad-request`, which names the option.
     """
     fields = {field.key: field for field in method.fields}
     values: dict[str, Any] = {}
@@ -47,8 +49,8 @@ def parse_values(
         values[field.key] = [*listed, read] if isinstance(listed, list) else listed
     group = need_dials(method) if dials else method.dials
     if group is not None and (dials or group.key in values):
-        set_ones = values.get(group.key, [])
-        values[group.key] = [*set_ones, *dials] if isinstance(set_ones, list) else set_ones
+        listed = values.get(group.key, [])
+        values[group.key] = [*listed, *dials] if isinstance(listed, list) else listed
         check(group, values[group.key])
     method.complete(resolve(method.title, method.fields, values)[0])
     return values
@@ -63,7 +65,7 @@ def need_dials(method: MethodInfo) -> Field:
 
 
 def parse_dial(option: str) -> dict[str, Any]:
-    """The entry of "from=>to:n", "to:n" or "to". Raises `bad-request` with a sentence that names it."""
+    """The dial of "from=>to:n", "to:n" or "to". Raises `bad-request`, which names the option."""
     if option.count("=>") > 1:
         raise VelaturaError(
             "bad-request",
@@ -80,7 +82,7 @@ def parse_dial(option: str) -> dict[str, Any]:
         return {**dial, "strength": float(number)} if colon else dial
     except ValueError as error:
         raise VelaturaError(
-            "bad-request", f"--dial {option} ends in no number; write how far to go, as in --dial beard:-60."
+            "bad-request", f"--dial {option} does not end in a number; write one, as in --dial beard:-60."
         ) from error
 
 

@@ -1,1 +1,1 @@
-"""Networks that stand beside a model: CLIP, a captioner, a segmenter. `table` says which there are."""
+"""Networks beside a model: CLIP, a captioner, a segmenter. `table` lists them."""

@@ -1,8 +1,8 @@
-"""Captions of pictures: BLIP, and captioners that other packages offer.
+"""Captions pictures, by BLIP or by captioners that other packages offer.
 
-A package offers a captioner by an entry point of the group `velatura.captioners`, whose value has
-`reads(config)`, whether a folder with this config.json is its kind, and `load(folder, device)`, which gives a
-`Captioner`. The laboratory offers the one of the embedded model's world.
+A package offers a captioner by an entry point of the group `velatura.captioners`. Its value has
+`reads(config)`, which tells whether it reads a folder with this config.json, and `load(folder, device)`,
+which returns a `Captioner`. The laboratory offers the one of the embedded model's world.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from velatura.extensions.offers import loaded, offers
 
-from .opening import check_kind, opened
+from .opening import check_kind, opened, place, section
 from .processing import Processing, read_processing
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ Step = Callable[[int, int], None]
 GROUP = "velatura.captioners"
 
 _BEAMS = 4
-_CAPTIONS = 3  # the likeliest of the beams
+_CAPTIONS = 3  # the most likely of the beams
 _MOST_TOKENS = 40
 
 
@@ -35,16 +35,17 @@ class Captioner(Protocol):
     """A network that captions pictures."""
 
     def captions(self, picture: Tensor, step: Step) -> list[str]:
-        """Sentences about a picture [1, 3, h, w] in [0, 1], at least one, the likeliest first.
+        """Sentences about a picture [1, 3, h, w] in [0, 1], at least one, the most likely first.
 
-        step(i, n): step i of n at most, from 1, is done; what it raises is passed on.
+        step(i, n) is called after step i, from 1, of at most n; an exception that it raises ends the work.
         """
+        ...
 
 
 class Blip:
     """A BLIP (Li et al. 2022, arXiv:2201.12086), by beam search.
 
-    The picture is stretched to the network's square as its own processor does it: so it was trained.
+    It stretches the picture to the network's square, as in the network's training.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class Blip:
             step(min(tokens.shape[1], _MOST_TOKENS), _MOST_TOKENS)
             return torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)
 
-        found = self.network.generate(
+        beams = self.network.generate(
             self.processing(picture).to(self.network.dtype),
             num_beams=_BEAMS,
             num_return_sequences=_CAPTIONS,
@@ -69,14 +70,22 @@ class Blip:
             do_sample=False,
             stopping_criteria=StoppingCriteriaList([word]),
         )
-        # published tokenizers do not know the first token, which says that a caption begins
-        said = self.tokenizer.batch_decode(found[:, 1:], skip_special_tokens=True)
-        return [text for text in dict.fromkeys(" ".join(text.split()) for text in said) if text]
+        # the first token marks the start of a caption; published tokenizers do not know it
+        texts: list[str] = self.tokenizer.batch_decode(beams[:, 1:], skip_special_tokens=True)
+        return [text for text in dict.fromkeys(" ".join(text.split()) for text in texts) if text]
 
 
 def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Captioner:
-    """Loads a folder or a hub id of transformers' BlipForConditionalGeneration with its processor, or what a
-    package offers a captioner for. Raises `unknown-model`. Weights are read from .safetensors only."""
+    """Loads a captioner.
+
+    Args:
+        path: a folder or hub id of transformers' BlipForConditionalGeneration with its processor, or of a
+            kind that another package reads. Weights are read from .safetensors only.
+        device: the device to run on.
+        dtype: of BLIP's weights.
+
+    Raises `unknown-model`.
+    """
     with opened("captioner", path) as (folder, config):
         for offer in offers(GROUP, loaded, "captioner").loaded:
             if offer.value.reads(config):
@@ -88,8 +97,10 @@ def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Capti
 def _blip(folder: Path, device: torch.device, dtype: torch.dtype) -> Blip:
     from transformers import BertTokenizer, BlipForConditionalGeneration  # slow to import
 
-    options = {"local_files_only": True, "use_safetensors": True, "dtype": dtype}
-    network = BlipForConditionalGeneration.from_pretrained(folder, **options)
-    network.to(device).eval().requires_grad_(False)
+    network = BlipForConditionalGeneration.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=dtype
+    )
+    place(network, device)
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
-    return Blip(network, tokenizer, read_processing(folder, network.config.vision_config.image_size, device))
+    side = section(network.config, "vision_config").image_size
+    return Blip(network, tokenizer, read_processing(folder, side, device))

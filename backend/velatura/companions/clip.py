@@ -1,4 +1,4 @@
-"""A CLIP (Radford et al. 2021, arXiv:2103.00020): pictures and sentences as vectors that can be compared."""
+"""CLIP (Radford et al. 2021, arXiv:2103.00020): vectors of pictures and sentences that can be compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .opening import check_kind, opened
+from .opening import check_kind, opened, place, section
 from .processing import Processing, read_processing
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Encoder:
-    """A CLIP on its device; its vectors have unit length and float32."""
+    """A CLIP on its device. Its vectors have unit length and are float32."""
 
     network: CLIPModel
     tokenizer: CLIPTokenizer
@@ -27,32 +27,32 @@ class Encoder:
 
     @property
     def longest(self) -> int:
-        """The most tokens it reads, with the two marks at a sentence's ends."""
-        return int(self.network.config.text_config.max_position_embeddings)
+        """The largest number of tokens it reads, including the start and end tokens."""
+        return int(section(self.network.config, "text_config").max_position_embeddings)
 
     @property
     def scale(self) -> float:
-        """tau: the learnt factor that makes cosines the logits of its softmax, at most 100."""
+        """exp(t) in the paper: the learnt factor that turns cosines into logits; at most 100."""
         return float(self.network.logit_scale.exp())
 
     def images(self, pictures: Tensor) -> Tensor:
-        """[N, d] of pictures [N, 3, h, w] in [0, 1], differentiable; what is not square is stretched."""
+        """Vectors [N, d] of pictures [N, 3, h, w] in [0, 1], differentiable. Stretches them to a square."""
         weights = self.network.visual_projection.weight
         x = self.processing(pictures).to(weights.dtype)
         states = self.network.vision_model(pixel_values=x).pooler_output
         return F.normalize(self.network.visual_projection(states).float(), dim=-1)
 
     def texts(self, sentences: Sequence[str]) -> Tensor:
-        """[N, d]; tokens beyond those it reads are left out."""
+        """Vectors [N, d] of N sentences. Ignores tokens beyond `longest`."""
         tokens = self.tokenizer(
             list(sentences), padding=True, truncation=True, max_length=self.longest, return_tensors="pt"
         )
-        # what is padded follows a sentence's end, where its vector is taken, and is seen by nothing before
+        # attention is causal and the vector is that of the end token, so the padding behind it has no effect
         states = self.network.text_model(input_ids=tokens.input_ids.to(self.network.device)).pooler_output
         return F.normalize(self.network.text_projection(states).float(), dim=-1)
 
     def text(self, sentence: str) -> Tensor | None:
-        """[d] of a sentence; None for one with more tokens than it reads."""
+        """The vector [d] of a sentence; None for one with more than `longest` tokens."""
         tokens = self.tokenizer(sentence, verbose=False).input_ids
         return None if len(tokens) > self.longest else self.texts([sentence])[0]
 
@@ -62,9 +62,15 @@ class Encoder:
 
 
 def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder:
-    """Loads a folder or a hub id of transformers' CLIPModel with its tokenizer. Raises `unknown-model`.
+    """Loads a CLIP.
 
-    Weights are read from .safetensors only.
+    Args:
+        path: a folder or hub id of transformers' CLIPModel with its tokenizer. Weights are read from
+            .safetensors only.
+        device: the device to run on.
+        dtype: of the weights.
+
+    Raises `unknown-model`.
     """
     from transformers import CLIPModel, CLIPTokenizer  # slow to import
 
@@ -73,7 +79,8 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
         network = CLIPModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
         inner = folder / "tokenizer"
         tokenizer = CLIPTokenizer.from_pretrained(inner if inner.is_dir() else folder, local_files_only=True)
-        side = network.config.vision_config.image_size
-        processing = replace(read_processing(folder, side, device), side=side)  # its places are for no other
-    network.to(device).eval().requires_grad_(False)
+        side = section(network.config, "vision_config").image_size
+        # position embeddings fit this side only, whatever the processor's file says
+        processing = replace(read_processing(folder, side, device), side=side)
+    place(network, device)
     return Encoder(network, tokenizer, processing)

@@ -1,4 +1,4 @@
-"""Which companions a model may have: the one list of them. Imports no torch."""
+"""The one list of companions that a model may have. Imports no torch."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Companion:
-    """A kind of network that may stand beside a model.
+    """A kind of network beside a model.
 
     Args:
         name: its key in models.json, its folder beside a model, and its option (`--clip`).
-        title: what a person calls it.
-        use: what it does, for the option's help.
-        without: what a person misses where there is none, or '' where nothing is missed.
-        opener: 'module:function' that loads it, called as `open` calls it.
+        title: its name for a person.
+        use: its purpose, for the option's help.
+        without: the consequence of its absence, for a person; '' where there is none.
+        opener: 'module:function' that loads it, with the arguments of `open`.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Companion:
     opener: str
 
     def open(self, path: str, device: torch.device, dtype: torch.dtype) -> Any:
-        """Loads it from a folder or a hub id. Raises `unknown-model`."""
+        """Loads the network from a folder or hub id. Raises `unknown-model`."""
         module, _, function = self.opener.partition(":")
         return getattr(import_module(module), function)(path, device, dtype)
 
@@ -50,14 +50,14 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
             Companion(
                 "captioner",
                 "captioner",
-                "the BLIP that says what a layer shows",
+                "the BLIP that describes a layer",
                 "no captions are proposed",
                 "velatura.companions.blip:load_captioner",
             ),
             Companion(
                 "segmenter",
                 "segmenter",
-                "the CLIPSeg that selects what is named",
+                "the CLIPSeg that selects things by their names",
                 "nothing is selected by its name",
                 "velatura.companions.clipseg:load_segmenter",
             ),

@@ -1,5 +1,5 @@
-"""Picture files in and out: PNG, JPEG, WebP and TIFF to read; PNG and OpenRaster to write.
+"""Picture files: reads PNG, JPEG, WebP and TIFF; writes PNG and OpenRaster.
 
-`images` reads pictures and masks, `png` and `ora` write results, `compare` shows an edit;
-`atomic` writes any file whole or not at all and imports none of the others.
+`images` reads pictures and masks, `png` and `ora` write results, `compare` and `sheet` show edits. `atomic`
+writes any file completely or not at all and imports none of the others.
 """

@@ -1,22 +1,21 @@
-"""Files that are there whole or not at all."""
+"""Files that are complete or absent."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """Write a file beside `path` and rename it to `path` when the block ends well.
+def replacing(path: Path) -> Generator[BinaryIO]:
+    """Write a file beside `path` and rename it to `path` when the block ends without an exception.
 
-    After an exception, or a kill, whatever was at `path` is still there. The
-    file gets the permissions that a plain `open` would have given it.
-    Raises OSError.
+    After an exception, or a kill, `path` is as before. The file gets the permissions that a plain `open`
+    would give it. Raises OSError.
     """
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:

@@ -1,4 +1,4 @@
-"""The chunks of a PNG file (W3C PNG, third edition, section 5) that say what its colours mean."""
+"""The chunks of a PNG file (W3C PNG, third edition, section 5) that define its colours."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# What is carried over to a result: how colours and sizes are to be understood.
+# The chunks that a result takes over: its colour space and its resolution.
 KEPT = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"pHYs")
 MAX_ICC = 16 * 1024 * 1024
 
 
 class BrokenPng(ValueError):
-    """The chunks are cut short or make no sense."""
+    """The chunks are cut short or invalid."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """Size in pixels, bits a channel, and the eXIf chunk (empty where there is none)."""
+    """Size in pixels, depth in bits per channel, and the eXIf chunk (empty where there is none)."""
 
     width: int
     height: int
@@ -44,34 +44,34 @@ def walk(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 def read_header(content: bytes) -> Header:
     """Read IHDR and eXIf; raises BrokenPng."""
-    found: dict[bytes, bytes] = {}
+    chunks: dict[bytes, bytes] = {}
     for kind, data in walk(content):
-        if not found and (kind != b"IHDR" or len(data) != 13):
+        if not chunks and (kind != b"IHDR" or len(data) != 13):
             raise BrokenPng("the first chunk is no IHDR")
         if kind in (b"IHDR", b"eXIf"):
-            found.setdefault(kind, data)
-    if not found:
+            chunks.setdefault(kind, data)
+    if not chunks:
         raise BrokenPng("there is no IHDR")
-    width, height, depth = struct.unpack_from(">IIB", found[b"IHDR"])
-    return Header(width, height, depth, found.get(b"eXIf", b""))
+    width, height, depth = struct.unpack_from(">IIB", chunks[b"IHDR"])
+    return Header(width, height, depth, chunks.get(b"eXIf", b""))
 
 
 def colour_chunks(content: bytes) -> tuple[tuple[bytes, bytes], ...]:
-    """Return the chunks of KEPT that stand before the pixels, each once."""
-    found: dict[bytes, bytes] = {}
+    """Return the chunks of KEPT that precede the pixels, each once; raises BrokenPng."""
+    chunks: dict[bytes, bytes] = {}
     for kind, data in walk(content):
         if kind == b"IDAT":
             break
         if kind in KEPT:
-            found.setdefault(kind, data)
-    return tuple(found.items())
+            chunks.setdefault(kind, data)
+    return tuple(chunks.items())
 
 
 def icc_of(data: bytes) -> bytes:
     """Return the ICC profile in the data of an iCCP chunk; raises BrokenPng."""
     name, separator, rest = data.partition(b"\0")
     if not separator or len(name) > 79 or rest[:1] != b"\0":
-        raise BrokenPng("the iCCP chunk makes no sense")
+        raise BrokenPng("the iCCP chunk is invalid")
     inflate = zlib.decompressobj()
     try:
         icc = inflate.decompress(rest[1:], MAX_ICC)
@@ -83,15 +83,15 @@ def icc_of(data: bytes) -> bytes:
 
 
 def icc_chunk(icc: bytes) -> tuple[bytes, bytes]:
-    """Return an iCCP chunk with the profile."""
+    """Return an iCCP chunk of the ICC profile."""
     return b"iCCP", b"icc\0\0" + zlib.compress(icc, 9)
 
 
-def insert(png: bytes, chunks: tuple[tuple[bytes, bytes], ...]) -> bytes:
-    """Return the PNG file with the chunks put in after its IHDR."""
+def insert(png: bytes | bytearray, chunks: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    """Return the PNG file with the chunks inserted after its IHDR."""
     at = len(SIGNATURE) + 25
     made = b"".join(
         struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
         for kind, data in chunks
     )
-    return png[:at] + made + png[at:]
+    return b"".join((png[:at], made, png[at:]))

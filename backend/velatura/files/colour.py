@@ -1,13 +1,11 @@
-"""Is a picture's colour space one that Velatura handles?
+"""Recognises the two colour spaces that Velatura handles.
 
-Two are: sRGB (IEC 61966-2-1) and sRGB's primaries with a linear transfer. A
-profile is judged by the colours it gives, not by its name: many files are
-called sRGB in many ways, and some that are called so are not.
+They are sRGB (IEC 61966-2-1), and sRGB's primaries with a linear transfer. The colours that a profile gives
+decide, not its name: sRGB profiles have many names, and some that are named sRGB are not.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 
 import numpy as np
@@ -24,7 +22,7 @@ LINEAR = "sRGB-linear"
 # 255; a pure 2.2 gamma is off by 7 and other primaries by tens.
 TOLERANCE = 3
 
-# The profile connection space's white, X Y Z as s15Fixed16 (ICC.1, section 7.2.16).
+# The white of the profile connection space, X Y Z as s15Fixed16 (ICC.1, section 7.2.16).
 D50 = (0xF6D6, 0x10000, 0xD32D)
 
 ADVICE = "Convert the picture to sRGB in the program that made it, save it again and edit that file."
@@ -33,7 +31,7 @@ ADVICE = "Convert the picture to sRGB in the program that made it, save it again
 def srgb_icc() -> bytes:
     """Return an ICC profile of sRGB, the same bytes each time."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
-    profile[24:36] = bytes(12)  # the date of making
+    profile[24:36] = bytes(12)  # the date of creation
     return bytes(profile)
 
 
@@ -60,15 +58,19 @@ def srgb_gray_icc() -> bytes:
 def judge_icc(icc: bytes, gray: bool, name: str) -> str:
     """Return the colour space that the ICC profile describes, `sRGB` or `sRGB-linear`.
 
-    `gray` says that the pixels have one colour channel; `name` is the file, for
-    the sentence. Raises VelaturaError `unsupported-colour` for any other.
+    Args:
+        icc: the profile.
+        gray: whether the pixels have one colour channel.
+        name: the name of the file, for the message.
+
+    Raises VelaturaError `unsupported-colour` for any other colour space.
     """
     try:
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(icc))
-        title = (profile.profile.profile_description or "").strip()[:80]
-        space = profile.profile.xcolor_space.strip()
+        profile = ImageCms.core.profile_frombytes(icc)
+        title = (profile.profile_description or "").strip()[:80]
+        space = profile.xcolor_space.strip()
         if space == ("GRAY" if gray else "RGB"):
-            colours, converted = _through(profile, gray)
+            colours, converted = _through(ImageCms.ImageCmsProfile(profile), gray)
             for answer, expected in ((SRGB, colours / 255), (LINEAR, srgb.encode(colours / 255))):
                 if np.abs(converted - 255 * expected).max() <= TOLERANCE:
                     return answer
@@ -83,7 +85,7 @@ def judge_icc(icc: bytes, gray: bool, name: str) -> str:
 
 
 def _through(profile: ImageCms.ImageCmsProfile, gray: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return colours [n, 3] in 0..255 and what they are in sRGB by `profile`."""
+    """Return colours [n, 3] in 0..255 and the sRGB values [n, 3] that `profile` gives them."""
     if gray:
         ramp = np.arange(256, dtype=np.uint8)
         colours = np.stack([ramp] * 3, axis=-1)
@@ -99,7 +101,7 @@ def _through(profile: ImageCms.ImageCmsProfile, gray: bool) -> tuple[np.ndarray,
     return colours.astype(np.float64), converted
 
 
-# Chromaticities of ITU-R BT.709's primaries and D65, as a PNG's cHRM chunk has them (times 100,000):
+# Chromaticities of D65 and of ITU-R BT.709's primaries as in a PNG's cHRM chunk (times 100,000):
 # white, red, green, blue.
 BT709 = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 
@@ -107,8 +109,14 @@ BT709 = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
 def judge_png_chunks(gamma: int | None, chromaticities: tuple[int, ...] | None, name: str) -> str:
     """Return the colour space that a PNG's gAMA and cHRM chunks (times 100,000) describe.
 
-    For files that have neither an ICC profile nor an sRGB chunk. Raises
-    VelaturaError `unsupported-colour` for what is neither sRGB nor its linear form.
+    For files with neither an ICC profile nor an sRGB chunk.
+
+    Args:
+        gamma: of gAMA; None where there is none.
+        chromaticities: of cHRM, in the order of `BT709`; None where there is none.
+        name: the name of the file, for the message.
+
+    Raises VelaturaError `unsupported-colour` for any colour space but `sRGB` and `sRGB-linear`.
     """
     if chromaticities and max(abs(a - b) for a, b in zip(chromaticities, BT709, strict=True)) > 1000:
         raise VelaturaError("unsupported-colour", f"{name} has primaries that are not sRGB's. {ADVICE}")

@@ -21,8 +21,13 @@ MASK_COLOUR = (220, 40, 60)
 def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer) -> None:
     """Write an 8-bit PNG of three panels: the source, the source tinted where the mask selects, the result.
 
-    `mask` is None where the whole source was edited. The file appears whole or
-    not at all. Raises OSError.
+    Args:
+        path: the file, which appears complete or not at all.
+        source: the picture before the edit.
+        mask: the edited part; None for the whole source.
+        layer: the result.
+
+    Raises OSError.
     """
     panels = (eight_bit(source), tinted(source, mask), eight_bit(over(source, layer)))
     width = max(1, round(source.width * HEIGHT / source.height))
@@ -37,14 +42,14 @@ def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer
 
 
 def tinted(source: Image, mask: Image | None) -> np.ndarray:
-    """Return the source as RGB uint8 [h, w, 3], coloured where the mask selects; None: everywhere."""
+    """Return the source as RGB uint8 [h, w, 3], tinted where the mask selects; None tints all of it."""
     before = eight_bit(source)
     amount = 1.0 if mask is None else mask.pixels / np.iinfo(mask.pixels.dtype).max
     return np.round(before + 0.65 * amount * (np.array(MASK_COLOUR) - before)).astype(np.uint8)
 
 
 def eight_bit(image: Image) -> np.ndarray:
-    """Return the picture as RGB uint8 [h, w, 3], over white."""
+    """Return the picture over white as RGB uint8 [h, w, 3]."""
     pixels = image.pixels >> 8 if image.pixels.dtype == np.uint16 else image.pixels
     pixels = pixels.astype(np.uint8)
     colours = pixels[..., :3] if image.channels.startswith("RGB") else np.repeat(pixels[..., :1], 3, axis=-1)

@@ -1,4 +1,4 @@
-"""A layer over a picture, at the picture's own depth."""
+"""Composites a layer over a picture at the picture's own depth."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from velatura.pixels import over as pixels
 def over(source: Image, layer: Layer) -> Image:
     """Return `layer` over `source` in the source's channels, depth and profile (see `velatura.pixels.over`).
 
-    A part of the layer outside the source is left out.
+    Ignores the part of the layer outside the source. Raises ValueError unless the layer has the source's
+    colour channels with alpha, and its depth.
     """
     upper, fits = layer.image, (source.channels.removesuffix("A") + "A", source.dtype)
     if (upper.channels, upper.dtype) != fits:

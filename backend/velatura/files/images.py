@@ -1,10 +1,9 @@
-"""Pictures and masks read from files, in the depth they have there.
+"""Reads pictures and masks from files at the files' own depth.
 
-    read_image(path) -> Image     colours as they are in the file, orientation applied
-    read_mask(path)  -> Image     one channel, the maximum meaning selected
+    read_image(path) -> Image     the file's own colours, orientation applied
+    read_mask(path)  -> Image     one channel, whose maximum means selected
 
-Everything that is not handled is refused with one sentence; nothing is turned
-into sRGB or into 8 bits without being asked.
+A file of any other kind is refused with one sentence. Nothing is converted to sRGB or to 8 bits unasked.
 """
 
 from __future__ import annotations
@@ -15,22 +14,26 @@ import warnings
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import imagecodecs
 import numpy as np
 from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from velatura.files import chunks, colour
 from velatura_protocol.errors import VelaturaError
 
 MAX_SIDE = 16_384
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
-# Modes with 8 bits a channel, and what they become.
-MODES = {"1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA"}
-MODES |= {"RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA"}
+# Pillow's modes of 8 bits a channel, and the mode to convert each to.
+MODES = {
+    "1": "L", "L": "L", "LA": "LA", "La": "LA", "P": "RGB", "PA": "RGBA",
+    "RGB": "RGB", "RGBA": "RGBA", "RGBa": "RGBA",
+}  # fmt: skip
 CHANNELS = {1: "G", 2: "GA", 3: "RGB", 4: "RGBA"}
-# What Pillow's and libpng's readers raise on files that are cut or broken.
+# The errors that the readers of Pillow and libpng raise on files that are cut or broken.
 BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError,
     struct.error, zlib.error, imagecodecs.PngError,
@@ -40,11 +43,14 @@ Chunks = tuple[tuple[bytes, bytes], ...]
 
 @dataclass(frozen=True, eq=False)
 class Image:
-    """Pixels [height, width, channels], uint8 or uint16, straight alpha, and their colour space.
+    """A picture and its colour space.
 
-    `profile` is `sRGB` or `sRGB-linear`. `colour_chunks` are the PNG chunks
-    that said so in the file, to be written again as they were; `icc` is the
-    file's ICC profile, empty where it had none.
+    Args:
+        pixels: [height, width, channels], uint8 or uint16, straight alpha.
+        channels: their order, as in the protocol: `G`, `GA`, `RGB`, `RGBA` or `A`.
+        profile: `sRGB` or `sRGB-linear`.
+        icc: the file's ICC profile, empty where it had none.
+        colour_chunks: the file's PNG chunks that define its colours, which results repeat unchanged.
     """
 
     pixels: np.ndarray
@@ -63,7 +69,7 @@ class Image:
 
     @property
     def dtype(self) -> str:
-        """The protocol's name of the depth: `u8` or `u16`."""
+        """The depth as the protocol names it: `u8` or `u16`."""
         return "u8" if self.pixels.dtype == np.uint8 else "u16"
 
     @property
@@ -82,17 +88,20 @@ class Image:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """One result: an image with alpha whose left upper pixel lies at (x, y) of the source."""
+    """One result: an image with alpha, whose upper left pixel lies at (x, y) of the source.
+
+    title: its name for a person. recipe: JSON from which the result can be made again.
+    """
 
     image: Image
     x: int
     y: int
     title: str
-    recipe: dict
+    recipe: dict[str, Any]
 
     @classmethod
-    def from_result(cls, layer: dict, data: bytes | bytearray | memoryview) -> Layer:
-        """Make one of a job's result layers (protocol, section 4) and its blob."""
+    def from_result(cls, layer: dict[str, Any], data: bytes | bytearray | memoryview) -> Layer:
+        """Make a layer from one of a job's result layers (protocol, section 4) and its blob."""
         raster = layer["raster"]
         order = raster["channels"]
         dtype = np.dtype({"u8": "<u1", "u16": "<u2"}[raster["dtype"]])
@@ -107,8 +116,8 @@ class Layer:
 def read_image(path: Path) -> Image:
     """Read a picture: 8-bit PNG, JPEG, WebP or TIFF, or 16-bit PNG.
 
-    Raises VelaturaError: `bad-request` for a file that is missing, broken or of
-    a kind that is not read, `unsupported-colour`, `too-large`.
+    Raises VelaturaError: `bad-request` for a file that is missing, broken or of another kind,
+    `unsupported-colour`, `too-large`, `out-of-memory`.
     """
     return _read(path, colours=True)
 
@@ -116,8 +125,8 @@ def read_image(path: Path) -> Image:
 def read_mask(path: Path) -> Image:
     """Read a mask: one channel `A`, 8 or 16 bits; white selects, black and transparent do not.
 
-    Colour profiles do not matter here: the values are amounts, not colours.
-    Raises VelaturaError as `read_image` does.
+    Ignores colour profiles, since the values are amounts, not colours. Raises VelaturaError as `read_image`
+    does.
     """
     image = _read(path, colours=False)
     full = np.iinfo(image.pixels.dtype).max
@@ -154,7 +163,9 @@ def _read(path: Path, colours: bool) -> Image:
             "bad-request", f"{name} is broken or cut short; save it again.", detail=detail
         ) from error
     except MemoryError as error:
-        raise VelaturaError("out-of-memory", f"{name} needs more memory than there is.") from error
+        raise VelaturaError(
+            "out-of-memory", f"{name} needs more memory than this computer has; edit a smaller picture."
+        ) from error
 
 
 def _check_size(width: int, height: int, name: str) -> None:
@@ -183,26 +194,26 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
 
 
 def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
-    found = dict(kept)
-    if b"cICP" in found and tuple(found[b"cICP"][:4]) != (1, 13, 0, 1):
+    by_type = dict(kept)
+    if b"cICP" in by_type and tuple(by_type[b"cICP"][:4]) != (1, 13, 0, 1):
         raise VelaturaError(
             "unsupported-colour", f"{name} has a cICP colour space that is not sRGB. {colour.ADVICE}"
         )
-    if b"cICP" in found:
+    if b"cICP" in by_type:
         return colour.SRGB, b""
-    if b"iCCP" in found:
-        icc = chunks.icc_of(found[b"iCCP"])
+    if b"iCCP" in by_type:
+        icc = chunks.icc_of(by_type[b"iCCP"])
         return colour.judge_icc(icc, channels[0] == "G", name), icc
-    if b"sRGB" in found:
+    if b"sRGB" in by_type:
         return colour.SRGB, b""
-    gamma = struct.unpack(">I", found[b"gAMA"])[0] if b"gAMA" in found else None
-    primaries = struct.unpack(">8I", found[b"cHRM"]) if b"cHRM" in found else None
+    gamma = struct.unpack(">I", by_type[b"gAMA"])[0] if b"gAMA" in by_type else None
+    primaries = struct.unpack(">8I", by_type[b"cHRM"]) if b"cHRM" in by_type else None
     return colour.judge_png_chunks(gamma, primaries, name), b""
 
 
 def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks) -> Image:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of odd metadata and of sizes, which are checked here
+        warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which `_check_size` checks
         limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
         try:
             with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
@@ -215,7 +226,7 @@ def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks) ->
 def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) -> Image:
     if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
         raise VelaturaError("bad-request", f"{name} holds several pictures; save the one to edit by itself.")
-    if picture.format == "TIFF" and max(picture.tag_v2.get(258, (1,))) > 8:
+    if isinstance(picture, TiffImageFile) and max(picture.tag_v2.get(258, (1,))) > 8:
         raise VelaturaError("bad-request", f"{name} is a TIFF of more than 8 bits; save it as a 16-bit PNG.")
     if picture.mode not in MODES:
         raise VelaturaError(
@@ -244,7 +255,7 @@ def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) 
 
 
 def _orient(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    """Return the pixels as the EXIF orientation (1 to 8) says they are to be seen."""
+    """Return the pixels turned upright by the EXIF orientation (1 to 8)."""
     if orientation in (5, 6, 7, 8):
         pixels = pixels.transpose(1, 0, 2)
     vertical = orientation in (3, 4, 7, 8)

@@ -1,4 +1,4 @@
-"""Masks as files: greyscale PNG, white selected, and white paint for layered pictures."""
+"""Masks as greyscale PNG files, in which white is selected, and as white paint for layered pictures."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ MAX_NAME = 60
 
 
 def paths_for(path: Path, titles: Sequence[str]) -> list[Path]:
-    """Return where masks of these titles go: one mask at `path`, several beside it, each with its title.
+    """Return the files for masks of these titles: `path` for one mask; for several, names with their titles.
 
-    Titles that are the same for a file system that does not tell case are numbered.
+    Titles that differ in case only get numbers, because some file systems ignore case.
     """
     if len(titles) == 1:
         return [path]
@@ -36,7 +36,7 @@ def paths_for(path: Path, titles: Sequence[str]) -> list[Path]:
 
 
 def write_mask(path: Path, mask: Layer) -> None:
-    """Write a mask (channel `A`) as an 8-bit greyscale PNG; the file appears whole or not at all.
+    """Write a mask (channel `A`) as an 8-bit greyscale PNG; the file appears complete or not at all.
 
     Raises OSError.
     """

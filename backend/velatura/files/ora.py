@@ -2,14 +2,13 @@
 
     mimetype                    first, stored: image/openraster
     stack.xml                   groups of variations above the source
-    data/source.png             every layer in the source's own depth
+    data/source.png             as every layer, at the source's own depth
     data/variation-N.png        N counts from the top of the stack
     mergedimage.png             the source with the topmost variation
     Thumbnails/thumbnail.png    at most 256 pixels a side
     velatura/recipes.json       {"version": 1, "layers": {"data/variation-N.png": recipe}}
 
-After the OpenRaster specification 0.0.3 (baseline); `velatura/` is outside of it
-and left alone by other readers.
+After the OpenRaster specification 0.0.3 (baseline). `velatura/` is our own; other readers ignore it.
 """
 
 from __future__ import annotations
@@ -31,31 +30,37 @@ from velatura.files.composite import over
 from velatura.files.images import Image, Layer
 from velatura.files.png import encode
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same result gives the same file
+EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same result gives the same file
 THUMBNAIL = 256
 
 
 @dataclass(frozen=True)
 class Group:
-    """Layers of one edit, the topmost first; it alone is shown."""
+    """The layers of one edit, the topmost first. Only that one is visible."""
 
     title: str
     layers: Sequence[Layer]
 
 
 def write_ora(path: Path, source: Image, layers: Sequence[Layer], title: str) -> None:
-    """Write the source and, in a group named `title`, the layers; the first is shown, the others hidden.
+    """Write the source and a group named `title` of layers, of which only the first is visible.
 
-    As `write_groups`, with one group or none.
+    See `write_groups`. Without layers there is no group.
     """
     write_groups(path, source, [Group(title, layers)] if layers else [], title)
 
 
 def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str) -> None:
-    """Write the source and the groups above it, the first on top and shown, the others hidden.
+    """Write the source and the groups above it; the first lies on top, and it alone is visible.
 
-    The file appears whole or not at all. Raises OSError; ValueError for a layer
-    whose channels or depth are not the source's (see `composite.over`).
+    Args:
+        path: the file, which appears complete or not at all.
+        source: the picture before the edits.
+        groups: the edits.
+        title: the picture's name.
+
+    Raises OSError; ValueError for a layer whose channels or depth are not the source's (see
+    `composite.over`).
     """
     merged = over(source, groups[0].layers[0]) if groups else source
     layers = [layer for group in groups for layer in group.layers]
@@ -105,12 +110,12 @@ def _stack(source: Image, groups: Sequence[Group], title: str) -> bytes:
 
 
 def _xml_text(text: str) -> str:
-    """Return the text without the characters that XML 1.0 (section 2.2) has no way to write."""
+    """Return the text with U+FFFD for the characters that XML 1.0 (section 2.2) cannot hold."""
     return re.sub("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]", "\ufffd", text)
 
 
 def _thumbnail(image: Image) -> bytes:
-    step = max(1, max(image.width, image.height) // (4 * THUMBNAIL))  # enough for a small picture, and quick
+    step = max(1, max(image.width, image.height) // (4 * THUMBNAIL))  # 4 samples a pixel are enough
     pixels = image.pixels[::step, ::step]
     if pixels.dtype == np.uint16:
         pixels = (pixels >> 8).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""PNG files: pixels in their own depth, with the chunks that say what the colours mean."""
+"""Writes PNG files: pixels at their own depth, with the chunks that define their colours."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ from velatura.files.images import Image, Layer
 def encode(image: Image, always_profile: bool = False) -> bytes:
     """Return the picture as a PNG file of the same depth.
 
-    It says the same of its colours as the file it came from did; where that said
-    nothing neither does this one, unless `always_profile`: then it has an ICC
-    profile, for readers that take 16 bits without one for linear light.
+    The file has the colour chunks of the file that the picture comes from, which may be none. With
+    `always_profile` it always has an ICC profile: some readers take 16 bits without one for linear light.
     """
     pixels = image.pixels[..., 0] if image.pixels.shape[-1] == 1 else image.pixels
     kept = image.colour_chunks
@@ -32,7 +31,7 @@ def encode(image: Image, always_profile: bool = False) -> bytes:
 
 
 def write_png(path: Path, source: Image, layer: Layer) -> None:
-    """Write `source` with `layer` over it, in the source's depth; the file appears whole or not at all.
+    """Write `source` with `layer` over it at the source's depth; the file appears complete or not at all.
 
     Raises OSError.
     """

@@ -16,27 +16,34 @@ from velatura.files.compare import eight_bit, tinted
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer
 
-SIDE = 220  # pixels of a picture's height
+SIDE = 220  # height of a picture, in pixels
 GAP, MARGIN, LINE = 10, 24, 22
 PAPER, INK, FAINT = (250, 249, 246), (32, 32, 36), (110, 110, 116)
 
 
 @dataclass(frozen=True)
 class Row:
-    """title, told: what is done, and to what. labels: under the pictures, one a layer. mask: what was
-    selected, shown over the source."""
+    """One way of editing the source.
+
+    Args:
+        title: the name of the edit.
+        caption: its prompt or selection, beside the title.
+        labels: texts beneath the pictures, one a layer.
+        layers: the results.
+        mask: the selection, shown over the source.
+    """
 
     title: str
-    told: str
+    caption: str
     labels: Sequence[str]
     layers: Sequence[Layer]
     mask: Image | None = None
 
 
 def write_sheet(path: Path, source: Image, rows: Sequence[Row]) -> None:
-    """Write an 8-bit PNG, in which short rows stand beside each other. The file appears whole or not at all.
+    """Write an 8-bit PNG, in which short rows share a line. The file appears complete or not at all.
 
-    A layer without colours is a selection: it is shown as a tint. Raises OSError.
+    A layer without colours is a selection and is shown as a tint. Raises OSError.
     """
     width = max(1, round(source.width * SIDE / source.height)) + GAP
     columns = max(1 + len(row.layers) for row in rows)
@@ -49,7 +56,7 @@ def write_sheet(path: Path, source: Image, rows: Sequence[Row]) -> None:
     for row, (line, column) in zip(rows, places, strict=True):
         left, top = MARGIN + column * width, MARGIN + line * height
         draw.text((left, top), row.title, INK, font)
-        draw.text((left + draw.textlength(row.title, font) + 10, top + 3), row.told, FAINT, small)
+        draw.text((left + draw.textlength(row.title, font) + 10, top + 3), row.caption, FAINT, small)
         before = eight_bit(source) if row.mask is None else tinted(source, row.mask)
         pictures = [before, *(_over(source, layer) for layer in row.layers)]
         for place, (picture, label) in enumerate(zip(pictures, ["", *row.labels], strict=True)):
@@ -63,14 +70,15 @@ def write_sheet(path: Path, source: Image, rows: Sequence[Row]) -> None:
 
 
 def _places(widths: Sequence[int], columns: int) -> list[tuple[int, int]]:
-    """(line, first column) of each row, beside the one before where it fits."""
-    found, line, taken = [], 0, 0
+    """(line, first column) of each row, on the line of the previous row where it fits."""
+    places: list[tuple[int, int]] = []
+    line = taken = 0
     for width in widths:
         if taken and taken + width > columns:
             line, taken = line + 1, 0
-        found.append((line, taken))
+        places.append((line, taken))
         taken += width
-    return found
+    return places
 
 
 def _over(source: Image, layer: Layer) -> np.ndarray:

@@ -1,1 +1,1 @@
-"""Puts the plugins into the profiles of Krita and GIMP, takes them out again, and says what is wrong."""
+"""Puts the plugins into the profiles of Krita and GIMP, removes them, and finds faults of an installation."""

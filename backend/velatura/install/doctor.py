@@ -1,4 +1,4 @@
-"""What is wrong and how to mend it, in plain sentences."""
+"""Faults of an installation and how to mend them, in plain sentences."""
 
 from __future__ import annotations
 
@@ -29,12 +29,15 @@ PACKAGES = (
     *("pydantic", "pillow", "numpy", "imagecodecs", "filelock", "tqdm"),
 )
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
-PROBE = ("-m", "velatura.weights.device")  # what Python is told to run, before the device that is wanted
+PROBE = ("-m", "velatura.weights.device")  # Python's arguments before the wanted device
 
 
 @dataclass(frozen=True)
 class Finding:
-    """level: `ok`, `note` (nothing is broken) or `fault`. sentence: what is. mend: what to do, or empty."""
+    """The outcome of one check.
+
+    level: `ok`, `note` (nothing is broken) or `fault`. sentence: the finding. mend: the next step, or empty.
+    """
 
     level: str
     sentence: str
@@ -42,7 +45,13 @@ class Finding:
 
 
 def examine(state_dir: Path, machine: Machine, host: str = "") -> list[Finding]:
-    """Look at everything; only `host` of the hosts where one is named. Nothing is changed or started."""
+    """Check the installation without changing or starting anything.
+
+    Args:
+        state_dir: the state directory.
+        machine: this machine.
+        host: the only host to check; all where it is empty.
+    """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         lambda: _packages(state_dir),
@@ -88,7 +97,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
         )
         return
     if fault:
-        mend = f"Set device to another in {state_dir / 'settings.toml'}, or take it out there."
+        mend = f"Set another device in {state_dir / 'settings.toml'}, or remove the setting."
         yield Finding("fault", fault, mend)
         return
     where = device or "the processor; edits take longer than on a GPU"
@@ -96,7 +105,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
 
 
 def _offers() -> Iterator[Finding]:
-    """What other packages add to Velatura and is left out."""
+    """Offers of other packages that cannot be used."""
     for offer in refused():
         mend = f"Update it, or remove it: pip uninstall {offer.package}. All else works without it."
         yield Finding("fault", offer.sentence, mend)
@@ -114,12 +123,12 @@ def _models(state_dir: Path) -> Iterator[Finding]:
     try:
         models = entries(state_dir)
     except VelaturaError as error:
-        yield Finding("fault", error.message, "Forget it, if it is gone: velatura models remove NAME")
+        yield Finding("fault", error.message, "If its folder is gone, remove it: velatura models remove NAME")
         return
     for entry in models:
-        remove = f"Name it again: velatura models remove {entry.id}, then velatura models add."
+        remove = f"Add it again: velatura models remove {entry.id}, then velatura models add."
         if entry.kind == "hub" and not entry.fault:
-            yield Finding("note", f"Model {entry.id} comes from a hub ({entry.path}) when it is first used.")
+            yield Finding("note", f"Model {entry.id} is fetched from a hub ({entry.path}) at its first use.")
         elif entry.fault:
             yield Finding("fault", entry.fault, remove)
         elif entry.kind == "diffusers" and not list(Path(entry.path).glob("unet/*.safetensors")):
@@ -163,7 +172,7 @@ def _daemon(state_dir: Path) -> Iterator[Finding]:
             mend = f"End the daemon, if there is one, with `velatura stop`, then delete {path}."
             yield Finding("fault", error.message, mend)
         elif holder is None:
-            yield Finding("note", "The daemon is not running.", "It is started when it is needed.")
+            yield Finding("note", "The daemon is not running.", "Nothing to do: the next edit starts it.")
         else:
             yield _does_not_answer(state_dir, holder)
         return
@@ -176,7 +185,7 @@ def _daemon(state_dir: Path) -> Iterator[Finding]:
             yield _does_not_answer(state_dir, holder, error.message)
         elif error.code == "not-running":
             mend = "Nothing to do: the next edit starts it again."
-            yield Finding("note", "The daemon ended without a farewell.", mend)
+            yield Finding("note", "The daemon ended unexpectedly.", mend)
         else:
             yield Finding("fault", error.message, f"See {state_dir / 'daemon.log'}.")
         return
@@ -186,15 +195,15 @@ def _daemon(state_dir: Path) -> Iterator[Finding]:
         sentence = f"The daemon is version {connection.version}, this package {__version__}."
         yield Finding("fault", sentence, "Stop it; the next edit starts the new one: velatura stop")
         return
-    waiting = f"{state.get('jobs')} job(s) under way"
-    yield Finding("ok", f"The daemon answers: {state.get('worker')} on {state.get('device')}, {waiting}.")
+    jobs = f"{state.get('jobs')} job(s) under way"
+    yield Finding("ok", f"The daemon answers: {state.get('worker')} on {state.get('device')}, {jobs}.")
 
 
 def _holder(state_dir: Path) -> int | None:
-    """The process that the state directory belongs to, if any."""
+    """The process that the state directory belongs to; None where there is none."""
     try:
         return lock.owner(state_dir)
-    except OSError:  # the directory cannot be used at all, which is a finding of its own
+    except OSError:  # `_disk` reports a directory that cannot be used
         return None
 
 
@@ -203,7 +212,7 @@ def _does_not_answer(state_dir: Path, holder: int, reason: str = "") -> Finding:
     return Finding(
         "fault",
         f"A daemon ({named}) holds {state_dir} and does not answer. {reason}".strip(),
-        "End it: velatura stop. The next edit starts another; daemon.log there says more.",
+        "End it: velatura stop. The next edit starts another; daemon.log in that folder says more.",
     )
 
 
@@ -249,21 +258,22 @@ def _profile(profile: Profile) -> Iterator[Finding]:
         )
 
 
-def _faults(profile: Profile, folder: Path, manifest: dict) -> Iterator[tuple[str, str]]:
-    missing = [place for place in manifest["files"] if not copy.located(profile, str(place)).is_file()]
+def _faults(profile: Profile, folder: Path, manifest: copy.Manifest) -> Iterator[tuple[str, str]]:
+    missing = [place for place in manifest.files if not copy.located(profile, place).is_file()]
     if missing:
         yield f"{len(missing)} file(s) of the plugin are missing, {missing[0]} among them.", ""
-    if manifest.get("version") != __version__:
-        yield f"the plugin is version {manifest.get('version')}, this package {__version__}.", ""
+    if manifest.version != __version__:
+        yield f"the plugin is version {manifest.version or 'unknown'}, this package {__version__}.", ""
     if not copy.is_enabled(profile):
         yield (
             "the plugin is switched off.",
             "Switch it on in Settings > Configure Krita > Python Plugin Manager.",
         )
-    for place in copy.EXECUTABLE & set(manifest["files"]):
+    for place in copy.EXECUTABLE & set(manifest.files):
         if os.name == "posix" and not os.access(profile.plugins / place, os.X_OK):
-            yield f"{place} may not be executed, so the host skips it.", ""
+            yield f"{place} is not executable, so the host skips it.", ""
     serve = host_config(folder).get("serve")
     python = serve[0] if isinstance(serve, list) and serve else ""
     if not python or not shutil.which(str(python)):
-        yield f"the plugin starts the daemon with {python or 'nothing'}, which is not there any more.", ""
+        sentence = f"the plugin starts the daemon with {python}, which no longer exists."
+        yield sentence if python else "the plugin does not know how to start the daemon.", ""

@@ -1,4 +1,4 @@
-"""What is written beside a plugin's code: how to start the daemon, and GIMP's first methods."""
+"""The files written beside a plugin's code: how to start the daemon, and GIMP's first methods."""
 
 from __future__ import annotations
 
@@ -18,8 +18,12 @@ METHODS = "methods.json"
 def install_into(profile: Profile, state_dir: str, folder: Path) -> None:
     """Put the host's plugin into the profile, with its settings.
 
-    state_dir: what the person chose, empty for the default. folder: the state directory that this amounts to,
-    where the list of models is. Raises OSError, VelaturaError.
+    Args:
+        profile: the profile.
+        state_dir: the state directory that the person chose; empty for the default.
+        folder: the path of the state directory, which holds the list of models.
+
+    Raises OSError, VelaturaError.
     """
     extra = {HOST_CONFIG: host_config(state_dir)}
     if profile.host == "gimp":
@@ -28,9 +32,9 @@ def install_into(profile: Profile, state_dir: str, folder: Path) -> None:
 
 
 def host_config(state_dir: str) -> bytes:
-    """Return velatura.json: the command that starts the daemon with this Python, and where its state lies.
+    """Return velatura.json: the command that starts the daemon with this Python, and its state directory.
 
-    Inside a Flatpak the plugin runs the command outside of the sandbox (see `velatura_protocol.launch`).
+    Inside a Flatpak the plugin runs the command outside the sandbox (see `velatura_protocol.launch`).
     """
     config = {
         "serve": [sys.executable, "-m", "velatura", "serve"],
@@ -41,7 +45,7 @@ def host_config(state_dir: str) -> bytes:
 
 
 def first_methods(folder: Path) -> bytes:
-    """Return methods.json as the daemon would answer `methods`, so that GIMP's menu is there at once."""
+    """Return methods.json, the daemon's answer to `methods`, so that GIMP's menu is complete at once."""
     from velatura.methods.registry import describe, offer, registry
     from velatura.models.catalogue import entries
 

@@ -1,10 +1,10 @@
-"""One switch in Krita's kritarc, and the rest of it byte for byte as it was.
+"""Changes one switch in Krita's kritarc and leaves every other byte.
 
     [python]
     enable_velatura_krita=true
 
-Pure functions of the file's bytes. Krita may rewrite the file between install and uninstall, so undoing takes
-back this one switch and does not restore a copy.
+Pure functions of the file's bytes. Krita may rewrite the file between install and uninstall, so `disable`
+resets this one switch and does not restore a copy.
 """
 
 from __future__ import annotations
@@ -17,8 +17,11 @@ KEY = b"enable_velatura_krita"
 
 @dataclass(frozen=True)
 class Undo:
-    """How the file was: the switch's line (None: not there), whether the group was there, and whether the
-    last line had an end."""
+    """The file before `enable`.
+
+    line: the switch's line, None where there was none. group: whether the group existed. ended: whether the
+    last line had a line ending.
+    """
 
     line: str | None
     group: bool
@@ -26,14 +29,14 @@ class Undo:
 
 
 def is_enabled(content: bytes) -> bool:
-    """Say whether the switch is on."""
+    """Return whether the switch is on."""
     lines = content.splitlines(keepends=True)
     at = _find(lines)
     return at is not None and _value(lines[at]).lower() in ("true", "1", "yes", "on")
 
 
 def enable(content: bytes) -> tuple[bytes, Undo]:
-    """Return the file with the switch on, and what takes that back."""
+    """Return the file with the switch on, and the record that `disable` needs."""
     lines = content.splitlines(keepends=True)
     end = b"\r\n" if lines and lines[0].endswith(b"\r\n") else b"\n"
     ended = not lines or _ending(lines[-1]) != b""
@@ -81,8 +84,8 @@ def _group(lines: list[bytes]) -> int | None:
 
 
 def _body(lines: list[bytes], group: int) -> list[bytes]:
-    """Return what the group holds, empty lines left out."""
-    body = []
+    """Return the group's lines without the empty ones."""
+    body: list[bytes] = []
     for line in lines[group + 1 :]:
         if line.lstrip().startswith(b"["):
             break
@@ -93,14 +96,14 @@ def _body(lines: list[bytes], group: int) -> list[bytes]:
 
 def _find(lines: list[bytes]) -> int | None:
     """Return the line of the switch: the last one, as KConfig reads it."""
-    found, inside = None, False
+    last, inside = None, False
     for i, line in enumerate(lines):
         text = line.strip()
         if text.startswith(b"["):
             inside = text == GROUP
         elif inside and text.partition(b"=")[0].strip() == KEY:
-            found = i
-    return found
+            last = i
+    return last
 
 
 def _value(line: bytes) -> str:

@@ -1,4 +1,4 @@
-"""Where Krita and GIMP keep a person's files: functions of platform, environment and home.
+"""The folders where Krita and GIMP keep a person's files: functions of platform, environment and home.
 
 Krita: `pykrita` in its resource folder and `kritarc` beside the desktop's settings (Krita's manual, "Resource
 Management" and "Configuration"). GIMP: `plug-ins` in its profile, one profile for each minor version. An
@@ -22,9 +22,13 @@ FLATPAKS = {"krita": "org.kde.krita", "gimp": "org.gimp.GIMP"}
 class Profile:
     """One place where a host looks for plugins.
 
-    host: `krita` or `gimp`. title: for people. root: the host's own folder, on the plugins' file system.
-    plugins: the folder that plugins are put into. config: Krita's kritarc; None for GIMP. flatpak: whether
-    the host runs in a Flatpak's sandbox.
+    Args:
+        host: `krita` or `gimp`.
+        title: its name for a person.
+        root: the host's own folder, on the same file system as `plugins`.
+        plugins: the folder of plugins.
+        config: Krita's kritarc; None for GIMP.
+        flatpak: whether the host runs in a Flatpak's sandbox.
     """
 
     host: str
@@ -37,7 +41,14 @@ class Profile:
 
 @dataclass(frozen=True)
 class Machine:
-    """What decides where things lie: `sys.platform`, the environment, the home folder, `shutil.which`."""
+    """The facts that decide where profiles lie.
+
+    Args:
+        platform: as `sys.platform`.
+        env: the environment.
+        home: the home folder.
+        which: as `shutil.which`.
+    """
 
     platform: str
     env: Mapping[str, str]
@@ -46,20 +57,25 @@ class Machine:
 
 
 def find(host: str, machine: Machine) -> list[Profile]:
-    """Return every profile of the host that is there, native ones first.
+    """Return every profile of the host, native ones first.
 
-    A host that is on PATH and was never started counts as well: its folders are made.
+    A host on PATH that was never started counts, too: `install` makes its folders.
     """
-    found = _krita(machine) if host == "krita" else _gimp(machine)
+    profiles = _krita(machine) if host == "krita" else _gimp(machine)
     # The environment may name one folder twice.
-    return list({profile.plugins: profile for profile in found}.values())
+    return list({profile.plugins: profile for profile in profiles}.values())
 
 
 def named(host: str, folder: Path, machine: Machine) -> Profile:
     """Return the profile that a person names with --profile.
 
-    Krita: the resource folder (it holds, or is to hold, `pykrita`), or the home folder above it. GIMP: the
-    folder with `plug-ins`. Raises VelaturaError `bad-request` for a file.
+    Args:
+        host: `krita` or `gimp`.
+        folder: for Krita the resource folder, which holds or will hold `pykrita`, or the home folder above
+            it; for GIMP the folder of `plug-ins`.
+        machine: this machine.
+
+    Raises VelaturaError `bad-request` for a file.
     """
     folder = folder.expanduser().absolute()
     if folder.exists() and not folder.is_dir():
@@ -124,7 +140,7 @@ def _gimp(machine: Machine) -> list[Profile]:
             ("GIMP", _path(env, "XDG_CONFIG_HOME", home / ".config") / "GIMP", False),
             ("GIMP (Flatpak)", home / ".var/app" / FLATPAKS["gimp"] / "config/GIMP", True),
         ]
-    profiles = []
+    profiles: list[Profile] = []
     for title, folder, flatpak in places:
         versions = {entry.name for entry in folder.glob("3.*") if entry.is_dir()}
         if not flatpak:
@@ -141,7 +157,7 @@ def _minor(version: str) -> int:
 
 
 def _path(env: Mapping[str, str], variable: str, default: Path) -> Path:
-    """Return the folder a variable names; one that is empty or relative does not count (XDG, section 2)."""
+    """Return the folder that a variable names; an empty or relative one does not count (XDG, section 2)."""
     value = env.get(variable, "")
     absolute = value.startswith("/") or re.match(r"[A-Za-z]:[\\/]", value)
     return Path(value) if absolute else default

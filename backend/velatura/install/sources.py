@@ -1,4 +1,4 @@
-"""Where the plugins and the protocol package lie: in the installed wheel, or in the checkout."""
+"""The source files of the plugins and of the protocol package, in the installed wheel or in the checkout."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ LEFT_OUT = frozenset({"__pycache__"})
 
 @dataclass(frozen=True)
 class Plugin:
-    """A host's plugin. name: its folder's. files: (place beneath the plugins' folder, source file); a file of
-    Krita's actions is named as if it lay there too, and `copy.located` says where it goes.
+    """A host's plugin.
+
+    name: the name of its folder. files: pairs of a place beneath the plugins' folder and a source file. The
+    place of an action file of Krita is its bare name; `copy.located` gives its real folder.
     """
 
     name: str
@@ -26,13 +28,13 @@ class Plugin:
 
 
 def plugin(host: str) -> Plugin:
-    """Return the files of a host's plugin, the protocol package inside it.
+    """Return the files of a host's plugin, which include the protocol package.
 
-    Raises VelaturaError `internal` when this installation does not hold them.
+    Raises VelaturaError `internal` when this installation lacks them.
     """
     name, folder = NAMES[host], _folder(host)
     if folder is None:
-        sentence = "This installation of Velatura holds no plugins; install the package again."
+        sentence = "This installation of Velatura has no plugins; install the package again."
         raise VelaturaError("internal", sentence, detail=str(PACKAGE))
     files = [(f"{name}/{place}", file) for place, file in _tree(folder / name)]
     files += [(f"{name}/velatura_protocol/{place}", file) for place, file in _tree(PROTOCOL)]
@@ -42,7 +44,7 @@ def plugin(host: str) -> Plugin:
 
 
 def is_held(host: str) -> bool:
-    """Say whether this installation holds the host's plugin."""
+    """Return whether this installation holds the host's plugin."""
     return _folder(host) is not None
 
 

@@ -1,1 +1,1 @@
-"""Jobs and blobs that survive a crash: the journal, the spool, and what may be let go. No sockets here."""
+"""Jobs and blobs that survive a crash: the journal, the spool, and their retention. No sockets here."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -66,15 +66,15 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def no_room_is_disk_full() -> Iterator[None]:
-    """Turns SQLite's ways of saying that the disk is full into `disk-full`."""
+def no_room_is_disk_full() -> Generator[None]:
+    """Turns SQLite's errors of a full disk into `disk-full`."""
     try:
         yield
     except sqlite3.OperationalError as error:
         if error.sqlite_errorcode in _NO_ROOM:
             raise VelaturaError(
                 "disk-full",
-                "The disk is full, so the edit could not be noted down; make room and try again.",
+                "The disk is full, so the edit could not be saved; make room and try again.",
                 retryable=True,
                 detail=str(error),
             ) from None

@@ -1,4 +1,4 @@
-"""What the daemon may let go, decided without touching anything: rows in, decisions out."""
+"""Which jobs and blobs the daemon may delete: pure functions from rows to decisions."""
 
 from __future__ import annotations
 
@@ -15,13 +15,17 @@ DAY = 24 * HOUR
 
 @dataclass(frozen=True)
 class Policy:
-    """How long things stay, in seconds.
+    """How long jobs and blobs are kept, in seconds, and how much they may take up.
 
-    unacknowledged: a result waits for its client. ended: other ended jobs, and their blobs, are remembered
-    while there is room. draft: an ended draft, for a client that asks again, and its inputs, for its next
-    one. orphan: a blob that no job knows. upload: an upload that stands still. abandoned: a
-    job whose inputs never came. fresh: a blob just written, perhaps by a result that is still being noted
-    down. budget: bytes of all blobs together.
+    Args:
+        unacknowledged: a result that its client has not acknowledged.
+        ended: any other ended job, and its blobs while there is room.
+        draft: an ended draft, for a client that asks for it again, and its inputs, for the next draft.
+        orphan: a blob that no job refers to.
+        upload: an upload that has stopped growing.
+        abandoned: a job whose inputs never arrived.
+        fresh: a blob just written; the journal may not yet hold the result that refers to it.
+        budget: bytes of all blobs together.
     """
 
     unacknowledged: float = 30 * DAY
@@ -36,37 +40,44 @@ class Policy:
 
 @dataclass(frozen=True)
 class Plan:
-    """jobs: to be forgotten. blobs: to be removed."""
+    """jobs: ids to delete from the journal. blobs: digests to delete from the spool."""
 
-    jobs: list[str] = field(default_factory=list)
-    blobs: list[str] = field(default_factory=list)
+    jobs: list[str] = field(default_factory=list[str])
+    blobs: list[str] = field(default_factory=list[str])
 
 
 def plan(references: Collection[Reference], stored: Collection[Stored], now: float, policy: Policy) -> Plan:
-    """Decides what goes.
+    """Decides which jobs and blobs to delete.
 
-    Never: a blob of an unfinished job, or of a result that waits for its client for less than
-    `policy.unacknowledged`. For age: jobs and their blobs, blobs of no job. For room: blobs of ended jobs,
-    the acknowledged ones and the drafts first, within these the oldest first.
+    A blob stays if an unfinished job needs it, or a result that was not acknowledged and is younger than
+    `policy.unacknowledged`. Jobs and blobs that are too old are deleted. Where the budget is exceeded, blobs
+    of ended jobs are deleted until it holds: those of acknowledged jobs and of drafts first, among these the
+    oldest first.
+
+    Args:
+        references: every pair of a job and a blob.
+        stored: the blobs in the spool.
+        now: seconds since the epoch.
+        policy: the ages and the budget.
     """
     too_old = {r.job for r in references if _too_old(r, now, policy)}
     kept = [r for r in references if r.job not in too_old]
     held = {r.digest for r in kept if _held(r)}
-    # a blob that several jobs used goes with the one that would keep it longest
+    # a blob of several jobs is kept as long as the one of them that keeps it longest
     worth: dict[str, tuple[bool, float]] = {}
     for r in kept:
         awaited = not (r.acknowledged or r.is_draft)
         worth[r.digest] = max(worth.get(r.digest, (False, 0.0)), (awaited, r.changed))
 
-    go = [b for b in stored if b.digest not in worth and b.age > policy.orphan]
-    total = sum(b.size for b in stored) - sum(b.size for b in go)
+    deleted = [b for b in stored if b.digest not in worth and b.age > policy.orphan]
+    total = sum(b.size for b in stored) - sum(b.size for b in deleted)
     cached = [b for b in stored if b.digest in worth and b.digest not in held and b.age > policy.fresh]
     for blob in sorted(cached, key=lambda b: worth[b.digest]):
         if total <= policy.budget:
             break
-        go.append(blob)
+        deleted.append(blob)
         total -= blob.size
-    return Plan(sorted(too_old), [b.digest for b in go])
+    return Plan(sorted(too_old), [b.digest for b in deleted])
 
 
 def _held(r: Reference) -> bool:

@@ -1,7 +1,7 @@
-"""Blobs by their BLAKE2b digest, in files that are whole or absent.
+"""Blobs by their BLAKE2b digest, in files that are complete or absent.
 
-A blob grows under `partial/`, is hashed while it is written, and is moved to `blobs/` after its bytes have
-been synced; then the folder is synced. So a file in `blobs/` is complete, whenever the power went.
+A blob is written and hashed under `partial/`. Once its bytes are synced it moves to `blobs/`, and the folder
+is synced. So a file in `blobs/` is complete even after a power cut.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from velatura_protocol.rasters import MAX_BLOB
 
 @dataclass(frozen=True)
 class Stored:
-    """A blob as it lies in the spool. size: bytes. age: seconds since it was written."""
+    """A blob in the spool. size: bytes. age: seconds since it was written."""
 
     digest: str
     size: int
@@ -43,9 +43,9 @@ class Stored:
 
 
 class Spool:
-    """The blobs of one state directory. Several processes may use it; uploads belong to one of them.
+    """The blobs of one state directory. Several processes may use it; only one of them uploads.
 
-    budget: bytes that blobs may take up together. reserve: bytes of the disk that are left free.
+    budget: bytes that all blobs together may take up. reserve: bytes of the disk that stay free.
     """
 
     def __init__(self, root: Path, *, budget: int = 32 * 1024 * MiB, reserve: int = 64 * MiB) -> None:
@@ -56,10 +56,10 @@ class Spool:
         for folder in (self._blobs, self._partial):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    # Whole blobs
+    # Complete blobs
 
     def path(self, digest: str) -> Path:
-        """Where the blob lies, or would lie."""
+        """The blob's file, which need not exist."""
         return self._blobs / _name(digest)
 
     def has(self, digest: str) -> bool:
@@ -73,24 +73,24 @@ class Spool:
             raise _unknown(digest) from None
 
     def slice(self, digest: str, offset: int, length: int) -> tuple[bytes, int]:
-        """At most `length` bytes from `offset`, and the whole blob's size. Raises `unknown-blob`."""
+        """At most `length` bytes from `offset`, and the size of the whole blob. Raises `unknown-blob`."""
         try:
             with open(self.path(digest), "rb", buffering=0) as file:
                 size = os.fstat(file.fileno()).st_size
                 file.seek(min(offset, size))
                 return file.read(length), size
-        except FileNotFoundError:  # any other fault may pass, and must not read as if the pixels were lost
+        except FileNotFoundError:  # any other fault may be temporary; it does not mean that the blob is lost
             raise _unknown(digest) from None
 
     def read(self, digest: str) -> mmap.mmap:
-        """The whole blob, mapped, after its bytes were checked against its digest (1 ms per MiB).
+        """The whole blob, mapped into memory, once its bytes match its digest (1 ms per MiB).
 
-        Raises `unknown-blob`; `blob-corrupt` if the disk has changed it, in which case it is removed.
+        Raises `unknown-blob`; `blob-corrupt` if its bytes changed on the disk, and removes it.
         """
         try:
             with open(self.path(digest), "rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (FileNotFoundError, ValueError):  # ValueError: it is empty, which no blob is
+        except (FileNotFoundError, ValueError):  # ValueError: the file is empty, which no blob is
             raise _unknown(digest) from None
         if digest_of(blake2b(data, digest_size=32)) != digest:
             self.remove(digest)
@@ -98,7 +98,7 @@ class Spool:
         return data
 
     def put(self, data: bytes | bytearray | memoryview) -> str:
-        """Stores bytes that are at hand; durable on return. Gives the digest. Raises `disk-full`."""
+        """Stores bytes and returns their digest; they are durable by then. Raises `disk-full`."""
         digest = digest_of(blake2b(data, digest_size=32))
         if self._touch(digest):
             return digest
@@ -115,7 +115,7 @@ class Spool:
         return digest
 
     def _touch(self, digest: str) -> bool:
-        """Whether the blob is there; if so it counts as new, so that nothing lets it go just now."""
+        """Whether the blob exists; if so its age starts at 0 again, so that it is not deleted now."""
         try:
             os.utime(self.path(digest))
         except OSError:
@@ -123,14 +123,14 @@ class Spool:
         return True
 
     def remove(self, digest: str) -> None:
-        """Lets a blob go. One that is in use elsewhere may stay until later (Windows)."""
+        """Deletes a blob. On Windows one that another process uses stays."""
         try:
             self.path(digest).unlink(missing_ok=True)
         except PermissionError:
             return
 
     def stored(self) -> list[Stored]:
-        """All whole blobs."""
+        """All complete blobs."""
         now = time.time()
         return [
             Stored(PREFIX + entry.name, status.st_size, now - status.st_mtime)
@@ -141,7 +141,7 @@ class Spool:
     # Uploads
 
     def upload(self, digest: str, size: int) -> Upload:
-        """Begins an upload, or goes on with what lies in `partial/` (which is hashed again: 1 ms per MiB).
+        """Begins an upload, or resumes the one in `partial/` and hashes its bytes again (1 ms per MiB).
 
         Raises `bad-request`, `too-large`, `disk-full`.
         """
@@ -154,14 +154,14 @@ class Spool:
             return Upload(self._partial / _name(digest), digest, size, self._publish)
 
     def drop_idle_uploads(self, idle: float) -> None:
-        """Removes partial files that nobody has written to for `idle` seconds."""
+        """Deletes partial files that have not grown for `idle` seconds."""
         now = time.time()
         for entry, status in _files(self._partial):
             if now - status.st_mtime > idle:
                 Path(entry.path).unlink(missing_ok=True)
 
     def room(self) -> int:
-        """Bytes that all blobs together may take up, by the budget and by what the disk has."""
+        """Bytes that all blobs together may take up: the budget, or less where the disk holds less."""
         return min(self.budget, self._used() + shutil.disk_usage(self._blobs).free - self._reserve)
 
     def _used(self) -> int:
@@ -183,10 +183,10 @@ def _name(digest: str) -> str:
     return digest.removeprefix(PREFIX)
 
 
-def _files(folder: Path) -> Iterator[tuple[os.DirEntry, os.stat_result]]:
+def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
     with os.scandir(folder) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):  # removed meanwhile by the other process
+            with suppress(FileNotFoundError):  # another process has deleted it meanwhile
                 yield entry, entry.stat()
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 from velatura_protocol.errors import VelaturaError
 
 
 class State(StrEnum):
+    """The state of a job, as the wire names it."""
+
     UPLOADING = "uploading"
     QUEUED = "queued"
     STARTED = "started"
@@ -30,21 +33,29 @@ LEGAL: dict[State, frozenset[State]] = {
 }
 
 MAX_LOSSES = 2
-"""A job during which a worker (or the whole daemon) died this often is failed, not tried for ever."""
+"""A job fails once a worker, or the whole daemon, has died this often while it ran."""
 
 
 class IllegalTransition(Exception):
-    """A transition that `LEGAL` does not hold, or one asked for by a run that is over."""
+    """A transition that is not in `LEGAL`, or one that a run asks for after its end."""
 
 
 @dataclass(frozen=True)
 class Job:
     """One row of the journal.
 
-    number: order of creation. attempts: how often it was started. losses: how often its worker or daemon
-    died under it. cancelling: a cancel was asked for while it ran. request: complete, as it will run.
-    owner: the session that submitted it. lease: cancel it when the owner vanishes. result, error: objects of
-    SPEC section 4, or None. created, changed: seconds since the epoch.
+    Args:
+        number: order of creation.
+        attempts: how often it was started.
+        losses: how often its worker or the daemon died while it ran.
+        cancelling: whether a client has asked to cancel it while it ran.
+        request: JSON, complete, as it will run.
+        owner: the session that submitted it.
+        lease: whether to cancel it when the owner's session ends.
+        result: JSON of SPEC section 4, or None.
+        error: JSON of SPEC section 4, or None.
+        created: seconds since the epoch.
+        changed: seconds since the epoch.
     """
 
     id: str
@@ -56,12 +67,12 @@ class Job:
     cancelling: bool
     acknowledged: bool
     title: str
-    request: dict
+    request: dict[str, Any]
     request_digest: str
     owner: str
     lease: bool
-    result: dict | None
-    error: dict | None
+    result: dict[str, Any] | None
+    error: dict[str, Any] | None
     created: float
     changed: float
 
@@ -69,9 +80,9 @@ class Job:
     def ended(self) -> bool:
         return self.state in ENDED
 
-    def to_wire(self, missing: list[str]) -> dict:
+    def to_wire(self, missing: list[str]) -> dict[str, Any]:
         """The `job` message (SPEC section 4), without `re`. missing: digests of inputs yet to be uploaded."""
-        message = {
+        message: dict[str, Any] = {
             "type": "job",
             "job": self.id,
             "revision": self.revision,
@@ -83,26 +94,26 @@ class Job:
             "title": self.title,
         }
         if self.state is State.FAILED:
-            message["error"] = VelaturaError.from_wire(self.error).to_wire()  # cut, whoever noted it
+            message["error"] = VelaturaError.from_wire(self.error or {}).to_wire()  # bounds its texts
         if self.state is State.DONE:
             message["result"] = self.result
         return message
 
 
-def input_digests(request: dict) -> list[str]:
-    """The blobs that a request needs, each once, in the order of its inputs."""
+def input_digests(request: dict[str, Any]) -> list[str]:
+    """Digests of the blobs that a request needs, each once, in the order of its inputs."""
     rasters = [raster for raster in request["inputs"].values() if raster is not None]
     return list(dict.fromkeys(raster["digest"] for raster in rasters))
 
 
-def is_result(result: object) -> bool:
-    """Whether it has the shape of a result, as far as the journal relies on it."""
+def is_result(result: Any) -> bool:
+    """Whether a JSON value has the shape of a result, as far as the journal relies on it."""
     try:
         return all(isinstance(layer["raster"]["digest"], str) for layer in result["layers"])
     except (KeyError, TypeError):
         return False
 
 
-def result_digests(result: dict) -> list[str]:
-    """The blobs that a result consists of, each once."""
+def result_digests(result: dict[str, Any]) -> list[str]:
+    """Digests of a result's blobs, each once."""
     return list(dict.fromkeys(layer["raster"]["digest"] for layer in result["layers"]))

@@ -1,16 +1,17 @@
-"""The journal of jobs: SQLite, WAL, synchronous=FULL: a commit that returned survives kill -9 and power.
+"""The journal of jobs: SQLite, WAL, synchronous=FULL. A commit survives kill -9 and a power cut.
 
-One thread owns a `Journal`. Every public method that changes something is one transaction.
+One thread owns a `Journal`. Every public method that changes the journal is one transaction.
 """
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from velatura.jobs.database import no_room_is_disk_full, open_database
 from velatura.jobs.repair import set_aside
@@ -40,7 +41,7 @@ WORKER_LOST = VelaturaError(
 
 @dataclass(frozen=True)
 class Waiting:
-    """A queued job, as far as choosing the next one needs it."""
+    """The facts of a queued job that the choice of the next one needs."""
 
     id: str
     owner: str
@@ -48,8 +49,17 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Reference:
-    """That a job needs, or has used, a blob. changed: of the job, seconds since the epoch. is_draft: of the
-    job, too."""
+    """A job and a blob that it needs or has used.
+
+    Args:
+        job: the job's id.
+        state: the job's state.
+        acknowledged: whether the job's result was acknowledged.
+        changed: the job's last change, seconds since the epoch.
+        digest: the blob's digest.
+        is_result: whether the blob is a result; otherwise it is an input.
+        is_draft: whether the job is a draft.
+    """
 
     job: str
     state: State
@@ -64,10 +74,10 @@ class Journal:
     """The jobs table. A change that the disk has no room for raises `disk-full` and changes nothing."""
 
     def __init__(self, path: Path) -> None:
-        """Opens or creates the journal at `path`. A damaged one is set aside with a note in the log, and so
-        are single jobs whose rows make no sense.
+        """Opens or creates the journal at `path`.
 
-        Raises `unavailable` if a newer Velatura wrote it, `disk-full`.
+        A damaged journal is moved aside and a damaged row is set aside; the log says so. Raises
+        `unavailable` if a newer Velatura wrote the journal, `disk-full`.
         """
         self._db = open_database(path)
         try:
@@ -83,19 +93,25 @@ class Journal:
     # Reading
 
     def get(self, job: str) -> Job:
-        """Raises `unknown-job`."""
+        """The job of an id. Raises `unknown-job`."""
         rows = self._read("WHERE id = ?", job)
         if not rows:
             raise VelaturaError("unknown-job", "The daemon does not know this job; start the edit again.")
         return rows[0]
 
     def some(self, jobs: Collection[str]) -> list[Job]:
-        """Those of `jobs` that are known, in order of creation."""
+        """The known jobs among the ids `jobs`, in order of creation."""
         marks = ",".join("?" * len(jobs))
         return self._read(f"WHERE id IN ({marks}) ORDER BY number", *jobs)
 
     def in_states(self, states: Collection[str], limit: int = -1, *, drafts: bool = True) -> list[Job]:
-        """Jobs in any of `states`, oldest first; the newest `limit` of them if it is not negative."""
+        """Jobs in any of `states`, oldest first.
+
+        Args:
+            states: the states to look for.
+            limit: give only so many, the newest; a negative number gives all.
+            drafts: whether to include drafts.
+        """
         marks = ",".join("?" * len(states))
         which = f"state IN ({marks})" + ("" if drafts else f" AND NOT {IS_DRAFT}")
         return self._read(f"WHERE {which} ORDER BY number DESC LIMIT ?", *map(str, states), limit)[::-1]
@@ -108,7 +124,7 @@ class Journal:
     def count(
         self, states: Collection[str] = UNFINISHED, owner: str | None = None, *, drafts: bool = True
     ) -> int:
-        """How many jobs are in `states`, of one owner or of all."""
+        """The number of jobs in `states`: those of one owner, or of all where it is None."""
         marks = ",".join("?" * len(states))
         which = ("" if owner is None else " AND owner = ?") + ("" if drafts else f" AND NOT {IS_DRAFT}")
         values = [*map(str, states), *([] if owner is None else [owner])]
@@ -116,7 +132,7 @@ class Journal:
         return self._db.execute(query, values).fetchone()[0]
 
     def references(self) -> list[Reference]:
-        """Every tie between a job and a blob."""
+        """Every pair of a job and a blob that it needs or has used."""
         rows = self._db.execute(
             f"SELECT job, state, acknowledged, changed, digest, is_result, {IS_DRAFT}"
             " FROM blobs JOIN jobs ON id = job"
@@ -129,16 +145,25 @@ class Journal:
         self,
         job: str,
         request_digest: str,
-        request: dict,
+        request: dict[str, Any],
         title: str,
         *,
         state: State,
         owner: str = "",
         lease: bool = False,
     ) -> tuple[Job, bool]:
-        """A new job in `state` (uploading or queued) and True; or the known job of this id and False.
+        """Creates a job; returns it and True, or the known job of this id and False.
 
-        request_digest: of the request as it was sent. Raises `job-conflict` if it is another than then.
+        Args:
+            job: its id.
+            request_digest: digest of the request as it was sent.
+            request: the request, complete.
+            title: its name for a person.
+            state: uploading or queued.
+            owner: the session that submits it.
+            lease: whether to cancel it when the owner's session ends.
+
+        Raises `job-conflict` if the known job has another digest.
         """
         assert state in (State.UPLOADING, State.QUEUED)
         now = time.time()
@@ -163,14 +188,14 @@ class Journal:
         return self._move(job, State.QUEUED)
 
     def start(self, job: str) -> Job:
-        """queued → started; counts the attempt, whose number names this run from now on."""
+        """queued → started. Counts the attempts; the count identifies this run from now on."""
         return self._move(job, State.STARTED, "attempts = attempts + 1")
 
-    def finish(self, job: str, attempt: int, result: dict) -> Job:
-        """started → done, or → cancelled if that was asked for meanwhile.
+    def finish(self, job: str, attempt: int, result: dict[str, Any]) -> Job:
+        """started → done, or → cancelled if a client has asked for that meanwhile.
 
-        Only the run that is current may do so, and only once: a second call, or one by an earlier attempt,
-        raises `IllegalTransition`. This is what makes a result appear exactly once.
+        Only the current run may call this, and only once: a second call, or one by an earlier attempt,
+        raises `IllegalTransition`. So a result appears exactly once.
         """
         with self._transaction():
             if self._current(job, attempt).cancelling:
@@ -180,8 +205,8 @@ class Journal:
                 self._tie(job, result_digests(result), is_result=True)
         return self.get(job)
 
-    def fail(self, job: str, error: dict, attempt: int | None = None) -> Job:
-        """queued or started → failed; → cancelled if that was asked for. attempt: as for `finish`."""
+    def fail(self, job: str, error: dict[str, Any], attempt: int | None = None) -> Job:
+        """queued or started → failed; → cancelled if a client has asked for that. attempt: as in `finish`."""
         with self._transaction():
             cancelling = attempt is not None and self._current(job, attempt).cancelling
             if cancelling:
@@ -191,7 +216,7 @@ class Journal:
         return self.get(job)
 
     def ask_to_cancel(self, job: str) -> Job:
-        """uploading, queued → cancelled; a started job is only marked, durably; an ended one stays."""
+        """uploading, queued → cancelled. Marks a started job, durably; for an ended one it is a no-op."""
         with self._transaction():
             state = self.get(job).state
             if state in (State.UPLOADING, State.QUEUED):
@@ -201,23 +226,26 @@ class Journal:
         return self.get(job)
 
     def cancelled(self, job: str) -> Job:
-        """started → cancelled: the worker has stopped, or was killed."""
+        """started → cancelled, once the worker has stopped or was killed."""
         return self._move(job, State.CANCELLED)
 
     def put_back(self, job: str) -> Job:
-        """started → queued, because the daemon stops in good order; → cancelled if that was asked for."""
+        """started → queued when the daemon shuts down; → cancelled if a client has asked for that."""
         with self._transaction():
             self._change(job, State.CANCELLED if self.get(job).cancelling else State.QUEUED)
         return self.get(job)
 
     def lost(self, job: str) -> Job:
-        """started → queued: its worker died; → failed at the second loss; → cancelled if asked for."""
+        """started → queued when its worker died; → failed at the second loss.
+
+        → cancelled if a client has asked for that.
+        """
         with self._transaction():
             self._lose(self.get(job))
         return self.get(job)
 
     def recover(self) -> list[Job]:
-        """To be called once after opening: what had been started when the last daemon died is `lost`."""
+        """Treats the jobs that ran when the last daemon died as `lost`. Call it once after opening."""
         started = self.in_states({State.STARTED})
         with self._transaction():
             for job in started:
@@ -225,7 +253,7 @@ class Journal:
         return self.some([job.id for job in started])
 
     def acknowledge(self, job: str) -> Job:
-        """Notes that the result was inserted. Raises `bad-request` for a job that has not ended."""
+        """Records that the client has the result. Raises `bad-request` for a job that has not ended."""
         with self._transaction():
             known = self.get(job)
             if not known.ended:
@@ -285,22 +313,23 @@ class Journal:
         return [_job(row) for row in self._db.execute(f"SELECT {COLUMNS} FROM jobs {condition}", values)]
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
+    def _transaction(self) -> Generator[None]:
         with no_room_is_disk_full():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
                 self._db.execute("COMMIT")
             except BaseException:
-                if self._db.in_transaction:  # a failed COMMIT may have rolled back by itself
+                if self._db.in_transaction:  # a failed COMMIT may already have rolled back
                     self._db.execute("ROLLBACK")
                 raise
 
 
-def _job(row: tuple) -> Job:
-    values = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
+def _job(row: tuple[Any, ...]) -> Job:
+    values: dict[str, Any] = dict(zip(COLUMNS.replace(" ", "").split(","), row, strict=True))
     for key in ("cancelling", "acknowledged", "lease"):
         values[key] = bool(values[key])
     for key in ("request", "result", "error"):
         values[key] = None if values[key] is None else json.loads(values[key])
-    return Job(**{**values, "state": State(values["state"])})
+    values["state"] = State(values["state"])
+    return Job(**values)

@@ -1,11 +1,11 @@
-"""A blob that is arriving, and how bytes come to the disk so that they are there after a power cut."""
+"""A blob that arrives in parts, and writing that survives a power cut."""
 
 from __future__ import annotations
 
 import errno
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
@@ -19,13 +19,20 @@ _SYNC_EVERY = 16 * MiB
 
 
 class Upload:
-    """A blob that is arriving. One thread uses it at a time.
+    """A blob that arrives in parts. One thread uses it at a time.
 
-    offset: bytes that are written and hashed. spent: seconds of work so far, by kind (for the log).
+    offset: bytes written and hashed so far. spent: seconds of work so far by kind, for the log.
     """
 
     def __init__(self, path: Path, digest: str, size: int, publish: Callable[[Path, str], None]) -> None:
-        """Goes on with what lies at `path`. publish: makes the file there the blob of a digest, for good."""
+        """Resumes from the bytes at `path`.
+
+        Args:
+            path: the partial file, which need not exist.
+            digest: the digest that the client announced.
+            size: the number of bytes that the client announced.
+            publish: called with the complete file and its digest; moves it among the stored blobs.
+        """
         self.digest = digest
         self.size = size
         self.offset = 0
@@ -42,8 +49,11 @@ class Upload:
         self._file.truncate(self.offset)
 
     def append(self, data: memoryview) -> None:
-        """Writes and hashes the next bytes. Raises `disk-full` (nothing is kept of `data`), `blob-corrupt` if
-        they go beyond the announced size (the upload starts at 0 again)."""
+        """Writes and hashes the next bytes.
+
+        Raises `disk-full`, and keeps no byte of `data`; `blob-corrupt` if they exceed the announced size,
+        and the upload starts at 0 again.
+        """
         if self.offset + data.nbytes > self.size:
             self._begin_again()
             raise corrupt("More data arrived than was announced; try again.", self.digest)
@@ -64,21 +74,22 @@ class Upload:
 
     @property
     def wants_sync(self) -> bool:
-        """Whether so much is unsynced that `sync` should be called now, to keep the last one short."""
+        """Whether enough bytes are unsynced for a `sync` now, which keeps the last one short."""
         return self.offset - self._synced >= _SYNC_EVERY
 
     def sync(self) -> None:
-        """Brings what was written so far to the disk. May run beside `append`."""
+        """Syncs the bytes written so far to the disk. May run at the same time as `append`."""
         self._synced = self.offset
         try:
             os.fsync(self._file.fileno())
         except OSError as error:
-            self._sync_error = error  # the system tells it only once; `finish` must not believe the next sync
+            self._sync_error = error  # the system reports it only once; the next fsync would succeed
 
     def finish(self) -> None:
         """Makes the complete upload a stored, durable blob.
 
-        Raises `blob-corrupt` if the bytes have not the digest (the upload starts at 0 again), `disk-full`.
+        Raises `blob-corrupt` if the bytes do not match the digest, and the upload starts at 0 again;
+        `disk-full`.
         """
         if digest_of(self._hash) != self.digest:
             self._begin_again()
@@ -94,11 +105,11 @@ class Upload:
                 self._publish(self._path, self.digest)
 
     def close(self) -> None:
-        """Stops here; the partial file stays, and a later upload goes on with it."""
+        """Closes the partial file, which stays: a later upload resumes from it."""
         self._file.close()
 
     @contextmanager
-    def _timed(self, kind: str) -> Iterator[None]:
+    def _timed(self, kind: str) -> Generator[None]:
         began = time.perf_counter()
         yield
         self.spent[kind] += time.perf_counter() - began
@@ -110,12 +121,12 @@ class Upload:
 
 
 def digest_of(hash: blake2b) -> str:
-    """The name of the blob whose bytes went through `hash`."""
+    """The digest, with its prefix, of the bytes that `hash` has read."""
     return PREFIX + hash.hexdigest()
 
 
 def sync_folder(folder: Path) -> None:
-    """Makes renames within a folder durable. (Windows has no such thing, and needs none: NTFS logs them.)"""
+    """Makes renames within a folder durable. A no-op on Windows, where NTFS logs them."""
     if os.name != "posix":
         return
     handle = os.open(folder, os.O_RDONLY)
@@ -126,25 +137,25 @@ def sync_folder(folder: Path) -> None:
 
 
 def write_all(handle: int, data: memoryview) -> None:
-    """Writes to a file handle until nothing is left. Raises OSError."""
+    """Writes all of `data` to a file handle. Raises OSError."""
     while data.nbytes:
         data = data[os.write(handle, data) :]
 
 
 def disk_full(detail: str) -> VelaturaError:
-    """The error `disk-full`, for the person."""
+    """The error `disk-full`."""
     sentence = "There is no room for the layer on the disk; make room and try again."
     return VelaturaError("disk-full", sentence, retryable=True, detail=detail)
 
 
 def corrupt(message: str, digest: str) -> VelaturaError:
-    """The error `blob-corrupt` of a blob, for the person."""
+    """The error `blob-corrupt` of the blob `digest`. message: a sentence for the person."""
     return VelaturaError("blob-corrupt", message, retryable=True, detail=digest)
 
 
 @contextmanager
-def no_room_is_disk_full() -> Iterator[None]:
-    """Turns the system's ways of saying that the disk is full into `disk-full`."""
+def no_room_is_disk_full() -> Generator[None]:
+    """Turns the system's errors of a full disk into `disk-full`."""
     try:
         yield
     except OSError as error:

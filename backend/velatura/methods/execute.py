@@ -100,7 +100,7 @@ def execute(
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise
-        raise out_of_memory.told(error) from error
+        raise out_of_memory.as_velatura_error(error) from error
 
 
 def _rasters(request: dict, method: Method, blob: Callable[[str], bytes | memoryview]) -> dict[str, Given]:

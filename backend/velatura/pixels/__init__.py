@@ -1,1 +1,1 @@
-"""Arithmetic of pixels that layers, files and methods share. Imports NumPy alone."""
+"""Arithmetic of pixels that layers, files and methods share. Imports NumPy only."""

@@ -1,25 +1,26 @@
-"""One picture over another, by the `over` of Porter and Duff (1984) with straight alpha:
+"""Composites one picture over another, by the `over` of Porter and Duff (1984) with straight alpha:
 
-a_o = a + a_s (1 - a), C_o = (a C + a_s (1 - a) C_s) / a_o, where C and a are above, C_s and a_s below.
+a_o = a + a_s (1 - a), C_o = (a C + a_s (1 - a) C_s) / a_o, where C and a are the upper picture's, C_s and a_s
+the lower one's.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-_ROWS = 256  # of a picture at once: 16,384 wide and RGBA these take 128 MiB as 64-bit integers
+_ROWS = 256  # rows at once: 16,384 pixels wide and RGBA they take 128 MiB as 64-bit integers
 
 
 def over(lower: np.ndarray, upper: np.ndarray, at: tuple[int, int] = (0, 0)) -> np.ndarray:
     """A copy of a picture of integers with another one over it, rounded half up.
 
-    Where the upper alpha is 0 the lower values are kept bit by bit, those beneath alpha 0 too; where it is
-    full the upper values are taken as they are.
+    Where the upper alpha is 0 the result is the lower pixel bit by bit, even if that is transparent. Where
+    the upper alpha is full, it is the upper pixel.
 
     Args:
         lower: [H, W, c] or [H, W, c + 1] with alpha last, uint8 or uint16.
         upper: [h, w, c + 1] of the same type, alpha last.
-        at: (x, y) in `lower` of the upper picture's first pixel. What lies outside `lower` is left out.
+        at: (x, y) in `lower` of the upper picture's first pixel. Pixels outside `lower` are ignored.
     """
     x, y = at
     result = lower.copy()
@@ -34,10 +35,10 @@ def over(lower: np.ndarray, upper: np.ndarray, at: tuple[int, int] = (0, 0)) -> 
 
 
 def lay_over_opaque(lower: np.ndarray, rgb: np.ndarray, alpha: np.ndarray) -> None:
-    """The same for floats on an opaque ground, in place: C_o = C_s + a (C - C_s).
+    """Composites floats over an opaque picture in place: C_o = C_s + a (C - C_s).
 
     Args:
-        lower: [h, w, 3], changed.
+        lower: [h, w, 3], overwritten.
         rgb: [h, w, 3].
         alpha: [h, w] in [0, 1].
     """
@@ -45,14 +46,14 @@ def lay_over_opaque(lower: np.ndarray, rgb: np.ndarray, alpha: np.ndarray) -> No
 
 
 def _over(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
-    """[h, w, c + 1] over [h, w, c], or over [h, w, c + 1] that has alpha last."""
+    """[h, w, c + 1] over [h, w, c], or over [h, w, c + 1] with alpha last."""
     full = np.uint64(np.iinfo(lower.dtype).max)
     straight = lower.shape[-1] == upper.shape[-1]
     c, c_s = upper[..., :-1].astype(np.uint64), (lower[..., :-1] if straight else lower).astype(np.uint64)
     a = upper[..., -1:].astype(np.uint64)
     a_s = lower[..., -1:].astype(np.uint64) if straight else full
     rest = a_s * (full - a)
-    a_o = np.maximum(a * full + rest, 1)  # times full; at 0 the lower pixel is kept below
+    a_o = np.maximum(a * full + rest, 1)  # times full; at 0 the last line takes the lower pixel
     mixed = (c * a * full + c_s * rest + a_o // 2) // a_o
     if straight:
         mixed = np.concatenate([mixed, (a_o + full // 2) // full], axis=-1)

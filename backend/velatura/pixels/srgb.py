@@ -1,8 +1,8 @@
 """The transfer function of sRGB (IEC 61966-2-1:1999, section 5.2), between linear light and encoded values.
 
-Both functions take arrays of floats of any shape, and return the same shape and type. They go on beyond 1,
-and below 0 as odd functions, as scRGB does (IEC 61966-2-2). xp: the library that the array belongs to, NumPy
-or torch; named by the caller, so that this module imports no torch.
+Both functions take arrays of floats of any shape and return the same shape and type. They extend beyond 1,
+and below 0 as odd functions, as in scRGB (IEC 61966-2-2). xp: the array's library, NumPy or torch; the caller
+passes it, so that this module does not import torch.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 _DARK = 0.0031308  # linear light up to which the curve is a straight line
-_DARK_ENCODED = 0.04045  # the same place, encoded
+_DARK_ENCODED = 0.04045  # the same point, encoded
 
 
 def encode(linear: Any, xp: Any = np) -> Any:

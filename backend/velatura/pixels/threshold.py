@@ -1,4 +1,4 @@
-"""A map of how sure something is, as a mask."""
+"""Turns a map of scores into a mask."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from typing import Any
 
 
 def soft_threshold(values: Any, threshold: float, softness: float) -> Any:
-    """A mask in [0, 1] of an array (NumPy or torch) of any shape: 1/2 where a value is `threshold`, rising
-    over `softness` in all, in the values' own unit. Below 0.001 the edge is taken to be as narrow as that."""
+    """A mask in [0, 1] of the array's shape: 1/2 where a value equals `threshold`.
+
+    Args:
+        values: an array of NumPy or torch, of any shape.
+        threshold: in the unit of `values`.
+        softness: the width of the rise from 0 to 1, in the unit of `values`; at least 0.001 is used.
+    """
     return ((values - threshold) / max(softness, 1e-3) + 0.5).clip(0.0, 1.0)

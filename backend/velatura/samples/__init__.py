@@ -1,4 +1,4 @@
-"""The picture that ships, with masks as a hand would draw them and what the demonstration does with them."""
+"""The picture that ships, masks as drawn by hand, and the edits of the demonstration."""
 
 from __future__ import annotations
 

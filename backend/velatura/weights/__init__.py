@@ -1,1 +1,1 @@
-"""Reading a network's files: bounds on what they say, digests of what they hold, running out of memory."""
+"""A network's files: bounds on their content, digests; the choice of a device; lack of memory."""

@@ -1,7 +1,7 @@
-"""Which device networks run on, and what it is called: for the worker, `velatura evaluate` and the doctor.
+"""Chooses the device that networks run on and names it: for the worker, `velatura evaluate` and the doctor.
 
-`python -m velatura.weights.device WANTED` prints JSON of PyTorch's version, the device's name, '' for a
-processor, and the sentence of why there is none, or ''.
+`python -m velatura.weights.device WANTED` prints a JSON list: PyTorch's version; the device's name, '' for a
+processor; the sentence that says why there is no such device, or ''.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ AUTO = "auto"
 
 
 def choose(wanted: str = AUTO) -> str:
-    """A device by the name that torch gives it, and that works.
+    """The name of a working device, as torch names it.
 
     wanted: 'auto' for the first of a CUDA (or ROCm) GPU, Apple's GPU and the processor; or a device, 'cpu',
-    'cuda:0' …. Raises `bad-request` for one that is not there.
+    'cuda:0' …. Raises `bad-request` for a device that does not exist or does not work.
     """
     if wanted == AUTO:
         if torch.cuda.is_available():
             return "cuda:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
-        torch.empty(1, device=wanted).item()  # fails here rather than in the first edit
+        torch.empty(1, device=wanted).item()  # so that it fails here and not in the first edit
     except (RuntimeError, AssertionError, NotImplementedError) as error:  # NotImplementedError: 'meta'
         raise VelaturaError(
             "bad-request",
@@ -39,24 +39,24 @@ def choose(wanted: str = AUTO) -> str:
 
 
 def name(device: torch.device | str) -> str:
-    """What a person calls the device."""
-    device = torch.device(device)
-    if device.type == "cuda":
+    """The device's name for a person."""
+    kind = torch.device(device).type
+    if kind == "cuda":
         return torch.cuda.get_device_name(device)
-    if device.type == "mps":
+    if kind == "mps":
         return f"{platform.machine()} GPU (MPS)"
-    return f"{platform.machine()} {device.type.upper()}"
+    return f"{platform.machine()} {kind.upper()}"
 
 
 def main(wanted: str) -> None:
-    """Prints what the module's text says, for a process that wants no torch of its own."""
-    called = fault = ""
+    """Prints the module's JSON list, for a process that does not import torch itself."""
+    title = fault = ""
     try:
         device = choose(wanted)
-        called = name(device) if device != "cpu" else ""
+        title = name(device) if device != "cpu" else ""
     except VelaturaError as error:
         fault = error.message
-    print(json.dumps([torch.__version__, called, fault]))
+    print(json.dumps([torch.__version__, title, fault]))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Digests of models: what a recipe names the weights by."""
+"""Digests of models, by which recipes identify weights."""
 
 from __future__ import annotations
 
@@ -13,21 +13,24 @@ _BLOCK = 1 << 22
 
 
 class Digests:
-    """Digests of files, remembered by path, size and time of change.
+    """Digests of files, cached by path, size and time of change.
 
-    memory: a JSON file to remember them in between runs (gigabytes take seconds to hash), or None.
+    memory: a JSON file that caches them between runs, since gigabytes take seconds to hash; or None.
     """
 
     def __init__(self, memory: Path | None = None) -> None:
         self._memory = memory
         self._known: dict[str, str] = {}
         if memory is not None:
-            with suppress(OSError, ValueError):  # what is not remembered is computed again
+            with suppress(OSError, ValueError):  # without the cache they are computed again
                 known = read_object(memory, VOCABULARY)
                 self._known = {key: value for key, value in known.items() if isinstance(value, str)}
 
     def of(self, files: list[Path], folder: Path | None = None) -> str:
-        """`blake2b:` and 64 digits over contents, and over names relative to the folder if there is one."""
+        """`blake2b:` and 64 hexadecimal digits over the files' contents, in the order of `files`.
+
+        folder: hash the names relative to it, too; None leaves the names out.
+        """
         whole = hashlib.blake2b(digest_size=32)
         for file in files:
             name = file.relative_to(folder).as_posix() if folder else ""
@@ -49,6 +52,6 @@ class Digests:
     def _remember(self) -> None:
         if self._memory is not None:
             new = self._memory.with_suffix(".new")
-            with suppress(OSError):  # a full disk costs the next run some seconds, and this one nothing
+            with suppress(OSError):  # a full disk only costs the next run some seconds
                 new.write_text(json.dumps(self._known), encoding="utf-8")
                 new.replace(self._memory)

@@ -1,7 +1,7 @@
-"""Reading JSON that somebody else wrote: the files of models above all.
+"""Reads JSON from untrusted files, such as those of models.
 
-A file may be a pipe that never ends, as large as the disk, nested without end, or hold numbers that no double
-and no message holds. All of that is one ValueError here, before anything is computed from it.
+A file may be an endless pipe, as large as the disk, nested without end, or hold numbers beyond a double's
+range. All these raise ValueError here, before anything is computed from them.
 """
 
 from __future__ import annotations
@@ -12,34 +12,36 @@ import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
+from velatura_protocol.reading import as_list, as_object
+
 MiB = 1024 * 1024
-CONFIGURATION = 1 * MiB  # those that are published have a few KiB
-VOCABULARY = 64 * MiB  # of a tokenizer; those that are published have up to 20 MiB
+CONFIGURATION = 1 * MiB  # published ones have a few KiB
+VOCABULARY = 64 * MiB  # of a tokenizer; published ones have up to 20 MiB
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
 
 
 def read_json(path: Path, most: int = CONFIGURATION) -> Any:
-    """The value in a file of at most `most` bytes.
+    """The JSON value in a file of at most `most` bytes.
 
-    Raises OSError where there is no such file, ValueError for one that is no file, too long, or not JSON with
-    finite numbers, integers within +-(2^53 - 1) and at most 32 levels.
+    Raises OSError where there is no such file. Raises ValueError where it is no regular file, is too long, or
+    is not JSON with finite numbers, integers within +-(2^53 - 1) and at most 32 levels.
     """
     return parse_json(read_file(path, most))
 
 
 def read_object(path: Path, most: int = CONFIGURATION) -> dict[str, Any]:
-    """As `read_json`, of a file that holds an object. Raises ValueError for any other, too."""
-    value = read_json(path, most)
-    if not isinstance(value, dict):
+    """The JSON object in a file. Raises as `read_json`, and ValueError for any other JSON value."""
+    value = as_object(read_json(path, most))
+    if value is None:
         raise ValueError("not an object")
     return value
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a regular file. Raises OSError, ValueError if it is none or has more than `most`."""
+    """The bytes of a file. Raises OSError; ValueError for no regular file or for more than `most` bytes."""
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-    try:  # a pipe was opened without waiting for anyone, and is not read
+    try:  # O_NONBLOCK opens a pipe without waiting for its writer; a pipe is not read
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("not a file")
         with open(handle, "rb", closefd=False) as file:
@@ -52,7 +54,7 @@ def read_file(path: Path, most: int) -> bytes:
 
 
 def parse_json(data: bytes) -> Any:
-    """The value that bytes say. Raises ValueError, see `read_json`."""
+    """The JSON value of some bytes. Raises ValueError as `read_json` does."""
     try:
         value = json.loads(data, parse_constant=_refuse, parse_float=_finite)
     except RecursionError:
@@ -83,21 +85,22 @@ def _check(value: Any) -> None:
     raise ValueError(f"more than {MAX_DEPTH} levels")
 
 
-def _children(value: Any) -> list:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _children(value: object) -> list[object]:
+    entries = as_object(value)
+    return list(entries.values()) if entries is not None else as_list(value) or []
 
 
 _MOST_LAYERS, _MOST_IN_A_LIST, _LARGEST = 128, 64, 2**20
-_COUNTS = ("layers", "blocks", "depth")  # in the names of entries that say how often something is built
+_COUNTS = ("layers", "blocks", "depth")  # parts of the names of entries that count layers
 
 
 def check_sizes(config: Any, name: str = "") -> None:
-    """Refuses a network's configuration by which a library would build for ever, or fill the memory.
+    """Refuses the configuration of a network too large to build.
 
-    Published ones have at most 48 layers, lists of at most 12 entries and vocabularies of 250,000. Raises
-    ValueError that names the entry.
+    Published ones have at most 48 layers, lists of at most 12 entries and vocabularies of 250,000.
+
+    config: a JSON value. name: its key, where it is a part of a configuration. Raises ValueError that names
+    the entry.
     """
     if isinstance(config, dict):
         for key, value in config.items():
@@ -114,14 +117,14 @@ def check_sizes(config: Any, name: str = "") -> None:
 
 
 def check_files(folder: Path) -> None:
-    """Refuses a folder in which a library would read a text file that is none, or that never ends.
+    """Refuses a folder with a text file that is no regular file or is too long for a library to read.
 
     Raises ValueError that names the file.
     """
     for path in sorted(path for pattern in _TEXTS for path in folder.glob(pattern)):
         status = path.stat()
         if not stat.S_ISREG(status.st_mode) or status.st_size > VOCABULARY:
-            raise ValueError(f"{path.relative_to(folder)} is no file, or too long")
+            raise ValueError(f"{path.relative_to(folder)} is no regular file, or too long")
 
 
 _TEXTS = ("*.json", "*.txt", "*/*.json", "*/*.txt")

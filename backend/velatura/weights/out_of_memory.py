@@ -1,4 +1,4 @@
-"""Memory that has run out, whatever form the error has by the time that someone looks."""
+"""Recognises errors that mean a lack of memory, of whichever library."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import torch
 from velatura_protocol.errors import VelaturaError
 
 _CODE = "out-of-memory"
-_SAID = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
-"""By torch's allocators for the CPU on Linux and Windows, which have no exception of their own, by devices'
-drivers, and by cuBLAS."""
+_PHRASES = ("can't allocate memory", "not enough memory", "out of memory", "alloc_failed")
+"""Parts of the messages of torch's CPU allocators on Linux and Windows, of devices' drivers and of cuBLAS,
+which raise a plain RuntimeError."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -22,12 +22,12 @@ def is_out_of_memory(error: BaseException) -> bool:
         return True
     if isinstance(error, OSError):  # a file of weights that could not be mapped
         return error.errno == errno.ENOMEM
-    said = str(error).lower()
-    return isinstance(error, RuntimeError) and any(sentence in said for sentence in _SAID)
+    message = str(error).lower()
+    return isinstance(error, RuntimeError) and any(phrase in message for phrase in _PHRASES)
 
 
-def told(error: BaseException) -> VelaturaError:
-    """The error `out-of-memory`, for the person."""
+def as_velatura_error(error: BaseException) -> VelaturaError:
+    """The error `out-of-memory`, with the message of `error` as its detail."""
     return VelaturaError(
         _CODE,
         "There is too little memory for this edit; select less or make fewer variations, then try again.",

@@ -54,7 +54,7 @@ class Runner:
     def _told(self, job: str, error: Exception) -> VelaturaError:
         """The error for the person; what nobody foresaw is written down."""
         if out_of_memory.is_out_of_memory(error):
-            error = error if isinstance(error, VelaturaError) else out_of_memory.told(error)
+            error = error if isinstance(error, VelaturaError) else out_of_memory.as_velatura_error(error)
             log.warning("out of memory: %s", error.detail)  # not the error, whose frames a log may keep
             return error
         if isinstance(error, VelaturaError):
