@@ -6,6 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
+from velatura_protocol.errors import VelaturaError
+
 from .base import Parameters
 
 ADVANCED = {"x-advanced": True}
@@ -100,6 +102,13 @@ def source_prompt(description: str = "A caption of the layer as it is now.") -> 
         description=description,
         json_schema_extra={"x-source-prompt": True, "x-multiline": True},
     )
+
+
+def shown_now(text: str) -> str:
+    """The text of a `source_prompt`, for methods that need one. Raises `empty-prompt`."""
+    if not text.strip():
+        raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
+    return text.strip()
 
 
 def raster(kind: str, title: str, description: str) -> Any:

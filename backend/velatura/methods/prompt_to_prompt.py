@@ -178,12 +178,21 @@ class PromptToPrompt(Method):
         """An inverted layer has no seed, but for the inversion that draws noise."""
         return params.start == "new" or params.inversion == "edit-friendly"
 
+    def check(self, prompt: str, params: PromptToPromptParameters) -> None:
+        """Raises `empty-prompt` without a caption of the layer, `bad-request` for a word that the prompt
+        lacks."""
+        from velatura.prompt_to_prompt.prompt import find
+
+        fields.shown_now(params.source_prompt)
+        for word in _listed(params):
+            find(prompt, word.text, word.which)
+
     def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
         from velatura.diffusion import blending, schedule
         from velatura.prompt_to_prompt import edit, plan
         from velatura.prompt_to_prompt import source as sources
 
-        source_prompt = _checked(params)
+        source_prompt = fields.shown_now(params.source_prompt)
         model, negative = context.model, params.negative_prompt
         sigmas = schedule.sigmas(model.training_sigmas, params.steps)
         n = len(sigmas) - 1
@@ -245,28 +254,21 @@ class PromptToPrompt(Method):
         return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
 
 
-def _checked(params: PromptToPromptParameters) -> str:
-    """The source's prompt. Raises `empty-prompt`."""
-    source_prompt = params.source_prompt.strip()
-    if not source_prompt:
-        raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
-    return source_prompt
-
-
 def _nowhere(params: PromptToPromptParameters) -> str:
     """Why local blend has given the source back, and what to do."""
     otherwise = "name fewer words to leave alone, " if params.keep_words.strip() else ""
     return f"No place is left that may change; {otherwise}select more of the layer or lower the threshold."
 
 
+def _listed(params: PromptToPromptParameters) -> list[PromptWord]:
+    """The entries that name a word."""
+    return [word for word in params.words if word.text.strip()]
+
+
 def _words(params: PromptToPromptParameters) -> list[WordSetting]:
     from velatura.prompt_to_prompt.plan import WordSetting
 
-    return [
-        WordSetting(word.text, word.which, word.weight, word.until)
-        for word in params.words
-        if word.text.strip()
-    ]
+    return [WordSetting(word.text, word.which, word.weight, word.until) for word in _listed(params)]
 
 
 def settings(params: PromptToPromptParameters) -> Settings:

@@ -19,17 +19,18 @@ from velatura import methods as package
 from velatura.extensions.offers import Refused, offers, refuse
 from velatura.generators import kinds
 from velatura.models.catalogue import ModelEntry
-from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
+from .checks import lacking
 from .kinds import KINDS
 
 GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
+    "checks",
     "execute",
     "fields",
     "flowing",
@@ -134,11 +135,6 @@ def since(method: dict) -> int:
     return max(KINDS[method["result"]].since, RASTERS_SINCE if rasters else 0)
 
 
-def no_drafts(title: str) -> str:
-    """Why a draft of the method of this title is refused, and what to do."""
-    return f"{title} has nothing to show before it is done; run the edit itself."
-
-
 def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
     """The answer to `methods` (SPEC section 4), less `type`.
 
@@ -154,28 +150,13 @@ def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
             "kind": model.kind,
             "size": model.size,
             "defaults": model.defaults,
-            "lacks": [method["id"] for method in known if lacking(method["id"], model)],
+            "lacks": [method["id"] for method in known if _lacks(method["id"], model)],
         }
         for model in models
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
 
 
-def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
-    """Why the method of this id cannot run with the model; None where it has all that the method needs."""
+def _lacks(method: str, model: ModelEntry) -> bool:
     known = registry().get(method)
-    if known is None:
-        return None
-    if known.generator not in ("", model.generator):
-        return VelaturaError(
-            "unknown-model",
-            f"{known.title!r} needs {kinds.title(known.generator)}, and {model.title!r} is"
-            f" {kinds.title(model.generator)}; choose another model or another method.",
-        )
-    if not known.needs or known.needs in model.companions:
-        return None
-    return VelaturaError(
-        "unknown-model",
-        f"The model {model.title!r} has no {known.needs} for {known.title!r}; name one with"
-        f" `velatura models change {model.id} --{known.needs} …`, or choose another model.",
-    )
+    return known is not None and lacking(known, model) is not None

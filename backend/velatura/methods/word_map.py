@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.words import Word
 
 from . import fields
 from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
@@ -48,18 +49,19 @@ class WordMap(Method):
     max_variations = 1
     Parameters = WordMapParameters
 
+    def check(self, prompt: str, params: WordMapParameters) -> None:
+        """Raises `empty-prompt` for a caption without words, `bad-request` for a word that it lacks."""
+        _asked(prompt, params)
+
     def run(self, inputs: MethodInputs, params: WordMapParameters, context: Context) -> list[Mask]:
         import torch
 
         from velatura.diffusion import noise, schedule
         from velatura.prompt_to_prompt import maps
-        from velatura.prompt_to_prompt.prompt import find, indices, tokens, words
+        from velatura.prompt_to_prompt.prompt import indices, tokens
 
         model = context.model
-        asked = [find(inputs.prompt, word.text, word.which) for word in params.words if word.text.strip()]
-        asked = asked or words(inputs.prompt)
-        if not asked:
-            raise VelaturaError("empty-prompt", "The caption has no words; describe what the layer shows.")
+        asked = _asked(inputs.prompt, params)
         read = tokens(model.tokenized(inputs.prompt), inputs.prompt)
         groups = torch.zeros(read.length, len(asked))
         for column, word in enumerate(asked):
@@ -82,3 +84,14 @@ class WordMap(Method):
             Mask(word.text, maps.as_mask(map, size, params.threshold, params.softness))
             for word, map in zip(asked, found, strict=True)
         ]
+
+
+def _asked(prompt: str, params: WordMapParameters) -> list[Word]:
+    """The words to select: those that are listed, else every word of the caption."""
+    from velatura.prompt_to_prompt.prompt import find, words
+
+    asked = [find(prompt, word.text, word.which) for word in params.words if word.text.strip()]
+    asked = asked or words(prompt)
+    if not asked:
+        raise VelaturaError("empty-prompt", "The caption has no words; describe what the layer shows.")
+    return asked
