@@ -50,11 +50,10 @@ class DiffEditMask(Method):
 
         model, source_prompt = context.model, fields.shown_now(params.source_prompt)
         c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
-        if c.equal(c_other):  # capitals and spaces are not read
+        if c.equal(c_other):  # the model ignores capitals and spaces
             raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
         z0 = model.encode(inputs.image)
         noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
-        found = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
-        size = tuple(inputs.image.shape[-2:])
-        return [Mask("changes", as_mask(found, size, params.threshold, params.softness))]
+        map = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
+        return [Mask("changes", as_mask(map, inputs.size, params.threshold, params.softness))]

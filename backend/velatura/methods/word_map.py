@@ -1,6 +1,6 @@
 """Select by word: where the words of a caption are in the layer.
 
-The cross-attention maps of Hertz et al. 2022, section 3, of a picture that was given, spread along
+The cross-attention maps of Hertz et al. 2022, section 3, of an existing picture, spread along
 self-attention (Wang et al. 2023, eq. 5)."""
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class WordMap(Method):
         z0 = model.encode(inputs.image)
         noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
-        found = maps.word_maps(
+        word_maps = maps.word_maps(
             model,
             z0,
             model.encode_prompt(inputs.prompt),
@@ -79,10 +79,9 @@ class WordMap(Method):
             lambda i: context.step(i, params.looks),
             params.refine,
         )
-        size = tuple(inputs.image.shape[-2:])
         return [
-            Mask(word.text, maps.as_mask(map, size, params.threshold, params.softness))
-            for word, map in zip(asked, found, strict=True)
+            Mask(word.text, maps.as_mask(map, inputs.size, params.threshold, params.softness))
+            for word, map in zip(asked, word_maps, strict=True)
         ]
 
 
