@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from unittest import mock
 
@@ -11,6 +13,7 @@ from pydantic import Field, field_validator
 from tests.daemon.samples import request
 from tests.methods.requests import Recorded
 from tests.more_methods.velatura_examples.shades import ShadesParameters
+from tests.patience import patience
 from velatura.daemon.broker.submission import complete_request
 from velatura.daemon.outgoing import fits
 from velatura.methods import fields
@@ -254,6 +257,28 @@ def test_broker_and_worker_refuse_in_the_same_words_before_any_work(id, changes,
         execute(wanted, dict[str, bytes]().__getitem__, ModelStore(MODELS), Recorded())
     assert in_broker.value.code == code
     assert (late.value.code, late.value.message) == (code, in_broker.value.message)
+
+
+CHECK_ALL = """
+import sys
+from velatura.methods.registry import registry
+
+marked = {"x-source-prompt": "a cat", "x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
+for method in registry().values():
+    values = {}
+    for key, field in method.Parameters.model_fields.items():
+        values |= {key: value for mark, value in marked.items() if mark in (field.json_schema_extra or {})}
+    params = method.Parameters(**values)
+    method.varies(params)
+    method.check("a hat", params)
+print("torch" in sys.modules)
+"""
+
+
+def test_what_the_broker_asks_of_a_method_imports_no_torch():
+    run = [sys.executable, "-c", CHECK_ALL]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=patience(60), check=True)
+    assert done.stdout == "False\n"
 
 
 def test_a_line_break_in_the_prompt_reaches_the_method():

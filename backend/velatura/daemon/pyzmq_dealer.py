@@ -82,7 +82,7 @@ class PyzmqDealer:
         self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
 
     def recv(self, timeout: float) -> list[memoryview] | None:
-        """The frames of the next message, or None after `timeout` seconds (0: only what is there).
+        """The frames of the next message, or None after `timeout` seconds (0: only a message that is there).
 
         Raises `not-running` once the connection is lost and every earlier message has been received.
         """

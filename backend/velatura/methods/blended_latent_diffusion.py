@@ -44,7 +44,7 @@ class BlendedLatentDiffusion(Method):
     id = "blended-latent-diffusion"
     version = 1
     title = "Blended Latent Diffusion"
-    summary = "Puts what the prompt says into the selection and leaves everything else as it is."
+    summary = "Paints the prompt into the selection and leaves everything else as it is."
     source = "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = BlendedLatentDiffusionParameters

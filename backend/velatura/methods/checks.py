@@ -51,8 +51,8 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: Callable[[s
         entry_of: gives the model of an id, for '' the default one; raises `unknown-model`.
 
     Raises:
-        VelaturaError: `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`, `empty-mask`, what
-            `check_inputs` raises and what the method's own `check` raises.
+        VelaturaError: `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`, `empty-mask`,
+            those of `check_inputs` and those of the method's own `check`.
     """
     method = _method(request, methods)
     prompt = request.prompt.strip()
@@ -109,7 +109,7 @@ def _method(request: Request, methods: Mapping[str, Method]) -> Method:
 
 
 def _check_asked(request: Request, method: Method, prompt: str) -> None:
-    """Compares the request with what the method declares of itself."""
+    """Compares the request with the method's declaration."""
     title, needs = method.title, method.inputs
     if request.variations > method.max_variations:
         raise VelaturaError(

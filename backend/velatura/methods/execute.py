@@ -50,7 +50,7 @@ def execute(
 
     Raises:
         Cancelled: the person has cancelled the job.
-        VelaturaError: in this order, what `Request.from_wire` and `checks.check` raise; faults of the pixels
+        VelaturaError: in this order, those of `Request.from_wire` and of `checks.check`; faults of the pixels
             (`bad-layer`, `unsupported-colour`, `empty-mask`, `mask-outside`); `unknown-model` for other files
             than the request names, `prompt-too-long`, `empty-layer`; and `out-of-memory`.
     """
@@ -88,7 +88,8 @@ def execute(
             hooks,
             is_draft=is_draft,
             rasters={
-                name: found.seen(layer, region, model.size, model.multiple) for name, found in rasters.items()
+                name: raster.seen(layer, region, model.size, model.multiple)
+                for name, raster in rasters.items()
             },
         )
         seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]

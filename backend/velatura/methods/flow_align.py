@@ -30,7 +30,7 @@ class FlowAlign(Method):
     id = "flow-align"
     version = 1
     title = "Change what the caption says"
-    summary = "Makes of the layer what another caption says, and leaves the rest of it alone."
+    summary = "Edits the layer to match another caption, and leaves the rest of it alone."
     source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign); Kulikov et al. 2025, arXiv:2412.08629 (FlowEdit)"
     place = 1
     inputs = Inputs(source="required", mask="optional", prompt="required")

@@ -18,7 +18,7 @@ class FlowMask(Method):
     id = "flow-mask"
     version = 1
     title = "Select where a caption changes it"
-    summary = "Finds what changes in the layer when its caption does, by trying it out."
+    summary = "Tries out a changed caption, and finds where it changes the layer."
     source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign)"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"

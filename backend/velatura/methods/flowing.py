@@ -223,8 +223,8 @@ class Flow:
     def _latents(self, make: Callable[[Source], Tensor]) -> Tensor:
         from velatura.flow.source import kept
 
-        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, self._params.noises)
-        with kept(self._context.cache, self._model, *given) as source:
+        made_of = (self._z0, self._caption, self._sigmas, self._inputs.seeds, self._params.noises)
+        with kept(self._context.cache, self._model, *made_of) as source:
             return make(source)
 
     @property

@@ -92,8 +92,8 @@ _JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
 def _form(where: str, field: FieldInfo, order: int, *, group: bool) -> dict[str, Any]:
     if not field.title or not field.description:
         raise TypeError(f"{where}: a field needs a title and a description")
-    given, annotation = field.json_schema_extra, cast(Any, field.annotation)
-    extra: dict[str, Any] = dict(given) if isinstance(given, dict) else {}
+    keys, annotation = field.json_schema_extra, cast(Any, field.annotation)
+    extra: dict[str, Any] = dict(keys) if isinstance(keys, dict) else {}
     bounds = _bounds(field)
     form: dict[str, Any]
     if get_origin(annotation) is Literal:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 class PromptWord(fields.WordSettings):
     weight: float = fields.slider(
-        1.0, -2.0, 4.0, 0.1, "Weight", "Turns the word up or down; 0 takes what it stands for away."
+        1.0, -2.0, 4.0, 0.1, "Weight", "Turns the word up or down; 0 removes the thing that it names."
     )
     until: float = fields.slider(
         1.0,
@@ -171,7 +171,7 @@ class PromptToPrompt(Method):
     id = "prompt-to-prompt"
     version = 1
     title = "Prompt-to-Prompt"
-    summary = "Changes what the changed words of a caption stand for, and leaves the rest of the picture."
+    summary = "Changes the things that the changed words name, and leaves the rest of the picture."
     source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = PromptToPromptParameters

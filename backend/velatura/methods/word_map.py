@@ -27,7 +27,7 @@ class WordMapParameters(Parameters):
     )
     softness: float = fields.softness()
     refine: int = fields.whole(
-        1, 0, 4, "Follow edges", "How often the selection is spread to what looks alike.", advanced=True
+        1, 0, 4, "Follow edges", "How often the selection is spread to places that look alike.", advanced=True
     )
     noise: float = fields.slider(
         0.4, 0.05, 0.95, 0.05, "Noise", "The share of noise at which the model looks; less sees finer parts."

@@ -84,7 +84,7 @@ class BlobThread(RouterThread[str]):
         Args:
             router: becomes the thread's own.
             prove: gives the answer to a challenge.
-            sessions: who is connected.
+            sessions: the connected clients.
             spool: holds the blobs.
             status: the fields of `pong`.
             desk: takes notes of stored blobs and of a full disk.

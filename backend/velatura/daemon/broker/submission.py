@@ -1,4 +1,4 @@
-"""A submitted request, checked and completed before any work: the broker refuses here what cannot run."""
+"""A submitted request, checked and completed before any work: a request that cannot run is refused."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def complete_request(
         models: the default one first.
 
     Raises:
-        VelaturaError: what `Request.from_wire` and `velatura.methods.checks.check` raise, `too-large`, and
+        VelaturaError: those of `Request.from_wire` and of `velatura.methods.checks.check`; `too-large`; and
             `bad-request` for more masks than one result holds.
     """
     asked = Request.from_wire(request)
