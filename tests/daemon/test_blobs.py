@@ -206,5 +206,5 @@ def test_blobs_that_nobody_needs_go_when_there_is_no_room(state_dir, no_torch):
         blob = state_dir / "spool" / "blobs" / digest(first).removeprefix("blake2b:")
         os.utime(blob, (time.time() - 120,) * 2)  # written two minutes ago, as it were
         assert put(raw, second)["code"] == "disk-full"
-        wait_for(lambda: "let go" in daemon.log, 10, "nothing is let go")
+        wait_for(lambda: "deleted" in daemon.log, 10, "nothing is deleted")
         assert raw.upload(second)["stored"]

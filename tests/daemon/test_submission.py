@@ -2,56 +2,73 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
+from unittest import mock
 
 import pytest
+from pydantic import Field, field_validator
 
 from tests.daemon.samples import request
+from tests.methods.requests import Recorded
 from tests.more_methods.velatura_examples.shades import ShadesParameters
+from tests.patience import patience
 from velatura.daemon.broker.submission import complete_request
 from velatura.daemon.outgoing import fits
-from velatura.methods.base import schema
+from velatura.methods import fields
+from velatura.methods.base import Inputs, Method, Parameters
+from velatura.methods.execute import execute
 from velatura.methods.registry import describe, offer, registry
 from velatura.models.catalogue import ModelEntry
+from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.results import MAX_LAYERS, MAX_NOTE, MAX_TITLE
 
-METHOD = {
-    "id": "m",
-    "version": 3,
-    "title": "Method",
-    "inputs": {"source": "required", "mask": "optional", "prompt": "optional"},
-    "result": "layer",
-    "max_variations": 8,
-    "parameters": {
-        "type": "object",
-        "properties": {
-            "words": {
-                "type": "string",
-                "title": "Words",
-                "description": "Some.",
-                "default": "none",
-                "maxLength": 100_000,
-                "x-order": 0,
-                "x-advanced": False,
-            }
-        },
-    },
-}
+
+class Words(Parameters):
+    words: str = Field("none", max_length=100_000, title="Words", description="Some.")
+
+
+class Captioned(Parameters):
+    caption: str = fields.source_prompt()
+
+
+class Guided(Parameters):
+    guidance: float = fields.guidance(3.0)
+
+
+def method(**changes):
+    """A method of these class variables."""
+    own = {
+        "id": "m",
+        "version": 3,
+        "title": "Method",
+        "summary": "Does.",
+        "source": "tests",
+        "inputs": Inputs(prompt="optional"),
+        "Parameters": Words,
+        "run": lambda *_: pytest.fail("it ran"),
+    }
+    return type("Made", (Method,), own | changes)()
+
+
+METHOD = method()
+MASKS = method(result="mask", max_variations=1, Parameters=ShadesParameters)
 MODELS = [
     ModelEntry("first", "First", "diffusers", "/", 64),
     ModelEntry("other", "Other", "diffusers", "/", 64),
 ]
 
 
-def complete(method=METHOD, **changes):
-    wanted = request(**{"method": "m", "parameters": {}, **changes})
-    return complete_request(wanted, {"m": method}, MODELS)
+def complete(asked=METHOD, **changes):
+    wanted = request(**{"method": asked.id, "parameters": {}, **changes})
+    return complete_request(wanted, {asked.id: asked}, MODELS)
 
 
-def refusal(method=METHOD, **changes):
+def refusal(asked=METHOD, **changes):
     with pytest.raises(VelaturaError) as raised:
-        complete(method, **changes)
+        complete(asked, **changes)
     return raised.value.code
 
 
@@ -84,35 +101,32 @@ def test_a_title_has_the_prompt_first_and_the_method_whole(prompt, title):
     ],
 )
 def test_an_edit_of_a_caption_is_told_by_what_it_changes(caption, title):
-    form = {**METHOD["parameters"]["properties"]["words"], "x-source-prompt": True, "default": ""}
-    method = {**METHOD, "parameters": {"type": "object", "properties": {"caption": form}}}
-    found = complete(method, prompt="a man, red hair, glasses", parameters={"caption": caption})[1]
+    captioned = method(Parameters=Captioned)
+    found = complete(captioned, prompt="a man, red hair, glasses", parameters={"caption": caption})[1]
     assert found == title
 
 
 def test_an_edit_by_dials_is_told_by_them():
-    offered = describe(registry()["flow-slider"])
+    slider = registry()["flow-slider"]
     dials = [{"less": "short", "more": "long", "strength": -1.5}, {"more": "hat", "strength": 0}]
     dials.append({"more": "beard", "strength": 1})
     values = {"source_prompt": "a man", "dials": dials}
-    titled = lambda prompt: complete(offered, prompt=prompt, parameters=values)[1]  # noqa: E731
-    assert titled("") == f"short → long −1.5, + beard 1 · {offered['title']}"
-    assert titled("a man with a hat") == f"+ with a hat, short → long −1.5, + beard 1 · {offered['title']}"
+    titled = lambda prompt: complete(slider, prompt=prompt, parameters=values)[1]  # noqa: E731
+    assert titled("") == f"short → long −1.5, + beard 1 · {slider.title}"
+    assert titled("a man with a hat") == f"+ with a hat, short → long −1.5, + beard 1 · {slider.title}"
 
 
 def test_a_model_has_defaults_of_its_own():
-    number = {"type": "number", "title": "G", "description": "G.", "minimum": 1.0, "maximum": 20.0}
-    form = {"guidance": {**number, "default": 3.0, "x-order": 0, "x-advanced": False}}
-    method = {**METHOD, "parameters": {"type": "object", "properties": form}}
+    guided = method(Parameters=Guided)
     models = [replace(MODELS[0], guidance=7.5), MODELS[1]]
 
     def guidance(model, **given):
         wanted = request(method="m", model={"id": model, "digest": ""}, parameters=given)
-        return complete_request(wanted, {"m": method}, models)[0]["parameters"]["guidance"]
+        return complete_request(wanted, {"m": guided}, models)[0]["parameters"]["guidance"]
 
     assert (guidance("first"), guidance(""), guidance("other")) == (7.5, 7.5, 3.0)
     assert guidance("first", guidance=2.0) == 2.0
-    offered = offer([method], models)
+    offered = offer([describe(guided)], models)
     assert offered["methods"][0]["parameters"]["properties"]["guidance"]["default"] == 7.5
     assert [model["defaults"] for model in offered["models"]] == [{"guidance": 7.5}, {}]
 
@@ -128,8 +142,7 @@ def test_what_is_given_is_kept():
     [({"mask": "required"}, "empty-mask"), ({"prompt": "required"}, "empty-prompt")],
 )
 def test_needs_of_the_method_are_checked(needs, code):
-    method = {**METHOD, "inputs": {**METHOD["inputs"], **needs}}
-    assert refusal(method, prompt="") == code
+    assert refusal(method(inputs=Inputs(**{"prompt": "optional", **needs})), prompt="") == code
 
 
 def test_recipes_that_would_not_fit_a_message_are_refused():
@@ -139,38 +152,34 @@ def test_recipes_that_would_not_fit_a_message_are_refused():
 
 
 def test_masks_have_a_recipe_for_each_word():
-    method = {**METHOD, "result": "mask", "max_variations": 1, "parameters": schema(ShadesParameters)}
-    assert complete(method, prompt="word " * 75)
-    assert refusal(method, prompt="word " * (MAX_LAYERS + 1)) == "bad-request"
+    assert complete(MASKS, prompt="word " * 75)
+    assert refusal(MASKS, prompt="word " * (MAX_LAYERS + 1)) == "bad-request"
     listed = {"words": [{"text": "word"}, {"text": ""}]}
-    assert complete(method, prompt="word " * 300, parameters=listed)
+    assert complete(MASKS, prompt="word " * 300, parameters=listed)
 
 
 @pytest.mark.parametrize("blank", ["", " ", " \t\u3000"])
 def test_an_entry_without_a_word_does_not_count(blank):
     """A method ignores it and makes a mask of every word of the prompt."""
-    method = {**METHOD, "result": "mask", "max_variations": 1, "parameters": schema(ShadesParameters)}
     listed = {"words": [{"text": blank}]}
-    assert refusal(method, prompt="word " * (MAX_LAYERS + 1), parameters=listed) == "bad-request"
+    assert refusal(MASKS, prompt="word " * (MAX_LAYERS + 1), parameters=listed) == "bad-request"
     long = {"words": [{"text": blank}] * 64}
-    assert complete(method, prompt="word " * 20, parameters=long)
+    assert complete(MASKS, prompt="word " * 20, parameters=long)
     crowded = {"words": [{"text": (blank * 200)[:200], "which": 1000} for _ in range(64)]}
-    assert refusal(method, prompt="word " * 75, parameters=crowded) == "too-large"
+    assert refusal(MASKS, prompt="word " * 75, parameters=crowded) == "too-large"
 
 
 @pytest.mark.parametrize("result", ["mask", "layer"])
 def test_the_largest_result_of_an_accepted_request_fits_a_message(result):
     many = MAX_LAYERS if result == "mask" else 8
-    method = {**METHOD, "result": result, "max_variations": 1 if result == "mask" else 8}
-    if result == "mask":
-        method["parameters"] = schema(ShadesParameters)
+    made = MASKS if result == "mask" else METHOD
     variations = 1 if result == "mask" else many
     length = 1
     while True:  # the longest that is accepted, to within a tenth
         prompt = " ".join("é" * length for _ in range(many))[:2000]
         parameters = {} if result == "mask" else {"words": "é" * length}
         try:
-            whole, _ = complete(method, prompt=prompt, variations=variations, parameters=parameters)
+            whole, _ = complete(made, prompt=prompt, variations=variations, parameters=parameters)
         except VelaturaError as error:
             assert error.code == "too-large"
             break
@@ -199,6 +208,94 @@ def test_a_draft_stays_one():
 
 def test_a_draft_of_a_method_that_gives_none_is_refused():
     assert complete(draft=True)[0]["draft"]
-    assert complete(METHOD | {"drafts": True}, draft=True)[0]["draft"]
-    assert refusal(METHOD | {"drafts": False}, draft=True) == "bad-request"
-    assert "draft" not in complete(METHOD | {"drafts": False})[0]
+    assert complete(method(drafts=True), draft=True)[0]["draft"]
+    assert refusal(method(drafts=False), draft=True) == "bad-request"
+    assert "draft" not in complete(method(drafts=False))[0]
+
+
+CAPTION = {"source_prompt": "a man"}
+
+
+@pytest.mark.parametrize(
+    ("id", "changes", "code", "said"),
+    [
+        ("m", {"method": "magic"}, "unknown-method", "The daemon has no method 'magic'"),
+        ("m", {"method_version": 2}, "unknown-method", "made with version 2 of Method"),
+        ("m", {"variations": 9}, "bad-request", "at most 8 variations"),
+        ("m", {"parameters": {"words": 1}}, "bad-request", "Words"),
+        ("m", {"parameters": {"no": 1}}, "bad-request", "no parameter 'no'"),
+        ("m", {"model": {"id": "third", "digest": ""}}, "unknown-model", "The daemon has no model 'third'"),
+        ("sdedit", {"prompt": " \n"}, "empty-prompt", "SDEdit needs a prompt"),
+        ("describe", {"prompt": "a hat"}, "bad-request", "takes no prompt"),
+        ("clipseg-mask", {}, "unknown-model", "has no segmenter"),
+        ("flow-align", {}, "empty-prompt", "Describe what the layer shows now"),
+        ("flow-slider", {"prompt": "", "parameters": CAPTION}, "bad-request", "Add a dial"),
+        ("flow-mask", {"prompt": " a  man", "parameters": CAPTION}, "bad-request", "change a word"),
+        ("diffedit-mask", {}, "empty-prompt", "Describe what the layer shows now"),
+        ("prompt-to-prompt", {}, "empty-prompt", "Describe what the layer shows now"),
+        ("prompt-to-prompt", {"variations": 2, "parameters": CAPTION}, "bad-request", "one variation"),
+        (
+            "prompt-to-prompt",
+            {"parameters": CAPTION | {"words": [{"text": "cat"}]}},
+            "bad-request",
+            "The prompt has no 'cat'",
+        ),
+        ("word-map", {"prompt": "..."}, "empty-prompt", "no words"),
+        ("word-map", {"parameters": {"words": [{"text": "cat"}]}}, "bad-request", "no 'cat'"),
+    ],
+)
+def test_broker_and_worker_refuse_in_the_same_words_before_any_work(id, changes, code, said):
+    """The worker has no pixels here and must not load a model."""
+    methods = {**registry(), "m": METHOD}
+    wanted = request(**{"method": id, "parameters": {}, **changes})
+    with pytest.raises(VelaturaError, match=said) as in_broker:
+        complete_request(wanted, methods, MODELS)
+    with (
+        mock.patch("velatura.methods.execute.registry", lambda: methods),
+        pytest.raises(VelaturaError) as late,
+    ):
+        execute(wanted, dict[str, bytes]().__getitem__, ModelStore(MODELS), Recorded())
+    assert in_broker.value.code == code
+    assert (late.value.code, late.value.message) == (code, in_broker.value.message)
+
+
+CHECK_ALL = """
+import sys
+from velatura.methods.registry import registry
+
+marked = {"x-source-prompt": "a cat", "x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
+for method in registry().values():
+    values = {}
+    for key, field in method.Parameters.model_fields.items():
+        values |= {key: value for mark, value in marked.items() if mark in (field.json_schema_extra or {})}
+    params = method.Parameters(**values)
+    method.varies(params)
+    method.check("a hat", params)
+print("torch" in sys.modules)
+"""
+
+
+def test_what_the_broker_asks_of_a_method_imports_no_torch():
+    run = [sys.executable, "-c", CHECK_ALL]
+    done = subprocess.run(run, capture_output=True, text=True, timeout=patience(60), check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_line_break_in_the_prompt_reaches_the_method():
+    """Some methods take it for a comma, so only the space around a prompt is taken away."""
+    read = []
+    reading = method(check=lambda self, prompt, params: read.append(prompt))
+    complete(reading, prompt="  a hat\na  cat ")
+    assert read == ["a hat\na  cat"]
+
+
+def test_settings_that_the_class_itself_refuses_are_a_bad_request():
+    class Paired(Words):
+        @field_validator("words")
+        @classmethod
+        def odd(cls, value):
+            if value == "even":
+                raise ValueError("not odd")
+            return value
+
+    assert refusal(method(Parameters=Paired), parameters={"words": "even"}) == "bad-request"

@@ -12,6 +12,7 @@ from velatura.inversion.trajectory import Trajectory
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
+from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura.ranking.asked import LOOKS
 from velatura_protocol.errors import VelaturaError
@@ -181,7 +182,10 @@ def test_inputs_are_not_written_to(models):
 
 
 class NoModels:
-    """A store whose model must not be asked for."""
+    """A store whose model must not be loaded."""
+
+    def entry(self, id=""):
+        return ModelEntry("tiny", "Tiny", "diffusers", "/", 64)
 
     def get(self, id=""):
         raise AssertionError("the model was asked for")

@@ -66,7 +66,7 @@ def test_a_fourth_kind_is_one_more_class(models, panel_method, monkeypatch):
     monkeypatch.setattr("velatura.methods.execute.registry", lambda: {**registry(), "seen": panel_method})
     described = describe(panel_method)
     assert described["result"] == "panel" and since(described) == 9
-    edit = Edit(picture(), method="seen", parameters={})
+    edit = Edit(picture(), method="seen", parameters={}, prompt="")
     hooks = Recorded()
     (made,) = edit.run(models, hooks)
     assert (made.kind, made.title, made.seed) == ("panel", "Seen", 7)

@@ -9,7 +9,7 @@ import pytest
 from tests.methods.requests import DTYPES, Recorded, box, picture
 from velatura.daemon.broker.submission import complete_request
 from velatura.methods.execute import execute
-from velatura.methods.registry import describe, registry
+from velatura.methods.registry import registry
 from velatura_protocol.rasters import Pixels
 from velatura_protocol.requests import Recipe, blobs
 
@@ -27,8 +27,7 @@ def test_a_recipe_of_the_first_version_runs(models, entries, recipe):
     inputs = {"source": source, "mask": mask if recipe.request.inputs["mask"] else None}
     edit = replace(recipe.of_layer().again(), model_digest=models.get("tiny").digest)
     request = edit.on(inputs, (64, 64))
-    known = {method.id: describe(method) for method in registry().values()}
-    whole, _ = complete_request(request.to_wire(), known, entries)
+    whole, _ = complete_request(request.to_wire(), registry(), entries)
     assert whole["parameters"].items() >= recipe.request.parameters.items()
     results = execute(whole, blobs(inputs).__getitem__, models, Recorded())
     assert results

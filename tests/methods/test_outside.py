@@ -17,7 +17,8 @@ from tests.patience import patience
 from tests.tiny import tiny_model
 from velatura.install.doctor import examine
 from velatura.install.profiles import Machine
-from velatura.methods.registry import describe, lacking, offer, refused, registry
+from velatura.methods.checks import lacking
+from velatura.methods.registry import describe, offer, refused, registry
 from velatura.models import catalogue
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -122,7 +123,7 @@ def test_the_offer_says_which_methods_a_model_cannot_run(state_dir, beside):
     assert set(embedded["lacks"]) == {"exaggerate"}
     # what a companion does is refused for want of the companion, whatever the model's kind
     (model, *_) = catalogue.entries(state_dir)
-    assert "has no captioner" in lacking("describe", model).message
+    assert "has no captioner" in lacking(registry()["describe"], model).message
 
 
 def test_only_a_diffusion_model_is_given_where_one_is_asked_for(state_dir, beside):

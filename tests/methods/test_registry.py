@@ -12,7 +12,8 @@ from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from tests.patience import patience
 from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
-from velatura.methods.registry import describe, lacking, offer, registry
+from velatura.methods.checks import lacking
+from velatura.methods.registry import describe, offer, registry
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
@@ -356,6 +357,6 @@ def test_a_model_says_which_methods_it_lacks_something_for():
     assert lacks == {"plain": ["describe", "clipseg-mask"], "whole": []}
     layers = [method for method in known if method["result"] == "layer"]
     assert offer(layers, [plain])["models"][0]["lacks"] == []  # only what the client is told of
-    said = lacking("clipseg-mask", plain).message
+    said = lacking(registry()["clipseg-mask"], plain).message
     assert "'Plain' has no segmenter" in said and "--segmenter" in said
-    assert lacking("clipseg-mask", whole) is None and lacking("sdedit", plain) is None
+    assert lacking(registry()["clipseg-mask"], whole) is None and lacking(registry()["sdedit"], plain) is None

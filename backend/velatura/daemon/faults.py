@@ -1,22 +1,22 @@
-"""Errors that more than one part of the daemon raises, and the edge at which a loop outlives a fault."""
+"""Errors that more than one part of the daemon raises, and the edge that keeps a loop alive after a fault."""
 
 from __future__ import annotations
 
 import errno
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from velatura_protocol.errors import VelaturaError
 
 _NO_HANDLES = {errno.EMFILE, errno.ENFILE}
-_TOLD_AGAIN_S = 60.0  # the same fault is written down at most so often
+_LOGGED_AGAIN_S = 60.0  # the same fault is logged at most once in this time
 _SHORTEST_S, _LONGEST_S = 0.01, 1.0
 
 
 def internal(error: BaseException) -> VelaturaError:
-    """A fault of ours; `busy` where the system has no file handles left, which passes."""
+    """The error for an unforeseen fault; `busy` where the system has no file handles left, which passes."""
     if isinstance(error, OSError) and error.errno in _NO_HANDLES:
         sentence = "Too many programs are connected to Velatura; close some and try again."
         return VelaturaError("busy", sentence, retryable=True, detail=repr(error))
@@ -40,25 +40,25 @@ def unknown_message(kind: str) -> VelaturaError:
 
 
 class Edge:
-    """The edge of a loop: a fault in one part of a pass is written down, and the loop goes on.
+    """The edge of a loop: it logs a fault in one part of a pass, and the loop goes on.
 
     A fault that comes again at every pass neither fills the log (its traceback is written once a minute, with
-    how often it came) nor keeps a processor busy (see `rest`). One thread uses an `Edge`.
+    its count) nor keeps a processor busy (see `rest`). One thread uses an `Edge`.
     """
 
     def __init__(self, log: logging.Logger, name: str) -> None:
         """name: of the loop, for the log."""
         self._log = log
         self._name = name
-        self._told: dict[tuple, tuple[float, int]] = {}  # when written, how often since
+        self._logged: dict[tuple[str, type, str], tuple[float, int]] = {}  # when logged, count since
         self._faults = False
         self._rest = 0.0
 
     @contextmanager
-    def guarded(self, what: str, *, lasting: bool = False) -> Iterator[None]:
-        """Whatever `Exception` is raised inside ends here.
+    def guarded(self, what: str, *, lasting: bool = False) -> Generator[None]:
+        """Logs any `Exception` raised inside, and suppresses it.
 
-        lasting: it may come again at the next pass, though nothing new has come in.
+        lasting: the fault may come again at the next pass, even without new input.
         """
         try:
             yield
@@ -66,16 +66,16 @@ class Edge:
             self._faults |= lasting
             self.note(what, error)
 
-    def note(self, what: str, error: Exception) -> None:
-        """Writes a fault down, unless it was written down just now."""
+    def note(self, what: str, error: BaseException) -> None:
+        """Logs a fault, unless it was logged within the last minute."""
         now, kind = time.monotonic(), (what, type(error), str(error)[:200])
-        written, since = self._told.get(kind, (-_TOLD_AGAIN_S, 0))
-        if now - written < _TOLD_AGAIN_S:
-            self._told[kind] = written, since + 1
+        written, since = self._logged.get(kind, (-_LOGGED_AGAIN_S, 0))
+        if now - written < _LOGGED_AGAIN_S:
+            self._logged[kind] = written, since + 1
             return
-        if len(self._told) > 64:
-            self._told.clear()
-        self._told[kind] = now, 0
+        if len(self._logged) > 64:
+            self._logged.clear()
+        self._logged[kind] = now, 0
         again = f" ({since} times more since it was last written here)" if since else ""
         if isinstance(error, VelaturaError):
             text = f"{error.code}: {error.message} {error.detail}"

@@ -1,14 +1,14 @@
-"""Which daemon a state directory belongs to: a file that it holds locked, and one that names it.
+"""Which daemon owns a state directory: it holds one file locked, and a second file names it.
 
-The lock is the kernel's: it ends with the process, however that ends. The process id lies in a file of its
-own, since whoever tries the lock may truncate the locked one.
+The kernel holds the lock, so it ends with the process, however that ends. The process id lies in a file of
+its own, since a process that tries the lock may truncate the locked file.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -20,10 +20,10 @@ _PATIENCE_S = 1.0  # others hold the lock for a moment when they look
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path) -> Generator[None]:
     """Makes this process the daemon of a state directory.
 
-    Raises `filelock.Timeout` if there is one, OSError.
+    Raises `filelock.Timeout` if another process is that daemon, OSError.
     """
     with filelock.FileLock(folder / LOCK_FILE, timeout=_PATIENCE_S):
         name_owner(folder)
@@ -36,7 +36,7 @@ def name_owner(folder: Path) -> None:
 
 
 def owner(folder: Path) -> int | None:
-    """The process that holds the lock, `UNKNOWN` where that cannot be told; None if nobody does.
+    """The id of the process that holds the lock; `UNKNOWN` if its id cannot be read, None if no process does.
 
     Raises OSError if the lock cannot be looked at.
     """
@@ -45,12 +45,12 @@ def owner(folder: Path) -> int | None:
         pid = _named(folder)
         if pid != UNKNOWN or time.monotonic() > deadline:
             return pid
-        time.sleep(0.05)  # it has just taken the lock, and not yet said so
+        time.sleep(0.05)  # it has just taken the lock, and not yet written its id
     return None
 
 
 def is_free(folder: Path, timeout: float = 0.0) -> bool:
-    """Whether nobody holds the lock, at the latest after `timeout` seconds. Raises OSError."""
+    """Whether no process holds the lock, now or within `timeout` seconds. Raises OSError."""
     if not (folder / LOCK_FILE).exists():
         return True
     try:
@@ -69,7 +69,7 @@ def _named(folder: Path) -> int:
 
 
 def _is_alive(pid: int) -> bool:
-    if os.name != "posix":  # there, to ask would be to end it
+    if os.name != "posix":  # on Windows `os.kill` would end the process
         return True
     try:
         os.kill(pid, 0)

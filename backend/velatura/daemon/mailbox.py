@@ -13,8 +13,8 @@ T = TypeVar("T")
 class Mailbox(Generic[T]):
     """Any thread puts; one thread takes. `fileno()` is readable while there is something to take.
 
-    (ZeroMQ's own inproc sockets would do, but each belongs to one thread, so every pair of threads would need
-    its own; a byte on a socket pair may be sent from anywhere.)
+    (ZeroMQ's inproc sockets belong to one thread each, so every pair of threads would need its own. Any
+    thread may send a byte on a socket pair.)
     """
 
     def __init__(self) -> None:
@@ -28,14 +28,14 @@ class Mailbox(Generic[T]):
 
     def put(self, item: T) -> None:
         self._items.put(item)
-        with suppress(OSError):  # full: then it is ringing already; closed: then nobody takes any more
+        with suppress(OSError):  # full: it already wakes the reader; closed: there is no reader
             self._rope.send(b"\0")
 
     def take(self) -> list[T]:
         """Everything that has arrived, oldest first."""
         with suppress(OSError):
             self._bell.recv(65536)
-        items = []
+        items: list[T] = []
         with suppress(queue.Empty):
             while True:
                 items.append(self._items.get_nowait())

@@ -1,8 +1,8 @@
 """The one place that every message of the broker and of its worker passes on its way out.
 
-What a message holds comes from models' files, methods, the journal and other people's errors. However large
-or odd it is, its frames keep the limits of SPEC section 2, or another message says that it does not: no
-answer and no event raises.
+The content of a message comes from models' files, methods, the journal and errors of other libraries. However
+large or odd it is, its frames keep the limits of SPEC section 2, or another message replaces it: sending an
+answer or an event never raises.
 """
 
 from __future__ import annotations
@@ -21,23 +21,29 @@ from velatura_protocol.messages import (
     error_answer,
     is_seq,
 )
+from velatura_protocol.rasters import Bytes
 
 log = logging.getLogger(__name__)
 
+Message = dict[str, Any]
+"""A message of the wire: any JSON object."""
+Frames = list[Bytes]
+"""A message as ZeroMQ sends it."""
+
 ROOM_FOR_A_JOB = MAX_JSON - 4096
-"""Bytes that the message of one job may have: it also travels in lists, and from worker to broker."""
+"""Most bytes in the message of one job, which also travels in lists and from worker to broker."""
 
 
-def outgoing(message: dict, payload: Any = None) -> list | None:
+def outgoing(message: Message, payload: Bytes | None = None) -> Frames | None:
     """The frames of a message; None where it is to be dropped. Raises nothing.
 
-    What cannot be sent as it is, is sent with null for numbers that JSON or a double does not hold and for
-    what lies too deep, and without halves of surrogate pairs. Where that does not suffice, an answer becomes
-    an error, the end of a run a failed one; an event is dropped.
+    A message that breaks a limit is mended: null replaces numbers that JSON or a double does not hold and
+    values that are nested too deeply; halves of surrogate pairs are replaced. Where that is not enough, an
+    answer becomes an error, the end of a run becomes a failure, and an event is dropped.
     """
     try:
         return encode(message, payload)
-    except Exception as error:  # the edge: also of what `encode` did not foresee
+    except Exception as error:  # also faults that `encode` does not foresee
         log.error("a message of type %.40r cannot be sent as it is: %s", message.get("type"), error)
     with suppress(Exception):
         return encode(mended(message), payload)
@@ -46,8 +52,8 @@ def outgoing(message: dict, payload: Any = None) -> list | None:
     return None
 
 
-def fits(message: dict) -> bool:
-    """Whether the message of a job can be sent as it is."""
+def fits(message: Message) -> bool:
+    """Whether the message of a job can be sent unchanged."""
     try:
         return len(encode(message)[0]) <= ROOM_FOR_A_JOB
     except BadMessage:
@@ -55,7 +61,7 @@ def fits(message: dict) -> bool:
 
 
 def too_large() -> VelaturaError:
-    """Of a result that no message holds."""
+    """The error for a result that no message holds."""
     return VelaturaError(
         "too-large",
         "The edit gave more than Velatura can hand over at once; ask for fewer words or variations.",
@@ -63,7 +69,7 @@ def too_large() -> VelaturaError:
 
 
 def mended(value: Any, depth: int = 1) -> Any:
-    """The value with null, text or shorter text in place of what the wire does not take."""
+    """The value with null, text or shorter text in place of values that the wire does not take."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
     if value is None or isinstance(value, bool):
@@ -81,8 +87,8 @@ def mended(value: Any, depth: int = 1) -> Any:
     return mended(str(value)[:200])
 
 
-def _instead(message: dict) -> dict:
-    """What is said in place of a message that has no room. Raises ValueError where nothing is."""
+def _instead(message: Message) -> Message:
+    """The message that replaces one that is too large. Raises ValueError for an event."""
     if message.get("type") == "finished":
         kept = {key: message.get(key) for key in ("type", "job", "attempt", "pid")}
         return {**kept, "state": "failed", "error": too_large().to_wire(), "loaded": []}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 import socket
 import time
 from collections.abc import Sequence
@@ -12,6 +14,7 @@ from zmq.utils.monitor import recv_monitor_message
 from velatura.daemon.security import USERNAME
 from velatura_protocol.endpoints import IPC, check_peer, password, reachable
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.rasters import Bytes
 from velatura_protocol.zmtp import lost
 
 _ENDS = {
@@ -21,16 +24,16 @@ _ENDS = {
     zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL,
     zmq.EVENT_HANDSHAKE_FAILED_AUTH,
 }
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECTED
-for _event in _ENDS:
-    _EVENTS |= _event
+_EVENTS = functools.reduce(operator.or_, _ENDS, zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_CONNECTED)
 
 
 class PyzmqDealer:
     """One connection with PLAIN; one thread owns it.
 
     It does not reconnect by itself: libzmq would do so silently, and lose messages silently.
-    socket: libzmq's.
+
+    Attributes:
+        socket: libzmq's.
     """
 
     def __init__(self) -> None:
@@ -41,10 +44,16 @@ class PyzmqDealer:
         self._lost = False
 
     def connect(self, endpoint: str, token: str, timeout: float) -> None:
-        """Connects and shakes hands, once. The peer has proved nothing by that, but whose process it is.
+        """Connects and shakes hands, once. That proves only whose process the peer is, and only at ipc.
 
-        endpoint: "ipc:///path" or "tcp://127.0.0.1:port". Raises `not-running` if nobody listens, or another
-        user does; `wrong-token` if the token is refused; `timeout`.
+        Args:
+            endpoint: "ipc:///path" or "tcp://127.0.0.1:port".
+            token: of the connection file.
+            timeout: in seconds.
+
+        Raises:
+            VelaturaError: `not-running` if no process listens, or another user's does; `wrong-token` if the
+                token is refused; `timeout`.
         """
         self.socket.plain_username = USERNAME.encode()
         self.socket.plain_password = password(token, endpoint).encode()
@@ -66,23 +75,23 @@ class PyzmqDealer:
             raise VelaturaError("wrong-token", "The daemon refused the password; start the daemon again.")
         raise _not_running(f"event {event}")
 
-    def send(self, frames: Sequence, timeout: float = 10.0) -> None:
+    def send(self, frames: Sequence[Bytes], timeout: float = 10.0) -> None:
         """Raises `not-running` once the connection is lost, `timeout` if the peer does not take it."""
         if not self._wait(zmq.POLLOUT, timeout):
             raise VelaturaError("timeout", "Velatura's daemon does not answer; restart it.", retryable=True)
         self.socket.send_multipart(frames, zmq.NOBLOCK, copy=False)
 
-    def recv(self, timeout: float) -> list | None:
-        """The frames of the next message, or None after `timeout` seconds (0: only what is there).
+    def recv(self, timeout: float) -> list[memoryview] | None:
+        """The frames of the next message, or None after `timeout` seconds (0: only a message that is there).
 
-        Raises `not-running` once the connection is lost and all that came before has been received.
+        Raises `not-running` once the connection is lost and every earlier message has been received.
         """
         if not self._wait(zmq.POLLIN, timeout):
             return None
         return [frame.buffer for frame in self.socket.recv_multipart(copy=False)]
 
     def fileno(self) -> int:
-        """For a host's own loop: readable when `recv(0)` may have something; -1 when closed."""
+        """For a host's own loop: readable when `recv(0)` may return a message; -1 when closed."""
         return -1 if self.socket.closed else self.socket.fileno()
 
     def close(self) -> None:
@@ -101,7 +110,7 @@ class PyzmqDealer:
         poller.register(self.socket, event)
         if not self._lost:
             poller.register(self._monitor, zmq.POLLIN)
-            self._lost = self._monitor in dict(poller.poll(max(0, timeout) * 1000))
+            self._lost = self._monitor in dict(poller.poll(int(max(0.0, timeout) * 1000)))
         if self.socket.poll(0, event):
             return True
         if self._lost:
@@ -109,9 +118,12 @@ class PyzmqDealer:
         return False
 
     def _next_event(self, timeout: float, *, check: bool) -> int | None:
-        """The end of the handshake. check: that the peer of the Unix socket is a process of this user's."""
+        """The event that ends the handshake, or None after `timeout` seconds.
+
+        check: whether to verify that the peer of the Unix socket is a process of this user.
+        """
         deadline = time.monotonic() + timeout
-        while self._monitor.poll(max(0.0, deadline - time.monotonic()) * 1000):
+        while self._monitor.poll(max(0, int((deadline - time.monotonic()) * 1000))):
             message = recv_monitor_message(self._monitor)
             event = message["event"]
             if event == zmq.EVENT_CONNECTED and check:
@@ -122,7 +134,7 @@ class PyzmqDealer:
 
 
 def _check_peer(handle: int) -> None:
-    """handle: of libzmq's own socket, which it may have closed again."""
+    """handle: of libzmq's own socket, which may already be closed."""
     try:
         stream = socket.socket(fileno=handle)
     except OSError:

@@ -1,6 +1,6 @@
-"""Who may speak: ZeroMQ's PLAIN mechanism, one password for each socket, and a bound on who may knock.
+"""Who may connect: ZeroMQ's PLAIN mechanism with one password for each socket, and a limit on connections.
 
-The passwords are derived from a token (`velatura_protocol.endpoints`). Why that is sound: THREATS.md.
+The passwords are derived from a token (`velatura_protocol.endpoints`). THREATS.md says why that is sound.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import hmac
 import logging
 import socket
 import threading
+from collections.abc import Mapping
+from typing import Any
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message, recv_monitor_message
@@ -29,18 +31,18 @@ log = logging.getLogger(__name__)
 class Gate(threading.Thread):
     """Answers libzmq's questions about passwords (ZAP, RFC 27), and counts connections.
 
-    pyzmq has such a thread too, on asyncio. It took longer over a question than it takes to knock and run
-    away, and each question that waits costs libzmq 8 KB until it is answered: the daemon grew without end.
-    There must be no socket timeouts on the context.
+    pyzmq has such a thread too, on asyncio. It answered a question more slowly than a stranger can connect
+    and leave, and each waiting question costs libzmq 8 KB: the daemon grew without end. The context must have
+    no socket timeouts.
     """
 
-    def __init__(self, context: zmq.Context, connections: int) -> None:
-        """connections: that all guarded sockets may have together; what comes beyond is cut off at once."""
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], connections: int) -> None:
+        """connections: limit for all guarded sockets together; a further connection is cut off at once."""
         super().__init__(name="gate", daemon=True)
         self._context = context
         self._most = connections
         self._passwords: dict[bytes, bytes] = {}
-        self._monitors: list[zmq.Socket] = []
+        self._monitors: list[zmq.Socket[bytes]] = []
         self._mailbox: Mailbox[None] = Mailbox()
         self._zap = context.socket(zmq.ROUTER)
         self._zap.linger = 0
@@ -50,8 +52,8 @@ class Gate(threading.Thread):
         """From now on `password`, and no other, opens the socket of `domain`."""
         self._passwords[domain.encode()] = password.encode()
 
-    def guard(self, router: zmq.Socket, domain: str) -> None:
-        """Makes a socket ask for the password of `domain`. To be called before it binds, and `start`."""
+    def guard(self, router: zmq.Socket[bytes], domain: str) -> None:
+        """Makes a socket ask for the password of `domain`. Call it before the socket binds and `start`."""
         router.plain_server = True
         router.zap_domain = domain.encode()
         router.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
@@ -62,14 +64,14 @@ class Gate(threading.Thread):
         self._monitors.append(monitor)
 
     def test(self, endpoint: str, password: str) -> None:
-        """Knocks at an endpoint with no password, a wrong one and the right one.
+        """Connects to an endpoint without a password, with a wrong one and with the right one.
 
-        Raises `unavailable` if one of the first two is let in, or the last is not. (An authenticator that
-        is not there lets everybody in, silently, in three of four settings.)
+        Raises `unavailable` if one of the first two succeeds, or the last fails. (In three of four settings,
+        libzmq without an authenticator silently admits everybody.)
         """
         with reachable(endpoint) as name:
-            for shown, welcome in ((None, False), (password[::-1] + "x", False), (password, True)):
-                if _knock(self._context, name, shown) != welcome:
+            for key, welcome in ((None, False), (password[::-1] + "x", False), (password, True)):
+                if _knock(self._context, name, key) != welcome:
                     raise VelaturaError(
                         "unavailable",
                         "The daemon does not start: its check of who may connect has failed; report this.",
@@ -77,7 +79,7 @@ class Gate(threading.Thread):
                     )
 
     def close(self) -> bool:
-        """Ends the thread, if it was started, and closes its sockets. False: it does not end."""
+        """Ends the thread, if it was started, and closes its sockets. Returns False if it does not end."""
         if self.is_alive():
             self._mailbox.put(None)
             self.join(END_S)
@@ -96,9 +98,12 @@ class Gate(threading.Thread):
         while self._mailbox.fileno() not in (ready := dict(poller.poll())):
             self._take(ready, connected)
 
-    def _take(self, ready: dict, connected: set[int]) -> None:
-        """All questions, then one event of each socket. libzmq lets nobody else in while a thousand events
-        wait, so no more questions than that, each of which takes its memory, can be open."""
+    def _take(self, ready: Mapping[Any, int], connected: set[int]) -> None:
+        """Answers all questions, then takes one event of each socket.
+
+        libzmq accepts no connection while a thousand events wait. That bounds the open questions, and so
+        their memory.
+        """
         try:
             with contextlib.suppress(zmq.Again):
                 while True:
@@ -106,20 +111,23 @@ class Gate(threading.Thread):
             for monitor in self._monitors:
                 if monitor in ready:
                     self._count(connected, parse_monitor_message(monitor.recv_multipart()))
-        except Exception:  # the edge of the thread: without it nobody could connect any more
+        except Exception:  # if the thread ended, nobody could connect any more
             log.exception("in the gate")
 
     def _answer(self, frames: list[bytes]) -> None:
-        """One request: routing id, empty, version, request id, domain, address, identity, mechanism, and with
-        PLAIN user name and password."""
-        head, (domain, _address, _identity, mechanism, *shown) = frames[:4], frames[4:]
+        """Answers one request.
+
+        frames: routing id, empty, version, request id, domain, address, identity, mechanism, and with PLAIN
+        user name and password.
+        """
+        head, (domain, _address, _identity, mechanism, *sent) = frames[:4], frames[4:]
         known = self._passwords.get(domain, b"")
-        right = mechanism == b"PLAIN" and len(shown) == 2 and shown[0] == USERNAME.encode()
-        right = right and known != b"" and hmac.compare_digest(shown[1], known)
+        right = mechanism == b"PLAIN" and len(sent) == 2 and sent[0] == USERNAME.encode()
+        right = right and known != b"" and hmac.compare_digest(sent[1], known)
         self._zap.send_multipart([*head, *((b"200", b"", b"", b"") if right else (b"400", b"No", b"", b""))])
 
-    def _count(self, connected: set[int], event: dict) -> None:
-        """Who is already connected stays: of too many, those that come last are cut off."""
+    def _count(self, connected: set[int], event: Mapping[str, Any]) -> None:
+        """Counts a connection. Existing ones stay; beyond the limit the newest is cut off."""
         handle = event["value"]
         if event["event"] != zmq.EVENT_ACCEPTED:
             connected.discard(handle)
@@ -130,8 +138,11 @@ class Gate(threading.Thread):
 
 
 def _cut(handle: int) -> None:
-    """Ends a connection of libzmq's, which then closes the handle. If it has done so already, and the handle
-    is another connection's by now, then that comes too late as well; anything else is no socket."""
+    """Ends a connection of libzmq, which then closes the handle.
+
+    libzmq may have closed the handle already. If another connection has it by now, that one came too late as
+    well; anything else is no socket.
+    """
     try:
         stream = socket.socket(fileno=handle)
     except OSError:
@@ -144,7 +155,7 @@ def _cut(handle: int) -> None:
         stream.detach()
 
 
-def _knock(context: zmq.Context, endpoint: str, password: str | None) -> bool:
+def _knock(context: zmq.Context[zmq.Socket[bytes]], endpoint: str, password: str | None) -> bool:
     """Whether the handshake succeeds."""
     handshake = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
     handshake |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL

@@ -26,11 +26,13 @@ CLOSE_S = 25.0  # for an end in good order; `velatura stop` waits longer
 
 
 def main(state_dir: str | Path | None = None, device: str = "") -> int:
-    """Runs a daemon until it is stopped; gives the exit status (1 with a sentence on stderr if it cannot).
+    """Runs a daemon until it is stopped.
 
-    device: "auto", "cpu", "cuda:0" ...; empty: what settings.toml says, else "auto".
+    Returns the exit status: 1 with a sentence on stderr if it cannot run.
+
+    device: "auto", "cpu", "cuda:0" ...; empty for that of settings.toml, else "auto".
     """
-    os.umask(0o077)  # prompts and pictures are the person's own
+    os.umask(0o077)  # only the user may read prompts and pictures
     folder = find_state_dir(state_dir)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

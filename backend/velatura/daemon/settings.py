@@ -1,4 +1,4 @@
-"""What can be set about a daemon: `settings.toml` in its state directory, all of it optional."""
+"""The settings of a daemon: `settings.toml` in its state directory, every entry optional."""
 
 from __future__ import annotations
 
@@ -14,23 +14,27 @@ CHUNK = 1024 * 1024
 CREDIT = 4
 TRANSPORTS = ("auto", "ipc", "tcp")
 MAX_FILE = 64 * 1024
-LARGEST = 10**15  # of any number: clients are told some of them, and all of them are added to others
+LARGEST = 10**15  # of any number: some are sent to clients, and all are added to other numbers
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All times are in seconds.
+    """The settings of a daemon. All times are in seconds.
 
-    device: "auto", "cpu", "cuda:0" ...
-    heartbeat: a client that has heard nothing for so long pings; one silent for three of them has vanished.
-    cancel_grace: a worker that has not stopped by then is killed.
-    idle_unload: after so much idleness the worker ends and gives all memory back.
-    sweep: between two looks at what can be let go.
-    waiting: unfinished jobs that one client may have.
-    spool_budget: bytes of all blobs together. disk_reserve: bytes of the disk that are left free.
-    prestart: start the worker with the daemon, not with the first job.
-    transport: "ipc" (Unix sockets in the state directory), "tcp" (loopback), "auto": ipc where there is such.
-    connections: that the daemon holds at a time.
+    Args:
+        device: "auto", "cpu", "cuda:0" ...
+        heartbeat: a client that has heard nothing for this time pings; one silent for three times as long has
+            vanished.
+        cancel_grace: a worker that has not stopped after this time is killed.
+        idle_unload: after this idle time the worker ends and frees all its memory.
+        sweep: time between two searches for jobs and blobs to delete.
+        waiting: most unfinished jobs of one client.
+        spool_budget: bytes of all blobs together.
+        disk_reserve: bytes of the disk that stay free.
+        prestart: start the worker with the daemon, not with the first job.
+        transport: "ipc" (Unix sockets in the state directory), "tcp" (loopback), or "auto" (ipc where it
+            works).
+        connections: most connections at a time.
     """
 
     device: str = "auto"
@@ -47,14 +51,14 @@ class Settings:
 
     @property
     def waiting_in_all(self) -> int:
-        """Unfinished jobs of all clients together."""
+        """Most unfinished jobs of all clients together."""
         return 4 * self.waiting
 
 
 def load_settings(state_dir: Path, device: str = "") -> Settings:
-    """The settings of a state directory; `device` wins over the file's if it is not empty.
+    """The settings of a state directory; `device` overrides the file's unless it is empty.
 
-    Raises `bad-request` with a sentence that names the entry that is wrong.
+    Raises `bad-request` with a sentence that names the wrong entry.
     """
     settings = Settings()
     path = state_dir / "settings.toml"
@@ -68,19 +72,18 @@ def load_settings(state_dir: Path, device: str = "") -> Settings:
     return replace(settings, device=device) if device else settings
 
 
-def _checked(path: Path, key: str, value: object) -> object:
-    kinds = {field.name: type(field.default) for field in fields(Settings)}
+def _checked(path: Path, key: str, value: object) -> str | bool | int | float:
+    kinds: dict[str, type] = {field.name: type(field.default) for field in fields(Settings)}
     if key not in kinds:
         raise VelaturaError("bad-request", f"{path} sets {key!r}, which is not known; remove it.")
-    if kinds[key] is float and type(value) is int:
+    kind = kinds[key]
+    if kind is float and type(value) is int:
         value = float(value)
-    if type(value) is not kinds[key] or (kinds[key] in (int, float) and not 0 < value <= LARGEST):
-        wanted = {str: "a text", bool: "true or false"}.get(
-            kinds[key], f"a number from 0 to {LARGEST}, not 0"
-        )
-        raise VelaturaError("bad-request", f"{path} sets {key!r} to {value!r:.40}; it has to be {wanted}.")
-    if key == "transport" and value not in TRANSPORTS:
-        raise VelaturaError(
-            "bad-request", f"{path} sets 'transport' to {value!r:.40}; it has to be {', '.join(TRANSPORTS)}."
-        )
-    return value
+    words: dict[type, str] = {str: "a text", bool: "true or false"}
+    wanted = words.get(kind, f"a number from 0 to {LARGEST}, not 0")
+    if isinstance(value, (str, bool, int, float)) and type(value) is kind:
+        if key == "transport" and value not in TRANSPORTS:
+            wanted = ", ".join(TRANSPORTS)
+        elif isinstance(value, (str, bool)) or 0 < value <= LARGEST:
+            return value
+    raise VelaturaError("bad-request", f"{path} sets {key!r} to {value!r:.40}; it has to be {wanted}.")

@@ -1,4 +1,4 @@
-"""How the daemon's ROUTERs are made, where they listen, and how they are read."""
+"""The daemon's ROUTERs: making them, their addresses, and reading them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CONTROL, BLOB, WORKER = DOMAINS = "control", "blob", "worker"
 MAX_FRAME = 1024 * 1024  # SPEC section 2: the payload; libzmq ends a connection that sends a longer frame
 HEARTBEAT_MS = 5_000
 DEAD_MS = 30_000
-HANDSHAKE_MS = 10_000  # for who connects and says nothing, or not enough
+HANDSHAKE_MS = 10_000  # for a peer that connects and does not finish the handshake
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +31,15 @@ log = logging.getLogger(__name__)
 class Door:
     """A ROUTER that listens.
 
-    endpoint: as the connection file has it. file: of a Unix socket, device and inode.
+    Args:
+        router: the socket.
+        domain: one of `DOMAINS`.
+        endpoint: as in the connection file.
+        folder: the state directory.
+        file: device and inode of a Unix socket; None for TCP.
     """
 
-    router: zmq.Socket
+    router: zmq.Socket[bytes]
     domain: str
     endpoint: str
     folder: Path
@@ -42,11 +47,11 @@ class Door:
 
     @property
     def address(self) -> str:
-        """The endpoint as it can be connected to."""
+        """The endpoint with the full path of a Unix socket."""
         return resolve(self.endpoint, self.folder)
 
     def key(self, token: str) -> str:
-        """The password of who knows `token`."""
+        """The password that `token` gives at this address."""
         return password(token, self.address)
 
     def prove(self, token: str, nonce: object) -> str:
@@ -54,7 +59,7 @@ class Door:
         return proof(token, self.address, nonce)
 
     def remove(self) -> None:
-        """Unlinks the Unix socket, unless another one is there by now."""
+        """Unlinks the Unix socket, unless another one lies at its path by now."""
         if self.file is not None:
             path = self.folder / socket_file(self.domain)
             with contextlib.suppress(OSError):
@@ -63,9 +68,9 @@ class Door:
 
 
 def clear(folder: Path) -> None:
-    """Removes what a daemon that was killed left in its state directory. For who holds the daemon's lock.
+    """Removes the files that a killed daemon left in its state directory. The caller holds the daemon's lock.
 
-    Raises `unavailable` if a folder is in the place of one of these files.
+    Raises `unavailable` if one of these files cannot be removed, or a folder lies in its place.
     """
     for name in (CONNECTION_FILE, *map(socket_file, DOMAINS)):
         path = folder / name
@@ -98,7 +103,7 @@ def choose_transport(folder: Path, wanted: str) -> str:
             f'set transport = "tcp" in {folder / "settings.toml"}.',
             detail=why,
         )
-    log.info("there are no Unix sockets in %s (%s): loopback TCP it is", folder, why)
+    log.info("there are no Unix sockets in %s (%s): loopback TCP is used", folder, why)
     return "tcp"
 
 
@@ -113,15 +118,32 @@ def _try_unix_socket(folder: Path) -> None:
 
 
 def open_door(
-    context: zmq.Context, gate: Gate, domain: str, folder: Path, transport: str, *, waiting: int
+    context: zmq.Context[zmq.Socket[bytes]],
+    gate: Gate,
+    domain: str,
+    folder: Path,
+    transport: str,
+    *,
+    waiting: int,
 ) -> Door:
     """A ROUTER that listens at a Unix socket in `folder`, or at a loopback port that the system chooses.
 
-    Nobody gets in before `gate.allow`. waiting: messages kept by libzmq for each peer. Raises zmq.ZMQError.
+    No peer is admitted before `gate.allow`.
+
+    Args:
+        context: of the socket.
+        gate: checks passwords.
+        domain: one of `DOMAINS`.
+        folder: the state directory.
+        transport: "ipc" or "tcp".
+        waiting: messages that libzmq keeps for each peer.
+
+    Raises:
+        zmq.ZMQError: the socket cannot listen.
     """
     router = context.socket(zmq.ROUTER)
     router.linger = 0
-    router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else what a slow peer cannot take vanishes silently
+    router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # else messages for a slow peer vanish silently
     router.setsockopt(zmq.MAXMSGSIZE, MAX_FRAME)
     router.setsockopt(zmq.SNDHWM, waiting)
     router.setsockopt(zmq.RCVHWM, waiting)
@@ -132,10 +154,10 @@ def open_door(
     if transport == "tcp":
         router.bind(f"{TCP}{LOOPBACK}:*")
         return Door(router, domain, router.getsockopt_string(zmq.LAST_ENDPOINT), folder, None)
-    with contextlib.suppress(zmq.ZMQError):  # where the system does not say who connects
+    with contextlib.suppress(zmq.ZMQError):  # where the system does not tell whose process connects
         router.setsockopt(zmq.IPC_FILTER_UID, os.geteuid())
     path = folder / socket_file(domain)
-    before = os.umask(0o177)  # the socket is its owner's alone from the first moment
+    before = os.umask(0o177)  # only its owner may use the socket, from the first moment
     try:
         with reachable(IPC + str(path)) as endpoint:
             router.bind(endpoint)
@@ -153,8 +175,8 @@ def _identity(path: Path) -> tuple[int, int]:
     return status.st_dev, status.st_ino
 
 
-def arrived(router: zmq.Socket, limit: int) -> Iterator[tuple[bytes, list[memoryview]]]:
-    """At most `limit` messages that are there: the peer's identity, and the frames, not copied."""
+def arrived(router: zmq.Socket[bytes], limit: int) -> Iterator[tuple[bytes, list[memoryview]]]:
+    """At most `limit` waiting messages: the peer's identity, and the frames, not copied."""
     for _ in range(limit):
         try:
             identity, *frames = router.recv_multipart(zmq.NOBLOCK, copy=False)

@@ -12,9 +12,9 @@ log = logging.getLogger(__name__)
 
 
 class Watchdog(threading.Thread):
-    """Once woken, it gives the process `seconds` to end; then it ends it, and the kernel lets go of its lock.
+    """Once woken, it ends the process after `seconds`; the kernel then releases the lock.
 
-    It is started when it is made: a process in trouble may not be able to start threads.
+    The constructor starts the thread: a process in trouble may not be able to start one.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -24,11 +24,11 @@ class Watchdog(threading.Thread):
         self.start()
 
     def wake(self) -> None:
-        """From now on the time runs. May be called from a signal handler, and more than once."""
+        """Starts the time. May be called from a signal handler, and more than once."""
         self._woken.set()
 
     def rest(self) -> None:
-        """The process has ended what it had to end."""
+        """Stops the time: everything has ended in good order."""
         self._at_rest.set()
         self._woken.set()
 
@@ -39,7 +39,7 @@ class Watchdog(threading.Thread):
 
 
 def end_at_once(why: str) -> None:
-    """Ends the process with status 1, whatever its threads do. What is durable is durable already."""
+    """Ends the process with status 1, whatever its threads do. Acknowledged data is durable already."""
     with suppress(Exception):
         log.critical("%s; it is ended now", why)
         faulthandler.dump_traceback(all_threads=True)  # where they hang, on standard error

@@ -35,7 +35,7 @@ class BlendedLatentDiffusionParameters(Parameters):
         "dpmpp_2m",
         title="Sampler",
         description="How a step is taken. DPM-Solver++ needs about half the steps of Euler.",
-        json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
     )
     negative_prompt: str = fields.negative_prompt()
 
@@ -44,7 +44,7 @@ class BlendedLatentDiffusion(Method):
     id = "blended-latent-diffusion"
     version = 1
     title = "Blended Latent Diffusion"
-    summary = "Puts what the prompt says into the selection and leaves everything else as it is."
+    summary = "Paints the prompt into the selection and leaves everything else as it is."
     source = "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = BlendedLatentDiffusionParameters
@@ -58,7 +58,7 @@ class BlendedLatentDiffusion(Method):
 
         z_init = model.encode(inputs.image)
         n = noise.standard_normal(inputs.seeds, z_init.shape[1:]).to(z_init)
-        m_latent = blending.latent_mask(inputs.mask, z_init.shape[-2:])
+        m_latent = blending.latent_mask(inputs.mask, (z_init.shape[-2], z_init.shape[-1]))
         masks = blending.shrinking_masks(m_latent, len(sigmas) - 1, params.progressive_shrinking)
 
         def after_step(z_fg: Tensor, step: samplers.Step) -> Tensor:

@@ -1,4 +1,4 @@
-"""Select what is named: where the things are that a prompt names, by CLIPSeg.
+"""Select what is named: CLIPSeg finds the things that a prompt names.
 
 Lueddecke & Ecker 2022, Image segmentation using text and image prompts."""
 
@@ -43,6 +43,7 @@ class ClipSegMask(Method):
     Parameters = ClipSegMaskParameters
 
     def check(self, prompt: str, params: ClipSegMaskParameters) -> None:
+        """Raises `empty-prompt` if the prompt names nothing, `bad-request` if it names too much."""
         named = phrases(prompt)
         if not named:
             raise VelaturaError("empty-prompt", "The prompt names nothing; say what to select.")
@@ -59,15 +60,15 @@ class ClipSegMask(Method):
                     "prompt-too-long", f"{phrase[:40]!r} … is too long for the segmenter; name it shorter."
                 )
         picture = ((inputs.image[0] + 1.0) / 2.0).clamp(0.0, 1.0)
-        found = segmenter.find(picture, named)
+        maps = segmenter.find(picture, named)
         context.step(1, 1)
         return [
             Mask(phrase, soft_threshold(map, params.threshold, params.softness))
-            for phrase, map in zip(named, found, strict=True)
+            for phrase, map in zip(named, maps, strict=True)
         ]
 
 
 def phrases(prompt: str) -> list[str]:
-    """What a prompt names: what stands between commas and new lines, each once, as it was typed."""
+    """The phrases of a prompt, between commas and new lines, each once, as typed."""
     named = (" ".join(part.split()) for part in re.split(r"[,\n]", prompt))
     return list(dict.fromkeys(phrase for phrase in named if phrase))

@@ -14,7 +14,7 @@ _LOOSE_END = re.compile(r"(?:[\s,;:.-]|\s(?:a|an|the|of|with|and|in|on|at|by|to|
 
 
 class DescribeParameters(Parameters):
-    """There is nothing to set."""
+    """No parameters."""
 
 
 class Describe(Method):
@@ -32,8 +32,8 @@ class Describe(Method):
 
     def run(self, inputs: MethodInputs, params: DescribeParameters, context: Context) -> list[str]:
         picture = ((inputs.image + 1.0) / 2.0).clamp(0.0, 1.0)
-        said = context.captioner.captions(picture, context.step)
-        texts = [text for text in (fitting(text, context.generator.excess) for text in said) if text]
+        captions = context.captioner.captions(picture, context.step)
+        texts = [text for text in (fitting(text, context.generator.excess) for text in captions) if text]
         if not texts:
             raise VelaturaError(
                 "unknown-model", "The captioner has no words for this layer; describe it yourself."
@@ -42,9 +42,9 @@ class Describe(Method):
 
 
 def fitting(text: str, excess: Callable[[str], int]) -> str:
-    """The text, or as many of its words as the model reads, since a longer prompt would be refused.
+    """The text, cut to the words that the model reads, since a longer prompt would be refused.
 
-    excess: by how many tokens a text is too long for the model, 0 for one that is not.
+    excess: gives the number of tokens by which a text is too long for the model, 0 if it is not.
     """
     while text and excess(text):
         text = _LOOSE_END.sub("", text.rpartition(" ")[0])

@@ -39,20 +39,21 @@ class DiffEditMask(Method):
     max_variations = 1
     Parameters = DiffEditMaskParameters
 
+    def check(self, prompt: str, params: DiffEditMaskParameters) -> None:
+        """Raises `empty-prompt` without a caption of the layer."""
+        fields.shown_now(params.source_prompt)
+
     def run(self, inputs: MethodInputs, params: DiffEditMaskParameters, context: Context) -> list[Mask]:
         from velatura.diffusion import noise, schedule
         from velatura.diffusion.difference import difference
         from velatura.prompt_to_prompt.maps import as_mask
 
-        model, source_prompt = context.model, params.source_prompt.strip()
-        if not source_prompt:
-            raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
+        model, source_prompt = context.model, fields.shown_now(params.source_prompt)
         c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
-        if c.equal(c_other):  # capitals and spaces are not read
+        if c.equal(c_other):  # the model ignores capitals and spaces
             raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
         z0 = model.encode(inputs.image)
         noises = noise.looks(inputs.seeds[0], params.looks, z0)
         sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
-        found = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
-        size = tuple(inputs.image.shape[-2:])
-        return [Mask("changes", as_mask(found, size, params.threshold, params.softness))]
+        map = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
+        return [Mask("changes", as_mask(map, inputs.size, params.threshold, params.softness))]

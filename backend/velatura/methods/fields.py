@@ -1,14 +1,17 @@
-"""Parameters that several methods share, worded once. Each is a field to assign in a parameter class."""
+"""Parameters that several methods share. Each function makes a field to assign in a parameter class."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from pydantic import Field
+from pydantic.config import JsonDict
+
+from velatura_protocol.errors import VelaturaError
 
 from .base import Parameters
 
-ADVANCED = {"x-advanced": True}
+ADVANCED: JsonDict = {"x-advanced": True}
 
 
 def slider(
@@ -20,16 +23,27 @@ def slider(
     description: str,
     *,
     advanced: bool = False,
-    marks: dict[str, Any] | None = None,
+    marks: JsonDict | None = None,
 ) -> Any:
-    """A number between low and high. `step` is the slider's only: values between are accepted."""
-    extra = {"multipleOf": step} | (ADVANCED if advanced else {}) | (marks or {})
+    """A number on a slider.
+
+    Args:
+        default: its value at first.
+        low: the least value.
+        high: the greatest value.
+        step: of the slider; values between are accepted.
+        title: for the person.
+        description: for the person.
+        advanced: whether it stands among the advanced settings.
+        marks: further keys of its form.
+    """
+    extra: JsonDict = {"multipleOf": step, **(ADVANCED if advanced else {}), **(marks or {})}
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 
 def whole(default: int, low: int, high: int, title: str, description: str, *, advanced: bool = False) -> Any:
     """A whole number between low and high."""
-    extra = ADVANCED if advanced else {}
+    extra: JsonDict = ADVANCED if advanced else {}
     return Field(default, ge=low, le=high, title=title, description=description, json_schema_extra=extra)
 
 
@@ -51,7 +65,7 @@ def guidance(default: float) -> Any:
 
 
 def context(default: float) -> Any:
-    """How much of the surrounding the model is shown, see `velatura.canvas.region`."""
+    """How much of the surroundings the model sees; see `velatura.canvas.region`."""
     return slider(
         default,
         0.0,
@@ -64,12 +78,12 @@ def context(default: float) -> Any:
 
 
 def softness() -> Any:
-    """How wide a found mask's edge is."""
+    """How wide the edge of a mask is."""
     return slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")
 
 
 def steps(default: int) -> Any:
-    """Steps of a run from the highest noise level."""
+    """The steps of a run from the highest noise level."""
     return Field(
         default,
         ge=4,
@@ -81,18 +95,18 @@ def steps(default: int) -> Any:
 
 
 def negative_prompt() -> Any:
-    """What guidance leads away from, in place of the empty prompt."""
+    """The text that guidance leads away from, in place of the empty prompt."""
     return Field(
         "",
         max_length=2000,
         title="Avoid",
         description="What should not appear.",
-        json_schema_extra=ADVANCED | {"x-multiline": True, "x-prompt": True},
+        json_schema_extra={**ADVANCED, "x-multiline": True, "x-prompt": True},
     )
 
 
 def source_prompt(description: str = "A caption of the layer as it is now.") -> Any:
-    """What the source shows, for methods that compare it with what should be there."""
+    """A caption of the source, for methods that compare it with the prompt."""
     return Field(
         "",
         max_length=2000,
@@ -100,6 +114,13 @@ def source_prompt(description: str = "A caption of the layer as it is now.") -> 
         description=description,
         json_schema_extra={"x-source-prompt": True, "x-multiline": True},
     )
+
+
+def shown_now(text: str) -> str:
+    """The text of a `source_prompt`, for methods that need one. Raises `empty-prompt`."""
+    if not text.strip():
+        raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
+    return text.strip()
 
 
 def raster(kind: str, title: str, description: str) -> Any:
@@ -111,19 +132,19 @@ def raster(kind: str, title: str, description: str) -> Any:
 
 
 def text(title: str, description: str, most: int = 200) -> Any:
-    """A line of text of at most so many characters."""
+    """A line of text of at most `most` characters."""
     return Field("", max_length=most, title=title, description=description)
 
 
 def group(title: str, description: str, most: int) -> Any:
-    """A list of at most so many entries, for a field `list[…]` of a class of parameters."""
+    """A list of at most `most` entries, for a field `list[…]` of a class of parameters."""
     return Field([], max_length=most, title=title, description=description)
 
 
 class WordSettings(Parameters):
-    """An entry of `word_settings`: which word it is about. Subclasses add what is set for it.
+    """An entry of `word_settings`: the word it is about. Subclasses add the settings.
 
-    An entry whose text is empty is to be ignored.
+    A method ignores an entry whose text is empty.
     """
 
     text: str = Field("", max_length=200, title="Word", description="A word as it stands in the prompt.")
@@ -134,13 +155,15 @@ class WordSettings(Parameters):
 
 def word_settings(title: str, description: str) -> Any:
     """A group about words of the prompt, for a field `list[…]` of a subclass of `WordSettings`."""
-    extra = {"x-words": "prompt"}
+    extra: JsonDict = {"x-words": "prompt"}
     return Field([], max_length=64, title=title, description=description, json_schema_extra=extra)
 
 
 class DialSettings(Parameters):
-    """An entry of `dials`: a direction between two texts, and how far to go along it. The name is the
-    person's own, and is read by nobody else."""
+    """An entry of `dials`: a direction between two texts, and how far to go along it.
+
+    The name is for the person only.
+    """
 
     name: str = Field(
         "", max_length=60, title="Name", description="What you call the dial; empty: what it leads to."
@@ -169,5 +192,5 @@ class DialSettings(Parameters):
 
 def dials(title: str, description: str) -> Any:
     """A group of dials, for a field `list[DialSettings]` or of a subclass."""
-    extra = {"x-dials": True}
+    extra: JsonDict = {"x-dials": True}
     return Field([], max_length=16, title=title, description=description, json_schema_extra=extra)

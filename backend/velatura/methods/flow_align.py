@@ -1,4 +1,4 @@
-"""Change what the caption says: a layer becomes what another caption says, without a selection.
+"""Change what the caption says: edit a layer by another caption, without a selection.
 
 FlowAlign (Kim et al. 2025), and FlowEdit (Kulikov et al. 2025) as the plain form; see
 `velatura.flow.pull`."""
@@ -22,7 +22,7 @@ class FlowAlignParameters(flowing.CaptionParameters):
         title="Way",
         description="Held to the layer at every step, or free, which changes more of the rest; Hold and "
         "Shapes kept are for the first.",
-        json_schema_extra=fields.ADVANCED | {"x-enum-titles": ["Held to the layer", "Free"]},
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Held to the layer", "Free"]},
     )
 
 
@@ -30,7 +30,7 @@ class FlowAlign(Method):
     id = "flow-align"
     version = 1
     title = "Change what the caption says"
-    summary = "Makes of the layer what another caption says, and leaves the rest of it alone."
+    summary = "Edits the layer to match another caption, and leaves the rest of it alone."
     source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign); Kulikov et al. 2025, arXiv:2412.08629 (FlowEdit)"
     place = 1
     inputs = Inputs(source="required", mask="optional", prompt="required")

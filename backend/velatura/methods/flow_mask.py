@@ -1,4 +1,4 @@
-"""Select where another caption changes the layer: the edit is made, and what it visibly changes is selected.
+"""Select where another caption changes the layer: make the edit and select its visible changes.
 
 FlowAlign (Kim et al. 2025); see `velatura.flow.change`."""
 
@@ -18,7 +18,7 @@ class FlowMask(Method):
     id = "flow-mask"
     version = 1
     title = "Select where a caption changes it"
-    summary = "Finds what changes in the layer when its caption does, by trying it out."
+    summary = "Tries out a changed caption, and finds where it changes the layer."
     source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign)"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"
@@ -26,7 +26,7 @@ class FlowMask(Method):
     Parameters = FlowMaskParameters
 
     def check(self, prompt: str, params: FlowMaskParameters) -> None:
-        """Raises `empty-prompt` without a caption of the layer, `bad-request` where both captions are one."""
+        """Raises `empty-prompt` without a caption of the layer, `bad-request` if both captions are equal."""
         flowing.changed_caption(flowing.caption(params.source_prompt), prompt)
 
     def run(self, inputs: MethodInputs, params: FlowMaskParameters, context: Context) -> list[Mask]:

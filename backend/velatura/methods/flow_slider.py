@@ -60,7 +60,7 @@ class FlowSlider(Method):
             raise VelaturaError("bad-request", "Add a dial, or write what the layer should show.")
 
     def wanted(self, prompt: str, params: FlowSliderParameters) -> str:
-        """The caption wanted, or the one that the strongest dial leads to."""
+        """The prompt, or the caption that the strongest dial leads to."""
         caption = flowing.caption(params.source_prompt)
         if prompt or not params.dials:
             return prompt or caption

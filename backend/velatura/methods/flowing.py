@@ -1,4 +1,4 @@
-"""What the methods that edit by a flow share: their fields, and a run from the layer to the pictures."""
+"""The common part of the methods that edit by a flow: fields, and a run from the layer to the pictures."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ if TYPE_CHECKING:
     from velatura.flow.texts import Texts
 
 WANTED = 5.0
-"""Strength of a whole caption that stands beside dials: FlowAlign's w."""
+"""Strength of a whole caption beside dials: FlowAlign's w."""
 FARTHEST = 4.0
-"""Strength of a dial at 100 % that is not even."""
+"""Strength at 100 % of a dial that is not even."""
 PROBE_STEPS, PROBE_SEED = 8, 0
 HOLD_STEPS = 16
-"""Steps of a run to which `zeta` refers: more of them hold the layer as much together, not each."""
+"""Steps of the run to which `zeta` refers: the hold over a whole run does not depend on its steps."""
 DRAFT_STEPS = 8
-"""Of a draft: it shows what a dial does, not how cleanly."""
+"""Steps of a draft: it shows the effect of a dial, in lower quality."""
 
 
 def only_changes() -> Any:
-    """Whether what changes too little to be seen keeps the layer's own pixels."""
+    """Whether places with invisible changes keep the layer's own pixels."""
     return Field(
         True,
         title="Leave the rest alone",
@@ -86,7 +86,7 @@ def held_to() -> Any:
         max_length=2000,
         title="Held to",
         description="What the layer is held to while dials move it; empty: its caption.",
-        json_schema_extra=fields.ADVANCED | {"x-multiline": True, "x-prompt": True},
+        json_schema_extra={**fields.ADVANCED, "x-multiline": True, "x-prompt": True},
     )
 
 
@@ -98,7 +98,7 @@ def zeta(default: float) -> Any:
 
 
 def noises() -> Any:
-    """Draws a step whose pulls are averaged."""
+    """Draws of noise in each step; their pulls are averaged."""
     return fields.whole(
         1,
         1,
@@ -110,12 +110,12 @@ def noises() -> Any:
 
 
 def steps(default: int) -> Any:
-    """Steps of the run itself, wherever it starts."""
+    """Steps of the run itself, from any start."""
     return fields.whole(default, 4, 100, "Steps", "How finely the way is divided.", advanced=True)
 
 
 class CaptionParameters(Parameters):
-    """Settings of an edit from the layer's caption to the prompt, with the values that suit a whole edit."""
+    """Settings of an edit from the layer's caption to the prompt, with defaults for a whole edit."""
 
     source_prompt: str = fields.source_prompt(
         "A caption of the layer as it is now. The prompt is the same caption with other words."
@@ -131,14 +131,14 @@ class CaptionParameters(Parameters):
 
 
 def caption(text: str) -> str:
-    """The layer's caption. Raises `empty-prompt` where there is none."""
+    """The layer's caption. Raises `empty-prompt` if it is empty."""
     if not text.strip():
         raise VelaturaError("empty-prompt", "Describe what the layer shows now, so that the rest can stay.")
     return text.strip()
 
 
 def changed_caption(caption: str, prompt: str) -> None:
-    """Raises `bad-request` where both captions are the same, for methods that select what differs."""
+    """Raises `bad-request` if both captions are the same, for methods that select the differences."""
     if prompt.strip() and prompt.split() == caption.split():
         raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
 
@@ -151,7 +151,7 @@ def texts(caption: str, dial: fields.DialSettings) -> Texts:
 
 
 class Flow:
-    """One run of such a method: from the layer to the pictures."""
+    """One run of such a method, from the layer to the pictures."""
 
     def __init__(self, inputs: MethodInputs, params: Any, context: Context, caption: str) -> None:
         from velatura.diffusion import blending
@@ -159,14 +159,16 @@ class Flow:
         self._inputs, self._params, self._context, self._caption = inputs, params, context, caption
         self._model = context.model
         self._z0 = self._model.encode(inputs.image)
-        self._m = blending.latent_mask(inputs.mask, self._z0.shape[-2:])
+        self._m = blending.latent_mask(inputs.mask, (self._z0.shape[-2], self._z0.shape[-1]))
         self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
 
     def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
-        """The strength s of each dial, of which `asked` has the texts and the share of its way, in [-1, 1].
+        """The strength s of each dial.
 
-        Even dials are probed, each direction once a layer. The layer is part of a curve's name, though much
-        the same curve would do for others: so a recipe gives the same bytes whatever was edited before.
+        Even dials are probed, each direction once a layer. The layer is part of a curve's key, though other
+        layers have similar curves: so a recipe gives the same bytes after any earlier edits.
+
+        asked: the two texts of each dial, and the share of its way in [-1, 1].
         """
         if not self._params.even:
             return [FARTHEST * share for _, share in asked]
@@ -187,9 +189,9 @@ class Flow:
         return self._run(lambda source: edit.edit(self._model, source, pulls, self._after_step, self._m))
 
     def plainly_edited(self, strength: float) -> Tensor:
-        """As `edited`, by FlowEdit: no guidance at the layer, at the edit this strength.
+        """As `edited`, by FlowEdit: without guidance at the layer, with guidance `strength` at the edit.
 
-        Below 1 it is a share of the edit without guidance.
+        A strength below 1 is a share of the edit without guidance.
         """
         from velatura.flow import edit
 
@@ -221,8 +223,8 @@ class Flow:
     def _latents(self, make: Callable[[Source], Tensor]) -> Tensor:
         from velatura.flow.source import kept
 
-        given = (self._z0, self._caption, self._sigmas, self._inputs.seeds, self._params.noises)
-        with kept(self._context.cache, self._model, *given) as source:
+        made_of = (self._z0, self._caption, self._sigmas, self._inputs.seeds, self._params.noises)
+        with kept(self._context.cache, self._model, *made_of) as source:
             return make(source)
 
     @property
@@ -237,7 +239,10 @@ class Flow:
         return change.kept(pictures, self._context.reconstruction, self._reach)
 
     def _curve(self, way: tuple[str, str], number: int, of: int) -> Curve:
-        """The curve of a direction, which is that number (from 0) of so many."""
+        """The curve of a direction.
+
+        way: the two texts. number: of the direction, from 0. of: how many directions there are.
+        """
         from velatura.flow import edit, even
         from velatura.flow.source import kept
 
@@ -262,9 +267,9 @@ class Flow:
         def make(begun: list[even.Probe]) -> Curve:
             return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, begun)
 
-        return self._context.kept(self._curve_name(way), make, on_disk=True)
+        return self._context.kept(self._curve_key(way), make, on_disk=True)
 
-    def _curve_name(self, way: tuple[str, str]) -> str:
+    def _curve_key(self, way: tuple[str, str]) -> str:
         from velatura.cache.keys import key_of
         from velatura.flow.even import PROBES
 

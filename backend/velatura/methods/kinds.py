@@ -1,4 +1,4 @@
-"""The kinds of result, one class each: everything about a method that depends on what it makes.
+"""The kinds of result, one class each, with everything about a method that depends on its result.
 
 A method names its kind in `Method.result`. A further kind is one more class: the broker, the worker and the
 registry ask `KINDS` and know none of them by name. Importing this module imports no torch.
@@ -21,15 +21,18 @@ if TYPE_CHECKING:
     from .work import Work
 
 KINDS: dict[str, ResultKind] = {}
-"""Every kind by its id, which is what the protocol calls it."""
+"""Every kind by its id in the protocol."""
 
 
 class ResultKind(ABC):
-    """What a method makes, and how it becomes what goes back. Defining a subclass registers it.
+    """A kind of result, and how it is made of a method's output. Defining a subclass registers it.
 
-    id: what the protocol calls it. since: the protocol's MINOR from which clients know it; it is kept from
-    older ones. stage: what a run is doing, for the person. variations: whether there may be several. noun:
-    what one result has several of, for the person.
+    Attributes:
+        id: its name in the protocol.
+        since: the protocol's MINOR from which clients know it; older clients are not offered it.
+        stage: the activity of a run, for the person.
+        variations: whether a request may have several.
+        noun: the parts of one result, for the person.
     """
 
     id: ClassVar[str]
@@ -43,12 +46,12 @@ class ResultKind(ABC):
         KINDS[cls.id] = cls()
 
     def check(self, method: type[Method]) -> None:
-        """Raises TypeError where a method cannot make this kind of result as it is declared."""
+        """Raises TypeError if a method's declaration does not fit this kind of result."""
         if method.max_variations != 1 and not self.variations:
             raise TypeError(f"{method.__name__}.max_variations has to be 1 where the result is {self.id!r}")
 
-    def most_layers(self, form: dict, request: Mapping[str, Any]) -> int:
-        """How many layers a result may have, each with a recipe.
+    def most_layers(self, form: dict[str, Any], request: Mapping[str, Any]) -> int:
+        """The most layers that a result may have, each with a recipe.
 
         Args:
             form: the schema of the method's parameters.
@@ -58,18 +61,21 @@ class ResultKind(ABC):
 
     @abstractmethod
     def make(self, work: Work) -> Sequence[ResultLayer | str]:
-        """Runs the method and gives what goes back, in order; of a draft, it shows the first as a preview
-        and gives no layers. Raises `Cancelled`, and VelaturaError for what is wrong with the output."""
+        """Runs the method and returns the results, in order.
+
+        A draft shows the first layer as a preview and returns none. Raises `Cancelled`, and VelaturaError for
+        a fault of the output.
+        """
 
 
 class Layers(ResultKind):
-    """An edited picture a variation; several are ranked. `run` gives them, [N, 3, h, w] in [-1, 1]."""
+    """An edited picture a variation; several are ranked. `run` returns them, [N, 3, h, w] in [-1, 1]."""
 
     id = "layer"
     since = 0
     variations = True
 
-    def most_layers(self, form: dict, request: Mapping[str, Any]) -> int:
+    def most_layers(self, form: dict[str, Any], request: Mapping[str, Any]) -> int:
         """One a variation."""
         return request["variations"]
 
@@ -84,32 +90,34 @@ class Layers(ResultKind):
 
     @staticmethod
     def title(index: int, seed: int, label: str = "") -> str:
-        """A layer's name. The label stands before the seed: the beginning survives in a narrow docker."""
+        """A layer's name. The label stands before the seed: a narrow docker shows the beginning."""
         name = f"Variation {index + 1} · {label}" if label else f"Variation {index + 1}"
         return f"{name} (seed {seed})"
 
 
 class Masks(ResultKind):
-    """Selections of the source, all in one variation, in the method's order. `run` gives a list of `Mask`."""
+    """Selections of the source, all in one variation. `run` returns a list of `Mask`, in its own order."""
 
     id = "mask"
     since = 2
     noun = "words"
 
-    def most_layers(self, form: dict, request: Mapping[str, Any]) -> int:
-        """One for each word that is listed, or else of the prompt. A method without a list of words counts
-        by itself."""
+    def most_layers(self, form: dict[str, Any], request: Mapping[str, Any]) -> int:
+        """One for each listed word, or for each word of the prompt if none is listed.
+
+        A method without a list of words limits its masks itself.
+        """
         groups = [f.key for f in fields_from_schema(form) if f.words]
         listed = [entry for key in groups for entry in named(request["parameters"][key])]
-        found = max(1, len(listed or words(request["prompt"])))
-        return found if groups else min(found, MAX_LAYERS)
+        most = max(1, len(listed or words(request["prompt"])))
+        return most if groups else min(most, MAX_LAYERS)
 
     def make(self, work: Work) -> Sequence[ResultLayer]:
         """See `ResultKind`."""
         masks = work.output()
         if len(masks) > MAX_LAYERS:
-            found = f"{work.method.title} found {len(masks)} parts"
-            raise VelaturaError("too-large", f"{found}, more than {MAX_LAYERS} at once; name fewer.")
+            sentence = f"{work.method.title} found {len(masks)} parts, more than {MAX_LAYERS}; name fewer."
+            raise VelaturaError("too-large", sentence)
         maps = [mask.map.float().nan_to_num(0.0).cpu().numpy() for mask in masks]
         if work.is_draft:
             work.show_mask(maps[0])
@@ -119,14 +127,14 @@ class Masks(ResultKind):
 
 
 class Texts(ResultKind):
-    """What can be said about the source, the likeliest first. `run` gives a list of strings."""
+    """Descriptions of the source, the likeliest first. `run` returns a list of strings."""
 
     id = "text"
     since = 3
     stage = "Looking"
 
     def check(self, method: type[Method]) -> None:
-        """A method of texts is given the source alone, and gives drafts, since a host asks it unasked."""
+        """A method of texts takes the source alone, and has drafts, since a host asks it on its own."""
         super().check(method)
         inputs = method.inputs
         if (inputs.source, inputs.mask, inputs.prompt, inputs.rasters) != ("required", "none", "none", ()):
@@ -135,6 +143,6 @@ class Texts(ResultKind):
             raise TypeError(f"{method.__name__}.drafts has to be True where the result is 'text'")
 
     def make(self, work: Work) -> Sequence[str]:
-        """Each text once and as the protocol wants it; see `ResultKind`."""
+        """Each text once, in one line; see `ResultKind`."""
         lines = map(one_line, work.output())
         return list(dict.fromkeys(line for line in lines if line))[:MAX_TEXTS]

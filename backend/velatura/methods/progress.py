@@ -1,4 +1,4 @@
-"""How far a run is, over all of its stages: one fraction, which never falls."""
+"""The progress of a run over all its stages: one fraction, which never falls."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from .base import Stage
 class Progress:
     """The fraction of a run that is done.
 
-    A run is made of parts (batches of variations), and a part of stages that follow each other.
+    A run consists of parts (batches of variations), and a part of successive stages.
     """
 
     def __init__(self) -> None:
@@ -16,16 +16,16 @@ class Progress:
         self.part(0.0, 1.0)
 
     def part(self, start: float, whole: float) -> None:
-        """The next part begins. start: where in the run, in [0, 1]. whole: how much of the run it is."""
+        """Begins the next part. start: its place in the run, in [0, 1]. whole: its share of the run."""
         self._whole, self._left = whole, whole
         self._start, self._share = start, 0.0
         self._stage: str | None = None
 
     def step(self, i: int, n: int, stage: Stage) -> float:
-        """Step i of n (from 1) of a stage is done. Returns how much of the run is, in [0, 1].
+        """Notes that step i of n (from 1) of a stage is done. Returns the fraction of the run, in [0, 1].
 
-        Where the stage is another than before, that one is over, however far it was. No stage takes more than
-        what is left of the part.
+        A new stage ends the one before, even if that one has steps left. No stage takes more than the rest of
+        the part.
         """
         if stage.name != self._stage:
             self._start, self._left = self._start + self._share, self._left - self._share

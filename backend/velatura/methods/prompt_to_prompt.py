@@ -5,9 +5,10 @@ Inversion, for layers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
+from pydantic.config import JsonDict, JsonValue
 
 from velatura_protocol.errors import VelaturaError
 
@@ -17,13 +18,14 @@ from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from velatura.diffusion.network import LatentDiffusion
     from velatura.prompt_to_prompt.plan import Settings, WordSetting
-    from velatura.prompt_to_prompt.source import Source
+    from velatura.prompt_to_prompt.source import Source, Wanted
 
 
 class PromptWord(fields.WordSettings):
     weight: float = fields.slider(
-        1.0, -2.0, 4.0, 0.1, "Weight", "Turns the word up or down; 0 takes what it stands for away."
+        1.0, -2.0, 4.0, 0.1, "Weight", "Turns the word up or down; 0 removes the thing that it names."
     )
     until: float = fields.slider(
         1.0,
@@ -35,16 +37,16 @@ class PromptWord(fields.WordSettings):
     )
 
 
-def _share(default: float, title: str, description: str) -> float:
+def _share(default: float, title: str, description: str) -> Any:
     return fields.slider(default, 0.0, 1.0, 0.05, title, description, advanced=True)
 
 
-def _choice(default: str, title: str, description: str, titles: list[str]) -> str:
-    extra = fields.ADVANCED | {"x-enum-titles": titles}
+def _choice(default: str, title: str, description: str, titles: list[JsonValue]) -> Any:
+    extra: JsonDict = {**fields.ADVANCED, "x-enum-titles": titles}
     return Field(default, title=title, description=description, json_schema_extra=extra)
 
 
-def _phrases(title: str, description: str) -> str:
+def _phrases(title: str, description: str) -> Any:
     which = "Equal words all count; “cat:2” is the second of the prompt alone."
     description = f"Words, with commas between, {description} {which}"
     return Field("", max_length=500, title=title, description=description, json_schema_extra=fields.ADVANCED)
@@ -76,7 +78,7 @@ class PromptToPromptParameters(Parameters):
     threshold: float = fields.slider(
         0.45,
         0.0,
-        0.95,  # at 1 nothing is above it
+        0.95,  # nothing is above 1
         0.05,
         "Threshold",
         "How sure it must be that a word is somewhere; lower reaches wider.",
@@ -130,8 +132,8 @@ class PromptToPromptParameters(Parameters):
     negative_prompt: str = fields.negative_prompt()
 
 
-# All of an edit's settings but the words, which those who published these let a person choose; guidance and
-# steps are the model's.
+# All settings of an edit but the words, which the authors let a person choose; guidance and steps are the
+# model's.
 PRESETS = {
     # Hertz et al.'s notebooks for Stable Diffusion: self-attention up to 32 x 32 of 64 x 64 places, local
     # blend after a fifth of the steps, weights without renormalising
@@ -148,7 +150,7 @@ PRESETS = {
         "blend_start": 0.2,
     },
     # Bieske, CL P2P: self-attention up to 16 x 16 of LDM-256's 32 x 32; k 0, which is no local blend; values,
-    # whose steps and share it leaves open
+    # for which it gives neither steps nor share
     "cycle-consistent": {
         "cross_until": 0.2,
         "self_until": 0.8,
@@ -169,27 +171,36 @@ class PromptToPrompt(Method):
     id = "prompt-to-prompt"
     version = 1
     title = "Prompt-to-Prompt"
-    summary = "Changes what the changed words of a caption stand for, and leaves the rest of the picture."
+    summary = "Changes the things that the changed words name, and leaves the rest of the picture."
     source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = PromptToPromptParameters
 
     def varies(self, params: PromptToPromptParameters) -> bool:
-        """An inverted layer has no seed, but for the inversion that draws noise."""
+        """Whether the seed matters: for a new picture, and for the inversion that draws noise."""
         return params.start == "new" or params.inversion == "edit-friendly"
+
+    def check(self, prompt: str, params: PromptToPromptParameters) -> None:
+        """Raises `empty-prompt` without a caption of the layer, `bad-request` for a word that the prompt
+        lacks."""
+        from velatura.prompt_to_prompt.prompt import find
+
+        fields.shown_now(params.source_prompt)
+        for word in _listed(params):
+            find(prompt, word.text, word.which)
 
     def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
         from velatura.diffusion import blending, schedule
         from velatura.prompt_to_prompt import edit, plan
         from velatura.prompt_to_prompt import source as sources
 
-        source_prompt = _checked(params)
+        source_prompt = fields.shown_now(params.source_prompt)
         model, negative = context.model, params.negative_prompt
         sigmas = schedule.sigmas(model.training_sigmas, params.steps)
         n = len(sigmas) - 1
         planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
         if params.start == "layer" and not planned.changes:
-            if context.is_draft:  # a slider passes through what changes nothing
+            if context.is_draft:  # a slider passes through settings that change nothing
                 return inputs.image
             raise VelaturaError(
                 "bad-request", "Both captions are the same; change a word, or turn one up or down."
@@ -197,12 +208,12 @@ class PromptToPrompt(Method):
         wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
         source = self._source(inputs, params, context, wanted)
         was_known = sources.is_known(source.trajectory)
-        m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
+        m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
 
-        def after_step(step) -> None:
+        def after_step(step: edit.Step) -> None:
             context.step(step.i + 1, n, lambda: model.decode(shown(step)))
 
-        def shown(step) -> Tensor:
+        def shown(step: edit.Step) -> Tensor:
             z0, D = source.trajectory.x[-1], step.denoised
             return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
 
@@ -223,19 +234,19 @@ class PromptToPrompt(Method):
         finally:
             sources.remember(context.cache, source, was_known=was_known)
         end = source.trajectory.x[-1]
+        assert end is not None  # the edit has sampled along the whole trajectory
         if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
             raise VelaturaError("bad-request", _nowhere(params))
         return context.decode(z)
 
     def _source(
-        self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted
+        self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted: Wanted
     ) -> Source:
         from velatura.prompt_to_prompt import source as sources
 
         model = context.model
         if params.start == "new":
-            h, w = (side // model.factor for side in inputs.image.shape[-2:])
-            shape = (model.latent_channels, h, w)
+            shape = (model.latent_channels, *_places(inputs, model))
             return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
 
         def after_step(i: int, n: int) -> None:
@@ -245,32 +256,31 @@ class PromptToPrompt(Method):
         return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
 
 
-def _checked(params: PromptToPromptParameters) -> str:
-    """The source's prompt. Raises `empty-prompt`."""
-    source_prompt = params.source_prompt.strip()
-    if not source_prompt:
-        raise VelaturaError("empty-prompt", "Describe what the layer shows now, to compare with.")
-    return source_prompt
+def _places(inputs: MethodInputs, model: LatentDiffusion) -> tuple[int, int]:
+    """Height and width of the latents."""
+    height, width = inputs.size
+    return height // model.factor, width // model.factor
 
 
 def _nowhere(params: PromptToPromptParameters) -> str:
-    """Why local blend has given the source back, and what to do."""
+    """Why local blend has returned the source, and what to do."""
     otherwise = "name fewer words to leave alone, " if params.keep_words.strip() else ""
     return f"No place is left that may change; {otherwise}select more of the layer or lower the threshold."
+
+
+def _listed(params: PromptToPromptParameters) -> list[PromptWord]:
+    """The entries that name a word."""
+    return [word for word in params.words if word.text.strip()]
 
 
 def _words(params: PromptToPromptParameters) -> list[WordSetting]:
     from velatura.prompt_to_prompt.plan import WordSetting
 
-    return [
-        WordSetting(word.text, word.which, word.weight, word.until)
-        for word in params.words
-        if word.text.strip()
-    ]
+    return [WordSetting(word.text, word.which, word.weight, word.until) for word in _listed(params)]
 
 
 def settings(params: PromptToPromptParameters) -> Settings:
-    """How the edit is made: as set, or as the preset has it."""
+    """The settings of the edit: those of the form, or of the preset."""
     from velatura.prompt_to_prompt.plan import Settings
 
     params = params.model_copy(update=PRESETS.get(params.preset, {}))

@@ -1,7 +1,8 @@
-"""Which methods there are: those of this package, and those that others offer. Imports no torch.
+"""All methods: those of this package, and those that other packages offer. Imports no torch.
 
 A package offers methods by an entry point of the group `velatura.methods`, whose value is a `Method` class or
-a module with several. One that cannot be imported, or whose id is taken, is left out; all others are there.
+a module with several. A method that cannot be imported, or whose id is taken, is left out; the others are
+available.
 """
 
 from __future__ import annotations
@@ -13,27 +14,29 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.metadata import EntryPoint
 from types import MappingProxyType, ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from velatura import methods as package
 from velatura.extensions.offers import Refused, offers, refuse
 from velatura.generators import kinds
 from velatura.models.catalogue import ModelEntry
-from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
 from .base import Method, schema
+from .checks import lacking
 from .kinds import KINDS
 
 GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
+    "checks",
     "execute",
     "fields",
     "flowing",
     "kinds",
+    "parameters",
     "progress",
     "registry",
     "results",
@@ -53,31 +56,31 @@ def registry() -> MappingProxyType[str, Method]:
 
 
 def refused() -> tuple[Refused, ...]:
-    """What other packages offer and is left out: methods, and the kinds of models that they need."""
+    """The offers of other packages that are left out: methods, and the kinds of models that they need."""
     return (*_known().refused, *kinds.offered().refused)
 
 
 @cache
 def _known() -> _Known:
-    found: dict[str, Method] = {}
+    known: dict[str, Method] = {}
     for module in pkgutil.iter_modules(package.__path__):
         if module.name not in _NO_METHODS:
             for cls in _methods_of(importlib.import_module(f"{package.__name__}.{module.name}")):
-                if cls.id in found:
+                if cls.id in known:
                     raise TypeError(
-                        f"{cls.__name__} and {type(found[cls.id]).__name__} have one id, {cls.id!r}"
+                        f"{cls.__name__} and {type(known[cls.id]).__name__} have one id, {cls.id!r}"
                     )
-                found[cls.id] = cls()
+                known[cls.id] = cls()
     offered = offers(GROUP, _offered, "method")
     left_out = list(offered.refused)
     for offer in offered.loaded:
         for method in offer.value:
-            if method.id in found:
-                reason = f"there is another method of this name, {found[method.id].title!r}"
+            if method.id in known:
+                reason = f"there is another method of this name, {known[method.id].title!r}"
                 left_out.append(refuse(f"The method {method.id!r}", offer.package, reason))
             else:
-                found[method.id] = method
-    ordered = sorted(found.values(), key=lambda method: (method.place, method.title))
+                known[method.id] = method
+    ordered = sorted(known.values(), key=lambda method: (method.place, method.title))
     return _Known(MappingProxyType({method.id: method for method in ordered}), tuple(left_out))
 
 
@@ -93,8 +96,10 @@ def _offered(entry: EntryPoint) -> list[Method]:
 
 
 def _methods_of(module: ModuleType) -> list[type[Method]]:
-    """The methods that are defined in a module, or, if it is a package, in the modules within it that it
-    imports them from; not those that it imports from elsewhere."""
+    """The methods that a module defines, or, for a package, that it imports from modules within it.
+
+    Methods imported from elsewhere do not count.
+    """
     name = module.__name__
     return [
         value
@@ -106,8 +111,8 @@ def _methods_of(module: ModuleType) -> list[type[Method]]:
     ]
 
 
-def describe(method: Method) -> dict:
-    """A method as the protocol tells clients of it (SPEC section 4, `methods`)."""
+def describe(method: Method) -> dict[str, Any]:
+    """A method as the protocol describes it to clients (SPEC section 4, `methods`)."""
     return {
         "id": method.id,
         "version": method.version,
@@ -127,26 +132,27 @@ def describe(method: Method) -> dict:
     }
 
 
-def since(method: dict) -> int:
-    """The protocol's MINOR from which clients can use a method, as `describe` gives it: an older one would
-    take a mask for a picture, or could not send a raster that is required."""
+def since(method: dict[str, Any]) -> int:
+    """The protocol's MINOR from which clients can use a method. method: as `describe` returns it.
+
+    An older client would take a mask for a picture, or could not send a required raster.
+    """
     rasters = any(raster.need == "required" for raster in rasters_of(method))
     return max(KINDS[method["result"]].since, RASTERS_SINCE if rasters else 0)
 
 
-def no_drafts(title: str) -> str:
-    """Why a draft of the method of this title is refused, and what to do."""
-    return f"{title} has nothing to show before it is done; run the edit itself."
+def offer(methods: Iterable[dict[str, Any]], models: Sequence[ModelEntry]) -> dict[str, Any]:
+    """The answer to `methods` (SPEC section 4), without `type`.
 
+    The defaults of the first model, which is the default one, replace the methods' own. Each model has its
+    own defaults, and the methods that it cannot run.
 
-def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
-    """The answer to `methods` (SPEC section 4), less `type`.
-
-    methods: as `describe` gives them. The defaults of the first model, which is the default one, take the
-    place of the methods' own; those of every model, and what it lacks, stand beside it.
+    methods: as `describe` returns them.
     """
     first = models[0].defaults if models else {}
-    known = [{**m, "parameters": with_defaults(m["parameters"], first)} for m in methods]
+    known: list[dict[str, Any]] = [
+        {**m, "parameters": with_defaults(m["parameters"], first)} for m in methods
+    ]
     described = [
         {
             "id": model.id,
@@ -154,28 +160,13 @@ def offer(methods: Iterable[dict], models: Sequence[ModelEntry]) -> dict:
             "kind": model.kind,
             "size": model.size,
             "defaults": model.defaults,
-            "lacks": [method["id"] for method in known if lacking(method["id"], model)],
+            "lacks": [method["id"] for method in known if _lacks(method["id"], model)],
         }
         for model in models
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
 
 
-def lacking(method: str, model: ModelEntry) -> VelaturaError | None:
-    """Why the method of this id cannot run with the model; None where it has all that the method needs."""
+def _lacks(method: str, model: ModelEntry) -> bool:
     known = registry().get(method)
-    if known is None:
-        return None
-    if known.generator not in ("", model.generator):
-        return VelaturaError(
-            "unknown-model",
-            f"{known.title!r} needs {kinds.title(known.generator)}, and {model.title!r} is"
-            f" {kinds.title(model.generator)}; choose another model or another method.",
-        )
-    if not known.needs or known.needs in model.companions:
-        return None
-    return VelaturaError(
-        "unknown-model",
-        f"The model {model.title!r} has no {known.needs} for {known.title!r}; name one with"
-        f" `velatura models change {model.id} --{known.needs} …`, or choose another model.",
-    )
+    return known is not None and lacking(known, model) is not None

@@ -1,4 +1,4 @@
-"""What comes out of an edit: layers, each with its recipe and its place among the variations."""
+"""The layers of a result, each with its recipe and its place among the variations."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -15,7 +16,7 @@ from velatura.ranking.asked import LOOKS, Asked
 from velatura.ranking.rank import Place, rank
 from velatura.ranking.views import Scene
 from velatura_protocol.messages import digest
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import Raster, RasterObject
 from velatura_protocol.results import MAX_NOTE, one_line
 
 from .base import Cancelled
@@ -25,25 +26,35 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class ResultLayer:
-    """One variation, or one mask. raster: the wire's object, with its digest. recipe: the request as it was
-    run. kind: 'mask', or '' for a picture. place: among the others, None where they were not ranked. note: on
-    the ranking as a whole, for the person."""
+    """One variation, or one mask.
+
+    Args:
+        index: from 0.
+        title: for the person.
+        seed: of the variation.
+        raster: the wire's object, with its digest.
+        data: the pixels.
+        recipe: the request as it was run.
+        kind: 'mask', or '' for a picture.
+        place: among the others; None if they were not ranked.
+        note: on the ranking as a whole, for the person.
+    """
 
     index: int
     title: str
     seed: int
-    raster: dict
+    raster: RasterObject
     data: bytes
-    recipe: dict
+    recipe: dict[str, Any]
     kind: str = ""
     place: Place | None = None
     note: str = ""
 
 
 def result_layer(
-    recipe: dict, index: int, title: str, seed: int, source: Raster, pasted: Pasted
+    recipe: dict[str, Any], index: int, title: str, seed: int, source: Raster, pasted: Pasted
 ) -> ResultLayer:
-    """A pasted picture as the layer that goes back, not ranked yet."""
+    """A pasted picture as a result layer, not ranked yet."""
     data = pasted.pixels.tobytes()
     raster = Raster(
         digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
@@ -53,9 +64,9 @@ def result_layer(
 
 
 def mask_layer(
-    recipe: dict, index: int, title: str, seed: int, source: Raster, mask: np.ndarray
+    recipe: dict[str, Any], index: int, title: str, seed: int, source: Raster, mask: np.ndarray
 ) -> ResultLayer:
-    """A mask of the source, uint8 [height, width], as the layer that goes back."""
+    """A mask of the source, uint8 [height, width], as a result layer."""
     data = mask.tobytes()
     raster = Raster(digest(data), source.width, source.height, "A", "u8", "", source.rect)
     return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
@@ -71,11 +82,18 @@ def ranked(
 ) -> list[ResultLayer]:
     """The results, in their own order, with their places; see `rank`.
 
-    edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size. after: told, before each
-    look, how many of how many are done; it raises to cancel. title: of an index, a seed and a place's label.
+    Any fault leaves the results as they are, with a note: the pictures are worth more than their order.
 
-    Raises `Cancelled`. Any other fault leaves the results as they are, with a note: the pictures are there,
-    and are worth more than their order.
+    Args:
+        results: not ranked yet.
+        edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size.
+        scene: the layer and the selection.
+        asked: the wanted picture, in words.
+        after: called before each look with the number of looks done and of all; it raises to cancel.
+        title: gives a layer's title from its index, its seed and its place's label.
+
+    Raises:
+        Cancelled: raised by `after`.
     """
     rasters = [Raster.from_wire(result.raster) for result in results]
     pasted = [
@@ -99,10 +117,10 @@ def ranked(
         log.warning("not ranked", exc_info=error)
         note = "Not ranked: comparing the variations failed; the worker's log says why."
         return [replace(result, note=note) for result in results]
-    told = one_line(ranking.note, MAX_NOTE)
+    remark = one_line(ranking.note, MAX_NOTE)
     if not ranking.places:
-        return [replace(result, note=told) for result in results]
+        return [replace(result, note=remark) for result in results]
     return [
-        replace(result, title=title(result.index, result.seed, place.label), place=place, note=told)
+        replace(result, title=title(result.index, result.seed, place.label), place=place, note=remark)
         for result, place in zip(results, ranking.places, strict=True)
     ]

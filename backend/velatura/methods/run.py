@@ -1,10 +1,9 @@
-"""One method on one region of a layer; what it says while it runs."""
+"""One method on one region of a layer, with progress and previews."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -30,30 +29,53 @@ if TYPE_CHECKING:
 
 _Value = TypeVar("_Value")
 
-_PREVIEW_SHARE = 0.2  # of the time may go into previews
-_RANKING_SHARE = 0.1  # of the time that several variations take, about
+_PREVIEW_SHARE = 0.2  # of the time at most goes into previews
+_RANKING_SHARE = 0.1  # approximate share of the time with several variations
 
 
 class Hooks(Protocol):
-    """What a run tells its worker, and asks it. Called on the thread of `execute`."""
+    """The worker's side of a run. Called on the thread of `execute`."""
 
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
-        """stage: for the person. step of steps of the stage, from 0; fraction of the whole run in [0, 1],
-        which never falls."""
+        """Reports progress.
+
+        Args:
+            stage: for the person.
+            step: of the stage, from 0.
+            steps: of the stage.
+            fraction: of the whole run, in [0, 1]; it never falls.
+        """
 
     def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
-        """rgb: uint8 [h, w, 3], the part of the layer that is edited as it is expected to become. rect: that
-        part, x, y, width and height in pixels of the document."""
+        """Shows the expected result.
+
+        Args:
+            step: of the run.
+            rgb: uint8 [h, w, 3], the edited part of the layer.
+            rect: that part, x, y, width and height in pixels of the document.
+        """
 
     def cancelled(self) -> bool:
         """Whether to stop."""
+        ...
 
 
 class Run:
     """One method on one region; the `Context` of its steps.
 
-    layer: of which `region` is the part that is seen, as `seen`. models: for the model's companions. rasters:
-    further ones by name, [h, w, C], as `velatura.canvas.rasters` reads them.
+    Args:
+        method: to run.
+        params: of its class.
+        prompt: checked.
+        layer: the whole source.
+        region: the part of the layer that the model sees.
+        seen: that part, as the model sees it.
+        models: give the model's companions.
+        model: loaded.
+        cache: keeps values from one edit to the next.
+        hooks: the worker's.
+        is_draft: whether the run only shows a preview.
+        rasters: further ones by name, [h, w, C], as `velatura.canvas.rasters` reads them.
     """
 
     def __init__(
@@ -80,13 +102,14 @@ class Run:
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
         self._image = _tensor(seen.image, model.device) * 2.0 - 1.0
         self._mask = _tensor(seen.mask[..., None], model.device)
-        self._rasters = {name: _as_tensor(given, model.device) for name, given in (rasters or {}).items()}
+        self._rasters = {name: _as_tensor(raster, model.device) for name, raster in (rasters or {}).items()}
         self.generator = model.prepared(self._image, self._mask)
         self._progress = Progress()
-        self.edits = 1.0  # how much of the whole run is editing; the rest is ranking
+        self.edits = 1.0  # share of editing in the whole run; the rest is ranking
         self._preview_after = 0.0
+        self._reconstruction: Tensor | None = None
         self.is_draft = is_draft
-        self._mostly = KINDS[method.result].stage
+        self._stage = KINDS[method.result].stage
         self._step = 0
 
     @property
@@ -105,16 +128,19 @@ class Run:
         return self._models.companion("segmenter")
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
-        """A picture [h, w, 3] in [0, 1] a seed. In one batch if memory allows, else in smaller ones: what
-        becomes of a seed does not depend on the batch. Where memory runs out, what is kept of edits is
-        given back too, and for its room even a single picture is tried again."""
+        """The pictures [h, w, 3] in [0, 1], one a seed.
+
+        They are made in one batch if memory allows, else in smaller ones; the result of a seed does not
+        depend on the batch. If memory runs out, the cache is emptied too, and then even a single picture is
+        tried again.
+        """
         done: list[np.ndarray] = []
         size = len(seeds)
         self.edits = 1.0 if size == 1 else 1.0 - _RANKING_SHARE
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
             self._progress.part(self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
-            held = self.cache.nbytes  # before this batch, which keeps more
+            held = self.cache.nbytes  # before this batch adds to the cache
             try:
                 done += self._batch(batch)
             except (MemoryError, OSError, RuntimeError) as error:
@@ -123,7 +149,7 @@ class Run:
             else:
                 continue
             self.cache.release()
-            size = (size + 1) // 2  # out here, where the failed batch's tensors are no longer held
+            size = (size + 1) // 2  # outside the handler, where the failed batch's tensors are freed
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
         return done
@@ -131,22 +157,27 @@ class Run:
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
         self.check()
-        return list(as_arrays(self.method.run(self._inputs(seeds), self.params, self)))
+        pictures = self.method.run(self._inputs(seeds), self.params, self)
+        if not isinstance(pictures, Tensor):
+            raise TypeError(f"{self.method.id}.run has to return a tensor where the result is 'layer'")
+        return list(as_arrays(pictures))
 
     def _inputs(self, seeds: list[int]) -> MethodInputs:
         return MethodInputs(self._image, self._mask, self.prompt, seeds, self._rasters)
 
     @torch.inference_mode()
     def once(self, seed: int) -> Any:
-        """What the method returns for one seed."""
+        """The method's output for one seed."""
         self.check()
         return self.method.run(self._inputs([seed]), self.params, self)
 
-    @cached_property
-    @torch.inference_mode()
+    @property
     def reconstruction(self) -> Tensor:
-        """See `Context`. Made once, when it is first asked for."""
-        return self.decode(self.generator.encode(self._image))
+        """See `Context`. Made at its first use."""
+        if self._reconstruction is None:
+            with torch.inference_mode():
+                self._reconstruction = self.decode(self.generator.encode(self._image))
+        return self._reconstruction
 
     def kept(self, key: str, make: Callable[[list[Any]], _Value], *, on_disk: bool = False) -> _Value:
         """See `Context`."""
@@ -158,7 +189,7 @@ class Run:
         """See `Context`."""
         self.check()
         self._step = i
-        self.hooks.progress(stage.name or self._mostly, i, n, self._progress.step(i, n, stage))
+        self.hooks.progress(stage.name or self._stage, i, n, self._progress.step(i, n, stage))
         now = time.monotonic()
         if self.is_draft and i == n:
             return  # the finished picture is shown in a moment
@@ -170,34 +201,34 @@ class Run:
 
     def decode(self, z: Tensor) -> Tensor:
         """See `Context`."""
-        pictures = []
+        pictures: list[Tensor] = []
         for one in z.split(1):
             self.check()
             pictures.append(self.generator.decode(one))
         return torch.cat(pictures)
 
     def rank(self, i: int, n: int) -> None:
-        """Says that i of n looks at the variations are done. Raises `Cancelled`."""
+        """Reports that i of n looks at the variations are done. Raises `Cancelled`."""
         self.check()
         self.hooks.progress("Ranking", i, n, self.edits + (1.0 - self.edits) * i / n)
 
     def check(self) -> None:
-        """Raises `Cancelled` if the person wants it to stop."""
+        """Raises `Cancelled` if the job was cancelled."""
         if self.hooks.cancelled():
             raise Cancelled
 
     def show(self, picture: np.ndarray) -> None:
-        """A finished picture [h, w, 3] in [0, 1] as a preview."""
+        """Shows a finished picture [h, w, 3] in [0, 1] as a preview."""
         edited = _tensor(picture, self.generator.device) * 2.0 - 1.0
         self.hooks.preview(self._step, self._composite(edited), self._rect)
 
     def show_mask(self, map: np.ndarray) -> None:
-        """A finished map [h, w] in [0, 1] as a preview, white on black."""
-        shown = without_margins(np.repeat(map[..., None], 3, axis=2), self.region)
-        self.hooks.preview(self._step, np.rint(shown * 255.0).astype(np.uint8), self._rect)
+        """Shows a finished map [h, w] in [0, 1] as a preview, white on black."""
+        picture = without_margins(np.repeat(map[..., None], 3, axis=2), self.region)
+        self.hooks.preview(self._step, np.rint(picture * 255.0).astype(np.uint8), self._rect)
 
     def _composite(self, picture: Tensor) -> np.ndarray:
-        """A picture within the mask, what was there outside it; without the mirrored margins."""
+        """Composites a picture over the layer by the mask, and removes the mirrored margins."""
         edited = torch.lerp(self._image, picture.clamp(-1.0, 1.0), self._mask)[0]
         (top, left), (height, width) = self.region.offset, self.region.inner
         edited = edited[:, top : top + height, left : left + width]

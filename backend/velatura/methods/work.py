@@ -1,4 +1,4 @@
-"""One request at work: what a kind of result (`kinds`) makes it of."""
+"""One request at work, from which a kind of result (`kinds`) makes the results."""
 
 from __future__ import annotations
 
@@ -24,10 +24,16 @@ from .run import Run, as_arrays
 
 @dataclass(frozen=True)
 class Work:
-    """A request whose pixels have been read and whose model is loaded; nothing of the method has run yet.
+    """A request whose pixels have been read and whose model is loaded, before the method runs.
 
-    source: the layer's description. recipe: the request as it is run. seeds: one a variation; of a draft
-    the first alone.
+    Args:
+        run: of the method.
+        layer: the source.
+        selection: on the layer.
+        seen: the part of the layer that the model sees.
+        source: the layer's description.
+        recipe: the request as it is run.
+        seeds: one a variation; for a draft only the first.
     """
 
     run: Run
@@ -35,7 +41,7 @@ class Work:
     selection: Selection
     seen: Seen
     source: Raster
-    recipe: dict
+    recipe: dict[str, Any]
     seeds: list[int]
 
     @property
@@ -45,27 +51,27 @@ class Work:
 
     @property
     def is_draft(self) -> bool:
-        """Whether nothing is to go back but a preview."""
+        """Whether the run returns only a preview."""
         return self.run.is_draft
 
     def output(self) -> Any:
-        """What `Method.run` returns for the first seed."""
+        """The output of `Method.run` for the first seed."""
         return self.run.once(self.seeds[0])
 
     def pictures(self) -> list[np.ndarray]:
-        """A picture [h, w, 3] in [0, 1] a seed, of a method that makes those."""
+        """The pictures [h, w, 3] in [0, 1] of a method that makes pictures, one a seed."""
         return self.run.variations(self.seeds)
 
     def show(self, picture: np.ndarray) -> None:
-        """A finished picture [h, w, 3] in [0, 1] as the last preview."""
+        """Shows a finished picture [h, w, 3] in [0, 1] as the last preview."""
         self.run.show(picture)
 
     def show_mask(self, map: np.ndarray) -> None:
-        """A finished map [h, w] in [0, 1] as the last preview, white on black."""
+        """Shows a finished map [h, w] in [0, 1] as the last preview, white on black."""
         self.run.show_mask(map)
 
     def paste(self, pictures: Sequence[np.ndarray], title: Callable[[int, int], str]) -> list[ResultLayer]:
-        """The pictures as layers over the source, not ranked. title: of an index and a seed."""
+        """The pictures as layers over the source, not ranked. title: from an index and a seed."""
         run = self.run
         run.hooks.progress("Finishing", 0, 0, run.edits)
         unedited, reach = as_arrays(run.reconstruction)[0], max(1, run.generator.factor // 4)
@@ -102,9 +108,9 @@ class Work:
         pictures: Sequence[np.ndarray],
         title: Callable[[int, int, str], str],
     ) -> list[ResultLayer]:
-        """The layers with their places; see `results.ranked`. title: of index, seed and a place's label."""
+        """The layers with their places; see `results.ranked`. title: from index, seed and a place's label."""
         run, method = self.run, self.method
-        reads = run.generator.kind == DIFFUSION  # no other kind tells whether a picture fits a prompt
+        reads = run.generator.kind == DIFFUSION  # no other kind measures whether a picture fits a prompt
         wanted = method.wanted(run.prompt, run.params) if reads else ""
         asked = Asked(run.model, self.seen, wanted, method.before(run.params))
         scene = Scene(self.layer, self.selection, self.seen.backdrop)

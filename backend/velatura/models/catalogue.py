@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -78,6 +78,14 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
     embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
     hidden = any(entry.id == EMBEDDED_ID for entry in users)
     return users if hidden else [*users, _entry(embedded, "diffusers")]
+
+
+def entry_of(models: Sequence[ModelEntry], id: str) -> ModelEntry:
+    """The model of this id; for '' the first, which is the default. Raises `unknown-model`."""
+    model = next((model for model in models if id in ("", model.id)), None)
+    if model is None:
+        raise VelaturaError("unknown-model", f"The daemon has no model {id!r:.60}; choose another one.")
+    return model
 
 
 def _entry(item: dict, kind: str) -> ModelEntry:

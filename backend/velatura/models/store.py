@@ -18,7 +18,7 @@ from velatura.generators.protocol import DIFFUSION, Generator
 from velatura.weights.digests import Digests
 from velatura_protocol.errors import VelaturaError
 
-from .catalogue import ModelEntry
+from .catalogue import ModelEntry, entry_of
 from .loading import load
 
 
@@ -46,10 +46,7 @@ class ModelStore:
 
     def entry(self, id: str = "") -> ModelEntry:
         """What is known of a model, loaded or not; an empty id means the first. Raises `unknown-model`."""
-        entry = next((entry for entry in self._entries() if id in ("", entry.id)), None)
-        if entry is None:
-            raise VelaturaError("unknown-model", f"There is no model {id!r} here; choose another one.")
-        return entry
+        return entry_of(self._entries(), id)
 
     def get(self, id: str = "") -> Generator:
         """The model, loaded, of whatever kind; an empty id means the first. Raises `unknown-model`."""

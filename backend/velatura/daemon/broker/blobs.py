@@ -1,7 +1,7 @@
 """The blob socket: uploads into the spool, downloads from it.
 
-Bytes are hashed and written in this thread's loop; what may take long (hashing a resumed upload again,
-syncing) is done by one helper thread behind it.
+This thread's loop hashes and writes bytes. One helper thread does the work that may take long: hashing a
+resumed upload again, and syncing.
 """
 
 from __future__ import annotations
@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from velatura.daemon.broker.notes import Arrived, NoRoom, Status
+from velatura.daemon.broker.notes import Arrived, ForDesk, NoRoom, Status
 from velatura.daemon.broker.router_thread import Prove, RouterThread
 from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.faults import internal, no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
+from velatura.daemon.outgoing import Message
 from velatura.daemon.settings import CHUNK, CREDIT
 from velatura.jobs.spool import Spool
 from velatura.jobs.upload import Upload
@@ -33,38 +34,63 @@ HELPER = "blobs-helper"
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
 
+Waiter = tuple[bytes, int, str]
+
 
 @dataclass
 class Arriving:
-    """An upload in memory. slow: what the helper does to it now; those who wait are answered afterwards."""
+    """An upload in memory.
+
+    Args:
+        size: bytes of the whole blob.
+        touched: when its last chunk came, monotonic seconds.
+        upload: None until the helper has opened it.
+        slow: the helper's work on it, or None.
+        waiting: connection, seq and type of the answers that are due after that work.
+    """
 
     size: int
     touched: float
     upload: Upload | None = None
-    slow: Future | None = None
-    waiting: list[tuple[bytes, int, str]] = field(default_factory=list)
+    slow: Future[Upload | None] | None = None
+    waiting: list[Waiter] = field(default_factory=list[Waiter])
+
+    @property
+    def ready(self) -> Upload | None:
+        """The upload, unless the helper works on it."""
+        return self.upload if self.slow is None else None
 
 
-class BlobThread(RouterThread):
-    """Owns the blob ROUTER and all uploads. Its mail: a digest, when the helper is done with that upload."""
+class BlobThread(RouterThread[str]):
+    """Owns the blob ROUTER and all uploads. Its mail: digests of uploads that the helper has worked on."""
 
     at_a_time = 16
     idle_ms, busy_ms = 1000, 2
 
     def __init__(
         self,
-        router: zmq.Socket,
+        router: zmq.Socket[bytes],
         prove: Prove,
         sessions: Sessions,
         spool: Spool,
         status: Status,
-        desk: Mailbox,
+        desk: Mailbox[ForDesk],
         *,
         idle: float,
         every: float,
     ) -> None:
-        """idle: seconds after which an upload that stands still is dropped. every: between two looks for
-        such."""
+        """Prepares the thread.
+
+        Args:
+            router: becomes the thread's own.
+            prove: gives the answer to a challenge.
+            sessions: the connected clients.
+            spool: holds the blobs.
+            status: the fields of `pong`.
+            desk: takes notes of stored blobs and of a full disk.
+            idle: seconds after which an upload without new chunks is closed.
+            every: seconds between two searches for such uploads.
+        """
         super().__init__("blobs", router, prove, every)
         self._sessions = sessions
         self._spool = spool
@@ -77,7 +103,7 @@ class BlobThread(RouterThread):
         self._kinds = {"put": self._put, "chunk": self._chunk, "fetch": self._fetch}
 
     def has_lost_its_helper(self) -> bool:
-        """Whether the helper thread has ended: the executor would not start another. For any thread."""
+        """Whether the helper thread has ended; the executor would not start another. Any thread may ask."""
         return self._helped and not any(t.name.startswith(HELPER) for t in threading.enumerate())
 
     def _end(self) -> None:
@@ -86,7 +112,7 @@ class BlobThread(RouterThread):
             if arriving.upload is not None:
                 arriving.upload.close()
 
-    def _handle(self, identity: bytes, message: dict, payload: memoryview | None) -> None:
+    def _handle(self, identity: bytes, message: Message, payload: memoryview | None) -> None:
         kind, seq, session = message["type"], message["seq"], message.get("session")
         if not isinstance(session, str) or not self._sessions.known(session):
             raise no_session()
@@ -102,12 +128,12 @@ class BlobThread(RouterThread):
 
     # Uploads
 
-    def _put(self, identity: bytes, seq: int, message: dict, _: memoryview | None) -> None:
+    def _put(self, identity: bytes, seq: int, message: Message, _: memoryview | None) -> None:
         digest, size = message["digest"], _natural(message, "size")
         if self._spool.has(digest):
             if self._spool.size(digest) != size:
                 raise VelaturaError(
-                    "blob-corrupt", "The layer's data is not of the size that was said; try again."
+                    "blob-corrupt", "The layer's data has another size than announced; try again."
                 )
             self._desk.put(Arrived(digest))
             self._reply(identity, {"type": "ready", "re": seq, "digest": digest, "offset": size})
@@ -120,11 +146,11 @@ class BlobThread(RouterThread):
             self._make_place()
             arriving = self._arriving[digest] = Arriving(size, time.monotonic())
             self._help(digest, lambda: self._spool.upload(digest, size))
-        elif arriving.slow is None and arriving.upload.complete:
-            self._help(digest, arriving.upload.finish)  # it failed the first time, for want of room
+        elif (upload := arriving.ready) is not None and upload.complete:
+            self._help(digest, upload.finish)  # it failed the first time, because the disk was full
         self._answer_when_ready(arriving, digest, (identity, seq, "ready"))
 
-    def _chunk(self, identity: bytes, seq: int, message: dict, payload: memoryview | None) -> None:
+    def _chunk(self, identity: bytes, seq: int, message: Message, payload: memoryview | None) -> None:
         digest, offset = message["digest"], _natural(message, "offset")
         arriving = self._arriving.get(digest)
         if arriving is None:
@@ -132,26 +158,27 @@ class BlobThread(RouterThread):
             answer = {"type": "received", "re": seq, "digest": digest, "offset": size, "stored": True}
             self._reply(identity, answer)
             return
-        if arriving.slow is None and arriving.upload.offset == offset:
+        upload = arriving.ready
+        if upload is not None and upload.offset == offset:
             if payload is None or payload.nbytes == 0:
                 raise VelaturaError("bad-request", "A piece of the layer's data is empty; update the plugin.")
             arriving.touched = time.monotonic()
-            self._append(arriving, payload)
-            if arriving.upload.complete:
-                self._help(digest, arriving.upload.finish)
-            elif arriving.upload.wants_sync:
-                self._helper.submit(arriving.upload.sync)
+            self._append(upload, arriving.size, payload)
+            if upload.complete:
+                self._help(digest, upload.finish)
+            elif upload.wants_sync:
+                self._helper.submit(upload.sync)
         self._answer_when_ready(arriving, digest, (identity, seq, "received"))
 
-    def _append(self, arriving: Arriving, payload: memoryview) -> None:
+    def _append(self, upload: Upload, size: int, payload: memoryview) -> None:
         try:
-            arriving.upload.append(payload)
+            upload.append(payload)
         except VelaturaError as error:
             if error.code == "disk-full":
-                self._desk.put(NoRoom(arriving.size))
+                self._desk.put(NoRoom(size))
             raise
 
-    def _help(self, digest: str, work: Callable[[], object]) -> None:
+    def _help(self, digest: str, work: Callable[[], Upload | None]) -> None:
         try:
             future = self._arriving[digest].slow = self._helper.submit(work)
         except BaseException:  # no thread could be started for it
@@ -161,60 +188,67 @@ class BlobThread(RouterThread):
         future.add_done_callback(lambda _: self.mailbox.put(digest))
 
     def _give_up(self, digest: str) -> None:
-        """Forgets an upload; what has arrived lies in its partial file, and the client begins there again."""
+        """Drops an upload from memory; its bytes lie in its partial file, where the client resumes it."""
         arriving = self._arriving.pop(digest)
         if arriving.upload is not None:
             arriving.upload.close()
 
-    def _deliver(self, digest: str) -> None:
-        """The helper has opened an upload, or finished it, or failed to."""
+    def _deliver(self, note: str) -> None:
+        """The helper has opened the upload of this digest, or finished it, or failed."""
+        digest = note
         arriving = self._arriving.get(digest)
         if arriving is None or arriving.slow is None or not arriving.slow.done():  # given up meanwhile
             return
         waiting, arriving.waiting = arriving.waiting, []
-        error, arriving.slow, result = arriving.slow.exception(), None, arriving.slow
+        error, arriving.slow, work = arriving.slow.exception(), None, arriving.slow
         if error is not None:
-            is_known = isinstance(error, VelaturaError)
-            if not is_known:
-                self._edge.note("the spool", error)
-                error = internal(error)
-            if error.code == "disk-full":
-                self._desk.put(NoRoom(arriving.size))
-            if arriving.upload is None or not is_known:  # its file may be in any state
-                self._give_up(digest)
-            for identity, seq, _ in waiting:
-                self._fail(identity, seq, error)
+            self._failed(digest, arriving, error, waiting)
             return
-        if arriving.upload is None:
-            arriving.upload = result.result()
-            if arriving.upload.complete:  # the last daemon died between the last byte and its sync
+        upload = arriving.upload
+        if upload is None:
+            upload = arriving.upload = work.result()
+            assert upload is not None  # the first work on an upload opens it
+            if upload.complete:  # the last daemon died between the last byte and its sync
                 arriving.waiting = waiting
-                self._help(digest, arriving.upload.finish)
+                self._help(digest, upload.finish)
                 return
-        stored = arriving.upload.complete
+        stored = upload.complete
         if stored:
             del self._arriving[digest]
-            spent = {kind: round(seconds, 4) for kind, seconds in arriving.upload.spent.items()}
+            spent = {kind: round(seconds, 4) for kind, seconds in upload.spent.items()}
             log.info("blob %s is stored: %d bytes, seconds %s", digest, arriving.size, json.dumps(spent))
             self._desk.put(Arrived(digest))  # first, so that a client that asks next finds its job queued
         for waiter in waiting:
-            self._answer(digest, arriving, waiter, stored=stored)
+            self._answer(digest, upload, waiter, stored=stored)
 
-    def _answer_when_ready(self, arriving: Arriving, digest: str, waiter: tuple[bytes, int, str]) -> None:
-        if arriving.slow is None:
-            self._answer(digest, arriving, waiter, stored=False)
+    def _failed(self, digest: str, arriving: Arriving, error: BaseException, waiting: list[Waiter]) -> None:
+        """The helper's work on an upload has raised an error."""
+        if isinstance(error, VelaturaError):
+            answer = error
         else:
-            arriving.waiting.append(waiter)
+            self._edge.note("the spool", error)
+            answer = internal(error)
+        if answer.code == "disk-full":
+            self._desk.put(NoRoom(arriving.size))
+        if arriving.upload is None or answer is not error:  # its file may be in any state
+            self._give_up(digest)
+        for identity, seq, _ in waiting:
+            self._fail(identity, seq, answer)
 
-    def _answer(
-        self, digest: str, arriving: Arriving, waiter: tuple[bytes, int, str], *, stored: bool
-    ) -> None:
+    def _answer_when_ready(self, arriving: Arriving, digest: str, waiter: Waiter) -> None:
+        upload = arriving.ready
+        if upload is None:
+            arriving.waiting.append(waiter)
+        else:
+            self._answer(digest, upload, waiter, stored=False)
+
+    def _answer(self, digest: str, upload: Upload, waiter: Waiter, *, stored: bool) -> None:
         identity, seq, kind = waiter
-        answer = {"type": kind, "re": seq, "digest": digest, "offset": arriving.upload.offset}
+        answer = {"type": kind, "re": seq, "digest": digest, "offset": upload.offset}
         self._reply(identity, answer | ({"stored": stored} if kind == "received" else {}))
 
     def _make_place(self) -> None:
-        """Closes the longest-idle upload if too many files are open; it can be resumed."""
+        """Closes the upload that has been idle longest if too many files are open; it can be resumed."""
         if len(self._arriving) >= MAX_OPEN:
             idle = [digest for digest, arriving in self._arriving.items() if arriving.slow is None]
             if not idle:
@@ -230,13 +264,13 @@ class BlobThread(RouterThread):
     def _close(self, digest: str) -> None:
         upload = self._arriving.pop(digest).upload
         if upload is not None:
-            self._helper.submit(upload.close)  # behind a sync that may still be under way
+            self._helper.submit(upload.close)  # after a sync that may still run
 
     # Downloads
 
-    def _fetch(self, identity: bytes, seq: int, message: dict, _: memoryview | None) -> None:
+    def _fetch(self, identity: bytes, seq: int, message: Message, _: memoryview | None) -> None:
         if self._outbox.waiting(identity) > MAX_UNREAD:
-            raise VelaturaError("busy", "Read what was asked for before asking for more.", retryable=True)
+            raise VelaturaError("busy", "Too much is being fetched at once; try again.", retryable=True)
         digest = message["digest"]
         offset, length = _natural(message, "offset"), min(_natural(message, "length"), CHUNK)
         data, size = self._spool.slice(digest, offset, length)
@@ -244,7 +278,7 @@ class BlobThread(RouterThread):
         self._reply(identity, answer, data)
 
 
-def _natural(message: dict, key: str) -> int:
+def _natural(message: Message, key: str) -> int:
     value = message.get(key)
     if type(value) is not int or value < 0:
         raise VelaturaError("bad-request", f"A message about a layer's data has no {key}; update the plugin.")

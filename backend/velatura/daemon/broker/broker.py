@@ -1,4 +1,4 @@
-"""The broker: three threads with a socket each, and the order in which they come up and go down."""
+"""The broker: three threads with a socket each, and the order in which they start and end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from velatura.daemon.broker.blobs import BlobThread
 from velatura.daemon.broker.control import ControlThread, Greeting
 from velatura.daemon.broker.desk import Desk
 from velatura.daemon.broker.handles import for_connections
-from velatura.daemon.broker.notes import Status, Stop
+from velatura.daemon.broker.notes import ForDesk, Status, Stop
 from velatura.daemon.broker.presence import Presence
 from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.broker.supervisor import Supervisor
@@ -33,7 +33,7 @@ from velatura.daemon.watchdog import Watchdog
 from velatura.jobs.retention import Policy
 from velatura.jobs.spool import Spool
 from velatura.jobs.store import Journal
-from velatura.methods.registry import describe, registry
+from velatura.methods.registry import registry
 from velatura_protocol.messages import PROTOCOL
 from velatura_protocol.paths import Connection, write_connection
 from velatura_protocol.rasters import MAX_BLOB, MAX_SIDE
@@ -46,15 +46,15 @@ SWITCH_S = 0.0005  # a ping must not wait 5 ms, Python's default, for a thread t
 
 
 class Broker:
-    """One daemon. Made, run and closed by the main thread, which is the desk's."""
+    """One daemon. The main thread, which is the desk's, makes, runs and closes it."""
 
     def __init__(self, state_dir: Path, settings: Settings) -> None:
-        """Binds, tests its own locks, recovers what the last daemon left. Raises VelaturaError, OSError."""
+        """Binds, tests its own passwords, recovers the last daemon's jobs. Raises VelaturaError, OSError."""
         self._state_dir = state_dir
         self._settings = settings
         self._stop_wanted = threading.Event()
         self._edge = Edge(log, "the main loop")
-        self._ends: list[tuple[str, Callable[[], object]]] = []  # what `close` does, the last one first
+        self._ends: list[tuple[str, Callable[[], object]]] = []  # the steps of `close`, the last one first
         try:
             self._set_up()
         except BaseException:
@@ -77,7 +77,7 @@ class Broker:
         self._journal = Journal(state_dir / "jobs.sqlite")
         self._at_end("the journal", self._journal.close)
         self._worker = Supervisor(workers, self._gate, state_dir, settings.device)
-        self._notes: Mailbox = Mailbox()
+        self._notes: Mailbox[ForDesk] = Mailbox()
         self._at_end("the mailbox", self._notes.close)
         status = Status(settings.device)
         sessions = Sessions(settings.heartbeat)
@@ -95,16 +95,15 @@ class Broker:
             every=settings.sweep,
         )
         self._at_end("the socket threads", self._end_threads)
-        methods = {id: describe(method) for id, method in registry().items()}
         self._desk = Desk(
-            settings, state_dir, methods, self._journal, spool, self._worker, self._control.mailbox, status
+            settings, state_dir, registry(), self._journal, spool, self._worker, self._control.mailbox, status
         )
         self._at_end("the worker", self._desk.close)
         self._presence = Presence(state_dir, self._announce)
         self._at_end("the connection file", self._presence.withdraw)
 
     def _open_doors(self, waiting: dict[str, int], transport: str) -> list[Door]:
-        """One for each domain of `waiting` (messages kept for a peer), each tested by knocking at it."""
+        """A door for each domain of `waiting` (messages kept for a peer), each tested by connecting to it."""
         clear(self._state_dir)
         doors = [
             open_door(self._context, self._gate, domain, self._state_dir, transport, waiting=number)
@@ -114,7 +113,7 @@ class Broker:
             self._at_end(f"the {door.domain} socket", door.remove)
         self._gate.start()
         for door in doors:
-            # no client's password opens the worker's door, and each worker will have one of its own
+            # no client's password opens the worker's door, and each worker gets its own
             key = door.key(secrets.token_hex(32) if door.domain == WORKER else self._token)
             self._gate.allow(door.domain, key)
             self._gate.test(door.address, key)
@@ -124,8 +123,12 @@ class Broker:
         return partial(door.prove, self._token)
 
     def run(self) -> None:
-        """Serves until a signal, `shutdown` or `stop`. Raises what it cannot outlive: `unavailable` where the
-        state directory is gone, RuntimeError where a thread has ended."""
+        """Serves until a signal, `shutdown` or `stop`.
+
+        Raises:
+            VelaturaError: `unavailable` where the state directory is gone.
+            RuntimeError: a thread has ended.
+        """
         sys.setswitchinterval(SWITCH_S)
         poller = zmq.Poller()
         poller.register(self._notes.fileno(), zmq.POLLIN)
@@ -148,7 +151,7 @@ class Broker:
             self._stop_wanted.wait(self._edge.rest())
 
     def _check_threads(self) -> None:
-        """None of them can be replaced while clients and uploads hang on it; a new daemon can."""
+        """Raises RuntimeError where a thread has ended: a new daemon can replace it, this one cannot."""
         for thread in (self._control, self._blobs):
             if not thread.is_alive():
                 raise RuntimeError(f"the {thread.name} thread has ended")
@@ -162,10 +165,10 @@ class Broker:
         self._stop_wanted.set()
 
     def close(self) -> bool:
-        """Stops in good order: nothing new comes in, the worker ends, the running job is queued again.
+        """Stops in good order: no message comes in, the worker ends, the running job is queued again.
 
-        Each part is closed, whatever becomes of the others. False: one of them hangs, and only the end of the
-        process ends it.
+        Each part is closed, even if another fails. Returns False if one of them hangs; only the end of the
+        process ends it then.
         """
         while self._ends:
             what, end = self._ends.pop()
@@ -176,7 +179,7 @@ class Broker:
         return True
 
     def _end_threads(self) -> bool:
-        """Whether they have ended, once what they had to say is sent and what they had to write written."""
+        """Lets the socket threads send and write everything, then end. Returns whether they have ended."""
         running = [thread for thread in (self._control, self._blobs) if thread.is_alive()]
         for thread in running:
             thread.mailbox.put(Stop())
@@ -189,7 +192,7 @@ class Broker:
         self._ends.append((what, end))
 
     def _announce(self) -> None:
-        """Last of all: who finds the connection file finds a daemon that answers."""
+        """Writes the connection file. It comes last, so that a daemon with such a file answers."""
         connection = Connection(
             wire=PROTOCOL,
             control=self._doors[0].endpoint,
@@ -215,7 +218,7 @@ class Broker:
 
 
 def stop_on_signals(broker: Broker, watchdog: Watchdog) -> None:
-    """SIGTERM and SIGINT stop the daemon in good order; the end of a terminal does not stop it at all."""
+    """SIGTERM and SIGINT stop the daemon in good order; the end of a terminal does not stop it."""
 
     def stop(*_: object) -> None:
         watchdog.wake()

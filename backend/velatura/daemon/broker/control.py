@@ -1,18 +1,19 @@
-"""The control socket: sessions, pings, and requests passed on to the desk. It never waits for a disk."""
+"""The control socket: sessions and pings; other requests go to the desk. It never waits for a disk."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import zmq
 
-from velatura.daemon.broker.notes import Answer, Event, Request, Status, Vanished
+from velatura.daemon.broker.notes import Answer, ForControl, ForDesk, Request, Status, Vanished
 from velatura.daemon.broker.router_thread import Prove, RouterThread
 from velatura.daemon.broker.sessions import Session, Sessions
 from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.outgoing import outgoing
+from velatura.daemon.outgoing import Frames, Message, outgoing
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import PROTOCOL, check_protocol, minor_version
 
@@ -24,29 +25,29 @@ MAX_UNANSWERED = 64
 
 @dataclass(frozen=True)
 class Greeting:
-    """The fields of `welcome` that are the same for everyone."""
+    """The fields of `welcome` that are the same for every client."""
 
     instance: str
     version: str
     pid: int
     heartbeat: float
-    limits: dict
+    limits: dict[str, int]
 
 
-class ControlThread(RouterThread):
-    """Owns the control ROUTER and the sessions. Its mail: what the desk has to say."""
+class ControlThread(RouterThread[ForControl]):
+    """Owns the control ROUTER and the sessions. Its mail: the desk's answers and events."""
 
     at_a_time = 64
     idle_ms, busy_ms = 250, 5
 
     def __init__(
         self,
-        router: zmq.Socket,
+        router: zmq.Socket[bytes],
         prove: Prove,
         sessions: Sessions,
         greeting: Greeting,
         status: Status,
-        desk: Mailbox,
+        desk: Mailbox[ForDesk],
     ) -> None:
         super().__init__("control", router, prove, every=greeting.heartbeat / 4)
         self._sessions = sessions
@@ -59,7 +60,7 @@ class ControlThread(RouterThread):
             log.info("client %s (%s) has vanished", session.id, session.client)
             self._desk.put(Vanished(session.id))
 
-    def _handle(self, identity: bytes, message: dict, payload: memoryview | None) -> None:
+    def _handle(self, identity: bytes, message: Message, payload: memoryview | None) -> None:
         kind = message["type"]
         if kind == "hello":
             self._reply(identity, self._hello(identity, message))
@@ -75,7 +76,7 @@ class ControlThread(RouterThread):
         else:
             self._pass_on(session, message)
 
-    def _hello(self, identity: bytes, message: dict) -> dict:
+    def _hello(self, identity: bytes, message: Message) -> Message:
         check_protocol(message.get("protocol"), peer_is="client")
         wanted, client = (str(message.get(key) or "")[:200] for key in ("session", "client"))
         session = self._sessions.hello(identity, wanted, client, minor_version(message["protocol"]))
@@ -94,10 +95,10 @@ class ControlThread(RouterThread):
             "limits": self._greeting.limits,
         }
 
-    def _pass_on(self, session: Session, message: dict) -> None:
+    def _pass_on(self, session: Session, message: Message) -> None:
         if session.unanswered >= MAX_UNANSWERED:
             raise VelaturaError("busy", "Too many requests at once; try again in a moment.", retryable=True)
-        # watching begins before the desk looks at the job, so no change falls between the two
+        # watching begins before the desk reads the job, so the client misses no change
         if message["type"] == "submit" and isinstance(message.get("job"), str):
             self._sessions.watch(session, [message["job"]])
         if message["type"] == "watch" and isinstance(message.get("jobs"), list):
@@ -105,7 +106,7 @@ class ControlThread(RouterThread):
         session.unanswered += 1
         self._desk.put(Request(session.identity, session.id, message, session.minor))
 
-    def _deliver(self, note: Answer | Event) -> None:
+    def _deliver(self, note: ForControl) -> None:
         if isinstance(note, Answer):
             session = self._sessions.of(note.identity)
             if session is not None and session.id == note.session:
@@ -119,7 +120,7 @@ class ControlThread(RouterThread):
             for session in watchers:
                 self._send(session.identity, frames, key)
 
-    def _send(self, identity: bytes, frames: list | None, key: tuple | None = None) -> None:
+    def _send(self, identity: bytes, frames: Frames | None, key: Hashable = None) -> None:
         if frames is not None and not self._outbox.send(identity, frames, key):
             session = self._sessions.of(identity)
             if session is not None:

@@ -7,24 +7,37 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from velatura.daemon.broker.leases import Leases
-from velatura.daemon.broker.notes import Answer, Arrived, Event, NoRoom, Request, Status, Vanished
+from velatura.daemon.broker.notes import (
+    Answer,
+    Arrived,
+    Event,
+    ForControl,
+    ForDesk,
+    Request,
+    Status,
+    Stop,
+    Vanished,
+)
 from velatura.daemon.broker.scheduler import Scheduler
 from velatura.daemon.broker.submission import complete_request, job_id
 from velatura.daemon.broker.supervisor import Supervisor
 from velatura.daemon.faults import internal
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.outgoing import fits, too_large
+from velatura.daemon.outgoing import Message, fits, too_large
 from velatura.daemon.settings import Settings
 from velatura.jobs.retention import Policy, plan
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import UNFINISHED, Job, State, input_digests
 from velatura.jobs.store import Journal
-from velatura.methods.registry import offer, since
+from velatura.methods.base import Method
+from velatura.methods.registry import describe, offer, since
 from velatura.models.catalogue import ModelEntry, entries
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
+from velatura_protocol.reading import as_list
 
 log = logging.getLogger(__name__)
 
@@ -33,23 +46,24 @@ ROOM_FOR_JOBS = MAX_JSON - 1024
 
 
 class Desk:
-    """The daemon's answers. methods: by id, as the protocol describes them."""
+    """The daemon's answers. methods: by id."""
 
     def __init__(
         self,
         settings: Settings,
         state_dir: Path,
-        methods: Mapping[str, dict],
+        methods: Mapping[str, Method],
         journal: Journal,
         spool: Spool,
         worker: Supervisor,
-        control: Mailbox,
+        control: Mailbox[ForControl | Stop],
         status: Status,
     ) -> None:
         self.shutdown_wanted = False
         self._settings = settings
         self._state_dir = state_dir
         self._methods = methods
+        self._described = [describe(method) for method in methods.values()]
         self._journal = journal
         self._spool = spool
         self._worker = worker
@@ -80,12 +94,12 @@ class Desk:
         }
         self._recover()
 
-    def take(self, note: Request | Vanished | Arrived | NoRoom) -> None:
-        """Whatever the socket threads have to say."""
+    def take(self, note: ForDesk) -> None:
+        """Acts on a note of a socket thread."""
         if isinstance(note, Request):
             self._answer(note)
         elif isinstance(note, Arrived):
-            self._queue_what_is_whole(note.digest)
+            self._queue_complete(note.digest)
         elif isinstance(note, Vanished):
             for job in self._leases.vanished(note.session):
                 self._scheduler.cancel(job)
@@ -93,7 +107,7 @@ class Desk:
             self._sweep(note.size)
 
     def step(self) -> None:
-        """What the clock and the worker ask for."""
+        """Does everything that the clock and the worker require now."""
         self._scheduler.step()
         for job in self._leases.expired():
             self._scheduler.cancel(job)
@@ -118,20 +132,21 @@ class Desk:
             answer = error_answer(internal(error), seq)
         self._control.put(Answer(request.identity, request.session, answer))
 
-    def _describe(self, request: Request) -> dict:
+    def _describe(self, request: Request) -> Message:
         self._models = entries(self._state_dir)
-        known = [m for m in self._methods.values() if since(m) <= request.minor]
+        known = [m for m in self._described if since(m) <= request.minor]
         return {"type": "methods", **offer(known, self._models)}
 
-    def _submit(self, request: Request) -> dict:
-        job, wanted = job_id(request.message.get("job")), request.message.get("request")
+    def _submit(self, request: Request) -> Message:
+        job = job_id(request.message.get("job"))
+        wanted: Any = request.message.get("request", {})
         sent = request_digest(wanted)
         known = self._journal.some([job])
         if not known:  # else it was checked then, and a method may have changed since
             self._check_room(request.session)
             self._models = entries(self._state_dir)
             whole, title = complete_request(wanted, self._methods, self._models)
-            lease = wanted.get("lease", False) or whole.get("draft", False)  # nobody else would look at it
+            lease = wanted.get("lease", False) or whole.get("draft", False)  # no other client wants a draft
         else:
             whole, title, lease = known[0].request, known[0].title, known[0].lease
         state = State.UPLOADING if self._missing(whole) else State.QUEUED
@@ -151,39 +166,40 @@ class Desk:
         if own >= self._settings.waiting or all_ >= self._settings.waiting_in_all:
             raise VelaturaError("busy", "Too many edits are waiting; wait for some to end.", retryable=True)
 
-    def _ack(self, request: Request) -> dict:
+    def _ack(self, request: Request) -> Message:
         job = self._journal.acknowledge(job_id(request.message.get("job")))
         return self._wire(job)
 
-    def _cancel(self, request: Request) -> dict:
+    def _cancel(self, request: Request) -> Message:
         return self._wire(self._scheduler.cancel(job_id(request.message.get("job"))))
 
-    def _list(self, request: Request) -> dict:
-        states = request.message.get("states", [str(state) for state in State])
-        if not isinstance(states, list) or not all(isinstance(state, str) for state in states):
+    def _list(self, request: Request) -> Message:
+        named = as_list(request.message.get("states", [str(state) for state in State]))
+        if named is None or not all(isinstance(state, str) for state in named):
             raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
-        states = set(states) & set(State)
-        found = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
-        answer, _ = self._as_many_as_fit(found[::-1])
+        states = {state for state in State if state in named}
+        jobs = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
+        answer, _ = self._as_many_as_fit(jobs[::-1])
         more = self._journal.count(states, drafts=False) - len(answer)
         return {"type": "jobs", "jobs": answer[::-1], "more": more}
 
-    def _watch(self, request: Request) -> dict:
-        jobs = request.message.get("jobs")
-        if not isinstance(jobs, list) or len(jobs) > MAX_NAMED:
+    def _watch(self, request: Request) -> Message:
+        jobs = as_list(request.message.get("jobs"))
+        if jobs is None or len(jobs) > MAX_NAMED:
             raise VelaturaError("bad-request", f"At most {MAX_NAMED} edits can be watched at once.")
-        found = self._journal.some([job for job in jobs if isinstance(job, str)])
-        for job in found:
+        watched = self._journal.some([job for job in jobs if isinstance(job, str)])
+        for job in watched:
             if job.lease and not job.ended:
                 self._leases.adopt(job.id, request.session)
-        answer, rest = self._as_many_as_fit(found)
-        for job in rest:  # they follow as events, since the client watches them now
+        answer, rest = self._as_many_as_fit(watched)
+        for job in rest:  # events for them follow, since the client watches them now
             self._changed(job)
         return {"type": "jobs", "jobs": answer}
 
-    def _as_many_as_fit(self, jobs: list[Job]) -> tuple[list[dict], list[Job]]:
-        """The first jobs, as far as one message holds them, and the others."""
-        room, fitting = ROOM_FOR_JOBS, []
+    def _as_many_as_fit(self, jobs: list[Job]) -> tuple[list[Message], list[Job]]:
+        """The first jobs that fit in one message, and the others."""
+        fitting: list[Message] = []
+        room = ROOM_FOR_JOBS
         for i, job in enumerate(jobs):
             wire = self._wire(job)
             room -= len(canonical(wire)) + 1
@@ -192,11 +208,11 @@ class Desk:
             fitting.append(wire)
         return fitting, []
 
-    def _unload(self, _: Request) -> dict:
+    def _unload(self, _: Request) -> Message:
         self._scheduler.unload()
         return {"type": "ok"}
 
-    def _shutdown(self, _: Request) -> dict:
+    def _shutdown(self, _: Request) -> Message:
         self.shutdown_wanted = True
         return {"type": "ok"}
 
@@ -206,22 +222,22 @@ class Desk:
         self._leases = Leases(self._settings.heartbeat)
         for job in self._journal.recover():
             log.warning("job %s was running when the last daemon died; it is %s now", job.id, job.state)
-        self._queue_what_is_whole()
+        self._queue_complete()
         for job in self._journal.in_states(UNFINISHED):
             if job.lease:
                 self._leases.orphan(job.id)
 
-    def _queue_what_is_whole(self, digest: str = "") -> None:
-        """Queues uploading jobs (that need this blob) whose inputs are all there."""
+    def _queue_complete(self, digest: str = "") -> None:
+        """Queues uploading jobs (those that need this blob) whose inputs are all stored."""
         for job in self._journal.in_states({State.UPLOADING}):
             if (not digest or digest in input_digests(job.request)) and not self._missing(job.request):
                 self._changed(self._journal.uploaded(job.id))
 
-    def _missing(self, request: dict) -> list[str]:
+    def _missing(self, request: Message) -> list[str]:
         return [digest for digest in input_digests(request) if not self._spool.has(digest)]
 
-    def _wire(self, job: Job) -> dict:
-        """As clients see it; one whose result no message holds (an older daemon noted it) has failed."""
+    def _wire(self, job: Job) -> Message:
+        """The `job` message. A result that no message holds (from an older daemon) is shown as a failure."""
         wire = job.to_wire(self._missing(job.request) if job.state is State.UPLOADING else [])
         if job.result is None or fits(wire):
             return wire
@@ -231,7 +247,7 @@ class Desk:
         log.info("job %s is %s (revision %d)", job.id, job.state, job.revision)
         if job.ended:
             self._leases.release(job.id)
-        self._tell_status()  # first: who hears of the change and then pings is not told how things were
+        self._tell_status()  # before the event: a client that learns of the change, then pings, must read it
         self._control.put(Event(job.id, self._wire(job)))
 
     def _tell_status(self) -> None:
@@ -245,7 +261,7 @@ class Desk:
         }
 
     def _sweep(self, wanted: int = 0) -> None:
-        """Lets go what nobody needs, so that there is room for `wanted` bytes more."""
+        """Deletes jobs and blobs that are no longer needed, to make room for `wanted` more bytes."""
         now = time.time()
         for job in self._journal.in_states({State.UPLOADING}):
             if now - job.changed > self._policy.abandoned:
@@ -256,4 +272,4 @@ class Desk:
         for blob in going.blobs:
             self._spool.remove(blob)
         if going.jobs or going.blobs:
-            log.info("let go %d jobs and %d blobs", len(going.jobs), len(going.blobs))
+            log.info("deleted %d jobs and %d blobs", len(going.jobs), len(going.blobs))

@@ -1,4 +1,4 @@
-"""File handles: how many the daemon may have, and how many of them connections may take."""
+"""File handles: how many the daemon may have, and how many of them connections may use."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ except ImportError:  # Windows, whose sockets are not counted among files
     resource = None
 
 WANTED = 16_384
-# For the journal, the spool, the worker and libzmq's own; and for a thousand connections of which the gate
-# has not been told yet, since so many events may wait for it.
+# For the journal, the spool, the worker and libzmq's own; and for a thousand connections that the gate has
+# not counted yet, since that many events may wait for it.
 RESERVED = 256 + 1024
 LEAST = 64
 
@@ -21,7 +21,7 @@ def raise_limit() -> None:
     if resource is None:
         return
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    for most in (WANTED, 10_240):  # the latter: macOS says that there is no hard limit, and takes no more
+    for most in (WANTED, 10_240):  # the latter: macOS reports no hard limit, and accepts no more
         wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
         if soft == resource.RLIM_INFINITY or soft >= wanted:
             return
@@ -31,7 +31,7 @@ def raise_limit() -> None:
 
 
 def for_connections(wanted: int) -> int:
-    """`wanted`, or as many as this process has handles for beside those that it needs itself."""
+    """`wanted`, or fewer where this process has no more handles besides its own needs."""
     if resource is None:
         return wanted
     soft = resource.getrlimit(resource.RLIMIT_NOFILE)[0]

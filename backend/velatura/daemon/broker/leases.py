@@ -6,10 +6,10 @@ import time
 
 
 class Leases:
-    """Who holds which unfinished leased job.
+    """The session that holds each unfinished leased job.
 
-    After a restart of the daemon nobody does, since sessions do not outlive it: the first client that watches
-    or submits such a job again, within three heartbeats, takes it over.
+    Sessions do not outlive the daemon. After its restart, the first client that watches or submits such a job
+    again within three heartbeats takes it over.
     """
 
     def __init__(self, heartbeat: float) -> None:
@@ -23,11 +23,11 @@ class Leases:
         self._holders[job] = session
 
     def orphan(self, job: str) -> None:
-        """The job was found in the journal."""
+        """The job is in the journal after a restart; no session holds it."""
         self._orphans[job] = time.monotonic() + self._patience
 
     def adopt(self, job: str, session: str) -> None:
-        """`session` watches the job: its own from now on, if it is nobody's."""
+        """`session` watches the job, and takes it over if no session holds it."""
         if job in self._orphans:
             self.hold(job, session)
 
@@ -37,10 +37,10 @@ class Leases:
         self._orphans.pop(job, None)
 
     def vanished(self, session: str) -> list[str]:
-        """The jobs to be cancelled because this client has vanished."""
+        """The jobs to cancel because this client has vanished."""
         return [job for job, holder in self._holders.items() if holder == session]
 
     def expired(self) -> list[str]:
-        """The jobs to be cancelled because nobody has taken them over."""
+        """The jobs to cancel because no client has taken them over in time."""
         now = time.monotonic()
         return [job for job, end in self._orphans.items() if now > end]

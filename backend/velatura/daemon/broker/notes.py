@@ -1,18 +1,26 @@
-"""What the daemon's threads tell each other."""
+"""The notes that the daemon's threads send each other."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from velatura.daemon.outgoing import Message
+
 
 @dataclass(frozen=True)
 class Request:
-    """control → desk: a client asks something that concerns jobs. identity: of the connection to answer.
-    minor: of the version of the protocol that the client speaks."""
+    """control → desk: a request about jobs.
+
+    Args:
+        identity: the connection to answer.
+        session: the client's.
+        message: the request.
+        minor: MINOR of the protocol's version that the client speaks.
+    """
 
     identity: bytes
     session: str
-    message: dict
+    message: Message
     minor: int
 
 
@@ -32,7 +40,7 @@ class Arrived:
 
 @dataclass(frozen=True)
 class NoRoom:
-    """blobs → desk: an upload was refused for want of room. size: bytes that it needs."""
+    """blobs → desk: an upload was refused because the disk or the budget is full. size: bytes it needs."""
 
     size: int
 
@@ -43,26 +51,33 @@ class Answer:
 
     identity: bytes
     session: str
-    message: dict
+    message: Message
 
 
 @dataclass(frozen=True)
 class Event:
-    """desk → control: for all who watch the job. lossy: an unsent one may be replaced by a newer one."""
+    """desk → control: for all clients that watch the job.
+
+    lossy: a newer event may replace this one while it is unsent.
+    """
 
     job: str
-    message: dict
+    message: Message
     payload: bytes | None = None
     lossy: bool = False
 
 
 @dataclass(frozen=True)
 class Stop:
-    """desk → control, blobs: send what is waiting, and end."""
+    """desk → control, blobs: send the waiting messages, and end."""
+
+
+ForDesk = Request | Vanished | Arrived | NoRoom
+ForControl = Answer | Event
 
 
 class Status:
-    """What `pong` says. The desk replaces `fields`, the socket threads read it."""
+    """The fields of `pong`. The desk replaces `fields`; the socket threads read it."""
 
     def __init__(self, device: str) -> None:
-        self.fields: dict = {"worker": "stopped", "jobs": 0, "models": [], "device": device}
+        self.fields: Message = {"worker": "stopped", "jobs": 0, "models": [], "device": device}

@@ -9,6 +9,8 @@ from enum import Enum, auto
 
 import zmq
 
+from velatura.daemon.outgoing import Frames
+
 log = logging.getLogger(__name__)
 
 MiB = 1024 * 1024
@@ -23,16 +25,16 @@ class _Sent(Enum):
 class Outbox:
     """Messages on their way out of one ROUTER, which must have ROUTER_MANDATORY set.
 
-    What the socket does not take at once is kept, in order, up to a limit for each client; a client over its
-    limit is cut off. A message sent with a key replaces an unsent one of the same key: for what is only of
-    interest at its newest (progress, previews). All else is delivered, or else its client is cut off.
+    Messages that the socket does not take at once wait in order, up to a limit for each client; a client over
+    its limit is cut off. A message sent with a key replaces an unsent one of the same key: only the newest
+    progress and preview matter. Every other message is delivered, or its client is cut off.
     """
 
-    def __init__(self, socket: zmq.Socket, *, messages: int = 1024, size: int = 16 * MiB) -> None:
+    def __init__(self, socket: zmq.Socket[bytes], *, messages: int = 1024, size: int = 16 * MiB) -> None:
         self._socket = socket
         self._messages = messages
         self._size = size
-        self._waiting: dict[bytes, dict[Hashable, list]] = {}
+        self._waiting: dict[bytes, dict[Hashable, Frames]] = {}
         self._number = itertools.count()
 
     @property
@@ -41,11 +43,11 @@ class Outbox:
         return bool(self._waiting)
 
     def waiting(self, identity: bytes) -> int:
-        """How many messages are kept for a client."""
+        """How many messages wait for a client."""
         return len(self._waiting.get(identity, ()))
 
-    def send(self, identity: bytes, frames: list, key: Hashable = None) -> bool:
-        """Sends or keeps a message. False: the client is gone, or is now cut off for not reading."""
+    def send(self, identity: bytes, frames: Frames, key: Hashable = None) -> bool:
+        """Sends or queues a message. Returns False if the client has gone, or is cut off for not reading."""
         if identity not in self._waiting:
             sent = self._try(identity, frames)
             if sent is not _Sent.FULL:
@@ -59,7 +61,7 @@ class Outbox:
         return True
 
     def flush(self) -> None:
-        """Sends what can be sent now."""
+        """Sends the waiting messages that the socket takes now."""
         for identity in list(self._waiting):
             queue = self._waiting[identity]
             while queue:
@@ -74,10 +76,10 @@ class Outbox:
                 self.drop(identity)
 
     def drop(self, identity: bytes) -> None:
-        """Forgets what is kept for a client."""
+        """Drops the messages that wait for a client."""
         self._waiting.pop(identity, None)
 
-    def _try(self, identity: bytes, frames: list) -> _Sent:
+    def _try(self, identity: bytes, frames: Frames) -> _Sent:
         try:
             self._socket.send_multipart([identity, *frames], zmq.NOBLOCK, copy=False)
         except zmq.Again:
@@ -91,5 +93,5 @@ class Outbox:
         return _Sent.YES
 
 
-def _size(frames: list) -> int:
+def _size(frames: Frames) -> int:
     return sum(map(len, frames))

@@ -1,4 +1,4 @@
-"""That the daemon can be found: its directory, its lock, its name and its connection file."""
+"""The files by which others find the daemon: its directory, its lock, its name and its connection file."""
 
 from __future__ import annotations
 
@@ -19,14 +19,17 @@ log = logging.getLogger(__name__)
 
 EVERY_S = 1.0
 
+Identity = tuple[int, ...]
+"""Device, inode and kind of a file; for its content also size and time of the last write."""
+UNKNOWN: Identity = ()
+
 
 class Presence:
-    """Looks after the files by which others find this daemon. Used by the main thread.
+    """Watches the files by which others find this daemon. Used by the main thread.
 
-    What the daemon works on (its lock, its journal, the sockets at which it listens) cannot be made again: if
-    it is gone, or another file lies in its place, the daemon would acknowledge edits that nobody finds, or
-    hear nobody, beside a second daemon perhaps. Then
-    it ends. What only names it is written again.
+    The lock, the journal and the sockets cannot be made again. If one of them is gone, or another file lies
+    in its place, the daemon ends: otherwise it would acknowledge edits that are lost, or receive no messages,
+    perhaps beside a second daemon. The files that only name the daemon are written again.
     """
 
     def __init__(self, folder: Path, announce: Callable[[], None]) -> None:
@@ -35,12 +38,12 @@ class Presence:
         self._announce = announce
         held = [folder / name for name in (LOCK_FILE, "jobs.sqlite", *map(socket_file, DOMAINS))]
         self._held = {path: known for path in held if (known := _identity(path)) is not None}
-        self._connection: tuple | None = None
+        self._connection: Identity | None = None
         self._looked = time.monotonic()
         self._edge = Edge(log, "the daemon's files")
 
     def announce(self) -> None:
-        """Writes the connection file. Raises `unavailable` with a sentence where that cannot be done."""
+        """Writes the connection file. Raises `unavailable` where that fails."""
         path = self._folder / CONNECTION_FILE
         try:
             self._announce()
@@ -55,12 +58,12 @@ class Presence:
         self._connection = _identity(path, content=True)
 
     def look(self) -> None:
-        """To be called often. Raises `unavailable` once the daemon has lost what it works on."""
+        """To be called often. Raises `unavailable` if a file that cannot be made again is not ours."""
         if time.monotonic() - self._looked < EVERY_S:
             return
         self._looked = time.monotonic()
         for path, known in self._held.items():
-            if _identity(path) not in (known, UNTOLD):
+            if _identity(path) not in (known, UNKNOWN):
                 raise VelaturaError(
                     "unavailable",
                     f"{path} was removed or replaced under the daemon, which ends; start it again.",
@@ -81,20 +84,19 @@ class Presence:
         self._connection = None
 
     def _is_announced(self) -> bool:
-        return _identity(self._folder / CONNECTION_FILE, content=True) in (self._connection, UNTOLD)
+        return _identity(self._folder / CONNECTION_FILE, content=True) in (self._connection, UNKNOWN)
 
 
-UNTOLD = ("untold",)
+def _identity(path: Path, *, content: bool = False) -> Identity | None:
+    """The identity of the file at a path; None if there is none, `UNKNOWN` where the system does not tell.
 
-
-def _identity(path: Path, *, content: bool = False) -> tuple | None:
-    """Which file lies at a path (content: and whether it was written to since); None if none, UNTOLD where
-    the system does not say. Opens nothing."""
+    Opens nothing. content: include size and time of the last write.
+    """
     try:
-        found = os.stat(path, follow_symlinks=False)
+        status = os.stat(path, follow_symlinks=False)
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError:
-        return UNTOLD
-    written = (found.st_size, found.st_mtime_ns) if content else ()
-    return found.st_dev, found.st_ino, stat.S_IFMT(found.st_mode), *written
+        return UNKNOWN
+    written = (status.st_size, status.st_mtime_ns) if content else ()
+    return status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), *written

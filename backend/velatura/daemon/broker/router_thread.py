@@ -1,12 +1,12 @@
-"""A thread that owns a ROUTER: what the control thread and the blob thread have in common."""
+"""A thread that owns a ROUTER: the common part of the control thread and the blob thread."""
 
 from __future__ import annotations
 
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
 
 import zmq
 
@@ -14,7 +14,7 @@ from velatura.daemon.broker.notes import Stop
 from velatura.daemon.broker.outbox import Outbox
 from velatura.daemon.faults import Edge, internal, no_number
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.outgoing import outgoing
+from velatura.daemon.outgoing import Frames, Message, outgoing
 from velatura.daemon.sockets import arrived
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import BadMessage, decode, error_answer
@@ -23,24 +23,32 @@ log = logging.getLogger(__name__)
 
 LAST_WORDS_S = 0.5
 Prove = Callable[[object], str]
+Note = TypeVar("Note")
 
 
-class RouterThread(threading.Thread):
+class RouterThread(threading.Thread, Generic[Note]):
     """Reads its ROUTER and its mailbox until a `Stop` lies in the mailbox.
 
-    Subclasses define `_handle`, `_deliver`, `_look_after` and, where something is to be put away, `_end`. A
-    fault in any of them is written down; the message that caused it is answered, the note dropped, and the
-    loop goes on. The thread does not keep the process from ending.
+    Subclasses define `_handle`, `_deliver`, `_look_after` and, where they hold resources, `_end`. A fault in
+    any of them is logged; the message that caused it is answered, the note dropped, and the loop goes on.
+    The thread does not keep the process from ending.
     """
 
     at_a_time: int  # messages read before anything else is done
     idle_ms: int  # longest wait for a message …
-    busy_ms: int  # … and while a client has not taken all that is meant for it
+    busy_ms: int  # … and while messages wait for a client
 
-    def __init__(self, name: str, router: zmq.Socket, prove: Prove, every: float) -> None:
-        """prove: the answer to a challenge. every: seconds between two calls of `_look_after`."""
+    def __init__(self, name: str, router: zmq.Socket[bytes], prove: Prove, every: float) -> None:
+        """Prepares the thread.
+
+        Args:
+            name: of the thread.
+            router: becomes the thread's own.
+            prove: gives the answer to a challenge.
+            every: seconds between two calls of `_look_after`.
+        """
         super().__init__(name=name, daemon=True)
-        self.mailbox: Mailbox = Mailbox()
+        self.mailbox: Mailbox[Note | Stop] = Mailbox()
         self._router = router
         self._prove = prove
         self._outbox = Outbox(router)
@@ -48,16 +56,16 @@ class RouterThread(threading.Thread):
         self._looked = time.monotonic()
         self._edge = Edge(log, f"the {name} thread")
 
-    def _handle(self, identity: bytes, message: dict, payload: memoryview | None) -> None:
-        """Answers a request, now or later. Raises VelaturaError: the answer is that error."""
+    def _handle(self, identity: bytes, message: Message, payload: memoryview | None) -> None:
+        """Answers a request, now or later. A VelaturaError raised here becomes the answer."""
         raise NotImplementedError
 
-    def _deliver(self, note: Any) -> None:
-        """Takes one note of the mailbox."""
+    def _deliver(self, note: Note) -> None:
+        """Acts on one note of the mailbox."""
         raise NotImplementedError
 
     def _look_after(self, now: float) -> None:
-        """Called now and then."""
+        """Periodic upkeep. now: monotonic seconds."""
         raise NotImplementedError
 
     def _end(self) -> None:
@@ -66,7 +74,7 @@ class RouterThread(threading.Thread):
     def run(self) -> None:
         try:
             self._serve()
-        except Exception:  # nothing that is known; the main thread sees that this one has ended
+        except Exception:  # an unforeseen fault; the main thread sees that this one has ended
             log.exception("the %s thread ends", self.name)
         finally:
             with self._edge.guarded("its end"):
@@ -101,7 +109,7 @@ class RouterThread(threading.Thread):
             time.sleep(self._edge.rest())
 
     def _receive(self, identity: bytes, frames: list[memoryview]) -> None:
-        seq = None
+        seq: int | None = None
         try:
             message, payload = decode(frames)
             seq = message.get("seq")
@@ -123,10 +131,13 @@ class RouterThread(threading.Thread):
     def _fail(self, identity: bytes, seq: int | None, error: VelaturaError) -> None:
         self._reply(identity, error_answer(error, seq))
 
-    def _reply(self, identity: bytes, message: dict, payload: bytes | None = None) -> None:
+    def _reply(self, identity: bytes, message: Message, payload: bytes | None = None) -> None:
         self._send(identity, outgoing(message, payload))
 
-    def _send(self, identity: bytes, frames: list | None, key: tuple | None = None) -> None:
-        """frames: None sends nothing. key: of what is lossy, see `Outbox`. Who is gone asks again."""
+    def _send(self, identity: bytes, frames: Frames | None, key: Hashable = None) -> None:
+        """Sends or queues frames; None sends nothing. A client that has gone will ask again.
+
+        key: for a lossy message, see `Outbox`.
+        """
         if frames is not None:
             self._outbox.send(identity, frames, key)

@@ -1,4 +1,4 @@
-"""Which job runs, and what becomes of it: the journal on one side, the worker on the other."""
+"""Chooses the job that runs and notes its outcome: the journal on one side, the worker on the other."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import sqlite3
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from velatura.daemon.broker.supervisor import Supervisor
-from velatura.daemon.outgoing import fits, too_large
+from velatura.daemon.outgoing import Message, fits, too_large
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import IllegalTransition, Job, State, is_result, result_digests
 from velatura.jobs.store import Journal
@@ -22,7 +24,10 @@ RETRY_S = 1.0
 
 @dataclass
 class Running:
-    """The job that the worker has. patience: when the worker is killed, once a cancel was asked for."""
+    """The job that the worker runs.
+
+    patience: when to kill the worker, monotonic seconds; None unless the job is being cancelled.
+    """
 
     job: str
     attempt: int
@@ -32,8 +37,11 @@ class Running:
 class Scheduler:
     """Gives the worker one job after another.
 
-    changed: told of each job whose state has changed, after the journal has committed it.
-    lossy: told of progress and previews, as (job, message, payload).
+    Args:
+        changed: called with each job whose state has changed, after the journal has committed it.
+        lossy: called with progress and previews, as (job, message, payload).
+        cancel_grace: seconds that a worker may take to stop for a cancel.
+        idle_unload: seconds without a job after which the worker ends.
     """
 
     def __init__(
@@ -43,7 +51,7 @@ class Scheduler:
         worker: Supervisor,
         *,
         changed: Callable[[Job], None],
-        lossy: Callable[[str, dict, bytes | None], None],
+        lossy: Callable[[str, Message, bytes | None], None],
         cancel_grace: float,
         idle_unload: float,
     ) -> None:
@@ -60,18 +68,18 @@ class Scheduler:
         self._idle_since = time.monotonic()
         self._served: dict[str, int] = {}
         self._turn = 0
-        self._unsettled: list[Callable[[], Job]] = []
+        self._unnoted: list[Callable[[], Job]] = []
         self._retry_at = 0.0
 
     @property
     def worker_state(self) -> str:
-        """As `pong` says it: starting, idle, busy or stopped."""
+        """The worker's state as in `pong`: starting, idle, busy or stopped."""
         if self._worker.state == "ready":
             return "busy" if self._running else "idle"
         return self._worker.state
 
     def step(self) -> None:
-        """Everything there is to do now: read the worker, settle, watch the clock, start the next job."""
+        """Reads the worker's messages, notes outcomes, watches the clock, starts the next job."""
         for message, payload in self._worker.messages():
             self._hear(message, payload)
         if self._worker.exited():
@@ -79,14 +87,14 @@ class Scheduler:
         error = self._worker.given_up()
         if error is not None:
             self._refuse_all(error)
-        self._settle_again()
+        self._note_again()
         now = time.monotonic()
         if self._running is not None:
             self._idle_since = now
             if self._running.patience is not None and now > self._running.patience:
                 log.warning("the worker did not stop for a cancel; killed")
                 self._worker.kill()
-        elif not self._unsettled:
+        elif not self._unnoted:
             self._start_next()
         if self._running is None and self._worker.state == "ready":
             if self._unload_wanted or now - self._idle_since > self._idle_unload:
@@ -100,14 +108,14 @@ class Scheduler:
         self._unload_wanted = True
 
     def cancel(self, job: str) -> Job:
-        """As the SPEC says: at once, or at the running job's next step, or after a grace."""
+        """Cancels a job: at once, at the running job's next step, or after a grace (SPEC section 4)."""
         known = self._journal.get(job)
         before = known.state
         if known.ended:
             return known
         running = self._running
         if running is not None and running.job == job and running.patience is None:
-            # before the commit, which may be slow: should we die in between, nobody was promised anything
+            # before the commit, which may be slow; if we die in between, the cancel was not acknowledged
             running.patience = time.monotonic() + self._cancel_grace
             self._worker.send({"type": "cancel", "job": job})
         known = self._journal.ask_to_cancel(job)
@@ -118,14 +126,14 @@ class Scheduler:
     def close(self) -> None:
         """The daemon stops in good order: the running job is queued again for its next start."""
         self._worker.close()
-        self._settle_again(at_once=True)
+        self._note_again(at_once=True)
         if self._running is not None:
             job = self._running.job
-            self._settle(lambda: self._journal.put_back(job))
+            self._note(lambda: self._journal.put_back(job))
 
     # The worker
 
-    def _hear(self, message: dict, payload: memoryview | None) -> None:
+    def _hear(self, message: Message, payload: memoryview | None) -> None:
         kind = message["type"]
         if "loaded" in message:
             self.loaded = [str(id) for id in message["loaded"]]
@@ -134,14 +142,15 @@ class Scheduler:
             return
         if kind == "finished":
             self._running = None
-            self._settle(lambda: self._outcome(running, message))
+            self._note(lambda: self._outcome(running, message))
         elif kind in ("progress", "preview"):
             event = {key: value for key, value in message.items() if key not in ("pid", "attempt")}
             self._lossy(running.job, event, None if payload is None else payload.tobytes())
 
-    def _outcome(self, running: Running, message: dict) -> Job:
-        """What a run has come to, noted down: only what a message holds, or it could never be told."""
-        state, result = message.get("state"), message.get("result")
+    def _outcome(self, running: Running, message: Message) -> Job:
+        """Notes the outcome of a run. A result that no message holds fails, since no client could read it."""
+        state: object = message.get("state")
+        result: Any = message.get("result", {})
         if state == State.CANCELLED:
             return self._journal.cancelled(running.job)
         if state == State.DONE and is_result(result):
@@ -150,7 +159,7 @@ class Scheduler:
             if all(map(self._spool.has, result_digests(result))):
                 return self._journal.finish(running.job, running.attempt, result)
             return self._journal.lost(running.job)
-        error = VelaturaError.from_wire(message.get("error"))
+        error = VelaturaError.from_wire(message.get("error") or {})
         return self._journal.fail(running.job, error.to_wire(), running.attempt)
 
     def _worker_ended(self) -> None:
@@ -158,12 +167,12 @@ class Scheduler:
         running, self._running = self._running, None
         if running is not None:
             log.warning("the worker died while it ran %s (attempt %d)", running.job, running.attempt)
-            self._settle(lambda: self._journal.lost(running.job))
+            self._note(lambda: self._journal.lost(running.job))
 
     def _refuse_all(self, error: VelaturaError) -> None:
         log.error("the worker cannot be started: %s", error.detail)
         for waiting in self._journal.queue():
-            self._settle(lambda job=waiting.id: self._journal.fail(job, error.to_wire()))
+            self._note(partial(self._journal.fail, waiting.id, error.to_wire()))
 
     def _start_next(self) -> None:
         queue = self._journal.queue()
@@ -187,12 +196,12 @@ class Scheduler:
         self._changed(job)
         if not is_sent:
             self._running = None
-            self._settle(lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
+            self._note(lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
 
-    # What must come to be noted down, even if the disk is full now
+    # Changes to the journal that must not be lost, even if the disk is full now
 
-    def _settle(self, change: Callable[[], Job]) -> None:
-        """Makes a change to the journal, now or as soon as there is room for it."""
+    def _note(self, change: Callable[[], Job]) -> None:
+        """Makes a change to the journal, now or as soon as the disk has room for it."""
         try:
             self._changed(change())
         except IllegalTransition as error:
@@ -200,12 +209,12 @@ class Scheduler:
         except (VelaturaError, sqlite3.OperationalError) as error:
             if isinstance(error, VelaturaError) and error.code != "disk-full":
                 raise
-            log.error("the journal takes nothing now: %s", getattr(error, "detail", error))
-            self._unsettled.append(change)
+            log.error("the journal cannot be written now: %s", getattr(error, "detail", error))
+            self._unnoted.append(change)
             self._retry_at = time.monotonic() + RETRY_S
 
-    def _settle_again(self, *, at_once: bool = False) -> None:
-        if self._unsettled and (at_once or time.monotonic() > self._retry_at):
-            unsettled, self._unsettled = self._unsettled, []
-            for change in unsettled:
-                self._settle(change)
+    def _note_again(self, *, at_once: bool = False) -> None:
+        if self._unnoted and (at_once or time.monotonic() > self._retry_at):
+            unnoted, self._unnoted = self._unnoted, []
+            for change in unnoted:
+                self._note(change)

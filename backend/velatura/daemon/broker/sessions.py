@@ -1,4 +1,4 @@
-"""Who is connected, which jobs they watch, and when they were last heard of."""
+"""The connected clients, the jobs they watch, and when each last sent a message."""
 
 from __future__ import annotations
 
@@ -14,9 +14,14 @@ MAX_WATCHED = 4096
 class Session:
     """One client, across reconnections.
 
-    identity: of its present control connection, empty between two of them. minor: of the version of the
-    protocol that it speaks. unanswered: requests that were passed on and whose answers are still to come.
-    vanished: it has been silent for three heartbeats.
+    Args:
+        id: random, 16 hexadecimal digits.
+        client: its own name for itself, for the log.
+        identity: its present control connection, empty between two of them.
+        minor: MINOR of the protocol's version that it speaks.
+        unanswered: requests that wait for the desk's answer.
+        vanished: it has been silent for three heartbeats.
+        watching: ids of the jobs that it watches.
     """
 
     id: str
@@ -25,7 +30,7 @@ class Session:
     minor: int
     unanswered: int = 0
     vanished: bool = False
-    watching: dict[str, None] = field(default_factory=dict)  # an ordered set of job ids
+    watching: dict[str, None] = field(default_factory=dict[str, None])  # an ordered set
 
 
 class Sessions:
@@ -39,7 +44,7 @@ class Sessions:
         self._heard: dict[str, float] = {}
 
     def hello(self, identity: bytes, wanted: str, client: str, minor: int) -> Session | None:
-        """The session `wanted` moved to this connection, or a new one; None if there are too many."""
+        """Moves the session `wanted` to this connection, or makes a new one; None if there are too many."""
         session = self._by_id.get(wanted)
         if session is None:
             if len(self._by_id) >= MAX_SESSIONS:
@@ -67,38 +72,38 @@ class Sessions:
         self._heard[session] = time.monotonic()
 
     def watchers(self, job: str) -> list[Session]:
-        """Those that watch a job and are connected."""
+        """The connected sessions that watch a job."""
         return [session for session in self._by_id.values() if session.identity and job in session.watching]
 
     def watch(self, session: Session, jobs: list[str]) -> None:
-        """Adds to what a session watches; beyond a limit the oldest entries go."""
+        """Adds jobs to those that a session watches; beyond a limit the oldest are dropped."""
         for job in jobs:
             session.watching[job] = None
         while len(session.watching) > MAX_WATCHED:
             del session.watching[next(iter(session.watching))]
 
     def newly_vanished(self) -> list[Session]:
-        """Those silent for three heartbeats, each told once; those silent for long are forgotten."""
+        """The sessions silent for three heartbeats, each reported once. Drops those silent for twelve."""
         now = time.monotonic()
-        found = []
+        vanished: list[Session] = []
         for session in list(self._by_id.values()):
             silent = now - self._heard[session.id]
             if silent <= self._vanished_after:
                 session.vanished = False
             elif not session.vanished:
                 session.vanished = True
-                found.append(session)
+                vanished.append(session)
             if silent > self._forgotten_after:
                 self.forget(session)
-        return found
+        return vanished
 
     def cut(self, session: Session) -> None:
-        """Takes a session from its connection, until the client says hello with it again."""
+        """Detaches a session from its connection, until the client says hello with it again."""
         self._by_identity.pop(session.identity, None)
         session.identity = b""
 
     def forget(self, session: Session) -> None:
-        """The next message of this client is answered with `no-session`."""
+        """Drops a session; the next message of this client is answered with `no-session`."""
         self._by_id.pop(session.id, None)
         self._by_identity.pop(session.identity, None)
         self._heard.pop(session.id, None)

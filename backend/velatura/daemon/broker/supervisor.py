@@ -1,4 +1,4 @@
-"""Keeps one worker process: starts it when it is wanted, notices its death, starts it again, ends it."""
+"""Keeps one worker process: starts it on demand, notices its death, starts it again, ends it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import zmq
 
-from velatura.daemon.outgoing import outgoing
+from velatura.daemon.outgoing import Message, outgoing
 from velatura.daemon.security import Gate
 from velatura.daemon.sockets import WORKER, Door, arrived
 from velatura_protocol.errors import VelaturaError
@@ -35,14 +35,14 @@ class Supervisor:
     def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str) -> None:
         self.router = door.router
         self._door = door
-        self.ready: dict | None = None  # the worker's last `ready` message, while it lives
+        self.ready: Message | None = None  # the worker's last `ready` message, while it lives
         self._gate = gate
         self._state_dir = state_dir
         self._device = device
-        self._process: subprocess.Popen | None = None
+        self._process: subprocess.Popen[bytes] | None = None
         self._identity = b""
         self._started = 0.0
-        self._stopping: float | None = None  # when patience ends
+        self._stopping: float | None = None  # when to kill it, monotonic seconds
         self._failed_starts = 0
         self._not_before = 0.0
 
@@ -58,12 +58,15 @@ class Supervisor:
         return None if self._process is None else self._process.pid
 
     def want(self) -> None:
-        """Starts the worker, unless there is one or a start failed just now. To be called repeatedly."""
+        """Starts the worker, unless it runs or a start has just failed. To be called repeatedly."""
         if self._process is None and time.monotonic() >= self._not_before:
             self._start()
 
-    def send(self, message: dict) -> bool:
-        """To the worker that is ready; if it has just died, `exited` tells. False: no message holds it."""
+    def send(self, message: Message) -> bool:
+        """Sends to the ready worker. Returns False if the message is too large.
+
+        If the worker has just died, `exited` reports that.
+        """
         frames = outgoing(message)
         if frames is None:
             return False
@@ -73,25 +76,27 @@ class Supervisor:
             log.warning("the worker cannot be reached: %s", error)
         return True
 
-    def messages(self) -> Iterator[tuple[dict, memoryview | None]]:
-        """What the worker has said; `ready` is noted on the way."""
+    def messages(self) -> Iterator[tuple[Message, memoryview | None]]:
+        """The messages of the worker, with their payloads. Stores `ready` on the way."""
         for identity, frames in arrived(self.router, AT_A_TIME):
             try:
                 message, payload = decode(frames)
-            except BadMessage as error:  # it may have been the end of a job: what becomes of that is known
-                log.error("the worker speaks nonsense, and is ended: %s", error.detail)
+            except BadMessage as error:  # perhaps the end of a job, which is lost when the worker ends
+                log.error("the worker sent a bad message, and is ended: %s", error.detail)
                 self.kill()
                 return
             if self._process is None or message.get("pid") != self._process.pid:
-                continue  # last words of an earlier one
+                continue  # a late message of an earlier worker
             if message["type"] == "ready":
                 self._identity, self.ready, self._failed_starts = identity, message, 0
-                self._gate.allow(WORKER, self._door.key(secrets.token_hex(32)))  # one use
+                self._gate.allow(
+                    WORKER, self._door.key(secrets.token_hex(32))
+                )  # the token is good for one connection
                 log.info("the worker (pid %d) is ready on %s", message["pid"], message["device"])
             yield message, payload
 
     def exited(self) -> bool:
-        """True once for each worker that has ended, whyever. Its messages should be read first."""
+        """True once for each worker that has ended, for any reason. Read its messages first."""
         if self._process is None:
             return False
         now = time.monotonic()
@@ -103,12 +108,12 @@ class Supervisor:
         log.info("the worker (pid %d) ended with %s", self._process.pid, self._process.returncode)
         if self.ready is None and self._stopping is None:
             self._failed()
-        self._process.stdin.close()
+        _close_input(self._process)
         self._process = self.ready = self._stopping = None
         return True
 
     def given_up(self) -> VelaturaError | None:
-        """What is wrong, once after too many failed starts; the next `want` tries anew."""
+        """An error, once after too many failed starts; else None. The next `want` tries again."""
         if self._failed_starts < MAX_FAILED_STARTS:
             return None
         self._failed_starts = 0
@@ -116,17 +121,17 @@ class Supervisor:
             "unavailable",
             "The part of Velatura that edits does not start; `velatura doctor` says more.",
             retryable=True,
-            detail=self._last_words(),
+            detail=self._last_output(),
         )
 
     def stop(self) -> None:
         """Asks the worker to end; `exited` kills it if it takes too long."""
         if self._process is not None and self._stopping is None:
             self._stopping = time.monotonic() + STOP_S
-            self._process.stdin.close()  # it ends at the end of its input, ready or not
+            _close_input(self._process)  # it ends at the end of its input, ready or not
 
     def kill(self) -> None:
-        """Ends the worker whatever it does; `exited` tells when it has."""
+        """Kills the worker; `exited` reports when it has ended."""
         if self._process is not None:
             self._process.kill()
 
@@ -155,14 +160,14 @@ class Supervisor:
     def _spawn(self) -> None:
         token = secrets.token_hex(32)
         self._gate.allow(WORKER, self._door.key(token))
-        with open(self._words_file(), "wb") as words:
+        with open(self._output_file(), "wb") as output:
             # spawned, never forked: a ZeroMQ context does not survive a fork
-            self._process = subprocess.Popen(
+            process = self._process = subprocess.Popen(
                 [sys.executable, "-m", "velatura.daemon.worker.main"],
                 bufsize=0,
                 stdin=subprocess.PIPE,
-                stdout=words,
-                stderr=words,
+                stdout=output,
+                stderr=output,
             )
         self._started, self.ready, self._stopping = time.monotonic(), None, None
         start = {
@@ -172,16 +177,22 @@ class Supervisor:
             "state_dir": str(self._state_dir),
             "device": self._device,
         }
+        assert process.stdin is not None  # it is a pipe
         try:
-            self._process.stdin.write(json.dumps(start).encode() + b"\n")
+            process.stdin.write(json.dumps(start).encode() + b"\n")
         except OSError as error:
             log.warning("the worker died at once: %s", error)
 
-    def _words_file(self) -> Path:
+    def _output_file(self) -> Path:
         return self._state_dir / "worker.out"
 
-    def _last_words(self) -> str:
+    def _last_output(self) -> str:
         try:
-            return self._words_file().read_bytes()[-1500:].decode(errors="replace")
+            return self._output_file().read_bytes()[-1500:].decode(errors="replace")
         except OSError as error:
             return str(error)
+
+
+def _close_input(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin is not None:
+        process.stdin.close()

@@ -1,4 +1,4 @@
-"""The worker's end of its line to the broker: a thread, so that a cancel is heard while torch computes."""
+"""The worker's connection to the broker: a thread, so that a cancel arrives while torch computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import threading
 import zmq
 
 from velatura.daemon.mailbox import Mailbox
-from velatura.daemon.outgoing import outgoing
+from velatura.daemon.outgoing import Frames, Message, outgoing
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura_protocol.messages import decode
 
@@ -20,19 +20,23 @@ CONNECT_S = 30.0
 
 
 class Link(threading.Thread):
-    """tasks: the `run` messages that have arrived."""
+    """Owns the connection.
+
+    Attributes:
+        tasks: the `run` messages that have arrived.
+    """
 
     def __init__(self, endpoint: str, token: str) -> None:
-        """Connects, once: a broker that is gone does not come back, and nobody else is to be heard."""
+        """Connects, once: a broker that has gone does not come back."""
         super().__init__(name="link", daemon=True)
         self._dealer = PyzmqDealer()
         self._dealer.connect(endpoint, token, CONNECT_S)
-        self.tasks: queue.SimpleQueue[dict] = queue.SimpleQueue()
-        self._mailbox: Mailbox[list] = Mailbox()
+        self.tasks: queue.SimpleQueue[Message] = queue.SimpleQueue()
+        self._mailbox: Mailbox[Frames | None] = Mailbox()
         self._cancelled: set[str] = set()
 
-    def send(self, message: dict, payload: bytes | None = None) -> None:
-        """To the broker, in order. From any thread."""
+    def send(self, message: Message, payload: bytes | None = None) -> None:
+        """Sends to the broker, in order. Any thread may call it."""
         self._mailbox.put(outgoing({**message, "pid": os.getpid()}, payload))
 
     def is_cancelled(self, job: str) -> bool:
@@ -44,7 +48,7 @@ class Link(threading.Thread):
         except Exception:
             log.exception("the line to the broker has failed; the worker ends")
             logging.shutdown()
-        os._exit(1)  # deaf and dumb, it would hold its job for ever; the broker starts another one
+        os._exit(1)  # without its line it would hold its job for ever; the broker starts another worker
 
     def _serve(self) -> None:
         dealer = self._dealer.socket
@@ -58,7 +62,7 @@ class Link(threading.Thread):
             while dealer.poll(0):
                 self._hear(decode(dealer.recv_multipart())[0])
 
-    def _hear(self, message: dict) -> None:
+    def _hear(self, message: Message) -> None:
         if message["type"] == "cancel":
             self._cancelled.add(message["job"])
         elif message["type"] == "run":

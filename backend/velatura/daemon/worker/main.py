@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from velatura.daemon.outgoing import Message
 from velatura.daemon.worker.link import Link
 from velatura.daemon.worker.parent import die_with_parent
+from velatura_protocol.rasters import Rect
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ PREVIEW_EVERY_S = 0.2
 
 
 def main() -> None:
-    """Reads a line of JSON from standard input, tells the broker when torch is there, runs what comes."""
+    """Reads a line of JSON from standard input, tells the broker when torch is loaded, runs jobs."""
     start = json.loads(_first_line())
     die_with_parent(start["broker"])
     state_dir = Path(start["state_dir"])
@@ -31,7 +33,7 @@ def main() -> None:
     link = Link(start["endpoint"], start["token"])
     link.start()
 
-    from velatura.daemon.worker.runner import Runner  # torch comes in here, and only here
+    from velatura.daemon.worker.runner import Runner  # imports torch
 
     runner = Runner(state_dir, start["device"])
     link.send({"type": "ready", "device": runner.device, "loaded": []})
@@ -44,14 +46,14 @@ def main() -> None:
 
 
 class WorkerHooks:
-    """What an edit says while it runs. Of previews, a few a second are sent, and the last one."""
+    """Sends the progress and the previews of one run: a few previews a second, and the last one."""
 
     def __init__(self, link: Link, job: str, attempt: int) -> None:
         self._link = link
         self._job = job
         self._attempt = attempt
         self._next = 0.0
-        self._unsent: tuple[int, np.ndarray, tuple[int, int, int, int]] | None = None
+        self._unsent: tuple[int, np.ndarray, Rect] | None = None
 
     def cancelled(self) -> bool:
         return self._link.is_cancelled(self._job)
@@ -59,19 +61,24 @@ class WorkerHooks:
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
         self._say({"type": "progress", "stage": stage, "step": step, "steps": steps, "fraction": fraction})
 
-    def preview(self, step: int, rgb: np.ndarray, rect: tuple[int, int, int, int]) -> None:
-        """rgb: uint8 [h, w, 3], of this rectangle of the document."""
+    def preview(self, step: int, rgb: np.ndarray, rect: Rect) -> None:
+        """Sends a preview now, or holds it back.
+
+        Args:
+            step: of the run.
+            rgb: uint8 [h, w, 3].
+            rect: the part of the document that it shows.
+        """
         self._unsent = step, rgb, rect
         if time.monotonic() >= self._next:
-            self._send_preview()
+            self._send_preview(*self._unsent)
 
     def close(self) -> None:
         """Sends the last preview, if it was held back."""
         if self._unsent is not None:
-            self._send_preview()
+            self._send_preview(*self._unsent)
 
-    def _send_preview(self) -> None:
-        step, rgb, rect = self._unsent
+    def _send_preview(self, step: int, rgb: np.ndarray, rect: Rect) -> None:
         image = Image.fromarray(rgb)
         image.thumbnail((PREVIEW_SIDE, PREVIEW_SIDE))
         png = io.BytesIO()
@@ -80,12 +87,12 @@ class WorkerHooks:
         self._say({"type": "preview", "step": step, "format": "png", **shown}, png.getvalue())
         self._unsent, self._next = None, time.monotonic() + PREVIEW_EVERY_S
 
-    def _say(self, message: dict, payload: bytes | None = None) -> None:
+    def _say(self, message: Message, payload: bytes | None = None) -> None:
         self._link.send({**message, "job": self._job, "attempt": self._attempt}, payload)
 
 
 def _first_line() -> bytes:
-    """Unbuffered, since the rest of the input is another thread's."""
+    """Reads the first line without a buffer, since another thread reads the rest of the input."""
     line = b""
     while not line.endswith(b"\n"):
         byte = os.read(0, 1)

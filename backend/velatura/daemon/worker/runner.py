@@ -9,6 +9,7 @@ from pathlib import Path
 from velatura.cache.cache import Cache
 from velatura.cache.files import remove_trajectories
 from velatura.daemon.faults import internal
+from velatura.daemon.outgoing import Message
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
@@ -22,7 +23,7 @@ from velatura_protocol.errors import VelaturaError
 log = logging.getLogger(__name__)
 
 IN_MEMORY, ON_DISK = 1280 * 1024**2, 1024**3
-"""Bytes that are kept of edits: of tensors in memory, of files in the state directory."""
+"""Budgets of the cache in bytes: tensors in memory, files in the state directory."""
 
 
 class Runner:
@@ -35,41 +36,47 @@ class Runner:
         remove_trajectories(state_dir / "trajectories")
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
 
-    def run(self, job: str, request: dict, hooks: Hooks) -> dict:
-        """The outcome, for the broker: `state`, `result` or `error`, and `loaded`. The blobs of a result are
-        durable on return."""
+    def run(self, job: str, request: Message, hooks: Hooks) -> Message:
+        """Runs a job and returns its outcome for the broker: `state`, `result` or `error`, and `loaded`.
+
+        The blobs of a result are durable on return.
+        """
         is_full = False
+        outcome: Message
         try:
             outcome = {"state": "done", "result": self._result(job, request, hooks)}
         except Cancelled:
             outcome = {"state": "cancelled"}
         except Exception as error:  # the edge of the process
             is_full = out_of_memory.is_out_of_memory(error)
-            outcome = {"state": "failed", "error": self._told(job, error).to_wire()}
-        if is_full:  # out here, where the error's frames no longer hold what they had made
+            outcome = {"state": "failed", "error": self._error(job, error).to_wire()}
+        if is_full:  # outside the handler, where the error's frames no longer hold tensors
             self._cache.release()
             self._models.unload()
         return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
 
-    def _told(self, job: str, error: Exception) -> VelaturaError:
-        """The error for the person; what nobody foresaw is written down."""
+    def _error(self, job: str, error: Exception) -> VelaturaError:
+        """The error for the person; an unforeseen one is logged."""
         if out_of_memory.is_out_of_memory(error):
             error = error if isinstance(error, VelaturaError) else out_of_memory.as_velatura_error(error)
-            log.warning("out of memory: %s", error.detail)  # not the error, whose frames a log may keep
+            log.warning("out of memory: %s", error.detail)  # not the error, because a log may keep its frames
             return error
         if isinstance(error, VelaturaError):
             return error
         log.exception("job %s", job)
         return internal(error)
 
-    def _result(self, job: str, request: dict, hooks: Hooks) -> dict:
+    def _blob(self, digest: str) -> memoryview:
+        return memoryview(self._spool.read(digest))
+
+    def _result(self, job: str, request: Message, hooks: Hooks) -> Message:
         began = time.monotonic()
-        results = execute(request, self._spool.read, self._models, hooks, self._cache)
+        results = execute(request, self._blob, self._models, hooks, self._cache)
         layers = [result for result in results if not isinstance(result, str)]
         texts = [result for result in results if isinstance(result, str)]
         for layer in layers:
             self._spool.put(layer.data)
-        result = {
+        result: Message = {
             "seconds": round(time.monotonic() - began, 3),
             "layers": [
                 {
@@ -90,6 +97,6 @@ class Runner:
         return result | ({"note": layers[0].note} if layers and layers[0].note else {})
 
 
-def _place(place: Place | None) -> dict:
-    """As the wire has it; nothing for a result that was not ranked."""
+def _place(place: Place | None) -> Message:
+    """The wire's fields of a place; none for a result that was not ranked."""
     return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
