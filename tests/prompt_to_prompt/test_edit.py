@@ -62,7 +62,7 @@ def ours(model, size, control, conditions, **more):
     """Source and target from one noise, in the project's loop; both clean."""
     sigmas = schedule.sigmas(model.training_sigmas, N)
     x = start(size)
-    trajectory = Trajectory([*sigmas], [x * (1.0 + sigmas[0] ** 2) ** 0.5, *[None] * N])
+    trajectory = Trajectory([*sigmas], [x * (1.0 + sigmas[0] ** 2) ** 0.5])
     with torch.inference_mode():
         target = edit(
             model, trajectory, conditions, control, guidance=GUIDANCE, after_step=lambda step: None, **more

@@ -196,14 +196,14 @@ class PromptToPrompt(Method):
             )
         wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
         source = self._source(inputs, params, context, wanted)
-        was_known = sources.is_known(source.trajectory)
+        was_known = source.trajectory.is_known
         m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
 
         def after_step(step) -> None:
             context.step(step.i + 1, n, lambda: model.decode(shown(step)))
 
         def shown(step) -> Tensor:
-            z0, D = source.trajectory.x[-1], step.denoised
+            z0, D = source.trajectory.z0, step.denoised
             return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
 
         try:
