@@ -78,7 +78,7 @@ def test_the_noise_has_a_limit_where_there_is_none(source, prediction):
 def test_direct_inversion_ends_on_the_picture_itself(source, prediction, zero_snr):
     given = source(prediction, zero_snr)
     trajectory = direct(given.model, given.z0, given.c, given.sigmas)
-    assert torch.equal(trajectory.x[-1], given.z0)
+    assert trajectory.is_known and torch.equal(trajectory.z0, given.z0)
     assert [x.shape for x in trajectory.x] == [given.z0.shape] * (STEPS + 1)
     assert all(x.isfinite().all() for x in trajectory.x)
     assert trajectory.sigmas == given.sigmas

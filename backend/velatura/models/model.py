@@ -77,9 +77,8 @@ class Model(LatentDiffusion):
     @property
     def factor(self) -> int:
         """The side of one latent pixel in pixels."""
-        channels = self.autoencoder.config.get("block_out_channels") or self.autoencoder.config.get(
-            "encoder_block_out_channels"
-        )
+        config = self.autoencoder.config
+        channels = config.get("block_out_channels") or config["encoder_block_out_channels"]
         return 2 ** (len(channels) - 1)
 
     @property

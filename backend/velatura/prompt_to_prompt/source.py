@@ -100,7 +100,7 @@ def imagined(
 
 
 def remember(cache: Cache, source: Source, *, was_known: bool) -> None:
-    """Keeps what a run has added to the source. Call it after every run, also a failed one."""
+    """Keeps what a run has added to the source. Call it after every run, also after a failed one."""
     if not was_known:
         cache.keep(source.name, source.trajectory, on_disk=True)
     cache.keep(_along(source.name), source.features)
