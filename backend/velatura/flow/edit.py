@@ -93,7 +93,8 @@ def _edit(
     dials = pulls.dials
     delta = torch.zeros_like(source.q(0)[:: source.noises])
     ratios = pull.ratios(source.sigmas)
-    moved, pulled = False, 0.0
+    moved, pulled = False, torch.zeros_like(delta[:, :1])
+    focuses = pulls.focused and bool(dials)
     for i, r in enumerate(ratios):
         at = _Asked(model, source, i, delta if moved else None, injects=i < injected)
         D_src, D_neg = at.source(), at.edit(pulls.held_to)
@@ -105,11 +106,9 @@ def _edit(
         if m is not None:
             steering = m * steering  # before the focus, so that a pull outside does not weaken those inside
         R_all = _averaged(D_neg() - D_src() + steering, source)
-        if pulls.focused and dials:
+        if focuses:
             pulled = pulled + _averaged(steering, source).square().mean(1, keepdim=True).sqrt()
-            R = pull.focus(pulled) * R_all
-        else:
-            R = R_all
+        R = pull.focus(pulled) * R_all if focuses else R_all
         delta = pull.step(delta, R, r, pulls.zeta)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
