@@ -23,7 +23,7 @@ floats = st.integers(1, 1500)  # 4 bytes each; some alone are too many
 
 
 def trajectory(n):
-    return Trajectory([1.0, 0.0], [torch.full((1, 1, n, 1), float(n)), None])
+    return Trajectory([1.0, 0.0], [torch.full((1, 1, n, 1), float(n))])
 
 
 class Memory:

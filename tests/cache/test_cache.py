@@ -48,10 +48,10 @@ class TestFolder:
     def test_one_that_has_grown_is_kept_as_it_is_then(self, tmp_path):
         kept, it = cache(tmp_path), trajectory()
         put(kept, "k", it)
-        it.x[1] = torch.zeros(2, 1, 128, 1)
+        it.x.append(torch.zeros(2, 1, 128, 1))
         kept.keep("k", it, on_disk=True)
         assert found(kept, "k") is it
-        assert found(cache(tmp_path), "k").x[1].shape == (2, 1, 128, 1)
+        assert found(cache(tmp_path), "k").x[2].shape == (2, 1, 128, 1)
 
     def test_one_read_from_the_folder_is_brought_to_the_device_and_kept_there(self, tmp_path):
         put(cache(tmp_path), "k", trajectory())

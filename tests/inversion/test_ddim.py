@@ -78,7 +78,7 @@ def test_the_noise_has_a_limit_where_there_is_none(source, prediction):
 def test_direct_inversion_ends_on_the_picture_itself(source, prediction, zero_snr):
     given = source(prediction, zero_snr)
     trajectory = direct(given.model, given.z0, given.c, given.sigmas)
-    assert torch.equal(trajectory.x[-1], given.z0)
+    assert trajectory.is_known and torch.equal(trajectory.z0, given.z0)
     assert [x.shape for x in trajectory.x] == [given.z0.shape] * (STEPS + 1)
     assert all(x.isfinite().all() for x in trajectory.x)
     assert trajectory.sigmas == given.sigmas
@@ -111,7 +111,8 @@ def test_guidance_leads_ddim_away_and_the_negative_prompt_does_not(source, predi
     plain = ddim(given.model, given.z0, given.c, given.sigmas)
     negative = negative_prompt(given.model, given.z0, given.c, given.sigmas)
     assert torch.equal(plain.x[0], negative.x[0])
-    assert plain.x[1:] == negative.x[1:] == [None] * STEPS
+    for trajectory in (plain, negative):
+        assert (len(trajectory.x), trajectory.is_known, trajectory.z0) == (1, False, None)
     assert plain.uncond is None
     assert len(negative.uncond) == STEPS
     unguided, guided = (sampled(given, plain, scale) for scale in (1.0, 7.5))

@@ -138,10 +138,10 @@ class Bomb:
 def test_pickles_are_never_opened(tmp_path, folder):
     for name in ("model.ckpt", "model.safetensors"):
         (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
-        assert "only those are read" in refusal(tmp_path / name, "file")
+        assert "not a .safetensors file; choose one" in refusal(tmp_path / name, "file")
     with zipfile.ZipFile(tmp_path / "zip.safetensors", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Bomb()))
-    assert "only those are read" in refusal(tmp_path / "zip.safetensors", "file")
+    assert "not a .safetensors file; choose one" in refusal(tmp_path / "zip.safetensors", "file")
     copy = shutil.copytree(folder, tmp_path / "folder")
     (copy / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     (copy / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))

@@ -14,7 +14,7 @@ from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion import ddim
 from velatura.inversion.trajectory import Trajectory, step
-from velatura.prompt_to_prompt.control import Control, Words
+from velatura.prompt_to_prompt.control import Branch, Control, Words, self_
 from velatura.prompt_to_prompt.edit import Conditions, edit
 from velatura.prompt_to_prompt.features import Features
 from velatura.prompt_to_prompt.local import LocalBlend
@@ -62,7 +62,7 @@ def ours(model, size, control, conditions, **more):
     """Source and target from one noise, in the project's loop; both clean."""
     sigmas = schedule.sigmas(model.training_sigmas, N)
     x = start(size)
-    trajectory = Trajectory([*sigmas], [x * (1.0 + sigmas[0] ** 2) ** 0.5, *[None] * N])
+    trajectory = Trajectory([*sigmas], [x * (1.0 + sigmas[0] ** 2) ** 0.5])
     with torch.inference_mode():
         target = edit(
             model, trajectory, conditions, control, guidance=GUIDANCE, after_step=lambda step: None, **more
@@ -155,6 +155,29 @@ def test_the_same_prompt_injected_whole_gives_the_source_exactly(sharp, size):
     told = dataclasses.replace(told, target=told.source)
     trajectory, target = ours(sharp, size, whole(), told)
     assert torch.equal(target, trajectory.x[-1])
+
+
+def test_a_new_picture_is_known_when_its_last_step_is_done(sharp, size):
+    sigmas = schedule.sigmas(sharp.training_sigmas, N)
+    trajectory = Trajectory([*sigmas], [start(size) * (1.0 + sigmas[0] ** 2) ** 0.5])
+    seen = []
+    with torch.inference_mode():
+        edit(
+            sharp,
+            trajectory,
+            conditions(),
+            whole(),
+            guidance=GUIDANCE,
+            after_step=lambda step: seen.append((len(trajectory.x), trajectory.z0 is not None)),
+        )
+    assert seen == [(i + 2, i + 1 == N) for i in range(N)]
+
+
+def test_injected_values_have_to_be_there():
+    q = torch.randn(1, 1, 4, 8)
+    control = dataclasses.replace(whole(), value_steps=1, value_share=0.5)
+    with pytest.raises(ValueError, match="missing"):
+        self_(control, 0, Branch(q, q, None), Branch(q, q, q))
 
 
 def test_the_same_prompt_gives_the_source_without_injection_too(sharp, size):

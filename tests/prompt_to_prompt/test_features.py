@@ -49,7 +49,7 @@ def test_the_budget_holds_at_every_moment_whatever_is_recorded(recorded):
                 features.record(i, name, branch(n, v))
                 assert cache.nbytes <= BUDGET
                 assert features.nbytes == nbytes(features.branches) <= features.limit
-            features.settle(i, NEED)
+            features.finish(i, NEED)
             names = {name for name, _, _ in step}
             kept = {name for at, name in features.branches if at == i}
             assert names <= kept if not features.missing(i, NEED) else not kept
@@ -84,6 +84,6 @@ def test_a_step_that_does_not_fit_is_left_out_and_a_smaller_one_kept():
     for i, n in enumerate((50, 100, 50)):
         features.record(i, "attn1", branch(n))
         features.record(i, "attn2", branch(10))
-        features.settle(i, NEED)
+        features.finish(i, NEED)
     assert [features.missing(i, NEED) for i in range(3)] == [False, True, False]
     assert {i for i, _ in features.branches} == {0, 2}

@@ -96,7 +96,7 @@ def test_an_edit_of_two_prompts_equals_the_reference(sharp, case, replaced):
     planned = plan(sharp, source, target, [WordSetting(word, which, weight=2.0)], settings, N)
     sigmas = list(schedule.sigmas(sharp.training_sigmas, N))
     x = start(SIZE)
-    trajectory = Trajectory(sigmas, [x * (1.0 + sigmas[0] ** 2) ** 0.5, *[None] * N])
+    trajectory = Trajectory(sigmas, [x * (1.0 + sigmas[0] ** 2) ** 0.5])
     with torch.inference_mode():
         made = edit(
             sharp, trajectory, told, planned.control, guidance=GUIDANCE, after_step=lambda step: None

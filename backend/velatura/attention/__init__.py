@@ -1,2 +1,1 @@
-"""Hold of the queries, keys and values of a network's attention. What is done with them is decided
-elsewhere."""
+"""Access to the queries, keys and values of a network's attention. Other packages decide how to use it."""

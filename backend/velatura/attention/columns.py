@@ -1,7 +1,7 @@
 """Sums of attention probabilities without the probabilities.
 
-Attention is linear in V: SDPA(Q, K, V) = M V with M = softmax(Q K^T / sqrt(d)). So whatever is wanted of M as
-a weighted sum over its columns, M w, is one more column of V, and M itself is never built."""
+Attention is linear in V: SDPA(Q, K, V) = M V with M = softmax(Q K^T / sqrt(d)). So any weighted sum over the
+columns of M, M w, is one more column of V, and M itself is never built."""
 
 from __future__ import annotations
 
@@ -15,9 +15,12 @@ _ALIGNED = 8  # the fast kernels want head sizes in multiples of this
 
 
 class Lookup:
-    """Keys with what is looked up by them, made ready once for any number of queries.
+    """Keys with their values and weights, prepared once for any number of queries.
 
-    k: [B, heads, L, d]. v: the same, or None. w: [L, n], the same for every head, or None.
+    Args:
+        k: keys [B, heads, L, d].
+        v: values of the same shape, or None.
+        w: weights [L, n], the same for every head, or None. Either v or w is given.
     """
 
     def __init__(self, k: Tensor, v: Tensor | None, w: Tensor | None = None) -> None:
@@ -33,7 +36,7 @@ class Lookup:
     def __call__(self, q: Tensor) -> Tensor:
         """M v and M w side by side for M = softmax(q k^T / sqrt(d)), in one pass.
 
-        q: [B, heads, L_q, d]. Returns [B, heads, L_q, width] in q's dtype, for `parts` to take apart.
+        q: [B, heads, L_q, d]. Returns [B, heads, L_q, width] in q's dtype, for `parts` to split.
         """
         q = self._widened(q)
         return F.scaled_dot_product_attention(q, self.k, self.values, scale=1.0 / math.sqrt(self.d))
@@ -43,7 +46,8 @@ class Lookup:
         return out[..., : self.split], out[..., self.split : self.end]
 
     def _widened(self, x: Tensor) -> Tensor:
-        """With columns of zeros, which change no product: equal widths keep the kernels that build no map."""
+        """x with columns of zeros, which change no product. Equal widths allow the kernels that build no
+        map."""
         missing = self.width - x.shape[-1]
         return F.pad(x, (0, missing)) if missing else x
 

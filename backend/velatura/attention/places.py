@@ -1,4 +1,4 @@
-"""Where in a network an attention lies, and what can be done there in its place."""
+"""The place of an attention in a network, and the function that can replace it."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Place(NamedTuple):
 
     Args:
         name: the network's own name for it, the same in every call.
-        kind: what it attends to, the prompt ('cross') or the picture itself ('self').
-        level: how often the latent has been halved there; it has `halved` h times `halved` w queries.
+        kind: 'cross' if it attends to the prompt, 'self' if it attends to the picture itself.
+        level: how often the latent has been halved there. It has `halved` h times `halved` w queries.
     """
 
     name: str
@@ -27,10 +27,10 @@ Attend = Callable[[Place, Tensor, Tensor, Tensor], Tensor]
 [B, heads, L_q, d]. Plain attention is `attend = lambda place, q, k, v: scaled_dot_product_attention(q, k,
 v)`.
 
-It is an argument of one call of a network and no state of it: nothing is counted, and nothing can be
-forgotten between two calls."""
+It is an argument of one call of a network, not state of the network, so nothing has to be counted or reset
+between two calls."""
 
 
 def halved(side: int, times: int) -> int:
-    """A side after so many downsamplings, which round up."""
+    """The side after this many downsamplings, each of which rounds up."""
     return -(-side // 2**times)

@@ -1,4 +1,6 @@
-"""What costs much to make and is made once: named by its content, kept in memory and on disk within budgets.
+"""Values that are expensive to make: made once, named by their content, kept in memory and on disk within
+budgets.
 
-`cache` is the store, `keys` its names, `values` what may be kept and how it is written, `files` the folder.
+`cache` is the store, `keys` makes the names, `values` says which values can be kept and writes them, `files`
+is the folder.
 """

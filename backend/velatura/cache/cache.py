@@ -1,4 +1,4 @@
-"""The store of what costs much to make and is made once a layer: inversions, fitted embeddings, weights."""
+"""The store of values that are expensive and made once a layer: inversions, fitted embeddings, weights."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from .values import nbytes
 _Value = TypeVar("_Value")
 
 LEAST = 1024
-"""Bytes that a value counts at least: a dict or a list takes some too, though no tensor is in it."""
+"""The smallest size in bytes that a value counts: a dict or a list without tensors takes memory too."""
 
 
 class Cache:
-    """Values by key, in memory and, where a value is worth it, in a folder that outlives the process.
+    """Values by key, in memory and, on request, in a folder that outlives the process.
 
-    In each of the two the least recently used is evicted where a budget would be exceeded. For one thread.
-    Tensors stay on the device they came from. No fault of a disk is raised: what cannot be kept is not kept.
+    When a budget would be exceeded, the least recently used value is evicted. Not thread-safe. Tensors stay
+    on their device. Faults of the disk are not raised: the value is then not kept.
 
     Args:
-        folder: where values outlive the process; None: nowhere.
-        memory, disk: the budgets in bytes, of the tensors in memory and of the files.
+        folder: for the values on disk; None: memory only.
+        memory: the budget of the tensors in memory, in bytes.
+        disk: the budget of the files, in bytes.
     """
 
     def __init__(self, folder: Path | None = None, *, memory: int = 0, disk: int = 0) -> None:
@@ -37,8 +38,8 @@ class Cache:
 
     @property
     def largest(self) -> int:
-        """Bytes of the largest value that is kept in memory: less than the budget, so that the value which it
-        belongs to stays beside it, as a layer's trajectory beside the features along it."""
+        """The size in bytes of the largest value that is kept in memory. It is less than the budget, so that
+        a related value fits beside it, as a layer's trajectory beside the features along it."""
         return self._budget * 4 // 5
 
     def kept(
@@ -49,18 +50,18 @@ class Cache:
         on_disk: bool = False,
         device: torch.device | str = "cpu",
     ) -> _Value:
-        """The value of this key, made only where it is not kept: itself, not a copy, and never None.
+        """The value of this key, which is made only if it is not kept. Returns the value itself, not a copy.
 
-        A making that raises, since the person has cancelled it, goes on where it was when it is next asked
-        for: `begun` is kept until the value is there.
+        If `make` raises, because the person has cancelled, the next call resumes where it stopped: `begun` is
+        kept until the value is made.
 
         Args:
-            key: of `keys.key`: it names all that the value depends on.
-            make: makes the value from `begun`, a list to which it adds whatever it has finished, and which
-                holds that again when it goes on; at first it is empty.
-            on_disk: whether reading the value from a disk pays: it takes longer to make than to read. It may
-                hold only what `velatura.cache.values` can write.
-            device: where to bring the tensors of a value that was found only in the folder.
+            key: from `keys.key`, which names everything that the value depends on.
+            make: makes the value, which must not be None. Its argument `begun` is a list, empty at first; it
+                appends finished parts, and finds them there when it resumes.
+            on_disk: whether to keep the value on disk too, which pays if making takes longer than reading.
+                The value must be one that `velatura.cache.values` can write.
+            device: for the tensors of a value that is read from the folder.
         """
         value = self._known(key, on_disk, device)
         if value is None:
@@ -69,9 +70,9 @@ class Cache:
         return value
 
     def keep(self, key: str, value: Any, *, on_disk: bool = False) -> None:
-        """Keeps a value as it is now. One that has grown since is to be kept again."""
+        """Keeps a value in its present state. Call it again after the value has grown."""
         size = max(nbytes(value), LEAST)
-        if size <= self.largest:  # else it is not kept, and does not push the others out
+        if size <= self.largest:  # a larger value is not kept, and evicts no others
             self._values[key] = value
             self._values.move_to_end(key)
             self.make_room(key, size)
@@ -81,8 +82,8 @@ class Cache:
             self._files.write(key, value)
 
     def make_room(self, key: str, needed: int) -> None:
-        """The value of this key is about to be so many bytes: evicts others, so that the budget holds while
-        it grows. needed: at most `largest`."""
+        """Evicts other values before the value of this key grows to `needed` bytes, so that the budget is
+        never exceeded. needed: at most `largest`."""
         if key in self._values:
             self._sizes[key] = needed
         used = needed + sum(size for other, size in self._sizes.items() if other != key)
@@ -94,22 +95,22 @@ class Cache:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the tensors that are held in memory."""
+        """The size in bytes of the tensors in memory."""
         return nbytes(self._values)
 
     def release(self) -> None:
-        """Gives back all memory; what is in the folder stays."""
+        """Releases all memory; the files stay."""
         self._values.clear()
         self._sizes.clear()
 
     def clear(self) -> None:
-        """Forgets everything, in the folder too."""
+        """Removes all values, also those in the folder."""
         self.release()
         if self._files is not None:
             self._files.clear()
 
     def _known(self, key: str, on_disk: bool, device: torch.device | str) -> Any:
-        """The value, from memory or else from the folder; None if there is none."""
+        """The value from memory or, failing that, from the folder; None if it is not kept."""
         files = self._files if on_disk else None
         if key in self._values:
             self._values.move_to_end(key)

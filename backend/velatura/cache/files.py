@@ -1,7 +1,7 @@
-"""Values in a folder, a file each (`values`).
+"""Values in a folder, one file each (`values`).
 
-Files are written beside their place and renamed into it. They are not synced: what a power cut leaves of one
-is found out by its digests. A file that is not whole is as good as none, and so is a full disk.
+A file is written under a temporary name and then renamed. It is not synced: its digests reveal a file that a
+power cut has damaged. Damaged files and a full disk are treated like missing files.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ _OF_0_1_0 = (".trajectory", ".part")
 
 
 class Files:
-    """The folder, its files of `budget` bytes together. Only files with our endings are looked at or removed.
+    """The folder, with at most `budget` bytes of files. Only files with our endings are read or removed.
 
-    No method raises: what fails is logged, and the value is not there.
+    No method raises: a failure is logged, and the value counts as missing.
     """
 
     def __init__(self, folder: Path, budget: int) -> None:
@@ -39,13 +39,13 @@ class Files:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
             log.warning("nothing is kept on disk: %s", error)
-        for path in _paths(folder, [_PART]):  # of a process that was killed
+        for path in _paths(folder, [_PART]):  # left by a process that was killed
             _remove(path)
         self._make_room(0)
 
     def read(self, key: str, device: torch.device | str = "cpu") -> Any:
-        """The value, its tensors on the device; None if there is none. A file that is damaged, of another key
-        or of another version is removed."""
+        """The value, its tensors on the device; None if there is none. A damaged file, or one of another key
+        or version, is removed."""
         path = self._path(key)
         try:
             data = path.read_bytes()
@@ -53,7 +53,7 @@ class Files:
             return None
         try:
             value = unpack(key, data, device)
-        except Exception as error:  # there are as many as there are ways to damage a file
+        except Exception as error:  # a damaged file can raise almost any error
             log.warning("removing %s: %s", path.name, error)
             _remove(path)
             return None
@@ -61,7 +61,7 @@ class Files:
         return value
 
     def write(self, key: str, value: Any) -> None:
-        """Makes room and writes the file, or does nothing if it is larger than the budget."""
+        """Makes room and writes the file; a no-op if the file is larger than the budget."""
         path = self._path(key)
         part = path.with_suffix(_PART)
         try:
@@ -71,17 +71,17 @@ class Files:
             self._make_room(len(data), but=path)
             part.write_bytes(data)
             os.replace(part, path)
-        except Exception as error:  # the value has been made: what fails here must not take it from an edit
+        except Exception as error:  # the edit has its value: a failure to write it must not fail the edit
             log.warning("a value is not kept on disk: %s", error)
             _remove(part)
         self.touch(key)
 
     def remove(self, key: str) -> None:
-        """The value is not needed any more."""
+        """Removes the file of a value."""
         _remove(self._path(key))
 
     def touch(self, key: str) -> None:
-        """It is the most recently used. (By a clock finer than the file system's own.)"""
+        """Marks the value as the most recently used, by a clock that is finer than the file system's."""
         self._now = max(time.time_ns(), self._now + 1)
         with suppress(OSError):
             os.utime(self._path(key), ns=(self._now, self._now))
@@ -92,14 +92,14 @@ class Files:
             _remove(path)
 
     def _make_room(self, needed: int, but: Path | None = None) -> None:
-        """Removes the least recently used until so many bytes fit. but: a file that is to be replaced."""
-        found = []
+        """Removes the least recently used files until `needed` bytes fit. but: a file that is replaced."""
+        files: list[tuple[int, int, Path]] = []
         for path in _paths(self._folder, [_WHOLE]):
             with suppress(OSError):
                 status = path.stat()
-                found.append((status.st_mtime_ns, status.st_size, path))
-        used = needed + sum(size for _, size, path in found if path != but)
-        for _, size, path in sorted(found):
+                files.append((status.st_mtime_ns, status.st_size, path))
+        used = needed + sum(size for _, size, path in files if path != but)
+        for _, size, path in sorted(files):
             if used <= self._budget:
                 break
             if path != but:
@@ -111,9 +111,9 @@ class Files:
 
 
 def remove_trajectories(folder: Path) -> None:
-    """Removes the files that version 0.1.0 kept its trajectories in, and the folder if nothing else is in it.
+    """Removes the trajectory files of version 0.1.0, and their folder if it is then empty.
 
-    They are made again, under other names, where they are needed. Never raises.
+    Trajectories are made again, under other names, when they are needed. Never raises.
     """
     for path in _paths(folder, _OF_0_1_0):
         _remove(path)

@@ -1,4 +1,4 @@
-"""Names of what is kept: digests of everything that it was made from."""
+"""Names of kept values: digests of everything that a value is made from."""
 
 from __future__ import annotations
 
@@ -10,50 +10,54 @@ from torch import Tensor
 from velatura_protocol.messages import canonical, digest
 
 MATHEMATICS = 1
-"""Part of every name. Whoever changes what an inversion, a step, guidance or the probe of a dial computes
-raises it, so that what was kept before is made anew."""
+"""Part of every name. Raise it with every change to the result of an inversion, a step, guidance or the probe
+of a dial, so that values kept before are made again."""
 
 
 class Maker(Protocol):
-    """A network that values are made with."""
+    """A network that makes values."""
 
     @property
     def digest(self) -> str:
-        """Of its files."""
+        """The digest of its files."""
+        ...
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which it computes."""
+        """The type in which it computes."""
+        ...
 
     @property
     def device(self) -> torch.device:
-        """On which it computes."""
+        """The device on which it computes."""
+        ...
 
 
 def key(**content: Any) -> str:
-    """The name of what is made from `content`: JSON values, in which tensors may stand anywhere.
+    """The name of a value that is made from `content`: JSON values, with tensors anywhere in them.
 
-    Everything that the result depends on belongs into it: latents, prompts, levels, guidance, seeds. How it
-    is computed is in it (`MATHEMATICS`). Raises VelaturaError `bad-request` for other values.
+    The content must have everything that the value depends on: latents, prompts, levels, guidance, seeds. The
+    name adds the version of the computation (`MATHEMATICS`). Raises VelaturaError `bad-request` for other
+    types of content.
     """
     return digest(canonical({"mathematics": MATHEMATICS, "content": _named(content)}))
 
 
 def key_of(model: Maker, **content: Any) -> str:
-    """As `key`, of what this model makes: another one, or the same in another dtype or on another kind of
-    device, makes something else."""
+    """As `key`, for a value that this model makes. The name differs for another model, dtype or kind of
+    device."""
     kind = torch.device(model.device).type
     return key(model=model.digest, dtype=str(model.dtype), device=kind, **content)
 
 
 def tensor_digest(x: Tensor) -> str:
-    """`blake2b:` and 64 digits over a tensor's values, shape and dtype."""
+    """`blake2b:` and 64 hexadecimal digits, over a tensor's values, shape and dtype."""
     data = x.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy()
-    return digest(canonical([str(x.dtype), list(x.shape), digest(data)]))
+    return digest(canonical([str(x.dtype), list(x.shape), digest(data.data)]))
 
 
 def _named(value: Any) -> Any:
-    """The value with each tensor's digest in its place."""
+    """The value with each tensor replaced by its digest."""
     if isinstance(value, Tensor):
         return {"tensor": tensor_digest(value)}
     if isinstance(value, dict):

@@ -1,8 +1,8 @@
-"""Values that can be kept: tensors, numbers, texts, and lists, tuples, mappings and dataclasses of such.
+"""Values that can be kept: tensors, numbers, texts, and lists, tuples, mappings and dataclasses of these.
 
-On disk a value is a safetensors file: each tensor once, under its digest, and in the metadata a JSON text
-that says how they stand together. No code is in it: a dataclass is written by the name that `storable` gave
-it, and only classes so named are made when a file is read.
+On disk a value is a safetensors file. It has each tensor once, under its digest, and a JSON text in the
+metadata that describes the structure. It has no code: a dataclass is written under the name that `storable`
+registered, and reading a file makes instances of registered classes only.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from velatura_protocol.messages import digest
 
 from .keys import tensor_digest
 
-FORMAT = 2
-"""Of the files; 1 were the trajectories of version 0.1.0."""
+FORMAT = 3
+"""The version of the files. 1 were the trajectories of version 0.1.0; in 2 a trajectory had None for unknown
+levels."""
 
 _CLASSES: dict[str, type] = {}
 _PLAIN = (type(None), bool, int, float, str)
-_Class = TypeVar("_Class", bound=type)
+_T = TypeVar("_T")
 
 
-def storable(name: str) -> Callable[[_Class], _Class]:
-    """Decorates a dataclass that may stand in files, under a name that outlives the class's own.
+def storable(name: str) -> Callable[[type[_T]], type[_T]]:
+    """Registers a dataclass that files may contain, under a name that stays when the class is renamed.
 
     Raises TypeError if the class is no dataclass, computes a field itself, or the name is taken by another
     class.
     """
 
-    def register(cls: _Class) -> _Class:
-        if not is_dataclass(cls) or not all(field.init for field in fields(cls)):
+    def register(cls: type[_T]) -> type[_T]:
+        if not _is_made_of_its_fields(cls):
             raise TypeError(f"{cls.__name__} is not a dataclass that is made of all its fields")
         known = _CLASSES.setdefault(name, cls)
         if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
@@ -47,13 +48,18 @@ def storable(name: str) -> Callable[[_Class], _Class]:
     return register
 
 
+def _is_made_of_its_fields(cls: type) -> bool:
+    return is_dataclass(cls) and all(field.init for field in fields(cls))
+
+
 def nbytes(value: Any) -> int:
-    """Bytes that the tensors within a value hold, shared ones once; a view holds all that it is a view of."""
+    """The memory in bytes of a value's tensors. Shared memory counts once; a view counts as its whole
+    base."""
     return sum({storage.data_ptr(): storage.nbytes() for storage in _storages(value)}.values())
 
 
 def pack(key: str, value: Any) -> bytes:
-    """The file of a value. Raises TypeError for what is none of the module's values."""
+    """The file of a value. Raises TypeError for types that the module does not handle."""
     tensors: dict[str, Tensor] = {}
     text = json.dumps({"format": FORMAT, "key": key, "value": _described(value, tensors)})
     return save(tensors, {"value": text, "digest": digest(text.encode())})
@@ -62,22 +68,22 @@ def pack(key: str, value: Any) -> bytes:
 def unpack(key: str, data: bytes, device: torch.device | str = "cpu") -> Any:
     """The value that `pack` wrote, its tensors on the device; they can take part in a gradient.
 
-    Raises all kinds of errors if the bytes are not a file of this key, or are damaged.
+    Raises errors of many types if the bytes are damaged or not a file of this key.
     """
     end = 8 + int.from_bytes(data[:8], "little")
     metadata = json.loads(data[8:end])["__metadata__"]
     if digest(metadata["value"].encode()) != metadata["digest"]:
         raise ValueError("the metadata is damaged")
-    said = json.loads(metadata["value"])
-    if (said["format"], said["key"]) != (FORMAT, key):
+    written = json.loads(metadata["value"])
+    if (written["format"], written["key"]) != (FORMAT, key):
         raise ValueError("it is of another format or key")
-    with torch.inference_mode(False):  # else they could not
+    with torch.inference_mode(False):  # inference tensors could take part in no gradient
         tensors = {name: x.to(device) for name, x in _whole(load(data))}
-    return _value(said["value"], tensors)
+    return _value(written["value"], tensors)
 
 
 def _whole(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a file and their names. Raises ValueError for one that is not what was written."""
+    """The tensors of a file and their names. Raises ValueError for a damaged tensor."""
     for name, x in tensors.items():
         if tensor_digest(x) != name:
             raise ValueError("a tensor is damaged")
@@ -85,7 +91,7 @@ def _whole(tensors: Mapping[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _described(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """The value as JSON; its tensors are added to `tensors`. Of a mapping's class nothing remains."""
+    """The value as JSON; its tensors are added to `tensors`. A mapping is read back as a dict."""
     if type(value) in _PLAIN:
         return value
     if isinstance(value, Tensor):
@@ -105,20 +111,20 @@ def _described(value: Any, tensors: dict[str, Tensor]) -> Any:
     raise TypeError(f"{type(value).__name__} cannot be written; see `storable`")
 
 
-def _value(said: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """What `_described` described."""
-    if isinstance(said, list):
-        return [_value(item, tensors) for item in said]
-    if not isinstance(said, dict):
-        return said
-    if "tensor" in said:
-        return tensors[said["tensor"]]
-    if "tuple" in said:
-        return tuple(_value(item, tensors) for item in said["tuple"])
-    if "dict" in said:
-        return {_value(key, tensors): _value(item, tensors) for key, item in said["dict"]}
-    parts = {key: _value(item, tensors) for key, item in said["fields"].items()}
-    return _CLASSES[said["class"]](**parts)
+def _value(described: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """The inverse of `_described`."""
+    if isinstance(described, list):
+        return [_value(item, tensors) for item in described]
+    if not isinstance(described, dict):
+        return described
+    if "tensor" in described:
+        return tensors[described["tensor"]]
+    if "tuple" in described:
+        return tuple(_value(item, tensors) for item in described["tuple"])
+    if "dict" in described:
+        return {_value(key, tensors): _value(item, tensors) for key, item in described["dict"]}
+    parts = {key: _value(item, tensors) for key, item in described["fields"].items()}
+    return _CLASSES[described["class"]](**parts)
 
 
 def _storages(value: Any) -> Iterator[torch.UntypedStorage]:

@@ -1,2 +1,2 @@
-"""The mathematics of sampling and blending, in the symbols of the papers. Nothing here knows a network's
-class, a scheduler object, a file or a host."""
+"""The mathematics of sampling and blending, in the symbols of the papers. It is independent of network
+classes, scheduler objects, files and hosts."""

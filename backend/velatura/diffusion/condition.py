@@ -1,4 +1,4 @@
-"""What a network is told beside the noisy latents: one value, which methods pass on as it is."""
+"""The conditioning of a network: one value, which methods pass on unchanged."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from velatura.cache.values import storable
 @storable("condition")
 @dataclass(frozen=True, eq=False)
 class Condition:
-    """The conditioning of N rows. Only a model makes one, and only its `network` takes one apart.
+    """The conditioning of N rows. Only a model makes one, and only its `network` reads its parts.
 
     Args:
         states: the text encoder's hidden states, [N, L, d] float32. The maps of words are columns over these
             L tokens, and null-text inversion fits these values.
-        valid: which tokens count, bool [N, L]; None: all.
-        parts: whatever else networks of a family are told, by names that their model knows, each [N, ...]: a
+        valid: the tokens that count, bool [N, L]; None: all.
+        parts: further inputs of a family of networks, by names that their model knows, each [N, ...]: a
             pooled vector, the sizes of a picture, tokens of reference pictures, further input channels.
     """
 
@@ -38,7 +38,7 @@ class Condition:
         return self.each(lambda x: x.expand(n, *[-1] * (x.ndim - 1)))
 
     def split(self, rows: int) -> list[Condition]:
-        """Parts of so many rows, the last perhaps of fewer."""
+        """Conditions of `rows` rows each; the last may have fewer."""
         states = self.states.split(rows)
         valid = [None] * len(states) if self.valid is None else self.valid.split(rows)
         parts = {name: x.split(rows) for name, x in self.parts.items()}
@@ -48,19 +48,19 @@ class Condition:
         ]
 
     def to(self, device: torch.device | str) -> Condition:
-        """The same on a device; tensors that are there already are shared."""
+        """The condition on a device; tensors that are already there are shared."""
         return self.each(lambda x: x.to(device))
 
     def clone(self) -> Condition:
-        """The same in memory of its own."""
+        """A copy that shares no memory."""
         return self.each(Tensor.clone)
 
     def with_states(self, states: Tensor) -> Condition:
-        """The same with other text states [N, L, d]; all else is shared."""
+        """The condition with other text states [N, L, d]; all other tensors are shared."""
         return replace(self, states=states)
 
     def equal(self, other: Condition) -> bool:
-        """Whether both tell a network the same, bit for bit."""
+        """Whether both conditions have equal tensors, bit for bit."""
         if (self.valid is None) != (other.valid is None) or self.parts.keys() != other.parts.keys():
             return False
         pairs = [(self.states, other.states), *((x, other.parts[name]) for name, x in self.parts.items())]
@@ -69,7 +69,7 @@ class Condition:
         return all(a.equal(b) for a, b in pairs)
 
     def each(self, f: Callable[[Tensor], Tensor]) -> Condition:
-        """The same with f of every tensor in the tensor's place."""
+        """The condition with f applied to every tensor."""
         valid = None if self.valid is None else f(self.valid)
         return Condition(f(self.states), valid, {name: f(x) for name, x in self.parts.items()})
 
@@ -77,8 +77,8 @@ class Condition:
 def cat(conditions: Sequence[Condition]) -> Condition:
     """The rows of several conditions of one model, one after the other.
 
-    Where prompts differ in length, the shorter ones are padded with tokens that do not count.
-    Raises ValueError for conditions with different parts, which no one network takes.
+    Shorter prompts are padded with tokens that do not count.
+    Raises ValueError for conditions with different parts, which no single network accepts.
     """
     names = conditions[0].parts.keys()
     if any(c.parts.keys() != names for c in conditions):
@@ -93,7 +93,7 @@ def cat(conditions: Sequence[Condition]) -> Condition:
 
 
 def _valid(condition: Condition) -> Tensor:
-    """Bool [N, L], all True where all tokens count."""
+    """Bool [N, L]: the tokens that count."""
     if condition.valid is not None:
         return condition.valid
     return torch.ones(condition.states.shape[:2], dtype=torch.bool, device=condition.states.device)

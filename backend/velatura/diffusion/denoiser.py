@@ -1,4 +1,4 @@
-"""The seam to the networks: a network F is adapted once to a denoiser D(x; sigma), and samplers see only D.
+"""The interface to the networks: each network F is adapted to a denoiser D(x; sigma); samplers call only D.
 
 D(x; sigma) is the expected clean latent given x = z + sigma n (Karras et al. 2022, eq. 7, table 1):
 D(x; sigma) = c_skip x + c_out F(c_in x; t(sigma), c).
@@ -31,10 +31,10 @@ class Denoiser(Protocol):
     """D(x; sigma), which samplers call."""
 
     def __call__(self, x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
-        """x [N, C, h, w] float32 at noise level sigma to the expected clean latent, same shape.
+        """The expected clean latent of x [N, C, h, w] float32 at noise level sigma, of the same shape.
 
-        at: the step that the sampler is in, for guidance that changes from step to step; None where there is
-        no run. A sampler that asks twice in a step says the same twice.
+        at: the sampler's current step, for guidance that changes from step to step; None outside of a run. A
+        sampler that calls twice in a step passes the same value twice.
         """
         ...
 
@@ -42,21 +42,21 @@ class Denoiser(Protocol):
 def denoise(model: Network, x: Tensor, sigma: float, c: Condition, attend: Attend | None = None) -> Tensor:
     """D(x; sigma, c) of one model. x: [N, C, h, w]; c: of N rows. attend: see `Network`."""
     c_skip, c_out = _PREDICTIONS[model.prediction](sigma)
-    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network wants unit variance
+    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network needs an input of unit variance
     hold = {} if attend is None else {"attend": attend}
     F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma), c, **hold)
     return c_skip * x + c_out * F
 
 
 def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float = 1.0) -> Denoiser:
-    """D with classifier-free guidance, see `guide`. Both halves run as one batch; at scale 1 there is no
-    second half."""
+    """D with classifier-free guidance, see `guide`. Both halves run as one batch; at scale 1 there is only
+    the conditional half."""
     cond = model.encode_prompt(prompt)
     return guided_by(model, cond, cond if scale == 1.0 else model.encode_prompt(negative_prompt), scale)
 
 
 def guided_by(model: Network, cond: Condition, uncond: Condition, scale: float) -> Denoiser:
-    """`guided` by conditions of one row each, in place of prompts."""
+    """As `guided`, by conditions of one row each in place of prompts."""
     if scale == 1.0:
         return lambda x, sigma, at=None: denoise(model, x, sigma, cond.expand(len(x)))
 
@@ -69,30 +69,47 @@ def guided_by(model: Network, cond: Condition, uncond: Condition, scale: float) 
 
 
 def guide(model: Network, x: Tensor, sigma: float, D_c: Tensor, D_u: Tensor, scale: float | Tensor) -> Tensor:
-    """Classifier-free guidance (Ho & Salimans 2022, eq. 6): D_u + scale (D_c - D_u), each [N, C, h, w];
-    scale: one, or [N, 1, 1, 1].
+    """Classifier-free guidance (Ho & Salimans 2022, eq. 6): D_u + scale (D_c - D_u), [N, C, h, w].
 
-    D is affine in F at given x, so guiding D is the same as guiding what the network predicts. Of that, a
-    share phi, the model's `guidance_rescale`, is brought back to the spread it has without guidance, which
-    otherwise burns out the colours of models that know pure noise (Lin et al. 2024, eq. 15 and 16).
+    D is affine in F at given x, so guiding D is the same as guiding the network's prediction. A share phi of
+    the guided prediction, the model's `guidance_rescale`, is rescaled to the standard deviation it has
+    without guidance. Without this, guidance burns out the colours of models that are trained on pure noise
+    (Lin et al. 2024, eq. 15 and 16).
+
+    Args:
+        model: gives phi and the prediction type.
+        x: [N, C, h, w] at the noise level sigma.
+        sigma: the noise level.
+        D_c, D_u: the conditional and the unconditional D, each [N, C, h, w].
+        scale: one number, or [N, 1, 1, 1].
     """
     D = D_u + scale * (D_c - D_u)
     phi = model.guidance_rescale
     if not phi:
         return D
-    pure = _PREDICTIONS[model.prediction](sigma)[0] * x  # D less this is c_out F; c_out cancels below
+    pure = _PREDICTIONS[model.prediction](sigma)[0] * x  # D - pure is c_out F; c_out cancels below
     spread, guided = ((half - pure).std((1, 2, 3), keepdim=True) for half in (D_c, D))
     return pure + (phi * spread / guided + (1.0 - phi)) * (D - pure)
 
 
-def predict_noise(model: Network, x: Tensor, sigma: float, c: Condition, told: float | None = None) -> Tensor:
-    """n = (x - D(x; sigma, c)) / sigma, and at sigma = 0 its limit, which a network that predicts z has not.
+def predict_noise(
+    model: Network, x: Tensor, sigma: float, c: Condition, time_of: float | None = None
+) -> Tensor:
+    """n = (x - D(x; sigma, c)) / sigma [N, C, h, w]; at sigma = 0 its limit, which does not exist for a
+    network that predicts z.
 
-    c: of N rows. told: the noise level that the network is told instead of sigma.
+    Args:
+        model: a network of any prediction type.
+        x: [N, C, h, w] at the noise level sigma.
+        sigma: the noise level.
+        c: a condition of N rows.
+        time_of: the noise level whose training time the network gets; None: that of sigma.
     """
     c_x, c_F = _NOISES[model.prediction](sigma)
     c_in = 1.0 / math.sqrt(sigma**2 + 1.0)
-    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma if told is None else told), c)
+    F = model.network(
+        c_in * x, schedule.time(model.training_sigmas, sigma if time_of is None else time_of), c
+    )
     return c_x * x + c_F * F
 
 
@@ -112,11 +129,11 @@ def _sample(_: float) -> tuple[float, float]:
 
 
 _PREDICTIONS = {"epsilon": _epsilon, "v_prediction": _velocity, "sample": _sample}
-"""(c_skip, c_out) by what the network predicts."""
+"""(c_skip, c_out) by the type of the network's prediction."""
 
 _NOISES = {
     "epsilon": lambda sigma: (0.0, 1.0),
     "v_prediction": lambda sigma: (sigma / (sigma**2 + 1.0), 1.0 / math.sqrt(sigma**2 + 1.0)),
     "sample": lambda sigma: (1.0 / sigma, -1.0 / sigma),
 }
-"""((1 - c_skip) / sigma, -c_out / sigma) of the same, in which sigma = 0 cancels."""
+"""((1 - c_skip) / sigma, -c_out / sigma) likewise, simplified so that sigma = 0 is no division by 0."""

@@ -1,5 +1,5 @@
-"""Where two prompts would denoise a picture differently (Couairon et al. 2023, DiffEdit, section 3.2, step
-1)."""
+"""The places where two prompts denoise a picture differently (Couairon et al. 2023, DiffEdit, section 3.2,
+step 1)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .denoiser import denoise
 from .network import Network
 
 OUTLIERS = 3.0
-"""Multiples of the mean difference above which it is cut, as in the published code: single places would else
-be the only ones."""
+"""Differences above this multiple of the mean are clipped, as in the published code. Otherwise a few outliers
+would be the only selected places."""
 
 
 def difference(
@@ -27,10 +27,18 @@ def difference(
     after_noise: Callable[[int], None],
 ) -> Tensor:
     """[h, w] in [0, 1]: the mean over noises and channels of |n_hat(c) - n_hat(c')|, cut and divided by its
-    maximum; 0 everywhere where the prompts say the same.
+    maximum; 0 everywhere if the prompts are the same.
 
-    z0: [1, C, h, w]. c, c_other: of one row. noises: each [1, C, h, w]. The difference of predicted noises is
-    that of the predicted pictures over sigma, so D serves. after_noise(i): pass i, from 1, is done."""
+    The difference of the predicted noises is that of the predicted pictures divided by sigma, so D is enough.
+
+    Args:
+        model: predicts the clean latents.
+        z0: [1, C, h, w], the picture's latents.
+        c, c_other: the two prompts, one row each.
+        sigma: the noise level.
+        noises: each [1, C, h, w].
+        after_noise: called with i after pass i, from 1.
+    """
     total = torch.zeros(z0.shape[-2:], device=z0.device)
     for i, n in enumerate(noises, 1):
         x = (z0 + sigma * n).expand(2, -1, -1, -1)

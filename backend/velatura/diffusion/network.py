@@ -1,4 +1,4 @@
-"""What the editing mathematics knows of a diffusion model. The models themselves stand above it."""
+"""The interface of a diffusion model to the editing mathematics, which imports no model."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 class Tokenized(NamedTuple):
     """A prompt as its text encoder reads it, L tokens.
 
-    ids: of all L. offsets: the characters [start, end) of the prompt that each token was read from, (0, 0)
-    where it was read from none. content: the indices of the tokens that come from the prompt; before them
-    stands the mark of the beginning, behind them that of the end, then padding.
+    Args:
+        ids: of all L tokens.
+        offsets: the characters [start, end) of the prompt that each token was read from; (0, 0) for none.
+        content: the indices of the tokens that come from the prompt. The start mark is before them; the end
+            mark and the padding are behind them.
     """
 
     ids: list[int]
@@ -29,18 +31,24 @@ class Tokenized(NamedTuple):
 
 
 class Network(Protocol):
-    """What is needed of a model to denoise with it."""
+    """The part of a model that denoising needs."""
 
     training_sigmas: np.ndarray
     """The noise levels that it was trained at, increasing, float64 [T]."""
     prediction: str
-    """What it predicts: 'epsilon', 'v_prediction' or 'sample'."""
+    """The type of its prediction: 'epsilon', 'v_prediction' or 'sample'."""
     guidance_rescale: float
     """phi of `denoiser.guide`."""
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
-        """F: x [N, C, h, w] of unit variance, t a training time, a condition of N rows; float32 in and out.
-        attend: asked at every attention of this one call."""
+        """F(x, t, c) [N, C, h, w] float32.
+
+        Args:
+            x: [N, C, h, w] float32 of unit variance.
+            t: the training time, in [0, T-1].
+            condition: of N rows.
+            attend: replaces every attention in this one call; None: plain attention.
+        """
         ...
 
     def encode_prompt(self, prompt: str) -> Condition:
@@ -49,7 +57,7 @@ class Network(Protocol):
 
 
 class LatentDiffusion(Network, Generator, Protocol):
-    """What is needed of a model to edit pictures with it."""
+    """The part of a model that editing pictures needs."""
 
     @property
     def latent_channels(self) -> int:
@@ -68,6 +76,6 @@ class LatentDiffusion(Network, Generator, Protocol):
         ...
 
     def tokenized(self, prompt: str) -> Tokenized:
-        """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt has
-        to be one that `check_prompt` lets pass."""
+        """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must
+        pass `check_prompt`."""
         ...

@@ -1,4 +1,4 @@
-"""Noise that depends on the seed alone: not on the batch a variation runs in, nor on the device."""
+"""Noise that depends on the seed alone, and neither on the batch nor on the device."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def looks(seed: int, n: int, like: Tensor) -> list[Tensor]:
-    """n noises of the shape of one latent [1, C, h, w], each of a seed of its own, from `seed` upwards."""
+    """n noises, each [1, C, h, w] as `like` and of its own seed, counted from `seed` upwards."""
     seeds = [(seed + i) % 2**31 for i in range(n)]
     return list(standard_normal(seeds, like.shape[1:]).to(like).split(1))
 
 
 def standard_normal(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
-    """n ~ N(0, I), [len(seeds), *shape] float32 on the CPU, one generator a seed."""
+    """n ~ N(0, I), [len(seeds), *shape] float32 on the CPU, with one generator a seed."""
     return torch.stack(
         [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )

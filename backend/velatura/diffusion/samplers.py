@@ -1,7 +1,8 @@
 """Solvers of the probability-flow ODE dx/dsigma = (x - D(x; sigma)) / sigma (Karras et al. 2022, eq. 1, 3).
 
-Each takes a denoiser, which it tells the step it is in, a start x at level sigmas[0], the levels, and a hook
-that sees x after every step and gives the x to go on with: blending, progress and cancelling live there.
+Each takes a denoiser, a start x at level sigmas[0], the levels, and a hook. The sampler passes its current
+step to the denoiser. The hook gets x after every step and returns the x for the next one; callers use it for
+blending, progress and cancelling.
 """
 
 from __future__ import annotations
@@ -47,10 +48,11 @@ def dpmpp_2m(D: Denoiser, x: Tensor, sigmas: list[float], after_step: AfterStep)
     """DPM-Solver++(2M) (Lu et al. 2022b, algorithm 2): second order, one call of D a step.
 
     With lambda = -log sigma and h = lambda' - lambda, D is extrapolated to the middle of the step from its
-    last two values. The step to sigma = 0 has an infinite h and is of first order: it ends on D.
+    last two values. The step to sigma = 0 has an infinite h, so it is of first order and ends on D.
     """
     n = len(sigmas) - 1
-    D_last, h_last = None, 0.0
+    D_last: Tensor | None = None
+    h_last = 0.0
     for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
         D_i = denoised = D(x, sigma, StepIndex(i, n))
         h = math.log(sigma / sigma_next) if sigma_next > 0.0 else math.inf

@@ -14,17 +14,20 @@ import numpy as np
 def sigmas(trained: np.ndarray, n: int, strength: float = 1.0) -> list[float]:
     """The levels that a sampler visits: decreasing, and 0 at the end.
 
-    trained: the model's `training_sigmas`, increasing. n: steps of a whole run. strength: where to start, as
-    a fraction of the T training times, in (0, 1]; a partial run takes the same fraction of the steps, at
-    least one. Spacing is trailing (Lin et al. 2024, table 2), so that a whole run starts from the highest
-    level trained on.
+    The spacing is trailing (Lin et al. 2024, table 2), so a whole run starts from the highest trained level.
+
+    Args:
+        trained: the model's `training_sigmas`, increasing, [T].
+        n: the steps of a whole run.
+        strength: the start, as a fraction of the T training times, in (0, 1]. A partial run takes the same
+            fraction of the steps, at least one.
     """
     return levels(trained, max(1, math.ceil(n * strength - 1e-9)), strength)
 
 
 def levels(trained: np.ndarray, steps: int, strength: float) -> list[float]:
-    """As `sigmas`, of which `steps` are those of the run itself, wherever it starts. They are fewer only
-    where the model was trained at fewer levels."""
+    """As `sigmas`, but a partial run has `steps` steps too. It has fewer only if the model was trained at
+    fewer levels."""
     T = len(trained)
     times = np.linspace(strength * T, 0.0, steps, endpoint=False).round().astype(int) - 1
     times = np.unique(times.clip(0, T - 1))[::-1]

@@ -1,4 +1,4 @@
-"""The offers of a group of entry points: those that load, and why the others do not."""
+"""The offers of a group of entry points: those that load, and the reasons why others do not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Offer(Generic[T]):
-    """What an entry point has brought. name: the entry point's. package: its distribution's name."""
+    """A loaded entry point. name: the entry point's. package: the name of its distribution."""
 
     name: str
     package: str
@@ -24,8 +24,13 @@ class Offer(Generic[T]):
 
 @dataclass(frozen=True)
 class Refused:
-    """An offer that is left out. what: the offer, in words. package: whose it is. reason: why, without a full
-    stop."""
+    """An offer that is left out.
+
+    Args:
+        what: the offer, in words.
+        package: the name of its distribution.
+        reason: without a full stop.
+    """
 
     what: str
     package: str
@@ -33,7 +38,7 @@ class Refused:
 
     @property
     def sentence(self) -> str:
-        """For the person."""
+        """A sentence for the person."""
         return f"{self.what} of the package {self.package!r} is left out: {self.reason}."
 
 
@@ -50,36 +55,36 @@ def offers(group: str, read: Callable[[EntryPoint], T], what: str) -> Offers[T]:
 
     Args:
         group: such as `velatura.methods`.
-        read: loads one and checks it; whatever it raises is the reason that the offer is left out.
-        what: a word for one of them, such as 'method'.
+        read: loads and checks one; any error that it raises is the reason why the offer is left out.
+        what: a word for one offer, such as 'method'.
     """
-    found: Offers[T] = Offers([], [])
+    result: Offers[T] = Offers([], [])
     for entry in sorted(entry_points(group=group), key=lambda entry: (_package(entry), entry.name)):
         offer = _read(entry, read, what)
         if isinstance(offer, Refused):
-            found.refused.append(offer)
+            result.refused.append(offer)
         else:
-            found.loaded.append(offer)
-    return found
+            result.loaded.append(offer)
+    return result
 
 
 def _read(entry: EntryPoint, read: Callable[[EntryPoint], T], what: str) -> Offer[T] | Refused:
     try:
         return Offer(entry.name, _package(entry), read(entry))
-    except Exception as error:  # another package's code may raise anything; all else goes on
+    except Exception as error:  # another package's code may raise anything
         reason = f"{type(error).__name__}: {error}".rstrip(".: ")
         return refuse(f"The {what} {entry.name!r}", _package(entry), reason)
 
 
 def refuse(what: str, package: str, reason: str) -> Refused:
-    """Leaves an offer out, and says so in the log."""
+    """A refused offer, which is also logged."""
     refused = Refused(what, package, reason)
     log.warning("%s", refused.sentence)
     return refused
 
 
 def loaded(entry: EntryPoint) -> Any:
-    """The value of an entry point, as it is."""
+    """The value of an entry point, unchecked."""
     return entry.load()
 
 

@@ -1,2 +1,2 @@
-"""Edits by a flow's pull: a layer is drawn from one text towards another, with nothing trained and nothing
-inverted. `DESIGN.md` says why it is as it is."""
+"""Edits by a flow's pull: a layer moves from one text towards another, without training and without
+inversion. `DESIGN.md` gives the reasons."""

@@ -1,9 +1,8 @@
-"""Where an edited picture differs from the layer so that an eye sees it; elsewhere the layer's own pixels
-stay.
+"""The visible difference between an edited picture and the layer; elsewhere the layer's own pixels stay.
 
-An edit without a selection leaves faint traces everywhere, below what anyone sees and above what a file
-keeps. Where the difference is invisible the edit is set to what the autoencoder makes of the layer, and
-there the layer comes back bit for bit (`velatura.canvas.detail`).
+An edit without a selection leaves faint traces everywhere, too small to see but large enough to change a
+file. Where the difference is invisible, the edit is replaced by the autoencoder's reconstruction of the
+layer, and there the layer comes back bit for bit (`velatura.canvas.detail`).
 """
 
 from __future__ import annotations
@@ -15,9 +14,11 @@ from torch import Tensor
 from velatura.pixels import srgb
 
 SEEN = 1.0
-"""Mean difference in CIE 1976 Lab over a small window that is not noticed; of plain patches beside each
-other 2.3 is (Mahy et al. 1994), and wrinkles are thin."""
+"""The largest mean difference in CIE 1976 Lab, over a small window, that counts as invisible. For plain
+patches beside each other the just noticeable difference is 2.3 (Mahy et al. 1994); wrinkles are thin and need
+less."""
 CERTAIN = 2.3
+"""The difference from which on a change is fully visible."""
 _XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -27,7 +28,7 @@ _WHITE = (0.95047, 1.0, 1.08883)  # D65
 
 
 def kept(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
-    """The edited pictures with the reconstruction wherever the change is invisible.
+    """The edited pictures, with the reconstruction wherever the change is invisible: [N, 3, h, w].
 
     Args:
         edited: [N, 3, h, w] in [-1, 1].
@@ -39,8 +40,8 @@ def kept(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
 
 
 def change(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
-    """How visible the change is, [N, 1, h, w] in [0, 1]: 0 below `SEEN`, 1 from `CERTAIN` on, and beside it,
-    as far as it takes to fade."""
+    """The visibility of the change, [N, 1, h, w] in [0, 1]: 0 below `SEEN`, 1 from `CERTAIN` on, fading out
+    over `reach` pixels around it."""
     difference = (lab(edited) - lab(reconstruction)).square().sum(1, keepdim=True).sqrt()
     window = 2 * reach + 1
     difference = F.avg_pool2d(difference, window, 1, reach, count_include_pad=False)

@@ -1,4 +1,4 @@
-"""The run of an edit by a flow: FlowAlign, FlowSlider and FlowEdit, which differ in what they pull with."""
+"""The run of an edit by a flow: FlowAlign, FlowSlider and FlowEdit, which differ in their pull."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .source import Source
 class Dial(NamedTuple):
     """A direction between two texts, and how far to go along it: strength (D(p; toward) - D(p; away)).
 
-    strength: w of FlowAlign, s of FlowSlider; below 0 the other way. 0 leaves the layer as it is.
+    strength: w of FlowAlign, s of FlowSlider. A negative one leads the other way; 0 changes nothing.
     """
 
     away: str
@@ -45,13 +45,15 @@ _SELF = Need(self_=1.0)
 
 
 class Pulls(NamedTuple):
-    """What is asked of the model in every step.
+    """The pulls of every step. `focused` and `self_until` are not part of the published updates.
 
-    dials: all in one batched pass. held_to: c_neg, the text at which the picture is kept; mostly the layer's
-    caption. zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1). focused: whether the
-    edit keeps to where the dials pull (`pull.focus`). self_until: the share of the steps, from the first, in
-    which self-attention's queries and keys are the source's, as Prompt-to-Prompt injects them (Hertz et al.
-    2022, section 3.2). Neither is part of the published updates.
+    Args:
+        dials: all computed in one batched pass.
+        held_to: c_neg, the text that holds the picture; mostly the layer's caption.
+        zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1).
+        focused: whether the edit stays where the dials pull (`pull.focus`).
+        self_until: the share of the steps, from the first, in which self-attention has the source's queries
+            and keys, as in Prompt-to-Prompt (Hertz et al. 2022, section 3.2).
     """
 
     dials: Sequence[Dial]
@@ -64,18 +66,19 @@ class Pulls(NamedTuple):
 def edit(
     model: Network, source: Source, pulls: Pulls, after_step: AfterStep, m: Tensor | None = None
 ) -> Tensor:
-    """FlowAlign and FlowSlider, see `pull`. Returns the edited latents [N, C, h, w]; z0 itself where nothing
-    pulls.
+    """FlowAlign and FlowSlider, see `pull`. Returns the edited latents [N, C, h, w]; z0 if nothing pulls.
+
+    A step costs a row for each text whose prediction is not known: c_neg and the two texts of each dial in
+    one pass; c_src in another pass while D(q; c_src) is not known. In the first step p is q, so c_src is not
+    computed twice.
 
     Args:
-        model: any that denoises; with self_until one whose attention can be replaced.
-        source: of which D is filled in where it is not known yet.
-        after_step: sees each step; may raise, to stop.
+        model: denoises; with self_until its attention must be replaceable.
+        source: the layer. The run fills in its missing D.
+        pulls: the dials and settings.
+        after_step: called after each step; may raise to stop the run.
         m: where the layer may change and how much, [1, 1, h, w] in [0, 1]; None: everywhere. Where it is 0
-            the latents stay z0, bit for bit; between, dials are so much weaker.
-
-    A step costs a row for each text that is not known: c_neg and each dial's two in one pass, c_src in one of
-    its own until D(q; c_src) is known. While nothing has moved, p is q, and c_src need not be asked again.
+            the latents stay z0, bit for bit; values between weaken the dials.
     """
     dials = [dial for dial in pulls.dials if dial.strength and dial.away != dial.toward]
     if not dials and pulls.held_to == source.caption:
@@ -90,20 +93,22 @@ def _edit(
     dials = pulls.dials
     delta = torch.zeros_like(source.q(0)[:: source.noises])
     ratios = pull.ratios(source.sigmas)
-    moved, pulled = False, 0.0
+    moved, pulled = False, torch.zeros_like(delta[:, :1])
+    focuses = pulls.focused and bool(dials)
     for i, r in enumerate(ratios):
         at = _Asked(model, source, i, delta if moved else None, injects=i < injected)
         D_src, D_neg = at.source(), at.edit(pulls.held_to)
         steered = [(at.edit(dial.toward), at.edit(dial.away), dial.strength) for dial in dials]
         at.ask()
-        steering = sum(strength * (toward() - away()) for toward, away, strength in steered)
+        steering = torch.zeros_like(D_src())
+        for toward, away, strength in steered:
+            steering = steering + strength * (toward() - away())
         if m is not None:
-            steering = m * steering  # before the focus: what pulls outside must not take from what is inside
-        R = D_neg() - D_src() + steering
-        R = _averaged(R, source)
-        if pulls.focused and dials:
+            steering = m * steering  # before the focus, so that a pull outside does not weaken those inside
+        R_all = _averaged(D_neg() - D_src() + steering, source)
+        if focuses:
             pulled = pulled + _averaged(steering, source).square().mean(1, keepdim=True).sqrt()
-            R = pull.focus(pulled) * R
+        R = pull.focus(pulled) * R_all if focuses else R_all
         delta = pull.step(delta, R, r, pulls.zeta)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
@@ -121,17 +126,20 @@ def plain(
     m: Tensor | None = None,
     share: float = 1.0,
 ) -> Tensor:
-    """FlowEdit, see `pull`. Returns the edited latents [N, C, h, w]; z0 itself where both captions are one,
-    or the share is 0.
+    """FlowEdit, see `pull`. Returns the edited latents [N, C, h, w]; z0 if both captions are equal or the
+    share is 0.
+
+    The cached part of the source is D(q; c_src) without guidance, as in `edit`.
 
     Args:
+        model: denoises.
+        source: as in `edit`.
         wanted: c_tar.
-        guidances: scales of classifier-free guidance of the source and of the edit, away from the empty text.
-        m: as in `edit`.
+        guidances: the scales of classifier-free guidance of the source and of the edit, away from the empty
+            text.
         after_step: as in `edit`.
-        share: of R, in [0, 1]: below 1 the edit goes only so far.
-
-    What is kept of the source is D(q; c_src) without guidance, as in `edit`.
+        m: as in `edit`.
+        share: the share of R that is applied, in [0, 1].
     """
     if wanted == source.caption or not share:
         return source.z0.expand(source.variations, -1, -1, -1).clone()
@@ -145,9 +153,9 @@ def plain(
         away_tar = at.edit("") if scale_tar != 1.0 else D_tar
         at.ask()
         sigma = source.sigmas[i]
-        R = guide(model, at.p, sigma, D_tar(), away_tar(), scale_tar) if scale_tar != 1.0 else D_tar()
-        R = R - (guide(model, at.q, sigma, D_src(), away_src(), scale_src) if scale_src != 1.0 else D_src())
-        R = share * _averaged(R, source)
+        R_tar = guide(model, at.p, sigma, D_tar(), away_tar(), scale_tar) if scale_tar != 1.0 else D_tar()
+        R_src = guide(model, at.q, sigma, D_src(), away_src(), scale_src) if scale_src != 1.0 else D_src()
+        R = share * _averaged(R_tar - R_src, source)
         delta = pull.step(delta, R, r)
         if m is not None:
             delta = torch.where(m > 0.0, delta, 0.0)
@@ -161,13 +169,13 @@ def _averaged(R: Tensor, source: Source) -> Tensor:
 
 
 class _Asked:
-    """The texts that one step asks the model about, each once."""
+    """The predictions that one step needs, each computed once."""
 
     def __init__(
         self, model: Network, source: Source, i: int, delta: Tensor | None, *, injects: bool = False
     ) -> None:
-        """delta: [N, C, h, w]; None where nothing has moved, so that p is q. injects: whether p's queries and
-        keys of self-attention are q's."""
+        """delta: [N, C, h, w]; None in the first step, where p is q. injects: whether self-attention at p has
+        the queries and keys of q."""
         self._model, self._source, self._i = model, source, i
         self._sigma = source.sigmas[i]
         self.q = source.q(i)
@@ -177,14 +185,16 @@ class _Asked:
             self.p = self.q
         else:
             self.p = pull.displaced(self.q, delta.repeat_interleave(source.noises, 0), self._sigma)
-        self._rows: dict[tuple[bool, str], Tensor | None] = {}
-        self._branches: dict[str, Branch] = {}  # of this step, whether they are kept or not
+        self._keys: dict[tuple[bool, str], None] = {}  # (whether at q, text), in the order of the rows
+        self._predictions: dict[tuple[bool, str], Tensor] = {}
+        self._branches: dict[str, Branch] = {}  # of this step, also if they are not kept
 
     def source(self) -> Callable[[], Tensor]:
-        """D(q; c_src), known or to be asked."""
+        """D(q; c_src), which may be known already."""
         key = (True, self._source.caption)
-        self._rows[key] = self._source.D[self._i]
-        return lambda: self._rows[key]
+        if (known := self._source.D[self._i]) is not None:
+            self._predictions[key] = known
+        return self._row(key)
 
     def at_source(self, text: str) -> Callable[[], Tensor]:
         """D(q; text)."""
@@ -195,23 +205,22 @@ class _Asked:
         return self._row((self._is_source, text))
 
     def _row(self, key: tuple[bool, str]) -> Callable[[], Tensor]:
-        self._rows.setdefault(key, None)
-        return lambda: self._rows[key]
+        self._keys[key] = None
+        return lambda: self._predictions[key]
 
     def ask(self) -> None:
-        """Computes what is not known: D(q; c_src) in a pass of its own, all else in one. So what an edit's
-        own texts give does not depend, in its last bits, on what was known of the layer, and a recipe gives
-        the same bytes with a memory and without."""
+        """Computes the missing predictions: D(q; c_src) in one pass, all others in another. So the last bits
+        of the others do not depend on the cached part of the layer, and a recipe gives the same bytes with a
+        cache and without."""
         key, features = (True, self._source.caption), self._source.features
-        if self._rows[key] is None or (self._injects and features.missing(self._i, _SELF)):
-            self._rows[key] = self._source.D[self._i] = self._pass(
-                [key], self._record if self._injects else None
-            )[0]
+        if key not in self._predictions or (self._injects and features.missing(self._i, _SELF)):
+            attend = self._record if self._injects else None
+            self._predictions[key] = self._source.D[self._i] = self._pass([key], attend)[0]
             if self._injects:
-                features.settle(self._i, _SELF)
-        if missing := [key for key, known in self._rows.items() if known is None]:
+                features.finish(self._i, _SELF)
+        if missing := [key for key in self._keys if key not in self._predictions]:
             attend = self._inject if self._injects else None
-            self._rows |= zip(missing, self._pass(missing, attend), strict=True)
+            self._predictions |= zip(missing, self._pass(missing, attend), strict=True)
 
     def _pass(self, keys: Sequence[tuple[bool, str]], attend: Attend | None) -> list[Tensor]:
         x = torch.cat([self.q if at_source else self.p for at_source, _ in keys])
@@ -226,8 +235,7 @@ class _Asked:
 
     def _inject(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if place.kind == "self":
-            known = self._branches or self._source.features.branches
-            branch = known[place.name if self._branches else (self._i, place.name)]
+            branch = self._branches.get(place.name) or self._source.features.branches[self._i, place.name]
             texts = len(q) // len(self.q)
             q, k = (x.repeat(texts, 1, 1, 1) for x in (branch.q, branch.k))
         return F.scaled_dot_product_attention(q, k, v)

@@ -1,9 +1,9 @@
-"""Even dials: where a dial ends, and strengths between which equal moves give equal change.
+"""Even dials: the end of a dial, and a scale on which equal moves give equal change.
 
 FreeSliders (arXiv:2511.00103) calls it automatic saturation and traversal detection: probe a dial at a few
-strengths, find where what was asked for no longer grows with how much the picture changes, and lay the dial's
-scale out by the change that is seen. What is asked for is read by the model itself, as a diffusion classifier
-(Li et al. 2023, arXiv:2303.16203); no other network is needed.
+strengths, find the strength from which on the wanted change no longer grows with the change of the picture,
+and make the dial's scale proportional to the visible change. The model itself reads the wanted change, as a
+diffusion classifier (Li et al. 2023, arXiv:2303.16203); no other network is needed.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from velatura.diffusion.network import Network
 from .change import lab
 
 PROBES = (0.5, 1.0, 1.75, 2.75, 4.0, 6.0, 9.0, 13.0)
-"""Strengths that are tried, as far as the picture does not break."""
+"""The probed strengths; probing ends when the picture breaks."""
 GAIN = 0.15
-"""A dial ends where what was asked for grows by less than this share of its best growth per change."""
+"""A dial ends where the gain per change falls below this share of its best value."""
 LEAST = 0.1
-"""Changes below this share of the largest count as that."""
+"""Changes below this share of the largest change count as this share."""
 WORSE = 1.3
-"""A dial ends where the model explains the picture this many times as badly as the layer."""
-_LEVELS = (0.3, 0.55, 0.8)  # of t, at which the model reads
+"""A picture is broken if the model's error on it is more than this many times the error on the layer."""
+_LEVELS = (0.3, 0.55, 0.8)  # values of t at which the model reads
 _LOOKS = 2  # noises a level
 _SCALES = 4
 
 
 Probe = tuple[Tensor, float, float, float]
-"""Latents [1, C, h, w] of a strength, how far their picture is from that of the strength before, and their
-`readings`."""
+"""The latents [1, C, h, w] of a strength, the distance of their picture from that of the strength before, and
+their `readings`."""
 
 
 @storable("even curve")
 @dataclass(frozen=True)
 class Curve:
-    """strengths: increasing from 0. changes: what is seen to have changed at each, from 0, not decreasing."""
+    """strengths: increasing from 0. changes: the visible change at each, from 0, not decreasing."""
 
     strengths: tuple[float, ...]
     changes: tuple[float, ...]
 
     def strength(self, share: float) -> float:
-        """The strength at which this share, in [0, 1], of all the change to the dial's end is seen."""
+        """The strength with this share, in [0, 1], of the visible change at the dial's end."""
         wanted = share * self.changes[-1]
         for (s, c), (s_next, c_next) in pairwise(zip(self.strengths, self.changes, strict=True)):
             if wanted <= c_next:
@@ -62,16 +62,16 @@ class Curve:
 def fit(
     strengths: Sequence[float], changes: Sequence[float], gains: Sequence[float], errors: Sequence[float]
 ) -> Curve:
-    """The curve to the dial's end, from probes; the first of each is of the layer, at strength 0.
+    """The curve to the dial's end, from probes. The first of each list is the layer's, at strength 0.
 
     Args:
         strengths: increasing, from 0.
         changes: the distance of each picture from the one before, from 0.
-        gains: how much of what is asked for each shows.
-        errors: how badly the model explains each.
+        gains: the wanted change in each, as in `readings`.
+        errors: the model's error on each.
     """
     whole = next((i for i in range(2, len(errors)) if breaks(errors[: i + 1])), len(errors))
-    least = max(LEAST * max(changes[1:whole]), 1e-6)  # else a gain without a change would be infinitely good
+    least = max(LEAST * max(changes[1:whole]), 1e-6)  # otherwise a gain without a change would be infinite
     growths = [(gains[i] - gains[i - 1]) / max(changes[i], least) for i in range(1, whole)]
     best = max(growths)
     end = max(i for i, growth in enumerate(growths, 1) if growth >= GAIN * best) if best > 0.0 else 1
@@ -94,14 +94,14 @@ def probe(
     """The curve of one dial, in one direction, on one layer.
 
     Args:
-        model: reads what the pictures show.
-        edited: the latents [1, C, h, w] that a strength gives.
-        shown: the picture [1, 3, h, w] that a person sees of latents.
-        z0: those of the layer.
-        away, toward: the texts that the dial leads between.
+        model: reads the pictures.
+        edited: returns the latents [1, C, h, w] for a strength.
+        shown: returns the visible picture [1, 3, h, w] of latents.
+        z0: the layer's latents.
+        away, toward: the two texts of the dial.
         seed: of the noises with which the model reads.
-        begun: the probes of the same dial that were done before it was stopped, of strength 0 and then of
-            `PROBES`; it grows.
+        begun: the finished probes of this dial from an earlier call that was stopped, for strength 0 and then
+            `PROBES`. The missing ones are appended.
     """
     if not begun:
         begun.append((z0, 0.0, *readings(model, z0, away, toward, seed)))
@@ -118,14 +118,14 @@ def probe(
 
 
 def breaks(errors: Sequence[float]) -> bool:
-    """Whether the last of the pictures is broken. errors: of the layer and of all probes up to that one."""
+    """Whether the last picture is broken. errors: of the layer and of all probes up to that picture."""
     return errors[-1] > WORSE * errors[0]
 
 
 def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tuple[float, float]:
-    """How much of `toward`, and not of `away`, the model reads in the latents z [1, C, h, w], and how badly
-    it explains them with the better of both: |D(x; sigma) - z|^2. The same noises for all latents of a
-    seed."""
+    """(gain, error) of the latents z [1, C, h, w]. The gain says how much more the model reads `toward` than
+    `away` in them; the error is |D(x; sigma) - z|^2 with the better of the two texts. All latents get the
+    same noises for one seed."""
     gain = error = 0.0
     c = cat([model.encode_prompt(text).expand(_LOOKS) for text in (away, toward)])
     for level, t in enumerate(_LEVELS):
@@ -140,8 +140,8 @@ def readings(model: Network, z: Tensor, away: str, toward: str, seed: int) -> tu
 
 
 def distance(a: Tensor, b: Tensor) -> float:
-    """How different two pictures [1, 3, h, w] in [-1, 1] look: the mean difference in CIE 1976 Lab over four
-    scales, each half as fine as the one before."""
+    """The visible distance of two pictures [1, 3, h, w] in [-1, 1]: the mean difference in CIE 1976 Lab over
+    four scales, each half as fine as the one before."""
     difference, total = lab(a) - lab(b), 0.0
     for _ in range(_SCALES):
         total += float(difference.square().sum(1).sqrt().mean())

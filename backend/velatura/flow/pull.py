@@ -4,19 +4,19 @@ A denoiser is a flow. With x = z0 + sigma n, as everywhere in `velatura.diffusio
 
     t = sigma / (1 + sigma),    z = x / (1 + sigma) = (1 - t) z0 + t n,    v(z, t) = (z - D(x; sigma)) / t,
 
-which is the velocity n - z0 of a rectified flow wherever D is the mean of z0. So the three methods, published
-for flow networks, run on every network that denoises.
+which is the velocity n - z0 of a rectified flow if D is the mean of z0. So the three methods, published for
+flow networks, run on every denoising network.
 
-They move a picture z_edit along the difference of two velocities, one at q = (1 - t) z0 + t n, the noised
-source, one at p = z_edit + q - z0. With delta = z_edit - z0 the noise cancels:
+They move a picture z_edit along the difference of two velocities: one at the noised source q = (1 - t) z0 + t
+n, one at p = z_edit + q - z0. With delta = z_edit - z0 the noise cancels:
 
     v(p) - v(q) = (delta - R) / t,    R = the edit's D at p - D(q; c_src),
 
-and Euler's step from t to t' becomes a mean of the two, which divides by nothing that vanishes:
+and Euler's step from t to t' becomes a weighted mean of the two, without a division by a number near 0:
 
     delta' = r delta + (1 - r) R,    r = t' / t;    at t' = 0 it ends on R.
 
-R is what the methods differ in:
+The methods differ in R:
 
 - FlowEdit (Kulikov et al. 2025, arXiv:2412.08629, algorithm 1): R = D_w(p; c_tar) - D_w'(q; c_src), each
   with classifier-free guidance of its own.
@@ -35,7 +35,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 FOCUS = (0.2, 0.5)
-"""Shares of the strongest pull between which a place begins to take part in an edit."""
+"""Shares of the strongest pull: below the first a place takes no part in an edit, above the second it takes
+full part."""
 
 
 def time(sigma: float) -> float:
@@ -60,10 +61,10 @@ def step(delta: Tensor, R: Tensor, r: float, zeta: float = 0.0) -> Tensor:
 
 
 def focus(pulled: Tensor) -> Tensor:
-    """How far each place takes part, in [0, 1], by how strongly it has been pulled so far, [N, 1, h, w].
+    """The share, in [0, 1], with which each place takes part, from its total pull so far; both [N, 1, h, w].
 
-    A text says nothing of most places, and there its pull is small but not 0: added up over the steps, such
-    pulls are what drifts in an edit without a selection. After DiffEdit's mask (Couairon et al. 2023), taken
+    A text says nothing about most places. There its pull is small but not 0, and such pulls add up over the
+    steps to a drift in an edit without a selection. This is DiffEdit's mask (Couairon et al. 2023), computed
     from the run itself.
     """
     reach = max(1, min(pulled.shape[-2:]) // 16)

@@ -1,8 +1,9 @@
-"""What an edit by a flow needs of the layer alone: its latents, its noises, and how the model sees both."""
+"""The part of an edit by a flow that depends on the layer alone: latents, noises, and the predictions for
+both."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -21,10 +22,14 @@ from velatura.prompt_to_prompt.features import Features
 class Source:
     """A layer with its noises, at every level of a run.
 
-    z0: [1, C, h, w]. caption: c_src. sigmas: n + 1 levels, decreasing, the last 0. noises: draws a step whose
-    pulls are averaged (n_avg of FlowEdit). n: of each step, [N * noises, C, h, w], those of one variation
-    beside each other. D: of each step D(q; c_src), the same shape, None until a run has computed it.
-    features: of the passes that computed it, queries and keys of self-attention, as far as they are kept.
+    Args:
+        z0: the layer's latents [1, C, h, w].
+        caption: c_src.
+        sigmas: the levels, one more than steps, decreasing, the last 0.
+        noises: the number of noises a step whose pulls are averaged (n_avg of FlowEdit).
+        n: the noises of each step, [N * noises, C, h, w], those of one variation beside each other.
+        D: D(q; c_src) of each step, the same shape; None until a run has computed it.
+        features: queries and keys of self-attention in the passes that computed D, as far as they are kept.
     """
 
     z0: Tensor
@@ -54,15 +59,21 @@ def kept(
     sigmas: Sequence[float],
     seeds: Sequence[int],
     noises: int = 1,
-) -> Iterator[Source]:
-    """A source, with what is remembered of it; what a run adds to it is remembered when it ends, however.
+) -> Generator[Source, None, None]:
+    """A source with its cached parts. On exit, also after an error, the parts that the run has added are
+    cached.
 
-    It depends on the layer, its caption, the levels and the seeds, and on nothing that an edit changes: so a
-    moved dial or another wish pays for its own texts only.
+    The source depends on the layer, its caption, the levels and the seeds, and on no setting of an edit. So
+    after a dial is moved only the predictions for its own texts are computed.
 
     Args:
-        cache: keeps D of every step, a seed at a time, and queries and keys.
-        seeds: one a variation. Each makes its noises itself, so a batch does not matter to them.
+        cache: keeps D of every step, separately for each seed, and queries and keys.
+        model: makes D.
+        z0: the layer's latents [1, C, h, w].
+        caption: c_src.
+        sigmas: the levels.
+        seeds: one a variation. The noises of a seed do not depend on the batch.
+        noises: as in `Source`.
     """
     steps = len(sigmas) - 1
     shape = (steps * noises, *z0.shape[1:])

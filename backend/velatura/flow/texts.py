@@ -1,7 +1,7 @@
-"""The two texts that a dial leads between, made from the layer's caption and what a person wrote.
+"""The two texts of a dial, made from the layer's caption and a person's words.
 
-Pure text: no network. A person writes as little as they like: one word of the caption, something that the
-layer does not have yet, or a pair of opposites.
+Only text, no network. A person may write one word of the caption, something that the layer does not have yet,
+or a pair of opposites.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from velatura_protocol import words
 from velatura_protocol.errors import VelaturaError
 
 _SEPARATORS = frozenset({"and", "with", "wearing", "without", "has", "having", "holding", "plus"})
-"""Words between the items of a caption, besides commas; English."""
+"""Words that separate the items of a caption, besides commas. English."""
 _PLACES = frozenset({"at", "behind", "below", "by", "in", "near", "of", "on", "over", "under"})
 
 
 class Texts(NamedTuple):
-    """away, toward: two captions; the dial's direction is from the first to the second."""
+    """Two captions; the dial leads from `away` to `toward`."""
 
     away: str
     toward: str
@@ -29,13 +29,13 @@ def of_dial(caption: str, less: str, more: str) -> Texts:
 
     Args:
         caption: what the layer shows.
-        less: what the dial leads away from: words of the caption, words of its own, or nothing.
-        more: what it leads towards: likewise.
+        less: the words that the dial leads away from: words of the caption, other words, or ''.
+        more: the words that it leads towards, likewise.
 
-    Words of the caption in `less` give way to `more`, or are taken out where `more` is empty. With `less`
-    empty, `more` is either in the caption, and the dial leads from the caption without it, or is added to
-    it. A text that has most words of the caption is a caption itself. Raises `bad-request` where there is
-    nothing to lead towards or away from.
+    If `less` is in the caption, `more` replaces it, or it is removed if `more` is empty. If `less` is empty
+    and `more` is in the caption, the dial leads from the caption without it; otherwise `more` is added to the
+    caption. A text with most words of the caption counts as a whole caption. Raises `bad-request` if both are
+    empty.
     """
     less, more = (text.strip() if words.words(text) else "" for text in (less, more))
     if not less and not more:
@@ -50,22 +50,22 @@ def of_dial(caption: str, less: str, more: str) -> Texts:
 
 
 def _is_caption(caption: str, text: str) -> bool:
-    """Whether the text says at least half of what the caption says, and so is one itself."""
+    """Whether the text has at least half of the caption's words, and so counts as a whole caption."""
     known = {word.text.casefold() for word in words.words(caption)}
-    said = {word.text.casefold() for word in words.words(text)}
-    return len(known & said) >= max(3.0, words.ALIKE * len(known))
+    written = {word.text.casefold() for word in words.words(text)}
+    return len(known & written) >= max(3.0, words.ALIKE * len(known))
 
 
 def _whole(caption: str, text: str) -> str:
-    """The text as a caption: as it is, or as one more item of the layer's."""
+    """The text as a caption: unchanged, or as one more item of the layer's caption."""
     if not caption.strip() or _is_caption(caption, text):
         return text
     return f"{caption.rstrip().rstrip(',.;')}, {text}"
 
 
 def _put(caption: str, text: str, new: str) -> str:
-    """The caption with `new` in the place of the words `text`; without them, and what belongs to them, if
-    `new` is empty."""
+    """The caption with `new` in place of the words `text`. If `new` is empty, the words and the rest of their
+    item are removed."""
     place = words.find(caption, text)
     if place is None:
         raise ValueError(text)
@@ -80,8 +80,8 @@ def _put(caption: str, text: str, new: str) -> str:
 
 
 def _item(caption: str, place: words.Word) -> tuple[int, int]:
-    """The characters to take out: the words themselves, and where they end an item of a list ("a short
-    beard", "blue eyes"), all of it but not the caption's first, which is its subject."""
+    """The characters to remove: the words themselves or, if they end an item of a list ("a short beard",
+    "blue eyes"), the whole item. The caption's first item is its subject and stays."""
     if not _ends_item(caption, place.end):
         return place.start, place.end
     start = place.start
@@ -99,7 +99,7 @@ def _ends_item(caption: str, end: int) -> bool:
 
 
 def _joined(left: str, right: str, was_item: bool) -> str:
-    """What stood left and right of words that were taken out, without a separator that joins nothing now."""
+    """The texts left and right of removed words, joined without a separator that separates nothing."""
     before, after = words.words(left)[-1:], words.words(right)[:1]
     if before and before[0].text.casefold() in _SEPARATORS:
         if after and after[0].text.casefold() == "and":
@@ -112,9 +112,10 @@ def _joined(left: str, right: str, was_item: bool) -> str:
 
 
 def _agreeing(before: str, old: str, new: str) -> str:
-    """What stands before a changed place, its article as the new words want it ("a" or "an").
+    """The text before a changed place, with its article adapted to the new words ("a" or "an").
 
-    Only where it was right for the old ones: in other languages, and in names, it is another word.
+    The article is adapted only if it agreed with the old words; otherwise it is another word, as in other
+    languages or in names.
     """
     article = re.search(r"\b([Aa]n?)(\s+)$", before)
     if article is None or not words.words(new) or (article[1].lower() == "an") != _begins_with_vowel(old):

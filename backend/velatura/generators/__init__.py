@@ -1,1 +1,1 @@
-"""What pictures are made and edited with, whatever kind of network it is."""
+"""Models that make and edit pictures, of any kind of network."""

@@ -1,8 +1,8 @@
-"""The kinds of generators that there are. Imports no torch: the broker and the command line ask it.
+"""The kinds of generators. Imports no torch: the broker and the command line use it.
 
-Diffusion models are ours. A package offers others by an entry point of the group `velatura.generators`. Its
-name says how these models are stored (it takes the place of 'diffusers' or 'file'); its value is a module,
-or anything else with the attributes of `Loader`.
+Diffusion models are built in. Other packages offer other kinds by an entry point of the group
+`velatura.generators`. Its name is the form in which the models are stored (in place of 'diffusers' or
+'file'); its value is a module, or any object with the attributes of `Loader`.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ log = logging.getLogger(__name__)
 
 GROUP = "velatura.generators"
 FORMS = frozenset({"diffusers", "file", "hub", "missing"})
-"""How our own models are stored."""
+"""The forms in which Velatura's own models are stored."""
 
 
 class Loader(Protocol):
-    """What brings models of one form. Importing it imports no torch.
+    """Loads models of one form. Importing it imports no torch.
 
-    KIND: of the generators it loads, `DIFFUSION` or a name of its own, which methods ask for.
-    TITLE: of that kind, for a sentence, with its article: 'a style-based generator'.
+    KIND: the kind of its generators, `DIFFUSION` or a name of its own, which methods ask for.
+    TITLE: that kind in a sentence, with its article: 'a style-based generator'.
     """
 
     KIND: str
     TITLE: str
 
     def recognise(self, path: Path) -> int | None:
-        """The side in pixels of the pictures of the model that lies in this folder or file; None where it is
-        not of this form. Asked often, so it reads a small file at most."""
+        """The side in pixels of the pictures of the model in this folder or file; None if it is not of this
+        form. It is called often, so it should read a small file at most."""
         ...
 
     def load(self, path: Path, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Generator:
-        """The generator, with this id and digest, its networks on the device and of the dtype."""
+        """The generator, with this id and digest, its networks on the device and in the dtype."""
         ...
 
 
@@ -64,12 +64,12 @@ def offered() -> Offers[Loader]:
 
 
 def loader(form: str) -> Loader | None:
-    """What loads models of a form; None where it is one of ours."""
+    """The loader for models of a form; None if no other package offers this form."""
     return next((offer.value for offer in offered().loaded if offer.name == form), None)
 
 
 def recognised(path: Path) -> Recognised | None:
-    """The form and kind of the model that lies there, if a package offers to load it."""
+    """The form and kind of the model at the path, if a package offers to load it; else None."""
     for offer in offered().loaded:
         try:
             size = offer.value.recognise(path)
@@ -92,8 +92,8 @@ def title(kind: str) -> str:
 def _loader(entry: EntryPoint) -> Loader:
     if entry.name in FORMS:
         raise ValueError(f"{entry.name!r} is a form of Velatura's own models")
-    found = entry.load()
-    missing = [name for name in ("KIND", "TITLE", "recognise", "load") if not hasattr(found, name)]
+    value = entry.load()
+    missing = [name for name in ("KIND", "TITLE", "recognise", "load") if not hasattr(value, name)]
     if missing:
         raise TypeError(f"it has no {' and no '.join(missing)}")
-    return cast(Loader, found)
+    return cast(Loader, value)

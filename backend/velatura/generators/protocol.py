@@ -1,4 +1,4 @@
-"""A generator: a model that brings pictures into a space of its own and back. One kind is diffusion."""
+"""A generator: a model that encodes pictures into a latent space and decodes them. One kind is diffusion."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ DIFFUSION = "diffusion"
 
 
 class Generator(Protocol):
-    """A loaded generator of any kind, on its device. Classes that derive from it inherit what is the same for
-    all that read no text and look at one picture as at every other.
+    """A loaded generator of any kind, on its device. A class that derives from it inherits defaults for
+    models that read no text and treat all pictures alike.
 
-    id, digest: of the model's entry and of its weights. kind: `DIFFUSION`, or the name that a package chose.
-    device, dtype: of its networks; pictures and latents are float32.
+    Args:
+        id: the id of the model's entry.
+        digest: the digest of its weights.
+        kind: `DIFFUSION`, or a name that a package chose.
+        device, dtype: of its networks; pictures and latents are float32.
     """
 
     id: str
@@ -35,16 +38,16 @@ class Generator(Protocol):
 
     @property
     def multiple(self) -> int:
-        """Sides of pictures have to be multiples of this, in pixels."""
+        """The number of pixels that the sides of pictures must be multiples of."""
         ...
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one place of its latents; 1 where latents have no places."""
+        """The side of one place of its latents in pixels; 1 if latents have no places."""
         return 1
 
     def encode(self, image: Tensor) -> Tensor:
-        """E(x): pictures [N, 3, h, w] in [-1, 1] to latents, of which the first dimension is N."""
+        """E(x): pictures [N, 3, h, w] in [-1, 1] to latents, whose first dimension is N."""
         ...
 
     def decode(self, z: Tensor) -> Tensor:
@@ -52,16 +55,16 @@ class Generator(Protocol):
         ...
 
     def excess(self, prompt: str) -> int:
-        """How many tokens of a prompt it would not read; 0 if it reads all, or no text at all."""
+        """The number of tokens at a prompt's end that it does not read; 0 for a model that reads no text."""
         return 0
 
     def check_prompt(self, prompt: str, name: str = "The prompt") -> None:
-        """Raises `prompt-too-long` if a text would not be read to its end. name: of the text."""
+        """Raises `prompt-too-long` if the model does not read a text to its end. name: of the text."""
         if self.excess(prompt):
             raise VelaturaError("prompt-too-long", f"{name} is too long for this model; shorten it.")
 
     def prepared(self, image: Tensor, mask: Tensor) -> Generator:
         """The generator for an edit of this picture [1, 3, h, w] in [-1, 1] within this mask [1, 1, h, w] in
-        [0, 1]: itself, unless its networks are told of both, as those trained for inpainting are. Such a one
-        has a digest that names both too, since what it computes is remembered by it."""
+        [0, 1]. It is the generator itself, unless its networks take picture and mask as input, as those for
+        inpainting do. Then its digest must depend on both, since the cache uses it in keys."""
         return self

@@ -1,3 +1,3 @@
-"""From a picture to the latents a sampler would have gone through to make it: what an edit of a picture that
-exists begins from. One file a method; what they give is a `Trajectory`, which
-`velatura.cache` keeps."""
+"""From a picture to the latents that a sampler would have gone through to make it. An edit of an existing
+picture begins from these. Each file is one method; all return a `Trajectory`, which `velatura.cache`
+keeps."""

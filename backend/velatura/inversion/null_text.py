@@ -1,7 +1,7 @@
 """Null-text inversion: the unconditional embedding of each step is fitted to the picture.
 
-Of an unconditional condition the text states [1, L, d] are fitted; all else that it holds (a pooled vector,
-sizes, further channels) stays what it is for the empty prompt.
+The fit changes the text states [1, L, d] of the unconditional condition. Its other parts (a pooled vector,
+sizes, further channels) stay those of the empty prompt.
 
 Mokady et al. 2023, Null-text Inversion for Editing Real Images using Guided Diffusion Models, algorithm 1.
 """
@@ -23,7 +23,7 @@ from .ddim import ddim_inversion
 from .trajectory import AfterStep, Trajectory, silent, step
 
 INNER = 10
-"""Steps of the optimiser, at most, for each step of the sampler."""
+"""The largest number of optimiser steps for each step of the sampler."""
 
 _PUBLISHED_STEPS = 50
 
@@ -41,21 +41,29 @@ def null_text(
 ) -> Trajectory:
     """Fits each step's unconditional embedding, so that the guided sampler stays near the inverted latents.
 
-    z0: [1, C, h, w]; c, uncond: of one row. Every x of the trajectory is known: the guided sampler's own,
-    with the fitted embeddings. The last is near z0 and not equal to it.
+    The trajectory is known at every level: its x are those of the guided sampler with the fitted embeddings.
+    The last is near z0 but not equal to it.
 
-    A step begins with the embedding of the step before. Adam's rate, 1e-2 (1 - i/100), and the error that is
-    small enough, 1e-5 + 2e-5 i, were published for 50 steps; here i counts fiftieths of the run, since the
-    rate would be negative at the end of a long one.
+    Each step starts from the embedding of the step before. Adam's rate, 1e-2 (1 - i/100), and the error at
+    which a step ends, 1e-5 + 2e-5 i, were published for 50 steps. Here i counts fiftieths of the run, because
+    the rate would become negative at the end of a long run.
 
-    known: of `ddim_inversion`. fitted: of a fit of the same that was stopped, the condition of each step and
-    the x that it leads to; it grows.
+    Args:
+        model: predicts the clean latents.
+        z0: [1, C, h, w], the picture's latents.
+        c, uncond: the picture's prompt and the empty prompt, one row each.
+        sigmas: the sampler's levels, decreasing.
+        guidance: the scale of classifier-free guidance.
+        after_step: called after each of the `parts`.
+        known: as in `ddim_inversion`.
+        fitted: the condition of each finished step and the x that it leads to, from an earlier run of this
+            fit that was stopped. The missing steps are appended.
     """
     N = len(sigmas) - 1
     n = parts(N)
     inverted = ddim_inversion(model, z0, c, sigmas, lambda i, _: after_step(i, n), known)
     fitted = [] if fitted is None else fitted
-    # Nothing that is made in inference mode can take part in a gradient; copies made outside of it can.
+    # A tensor made in inference mode cannot take part in a gradient; a copy made outside of it can.
     with torch.inference_mode(False), torch.no_grad():
         pivots = [x.clone() for x in reversed(inverted)]
         c, start = c.clone(), (uncond.clone(), pivots[0])
@@ -66,27 +74,27 @@ def null_text(
             fiftieths = i * _PUBLISHED_STEPS / N
             here = _Step(model, x, denoise(model, x, sigma, c), sigma, sigma_next, guidance)
             done = N + i * INNER
-            found = here.fitted(
+            uncond_i = here.fitted(
                 before,
                 pivots[i + 1],
                 rate=1e-2 * (1.0 - fiftieths / 100.0),
                 enough=1e-5 + 2e-5 * fiftieths,
                 after_inner=lambda j, done=done: after_step(done + j, n),
             )
-            fitted.append((found, here.next(found)))
+            fitted.append((uncond_i, here.next(uncond_i)))
             after_step(done + INNER, n)
     unconds, x = zip(*fitted, strict=True)
     return Trajectory(list(sigmas), [pivots[0], *x], uncond=list(unconds))
 
 
 def parts(n: int) -> int:
-    """Of how many parts `null_text` tells for n steps of the sampler; the inversion's n are the first."""
+    """The number of parts that `null_text` reports for n sampler steps; the first n are the inversion's."""
     return n * (1 + INNER)
 
 
 @dataclass(frozen=True)
 class _Step:
-    """A step of the sampler from x, as a function of the unconditional embedding. D_c: of the prompt."""
+    """A sampler step from x, as a function of the unconditional embedding. D_c: the prompt's prediction."""
 
     model: Network
     x: Tensor
@@ -108,18 +116,19 @@ class _Step:
         enough: float,
         after_inner: Callable[[int], None],
     ) -> Condition:
-        """The condition with its states after `INNER` steps of Adam towards the pivot, fewer if the mean
-        squared error falls below `enough`. after_inner(j): step j, from 1, is done, and was not the last."""
-        if self.guidance == 1.0:  # what guidance leads away from makes no difference
+        """The condition with its states after at most `INNER` steps of Adam towards the pivot; it ends early
+        when the mean squared error falls below `enough`. after_inner(j): called after step j, from 1, unless
+        it was the last."""
+        if self.guidance == 1.0:  # at scale 1 the unconditional prediction has no weight
             return uncond
         states = uncond.states.clone().requires_grad_()
         adam = torch.optim.Adam([states], lr=rate)
         for j in range(1, INNER + 1):
             with torch.enable_grad():
                 difference = self.next(uncond.with_states(states)) - pivot
-                # in the scale of a variance-preserving network, for which the thresholds were published
+                # the thresholds were published for the scale of a variance-preserving network
                 error = difference.square().sum() / (self.sigma_next**2 + 1.0)
-            # of the sum: a mean's would be lost in half precision
+            # the gradient of the sum: that of the mean would underflow in half precision
             (gradient,) = torch.autograd.grad(error, states)
             states.grad = gradient / self.x.numel()
             adam.step()

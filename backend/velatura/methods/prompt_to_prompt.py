@@ -207,14 +207,14 @@ class PromptToPrompt(Method):
             )
         wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
         source = self._source(inputs, params, context, wanted)
-        was_known = sources.is_known(source.trajectory)
-        m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
+        was_known = source.trajectory.is_known
+        m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
 
         def after_step(step: edit.Step) -> None:
             context.step(step.i + 1, n, lambda: model.decode(shown(step)))
 
         def shown(step: edit.Step) -> Tensor:
-            z0, D = source.trajectory.x[-1], step.denoised
+            z0, D = source.trajectory.z0, step.denoised
             return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
 
         try:
@@ -233,7 +233,7 @@ class PromptToPrompt(Method):
             )
         finally:
             sources.remember(context.cache, source, was_known=was_known)
-        end = source.trajectory.x[-1]
+        end = source.trajectory.z0
         assert end is not None  # the edit has sampled along the whole trajectory
         if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
             raise VelaturaError("bad-request", _nowhere(params))

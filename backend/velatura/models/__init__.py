@@ -1,1 +1,1 @@
-"""Diffusion models: which there are, how they are loaded, and what the editing mathematics sees of one."""
+"""Diffusion models: the catalogue, loading, and the interface to the editing mathematics."""

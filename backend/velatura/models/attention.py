@@ -1,28 +1,27 @@
-"""A UNet's attention, taken in hand once when it is loaded, through Q, K and V alone.
+"""A UNet's attention, made replaceable once when it is loaded, through Q, K and V alone.
 
 hold(unet)
 unet(x, t, c)                                                       # plain
-unet(x, t, c, cross_attention_kwargs={"attend": attend})            # `attend` decides, in this one call
+unet(x, t, c, cross_attention_kwargs={"attend": attend})            # `attend` replaces attention in this call
 """
 
 from __future__ import annotations
 
 import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 from diffusers.models.attention_processor import Attention
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 from velatura.attention.places import Attend, Place
 
 
 def hold(unet: UNet2DConditionModel) -> None:
-    """From now on calls of `unet` take `attend` among their `cross_attention_kwargs`.
-
-    Every attention of a transformer block is held; calls without `attend` compute what they computed before.
-    """
+    """Makes calls of `unet` accept `attend` among their `cross_attention_kwargs`, for every attention of a
+    transformer block. The results of calls without `attend` do not change."""
     for name, module in unet.named_modules():
         if isinstance(module, Attention) and name.endswith((".attn1", ".attn2")):
-            module.set_processor(_Held(name, _level(unet, name)))
+            held = _Held(name, _level(unet, name))
+            module.set_processor(held)  # pyright: ignore[reportArgumentType] - diffusers lists only its own
 
 
 def attention_levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
@@ -34,7 +33,7 @@ def attention_levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
 def _level(unet: UNet2DConditionModel, name: str) -> int:
     """How often the latent has been halved where the module of this name is."""
     blocks, number, *_ = name.split(".")
-    last = len(unet.config.block_out_channels) - 1
+    last = len(unet.config["block_out_channels"]) - 1
     if blocks == "down_blocks":
         return int(number)
     return last - int(number) if blocks == "up_blocks" else last
@@ -43,8 +42,8 @@ def _level(unet: UNet2DConditionModel, name: str) -> int:
 class _Held:
     """diffusers' attention processor for one place.
 
-    Does what `AttnProcessor2_0` does for the attentions of a transformer block, which do not add a residual
-    of their own.
+    It computes what `AttnProcessor2_0` computes for the attentions of a transformer block, which add no
+    residual of their own.
     """
 
     def __init__(self, name: str, level: int) -> None:
@@ -59,6 +58,8 @@ class _Held:
         temb: Tensor | None = None,
         attend: Attend | None = None,
     ) -> Tensor:
+        if attn.to_k is None or attn.to_v is None or attn.to_out is None:  # none in a transformer block
+            raise NotImplementedError(f"{self.self_.name}: attention without its own projections")
         context = hidden_states if encoder_hidden_states is None else encoder_hidden_states
         if encoder_hidden_states is not None and attn.norm_cross:
             context = attn.norm_encoder_hidden_states(encoder_hidden_states)

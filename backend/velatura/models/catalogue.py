@@ -1,4 +1,4 @@
-"""Which models there are: the embedded one, and those the user has named. Imports no torch."""
+"""The available models: the embedded one, and those the user has named. Imports no torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
@@ -25,30 +26,33 @@ EMBEDDED_COMPANIONS = {
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
 }
-"""The companions of the embedded model: they know nothing but its world."""
+"""The companions of the embedded model, which know only its own pictures."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
-_MOST_LEVELS = 8  # of an autoencoder, each of which halves the picture; published ones have 4
-MOST = 100  # models that a person may name: so many fit a message
-STABLE_DIFFUSION_GUIDANCE = 7.5  #: what its authors' scripts take
+_MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
+MOST = 100  # models that a person may name, so that the list fits into a message
+STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
+
+_Item = dict[str, Any]
+"""An entry of models.json: a JSON object, which may have keys that this version does not know."""
 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model that can be asked for.
+    """A model that can be requested.
 
     Args:
         kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name), 'missing'
-            (nothing lies at the path any more), or the name under which another package offers to load it
+            (nothing is at the path any more), or the name under which another package offers to load it
             (`velatura.generators.kinds`).
-        path: where it lies.
-        size: side in pixels of the pictures it was trained on, as far as can be told without loading it.
+        path: a folder, a file or a hub id.
+        size: the side in pixels of the pictures it was trained on, as far as is known without loading it.
         companions: by their names in `velatura.companions.table`, each a folder or a hub id; those that it
             lacks are left out.
-        guidance: the scale it wants, or None for the method's own.
-        fault: why it cannot be used, a sentence for the person, or ''.
-        generator: the kind of generator that it is, which methods ask for.
+        guidance: its own scale, or None for the method's default.
+        fault: a sentence for the person that says why it cannot be used, or ''.
+        generator: its kind of generator, which methods ask for.
     """
 
     id: str
@@ -63,16 +67,15 @@ class ModelEntry:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Values for parameters of these names that take the place of the methods' own."""
+        """Defaults of parameters by their names, which replace the methods' own."""
         return {} if self.guidance is None else {"guidance": self.guidance}
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
     """The user's models in their order, then the embedded one; the first is the default.
 
-    A model whose files are gone or make no sense stays in the list, with its `fault`: it is refused when it
-    is asked for, and neither hides the others nor is another one silently taken for it. Raises
-    `unknown-model` if models.json cannot be read.
+    A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
+    refused; no other model silently takes its place. Raises `unknown-model` if models.json cannot be read.
     """
     users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
     embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
@@ -88,10 +91,10 @@ def entry_of(models: Sequence[ModelEntry], id: str) -> ModelEntry:
     return model
 
 
-def _entry(item: dict, kind: str) -> ModelEntry:
+def _entry(item: _Item, kind: str) -> ModelEntry:
     path, title, size, fault, generator = item["path"], item["title"], _DEFAULT_SIZE, "", DIFFUSION
-    found = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
-    companions = {name: place for name, place in found.items() if place}
+    places = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
+    companions = {name: place for name, place in places.items() if place}
     if kind == "missing":
         fault = f"The files of the model {title!r} are gone from {path}; put them back or remove it."
     try:
@@ -105,20 +108,20 @@ def _entry(item: dict, kind: str) -> ModelEntry:
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
-    """What another package says of a model that lies here; of the embedded one nobody is asked.
+    """The form of the model at the path if another package offers to load it; None for the embedded model.
 
-    Raises ValueError for a size that no picture has.
+    Raises ValueError for a size that no picture can have.
     """
     if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
         return None
-    found = kinds.recognised(Path(path))
-    if found is not None and not 0 < found.size <= MAX_SIDE:
-        raise ValueError(f"its pictures would have {found.size} pixels a side")
-    return found
+    recognised = kinds.recognised(Path(path))
+    if recognised is not None and not 0 < recognised.size <= MAX_SIDE:
+        raise ValueError(f"its pictures would have {recognised.size} pixels a side")
+    return recognised
 
 
 def _own_companion(path: str, name: str) -> str:
-    """What comes with a model: the embedded one's, or the folder of this name in a model's own."""
+    """The companion that comes with a model: the embedded one's, or the subfolder of this name; else ''."""
     folder = EMBEDDED_COMPANIONS[name] if path == str(EMBEDDED_PATH) else Path(path, name)
     return str(folder) if (folder / "config.json").is_file() else ""
 
@@ -132,12 +135,20 @@ def add(
     companions: Mapping[str, str] = MappingProxyType({}),
     guidance: float = STABLE_DIFFUSION_GUIDANCE,
 ) -> ModelEntry:
-    """Names a model, in first place.
+    """Adds a model, in first place, and returns its entry.
 
-    companions: those it is to have, by their names; '' means none.
+    Args:
+        state_dir: the folder of models.json.
+        id: the model's name, which is not in use yet.
+        path: a folder, a file or a hub id.
+        title: for the person; '' for the id.
+        companions: paths by the companions' names; '' means none.
+        guidance: the model's own scale.
 
-    Raises `unknown-model` if nothing lies at a path or its files make no sense, `bad-request` for an id that
-    is taken or no name, and for the embedded model's companions: they know nothing but its world.
+    Raises:
+        VelaturaError: `unknown-model` if nothing is at a path or its files are invalid; `bad-request` for an
+            id that is in use or not allowed, and for the embedded model's companions, which know only its own
+            pictures.
     """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
@@ -146,7 +157,7 @@ def add(
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
     path = _absolute(path)
     kind = kind_of(path)
-    beside = {name: _companion(name, there, path) for name, there in companions.items()}
+    beside = {name: _companion(name, place, path) for name, place in companions.items()}
     item = {"id": id, "title": title or id, "path": path, **beside, "guidance": guidance}
     entry = _entry(item, kind)
     if entry.fault:
@@ -167,16 +178,23 @@ def change(
     guidance: float | None = None,
     first: bool = False,
 ) -> None:
-    """Gives a model the user has named other companions ('': none of its own) or another guidance.
+    """Changes the companions or the guidance of a model that the user has named.
 
-    A companion that is not named stays, and so does the guidance where it is None. first:
-    makes it the default. Raises as `add` does, and `unknown-model` for an id that the user has not named.
+    Args:
+        state_dir: the folder of models.json.
+        id: the model's name.
+        companions: paths by the companions' names; '' means none. Others stay unchanged.
+        guidance: the model's own scale; None: unchanged.
+        first: whether it becomes the default.
+
+    Raises:
+        VelaturaError: as in `add`, and `unknown-model` for an id that the user has not named.
     """
     items = _read(Path(state_dir))
     place = _place(items, id)
     item = items[place]
     changed: dict[str, str | float] = {
-        name: _companion(name, there, item["path"]) for name, there in companions.items()
+        name: _companion(name, place, item["path"]) for name, place in companions.items()
     }
     if guidance is not None:
         changed["guidance"] = guidance
@@ -186,38 +204,38 @@ def change(
     _write(Path(state_dir), items)
 
 
-def _companion(name: str, there: str, model: str) -> str:
-    """The path, or '' for none, if a model may have such a companion."""
-    if not there:
+def _companion(name: str, path: str, model: str) -> str:
+    """The companion's path in full, or '' for none. Raises `bad-request` if the model may not have it."""
+    if not path:
         return ""
-    there = _absolute(there)
-    if there == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
+    path = _absolute(path)
+    if path == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
         raise VelaturaError(
             "bad-request",
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"
             " one.",
         )
-    if kind_of(there) == "file":
+    if kind_of(path) == "file":
         raise VelaturaError(
-            "bad-request", f"{there} is a file; a {COMPANIONS[name].title} is a folder or a name at a hub."
+            "bad-request", f"{path} is a file; a {COMPANIONS[name].title} is a folder or a name at a hub."
         )
-    return there
+    return path
 
 
 def _absolute(path: str) -> str:
-    """A local path in full; anything else as it is."""
-    there = path and os.path.exists(os.path.expanduser(path))
-    return str(Path(path).expanduser().resolve()) if there else path
+    """A local path in full; any other text unchanged."""
+    exists = path and os.path.exists(os.path.expanduser(path))
+    return str(Path(path).expanduser().resolve()) if exists else path
 
 
 def remove(state_dir: Path | str, id: str) -> None:
-    """Forgets a model the user has named; its files stay. Raises `unknown-model`."""
+    """Removes a model that the user has named from the list; its files stay. Raises `unknown-model`."""
     items = _read(Path(state_dir))
     del items[_place(items, id)]
     _write(Path(state_dir), items)
 
 
-def _place(items: list[dict], id: str) -> int:
+def _place(items: list[_Item], id: str) -> int:
     for place, item in enumerate(items):
         if item["id"] == id:
             return place
@@ -225,7 +243,7 @@ def _place(items: list[dict], id: str) -> int:
 
 
 def kind_of(path: str) -> str:
-    """What lies at a path: told by what is there, not by its name. Raises `unknown-model`."""
+    """The kind of the model at a path, from its content and not its name. Raises `unknown-model`."""
     kind = _kind(path)
     if kind is None:
         raise VelaturaError("unknown-model", f"There is no model at {path}; check the path or the name.")
@@ -241,9 +259,10 @@ def _kind(path: str) -> str | None:
 
 
 def _size(path: str) -> int:
-    """From the UNet's configuration, where it is at hand; every published Stable Diffusion 1 is 512.
+    """The side of the model's pictures in pixels, from the UNet's configuration; 512 if that is not local,
+    which is the size of every published Stable Diffusion 1.
 
-    Raises ValueError for files that say what no model is.
+    Raises ValueError for values that no model can have.
     """
     try:
         unet, vae = (_configuration(path, part) for part in ("unet", "vae"))
@@ -264,14 +283,14 @@ def _size(path: str) -> int:
     return size
 
 
-def _configuration(path: str, part: str) -> dict:
+def _configuration(path: str, part: str) -> dict[str, Any]:
     try:
         return read_object(Path(path, part, "config.json"))
     except ValueError as error:
         raise ValueError(f"{part}/config.json: {error}") from None
 
 
-def _read(state_dir: Path) -> list[dict]:
+def _read(state_dir: Path) -> list[_Item]:
     try:
         items = read_json(state_dir / _FILE)
     except FileNotFoundError:
@@ -286,15 +305,15 @@ def _read(state_dir: Path) -> list[dict]:
     return [item | {"title": item.get("title") or item["id"]} for item in items]
 
 
-def _is_whole(item: dict) -> bool:
-    """Whether an entry of models.json has what it needs, in lengths that a message holds."""
+def _is_whole(item: _Item) -> bool:
+    """Whether an entry of models.json has all it needs, in lengths that fit into a message."""
     needed = _is_text(item.get("id"), 80) and _is_text(item.get("path"), 4096)
     texts = all(_is_text(item.get(name) or "", 4096) for name in COMPANIONS)
     return needed and texts and _is_text(item.get("title") or "", 100) and _is_guidance(item.get("guidance"))
 
 
 def _is_text(value: object, most: int) -> bool:
-    """Whether it is a text of at most so many characters that can be sent and be a file's name."""
+    """Whether it is a text of at most `most` characters that can be sent and can name a file."""
     if not isinstance(value, str) or len(value) > most or "\0" in value:
         return False
     try:
@@ -318,7 +337,7 @@ def _unreadable(state_dir: Path, detail: str) -> VelaturaError:
     )
 
 
-def _write(state_dir: Path, items: list[dict]) -> None:
+def _write(state_dir: Path, items: list[_Item]) -> None:
     state_dir.mkdir(parents=True, exist_ok=True)
     new = state_dir / (_FILE + ".new")
     new.write_text(json.dumps(items, indent=1), encoding="utf-8")

@@ -1,16 +1,19 @@
-"""One loader for every form a model comes in: a diffusers folder, a single .safetensors file, a hub id, or a
-form that another package loads.
+"""One loader for every form of a model: a diffusers folder, a single .safetensors file, a hub id, or a form
+that another package loads.
 
-Here weights are read from .safetensors only, code from a model never.
+Weights are read from .safetensors only; code of a model is never run.
 """
 
 from __future__ import annotations
 
 import tempfile
 from pathlib import Path
+from typing import Any, TypedDict
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from huggingface_hub import snapshot_download
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -32,14 +35,29 @@ _CLASSES = {
 _NETWORKS = ("unet", "vae", "text_encoder")
 _GUIDANCE_RESCALE = 0.7  # phi for a model that knows pure noise; the best of Lin et al. 2024, section 3.4
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
+
+
+class _Parts(TypedDict):
+    """The networks and the tokenizer, by their names in `Model`."""
+
+    unet: UNet2DConditionModel
+    autoencoder: AutoencoderKL | AutoencoderTiny
+    text_encoder: CLIPTextModel
+    tokenizer: CLIPTokenizer
+
+
 _HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensors" for part in _NETWORKS)]
 
 
-@torch.inference_mode(False)  # weights made in inference mode could take part in no gradient, not even frozen
+@torch.inference_mode(False)  # weights made in inference mode can take part in no gradient, even if frozen
 def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: Digests) -> Generator:
-    """Loads a model onto a device. Raises `unknown-model`, in a sentence that says what is wrong with it.
+    """Loads a model onto a device. Raises `unknown-model`, with a sentence that names the fault.
 
-    dtype: of the networks; latents are float32 throughout.
+    Args:
+        entry: the model.
+        device: for its networks.
+        dtype: of its networks; latents are float32 throughout.
+        digests: computes the digests of files, and caches them.
     """
     if entry.fault:
         raise VelaturaError("unknown-model", entry.fault)
@@ -56,7 +74,7 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
             parts, scheduler = _from_folder(folder, dtype)
             digest = digests.of(_files(folder), folder)
         betas = noise_levels.scheduled_betas(scheduler)
-    except Exception as error:  # the libraries that read these files raise every kind, bare Exception too
+    except Exception as error:  # the libraries that read these files raise errors of all types
         if isinstance(error, VelaturaError) or is_out_of_memory(error):
             raise
         raise VelaturaError(
@@ -82,39 +100,48 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
     )
 
 
-def _from_folder(folder: Path, dtype: torch.dtype) -> tuple[dict, dict]:
-    """(networks and tokenizer by their names in `Model`, the scheduler's configuration)."""
+def _from_folder(folder: Path, dtype: torch.dtype) -> tuple[_Parts, dict[str, Any]]:
+    """The networks and the tokenizer, and the scheduler's configuration."""
     _check_folder(folder)
-    kwargs = {"local_files_only": True, "use_safetensors": True, "torch_dtype": dtype}
-    networks = {}
+    networks: dict[str, Any] = {}
     for name in ("unet", "vae"):
         cls = _CLASSES[name][_config(folder, name)["_class_name"]]
-        variant = _variant(folder / name, "diffusion_pytorch_model")
         networks[name] = cls.from_pretrained(
-            folder / name, variant=variant, low_cpu_mem_usage=False, **kwargs
+            folder / name,
+            variant=_variant(folder / name, "diffusion_pytorch_model"),
+            low_cpu_mem_usage=False,
+            local_files_only=True,
+            use_safetensors=True,
+            torch_dtype=dtype,
         )
-    variant = _variant(folder / "text_encoder", "model")
-    del kwargs["torch_dtype"]
     text_encoder = CLIPTextModel.from_pretrained(
-        folder / "text_encoder", variant=variant, dtype=dtype, **kwargs
+        folder / "text_encoder",
+        variant=_variant(folder / "text_encoder", "model"),
+        dtype=dtype,
+        local_files_only=True,
+        use_safetensors=True,
     )
-    tokenizer = CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True)
-    parts = {"unet": networks["unet"], "autoencoder": networks["vae"]}
-    parts |= {"text_encoder": text_encoder, "tokenizer": tokenizer}
+    parts: _Parts = {
+        "unet": networks["unet"],
+        "autoencoder": networks["vae"],
+        "text_encoder": text_encoder,
+        "tokenizer": CLIPTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
+    }
     return parts, _config(folder, "scheduler", "scheduler_config.json")
 
 
-def _from_file(path: Path, dtype: torch.dtype) -> tuple[dict, dict]:
-    """As `_from_folder`. diffusers converts the weights, by a configuration made from the header."""
-    from diffusers import StableDiffusionPipeline  # slow to import, and only this form needs it
+def _from_file(path: Path, dtype: torch.dtype) -> tuple[_Parts, dict[str, Any]]:
+    """As `_from_folder`. diffusers converts the weights; its configuration is made from the file's header."""
+    from diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion import (
+        StableDiffusionPipeline,  # slow to import, and only this form needs it
+    )
 
     header = single_file.read_header(path)
     with tempfile.TemporaryDirectory(prefix="velatura-") as temporary:
         folder = Path(temporary)
         single_file.write_configuration(header, folder)
-        link = (
-            folder / "model.safetensors"
-        )  # diffusers tells formats by their names, and would unpickle others
+        # diffusers takes the format from the file's name, and would unpickle other formats
+        link = folder / "model.safetensors"
         link.symlink_to(path.resolve())
         pipeline = StableDiffusionPipeline.from_single_file(
             str(link),
@@ -125,12 +152,17 @@ def _from_file(path: Path, dtype: torch.dtype) -> tuple[dict, dict]:
             requires_safety_checker=False,
         )
         scheduler = _config(folder, "scheduler", "scheduler_config.json")
-    parts = {"unet": pipeline.unet, "autoencoder": pipeline.vae}
-    return parts | {"text_encoder": pipeline.text_encoder, "tokenizer": pipeline.tokenizer}, scheduler
+    parts: _Parts = {
+        "unet": pipeline.unet,
+        "autoencoder": pipeline.vae,
+        "text_encoder": pipeline.text_encoder,
+        "tokenizer": pipeline.tokenizer,
+    }
+    return parts, scheduler
 
 
 def _from_hub(name: str) -> Path:
-    """The folder of a hub model in the local cache, downloaded there if it is not."""
+    """The folder of a hub model in the local cache, downloaded if necessary."""
     try:
         return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
     except Exception as error:  # the hub's client raises many kinds, of several libraries
@@ -143,8 +175,8 @@ def _from_hub(name: str) -> Path:
 
 
 def _check_folder(folder: Path) -> None:
-    """Raises `unknown-model` unless the folder holds a text-to-image model of the classes handled, ValueError
-    or OSError where its files make no sense."""
+    """Raises `unknown-model` unless the folder has a text-to-image model of the supported classes, and
+    ValueError or OSError for invalid files."""
     missing = [name for name in (*_NETWORKS, "tokenizer", "scheduler") if not (folder / name).is_dir()]
     if missing:
         raise _unsupported(
@@ -156,9 +188,9 @@ def _check_folder(folder: Path) -> None:
     if (folder / "text_encoder_2").is_dir():
         raise _unsupported(folder, "is a Stable Diffusion XL model")
     for name, classes in _CLASSES.items():
-        found = _config(folder, name).get("_class_name")
-        if found not in classes:
-            raise _unsupported(folder, f"has a {name} of the kind {found!r:.60}")
+        cls = _config(folder, name).get("_class_name")
+        if cls not in classes:
+            raise _unsupported(folder, f"has a {name} of the kind {cls!r:.60}")
     if _config(folder, "unet").get("in_channels") != _config(folder, "unet").get("out_channels"):
         raise _unsupported(folder, "is an inpainting or instruction model")
     for name in _NETWORKS:
@@ -171,22 +203,22 @@ def _unsupported(folder: Path, what: str) -> VelaturaError:
 
 
 def _variant(folder: Path, stem: str) -> str | None:
-    """'fp16' where only such weights are there."""
+    """'fp16' if the folder has weights of this variant only."""
     return None if any(folder.glob(f"{stem}.safetensors*")) or not any(folder.glob("*.fp16.*")) else "fp16"
 
 
-def _config(folder: Path, name: str, file: str = "config.json") -> dict:
+def _config(folder: Path, name: str, file: str = "config.json") -> dict[str, Any]:
     return read_object(folder / name / file)
 
 
 def _contents(path: Path) -> tuple[list[Path], Path | None]:
-    """All files of a model that another package loads, and the folder that they lie in, if it is one."""
+    """All files of a model that another package loads, and its folder unless it is a single file."""
     if path.is_file():
         return [path], None
     return sorted(file for file in path.rglob("*") if file.is_file()), path
 
 
 def _files(folder: Path) -> list[Path]:
-    """What a model's output depends on."""
+    """The files that a model's output depends on."""
     patterns = ("model_index.json", "*/*.json", "*/*.txt", "*/*.safetensors")
     return sorted({path for pattern in patterns for path in folder.glob(pattern) if path.is_file()})

@@ -1,15 +1,18 @@
-"""One loaded diffusion model: networks behind a few operations, with no sampling in them."""
+"""One loaded diffusion model: a few operations of its networks, without sampling."""
 
 from __future__ import annotations
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
+from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -27,14 +30,20 @@ _PROMPTS_KEPT = 64
 
 @dataclass
 class Model(LatentDiffusion):
-    """A model on its device: a UNet that denoises latents of an autoencoder, told by one CLIP text encoder.
+    """A model on its device: a UNet that denoises latents of an autoencoder, conditioned by one CLIP text
+    encoder.
 
-    A network of another family is a subclass. It gives `encode_prompt` more parts to put into the condition,
-    and `unet_arguments` the way that the UNet takes them; what edits with it is the same.
+    A network of another family is a subclass. Its `encode_prompt` adds parts to the condition, and its
+    `unet_arguments` passes them to the UNet; the editing code does not change.
 
-    id, digest: of the entry and of the weights. training_sigmas: noise levels it was trained at, increasing,
-    float64 [T]. prediction: 'epsilon', 'v_prediction' or 'sample'. guidance_rescale: phi of
-    `denoiser.guide`.
+    Args:
+        id: of the model's entry.
+        digest: of its weights.
+        unet, autoencoder, text_encoder, tokenizer: the networks, and the text encoder's tokenizer.
+        training_sigmas: the noise levels it was trained at, increasing, float64 [T].
+        prediction: 'epsilon', 'v_prediction' or 'sample'.
+        guidance_rescale: phi of `denoiser.guide`.
+        device, dtype: of the networks; the autoencoder may have another dtype.
     """
 
     id: str
@@ -54,28 +63,28 @@ class Model(LatentDiffusion):
 
     def __post_init__(self) -> None:
         hold(self.unet)
-        for network in (self.unet, self.autoencoder, self.text_encoder):
+        for network in self.networks.values():
             network.to(self.device).eval().requires_grad_(False)
-        self.unet.to(memory_format=torch.channels_last)
-        self.autoencoder.to(memory_format=torch.channels_last)
+        for name in ("unet", "vae"):
+            network = self.networks[name]
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """Its networks, by the names that they have in a folder of diffusers."""
+        """Its networks, by their names in a diffusers folder."""
         return {"unet": self.unet, "vae": self.autoencoder, "text_encoder": self.text_encoder}
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one latent pixel."""
-        channels = self.autoencoder.config.get("block_out_channels") or self.autoencoder.config.get(
-            "encoder_block_out_channels"
-        )
+        """The side of one latent pixel in pixels."""
+        config = self.autoencoder.config
+        channels = config.get("block_out_channels") or config["encoder_block_out_channels"]
         return 2 ** (len(channels) - 1)
 
     @property
     def multiple(self) -> int:
-        """Pictures' sides have to be multiples of this, in pixels."""
-        return self.factor * 2 ** (len(self.unet.config.block_out_channels) - 1)
+        """The number of pixels that the sides of pictures must be multiples of."""
+        return self.factor * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
 
     @property
     def size(self) -> int:
@@ -84,13 +93,13 @@ class Model(LatentDiffusion):
 
     @property
     def latent_channels(self) -> int:
-        """C of its latents [N, C, h, w]: what it predicts, which may be less than what it is told."""
-        return self.unet.config.out_channels
+        """C of its latents [N, C, h, w]: its output channels; its input may have more."""
+        return self.unet.config["out_channels"]
 
     @property
     def latent_size(self) -> int:
         """Side of the square latents it was trained on."""
-        side = self.unet.config.sample_size or 64
+        side = self.unet.config["sample_size"] or 64
         return int(side if isinstance(side, int) else min(side))
 
     @property
@@ -100,16 +109,16 @@ class Model(LatentDiffusion):
 
     @property
     def prompt_tokens(self) -> int:
-        """The most tokens it reads, its two marks of beginning and end among them."""
+        """The largest number of tokens that it reads, including the start mark and the end mark."""
         return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
 
     def excess(self, prompt: str) -> int:
-        """How many tokens of the prompt the model would not read; 0 if it reads all."""
+        """The number of tokens at the prompt's end that the model does not read."""
         return max(0, len(self.tokenizer(prompt, verbose=False).input_ids) - self.prompt_tokens)
 
     def check_prompt(self, prompt: str, name: str = "The prompt") -> None:
-        """Raises `prompt-too-long`, in a sentence that names the prompt so, if it would not be read to its
-        end."""
+        """Raises `prompt-too-long` if the model does not read the prompt to its end. name: the prompt's name
+        in the message."""
         if excess := self.excess(prompt):
             tokens = self.prompt_tokens + excess
             raise VelaturaError(
@@ -124,7 +133,7 @@ class Model(LatentDiffusion):
 
     @torch.inference_mode()
     def encode_prompt(self, prompt: str) -> Condition:
-        """The last hidden states of the text encoder, [1, L, d] float32. The last prompts are remembered.
+        """The last hidden states of the text encoder, [1, L, d] float32. The last prompts are cached.
 
         Raises `prompt-too-long`.
         """
@@ -141,31 +150,36 @@ class Model(LatentDiffusion):
         return self._prompts[prompt]
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
-        """The UNet's prediction, float32 [N, C, h, w]. x: [N, C, h, w]; t: training time.
+        """The UNet's prediction, float32 [N, C, h, w].
 
-        condition: of N rows. attend: asked at every attention. The one operation that is not always in
-        inference mode: whoever samples chooses, and gradients may be asked for the condition's states
-        (null-text inversion).
+        This operation does not switch to inference mode itself: the caller may need gradients with respect to
+        the condition's states (null-text inversion).
+
+        Args:
+            x: [N, C, h, w] float32 of unit variance.
+            t: the training time.
+            condition: of N rows.
+            attend: replaces every attention in this call; None: plain attention.
         """
-        x, told = self.unet_arguments(x, condition)
+        x, arguments = self.unet_arguments(x, condition)
         x = x.to(self.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         if attend is not None:
-            told["cross_attention_kwargs"] = {"attend": attend}
-        return self.unet(x, time, return_dict=False, **told)[0].float()
+            arguments["cross_attention_kwargs"] = {"attend": attend}
+        return self.unet(x, time, return_dict=False, **arguments)[0].float()
 
     def unet_arguments(self, x: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
-        """What the UNet sees, [N, C + further channels, h, w], and what else it is called with."""
-        told: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.dtype)}
+        """The UNet's input [N, C + further channels, h, w] and its keyword arguments."""
+        arguments: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.dtype)}
         if condition.valid is not None:
-            told["encoder_attention_mask"] = condition.valid
-        return x, told
+            arguments["encoder_attention_mask"] = condition.valid
+        return x, arguments
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
         """E(x): [N, 3, h, w] in [-1, 1] to latents [N, C, h/factor, w/factor] float32, of variance about 1.
 
-        The mean of the posterior, not a draw from it: an edit has one random source, its seed.
+        The mean of the posterior, not a sample: the seed is an edit's only source of randomness.
         """
         return self._finite(self._encode, image)
 
@@ -173,26 +187,29 @@ class Model(LatentDiffusion):
     def decode(self, z: Tensor) -> Tensor:
         """D(z): latents to pictures [N, 3, h, w] float32 in [-1, 1].
 
-        Better one at a time: a decoder needs more memory than the UNet, and gains little from a batch.
+        Decode one at a time where possible: the decoder needs more memory than the UNet and gains little from
+        a batch.
         """
         return self._finite(self._decode, z).clamp(-1.0, 1.0)
 
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config
-        encoded = self.autoencoder.encode(self._laid_out(image))
-        latents = encoded.latent_dist.mode() if hasattr(encoded, "latent_dist") else encoded.latents
-        return (latents.float() - _shift(config)) * config.scaling_factor
+        encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]
+        latents = encoded if isinstance(encoded, Tensor) else encoded.mode()  # of a posterior
+        return (latents.float() - _shift(config)) * config["scaling_factor"]
 
     def _decode(self, z: Tensor) -> Tensor:
         config = self.autoencoder.config
-        z = z / config.scaling_factor + _shift(config)
-        return self.autoencoder.decode(self._laid_out(z), return_dict=False)[0].float()
+        z = self._laid_out(z / config["scaling_factor"] + _shift(config))
+        decoded = self.autoencoder.decode(z, return_dict=False)  # pyright: ignore[reportArgumentType] - typed FloatTensor
+        return decoded[0].float()
 
     def _laid_out(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)
 
-    def _finite(self, operation, x: Tensor) -> Tensor:
-        """Some autoencoders overflow in half precision; such a one is kept in float32 from then on."""
+    def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """The result of the operation. An autoencoder that overflows in half precision stays in float32 from
+        then on."""
         y = operation(x)
         if self.autoencoder.dtype == torch.float16 and not torch.isfinite(y).all():
             self.autoencoder.float()
@@ -200,7 +217,7 @@ class Model(LatentDiffusion):
         return y
 
 
-def _shift(config) -> float:
+def _shift(config: Mapping[str, Any]) -> float:
     return config.get("shift_factor") or 0.0
 
 

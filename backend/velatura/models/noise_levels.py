@@ -1,4 +1,4 @@
-"""The noise levels a model was trained at.
+"""The noise levels that a model was trained at.
 
 A variance-preserving model (DDPM, Stable Diffusion) saw x_t = sqrt(abar_t) z + sqrt(1 - abar_t) n at the
 times t = 0 … T-1. Divided by sqrt(abar_t) that is z + sigma_t n, sigma_t = sqrt((1 - abar_t) / abar_t), the
@@ -7,11 +7,15 @@ form in which samplers are written (Karras et al. 2022, appendix C.1).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 # A schedule with zero terminal SNR (Lin et al. 2024, arXiv:2305.08891) has abar_T-1 = 0, an infinite sigma.
-# This is put in its place: sigma is then 4096, at which the signal is far below the model's own precision,
-# and float32 still holds z beside sigma n to 2^-11.
+# This value replaces it: sigma is then 4096, at which the signal is far below the model's own precision,
+# while
+# float32 still represents z beside sigma n to 2^-11.
 _LEAST_ALPHA_BAR = 2.0**-24
 _MOST_TIMES = 10_000  # T of a schedule; published models have 1000
 
@@ -19,8 +23,8 @@ _MOST_TIMES = 10_000  # T of a schedule; published models have 1000
 def training_sigmas(betas: np.ndarray, *, zero_terminal_snr: bool = False) -> np.ndarray:
     """sigma_t for t = 0 … T-1, increasing, float64 [T], from the variances beta_t of the forward process.
 
-    zero_terminal_snr: the betas are first rescaled so that the last level has no signal (Lin et al. 2024,
-    algorithm 1), as the model's own schedule says it was trained.
+    zero_terminal_snr: whether the betas are first rescaled so that the last level has no signal (Lin et al.
+    2024, algorithm 1), which the model's own schedule says.
     """
     abar = np.cumprod(1.0 - np.asarray(betas, dtype=np.float64))
     if zero_terminal_snr:
@@ -31,11 +35,11 @@ def training_sigmas(betas: np.ndarray, *, zero_terminal_snr: bool = False) -> np
     return np.sqrt((1.0 - abar) / abar)
 
 
-def scheduled_betas(config: dict) -> np.ndarray:
+def scheduled_betas(config: Mapping[str, Any]) -> np.ndarray:
     """beta_t of a diffusers scheduler's configuration, float64 [T].
 
-    Raises ValueError for a schedule that is not known, and for one that is none: more than 10,000 times, or
-    variances outside [0, 1].
+    Raises ValueError for an unknown schedule, and for an impossible one: more than 10,000 times, or variances
+    outside [0, 1].
     """
     betas = _betas(config)
     if not (1 <= len(betas) <= _MOST_TIMES and np.all((betas >= 0.0) & (betas <= 1.0))):
@@ -43,7 +47,7 @@ def scheduled_betas(config: dict) -> np.ndarray:
     return betas
 
 
-def _betas(config: dict) -> np.ndarray:
+def _betas(config: Mapping[str, Any]) -> np.ndarray:
     if config.get("trained_betas") is not None:
         return np.asarray(config["trained_betas"], dtype=np.float64).reshape(-1)
     T = int(config.get("num_train_timesteps", 1000))

@@ -8,7 +8,7 @@ from velatura.diffusion.network import Tokenized
 
 
 def tokenized(tokenizer: CLIPTokenizer, prompt: str, length: int) -> Tokenized:
-    """The prompt as `length` tokens, into which it has to fit: a mark of the beginning, its content, a mark
-    of the end, padding (which repeats that mark in CLIP's own tokenizers)."""
+    """The prompt as `length` tokens, which must be enough for it: the start mark, its content, the end mark,
+    and padding (which repeats the end mark in CLIP's own tokenizers)."""
     read = tokenizer(prompt, padding="max_length", max_length=length, return_offsets_mapping=True)
     return Tokenized(read["input_ids"], read["offset_mapping"], range(1, sum(read["attention_mask"]) - 1))

@@ -1,7 +1,7 @@
-"""Single-file checkpoints in the layout of Stable Diffusion's first code (LDM): what their headers say.
+"""The headers of single-file checkpoints in the layout of Stable Diffusion's first code (LDM).
 
 Only the header of a .safetensors file is read here: a length, and a JSON object of names, types and shapes.
-From the shapes follow the configurations that diffusers needs to convert the weights: nothing is downloaded.
+The shapes determine the configurations that diffusers needs to convert the weights; nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
@@ -29,15 +30,15 @@ _LARGEST_HEADER = 100_000_000  # the format's own limit
 
 @dataclass(frozen=True)
 class Header:
-    """Shapes by tensor name, and the file's own notes."""
+    """Shapes by tensor name, and the file's own metadata."""
 
     shapes: dict[str, tuple[int, ...]]
     metadata: dict[str, str]
 
     def count(self, pattern: str) -> int:
-        """How many different numbers stand at the group of a pattern, in names that match it."""
-        found = (re.match(pattern, name) for name in self.shapes)
-        return len({match[1] for match in found if match})
+        """The number of different texts in the pattern's group, over all names that match the pattern."""
+        matches = (re.match(pattern, name) for name in self.shapes)
+        return len({match[1] for match in matches if match})
 
 
 def read_header(path: Path) -> Header:
@@ -60,15 +61,15 @@ def read_header(path: Path) -> Header:
     except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
         raise VelaturaError(
             "unknown-model",
-            f"{path.name} is not a .safetensors file; only those are read, for others can carry programs.",
+            f"{path.name} is not a .safetensors file; choose one, for other files can contain programs.",
             detail=str(error),
         ) from error
 
 
 def write_configuration(header: Header, folder: Path) -> None:
-    """Writes the diffusers folder, without weights, that describes the checkpoint.
+    """Writes a diffusers folder that describes the checkpoint, without weights.
 
-    Raises `unknown-model` for anything but a text-to-image Stable Diffusion 1 or 2.
+    Raises `unknown-model` unless it is a text-to-image model of Stable Diffusion 1 or 2.
     """
     _check(header)
     components = {
@@ -112,7 +113,7 @@ def _is_open_clip(header: Header) -> bool:
     return f"{_OPEN_CLIP}token_embedding.weight" in header.shapes
 
 
-def _unet(header: Header) -> dict:
+def _unet(header: Header) -> dict[str, Any]:
     shapes = header.shapes
     blocks = [f"{_UNET}input_blocks.{i}." for i in range(header.count(rf"{_UNET}input_blocks\.(\d+)\."))]
     levels: list[list[str]] = [[]]
@@ -139,7 +140,7 @@ def _unet(header: Header) -> dict:
     }
 
 
-def _autoencoder(header: Header) -> dict:
+def _autoencoder(header: Header) -> dict[str, Any]:
     shapes = header.shapes
     downs = header.count(rf"{_VAE}encoder\.down\.(\d+)\.")
     channels = [shapes[f"{_VAE}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(downs)]
@@ -153,7 +154,7 @@ def _autoencoder(header: Header) -> dict:
     }
 
 
-def _text_encoder(header: Header) -> dict:
+def _text_encoder(header: Header) -> dict[str, Any]:
     shapes = header.shapes
     if _is_open_clip(header):
         vocabulary, hidden = shapes[f"{_OPEN_CLIP}token_embedding.weight"]
@@ -183,7 +184,7 @@ def _text_encoder(header: Header) -> dict:
     }
 
 
-def _scheduler(header: Header) -> dict:
+def _scheduler(header: Header) -> dict[str, Any]:
     return {
         "beta_start": 0.00085,
         "beta_end": 0.012,
@@ -197,9 +198,11 @@ def _scheduler(header: Header) -> dict:
 
 
 def _prediction(header: Header) -> str:
-    """From the notes or marker tensors that checkpoints carry, else what published ones of the kind predict.
+    """The prediction type, from the checkpoint's metadata or marker tensors, else that of the published
+    models.
 
-    Of Stable Diffusion 2 that is v, as the 768-pixel model; its 512-pixel base needs the diffusers folder.
+    For Stable Diffusion 2 that is v, as in the 768-pixel model; its 512-pixel base needs the diffusers
+    folder.
     """
     noted = header.metadata.get(_PREDICTION, "").lower()
     if noted:
@@ -208,7 +211,7 @@ def _prediction(header: Header) -> str:
 
 
 def _write_tokenizer(folder: Path, pad: str) -> None:
-    """CLIP's vocabulary: 256 bytes, the same at the end of a word, one token a merge, two marks."""
+    """CLIP's vocabulary: 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks."""
     lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
     merges = lines[1 : 49152 - 256 - 2 + 1]
     letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]

@@ -1,4 +1,4 @@
-"""The models in memory: one at a time, and of its companions those that were asked for."""
+"""The models in memory: one at a time, with the companions that were requested."""
 
 from __future__ import annotations
 
@@ -23,11 +23,14 @@ from .loading import load
 
 
 class ModelStore:
-    """Loads models when they are asked for and keeps the last one.
+    """Loads models on request and keeps the last one.
 
-    entries: the models there are, or a function that gives them (asked at every `get`, so that models can be
-    added while a worker lives). device: 'cpu', 'cuda:0' …. dtype: of networks; by default float32 on a CPU
-    and float16 elsewhere. memory: a file to remember digests of weights in, or None.
+    Args:
+        entries: the available models, or a function that returns them. It is called at every `get`, so that
+            models can be added while a worker runs.
+        device: 'cpu', 'cuda:0' and so on.
+        dtype: of networks; by default float32 on a CPU and float16 elsewhere.
+        memory: the file that caches digests of weights, or None.
     """
 
     def __init__(
@@ -45,11 +48,11 @@ class ModelStore:
         self._companions: dict[str, Any] = {}  # of the loaded model
 
     def entry(self, id: str = "") -> ModelEntry:
-        """What is known of a model, loaded or not; an empty id means the first. Raises `unknown-model`."""
+        """The entry of a model; an empty id means the first. Raises `unknown-model`."""
         return entry_of(self._entries(), id)
 
     def get(self, id: str = "") -> Generator:
-        """The model, loaded, of whatever kind; an empty id means the first. Raises `unknown-model`."""
+        """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""
         entry = self.entry(id)
         if self._loaded is None or self._loaded[0] != entry:
             self.unload()
@@ -57,7 +60,7 @@ class ModelStore:
         return self._loaded[1]
 
     def diffusion(self, id: str = "") -> LatentDiffusion:
-        """The diffusion model, loaded. Raises `unknown-model`, also for a model of another kind."""
+        """The loaded diffusion model. Raises `unknown-model`, also for a model of another kind."""
         entry = self.entry(id)
         if entry.generator == DIFFUSION:
             return cast(LatentDiffusion, self.get(id))
@@ -67,10 +70,11 @@ class ModelStore:
         )
 
     def companion(self, name: str) -> Any:
-        """The companion of this name (`velatura.companions.table`) that belongs to the model in memory.
+        """The companion of this name (`velatura.companions.table`) of the model in memory; None if it has
+        none.
 
-        It is loaded when it is first asked for, and kept as long as that model. None where the model has
-        none. Raises `unknown-model` for one that cannot be read.
+        It is loaded at the first request and kept as long as the model. Raises `unknown-model` if it cannot
+        be read.
         """
         if self._loaded is None or not (path := self._loaded[0].companions.get(name)):
             return None
@@ -79,11 +83,11 @@ class ModelStore:
         return self._companions[name]
 
     def loaded(self) -> str:
-        """The id of the model in memory, or ''."""
+        """The id of the model in memory; '' if there is none."""
         return self._loaded[0].id if self._loaded else ""
 
     def unload(self) -> None:
-        """Gives the model's memory back to the device and to the system."""
+        """Releases the model's memory to the device and to the system."""
         if self._loaded is None:
             return
         self._loaded = None
@@ -96,7 +100,7 @@ class ModelStore:
 
 
 def _malloc_trim() -> None:
-    """glibc keeps freed memory for itself until it is told."""
+    """Returns freed memory to the system, which glibc does not do by itself."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)

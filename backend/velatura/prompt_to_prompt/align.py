@@ -1,9 +1,9 @@
 """Which tokens of one prompt stand for which of another.
 
 Hertz et al. 2022, section 3.2: in a word swap the new word takes the old one's maps, in a refinement the
-words that both prompts have keep theirs. Both begin with the words that the prompts have in common. The
-published code pairs tokens of a swap by place; here all are paired by word, so that an edit that changes a
-prompt's length shifts neither the words behind it nor the padding.
+words that both prompts have keep theirs. Both methods begin with the words that the prompts have in common.
+The published code pairs the tokens of a swap by position. Here tokens are paired by word, so that a change of
+a prompt's length shifts neither the words behind it nor the padding.
 """
 
 from __future__ import annotations
@@ -20,13 +20,17 @@ from .prompt import Span, Tokens, words
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """What of a target prompt comes from a source prompt.
+    """The words of a target prompt, paired with those of a source prompt.
 
-    A: [T_s, T_t] float32, the token mapper: M_s A are the source's maps as the target's tokens take them. A
-    row sums to 1 (a source token's map goes somewhere, whole) or is 0. alpha: [T_t] float32, 1 for tokens
-    that take maps, 0 for those that have only their own. replaced: which words stand where others stood.
-    inserted: words that only the target has; deleted: only the source. All are spans of characters, from left
-    to right, and no two of one prompt overlap.
+    All words are spans of characters, from left to right; no two of one prompt overlap.
+
+    Args:
+        A: the token mapper [T_s, T_t] float32: M_s A are the source's maps as the target's tokens take them.
+            Each row sums to 1 (the whole map of a source token is handed on) or to 0.
+        alpha: [T_t] float32: 1 for tokens that take maps, 0 for tokens that have only their own.
+        replaced: pairs of source words and the target words in their place.
+        inserted: words that only the target has.
+        deleted: words that only the source has.
     """
 
     A: Tensor
@@ -37,7 +41,7 @@ class Alignment:
 
 
 def changed(alignment: Alignment) -> bool:
-    """Whether the text encoder reads anything different."""
+    """Whether the text encoder reads the two prompts differently."""
     return bool(alignment.replaced or alignment.inserted or alignment.deleted)
 
 
@@ -50,10 +54,11 @@ def align(
 ) -> Alignment:
     """Aligns two prompts, each with its tokens.
 
-    Words that both have keep their maps. Where others stand in their place, a word takes the maps of a word:
-    n tokens those of n one by one, m of n each the sum of all divided by m. If they are more or fewer words
-    than before, all together take those of all, each token the sum divided by m. With 'refine' words in
-    others' place have only their own maps, as inserted words have.
+    Words that both prompts have keep their maps. A word that replaces one word takes that word's maps: if
+    both have n tokens, each token takes the map of one token; if the new word has m tokens and the old one
+    another number, each new token takes the sum of the old maps divided by m. If the number of words changes,
+    the new words together take the old words' maps in the same way. With 'refine', words that replace others
+    have only their own maps, as inserted words have.
     """
     s, t = _units(source, source_tokens), _units(target, target_tokens)
     A = _marks_and_padding(source_tokens, target_tokens)
@@ -77,9 +82,9 @@ def align(
 
 
 class _Unit(NamedTuple):
-    """What is compared: a word with all its tokens, or a token or character between words.
+    """A unit of comparison: a word with all its tokens, or a token or character between words.
 
-    ids: units are equal if they are read as the same tokens. CLIP sees no capitals, but "ß" is not "ss".
+    Two units are equal if their token `ids` are. CLIP ignores capitals, but does not read "ß" as "ss".
     """
 
     start: int
@@ -90,7 +95,7 @@ class _Unit(NamedTuple):
 
 
 def _units(prompt: str, tokens: Tokens) -> list[_Unit]:
-    """The content tokens in groups, none left out; tokens that share a word or a character are together."""
+    """All content tokens in groups; tokens that share a word or a character are in one group."""
     there = words(prompt)
     units: list[_Unit] = []
     for i in tokens.content:
@@ -111,8 +116,8 @@ _Run = list[_Unit]
 
 
 def _stretches(s: _Run, t: _Run) -> Iterator[tuple[bool, _Run, _Run]]:
-    """Both prompts cut where words in common begin and end: (whether in common, source's, target's)."""
-    if s and _ids(s) == _ids(t):  # "4 k" is other words than "4k", but read as the same tokens
+    """Both prompts, cut where common words begin and end: (whether common, source units, target units)."""
+    if s and _ids(s) == _ids(t):  # "4 k" and "4k" are different words, but the same tokens
         yield True, s, t
         return
     i = j = 0
@@ -125,22 +130,22 @@ def _stretches(s: _Run, t: _Run) -> Iterator[tuple[bool, _Run, _Run]]:
 
 
 def _common(s: _Run, t: _Run) -> list[tuple[int, int]]:
-    """The pairs of equal units; the same, the other way round, if the prompts change roles."""
+    """The pairs of equal units. If the prompts change roles, the pairs are the same, swapped."""
     a, b = ([unit.ids for unit in units] for units in (s, t))
     return _longest(a, b) if a <= b else [(i, j) for j, i in _longest(b, a)]
 
 
-def _longest(a: list, b: list) -> list[tuple[int, int]]:
+def _longest(a: list[tuple[int, ...]], b: list[tuple[int, ...]]) -> list[tuple[int, int]]:
     """The longest common subsequence of a and b, as pairs of indices.
 
-    It is what Needleman and Wunsch's alignment finds with the published scores (match 1, mismatch -1, gap 0).
-    Of several the one that changes the fewest places, then the one whose matches come early: what stands
-    before the first change is to a causal text encoder exactly what it was.
+    Needleman and Wunsch's alignment with the published scores (match 1, mismatch -1, gap 0) finds the same.
+    Among several, the one with the fewest changed places is taken, then the one with the earliest matches: a
+    causal text encoder reads everything before the first change exactly as before.
     """
     n, m = len(a), len(b)
-    match = n + m + 1  # more than there can be places
-    # best[i, j, g]: the score of a[i:] and b[j:], and where to go from there; g: behind something skipped.
-    # Of equal ways max takes the one that goes farther, a match.
+    match = n + m + 1  # more than the number of places
+    # best[i, j, g]: the score of a[i:] and b[j:], and the next state; g = 1 after a skipped unit.
+    # Among equal scores max takes the state that is farther on, a match.
     best: dict[tuple[int, int, int], tuple[int, tuple[int, int, int]]] = {}
     best[n, m, 0] = best[n, m, 1] = 0, (n, m, 0)
     for i, j in ((i, j) for i in range(n, -1, -1) for j in range(m, -1, -1) if i < n or j < m):
@@ -149,7 +154,8 @@ def _longest(a: list, b: list) -> list[tuple[int, int]]:
         for g in (0, 1):
             ways = [(best[to][0] + match, to) for to in matched]
             best[i, j, g] = max(ways + [(best[to][0] - (1 - g), to) for to in skipped])
-    pairs, at = [], (0, 0, 0)
+    pairs: list[tuple[int, int]] = []
+    at = (0, 0, 0)
     while at[:2] != (n, m):
         to = best[at][1]
         if to[2] == 0:
@@ -159,10 +165,10 @@ def _longest(a: list, b: list) -> list[tuple[int, int]]:
 
 
 def _replacements(s: _Run, t: _Run) -> Iterator[tuple[_Run, _Run]]:
-    """What took whose place where t stands instead of s, from left to right; one of a pair may be empty.
+    """The replaced and replacing units where t stands instead of s, from left to right; either may be empty.
 
-    As many words as before take places one by one, more or fewer all of them that of all. Punctuation takes a
-    place inside such a run, where everything else has a partner of its own kind, or where there is no word.
+    An equal number of words is paired one by one; otherwise all words are one pair. Punctuation is paired
+    inside such a run, where every other unit has a partner of its own kind, or where there is no word.
     """
     alike = [unit.is_word for unit in s] == [unit.is_word for unit in t]
     runs_s, runs_t = _speaking(s, alike), _speaking(t, alike)
@@ -177,16 +183,17 @@ def _replacements(s: _Run, t: _Run) -> Iterator[tuple[_Run, _Run]]:
 
 
 def _speaking(units: _Run, alike: bool) -> list[slice]:
-    """The units that may take a place or give one up: words, or whatever there is."""
+    """The units that can be paired: the words; all units where there is no word or all are `alike`."""
     chosen = [slice(i, i + 1) for i, unit in enumerate(units) if unit.is_word or alike]
     return chosen or [slice(i, i + 1) for i in range(len(units))]
 
 
 def _marks_and_padding(source: Tokens, target: Tokens) -> Tensor:
-    """A [T_s, T_t] of all tokens but the content's.
+    """A [T_s, T_t] with the rows of all tokens but the content tokens.
 
-    Padding is counted from the end of the window. If the source has more of it, its first go together onto
-    the target's first, or onto the mark of the end; if the target has more, its first have their own maps.
+    Padding is paired from the end of the window. If the source has more padding, its surplus maps go onto the
+    target's first padding token, or onto the end mark. If the target has more, its surplus tokens have only
+    their own maps.
     """
     A = torch.zeros(source.length, target.length)
     A[source.bos, target.bos] = A[source.eos, target.eos] = 1.0
@@ -198,7 +205,7 @@ def _marks_and_padding(source: Tokens, target: Tokens) -> Tensor:
 
 
 def _hand_on(A: Tensor, s: _Run, t: _Run) -> None:
-    """Has the tokens of a run of units take the maps of another's."""
+    """Sets the rows of A so that the tokens of t take the maps of the tokens of s."""
     rows, columns = (slice(run[0].tokens.start, run[-1].tokens.stop) for run in (s, t))
     block = A[rows, columns]
     n, m = block.shape

@@ -1,4 +1,4 @@
-"""What is done at every attention of a pass that edits."""
+"""The edited attention of a pass."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 from velatura.attention.places import Attend, Place, halved
 from velatura.diffusion.network import LatentDiffusion
 
-from .control import Branch, Control, Cross, Mix, self_
+from .control import Branch, Control, Cross, Mix, needed, self_
 from .features import Features, Need
 from .local import LocalBlend, MapSums, map_level
 
 
 class Attending:
-    """Attention along one run of B variations, at latents (h, w): the last B rows of a pass are edited, the
-    others are as they are. Gathers the maps of local blend's words on the way."""
+    """Attention during one run of B variations at latents (h, w). It edits the last B rows of a pass and
+    leaves the other rows unchanged. It also gathers the maps of local blend's words."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Attending:
         self._crosses: dict[str, tuple[int, Cross]] = {}
 
     def need(self, i: int) -> Need:
-        """What step i needs of the source's branch."""
+        """The parts of the source's branch that step i needs."""
         control = self.control
         return Need(
             cross=control.takes_cross(i),
@@ -46,12 +46,13 @@ class Attending:
         )
 
     def step(self, i: int, runs_source: bool) -> Attend:
-        """Attention of step i. runs_source: whether the first B rows are the source's, conditional; else they
-        were recorded."""
+        """The attention of step i. runs_source: whether the first B rows are the source's conditional rows;
+        otherwise its features are recorded."""
         need, B = self.need(i), self.B
 
         def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
             at = place.level
+            gathers = False
             if place.kind == "cross":
                 gathers = need.maps and at == self.map_level
                 takes, values = need.cross or gathers, False
@@ -61,7 +62,7 @@ class Attending:
                 takes = edits = values or 0.25**at <= need.self_
             if not edits:
                 return F.scaled_dot_product_attention(q, k, v)
-            source = None
+            source: Branch | None = None
             if takes and runs_source:
                 source = Branch(q[:B], k[:B], v[:B] if values else None)
                 self.features.record(i, place.name, source)
@@ -69,7 +70,7 @@ class Attending:
                 source = self.features.branches[i, place.name]
             target = Branch(q[-B:], k[-B:], v[-B:])
             if place.kind == "self":
-                out = self_(self.control, i, source, target)
+                out = self_(self.control, i, needed(source), target)
             else:
                 out = self._cross(i, place.name, gathers, source, target)
             if len(q) == B:
@@ -79,13 +80,13 @@ class Attending:
         return attend
 
     def _cross(self, i: int, name: str, gathers: bool, source: Branch | None, target: Branch) -> Tensor:
-        phase = self.control.phases[i]
+        phase, v_t = self.control.phases[i], needed(target.v)
         if self._crosses.get(name, (None,))[0] != phase:
             if (phase, gathers) not in self._mixes:
                 wanted = self.wanted if gathers else None
-                self._mixes[phase, gathers] = self.control.mix(i, wanted, target.v)
+                self._mixes[phase, gathers] = self.control.mix(i, wanted, v_t)
             k_s = None if source is None else source.k
-            self._crosses[name] = phase, Cross(self._mixes[phase, gathers], k_s, target.k, target.v)
+            self._crosses[name] = phase, Cross(self._mixes[phase, gathers], k_s, target.k, v_t)
         out, maps = self._crosses[name][1](None if source is None else source.q, target.q)
         if gathers:
             self.sums.add(maps)
@@ -93,6 +94,6 @@ class Attending:
 
 
 def _rows(a: Tensor, b: Tensor) -> Tensor:
-    """a and b [·, heads, L, d], one after the other, laid out as a network goes on with them: the heads of a
+    """The rows of a and b [·, heads, L, d], in the memory layout that the network uses next: the heads of one
     place side by side."""
     return torch.cat([a.transpose(1, 2), b.transpose(1, 2)]).transpose(1, 2)

@@ -5,13 +5,12 @@ for token j of the target's prompt at step i,
 
     M*_j = alpha_ij (M_s A)_j + (1 - alpha_ij) M_t,j            (word swap, refinement, section 3.2)
 
-and what is attended to is sum_j c_j M*_j V_t,j with the words' weights c (attention re-weighting). A [T_s,
-T_t] says which of the source's tokens stand for which of the target's. All of this is linear in V, so no map
-is built:
+and the output is sum_j c_j M*_j V_t,j with the words' weights c (attention re-weighting). A [T_s, T_t] maps
+the source's tokens to the target's. All of this is linear in V, so no map is built:
 
     out = SDPA(Q_s, K_s, A (alpha c V_t)) + SDPA(Q_t, K_t, ((1 - alpha) c) V_t)
 
-Self-attention is injected whole, SDPA(Q_s, K_s, V*), with V* = (1 - lambda) V_t + lambda V_s where values are
+Injected self-attention is SDPA(Q_s, K_s, V*), with V* = (1 - lambda) V_t + lambda V_s where values are
 injected too (the "V value injection" that Bieske's "CL P2P" draws in a figure and leaves undefined).
 """
 
@@ -19,7 +18,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -28,24 +27,40 @@ from torch import Tensor
 from velatura.attention.columns import Lookup
 
 LIMIT = 10.0
-"""Renormalising multiplies by at most this: where words that are turned off said almost everything, the
-little that is left is not blown up to the whole."""
+"""The largest factor of renormalisation. Where words with weight 0 had almost the whole probability, the
+small rest is not scaled up to the whole."""
+
+T = TypeVar("T")
+
+
+def needed(value: T | None) -> T:
+    """The value. Raises ValueError for a missing one: a step that takes the source's maps was run without the
+    source's branch, or a branch without its values."""
+    if value is None:
+        raise ValueError("this step needs a part of the source's or the target's branch that is missing")
+    return value
 
 
 def steps_within(until: float, n: int) -> int:
-    """How many of n steps, counted from the first, a window holds that ends at the fraction `until`."""
+    """How many of n steps are in a window from the first step to the fraction `until` of the run."""
     return math.floor(until * n + 0.5)
 
 
 @dataclass(frozen=True)
 class Control:
-    """What is done to attention in each of N steps. Holds nothing of a run, and serves any number of them.
+    """The changes to attention in each of N steps. It has no state of a run, so runs can share it.
 
-    A: [T_s, T_t]. alpha: [N, T_t] in 0..1, `alpha_ij`. weights: c, [T_t]. All float32 on the CPU.
-    renormalise: whether a query's whole probability stays what it was without weights; else, as published,
-    weights also change how much the prompt weighs against the picture. self_steps: how many steps inject
-    self-attention, at places that have at most `self_share` of the latent's places. value_steps, value_share:
-    in how many steps V_s is mixed in, and how much of it (lambda), at the same places."""
+    Args:
+        A: [T_s, T_t] float32 on the CPU, the token mapper.
+        alpha: alpha_ij, [N, T_t] float32 in [0, 1] on the CPU.
+        weights: c, [T_t] float32 on the CPU.
+        renormalise: whether weights leave a query's total probability unchanged. If not, as published, they
+            also change how much the prompt counts against the picture.
+        self_steps: how many steps, from the first, inject self-attention.
+        self_share: where they do: at attentions with at most this share of the latent's places.
+        value_steps: how many steps, from the first, mix V_s into V_t there.
+        value_share: lambda, the share of V_s.
+    """
 
     A: Tensor
     alpha: Tensor
@@ -56,7 +71,7 @@ class Control:
     value_steps: int = 0
     value_share: float = 0.0
     phases: tuple[int, ...] = field(init=False)
-    """The first of the steps in a row that share their alpha, for each step."""
+    """For each step, the first of the consecutive steps with the same alpha."""
 
     def __post_init__(self) -> None:
         phases = [0]
@@ -66,7 +81,7 @@ class Control:
 
     @property
     def weighs(self) -> bool:
-        """Whether any word is turned up or down."""
+        """Whether any word has a weight other than 1."""
         return bool((self.weights != 1.0).any())
 
     def takes_cross(self, i: int) -> bool:
@@ -85,8 +100,8 @@ class Control:
         """Cross-attention of step i as matrices, on the device and in the dtype of `like`."""
         alpha, c = self.alpha[i], self.weights
         renormalises = self.weighs and self.renormalise
-        # of M* are wanted: for renormalising 1 and |c|, since a negative weight takes a word's values away
-        # from the rest and does not make the rest weigh more; then the target's words, without their weights
+        # Sums over columns of M*: for renormalising, with the weights 1 and |c|, since a negative weight
+        # subtracts a word's values and must not increase the rest; then the target's words, unweighted.
         w = torch.stack([torch.ones_like(c), c.abs()], -1)[:, : 2 if renormalises else 0]
         of_source = c.new_zeros(len(self.A), 0)
         if wanted is not None:
@@ -107,15 +122,24 @@ class Control:
 
 
 class Words(NamedTuple):
-    """Groups of tokens whose maps are wanted: [T, n] of 0 and 1, a column a group."""
+    """Groups of tokens whose maps are gathered: [T, n] of 0 and 1, one column a group."""
 
     source: Tensor
     target: Tensor
 
 
 class Mix(NamedTuple):
-    """Edited values are M_s (S V_t) + M_t (t V_t), and what is wanted of the maps M_s w_s + M_t w_t. S:
-    [T_s, T_t]. t: [T_t, 1]. w_s: [T_s, n]. w_t: [T_t, n]. renormalises: the first two of n are for that."""
+    """The edited values are M_s (S V_t) + M_t (t V_t); the sums over the maps are M_s w_s + M_t w_t.
+
+    Args:
+        S: [T_s, T_t].
+        w_s: [T_s, n].
+        t: [T_t, 1].
+        w_t: [T_t, n].
+        uses_source: whether the first terms count.
+        uses_target: whether the second terms count. At least one of the two does.
+        renormalises: whether the first two of the n sums are for renormalisation.
+    """
 
     S: Tensor
     w_s: Tensor
@@ -127,7 +151,8 @@ class Mix(NamedTuple):
 
 
 class Branch(NamedTuple):
-    """Queries, keys and values of one branch at one place, each [B, heads, L, d]; v where it is needed."""
+    """Queries, keys and values of one branch at one place, each [B, heads, L, d]; v: None where it is not
+    used."""
 
     q: Tensor
     k: Tensor
@@ -137,29 +162,35 @@ class Branch(NamedTuple):
 class Cross:
     """Cross-attention of the target's conditional rows at one place, in steps that share a `Mix`.
 
-    Keys and values of prompts are the same in every step, so what is looked up is made ready once. k_s: the
-    source's keys, may be None where the mix does not use them. k_t, v_t: the target's.
+    Keys and values of prompts are the same in every step, so the lookups are prepared once.
+
+    Args:
+        mix: the matrices of these steps.
+        k_s: the source's keys [B, heads, T_s, d]; None is allowed if the mix does not use the source.
+        k_t, v_t: the target's keys and values [B, heads, T_t, d].
     """
 
     def __init__(self, mix: Mix, k_s: Tensor | None, k_t: Tensor, v_t: Tensor) -> None:
         self.renormalises = mix.renormalises
-        self.source = Lookup(k_s, mix.S @ v_t, mix.w_s) if mix.uses_source else None
+        self.source = Lookup(needed(k_s), mix.S @ v_t, mix.w_s) if mix.uses_source else None
         self.target = Lookup(k_t, mix.t * v_t, mix.w_t) if mix.uses_target else None
 
     def __call__(self, q_s: Tensor | None, q_t: Tensor) -> tuple[Tensor, Tensor]:
-        """What is attended to, [B, heads, L_q, d], and the maps of the words asked for, summed over a group's
-        tokens, [B, heads, L_q, n]: the target's, edited, without weights (where a word is, not how strong),
-        then the source's."""
+        """The output [B, heads, L_q, d], and the gathered maps, summed over each group's tokens, [B, heads,
+        L_q, n]: the edited maps of the target, unweighted (they say where a word is, not how strong), then
+        the source's."""
         if self.source is None:
-            both = self.target(q_t)
+            lookup = needed(self.target)
+            both = lookup(q_t)
         else:
-            both = self.source(q_s)
+            lookup = self.source
+            both = lookup(needed(q_s))
             if self.target is not None:
                 both += self.target(q_t)
-        out, sums = (self.source or self.target).parts(both)
+        out, sums = lookup.parts(both)
         if self.renormalises:
             whole, weighed = sums[..., :2].float().split(1, -1)
-            # in half precision both can be 0; in place, a product with float32 is rounded once
+            # in half precision both can be 0; an in-place product with float32 is rounded only once
             out *= (whole / weighed).nan_to_num(nan=0.0).clamp(max=LIMIT)
             sums = sums[..., 2:]
         return out, sums
@@ -167,8 +198,8 @@ class Cross:
 
 def self_(control: Control, i: int, source: Branch, target: Branch) -> Tensor:
     """Self-attention of the target's conditional rows at step i, [B, heads, L, d]."""
-    v = target.v
+    v = needed(target.v)
     if control.takes_values(i):
-        v = torch.lerp(v, source.v, control.value_share)
+        v = torch.lerp(v, needed(source.v), control.value_share)
     q, k = (source.q, source.k) if control.takes_self(i) else (target.q, target.k)
     return F.scaled_dot_product_attention(q, k, v)

@@ -5,8 +5,8 @@ inversion") or becomes known on the way (a picture made from a seed). Rows of a 
 
     [source, conditional] [source, unconditional] [target, unconditional] [target, conditional]
 
-Only the last are edited. The source's unconditional rows run where its trajectory is not known yet, its
-conditional ones where a step needs features of it that are not recorded.
+Only the last rows are edited. The source's unconditional rows run while its trajectory is not known; its
+conditional rows run where it is not known, or where a step needs features that are not recorded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ NO_MEMORY = 0
 
 @dataclass(frozen=True)
 class Conditions:
-    """What the branches are told, each of one row: the two prompts, and what guidance leads away from."""
+    """The conditions of the branches, each of one row: two prompts, and the one that guidance leads away
+    from."""
 
     source: Condition
     target: Condition
@@ -57,18 +58,26 @@ def edit(
 ) -> Tensor:
     """The target's clean latents [B, C, h, w].
 
-    trajectory: the source's; what is not known of it is written into it. guidance: scale of classifier-free
-    guidance, the source's too where its trajectory is not known. m_latent: [1, 1, h, w] in [0, 1], outside
-    which the source stays, at every step. features: taken from and recorded into.
+    With the source's own prompt, weights 1 and full windows, the result is exactly x[N] of a trajectory that
+    is sampled here, since both branches are then the same. For a known trajectory it may differ. Direct
+    inversion (Ju et al. 2024, algorithm 1) puts only the source's branch back onto the inverted latents; the
+    target's is stepped freely from the noise, so the error of the inversion, which guidance enlarges, stays
+    in it. Edit-friendly inversion has the noise maps of its own guidance.
 
-    With the source's own prompt, weights 1 and every window whole, the result is x[N] of the trajectory
-    exactly where the trajectory is sampled here, since both branches are then one. Where it was known it need
-    not be: of direct inversion (Ju et al. 2024, algorithm 1) only the source's branch is put back onto the
-    inverted latents, and the target's is stepped freely from the noise, so that what the inversion lacks and
-    guidance enlarges stays in it; of edit-friendly inversion the noise maps are those of its own guidance."""
+    Args:
+        model: denoises.
+        trajectory: the source's. The run appends its missing levels.
+        conditions: of the branches.
+        control: the changes to attention.
+        guidance: the scale of classifier-free guidance, also of the source while its trajectory is not known.
+        after_step: called after each step; may raise to stop the run.
+        local: local blend; None: no local blend.
+        m_latent: [1, 1, h, w] in [0, 1]; outside it the source stays, at every step. None: everywhere.
+        features: the source's recorded features, which the run uses and adds to.
+    """
     features = Features(NO_MEMORY) if features is None else features
     n, x = len(trajectory.sigmas) - 1, trajectory.x[0]
-    latent = tuple(x.shape[-2:])
+    latent = x.shape[-2], x.shape[-1]
     attending = Attending(model, control, local, features, len(x), latent)
     run = _Run(model, trajectory, conditions, guidance, attending)
     for i, (sigma, sigma_next) in enumerate(pairwise(trajectory.sigmas)):
@@ -86,7 +95,7 @@ def edit(
 
 
 class _Run:
-    """One edit's way through the network, a step at a time."""
+    """The passes of one edit through the network, a step at a time."""
 
     def __init__(
         self,
@@ -101,9 +110,9 @@ class _Run:
         self.B = len(trajectory.x[0])
 
     def denoised(self, i: int, x: Tensor) -> Tensor:
-        """D(x; sigma_i) of the target, guided; and x[i + 1] of the trajectory, if it was not known."""
+        """D(x; sigma_i) of the target, guided. Appends x[i + 1] to the trajectory if it was not known."""
         trajectory, features = self.trajectory, self.attending.features
-        known = trajectory.x[i + 1] is not None
+        known = len(trajectory.x) > i + 1
         need = self.attending.need(i)
         guided = self.guidance != 1.0
         runs_source = not known or features.missing(i, need)
@@ -118,11 +127,11 @@ class _Run:
         attend = self.attending.step(i, runs_source)
         D = list(denoise(self.model, latents, sigma, c, attend).split(self.B))
         if runs_source:
-            features.settle(i, need)
+            features.finish(i, need)
         target = self._guide(x, sigma, D.pop(), D.pop() if guided else None)
         if not known:
             D_s = self._guide(source, sigma, D[0], D[1] if guided else None)
-            trajectory.x[i + 1] = step(source, D_s, sigma, sigma_next, trajectory.eta)
+            trajectory.x.append(step(source, D_s, sigma, sigma_next, trajectory.eta))
         return target
 
     def _negative(self, i: int) -> Condition:

@@ -1,4 +1,4 @@
-"""What an edit needs of the source's branch, kept from one edit of a picture to the next."""
+"""The features of the source's branch, kept from one edit of a picture to the next."""
 
 from __future__ import annotations
 
@@ -7,14 +7,21 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import torch
+from torch import Tensor
 
 from .control import Branch
 
 
 class Need(NamedTuple):
-    """What a step needs of the source's branch: the maps of words everywhere (`cross`) or only where word
-    maps are gathered (`maps`); queries and keys of self-attention, and its values, at places that have at
-    most this share of the latent's places (0: none)."""
+    """The features of the source's branch that a step needs.
+
+    Args:
+        cross: queries and keys of every cross-attention.
+        maps: those of the cross-attentions where word maps are gathered.
+        self_: queries and keys of the self-attentions with at most this share of the latent's places; 0:
+        none.
+        values: likewise, their values.
+    """
 
     cross: bool = False
     maps: bool = False
@@ -22,24 +29,36 @@ class Need(NamedTuple):
     values: float = 0.0
 
     def met_by(self, had: Need) -> bool:
-        """Whether what was recorded for `had` serves."""
+        """Whether features recorded for `had` are enough."""
         maps = not self.maps or had.maps or had.cross
         return maps and self.cross <= had.cross and self.self_ <= had.self_ and self.values <= had.values
 
     def joined(self, other: Need) -> Need:
-        """What serves both."""
-        return Need(*map(max, self, other))
+        """The need that covers both."""
+        return Need(
+            self.cross or other.cross,
+            self.maps or other.maps,
+            max(self.self_, other.self_),
+            max(self.values, other.values),
+        )
 
 
 def _no_others(nbytes: int) -> None:
-    """Room is made where there is nothing else to let go."""
+    """A `make_room` that evicts nothing."""
 
 
 @dataclass
 class Features:
-    """The source's Q, K and V along one trajectory: by step and place's name. `had`: what each step holds.
-    limit: bytes, never exceeded; of a step that does not fit nothing is kept, and the source's branch runs
-    again in it. make_room: told before more is kept how many bytes that will be together."""
+    """The source's Q, K and V along one trajectory.
+
+    Args:
+        limit: the budget in bytes, never exceeded. A step that does not fit is dropped, and the source's
+            branch runs again in it.
+        make_room: called before more is kept, with the total bytes that are then needed.
+        branches: by step and the place's name.
+        had: the need that each step's features cover.
+        nbytes: of all branches.
+    """
 
     limit: int
     make_room: Callable[[int], None] = _no_others
@@ -54,13 +73,13 @@ class Features:
         return not need.met_by(self.had.get(i, Need()))
 
     def record(self, i: int, name: str, branch: Branch) -> None:
-        """Keep a place's features of step i, in memory of their own: a view would hold the whole batch."""
+        """Keeps a copy of a place's features in step i; a view would hold the memory of the whole batch."""
         if i in self.full:
             return
         old = self._forget(i, name)
         if branch.v is None and old is not None:
             branch = branch._replace(v=old.v)
-        del old  # it makes room
+        del old  # frees its memory before the copy is made
         needed = self.nbytes + _nbytes(branch)
         if needed > self.limit:
             self.full.add(i)
@@ -70,12 +89,12 @@ class Features:
             return
         self.make_room(needed)
         self.branches[i, name] = Branch(
-            *(None if x is None else x.clone(memory_format=torch.contiguous_format) for x in branch)
+            _copy(branch.q), _copy(branch.k), None if branch.v is None else _copy(branch.v)
         )
         self.nbytes = needed
 
-    def settle(self, i: int, need: Need) -> None:
-        """Step i is over; what was recorded in it serves `need`, unless it was too much to keep."""
+    def finish(self, i: int, need: Need) -> None:
+        """Ends step i: its recorded features cover `need`, unless they did not fit."""
         if i in self.full:
             self.full.remove(i)
         else:
@@ -85,6 +104,10 @@ class Features:
         branch = self.branches.pop((i, name), None)
         self.nbytes -= 0 if branch is None else _nbytes(branch)
         return branch
+
+
+def _copy(x: Tensor) -> Tensor:
+    return x.clone(memory_format=torch.contiguous_format)
 
 
 def _nbytes(branch: Branch) -> int:

@@ -11,14 +11,17 @@ from torch import Tensor
 
 from velatura.attention.places import halved
 
-from .control import Words
+from .control import Words, needed
 
 
 @dataclass(frozen=True)
 class LocalBlend:
-    """words: two groups of tokens for each prompt: the words that change, and those to be left alone.
+    """The words and the threshold of local blend.
 
-    threshold: k, of a map's maximum, in [0, 1). start: the first step after which it holds.
+    Args:
+        words: two groups of tokens for each prompt: the words that change, and the words to leave alone.
+        threshold: k, a share of a map's maximum, in [0, 1).
+        start: the first step after which the blend applies.
     """
 
     words: Words
@@ -26,11 +29,12 @@ class LocalBlend:
     start: int
 
     def mask(self, maps: Tensor, size: tuple[int, int]) -> Tensor:
-        """Where the target may differ, bool [B, 1, h, w], from summed maps [B, 4, h', w']: both groups of one
-        prompt, then of the other.
+        """Where the target may differ, bool [B, 1, h, w].
 
-        The published steps: 3 x 3 maximum, nearest resampling, division by the maximum, > k. A group without
-        words has an empty map, and is nowhere.
+        maps: summed maps [B, 4, h', w'], both groups of one prompt, then of the other. size: (h, w). The
+        steps
+        are the published ones: 3 x 3 maximum, nearest resampling, division by the maximum, > k. A group
+        without words has a map of zeros and selects nothing.
         """
         maps = F.interpolate(F.max_pool2d(maps, 3, stride=1, padding=1), size)
         top = maps.amax((2, 3), keepdim=True)
@@ -40,7 +44,7 @@ class LocalBlend:
 
 
 class MapSums:
-    """Maps of words summed over a run's steps and places, the mean over heads of each."""
+    """Maps of words, each the mean over heads, summed over a run's steps and places."""
 
     def __init__(self, height: int, width: int) -> None:
         self.grid = height, width
@@ -52,13 +56,13 @@ class MapSums:
         self.total = maps if self.total is None else self.total + maps
 
     def maps(self) -> Tensor:
-        """[B, n, h', w'] float32."""
-        return self.total.transpose(1, 2).unflatten(-1, self.grid)
+        """The sums [B, n, h', w'] float32. Raises ValueError before the first `add`."""
+        return needed(self.total).transpose(1, 2).unflatten(-1, self.grid)
 
 
 def map_level(trained: int, levels: Sequence[int]) -> int:
-    """The level at which maps of words are gathered: of those that have cross-attention, the one whose side
-    is nearest to 16 where the network sees latents of the size it was trained on. There the published maps of
-    512-pixel models are taken. trained: side of those latents. levels: see
-    `LatentDiffusion.attention_levels`."""
+    """The level at which maps of words are gathered: the one with cross-attention whose side is nearest to 16
+    for latents of the trained size. The published maps of 512-pixel models are from there.
+
+    trained: the side of those latents. levels: see `LatentDiffusion.attention_levels`."""
     return min(levels, key=lambda level: abs(halved(trained, level) - 16))

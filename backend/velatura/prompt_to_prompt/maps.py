@@ -1,8 +1,8 @@
 """Where the words of a caption are in a picture: their cross-attention maps, as masks.
 
 Hertz et al. 2022, section 3: the map of a word is softmax(Q K^T / sqrt(d)) in the word's column, mean over
-heads and places. Here of a picture that was given, at a noise level where the layout is decided, mean over
-several noises."""
+heads and places. Here they are those of a given picture, at a noise level where the layout is decided, as a
+mean over several noises."""
 
 from __future__ import annotations
 
@@ -32,13 +32,21 @@ def word_maps(
     after_noise: Callable[[int], None],
     refine: int = 1,
 ) -> Tensor:
-    """The maps [n, h', w'] of n groups of tokens, each between 0 and 1: the probability of a group's tokens.
+    """The maps [n, h', w'] of n groups of tokens, in [0, 1]: the probability of a group's tokens.
 
-    z0: [1, C, h, w], the picture. c: its caption, one row of L tokens. groups: [L, n] of 0 and 1. noises:
-    each [1, C, h, w]. after_noise(i): pass i, from 1, is done. refine: how often maps are spread along
-    self-attention, m <- M_self m (Wang et al. 2023, arXiv:2309.02773, eq. 5): places that look alike come to
-    share a word, which follows edges much better than the maps themselves."""
-    latent = tuple(z0.shape[-2:])
+    Args:
+        model: the network whose attention is read.
+        z0: [1, C, h, w], the picture's latents.
+        c: the picture's caption, one row of L tokens.
+        groups: [L, n] of 0 and 1.
+        sigma: the noise level.
+        noises: each [1, C, h, w].
+        after_noise: called with i after pass i, from 1.
+        refine: how often maps are spread along self-attention, m <- M_self m (Wang et al. 2023,
+            arXiv:2309.02773, eq. 5). Places that look alike then share a word, so the maps follow edges much
+            better.
+    """
+    latent = z0.shape[-2], z0.shape[-1]
     at = map_level(model.latent_size, model.attention_levels)
     size = tuple(halved(side, at) for side in latent)
     groups = groups.to(model.device)
@@ -51,7 +59,7 @@ def word_maps(
             if place.level != at:
                 return F.scaled_dot_product_attention(q, k, v)
             if place.kind == "self":
-                selves.append((q, k))  # noqa: B023 - called before the next turn
+                selves.append((q, k))  # noqa: B023 - called within this iteration
                 return F.scaled_dot_product_attention(q, k, v)
             out, maps = attend(q, k, v, groups)
             crossed.append(maps[0].float().mean(0))  # noqa: B023
@@ -68,8 +76,8 @@ def word_maps(
 
 
 def as_mask(map: Tensor, size: tuple[int, int], threshold: float, softness: float) -> Tensor:
-    """A map [h', w'] as a mask [H, W] in [0, 1]: 1/2 where it is `threshold` of its maximum, with an edge
-    that is `softness` of the maximum wide. A map of zeros selects nothing."""
+    """A map [h', w'] as a mask [H, W] in [0, 1]: 1/2 where the map is `threshold` of its maximum, with an
+    edge as wide as `softness` of the maximum. A map of zeros selects nothing. size: (H, W)."""
     large = F.interpolate(map[None, None], size, mode="bicubic", antialias=False)[0, 0]
     top = large.amax()
     relative = large / top.clamp(min=1e-12)

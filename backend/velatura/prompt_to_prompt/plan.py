@@ -1,4 +1,4 @@
-"""From two prompts and what a person set for their words to the tensors of an edit."""
+"""Two prompts and the settings of their words, as the tensors of an edit."""
 
 from __future__ import annotations
 
@@ -21,8 +21,14 @@ from .prompt import Span, Tokens, find, find_all, governed, indices, tokens
 
 @dataclass(frozen=True)
 class WordSetting:
-    """What is set for one place of the target prompt. weight: c. until: share of the cross window for which
-    it takes the source's map."""
+    """The settings of one place in the target prompt.
+
+    Args:
+        text: the words of the place.
+        which: the place's number among those with these words, from 1.
+        weight: c.
+        until: the share of the cross window in which it takes the source's map.
+    """
 
     text: str
     which: int = 1
@@ -32,12 +38,22 @@ class WordSetting:
 
 @dataclass(frozen=True)
 class Settings:
-    """How an edit is made. Windows are fractions of the steps, counted from the first.
+    """The settings of an edit. Windows are fractions of the steps, counted from the first.
 
-    local_blend: whether the edit stays where its words are; blend_words: which words these are (empty: those
-    that change), keep_words: which are left alone, each a list of phrases: "cat" is every place where it
-    stands, "cat:2" the second of the target prompt with what it comes from; only where that prompt lacks the
-    word, of the source. threshold: k.
+    A phrase in `blend_words` or `keep_words` is words of a prompt: "cat" means every place with that word;
+    "cat:2" means the second one in the target prompt and the source words it comes from, or the second one in
+    the source prompt where the target lacks the word.
+
+    Args:
+        cross_until: the window of cross-attention.
+        self_until, self_share: the window of self-attention, and `Control.self_share`.
+        value_until, value_share: the window of values, and `Control.value_share`.
+        renormalise: as in `Control`.
+        replaced: as in `align`.
+        local_blend: whether the edit stays where its words are.
+        threshold, blend_start: k of local blend, and the fraction of the steps after which it applies.
+        blend_words: the words where the edit stays; empty: the words that change.
+        keep_words: the words whose places stay unchanged.
     """
 
     cross_until: float
@@ -56,7 +72,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Plan:
-    """control, local: of `words.edit.edit`. changes: whether the target can differ from the source."""
+    """control, local: for `edit.edit`. changes: whether the target can differ from the source."""
 
     control: Control
     local: LocalBlend | None
@@ -66,9 +82,17 @@ class Plan:
 def plan(
     model: LatentDiffusion, source: str, target: str, words: Sequence[WordSetting], settings: Settings, n: int
 ) -> Plan:
-    """The edit that makes the picture of one prompt that of another, in n steps.
+    """The edit that turns the picture of one prompt into that of another, in n steps.
 
-    Raises `bad-request` for a word that is not there, in a sentence that names it; `prompt-too-long`.
+    Args:
+        model: reads the prompts.
+        source, target: the prompts.
+        words: the settings of words in the target.
+        settings: all other settings.
+        n: steps.
+
+    Raises:
+        VelaturaError: `bad-request` for a word that is not in the prompts; `prompt-too-long`.
     """
     for prompt in (source, target):
         model.check_prompt(prompt)
@@ -112,8 +136,8 @@ def plan(
 
 
 def _set(values: Tensor, here: list[int], value: float, text: str, what: str) -> None:
-    """Values of tokens, 1 where nothing is set. Entries may overlap, as "blue hat" and "hat" do: what one
-    leaves at 1 the other may set. Raises `bad-request` where two disagree."""
+    """Sets the values of the tokens `here`; 1 means not set. Entries may overlap, as "blue hat" and "hat" do:
+    if one leaves a value at 1, the other may set it. Raises `bad-request` where two entries disagree."""
     if value == 1.0:
         return
     if ((values[here] != 1.0) & (values[here] != value)).any():
@@ -134,27 +158,28 @@ class _Pair:
     target_tokens: Tokens
 
     def blended(self, aligned: alignment.Alignment, weighed: Sequence[Span], settings: Settings) -> Words:
-        """The two groups of local blend, words that change and words to be left alone."""
+        """The two groups of local blend: words that change and words to leave alone."""
         if settings.blend_words:
             changing = self._named(aligned, settings.blend_words)
         else:
             changing = self._changing(aligned, weighed)
         kept = self._named(aligned, settings.keep_words)
-        return Words(*(torch.stack(groups, -1) for groups in zip(changing, kept, strict=True)))
+        source, target = (torch.stack(groups, -1) for groups in zip(changing, kept, strict=True))
+        return Words(source, target)
 
     def _changing(self, aligned: alignment.Alignment, weighed: Sequence[Span]) -> tuple[Tensor, Tensor]:
-        """The tokens of what was replaced, deleted, inserted or weighed, in each prompt, with what a changed
-        preposition governs."""
+        """The tokens of replaced, deleted, inserted or weighted words in each prompt, with the phrase that a
+        changed preposition governs."""
         old, new = ([pair[side] for pair in aligned.replaced] for side in (0, 1))
         there = [governed(self.source, span) for span in [*old, *aligned.deleted]]
         here = [governed(self.target, span) for span in [*new, *aligned.inserted]]
         source = _marked(self.source_tokens, there)
         target = _marked(self.target_tokens, [*here, *weighed])
-        # a word that is only turned up or down stands in both prompts; so do a swapped one's partners
+        # a weighted word is in both prompts, and a swapped word has its partners in the source
         return torch.maximum(source, self._sources(aligned, target)), target
 
     def _sources(self, aligned: alignment.Alignment, target: Tensor) -> Tensor:
-        """[T_s] with 1 for the words that those of the target come from."""
+        """[T_s] with 1 for the source words that the marked target words come from."""
         return _touched(aligned.A[:, target > 0.0], self.source_tokens)
 
     def _named(self, aligned: alignment.Alignment, phrases: Sequence[str]) -> tuple[Tensor, Tensor]:
@@ -183,7 +208,7 @@ class _Pair:
 
 
 def _chosen(phrase: str) -> tuple[str, int | None]:
-    """A phrase, and which of its places is meant, None: all of them. "16:9" can be written "16 9"."""
+    """A phrase and the number of its place, None for all places. "16:9" can be written as "16 9"."""
     text, colon, which = phrase.rpartition(":")
     return (text, int(which)) if colon and which.strip().isdecimal() else (phrase, None)
 
@@ -193,7 +218,7 @@ def _span(word: Word) -> Span:
 
 
 def _touched(block: Tensor, read: Tokens) -> Tensor:
-    """[T] with 1 for the content tokens of the rows that are not empty."""
+    """[T] with 1 for the content tokens whose rows are not zero."""
     touched = torch.zeros(read.length)
     touched[read.content.start : read.content.stop] = 1.0
     return touched * (block > 0.0).any(1)

@@ -1,7 +1,7 @@
-"""Where a prompt's words stand, and which tokens a text encoder reads them as.
+"""The places of a prompt's words, and the tokens that a text encoder reads them as.
 
-Places are ranges of the prompt's characters as it was typed. Words are told apart in its composed form
-(Unicode's NFC), which is what CLIP reads: "é" is one letter, whether it was typed as one character or as two.
+Places are ranges of characters in the prompt as typed. Words are separated in its composed form (Unicode's
+NFC), which CLIP reads: "é" is one letter, whether it was typed as one character or as two.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ def words(prompt: str) -> list[Word]:
 def find(prompt: str, text: str, which: int = 1) -> Word:
     """The which-th place, counted from 1 at the left, where the words of `text` follow each other.
 
-    One word or several, whatever stands between them; case does not count. Places do not overlap.
-    Raises `bad-request` if there is no such place.
+    The text may be one word or several; characters between the words and case are ignored. Places do not
+    overlap. Raises `bad-request` if there is no such place.
     """
     places, wanted = _Places(prompt), normalize("NFC", text)
-    found = composed.find(places.composed, wanted, which)
-    if found is None:
+    place = composed.find(places.composed, wanted, which)
+    if place is None:
         raise VelaturaError("bad-request", _why_not(places.composed, wanted, which))
-    return places.word(found)
+    return places.word(place)
 
 
 def find_all(prompt: str, text: str) -> list[Word]:
-    """Every place that `find` finds, from left to right; none where the words are not there."""
+    """Every place that `find` finds, from left to right; empty if the prompt lacks the words."""
     places, wanted = _Places(prompt), normalize("NFC", text)
-    return [places.word(found) for found in _every(places.composed, wanted)]
+    return [places.word(place) for place in _every(places.composed, wanted)]
 
 
 def _every(prompt: str, text: str) -> list[Word]:
-    found: list[Word] = []
-    while word := composed.find(prompt, text, len(found) + 1):
-        found.append(word)
-    return found
+    places: list[Word] = []
+    while word := composed.find(prompt, text, len(places) + 1):
+        places.append(word)
+    return places
 
 
 def _why_not(prompt: str, text: str, which: int) -> str:
@@ -85,11 +85,11 @@ def _why_not(prompt: str, text: str, which: int) -> str:
 
 
 def governed(prompt: str, span: Span) -> Span:
-    """The span with the phrase that its last word governs, if that is a preposition or "no": such a word is
-    nowhere in a picture, but "without a beard" is where "a beard" is.
+    """The span, extended by the phrase that its last word governs, if that word is a preposition or "no".
+    Such a word has no place in a picture, but "without a beard" is where "a beard" is.
 
-    The phrase goes on to what is no word, a conjunction or the next preposition ("of" is within it). English
-    only; of other languages spans stay as they are.
+    The phrase ends before a punctuation mark, a conjunction or the next preposition ("of" is part of it).
+    English only; spans in other languages stay unchanged.
     """
     start, end = span
     there = words(prompt)
@@ -105,10 +105,12 @@ def governed(prompt: str, span: Span) -> Span:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A prompt as L tokens: the mark of its beginning, its content, the mark of its end, padding.
+    """A prompt as L tokens: the start mark, its content, the end mark, padding.
 
-    ids: of all L. spans: the characters that a token was read from; (0, 0) for marks and padding, but it is
-    `content` that says which tokens these are. content: indices of the tokens that come from the prompt.
+    Args:
+        ids: of all L tokens.
+        spans: the characters that each token was read from; (0, 0) for marks and padding.
+        content: the indices of the tokens that come from the prompt; all others are marks or padding.
     """
 
     ids: list[int]
@@ -122,38 +124,38 @@ class Tokens:
 
     @property
     def bos(self) -> int:
-        """Index of the mark of the beginning."""
+        """The index of the start mark."""
         return self.content.start - 1
 
     @property
     def eos(self) -> int:
-        """Index of the mark of the end."""
+        """The index of the end mark."""
         return self.content.stop
 
     @property
     def padding(self) -> range:
-        """Indices behind the mark of the end. With CLIP's own tokenizers padding repeats that mark."""
+        """The indices behind the end mark. CLIP's own tokenizers pad with that mark."""
         return range(self.eos + 1, self.length)
 
 
 def tokens(read: Tokenized, prompt: str) -> Tokens:
-    """The prompt's tokens with the characters that belong to each. read: by the model, of this prompt."""
+    """The prompt's tokens with the characters of each. read: the model's reading of this prompt."""
     places = _Places(prompt)
     return Tokens(read.ids, [places.whole(start, end) for start, end in read.offsets], read.content)
 
 
 def indices(tokens: Tokens, span: Span) -> list[int]:
-    """The tokens that were read from any of these characters; of a word there is at least one."""
+    """The tokens that were read from any of these characters; at least one for a word."""
     start, end = span
     return [i for i in tokens.content if tokens.spans[i][0] < end and start < tokens.spans[i][1]]
 
 
 class _Places:
-    """A prompt's composed form, and the way back from it to the prompt's own characters.
+    """A prompt's composed form, and the mapping back to the prompt's own characters.
 
-    The tokenizer's offsets, too, refer to the prompt as it was typed, whatever spaces, capitals or emoji it
-    has. But where characters compose, a token gets only the first of them, and where accents change their
-    order, a neighbour's place. Both stay within a cluster, so whole clusters are right.
+    The tokenizer's offsets also refer to the prompt as typed. But where characters compose, a token's offset
+    has only the first of them, and where accents change their order, it has a neighbour's place. Both errors
+    stay within a cluster, so whole clusters are right.
     """
 
     def __init__(self, prompt: str) -> None:
@@ -165,17 +167,17 @@ class _Places:
         self._of_typed = [span for span in clusters for _ in range(*span)]
 
     def word(self, word: Word) -> Word:
-        """A word of the composed form, where it stands in the prompt."""
+        """A word of the composed form, at its place in the prompt."""
         start, end = self._of_composed[word.start][0], self._of_composed[word.end - 1][1]
         return Word(self.prompt[start:end], start, end, word.which)
 
     def whole(self, start: int, end: int) -> Span:
-        """Characters of the prompt with all that they compose with; (0, 0) stays."""
+        """The span, extended to whole clusters; (0, 0) stays unchanged."""
         return (self._of_typed[start][0], self._of_typed[end - 1][1]) if start < end else (0, 0)
 
 
 def _clusters(text: str) -> list[Span]:
-    """The smallest parts whose composed forms, one after the other, are the whole's."""
+    """The smallest parts whose composed forms, joined, are the composed form of the text."""
     clusters: list[Span] = []
     for i, character in enumerate(text):
         if clusters and _joins(text[slice(*clusters[-1])], character):

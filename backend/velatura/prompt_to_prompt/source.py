@@ -1,4 +1,4 @@
-"""Where an edit's source comes from: a layer that is inverted, or a seed; each once."""
+"""The source of an edit: an inverted layer, or a picture made from a seed. Each is computed once."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from .features import Features
 Inversion = Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"]
 
 SEEDED: frozenset[str] = frozenset({"edit-friendly"})
-"""Inversions that draw noise, so that each seed leads to a picture of its own."""
+"""Inversions that draw noise, so that each seed gives another picture."""
 
 SOURCE_GUIDANCE = 3.5
-"""Of edit-friendly inversion, as published."""
+"""The source's guidance scale in edit-friendly inversion, as published."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """A source's trajectory and what is remembered of it, under a name."""
+    """A source's trajectory and recorded features. name: the trajectory's key in the cache."""
 
     name: str
     trajectory: Trajectory
@@ -39,8 +39,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the source is of: a prompt and what guidance leads away from, along these levels, with this
-    scale."""
+    """The prompt of a source, the prompt that guidance leads away from, the levels, and guidance's scale."""
 
     prompt: str
     negative: str
@@ -57,10 +56,17 @@ def inverted(
     seeds: Sequence[int],
     after_step: AfterStep,
 ) -> Source:
-    """A layer's trajectory. image: [1, 3, h, w] in [-1, 1]. seeds: only of `SEEDED` kinds.
+    """A layer's trajectory.
 
-    after_step is called for what is computed, and not for what is known: from another edit, or from one that
-    after_step stopped halfway.
+    Args:
+        model: inverts.
+        cache: keeps trajectories and features.
+        image: [1, 3, h, w] in [-1, 1].
+        wanted: the prompts, levels and guidance.
+        kind: the inversion.
+        seeds: used by the `SEEDED` kinds only.
+        after_step: called for computed parts only, not for those that are known from another edit or from one
+            that after_step stopped halfway.
     """
     layer = _Layer(model, cache, image, wanted, after_step)
     if kind == "direct":
@@ -79,8 +85,7 @@ def inverted(
 def imagined(
     model: LatentDiffusion, cache: Cache, shape: Sequence[int], wanted: Wanted, seeds: Sequence[int]
 ) -> Source:
-    """The trajectory of pictures made from seeds; known but for its first noise until an edit has run along
-    it.
+    """The trajectory of pictures made from seeds. Only its noise is known until an edit has run along it.
 
     shape: [C, h, w] of a latent.
     """
@@ -89,29 +94,24 @@ def imagined(
 
     def make(_: list[Any]) -> Trajectory:
         n = noise.standard_normal(seeds, shape).to(model.device)
-        return Trajectory(list(wanted.sigmas), [n * wanted.sigmas[0], *[None] * (len(wanted.sigmas) - 1)])
+        return Trajectory(list(wanted.sigmas), [n * wanted.sigmas[0]])
 
     return _source(cache, name, _known(model, cache, name, make))
 
 
 def remember(cache: Cache, source: Source, *, was_known: bool) -> None:
-    """A run along the source has ended, in whatever way: what it found out is kept."""
+    """Keeps what a run has added to the source. Call it after every run, also after a failed one."""
     if not was_known:
         cache.keep(source.name, source.trajectory, on_disk=True)
     cache.keep(_along(source.name), source.features)
 
 
-def is_known(trajectory: Trajectory) -> bool:
-    """Whether x is known at every level."""
-    return all(x is not None for x in trajectory.x)
-
-
 @dataclass(frozen=True)
 class _Layer:
-    """The inversions of a layer; of each, what is known is not computed again.
+    """The inversions of a layer. Known parts are not computed again.
 
-    All but edit-friendly begin with the same inverted latents, which depend neither on guidance nor on what
-    it leads away from, and which direct inversion is.
+    All but edit-friendly begin with the same inverted latents, those of direct inversion. They depend neither
+    on guidance nor on the prompt that it leads away from.
     """
 
     model: LatentDiffusion
@@ -136,7 +136,7 @@ class _Layer:
         return self.model.encode_prompt(self.wanted.negative)
 
     def direct(self, parts: int | None = None) -> Trajectory:
-        """parts: of which the inversion's are the first; None: there are no others."""
+        """parts: the total that progress is reported of; the inversion's come first. None: only those."""
 
         def make(known: list[Tensor]) -> Trajectory:
             z0 = known[0] if known else self.model.encode(self.image)
@@ -180,14 +180,14 @@ def _name(model: LatentDiffusion, wanted: Wanted, **content: Any) -> str:
 
 
 def _guided(model: LatentDiffusion, wanted: Wanted, scale: float) -> list[Any]:
-    """What guidance makes a trajectory depend on: nothing at scale 1."""
+    """The values that a guided trajectory depends on: none at scale 1."""
     return [] if scale == 1.0 else [scale, wanted.negative, model.guidance_rescale]
 
 
 def _known(
     model: LatentDiffusion, cache: Cache, name: str, make: Callable[[list[Any]], Trajectory]
 ) -> Trajectory:
-    """The trajectory of this name; as many passes of the network take longer than reading a few megabytes."""
+    """The trajectory of this name; on disk too, since reading it is faster than so many passes."""
     return cache.kept(name, make, on_disk=True, device=model.device)
 
 
@@ -199,5 +199,5 @@ def _source(cache: Cache, name: str, trajectory: Trajectory) -> Source:
 
 
 def _along(name: str) -> str:
-    """The name of the features along the trajectory of a name."""
+    """The name of the features along the trajectory of this name."""
     return key(features=name)

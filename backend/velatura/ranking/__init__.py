@@ -1,1 +1,1 @@
-"""Which of several variations to show first: how well each fits the prompt, the picture and its border."""
+"""The order of several variations: by how well each fits the prompt, and by its border."""

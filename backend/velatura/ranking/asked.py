@@ -1,8 +1,7 @@
-"""Whether a picture shows what was asked for, by the diffusion model that made it.
+"""How well a picture shows its prompt, read by the diffusion model that made it.
 
 A diffusion classifier (Li et al. 2023, Your Diffusion Model is Secretly a Zero-Shot Classifier,
-arXiv:2303.16203, algorithm 1) between two texts: which of them helps the model more to find the picture again
-beneath noise?
+arXiv:2303.16203, algorithm 1) between two texts: which of them helps the model more to denoise the picture?
 """
 
 from __future__ import annotations
@@ -20,17 +19,21 @@ from velatura.diffusion.denoiser import denoise
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.noise import standard_normal
 
-#: What is looked through: a noise level, as a share of the training times, and the seed of its noise, which
-#: is the same for all pictures.
+#  The looks: each a noise level, as a share of the training times, and the seed of its noise, which is the
+# same
+#: for all pictures.
 LOOKS = ((0.65, 1), (0.8, 2))
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked of a model, and what it was shown.
+    """The request to rank by.
 
-    prompt: what the pictures should show. other: what they would show if nothing had been done, as far as
-    that is known in words; '' otherwise.
+    Args:
+        model: reads the pictures.
+        seen: the picture and the mask that the model edited.
+        prompt: a description of the wanted picture.
+        other: a description of the picture without the edit, if there is one; else ''.
     """
 
     model: LatentDiffusion
@@ -40,38 +43,38 @@ class Asked:
 
     @torch.inference_mode()
     def read(self, pictures: Sequence[np.ndarray], check: Callable[[], None]) -> list[float] | None:
-        """How much more like the prompt than like the other text each picture is, in [0, 1]; None where there
-        is no prompt.
+        """How much more each picture fits the prompt than the other text, in [0, 1]; None if there is no
+        prompt.
 
-        pictures: [h, w, 3] in [0, 1] at the model's size; laid over what was there by the mask, they are z,
-        the latents. check: called before each pass through the network; it raises to cancel.
+        pictures: [h, w, 3] in [0, 1] at the model's size. Composited over the source by the mask and encoded,
+        they give the latents z. check: called before each pass through the network; it raises to cancel.
 
         With x = z + sigma n, the predictions D_p = D(x; sigma, prompt) and D_o = D(x; sigma, other), and sums
         over all of the latents,
 
             r = mean over (sigma, n) of  sum(|D_o - z|^2 - |D_p - z|^2) / sum |D_p - D_o|^2,
 
-        which is 1 where z is what the prompt makes the model expect, and -1 where it is what the other text
-        does. The numerator is sigma^2 times the difference of the errors in the noise that Li et al. compare;
-        the denominator makes it independent of how much the words say at that level, so that every level
-        counts alike. The result is 1 / (1 + exp(-r)), 0.5 where the model is told the same by both texts.
+        which is 1 if z is the prediction for the prompt, and -1 if z is the prediction for the other text.
+        The numerator is sigma^2 times the difference of the errors in the noise that Li et al. compare; the
+        denominator makes it independent of the texts' effect at that level, so that all levels count equally.
+        The result is 1 / (1 + exp(-r)); it is 0.5 if both texts give the same predictions.
         """
         if not self.prompt:
             return None
-        other = "" if self.other == self.prompt else self.other  # else there is nothing to tell apart
+        other = "" if self.other == self.prompt else self.other  # two different texts are needed
         c = cat([self.model.encode_prompt(text) for text in (self.prompt, other)])
-        found = []
+        readings: list[float] = []
         for picture in pictures:
             z = self._encoded(picture)
-            r = []
+            r: list[Tensor] = []
             for time, seed in LOOKS:
                 check()
                 sigma = level(self.model.training_sigmas, time)
                 n = standard_normal([seed], z.shape[1:]).to(z)
                 x = (z + sigma * n).expand(2, -1, -1, -1)
                 r.append(position(z, *denoise(self.model, x, sigma, c).split(1)))
-            found.append(torch.stack(r).nan_to_num(0.0).mean().sigmoid().item())
-        return found
+            readings.append(torch.stack(r).nan_to_num(0.0).mean().sigmoid().item())
+        return readings
 
     def _encoded(self, picture: np.ndarray) -> Tensor:
         shown = self.seen.image + self.seen.mask[..., None] * (picture - self.seen.image)
@@ -85,6 +88,6 @@ def level(training_sigmas: np.ndarray, time: float) -> float:
 
 
 def position(z: Tensor, D_p: Tensor, D_o: Tensor) -> Tensor:
-    """Where z lies between two predictions, each [1, C, h, w]: 1 at D_p, -1 at D_o, in steps of half their
-    distance, measured along the line through both. Not finite where they are the same."""
+    """The position of z on the line through two predictions, each [1, C, h, w]: 1 at D_p, -1 at D_o. Not
+    finite if they are equal."""
     return ((D_o - z).square().sum() - (D_p - z).square().sum()) / (D_p - D_o).square().sum()

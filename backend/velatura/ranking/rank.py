@@ -1,4 +1,4 @@
-"""The order of several variations: first by what was asked for, then by the border. See DESIGN.md."""
+"""The order of several variations: first by the prompt, then by the border. See DESIGN.md."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from velatura.canvas.paste import Pasted
 from .seam import Border
 from .views import Scene
 
-#: How much each part counts. Those that a run lacks are left out, the others keep their proportions.
+#: The weight of each part. A part that a run lacks is left out; the others keep their proportions.
 WEIGHTS = {"asked": 0.95, "seam": 0.05}
-#: So far below the best, by the part `asked`, a variation probably lacks what was asked for.
+#: A variation that is more than this below the best in the part `asked` probably misses the prompt.
 DOUBTFUL = 0.1
-#: After the point; scores that differ only beyond them are equal.
+#: Decimal places; scores that differ only in later ones are equal.
 DIGITS = 4
 
 CLOSEST, CLEANEST = "closest to the prompt", "cleanest edge"
@@ -24,8 +24,14 @@ MISSES = "may miss the prompt"
 
 @dataclass(frozen=True)
 class Place:
-    """Of one variation. rank: from 0, the best. score, scores: in [0, 1], more is better; scores has the
-    parts that were used. why: the place in a few words, for the person; mostly ''."""
+    """The place of one variation.
+
+    Args:
+        rank: from 0, the best.
+        score: the weighted mean of the scores, in [0, 1]; more is better.
+        scores: the parts that were used, each in [0, 1].
+        why: the reason in a few words, for the person; mostly ''.
+    """
 
     rank: int
     score: float
@@ -34,14 +40,14 @@ class Place:
 
     @property
     def label(self) -> str:
-        """For the layer's name."""
+        """The text for the layer's name."""
         return f"best, {self.why}" if self.why and not self.rank and "asked" in self.scores else self.why
 
 
 @dataclass(frozen=True)
 class Ranking:
-    """places: one a variation, in the variations' own order; none where they could not be ranked.
-    note: a sentence on what was not used and why, or ''."""
+    """places: one a variation, in the variations' own order; empty if they could not be ranked. note: a
+    sentence that names the unused parts and the reason, or ''."""
 
     places: Sequence[Place] = ()
     note: str = ""
@@ -55,21 +61,26 @@ def rank(
 ) -> Ranking:
     """Ranks the variations of one run.
 
-    asked: how much each shows what was asked for, in [0, 1]; None where nothing was said. check: called
-    before each look at a picture; it raises to cancel.
+    Args:
+        scene: the source and the selection.
+        results: the variations.
+        asked: returns how well each fits the prompt, in [0, 1]; None if there is no prompt.
+        check: called before each look at a picture; it raises to cancel.
     """
     parts: dict[str, Sequence[float]] = {}
     if scene.masked:
         border = Border(scene.border(None), scene.border_mask())
-        seams = []
+        seams: list[float] = []
         for result in results:
             check()
-            seams.append(border.seam(scene.border(result)))
-        if None not in seams:
+            seam = border.seam(scene.border(result))
+            if seam is not None:
+                seams.append(seam)
+        if len(seams) == len(results):
             parts["seam"] = seams
-    found = asked()
-    if found is not None:
-        return Ranking(order({"asked": found} | parts))
+    fits = asked()
+    if fits is not None:
+        return Ranking(order({"asked": fits} | parts))
     note = "there is no prompt to compare with, or the model reads none."
     if not parts:
         return Ranking((), f"Not ranked: {note}")
@@ -77,9 +88,9 @@ def rank(
 
 
 def order(parts: Mapping[str, Sequence[float]]) -> list[Place]:
-    """Places from the parts' values: score_i = sum_k w_k x_ki / sum_k w_k over the parts k that there are.
+    """Places from the parts' values: score_i = sum_k w_k x_ki / sum_k w_k over the present parts k.
 
-    Equal scores keep their order, and none is said to be better unless all others fall behind it.
+    Equal scores keep their order. The best is praised only if its score is higher than all others.
     """
     total = sum(WEIGHTS[name] for name in parts)
     rows = list(zip(*parts.values(), strict=True))
@@ -99,7 +110,7 @@ def order(parts: Mapping[str, Sequence[float]]) -> list[Place]:
 
 
 def _praise(parts: Mapping[str, Sequence[float]], best: int) -> str:
-    """In which parts the best one is behind no other."""
+    """The parts in which no other is better than the best one."""
     words = {"asked": CLOSEST, "seam": CLEANEST}
     leads = [words[name] for name, values in parts.items() if values[best] >= max(values)]
     return ", ".join(leads) or GOOD

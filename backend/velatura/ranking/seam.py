@@ -1,36 +1,38 @@
-"""How visible the border of an edit is: steps across it against the steps that are there anyway.
+"""The visibility of an edit's border: steps across it, compared with the steps in the picture itself.
 
 After the mean squared difference of slope (Minami and Zakhor 1995, An optimization approach for removing
-blocking effects in transform coding), which tells a block's edge in a compressed picture from the picture's
-own gradients; here along the border of a mask, place by place, and at the scales at which it is one.
+blocking effects in transform coding), which separates block edges in a compressed picture from the picture's
+own gradients. Here it is taken along the border of a mask, place by place, at the scales at which it is a
+border.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-NEAR = 4  #: pixels (at each scale) beside the border within which the picture's own texture is measured
-VISIBLE = 1.0 / 255.0  #: a step of colour that an 8-bit display just shows; steps below it are no seam
-_LEAST_SIDE = 8  # pixels of a picture in which there is something to see
+NEAR = 4  #: pixels at each scale: how far beside the border the picture's own texture is measured
+VISIBLE = 1.0 / 255.0  #: the smallest step of colour on an 8-bit display; smaller steps are no seam
+_LEAST_SIDE = 8  # pixels a side of the coarsest picture
 
 
 class Border:
-    """The border of a mask in a picture, which edits of the picture are looked at along."""
+    """The border of a mask in a picture, along which edits are compared with the picture."""
 
     def __init__(self, before: np.ndarray, mask: np.ndarray) -> None:
         """before: the source, [h, w, 3] in [0, 1]. mask: [h, w] in [0, 1]."""
         self._levels: list[tuple[int, _Level]] = []
         scale, widest = 1, 2.0 * softness(mask)
         while scale == 1 or (scale <= widest and min(mask.shape) // scale >= _LEAST_SIDE):
-            if min(mask.shape) // scale >= 4:  # one pair with both its further neighbours
+            if min(mask.shape) // scale >= 4:  # enough for one pair and its outer neighbours
                 level = _Level(_averaged(before, scale), _averaged(mask[..., None], scale))
                 if level.weight > 0.0:
                     self._levels.append((scale, level))
             scale *= 2
 
     def seam(self, after: np.ndarray) -> float | None:
-        """How unnoticeable the border is in an edited picture [h, w, 3]: in (0, 1], 1 no more than anything
-        there, 0.5 steps twice as high. None where there is no border, or the picture is too small for one.
+        """How inconspicuous the border is in an edited picture [h, w, 3], in (0, 1]: 1 for steps no higher
+        than those of the picture, 0.5 for steps twice as high. None if there is no border or the picture is
+        too small.
 
         For neighbours p, q along a row or a column, with p' before p and q' after q, the difference of slope
 
@@ -44,18 +46,18 @@ class Border:
             seam_s = sum w min(1, sqrt((R + v^2) / (B(d_after) + v^2))) / sum w,
             R = max(B(d_before), N(d_after)),    v = `VISIBLE`.
 
-        What the source has at that place (an outline that is selected along) and what the two sides of the
-        border have (texture) excuse steps of that height, there and not elsewhere. The result is the mean
-        over pictures of 1, 1/2, 1/4 … of the size, down to where a feathered border is a step too. Above v
-        contrast does not matter: multiplying all colours changes nothing.
+        Steps of the source at that place (an outline along the selection) and of the two sides of the border
+        (texture) excuse steps of the same height there, and not elsewhere. The result is the mean over
+        pictures of 1, 1/2, 1/4 … of the size, down to the scale at which a feathered border is a step too.
+        Above v the result does not depend on contrast: multiplying all colours changes nothing.
         """
-        found = [level.seam(_averaged(after, scale)) for scale, level in self._levels]
-        return float(np.mean(found)) if found else None
+        seams = [level.seam(_averaged(after, scale)) for scale, level in self._levels]
+        return float(np.mean(seams)) if seams else None
 
 
 def softness(mask: np.ndarray) -> float:
-    """The mean width of a mask's border in pixels, at least 1: how many pixels are neither in nor out, for
-    each pixel of its length (the total variation along rows and columns)."""
+    """The mean width of a mask's border in pixels, at least 1: the number of partly selected pixels, divided
+    by the border's length (the total variation along rows and columns)."""
     length = sum(np.abs(np.diff(mask, axis=axis)).sum(dtype=np.float64) for axis in (0, 1))
     between = np.count_nonzero((mask > 0.02) & (mask < 0.98))
     return max(1.0, between / length) if length > 0.0 else 1.0
@@ -84,19 +86,19 @@ class _Level:
 
 
 def _slope_difference(picture: np.ndarray, axis: int) -> np.ndarray:
-    """|d(p, q)|^2 of every pair that has both its further neighbours, a mean over the colours."""
+    """|d(p, q)|^2 of every pair with both outer neighbours, a mean over the colours."""
     slopes = np.diff(picture, axis=axis).swapaxes(0, axis)
     d = slopes[1:-1] - (slopes[:-2] + slopes[2:]) / 2.0
     return (np.einsum("ijk,ijk->ij", d, d) / d.shape[2]).swapaxes(0, axis).astype(np.float64)
 
 
 def _inner(pairs: np.ndarray, axis: int) -> np.ndarray:
-    """Without the first and the last pair along the axis, as `_slope_difference` leaves them out."""
+    """The pairs without the first and the last one along the axis, which `_slope_difference` omits."""
     return pairs[1:-1] if axis == 0 else pairs[:, 1:-1]
 
 
 def _local_mean(weights: np.ndarray, values: np.ndarray, reach: int) -> np.ndarray:
-    """Weighted means over squares of 2 reach + 1 pixels a side; 0 where no weight is."""
+    """Weighted means over squares of 2 reach + 1 pixels a side; 0 where all weights are 0."""
     total = _local_sum(weights, reach)
     return np.divide(
         _local_sum(weights * values, reach), total, out=np.zeros_like(total), where=total > 1e-9
@@ -114,16 +116,16 @@ def _local_sum(values: np.ndarray, reach: int) -> np.ndarray:
 
 def _grown(chosen: np.ndarray, reach: int, axis: int) -> np.ndarray:
     """The pairs within `reach` of a chosen one along the axis of the pairs."""
-    found = chosen.swapaxes(0, axis)
-    grown = found.copy()
+    pairs = chosen.swapaxes(0, axis)
+    grown = pairs.copy()
     for shift in range(1, reach + 1):
-        grown[shift:] |= found[:-shift]
-        grown[:-shift] |= found[shift:]
+        grown[shift:] |= pairs[:-shift]
+        grown[:-shift] |= pairs[shift:]
     return grown.swapaxes(0, axis)
 
 
 def _averaged(picture: np.ndarray, scale: int) -> np.ndarray:
-    """Means of blocks of scale x scale pixels; what is left over at the end is left out."""
+    """Means of blocks of scale x scale pixels, without incomplete blocks at the end."""
     h, w = (side // scale for side in picture.shape[:2])
     cut = picture[: h * scale, : w * scale]
     return cut.reshape(h, scale, w, scale, -1).mean(axis=(1, 3))

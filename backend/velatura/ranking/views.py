@@ -1,4 +1,4 @@
-"""A result along the border of its selection, as the person will see it."""
+"""A result along the border of its selection, as the person sees it."""
 
 from __future__ import annotations
 
@@ -11,16 +11,13 @@ from velatura.canvas.geometry import Box
 from velatura.canvas.paste import Pasted
 from velatura.canvas.selection import Layer, Selection
 
-SEAM_SIDE = 512  #: pixels at most of the longer side of the picture that the border is looked for in
-_SEAM_MARGIN = (16, 0.25)  # pixels round the selection, or of its size, so that its border has an outside
+SEAM_SIDE = 512  #: the largest longer side, in pixels, of the picture along whose border is looked
+_SEAM_MARGIN = (16, 0.25)  # around the selection, in pixels, and as a share of its size: the larger counts
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What all variations of a run have in common.
-
-    backdrop [3]: the colour behind transparent pixels.
-    """
+    """The source that all variations of a run share. backdrop [3]: the colour behind transparent pixels."""
 
     layer: Layer
     selection: Selection
@@ -28,7 +25,7 @@ class Scene:
 
     @property
     def masked(self) -> bool:
-        """Whether a part was selected; else the whole layer was edited, and has no border."""
+        """Whether there is a selection. Otherwise the whole layer was edited, and there is no border."""
         return self.selection.values is not None
 
     def border(self, result: Pasted | None) -> np.ndarray:
@@ -37,7 +34,7 @@ class Scene:
         return self._composed(result, box, _reduced_to(box, SEAM_SIDE))
 
     def border_mask(self) -> np.ndarray:
-        """The selection where `border` shows it, [h, w] in [0, 1]."""
+        """The selection in the same area as `border`, [h, w] in [0, 1]."""
         return chosen(self.selection, self._border_box, _reduced_to(self._border_box, SEAM_SIDE))
 
     @property
@@ -52,7 +49,7 @@ class Scene:
 
 
 def _fitted(box: Box, side: int) -> tuple[int, int]:
-    """(height, width) of the box drawn into a square, its longer side as long as that."""
+    """(height, width) of the box, scaled so that its longer side is `side`."""
     longest = max(box.height, box.width)
     return max(1, round(box.height * side / longest)), max(1, round(box.width * side / longest))
 

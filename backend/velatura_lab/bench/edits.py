@@ -115,7 +115,7 @@ class Edits:
     def edit(self) -> Tensor:
         """A picture and its edit, both from noise: the edit's clean latents [1, C, h, w]."""
         x = self.latents * self.sigmas[0]
-        return self.along(Trajectory(list(self.sigmas), [x, *[None] * (len(self.sigmas) - 1)]), None)
+        return self.along(Trajectory(list(self.sigmas), [x]), None)
 
     def explicit(self) -> Tensor:
         """The same edit, with maps that are built."""
