@@ -1,22 +1,26 @@
-"""Figures as a markdown table, as design notes hold them: editors down, measures across."""
+"""Figures as a markdown table for design notes: editors down, measures across."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from .figures import REFERENCES
+from .records import Figures, Interval, MeasureRecord
 from .tables import number, spread, usual
 
 
-def write(found: Mapping, command: str, names: Sequence[str] = ()) -> str:
-    """The table, with the command that made it above and what follows from it below.
+def write(found: Figures, command: str, names: Sequence[str] = ()) -> str:
+    """The table, below the command that made it and above the conclusions.
 
-    names: measures; those that the figures name as their columns, or all, where empty.
+    Args:
+        found: of the run.
+        command: the command line.
+        names: ids of measures; where empty, the figures' own columns, or all measures.
     """
     return "\n".join(_lines(found, command, names or found.get("columns") or list(found["measures"]))) + "\n"
 
 
-def _lines(found: Mapping, command: str, names: Sequence[str]) -> Iterator[str]:
+def _lines(found: Figures, command: str, names: Sequence[str]) -> Iterator[str]:
     measures, editors, rows = found["measures"], found["editors"], found["figures"]
     names = [name for name in names if any(name in row for row in rows.values())]
     read = ", ".join(dict.fromkeys(found["encoders"].values()))
@@ -43,14 +47,14 @@ def _lines(found: Mapping, command: str, names: Sequence[str]) -> Iterator[str]:
         yield sentence
 
 
-def _types(found: Mapping) -> Iterator[str]:
-    """The measure that is told by type of case, for studies that have few rows."""
-    told = found["told"]
-    if not found["types"] or len(found["editors"]) > 8 or told["measure"] not in found["measures"]:
+def _types(found: Figures) -> Iterator[str]:
+    """The table of a measure by type of case, for studies with few rows."""
+    by_type = found["told"]
+    if not found["types"] or len(found["editors"]) > 8 or by_type["measure"] not in found["measures"]:
         return
-    measure = found["measures"][told["measure"]]
+    measure = found["measures"][by_type["measure"]]
     yield ""
-    yield f"{_head(measure)} by {told['types']}:"
+    yield f"{_head(measure)} by {by_type['types']}:"
     yield ""
     yield "| | " + " | ".join(_plain(editor["title"]) for editor in found["editors"].values()) + " |"
     yield "|---|" + "---|" * len(found["editors"])
@@ -59,12 +63,12 @@ def _types(found: Mapping) -> Iterator[str]:
         yield f"| {_plain(type)} | " + " | ".join(cells) + " |"
 
 
-def _head(measure: Mapping) -> str:
+def _head(measure: MeasureRecord) -> str:
     unit = f", {measure['unit']}" if measure["unit"] else ""
     return _plain(f"{measure['title']}{unit}")
 
 
-def _cell(estimate: Mapping | None, measure: Mapping, most: int = 0) -> str:
+def _cell(estimate: Interval | None, measure: MeasureRecord, most: int = 0) -> str:
     if estimate is None:
         return ""
     return f"{number(estimate['mean'], measure)} ({spread(estimate, measure, most)})"
