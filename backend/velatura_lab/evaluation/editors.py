@@ -1,7 +1,7 @@
 """Editors: every registered method as a person would use it, and two naive baselines.
 
-A method is given what it declares: a selection if it takes one, the prompt, and, for marked parameters, the
-subject of the edit (`given`). A new method needs no change here.
+A method gets the inputs that it declares: a selection if it takes one, the prompt, and, for marked
+parameters, the subject of the edit (`given`). A new method needs no change here.
 """
 
 from __future__ import annotations

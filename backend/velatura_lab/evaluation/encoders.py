@@ -25,10 +25,10 @@ T = TypeVar("T")
 
 
 class Judge(Protocol):
-    """Reads what a picture of the world shows."""
+    """Reads the kind and attributes of a picture of the world."""
 
     def read(self, images: Tensor) -> list[Reading]:
-        """Images (N, 3, H, W) in 0..1 -> what each shows."""
+        """Images (N, 3, H, W) in 0..1 -> the reading of each."""
         ...
 
 
@@ -126,7 +126,7 @@ class Encoders:
 def required(part: T | None) -> T:
     """The part of `Encoders`, or of a case, that a measure needs. Raises LookupError where it is None."""
     if part is None:
-        raise LookupError("a measure was taken without what it needs; see Encoders.has")
+        raise LookupError("a measure was taken without a part that it needs; see Encoders.has")
     return part
 
 

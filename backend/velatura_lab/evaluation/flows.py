@@ -89,16 +89,16 @@ def editors(
     return [*made, noise_and_denoise(models, model, given)]
 
 
-def conclude(found: Figures) -> list[str]:
+def conclude(figures: Figures) -> list[str]:
     """The row that the rule chooses."""
-    found["columns"] = [name for name in COLUMNS if name in found["measures"]]
+    figures["columns"] = [name for name in COLUMNS if name in figures["measures"]]
     stated = f"that keep {LEAST_KEPT:.0%} of the attributes and {LEAST_OUTSIDE:g} dB outside the selection"
-    rows = found["figures"]
+    rows = figures["figures"]
     able = [
         id
-        for id, editor in found["editors"].items()
+        for id, editor in figures["editors"].items()
         if not editor["baseline"] and {"success", "kept", "leakage", "outside-psnr"} <= rows[id].keys()
     ]
     able = [id for id in able if rows[id]["kept"]["mean"] >= LEAST_KEPT]
     able = [id for id in able if rows[id]["outside-psnr"]["mean"] >= LEAST_OUTSIDE]
-    return [chosen(found, able, stated)]
+    return [chosen(figures, able, stated)]

@@ -9,26 +9,29 @@ from .records import Figures, Interval, MeasureRecord
 from .tables import number, spread, usual
 
 
-def write(found: Figures, command: str, names: Sequence[str] = ()) -> str:
+def write(figures: Figures, command: str, names: Sequence[str] = ()) -> str:
     """The table, below the command that made it and above the conclusions.
 
     Args:
-        found: of the run.
+        figures: of the run.
         command: the command line.
         names: ids of measures; where empty, the figures' own columns, or all measures.
     """
-    return "\n".join(_lines(found, command, names or found.get("columns") or list(found["measures"]))) + "\n"
+    return (
+        "\n".join(_lines(figures, command, names or figures.get("columns") or list(figures["measures"])))
+        + "\n"
+    )
 
 
-def _lines(found: Figures, command: str, names: Sequence[str]) -> Iterator[str]:
-    measures, editors, rows = found["measures"], found["editors"], found["figures"]
+def _lines(figures: Figures, command: str, names: Sequence[str]) -> Iterator[str]:
+    measures, editors, rows = figures["measures"], figures["editors"], figures["figures"]
     names = [name for name in names if any(name in row for row in rows.values())]
-    read = ", ".join(dict.fromkeys(found["encoders"].values()))
-    model = f"{found['model']['id']} {found['model']['digest'].split(':')[-1][:12]}"
+    read = ", ".join(dict.fromkeys(figures["encoders"].values()))
+    model = f"{figures['model']['id']} {figures['model']['digest'].split(':')[-1][:12]}"
     yield f"`{command}`:"
     yield ""
     yield (
-        f"{len(found['cases'])} cases ({', '.join(found['kinds'])}), seed {found['options']['seed']}, "
+        f"{len(figures['cases'])} cases ({', '.join(figures['kinds'])}), seed {figures['options']['seed']}, "
         f"model {model}{read and f'; read by {read}'}. Means with intervals of 95 %, and n where "
         "values are fewer than elsewhere or give no interval."
     )
@@ -41,25 +44,25 @@ def _lines(found: Figures, command: str, names: Sequence[str]) -> Iterator[str]:
             title = REFERENCES.get(id) or editors[id]["title"]
             cells = (_cell(row.get(name), measures[name], most) for name in names)
             yield f"| {_plain(title)} | " + " | ".join(cells) + " |"
-    yield from _types(found)
-    for sentence in found.get("conclusions", ()):
+    yield from _types(figures)
+    for sentence in figures.get("conclusions", ()):
         yield ""
         yield sentence
 
 
-def _types(found: Figures) -> Iterator[str]:
+def _types(figures: Figures) -> Iterator[str]:
     """The table of a measure by type of case, for studies with few rows."""
-    by_type = found["told"]
-    if not found["types"] or len(found["editors"]) > 8 or by_type["measure"] not in found["measures"]:
+    by_type = figures["told"]
+    if not figures["types"] or len(figures["editors"]) > 8 or by_type["measure"] not in figures["measures"]:
         return
-    measure = found["measures"][by_type["measure"]]
+    measure = figures["measures"][by_type["measure"]]
     yield ""
     yield f"{_head(measure)} by {by_type['types']}:"
     yield ""
-    yield "| | " + " | ".join(_plain(editor["title"]) for editor in found["editors"].values()) + " |"
-    yield "|---|" + "---|" * len(found["editors"])
-    for type, row in found["types"].items():
-        cells = (_cell(row.get(id), measure) for id in found["editors"])
+    yield "| | " + " | ".join(_plain(editor["title"]) for editor in figures["editors"].values()) + " |"
+    yield "|---|" + "---|" * len(figures["editors"])
+    for type, row in figures["types"].items():
+        cells = (_cell(row.get(id), measure) for id in figures["editors"])
         yield f"| {_plain(type)} | " + " | ".join(cells) + " |"
 
 

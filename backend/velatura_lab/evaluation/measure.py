@@ -18,7 +18,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import statistics
 
-B = TypeVar("B")  # what a study's measures take: a batch, or another of its results
+B = TypeVar("B")  # the argument of a study's measures: a Batch, or a class of the study
 NAN = math.nan
 #: Group of measures -> heading, in the order of the report.
 GROUPS = {

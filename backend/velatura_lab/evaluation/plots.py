@@ -167,6 +167,6 @@ def _grid(axis: Axis, left: float, right: float, top: float, bottom: float) -> s
 
 
 def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
-    told = f'role="img" aria-label="{escape(label, quote=True)}"'
+    label = f'role="img" aria-label="{escape(label, quote=True)}"'
     box = f'class="plot" viewBox="0 0 {width} {height}" fill="{_INK}"'
-    return f'<svg {box} {told} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+    return f'<svg {box} {label} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'

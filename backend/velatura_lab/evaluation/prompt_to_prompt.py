@@ -109,7 +109,7 @@ def editors(
             cache=cache,
         )
         if row in _TOLD:
-            editor.title += f" ({_told(editor.settings['parameters'])})"
+            editor.title += f" ({_in_words(editor.settings['parameters'])})"
         made.append(editor)
     same_seed = {"version": 1, "guidance": given.get("guidance", 3.0), "steps": 16}
     return [*made, noise_and_denoise(models, model, given), SameSeed(models, model, settings=same_seed)]
@@ -148,7 +148,7 @@ class Weighed(MethodEditor):
         return MethodEditor.edit(self.changed(words=words), case, seeds)
 
 
-def _told(settings: Mapping[str, Any]) -> str:
+def _in_words(settings: Mapping[str, Any]) -> str:
     k = f"{settings['threshold']:g}" if settings["local_blend"] else "0"
     values = f", values {settings['value_until']:g}" if settings["value_until"] else ""
     return f"cross {settings['cross_until']:g}, self {settings['self_until']:g}, k {k}{values}"

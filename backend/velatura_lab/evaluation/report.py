@@ -104,13 +104,13 @@ def _about(f: Figures) -> str:
     o = f["options"]
     kinds = ", ".join(o["kinds"])
     many = f"up to {o['seeds']} variations" if o["seeds"] > 1 else "one result"
-    told = (
+    about = (
         f"{len(f['cases'])} cases of {f['data']} ({kinds}), {many} each; model {f['model']['id']} at "
         f"{f['model']['size']} px, {f['machine']}; Velatura {f['velatura']}, {f['made']}."
     )
     encoders = ", ".join(dict.fromkeys(f["encoders"].values()))
     seen = f" Read by: {encoders}." if encoders else ""
-    return f'<p class="about">{escape(told + seen)}</p>'
+    return f'<p class="about">{escape(about + seen)}</p>'
 
 
 def _legend_of_tables(f: Figures) -> str:
@@ -154,17 +154,17 @@ def _by_kind(f: Figures) -> Iterator[str]:
         )
         yield tables.of_kinds(f, names[:2])
     if f["types"]:
-        told = f["measures"][f["told"]["measure"]]
-        yield f"<h2>{escape(told['title'])} by {escape(f['told']['types'])}</h2>"
+        measure = f["measures"][f["told"]["measure"]]
+        yield f"<h2>{escape(measure['title'])} by {escape(f['told']['types'])}</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
             {edit: rates[id] for edit, rates in f["types"].items() if id in rates} for id in f["editors"]
         ]
-        if told["unit"] == "%":
-            axis = plots.Axis(f"{told['title']} in %", 0.0, 100.0, 0, 100.0)
+        if measure["unit"] == "%":
+            axis = plots.Axis(f"{measure['title']} in %", 0.0, 100.0, 0, 100.0)
         else:
-            axis = plots.Axis(told["title"], -1.0, 1.0, 1)
-        label = f"{told['title']} of every method by {f['told']['types']}"
+            axis = plots.Axis(measure["title"], -1.0, 1.0, 1)
+        label = f"{measure['title']} of every method by {f['told']['types']}"
         yield plots.rows(list(f["types"]), series, axis, label)
 
 

@@ -101,9 +101,12 @@ class Store:
     def put(self, key: str, done: Done) -> None:
         """Stores a result. Raises OSError."""
         values = json.dumps({"scores": done.scores, "seconds": done.seconds, "refusal": done.refusal})
-        sources = {} if done.sources is None else {"sources": done.sources}
+        told = np.array(values)
         with replacing(self.path(key)) as stream:
-            np.savez(stream, allow_pickle=False, pictures=done.pictures, told=np.array(values), **sources)
+            if done.sources is None:
+                np.savez(stream, pictures=done.pictures, told=told)
+            else:
+                np.savez(stream, pictures=done.pictures, told=told, sources=done.sources)
 
 
 def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:

@@ -92,11 +92,11 @@ class Named(Case):
 def named(pair: Pair, id: str, size: int) -> list[Named]:
     """The cases of one picture: a word for each element of it, and the pair's own change."""
     picture, _ = pair.pictures(size)
-    told = {e: p for e, p in phrases(pair.source_caption).items() if picture.shows(e, LEAST_AREA)}
-    words = {element: phrase.split()[-1] for element, phrase in told.items()}
+    known = {e: p for e, p in phrases(pair.source_caption).items() if picture.shows(e, LEAST_AREA)}
+    words = {element: phrase.split()[-1] for element, phrase in known.items()}
     base = of_pair(pair, id, size)
     fields = {name: getattr(base, name) for name in Case.__dataclass_fields__}
-    common = {"words": tuple(words.values()), "phrases": tuple(told.values()), "picture": id}
+    common = {"words": tuple(words.values()), "phrases": tuple(known.values()), "picture": id}
     found = [
         _of(fields, {"id": f"{id}-{e}", "edit": w, "type": e, "region": picture.mask(e), "word": w} | common)
         for e, w in words.items()
@@ -272,14 +272,14 @@ def _usable(selectors: Sequence[Selector], cases: Sequence[Named]) -> tuple[list
     return usable, list(missing.values())
 
 
-def conclude(found: Figures, made: Sequence[Editor]) -> list[str]:
+def conclude(figures: Figures, made: Sequence[Editor]) -> list[str]:
     """For each method, the threshold of the best overlap, as it ships and with its best settings."""
     sentences: list[str] = []
     selectors = [editor for editor in made if isinstance(editor, Selector)]
     for method in dict.fromkeys(selector.method for selector in selectors):
         best: dict[str, tuple[float, float]] = {}
         for editor in selectors:
-            row = found["figures"].get(editor.id, {})
+            row = figures["figures"].get(editor.id, {})
             overlaps = {t: row[f"iou-{t:g}"]["mean"] for t in THRESHOLDS if f"iou-{t:g}" in row}
             if editor.method is method and overlaps:
                 top = max(overlaps, key=overlaps.__getitem__)
@@ -287,9 +287,9 @@ def conclude(found: Figures, made: Sequence[Editor]) -> list[str]:
         if not best:
             continue
         shipped, most = next(iter(best)), max(best, key=lambda title: best[title][0])
-        told = "; ".join(
+        best_of = "; ".join(
             f"{title}: threshold {best[title][1]:g}, IoU {best[title][0]:.0%}"
             for title in dict.fromkeys((shipped, most))
         )
-        sentences.append(f"Most overlap as it ships, and with the best settings: {told}.")
+        sentences.append(f"Most overlap as it ships, and with the best settings: {best_of}.")
     return sentences

@@ -102,9 +102,9 @@ def _words(pair: Pair) -> list[str]:
     then its noun alone. Empty unless each stands exactly once in the prompt."""
     if _is_degree(pair):
         prompt = pair.target_caption.text
-        told = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
-        text = " ".join(told)
-        found = [text if text in prompt else (told or [""])[0]]
+        new = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
+        text = " ".join(new)
+        found = [text if text in prompt else (new or [""])[0]]
     else:
         prompt = pair.source_caption.text
         phrase = phrases(pair.source_caption).get(element_of(pair.source, pair.attribute), "")
@@ -169,14 +169,14 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
     ]
 
 
-def conclude(found: Figures, least: float = LEAST) -> list[str]:
+def conclude(figures: Figures, least: float = LEAST) -> list[str]:
     """The words of the first row whose Spearman's correlation is below `least`."""
-    if not found["types"]:
+    if not figures["types"]:
         return []
-    row = next(iter(found["editors"]))
-    means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
+    row = next(iter(figures["editors"]))
+    means = {type: rates[row]["mean"] for type, rates in figures["types"].items() if row in rates}
     low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < least]
-    title = found["editors"][row]["title"]
+    title = figures["editors"][row]["title"]
     if not low:
         return [f"Every graded word has a Spearman's correlation of at least {least} ({title})."]
     return [f"Below {least} ({title}): {'; '.join(low)}."]
