@@ -160,7 +160,7 @@ def _order(case: Case) -> tuple[int, str]:
 
 
 def by_type(values: Values, cases: Sequence[Case], measure: Measure) -> dict[str, Row]:
-    """ "kind: type (number of cases)" -> editor -> figure of one measure."""
+    """Title of a type, "kind: type (number of cases)" -> editor -> figure of one measure."""
     found: dict[str, Row] = {}
     for kind, type in dict.fromkeys((case.kind, case.type) for case in sorted(cases, key=_order)):
         ids = [case.id for case in cases if (case.kind, case.type) == (kind, type)]
