@@ -1,10 +1,10 @@
-"""What a socket and ZeroMQ cost by themselves: the same pieces of bytes, to a bare ROUTER and back."""
+"""Measures the cost of a socket and ZeroMQ alone: the same pieces of bytes, to a bare ROUTER and back."""
 
 from __future__ import annotations
 
 import multiprocessing
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 
@@ -12,8 +12,8 @@ import zmq
 
 
 @contextmanager
-def echo_server(endpoint: str) -> Iterator[str]:
-    """A process that binds "ipc:///path" or "tcp://127.0.0.1:*" and sends back what comes; gives where."""
+def echo_server(endpoint: str) -> Generator[str]:
+    """A process that binds "ipc:///path" or "tcp://127.0.0.1:*" and echoes messages; yields its endpoint."""
     spawn = multiprocessing.get_context("spawn")
     ours, theirs = spawn.Pipe()
     process = spawn.Process(target=_serve, args=(endpoint, theirs), daemon=True)

@@ -1,4 +1,4 @@
-"""Runs that `velatura bench words` compares."""
+"""The runs that `velatura bench words` compares."""
 
 from __future__ import annotations
 
@@ -24,23 +24,23 @@ from velatura.prompt_to_prompt.local import LocalBlend
 
 from .explicit import Explicit, rows_of
 
-SHIPPED = PromptToPromptParameters()
+SHIPPED = PromptToPromptParameters.model_validate({})
 ROWS = 4
-"""Of a pass: of two pictures, each with its guidance."""
+"""Rows of a pass: two pictures, each with its guidance."""
 FIRST, SECOND = (1, 3), 2
-"""Rows of the passes of a layer's first edit: its inversion's, and the edit's, the source's and the target's
-two; and of its second, if all features of the source were kept."""
+"""Rows of the passes of a layer's first edit (one for its inversion; one for the source and two for the
+target), and of its second edit if all features of the source are cached."""
 
 
 @dataclass
 class Counted(Features):
-    """Features that also say how many bytes they would be if all were kept."""
+    """Features that also count the bytes of all features, cached or dropped."""
 
     asked: dict[tuple[int, str], int] = field(default_factory=dict)
 
     @property
     def needed(self) -> int:
-        """Bytes."""
+        """Bytes of all features."""
         return sum(self.asked.values())
 
     def record(self, i: int, name: str, branch: Branch) -> None:
@@ -52,11 +52,20 @@ class Counted(Features):
 @dataclass(frozen=True)
 class Edits:
     """A model and an edit for it: a word swap that turns a word up, with local blend, guidance and windows as
-    they ship. Conditions are random: what is told takes no time. limit: bytes of features that are kept, by
-    default as many as the daemon keeps."""
+    they ship. Conditions are random, for their values do not change the time.
+
+    Args:
+        model: the model.
+        latents: [1, C, h, w], of variance 1.
+        conditions: of the prompts.
+        control: of the attention.
+        local: the local blend.
+        sigmas: noise levels of the steps.
+        limit: bytes of cached features, by default the daemon's limit.
+    """
 
     model: Model
-    latents: Tensor  # [1, C, h, w], of variance 1
+    latents: Tensor
     conditions: Conditions
     control: Control
     local: LocalBlend
@@ -68,9 +77,11 @@ class Edits:
         """An edit of random latents.
 
         Args:
-            tokens: of a prompt.
-            side: of the latents; 0: of those that the network was trained on.
-            width: values of a token's hidden state; 0: as many as the model's text encoder gives.
+            model: the model.
+            tokens: number of tokens of a prompt.
+            steps: number of steps.
+            side: of the latents; 0 for the side that the network was trained on.
+            width: values of a token's hidden state; 0 for those of the model's text encoder.
         """
         width = width or model.encode_prompt("").states.shape[-1]
         drawn = noise.standard_normal([1, 2, 3], (tokens, width)).to(model.device)
@@ -97,14 +108,15 @@ class Edits:
         )
 
     def passes(self, rows: int) -> None:
-        """The network alone on so many rows, as often as there are steps."""
+        """The network alone on batches of so many rows, once for each step."""
         x, c = self.latents.repeat(rows, 1, 1, 1), self.conditions.target.expand(rows)
+        denoised = x
         for _ in self.sigmas[1:]:
-            D = denoise(self.model, x, self.sigmas[-2], c)
-        _wait_for(D)
+            denoised = denoise(self.model, x, self.sigmas[-2], c)
+        _wait_for(denoised)
 
     def plain(self) -> None:
-        """Two pictures with guidance: as many rows as an edit of a new picture."""
+        """Two pictures with guidance, which have as many rows as an edit of a new picture."""
         x = (self.latents * self.sigmas[0]).expand(2, -1, -1, -1)
         c = cat([c.expand(2) for c in (self.conditions.negative, self.conditions.target)])
         for sigma, sigma_next in pairwise(self.sigmas):
@@ -113,17 +125,17 @@ class Edits:
         _wait_for(x)
 
     def edit(self) -> Tensor:
-        """A picture and its edit, both from noise: the edit's clean latents [1, C, h, w]."""
+        """A picture and its edit, both from noise. Gives the edit's clean latents [1, C, h, w]."""
         x = self.latents * self.sigmas[0]
         return self.along(Trajectory(list(self.sigmas), [x]), None)
 
     def explicit(self) -> Tensor:
-        """The same edit, with maps that are built."""
+        """The same edit with attention maps that are built."""
         x_s = x_t = self.latents * self.sigmas[0]
-        told, latent = self.conditions, tuple(self.latents.shape[-2:])
+        c_all, latent = self.conditions, (self.latents.shape[-2], self.latents.shape[-1])
         maps = Explicit(self.model, self.control, self.local, 1, latent)
         for i, (sigma, sigma_next) in enumerate(pairwise(self.sigmas)):
-            x, c = rows_of(x_s, x_t, told.source, told.target, told.negative)
+            x, c = rows_of(x_s, x_t, c_all.source, c_all.target, c_all.negative)
             D_s, D_su, D_tu, D_t = denoise(self.model, x, sigma, c, maps.step(i)).chunk(4)
             D_s = guide(self.model, x_s, sigma, D_s, D_su, SHIPPED.guidance)
             D_t = guide(self.model, x_t, sigma, D_t, D_tu, SHIPPED.guidance)
@@ -134,14 +146,14 @@ class Edits:
         return x_t
 
     def first(self) -> tuple[Trajectory, Counted]:
-        """A layer's first edit: inverted, then edited."""
+        """A layer's first edit: the layer is inverted, then edited."""
         trajectory = direct(self.model, self.latents, self.conditions.source, list(self.sigmas))
         features = Counted(self.limit)
         self.along(trajectory, features)
         return trajectory, features
 
     def along(self, trajectory: Trajectory, features: Features | None) -> Tensor:
-        """An edit along a trajectory, with what was recorded of it: its clean latents [1, C, h, w]."""
+        """An edit along a trajectory, with its recorded features. Gives the clean latents [1, C, h, w]."""
         x = edit(
             self.model,
             trajectory,
@@ -157,5 +169,5 @@ class Edits:
 
 
 def _wait_for(x: Tensor) -> None:
-    """Until the device has made x."""
+    """Waits until the device has computed x."""
     float(x.sum())

@@ -1,6 +1,7 @@
-"""Prompt-to-Prompt's attention with its maps built, as published code has it: what `velatura bench words`
-compares with. Rows as in `velatura.prompt_to_prompt.edit`: source, conditional, first; target, conditional,
-last."""
+"""Prompt-to-Prompt's attention with maps that are built, as in published code, for `velatura bench words`.
+
+Rows as in `velatura.prompt_to_prompt.edit`: the conditional source first, the conditional target last.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +18,8 @@ from velatura.prompt_to_prompt.local import LocalBlend, MapSums, map_level
 
 
 class Explicit:
-    """Attention of B variations at latents (h, w), which gathers the maps of local blend's words. Does what
-    `words.attending.Attending` does, but for values of self-attention, which it does not inject."""
+    """Attention of B variations at latents (h, w), which sums the maps of local blend's words. It does what
+    `prompt_to_prompt.attending.Attending` does, but injects no values of self-attention."""
 
     def __init__(
         self, model: Model, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
@@ -51,7 +52,7 @@ class Explicit:
         return attend
 
     def _weighed(self, edited: Tensor) -> Tensor:
-        """Maps with the words' weights, renormalised if that is asked for."""
+        """Maps with the words' weights, renormalised if `control` says so."""
         weighed = edited * self.c
         if self.control.weighs and self.control.renormalise:
             whole, rest = edited.sum(-1, keepdim=True), (edited * self.c.abs()).sum(-1, keepdim=True)
@@ -62,7 +63,7 @@ class Explicit:
 def rows_of(
     x_s: Tensor, x_t: Tensor, source: Condition, target: Condition, negative: Condition
 ) -> tuple[Tensor, Condition]:
-    """The batch of one step, [4 B, C, h, w] and its condition, of 4 B rows."""
+    """The batch of one step, [4 B, C, h, w], and its condition of 4 B rows."""
     B = len(x_s)
     c = cat([row.expand(B) for row in (source, negative, negative, target)])
     return torch.cat([x_s, x_s, x_t, x_t]), c

@@ -1,4 +1,4 @@
-"""`velatura bench flow`: what an edit by a flow costs beside plain sampling, and what a moved dial saves."""
+"""`velatura bench flow`: an edit by a flow beside plain sampling, and a moved dial beside its first run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,15 +24,15 @@ from . import shapes
 from .observe import peak, seconds
 
 GOALS = {"moved": 0.6}
-"""At most: a moved dial over the first run with it."""
+"""The most that a moved dial may take, as a share of the first run with it."""
 CAPTION, WANTED, OTHER = "a photo of a man with short hair", "a photo of a man with long hair", "a photo"
 START, DRAFT, _BUDGET = 0.9, 8, 2**32
-PROBED = 6  # strengths; most pictures break before the last ones
+PROBED = 6  # number of strengths; most pictures break before the last ones
 
 
 @dataclass
 class Edits:
-    """Runs of one layer on one model. latents: [1, C, h, w]."""
+    """The runs of one layer on one model. latents: [1, C, h, w]."""
 
     model: Model
     steps: int
@@ -39,13 +40,13 @@ class Edits:
 
     @staticmethod
     def of(model: Model, steps: int, side: int = 0) -> Edits:
-        """side: of the latents, else the network's own."""
+        """The runs of random latents. side: of the latents; 0 for the network's own."""
         side = side or model.latent_size
         (z0,) = noise.standard_normal([0], (model.latent_channels, side, side)).split(1)
         return Edits(model, steps, z0.to(model.device))
 
     def plain(self) -> None:
-        """Sampling of three pictures: as many rows as an edit with one dial has."""
+        """Sampling of three pictures, which have as many rows as an edit with one dial."""
         sigmas = self._levels(self.steps)
         c = self.model.encode_prompt(CAPTION).expand(3)
         x = self.latents.expand(3, -1, -1, -1) * sigmas[0]
@@ -62,7 +63,7 @@ class Edits:
             return edit.edit(self.model, source, edit.Pulls(dials, CAPTION, focused=True), lambda step: None)
 
     def probe(self) -> None:
-        """What an even dial is probed with before it is used for the first time, less decoding."""
+        """The probes of an even dial before its first use, without decoding."""
         cache = Cache(memory=_BUDGET)
         for strength in even.PROBES[:PROBED]:
             even.readings(self.model, self.slide(cache, strength, steps=DRAFT), CAPTION, WANTED, 0)
@@ -72,7 +73,7 @@ class Edits:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the figures; gives 0 whether or not the goals are met."""
+    """Prints the figures. Gives 0, even if a goal is missed."""
     parser = argparse.ArgumentParser(prog="velatura bench flow", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--side", type=int, default=0, help="of the latents, else the network's own")
@@ -87,8 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @torch.inference_mode()
-def measure(edits: Edits, repeat: int) -> dict:
-    """Medians. The kinds take turns, so that whatever else the machine does falls on all alike."""
+def measure(edits: Edits, repeat: int) -> dict[str, Any]:
+    """The medians. The kinds take turns, so that other work on the machine slows all alike."""
     state: dict[str, Cache] = {}
 
     def first() -> object:
@@ -103,7 +104,7 @@ def measure(edits: Edits, repeat: int) -> dict:
         "draft": lambda: edits.slide(Cache(), 1.0, steps=DRAFT),
         "probe": edits.probe,
     }
-    peaks = {name: peak(run, edits.model.device) / 2**20 for name, run in kinds.items()}  # warms up, too
+    peaks = {name: peak(run, edits.model.device) / 2**20 for name, run in kinds.items()}  # warms up too
     took: dict[str, list[float]] = {name: [] for name in kinds}
     for _ in range(repeat):
         for name, run in kinds.items():
@@ -128,13 +129,13 @@ def measure(edits: Edits, repeat: int) -> dict:
     }
 
 
-def report(figures: dict) -> str:
-    """The figures as a person reads them."""
+def report(figures: dict[str, Any]) -> str:
+    """The figures as text."""
     took, ratios = figures["seconds"], figures["ratios"]
     channels, height, width = figures["latents"]
 
-    def line(what: str, kind: str, ratio: str = "") -> str:
-        return f"{what:44} {took[kind]:8.2f} s   {ratio}"
+    def line(title: str, kind: str, ratio: str = "") -> str:
+        return f"{title:44} {took[kind]:8.2f} s   {ratio}"
 
     peaks = ", ".join(f"{kind} {mib:.1f}" for kind, mib in figures["peak_mib"].items())
     moved = f"{ratios['moved']:.3f} of the first (goal: at most {GOALS['moved']}),"

@@ -1,10 +1,11 @@
-"""What a run asks of a device: operations, memory, and what share of its best rate that is."""
+"""Measures the operations, memory and time of a run, and the best rate of a device."""
 
 from __future__ import annotations
 
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
@@ -12,14 +13,16 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode, sdpa_flop_count
 
+T = TypeVar("T")
+
 
 def _attention(q: torch.Size, k: torch.Size, v: torch.Size, *_: object, **__: object) -> int:
     return sdpa_flop_count(q, k, v)
 
 
-# torch counts the attention kernels of GPUs alone
+# torch itself counts only the attention kernels of GPUs
 _COUNTED = {torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: _attention}
-#: Seconds of a product of matrices that says what a device can do.
+#: Seconds that a matrix product must take to be timed reliably.
 TIMED = 0.05
 
 
@@ -31,7 +34,7 @@ def operations(run: Callable[[], object]) -> int:
 
 
 def peak(run: Callable[[], object], device: torch.device) -> int:
-    """The most bytes of tensors at a time that a run makes, beyond what there was before."""
+    """The most bytes of tensors at a time of a run, beyond those from before."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
         before = torch.cuda.memory_allocated(device)
@@ -43,17 +46,19 @@ def peak(run: Callable[[], object], device: torch.device) -> int:
 
 
 class _Tensors(TorchDispatchMode):
-    """Counts the memory of the tensors that operators make, while they live. What an operator takes for
-    itself and gives back before it ends is not seen."""
+    """Counts the memory of the living tensors that operators make. The temporary memory inside an operator is
+    not counted."""
 
     def __init__(self) -> None:
         super().__init__()
         self.used = self.most = 0
         self.known: weakref.WeakSet[torch.UntypedStorage] = weakref.WeakSet()
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
         kwargs = kwargs or {}
-        with self:  # what is made of several operators, one by one
+        with self:  # composite operators, part by part
             result = func.decompose(*args, **kwargs)
         if result is not NotImplemented:
             return result
@@ -76,19 +81,19 @@ class _Tensors(TorchDispatchMode):
         self.used -= nbytes
 
 
-def seconds(run: Callable[[], object]) -> tuple[float, float, object]:
-    """(by the clock, of this process on processors, what the run gave). The clock counts what other
-    programs take of a machine too; the second says nothing where a GPU does the work."""
+def seconds(run: Callable[[], T]) -> tuple[float, float, T]:
+    """(wall time, processor time of this process, the run's result). Other programs add to the wall time; the
+    processor time tells nothing where a GPU does the work."""
     clock, processors = time.perf_counter(), time.process_time()
     result = run()
     return time.perf_counter() - clock, time.process_time() - processors, result
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype, repeat: int = 5) -> float:
-    """Operations a second of the best of some products of square matrices, by the clock.
+    """Operations per second of wall time, of the best of some products of square matrices.
 
-    The matrices grow until one product takes long enough to be timed: a processor that only emulates a dtype
-    would be kept busy for minutes by large ones.
+    The matrices grow until one product takes long enough to be timed, for a processor that emulates the dtype
+    would take minutes for large ones.
     """
     side, most = 256, 8192 if device.type == "cuda" else 2048
     while True:

@@ -1,4 +1,4 @@
-"""`velatura bench words`: what an edit by words costs beside plain sampling, in one run."""
+"""`velatura bench words`: the cost of an edit by words beside plain sampling, in one run."""
 
 from __future__ import annotations
 
@@ -7,23 +7,24 @@ import functools
 import json
 import statistics
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from velatura.weights import device
 
 from . import shapes
-from .edits import FIRST, ROWS, SECOND, Edits
-from .observe import matrix_rate, operations, peak, seconds
+from .edits import FIRST, ROWS, SECOND, Counted, Edits
+from .observe import T, matrix_rate, operations, peak, seconds
 
 GOALS = {"edit": 1.05, "second": 0.55}
-"""At most: an edit of a new picture over plain sampling of as many rows; a layer's second edit over its
-first."""
+"""The most that an edit of a new picture may take, as a share of plain sampling of as many rows; and a
+layer's second edit, as a share of its first."""
 DTYPES = ("float32", "bfloat16", "float16")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the figures; gives 0 whether or not the goals are met."""
+    """Prints the figures. Gives 0, even if a goal is missed."""
     parser = argparse.ArgumentParser(prog="velatura bench words", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument(
@@ -53,8 +54,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @torch.inference_mode()
-def measure(edits: Edits, repeat: int) -> dict:
-    """Medians. The kinds take turns, so that whatever else the machine does falls on all alike."""
+def measure(edits: Edits, repeat: int) -> dict[str, Any]:
+    """The medians. The kinds take turns, so that other work on the machine slows all alike."""
     model = edits.model
     kinds: dict[str, Callable[[], object]] = {
         "plain": edits.plain,
@@ -62,7 +63,7 @@ def measure(edits: Edits, repeat: int) -> dict:
         "explicit": edits.explicit,
     }
     passes = {_rows(n): functools.partial(edits.passes, n) for n in sorted((*FIRST, SECOND))}
-    # these runs also warm up: what is compiled and allocated once is in no time
+    # these runs also warm up, so that no time contains compilation or first allocations
     peaks = {name: peak(run, model.device) / 2**20 for name, run in kinds.items()}
     counted = operations(edits.plain)
     for run in passes.values():
@@ -70,20 +71,22 @@ def measure(edits: Edits, repeat: int) -> dict:
     clock: dict[str, list[float]] = {name: [] for name in (*kinds, "first", "second", *passes)}
     processors: dict[str, list[float]] = {name: [] for name in clock}
 
-    def timed(name: str, run: Callable[[], object]) -> object:
+    def timed(name: str, run: Callable[[], T]) -> T:
         by_clock, on_processors, result = seconds(run)
         clock[name].append(by_clock)
         processors[name].append(on_processors)
         return result
 
+    recorded: list[Counted] = []
     for _ in range(repeat):
         for name, run in (kinds | passes).items():
             timed(name, run)
         trajectory, features = timed("first", edits.first)
-        timed("second", lambda: edits.along(trajectory, features))  # noqa: B023
+        timed("second", functools.partial(edits.along, trajectory, features))
+        recorded[:] = [features]
     took = {name: statistics.median(values) for name, values in clock.items()}
     worked = {name: statistics.median(values) for name, values in processors.items()}
-    rate = counted / took["plain"]
+    (features,), rate = recorded, counted / took["plain"]
     return {
         "device": device.name(model.device),
         "threads": torch.get_num_threads(),
@@ -121,18 +124,18 @@ def _ratios(took: dict[str, float]) -> dict[str, float]:
 
 
 def _rows(n: int) -> str:
-    """The name of passes on so many rows."""
+    """The name of the passes on so many rows."""
     return f"{n} row" if n == 1 else f"{n} rows"
 
 
-def report(figures: dict) -> str:
-    """The figures as a person reads them."""
+def report(figures: dict[str, Any]) -> str:
+    """The figures as text."""
     took, ratios, others = figures["seconds"], figures["ratios"], figures["processor_ratios"]
     channels, height, width = figures["latents"]
 
-    def line(what: str, kind: str, of: str = "", goal: str = "") -> str:
+    def line(title: str, kind: str, of: str = "", goal: str = "") -> str:
         ratio = f"   {ratios[kind]:6.3f} {others[kind]:6.3f} {of}{goal}" if of else ""
-        return f"{what:38} {took[kind]:8.2f} s{ratio}"
+        return f"{title:38} {took[kind]:8.2f} s{ratio}"
 
     peaks = ", ".join(f"{kind} {mib:.1f}" for kind, mib in figures["peak_mib"].items())
     return "\n".join(
@@ -157,8 +160,8 @@ def report(figures: dict) -> str:
     )
 
 
-def _of_the_second(figures: dict) -> list[str]:
-    """What decides what a second edit takes: what was kept for it, and the rows that it is spared."""
+def _of_the_second(figures: dict[str, Any]) -> list[str]:
+    """The lines on the cached features and saved rows, which determine the time of a second edit."""
     features, steps = figures["features"], figures["steps"]
     needed, kept, limit = (features[f"{name}_mib"] for name in ("needed", "kept", "limit"))
     by_clock, on_processors = (figures[name]["rows"] for name in ("ratios", "processor_ratios"))

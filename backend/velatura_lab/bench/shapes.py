@@ -1,23 +1,24 @@
-"""Networks to measure with: the embedded model's, or one of a well-known shape with random weights, which
-take as long as trained ones."""
+"""The networks to measure: the embedded model's, or one of a well-known shape with random weights, which take
+as long as trained ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import torch
-from diffusers import UNet2DConditionModel
+from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 
 from velatura.models import catalogue
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
 
 EMBEDDED = "embedded"
-_LATENT = {"in_channels": 4, "out_channels": 4}
-SHAPES = {
+_LATENT: dict[str, Any] = {"in_channels": 4, "out_channels": 4}
+SHAPES: dict[str, dict[str, Any]] = {
     "sd15": _LATENT
     | {
         "sample_size": 64,
@@ -39,15 +40,15 @@ SHAPES = {
         "use_linear_projection": True,
     },
 }
-"""The denoising networks of Stable Diffusion 1.5 and XL (without the latter's embedding of a picture's size,
-which is one vector a picture)."""
+"""The denoising networks of Stable Diffusion 1.5 and XL (without XL's embedding of the picture's size, one
+vector for each picture)."""
 
 TOKENS = 77
-"""Of a prompt, in both."""
+"""Tokens of a prompt, in both shapes."""
 
 
 def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
-    """The embedded model, with another denoising network if `shape` names one. dtype: None: the device's
+    """The embedded model, with another denoising network if `shape` names one. dtype: None for the device's
     own, as the daemon chooses it."""
     entry = catalogue.entries(Path("/nonexistent"))[0]
     embedded = ModelStore([entry], device, dtype).diffusion()
@@ -60,20 +61,20 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
 
 
 def tokens(shape: str, model: Model) -> int:
-    """How many tokens a prompt has."""
+    """The number of tokens of a prompt."""
     return model.prompt_tokens if shape == EMBEDDED else TOKENS
 
 
 def width(shape: str, model: Model) -> int:
-    """How many values a token's hidden state has."""
+    """The number of values of a token's hidden state."""
     if shape == EMBEDDED:
         return model.encode_prompt("").states.shape[-1]
     return SHAPES[shape]["cross_attention_dim"]
 
 
 @contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
-    """Weights are made in this dtype, and not made larger first."""
+def _default(dtype: torch.dtype) -> Generator[None]:
+    """Makes weights in this dtype, without larger ones first."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
     try:

@@ -1,4 +1,4 @@
-"""`velatura bench wire`: what the wire costs, measured in one run against a daemon of its own."""
+"""`velatura bench wire`: the cost of the wire, measured in one run against a daemon of its own."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any, TypeVar
 
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura.daemon.settings import CHUNK, CREDIT
@@ -34,11 +35,12 @@ from velatura_protocol.zmtp import Dealer
 
 GOALS = {"ratio": 2.0, "control_p99_ms": 25.0, "cancel_steps": 1.0}
 START_S = 60.0
+T = TypeVar("T")
 PING_EVERY_S = 0.002
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the figures; gives 0 whether or not the goals are met."""
+    """Prints the figures. Gives 0, even if a goal is missed."""
     parser = argparse.ArgumentParser(prog="velatura bench wire", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--side", type=int, default=4096, help="pixels of a side of the layer (RGBA, 8 bits)")
@@ -51,10 +53,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(folder: Path, size: int, repeat: int, model: str | None = None) -> dict:
-    """All figures, of `repeat` transfers of `size` bytes. folder: an empty one, for the daemons' state.
+def measure(folder: Path, size: int, repeat: int, model: str | None = None) -> dict[str, Any]:
+    """All figures. Each available transport has a daemon of its own, and its figures under its name.
 
-    Each transport that there is has a daemon of its own; `figures["ipc"]` is beside `figures["tcp"]`.
+    Args:
+        folder: an empty one, for the daemons' state.
+        size: bytes of a transfer.
+        repeat: transfers of each kind.
+        model: folder of the model whose edit is cancelled; None for the embedded one.
     """
     with contextlib.ExitStack() as stack:
         lines = {name: stack.enter_context(_line(folder / name, name, model)) for name in _transports(folder)}
@@ -69,8 +75,8 @@ def _transports(folder: Path) -> list[str]:
 
 
 @contextlib.contextmanager
-def _line(folder: Path, transport: str, model: str | None) -> Iterator[_Line]:
-    """A daemon with this transport, the bare echo beside it, and what pings it."""
+def _line(folder: Path, transport: str, model: str | None) -> Generator[_Line]:
+    """A daemon with this transport, and the bare echo beside it."""
     state_dir = folder / "state"
     state_dir.mkdir(parents=True, mode=0o700)
     (state_dir / "settings.toml").write_text(f'transport = "{transport}"\n', "utf-8")
@@ -95,7 +101,7 @@ def _line(folder: Path, transport: str, model: str | None) -> Iterator[_Line]:
 
 @dataclass
 class _Line:
-    """What is measured of one transport: seconds by kind, and control round trips."""
+    """The measurements of one transport: seconds by kind, and control round trips."""
 
     state_dir: Path
     echo: str
@@ -106,7 +112,7 @@ class _Line:
     def note(self, kind: str, seconds: float) -> None:
         self.kinds.setdefault(kind, []).append(seconds)
 
-    def figures(self) -> dict:
+    def figures(self) -> dict[str, Any]:
         middle = {kind: statistics.median(times) for kind, times in self.kinds.items()}
         return {
             "seconds": {kind: round(seconds, 4) for kind, seconds in middle.items()},
@@ -116,7 +122,7 @@ class _Line:
 
 
 def _transfers(lines: dict[str, _Line], size: int, repeat: int) -> dict[str, _Line]:
-    """The kinds and transports take turns, so that whatever else the machine does falls on all alike."""
+    """The kinds and transports take turns, so that other work on the machine slows all alike."""
     with contextlib.ExitStack() as stack:
         pingers = {name: stack.enter_context(_Pinger(line.state_dir)) for name, line in lines.items()}
         for name, line in lines.items():
@@ -126,7 +132,7 @@ def _transfers(lines: dict[str, _Line], size: int, repeat: int) -> dict[str, _Li
             for name, line in lines.items():
                 line.note("echo", echo(line.echo, memoryview(data), CHUNK, CREDIT))
                 for dealer in (PyzmqDealer, Dealer):
-                    # another byte in front, so that the daemon has not got it yet
+                    # another first byte, so that the daemon does not have the blob yet
                     fresh = bytes([dealer is Dealer]) + data[1:]
                     times, pings = pingers[name].during(
                         lambda line=line, dealer=dealer, fresh=fresh: _there_and_back(
@@ -143,7 +149,7 @@ _NAMES = {PyzmqDealer: "pyzmq", Dealer: "stdlib"}
 
 
 def _there_and_back(state_dir: Path, dealer: Callable[[], object], data: bytes) -> dict[str, float]:
-    """Seconds up and down, and how much of them went into hashing (at both ends) and spooling."""
+    """Seconds up and down, and their parts for hashing (at both ends) and spooling."""
     name, at_the_client = _timed(lambda: digest(data))
     connection = read_connection(state_dir)
     link = Link(connection, dealer, name="bench", session="", timeout=5.0, on_event=lambda *_: None)
@@ -153,7 +159,10 @@ def _there_and_back(state_dir: Path, dealer: Callable[[], object], data: bytes) 
     finally:
         link.close()
     log = (state_dir / "daemon.log").read_text("utf-8")
-    spent = json.loads(re.search(f"blob {name} is stored: .* seconds (.*)", log)[1])
+    stored = re.search(f"blob {name} is stored: .* seconds (.*)", log)
+    if stored is None:
+        raise VelaturaError("internal", "The daemon's log does not tell the seconds of a blob.")
+    spent = json.loads(stored[1])
     return {
         "up": up,
         "down": down,
@@ -162,8 +171,8 @@ def _there_and_back(state_dir: Path, dealer: Callable[[], object], data: bytes) 
     }
 
 
-def _ratios(seconds: dict[str, float], name: str) -> dict:
-    """To the bare echo: of all that happens, and without hashing and spooling."""
+def _ratios(seconds: dict[str, float], name: str) -> dict[str, float]:
+    """Ratios to the bare echo: of the whole transfer, and without hashing and spooling."""
     total = seconds[f"{name}_up"] + seconds[f"{name}_down"]
     bare = total - seconds[f"{name}_hashing"] - seconds[f"{name}_spooling"]
     return {"all": round(total / seconds["echo"], 2), "transfer": round(bare / seconds["echo"], 2)}
@@ -173,7 +182,7 @@ def _ratios(seconds: dict[str, float], name: str) -> dict:
 
 
 class _Pinger:
-    """A process that pings the daemon while something else happens."""
+    """A process that pings the daemon during other work."""
 
     def __init__(self, state_dir: Path) -> None:
         spawn = multiprocessing.get_context("spawn")
@@ -189,8 +198,8 @@ class _Pinger:
         self._process.terminate()
         self._process.join()
 
-    def during(self, work: Callable[[], object]) -> tuple:
-        """The work's result, and the round trips meanwhile, in seconds."""
+    def during(self, work: Callable[[], T]) -> tuple[T, list[float]]:
+        """The work's result, and the seconds of the round trips meanwhile."""
         self._pipe.send("begin")
         result = work()
         self._pipe.send("end")
@@ -205,14 +214,14 @@ def _ping(state_dir: str, pipe: Connection) -> None:
         while not pipe.poll(1.0):  # "begin", and a sign of life meanwhile
             client.request({"type": "ping"})
         pipe.recv()
-        times = []
+        times: list[float] = []
         while not pipe.poll(PING_EVERY_S):
             times.append(_timed(lambda: client.request({"type": "ping"}))[1])
         pipe.recv()
         pipe.send(times)
 
 
-def _percentiles(times: list[float]) -> dict:
+def _percentiles(times: list[float]) -> dict[str, float]:
     ordered = sorted(times)
     p50, p99 = (1000 * ordered[int(p * (len(ordered) - 1))] for p in (0.5, 0.99))
     return {
@@ -227,7 +236,7 @@ def _percentiles(times: list[float]) -> dict:
 
 
 def _wait_for_idle(state_dir: Path) -> None:
-    """Until the daemon answers and its worker has started, or has failed to."""
+    """Waits until the daemon answers and its worker has started or failed to start."""
     deadline = time.monotonic() + START_S
     client = Client(state_dir, name="bench", dealer=PyzmqDealer)
     try:
@@ -243,13 +252,13 @@ def _wait_for_idle(state_dir: Path) -> None:
     raise VelaturaError("not-running", "The daemon to be measured does not start.")
 
 
-def _timed(work: Callable[[], object]) -> tuple:
+def _timed(work: Callable[[], T]) -> tuple[T, float]:
     began = time.perf_counter()
     result = work()
     return result, time.perf_counter() - began
 
 
-def report(figures: dict) -> str:
+def report(figures: dict[str, Any]) -> str:
     """The figures as text."""
     lines = [f"{figures['bytes'] / 2**20:.0f} MiB to the daemon and back, median of {figures['repeat']}"]
     for transport, title in (("ipc", "Unix sockets"), ("tcp", "Loopback TCP")):
@@ -265,7 +274,7 @@ def report(figures: dict) -> str:
     return "\n".join(lines)
 
 
-def _report(figures: dict) -> list[str]:
+def _report(figures: dict[str, Any]) -> list[str]:
     """The lines of one transport."""
     ms = {kind: f"{1000 * seconds:7.0f} ms" for kind, seconds in figures["seconds"].items()}
     lines = [f"  bare echo           {ms['echo']}   the same pieces, {CREDIT} of them under way"]

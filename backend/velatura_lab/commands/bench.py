@@ -11,13 +11,13 @@ SUMMARY = "measure"
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
-    what = (
+    """Adds the command's options."""
+    kinds = (
         "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
         "flow: two captions and a dial beside plain sampling; "
         "ranking: the sample's edits, ranked, beside making them"
     )
-    parser.add_argument("what", choices=list(_MODULES), help=what)
+    parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(
         "rest", nargs=argparse.REMAINDER, help="options of the measurement; --help lists them"
     )
@@ -25,5 +25,5 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure and print."""
+    """Measures and prints."""
     return importlib.import_module(f"velatura_lab.bench.{_MODULES[options.what]}").main(options.rest)

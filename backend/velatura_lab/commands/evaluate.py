@@ -1,4 +1,4 @@
-"""`velatura evaluate`: how well the methods edit, in figures and pictures."""
+"""`velatura evaluate`: measures how well the methods edit, in figures and pictures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from velatura.cli import exits
 from velatura.files.atomic import replacing
@@ -15,27 +16,32 @@ from velatura.models import catalogue
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
+if TYPE_CHECKING:
+    from velatura_lab.evaluation.records import Figures
+    from velatura_lab.evaluation.session import Options
+    from velatura_lab.evaluation.study import Prepare
+
 SUMMARY = "measure how well the methods edit"
 OUT = Path("velatura-evaluation")
 
 ABOUT = """\
 measure how well the methods edit
 
-Every method edits the same pairs of pictures, whose exact target is known: scenes that Velatura draws itself
-and that no training step of the embedded model saw. Beside the methods stand two naive baselines: the same
-seed with the new prompt, and noising and denoising the whole picture. What has changed is read by networks of
-Velatura's own (the judge and others), so the figures compare methods and versions here, not with papers.
+Every method edits the same pictures, whose exact results are known: Velatura draws the scenes itself, and no
+training step of the embedded model saw them. Two naive baselines edit them too: the same seed with the new
+prompt, and noising and denoising the whole picture. Velatura's own networks (the judge and others) read the
+results, so the figures compare methods and versions here, not with papers.
 
-In --out are written: report.html (tables, plots, pictures; one file that needs nothing else), figures.json
-(for --compare), and work/ (one file a result: a run that was interrupted goes on where it stopped, and
-another --pairs or --methods does only what is new). Delete work/ when you are done.
+The folder of --out gets report.html (tables, plots and pictures in one self-contained file), figures.json
+(for --compare), and work/ (one file for each result: an interrupted run resumes, and other --pairs or
+--methods make only the new edits). Delete work/ when you are done.
 
 With --dataset the methods edit PIE-Bench's pictures instead, as published (mapping_file.json and
-annotation_images/), without its masks, as the published methods do (--masks gives them), and its own metrics
-are taken, with its quirks. That needs a Stable Diffusion model
-(`velatura models add`), and for some of the metrics published networks: CLIP ViT-L/14 and DINO ViT-B/8, from
-the hub or from folders of those names in VELATURA_ENCODERS (clip-vit-large-patch14, dino-vitb8), and the
-package lpips. Metrics whose network is missing are left out, and the report says so.
+annotation_images/), without its masks, as the published methods do (--masks gives them), and the metrics are
+its own, with its quirks. That needs a Stable Diffusion model (`velatura models add`), and published networks
+for some of the metrics: CLIP ViT-L/14 and DINO ViT-B/8, from the hub or from folders of those names in
+VELATURA_ENCODERS (clip-vit-large-patch14, dino-vitb8), and the package lpips. Metrics whose network is
+missing are left out, and the report says so.
 
 examples:
   velatura evaluate                                      all methods on the embedded model (half an hour)
@@ -45,15 +51,15 @@ examples:
                                                          how well variations are ranked, and nothing else
   velatura evaluate --study words --pairs 8 --table words.md
                                                          the settings of Prompt-to-Prompt, side by side
-  velatura evaluate --study selections --pairs 8         how well masks fit what words name, by threshold
-  velatura evaluate --study sliders --pairs 2            what the weights of words do to pictures
+  velatura evaluate --study selections --pairs 8         how well masks fit the things that words name
+  velatura evaluate --study sliders --pairs 2            the effects of the weights of words
   velatura evaluate --out new --compare old/figures.json
   velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
 """
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    """Add the command's options."""
+    """Adds the command's options."""
     parser.description = ABOUT
     parser.add_argument("--model", default="", metavar="NAME", help="see `velatura models`; the embedded one")
     parser.add_argument("--methods", default="", metavar="A,B", help="methods to measure; all")
@@ -74,8 +80,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--measures",
         default="",
         metavar="A,B",
-        help="what to measure, such as success,leakage; all. Edits that these do not need are not made: no "
-        "editing back, no timing, and no --people unless asked for",
+        help="measures, such as success,leakage; all. Edits that they do not need are left out: no editing "
+        "back, no timing, and no --people unless given",
     )
     parser.add_argument(
         "--no-baselines", dest="baselines", action="store_false", help="leave the baselines out"
@@ -86,17 +92,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--people",
         type=_whole,
         metavar="N",
-        help="persons who get a beard, and as many who get glasses, to count acceptable edits; 50",
+        help="people who get a beard, and as many who get glasses, to count acceptable edits; 50",
     )
-    parser.add_argument(
-        "--seed", type=_whole, default=7, metavar="N", help="what the pairs are drawn from; 7"
-    )
+    parser.add_argument("--seed", type=_whole, default=7, metavar="N", help="seed of the drawn pairs; 7")
     parser.add_argument("--out", type=Path, default=OUT, metavar="DIR", help=f"where to write; {OUT}")
     parser.add_argument("--dataset", type=Path, metavar="DIR", help="a PIE-Bench folder")
     parser.add_argument(
         "--masks",
         action="store_true",
-        help="give the dataset's masks to methods that could do without, too; such rows say so and do not "
+        help="give the dataset's masks also to methods that do not require one; such rows say so and do not "
         "stand beside published figures",
     )
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
@@ -111,15 +115,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"
     )
     parser.add_argument("--smoke", action="store_true", help="a few pairs; exit code 4 if editing is broken")
-    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="what edits run on")
-    parser.add_argument(
-        "--json", action="store_true", help="print where things are, and the figures, as JSON"
-    )
+    parser.add_argument("--device", default="auto", metavar="auto|cpu|cuda:0", help="the device of the edits")
+    parser.add_argument("--json", action="store_true", help="print the files' places and the figures as JSON")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Measure, write the report, say what is in it."""
+    """Measures, writes the report and prints a summary."""
     from velatura_lab.evaluation import compare, markdown, session, smoke, study  # they import torch
     from velatura_lab.evaluation.report import write_report
 
@@ -128,10 +130,10 @@ def run(options: argparse.Namespace) -> int:
     if options.smoke and options.dataset:
         raise VelaturaError("bad-request", "--smoke has its own pairs; leave --dataset out.")
     if options.masks and not options.dataset:
-        raise VelaturaError("bad-request", "--masks is for --dataset; of the world's pairs all are given.")
+        raise VelaturaError("bad-request", "--masks is for --dataset; methods always get the world's.")
     if options.study and (options.dataset or options.smoke):
         raise VelaturaError("bad-request", "--study takes neither --dataset nor --smoke.")
-    prepare = study.STUDIES[options.study] if options.study else session.prepare
+    prepare: Prepare = study.STUDIES[options.study] if options.study else session.prepare
     before = session.read_json(options.compare) if options.compare else None
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
@@ -142,13 +144,13 @@ def run(options: argparse.Namespace) -> int:
     try:
         figures = session.evaluate(prepared, models, options.out / "work")
     except KeyboardInterrupt:
-        told = "Interrupted; the same command goes on where it stopped."
-        raise VelaturaError("cancelled", told) from None
+        message = "Interrupted; run the same command again to resume."
+        raise VelaturaError("cancelled", message) from None
     changes = compare.changes(before, figures) if before else []
     left_out = compare.left_out(before, figures) if before else []
     session.write_json(figures, options.out / "figures.json")
-    told = f"{options.compare} of {before['made']}" if before else ""
-    write_report(prepared, options.out / "report.html", changes, told, left_out)
+    earlier = f"{options.compare} of {before['made']}" if before else ""
+    write_report(prepared, options.out / "report.html", changes, earlier, left_out)
     if options.table:
         with replacing(options.table) as stream:
             stream.write(markdown.write(figures, _command(options)).encode())
@@ -159,7 +161,7 @@ def run(options: argparse.Namespace) -> int:
     return exits.FAILED if wrong else exits.OK
 
 
-def _wanted(options: argparse.Namespace, model: str):
+def _wanted(options: argparse.Namespace, model: str) -> Options:
     from velatura_lab.evaluation.session import SMOKE, Options
 
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
@@ -189,12 +191,14 @@ def _command(options: argparse.Namespace) -> str:
     names = ("study", "dataset", "model", "methods", "kinds", "measures", "pairs", "seeds", "people", "seed")
     given = {name: getattr(options, name) for name in names}
     given["device"] = "" if options.device == "auto" else options.device
-    told = [f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")]
+    words = [
+        f"--{name} {shlex.quote(str(value))}" for name, value in given.items() if value not in (None, "")
+    ]
     for key, value in options.assignments:
         text = value if isinstance(value, str) else json.dumps(value)
-        told.append(f"--set {shlex.quote(f'{key}={text}')}")
+        words.append(f"--set {shlex.quote(f'{key}={text}')}")
     flags = {"--smoke": options.smoke, "--masks": options.masks, "--no-baselines": not options.baselines}
-    return " ".join(["velatura evaluate", *told, *(flag for flag, on in flags.items() if on)])
+    return " ".join(["velatura evaluate", *words, *(flag for flag, on in flags.items() if on)])
 
 
 def _entry(folder: Path, name: str) -> catalogue.ModelEntry:
@@ -206,7 +210,7 @@ def _entry(folder: Path, name: str) -> catalogue.ModelEntry:
     raise VelaturaError("unknown-model", f"There is no model {name!r}; there are: {names}.")
 
 
-def _report(options: argparse.Namespace, figures: dict, changed: list[str], wrong: list[str]) -> None:
+def _report(options: argparse.Namespace, figures: Figures, changed: list[str], wrong: list[str]) -> None:
     if options.json:
         places = {"report": str(options.out / "report.html"), "figures": str(options.out / "figures.json")}
         print(
@@ -242,7 +246,7 @@ def _whole(text: str) -> int:
 
 
 def _setting(text: str) -> tuple[str, object]:
-    """The key and value of "key=value"; the value as JSON where it is such."""
+    """The key and value of "key=value"; the value is read as JSON where it is valid JSON."""
     key, equals, value = text.partition("=")
     if not (key and equals):
         raise ValueError

@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from velatura_lab.training.parts import MEASURING, PICTURES, SCRATCH, TRAINED, Option, Part, option
 
 if TYPE_CHECKING:
     from velatura_lab.training.options import Options
 
+T = TypeVar("T")
 SUMMARY = "train the embedded model"
 ABOUT = """\
 train, export and measure the embedded model, part by part
@@ -137,7 +138,7 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
-def _or(given: object, default: object) -> object:
+def _or(given: T | None, default: T) -> T:
     return default if given is None else given
 
 

@@ -1,1 +1,1 @@
-"""How well edits do what they are asked to and leave the rest alone: measures, runs and the report."""
+"""Measures whether edits do their task and leave the rest alone: measures, runs and the report."""

@@ -1,4 +1,4 @@
-"""What is edited: a picture, what it shows, what it shall show, and where; from the world's exact pairs."""
+"""The edits to make, from the world's exact pairs: a picture, both captions, and the place."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -19,7 +19,8 @@ from velatura_lab.world.wording import Caption
 
 from .pictures import selected
 
-#: The two prompts of the survey in Huang & Compton, "Semantic Image Editing", and the edits they stand for.
+C = TypeVar("C", bound="Case")
+#: The two prompts of the survey in Huang & Compton, "Semantic Image Editing" -> the edits they stand for.
 SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"}
 
 
@@ -27,12 +28,22 @@ SURVEY = {"person with beard": "add beard", "person with glasses": "add glasses"
 class Case:
     """One edit to make.
 
-    id: unique in a run. kind: of scene. edit: its name, such as "add beard". source, target: uint8
-    [h, w, 3]; target is None where nobody knows what it should look like. source_prompt, target_prompt:
-    what both show. source_words, target_words: in what the prompts differ. region: float32 [h, w] in 0..1,
-    exactly what changes. mask: uint8 [h, w], 255 where a person would have selected. attribute: what the
-    edit changes, type: how (see `type_of`), and kept: what it should not change, of those that can be read.
-    scenes: source and target in the world, None for a photograph.
+    Args:
+        id: unique in a run.
+        kind: of scene.
+        edit: name of the edit, such as "add beard".
+        source: uint8 [h, w, 3].
+        target: as `source`, or None where the exact result is unknown.
+        source_prompt: caption of the source.
+        target_prompt: caption of the target.
+        source_words: words that only the source's caption has.
+        target_words: words that only the target's caption has.
+        region: float32 [h, w] in 0..1, exactly the part that changes.
+        mask: uint8 [h, w], 255 in the selection that a person would draw.
+        attribute: name of the edited attribute.
+        type: see `type_of`.
+        kept: names of the readable attributes that the edit should leave alone.
+        scenes: source and target in the world, None for a photograph.
     """
 
     id: str
@@ -53,18 +64,22 @@ class Case:
 
     @property
     def trial(self) -> str:
-        """Cases of one trial are not independent of each other; see `figures.estimates`."""
+        """Name of the trial. Cases of one trial are not independent; see `figures.estimates`."""
         return self.id
 
-    @cached_property
+    @property
     def digest(self) -> str:
-        """Of what a method can be given of the case."""
+        """Digest of all that a method can be given of the case."""
+        return self._input_digest
+
+    @cached_property
+    def _input_digest(self) -> str:
         words = (self.source_prompt, self.target_prompt, self.source_words, self.target_words)
         parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
         return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
     def shown(self) -> list[tuple[str, NDArray[np.uint8]]]:
-        """What a report shows of the case itself: titles and pictures."""
+        """Titles and pictures of the case itself, for the report."""
         found = [("Source", self.source), ("Selection", selected(self.source, self.mask, self.region))]
         return found if self.target is None else [*found, ("Exact target", self.target)]
 
@@ -89,13 +104,20 @@ class Case:
         return torch.from_numpy(self.mask.astype(np.float32) / 255.0)[None, None]
 
 
+def of_study(case: Case, kind: type[C]) -> C:
+    """The case as one of a study's own. Raises TypeError for a case of another study."""
+    if not isinstance(case, kind):
+        raise TypeError(f"{case.id} is no {kind.__name__}")
+    return case
+
+
 def to_images(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """uint8 [N, h, w, 3] -> (N, 3, H, W) in 0..1."""
+    """Pictures uint8 [N, h, w, 3] -> (N, 3, H, W) in 0..1."""
     return torch.from_numpy(np.array(pictures)).permute(0, 3, 1, 2).float() / 255.0
 
 
 def generous(region: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """A region grown by a twenty-fifth of the picture's side, with a soft edge, as a hand would draw it."""
+    """A selection as a hand draws it: the region grown by a twenty-fifth of the picture, with a soft edge."""
     reach = max(2, round(region.shape[0] / 25))
     grown = F.max_pool2d((torch.from_numpy(region)[None, None] > 0.3).float(), 2 * reach + 1, 1, reach)
     soft = max(1, reach // 2)
@@ -104,7 +126,7 @@ def generous(region: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def of_pair(pair: Pair, id: str, size: int) -> Case:
-    """A pair of the world as a case, size x size."""
+    """A pair of the world as a case with pictures of size x size."""
     before, after = pair.pictures(size)
     region = pair.region(size)
     return Case(
@@ -127,7 +149,7 @@ def of_pair(pair: Pair, id: str, size: int) -> Case:
 
 
 def type_of(pair: Pair) -> str:
-    """'add', 'remove', 'more or less' (a degree), 'style', or 'swap' of one value for another."""
+    """'add', 'remove', 'more or less' (a degree), 'style', or 'swap' (one value for another)."""
     if pair.attribute == "style":
         return "style"
     if ATTRIBUTES[pair.source.kind][pair.attribute].degree:
@@ -147,8 +169,8 @@ def _kept(pair: Pair, *shown: Any) -> Iterator[str]:
 
 
 def phrases(caption: Caption) -> dict[str, str]:
-    """element -> the first words about it that follow each other, "short black hair". Only those whose last
-    word, which is the noun, stands once in the caption."""
+    """element -> the first words in a row about it, such as "short black hair". Phrases whose last word, the
+    noun, stands more than once in the caption are left out."""
     found: dict[str, str] = {}
     words = caption.words
     run: list[str] = []
@@ -178,8 +200,8 @@ def named_cases(names: Iterable[tuple[str, str]], seed: int, size: int) -> list[
 
 
 def survey_cases(count: int, seed: int, size: int) -> dict[str, list[Case]]:
-    """`count` persons without beard and as many without glasses, each to be given one."""
-    found = {}
+    """`count` people to be given a beard, and as many to be given glasses."""
+    found: dict[str, list[Case]] = {}
     for number, (prompt, name) in enumerate(SURVEY.items()):
         drawn = (_photo("portrait", name, [seed, 515_151, number, index]) for index in range(count))
         found[prompt] = [of_pair(pair, f"{name}-{index:04d}", size) for index, pair in enumerate(drawn)]

@@ -1,7 +1,7 @@
-"""`velatura evaluate --study dials`: whether a dial gives more and less of what it names, evenly.
+"""`velatura evaluate --study dials`: whether a dial changes a degree evenly.
 
-A picture that has little of something (a short beard, no clouds) gets a dial to the caption that says much;
-its share goes from 0 to 100 %. Beside the even dials that ship stand those of plain strengths, and
+A picture with little of something (a short beard, no clouds) gets a dial to the caption with much of it, and
+its share goes from 0 to 100 %. The rows are the even dials that ship, dials of plain strengths, and
 Prompt-to-Prompt's weights of the same words.
 """
 
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -22,16 +21,17 @@ from velatura.models.store import ModelStore
 
 from . import metrics, sliders, slides
 from .batch import LEAST_BACKGROUND, alike
-from .cases import to_images
+from .cases import Case, of_study, to_images
 from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
-from .encoders import home_made
+from .encoders import Encoders, home_made, required
 from .measure import NAN, Measure, chosen_measures, measure
+from .runs import Results
 from .session import Options, Session, kinds_of
 from .slides import Slid, Slide
 
 METHOD = "flow-slider"
 SHARES = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
-SETTINGS: dict[str, dict] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "shipped": {},
     "not even": {"even": False},
     "no focus": {"only_changes": False},
@@ -60,7 +60,7 @@ def travel(slid: Slid) -> Sequence[float]:
 
 
 @measure("evenness", "Largest move / smallest", "", "slides", "lower", "features", digits=2, into=MEASURES)
-def evenness(slid: Slid) -> Sequence[float]:
+def evenness(slid: Dialled) -> Sequence[float]:
     """The largest perceptual distance between neighbouring shares over the smallest, the first from the layer
     itself: 1 where equal moves give equal change. Distances are of the judge's features, in the form of
     LPIPS, which the dial does not know. After CSM of FreeSliders (arXiv:2511.00103)."""
@@ -76,7 +76,7 @@ def layer(slid: Slid) -> Sequence[float]:
 
 
 @measure("kept", "Attributes kept", "%", "slides", "higher", "judge", digits=0, into=MEASURES)
-def kept(slid: Slid) -> Sequence[float]:
+def kept(slid: Dialled) -> Sequence[float]:
     """Share of the attributes that the dial should leave alone which the judge reads as in the source, the
     mean over all shares above 0."""
     return [slid.kept]
@@ -93,26 +93,24 @@ def leakage(slid: Slid) -> Sequence[float]:
 
 
 class Dialled(Slid):
-    """What a dial made of one case, a picture a share."""
+    """The results of a dial for one case, one picture for each share."""
 
     @property
     def moves(self) -> list[float]:
         """Perceptual distances between neighbouring shares, the first from the layer."""
         images = to_images(self.pictures[self.case.weights.index(0.0) :])
         images[0] = self.case.source_image[0]
-        return [
-            float(metrics.perceptual_distance(*(self.encoders.features.layers(x[None]) for x in pair)))
-            for pair in pairwise(images)
-        ]
+        layers = [required(self.encoders.features).layers(image[None]) for image in images]
+        return [float(metrics.perceptual_distance(a, b)) for a, b in pairwise(layers)]
 
     def shown(self) -> list[tuple[str, NDArray[np.uint8], bool]]:
-        """At three shares."""
+        """The report's pictures, at three shares."""
         return [(f"at {share:g} %", self.at(share), False) for share in SHARES[1::2]]
 
     @property
     def kept(self) -> float:
-        """See the measure of this name."""
-        (before,) = self.encoders.judge.read(self.case.source_image)
+        """The mean of the measure of this name."""
+        (before,) = required(self.encoders.judge).read(self.case.source_image)
         found = [
             alike(before, after, name)
             for weight, after in zip(self.case.weights, self.readings, strict=True)
@@ -127,9 +125,10 @@ class Dialled(Slid):
 class Dial(MethodEditor):
     """The method once for each share of a dial from the source's caption to the target's."""
 
-    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
-        """The pictures, one a share."""
-        return Edited(np.stack([self._at(case, share, seeds) for share in case.weights]))
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """The pictures, one for each share."""
+        slide = of_study(case, Slide)
+        return Edited(np.stack([self._at(slide, share, seeds) for share in slide.weights]))
 
     def _at(self, case: Slide, share: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
         dial = {"name": "", "less": "", "more": case.target_prompt, "strength": share}
@@ -138,45 +137,56 @@ class Dial(MethodEditor):
 
 
 class Weights(sliders.Slider):
-    """Prompt-to-Prompt with a word's weight in the place of a share."""
+    """Prompt-to-Prompt with a word's weight in place of a share."""
 
-    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
-        """The pictures, one a share."""
-        weights = [share * slides.GRADED[-1] / SHARES[-1] for share in case.weights]
-        return Edited(np.stack([self._weighed(case, weight, seeds) for weight in weights]))
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """The pictures, one for each share."""
+        slide = of_study(case, Slide)
+        weights = [share * slides.GRADED[-1] / SHARES[-1] for share in slide.weights]
+        return Edited(np.stack([self._weighed(slide, weight, seeds) for weight in weights]))
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
     """`options.pairs` pictures of each graded word; `options.methods` names rows, all where empty.
-    Raises VelaturaError as `session.prepare`."""
+    Raises VelaturaError as `session.prepare` does."""
     measures = chosen_measures(options.measures, MEASURES)
     model = models.diffusion(options.model)
     cases = [
         replace(slide, weights=SHARES)
         for kind in kinds_of(options)
         for edit in sliders.graded(kind)
-        for slide in sliders.slides(kind, edit, options.pairs, options.seed, model.size)
+        for slide in sliders.slides(kind, edit, options.per_kind, options.seed, model.size)
     ]
     made = Session(options, cases, {}, editors(models, options, defaults), home_made(), measures)
     made.batch_of, made.by_type = batch_of, ("spearman", "word")
-    made.conclude = partial(sliders.conclude, least=LEAST)
+    made.conclude = lambda found: sliders.conclude(found, LEAST)
     return made
 
 
-def batch_of(editor: str, case: Slide, results: Any, encoders: Any) -> Dialled | None:
-    """What an editor made of a case; None if it refused."""
+def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Dialled | None:
+    """An editor's results for a case; None if it refused."""
     done = results.get((editor, case.id, "edit"))
     return None if done is None or done.refusal else Dialled(case, done.pictures, encoders)
 
 
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
-    """The rows. Raises `bad-request` for rows there are not."""
+    """The rows. Raises `bad-request` for unknown rows."""
     check_rows(options.methods, SETTINGS)
     cache = shared_cache()
     made: list[Editor] = []
     for row in options.methods or SETTINGS:
         cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)
-        given = {**defaults, **SETTINGS[row]}
-        named = {"id": f"{method}: {row}", "title": row, "cycles": False, "cache": cache}
-        made.append(cls(registry()[method], models, options.model, given, masked=False, **named))
+        made.append(
+            cls(
+                registry()[method],
+                models,
+                options.model,
+                {**defaults, **SETTINGS[row]},
+                masked=False,
+                id=f"{method}: {row}",
+                title=row,
+                cycles=False,
+                cache=cache,
+            )
+        )
     return made

@@ -1,15 +1,14 @@
-"""What edits: every registered method as a person would use it, and two naive baselines.
+"""Editors: every registered method as a person would use it, and two naive baselines.
 
-What a method is given follows from what it declares: a selection if it takes one, the prompt, and, for
-parameters that are marked, what the edit is about (`given`). A method that is registered later needs nothing
-here.
+A method gets the inputs that it declares: a selection if it takes one, the prompt, and, for marked
+parameters, the subject of the edit (`given`). A new method needs no change here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import torch
@@ -19,7 +18,7 @@ from PIL import Image
 from velatura.cache.cache import Cache
 from velatura.diffusion import denoiser, noise, samplers, schedule
 from velatura.methods.base import Method
-from velatura.methods.execute import execute
+from velatura.methods.execute import Hooks, ResultLayer, execute
 from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura.pixels.over import over
@@ -34,9 +33,13 @@ from .given import filled, pixels_of
 
 @dataclass(frozen=True)
 class Edited:
-    """pictures: uint8 [N, h, w, 3], one a seed, or one of all seeds where they make no difference. sources:
-    the same shape, where an editor edits no picture that it is given but one of its own making; None
-    otherwise. scores: the method's ranking of its pictures, more is better, or None."""
+    """The results of one edit.
+
+    Args:
+        pictures: uint8 [N, h, w, 3], one for each seed, or a single one where seeds make no difference.
+        sources: as `pictures`, where an editor edits pictures of its own making; None otherwise.
+        scores: the method's ranking of its pictures, where more is better, or None.
+    """
 
     pictures: NDArray[np.uint8]
     sources: NDArray[np.uint8] | None = None
@@ -44,8 +47,17 @@ class Edited:
 
 
 class Editor(Protocol):
-    """id, title, source: shown in the report. settings: all that its results depend on apart from the case,
-    the seeds and the model. cycles: whether what it made can be edited back. batch: most seeds at once."""
+    """Makes edits.
+
+    Attributes:
+        id: unique in a run.
+        title: its name in the report.
+        source: its publication, for the report.
+        baseline: whether it is a naive way beside the methods.
+        cycles: whether its results can be edited back.
+        batch: the most seeds of one edit.
+        settings: all that its results depend on, apart from the case, the seeds and the model.
+    """
 
     id: str
     title: str
@@ -53,10 +65,11 @@ class Editor(Protocol):
     baseline: bool
     cycles: bool
     batch: int
-    settings: dict
+    settings: dict[str, Any]
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
-        """Raises VelaturaError where the method refuses the case. seeds: consecutive."""
+        """The results for consecutive seeds. Raises VelaturaError where the method refuses the case."""
+        ...
 
 
 def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
@@ -68,36 +81,70 @@ def check_rows(rows: Sequence[str], settings: Mapping[str, object]) -> None:
 
 
 def shared_cache() -> Cache:
-    """What the rows of a study share of a layer, in this process alone."""
+    """A cache that the rows of a study share, in memory."""
     return Cache(memory=640 * 1024**2)
 
 
 class Unwatched:
-    """Hooks of a run that nobody watches."""
+    """Hooks of a run without anybody who watches it."""
 
     def progress(self, stage: str, step: int, steps: int, fraction: float) -> None:
         """Nothing to show."""
 
-    def preview(self, *shown: object) -> None:
+    def preview(self, step: int, rgb: NDArray[Any], rect: tuple[int, int, int, int]) -> None:
         """Nothing to show."""
 
     def cancelled(self) -> bool:
+        """Never."""
         return False
+
+
+def layers_of(
+    request: dict[str, Any],
+    blobs: Mapping[str, Bytes],
+    models: ModelStore,
+    hooks: Hooks,
+    cache: Cache | None = None,
+) -> list[ResultLayer]:
+    """`execute` for a method that gives layers or masks. Raises TypeError for one that gives texts.
+
+    Args:
+        request: SPEC section 5.
+        blobs: bytes by digest.
+        models: the model and its companions.
+        hooks: watch the run.
+        cache: holds values from one edit to the next.
+    """
+    layers: list[ResultLayer] = []
+    for layer in execute(request, lambda digest: memoryview(blobs[digest]), models, hooks, cache):
+        if isinstance(layer, str):
+            raise TypeError(f"{request['method']} gives texts")
+        layers.append(layer)
+    return layers
 
 
 @dataclass
 class MethodEditor:
     """A registered method through `velatura.methods.execute`, as the daemon runs it, with its defaults.
 
-    defaults: the model's own, in place of the method's for parameters of these names. masked: False to
-    withhold the selection from a method that could do with or without one. cache: what is kept from one
-    edit to the next; by default nothing, as an edit that is made alone has nothing.
+    Args:
+        method: the method.
+        models: the model and its companions.
+        model: id of the model, or '' for the default one.
+        defaults: values that replace the method's defaults, for the parameters that it has.
+        masked: False withholds the selection from a method that does not require one.
+        baseline: see `Editor`.
+        id: by default the method's.
+        title: by default the method's.
+        source: by default the method's.
+        cycles: see `Editor`.
+        cache: holds values from one edit to the next; None for edits that do not know of each other.
     """
 
     method: Method
     models: ModelStore
     model: str = ""
-    defaults: Mapping = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict[str, Any])
     masked: bool = True
     baseline: bool = False
     id: str = ""
@@ -106,7 +153,7 @@ class MethodEditor:
     cycles: bool = True
     cache: Cache | None = None
     batch: int = field(init=False)
-    settings: dict = field(init=False)
+    settings: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.id, self.title = self.id or self.method.id, self.title or self.method.title
@@ -117,8 +164,8 @@ class MethodEditor:
         parameters = own | {key: value for key, value in self.defaults.items() if key in own}
         self.settings = {"version": self.method.version, "masked": self.masked, "parameters": parameters}
 
-    def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict, dict[str, Bytes]]:
-        """The wire's request (SPEC section 5) and its blobs."""
+    def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict[str, Any], dict[str, Bytes]]:
+        """The request on the wire (SPEC section 5) and its blobs."""
         inputs: dict[str, Pixels | None] = {"source": None, "mask": None}
         if self.method.inputs.source != "none":
             inputs["source"] = pixels_of(case.source, "RGB", "sRGB")
@@ -139,26 +186,25 @@ class MethodEditor:
         return dict(edit.on(inputs, (width, height)).to_wire()), blobs(inputs)
 
     def changed(self, **parameters: object) -> Self:
-        """The same with other values of these parameters."""
+        """The same editor with other values of these parameters."""
         one = replace(self)
         one.settings = self.settings | {"parameters": self.settings["parameters"] | parameters}
         return one
 
-    def _varies(self, values: dict) -> bool:
+    def _varies(self, values: dict[str, Any]) -> bool:
         return self.method.varies(self.method.Parameters(**values))
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures as a host shows them: each result laid over the source by its alpha."""
-        request, data = self.request(case, seeds)
-        layers = execute(request, data.__getitem__, self.models, Unwatched(), self.cache)
-        places = [layer.place for layer in layers]
-        scores = None if None in places else [place.score for place in places]
+        layers = layers_of(*self.request(case, seeds), self.models, Unwatched(), self.cache)
+        places = [layer.place for layer in layers if layer.place is not None]
+        scores = [place.score for place in places] if len(places) == len(layers) else None
         pictures = [laid_over(case.source, layer.raster, layer.data) for layer in layers]
         return Edited(np.stack(pictures), scores=scores)
 
 
-def laid_over(source: NDArray[np.uint8], raster: Mapping, data: bytes) -> NDArray[np.uint8]:
-    """A result layer of `execute`, RGBA of 8 bits, over its source, uint8 [h, w, 3]."""
+def laid_over(source: NDArray[np.uint8], raster: Mapping[str, Any], data: bytes) -> NDArray[np.uint8]:
+    """A result layer of `execute`, 8-bit RGBA, over its source; uint8 [h, w, 3]."""
     x, y, width, height = raster["rect"]
     return over(source, np.frombuffer(data, np.uint8).reshape(height, width, 4), (x, y))
 
@@ -168,9 +214,9 @@ class SameSeed:
     """Types the new prompt and leaves the seed as it was.
 
     The source is a sample of the source prompt, the result a sample of the target prompt from the same
-    noise: what a person does who has no editor, and the comparison that Hertz et al. 2022 (Prompt-to-Prompt,
-    figure 2) begin with. It cannot edit a given picture, so it is measured against its own source, with the
-    drawn pair's region, which fits the sample only roughly.
+    noise. A person without an editor does this, and Hertz et al. 2022 (Prompt-to-Prompt, figure 2) begin with
+    this comparison. It cannot edit a given picture, so it is measured against its own source, with the drawn
+    pair's region, which fits the sample only roughly.
     """
 
     models: ModelStore
@@ -181,7 +227,7 @@ class SameSeed:
     baseline: bool = True
     cycles: bool = False
     batch: int = 8
-    settings: dict = field(default_factory=lambda: {"version": 1, "guidance": 3.0, "steps": 16})
+    settings: dict[str, Any] = field(default_factory=lambda: {"version": 1, "guidance": 3.0, "steps": 16})
 
     @torch.inference_mode()
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
@@ -206,9 +252,11 @@ class SameSeed:
         )
 
 
-def noise_and_denoise(models: ModelStore, model: str = "", defaults: Mapping | None = None) -> MethodEditor:
-    """Noises the whole picture and denoises it towards the new prompt (Meng et al. 2022, SDEdit), without a
-    selection."""
+def noise_and_denoise(
+    models: ModelStore, model: str = "", defaults: Mapping[str, Any] | None = None
+) -> MethodEditor:
+    """The baseline that noises the whole picture and denoises it towards the new prompt, without a selection
+    (Meng et al. 2022, SDEdit)."""
     return MethodEditor(
         registry()["sdedit"],
         models,
@@ -223,11 +271,18 @@ def noise_and_denoise(models: ModelStore, model: str = "", defaults: Mapping | N
 
 
 def editors(
-    models: ModelStore, model: str = "", methods: Sequence[str] = (), defaults: Mapping | None = None
+    models: ModelStore,
+    model: str = "",
+    methods: Sequence[str] = (),
+    defaults: Mapping[str, Any] | None = None,
 ) -> list[Editor]:
-    """The registered methods that edit (or those named), then the baselines. Raises `unknown-method`.
+    """The registered methods that edit, or the named ones, then the baselines. Raises `unknown-method`.
 
-    defaults: the model's own, for parameters of these names.
+    Args:
+        models: the model and its companions.
+        model: its id, or '' for the default one.
+        methods: ids; all where empty.
+        defaults: values that replace the methods' defaults, for the parameters that they have.
     """
     given = dict(defaults or {})
     known = {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}

@@ -1,14 +1,14 @@
 """The networks that measures look through, behind small protocols; home-made and published ones.
 
-Velatura's own readers bear names of their own: a figure taken through one of them says nothing beside a
-published figure, and the report never sets the two side by side.
+Velatura's own readers have names of their own: their figures cannot be compared with published figures, and
+the report never shows the two side by side.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import torch
 from safetensors import SafetensorError
@@ -16,16 +16,20 @@ from torch import Tensor
 
 from velatura_lab import readers
 from velatura_lab.readers import Reading
+from velatura_lab.readers.pictures import fit
 from velatura_protocol.errors import VelaturaError
 
 from .weights import of_network
 
+T = TypeVar("T")
+
 
 class Judge(Protocol):
-    """Reads what a picture of the world shows."""
+    """Reads the kind and attributes of a picture of the world."""
 
     def read(self, images: Tensor) -> list[Reading]:
-        """Images (N, 3, H, W) in 0..1 -> what each shows."""
+        """Images (N, 3, H, W) in 0..1 -> the reading of each."""
+        ...
 
 
 class ImageText(Protocol):
@@ -33,16 +37,19 @@ class ImageText(Protocol):
 
     def images(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
+        ...
 
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """-> unit vectors (N, d)."""
+        """N texts -> unit vectors (N, d)."""
+        ...
 
 
 class Identity(Protocol):
-    """Whose face it is."""
+    """Embeds faces, so that pictures of one person lie close together."""
 
     def embed(self, images: Tensor) -> Tensor:
         """Portraits (N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
+        ...
 
 
 class Perceptual(Protocol):
@@ -50,9 +57,11 @@ class Perceptual(Protocol):
 
     def layers(self, images: Tensor) -> list[Tensor]:
         """(N, 3, H, W) in 0..1 -> maps of several layers, each (N, C, h, w)."""
+        ...
 
     def places(self, images: Tensor) -> Tensor:
         """(N, 3, H, W) in 0..1 -> features (N, P, d) of P places."""
+        ...
 
 
 class JudgeFeatures:
@@ -68,7 +77,7 @@ class JudgeFeatures:
     @torch.no_grad()
     def layers(self, images: Tensor) -> list[Tensor]:
         """See `Perceptual`."""
-        x, maps = readers.pictures.fit(images) * 2.0 - 1.0, []
+        x, maps = fit(images) * 2.0 - 1.0, []
         for part in self._judge.body:
             x = part(x)
             if isinstance(part, torch.nn.SiLU):
@@ -82,9 +91,17 @@ class JudgeFeatures:
 
 @dataclass
 class Encoders:
-    """What is at hand; a part that is None leaves out the measures that need it, and `missing` says why.
+    """The available networks. Measures whose part is None are left out, and `missing` says why.
 
-    names: part -> what its figures are called after.
+    Args:
+        judge: reads the world's pictures.
+        clip: embeds pictures and texts.
+        identity: embeds faces.
+        features: gives feature maps.
+        lpips: (N, 3, H, W) in 0..1, twice -> distances (N,).
+        names: part -> name of its network.
+        published: whether these are published networks.
+        missing: a sentence for each network that is missing.
     """
 
     judge: Judge | None = None
@@ -97,20 +114,28 @@ class Encoders:
     missing: list[str] = field(default_factory=list)
 
     def has(self, needs: Sequence[str]) -> bool:
-        """Whether all the parts named are there."""
+        """Whether all the named parts are available."""
         return all(getattr(self, name) is not None for name in needs)
 
     def weights(self) -> dict[str, str]:
-        """Digest of each part's weights: figures taken through others are of another meaning."""
+        """Digest of each part's weights: figures taken through other weights cannot be compared."""
         parts = ("judge", "clip", "identity", "features", "lpips")
         return {name: of_network(getattr(self, name)) for name in parts if self.has([name])}
 
 
+def required(part: T | None) -> T:
+    """The part of `Encoders`, or of a case, that a measure needs. Raises LookupError where it is None."""
+    if part is None:
+        raise LookupError("a measure was taken without a part that it needs; see Encoders.has")
+    return part
+
+
 def home_made() -> Encoders:
-    """Velatura's readers, those whose weights are there. They run on the CPU: they are small."""
+    """Velatura's readers whose weights are available. They are small and run on the CPU."""
     found = Encoders()
+    judge = _loaded(readers.load_judge)
     parts: dict[str, tuple[str, Callable[[], Any]]] = {
-        "judge": ("Velatura judge", readers.load_judge),
+        "judge": ("Velatura judge", lambda: judge),
         "clip": ("Velatura CLIP", readers.load_clip),
         "identity": ("Velatura identity", readers.load_identity),
     }
@@ -120,14 +145,14 @@ def home_made() -> Encoders:
         else:
             setattr(found, part, network)
             found.names[part] = name
-    if found.judge is not None:
-        found.features = JudgeFeatures(found.judge)
+    if judge is not None:
+        found.features = JudgeFeatures(judge)
         found.names["features"] = "Velatura judge's features"
     return found
 
 
-def _loaded(load: Callable[[], Any]) -> Any:
-    """The network, or None where its weights are not there, of another version, or cut off."""
+def _loaded(load: Callable[[], T]) -> T | None:
+    """The network, or None where its weights are missing, of another version, or cut off."""
     try:
         return load()
     except (VelaturaError, OSError, KeyError, ValueError, RuntimeError, SafetensorError):

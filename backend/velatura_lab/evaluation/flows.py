@@ -1,7 +1,6 @@
 """`velatura evaluate --study flow`: the settings of editing by two captions, side by side on the same pairs.
 
-Nothing says where to edit: what is compared is how well two captions alone do what was asked and leave the
-rest.
+Editors get no selection: the study compares how well two captions alone make the edit and leave the rest.
 """
 
 from __future__ import annotations
@@ -14,12 +13,13 @@ from velatura.models.store import ModelStore
 
 from . import session
 from .editors import Editor, MethodEditor, check_rows, noise_and_denoise, shared_cache
+from .records import Figures
 from .rule import chosen
 from .session import Options, Session
 
 METHOD = "flow-align"
 SHIPPED, BY_WORDS = "shipped", "Prompt-to-Prompt"
-BASE = {
+BASE: dict[str, Any] = {
     "strength": 5.0,
     "zeta": 0.02,
     "start": 0.9,
@@ -28,9 +28,8 @@ BASE = {
     "only_changes": True,
     "self_until": 0.8,
 }
-"""What rows differ from by what their titles say: the settings that ship (a test holds them to each
-other)."""
-SETTINGS: dict[str, dict] = {
+"""The settings that ship (a test compares them); each row differs from them as its title says."""
+SETTINGS: dict[str, dict[str, Any]] = {
     SHIPPED: {},
     "no focus": BASE | {"only_changes": False},
     "strength 3": BASE | {"strength": 3.0},
@@ -51,45 +50,55 @@ COLUMNS = (
     *("success", "kept", "acceptable", "leakage", "background-psnr", "outside-psnr", "structure", "identity"),
     *("cycle-psnr", "seconds"),
 )
-#: Of the attributes an edit should leave alone a setting that ships keeps at least this share.
+#: The share of the attributes to be kept that a setting that ships must keep.
 LEAST_KEPT = 0.94
-#: Nor does it touch what lies outside the selection that a hand would draw, in dB.
+#: The PSNR outside the hand-drawn selection that a setting that ships must reach, in dB.
 LEAST_OUTSIDE = 35.0
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
-    """See `session.prepare`; `options.methods` names rows, all where empty."""
+    """See `session.prepare`; `options.methods` names rows; all where empty."""
     return session.prepare(options, models, editors, defaults=defaults, conclude=conclude)
 
 
 def editors(
-    models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping | None = None
+    models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> list[Editor]:
     """The method once for each setting, without a selection, then other ways.
 
-    All share what is kept of a layer, so their seconds are not those of an edit made alone. Raises
-    `bad-request` for rows there are not.
+    All share one cache, so their seconds are not those of an edit made alone. Raises `bad-request` for
+    unknown rows.
     """
     check_rows(rows, SETTINGS)
     given, cache = dict(defaults or {}), shared_cache()
     made: list[Editor] = []
     for row in rows or SETTINGS:
         method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
-        named = {"id": f"{method.id}: {row}", "title": row, "masked": False, "cache": cache}
-        made.append(MethodEditor(method, models, model, given | SETTINGS[row], **named))
+        made.append(
+            MethodEditor(
+                method,
+                models,
+                model,
+                given | SETTINGS[row],
+                masked=False,
+                id=f"{method.id}: {row}",
+                title=row,
+                cache=cache,
+            )
+        )
     return [*made, noise_and_denoise(models, model, given)]
 
 
-def conclude(found: dict[str, Any]) -> list[str]:
-    """Which row the rule chooses."""
-    found["columns"] = [name for name in COLUMNS if name in found["measures"]]
+def conclude(figures: Figures) -> list[str]:
+    """The row that the rule chooses."""
+    figures["columns"] = [name for name in COLUMNS if name in figures["measures"]]
     stated = f"that keep {LEAST_KEPT:.0%} of the attributes and {LEAST_OUTSIDE:g} dB outside the selection"
-    rows = found["figures"]
+    rows = figures["figures"]
     able = [
         id
-        for id, editor in found["editors"].items()
+        for id, editor in figures["editors"].items()
         if not editor["baseline"] and {"success", "kept", "leakage", "outside-psnr"} <= rows[id].keys()
     ]
     able = [id for id in able if rows[id]["kept"]["mean"] >= LEAST_KEPT]
     able = [id for id in able if rows[id]["outside-psnr"]["mean"] >= LEAST_OUTSIDE]
-    return [chosen(found, able, stated)]
+    return [chosen(figures, able, stated)]

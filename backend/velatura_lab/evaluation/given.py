@@ -1,4 +1,4 @@
-"""What a person who makes an edit would write and choose, by the names and kinds that a method declares."""
+"""Fills a method's form as a person who makes the edit would, by the names and kinds that it declares."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from velatura.methods.base import Method, schema
 from velatura_protocol.choices import raster_fields, resolve
@@ -14,26 +15,26 @@ from velatura_protocol.schema import Field, fields_from_schema
 
 from .cases import Case
 
-#: Fields of a group's entries -> what stands there.
+#: Field of a group's entries -> its value.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
     "text": lambda case: case.target_words,
     "less": lambda case: case.source_words,
     "more": lambda case: case.target_words,
 }
 
-CHOSEN = "case"  #: stands in a form for the picture of the case that fits
+CHOSEN = "case"  #: in a form, stands for the fitting picture of the case
 
 
 def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Pixels]]:
     """The parameters to send, and the further rasters by name.
 
-    A group that is empty, and has to have entries or has some with a raster, gets one entry about what the
-    case changes. Rasters that are required are given, and those of entries; see `picture_of`.
+    An empty group gets one entry about the case's change, if it needs entries or its entries have rasters.
+    Required rasters, and the rasters of entries, come from the case; see `picture_of`.
 
     Args:
-        method: what is measured.
+        method: whose form it is.
         case: the edit.
-        values: the parameters; a raster in an entry may be any text, and is given too.
+        values: the parameters; any text in the place of an entry's raster stands for the case's.
     """
     fields = fields_from_schema(schema(method.Parameters))
     form = [*raster_fields(method.inputs.rasters), *fields]
@@ -60,8 +61,8 @@ def _entry(group: Field, case: Case) -> dict[str, Any]:
 
 
 def picture_of(case: Case, kind: str) -> Pixels:
-    """What a case has for a raster of a kind: of 'mask', what a person would have selected; of 'labels', that
-    in red and the rest in blue; else the source itself."""
+    """The case's raster of a kind: 'mask' is the selection, 'labels' is the selection in red and the rest in
+    blue, and any other kind is the source."""
     if kind == "mask":
         return pixels_of(case.mask[..., None], "A", "")
     if kind == "labels":
@@ -70,7 +71,7 @@ def picture_of(case: Case, kind: str) -> Pixels:
     return pixels_of(case.source, "RGB", "sRGB")
 
 
-def pixels_of(pixels: np.ndarray, channels: str, profile: str) -> Pixels:
-    """uint8 [h, w, channels] at the corner of the canvas."""
+def pixels_of(pixels: NDArray[np.uint8], channels: str, profile: str) -> Pixels:
+    """Pixels uint8 [h, w, channels] as a raster at the corner of the canvas."""
     height, width = pixels.shape[:2]
     return Pixels(pixels.tobytes(), (0, 0, width, height), channels, "u8", profile)

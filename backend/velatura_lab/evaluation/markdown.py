@@ -1,30 +1,37 @@
-"""Figures as a markdown table, as design notes hold them: editors down, measures across."""
+"""Figures as a markdown table for design notes: editors down, measures across."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from .figures import REFERENCES
+from .records import Figures, Interval, MeasureRecord
 from .tables import number, spread, usual
 
 
-def write(found: Mapping, command: str, names: Sequence[str] = ()) -> str:
-    """The table, with the command that made it above and what follows from it below.
+def write(figures: Figures, command: str, names: Sequence[str] = ()) -> str:
+    """The table, below the command that made it and above the conclusions.
 
-    names: measures; those that the figures name as their columns, or all, where empty.
+    Args:
+        figures: of the run.
+        command: the command line.
+        names: ids of measures; where empty, the figures' own columns, or all measures.
     """
-    return "\n".join(_lines(found, command, names or found.get("columns") or list(found["measures"]))) + "\n"
+    return (
+        "\n".join(_lines(figures, command, names or figures.get("columns") or list(figures["measures"])))
+        + "\n"
+    )
 
 
-def _lines(found: Mapping, command: str, names: Sequence[str]) -> Iterator[str]:
-    measures, editors, rows = found["measures"], found["editors"], found["figures"]
+def _lines(figures: Figures, command: str, names: Sequence[str]) -> Iterator[str]:
+    measures, editors, rows = figures["measures"], figures["editors"], figures["figures"]
     names = [name for name in names if any(name in row for row in rows.values())]
-    read = ", ".join(dict.fromkeys(found["encoders"].values()))
-    model = f"{found['model']['id']} {found['model']['digest'].split(':')[-1][:12]}"
+    read = ", ".join(dict.fromkeys(figures["encoders"].values()))
+    model = f"{figures['model']['id']} {figures['model']['digest'].split(':')[-1][:12]}"
     yield f"`{command}`:"
     yield ""
     yield (
-        f"{len(found['cases'])} cases ({', '.join(found['kinds'])}), seed {found['options']['seed']}, "
+        f"{len(figures['cases'])} cases ({', '.join(figures['kinds'])}), seed {figures['options']['seed']}, "
         f"model {model}{read and f'; read by {read}'}. Means with intervals of 95 %, and n where "
         "values are fewer than elsewhere or give no interval."
     )
@@ -37,34 +44,34 @@ def _lines(found: Mapping, command: str, names: Sequence[str]) -> Iterator[str]:
             title = REFERENCES.get(id) or editors[id]["title"]
             cells = (_cell(row.get(name), measures[name], most) for name in names)
             yield f"| {_plain(title)} | " + " | ".join(cells) + " |"
-    yield from _types(found)
-    for sentence in found.get("conclusions", ()):
+    yield from _types(figures)
+    for sentence in figures.get("conclusions", ()):
         yield ""
         yield sentence
 
 
-def _types(found: Mapping) -> Iterator[str]:
-    """The measure that is told by type of case, for studies that have few rows."""
-    told = found["told"]
-    if not found["types"] or len(found["editors"]) > 8 or told["measure"] not in found["measures"]:
+def _types(figures: Figures) -> Iterator[str]:
+    """The table of a measure by type of case, for studies with few rows."""
+    by_type = figures["told"]
+    if not figures["types"] or len(figures["editors"]) > 8 or by_type["measure"] not in figures["measures"]:
         return
-    measure = found["measures"][told["measure"]]
+    measure = figures["measures"][by_type["measure"]]
     yield ""
-    yield f"{_head(measure)} by {told['types']}:"
+    yield f"{_head(measure)} by {by_type['types']}:"
     yield ""
-    yield "| | " + " | ".join(_plain(editor["title"]) for editor in found["editors"].values()) + " |"
-    yield "|---|" + "---|" * len(found["editors"])
-    for type, row in found["types"].items():
-        cells = (_cell(row.get(id), measure) for id in found["editors"])
+    yield "| | " + " | ".join(_plain(editor["title"]) for editor in figures["editors"].values()) + " |"
+    yield "|---|" + "---|" * len(figures["editors"])
+    for type, row in figures["types"].items():
+        cells = (_cell(row.get(id), measure) for id in figures["editors"])
         yield f"| {_plain(type)} | " + " | ".join(cells) + " |"
 
 
-def _head(measure: Mapping) -> str:
+def _head(measure: MeasureRecord) -> str:
     unit = f", {measure['unit']}" if measure["unit"] else ""
     return _plain(f"{measure['title']}{unit}")
 
 
-def _cell(estimate: Mapping | None, measure: Mapping, most: int = 0) -> str:
+def _cell(estimate: Interval | None, measure: MeasureRecord, most: int = 0) -> str:
     if estimate is None:
         return ""
     return f"{number(estimate['mean'], measure)} ({spread(estimate, measure, most)})"

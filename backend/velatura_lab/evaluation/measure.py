@@ -1,8 +1,9 @@
 """A measure: a function of one batch with its definition, how it is shown and how its values are averaged.
 
-Its docstring is its definition and its source, and is printed in the report. It gives one value a picture or
-one for the batch; NaN where there is nothing to measure. A figure is the mean over cases of the mean over
-each case's pictures: cases are independent of each other, pictures of one case are not.
+The docstring of the function is the definition with its source, and is printed in the report. The function
+gives one value for each picture or one for the batch, and NaN where there is nothing to measure. A figure is
+the mean over cases of the mean over each case's pictures: cases are independent of each other, pictures of
+one case are not.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from velatura_protocol.errors import VelaturaError
 
 from . import statistics
-from .batch import Batch
 
+B = TypeVar("B")  # the argument of a study's measures: a Batch, or a class of the study
 NAN = math.nan
-#: What measures are about, in the order of the report.
+#: Group of measures -> heading, in the order of the report.
 GROUPS = {
     "asked": "Does it do what was asked?",
     "rest": "Does it leave the rest alone?",
@@ -33,9 +34,19 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Measure:
-    """id, title, unit: how it is shown, with `digits` after the point. group: a key of `GROUPS`. better:
-    which way. function: of a batch, as its study makes them. needs: parts of `Encoders`. rate: a share of
-    trials, whose interval is Wilson's."""
+    """A measure with its presentation.
+
+    Args:
+        id: unique in a study.
+        title: of its column.
+        unit: of its column; values in "%" are shares in 0..1.
+        group: a key of `GROUPS`.
+        better: which values are better.
+        function: takes a batch of its study.
+        needs: parts of `Encoders`.
+        digits: after the decimal point.
+        rate: whether it is a share of trials, whose interval is Wilson's.
+    """
 
     id: str
     title: str
@@ -50,10 +61,10 @@ class Measure:
     @property
     def definition(self) -> str:
         """The function's docstring in one paragraph."""
-        return " ".join(inspect.cleandoc(self.function.__doc__).split())
+        return " ".join(inspect.cleandoc(self.function.__doc__ or "").split())
 
     def of(self, batch: Any) -> float:
-        """The batch's value: the mean of its pictures' values that are finite, else NaN."""
+        """The mean of the finite values of a batch; NaN where there are none."""
         values = [value for value in map(float, self.function(batch)) if math.isfinite(value)]
         return sum(values) / len(values) if values else NAN
 
@@ -73,10 +84,10 @@ def measure(
     digits: int = 2,
     rate: bool = False,
     into: dict[str, Measure],
-) -> Callable[[Callable], Callable]:
-    """Registers a function as a measure. Raises TypeError if it has no docstring."""
+) -> Callable[[Callable[[B], Sequence[float]]], Callable[[B], Sequence[float]]]:
+    """Registers a function in `into` as a `Measure`. Raises TypeError if it has no docstring."""
 
-    def registered(function: Callable[[Batch], Sequence[float]]) -> Callable:
+    def registered(function: Callable[[B], Sequence[float]]) -> Callable[[B], Sequence[float]]:
         if not function.__doc__:
             raise TypeError(f"the measure {id} has no definition")
         into[id] = Measure(id, title, unit, group, better, function, needs, digits, rate)
@@ -86,7 +97,8 @@ def measure(
 
 
 def chosen_measures(names: Sequence[str], known: Mapping[str, Measure]) -> Mapping[str, Measure]:
-    """Those named, in the report's order; all where none is. Raises `bad-request`."""
+    """The named measures, or all where no name is given, in the report's order. Raises `bad-request` for an
+    unknown name."""
     for name in names:
         if name not in known:
             raise VelaturaError(

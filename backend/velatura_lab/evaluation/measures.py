@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import partial
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from . import metrics, statistics
 from .batch import KEPT, LEAST_BACKGROUND, NEAR_DB, Batch, chosen
 from .cases import to_images
+from .encoders import required
 from .measure import NAN, Measure, measure
 
 MEASURES: dict[str, Measure] = {}
@@ -17,8 +20,8 @@ world_measure = partial(measure, into=MEASURES)
 
 
 def _of_background(batch: Batch, values: torch.Tensor) -> list[float]:
-    """The values, or NaN where nearly everything was to change: the few pixels of a background that is left
-    lie at the region's edge, and say nothing."""
+    """The values, or NaN where nearly everything was to change: the few remaining pixels of background lie at
+    the region's edge and tell nothing."""
     return values.tolist() if batch.has_background else [NAN] * len(batch)
 
 
@@ -77,10 +80,10 @@ def closeness(batch: Batch) -> Sequence[float]:
     """1 - |result - target| / |source - target| over the exact region: 1 the exact target, 0 as far from it
     as the source, below 0 farther. What a prompt leaves open (which glasses?) keeps right edits below 1. A
     measure of this project; it needs exact pairs."""
-    if not batch.exact:
+    target = batch.case.target_image if batch.exact else None
+    if target is None:
         return [NAN] * len(batch)
-    case = batch.case
-    return metrics.closeness(batch.results, batch.origins, case.target_image, case.region_weight).tolist()
+    return metrics.closeness(batch.results, batch.origins, target, batch.case.region_weight).tolist()
 
 
 @world_measure("kept", "Attributes kept", "%", "rest", "higher", "judge", digits=0)
@@ -95,8 +98,8 @@ def structure(batch: Batch) -> Sequence[float]:
     """Mean squared difference of the cosine self-similarities of features at 16 x 16 places, times 1000.
     Tumanyan et al. 2022, eq. 4, as used by Ju et al. 2024 (PIE-Bench) with DINO's keys; here with the
     judge's features, so its figures stand beside no others."""
-    before = batch.encoders.features.places(batch.origins)
-    after = batch.encoders.features.places(batch.results)
+    features = required(batch.encoders.features)
+    before, after = features.places(batch.origins), features.places(batch.results)
     return (1000.0 * metrics.structure_distance(before, after)).tolist()
 
 
@@ -127,7 +130,7 @@ def background_perceptual(batch: Batch) -> Sequence[float]:
     was, averaged over places outside it and summed over layers, times 1000: the form of LPIPS (Zhang et al.
     2018, eq. 1) with all weights one and the judge's features, so its figures stand beside no others. NaN
     where less than a twentieth of the picture lies outside."""
-    layers = batch.encoders.features.layers
+    layers = required(batch.encoders.features).layers
     distance = metrics.perceptual_distance(layers(batch.restored), layers(batch.origins), batch.background)
     return _of_background(batch, 1000.0 * distance)
 
@@ -140,7 +143,7 @@ def identity(batch: Batch) -> Sequence[float]:
     if batch.case.kind != "portrait":
         return [NAN] * len(batch)
     with torch.no_grad():
-        before, after = (batch.encoders.identity.embed(x) for x in (batch.origins, batch.results))
+        before, after = (required(batch.encoders.identity).embed(x) for x in (batch.origins, batch.results))
     return metrics.cosine(before, after).tolist()
 
 
@@ -149,7 +152,7 @@ def directional(batch: Batch) -> Sequence[float]:
     """cos(E(result) - E(source), T(target prompt) - T(source prompt)): whether the picture moved where the
     words did. Gal et al. 2021 (StyleGAN-NADA), eq. 3, here with a CLIP trained on the world."""
     with torch.no_grad():
-        before = batch.encoders.clip.images(batch.origins)
+        before = required(batch.encoders.clip).images(batch.origins)
     source, target = batch.texts[:1].expand(len(batch), -1), batch.texts[1:].expand(len(batch), -1)
     return metrics.directional_similarity(before, batch.embeddings, source, target).tolist()
 
@@ -159,7 +162,9 @@ def cycle_psnr(batch: Batch) -> Sequence[float]:
     """PSNR against the source of the first result edited back with source and target prompt exchanged, over
     the whole picture. Cycle consistency as "CL P2P" defines it ("Text-based image editing via
     cross-attention mechanisms"), which shows it in pictures."""
-    return [NAN] if batch.back is None else _cycle(batch, metrics.psnr, floor=metrics.ROUNDING)
+    if batch.back is None:
+        return [NAN]
+    return _cycle(batch, batch.back, lambda a, b: metrics.psnr(a, b, floor=metrics.ROUNDING))
 
 
 @world_measure(
@@ -170,12 +175,14 @@ def cycle_perceptual(batch: Batch) -> Sequence[float]:
     al. 2018, eq. 1), times 1000."""
     if batch.back is None:
         return [NAN]
-    layers = batch.encoders.features.layers
-    return _cycle(batch, lambda a, b: 1000.0 * metrics.perceptual_distance(layers(a), layers(b)))
+    layers = required(batch.encoders.features).layers
+    return _cycle(batch, batch.back, lambda a, b: 1000.0 * metrics.perceptual_distance(layers(a), layers(b)))
 
 
-def _cycle(batch: Batch, distance: Callable, **options: float) -> list[float]:
-    return distance(to_images(batch.back[None]), batch.origins[:1], **options).tolist()
+def _cycle(
+    batch: Batch, back: NDArray[np.uint8], distance: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+) -> list[float]:
+    return distance(to_images(back[None]), batch.origins[:1]).tolist()
 
 
 @world_measure("batch-precision", "Batch precision", "%", "many", "higher", "judge", digits=0, rate=True)
@@ -227,5 +234,5 @@ def diversity(batch: Batch) -> Sequence[float]:
     if sum(batch.inside) < 2:
         return [NAN]
     cut_out = batch.results * batch.case.mask_weight
-    layers = batch.encoders.features.layers(cut_out)
+    layers = required(batch.encoders.features).layers(cut_out)
     return [1000.0 * metrics.diversity(chosen(layers, batch.inside))]

@@ -1,7 +1,7 @@
 """Distances between pictures, as pure functions.
 
-Pictures are (N, 3, H, W) in 0..1, weights (N, 1, H, W) or (1, 1, H, W) in 0..1; a result is (N,) float64
-unless something else is said. A weight of zero everywhere leaves nothing to measure and gives NaN.
+Pictures are (N, 3, H, W) in 0..1, weights (N, 1, H, W) or (1, 1, H, W) in 0..1. Results are (N,) float64
+unless their docstring says otherwise, and NaN where the weight is zero everywhere.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-#: Mean squared error of rounding to 8 bits: two equal pictures of 8 bits are known to be equal so far only.
+#: Mean squared error of rounding to 8 bits, up to which two equal pictures of 8 bits are known to be equal.
 ROUNDING = 1.0 / (12.0 * 255.0**2)
 
 
 def weighted_mean(values: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Mean over channels and pixels of (N, C, H, W), each pixel counted by its weight."""
+    """Mean of (N, C, H, W) over channels and weighted pixels."""
     if weight is None:
         return values.double().mean((1, 2, 3))
     weight = weight.double().expand(len(values), 1, *values.shape[2:])
@@ -89,7 +89,7 @@ def perceptual_distance(a: Sequence[Tensor], b: Sequence[Tensor], weight: Tensor
     total = torch.zeros(len(a[0]), dtype=torch.float64)
     for x, y in zip(a, b, strict=True):
         difference = ((F.normalize(x.double(), dim=1) - F.normalize(y.double(), dim=1)) ** 2).sum(1, True)
-        inner = None if weight is None else F.adaptive_avg_pool2d(weight.double(), x.shape[2:])
+        inner = None if weight is None else F.adaptive_avg_pool2d(weight.double(), (x.shape[2], x.shape[3]))
         total += weighted_mean(difference, inner).cpu()
     return total
 
@@ -140,7 +140,7 @@ def diversity(features: Sequence[Tensor], weight: Tensor | None = None) -> float
 
 
 def leakage(result: Tensor, source: Tensor, region: Tensor) -> Tensor:
-    """How much changed that should not have: mean absolute change outside the exact region, in levels 0..255.
+    """Mean absolute change outside the exact region, in levels of 0..255.
 
     region: 1 where source and target differ. Outside it the exact target is the source, so this is also the
     distance to the target there.
@@ -149,9 +149,9 @@ def leakage(result: Tensor, source: Tensor, region: Tensor) -> Tensor:
 
 
 def closeness(result: Tensor, source: Tensor, target: Tensor, region: Tensor) -> Tensor:
-    """How far an edit went towards the exact target in the region: 1 - |result - target| / |source - target|.
+    """Progress of an edit towards the exact target in the region: 1 - |result - target| / |source - target|.
 
-    1: the target itself; 0: as far from it as the source was; below 0: farther. A right edit need not reach
-    1, for the prompt leaves open what the target's glasses look like to the pixel.
+    1 is the target itself, 0 is as far from it as the source, below 0 is farther. A right edit need not reach
+    1, for the prompt does not describe the target to the pixel.
     """
     return 1.0 - mean_change(result, target, region) / mean_change(source, target, region)

@@ -1,4 +1,4 @@
-"""Pictures inside a page: PNG as data URIs, a selection shown on the picture it was made on."""
+"""Pictures inside a page: PNG as data URIs, and selections shown on their pictures."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-SIDE = 192  # pixels at most of a picture's longer side in the page
+SIDE = 192  # most pixels of the longer side of a picture in the page
 
 
 def data_uri(picture: NDArray[np.uint8]) -> str:
-    """uint8 [h, w, 3] -> a PNG in a URI; large pictures are made smaller."""
+    """uint8 [h, w, 3] -> a PNG in a URI; large pictures are scaled down."""
     image = Image.fromarray(picture)
     if max(image.size) > SIDE:
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -25,7 +25,7 @@ def data_uri(picture: NDArray[np.uint8]) -> str:
 def selected(
     picture: NDArray[np.uint8], mask: NDArray[np.uint8], region: NDArray[np.float32]
 ) -> NDArray[np.uint8]:
-    """The selection as hosts show one: what is not selected is dimmed, and the exact region has an outline.
+    """The selection on its picture: the rest is dimmed, as in hosts, and the exact region has an outline.
 
     picture: uint8 [h, w, 3]; mask: uint8 [h, w]; region: float32 [h, w] in 0..1.
     """

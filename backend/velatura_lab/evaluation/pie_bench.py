@@ -1,13 +1,13 @@
 """PIE-Bench (Ju et al. 2024, Direct Inversion, section 6): its layout on disk, its metrics, their quirks.
 
-The layout is as published: `mapping_file.json` and `annotation_images/`. The metrics do what the published
-evaluation does, so that figures can stand beside those of the paper's table, which was made that way:
+The layout is as published: `mapping_file.json` and `annotation_images/`. The metrics repeat the published
+evaluation, so that their figures can stand beside the paper's table:
 
-- masks get a border of one pixel that counts as edited ("to avoid annotation errors in boundary");
-- background metrics are taken on whole pictures times (1 - mask), so the zeroed area counts as perfect, and
-  a mask that covers everything gives no value;
+- a border of one pixel counts as edited ("to avoid annotation errors in boundary");
+- background metrics take whole pictures times (1 - mask), so the zeroed area counts as perfect, and a mask
+  that covers everything gives no value;
 - the structure network is fed pixels of 0..255 where it was trained on 0..1;
-- CLIP similarity of the edited part is taken on a picture that is black elsewhere;
+- CLIP similarity of the edited part takes a picture that is black elsewhere;
 - prompts lose their square brackets.
 """
 
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -30,11 +31,12 @@ from . import metrics
 from .batch import Batch
 from .cases import Case
 from .editors import Editor, MethodEditor
+from .encoders import required
 from .measure import Measure, measure
 
 SIDE = 512
 MEASURES: dict[str, Measure] = {}
-#: `editing_type_id` -> what kind of edit it is.
+#: `editing_type_id` -> kind of edit.
 TYPES = {
     "0": "random",
     "1": "change object",
@@ -48,8 +50,8 @@ TYPES = {
     "9": "change style",
 }
 _COLUMNS = ("pie-structure", "pie-psnr", "pie-lpips", "pie-mse", "pie-ssim", "pie-clip", "pie-clip-edited")
-#: Figures of the paper's tables and later ones with the same code: method -> measure -> value.
-PUBLISHED = {
+#: Figures of the paper's tables, and of later papers with the same code: method -> measure -> value.
+PUBLISHED: dict[str, dict[str, float]] = {
     name: dict(zip(_COLUMNS, row, strict=True))
     for name, row in {
         "DDIM + Prompt-to-Prompt": (69.4, 17.87, 208.8, 219.9, 71.1, 25.01, 22.44),
@@ -63,7 +65,7 @@ PUBLISHED = {
 
 
 def decode_mask(runs: Sequence[int], side: int = SIDE) -> NDArray[np.uint8]:
-    """[start, length, start, length, …] along rows -> uint8 [side, side], 1 edited."""
+    """[start, length, start, length, …] along rows -> uint8 [side, side], 1 in the edited part."""
     mask = np.zeros(side * side, np.uint8)
     for start, length in zip(runs[::2], runs[1::2], strict=True):
         mask[start : start + length] = 1
@@ -71,7 +73,7 @@ def decode_mask(runs: Sequence[int], side: int = SIDE) -> NDArray[np.uint8]:
 
 
 def with_border(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The mask as PIE-Bench measures with it: a border of one pixel counts as edited."""
+    """The mask with a border of one pixel that counts as edited, as PIE-Bench measures with it."""
     mask = mask.copy()
     mask[[0, -1]] = 1
     mask[:, [0, -1]] = 1
@@ -81,15 +83,21 @@ def with_border(mask: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def read_cases(folder: Path, kinds: Sequence[str] = (), count: int | None = None) -> list[Case]:
     """The cases of a PIE-Bench folder in the file's order; the first `count` of each kind.
 
-    kinds: numbers or names of editing types; all if none. Raises VelaturaError `bad-request` where the folder
-    is of another layout, OSError where a picture cannot be read.
+    Args:
+        folder: with `mapping_file.json` and `annotation_images/`.
+        kinds: numbers or names of editing types; all where empty.
+        count: of each kind; None for all.
+
+    Raises:
+        VelaturaError: `bad-request` where the folder has another layout.
+        OSError: a picture cannot be read.
     """
     try:
         mapping = json.loads((folder / "mapping_file.json").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise VelaturaError(
             "bad-request",
-            f"{folder} holds no mapping_file.json that can be read; give PIE-Bench's own folder.",
+            f"{folder} holds no readable mapping_file.json; give the folder of PIE-Bench itself.",
             detail=str(error),
         ) from error
     found: list[Case] = []
@@ -107,7 +115,7 @@ def read_cases(folder: Path, kinds: Sequence[str] = (), count: int | None = None
     return found
 
 
-def _case(folder: Path, id: str, item: dict, kind: str) -> Case:
+def _case(folder: Path, id: str, item: dict[str, Any], kind: str) -> Case:
     with Image.open(folder / "annotation_images" / item["image_path"]) as image:
         source = np.array(image.convert("RGB"))
     if source.shape[:2] != (SIDE, SIDE):
@@ -133,10 +141,14 @@ def _case(folder: Path, id: str, item: dict, kind: str) -> Case:
 
 
 def editors_of(made: Sequence[Editor], masked: bool) -> list[Editor]:
-    """The editors as the benchmark's authors let methods run: without its masks, which measures need.
+    """The editors without the benchmark's masks, as its authors run methods.
 
-    masked: to give them to methods that could do without. Rows that have them, so or because they need them,
-    say so. A baseline that is the same as a method without its selection is left out.
+    Methods that require a mask get it, and their titles say so. A baseline that equals a method without its
+    selection is left out.
+
+    Args:
+        made: the editors of the world.
+        masked: whether methods that do not require a mask get it too.
     """
     found: list[Editor] = []
     for editor in made:
@@ -162,7 +174,9 @@ def _outside(batch: Batch) -> tuple[torch.Tensor, torch.Tensor] | None:
     return batch.results * batch.background, batch.origins * batch.background
 
 
-def _of_outside(batch: Batch, function, scale: float) -> list[float]:
+def _of_outside(
+    batch: Batch, function: Callable[[torch.Tensor, torch.Tensor], torch.Tensor], scale: float
+) -> list[float]:
     outside = _outside(batch)
     return [math.nan] * len(batch) if outside is None else (scale * function(*outside)).tolist()
 
@@ -171,7 +185,7 @@ def _of_outside(batch: Batch, function, scale: float) -> list[float]:
 def structure(batch: Batch) -> Sequence[float]:
     """Mean squared difference of the cosine self-similarities of the keys in the last layer of DINO ViT-B/8,
     at 224 pixels fed as 0..255, times 1000 (Tumanyan et al. 2022, eq. 4; PIE-Bench)."""
-    before, after = (batch.encoders.features.places(x) for x in (batch.origins, batch.results))
+    before, after = (required(batch.encoders.features).places(x) for x in (batch.origins, batch.results))
     return (1000.0 * metrics.structure_distance(before, after)).tolist()
 
 
@@ -186,7 +200,7 @@ def psnr(batch: Batch) -> Sequence[float]:
 @measure("pie-lpips", "Background LPIPS", "x 1000", "pie-bench", "lower", "lpips", digits=1, into=MEASURES)
 def lpips(batch: Batch) -> Sequence[float]:
     """LPIPS with SqueezeNet (Zhang et al. 2018) of pictures times (1 - mask), times 1000 (PIE-Bench)."""
-    return _of_outside(batch, batch.encoders.lpips, 1000.0)
+    return _of_outside(batch, required(batch.encoders.lpips), 1000.0)
 
 
 @measure("pie-mse", "Background MSE", "x 10000", "pie-bench", "lower", digits=1, into=MEASURES)
@@ -213,5 +227,5 @@ def clip(batch: Batch) -> Sequence[float]:
 def clip_edited(batch: Batch) -> Sequence[float]:
     """100 max(0, cos) of CLIP ViT-L/14 between target prompt and the result times the mask (PIE-Bench)."""
     with torch.no_grad():
-        inside = batch.encoders.clip.images(batch.results * batch.case.region_weight)
+        inside = required(batch.encoders.clip).images(batch.results * batch.case.region_weight)
     return (100.0 * (inside @ batch.texts[1]).clamp_min(0.0)).tolist()

@@ -1,12 +1,14 @@
-"""Plots as inline SVG: points with their intervals. Colours are Okabe and Ito's, which colour-blind people
-tell apart, and every series has a mark of its own besides."""
+"""Plots as inline SVG: points with their intervals. The colours are Okabe and Ito's, which colour-blind
+people can distinguish, and every series has a mark of its own."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
+
+from .records import Interval, Row
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = ("circle", "square", "triangle", "diamond", "down", "cross", "circle")
@@ -15,8 +17,15 @@ _INK, _FAINT = "#333", "#ddd"
 
 @dataclass(frozen=True)
 class Axis:
-    """title: with its unit. low, high: of the values shown. digits: after the point on the ticks. scale: what
-    values are multiplied by before they are shown."""
+    """An axis of a plot.
+
+    Args:
+        title: with its unit.
+        low: its lower end.
+        high: its upper end.
+        digits: after the decimal point of the ticks.
+        scale: factor from values to the axis.
+    """
 
     title: str
     low: float
@@ -34,13 +43,13 @@ class Axis:
         return [k * step for k in range(first, math.floor(self.high / step + 1e-9) + 1)]
 
     def at(self, value: float, start: float, end: float) -> float:
-        """Where a value lies between two coordinates; one outside the axis, at its end."""
+        """The coordinate of a value between `start` and `end`; values outside the axis lie at its ends."""
         share = (value * self.scale - self.low) / ((self.high - self.low) or 1.0)
         return start + min(max(share, 0.0), 1.0) * (end - start)
 
 
 def mark(kind: str, x: float, y: float, colour: str, r: float = 5.0) -> str:
-    """A filled mark with a thin white rim, so that marks upon each other stay apart."""
+    """A filled mark with a thin white rim, which separates overlapping marks."""
     style = f'fill="{colour}" stroke="#fff" stroke-width="1"'
     if kind == "circle":
         return f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{r}" {style}/>'
@@ -66,13 +75,15 @@ def legend(titles: Sequence[str]) -> str:
     return f'<p class="legend">{"".join(items)}</p>'
 
 
-def rows(
-    names: Sequence[str], series: Sequence[Mapping[str, Mapping]], axis: Axis, label: str, left: int = 190
-) -> str:
-    """One row a name, one mark a series with a line for its interval.
+def rows(names: Sequence[str], series: Sequence[Row], axis: Axis, label: str, left: int = 190) -> str:
+    """One row for each name, with one mark for each series and a line for its interval.
 
-    series: name -> {mean, low, high, n}, one mapping a series. label: what the plot shows, for readers that
-    see no plot.
+    Args:
+        names: of the rows.
+        series: name -> figure, one mapping for each series.
+        axis: of the figures.
+        label: a description of the plot for screen readers.
+        left: width of the names in pixels.
     """
     step = max(22, 9 * len(series) + 8)
     width, top, bottom = 720, 8, 44
@@ -95,14 +106,14 @@ def rows(
 
 
 def scatter(
-    points: Sequence[tuple[Mapping, Mapping] | None],
+    points: Sequence[tuple[Interval, Interval] | None],
     x: Axis,
     y: Axis,
     label: str,
     width: int = 720,
     height: int = 380,
 ) -> str:
-    """One mark a series at (mean, mean), with lines for both intervals; None leaves a series out."""
+    """One mark for each series at (mean, mean), with lines for both intervals; None leaves a series out."""
     left, right, top, bottom = 70, width - 20, 14, height - 50
     parts = [_grid(x, left, right, top, bottom)]
     for tick in y.ticks():
@@ -128,14 +139,13 @@ def scatter(
     return _svg(width, height, parts, label)
 
 
-def ends(estimate: Mapping) -> tuple[float, float]:
-    """Of the interval; the mean twice where there is none."""
-    found = (estimate[end] for end in ("low", "high"))
-    low, high = (estimate["mean"] if end is None else end for end in found)
+def ends(estimate: Interval) -> tuple[float, float]:
+    """Low and high end of the interval; the mean twice where there is no interval."""
+    low, high = (estimate["mean"] if end is None else end for end in (estimate["low"], estimate["high"]))
     return low, high
 
 
-def _interval(estimate: Mapping, axis: Axis, left: float, right: float, y: float, i: int) -> str:
+def _interval(estimate: Interval, axis: Axis, left: float, right: float, y: float, i: int) -> str:
     x, x0, x1 = (axis.at(value, left, right) for value in (estimate["mean"], *ends(estimate)))
     colour = COLOURS[i % 7]
     line = f'<path d="M{x0:.1f} {y:.1f}H{x1:.1f}" stroke="{colour}" stroke-width="1.5" opacity=".65"/>'
@@ -157,6 +167,6 @@ def _grid(axis: Axis, left: float, right: float, top: float, bottom: float) -> s
 
 
 def _svg(width: float, height: float, parts: Sequence[str], label: str) -> str:
-    told = f'role="img" aria-label="{escape(label, quote=True)}"'
+    label = f'role="img" aria-label="{escape(label, quote=True)}"'
     box = f'class="plot" viewBox="0 0 {width} {height}" fill="{_INK}"'
-    return f'<svg {box} {told} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
+    return f'<svg {box} {label} xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'

@@ -1,9 +1,9 @@
 """`velatura evaluate --study words`: Prompt-to-Prompt's settings, side by side on the same pairs.
 
-k, cross- and self-attention steps are varied around those that ship, with the published ones and those of
-Bieske's study ("CL P2P" of "Text-based image editing via cross-attention mechanisms") beside them; and the
-new words are turned up, with balanced weights and as published. Nothing says where to edit: what is compared
-is how well words alone find the place.
+The study varies k, cross- and self-attention steps around the settings that ship, beside the published
+settings and those of Bieske's study ("CL P2P" of "Text-based image editing via cross-attention mechanisms").
+It also turns up the new words, with balanced weights and as published. Editors get no selection: the study
+compares how well words alone find the place.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ from velatura_protocol.errors import VelaturaError
 from . import figures, session
 from .cases import Case
 from .editors import Edited, Editor, MethodEditor, SameSeed, check_rows, noise_and_denoise, shared_cache
+from .records import Figures
 from .rule import chosen
 from .session import Options, Session
 
 METHOD = "prompt-to-prompt"
 SHIPPED, SAME_NOISE, SAME_SEED = "shipped", "same noise", "same-seed"
 NEW_SAME_SEED = "new picture same seed"
-#: What rows differ from by what their titles say: the settings that ship (a test holds them to each other).
-BASE = {"cross_until": 0.4, "self_until": 0.4, "local_blend": True, "threshold": 0.45}
-_PUBLISHED = PRESETS["published"]
-_CYCLE = PRESETS["cycle-consistent"] | {"threshold": 0.0}  # k 0 is no local blend
-_NAIVE = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False, "threshold": 0.0}
-#: Weight of the new words in rows that turn them up: one at which weights that are not balanced break faces.
+#: The settings that ship (a test compares them); each row differs from them as its title says.
+BASE: dict[str, Any] = {"cross_until": 0.4, "self_until": 0.4, "local_blend": True, "threshold": 0.45}
+_PUBLISHED: dict[str, Any] = PRESETS["published"]
+_CYCLE: dict[str, Any] = PRESETS["cycle-consistent"] | {"threshold": 0.0}  # k 0 is no local blend
+_NAIVE: dict[str, Any] = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False, "threshold": 0.0}
+#: Weight of the new words in rows that turn them up. At this weight, unbalanced weights break faces.
 LOUD = 3.0
 
-#: row -> what it sets. Every row but the first says k, cross and self itself, so that a figure belongs to its
-#: title whatever ships. `weight` is no setting of the method: see `Weighed`.
-SETTINGS: dict[str, dict] = {
+#: row -> its settings. Every row but the first sets k, cross and self, so that its figures belong to its
+#: title when the settings that ship change. `weight` is no setting of the method: see `Weighed`.
+SETTINGS: dict[str, dict[str, Any]] = {
     SHIPPED: {},
     "no local blend": BASE | {"local_blend": False, "threshold": 0.0},
     "k 0.3": BASE | {"threshold": 0.3},
@@ -62,31 +63,31 @@ SETTINGS: dict[str, dict] = {
 
 NAIVE = {SAME_NOISE, NEW_SAME_SEED}
 
-_TOLD = {SHIPPED, "published", "CL P2P"}  # rows that say what they are
-#: Rows that are done only where they are named: beside the question, or (null text, which optimises the
-#: unconditional condition at every step) fifteen times as long as the others.
+_TOLD = {SHIPPED, "published", "CL P2P"}  # rows whose titles list their settings
+#: Rows that run only by name: other starts, and inversions that take long (null text, which optimises the
+#: unconditional condition at every step, takes fifteen times as long as the others).
 BY_NAME = frozenset({"edit-friendly", "null text", "new picture", NEW_SAME_SEED})
-#: The figures of the table, in its columns' order; the report has the others too.
+#: The columns of the markdown table; the report has the other measures too.
 COLUMNS = (
     *("success", "leakage", "ratio-seed", "ratio-source", "structure", "background-psnr"),
     *("kept", "identity", "cycle-psnr", "cycle-perceptual"),
 )
-#: Of the leakage of the naive ways an edit by words may have no more.
+#: The most leakage of an edit by words, as a share of the naive ways' leakage.
 MOST = 0.5
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
-    """See `session.prepare`; `options.methods` names rows, all but those of `BY_NAME` where empty."""
+    """See `session.prepare`; `options.methods` names rows; all but `BY_NAME` where empty."""
     return session.prepare(options, models, editors, defaults=defaults, conclude=conclude)
 
 
 def editors(
-    models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping | None = None
+    models: ModelStore, model: str = "", rows: Sequence[str] = (), defaults: Mapping[str, Any] | None = None
 ) -> list[Editor]:
     """The method once for each setting, without a selection, then the naive ways.
 
-    All share the inverted pictures, and as much of the source's features as fits, so their seconds are not
-    those of an edit made alone. Raises `bad-request` for rows that there are not.
+    All share one cache of inverted pictures and source features, so their seconds are not those of an edit
+    made alone. Raises `bad-request` for unknown rows.
     """
     check_rows(rows, SETTINGS)
     given, cache = dict(defaults or {}), shared_cache()
@@ -96,10 +97,19 @@ def editors(
         if row not in rows if rows else row in BY_NAME:
             continue
         cls = Weighed if "weight" in changes else FromSeed if changes.get("start") == "new" else MethodEditor
-        named = {"id": f"{METHOD}: {row}", "title": row, "baseline": row in NAIVE}
-        editor = cls(method, models, model, given | changes, masked=False, cache=cache, **named)
+        editor = cls(
+            method,
+            models,
+            model,
+            given | changes,
+            masked=False,
+            baseline=row in NAIVE,
+            id=f"{METHOD}: {row}",
+            title=row,
+            cache=cache,
+        )
         if row in _TOLD:
-            editor.title += f" ({_told(editor.settings['parameters'])})"
+            editor.title += f" ({_in_words(editor.settings['parameters'])})"
         made.append(editor)
     same_seed = {"version": 1, "guidance": given.get("guidance", 3.0), "steps": 16}
     return [*made, noise_and_denoise(models, model, given), SameSeed(models, model, settings=same_seed)]
@@ -107,28 +117,28 @@ def editors(
 
 @dataclass
 class FromSeed(MethodEditor):
-    """Edits pictures that the seed and the source's prompt make, as the method's authors do; as with
-    `SameSeed` the drawn pair's region fits them only roughly."""
+    """Edits pictures made from the seed and the source's prompt, as the method's authors do. The drawn pair's
+    region fits them only roughly, as with `SameSeed`."""
 
     cycles: bool = False
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
-        """With the pictures that it has made as sources."""
+        """The results, with the made pictures as sources."""
         sources = super().edit(replace(case, target_prompt=case.source_prompt), seeds)
         return Edited(super().edit(case, seeds).pictures, sources.pictures)
 
 
 @dataclass
 class Weighed(MethodEditor):
-    """Turns up the words that are new in the target's prompt. A case without such words, or with words that
-    stand in the prompt more than once, is refused: there is nothing to turn, or one cannot say which."""
+    """Turns up the words that are new in the target's prompt. It refuses a case without such words, or with
+    words that stand in the prompt more than once."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
         self.settings["weight"] = self.defaults["weight"]
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
-        """With the weight of `settings`. Raises `bad-request`."""
+        """The results with the weight of `settings`. Raises `bad-request` for a refused case."""
         new = [word for word in case.target_words.split() if word not in FUNCTION_WORDS and word != ","]
         plain = case.target_prompt.replace(",", "").split()
         if not new or any(plain.count(word) != 1 for word in new):
@@ -138,7 +148,7 @@ class Weighed(MethodEditor):
         return MethodEditor.edit(self.changed(words=words), case, seeds)
 
 
-def _told(settings: Mapping[str, Any]) -> str:
+def _in_words(settings: Mapping[str, Any]) -> str:
     k = f"{settings['threshold']:g}" if settings["local_blend"] else "0"
     values = f", values {settings['value_until']:g}" if settings["value_until"] else ""
     return f"cross {settings['cross_until']:g}, self {settings['self_until']:g}, k {k}{values}"
@@ -163,15 +173,22 @@ RATIOS = {
 }
 
 
-def conclude(found: dict[str, Any]) -> list[str]:
-    """Adds the quotients of leakages to the figures, and says which row the rule chooses."""
+def conclude(found: Figures) -> list[str]:
+    """Adds the quotients of leakages to the figures, and gives the row that the rule chooses."""
     found["columns"] = [name for name in COLUMNS if name in found["measures"] or name in RATIOS]
     if "leakage" not in found["measures"]:
         return []
-    for name, (title, told) in RATIOS.items():
-        definition = " ".join(inspect.cleandoc(told.__doc__).split())
-        shown = {"title": title, "unit": "%", "group": "rest", "better": "lower", "digits": 0}
-        found["measures"][name] = shown | {"needs": [], "rate": False, "definition": definition}
+    for name, (title, described) in RATIOS.items():
+        found["measures"][name] = {
+            "title": title,
+            "unit": "%",
+            "group": "rest",
+            "better": "lower",
+            "digits": 0,
+            "needs": [],
+            "rate": False,
+            "definition": " ".join(inspect.cleandoc(described.__doc__ or "").split()),
+        }
     for id, editor in found["editors"].items():
         new = editor["settings"].get("parameters", {}).get("start") == "new"
         naive = {"ratio-seed": SAME_SEED, "ratio-source": f"{METHOD}: {NEW_SAME_SEED if new else SAME_NOISE}"}
@@ -181,13 +198,13 @@ def conclude(found: dict[str, Any]) -> list[str]:
     return [_rule(found)] if "success" in found["measures"] else []
 
 
-def _rule(found: Mapping[str, Any]) -> str:
+def _rule(found: Figures) -> str:
     stated = f"whose leakage on layers is at most {MOST:.0%} of the same seed's and of the same noise's"
     able = [id for id in found["editors"] if _able(found, id)]
     return chosen(found, able, stated)
 
 
-def _able(found: Mapping[str, Any], id: str) -> bool:
+def _able(found: Figures, id: str) -> bool:
     editor, row = found["editors"][id], found["figures"][id]
     settings = editor["settings"]
     if editor["baseline"] or "success" not in row or "weight" in settings:

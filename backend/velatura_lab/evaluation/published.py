@@ -1,7 +1,7 @@
 """Published networks for PIE-Bench's metrics, for people who have their weights.
 
-Each is looked for by its name at the hub, in the local cache or, with VELATURA_ENCODERS, as a folder of that
-directory: `clip-vit-large-patch14`, `dino-vitb8`. LPIPS comes with its own package, `lpips`.
+Each network comes from the hub by its name, from the local cache, or from a folder of the directory
+VELATURA_ENCODERS: `clip-vit-large-patch14`, `dino-vitb8`. LPIPS comes with its own package, `lpips`.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
@@ -27,42 +28,43 @@ _MEAN, _DEVIATION = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
 def place(name: str) -> str:
-    """The local folder of a network, where there is one, else its name at the hub."""
+    """The local folder of a network if it exists, else its name at the hub."""
     local = Path(os.environ.get("VELATURA_ENCODERS", ""), name.split("/")[-1])
     return str(local) if local.is_dir() else name
 
 
 class PublishedClip:
-    """CLIP in transformers' format; pictures are scaled bicubically by PIL and cut to a square, as its own
+    """CLIP in transformers' format. PIL scales pictures bicubically and crops them to a square, as CLIP's own
     processor does."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         from transformers import CLIPModel, CLIPTokenizer
 
-        self._model = CLIPModel.from_pretrained(name, use_safetensors=True).to(device).eval()
+        model: Any = CLIPModel.from_pretrained(name, use_safetensors=True)
+        self._model = model.to(device).eval()  # transformers mistypes both `to` and `config`
         self._tokenizer = CLIPTokenizer.from_pretrained(name)
-        self._side = self._model.config.vision_config.image_size
+        self._side: int = model.config.vision_config.image_size
 
     @torch.no_grad()
     def images(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in 0..1 -> unit vectors (N, d). Rounded to 8 bits first, as pictures on disk are."""
+        """(N, 3, H, W) in 0..1 -> unit vectors (N, d). Pictures are rounded to 8 bits first, as on disk."""
         pixels = (images * 255.0).round().byte().permute(0, 2, 3, 1).cpu().numpy()
         made = to_images(np.stack([self._fitted(picture) for picture in pixels]))
         made = normalise(made).to(self._model.device)
         hidden = self._model.vision_model(pixel_values=made).pooler_output
         return F.normalize(self._model.visual_projection(hidden), dim=-1).cpu()
 
-    def _fitted(self, picture: np.ndarray) -> np.ndarray:
+    def _fitted(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
         side, image = self._side, Image.fromarray(picture)
         scale = side / min(image.size)
-        size = tuple(max(side, round(length * scale)) for length in image.size)
-        left, top = ((length - side) // 2 for length in size)
-        resized = image.resize(size, Image.Resampling.BICUBIC)
+        width, height = (max(side, round(length * scale)) for length in image.size)
+        left, top = (width - side) // 2, (height - side) // 2
+        resized = image.resize((width, height), Image.Resampling.BICUBIC)
         return np.array(resized.crop((left, top, left + side, top + side)))
 
     @torch.no_grad()
     def texts(self, texts: Sequence[str]) -> Tensor:
-        """-> unit vectors (N, d); words beyond 77 tokens are left out."""
+        """N texts -> unit vectors (N, d). Texts are cut off after 77 tokens."""
         tokens = self._tokenizer(list(texts), padding=True, truncation=True, return_tensors="pt")
         tokens = tokens.to(self._model.device)
         hidden = self._model.text_model(**tokens).pooler_output
@@ -70,22 +72,22 @@ class PublishedClip:
 
 
 class DinoKeys:
-    """Keys of the last layer of DINO ViT-B/8 (Caron et al. 2021) at 224 pixels, class token among them."""
+    """Keys of the last layer of DINO ViT-B/8 (Caron et al. 2021) at 224 pixels, with the class token."""
 
     def __init__(self, name: str, device: torch.device) -> None:
         from transformers import ViTModel
 
-        self._model = ViTModel.from_pretrained(name, use_safetensors=True, add_pooling_layer=False)
-        self._model.to(device).eval()
-        self._side = self._model.config.image_size
+        model: Any = ViTModel.from_pretrained(name, use_safetensors=True, add_pooling_layer=False)
+        self._model = model.to(device).eval()  # transformers mistypes both `to` and `config`
+        self._side: int = model.config.image_size
         self._keys: list[Tensor] = []
-        last = [module for path, module in self._model.named_modules() if _is_key(path)][-1]
+        last = [module for path, module in model.named_modules() if _is_key(path)][-1]
         last.register_forward_hook(lambda _module, _inputs, output: self._keys.append(output))
 
     @torch.no_grad()
     def places(self, images: Tensor) -> Tensor:
-        """(N, 3, H, W) in 0..1 -> (N, P, d). PIE-Bench normalises pixels of 0..255 as if they were 0..1; so
-        does this."""
+        """(N, 3, H, W) in 0..1 -> (N, P, d). Pixels of 0..255 are normalised as if they were 0..1, as in
+        PIE-Bench."""
         resized = F.interpolate(
             images * 255.0, (self._side, self._side), mode="bilinear", antialias=True, align_corners=False
         )
@@ -103,7 +105,7 @@ class Lpips:
     """LPIPS with SqueezeNet and its learned weights."""
 
     def __init__(self, _name: str, device: torch.device) -> None:
-        import lpips
+        import lpips  # pyright: ignore[reportMissingImports]  # a package that few people install
 
         self._device = device
         self._network = lpips.LPIPS(net="squeeze", verbose=False).to(device).eval()
@@ -116,7 +118,7 @@ class Lpips:
 
 
 def load_published(device: torch.device) -> Encoders:
-    """Those published networks that are at hand; the others are named in `missing`."""
+    """The published networks that can be loaded; `missing` names the others."""
     found = Encoders(published=True)
     parts: dict[str, tuple[str, Callable[[str, torch.device], Any], str]] = {
         "clip": ("CLIP ViT-L/14", PublishedClip, CLIP),
@@ -134,8 +136,8 @@ def load_published(device: torch.device) -> Encoders:
 
 
 def _loaded(load: Callable[[str, torch.device], Any], name: str, device: torch.device) -> tuple[Any, str]:
-    """(the network, '') or (None, what went wrong)."""
+    """(the network, '') or (None, name of the error)."""
     try:
         return load(place(name), device), ""
-    except Exception as error:  # hubs, files and packages fail in every way; the figure is left out
+    except Exception as error:  # hubs, files and packages fail in many ways; the figure is left out
         return None, type(error).__name__

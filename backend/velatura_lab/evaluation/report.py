@@ -1,14 +1,18 @@
-"""The report: one HTML file that needs nothing else, to read on a screen or to print."""
+"""The report: one self-contained HTML file for screen and print."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 from importlib import resources
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from velatura.files.atomic import replacing
+from velatura_lab.readers import Reading
 
 from . import pie_bench, plots, tables
 from .cases import Case
@@ -16,6 +20,7 @@ from .compare import Change
 from .figures import batch_of
 from .measure import GROUPS
 from .pictures import data_uri
+from .records import Figures, MeasureRecord
 from .session import Session
 from .statistics import LEAST
 
@@ -30,8 +35,15 @@ def write_report(
     before: str = "",
     left_out: Sequence[str] = (),
 ) -> None:
-    """Writes the page. changes: against an earlier run, described by `before`. left_out: sentences on what
-    could not be compared with it. Raises OSError."""
+    """Writes the page. Raises OSError.
+
+    Args:
+        session: after `session.evaluate`.
+        path: of the file.
+        changes: against an earlier run.
+        before: the earlier run in words, or '' for none.
+        left_out: sentences about the measures that could not be compared.
+    """
     page = "\n".join(_page(session, _against(session.figures, changes, before, left_out)))
     with replacing(path) as stream:
         stream.write(page.encode("utf-8"))
@@ -39,7 +51,7 @@ def write_report(
 
 def _page(session: Session, against: Iterable[str]) -> Iterator[str]:
     f = session.figures
-    style = resources.files(__package__).joinpath("page.css").read_text(encoding="utf-8")
+    style = resources.files("velatura_lab.evaluation").joinpath("page.css").read_text(encoding="utf-8")
     title = f"Velatura evaluation: {f['model']['id']}"
     yield f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -75,7 +87,7 @@ def _page(session: Session, against: Iterable[str]) -> Iterator[str]:
     yield "</body></html>"
 
 
-def _against(f: Mapping, changes: Sequence[Change], before: str, left_out: Sequence[str]) -> Iterator[str]:
+def _against(f: Figures, changes: Sequence[Change], before: str, left_out: Sequence[str]) -> Iterator[str]:
     if not before:
         return
     yield f"<h2>Against {escape(before)}</h2>"
@@ -88,20 +100,20 @@ def _against(f: Mapping, changes: Sequence[Change], before: str, left_out: Seque
         )
 
 
-def _about(f: Mapping) -> str:
+def _about(f: Figures) -> str:
     o = f["options"]
     kinds = ", ".join(o["kinds"])
     many = f"up to {o['seeds']} variations" if o["seeds"] > 1 else "one result"
-    told = (
+    about = (
         f"{len(f['cases'])} cases of {f['data']} ({kinds}), {many} each; model {f['model']['id']} at "
         f"{f['model']['size']} px, {f['machine']}; Velatura {f['velatura']}, {f['made']}."
     )
     encoders = ", ".join(dict.fromkeys(f["encoders"].values()))
     seen = f" Read by: {encoders}." if encoders else ""
-    return f'<p class="about">{escape(told + seen)}</p>'
+    return f'<p class="about">{escape(about + seen)}</p>'
 
 
-def _legend_of_tables(f: Mapping) -> str:
+def _legend_of_tables(f: Figures) -> str:
     rest = (
         " Rows in italics give the scale: the source as it was, and the exact target as the world draws it."
         if "target" in f["figures"] and f["figures"]["target"]
@@ -115,7 +127,7 @@ def _legend_of_tables(f: Mapping) -> str:
     )
 
 
-def _trade(f: Mapping) -> Iterator[str]:
+def _trade(f: Figures) -> Iterator[str]:
     rows = {id: f["figures"][id] for id in f["editors"] if {"success", "leakage"} <= f["figures"][id].keys()}
     if not rows:
         return
@@ -134,7 +146,7 @@ def _trade(f: Mapping) -> Iterator[str]:
     yield '<p class="note">The lower right corner is best: every edit succeeds, nothing else changes.</p>'
 
 
-def _by_kind(f: Mapping) -> Iterator[str]:
+def _by_kind(f: Figures) -> Iterator[str]:
     if len(f["kinds"]) > 1:
         yield "<h2>By kind</h2>"
         names = (
@@ -142,21 +154,21 @@ def _by_kind(f: Mapping) -> Iterator[str]:
         )
         yield tables.of_kinds(f, names[:2])
     if f["types"]:
-        told = f["measures"][f["told"]["measure"]]
-        yield f"<h2>{escape(told['title'])} by {escape(f['told']['types'])}</h2>"
+        measure = f["measures"][f["told"]["measure"]]
+        yield f"<h2>{escape(measure['title'])} by {escape(f['told']['types'])}</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
             {edit: rates[id] for edit, rates in f["types"].items() if id in rates} for id in f["editors"]
         ]
-        if told["unit"] == "%":
-            axis = plots.Axis(f"{told['title']} in %", 0.0, 100.0, 0, 100.0)
+        if measure["unit"] == "%":
+            axis = plots.Axis(f"{measure['title']} in %", 0.0, 100.0, 0, 100.0)
         else:
-            axis = plots.Axis(told["title"], -1.0, 1.0, 1)
-        label = f"{told['title']} of every method by {f['told']['types']}"
+            axis = plots.Axis(measure["title"], -1.0, 1.0, 1)
+        label = f"{measure['title']} of every method by {f['told']['types']}"
         yield plots.rows(list(f["types"]), series, axis, label)
 
 
-def _survey(f: Mapping) -> Iterator[str]:
+def _survey(f: Figures) -> Iterator[str]:
     if not f["survey"]:
         return
     yield "<h2>Two prompts, many persons</h2>"
@@ -165,7 +177,16 @@ def _survey(f: Mapping) -> Iterator[str]:
         "with a seed of its own: experiment 1 of Huang &amp; Compton, &ldquo;Semantic Image Editing&rdquo;, "
         "with the judge in place of three voters.</p>"
     )
-    rate = {"title": "", "unit": "%", "digits": 0, "better": "higher"}
+    rate: MeasureRecord = {
+        "title": "",
+        "unit": "%",
+        "group": "asked",
+        "better": "higher",
+        "needs": (),
+        "rate": True,
+        "digits": 0,
+        "definition": "",
+    }
     heads = "".join(f'<th scope="col">{escape(prompt)}<small>%</small></th>' for prompt in f["survey"])
     lines = [
         f'<tr class="{"baseline" if editor["baseline"] else "method"}"><td>{escape(editor["title"])}</td>'
@@ -199,7 +220,7 @@ def _grid(columns: int) -> str:
 
 
 def _heads(session: Session, cases: Sequence[Case]) -> list[str]:
-    """The columns of all rows, in the order in which they first come."""
+    """The columns of all rows, in their first order."""
     return list(dict.fromkeys(head for case in cases for head in _row(session, case)))
 
 
@@ -221,7 +242,7 @@ def _row(session: Session, case: Case) -> dict[str, str]:
 def _failures(session: Session) -> Iterator[str]:
     if session.encoders.judge is None or "success" not in session.figures["measures"]:
         return
-    found = []
+    found: list[str] = []
     for editor in session.editors:
         if editor.baseline:
             continue
@@ -229,14 +250,14 @@ def _failures(session: Session) -> Iterator[str]:
             batch = batch_of(editor.id, case, session.results, session.encoders)
             if batch is not None and len(found) < FAILURES and not all(batch.right):
                 which = batch.right.index(False)
-                told = f"{editor.title}: {case.edit}, {_read_as(batch.readings[which], case)}"
-                found.append(_figure(batch.pictures[which], told, caption=told))
+                caption = f"{editor.title}: {case.edit}, {_read_as(batch.readings[which], case)}"
+                found.append(_figure(batch.pictures[which], caption, caption=caption))
     if found:
         yield f"<h2>Failures</h2><p>Up to {FAILURES} results in which the judge does not read the edit.</p>"
         yield f"{_grid(8)}{''.join(found)}</div>"
 
 
-def _read_as(reading, case: Case) -> str:
+def _read_as(reading: Reading, case: Case) -> str:
     if reading.kind != case.kind:
         return f"read as a {reading.kind}"
     value = reading.values[case.attribute]
@@ -244,13 +265,13 @@ def _read_as(reading, case: Case) -> str:
     return f"read as {case.attribute.replace('_', ' ')}: {shown}"
 
 
-def _figure(picture, told: str, wrong: bool = False, caption: str = "") -> str:
+def _figure(picture: NDArray[np.uint8], alt: str, wrong: bool = False, caption: str = "") -> str:
     mark = ' class="wrong"' if wrong else ""
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
-    return f'<figure{mark}><img src="{data_uri(picture)}" alt="{escape(told, quote=True)}">{text}</figure>'
+    return f'<figure{mark}><img src="{data_uri(picture)}" alt="{escape(alt, quote=True)}">{text}</figure>'
 
 
-def _settings(f: Mapping) -> Iterator[str]:
+def _settings(f: Figures) -> Iterator[str]:
     yield "<h2>How it was run</h2><dl>"
     for editor in f["editors"].values():
         yield f"<div><dt>{escape(editor['title'])}</dt><dd>{escape(editor['source'])}</dd></div>"

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
+
+from .records import Figures
 
 
-def chosen(found: Mapping[str, Any], able: Sequence[str], which: str) -> str:
-    """The rule and the row that it chooses, in two sentences.
+def chosen(figures: Figures, able: Sequence[str], which: str) -> str:
+    """Two sentences: the rule, and the row that it chooses.
 
     Args:
-        found: the figures of the run.
+        figures: the figures of the run.
         able: ids of the editors that may be chosen.
-        which: what makes them so, after the words "the settings".
+        which: their common property, to follow the words "the settings".
     """
     rule = f"The rule: of the settings {which}, those with most success; of equal ones those that leak least."
     if not able:
         return f"{rule} There are none."
-    rows = found["figures"]
+    rows = figures["figures"]
     best = max(able, key=lambda id: (rows[id]["success"]["mean"], -rows[id]["leakage"]["mean"]))
-    return f"{rule} It chooses: {found['editors'][best]['title']}."
+    return f"{rule} It chooses: {figures['editors'][best]['title']}."

@@ -1,4 +1,4 @@
-"""Doing the edits, one task after another; each result is kept, so that a run goes on where it stopped."""
+"""Makes the edits, one task after another, and stores each result, so that an interrupted run resumes."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from velatura_protocol.errors import VelaturaError
 from .cases import Case
 from .editors import Edited, Editor
 
-#: Whose source stands between a request and its pixels.
-#: Packages of the product with no part in a result's pixels.
+#: Packages of the product without influence on a result's pixels.
 _BESIDE = {"cli", "daemon", "files", "install", "jobs"}
-#: What the laboratory adds to a result.
+#: Parts of the laboratory with influence on a result.
 _ADDED = (
     "readers",
     "world",
@@ -36,14 +35,14 @@ _ADDED = (
         for name in ("dials", "editors", "flows", "prompt_to_prompt", "selections", "sliders")
     ),
 )
-#: What a method may say of one case without the run being over.
+#: Error codes by which a method refuses one case, without ending the run.
 _REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
 
 
 @dataclass(frozen=True)
 class Task:
-    """role: 'edit' (a batch of seeds), 'back' (the first result of the edit, edited to the source prompt) or
-    'alone' (one seed, for its time)."""
+    """One edit to make. role: 'edit' (a batch of seeds), 'back' (the first result of the edit, edited to the
+    source prompt) or 'alone' (one seed, for its time)."""
 
     editor: Editor
     case: Case
@@ -51,15 +50,22 @@ class Task:
     role: Literal["edit", "back", "alone"] = "edit"
 
     def key(self, maker: str) -> str:
-        """A name that changes with everything the result depends on. maker: see `Runner`."""
+        """A name that depends on everything that the result depends on. maker: see `Runner`."""
         parts = [maker, self.editor.id, self.editor.settings, self.case.digest, self.seeds, self.role]
         return hashlib.blake2b(json.dumps(parts, sort_keys=True).encode(), digest_size=16).hexdigest()
 
 
 @dataclass(frozen=True)
 class Done:
-    """pictures, sources, scores: as `Edited`. seconds: wall time of the whole batch. refusal: why the method
-    made nothing of the case, or ''; there are no pictures then."""
+    """The results of a task.
+
+    Args:
+        pictures: as in `Edited`; none after a refusal.
+        sources: as in `Edited`.
+        scores: as in `Edited`.
+        seconds: wall time of the whole batch.
+        refusal: the method's reason to refuse the case, or ''.
+    """
 
     pictures: NDArray[np.uint8]
     sources: NDArray[np.uint8] | None
@@ -69,39 +75,42 @@ class Done:
 
 
 class Store:
-    """Results in a folder, one file each, whole or not there."""
+    """Results in a folder, one file for each, written atomically."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
 
     def path(self, key: str) -> Path:
+        """The file of a result."""
         return self.folder / f"{key}.npz"
 
     def has(self, key: str) -> bool:
+        """Whether the result is stored."""
         return self.path(key).exists()
 
     def get(self, key: str) -> Done | None:
-        """What was kept, or None."""
+        """The stored result, or None."""
         if not self.has(key):
             return None
         with np.load(self.path(key)) as kept:
-            told = json.loads(str(kept["told"]))
+            values = json.loads(str(kept["told"]))
             sources = kept["sources"] if "sources" in kept.files else None
-            return Done(kept["pictures"], sources, **told)
+            return Done(kept["pictures"], sources, **values)
 
     def put(self, key: str, done: Done) -> None:
-        """Raises OSError."""
-        told = {"scores": done.scores, "seconds": done.seconds, "refusal": done.refusal}
-        arrays = {"pictures": done.pictures, "told": np.array(json.dumps(told))}
-        if done.sources is not None:
-            arrays["sources"] = done.sources
+        """Stores a result. Raises OSError."""
+        values = json.dumps({"scores": done.scores, "seconds": done.seconds, "refusal": done.refusal})
+        told = np.array(values)
         with replacing(self.path(key)) as stream:
-            np.savez(stream, **arrays)
+            if done.sources is None:
+                np.savez(stream, pictures=done.pictures, told=told)
+            else:
+                np.savez(stream, pictures=done.pictures, told=told, sources=done.sources)
 
 
 def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:
-    """The case of editing a result back: prompts, words and scenes exchanged, the same place."""
+    """The case of editing a result back: prompts, words and scenes exchanged, in the same place."""
     return replace(
         case,
         source=picture,
@@ -110,20 +119,26 @@ def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:
         target_prompt=case.source_prompt,
         source_words=case.target_words,
         target_words=case.source_words,
-        scenes=None if case.scenes is None else case.scenes[::-1],
+        scenes=None if case.scenes is None else (case.scenes[1], case.scenes[0]),
     )
 
 
 def plan(
     editors: Sequence[Editor], cases: Sequence[Case], seeds: int, *, cycles: bool = True, alone: int = 0
 ) -> list[Task]:
-    """Every edit of a run, case by case so that an interrupted one has all editors on the same cases.
+    """All edits of a run, case by case, so that an interrupted run has all editors on the same cases.
 
-    seeds: variations a case; which follows from the case's id, so that no lucky seed counts twice, and that
-    more cases leave the others as they were. cycles:
-    whether to edit back. alone: how many cases of all to time one by one as well.
+    The seeds follow from the case's id, so that no lucky seed counts twice, and that more cases do not change
+    the others.
+
+    Args:
+        editors: in the report's order.
+        cases: the edits.
+        seeds: variations of each case.
+        cycles: whether to edit back.
+        alone: number of cases to time one by one as well.
     """
-    tasks = []
+    tasks: list[Task] = []
     for number, case in enumerate(cases):
         first = zlib.crc32(case.id.encode()) % 2**30
         drawn = tuple(range(first, first + seeds))
@@ -137,7 +152,7 @@ def plan(
 
 
 def code_digest() -> str:
-    """Of all source between a request and its pixels, and of the libraries' versions."""
+    """Digest of all code between a request and its pixels, and of the libraries' versions."""
     found = hashlib.blake2b(digest_size=16)
     for path in code():
         found.update(f"{path.parent.name}/{path.name}\0".encode() + path.read_bytes())
@@ -147,7 +162,7 @@ def code_digest() -> str:
 
 
 def code() -> list[Path]:
-    """The files of both packages that a result depends on."""
+    """The source files of both packages that a result depends on."""
     product, lab = Path(velatura.__file__).parent, Path(velatura_lab.__file__).parent
     own = [path.parent for path in product.glob("*/__init__.py") if path.parent.name not in _BESIDE]
     places = [*own, *(lab / name for name in _ADDED)]
@@ -155,8 +170,8 @@ def code() -> list[Path]:
 
 
 class Results(Mapping[tuple[str, str, str], Done]):
-    """(editor, case, role) -> what was done, read from the store when it is asked for: thousands of pictures
-    need not be in memory at once."""
+    """(editor, case, role) -> results, read from the store on access, so that thousands of pictures need not
+    be in memory at once."""
 
     def __init__(self, store: Store, keys: Mapping[tuple[str, str, str], str] | None = None) -> None:
         self._store, self._keys = store, dict(keys or {})
@@ -177,17 +192,19 @@ class Results(Mapping[tuple[str, str, str], Done]):
         return Results(self._store, self._keys | other._keys)
 
     def note(self, task: Task, key: str) -> None:
-        """Remembers under which key a task's result lies."""
+        """Adds a task's result, which the store has under the key."""
         self._keys[task.editor.id, task.case.id, task.role] = key
 
 
 class Runner:
-    """Does tasks, and remembers what was done.
+    """Runs tasks and stores their results. It reuses no result of other weights, machines or code.
 
-    weights: digests of all the weights that the editors use, the model's and its companions'. machine: what
-    they run on, in words. A result made with other weights, on another machine or by other code is not taken
-    for this one's. timed: whether seconds matter, so that an editor's first edit is made once more before it
-    is timed: loading and first calls are no part of an edit's time.
+    Args:
+        store: of the results.
+        weights: digests of all weights that the editors use, of the model and its companions.
+        machine: in words.
+        timed: whether seconds matter. Then each editor makes its first edit twice, and the second one is
+            timed: loading and first calls are no part of an edit's time.
     """
 
     def __init__(self, store: Store, weights: Sequence[str], machine: str, timed: bool = True) -> None:
@@ -196,7 +213,7 @@ class Runner:
         self._warm: set[str] = set()
 
     def run(self, tasks: Sequence[Task], label: str, quiet: bool = False) -> Results:
-        """What was done. Ctrl+C loses only the task under way."""
+        """The results. Ctrl+C loses only the current task."""
         results = Results(self.store)
         bar = tqdm(tasks, label, unit="edit", disable=quiet, dynamic_ncols=True, leave=True)
         for task in bar:
@@ -228,14 +245,19 @@ class Runner:
             if error.code not in _REFUSALS:
                 raise
             return Done(np.empty((0, *task.case.source.shape), np.uint8), None, None, 0.0, error.message)
-        own = None if parts[0].sources is None else np.concatenate([part.sources for part in parts])
-        scores = None if parts[0].scores is None else [s for part in parts for s in part.scores]
-        return Done(np.concatenate([part.pictures for part in parts]), own, scores, seconds)
+        own = [part.sources for part in parts if part.sources is not None]
+        scores = [score for part in parts for score in part.scores or ()]
+        return Done(
+            np.concatenate([part.pictures for part in parts]),
+            np.concatenate(own) if own else None,
+            scores if parts[0].scores is not None else None,
+            seconds,
+        )
 
 
 def _parts(editor: Editor, task: Task) -> Iterator[Edited]:
-    """The edit, as many seeds at once as the editor can; where seeds make no difference only the first of
-    them, for more would be the same picture again."""
+    """The edit, with as many seeds at once as the editor takes. Where seeds make no difference, one
+    batch is enough, for another would repeat the same picture."""
     for first in range(0, len(task.seeds), editor.batch):
         seeds = task.seeds[first : first + editor.batch]
         yield (made := editor.edit(task.case, seeds))
@@ -244,7 +266,7 @@ def _parts(editor: Editor, task: Task) -> Iterator[Edited]:
 
 
 def refusals(results: Iterable[tuple[tuple[str, str, str], Done]]) -> dict[str, list[str]]:
-    """Editor -> what it said of the cases that it refused."""
+    """Editor -> its reasons, one for each case that it refused."""
     found: dict[str, list[str]] = {}
     for (editor, case, _), done in results:
         if done.refusal:

@@ -27,6 +27,7 @@ from .encoders import Encoders, home_made
 from .measure import Measure, chosen_measures
 from .measures import MEASURES
 from .published import load_published
+from .records import EditorRecord, Figures, MeasureRecord
 from .runs import Results, Runner, Store, plan, refusals
 
 FORMAT = 2
@@ -34,13 +35,25 @@ FORMAT = 2
 
 @dataclass(frozen=True)
 class Options:
-    """model, methods: ids; the default model and all methods where empty. kinds: of scene, or of edit for a
-    dataset; all where empty. pairs: of each kind; all of a dataset if None. seeds: variations of each edit.
-    survey: persons for each of the two prompts of the survey. seed: what the pairs are drawn from. dataset: a
-    PIE-Bench folder, or None for the world. edits: (kind, name) of edits, one pair each, in place of `pairs`.
-    quiet: no progress bars. cycles: whether to edit back, too, where a measure asks for it. timed: whether to
-    warm up and time single pictures. measures: ids; all where empty. baselines: whether they edit, too.
-    masked: whether methods that could do without a selection get a dataset's; the world's they always get."""
+    """The options of an evaluation.
+
+    Args:
+        model: id; the default model where empty.
+        methods: ids; all where empty.
+        kinds: of scene, or of edit for a dataset; all where empty.
+        pairs: number of each kind; None for all of a dataset.
+        seeds: variations of each edit.
+        survey: people for each of the two prompts of the survey.
+        seed: from which the pairs are drawn.
+        dataset: a PIE-Bench folder, or None for the world.
+        edits: (kind, name) of edits, one pair for each, in place of `pairs`.
+        quiet: whether to hide progress bars.
+        cycles: whether to edit back for the measures that need it.
+        timed: whether to warm up and to time single pictures.
+        measures: ids; all where empty.
+        baselines: whether the baselines edit too.
+        masked: whether methods that do not require a selection get a dataset's; they always get the world's.
+    """
 
     model: str = ""
     methods: Sequence[str] = ()
@@ -58,9 +71,16 @@ class Options:
     baselines: bool = True
     masked: bool = False
 
+    @property
+    def per_kind(self) -> int:
+        """`pairs` for the world. Raises ValueError where they are None, which only a dataset allows."""
+        if self.pairs is None:
+            raise ValueError("the world needs a number of pairs")
+        return self.pairs
 
-#: A few pairs of plain edits, for every method: SDEdit, too, which only repaints what is there, does most of
-#: them; see `smoke`.
+
+#: A few pairs of plain edits for every method. SDEdit, which only repaints, can do most of them too; see
+#: `smoke`.
 SMOKE = Options(
     seeds=1,
     survey=0,
@@ -78,35 +98,46 @@ SMOKE = Options(
 
 @dataclass
 class Session:
-    """What one evaluation works with, and what it has found. figures: plain numbers, for the JSON.
+    """The inputs of one evaluation, and its results and figures once `evaluate` has run.
 
-    batch_of: what measures are taken of, as `figures.batch_of`. by_type: the measure that is told for each
-    type of case, and what types are called. takes: whether an editor is given a case. conclude: what follows
-    from the figures, in sentences; may add figures of its own.
+    Args:
+        options: of the evaluation.
+        cases: the edits.
+        survey: prompt -> cases of the survey.
+        editors: in the report's order.
+        encoders: the available networks.
+        measures: by id.
+        batch_of: makes the argument of the measures; see `figures.batch_of`.
+        by_type: id of the measure that is shown for each type of case, and the name of these types.
+        takes: whether an editor is given a case.
+        conclude: gives the conclusions from the figures, in sentences; may add figures.
+
+    Attributes:
+        results: the edits.
+        figures: plain numbers, for the JSON.
     """
 
     options: Options
-    cases: list[Case]
+    cases: Sequence[Case]
     survey: dict[str, list[Case]]
-    editors: list[Editor]
+    editors: Sequence[Editor]
     encoders: Encoders
     measures: Mapping[str, Measure]
-    results: Results | None = None
     batch_of: Callable[..., Any] = figures.batch_of
-    figures: dict[str, Any] = field(default_factory=dict)
     by_type: tuple[str, str] = ("success", "type of edit")
     takes: Callable[[Editor, Case], bool] = lambda editor, case: True
-    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: []
+    conclude: Callable[[Figures], list[str]] = lambda found: []
+    results: Results = field(init=False, repr=False)
+    figures: Figures = field(init=False, repr=False)
 
     @property
     def rows(self) -> list[str]:
-        """The editors' ids, in the report's order; then the references."""
+        """The ids of the editors, in the report's order, then those of the references."""
         return [editor.id for editor in self.editors] + list(figures.REFERENCES)
 
 
 def store(entry: ModelEntry, device: str) -> ModelStore:
-    """One model on a device. device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for a device that there
-    is not."""
+    """One model on a device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for an unknown device."""
     return ModelStore([entry], choose(device))
 
 
@@ -116,13 +147,21 @@ def prepare(
     make_editors: Callable[..., list[Editor]] = editors,
     encoders: Encoders | None = None,
     defaults: Mapping[str, Any] | None = None,
-    conclude: Callable[[dict[str, Any]], list[str]] = lambda found: [],
+    conclude: Callable[[Figures], list[str]] = lambda found: [],
 ) -> Session:
-    """Loads what is needed and draws the cases.
+    """Loads the networks and draws the cases.
 
-    defaults: the model's own, for parameters of these names. conclude: see `Session`. Raises VelaturaError:
-    `unknown-model`, `unknown-method`, `bad-request` for kinds or measures that there are not or a folder that
-    is no PIE-Bench.
+    Args:
+        options: of the evaluation.
+        models: the model and its companions.
+        make_editors: gives the editors; see `editors.editors`.
+        encoders: by default Velatura's readers, or the published networks for a dataset.
+        defaults: values that replace the methods' defaults, for the parameters that they have.
+        conclude: see `Session`.
+
+    Raises:
+        VelaturaError: `unknown-model`, `unknown-method`, or `bad-request` for an unknown kind or measure or a
+            folder that is no PIE-Bench.
     """
     measures = chosen_measures(options.measures, MEASURES if options.dataset is None else pie_bench.MEASURES)
     model = models.get(options.model)
@@ -137,14 +176,14 @@ def prepare(
     if options.edits:
         cases = named_cases(options.edits, options.seed, model.size)
     else:
-        cases = world_cases(kinds, options.pairs, options.seed, model.size)
+        cases = world_cases(kinds, options.per_kind, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
     return Session(options, cases, survey, made, encoders or home_made(), measures, conclude=conclude)
 
 
 def kinds_of(options: Options) -> Sequence[str]:
-    """The kinds of scene that are asked for. Raises `bad-request` for one that there is not."""
+    """The wanted kinds of scene. Raises `bad-request` for an unknown kind."""
     kinds = options.kinds or tuple(KINDS)
     for kind in kinds:
         if kind not in KINDS:
@@ -152,11 +191,10 @@ def kinds_of(options: Options) -> Sequence[str]:
     return kinds
 
 
-def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]:
-    """Makes the edits (those that `work` does not hold already) and the figures.
+def evaluate(session: Session, models: ModelStore, work: Path) -> Figures:
+    """Makes the edits that the folder `work` does not hold yet, and the figures.
 
-    Raises VelaturaError, OSError. A run that was interrupted goes on where it stopped, if it is started with
-    the same options.
+    An interrupted run resumes if it is started with the same options. Raises VelaturaError, OSError.
     """
     options, model = session.options, models.get(session.options.model)
     beside = weights.of_companions(models.entry(options.model))
@@ -164,7 +202,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
     runner = Runner(Store(work), used, machine(models.device), options.timed)
     wanted = any(measure.group == "back" for measure in session.measures.values())
     cycles = options.cycles and wanted and options.dataset is None
-    told = session.by_type[0]
+    shown = session.by_type[0]
     alone = 6 if options.timed and options.seeds > 1 else 0
     tasks = plan(session.editors, session.cases, options.seeds, cycles=cycles, alone=alone)
     tasks = [task for task in tasks if session.takes(task.editor, task.case)]
@@ -206,7 +244,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         "weights": session.encoders.weights(),
         "missing": session.encoders.missing,
         "editors": {editor.id: _described(editor) for editor in session.editors},
-        "measures": {name: _told(m) for name, m in usable.items()},
+        "measures": {name: _record(m) for name, m in usable.items()},
         "cases": {
             case.id: {"kind": case.kind, "edit": case.edit, "type": case.type, "digest": case.digest}
             for case in session.cases
@@ -219,9 +257,9 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
             )
             for kind in kinds
         },
-        "told": {"measure": told, "types": session.by_type[1]},
-        "types": figures.by_type(values, session.cases, usable[told])
-        if told in usable and not options.dataset
+        "told": {"measure": shown, "types": session.by_type[1]},
+        "types": figures.by_type(values, session.cases, usable[shown])
+        if shown in usable and not options.dataset
         else {},
         "survey": figures.survey(
             [editor.id for editor in session.editors], session.survey, session.results, session.encoders
@@ -230,12 +268,13 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> dict[str, Any]
         else {},
         "seconds": figures.seconds(session.editors, session.results),
         "refused": refusals(session.results.items()),
+        "conclusions": [],
     }
     session.figures["conclusions"] = session.conclude(session.figures)
     return session.figures
 
 
-def _described(editor: Editor) -> dict:
+def _described(editor: Editor) -> EditorRecord:
     return {
         "title": editor.title,
         "source": editor.source,
@@ -244,27 +283,35 @@ def _described(editor: Editor) -> dict:
     }
 
 
-def _told(measure: Measure) -> dict:
-    names = ("title", "unit", "group", "better", "needs", "rate", "digits", "definition")
-    return {name: getattr(measure, name) for name in names}
+def _record(measure: Measure) -> MeasureRecord:
+    return {
+        "title": measure.title,
+        "unit": measure.unit,
+        "group": measure.group,
+        "better": measure.better,
+        "needs": measure.needs,
+        "rate": measure.rate,
+        "digits": measure.digits,
+        "definition": measure.definition,
+    }
 
 
 def machine(device: torch.device) -> str:
-    """What the edits ran on, in words."""
+    """The machine of the edits, in words."""
     if device.type != "cpu":
         return name(device)
     threads = torch.get_num_threads()
     return f"{name(device)}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def write_json(found: Mapping, path: Path) -> None:
+def write_json(found: Figures, path: Path) -> None:
     """The figures as JSON without NaN, whole or not at all. Raises OSError."""
     with replacing(path) as stream:
         stream.write((json.dumps(found, indent=1, allow_nan=False) + "\n").encode())
 
 
-def read_json(path: Path) -> dict:
-    """Figures of another run. Raises VelaturaError `bad-request` for a file that holds none, OSError."""
+def read_json(path: Path) -> Figures:
+    """The figures of another run. Raises OSError, or VelaturaError `bad-request` for any other file."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format"] == FORMAT and found["values"] and found["measures"]:

@@ -1,8 +1,8 @@
-"""`velatura evaluate --study sliders`: whether turning a word up and down does to a picture what it says.
+"""`velatura evaluate --study sliders`: whether turning a word up and down has its effect on a picture.
 
-Graded words: a picture that has little of something (a short beard, no clouds) is edited to the caption that
-says much ("a long beard"), with the word that says so at weights from -1 to 4. Things: a word of the
-picture's own caption ("beard") is turned to 0 and below, and what it stands for should go.
+Graded words: a picture with little of something (a short beard, no clouds) is edited to the caption with much
+of it ("a long beard"), with the word of degree at weights from -1 to 4. Things: a word of the picture's own
+caption ("beard") is turned to 0 and below, and its thing should disappear.
 """
 
 from __future__ import annotations
@@ -21,17 +21,18 @@ from velatura_lab.world.pairs import CATALOGUE, Edit, Pair, make_pair
 from velatura_lab.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura_lab.world.wording import FUNCTION_WORDS
 
-from .cases import Case, of_pair, phrases
+from .cases import Case, of_pair, of_study, phrases
 from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
 from .encoders import Encoders, home_made
 from .measure import chosen_measures
 from .prompt_to_prompt import BASE
+from .records import Figures
 from .runs import Results
 from .session import Options, Session, kinds_of
 from .slides import GRADED, MEASURES, THINGS, Slid, Slide
 
 METHOD = "prompt-to-prompt"
-SETTINGS: dict[str, dict] = {
+SETTINGS: dict[str, dict[str, Any]] = {
     "shipped": {},
     "not balanced": BASE | {"renormalise": False},
     "published": {"preset": "published"},
@@ -43,7 +44,7 @@ SETTINGS: dict[str, dict] = {
     "self 0": BASE | {"self_until": 0.0},
     "CL P2P": {"preset": "cycle-consistent"},
 }
-#: What is done where nobody names rows.
+#: The rows that run by default.
 USUAL = ("shipped", "refine", "not balanced")
 #: Spearman's correlation that a slider should reach.
 LEAST = 0.9
@@ -59,7 +60,7 @@ def graded(kind: str) -> list[Edit]:
 
 
 def things(kind: str) -> list[Edit]:
-    """The edits that take something away, one of each attribute."""
+    """The edits that remove something, one for each attribute."""
     found: dict[str, Edit] = {}
     for edit in CATALOGUE[kind]:
         attribute = ATTRIBUTES[kind][edit.attribute]
@@ -97,13 +98,13 @@ def _is_degree(pair: Pair) -> bool:
 
 
 def _words(pair: Pair) -> list[str]:
-    """What a person would take the slider of: of a degree all new words that follow each other; of a thing
-    all words of its phrase, then its noun alone. Empty if these do not stand just once in the prompt."""
+    """The words that a person would weigh: for a degree all new words in a row; for a thing its whole phrase,
+    then its noun alone. Empty unless each stands exactly once in the prompt."""
     if _is_degree(pair):
         prompt = pair.target_caption.text
-        told = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
-        text = " ".join(told)
-        found = [text if text in prompt else (told or [""])[0]]
+        new = [w for w in pair.target_words if w not in FUNCTION_WORDS and w != ","]
+        text = " ".join(new)
+        found = [text if text in prompt else (new or [""])[0]]
     else:
         prompt = pair.source_caption.text
         phrase = phrases(pair.source_caption).get(element_of(pair.source, pair.attribute), "")
@@ -116,9 +117,10 @@ def _words(pair: Pair) -> list[str]:
 class Slider(MethodEditor):
     """Prompt-to-Prompt once for every weight of a case's word."""
 
-    def edit(self, case: Slide, seeds: Sequence[int]) -> Edited:
-        """The pictures, one a weight."""
-        return Edited(np.stack([self._weighed(case, weight, seeds) for weight in case.weights]))
+    def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
+        """The pictures, one for each weight."""
+        slide = of_study(case, Slide)
+        return Edited(np.stack([self._weighed(slide, weight, seeds) for weight in slide.weights]))
 
     def _weighed(self, case: Slide, weight: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
         word = {"text": case.word, "which": 1, "weight": weight, "until": 1.0}
@@ -126,21 +128,21 @@ class Slider(MethodEditor):
 
 
 def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Slid | None:
-    """What an editor made of a case; None if it refused."""
+    """An editor's results for a case; None if it refused."""
     done = results.get((editor, case.id, "edit"))
     return None if done is None or done.refusal else Slid(case, done.pictures, encoders)
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
     """`options.pairs` pictures of each word; `options.methods` names rows, `USUAL` where empty.
-    Raises VelaturaError as `session.prepare`."""
+    Raises VelaturaError as `session.prepare` does."""
     measures = chosen_measures(options.measures, MEASURES)
     model = models.diffusion(options.model)
     cases = [
         slide
         for kind in kinds_of(options)
         for edit in (*graded(kind), *things(kind))
-        for slide in slides(kind, edit, options.pairs, options.seed, model.size)
+        for slide in slides(kind, edit, options.per_kind, options.seed, model.size)
     ]
     made = Session(options, cases, {}, editors(models, options, defaults), home_made(), measures)
     made.batch_of, made.by_type, made.conclude = batch_of, ("spearman", "word"), conclude
@@ -148,7 +150,7 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 
 
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
-    """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for rows there are not."""
+    """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for unknown rows."""
     check_rows(options.methods, SETTINGS)
     cache, rows = shared_cache(), options.methods or USUAL
     return [
@@ -167,14 +169,14 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
     ]
 
 
-def conclude(found: dict[str, Any], least: float = LEAST) -> list[str]:
-    """Which words of the first row do not rise as they should. least: Spearman's correlation."""
-    if not found["types"]:
+def conclude(figures: Figures, least: float = LEAST) -> list[str]:
+    """The words of the first row whose Spearman's correlation is below `least`."""
+    if not figures["types"]:
         return []
-    row = next(iter(found["editors"]))
-    means = {type: rates[row]["mean"] for type, rates in found["types"].items() if row in rates}
+    row = next(iter(figures["editors"]))
+    means = {type: rates[row]["mean"] for type, rates in figures["types"].items() if row in rates}
     low = [f"{type}: {mean:.2f}" for type, mean in means.items() if mean < least]
-    title = found["editors"][row]["title"]
+    title = figures["editors"][row]["title"]
     if not low:
         return [f"Every graded word has a Spearman's correlation of at least {least} ({title})."]
     return [f"Below {least} ({title}): {'; '.join(low)}."]

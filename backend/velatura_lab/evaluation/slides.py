@@ -1,4 +1,4 @@
-"""What a slider makes of a picture, and the measures of it; see `sliders`."""
+"""The results of a slider, and their measures; see `sliders`."""
 
 from __future__ import annotations
 
@@ -18,21 +18,25 @@ from velatura_lab.world.scene import ATTRIBUTES
 from . import metrics, statistics
 from .batch import LEAST_BACKGROUND
 from .cases import Case, to_images
-from .encoders import Encoders
+from .encoders import Encoders, required
 from .measure import NAN, Measure, measure
 
 GRADED = (-1.0, 0.0, 0.5, 1.0, 1.5, 2.0, 3.0, 4.0)
 THINGS = (-1.0, 0.0)
-#: The judge's answers differ by so much between pictures that show the same.
+#: The difference between the judge's readings of pictures that show the same.
 NOISE = 0.02
 MEASURES: dict[str, Measure] = {}
 
 
 @dataclass(frozen=True)
 class Slide(Case):
-    """word: what is weighed, as it stands in the prompt. alone: whether it is the noun of a phrase that says
-    more ("beard" of "a long black beard"). weights: how. The case's region is where its pair's pictures
-    differ."""
+    """A word to be weighed. The region of the case is the place where its pair's pictures differ.
+
+    Args:
+        word: as it stands in the prompt.
+        alone: whether it is the noun of a longer phrase ("beard" of "a long black beard").
+        weights: for each picture.
+    """
 
     word: str = ""
     alone: bool = False
@@ -40,18 +44,18 @@ class Slide(Case):
 
     @property
     def digest(self) -> str:
-        """Of the pair, the word and its weights."""
+        """Digest of the pair, the word and its weights."""
         return f"{super().digest} {self.word} {self.weights}"
 
     @property
     def graded(self) -> bool:
-        """Whether the word is of a degree."""
+        """Whether the word stands for a degree."""
         return bool(ATTRIBUTES[self.kind][self.attribute].degree)
 
 
 @dataclass
 class Slid:
-    """What a slider made of one case: pictures uint8 [weights, h, w, 3]."""
+    """The results of a slider for one case. pictures: uint8 [weights, h, w, 3]."""
 
     case: Slide
     pictures: NDArray[np.uint8]
@@ -59,12 +63,12 @@ class Slid:
 
     @cached_property
     def readings(self) -> list[Reading]:
-        """What the judge reads at each weight."""
-        return self.encoders.judge.read(to_images(self.pictures))
+        """The judge's reading at each weight."""
+        return required(self.encoders.judge).read(to_images(self.pictures))
 
     @cached_property
     def degrees(self) -> dict[float, float]:
-        """weight -> the degree read; without those weights at which another kind of scene is read."""
+        """weight -> the degree read; without the weights at which another kind of scene is read."""
         read = zip(self.case.weights, self.readings, strict=True)
         return {
             w: r.values[self.case.attribute] for w, r in read if self.case.graded and r.kind == self.case.kind
@@ -78,7 +82,7 @@ class Slid:
     @cached_property
     def degree_before(self) -> float:
         """The degree read in the source."""
-        (reading,) = self.encoders.judge.read(self.case.source_image)
+        (reading,) = required(self.encoders.judge).read(self.case.source_image)
         return reading.values.get(self.case.attribute, NAN) if self.case.graded else NAN
 
     def at(self, weight: float) -> NDArray[np.uint8]:
@@ -86,7 +90,7 @@ class Slid:
         return self.pictures[self.case.weights.index(weight)]
 
     def gone(self, weight: float) -> float:
-        """Whether what the word names is read as absent at a weight; NaN for graded words."""
+        """1 if the word's thing is read as absent at a weight, else 0; NaN for graded words."""
         if self.case.graded:
             return NAN
         reading = self.readings[self.case.weights.index(weight)]
@@ -95,7 +99,7 @@ class Slid:
         return float(reading.kind == self.case.kind and reading.values[self.case.attribute] == absent)
 
     def shown(self) -> list[tuple[str, NDArray[np.uint8], bool]]:
-        """At 0, 1 and 4; of a thing at 0 and -1."""
+        """The report's pictures, at 0, 1 and 4; for a thing at 0 and -1."""
         weights = (0.0, 1.0, 4.0) if self.case.graded else (0.0, -1.0, -1.0)
         return [(f"at {weight:g}", self.at(weight), False) for weight in weights]
 

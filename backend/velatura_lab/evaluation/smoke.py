@@ -1,25 +1,30 @@
-"""Whether editing still means what it should, from a few pairs: the check that a change has to pass.
+"""The check of a few pairs that every change of the code has to pass: whether editing still works.
 
-Bounds are wide: they tell a method that works from one that is broken, not a good day from a bad one.
+The bounds are wide: they separate a working method from a broken one, and ignore small differences.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-#: A method succeeds at least so often, and with a selection changes no more outside it, in levels.
+from .records import Figures, Row
+
+#: The least success rate of a method, and the most change outside its selection, in levels of 0..255.
 LEAST_SUCCESS, MOST_OUTSIDE = 0.6, 0.05
 
 
-def problems(figures: Mapping, methods: Sequence[str]) -> list[str]:
-    """What is wrong, one sentence each; none if all is well.
+def problems(figures: Figures, methods: Sequence[str]) -> list[str]:
+    """A sentence for each problem.
 
-    figures: as `session.evaluate` gives them. methods: those to look at; none are a problem, too, for nothing
-    was checked. Each must do what the prompt asks, by the judge, leak less than every baseline, and leave
-    alone what was not selected, where it was given a selection.
+    The judge must read the edit in each method's results. Each method must leak less than every baseline, and
+    change nothing outside its selection. No method at all is a problem too.
+
+    Args:
+        figures: from `session.evaluate`.
+        methods: ids of the methods to check.
     """
-    found = []
+    found: list[str] = []
     if "judge" not in figures["encoders"]:
         return ["There is no judge, so nothing can be said of what the edits mean."]
     rows, editors = figures["figures"], figures["editors"]
@@ -40,13 +45,17 @@ def problems(figures: Mapping, methods: Sequence[str]) -> list[str]:
                 f"(at least {LEAST_SUCCESS:.0%} are expected)."
             )
         masked = editors[name]["settings"].get("masked")
-        if masked and row.get("outside", {"mean": 0.0})["mean"] > MOST_OUTSIDE:
+        if masked and "outside" in row and row["outside"]["mean"] > MOST_OUTSIDE:
             found.append(
                 f"{title} changes what was not selected, by {row['outside']['mean']:.2f} of 255 levels."
             )
         found += [
             f"{title} leaks as much as the baseline {editors[other]['title']!r}."
             for other in baselines
-            if row["leakage"]["mean"] >= rows.get(other, {}).get("leakage", {"mean": math.inf})["mean"]
+            if row["leakage"]["mean"] >= _leakage(rows.get(other, {}))
         ]
     return found
+
+
+def _leakage(row: Row) -> float:
+    return row["leakage"]["mean"] if "leakage" in row else math.inf

@@ -1,4 +1,4 @@
-"""How sure a figure is: intervals for rates and means, ranks, and the comparison of two sets of figures."""
+"""Intervals of rates and means, ranks, and tests that compare two sets of figures."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 Z = 1.959964  # 97.5th percentile of the normal distribution: two-sided intervals of 95 %
 _DRAWS = 4000
-LEAST = 5  # values of which the bootstrap can say how far their mean may lie off
+LEAST = 5  # values that the bootstrap needs for an interval of their mean
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its interval of 95 % over n independent values. low and high are NaN where so few values,
-    or values that are all the same, say nothing of how sure the mean is. All NaN, and n 0, where there were
-    none."""
+    """A mean over n independent values with its interval of 95 %. low and high are NaN where there is no
+    interval: for too few values, or values that are all the same. All are NaN, and n is 0, without values."""
 
     mean: float
     low: float
@@ -45,8 +45,8 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
     """Interval of a mean: percentiles 2.5 and 97.5 of the means of resampled values (Efron 1979).
 
     NaN among the values are left out. The same values and seed give the same interval. Fewer than `LEAST`
-    values, or values that are all equal, have no interval: resampled they would give one that is too narrow,
-    or of no width, and promise what they cannot.
+    values, or values that are all equal, have no interval: resampling would give one that is too narrow or of
+    no width.
     """
     kept = np.asarray([v for v in values if not math.isnan(v)], float)
     if not len(kept):
@@ -61,8 +61,8 @@ def bootstrap(values: Sequence[float], seed: int = 0) -> Estimate:
 
 def ratio(values: Sequence[float], of: Sequence[float], seed: int = 0) -> Estimate:
     """The quotient of two means over the same cases, with percentiles 2.5 and 97.5 of the quotients of
-    resampled cases (Efron 1979). Cases of which one side is NaN are left out. Without an interval as
-    `bootstrap`."""
+    resampled cases (Efron 1979). Cases with NaN on either side are left out. There is no interval where
+    `bootstrap` gives none."""
     both = np.asarray([values, of], float).reshape(2, -1).T
     both = both[~np.isnan(both).any(1)]
     if not both.size or not both[:, 1].sum():
@@ -78,22 +78,21 @@ def ratio(values: Sequence[float], of: Sequence[float], seed: int = 0) -> Estima
     return Estimate(float(mean[0] / mean[1]), float(low), float(high), len(both))
 
 
-def ranks(values: Sequence[float]) -> np.ndarray:
+def ranks(values: Sequence[float]) -> NDArray[np.float64]:
     """Ranks from 1, ties at their mean, (n,) float64."""
-    values = np.asarray(values, float)
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
+    _, inverse, counts = np.unique(np.asarray(values, float), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
-    return (last - (counts - 1) / 2.0)[inverse].reshape(values.shape)
+    return (last - (counts - 1) / 2.0)[inverse].reshape(len(values))
 
 
 def auc(scores: Sequence[float], right: Sequence[bool]) -> float:
-    """Probability that a right one scores above a wrong one, ties half (Mann & Whitney 1947; Hanley & McNeil
-    1982), 0..1; NaN where all are right or all wrong."""
-    right = np.asarray(right, bool)
-    positives, negatives = int(right.sum()), int((~right).sum())
+    """Probability that a right result scores above a wrong one, where a tie counts half (Mann & Whitney 1947;
+    Hanley & McNeil 1982), 0..1; NaN where all are right or all wrong."""
+    is_right = np.asarray(right, bool)
+    positives, negatives = int(is_right.sum()), int((~is_right).sum())
     if not positives or not negatives:
         return math.nan
-    total = ranks(scores)[right].sum() - positives * (positives + 1) / 2.0
+    total = ranks(scores)[is_right].sum() - positives * (positives + 1) / 2.0
     return float(total / (positives * negatives))
 
 
@@ -121,7 +120,7 @@ def sign_flip_p(differences: Sequence[float], seed: int = 0) -> float:
 
 
 def shuffle_p(a: Sequence[float], b: Sequence[float], seed: int = 0) -> float:
-    """Two-sided p of two unpaired means being equal, from 9,999 shuffles of who belongs where."""
+    """Two-sided p of two unpaired means being equal, from 9,999 shuffles of the values between both sides."""
     x, y = ([v for v in side if not math.isnan(v)] for side in (a, b))
     if not x or not y:
         return 1.0
@@ -133,7 +132,7 @@ def shuffle_p(a: Sequence[float], b: Sequence[float], seed: int = 0) -> float:
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p adjusted for several questions asked at once (Holm 1979), each at least what it was, at most 1."""
+    """p adjusted for several simultaneous tests (Holm 1979); no value falls, and none exceeds 1."""
     order, adjusted, highest = np.argsort(p, kind="stable"), [0.0] * len(p), 0.0
     for place, index in enumerate(order):
         highest = max(highest, min(1.0, (len(p) - place) * p[index]))

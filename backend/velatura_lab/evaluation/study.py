@@ -1,9 +1,9 @@
-"""`velatura evaluate --study NAME`: comparisons that choose the settings we ship."""
+"""`velatura evaluate --study NAME`: comparisons that choose the settings that ship."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from velatura.models.store import ModelStore
 
@@ -11,7 +11,12 @@ from . import dials, flows, selections, sliders
 from . import prompt_to_prompt as words
 from .session import Options, Session
 
-Prepare = Callable[[Options, ModelStore, Mapping[str, Any]], Session]
+
+class Prepare(Protocol):
+    """Loads the networks of an evaluation and draws its cases; see `session.prepare`."""
+
+    def __call__(self, options: Options, models: ModelStore, *, defaults: Mapping[str, Any]) -> Session: ...
+
 
 STUDIES: dict[str, Prepare] = {
     "words": words.prepare,

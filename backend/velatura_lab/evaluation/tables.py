@@ -1,4 +1,4 @@
-"""Tables of the report as HTML: numbers right-aligned, their intervals beneath them."""
+"""Tables of the report as HTML: right-aligned numbers with their intervals beneath."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from html import escape
 
 from .compare import Change
 from .figures import REFERENCES
+from .records import EditorRecord, Figures, Interval, MeasureRecord, Row
 
 DASH, MINUS, UP, DOWN = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{UPWARDS ARROW}", "\N{DOWNWARDS ARROW}"
 
 
-def number(value: float, measure: Mapping) -> str:
-    """A value as its measure is shown."""
+def number(value: float, measure: MeasureRecord) -> str:
+    """A value in its measure's unit and digits."""
     scale = 100.0 if measure["unit"] == "%" else 1.0
     rounded = round(value * scale, measure["digits"]) + 0.0  # no minus before a zero
     return f"{rounded:.{measure['digits']}f}".replace("-", MINUS)
 
 
-def spread(estimate: Mapping, measure: Mapping, most: int = 0) -> str:
-    """The interval; and n, where it is fewer than elsewhere or where there is no interval."""
-    told = f"n = {estimate['n']}"
-    if estimate["low"] is None:
-        return told
-    low, high = (number(estimate[end], measure) for end in ("low", "high"))
-    return f"{low} to {high}" if most in (0, estimate["n"]) else f"{low} to {high}, {told}"
+def spread(estimate: Interval, measure: MeasureRecord, most: int = 0) -> str:
+    """The interval, with n where it is below `most`; n alone where there is no interval."""
+    n = f"n = {estimate['n']}"
+    if estimate["low"] is None or estimate["high"] is None:
+        return n
+    low, high = (number(end, measure) for end in (estimate["low"], estimate["high"]))
+    return f"{low} to {high}" if most in (0, estimate["n"]) else f"{low} to {high}, {n}"
 
 
-def usual(rows: Mapping[str, Mapping]) -> int:
-    """The most values behind any figure of a table; figures of fewer say so."""
+def usual(rows: Mapping[str, Row]) -> int:
+    """The largest n of a table's figures; figures of a smaller n say so."""
     return max((estimate["n"] for row in rows.values() for estimate in row.values()), default=0)
 
 
-def cell(estimate: Mapping | None, measure: Mapping, best: bool = False, most: int = 0) -> str:
-    """Mean and `spread`; a dash where there was nothing to measure."""
+def cell(estimate: Interval | None, measure: MeasureRecord, best: bool = False, most: int = 0) -> str:
+    """Mean and `spread`, or a dash where there is no figure."""
     if estimate is None:
         return f'<td class="none">{DASH}</td>'
     mark = ' class="best"' if best else ""
@@ -44,23 +45,23 @@ def cell(estimate: Mapping | None, measure: Mapping, best: bool = False, most: i
     )
 
 
-def head(measure: Mapping) -> str:
-    """A column's title, its unit and which way is better."""
+def head(measure: MeasureRecord) -> str:
+    """A column's title, its unit and an arrow to the better values."""
     arrow = UP if measure["better"] == "higher" else DOWN
     unit = f"{escape(measure['unit'])} " if measure["unit"] else ""
     return f'<th scope="col">{escape(measure["title"])}<small>{unit}{arrow}</small></th>'
 
 
 def of_measures(
-    figures: Mapping, rows: Mapping[str, Mapping], names: Sequence[str], references: bool = True
+    figures: Figures, rows: Mapping[str, Row], names: Sequence[str], references: bool = True
 ) -> str:
-    """Editors down, measures across; the best figure of each measure is bold."""
+    """Editors down, measures across, with the best figure of each measure in bold."""
     measures, editors = figures["measures"], figures["editors"]
     shown = [name for name in names if any(name in row for row in rows.values())]
     if not shown:
         return ""
     best = {name: _best(rows, editors, name, measures[name]["better"]) for name in shown}
-    lines, most = [], usual(rows)
+    lines, most = list[str](), usual(rows)
     for id, row in rows.items():
         if id in REFERENCES and (not references or not any(name in row for name in shown)):
             continue
@@ -79,14 +80,14 @@ def table(heads: str, lines: Sequence[str], first: str = "") -> str:
     )
 
 
-def _best(rows: Mapping[str, Mapping], editors: Mapping, name: str, better: str) -> str | None:
+def _best(rows: Mapping[str, Row], editors: Mapping[str, EditorRecord], name: str, better: str) -> str | None:
     means = {id: row[name]["mean"] for id, row in rows.items() if name in row and id in editors}
     if len(means) < 2 or len(set(means.values())) == 1:
         return None
     return (max if better == "higher" else min)(means, key=means.__getitem__)
 
 
-def of_kinds(figures: Mapping, names: Sequence[str]) -> str:
+def of_kinds(figures: Figures, names: Sequence[str]) -> str:
     """Editors down; for each kind of scene a few measures across."""
     measures, kinds = figures["measures"], figures["kinds"]
     names = [name for name in names if name in measures]
@@ -104,22 +105,23 @@ def of_kinds(figures: Mapping, names: Sequence[str]) -> str:
     return table(heads, lines)
 
 
-def of_seconds(figures: Mapping) -> str:
+def of_seconds(figures: Figures) -> str:
     """One picture, a batch, and one picture of a batch."""
-    columns = {"single": "One picture", "batch": "A batch", "each": "Each in a batch", "size": "Batch size"}
-    heads = "".join(f'<th scope="col">{title}</th>' for title in columns.values())
-    lines = []
+    columns = ("One picture", "A batch", "Each in a batch", "Batch size")
+    heads = "".join(f'<th scope="col">{title}</th>' for title in columns)
+    lines: list[str] = []
     for id, row in figures["seconds"].items():
-        shown = {key: f"{row[key]:.2f} s" if key in row else DASH for key in columns}
-        cells = "".join(f"<td>{text}</td>" for text in (shown | {"size": str(row["size"])}).values())
+        shown = [f"{row['single']:.2f} s" if "single" in row else DASH]
+        shown += [f"{row['batch']:.2f} s", f"{row['each']:.2f} s", str(row["size"])]
+        cells = "".join(f"<td>{text}</td>" for text in shown)
         lines.append(f"<tr><td>{escape(figures['editors'][id]['title'])}</td>{cells}</tr>")
     return table(heads, lines)
 
 
-def of_changes(found: Sequence[Change], figures: Mapping) -> str:
+def of_changes(found: Sequence[Change], figures: Figures) -> str:
     """Old, new, difference, p and verdict of every measure of every editor."""
     columns = ("Measure", "Before", "Now", "Difference", "p", "")
-    lines = []
+    lines: list[str] = []
     for c in found:
         measure = figures["measures"][c.measure]
         title = figures["editors"][c.editor]["title"]
@@ -133,9 +135,9 @@ def of_changes(found: Sequence[Change], figures: Mapping) -> str:
     return table("".join(f'<th scope="col">{name}</th>' for name in columns), lines)
 
 
-def of_published(figures: Mapping, published: Mapping[str, Mapping[str, float]]) -> str:
-    """Published figures in the columns of the measures they were taken with, below those methods of ours that
-    were told as much as the published ones: without the dataset's masks."""
+def of_published(figures: Figures, published: Mapping[str, Mapping[str, float]]) -> str:
+    """Published figures in the columns of their measures, below Velatura's methods that, as the published
+    ones, did not get the dataset's masks."""
     measures, editors = figures["measures"], figures["editors"]
     lines = [
         f'<tr class="method"><td>{escape(editor["title"])}</td>'

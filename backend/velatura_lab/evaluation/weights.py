@@ -1,4 +1,4 @@
-"""Digests of networks that a figure depends on: those beside the model, and those that measures use."""
+"""Digests of the networks that a figure depends on: the model's companions and the measures' encoders."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _FILES = ("*.json", "*.txt", "*.safetensors")
 
 
 def of_companions(entry: ModelEntry) -> dict[str, str]:
-    """companion -> digest of its files; '' for one that the model has not.
+    """companion -> digest of its files; '' where the model has none.
 
-    One that is named by a hub id and is not in the local cache yet has its id for a digest, so that nothing
-    is fetched that the edits may not need: results made before and after it was fetched are not shared.
+    A companion with a hub id that is not in the local cache has its id as digest, so that nothing is fetched
+    that the edits may not need. Results from before and after the download are not shared.
     """
     return {name: _of_place(entry.companions.get(name, "")) for name in COMPANIONS}
 

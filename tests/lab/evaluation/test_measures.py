@@ -35,6 +35,14 @@ def test_every_measure_says_what_it_is_and_where_it_comes_from(name):
     assert any(word in measure.definition for word in ("et al.", "Huang", "this project", "CL P2P"))
 
 
+@pytest.mark.parametrize("name", [name for name in MEASURES if MEASURES[name].needs])
+def test_a_measure_without_its_network_says_so(cases, encoders, name):
+    case = cases[0]
+    batch = Batch(case, case.target[None].repeat(2, 0), Encoders(), back=case.source, scores=[1.0, 0.0])
+    with pytest.raises(LookupError, match="without a part that it needs"):
+        of(name, batch)
+
+
 def test_the_exact_target_leaves_the_background_alone_and_is_the_target(cases, encoders):
     for case in cases:
         batch = Batch(case, case.target[None], encoders)

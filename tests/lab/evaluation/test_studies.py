@@ -248,6 +248,15 @@ def test_the_weight_reaches_the_edit(reader, graded):
         sliders.editors(reader, Options(methods=("loud",)), {})
 
 
+def test_a_study_takes_only_cases_of_its_own_and_a_number_of_pairs(reader):
+    (slider,) = sliders.editors(reader, Options(methods=("shipped",)), {})
+    (case,) = world_cases(["portrait"], 1, 7, 64)
+    with pytest.raises(TypeError, match="portrait-0000 is no Slide"):
+        slider.edit(case, [1])
+    with pytest.raises(ValueError, match="number of pairs"):
+        sliders.prepare(Options(pairs=None), reader, {})
+
+
 def test_words_that_do_not_rise_are_named():
     rates = {"a: long": {"x": {"mean": 0.95}}, "b: old": {"x": {"mean": 0.5}}}
     found = {"types": rates, "editors": {"x": {"title": "shipped"}}}
