@@ -33,7 +33,12 @@ STAMP = ENVIRONMENT / "velatura-stamp.json"
 # Installed first and alone: otherwise pip would take any version that the project's lower bound allows.
 TORCH = "torch==2.13.0"
 # The gate's checks before the tests; `.pre-commit-config.yaml` runs the same before each commit.
-CHECKS = (("ruff", "check", "."), ("ruff", "format", "--check", "."), ("lint-imports",))
+CHECKS = (
+    ("ruff", "check", "."),
+    ("ruff", "format", "--check", "."),
+    ("lint-imports",),
+    ("basedpyright",),
+)
 
 DEMO = STATE / "demo"
 # For the fast gate only: hosts and daemons of parallel test processes might disturb each other.

@@ -42,7 +42,7 @@ def shown(tmp_path_factory):
             lines = [running.stdout.readline(), running.stdout.readline()]
             assert "http://127.0.0.1:" in lines[1], lines
             yield lines[1].split()[0], state / "docs/site"
-            running.send_signal(signal.SIGINT)
+            running.send_signal(signal.SIGTERM)  # a shell that starts the tests may have them ignore SIGINT
             assert running.wait(patience(30)) == 0
         finally:
             running.kill()

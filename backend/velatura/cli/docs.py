@@ -14,6 +14,7 @@ from pathlib import Path
 
 import velatura
 from velatura.cli import exits
+from velatura.cli.interrupt import Interrupt
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
@@ -75,10 +76,11 @@ def _show(site: Path) -> None:
         address = f"http://127.0.0.1:{server.server_port}/index.html"
         print(f"{address}    (stop with Ctrl+C)", flush=True)
         webbrowser.open(address)
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print()
+        server.timeout = 0.2  # seconds between two looks at whether to stop
+        with Interrupt(None) as interrupt:
+            while not interrupt.asked():
+                server.handle_request()
+        print()
 
 
 class _Quiet(SimpleHTTPRequestHandler):

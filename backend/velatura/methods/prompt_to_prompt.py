@@ -208,7 +208,7 @@ class PromptToPrompt(Method):
         wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
         source = self._source(inputs, params, context, wanted)
         was_known = source.trajectory.is_known
-        m_latent = blending.latent_mask(inputs.mask, source.trajectory.x[0].shape[-2:])
+        m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
 
         def after_step(step: edit.Step) -> None:
             context.step(step.i + 1, n, lambda: model.decode(shown(step)))
