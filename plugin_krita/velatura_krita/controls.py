@@ -211,6 +211,7 @@ class Controls(QtWidgets.QWidget):
         self.prompt.setEnabled(method is None or method.need(PROMPT) != "none")
         if method is None:
             return
+        self.state.set_gives_drafts(method.drafts)
         self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
         self.variations.setMaximum(method.max_variations)
         fields = list(known.for_model(method, self._model()).form)

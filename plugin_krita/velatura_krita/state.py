@@ -120,7 +120,8 @@ class State(QtCore.QObject):
         self.status = ""
         self.status_bad = False
         self.draft: Job | None = None  #: what is shown of a draft; it is no edit, and in no list
-        self.can_draft = False  #: the daemon knows drafts
+        self.knows_drafts = False  #: the daemon knows drafts
+        self.gives_drafts = True  #: the chosen method gives them
         self.wants_previews = True  #: the person wants to see them while a slider is moved
 
     def set_daemon(self, daemon: Daemon, text: str, detail: str) -> None:
@@ -128,7 +129,11 @@ class State(QtCore.QObject):
         self.daemonChanged.emit()
 
     def set_protocol(self, version: str) -> None:
-        self.can_draft = version != "" and minor_version(version) >= DRAFTS
+        self.knows_drafts = version != "" and minor_version(version) >= DRAFTS
+        self.previewsChanged.emit()
+
+    def set_gives_drafts(self, gives: bool) -> None:
+        self.gives_drafts = gives
         self.previewsChanged.emit()
 
     def want_previews(self, on: bool) -> None:
@@ -136,7 +141,13 @@ class State(QtCore.QObject):
         self.previewsChanged.emit()
 
     @property
+    def can_draft(self) -> bool:
+        """Whether a draft may be asked for."""
+        return self.knows_drafts and self.gives_drafts
+
+    @property
     def previews(self) -> bool:
+        """Whether drafts are to be asked for."""
         return self.can_draft and self.wants_previews
 
     def set_draft(self, draft: Job | None) -> None:

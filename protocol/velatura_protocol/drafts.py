@@ -77,15 +77,13 @@ class DraftPolicy(Generic[Captured]):
         """Whether the newest state is still to be asked for."""
         return self._waits
 
-    def move(self, *, drafts: bool = True) -> bool:
+    def move(self) -> bool:
         """Something was moved. True where the host has to start its timer, to look `LOOK` seconds from now;
-        False where it runs already, or no draft is to be asked for.
+        False where it runs already.
 
-        drafts: `MethodInfo.drafts` of the chosen method. A method without drafts ends the wait for one.
+        A host calls it only where there are drafts: the person wants them, the daemon knows them, and the
+        method gives them (`MethodInfo.drafts`).
         """
-        if not drafts:
-            self._waits = False
-            return False
         self._moved_at = self.clock()
         begins, self._waits = not self._waits, True
         return begins

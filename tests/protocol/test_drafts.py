@@ -54,17 +54,6 @@ class Host:
             self.asked.append(self.state)
 
 
-def test_a_method_without_drafts_is_asked_for_none_and_ends_the_wait_for_one():
-    clock = [0.0]
-    policy = DraftPolicy(lambda: clock[0])
-    assert not policy.move(drafts=False) and policy.look(UnderWay.NOTHING) is Next.REST
-    assert policy.move()
-    assert not policy.move(drafts=False)  # another method was chosen meanwhile
-    clock[0] = LOOK
-    assert policy.look(UnderWay.NOTHING) is Next.REST
-    assert policy.move()
-
-
 def test_one_move_gives_one_draft_soon():
     host = Host(takes=1.0)
     host.move()

@@ -68,6 +68,7 @@ def run_method(
         model,
         method.need(PROMPT) == "required",
         chosen=lambda: tuple(resolved()[1]),
+        gives_drafts=method.drafts,
         **helpers(image, layer, method),
     )
     if live.proposer and live.proposer.can(model()):

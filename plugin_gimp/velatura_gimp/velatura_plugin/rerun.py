@@ -148,6 +148,7 @@ def _ask(
         model=lambda: kept.request.model,
         needs_prompt=is_plain or method.need(PROMPT) == "required",
         chosen=lambda: tuple(run.wanted(changes())),
+        gives_drafts=method is None or method.drafts,
         begins_with=run.restored.lost,
         **helpers(target.image, target.source, None if is_plain else method),
     )
