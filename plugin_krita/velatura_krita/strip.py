@@ -26,7 +26,7 @@ class Strip(QtWidgets.QFrame):
         ("select", "Select", "Select where this word is in the layer"),
         ("remove", "Remove", "Remove this word from the prompt"),
         ("reset", "Reset", "Set this word back to normal"),
-        ("dial", "Turn into a dial", "Make a slider for more or less of this word"),
+        ("dial", "Turn into a dial", "Make a slider that turns this word up or down"),
     )
 
     def __init__(self, spec: Field, fields: Sequence[Field], layers: Layers = list) -> None:

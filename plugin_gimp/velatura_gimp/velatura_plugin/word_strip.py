@@ -117,7 +117,7 @@ class WordStrip(Gtk.Box):
         head = Gtk.Box(spacing=6)
         head.pack_start(self._name, True, True, 0)
         if self._dial is not None:
-            about = "Turns this word into a dial: a slider for more or less of it"
+            about = "Turns this word into a dial: a slider that turns it up or down"
             head.pack_start(small_button("Make dial", about, self._on_dial), False, False, 0)
         if self._select is not None:
             head.pack_start(self.select_button, False, False, 0)
