@@ -1,4 +1,4 @@
-"""Krita's actions for what the docker does: for shortcuts, Krita's search, the menu and the toolbars.
+"""Krita's actions for the docker's buttons: for shortcuts, Krita's search, the menu and the toolbars.
 
 Their texts and tips for Krita's own lists are in velatura_krita.action, which is installed beside the plugin.
 """
@@ -33,7 +33,7 @@ class Actions(Extension):
     """Krita makes one for all of its windows."""
 
     def setup(self) -> None:
-        """Krita asks for it, before there is a window."""
+        """Called by Krita before there is a window."""
         self._listens, self._told = False, ""
 
     def createActions(self, window: Any) -> None:
@@ -51,7 +51,7 @@ class Actions(Extension):
         state.jobChanged.connect(self._on_job)
 
     def _on_job(self, job: str) -> None:
-        """What holds an edit up is no status, and is said as often as it changes."""
+        """Shows each new obstacle of an edit: an obstacle is not part of the status."""
         obstacle = session().state.jobs[job].obstacle
         if obstacle != self._told:
             self._told = obstacle
@@ -67,7 +67,7 @@ class Actions(Extension):
         docker.widget().perform(name)
 
     def _tell(self, sentence: str) -> None:
-        """Say over the canvas what no docker shows."""
+        """Shows a sentence over the canvas while no docker is visible."""
         docker, window = docker_in_front(), Krita.instance().activeWindow()
         if not sentence or docker is None or docker.widget().isVisible():
             return

@@ -1,4 +1,4 @@
-"""What is going on: a preview beside the buttons, progress or the status line, and the list of edits."""
+"""The activity: a preview beside the buttons, progress or the status line, and the list of edits."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
 class Activity(QtWidgets.QWidget):
-    """The edit that is shown: its preview, and beside it the buttons and how far it is, or what is to say.
+    """The shown edit: its preview, and beside it the buttons and the progress or the status.
 
-    The preview keeps its place, so that no control moves when something comes or goes.
+    The preview keeps its place, so that no control moves when a preview appears or disappears.
     """
 
     def __init__(
@@ -102,7 +102,7 @@ class Activity(QtWidgets.QWidget):
 
 
 class Sentence(QtWidgets.QLabel):
-    """Text that is wrapped and asks for the height that this takes, however deep in layouts it lies."""
+    """Wrapped text that asks for its full height, also deep inside layouts."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,7 +139,7 @@ class Elided(QtWidgets.QLabel):
 
 
 class JobList(QtWidgets.QListWidget):
-    """The edits of this session, the newest on top; the one that is clicked is shown above."""
+    """The edits of this session, the newest on top; a click shows an edit above."""
 
     def __init__(self, state: State, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -156,7 +156,7 @@ class JobList(QtWidgets.QListWidget):
         self._fill()
 
     def sizeHint(self) -> QtCore.QSize:
-        """No higher than it must be: what stands above is scrolled with it."""
+        """The least height: the widgets above scroll together with it."""
         return QtCore.QSize(super().sizeHint().width(), self.minimumHeight())
 
     @edge

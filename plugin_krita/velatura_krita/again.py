@@ -1,4 +1,4 @@
-"""From a result back to where it was made: its recipe, its selection, its source layer."""
+"""The way back from a result to its origin: recipe, selection, source layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Result:
 
 
 def selected(host: Any) -> Result | None:
-    """The active layer, if it is a result; of an active group, its topmost layer that shows."""
+    """The active layer, if it is a result; in an active group, its topmost visible layer."""
     document = host.activeDocument()
     node = document.activeNode() if document is not None else None
     if node is not None and node.type() == "grouplayer":
@@ -32,12 +32,12 @@ def selected(host: Any) -> Result | None:
 
 
 def go_back(host: Any, result: Result, tell: Tell = unheard) -> Generator[int, None, str]:
-    """Select what was selected and make the source layer active; see `steps.Steps`.
+    """Restores the selection and activates the source layer; see `steps.Steps`.
 
-    tell: is told what the person has to finish first; see `rest.idle`.
+    tell: see `rest.idle`.
 
-    The result's alpha is its selection, so Krita's own undoable "select opaque" brings that back at any
-    depth.  Returns what to tell the person.
+    The result's alpha is its selection, so Krita's own undoable "select opaque" restores it at any depth.
+    Returns a sentence for the person.
     """
     document, request = result.document, result.recipe.request
     yield from idle(document, tell)

@@ -1,4 +1,4 @@
-"""Choosing among the variations of a result: one shows at a time, and the one that shows can be kept."""
+"""The choice among a result's variations: one is visible at a time, and that one can be kept."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ NOT_KEPT = VelaturaError(
 
 
 def meant(document: Any | None) -> tuple[Result, Any] | None:
-    """The group that is selected or holds what is selected, else the newest of the selected layer, else the
-    newest of all; with its parent.
+    """The selected group or the group of the selected layer, else the newest one made from the selected
+    layer, else the newest of all; with its parent.
     """
     if document is None:
         return None
@@ -37,10 +37,10 @@ def meant(document: Any | None) -> tuple[Result, Any] | None:
 
 
 def step(document: Any | None, by: int) -> str:
-    """Show the next (1) or the previous (-1) variation instead of the one that shows; what to tell.
+    """Shows the next (1) or the previous (-1) variation; returns a sentence for the person.
 
-    A group that is hidden shows again, and hides the other results of its source that lie where it does.
-    Raises VelaturaError where there is nothing to show.
+    A hidden group becomes visible, and hides the other results of its source in the same place.
+    Raises VelaturaError where there is no variation.
     """
     found = meant(document)
     if found is None:
@@ -73,10 +73,10 @@ def results_within(document: Any, group: Result) -> list[Result]:
 
 
 def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) -> Generator[int, None, str]:
-    """Put the variation that shows in the place of its group, in one undo step; see `steps.Steps`.
+    """Replaces the group by its visible variation, in one undo step; see `steps.Steps`.
 
-    Krita's own *Flatten Layer* does it: the pixels stay what they are.  replaced: is told the ids of the
-    group and of the layer.  Returns what to tell; raises VelaturaError.
+    Krita's own *Flatten Layer* does it and leaves the pixels unchanged. replaced: called with the ids of the
+    group and of the layer. Returns a sentence for the person. Raises VelaturaError.
     """
     document = host.activeDocument()
     found = meant(document)
@@ -111,7 +111,7 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
 
 
 def check(document: Any, result: Result) -> None:
-    """Raises VelaturaError where something would be lost that the person does not see."""
+    """Raises VelaturaError where a hidden layer of the person's would be lost."""
     if not result.node.visible() or result.shown is None:
         raise VelaturaError("empty-layer", f"'{result.node.name()}' is hidden; show it, then keep it.")
     made = [*result.variations, *(other.node for other in results_within(document, result))]

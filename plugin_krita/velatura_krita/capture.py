@@ -1,6 +1,6 @@
-"""From the document to a request: which layer, which rectangle, the pixels as Krita keeps them.
+"""From the document to a request: the layer, the rectangle, and the pixels in Krita's own format.
 
-Bytes are taken as they are, without a conversion, and band by band; the daemon does the converting.
+Bytes are read without conversion, band by band; the daemon converts them.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and where they came from.  inputs: by the raster's name."""
+    """The pixels of a run and their origin. inputs: by the raster's name."""
 
     node: str
     root: str
@@ -53,7 +53,7 @@ class Capture:
 
     @property
     def selection(self) -> Rect | None:
-        """The bounds of what is selected."""
+        """The bounds of the selection."""
         mask = self.inputs.get("mask")
         return mask.rect if mask is not None else None
 
@@ -65,12 +65,11 @@ def capture(
     tell: Tell = unheard,
     further: Further | None = None,
 ) -> Generator[int, None, Capture]:
-    """Take the layer that is active at the start, and the selection; see `steps.Steps`.
+    """Captures the layer that is active at the start, and the selection; see `steps.Steps`.
 
-    whole: without the selection, unless the method requires it.  tell: is told what the person has to finish
-    first; see `rest.idle`.  further: reads what else is wanted of the document, within the canvas, by the
-    raster's name; see `rasters.capture_rasters`.  Raises VelaturaError with a sentence for what cannot be
-    edited, before any pixel is read.
+    whole: without the selection, unless the method requires it. tell: see `rest.idle`. further: reads the
+    further rasters within the canvas; see `rasters.capture_rasters`. Raises VelaturaError, with a sentence,
+    for a layer that cannot be edited, before it reads any pixel.
     """
     if document is None:
         raise VelaturaError("empty-layer", NO_PICTURE)
@@ -140,7 +139,7 @@ def subject(node: Any | None) -> Any:
 
 
 def layout(node: Any) -> tuple[str, str]:
-    """Channels and dtype of the layer's pixels as on the wire."""
+    """The wire's channels and dtype of the layer's pixels."""
     model, depth = node.colorModel(), node.colorDepth()
     channels = CHANNELS.get((model, depth.startswith("F")))
     if channels is None or depth not in DTYPES:
@@ -165,7 +164,7 @@ def chosen(selection: Any | None, canvas: Rect) -> Rect | None:
 
 
 def frame(node: Any, within: Rect | None, canvas: Rect) -> Rect:
-    """The rectangle of the layer that is sent: its bounds, united with the selection's, within the canvas."""
+    """The part of the layer to send: its bounds, united with the selection's, within the canvas."""
     box = node.bounds()
     bounds = (box.x(), box.y(), box.width(), box.height())
     shown = common(bounds, canvas)
@@ -182,7 +181,7 @@ def frame(node: Any, within: Rect | None, canvas: Rect) -> Rect:
 
 
 def common(a: Rect, b: Rect) -> Rect:
-    """The rectangle that both have; of width and height 0 if they have none."""
+    """The intersection; of width and height 0 if it is empty."""
     left, top = max(a[0], b[0]), max(a[1], b[1])
     width = min(a[0] + a[2], b[0] + b[2]) - left
     height = min(a[1] + a[3], b[1] + b[3]) - top
@@ -190,10 +189,10 @@ def common(a: Rect, b: Rect) -> Rect:
 
 
 def reader_of(node: Any) -> Callable[..., Any]:
-    """What reads the layer's pixels: its own, or with its masks or children what they make of it.
+    """The reader of the layer's pixels: its own, or the projection where it has masks or children.
 
-    Read from a copy, which keeps what is there while the person paints on, and shares its pixels with the
-    layer until then; but not of a group, of which each layer would be copied.
+    It reads a copy, which keeps the pixels while the person paints on and shares them with the layer until
+    then. A group is not copied, since each of its layers would be.
     """
     is_plain = node.type() == PAINT and all(child.type() == SELECTING for child in node.childNodes())
     still = node if node.type() == GROUP else node.clone()

@@ -1,4 +1,4 @@
-"""What the person enters: method, model, prompt, numbers, and the form of the method's parameters."""
+"""The docker's controls: method, model, prompt, numbers, and the form of the method's parameters."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def name_widget(widget: QtWidgets.QWidget, name: str, title: str, tip: str) -> N
 
 
 class Controls(QtWidgets.QWidget):
-    """Keeps what is entered when the daemon comes and goes, and from one start of Krita to the next."""
+    """The controls. They keep their values while the daemon is away, and from one start of Krita to the
+    next."""
 
     entered = Signal()  #: Ctrl+Enter in the prompt
     slid = Signal()  #: a number of the form is being moved
@@ -65,7 +66,7 @@ class Controls(QtWidgets.QWidget):
     # What is entered
 
     def wish(self) -> Wish | None:
-        """What to run; None while the daemon has told of no method.  It is remembered for the next start."""
+        """The wish to run; None while no method is known. The values are stored for the next start."""
         method = self._method()
         if method is None or self.form is None:
             return None
@@ -81,7 +82,7 @@ class Controls(QtWidgets.QWidget):
         )
 
     def show_recipe(self, recipe: Edit) -> bool:
-        """Enter what a recipe says; False if its method is not offered."""
+        """Enters the values of a recipe; False if its method is not offered."""
         index = self.method.findData(recipe.method)
         if index < 0:
             return False
@@ -163,7 +164,7 @@ class Controls(QtWidgets.QWidget):
 
     @edge
     def _on_methods(self) -> None:
-        """Fill the combo boxes again, keeping what is chosen."""
+        """Fills the combo boxes again and keeps the choices."""
         method = self.method.currentData() or self._last.get("method")
         model = self.model.currentData() or self._last.get("model")
         for combo in (self.method, self.model):
@@ -194,7 +195,7 @@ class Controls(QtWidgets.QWidget):
         self.wonder()
 
     def _choose(self, index: int) -> None:
-        """Choose the method in this row for the person, who has something in mind: nothing is proposed."""
+        """Chooses the method in this row without a proposal of a caption."""
         self.method.blockSignals(True)
         self.method.setCurrentIndex(index)
         self.method.blockSignals(False)
@@ -211,6 +212,7 @@ class Controls(QtWidgets.QWidget):
         self.prompt.setEnabled(method is None or method.need(PROMPT) != "none")
         if method is None:
             return
+        self.state.set_gives_drafts(method.drafts)
         self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
         self.variations.setMaximum(method.max_variations)
         fields = list(known.for_model(method, self._model()).form)
@@ -233,7 +235,7 @@ class Controls(QtWidgets.QWidget):
 
     @edge
     def _on_select(self, text: str, which: int) -> None:
-        """Where is this word?  Asked of the whole layer: what is selected now is perhaps another word."""
+        """Selects this word in the whole layer: the present selection may be of another word."""
         finder = self.state.known.word_finder
         if finder is not None and finder.words is not None:
             parameters = {finder.words.key: [{"text": text, "which": which}]}
@@ -268,7 +270,7 @@ class Controls(QtWidgets.QWidget):
 
     @edge
     def wonder(self) -> None:
-        """Have a caption proposed that nobody asked for: once for each layer and method."""
+        """Asks for a caption unasked, once for each layer, method and model."""
         document = self.host.activeDocument() if self.prompts.wants_proposal else None
         node = document.activeNode() if document is not None else None
         if node is None:
@@ -299,7 +301,7 @@ class Controls(QtWidgets.QWidget):
         return self.model.currentData() or ""
 
     def _keep(self) -> None:
-        """Remember what was entered; what was left at its default follows the model's."""
+        """Stores the changed values; the others follow the model's defaults."""
         if self.form is not None:
             defaults = {f.key: f.default for f in self.form.fields}
             entered = {key: value for key, value in self.form.values().items() if value != defaults[key]}

@@ -1,8 +1,8 @@
-"""Results that lie hidden under a newer one, and show again when undo takes that away.
+"""Results hidden under a newer one; they become visible again when undo removes that one.
 
 Krita's Python cannot put two things into one undo step, and hiding a layer is not undoable there at all.  So
-what a new result hides is noted here, and undo and redo are followed: the step that takes the new result out
-brings back what it hid.  Krita forgets its undo steps with the open document, and so does this.
+the layers that a new result hides are recorded here, and undo and redo are followed: the step that removes
+the new result shows them again. Krita drops its undo steps with the open document, and so does this.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ LOOK = 300  #: milliseconds between two looks for an undo that came by another w
 
 @dataclass
 class Cover:
-    """A result, by unique ids: its document's root, itself (and what was kept of it), what it hid."""
+    """A result, by unique ids: its document's root, itself (and the layer kept of it), the layers that it
+    hides."""
 
     root: str
     results: list[str]
@@ -44,7 +45,7 @@ class Covers(QtCore.QObject):
         self._timer.timeout.connect(self._look)
 
     def add(self, document: Any, result: Any, hidden: Sequence[Any]) -> None:
-        """Hide these layers under `result`, which was added to `document` in this turn."""
+        """Hides these layers under `result`, which was added to `document` in this turn."""
         hide(document, hidden)
         nothing = self.host.action("edit_redo").text() if is_shown(self.host, document) else ""
         ids = [bare(node.uniqueId()) for node in hidden]
@@ -57,7 +58,8 @@ class Covers(QtCore.QObject):
         self._timer.start()
 
     def replaced(self, result: str, kept: str) -> None:
-        """`kept` took the place of `result` (unique ids): while either is there, what was hidden stays so."""
+        """`kept` took the place of `result` (unique ids): while either exists, the hidden layers stay
+        hidden."""
         for cover in self._covers:
             if result in cover.results:
                 cover.results.append(kept)

@@ -1,7 +1,8 @@
-"""From finished jobs to layers: fetched, inserted, and kept for as long as either cannot be done.
+"""From finished jobs to layers: results are fetched and inserted, and kept as long as neither is possible.
 
 Nothing here gives a result up because of time or of a failure: its journal entry stays, so the next look, the
-next hour or the next Krita tries again.  Only what the daemon no longer has, or what came damaged, is let go.
+next hour or the next Krita tries again.  Only results that the daemon no longer has, or that arrived damaged,
+are given up.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ TO_GET = "to get the result"
 
 
 class Deliveries(QtCore.QObject):
-    """Belongs to a session.  jobs: done ones, as the daemon told them, whose results are still to come."""
+    """Belongs to a session. jobs: the daemon's done jobs whose results are not inserted yet."""
 
     def __init__(self, session: Any) -> None:
         super().__init__(session)
@@ -51,7 +52,7 @@ class Deliveries(QtCore.QObject):
         self._timer.start()
 
     def stop(self) -> None:
-        """Krita ends as the person wants it to: what was not saved is not wanted."""
+        """Krita is closed: results that were not saved are not wanted."""
         self._timer.stop()
         self.covers.stop()
         for name in self._unsaved:
@@ -75,7 +76,7 @@ class Deliveries(QtCore.QObject):
 
     @edge
     def look(self) -> None:
-        """Fetch each result whose document is open; those of other documents wait."""
+        """Fetches each result whose document is open; the others wait."""
         self._settle_saved()
         for name, job in list(self.jobs.items()):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
@@ -118,7 +119,7 @@ class Deliveries(QtCore.QObject):
 
     @edge
     def _inserted(self, name: str, job: dict, where: str | None) -> None:
-        """where: above what the layers are, of masks a sentence; None if their document was closed."""
+        """where: the name of the layer below, or a sentence about masks; None if the document was closed."""
         self._fetching.discard(name)
         if where is None:
             self._homeless(name)
@@ -134,8 +135,8 @@ class Deliveries(QtCore.QObject):
         self.session.end(name, Phase.DONE, sentence, settle=False)
 
     def _settle_saved(self) -> None:
-        """Tell the daemon of what was saved, or closed: until then a Krita that dies takes the layers with
-        it, and the next one inserts them again."""
+        """Acknowledges the results that were saved or closed. Until then a crash of Krita loses the layers,
+        and the next Krita inserts them again."""
         modified = {root_id(document) for document in self.host.documents() if document.modified()}
         for name, root in list(self._unsaved.items()):
             if root not in modified:

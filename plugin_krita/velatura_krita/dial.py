@@ -1,4 +1,4 @@
-"""One dial: what it leads from and to, and a slider for how far."""
+"""One dial: two texts that it leads between, and a slider for the strength."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class Dial(QtWidgets.QFrame):
         column.addWidget(self.texts)
 
     def _mark_rest(self, slider: QtWidgets.QSlider) -> None:
-        """A tick where nothing changes, in the middle of most dials."""
+        """A tick at the position that changes nothing, in the middle of most dials."""
         spec = self.number.spec
         steps = round((dials.rest(self.spec) - spec.minimum) / self.number.step)
         if 0 < steps < slider.maximum():
@@ -88,18 +88,18 @@ class Dial(QtWidgets.QFrame):
         return self.texts.values() | {"strength": self.number.value()}
 
     def set_entry(self, entry: dict) -> None:
-        """Show what the entry says; what it leaves out stays."""
+        """Shows the entry; missing values stay."""
         self.texts.set_values(entry)
         if "strength" in entry:
             self.number.set_value(entry["strength"])
         self._show_title()
 
     def rest(self) -> None:
-        """Change nothing, as the person wishes."""
+        """Moves the slider to the position that changes nothing."""
         self.number.spin.setValue(dials.rest(self.spec))
 
     def edit(self) -> None:
-        """Unfold the texts, to be written in."""
+        """Unfolds the texts for editing."""
         self.title.setChecked(True)
         self.texts.editors["less"].setFocus()
 
@@ -171,7 +171,7 @@ class Title(QtWidgets.QToolButton):
 
 
 class Handle(QtWidgets.QWidget):
-    """What a dial is moved up and down by: dragged, or with the arrow keys."""
+    """The handle that moves a dial up and down, by dragging or with the arrow keys."""
 
     stepped = Signal(int)  #: up is -1
     dragged = Signal(int)  #: to this height, counted from the handle's own top

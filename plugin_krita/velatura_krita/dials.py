@@ -1,4 +1,4 @@
-"""Dials: a list of sliders, each between two texts; the words of the caption may become some."""
+"""Dials: a list of sliders, each between two texts; words of the caption may become dials."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ OTHER = ("Other…", "Add a dial between words of your own")
 class Dials(QtWidgets.QWidget):
     """The editor of a group of dials.
 
-    As other editors it has `spec`, `value`, `set_value`, `changed` and `slid`.  caption: says what the layer
-    shows.  folder: the state directory, for presets; None: there are none.
+    As other editors it has `spec`, `value`, `set_value`, `changed` and `slid`.  caption: the caption of the
+    layer.  folder: the state directory, for presets; None: there are none.
     """
 
     changed = Signal()
@@ -71,7 +71,7 @@ class Dials(QtWidgets.QWidget):
         self.set_value([])
 
     def value(self) -> list[dict]:
-        """The dials that say something; the others would be refused."""
+        """The dials that have words; the daemon would refuse the others."""
         return dials.spoken(dial.entry() for dial in self.dials)
 
     def set_value(self, value: list[dict]) -> None:
@@ -83,14 +83,14 @@ class Dials(QtWidgets.QWidget):
         self._settle()
 
     def show_words(self) -> None:
-        """The caption has changed: offer its words."""
+        """Offers the words of the new caption."""
         words = dials.offered(self.caption(), self.value())
         self.hint.setText(HINT if words else NO_WORDS)
         self.chips.offer([(word, f"Add a dial for '{word}'") for word in words] + [OTHER])
         self.chips.setEnabled(not dials.is_full(self.spec, self.dials))
 
     def add_word(self, more: str, less: str = "") -> None:
-        """Add a dial for words, or go to the one that there is."""
+        """Adds a dial for words, or goes to the existing one."""
         new = dials.new(self.spec, less, more)
         there = [dial for dial in self.dials if dials.same(dial.entry(), new)]
         if not there and dials.is_full(self.spec, self.dials):

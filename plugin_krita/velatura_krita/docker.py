@@ -38,7 +38,7 @@ def session() -> Session:
 
 
 class VelaturaDocker(DockWidget):
-    """What Krita makes one of for each of its windows."""
+    """The docker; Krita makes one for each of its windows."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,4 +46,4 @@ class VelaturaDocker(DockWidget):
         self.setWidget(Panel(session()))
 
     def canvasChanged(self, canvas: object) -> None:
-        """Krita asks for it; the active document is looked up when it is needed."""
+        """Required by Krita; the active document is looked up when it is needed."""

@@ -1,8 +1,7 @@
-"""What the form as it stands would give, shown while the person moves a slider; nothing of it is kept.
+"""Drafts: previews of the form's result while the person moves a slider. Nothing of them is kept.
 
-`velatura_protocol.drafts` says when one is asked for and what drafts share; here are the timer, the capture
-and what the docker shows.  What was captured serves until the pointer leaves the docker or Krita has
-something else to undo: nobody can have painted before.
+`velatura_protocol.drafts` has the policy; here are the timer, the capture and the docker's preview. A capture
+serves until the pointer leaves the docker or Krita's undo names another step: nobody can have painted before.
 """
 
 from __future__ import annotations
@@ -45,24 +44,24 @@ class Drafts(QtCore.QObject):
         self.state.previewsChanged.connect(self._on_previews)
 
     def ask(self, wish: Callable[[], Wish | None]) -> None:
-        """Something was moved: make a draft of `wish()`, as it is by then, as soon as may be."""
+        """Something was moved: a draft of `wish()`, called later, is made soon."""
         self._wish = wish
         self.state.say("")
         if self.policy.move():
             self._timer.start()
 
     def stop(self) -> None:
-        """Cancel what waits or runs, and show nothing more of it."""
+        """Cancels the waiting or running draft, and clears the preview."""
         self.policy.stop()
         self._timer.stop()
         self._drop()
 
     def forget(self) -> None:
-        """The picture may change from now on: capture it anew for the next draft."""
+        """The picture may change from now on: the next draft captures it again."""
         self.policy.forget()
 
     def settle(self, wish: Wish) -> Wish:
-        """The wish to run in earnest: what was shown is what it begins with."""
+        """The wish to run, with the drafts' seed."""
         wish = replace(wish, seed=self.policy.run_seed(wish.seed))
         self.policy.ran()
         self.stop()
@@ -85,7 +84,7 @@ class Drafts(QtCore.QObject):
     def _begin(self) -> None:
         document, wish = self.session.host.activeDocument(), self._wish()
         if document is None or wish is None or wish.is_unfinished:
-            self._drop()  # what is shown would be of another state
+            self._drop()  # the preview is of an older state
             return
         self._cancel()
         wish = replace(wish, seed=self.policy.seed(wish.seed), variations=1)

@@ -1,4 +1,4 @@
-"""The edge between Qt and the plugin's code: what gets past it is logged, never shown as a traceback."""
+"""The edge between Qt and the plugin's code: it logs every exception and shows none as a traceback."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FAULT = "Velatura met a fault of its own and left your picture as it was; its lo
 
 
 def log_to(folder: Path) -> None:
-    """Write the plugin's log to `folder`/krita.log, which never grows past 1 MiB (one older file is kept).
+    """Writes the plugin's log to `folder`/krita.log, at most 1 MiB and one older file.
 
     Raises OSError where the folder cannot be made.
     """
@@ -33,7 +33,8 @@ def log_to(folder: Path) -> None:
 
 
 def edge(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Guard a method that Qt calls: an exception is logged and said in the status line of `self.state`."""
+    """Guards a method that Qt calls: an exception is logged and reported in the status line of
+    `self.state`."""
 
     @functools.wraps(method)
     def guarded(self: Any, *args: Any) -> Any:

@@ -15,7 +15,7 @@ FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
 
 
 class WheelGuard(QtCore.QObject):
-    """Keeps the wheel from changing a value that the pointer only passes while the docker is scrolled."""
+    """Ignores the wheel over a value while the docker is scrolled."""
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
         if event.type() == QtCore.QEvent.Type.Wheel and not watched.hasFocus():
@@ -25,7 +25,7 @@ class WheelGuard(QtCore.QObject):
 
 
 def guard_wheel(widget: QtWidgets.QWidget) -> None:
-    """Let `widget` have the wheel only while it has the focus."""
+    """Gives the wheel to `widget` only while it has the focus."""
     widget.setFocusPolicy(FOCUS)
     widget.installEventFilter(WheelGuard(widget))
 
@@ -54,13 +54,13 @@ class Editor(QtWidgets.QWidget):
         raise NotImplementedError
 
     def set_value(self, value: Any) -> None:
-        """Show `value`, which is within the field's bounds; `changed` is emitted if it is another one."""
+        """Shows `value`, which is within the field's bounds; emits `changed` if it differs."""
         raise NotImplementedError
 
     def adopt(self, widget: QtWidgets.QWidget, name: str = "", stretch: int = 1) -> None:
         """Name `widget` for people, screen readers and scripts, and put it into the row.
 
-        The one that bears the key itself (no `name`) has the focus when the title is clicked.
+        A click on the title focuses the widget that has the key itself (no `name`).
         """
         widget.setToolTip(self.spec.description)
         widget.setAccessibleName(self.spec.title)
@@ -87,7 +87,7 @@ class TextLine(Editor):
 
 
 class TextBox(Editor):
-    """Several lines; what is typed beyond the longest text allowed is cut off."""
+    """Several lines; text beyond the longest length is cut off."""
 
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None, lines: int = 3) -> None:
         super().__init__(spec, parent)
@@ -111,7 +111,7 @@ class TextBox(Editor):
             self.edit.setPlainText(value[: self.spec.max_length])
 
     def write(self, value: str) -> None:
-        """As `set_value`, in one step that the field's own undo takes back."""
+        """As `set_value`, in one step for the field's own undo."""
         cursor = QtGui.QTextCursor(self.edit.document())
         cursor.select(QtGui.QTextCursor.SelectionType.Document)
         cursor.insertText(value[: self.spec.max_length])
@@ -215,8 +215,8 @@ class Choice(Editor):
 
 
 class RasterChoice(Editor):
-    """A layer of the picture, by its name, or the selection, or nothing.  layers: (id, name) of those there
-    are now, from top to bottom; asked each time the list is opened."""
+    """A layer of the picture, by its name, or the selection, or nothing. layers: returns (id, name) of the
+    present layers, from top to bottom; called each time the list is opened."""
 
     def __init__(self, spec: Field, layers: Layers, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(spec, parent)
@@ -228,7 +228,7 @@ class RasterChoice(Editor):
         self.adopt(self.combo)
 
     def refresh(self) -> None:
-        """Offer the layers that there are now; what is chosen stays, as long as it is there."""
+        """Offers the present layers; the choice stays as long as its layer exists."""
         chosen = self.combo.currentData()
         self.combo.blockSignals(True)
         self.combo.clear()

@@ -1,4 +1,4 @@
-"""Small widgets side by side, wrapped into as many lines as the width asks for."""
+"""Small widgets side by side, wrapped into lines."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ QToolButton:disabled { color: rgba(128, 128, 128, 160); }
 
 
 class Flow(QtWidgets.QWidget):
-    """Lays its widgets out only when it is told to or resized: nothing moves under the pointer by itself."""
+    """Lays its widgets out only on `arrange` or a resize, so that nothing moves under the pointer."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,7 +30,7 @@ class Flow(QtWidgets.QWidget):
         self.widgets.append(widget)
 
     def arrange(self) -> None:
-        """Lay out those that are not hidden; the height becomes what they take."""
+        """Lays out the widgets that are not hidden, and sets the height that they need."""
         x = y = line = 0
         for widget in self.widgets:
             if widget.isHidden():
@@ -72,7 +72,7 @@ class Chips(Flow):
         self.setStyleSheet(STYLE)
 
     def offer(self, texts: Sequence[tuple[str, str]]) -> None:
-        """Show these texts, each with what a click on it does; chips of before are used again."""
+        """Shows these texts, each with the tooltip of its click; earlier chips are reused."""
         while len(self.widgets) < len(texts):
             self._add_chip(len(self.widgets))
         for i, chip in enumerate(self.widgets):

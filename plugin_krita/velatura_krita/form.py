@@ -15,7 +15,7 @@ LABEL_WIDTH = 96  #: pixels; a longer title wraps into a second line
 
 
 class Section(QtWidgets.QWidget):
-    """A header that is clicked to show and hide what stands below it."""
+    """A header; a click shows or hides its body."""
 
     def __init__(self, title: str, name: str, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -85,7 +85,7 @@ class Rows(QtWidgets.QWidget):
         return {key: editor.value() for key, editor in self.editors.items()}
 
     def set_values(self, values: dict[str, Any]) -> None:
-        """Show these values; a key that is absent keeps what it shows, a value out of bounds is left out."""
+        """Shows these values; missing keys keep their value, a value out of bounds is ignored."""
         show(self.editors, values)
 
 
@@ -218,8 +218,8 @@ def tool(text: str, tip: str, title: str) -> QtWidgets.QToolButton:
 class Form(QtWidgets.QWidget):
     """The form of one method.  Values outside their bounds cannot be entered.
 
-    elsewhere: editors of fields that are shown beside the prompt, not here, but are the form's too.  layers:
-    those of the picture, for fields that are rasters; see `fields.RasterChoice`.
+    elsewhere: the form's editors that are shown beside the prompt. layers: the picture's layers for raster
+    fields; see `fields.RasterChoice`.
     """
 
     changed, slid = Signal(), Signal()
@@ -283,7 +283,7 @@ class Form(QtWidgets.QWidget):
 
 
 def show(editors: dict[str, Any], values: dict[str, Any]) -> None:
-    """Let each editor show its value, if there is one within its bounds."""
+    """Shows each value that is within its editor's bounds."""
     for key, editor in editors.items():
         if key not in values:
             continue

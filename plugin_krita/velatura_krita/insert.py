@@ -36,7 +36,7 @@ SIDE = 16  #: pixels of the small document when it is made, before it gets the r
 
 @dataclass(frozen=True)
 class Layer:
-    """One result layer as it came: its description on the wire and its bytes."""
+    """One result layer: its description on the wire and its bytes."""
 
     title: str
     raster: Raster
@@ -59,10 +59,9 @@ def insert(
 ) -> Generator[int, None, str | None]:
     """Insert the layers of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
 
-    The first lies on top and is the only one that shows; earlier results of the same source that lie there
-    are hidden with `cover`.  tell: is told what the person has to finish first; see `rest.idle`.
-    Returns the name of the layer or document they went above; None if no open document is theirs.  A job
-    that was inserted before is not inserted again.  Raises VelaturaError.
+    The first lies on top and is the only visible one; `cover` hides earlier results of the same source in the
+    same place. tell: see `rest.idle`. Returns the name of the layer or document they went above; None if no
+    open document is theirs.  A job that was inserted before is not inserted again.  Raises VelaturaError.
     """
     check_whole(layers)
     left, top, width, height = around([layer.raster.rect for layer in layers])

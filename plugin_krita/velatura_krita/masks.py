@@ -1,4 +1,4 @@
-"""From masks to selections; DESIGN.md beside this says why it is done so.  No pixel of a layer is touched.
+"""From masks to selections; DESIGN.md gives the reasons. No pixel of a layer changes.
 
 One mask becomes a selection mask of the source layer and is selected, each in an undo step of its own;
 several become selection masks in a group above it, in one step.
@@ -23,10 +23,10 @@ from .velatura_protocol.errors import VelaturaError
 def deliver(
     host: Any, entry: Entry, title: str, layers: Sequence[Layer], tell: Tell = unheard
 ) -> Generator[int, None, str | None]:
-    """Bring the masks of a job where `entry` says, each piece in a turn of its own; see `steps.Steps`.
+    """Inserts the masks of a job at the place in `entry`, each piece in a turn of its own; see `steps.Steps`.
 
-    tell: is told what the person has to finish first; see `rest.idle`.  Returns what to tell the person; None
-    if no open document is theirs.  Raises VelaturaError.
+    tell: see `rest.idle`. Returns a sentence for the person; None if their document is not open.  Raises
+    VelaturaError.
     """
     check_whole(layers)
     shaped = []
@@ -72,7 +72,7 @@ def shape(layer: Layer) -> Generator[int, None, Any | None]:
 def put_one(
     host: Any, entry: Entry, layer: Layer, selection: Any, tell: Tell
 ) -> Generator[int, None, str | None]:
-    """A selection mask of the source layer, which is then selected as Krita's own action does."""
+    """Adds a selection mask to the source layer, and selects it by Krita's own action."""
     place = find(host, entry)
     if place is None or place[1] is None:
         return None

@@ -1,4 +1,5 @@
-"""The one thread that speaks to the daemon.  It knows no Qt: commands come by a queue, news go by a callable.
+"""The only thread that talks to the daemon. It uses no Qt: commands arrive in a queue, news leave by a
+callable.
 
 News are `emit(name, data)`, called in this thread:
 
@@ -50,7 +51,7 @@ class Network(threading.Thread):
     def __init__(
         self, state_dir: Path, serve: list[str], name: str, emit: Callable[[str, Any], None]
     ) -> None:
-        """serve: the command that starts the daemon.  name: what the daemon's log calls this host."""
+        """serve: the command that starts the daemon. name: this host's name in the daemon's log."""
         super().__init__(name="velatura-network", daemon=True)
         self.state_dir, self._serve, self._emit = state_dir, serve, emit
         self._journal = Journal(state_dir)
@@ -65,11 +66,11 @@ class Network(threading.Thread):
     # Commands
 
     def submit(self, entry: Entry, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
-        """Make this edit of these pixels; see `Edit.on`."""
+        """Submits this edit of these pixels; see `Edit.on`."""
         self._commands.put(lambda: self._submit(entry, edit, inputs, canvas))
 
     def draft(self, job: str, edit: Edit, inputs: Inputs, canvas: Sequence[int]) -> None:
-        """As `submit`, of something to look at only: no journal has it."""
+        """As `submit`, for a draft, which is not in the journal."""
         self._commands.put(lambda: self._draft(job, edit, inputs, canvas))
 
     def cancel(self, job: str) -> None:
@@ -80,7 +81,7 @@ class Network(threading.Thread):
         self._commands.put(lambda: self._fetch(job, digests))
 
     def settle(self, job: str, inserted: bool) -> None:
-        """Nothing more is to be done for this job; inserted: its result is in the document."""
+        """Ends the work for this job. inserted: whether its result is in the document."""
         (self._settled if inserted else self._dropped).add(job)
         self._commands.put(self._tidy)
 
@@ -131,7 +132,7 @@ class Network(threading.Thread):
             self._emit(kind, event)
 
     def _welcome(self) -> None:
-        """A daemon is there, perhaps a new one: what can it do, and how do our jobs stand?"""
+        """After a connection, perhaps to a new daemon: asks for its methods and the states of our jobs."""
         if not self._client.connected:
             return  # lost again meanwhile; that is the next event
         try:
@@ -184,7 +185,7 @@ class Network(threading.Thread):
                 self._emit("failed", {"job": job, "error": error})
 
     def _send(self, job: str, request: Request, inputs: Inputs) -> None:
-        """Submit and upload; raises VelaturaError."""
+        """Submits and uploads; raises VelaturaError."""
 
         def on_bytes(count: int, size: int) -> None:
             self._emit("sent", {"job": job, "fraction": count / max(1, size)})
@@ -239,8 +240,8 @@ class Network(threading.Thread):
             self._emit("fetched", {"job": job, "blobs": found})
 
     def _tidy(self) -> None:
-        """Forget what has ended, and tell the daemon what is inserted; while it is away the journal keeps the
-        job, and it is told when it is back."""
+        """Drops the ended jobs, and acknowledges the inserted ones; while the daemon is away the journal
+        keeps them."""
         for job in list(self._dropped):
             self._forget(job)
         for job in list(self._settled) if self._client.connected else ():
@@ -278,7 +279,8 @@ class Network(threading.Thread):
 
 
 def rect_of(event: dict) -> list[int] | None:
-    """Where a preview lies in the document; None from a daemon that does not say so (before 1.3)."""
+    """The part of the document that a preview shows; None from a daemon before 1.3, which does not send
+    it."""
     rect = event.get("rect")
     is_rect = isinstance(rect, list) and len(rect) == 4 and all(type(number) is int for number in rect)
     return rect if is_rect and min(rect[2:]) > 0 else None

@@ -1,4 +1,4 @@
-"""What is seen of Velatura: the docker's contents, drawn from the session's state."""
+"""The docker's contents, drawn from the session's state."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DOTS = {
 
 
 class Panel(QtWidgets.QWidget):
-    """The whole docker: the daemon above, what is entered in the middle, what is going on below."""
+    """The whole docker: the daemon above, the controls in the middle, the activity below."""
 
     def __init__(self, session: Session, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -141,7 +141,7 @@ class Panel(QtWidgets.QWidget):
         self._timer.stop()
 
     def event(self, event: QtCore.QEvent) -> bool:
-        """Ctrl+Enter runs wherever in the docker the focus is."""
+        """Ctrl+Enter runs from every widget of the docker."""
         if not means_run(event):
             return super().event(event)
         if event.type() == QtCore.QEvent.Type.KeyPress and not event.isAutoRepeat():
@@ -243,11 +243,11 @@ class Panel(QtWidgets.QWidget):
     def _on_adjust(self, *_: object) -> None:
         recipe = self.session.adjust()
         if recipe is not None and not self.controls.show_recipe(recipe):
-            self.state.say("The daemon does not offer the method of this result.", bad=True)
+            self.state.say("This result's method is not available any more; update Velatura.", bad=True)
 
 
 def button(name: str, text: str, tip: str, title: str = "") -> QtWidgets.QPushButton:
-    """title: for screen readers, where the text is a sign."""
+    """title: for screen readers, where the text is a symbol."""
     made = QtWidgets.QPushButton(text)
     name_widget(made, name, title or text, tip)
     return made

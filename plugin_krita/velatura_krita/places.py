@@ -1,4 +1,4 @@
-"""Where things are in the host now: documents and layers are found again by their ids before each use."""
+"""Documents and layers, looked up by their ids before each use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def is_shown(host: Any, document: Any) -> bool:
 
 
 def find(host: Any, entry: Entry) -> tuple[Any, Any] | None:
-    """The open document where a job's result belongs, and its source layer (None if that was deleted).
+    """The open document of a job's result, and its source layer (None if that was deleted).
 
     A copy of the document has layers of the same ids: the document that the job was started in is preferred,
     then the one of the same file.  None if no document fits.

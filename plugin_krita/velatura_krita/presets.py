@@ -26,7 +26,7 @@ FILES = f"Dials (*{SUFFIX})"
 
 
 def told(method: Callable[..., None]) -> Callable[..., None]:
-    """What cannot be done is said in a sentence."""
+    """Reports a failure in a sentence."""
 
     @functools.wraps(method)
     def telling(self: PresetButton, *args: object) -> None:
@@ -63,7 +63,7 @@ class PresetButton(QtWidgets.QToolButton):
         return super().sizeHint() + QtCore.QSize(10, 0)
 
     def fill(self) -> None:
-        """Make the menu anew, with the presets that there are now."""
+        """Fills the menu with the present presets."""
         menu, names = self.menu(), self.kept.names()
         menu.clear()
         for name in names:

@@ -1,4 +1,4 @@
-"""The small picture of what is being painted: as large as its place allows, and of what matters in it."""
+"""The small preview of an edit: as large as its place allows, cut to the selection."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Rect = Sequence[float]
 
 
 class Preview(QtWidgets.QLabel):
-    """Keeps its place whether there is something to show or not."""
+    """The preview; its place stays also while there is none."""
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,7 +26,7 @@ class Preview(QtWidgets.QLabel):
         self.setAlignment(QtCore.Qt.AlignmentFlag.AlignCenter)
 
     def draw(self, job: Job | None, hint: str) -> None:
-        """Show a job's preview; hint: what to say where there is none."""
+        """Shows a job's preview; hint: shown where there is none."""
         wanted = (job.preview, job.shown, job.selected) if job is not None and job.preview else (hint,)
         if wanted == self._drawn:
             return
@@ -52,7 +52,7 @@ class Preview(QtWidgets.QLabel):
 
 
 def part_of(size: tuple[int, int], shown: Rect | None, selected: Rect | None) -> tuple[int, int, int, int]:
-    """What to cut out of a preview of this size: the selection with a margin, else all of it.
+    """The part of a preview of this size to show: the selection with a margin, else all of it.
 
     shown: the document's pixels that the preview shows; selected: the bounds of the selection in them.
     """
@@ -72,7 +72,7 @@ def part_of(size: tuple[int, int], shown: Rect | None, selected: Rect | None) ->
 
 
 def where(job: Job) -> str:
-    tip = "What is being painted, as far as it has come"
+    tip = "The edit so far"
     if job.shown is None:
         return tip
     x, y, width, height = (round(number) for number in job.shown)

@@ -1,4 +1,4 @@
-"""What is said in words: the prompt, the caption of what is there, and the words of the prompt one by one."""
+"""The texts: the prompt, the caption of the layer, and the words of the prompt one by one."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LOOKING = ("Looking…", "Looking at the layer; click to stop")
 def means_run(event: QtCore.QEvent) -> bool:
     """Whether it is Ctrl+Enter, pressed or about to be: then it is accepted.
 
-    Krita opens its search with these keys unless whoever has the focus accepts the override before.
+    Krita opens its search with these keys unless the focused widget accepts the override first.
     """
     if event.type() not in KEYS or event.key() not in ENTERS or not event.modifiers() & CONTROL:
         return False
@@ -89,7 +89,7 @@ class Prompts(QtWidgets.QWidget):
         return self.edit.toPlainText()
 
     def show_fields(self, fields: Sequence[Field], optional: bool = False) -> list[TextBox | Dials | Words]:
-        """Make editors of the fields that belong here, in the place of those of before; return them.
+        """Makes editors for the fields that belong here, in place of the earlier ones, and returns them.
 
         optional: the prompt may stay empty, so it does not begin as the caption.
         """
@@ -130,7 +130,8 @@ class Prompts(QtWidgets.QWidget):
     # The caption
 
     def offer_proposal(self, is_there: bool, lack: str, ready: bool) -> None:
-        """is_there: a method can do it; lack: why the chosen model cannot; ready: there is whom to ask."""
+        """is_there: whether a method can do it. lack: the reason why the chosen model cannot. ready: whether
+        the daemon is connected."""
         self._offer = is_there
         self._lack = lack
         self._ready = ready
@@ -138,19 +139,19 @@ class Prompts(QtWidgets.QWidget):
 
     @property
     def wants_proposal(self) -> bool:
-        """Whether there is no caption where one could be proposed."""
+        """Whether the caption is empty and one could be proposed."""
         can_ask = self._offer and self._ready and not self._lack and not self._question
         return can_ask and self.source is not None and not self.caption().strip()
 
     def wait_for(self, question: str) -> None:
-        """The caption is being asked for; the answer comes to `hear`."""
+        """The caption was asked for; `hear` gets the answer."""
         self._question = question
         self._before = self.caption()
         self._show_propose()
 
     def hear(self, question: str, text: str) -> None:
-        """Put the answer into the field, unless the person has written there meanwhile; and into the prompt
-        where that has nothing of its own.
+        """Puts the answer into the field, unless the person has written there meanwhile, and into a prompt
+        that is empty or a copy of the caption.
         """
         if question != self._question:
             return  # another docker's, or of a field that is gone
@@ -183,7 +184,7 @@ class Prompts(QtWidgets.QWidget):
         self.propose.setVisible(self._offer and self.source is not None)
 
     def eventFilter(self, watched: QtCore.QObject, event: QtCore.QEvent) -> bool:
-        """Ctrl+Enter runs; a caption that is left behind becomes the prompt where there is none yet."""
+        """Ctrl+Enter runs; when the caption loses the focus, it becomes the prompt if that is empty."""
         kind = event.type()
         if kind in KEYS and event.key() in ENTERS and event.modifiers() & CONTROL:
             event.accept()  # of an override: the key comes here, and opens no search of Krita's
@@ -196,12 +197,12 @@ class Prompts(QtWidgets.QWidget):
         return super().eventFilter(watched, event)
 
     def _copy(self) -> None:
-        """In one step, which the prompt's own undo takes back."""
+        """In one step of the prompt's own undo."""
         if self.source is not None:
             self.write(self.caption().strip())
 
     def write(self, text: str) -> None:
-        """Put this into the prompt in one step, which its own undo takes back."""
+        """Puts this into the prompt in one step of its own undo."""
         cursor = QtGui.QTextCursor(self.edit.document())
         cursor.select(QtGui.QTextCursor.SelectionType.Document)
         cursor.insertText(text)

@@ -1,6 +1,6 @@
-"""What a layer shows, asked of the daemon for the field that says so; nothing of it is kept.
+"""Captions of a layer, asked of the daemon for the caption field; nothing of them is kept.
 
-One question lives at a time: a newer one takes the place of the older.
+One question lives at a time: a newer one replaces the older.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ class Proposals(QtCore.QObject):
         self._quietly = False
 
     def ask(self, wish: Wish, quietly: bool = False) -> str:
-        """Ask `wish`, of a method of texts; the question's id.  `answered` comes later, and once.
+        """Asks `wish`, of a method of texts; returns the question's id. `answered` is emitted later, once.
 
-        quietly: nobody asked for it, so nobody is told that it failed.
+        quietly: whether a failure is not reported, since nobody asked.
         """
         self.stop()
         self.job = job = str(uuid.uuid4())
@@ -56,7 +56,7 @@ class Proposals(QtCore.QObject):
             self._end("")
 
     def _hold(self, what: str) -> None:
-        """The layer cannot be looked at before the person has done something."""
+        """The layer cannot be captured until the person has finished something."""
         self._say(f"{what} to have a caption proposed." if what else "")
 
     def hear(self, name: str, data: dict) -> None:

@@ -1,4 +1,4 @@
-"""The further rasters of a method: which layers there are to choose from, and their pixels."""
+"""The further rasters of a method: the layers to choose from, and their pixels."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _below(node: Any) -> Generator[Any, None, None]:
 def capture_rasters(
     document: Any, wanted: Sequence[Wanted], canvas: Rect
 ) -> Generator[int, None, dict[str, Pixels]]:
-    """The pixels of what is chosen, by the raster's name; see `steps.Steps`. Each layer is read once.
+    """The pixels of the chosen layers, by the raster's name; see `steps.Steps`. Each layer is read once.
 
     Raises VelaturaError with a sentence that names the raster.
     """

@@ -1,4 +1,4 @@
-"""Waiting for a document to come to rest: as long as it takes, and saying at once what the person can do."""
+"""Waiting until a document is idle, without a limit; the person learns at once how to help."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Closed(VelaturaError):
 
 
 def unheard(_sentence: str) -> None:
-    """Where nobody needs to be told."""
+    """For callers that report nothing."""
 
 
 def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
-    """Wait, without blocking, until no stroke and no filter is at work on the document; see `steps.Steps`.
+    """Waits, without blocking, until no stroke and no filter works on the document; see `steps.Steps`.
 
-    tell: is called with what the person has to do first, as soon as that is known and whenever it changes,
-    and with an empty text once the document is at rest.  Raises `Closed` when the document is closed.
+    tell: called with the action that the person has to finish first, as soon as it is known and at each
+    change, and with an empty text once the document is idle.  Raises `Closed` when the document is closed.
     """
     said, begin = "", time.monotonic()
     try:
@@ -64,7 +64,7 @@ def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
 
 
 def obstacle(document: Any) -> str:
-    """What the person has open that holds the document up, said as what to do; empty if nothing is known."""
+    """An instruction to finish the tool or window that blocks the document; empty if none is known."""
     for widget in QtWidgets.QApplication.topLevelWidgets():
         if widget.isVisible() and widget.metaObject().className() == FILTER:
             return CLOSE_FILTER

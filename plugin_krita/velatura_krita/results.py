@@ -1,4 +1,4 @@
-"""Results in the layer stack: which layers are some, what they were made from, and which lies on top."""
+"""Results in the layer stack: their recognition, their sources and their order."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Result:
 
 
 def result_of(node: Any, known: Mapping[str, Recipe]) -> Result | None:
-    """What `node` is as a result; None for a layer of the person's own.  known: the document's recipes."""
+    """`node` as a result; None for a layer of the person's own.  known: the document's recipes."""
     own = known.get(bare(node.uniqueId()))
     if own is not None:
         return Result(node, own.source, kept=own.kept, masks=node.type() == SELECTING)
@@ -50,8 +50,8 @@ def results_in(document: Any, parent: Any, source: str) -> list[Result]:
 
 
 def overlapping(document: Any, parent: Any, source: str, box: Any) -> list[Any]:
-    """Layers of `results_in` that show within `box` (a QRect), less what was kept: they are one another's
-    alternatives."""
+    """Layers of `results_in` that are visible within `box` (a QRect), without kept ones: the alternatives of
+    each other."""
     return [
         result.node
         for result in results_in(document, parent, source)
@@ -62,7 +62,7 @@ def overlapping(document: Any, parent: Any, source: str, box: Any) -> list[Any]:
 
 
 def place_above(parent: Any, node: Any | None, earlier: list[Result]) -> Any | None:
-    """Above which child of `parent` a new result goes: the topmost of its source and of earlier results.
+    """The child of `parent` above which a new result goes: the topmost of its source and of earlier results.
 
     None: on top of all.
     """

@@ -1,4 +1,4 @@
-"""What happens between the docker, the document and the network thread; on the user interface's thread."""
+"""The link between the docker, the document and the network thread; on the user interface's thread."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Session(QtCore.QObject):
         self.network.start_daemon()
 
     def run(self, wish: Wish) -> None:
-        """Capture, submit, and in the end insert; whatever goes wrong is said in the status line."""
+        """Captures, submits, and in the end inserts; the status line reports every failure."""
         document = self.host.activeDocument()
         if document is None:
             self.state.say(NO_PICTURE, bad=True)
@@ -125,19 +125,19 @@ class Session(QtCore.QObject):
         return replace(edit, parameters=found.values)
 
     def _restored(self, request: Request, document: Any) -> Restored:
-        """What the form is to show of a recipe: its rasters are looked for among the layers."""
+        """The form's values from a recipe: its rasters are looked up among the layers."""
         method = self.state.known.method(request.method)
         fields = method.form if method is not None else ()
         return restore(fields, request.parameters, request.inputs, layers(document))
 
     def step(self, by: int) -> None:
-        """Show the next (1) or the previous (-1) variation of the result that is meant."""
+        """Shows the next (1) or the previous (-1) variation of the selected or newest result."""
         document = self.host.activeDocument()
         if document is not None:
             self._choose(self._step(document, by))
 
     def keep(self) -> None:
-        """Keep the variation that shows, and let the others of its group go."""
+        """Keeps the visible variation and removes the others of its group."""
         tell = lambda what: self._hold(what, "to keep this variation")  # noqa: E731
         self._choose(candidates.keep(self.host, self.deliveries.covers.replaced, tell))
 
@@ -146,8 +146,8 @@ class Session(QtCore.QObject):
         return candidates.step(document, by)
 
     def _choose(self, steps: Steps, also: str = "") -> None:
-        """One at a time: who asks again while something is waited for means the newer.  also: is said after
-        what the steps return."""
+        """Runs one choice at a time: a newer one replaces a waiting one. also: a sentence after the one that
+        the steps return."""
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
@@ -157,7 +157,7 @@ class Session(QtCore.QObject):
         self.state.say(f"{what} {end}." if what else "")
 
     def teller(self, job: str, end: str) -> Tell:
-        """What says in a job's place what the person has to finish first; end: of the sentence."""
+        """A function that shows at a job what the person has to finish first; end: of the sentence."""
         return lambda what: self.state.change_job(job, obstacle=f"{what} {end}." if what else "")
 
     # What the document and the network answer
@@ -172,7 +172,7 @@ class Session(QtCore.QObject):
 
     @edge
     def failed(self, job: str, error: Exception) -> None:
-        """An edit failed, and nothing of it is to be had."""
+        """An edit failed and gives no result."""
         self._reading.pop(job, None)
         self.end(job, Phase.FAILED, self.sentence(error))
 
@@ -181,7 +181,7 @@ class Session(QtCore.QObject):
         self.state.say(self.sentence(error), bad=True)
 
     def sentence(self, error: Exception) -> str:
-        """What to say of an error; one that is our fault is logged."""
+        """The sentence for an error; a fault of the plugin is logged."""
         if isinstance(error, VelaturaError):
             return f"{error.message} {error.hint}".strip()
         log.error("a fault", exc_info=error)
@@ -263,7 +263,7 @@ class Session(QtCore.QObject):
         self.deliveries.fetched(news["job"], news["blobs"])
 
     def end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
-        """A job has ended; settle: it is to be forgotten on disk too."""
+        """A job has ended. settle: whether to remove it from the journal too."""
         if settle and name in self.entries:
             self.network.settle(name, inserted=False)
         self.entries.pop(name, None)

@@ -1,4 +1,4 @@
-"""What the plugin knows, apart from any widget; dockers watch it and draw it."""
+"""The plugin's state, without widgets; dockers watch and draw it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DRAFTS = 2  #: the minor version of the protocol that brought drafts
 
 
 class Daemon(Enum):
-    """How the plugin stands with the daemon."""
+    """The connection to the daemon."""
 
     SEARCHING = "searching"
     ABSENT = "absent"
@@ -28,7 +28,7 @@ class Daemon(Enum):
 
 
 class Phase(Enum):
-    """How far a job is; the value is what a person reads."""
+    """The phase of a job; the value is its text for the person."""
 
     READING = "Reading the layer"
     SENDING = "Sending"
@@ -48,7 +48,7 @@ class Phase(Enum):
 
     @property
     def active(self) -> bool:
-        """Whether something is being done for it now."""
+        """Whether work on it is going on."""
         return not (self.ended or self.waits)
 
     @property
@@ -58,7 +58,7 @@ class Phase(Enum):
 
     @property
     def cancellable(self) -> bool:
-        """Whether Cancel would spare work: a result that is there already is inserted."""
+        """Whether Cancel would save work: a finished result is inserted anyway."""
         return self in (Phase.READING, Phase.SENDING, Phase.QUEUED, Phase.RUNNING)
 
 
@@ -83,11 +83,11 @@ class Job:
 
     @property
     def label(self) -> str:
-        """What tells it from the others in one line."""
+        """A description in one line, different from the other jobs'."""
         return " ".join(self.about.split()) or self.title
 
     def describe(self) -> str:
-        """What it is doing, in a few words."""
+        """Its present work, in a few words."""
         if self.cancelling and not self.phase.ended:
             return "Cancelling"
         if self.obstacle and not self.phase.ended:
@@ -98,7 +98,7 @@ class Job:
 
 
 class State(QtCore.QObject):
-    """Observable: each change is made by a method here, which tells the watchers."""
+    """Observable: each change is made by a method that emits a signal."""
 
     daemonChanged = Signal()
     methodsChanged = Signal()
@@ -120,7 +120,8 @@ class State(QtCore.QObject):
         self.status = ""
         self.status_bad = False
         self.draft: Job | None = None  #: what is shown of a draft; it is no edit, and in no list
-        self.can_draft = False  #: the daemon knows drafts
+        self.knows_drafts = False  #: the daemon knows drafts
+        self.gives_drafts = True  #: the chosen method gives them
         self.wants_previews = True  #: the person wants to see them while a slider is moved
 
     def set_daemon(self, daemon: Daemon, text: str, detail: str) -> None:
@@ -128,7 +129,11 @@ class State(QtCore.QObject):
         self.daemonChanged.emit()
 
     def set_protocol(self, version: str) -> None:
-        self.can_draft = version != "" and minor_version(version) >= DRAFTS
+        self.knows_drafts = version != "" and minor_version(version) >= DRAFTS
+        self.previewsChanged.emit()
+
+    def set_gives_drafts(self, gives: bool) -> None:
+        self.gives_drafts = gives
         self.previewsChanged.emit()
 
     def want_previews(self, on: bool) -> None:
@@ -136,7 +141,13 @@ class State(QtCore.QObject):
         self.previewsChanged.emit()
 
     @property
+    def can_draft(self) -> bool:
+        """Whether a draft may be asked for."""
+        return self.knows_drafts and self.gives_drafts
+
+    @property
     def previews(self) -> bool:
+        """Whether drafts are to be asked for."""
         return self.can_draft and self.wants_previews
 
     def set_draft(self, draft: Job | None) -> None:
@@ -171,7 +182,7 @@ class State(QtCore.QObject):
         self.currentChanged.emit()
 
     def change_job(self, job_id: str, **changes: object) -> None:
-        """Set attributes of a job; one that is not (or no longer) listed is passed over."""
+        """Sets attributes of a job; a job that is not listed is ignored."""
         job = self.jobs.get(job_id)
         if job is None:
             return
@@ -185,7 +196,7 @@ class State(QtCore.QObject):
             self.currentChanged.emit()
 
     def cancellable(self) -> Job | None:
-        """The job that Cancel means: the one shown, else the newest that can be cancelled."""
+        """The job that Cancel ends: the shown one, else the newest that can be cancelled."""
         able = [j for j in self.jobs.values() if j.phase.cancellable and not j.cancelling]
         shown = self.jobs.get(self.current)
         return shown if shown in able else next(reversed(able), None)

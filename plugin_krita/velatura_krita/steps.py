@@ -19,18 +19,18 @@ class Stepper(QtCore.QObject):
         self._running: set[Steps] = set()
 
     def start(self, steps: Steps, done: Callable[[Any], None], failed: Callable[[Exception], None]) -> None:
-        """Run `steps` from the next turn on; `done` gets what it returns, `failed` what it raises."""
+        """Runs `steps` from the next turn on; `done` gets its result, `failed` its exception."""
         self._running.add(steps)
         QtCore.QTimer.singleShot(0, lambda: self._step(steps, done, failed))
 
     def drop(self, steps: Steps | None) -> None:
-        """Let `steps` go, if they run: neither `done` nor `failed` is called any more."""
+        """Drops `steps`, if they run: neither `done` nor `failed` is called any more."""
         if steps is not None and steps in self._running:
             self._running.discard(steps)
             steps.close()
 
     def stop(self) -> None:
-        """Close what is running, so that its `finally` clauses run now."""
+        """Closes the running generators, so that their `finally` clauses run now."""
         while self._running:
             self._running.pop().close()
 

@@ -1,4 +1,4 @@
-"""The strip below the words: what is set for the chosen one, and what can be done with it."""
+"""The strip below the words: the settings of the chosen word, and its buttons."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from .velatura_protocol.word_settings import Entry, clean
 
 
 class Strip(QtWidgets.QFrame):
-    """What can be done with the chosen word."""
+    """The settings and buttons of the chosen word."""
 
     asked = Signal(str)
 
     WITH_ANOTHER = (
-        ("swap", "Swap", "Put the words entered here in this word's place"),
+        ("swap", "Swap", "Replace this word by the words entered here"),
         ("before", "Before", "Put the words entered here before this word"),
         ("after", "After", "Put the words entered here after this word"),
     )
     ACTIONS = (
         ("select", "Select", "Select where this word is in the layer"),
-        ("remove", "Remove", "Take this word out of the prompt"),
-        ("reset", "Reset", "Set everything back that is set for this word"),
-        ("dial", "Turn into a dial", "Make a slider for how much of this word there is"),
+        ("remove", "Remove", "Remove this word from the prompt"),
+        ("reset", "Reset", "Set this word back to normal"),
+        ("dial", "Turn into a dial", "Make a slider that turns this word up or down"),
     )
 
     def __init__(self, spec: Field, fields: Sequence[Field], layers: Layers = list) -> None:
@@ -63,7 +63,7 @@ class Strip(QtWidgets.QFrame):
         self._on_text()
 
     def fill(self, word: str, values: Entry) -> None:
-        """Show what is set for `word`."""
+        """Shows the settings of `word`."""
         self.setAccessibleName(f"Settings of '{word}'")
         self.is_filling = True
         self.rows.set_values(values)

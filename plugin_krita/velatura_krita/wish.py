@@ -1,4 +1,4 @@
-"""What the person asks for, before there are pixels to it."""
+"""The person's request, before its pixels are captured."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ from .velatura_protocol.requests import Edit
 
 @dataclass(frozen=True)
 class Wish:
-    """What the docker's controls say when Run is pressed; whole: the layer, whatever is selected.
-
-    parameters: the form's values, with what is chosen for each raster.
+    """The values of the docker's controls when Run is pressed. whole: the whole layer instead of the
+    selection. parameters: the form's values, with the choice for each raster.
     """
 
     method: MethodInfo
@@ -30,7 +29,7 @@ class Wish:
 
     @property
     def about(self) -> str:
-        """What tells it from others in one line: what it does, or, of a method of masks, what it selects."""
+        """A description in one line: the edit, or for a method of masks the things that it selects."""
         if self.method.kind.insert != "selections":
             return self.method.about(self.prompt, self.parameters)
         listed = self.parameters.get(self.method.words.key, []) if self.method.words else []
@@ -43,7 +42,7 @@ class Wish:
 
     @property
     def is_unfinished(self) -> bool:
-        """Whether it would be refused for something that is still to be written or chosen."""
+        """Whether a text or a choice that it requires is missing."""
         if self.lacks_prompt:
             return True
         try:
@@ -59,7 +58,7 @@ class Wish:
 
     @property
     def further(self) -> Further:
-        """What reads them."""
+        """The reader of the further rasters."""
         wanted = self.wanted
         return lambda document, canvas: capture_rasters(document, wanted, canvas)
 
@@ -76,6 +75,6 @@ class Wish:
 
 
 def text_of(entry: dict) -> str:
-    """A word, with its number where it is not the first of its equals."""
+    """A word, with its number where it is not the first of equal words."""
     which = entry.get("which", 1)
     return entry["text"] if which == 1 else f"{entry['text']} ({which})"

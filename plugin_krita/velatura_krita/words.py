@@ -1,4 +1,4 @@
-"""The prompt as words: a chip for each, and below them a strip to change the one that is chosen."""
+"""The prompt as words: a chip for each, and below them a strip for the chosen word."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ class Words(QtWidgets.QWidget):
             self._rewrite(edit)
 
     def _rewrite(self, edit: Edit) -> None:
-        """Do to the prompt's editor what was done to the prompt, in one step that its undo takes back."""
+        """Makes the prompt's edit in its editor, in one step of its undo."""
         text = self.prompt.toPlainText()
         cursor = QtGui.QTextCursor(self.prompt.document())
         cursor.setPosition(units(text, edit.start))
@@ -135,7 +135,7 @@ class Words(QtWidgets.QWidget):
     # Drawing
 
     def _reveal(self) -> None:
-        """Scroll to the strip: in a low docker it would open out of sight."""
+        """Scrolls to the strip, which would be out of sight in a low docker."""
         widget = self.parentWidget()
         while widget is not None and not isinstance(widget, QtWidgets.QScrollArea):
             widget = widget.parentWidget()
@@ -182,7 +182,7 @@ class Words(QtWidgets.QWidget):
 
 
 class ChipButton(QtWidgets.QToolButton):
-    """A word, and what is set for it.  One that is chosen has room for any value: it keeps its width."""
+    """A word and its settings. A chosen chip has room for any value, so that its width stays."""
 
     def __init__(self, name: str, tip: str, room: str) -> None:
         super().__init__()
@@ -222,7 +222,7 @@ class ChipButton(QtWidgets.QToolButton):
 
 
 def widest(settings: Sequence[Field]) -> str:
-    """The longest that a chip may show beside its word."""
+    """The longest text that a chip may show beside its word."""
     first = next((f for f in settings if f.kind in ("integer", "number")), None)
     if first is None:
         return "✓"
@@ -231,10 +231,10 @@ def widest(settings: Sequence[Field]) -> str:
 
 
 def units(text: str, count: int) -> int:
-    """What Qt counts for the first `count` characters: those beyond the basic plane are two to it."""
+    """Qt's length of the first `count` characters: those beyond the basic plane count twice."""
     return len(text[:count].encode("utf-16-le", "surrogatepass")) // 2
 
 
 def characters(text: str, count: int) -> int:
-    """How many characters Qt's `count` of them are."""
+    """The number of characters for Qt's length `count`."""
     return len(text.encode("utf-16-le", "surrogatepass")[: 2 * count].decode("utf-16-le", "ignore"))

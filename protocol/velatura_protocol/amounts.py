@@ -8,13 +8,13 @@ SLIDER_STEPS = 200  #: positions of a slider whose field names no step
 
 
 def amount(value: float) -> str:
-    """A number as it is read, with two digits after the point at most: 1, 1.5, −0.25, 60."""
+    """A number for the person, with at most two decimals: 1, 1.5, −0.25, 60."""
     text = f"{value:.2f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text.replace("-", "−")
 
 
 def step_of(field: Field) -> float:
-    """How far one position of a number's slider is from the next."""
+    """The distance between two positions of a number's slider."""
     if field.step:
         return field.step
     if field.kind == "integer":
@@ -23,9 +23,9 @@ def step_of(field: Field) -> float:
 
 
 def decimals(step: float) -> int:
-    """How many digits after the point show the multiples of `step`: of 5 none, of 0.05 two.
+    """The number of decimals that show all multiples of `step`: 0 for 5, 2 for 0.05.
 
-    Two or four where the step is no round number.
+    2 or 4 where the step has more than four decimals.
     """
     for places in range(5):
         if abs(round(step, places) - step) < 1e-9:

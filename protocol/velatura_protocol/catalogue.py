@@ -1,9 +1,8 @@
-"""What the daemon offers, typed: its methods and models (SPEC section 4, `methods`).
+"""The daemon's methods and models, typed (SPEC section 4, `methods`).
 
-Everybody reads the daemon's answer here and nowhere else. An answer that is no such thing is refused whole,
-with `bad-message`: half a list would hide methods without a word. A newer daemon may say more than this
-version knows, which is no fault: unknown fields are passed over, and a method whose result or inputs are of
-an unknown kind is left out, since nobody here could run it.
+This is the only reader of the daemon's answer. A malformed answer is refused whole, with `bad-message`: half
+a list would hide methods silently. A newer daemon may send more than this version knows: unknown fields are
+ignored, and a method with an unknown kind of result or input is left out, since no host could run it.
 """
 
 from __future__ import annotations
@@ -31,9 +30,18 @@ _MOST = 2**31 - 1
 class MethodInfo:
     """A method as the daemon describes it.
 
-    source: where it was published. inputs: what it needs of the layer, the selection and the prompt.
-    further: the other rasters that it takes. result: a key of `kinds.RESULTS`. max_variations: 1 ... 64.
-    fields: its parameters, in order; `form` has the further rasters too.
+    Attributes:
+        id: its name in a request.
+        version: 1 and up.
+        title: for the person.
+        summary: for the person.
+        source: its publication.
+        inputs: the need of the layer, the selection and the prompt, by name.
+        result: a key of `kinds.RESULTS`.
+        max_variations: 1 ... 64.
+        fields: its parameters, in order; `form` has the further rasters too.
+        further: the rasters that it takes beside the layer and the selection.
+        drafts: whether it gives drafts; one that gives none is asked for none.
     """
 
     id: str
@@ -46,6 +54,7 @@ class MethodInfo:
     max_variations: int
     fields: tuple[Field, ...]
     further: tuple[RasterInput, ...] = ()
+    drafts: bool = True
 
     @classmethod
     def from_wire(cls, value: object) -> MethodInfo | None:
@@ -53,47 +62,53 @@ class MethodInfo:
 
         Raises `bad-message`.
         """
-        found = _object(value, "a method")
-        identifier = _text(found, "id", "a method")
-        inputs = _object(found.get("inputs"), f"inputs of {identifier}")
+        method = _object(value, "a method")
+        identifier = _text(method, "id", "a method")
+        inputs = _object(method.get("inputs"), f"inputs of {identifier}")
         needs: dict[str, Need] = {name: need for name, need in inputs.items() if _is_need(need)}
-        result = found.get("result", "layer")
-        if not all(isinstance(word, str) for word in (result, *inputs.values())):
+        result, drafts = method.get("result", "layer"), method.get("drafts", True)
+        if not isinstance(result, str) or not all(isinstance(need, str) for need in inputs.values()):
             raise _bad(f"result or inputs of {identifier}")
-        further = _further(found.get("rasters", []), identifier)
+        if not isinstance(drafts, bool):
+            raise _bad(f"drafts of {identifier}")
+        further = _further(method.get("rasters", []), identifier)
         if result not in RESULTS or len(needs) < len(inputs) or further is None:
             return None
         return cls(
             id=identifier,
-            version=_integer(found, "version", 1, _MOST, identifier),
-            title=_text(found, "title", identifier),
-            summary=text_of(found, "summary"),
-            source=text_of(found, "source"),
+            version=_integer(method, "version", 1, _MOST, identifier),
+            title=_text(method, "title", identifier),
+            summary=text_of(method, "summary"),
+            source=text_of(method, "source"),
             inputs=needs,
             result=result,
-            max_variations=_integer(found, "max_variations", 1, MAX_VARIATIONS, identifier),
-            fields=_fields(found.get("parameters"), identifier),
+            max_variations=_integer(method, "max_variations", 1, MAX_VARIATIONS, identifier),
+            fields=_fields(method.get("parameters"), identifier),
             further=further,
+            drafts=drafts,
         )
 
     @property
     def rasters(self) -> dict[str, Need]:
-        """What it needs of each raster, without those that it takes none of."""
-        own = {name: need for name, need in self.inputs.items() if name != PROMPT and need != "none"}
-        return own | {raster.name: raster.need for raster in self.further}
+        """The need of each raster that it takes, by name."""
+        own: dict[str, Need] = {
+            name: need for name, need in self.inputs.items() if name != PROMPT and need != "none"
+        }
+        further: dict[str, Need] = {raster.name: raster.need for raster in self.further}
+        return own | further
 
     @property
     def kind(self) -> ResultKind:
-        """What a host does with its result."""
+        """How a host treats its result."""
         return RESULTS[self.result]
 
     @property
     def form(self) -> tuple[Field, ...]:
-        """Everything that a person fills in beside the prompt: its further rasters, then its parameters."""
+        """All fields that a person fills in beside the prompt: its further rasters, then its parameters."""
         return (*raster_fields(self.further), *self.fields)
 
     def need(self, name: str) -> Need:
-        """What it needs of the input of this name; `none` where it does not say."""
+        """The need of the input of this name; `none` where it has no such input."""
         return self.inputs.get(name, "none")
 
     @property
@@ -108,24 +123,24 @@ class MethodInfo:
 
     @property
     def caption(self) -> Field | None:
-        """The text that says what the source shows now."""
+        """The text that is a caption of the source."""
         return next((spec for spec in self.fields if spec.source_prompt), None)
 
     def lacks_prompt(self, prompt: str) -> bool:
-        """Whether it would be refused for this prompt, because it says nothing."""
+        """Whether it needs a prompt and this one is empty."""
         return self.need(PROMPT) == "required" and not prompt.strip()
 
     def about(self, prompt: str, parameters: Mapping[str, object]) -> str:
-        """What an edit by it does, in one line; see `dials.about_edit`."""
+        """A description of an edit by it, in one line; see `dials.about_edit`."""
         return about_edit(self.fields, prompt, parameters)
 
     def complete(self, values: Mapping[str, object]) -> dict[str, object]:
-        """The parameters with defaults for those left out; raises as `schema.complete`."""
+        """The parameters with the defaults of the missing ones; raises as `schema.complete`."""
         return complete_fields(self.fields, values)
 
     def with_defaults(self, defaults: Mapping[str, object]) -> MethodInfo:
-        """The method with other defaults for fields of these names: those of a model. One that is out of the
-        field's bounds changes nothing."""
+        """The method with a model's defaults for the fields of these names; one out of its field's bounds is
+        ignored."""
         return replace(self, fields=tuple(_with_default(spec, defaults) for spec in self.fields))
 
     def edit(
@@ -137,7 +152,7 @@ class MethodInfo:
         seed: int = -1,
         variations: int = 1,
     ) -> Edit:
-        """An edit by this version of the method; `Edit` says what each argument means."""
+        """An edit by this version of the method; `Edit` explains the arguments."""
         return Edit(
             method=self.id,
             method_version=self.version,
@@ -153,8 +168,13 @@ class MethodInfo:
 class ModelInfo:
     """A model as the daemon describes it.
 
-    size: pixels of a side that it was trained on; 0 where a daemon does not say. defaults: what it wants in
-    place of the methods' own, by the field's key. lacks: ids of the methods that cannot run with it.
+    Attributes:
+        id: its name in a request.
+        title: for the person.
+        kind: its file format.
+        size: pixels of a side of its training pictures; 0 where the daemon gives none.
+        defaults: its values in place of the methods' own defaults, by the field's key.
+        lacks: ids of the methods that cannot run with it.
     """
 
     id: str
@@ -167,24 +187,24 @@ class ModelInfo:
     @classmethod
     def from_wire(cls, value: object) -> ModelInfo:
         """Reads one of the daemon's models. Raises `bad-message`."""
-        found = _object(value, "a model")
-        identifier = _text(found, "id", "a model")
-        lacks = as_list(found.get("lacks", []))
+        model = _object(value, "a model")
+        identifier = _text(model, "id", "a model")
+        lacks = as_list(model.get("lacks", []))
         if lacks is None:
             raise _bad(f"what {identifier} lacks")
         return cls(
             id=identifier,
-            title=text_of(found, "title") or identifier,
-            kind=text_of(found, "kind"),
-            size=as_integer(found.get("size"), 1, _MOST) or 0,
-            defaults=_object(found.get("defaults", {}), f"defaults of {identifier}"),
+            title=text_of(model, "title") or identifier,
+            kind=text_of(model, "kind"),
+            size=as_integer(model.get("size"), 1, _MOST) or 0,
+            defaults=_object(model.get("defaults", {}), f"defaults of {identifier}"),
             lacks=frozenset(name for name in lacks if isinstance(name, str)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """methods: in the order in which a person is offered them. models: the daemon's default first."""
+    """methods: in the order in which a host offers them. models: the daemon's default first."""
 
     methods: tuple[MethodInfo, ...] = ()
     models: tuple[ModelInfo, ...] = ()
@@ -192,8 +212,8 @@ class Catalogue:
     @classmethod
     def from_wire(cls, answer: object) -> Catalogue:
         """Reads the daemon's answer to `methods`, or a file that holds one. Raises `bad-message`."""
-        found = _object(answer, "the answer")
-        methods, models = (as_list(found.get(key)) for key in ("methods", "models"))
+        lists = _object(answer, "the answer")
+        methods, models = (as_list(lists.get(key)) for key in ("methods", "models"))
         if methods is None or models is None:
             raise _bad("no lists of methods and models")
         known = (MethodInfo.from_wire(method) for method in methods)
@@ -201,7 +221,7 @@ class Catalogue:
 
     @property
     def offered(self) -> tuple[MethodInfo, ...]:
-        """The methods that an artist chooses from; those that only say something are not among them."""
+        """The methods that an artist chooses from; those of result `text` are not among them."""
         return tuple(method for method in self.methods if method.kind.chosen)
 
     def method(self, identifier: str | None) -> MethodInfo | None:
@@ -214,17 +234,17 @@ class Catalogue:
 
     def lacks(self, model: str, method: MethodInfo) -> bool:
         """Whether the model of this id cannot run the method. Empty: the daemon's default model."""
-        found = self.model(model)
-        return found is not None and method.id in found.lacks
+        info = self.model(model)
+        return info is not None and method.id in info.lacks
 
     def for_model(self, method: MethodInfo, model: str) -> MethodInfo:
-        """The method with the defaults that the model of this id wants."""
-        found = self.model(model)
-        return method if found is None else method.with_defaults(found.defaults)
+        """The method with the defaults of the model of this id."""
+        info = self.model(model)
+        return method if info is None else method.with_defaults(info.defaults)
 
     @property
     def first_edit(self) -> MethodInfo | None:
-        """The method that a person begins with who has chosen none (SPEC section 4)."""
+        """The method that is chosen at first (SPEC section 4)."""
         return next((method for method in self.methods if method.kind.is_edit), None)
 
     @property
@@ -235,7 +255,7 @@ class Catalogue:
 
     @property
     def proposer(self) -> MethodInfo | None:
-        """The first method that says what a layer shows (SPEC section 4)."""
+        """The first method that captions a layer (SPEC section 4)."""
         return next((method for method in self.methods if method.kind.insert == "texts"), None)
 
     @property
@@ -265,7 +285,7 @@ def _is_need(value: object) -> TypeGuard[Need]:
 
 
 def _further(listed: object, identifier: str) -> tuple[RasterInput, ...] | None:
-    """The further rasters that this version knows; None where one of another kind is required, or may be."""
+    """The further rasters that this version knows; None where an unknown one is required, or may be."""
     values = as_list(listed)
     if values is None:
         raise _bad(f"rasters of {identifier}")
@@ -282,21 +302,21 @@ def _bad(what: str) -> VelaturaError:
 
 
 def _object(value: object, what: str) -> dict[str, object]:
-    found = as_object(value)
-    if found is None:
+    d = as_object(value)
+    if d is None:
         raise _bad(what)
-    return found
+    return d
 
 
 def _text(value: Mapping[str, object], key: str, what: str) -> str:
-    found = text_of(value, key)
-    if not found:
+    text = text_of(value, key)
+    if not text:
         raise _bad(f"{key} of {what}")
-    return found
+    return text
 
 
 def _integer(value: Mapping[str, object], key: str, low: int, high: int, what: str) -> int:
-    found = as_integer(value.get(key), low, high)
-    if found is None:
+    number = as_integer(value.get(key), low, high)
+    if number is None:
         raise _bad(f"{key} of {what}")
-    return found
+    return number

@@ -1,9 +1,9 @@
-"""What a person chooses for each raster of a method: a layer, the selection, or nothing.
+"""The person's choice for each raster of a method: a layer, the selection, or nothing.
 
 A host's form shows a raster as a field of kind 'raster' (`raster_fields` for those of the method; a group's
 entries have theirs in the schema). The field's value in the form is a choice: None, `SELECTION`, or
-`of_layer(id)` with whatever tells the host's layers apart. `resolve` makes of a whole form the parameters to
-send and a list of what the host has to read; `restore` makes choices of a recipe, by the names of the layers.
+`of_layer(id)` with the host's id of the layer. `resolve` turns a whole form into the parameters to send and a
+list of rasters to read; `restore` turns a recipe into choices, by the names of the layers.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from .errors import VelaturaError
 from .inputs import OWN, RasterInput, entry_name
 from .rasters import Raster
+from .reading import as_list, as_object
 from .schema import Field
 
 SELECTION = "selection"
@@ -26,8 +27,14 @@ _INPUT = "input."  #: begins the key of a method's own raster in a form; no para
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A raster that the host has to read. name: its key in the request. kind: a key of `kinds.RASTERS`.
-    choice: never None."""
+    """A raster that the host has to read.
+
+    Attributes:
+        name: its key in the request.
+        title: for the person.
+        kind: a key of `kinds.RASTERS`.
+        choice: never None.
+    """
 
     name: str
     title: str
@@ -37,8 +44,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """A form's values of a recipe. lost: a sentence on what has to be chosen anew, or ''. keys: of the fields
-    that this is about."""
+    """A form's values from a recipe.
+
+    lost: a sentence that names the rasters to choose anew, or ''. keys: the keys of their fields.
+    """
 
     values: dict[str, object]
     lost: str = ""
@@ -51,7 +60,7 @@ def of_layer(identifier: object) -> str:
 
 
 def layer_of(choice: str | None) -> str:
-    """The id of the layer that is chosen; '' where none is."""
+    """The id of the chosen layer; '' where none is chosen."""
     return choice.removeprefix(_LAYER) if choice and choice.startswith(_LAYER) else ""
 
 
@@ -72,9 +81,9 @@ def raster_fields(rasters: Sequence[RasterInput]) -> tuple[Field, ...]:
 
 
 def offers(field: Field, layers: Sequence[tuple[object, str]]) -> list[tuple[str | None, str]]:
-    """What a person can choose for a field of kind 'raster': (choice, title), nothing first.
+    """The choices for a field of kind 'raster': (choice, title), nothing first.
 
-    layers: (id, name) of those of the picture, from top to bottom.
+    layers: (id, name) of the picture's layers, from top to bottom.
     """
     nothing = NOTHING_CHOSEN if field.required else NO_LAYER
     selection = [(SELECTION, SELECTION_TITLE)] if field.takes_selection else []
@@ -91,7 +100,7 @@ def resolve(
         fields: of the whole form.
         values: of the form, by key.
 
-    Raises `bad-request` where one that is required has not been chosen.
+    Raises `bad-request` where a required raster has not been chosen.
     """
     rasters = {field.key for field in fields if field.kind == "raster"}
     parameters = {key: value for key, value in values.items() if key not in rasters}
@@ -105,16 +114,17 @@ def resolve(
                 where = "a layer or the selection" if field.takes_selection else "a layer"
                 sentence = f"{title} needs “{field.title}”; choose {where} for it."
                 raise VelaturaError("bad-request", sentence)
-        elif field.kind == "group" and field.key in values and isinstance(value, list):
-            entries = [_entry(field, number, entry, wanted) for number, entry in enumerate(value, 1)]
+        elif field.kind == "group" and field.key in values and (given := as_list(value)) is not None:
+            entries = [_entry(field, number, entry, wanted) for number, entry in enumerate(given, 1)]
             parameters[field.key] = entries
     return parameters, wanted
 
 
 def _entry(group: Field, number: int, entry: object, wanted: list[Wanted]) -> object:
-    if not isinstance(entry, dict):
-        return entry  # which the daemon refuses
-    named = dict(entry)
+    given = as_object(entry)
+    if given is None:
+        return entry  # the daemon refuses it
+    named = dict(given)
     for field in group.fields:
         choice = named.get(field.key)
         if field.kind == "raster" and isinstance(choice, str):
@@ -134,18 +144,19 @@ def restore(
     inputs: Mapping[str, Raster | None],
     layers: Sequence[tuple[object, str]],
 ) -> Restored:
-    """The form's values of a recipe, each raster found again among the layers by the name it had.
+    """The form's values from a recipe. Each raster is looked up among the layers by the name that it had.
 
     Args:
         fields: of the whole form.
-        parameters, inputs: of the recipe.
-        layers: (id, name) of those of the picture, from top to bottom.
+        parameters: of the recipe.
+        inputs: of the recipe.
+        layers: (id, name) of the picture's layers, from top to bottom.
     """
     lost: list[str] = []
     keys: set[str] = set()
     by_name = {name: of_layer(id) for id, name in reversed(layers)}
 
-    def found(key: str, title: str, raster: Raster | None) -> str | None:
+    def choice_of(key: str, title: str, raster: Raster | None) -> str | None:
         if raster is None:
             return None
         if not raster.layer and raster.channels == "A":
@@ -159,17 +170,16 @@ def restore(
     values = dict(parameters)
     for field in fields:
         if field.kind == "raster":
-            values[field.key] = found(field.key, field.title, inputs.get(field.key.removeprefix(_INPUT)))
-        entries = values.get(field.key)
-        if field.kind == "group" and isinstance(entries, list):
+            values[field.key] = choice_of(field.key, field.title, inputs.get(field.key.removeprefix(_INPUT)))
+        entries = as_list(values.get(field.key))
+        if field.kind == "group" and entries is not None:
+            entries = list(entries)
             for inner in field.fields:
-                if inner.kind == "raster":
-                    entries = [
-                        {**e, inner.key: found(field.key, _entry_title(field, n, inner), inputs.get(name))}
-                        if isinstance(e, dict) and isinstance(name := e.get(inner.key), str)
-                        else e
-                        for n, e in enumerate(entries, 1)
-                    ]
+                for i, value in enumerate(entries if inner.kind == "raster" else ()):
+                    entry = as_object(value) or {}
+                    name, title = entry.get(inner.key), _entry_title(field, i + 1, inner)
+                    if isinstance(name, str):
+                        entries[i] = {**entry, inner.key: choice_of(field.key, title, inputs.get(name))}
             values[field.key] = entries
     if not lost:
         return Restored(values)
@@ -178,8 +188,8 @@ def restore(
 
 
 def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]) -> list[Wanted]:
-    """What to read for the further inputs of a recipe whose form is not known; its parameters serve as they
-    are. Arguments as of `restore`. Raises `bad-request` where a layer is not there any more."""
+    """The rasters to read for the further inputs of a recipe whose form is not known; its parameters serve as
+    they are. Arguments as in `restore`. Raises `bad-request` where a layer is gone."""
     by_name = {name: of_layer(id) for id, name in reversed(layers)}
     wanted: list[Wanted] = []
     for name, raster in inputs.items():
@@ -194,16 +204,16 @@ def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[obje
 
 
 def gone() -> VelaturaError:
-    """The refusal where the chosen layer is not in the picture any more."""
+    """The refusal of a chosen layer that is not in the picture any more."""
     return VelaturaError("bad-request", "The layer is not in this picture any more; choose another one.")
 
 
 def no_selection() -> VelaturaError:
-    """The refusal where the selection is chosen, and nothing is selected."""
+    """The refusal of the selection while nothing is selected."""
     return VelaturaError("empty-mask", "Nothing is selected; select something, or choose a layer.")
 
 
 def about_input(wanted: Wanted, error: VelaturaError) -> VelaturaError:
-    """An error of reading a layer, as one about this raster."""
+    """An error of reading a layer, with this raster's title before its sentence."""
     sentence = f"“{wanted.title}”: {error.message}"
     return VelaturaError(error.code, sentence, hint=error.hint, detail=error.detail)

@@ -1,44 +1,45 @@
-"""What plugins and the command line use: jobs, events and pixels over a connection that mends itself.
+"""The client of plugins and the command line: jobs, events and pixels over a connection that restores itself.
 
-One thread owns a `Client`. Nothing happens between its calls: heartbeats, re-connection and events are tended
-to while one of its methods runs, so an idle owner calls `events` over and over.
+One thread owns a `Client`. Heartbeats, reconnection and events happen only while one of its methods runs, so
+an idle owner calls `events` over and over.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
 
 from .errors import VelaturaError
-from .session import POLL, Link, Lost, Payload
-from .transfers import Download, OnBytes, ShouldStop, upload
+from .messages import Bytes, Message
+from .reading import as_list
+from .session import POLL, Link, Lost, OnEvent, Payload, ShouldStop
+from .transfers import Download, OnBytes, upload
 from .upkeep import FINAL, PATIENCE, Upkeep
 
-_UPLOAD_ROUNDS = 5  # times that a daemon may ask for a blob of one job again
+_UPLOAD_ROUNDS = 5  # times that a daemon may ask for the blobs of one job
 
 
 class Client(Upkeep):
-    """A client of the daemon: `connect`, `events`, `request` and `close` of `Upkeep`, and these."""
+    """A client of the daemon, with the `connect`, `events`, `request` and `close` of `Upkeep`."""
 
-    def methods(self) -> dict:
-        """What the daemon offers (SPEC section 4, `methods`)."""
+    def methods(self) -> Message:
+        """The daemon's methods and models (SPEC section 4, `methods`)."""
         return self.request({"type": "methods"})
 
-    def get(self, job: str) -> dict:
-        """A job as it stands. Raises `unknown-job`."""
+    def get(self, job: str) -> Message:
+        """The state of a job. Raises `unknown-job`."""
         return self.request({"type": "get", "job": job})
 
-    def ack(self, job: str) -> dict:
-        """Tells that the job's result has been inserted. Raises `unknown-job`."""
+    def ack(self, job: str) -> Message:
+        """Reports that the job's result has been inserted. Raises `unknown-job`."""
         return self.request({"type": "ack", "job": job})
 
-    def cancel(self, job: str) -> dict:
+    def cancel(self, job: str) -> Message:
         """Cancels a job. Raises `unknown-job`."""
         return self.request({"type": "cancel", "job": job})
 
-    def watch(self, jobs: Iterable[str]) -> list[dict]:
-        """The states of the jobs that the daemon knows; from now on also their events."""
+    def watch(self, jobs: Iterable[str]) -> list[Message]:
+        """The states of the jobs that the daemon knows; it sends their events from now on."""
         states = self._persist(lambda link: self._watch(link, list(jobs), 30.0), None)
         self._watched.update({state["job"]: None for state in states if state["state"] not in FINAL})
         return states
@@ -46,24 +47,30 @@ class Client(Upkeep):
     def submit(
         self,
         job: str,
-        request: dict,
-        blobs: Mapping[str, Any],
+        request: Mapping[str, object],
+        blobs: Mapping[str, Bytes],
         *,
         on_bytes: OnBytes | None = None,
         should_stop: ShouldStop | None = None,
-    ) -> dict:
-        """Submits a job, uploads what the daemon lacks, returns the job; watches it from then on.
+    ) -> Message:
+        """Submits a job, uploads the blobs that the daemon lacks, returns the job and watches it.
 
-        job: a UUID that the caller has noted. blobs: bytes by digest. on_bytes(sent, all): of everything that
-        had to be sent. Survives the daemon's death. Raises the daemon's refusals, `not-running` after a
-        minute without a daemon, `cancelled` once `should_stop()` is true (the job is left as it is: cancel
-        it, or submit again).
+        It survives the daemon's death.
+
+        Args:
+            job: a UUID that the caller has stored.
+            request: SPEC section 5.
+            blobs: bytes by digest.
+            on_bytes: called with the sum over all blobs that have to be sent.
+            should_stop: asked between two messages.
+
+        Raises the daemon's refusals, `not-running` after a minute without a daemon, `cancelled` once
+        `should_stop()` is true (the job stays as it is: cancel it, or submit it again).
         """
-
         sending = _Sending(blobs, on_bytes)
 
-        def attempt(link: Link) -> dict:
-            message = {"type": "submit", "job": job, "request": request}
+        def attempt(link: Link) -> Message:
+            message: Message = {"type": "submit", "job": job, "request": request}
             state = self._ask(link, message, 30.0, should_stop)
             for _ in range(_UPLOAD_ROUNDS):
                 if state.get("state") != "uploading":
@@ -85,9 +92,15 @@ class Client(Upkeep):
         on_bytes: OnBytes | None = None,
         should_stop: ShouldStop | None = None,
     ) -> bytearray:
-        """A blob, checked against its digest (and its size, where known). Survives the daemon's death.
+        """A blob, checked against its digest. It survives the daemon's death.
 
-        on_bytes(received, size). Raises `unknown-blob`, `blob-corrupt`, `not-running`, `cancelled`.
+        Args:
+            digest: the blob's name.
+            size: its number of bytes where it is known; then it is checked too.
+            on_bytes: called as bytes arrive.
+            should_stop: asked between two messages.
+
+        Raises `unknown-blob`, `blob-corrupt`, `not-running`, `cancelled`.
         """
         download = Download(digest, size)
         return self._persist(
@@ -98,15 +111,19 @@ class Client(Upkeep):
         self,
         job: str,
         *,
-        on_event: Callable[[dict, Payload], None] | None = None,
+        on_event: OnEvent | None = None,
         should_cancel: ShouldStop | None = None,
         timeout: float | None = None,
-    ) -> dict:
-        """The job once it is done, failed or cancelled. Survives the daemon's death.
+    ) -> Message:
+        """The job once it is done, failed or cancelled. It survives the daemon's death.
 
-        on_event(event, payload): the job's events and the connection's. should_cancel: once true, the job is
-        cancelled and waited for. Raises `unknown-job`, `timeout`, `not-running` after a minute without a
-        daemon.
+        Args:
+            job: its id.
+            on_event: called with the events of the job and of the connection.
+            should_cancel: once it is true, the job is cancelled; its end is still waited for.
+            timeout: seconds; None: no limit.
+
+        Raises `unknown-job`, `timeout`, `not-running` after a minute without a daemon.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         state = next(iter(self.watch([job])), None)
@@ -129,13 +146,13 @@ class Client(Upkeep):
                     state = event
                 if on_event is not None:
                     on_event(event, payload)
-        for event, payload in self._take_events(job):  # it had ended before it was waited for
+        for event, payload in self._take_events(job):  # the job had ended before the call
             if on_event is not None and event["type"] != "job":
                 on_event(event, payload)
         return state
 
     def _cancel(self, job: str) -> bool:
-        """Whether the daemon has been told."""
+        """Sends `cancel` once; returns whether the daemon has answered."""
         if self._link is None:
             return False
         try:
@@ -150,28 +167,28 @@ class Client(Upkeep):
         self._on_event(state, None)
         return True
 
-    def _take_events(self, job: str) -> list[tuple[dict, Payload]]:
+    def _take_events(self, job: str) -> list[tuple[Message, Payload]]:
         keys = [key for key in self._events if key[1] == job or key[0] == "connection"]
         return [self._events.pop(key) for key in keys]
 
 
 class _Sending:
-    """How far all uploads of one submission have come together, also across connections."""
+    """The progress of all uploads of one submission, also across connections."""
 
-    def __init__(self, blobs: Mapping[str, Any], on_bytes: OnBytes | None) -> None:
+    def __init__(self, blobs: Mapping[str, Bytes], on_bytes: OnBytes | None) -> None:
         self._blobs = blobs
         self._on_bytes = on_bytes
         self._all = self._before = 0
 
-    def missing(self, state: dict) -> Iterator[tuple[str, memoryview]]:
-        """What is to be uploaded. Raises `unknown-blob` if the daemon wants what is not here."""
-        digests = state.get("missing")
-        digests = digests if isinstance(digests, list) else []
-        if not all(isinstance(digest, str) and digest in self._blobs for digest in digests):
+    def missing(self, state: Message) -> Iterator[tuple[str, memoryview]]:
+        """The blobs to upload. Raises `unknown-blob` if the daemon asks for one that is not here."""
+        digests = as_list(state.get("missing")) or []
+        known = [digest for digest in digests if isinstance(digest, str) and digest in self._blobs]
+        if len(known) < len(digests):
             raise VelaturaError(
                 "unknown-blob", "The daemon asks for pixels that are no longer here; run the edit again."
             )
-        views = {digest: memoryview(self._blobs[digest]) for digest in digests}
+        views = {digest: memoryview(self._blobs[digest]) for digest in known}
         left = sum(view.nbytes for view in views.values())
         self._all = max(self._all, left)
         for digest, view in views.items():
@@ -180,6 +197,6 @@ class _Sending:
             yield digest, view
 
     def report(self, done: int, _size: int) -> None:
-        """Of the blob under way, `done` bytes are there."""
+        """The daemon has `done` bytes of the present blob."""
         if self._on_bytes is not None:
             self._on_bytes(self._before + done, self._all)

@@ -1,7 +1,7 @@
 """Dials: the entries of a group marked `x-dials` (SPEC section 6). Presets of them: `presets`.
 
-An entry is a dictionary with the texts `less` and `more`, the number `strength`, and whatever else the
-field has. Lists of entries are never changed: each function returns a new one.
+An entry is a dictionary with the texts `less` and `more`, the number `strength`, and the field's other
+values. No function changes a list of entries: each returns a new one.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from .errors import VelaturaError
 from .schema import Field
 from .words import Change, Entry, Word, arrow, changes, differences, words
 
-T = TypeVar("T")  # an entry, or what a host shows it with
+T = TypeVar("T")  # an entry, or a host's widget for it
 
 MAX_CALLED = 60  #: characters of a dial's title within a sentence
-NAMELESS = "New dial"  #: the title of an entry that says nothing yet
+NAMELESS = "New dial"  #: the title of an entry without words
 FULL = "There can be {} dials and no more; remove some first."
 
 _FIRST = ("less", "more")
 _ARTICLES = frozenset(("a", "an", "the"))
 
-#: Words of a caption that stand for nothing in the picture; English.
+#: English words of a caption that stand for nothing in the picture.
 _LITTLE = frozenset(
     word.text
     for word in words(
@@ -36,26 +36,26 @@ _LITTLE = frozenset(
 
 
 def title(entry: Entry) -> str:
-    """What a dial is called: its name, else "short → long", "+ beard" or "− beard", else `NAMELESS`."""
+    """A dial's title: its name, else "short → long", "+ beard" or "− beard", else `NAMELESS`."""
     name, less, more = (one_line(entry.get(key, "")) for key in ("name", "less", "more"))
     return name or arrow(less, more) or NAMELESS
 
 
 def about(entries: Iterable[Entry]) -> str:
-    """What these dials do, in one line: title and strength of those that say something and are not at 0."""
+    """The titles and strengths of the dials that have words and are not at 0, in one line."""
     return ", ".join(
         f"{title(entry)} {amount(float(entry['strength']))}" for entry in spoken(entries) if entry["strength"]
     )
 
 
 def about_edit(fields: Iterable[Field], prompt: str, parameters: Mapping[str, Any]) -> str:
-    """What an edit does, in one line: what its prompt changes of the source's caption, or the prompt where
-    there is no caption or one too unlike; then what its dials do."""
+    """A description of an edit, in one line: the prompt's differences from the source's caption (the prompt
+    itself where there is no caption, or one too unlike), then the dials."""
     fields = list(fields)
     caption = next((parameters.get(field.key, "") for field in fields if field.source_prompt), "")
-    said = (changes(caption, prompt) if caption else "") or one_line(prompt)
+    text = (changes(caption, prompt) if caption else "") or one_line(prompt)
     entries = [entry for field in fields if field.dials for entry in parameters.get(field.key, [])]
-    return ", ".join(filter(None, (said, about(entries))))
+    return ", ".join(filter(None, (text, about(entries))))
 
 
 def says_something(entry: Entry) -> bool:
@@ -64,21 +64,21 @@ def says_something(entry: Entry) -> bool:
 
 
 def same(entry: Entry, other: Entry) -> bool:
-    """Whether two entries lead between the same texts, but for case and spaces."""
+    """Whether two entries lead between the same texts, regardless of case and spaces."""
     keys = ("less", "more")
     return all(folded(one_line(entry[key])) == folded(one_line(other[key])) for key in keys)
 
 
 def spoken(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that say something: those to send."""
+    """The entries that have words: those to send."""
     return [entry for entry in entries if says_something(entry)]
 
 
 def new(field: Field, less: str = "", more: str = "") -> Entry:
     """An entry that leads from `less` to `more`, at the field's default strength.
 
-    Of a word of the caption alone, `more` is that word: up is more of it, down is less. Texts longer than
-    the field takes are cut.
+    For a single word of the caption, `more` is that word: up is more of it, down is less. Texts that are too
+    long for the field are cut.
     """
     entry = {spec.key: spec.default for spec in field.fields}
     for key, text in (("less", less), ("more", more)):
@@ -89,8 +89,8 @@ def new(field: Field, less: str = "", more: str = "") -> Entry:
 def of_word(caption: str, prompt: str, word: Word) -> tuple[str, str]:
     """`less` and `more` of a dial for a word of the prompt.
 
-    Where the prompt has it in the place of other words of the caption, the dial leads from those to these;
-    else up is more of the word, and down is less.
+    Where the word replaces words of the caption, the dial leads from those to the prompt's; else up is more
+    of the word, and down is less.
     """
     for change in differences(caption, prompt):
         if change.before and change.start <= word.start < change.end:
@@ -99,15 +99,15 @@ def of_word(caption: str, prompt: str, word: Word) -> tuple[str, str]:
 
 
 def says_all(less: str, more: str, caption: str, prompt: str) -> bool:
-    """Whether a dial between these texts says all that the prompt asks for beyond the caption."""
+    """Whether a dial between these texts covers every difference of the prompt from the caption."""
     if caption.split() == prompt.split():
         return True
-    found = differences(caption, prompt)
-    return len(found) == 1 and _ends(found[0]) == (less, more)
+    differing = differences(caption, prompt)
+    return len(differing) == 1 and _ends(differing[0]) == (less, more)
 
 
 def _ends(change: Change) -> tuple[str, str]:
-    """What a dial leads from and to for a change: "beard" and "glasses" for "a beard → glasses"."""
+    """A dial's `less` and `more` for a change: "beard" and "glasses" for "a beard → glasses"."""
     less, more = (_without_article(text) for text in (change.before, change.after))
     return (less, more) if less and more else (change.before, change.after)
 
@@ -123,18 +123,18 @@ def strings(field: Field) -> dict[str, Field]:
 
 
 def in_order(fields: Iterable[Field]) -> list[Field]:
-    """The fields of a dial as they are shown: `less` and `more` first, from left to right or one below the
-    other; the others as the schema has them."""
+    """The fields of a dial in the order of a form: `less` and `more`, then the others in the schema's
+    order."""
     return sorted(fields, key=lambda spec: _FIRST.index(spec.key) if spec.key in _FIRST else len(_FIRST))
 
 
 def strength(field: Field) -> Field:
-    """How far to go, as a field of its own."""
+    """The field of the strength."""
     return next(spec for spec in field.fields if spec.key == "strength")
 
 
 def rest(field: Field) -> float:
-    """Where a dial changes nothing: at 0, or at its default where 0 is out of its bounds."""
+    """The strength at which a dial changes nothing: 0, or the default where 0 is out of its bounds."""
     spec = strength(field)
     return 0.0 if (spec.minimum or 0.0) <= 0.0 <= (spec.maximum or 0.0) else spec.default
 
@@ -144,8 +144,8 @@ def is_full(field: Field, entries: Sequence[object]) -> bool:
 
 
 def check(field: Field, entries: object) -> list[Entry]:
-    """The entries, each complete. Raises `bad-request` where there are more than can be, and, with the title
-    of the dial, where one is out of the field's bounds."""
+    """The entries, each complete. Raises `bad-request` where there are too many, and, with the dial's title,
+    where one is out of the field's bounds."""
     if isinstance(entries, list):
         there = cast("list[Any]", entries)
         if len(there) > field.max_items:
@@ -166,15 +166,16 @@ def _check_one(field: Field, entry: Entry) -> None:
 
 
 def add(field: Field, entries: Sequence[Entry], entry: Entry) -> list[Entry]:
-    """The entries and one more. Raises `bad-request` where there are as many as can be, or the entry is out
-    of the field's bounds."""
+    """The entries and one more. Raises `bad-request` where the group is full, or the entry is out of the
+    field's bounds."""
     if is_full(field, entries):
         raise VelaturaError("bad-request", FULL.format(field.max_items))
     return [*entries, *check(replace(field, min_items=0), [entry])]
 
 
 def remove(field: Field, entries: Sequence[T], index: int) -> list[T]:
-    """The entries without that one. Raises `bad-request` where there are as few as can be, IndexError."""
+    """The entries without that one. Raises `bad-request` where the group has its least entries,
+    IndexError."""
     if len(entries) <= field.min_items:
         raise VelaturaError(
             "bad-request", f"{field.min_items} dials are the least; add another before you remove this one."
@@ -193,18 +194,18 @@ def move(entries: Sequence[T], index: int, to: int) -> list[T]:
 
 
 def offered(caption: str, entries: Iterable[Entry] = ()) -> list[str]:
-    """The words of the caption that may become dials: each once, none that only joins others, and none that
-    is a dial already."""
+    """The words of the caption that may become dials: each once, without articles, prepositions and the like,
+    and without those that are dials already."""
     there = {folded(one_line(entry.get("more", ""))) for entry in entries if not entry.get("less")}
     firsts = (word.text for word in words(caption) if word.which == 1)
     return [text for text in firsts if folded(text) not in there | _LITTLE]
 
 
 def one_line(text: Any) -> str:
-    """In one line, without spaces at the ends."""
+    """The text in one line, without spaces at the ends; "" for any other value."""
     return " ".join(text.split()) if isinstance(text, str) else ""
 
 
 def folded(text: str) -> str:
-    """What is equal for texts that are the same but for case and for how accents were typed."""
+    """A key that is equal for texts that differ only in case or the encoding of accents."""
     return normalize("NFC", normalize("NFC", text).casefold())

@@ -1,7 +1,7 @@
-"""When a draft is asked for while something is moved, and what it is made of: the policy of every host.
+"""The policy of drafts in every host: when to ask for one while something moves, its seed and its pixels.
 
-No host here and no timer: `DraftPolicy` is told what happens, with a clock that is given to it, and says
-what to do.  `protocol/DESIGN.md` says why.
+`DraftPolicy` needs no host and no timer: the host reports events and passes a clock, the policy answers with
+the next action. `protocol/DESIGN.md` gives the reasons.
 """
 
 from __future__ import annotations
@@ -16,30 +16,33 @@ from .requests import MAX_SEED
 
 LOOK = 0.15  #: seconds from one look at what has moved to the next
 STILL = 0.2  #: seconds without a move after which the movement is over
-CHANCE = -1  #: a seed that leaves it to chance
+CHANCE = -1  #: the seed that stands for a random one
 
 Captured = TypeVar("Captured")
 
 
 class UnderWay(Enum):
-    """What the host is busy with."""
+    """The host's present work."""
 
     NOTHING = "nothing"
     DRAFT = "draft"
-    OTHER = "other"  #: an edit, or a question that the person has asked by name: drafts give way to it
+    OTHER = "other"  #: an edit, or another request of the person: drafts wait for it
 
 
 class Next(Enum):
-    """What to do after a look."""
+    """The action after a look."""
 
-    REST = "rest"  #: nothing; the next move says when to look again
+    REST = "rest"  #: nothing, until the next move
     LOOK = "look"  #: look again, `LOOK` seconds from now
-    ASK = "ask"  #: ask for a draft of the form as it stands; one that is under way is cancelled for it
+    ASK = "ask"  #: cancel the running draft, ask for one of the present form
 
 
 @dataclass(frozen=True)
 class Since:
-    """What a captured picture is of (`what`), and how often it may have changed before (`changes`)."""
+    """The identity of a captured picture.
+
+    what: equal for equal layers and settings. changes: how often the picture may have changed before.
+    """
 
     what: Hashable
     changes: int
@@ -48,14 +51,15 @@ class Since:
 class DraftPolicy(Generic[Captured]):
     """One draft lives at a time.
 
-    While something moves, the draft under way is let finish, then the newest state is asked for: if each move
-    cancelled it, none would ever finish that takes longer than a move.  Once nothing moves any more, the
-    draft of an older state is cancelled at once for that of the last.
+    While something moves, the running draft finishes, then the newest state is asked for: if each move
+    cancelled it, no draft that takes longer than a move would ever finish. Once nothing moves any more, the
+    draft of an older state is cancelled at once for one of the last state.
 
-    What was captured serves the next drafts too, until the picture may have changed (`forget`).  All drafts
-    share one seed where the person leaves it to chance, and the run after them has it: one gets what one saw.
+    A captured picture serves the next drafts too, until the picture may have changed (`forget`). All drafts
+    share one seed where the form asks for a random one, and the run after them uses it, so that it gives the
+    picture that the drafts have shown.
 
-    clock: seconds that never go back.
+    clock: monotonic seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -74,13 +78,18 @@ class DraftPolicy(Generic[Captured]):
         return self._waits
 
     def move(self) -> bool:
-        """Something was moved.  Whether to begin to look, `LOOK` seconds from now; else a look is due."""
+        """Something was moved. True where the host has to start its timer, to look `LOOK` seconds from now;
+        False where it runs already.
+
+        A host calls it only where there are drafts: the person wants them, the daemon knows them, and the
+        method gives them (`MethodInfo.drafts`).
+        """
         self._moved_at = self.clock()
         begins, self._waits = not self._waits, True
         return begins
 
     def look(self, under_way: UnderWay) -> Next:
-        """What to do now that it was time to look."""
+        """The action for this look; under_way: the host's present work."""
         if not self._waits:
             return Next.REST
         is_moving = self.clock() - self._moved_at < STILL
@@ -90,45 +99,45 @@ class DraftPolicy(Generic[Captured]):
         return Next.ASK
 
     def stop(self) -> None:
-        """Nothing is to be asked for any more."""
+        """Ends the wait for a draft."""
         self._waits = False
 
     def shows_failure(self) -> bool:
-        """A draft has failed: whether to say so and to show nothing any more, since what is shown is of an
-        older state.  Not where the newest state is about to be asked for: it may do."""
+        """Whether to report a draft's failure and to clear the preview, which is of an older state. Not while
+        a newer draft is about to be asked for: it may succeed."""
         return not self._waits
 
     # Of what
 
     def seed(self, asked: int) -> int:
-        """The seed of a draft, where the form asks for this one."""
+        """The seed of a draft. asked: the form's seed."""
         if asked == CHANCE and self._seed == CHANCE:
             self._seed = random.randint(0, MAX_SEED)
         return self.run_seed(asked)
 
     def run_seed(self, asked: int) -> int:
-        """The seed to run with in earnest: that of the drafts, if there were any."""
+        """The seed of a run: that of the drafts before it, if there were any. asked: the form's seed."""
         return self._seed if asked == CHANCE else asked
 
     def ran(self) -> None:
-        """A run has begun with the drafts' seed: the next ones have another."""
+        """A run has begun with the drafts' seed: the next drafts get another one."""
         self._seed = CHANCE
 
     # From what
 
     def forget(self) -> None:
-        """The picture may change from now on: it is captured anew for the next draft."""
+        """The picture may change from now on: the next draft captures it again."""
         self._changes += 1
         self._kept = None
 
     def since(self, what: Hashable) -> Since:
-        """What a picture that is captured from now on is of.  what: equal for what looks the same."""
+        """The identity of a picture whose capture begins now. what: equal for equal layers and settings."""
         return Since(what, self._changes)
 
     def kept(self, since: Since) -> Captured | None:
-        """What was captured of the same before, if it still serves."""
+        """The earlier capture of the same picture; None where there is none."""
         return self._kept[1] if self._kept is not None and self._kept[0] == since else None
 
     def keep(self, since: Since, captured: Captured) -> None:
-        """This was captured; since: from when it was begun, so that a change meanwhile counts."""
+        """Keeps a capture. since: from the begin of the capture, so that a change meanwhile counts."""
         self._kept = since, captured

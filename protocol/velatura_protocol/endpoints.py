@@ -1,4 +1,4 @@
-"""Where a socket of the daemon is, who answers there, and how both sides prove themselves (SPEC 1)."""
+"""The endpoints of the daemon's sockets, the peer behind them, and the proofs of both sides (SPEC 1)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import struct
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from .errors import VelaturaError
 
@@ -23,8 +23,10 @@ _NONCE = re.compile(r"[0-9a-f]{32,128}\Z")
 
 
 def check_endpoint(endpoint: object) -> str:
-    """An endpoint as the connection file has it. Raises ValueError if it could lead off this machine or, for
-    a Unix socket, out of the state directory."""
+    """An endpoint as the connection file has it.
+
+    Raises ValueError if it could lead off this machine or, for a Unix socket, out of the state directory.
+    """
     if isinstance(endpoint, str) and endpoint.startswith(IPC) and _NAME.match(endpoint[len(IPC) :]):
         return endpoint
     if isinstance(endpoint, str) and endpoint.startswith(TCP):
@@ -35,14 +37,14 @@ def check_endpoint(endpoint: object) -> str:
     raise ValueError(f"{endpoint!r:.80} is no endpoint on this machine")
 
 
-def resolve(endpoint: str, folder: str | os.PathLike) -> str:
+def resolve(endpoint: str, folder: str | os.PathLike[str]) -> str:
     """The endpoint of a connection file that lies in `folder`, as it can be connected to."""
     return IPC + os.path.join(folder, endpoint[len(IPC) :]) if endpoint.startswith(IPC) else endpoint
 
 
 @contextlib.contextmanager
-def reachable(endpoint: str) -> Iterator[str]:
-    """`endpoint`, or while the block runs another name for it that a socket's address has room for.
+def reachable(endpoint: str) -> Generator[str]:
+    """`endpoint`, or another name for it that fits into a socket's address and lasts as long as the block.
 
     A Unix socket's path may have about a hundred bytes. A longer one is reached through a symbolic link in a
     new directory that is this user's alone. Raises OSError.
@@ -94,7 +96,8 @@ def check_peer(stream: socket.socket) -> None:
 
 
 def peer_uid(stream: socket.socket) -> int | None:
-    """The user whose process is at the other end of a Unix socket; None where this system does not say."""
+    """The id of the user whose process is at the other end of a Unix socket; None where this system does not
+    tell."""
     if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred
         return struct.unpack("3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
     if sys.platform == "darwin":  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and user
@@ -103,14 +106,16 @@ def peer_uid(stream: socket.socket) -> int | None:
 
 
 def password(token: str, endpoint: str) -> str:
-    """What a client shows in the handshake, before it knows who answers: not the token, and of use at this
-    socket of this daemon only."""
+    """The password that a client shows in the handshake, before it knows its peer. It does not reveal the
+    token, and is of use at this socket of this daemon only."""
     return _mac(token, f"client {_address(endpoint)}")
 
 
 def proof(token: str, endpoint: str, nonce: object) -> str:
-    """The daemon's answer to a challenge. It is bound to the socket: who passes challenge and answer on from
-    another address is found out, since the daemon signs its own address and the client compares its own.
+    """The daemon's answer to a challenge.
+
+    It is bound to the socket, so that a relay from another address is detected: the daemon signs its own
+    address, and the client compares its own.
 
     Raises `bad-request` if the nonce is not 32 to 128 hexadecimal digits.
     """
@@ -120,7 +125,8 @@ def proof(token: str, endpoint: str, nonce: object) -> str:
 
 
 def _address(endpoint: str) -> str:
-    """A Unix socket's name, or host and port: the same for both sides, whatever they call the directory."""
+    """A Unix socket's name, or host and port: equal on both sides, also where they know the directory by
+    different paths."""
     return endpoint.rpartition("/")[2]
 
 
@@ -129,7 +135,7 @@ def _mac(token: str, message: str) -> str:
 
 
 def stranger(detail: str) -> VelaturaError:
-    """What it is to the caller that somebody else answers."""
+    """The error for a peer that is not the daemon."""
     return VelaturaError(
         "not-running",
         "Another program answers where Velatura's daemon should be; start the daemon again.",

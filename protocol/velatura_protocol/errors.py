@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .reading import JsonObject, as_object, text_of
+
 CODES: frozenset[str] = frozenset({
     "bad-message", "unknown-message", "protocol-version", "wrong-token", "no-session", "bad-request",
     "unknown-method", "unknown-job", "unknown-blob", "unknown-model", "job-conflict", "blob-corrupt",
@@ -16,10 +18,14 @@ MAX_MESSAGE, MAX_DETAIL = 1000, 2000
 
 
 class VelaturaError(Exception):
-    """Something the person, or the program on the other side, has to know.
+    """An error that the person, or the program on the other side, has to know.
 
-    code: one of `CODES`. message: one sentence that says what to do next. hint: more, if there is more.
-    retryable: whether the same request may succeed later. detail: for the log, never shown by itself.
+    Args:
+        code: one of `CODES`.
+        message: one sentence that says what to do next.
+        hint: more for the person; "" where there is no more.
+        retryable: whether the same request may succeed later.
+        detail: for the log; never shown by itself.
     """
 
     def __init__(
@@ -37,7 +43,7 @@ class VelaturaError(Exception):
     def __repr__(self) -> str:
         return f"VelaturaError({self.code!r}, {self.message!r})"
 
-    def to_wire(self) -> dict:
+    def to_wire(self) -> JsonObject:
         """The error object of SPEC section 3, without `type` and `re`; texts are cut to its lengths."""
         return {
             "code": self.code,
@@ -48,28 +54,21 @@ class VelaturaError(Exception):
         }
 
     @classmethod
-    def from_wire(cls, d: dict) -> VelaturaError:
-        """Reads what `to_wire` made; a code that this version does not know becomes `internal`, and is kept
-        in the detail."""
-        if not isinstance(d, dict):
-            d = {}
-        code = d.get("code")
-        detail = _text(d.get("detail"))
-        if not isinstance(code, str) or code not in CODES:
-            detail = f"{_text(code) or 'no code'}: {detail}"
+    def from_wire(cls, value: object) -> VelaturaError:
+        """Reads an object that `to_wire` made. A code that this version does not know becomes `internal`, and
+        stands in the detail."""
+        d = as_object(value) or {}
+        code, detail = text_of(d, "code"), text_of(d, "detail")
+        if code not in CODES:
+            detail = f"{code or 'no code'}: {detail}"
             code = "internal"
-        message = _text(d.get("message")) or "Something failed in the Velatura daemon; its log says what."
-        return cls(
-            code, message, hint=_text(d.get("hint")), retryable=d.get("retryable") is True, detail=detail
-        )
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
+        message = text_of(d, "message") or "Something failed in Velatura's daemon; try again, or restart it."
+        hint, retryable = text_of(d, "hint"), d.get("retryable") is True
+        return cls(code, message, hint=hint, retryable=retryable, detail=detail)
 
 
 def _cut(text: object, most: int) -> str:
-    """At most so many characters, all of which can be sent: file names may hold halves of pairs."""
+    """At most `most` characters, all of which UTF-8 can hold: file names may have unpaired surrogates."""
     whole = str(text)
     short = whole if len(whole) <= most else whole[: most - 1] + "…"
     return short.encode("utf-8", "replace").decode("utf-8")

@@ -1,7 +1,7 @@
-"""Where marks on words are after the prompt has been edited.
+"""Marks on words, moved along with the edits of a prompt.
 
-A pure state machine: `Marked`, an edit, and `Marked` again; no host, no clock, nothing is changed in place.
-`protocol/DESIGN.md` says which behaviour was chosen, and why.
+A pure state machine from `Marked` and an edit to `Marked`: no host, no clock, immutable values.
+`protocol/DESIGN.md` describes the behaviour and its reasons.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from .marks import Edit, Mark, Marked, Moment, difference, pieces, words_of
 from .words import Word, keys
 from .words import replace as put_in_place
 
-MOST_PAST = 200  #: edits that can be taken back exactly
-MOST_WAITING = 64  #: marks whose word is not in the prompt; of more, the oldest are forgotten
-_MOST_PAIRS = 100_000  # of words that are compared with each other; more would take a while
+MOST_PAST = 200  #: edits that can be undone exactly
+MOST_WAITING = 64  #: marks whose word is not in the prompt; beyond them the oldest is dropped
+_MOST_PAIRS = 100_000  # of words to compare; more would take too long
 
 
 def follow(before: Marked, prompt: str, cursor: int = -1) -> Marked:
-    """The marks on `prompt`, which the person has made of the prompt before.
+    """The marks on `prompt` after the person has edited the prompt in `before`.
 
     Args:
         before: the prompt and its marks before the edit.
         prompt: the prompt after it.
-        cursor: where the person's cursor stands in it, in characters; -1 where that is not known.
+        cursor: the position of the person's cursor in it, in characters; -1 where it is not known.
     """
     if prompt == before.prompt:
         return before
@@ -33,7 +33,7 @@ def follow(before: Marked, prompt: str, cursor: int = -1) -> Marked:
 
 
 def edited(before: Marked, edit: Edit, prompt: str) -> Marked:
-    """The marks on `prompt`, which this edit has made of the prompt before."""
+    """The marks on `prompt` after this edit of the prompt in `before`."""
     back = _taken_back(before, edit, prompt)
     if back is not None:
         return back
@@ -46,7 +46,7 @@ def edited(before: Marked, edit: Edit, prompt: str) -> Marked:
 
 
 def swapped(before: Marked, word: Word, new: str) -> Marked:
-    """`new` in the place of `word`, whose mark is then on all of the new words."""
+    """The state after `new` has replaced `word`, whose mark is then on all of the new words."""
     prompt = put_in_place(before.prompt, word, new)
     end = word.start + len(new)
     mark = next((p.mark for p in pieces(before) if p.word.start == word.start), None)
@@ -60,7 +60,7 @@ def swapped(before: Marked, word: Word, new: str) -> Marked:
 
 
 def _taken_back(before: Marked, edit: Edit, prompt: str) -> Marked | None:
-    """What was before, where the edit undoes exactly what has been done since."""
+    """The earlier state, where the edit exactly undoes the edits since; else None."""
     done: Edit | None = None
     for i in reversed(range(len(before.past))):
         moment = before.past[i]
@@ -74,10 +74,10 @@ def _taken_back(before: Marked, edit: Edit, prompt: str) -> Marked | None:
 
 
 class _Change:
-    """One edit: the words that it touched, and what becomes of each mark.
+    """One edit: the words that it touched, and the new state of each mark.
 
-    removed: words that stood in the prompt before. added: words that stand in it now; both from left to
-    right. matches: of marks on removed words that were put in again with others, the words they are now.
+    removed: touched words of the old prompt, from left to right. added: those of the new prompt. matches: the
+    new words of each mark whose words were removed and added again among others.
     """
 
     def __init__(self, before: Marked, edit: Edit, prompt: str) -> None:
@@ -91,7 +91,7 @@ class _Change:
         self.matches = self._match() if is_replacement else {}
 
     def _after(self, word: Word) -> tuple[int, int]:
-        """Where an old word stands if the edit is beside it; (-1, -1) if it is not."""
+        """The new place of an old word beside the edit; (-1, -1) for a word that the edit touches."""
         if word.end <= self.edit.start:
             return word.start, word.end
         growth = self.edit.growth
@@ -101,11 +101,11 @@ class _Change:
         return word.end <= self.edit.start or word.start >= self.edit.new_end
 
     def marks(self) -> tuple[Mark, ...]:
-        """All marks after the edit; those that have begun to wait stand last."""
+        """All marks after the edit; those that begin to wait are last."""
         waited = {mark.id for mark in self.before.marks if mark.waits}
         marks = [self.moved(mark) for mark in self.before.marks]
         marks.sort(key=lambda mark: mark.waits and mark.id not in waited)
-        for i in reversed(range(len(marks))):  # the word that was taken out last comes back first
+        for i in reversed(range(len(marks))):  # the word that was removed last comes back first
             if marks[i].waits:
                 marks[i] = self._woken(marks[i], marks)
         now = {
@@ -114,7 +114,7 @@ class _Change:
         return tuple(replace(mark, text=now.get(mark.id, mark.text)) for mark in marks)
 
     def moved(self, mark: Mark) -> Mark:
-        """The mark where its words are now, or waiting if they are gone."""
+        """The mark at the new place of its words; it waits if they are gone."""
         if mark.waits:
             return self._waiting(mark)
         own = self._own(mark)
@@ -144,21 +144,21 @@ class _Change:
         return [word for word in self.removed if piece.start <= word.start and word.end <= piece.end]
 
     def _corrected(self, mark: Mark) -> tuple[int, int]:
-        """Where a mark is of whose words alone some were written otherwise."""
+        """The place of a mark whose words are the only ones that the edit has changed."""
         start, end = self._by_letters(mark)
         is_replacement = not (self.edit.is_insertion or self.edit.is_deletion)
         piece = self._pieces[mark.id]
         rest = [self._after(w) for w in words_of(self.before.prompt) if piece.start <= w.start < piece.end]
         rest = [place for place in rest if place in self._kept]
         if is_replacement and not rest and len(self.added) > 1:
-            return 0, 0  # several words for one: which of them it is about, nobody can tell
+            return 0, 0  # several words for one: nobody can tell which of them is meant
         if is_replacement or end <= start:
             places = [*rest, *((w.start, w.end) for w in self.added)]
             return min(places)[0], max(places)[1]
         return start, end
 
     def _by_letters(self, mark: Mark) -> tuple[int, int]:
-        """Where the letters of the mark are; of no length if they are gone, or others came in their place."""
+        """The place of the mark's letters; of length 0 if they are gone or replaced."""
         edit, (start, end) = self.edit, (mark.start, mark.end)
         if end <= edit.start:
             return start, end
@@ -170,28 +170,28 @@ class _Change:
         return start, max(start, end + edit.growth if end >= edit.old_end else edit.start)
 
     def _match(self) -> dict[int, list[Word]]:
-        """For marks on removed words: the same words among the added, in the same order.
+        """For each mark on removed words, the same words among the added ones, in the same order.
 
-        Words in another order are found as those are that are typed again.
+        Words in another order are found like words that are typed again (`_woken`).
         """
         old, new = ([keys(word.text)[0] for word in there] for there in (self.removed, self.added))
         twins: dict[int, int] = {}
         if len(old) * len(new) <= _MOST_PAIRS:
             for i, j, size in SequenceMatcher(None, old, new, autojunk=False).get_matching_blocks():
                 twins.update(zip(range(i, i + size), range(j, j + size), strict=True))
-        found: dict[int, list[Word]] = {}
+        matches: dict[int, list[Word]] = {}
         for mark in self.before.marks:
             own = self._own(mark)
             if not own or keys(self._pieces[mark.id].text) != [keys(word.text)[0] for word in own]:
-                continue  # it has words beside the edit, too
+                continue  # it also has words that the edit does not touch
             first = self.removed.index(own[0])
             at = [twins.get(i, -1) for i in range(first, first + len(own))]
             if at[0] >= 0 and at == list(range(at[0], at[0] + len(own))):
-                found[mark.id] = [self.added[j] for j in at]
-        return found
+                matches[mark.id] = [self.added[j] for j in at]
+        return matches
 
     def _waiting(self, mark: Mark) -> Mark:
-        """A mark that waits, at its place now; on the word that is typed where its own has just been."""
+        """A waiting mark at its new place, or on the word that is typed where its own was just deleted."""
         edit = self.edit
         is_here = mark.is_open and edit.is_insertion and edit.start == mark.start
         if is_here and len(self.added) == 1 and not self.removed:
@@ -203,7 +203,7 @@ class _Change:
         return Mark(mark.id, start, start, mark.text, True)
 
     def _woken(self, mark: Mark, marks: Sequence[Mark]) -> Mark:
-        """The mark on its words, if they are among those added and have no other mark."""
+        """The mark on its words, if they are among the added ones and have no other mark."""
         new = [keys(word.text)[0] for word in self.added]
         best: list[Word] = []
         for at in _runs(new, keys(mark.text)):
@@ -221,7 +221,7 @@ class _Change:
 
 
 def _runs(there: Sequence[str], wanted: Sequence[str]) -> Iterator[list[int]]:
-    """The places where the words wanted follow each other."""
+    """The places where the wanted words follow each other."""
     for i in range(len(there) - len(wanted) + 1 if wanted else 0):
         if list(there[i : i + len(wanted)]) == list(wanted):
             yield list(range(i, i + len(wanted)))

@@ -1,35 +1,40 @@
-"""The rasters that a method takes (SPEC section 4, `rasters`), and a check of those that a request has."""
+"""The rasters that a method takes (SPEC section 4, `rasters`), and the check of a request's rasters."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .errors import VelaturaError
 from .kinds import INPUT_NAME, RASTERS
 from .rasters import Raster, touch
+from .reading import as_list, as_object, text_of
 from .schema import Field
 
 OWN = ("source", "mask")  #: hosts capture these two by themselves: the layer, and the selection on it
 RASTERS_SINCE = 5  #: the protocol's MINOR from which a request may hold further ones
 MAX_INPUTS = 128  #: rasters of one request
-NEEDS = ("required", "optional")
+Need = Literal["required", "optional"]
 
 
 @dataclass(frozen=True, slots=True)
 class RasterInput:
     """A raster that a method takes.
 
-    name: its key in a request's `inputs`. title, description: for the person. kind: a key of `kinds.RASTERS`.
-    need: 'required' or 'optional'.
+    Attributes:
+        name: its key in a request's `inputs`.
+        title: for the person.
+        description: for the person.
+        kind: a key of `kinds.RASTERS`.
+        need: whether a request has to have it.
     """
 
     name: str
     title: str
     description: str
     kind: str = "picture"
-    need: Literal["required", "optional"] = "required"
+    need: Need = "required"
 
     def to_wire(self) -> dict[str, str]:
         """The object that `from_wire` reads."""
@@ -43,18 +48,13 @@ class RasterInput:
 
     @classmethod
     def from_wire(cls, value: object) -> RasterInput | None:
-        """Reads a raster of a method; None for one of a kind or a need that this version does not know."""
-        if not isinstance(value, dict):
+        """Reads a raster of a method; None for a kind or a need that this version does not know."""
+        d = as_object(value) or {}
+        name, kind = text_of(d, "name"), text_of(d, "kind")
+        need: Need | None = next((need for need in get_args(Need) if need == d.get("need")), None)
+        if not INPUT_NAME.match(name) or kind not in RASTERS or need is None:
             return None
-        name, title, description, kind, need = map(
-            value.get, ("name", "title", "description", "kind", "need")
-        )
-        if not (isinstance(name, str) and INPUT_NAME.match(name)):
-            return None
-        if not (isinstance(kind, str) and kind in RASTERS and need in NEEDS):
-            return None
-        title = title if isinstance(title, str) and title else name
-        return cls(name, title, description if isinstance(description, str) else "", kind, need)
+        return cls(name, text_of(d, "title") or name, text_of(d, "description"), kind, need)
 
     @property
     def takes_selection(self) -> bool:
@@ -64,17 +64,16 @@ class RasterInput:
 
 def rasters_of(method: Mapping[str, Any]) -> list[RasterInput]:
     """The further rasters of a method as the daemon describes it: all but the source and the mask."""
-    listed = method.get("rasters")
-    known = map(RasterInput.from_wire, listed if isinstance(listed, list) else ())
+    known = map(RasterInput.from_wire, as_list(method.get("rasters")) or ())
     return [raster for raster in known if raster is not None and raster.name not in OWN]
 
 
 def given_in_groups(
     fields: Iterable[Field], parameters: Mapping[str, Any]
 ) -> list[tuple[RasterInput, str | None]]:
-    """The rasters of the entries of groups: what each is for, and the name of the input that it is, or None.
+    """The rasters of the groups' entries, each with the name of its input, or None.
 
-    The title names the entry: "Concepts 2, Where". parameters: complete.
+    Its title names the entry: "Concepts 2, Where". parameters: complete.
     """
     return [
         (
@@ -95,16 +94,16 @@ def given_in_groups(
 
 
 def entry_name(group: str, number: int, key: str) -> str:
-    """The name of the input that is this field of a group's entry, counted from 1."""
+    """The name of the input for this field of a group's entry; entries count from 1."""
     return f"{group}.{number}.{key}".lower()
 
 
 def kinds_of(
     rasters: Sequence[RasterInput], fields: Iterable[Field], parameters: Mapping[str, Any]
 ) -> dict[str, RasterInput]:
-    """What each further input of a request is for, by its name.
+    """The raster that each further input of a request stands for, by the input's name.
 
-    Raises `bad-request` where an entry of a group names an input that is of another kind.
+    Raises `bad-request` where a group's entry names an input of another kind.
     """
     known = {raster.name: raster for raster in rasters}
     for raster, name in given_in_groups(fields, parameters):
@@ -121,17 +120,17 @@ def check_inputs(
     parameters: Mapping[str, Any],
     inputs: Mapping[str, Raster | None],
 ) -> dict[str, Raster]:
-    """The further rasters that are given, by name, each fit for what the method wants it for.
+    """The further rasters of a request by name, each fit for its use in the method.
 
     Args:
         title: the method's.
-        rasters: the further ones that it takes.
+        rasters: the further ones that the method takes.
         fields: its parameters.
         parameters: the request's, complete.
         inputs: the request's, with source and mask.
 
-    Raises `bad-request` for one that is missing, not wanted, or of another kind; `too-large` for too many;
-    `bad-layer` for one without the colours that are wanted; `mask-outside` for one beside the layer.
+    Raises `bad-request` for one that is missing, unknown or of another kind; `too-large` for too many;
+    `bad-layer` for one that lacks colours; `mask-outside` for one that does not touch the layer.
     """
     given = {name: raster for name, raster in inputs.items() if raster is not None and name not in OWN}
     if len(given) > MAX_INPUTS:

@@ -1,6 +1,6 @@
-"""What kinds there are (SPEC section 4): of a method's result, and of the rasters that it takes.
+"""The kinds of a method's result, and of the rasters that it takes (SPEC section 4).
 
-Hosts, the command line and the daemon ask these tables; a further kind is one more entry here, and, in the
+Hosts, the command line and the daemon read these tables; a further kind is one more entry here and, in the
 daemon, one more class of `velatura.methods.kinds`.
 """
 
@@ -14,13 +14,15 @@ INPUT_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,79}\Z")  #: of a raster, among t
 
 
 class ResultKind(NamedTuple):
-    """What a host does with the result of a method.
+    """How a host treats the result of a method.
 
-    insert: 'layers', pictures laid over the source, the best on top; 'selections', each to be made a
-    selection or a mask, none shown as a picture; 'texts', lines offered where a text is typed. chosen:
-    whether an artist chooses such a method from the list. is_edit: whether it changes the picture, so that
-    its layers carry a recipe to be run again. noun: one of what it makes, and gives: all of it, for the
-    person.
+    Attributes:
+        insert: 'layers', pictures laid over the source, the best on top; 'selections', each to be made a
+            selection or a mask, none shown as a picture; 'texts', lines offered at a text field.
+        chosen: whether an artist chooses such a method from the list.
+        is_edit: whether it changes the picture, so that its layers carry a recipe to be run again.
+        noun: the word for one of its results, for the person.
+        gives: the words for all of its results, for the person.
     """
 
     insert: Literal["layers", "selections", "texts"]
@@ -38,8 +40,8 @@ RESULTS: dict[str, ResultKind] = {
 
 
 def insertion(result: Mapping[str, Any]) -> str:
-    """What a host does with the result of a job: see `ResultKind.insert`. A layer says its kind, a picture
-    none."""
+    """How a host treats the result of a job: see `ResultKind.insert`. Only layers that are no picture name
+    their kind."""
     if "texts" in result:
         return "texts"
     kinds = {layer.get("kind", "layer") for layer in result["layers"]}
@@ -47,10 +49,10 @@ def insertion(result: Mapping[str, Any]) -> str:
 
 
 class RasterKind(NamedTuple):
-    """What a raster of this kind is for.
+    """The use of a raster of this kind.
 
     colours: whether it needs colours; else a selection serves too. in_place: whether it lies on the source,
-    pixel over pixel; else it is a picture of its own, wherever it lies.
+    pixel over pixel; else it is a picture of its own, anywhere in the document.
     """
 
     colours: bool

@@ -22,15 +22,19 @@ _PATHS = ("LD_LIBRARY_PATH", "PYTHONPATH", "PATH", "QT_PLUGIN_PATH", "GI_TYPELIB
 _GRACE = 1.0  # seconds in which another daemon may answer after ours has ended
 
 
-def start_daemon(command: list[str], state_dir: str | os.PathLike, timeout: float = 30.0) -> None:
-    """Starts the daemon, detached from this process, and returns once it answers; at once if one does.
+def start_daemon(command: list[str], state_dir: str | os.PathLike[str], timeout: float = 30.0) -> None:
+    """Starts the daemon, detached from this process, and returns once it answers; at once if one answers.
 
-    command: such as `host_config(...)["serve"]`. state_dir: handed over as $VELATURA_STATE_DIR. What the
-    daemon prints goes to `start.log` there. Raises `unavailable` with a sentence.
+    Args:
+        command: such as `host_config(...)["serve"]`.
+        state_dir: passed on as $VELATURA_STATE_DIR; the daemon's output goes to `start.log` in it.
+        timeout: seconds.
+
+    Raises `unavailable` with a sentence.
     """
     folder = Path(state_dir)
     if _silence(folder) is None:
-        return  # a second one would end by itself, but not if the first is shut down before it has looked
+        return  # a second one would end by itself, except if the first shuts down before it has looked
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_folder(folder, folder.stat())
@@ -39,29 +43,36 @@ def start_daemon(command: list[str], state_dir: str | os.PathLike, timeout: floa
             process = _spawn(command, folder, log)
         finally:
             os.close(log)
-    except (OSError, ValueError, IndexError) as error:  # the latter two: a command that is none
+    except (OSError, ValueError, IndexError) as error:  # the latter two: an invalid command
         raise _unavailable("Velatura's daemon could not be started; install Velatura again.", error) from None
     try:
         _wait_until_it_answers(process, folder, timeout)
     finally:
-        # Collects the daemon when it ends, so that a host that runs on keeps no dead process.
+        # Reaps the daemon when it ends, so that a long-lived host keeps no zombie process.
         threading.Thread(target=process.wait, name="velatura-daemon", daemon=True).start()
 
 
-def _spawn(command: list[str], folder: Path, log: int) -> subprocess.Popen:
+def _spawn(command: list[str], folder: Path, log: int) -> subprocess.Popen[bytes]:
     environment = {**clean_environment(os.environ), "VELATURA_STATE_DIR": str(folder)}
     if os.path.exists(_FLATPAK):  # the sandbox has neither the daemon's Python nor the device
         command = ["flatpak-spawn", "--host", f"--env=VELATURA_STATE_DIR={folder}", *command]
-    detached: dict = {"start_new_session": True}
+    flags = 0
     if sys.platform == "win32":
-        detached = {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+        flags = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, cwd=folder, **detached
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=log,
+        env=environment,
+        cwd=folder,
+        creationflags=flags,
+        start_new_session=sys.platform != "win32",
     )
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """`environ` without what a host sets for its own Python and, in an AppImage, for its own libraries."""
+    """`environ` without a host's settings for its own Python and, in an AppImage, for its own libraries."""
     cleaned = {key: value for key, value in environ.items() if key not in _OWN_PYTHON}
     image = environ.get("APPDIR")
     if image:
@@ -75,7 +86,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return cleaned
 
 
-def _wait_until_it_answers(process: subprocess.Popen, folder: Path, timeout: float) -> None:
+def _wait_until_it_answers(process: subprocess.Popen[bytes], folder: Path, timeout: float) -> None:
     deadline = time.monotonic() + timeout
     while True:
         reason = _silence(folder)
@@ -94,7 +105,7 @@ def _wait_until_it_answers(process: subprocess.Popen, folder: Path, timeout: flo
 
 
 def _silence(folder: Path) -> VelaturaError | None:
-    """Why no daemon answers; None if one does."""
+    """The reason why no daemon answers; None if one answers."""
     client = Client(folder, name="launch")
     try:
         client.connect(timeout=1.0)

@@ -1,4 +1,4 @@
-"""Marks on words of a prompt.  `following` says where they are after the prompt has been edited."""
+"""Marks on words of a prompt. `following` moves them along with an edit."""
 
 from __future__ import annotations
 
@@ -11,18 +11,23 @@ from .words import Word, find, words
 
 @lru_cache(maxsize=8)  # asked for several times at each key
 def words_of(prompt: str) -> tuple[Word, ...]:
-    """`words.words`, remembered."""
+    """`words.words`, cached."""
     return tuple(words(prompt))
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A word of the prompt that has a number of its own, or several neighbouring words that share one.
+    """A mark on a word of the prompt, or on several neighbouring words together.
 
-    start, end: prompt[start:end] reaches into these words and need not be all of them. text: the words as
-    they last stood. waits: they are not in the prompt, and start is the place where they were. is_open: the
-    last edit deleted them and nothing else. is_fresh: text became whole again letter by letter, so that more
-    letters may make another word of it.
+    Attributes:
+        id: its number.
+        start: prompt[start:end] overlaps each of these words; it need not cover them.
+        end: see start.
+        text: the words in their last form.
+        waits: whether the prompt has lost the words; then start is the place where they were.
+        is_open: whether the last edit deleted them and nothing else.
+        is_fresh: whether the words were typed anew letter by letter, so that more letters may make other
+        words.
     """
 
     id: int
@@ -36,7 +41,7 @@ class Mark:
 
 @dataclass(frozen=True)
 class Edit:
-    """old[start:old_end] was replaced by new[start:new_end]."""
+    """The replacement of old[start:old_end] by new[start:new_end]."""
 
     start: int
     old_end: int
@@ -48,7 +53,7 @@ class Edit:
 
     @property
     def growth(self) -> int:
-        """How many characters longer the text is afterwards."""
+        """The number of characters that the text gains."""
         return self.new_end - self.old_end
 
     @property
@@ -76,7 +81,7 @@ class Moment:
 
 @dataclass(frozen=True)
 class Marked:
-    """A prompt with its marks.  past: how it came to be, the newest moment last.  next_id: of a new mark."""
+    """A prompt with its marks. past: its history, the newest moment last. next_id: the next mark's number."""
 
     prompt: str = ""
     marks: tuple[Mark, ...] = ()
@@ -86,51 +91,51 @@ class Marked:
 
 @dataclass(frozen=True)
 class Piece:
-    """A word as it is shown, or several that share a mark; mark: None where there is none."""
+    """A word as it is shown, or several with one mark. mark: None where there is none."""
 
     word: Word
     mark: Mark | None
 
 
 def pieces(marked: Marked) -> list[Piece]:
-    """The prompt's words from left to right.  Where two marks reach into one word, the first mark counts."""
+    """The prompt's words from left to right. Where two marks overlap one word, the first mark counts."""
     there = words_of(marked.prompt)
     owners = _owners(there, marked.marks)
-    found: list[Piece] = []
+    shown: list[Piece] = []
     for i, word in enumerate(there):
         mark = owners.get(i)
-        if mark is not None and found and found[-1].mark is mark:
-            found[-1] = Piece(_phrase(marked.prompt, found[-1].word.start, word.end), mark)
+        if mark is not None and shown and shown[-1].mark is mark:
+            shown[-1] = Piece(_phrase(marked.prompt, shown[-1].word.start, word.end), mark)
         else:
-            found.append(Piece(word, mark))
-    return found
+            shown.append(Piece(word, mark))
+    return shown
 
 
 def add(marked: Marked, word: Word) -> tuple[Marked, int]:
-    """The same with a mark on this word of the prompt, and the mark's number."""
+    """`marked` with a new mark on this word of the prompt, and the mark's number."""
     number = marked.next_id
     mark = Mark(number, word.start, word.end, word.text)
     return replace(marked, marks=(*marked.marks, mark), next_id=number + 1), number
 
 
 def wait(marked: Marked, text: str) -> tuple[Marked, int]:
-    """The same with a mark that waits until the prompt has these words, and the mark's number."""
+    """`marked` with a new mark that waits for these words, and the mark's number."""
     number = marked.next_id
     mark = Mark(number, 0, 0, text, waits=True)
     return replace(marked, marks=(*marked.marks, mark), next_id=number + 1), number
 
 
 def keep(marked: Marked, ids: Iterable[int]) -> Marked:
-    """The same without the marks that have other numbers than these."""
+    """`marked` with only the marks of these numbers."""
     kept = set(ids)
     return replace(marked, marks=tuple(mark for mark in marked.marks if mark.id in kept))
 
 
 def difference(old: str, new: str, cursor: int = -1) -> Edit:
-    """The smallest edit that makes `new` of `old`.
+    """The smallest edit that turns `old` into `new`.
 
-    Several places can explain an edit ("cat" to "cat cat"). Then the edit that ends at the cursor is right;
-    without a cursor, or where none ends there, the last one from the left.
+    Several edits may do so ("cat" to "cat cat"). Then it is the one that ends at the cursor; without a
+    cursor, or where none ends there, the rightmost one.
     """
     start, tail = _alike(old, new), _alike(old[::-1], new[::-1])
     shorter, growth = min(len(old), len(new)), len(new) - len(old)
@@ -159,6 +164,6 @@ def _phrase(prompt: str, start: int, end: int) -> Word:
 
 
 def _alike(a: str, b: str) -> int:
-    """How many characters both begin with."""
+    """The length of the common prefix."""
     pairs = zip(a, b)  # noqa: B905 - to the end of the shorter one
     return next((i for i, (x, y) in enumerate(pairs) if x != y), min(len(a), len(b)))

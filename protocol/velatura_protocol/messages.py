@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Any, NoReturn, TypeGuard
 
 from .errors import VelaturaError
+from .reading import JsonObject, as_object
 
 PROTOCOL = "1.5"
 
@@ -17,13 +18,16 @@ MAX_DEPTH = 32
 MAX_PAYLOAD = 1024 * 1024
 MAX_INTEGER = 2**53 - 1
 
+Bytes = bytes | bytearray | memoryview
+Message = JsonObject  #: with `type` (SPEC section 2)
+
 _DIGEST = re.compile(r"blake2b:[0-9a-f]{64}\Z")
 _VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})\Z")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
 
 class BadMessage(VelaturaError):
-    """A frame that is no message. `seq` is the request's number where it could be read, else None."""
+    """A frame that is no message. seq: the request's number; None where it could not be read."""
 
     def __init__(self, detail: str, seq: int | None = None) -> None:
         super().__init__(
@@ -32,10 +36,10 @@ class BadMessage(VelaturaError):
         self.seq = seq
 
 
-def encode(message: dict, payload: bytes | bytearray | memoryview | None = None) -> list:
-    """The frames of a message. The payload is passed through without a copy.
+def encode(message: Message, payload: Bytes | None = None) -> list[Bytes]:
+    """The frames of a message. The payload is not copied.
 
-    Raises `BadMessage` if the message breaks a limit of SPEC section 2, or holds what JSON does not.
+    Raises `BadMessage` if the message breaks a limit of SPEC section 2, or has a value that JSON has not.
     """
     if not isinstance(message.get("type"), str):
         raise BadMessage("the message has no type")
@@ -54,10 +58,10 @@ def encode(message: dict, payload: bytes | bytearray | memoryview | None = None)
     return [head, payload]
 
 
-def decode(frames: Sequence) -> tuple[dict, memoryview | None]:
+def decode(frames: Sequence[Bytes]) -> tuple[Message, memoryview | None]:
     """The message object and its payload (a view, not a copy).
 
-    Raises `BadMessage` (code `bad-message`), and nothing else, whatever the frames hold.
+    Raises `BadMessage` (code `bad-message`) for every other content; no other error leaves it.
     """
     if not 1 <= len(frames) <= 2:
         raise BadMessage(f"{len(frames)} frames instead of one or two")
@@ -79,20 +83,21 @@ def decode(frames: Sequence) -> tuple[dict, memoryview | None]:
     return message, payload
 
 
-def _read_object(frame: memoryview) -> dict:
+def _read_object(frame: memoryview) -> Message:
     if frame.nbytes > MAX_JSON:
         raise BadMessage(f"the message has {frame.nbytes} bytes, more than {MAX_JSON}")
     raw = frame.tobytes()
     try:
         value = json.loads(raw.decode("utf-8"), parse_constant=_refuse, parse_float=_number)
-        if _SURROGATE.search(raw):  # half a pair is no text, and could not be sent on
+        if _SURROGATE.search(raw):  # an unpaired surrogate is no text, and could not be sent on
             json.dumps(value, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as error:
         raise BadMessage(f"not JSON: {error}") from None
-    if not isinstance(value, dict):
+    message = as_object(value)
+    if message is None:
         raise BadMessage("the message is not an object")
-    _check_values(value)
-    return value
+    _check_values(message)
+    return message
 
 
 def _refuse(text: str) -> NoReturn:
@@ -106,9 +111,9 @@ def _number(text: str) -> float:
     return value
 
 
-def _check_values(value: Any) -> None:
-    """Refuses what JSON has but not every reader of it: depth without end, integers that no double holds."""
-    level = [value]
+def _check_values(value: object) -> None:
+    """Refuses valid JSON that some readers cannot take: deep nesting, integers that no double holds."""
+    level: list[Any] = [value]
     for _ in range(MAX_DEPTH):
         children = [child for parent in level for child in _children(parent)]
         if any(isinstance(child, int) and abs(child) > MAX_INTEGER for child in children):
@@ -119,11 +124,12 @@ def _check_values(value: Any) -> None:
     raise BadMessage(f"more than {MAX_DEPTH} levels")
 
 
-def _children(parent: Any) -> Iterable:
-    return parent.values() if isinstance(parent, dict) else parent
+def _children(parent: Any) -> Iterable[Any]:
+    mapping = as_object(parent)
+    return parent if mapping is None else mapping.values()
 
 
-def is_seq(value: object) -> bool:
+def is_seq(value: object) -> TypeGuard[int]:
     """Whether `value` may stand as `seq` or `re`."""
     return type(value) is int and 0 <= value <= MAX_INTEGER
 
@@ -133,8 +139,8 @@ def is_digest(value: object) -> TypeGuard[str]:
     return isinstance(value, str) and _DIGEST.match(value) is not None
 
 
-def error_answer(error: VelaturaError, re: int | None) -> dict:
-    """The error message that answers request number `re` (None: the number could not be read)."""
+def error_answer(error: VelaturaError, re: int | None) -> Message:
+    """The error message that answers request number `re`; None where the number could not be read."""
     answer = {"type": "error", **error.to_wire()}
     if re is not None:
         answer["re"] = re
@@ -144,7 +150,10 @@ def error_answer(error: VelaturaError, re: int | None) -> dict:
 def check_protocol(peer: object, *, own: str = PROTOCOL, peer_is: str = "daemon") -> None:
     """Raises `protocol-version` unless `peer` ("MAJOR.MINOR") has the major version of `own`.
 
-    peer_is: "daemon" when a client checks the daemon's version, "client" when the daemon checks a client's.
+    Args:
+        peer: the other side's version.
+        own: this side's version.
+        peer_is: the other side: "daemon" or "client".
     """
     theirs = _VERSION.match(peer) if isinstance(peer, str) else None
     ours = _VERSION.match(own)
@@ -166,16 +175,16 @@ def check_protocol(peer: object, *, own: str = PROTOCOL, peer_is: str = "daemon"
 
 
 def minor_version(version: str) -> int:
-    """MINOR of a version that `check_protocol` has let pass."""
+    """MINOR of a version that `check_protocol` has accepted."""
     return int(version.partition(".")[2])
 
 
-def digest(data: bytes | bytearray | memoryview) -> str:
+def digest(data: Bytes) -> str:
     """The name of a blob: BLAKE2b with 32 bytes (RFC 7693)."""
     return "blake2b:" + blake2b(data, digest_size=32).hexdigest()
 
 
-def canonical(value: Any) -> bytes:
+def canonical(value: object) -> bytes:
     """One spelling of a JSON value: sorted keys, no spaces, UTF-8. Raises `bad-request` if it is no JSON."""
     try:
         return json.dumps(
@@ -187,6 +196,6 @@ def canonical(value: Any) -> bytes:
         ) from None
 
 
-def request_digest(request: dict) -> str:
-    """What tells whether two submissions with the same job id are the same."""
+def request_digest(request: object) -> str:
+    """A digest that is equal for two submissions of the same request."""
     return digest(canonical(request))

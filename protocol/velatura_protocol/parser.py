@@ -1,7 +1,7 @@
 """Bytes of a ZMTP 3 connection to its greeting, commands and messages, without a socket.
 
-Grammar: RFC 23 (ZMTP 3.0) and RFC 37 (ZMTP 3.1). The reader offers a view to be filled (`target`) and is told
-how much came (`received`), so that the body of a large frame is written once, where it stays.
+Grammar: RFC 23 (ZMTP 3.0) and RFC 37 (ZMTP 3.1). The reader offers a view to be filled (`target`) and learns
+how many bytes came (`received`), so that the body of a large frame is written once, where it stays.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _MORE, _LONG, _COMMAND = 0x01, 0x02, 0x04
 
 
 class Malformed(Exception):
-    """The peer does not speak ZMTP 3, or broke a limit; the connection is of no more use."""
+    """The peer does not speak ZMTP 3, or broke a limit; the connection is unusable."""
 
 
 @dataclass(frozen=True)
 class Greeting:
-    """What the peer said of itself. major, minor: of ZMTP. mechanism: "NULL", "PLAIN", "CURVE" ...
+    """The peer's greeting. major, minor: the version of ZMTP. mechanism: "NULL", "PLAIN", "CURVE" ...
     The as-server bit is left out: libzmq never sets it."""
 
     major: int
@@ -55,17 +55,17 @@ def command(name: bytes, data: bytes = b"") -> bytes:
 
 
 def header(size: int, *, more: bool = False, kind: int = 0) -> bytes:
-    """What precedes a frame of `size` bytes."""
+    """The bytes that precede a frame of `size` bytes."""
     flags = kind | (_MORE if more else 0)
     return struct.pack(">BB", flags, size) if size < 256 else struct.pack(">BQ", flags | _LONG, size)
 
 
 class Reader:
-    """Reads one connection. Holds at most one message more than `items`, whatever the peer sends.
+    """Reads one connection. It holds at most one message more than `items`, for any input.
 
-    max_frame: bytes of one frame; max_frames: frames of one message. items: what came and was not taken yet,
-    a `Greeting`, then `Command` objects and messages (lists of bytearrays). size: about the bytes that items
-    hold.
+    max_frame: bytes of one frame. max_frames: frames of one message. items: the arrived items that nobody has
+    taken yet, a `Greeting`, then `Command` objects and messages (lists of bytearrays). size: the bytes that
+    items hold, approximately.
     """
 
     def __init__(self, *, max_frame: int, max_frames: int) -> None:
@@ -88,7 +88,7 @@ class Reader:
         return self._staging[self._filled :]
 
     def received(self, n: int) -> None:
-        """Tells that `n` bytes were written to `target()`. Raises `Malformed`."""
+        """Parses the `n` bytes that were written to `target()`. Raises `Malformed`."""
         if self._body is not None and len(self._body) - self._have > STAGING:
             self._have += n
             if self._have == len(self._body):
@@ -109,7 +109,7 @@ class Reader:
         return item
 
     def _take(self, data: memoryview) -> int:
-        """Parses one piece of `data`; how many bytes that was, 0 if there are too few."""
+        """Parses one piece of `data`; returns its number of bytes, 0 if there are too few."""
         if not self._greeted:
             return self._take_greeting(data)
         if self._body is None:
@@ -177,7 +177,7 @@ def _command(body: bytes) -> Command:
 
 
 def _weight(item: Greeting | Command | list[bytearray]) -> int:
-    """Bytes, with what Python's objects need, so that a flood of empty frames counts too."""
+    """Bytes with the overhead of Python's objects, so that a flood of empty frames counts too."""
     if isinstance(item, list):
         return sum(len(part) + 128 for part in item)
     return 128 + (len(item.data) if isinstance(item, Command) else 0)

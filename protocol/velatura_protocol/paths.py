@@ -1,4 +1,5 @@
-"""Where the daemon is found: state directory, connection file, what `velatura install` leaves in a plugin."""
+"""The paths to the daemon: state directory, connection file, the file that `velatura install` leaves in a
+plugin."""
 
 from __future__ import annotations
 
@@ -12,23 +13,31 @@ from pathlib import Path
 
 from .endpoints import check_endpoint, resolve
 from .errors import VelaturaError
+from .reading import JsonObject, as_object, text_of
 
 CONNECTION_FILE = "connection.json"
 HOST_CONFIG = "velatura.json"
 _MAX_FILE = 64 * 1024
 
 
-# For clients before 1.4, which would not find a Unix socket, or would give the token to whoever answers: they
-# read these entries and tell the person to update the plugin.
+# For clients before 1.4, which know no Unix sockets and send the token to an unproved peer: they read these
+# entries and tell the person to update the plugin.
 FOR_OLDER = {"protocol": "2.0", "host": "127.0.0.1", "control_port": 1, "blob_port": 1}
 
 
 @dataclass(frozen=True)
 class Connection:
-    """The connection file of SPEC section 1. `token` is a secret: it is left out of the representation.
+    """The connection file of SPEC section 1.
 
-    wire: the version of the protocol. control, blob: endpoints, a Unix socket's as the name of a file in
-    `folder`, which is where the connection file lies.
+    Attributes:
+        wire: the version of the protocol.
+        control: an endpoint; a Unix socket's as the name of a file in `folder`.
+        blob: the same.
+        token: a secret, left out of the representation.
+        pid: the daemon's process.
+        instance: the same as in its welcome.
+        version: the daemon's.
+        folder: the directory of the connection file.
     """
 
     wire: str
@@ -48,15 +57,15 @@ class Connection:
 
 
 def state_dir(
-    override: str | os.PathLike | None = None,
+    override: str | os.PathLike[str] | None = None,
     *,
     environ: Mapping[str, str] | None = None,
     platform: str | None = None,
 ) -> Path:
     """The daemon's directory: `override`, else $VELATURA_STATE_DIR, else the platform's place (SPEC 1).
 
-    $XDG_STATE_HOME is not asked: inside a Flatpak it names another directory than outside, and plugin and
-    daemon have to agree. environ and platform stand for `os.environ` and `sys.platform`.
+    $XDG_STATE_HOME is ignored: inside a Flatpak it names another directory than outside, and plugin and
+    daemon have to agree. environ and platform replace `os.environ` and `sys.platform`.
     """
     environ = os.environ if environ is None else environ
     platform = sys.platform if platform is None else platform
@@ -77,17 +86,17 @@ def _home(environ: Mapping[str, str], variable: str) -> Path:
     return Path(home) if home else Path.home()
 
 
-def read_connection(state_dir: str | os.PathLike) -> Connection:
+def read_connection(state_dir: str | os.PathLike[str]) -> Connection:
     """The connection file.
 
-    Raises `not-running` if there is none, or it is half a file or an older daemon's; `unavailable` if file or
-    directory are not the person's own, or others may read the one or write the other.
+    Raises `not-running` if there is none, or it is incomplete or an older daemon's; `unavailable` if file or
+    directory belong to another user, or others may read the file or write to the directory.
     """
     folder = Path(state_dir).absolute()
     path = folder / CONNECTION_FILE
     try:
         check_folder(folder, os.stat(folder))
-        # neither a link nor a pipe that nobody writes to may lead or hold us elsewhere
+        # a symbolic link must not lead elsewhere, and a pipe without a writer must not block
         handle = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
         with os.fdopen(handle, "rb") as file:
             _check_private(path, os.fstat(file.fileno()))
@@ -105,8 +114,8 @@ def read_connection(state_dir: str | os.PathLike) -> Connection:
 
 
 def check_folder(folder: Path, status: os.stat_result) -> None:
-    """Raises `unavailable` if others than the person may put files into the state directory."""
-    if os.name != "posix":  # elsewhere the profile's folder is the person's own, and modes say nothing
+    """Raises `unavailable` if another user may put files into the state directory."""
+    if os.name != "posix":  # elsewhere the profile's folder is the person's own, and modes mean nothing
         return
     detail = f"{folder}: {stat.filemode(status.st_mode)}, owner {status.st_uid}"
     if status.st_uid != os.geteuid():
@@ -149,8 +158,9 @@ def _not_running(detail: str) -> VelaturaError:
     )
 
 
-def _connection(d: object, folder: Path) -> Connection:
-    if not isinstance(d, dict):
+def _connection(value: object, folder: Path) -> Connection:
+    d = as_object(value)
+    if d is None:
         raise ValueError("not an object")
     if "wire" not in d and "control_port" in d:
         raise VelaturaError(
@@ -159,21 +169,29 @@ def _connection(d: object, folder: Path) -> Connection:
             retryable=True,
             detail=f"version {d.get('version')!r:.40}, process {d.get('pid')!r:.40}",
         )
-    texts = {key: d.get(key) for key in ("wire", "token", "instance", "version")}
-    if not all(isinstance(value, str) for value in texts.values()):
+    if not all(isinstance(d.get(key), str) for key in ("wire", "token", "instance", "version")):
         raise ValueError("a text is missing")
-    if type(d.get("pid")) is not int or d["pid"] <= 0:
+    pid = d.get("pid")
+    if type(pid) is not int or pid <= 0:
         raise ValueError("the number of the process is missing")
-    control, blob = check_endpoint(d.get("control")), check_endpoint(d.get("blob"))
-    return Connection(control=control, blob=blob, pid=d["pid"], folder=str(folder), **texts)
+    return Connection(
+        wire=text_of(d, "wire"),
+        control=check_endpoint(d.get("control")),
+        blob=check_endpoint(d.get("blob")),
+        token=text_of(d, "token"),
+        pid=pid,
+        instance=text_of(d, "instance"),
+        version=text_of(d, "version"),
+        folder=str(folder),
+    )
 
 
-def write_connection(state_dir: str | os.PathLike, connection: Connection) -> None:
-    """Writes the connection file whole, or not at all, readable by its owner only. Raises OSError."""
+def write_connection(state_dir: str | os.PathLike[str], connection: Connection) -> None:
+    """Writes the connection file atomically, readable by its owner only. Raises OSError."""
     folder = Path(state_dir)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = folder / f"{CONNECTION_FILE}.{os.getpid()}"
-    name.unlink(missing_ok=True)  # of a daemon that died here, under the same number
+    name.unlink(missing_ok=True)  # left by a daemon that died with the same number of its process
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
@@ -187,12 +205,12 @@ def write_connection(state_dir: str | os.PathLike, connection: Connection) -> No
         raise
 
 
-def host_config(folder: str | os.PathLike) -> dict:
-    """What `velatura install` wrote beside a plugin's copy of this package: `serve` (the command that starts
-    the daemon), `state_dir`, `version`. Empty where the file is absent or damaged."""
+def host_config(folder: str | os.PathLike[str]) -> JsonObject:
+    """The file that `velatura install` wrote beside a plugin's copy of this package: `serve` (the command
+    that starts the daemon), `state_dir`, `version`. {} where the file is absent or damaged."""
     try:
         with open(Path(folder) / HOST_CONFIG, "rb") as file:
             value = json.loads(file.read(_MAX_FILE).decode("utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    return value if isinstance(value, dict) else {}
+    return as_object(value) or {}

@@ -1,6 +1,6 @@
 """Presets: dials under a name, in the state directory and in files that people share.
 
-A shared file is a stranger's: whatever is in it, reading it gives dials that fit, or one sentence.
+A shared file is not trusted: reading it gives dials that fit the form, or one sentence.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from unicodedata import category
 
 from .dials import check, folded, one_line, spoken, strings
 from .errors import VelaturaError
+from .reading import as_list, as_object, text_of
 from .schema import Field
+from .words import Entry
 
 FOLDER = "dials"  #: in the state directory
 SUFFIX = ".json"
@@ -27,7 +29,7 @@ MAX_FILE = 1024 * 1024  #: bytes of a preset's file
 MAX_NAME = 60  #: characters of a preset's name
 MAX_PRESETS = 500
 
-# What a person reads once it is done
+# Sentences for the person once it is done
 KEPT = "These dials are kept as '{}'."
 DELETED = "'{}' is deleted; the dials that you see stay as they are."
 EXPORTED = "The dials are in '{}'; others can import them."
@@ -38,38 +40,38 @@ class Preset:
     """Dials under a name, 1 … `MAX_NAME` characters in one line."""
 
     name: str
-    dials: list[dict]
+    dials: list[Entry]
 
 
 class Presets:
-    """The presets in a state directory, one small file each. A preset fits a field or does not: it is
-    checked when it is read."""
+    """The presets in a state directory, one small file each. A preset is checked against the field when it is
+    read."""
 
-    def __init__(self, state_dir: str | os.PathLike) -> None:
+    def __init__(self, state_dir: str | os.PathLike[str]) -> None:
         self.folder = Path(state_dir) / FOLDER
 
     def names(self) -> list[str]:
-        """The names, in the order of the alphabet. Files that are damaged are passed over."""
-        found = []
+        """The names in alphabetical order. Damaged files are skipped."""
+        names: list[str] = []
         for path in self._paths():
             with contextlib.suppress(VelaturaError):
                 name, _dials = _read(path)
                 if path == self._path(name):
-                    found.append(name)
-        return sorted(found, key=lambda name: (name.casefold(), name))
+                    names.append(name)
+        return sorted(names, key=lambda name: (name.casefold(), name))
 
     def same(self, name: str, other: str) -> bool:
         """Whether one of these names would take the other's place."""
         return self._path(name) == self._path(other)
 
-    def load(self, name: str, field: Field) -> list[dict]:
+    def load(self, name: str, field: Field) -> list[Entry]:
         """The dials of that name. Raises `bad-request` where they do not fit the field or are gone."""
         return _fitting(*_read(self._path(name)), field).dials
 
-    def save(self, name: str, entries: Sequence[dict]) -> str:
-        """Keep the dials that say something under that name, in place of those it had; its name.
+    def save(self, name: str, entries: Sequence[Entry]) -> str:
+        """Keeps the dials that have words under that name, in place of earlier ones; returns the name.
 
-        Raises `bad-request` for a name that is none, for too much, and where nothing can be written.
+        Raises `bad-request` for an invalid name, for too many dials, and where nothing can be written.
         """
         name = checked_name(name)
         path = self._path(name)
@@ -79,7 +81,7 @@ class Presets:
         return name
 
     def delete(self, name: str) -> None:
-        """Take the preset away; nothing happens where there is none. Raises `bad-request`."""
+        """Deletes the preset; no-op where there is none. Raises `bad-request`."""
         try:
             self._path(name).unlink(missing_ok=True)
         except OSError as error:
@@ -89,9 +91,11 @@ class Presets:
                 detail=str(error),
             ) from error
 
-    def add_from(self, path: str | os.PathLike, field: Field) -> Preset:
-        """Keep what a shared file says, under its name, or under that and a number where the name is taken by
-        other dials. Raises `bad-request` as `import_from` and `save`."""
+    def add_from(self, path: str | os.PathLike[str], field: Field) -> Preset:
+        """Keeps the dials of a shared file under its name, with a number behind it where other dials have it.
+
+        Raises `bad-request` as `import_from` and `save`.
+        """
         preset = import_from(path, field)
         name, number = preset.name, 1
         while (there := self._there(name)) is not None and there != preset.dials:
@@ -100,33 +104,33 @@ class Presets:
             name = preset.name[: MAX_NAME - len(end)].rstrip() + end
         return Preset(self.save(name, preset.dials), preset.dials)
 
-    def _there(self, name: str) -> list | None:
+    def _there(self, name: str) -> list[object] | None:
         path = self._path(name)
         if not path.exists():
             return None
         try:
             return _read(path)[1]
         except VelaturaError:
-            return []  # damaged, but perhaps of use to somebody
+            return []  # damaged, but somebody may still repair it
 
     def _paths(self) -> list[Path]:
         return sorted(self.folder.glob("*" + SUFFIX))[:MAX_PRESETS]
 
     def _path(self, name: str) -> Path:
-        """A file name that every file system takes, one for names that differ in case only."""
+        """A file name that every file system takes; equal for names that differ in case only."""
         key = folded(one_line(name))
         readable = re.sub(r"[^a-z0-9]+", "-", key).strip("-")[:40] or "dials"
         digest = blake2b(key.encode("utf-8", "surrogatepass"), digest_size=6).hexdigest()
         return self.folder / f"{readable}-{digest}{SUFFIX}"
 
 
-def export_to(path: str | os.PathLike, name: str, entries: Sequence[dict]) -> None:
-    """Write the dials that say something to a file for others, whole or not at all. Raises `bad-request`."""
+def export_to(path: str | os.PathLike[str], name: str, entries: Sequence[Entry]) -> None:
+    """Writes the dials that have words to a file for others, atomically. Raises `bad-request`."""
     _write(Path(path), Preset(checked_name(name), spoken(entries)))
 
 
-def import_from(path: str | os.PathLike, field: Field) -> Preset:
-    """What a shared file says. Raises `bad-request`, in one sentence, for all that cannot be used."""
+def import_from(path: str | os.PathLike[str], field: Field) -> Preset:
+    """The preset in a shared file. Raises `bad-request`, in one sentence, for any file that is unusable."""
     return _fitting(*_read(Path(path)), field)
 
 
@@ -136,7 +140,7 @@ def file_name(name: str) -> str:
 
 
 def checked_name(name: str) -> str:
-    """The name in one line. Raises `bad-request` for none and for one that is too long."""
+    """The name in one line. Raises `bad-request` for an empty one and for one that is too long."""
     name = one_line(name)
     if not 0 < len(name) <= MAX_NAME or not _is_plain(name):
         raise VelaturaError("bad-request", f"Give the preset a name of 1 to {MAX_NAME} characters.")
@@ -144,14 +148,14 @@ def checked_name(name: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Whether it has no control characters and no halves of characters: neither can be shown or sent."""
+    """Whether it has no control characters and no surrogates: neither can be shown or sent."""
     return not any(category(character) in ("Cc", "Cs") for character in text)
 
 
-def _read(path: Path) -> tuple[str, list]:
-    """The name, and the dials as they stand. Raises `bad-request`."""
+def _read(path: Path) -> tuple[str, list[object]]:
+    """The name, and the dials, unchecked. Raises `bad-request`."""
     try:
-        if not path.is_file():  # reading a pipe or a device would wait for ever
+        if not path.is_file():  # reading a pipe or a device would block
             raise OSError("no file")
         with open(path, "rb") as file:
             data = file.read(MAX_FILE + 1)
@@ -162,11 +166,12 @@ def _read(path: Path) -> tuple[str, list]:
     try:
         if len(data) > MAX_FILE:
             raise ValueError("too long")
-        value = json.loads(data.decode("utf-8"))
-        version, name, dials = value["velatura-dials"], checked_name(value["name"]), value["dials"]
-        if type(version) is not int or not isinstance(dials, list):
+        value = as_object(json.loads(data.decode("utf-8"))) or {}
+        version, name = value.get("velatura-dials"), checked_name(text_of(value, "name"))
+        entries = as_list(value.get("dials"))
+        if type(version) is not int or entries is None:
             raise ValueError("not a preset")
-    except (ValueError, KeyError, TypeError, RecursionError, VelaturaError) as error:
+    except (ValueError, RecursionError, VelaturaError) as error:
         raise VelaturaError(
             "bad-request",
             "This file holds no dials that Velatura can read; choose one that was exported as dials.",
@@ -178,10 +183,10 @@ def _read(path: Path) -> tuple[str, list]:
             "These dials were saved by another version of Velatura; update yours.",
             detail=str(version),
         )
-    return name, dials
+    return name, entries
 
 
-def _fitting(name: str, dials: list, field: Field) -> Preset:
+def _fitting(name: str, dials: list[object], field: Field) -> Preset:
     """The preset for the field, each entry complete. Raises `bad-request`; its hint says why."""
     try:
         entries = check(field, dials)
@@ -192,7 +197,7 @@ def _fitting(name: str, dials: list, field: Field) -> Preset:
             hint=error.message,
             detail=error.detail,
         ) from error
-    texts = [entry[key] for entry in entries for key in strings(field)]
+    texts = [str(entry[key]) for entry in entries for key in strings(field)]
     if not all(_is_plain(" ".join(text.split())) for text in texts):
         raise VelaturaError("bad-request", f"The dials '{name}' have characters that cannot be shown.")
     return Preset(name, spoken(entries))

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TypedDict
 
 from .errors import VelaturaError
-from .messages import digest, is_digest
+from .messages import Bytes, digest, is_digest
 from .reading import as_integer, as_list, as_object
 
 MAX_SIDE = 16384
@@ -19,7 +19,6 @@ CHANNELS = ("BGRA", "RGBA", "RGB", "GA", "G", "A")
 MASK_CHANNELS = ("A", "G")
 DTYPES = {"u8": 1, "u16": 2, "f16": 2, "f32": 4}
 
-Bytes = bytes | bytearray | memoryview
 Rect = tuple[int, int, int, int]
 
 
@@ -41,11 +40,17 @@ class RasterObject(_Described, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Raster:
-    """Pixels, described: rows from the top, no padding, little-endian, straight alpha.
+    """The description of pixels: rows from the top, no padding, little-endian, straight alpha.
 
-    width, height: pixels, 1 ... 16384. channels: one of `CHANNELS`. dtype: a key of `DTYPES`. profile: name
-    of the colour space. rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
-    layer: what the person calls what it was read from, so that the edit can be run again; '' if unknown.
+    Attributes:
+        width: pixels, 1 ... 16384.
+        height: the same.
+        channels: one of `CHANNELS`.
+        dtype: a key of `DTYPES`.
+        profile: the name of the colour space.
+        rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
+        layer: the name of the layer that it was read from, by which a recipe finds the layer again; '' if
+            unknown.
     """
 
     digest: str
@@ -63,17 +68,17 @@ class Raster:
         return self.width * self.height * len(self.channels) * DTYPES[self.dtype]
 
     @classmethod
-    def from_wire(cls, d: object) -> Raster:
+    def from_wire(cls, value: object) -> Raster:
         """Reads and checks a raster.
 
         Raises `too-large` (a side or the blob), `unsupported-colour` (the channels), `bad-layer` (sizes, type
         or rectangle that do not agree), `bad-request` (a field is missing or of the wrong kind).
         """
-        found = as_object(d)
-        if found is None:
-            raise bad_request("The layer's description is missing; update the plugin.", d)
-        width, height = _side(found.get("width")), _side(found.get("height"))
-        channels, dtype, profile = (_name(found, key) for key in ("channels", "dtype", "profile"))
+        d = as_object(value)
+        if d is None:
+            raise bad_request("The layer's description is missing; update the plugin.", value)
+        width, height = _side(d.get("width")), _side(d.get("height"))
+        channels, dtype, profile = (_name(d, key) for key in ("channels", "dtype", "profile"))
         if channels not in CHANNELS:
             raise VelaturaError(
                 "unsupported-colour",
@@ -86,17 +91,17 @@ class Raster:
                 "Velatura cannot edit this bit depth; convert the layer to 8 or 16 bits and try again.",
                 detail=f"dtype {dtype!r}",
             )
-        rect = _rect(found.get("rect"))
+        rect = _rect(d.get("rect"))
         if rect[2:] != (width, height):
             raise VelaturaError(
                 "bad-layer",
                 "The layer's size and its place in the picture do not agree; try again.",
                 detail=f"{width}x{height} in {rect}",
             )
-        name = found.get("digest")
+        name = d.get("digest")
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
-        layer = _name({"layer": "", **found}, "layer")
+        layer = _name({"layer": "", **d}, "layer")
         raster = cls(name, width, height, channels, dtype, profile, rect, layer)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
@@ -120,10 +125,10 @@ class Raster:
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
-    """Pixels that a host has read: `Raster` says what each attribute means, and `data` are the bytes.
+    """Pixels that a host has read. `data` are the bytes; `Raster` explains the other attributes.
 
-    Their digest is computed when `raster` is first asked for, and once: ask for it in a thread that may take
-    its time. Raises nothing; the daemon refuses what a raster must not be.
+    The first read of `raster` computes the digest: read it outside the UI thread. Nothing is checked here;
+    the daemon refuses an invalid raster.
     """
 
     data: Bytes
@@ -135,10 +140,10 @@ class Pixels:
 
     @cached_property
     def raster(self) -> Raster:
-        """Their description."""
-        size = self.rect[2:]
-        described = self.channels, self.dtype, self.profile, self.rect, self.layer
-        return Raster(digest(self.data), *size, *described)
+        """The description of these pixels."""
+        _, _, width, height = self.rect
+        name = digest(self.data)
+        return Raster(name, width, height, self.channels, self.dtype, self.profile, self.rect, self.layer)
 
 
 def touch(a: Rect, b: Rect) -> bool:
@@ -147,7 +152,7 @@ def touch(a: Rect, b: Rect) -> bool:
 
 
 def bad_request(message: str, value: object) -> VelaturaError:
-    """The refusal of a value; its beginning goes to the log."""
+    """The refusal of a value; the value's beginning goes to the log."""
     return VelaturaError("bad-request", message, detail=f"{value!r:.80}")
 
 

@@ -1,9 +1,9 @@
-"""The request, which is the recipe (SPEC section 5): one value of each, and the only place that builds them.
+"""The request, which is the recipe (SPEC section 5): the only module that builds and reads them.
 
-An `Edit` says what is to be done, whatever the picture; `Edit.on` puts it on pixels and gives the `Request`
-that is sent. A `Recipe` is the request of a result; its `again` is an `Edit`, so that nothing of the old
-pixels comes into a new request. The inputs are a mapping from a raster's name to its pixels, since a method
-may want others than `source` and `mask`; None says that there is no raster of that name.
+An `Edit` describes an edit without its picture; `Edit.on` adds the pixels and gives the `Request` to send. A
+`Recipe` is the request of a result; its `again` is an `Edit`, so that no old pixels get into a new request.
+The inputs are a mapping from a raster's name to its pixels, since a method may take others than `source` and
+`mask`; None stands for a missing raster.
 """
 
 from __future__ import annotations
@@ -55,11 +55,17 @@ class RequestObject(_Whole, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """What is to be done, whatever the picture.
+    """An edit without its picture.
 
-    method_version: 0 for the newest. model: an id, empty for the daemon's default. model_digest: empty for
-    whatever files that model has. seed: -1 for one that the daemon chooses. parameters: by key; those left
-    out take their defaults.
+    Attributes:
+        method: an id.
+        method_version: 0 for the newest.
+        model: an id; empty for the daemon's default.
+        model_digest: empty for any files of that model.
+        prompt: at most `MAX_PROMPT` characters.
+        seed: -1 lets the daemon choose one.
+        variations: 1 ... `MAX_VARIATIONS`.
+        parameters: by key; missing ones take their defaults.
     """
 
     method: str
@@ -79,13 +85,13 @@ class Edit:
         lease: bool = False,
         draft: bool = False,
     ) -> Request:
-        """The request to make this edit of these pixels; `blobs` has their bytes.
+        """The request for this edit of these pixels; `blobs` has their bytes.
 
         Args:
-            inputs: the pixels by the raster's name. Those whose digest is not known yet are hashed now.
+            inputs: the pixels by the raster's name. Pixels without a digest are hashed now.
             canvas: width and height of the document.
-            lease: whether the job is cancelled when its client vanishes.
-            draft: whether it is for looking at only.
+            lease: whether the daemon cancels the job when its client vanishes.
+            draft: whether it asks for a draft.
         """
         width, height = canvas
         return Request(
@@ -120,30 +126,30 @@ class Request(Edit):
 
     @classmethod
     def from_wire(cls, value: object) -> Request:
-        """Reads a request, and checks everything about it that needs neither its method nor its pixels.
+        """Reads a request, and checks everything that needs neither its method nor its pixels.
 
-        Raises what `Raster.from_wire` raises, `bad-request`, `prompt-too-long`, and `mask-outside` where the
-        mask's rectangle does not touch the source's.
+        Raises the errors of `Raster.from_wire`, `bad-request`, `prompt-too-long`, and `mask-outside` where
+        the mask's rectangle does not touch the source's.
         """
-        found = _object(value, "The request")
-        version = _integer(found, "velatura", 1, FAR)
+        d = _object(value, "The request")
+        version = _integer(d, "velatura", 1, FAR)
         if version != REQUEST_VERSION:
             sentence = f"The request is of version {version}, which is not known here; update the daemon."
             raise bad_request(sentence, version)
-        model = _object(found.get("model"), "The request's model")
+        model = _object(d.get("model"), "The request's model")
         return cls(
-            method=_name(found, "method", empty=False),
-            method_version=_integer(found, "method_version", 0, FAR),
+            method=_name(d, "method", empty=False),
+            method_version=_integer(d, "method_version", 0, FAR),
             model=_name(model, "id"),
             model_digest=_model_digest(model),
-            prompt=_prompt(found),
-            seed=_integer(found, "seed", -1, MAX_SEED),
-            variations=_integer(found, "variations", 1, MAX_VARIATIONS),
-            parameters=_object(found.get("parameters"), "The request's parameters"),
-            lease=_flag(found, "lease"),
-            draft=_flag(found, "draft"),
-            canvas=_canvas(found.get("canvas")),
-            inputs=_inputs(_object(found.get("inputs"), "The request's inputs")),
+            prompt=_prompt(d),
+            seed=_integer(d, "seed", -1, MAX_SEED),
+            variations=_integer(d, "variations", 1, MAX_VARIATIONS),
+            parameters=_object(d.get("parameters"), "The request's parameters"),
+            lease=_flag(d, "lease"),
+            draft=_flag(d, "draft"),
+            canvas=_canvas(d.get("canvas")),
+            inputs=_inputs(_object(d.get("inputs"), "The request's inputs")),
         )
 
     def to_wire(self) -> RequestObject:
@@ -169,9 +175,13 @@ class Request(Edit):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a result was made. request: as it was run. variation: which of its results this is, from 0.
+    """The record of a result's making.
 
-    written: the whole object as it was read, also what this version does not know of it.
+    Attributes:
+        request: as it was run.
+        job: its id.
+        variation: the index of this result, from 0.
+        written: the whole object as it was read, with the fields that this version does not know.
     """
 
     request: Request
@@ -183,24 +193,24 @@ class Recipe:
     def from_wire(cls, value: object) -> Recipe:
         """Reads the recipe of a result layer (SPEC section 4), of this or of an older version.
 
-        Raises `bad-request` with a sentence about the layer, whatever is wrong with the recipe.
+        Raises `bad-request` with a sentence about the layer for every fault of the recipe.
         """
-        found = as_object(value)
-        if found is None:
+        d = as_object(value)
+        if d is None:
             raise bad_request(DAMAGED, value)
-        version = as_integer(found.get("velatura"), REQUEST_VERSION + 1, FAR)
+        version = as_integer(d.get("velatura"), REQUEST_VERSION + 1, FAR)
         if version is not None:
             raise bad_request(NEWER, version)
         try:
-            request = Request.from_wire(found)
+            request = Request.from_wire(d)
         except VelaturaError as error:
             detail = f"{error.message} {error.detail}"
             raise VelaturaError("bad-request", DAMAGED, detail=detail) from error
-        variation = as_integer(found.get("variation"), 0, FAR)
-        return cls(request, text_of(found, "job"), variation or 0, found)
+        variation = as_integer(d.get("variation"), 0, FAR)
+        return cls(request, text_of(d, "job"), variation or 0, d)
 
     def of_layer(self) -> Recipe:
-        """The recipe of this variation alone, which has its own seed."""
+        """The recipe of this variation alone, with its own seed."""
         seed = (self.request.seed + self.variation) % (MAX_SEED + 1)
         request = replace(self.request, seed=seed, variations=1)
         return replace(self, request=request, written={**self.written, "seed": seed, "variations": 1})
@@ -213,9 +223,9 @@ class Recipe:
         variations: int | None = None,
         parameters: Mapping[str, object] | None = None,
     ) -> Edit:
-        """The edit of this recipe, to be put on new pixels; what is None stays as it was.
+        """The edit of this recipe, for new pixels; arguments that are None stay as they were.
 
-        parameters: only those that change.
+        parameters: only the changed ones.
         """
         old = self.request
         return Edit(
@@ -231,10 +241,10 @@ class Recipe:
 
 
 def _object(value: object, what: str) -> dict[str, object]:
-    found = as_object(value)
-    if found is None:
+    d = as_object(value)
+    if d is None:
         raise bad_request(f"{what} is missing; update the plugin.", value)
-    return found
+    return d
 
 
 def _integer(d: Mapping[str, object], key: str, low: int, high: int) -> int:
@@ -287,7 +297,7 @@ def _canvas(value: object) -> tuple[int, int]:
 
 
 def _inputs(inputs: Mapping[str, object]) -> dict[str, Raster | None]:
-    """Every raster by its name; the source is always there, since no method does without one yet."""
+    """Every raster by its name; the source is required, since every method needs one."""
     source = Raster.from_wire(inputs.get("source"))
     if source.channels == "A":
         raise VelaturaError("unsupported-colour", "This layer has no colours; choose a layer with colours.")

@@ -1,37 +1,43 @@
-"""Blobs up and down (SPEC section 7): chunks under credit, resumed where they stand, verified."""
+"""Upload and download of blobs (SPEC section 7): chunks under credit, resumed, verified."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 from .errors import VelaturaError
+from .messages import Bytes, Message
 from .messages import digest as digest_of
 from .rasters import MAX_BLOB
-from .session import POLL, Link, Lost, check_stop
+from .session import POLL, Link, Lost, Payload, ShouldStop, check_stop
 
 ANSWER = 60.0  # seconds; hashing and syncing 4 GiB on a slow disk
 PATIENCE = 60.0  # seconds without progress while the daemon says that it is busy
 _CORRUPT_TRIES = 2
 
-OnBytes = Callable[[int, int], None]
-ShouldStop = Callable[[], bool]
+OnBytes = Callable[[int, int], None]  #: (transferred, size), both bytes
 
 
 def upload(
     link: Link,
     digest: str,
-    data: Any,
+    data: Bytes,
     *,
     on_bytes: OnBytes | None = None,
     should_stop: ShouldStop | None = None,
 ) -> None:
-    """Sends a blob, from where the daemon has it to its end; returns once it is stored.
+    """Sends the part of a blob that the daemon lacks; returns once the blob is stored.
 
-    data: bytes-like, not copied. on_bytes(sent, size): after each answer. Raises `Lost` (call again on the
-    next link), `blob-corrupt`, `too-large`, `disk-full`, `busy` (for a minute), `cancelled`.
+    Args:
+        link: the connection.
+        digest: the blob's name.
+        data: its bytes; they are not copied.
+        on_bytes: called after each answer.
+        should_stop: asked between two messages.
+
+    Raises `Lost` (call again on the next link), `blob-corrupt`, `too-large`, `disk-full`, `busy` (after a
+    minute), `cancelled`.
     """
     view = memoryview(data).cast("B")
     farthest, moved, corrupt = -1, time.monotonic(), False
@@ -59,8 +65,8 @@ def _pause(link: Link, should_stop: ShouldStop | None) -> None:
 def _upload_once(
     link: Link, digest: str, view: memoryview, on_bytes: OnBytes | None, should_stop: ShouldStop | None
 ) -> tuple[int, bool]:
-    """Where the upload stands, and whether the blob is stored. Returns early if the daemon refuses more for
-    now, or stands elsewhere than we thought (another client may send the same blob)."""
+    """The offset of the upload, and whether the blob is stored. Returns early if the daemon is busy, or is at
+    another offset than expected (another client may send the same blob)."""
     put = link.ask({"type": "put", "digest": digest, "size": view.nbytes}, blob=True)
     ready = _stand(link, put, "ready", view.nbytes, should_stop)
     if ready is None:
@@ -93,7 +99,7 @@ def _upload_once(
 def _stand(
     link: Link, seq: int, kind: str, size: int, should_stop: ShouldStop | None
 ) -> tuple[int, bool] | None:
-    """The offset that an answer gives, and its `stored`; None: the daemon is busy."""
+    """The offset of an answer, and its `stored`; None if the daemon is busy."""
     try:
         message, _ = _answer(link, seq, kind, should_stop)
     except VelaturaError as error:
@@ -111,23 +117,23 @@ def _stand(
 
 
 class Download:
-    """A blob on its way here; keeps what it has when the link is lost.
+    """A blob that is downloaded; it keeps its received bytes when the link is lost.
 
-    digest: its name. size: its bytes where known beforehand, else None: then the daemon says it.
+    digest: its name. size: its number of bytes; None where only the daemon knows it.
     """
 
     def __init__(self, digest: str, size: int | None = None) -> None:
         self.digest = digest
         self.data = bytearray()
         self._size = size
-        self._have = 0  # bytes of data that are the blob's; the rest is still to come
+        self._have = 0  # received bytes of `data`
         self._started = False
         self._corrupt = 0
 
     def run(
         self, link: Link, *, on_bytes: OnBytes | None = None, should_stop: ShouldStop | None = None
     ) -> bytearray:
-        """Fetches what is missing, checks the digest, returns the bytes.
+        """Fetches the missing bytes, checks the digest, returns all bytes.
 
         Raises `Lost` (call again on the next link), `unknown-blob`, `blob-corrupt`, `cancelled`.
         """
@@ -167,7 +173,7 @@ class Download:
                 link.forget(seq)
 
     def _begin(self, link: Link, should_stop: ShouldStop | None) -> None:
-        """The first piece, which tells the size."""
+        """Fetches the first piece, whose answer has the size."""
         message, payload = _answer(link, self._ask(link, 0, link.chunk), "data", should_stop)
         size = message.get("size")
         if type(size) is not int or not 0 <= size <= MAX_BLOB or self._size not in (None, size):
@@ -180,7 +186,7 @@ class Download:
         message = {"type": "fetch", "digest": self.digest, "offset": offset, "length": length}
         return link.ask(message, blob=True)
 
-    def _put(self, message: dict, payload: memoryview | None, offset: int, length: int) -> None:
+    def _put(self, message: Message, payload: Payload, offset: int, length: int) -> None:
         got = payload.nbytes if payload is not None else 0
         if message.get("offset") != offset or message.get("size") != len(self.data) or got != length:
             raise _corrupt(f"{got} bytes at {message.get('offset')!r:.40} instead of {length} at {offset}")
@@ -188,8 +194,8 @@ class Download:
         self._have = offset + length
 
 
-def _answer(link: Link, seq: int, kind: str, should_stop: ShouldStop | None) -> tuple[dict, Any]:
-    """An answer; a daemon that gives none, or no longer knows the session, is one to connect to again."""
+def _answer(link: Link, seq: int, kind: str, should_stop: ShouldStop | None) -> tuple[Message, Payload]:
+    """An answer. Raises `Lost` where the daemon gives none, or no longer knows the session."""
     try:
         return link.answer(seq, kind, ANSWER, should_stop=should_stop, blob=True)
     except VelaturaError as error:
@@ -199,7 +205,7 @@ def _answer(link: Link, seq: int, kind: str, should_stop: ShouldStop | None) -> 
 
 
 def report(on_bytes: OnBytes | None, done: int, size: int) -> None:
-    """Tells `on_bytes`, if there is one, how far a transfer has come."""
+    """Reports the progress of a transfer to `on_bytes`, if there is one."""
     if on_bytes is not None:
         on_bytes(done, size)
 

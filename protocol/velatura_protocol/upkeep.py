@@ -1,20 +1,21 @@
-"""A connection that mends itself: re-connection with back-off, hello and watch again, events kept."""
+"""A connection that restores itself: reconnects with back-off, says hello, watches again, keeps events."""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from . import paths
 from .errors import VelaturaError
-from .session import POLL, Link, Lost, Payload, check_stop
-from .transfers import ShouldStop
+from .messages import Message
+from .reading import as_list, as_object
+from .session import POLL, Link, Lost, Payload, ShouldStop, Transport, check_stop
 from .zmtp import Dealer
 
-PATIENCE = 60.0  # seconds without a daemon after which what was under way is given up
+PATIENCE = 60.0  # seconds without a daemon after which a request fails
 FINAL = frozenset({"done", "failed", "cancelled"})
 
 _ANSWERS = {
@@ -28,7 +29,7 @@ _ANSWERS = {
     "unload": "ok",
     "shutdown": "ok",
 }
-_ONCE = frozenset({"shutdown", "unload"})  # not repeated on a new connection: it may be to another daemon
+_ONCE = frozenset({"shutdown", "unload"})  # not repeated on a new connection, which may be to another daemon
 _BACKOFF = (0.1, 2.0)  # seconds between two attempts to connect, first and longest
 _ATTEMPT = (0.5, 5.0)  # seconds that a step of an attempt may take, first and longest
 _WATCH_AT_ONCE = 256  # jobs in one message
@@ -40,26 +41,31 @@ T = TypeVar("T")
 class Upkeep:
     """The part of `client.Client` that knows nothing of pixels.
 
-    state_dir: the daemon's, None: the usual one. name: what the daemon's log calls this client. dealer: makes
-    an unconnected transport like `zmtp.Dealer`. welcome: the daemon's last answer to hello, {} before that.
+    Args:
+        state_dir: the daemon's; None: the usual one.
+        name: the client's, for the daemon's log.
+        dealer: makes an unconnected transport.
+
+    Attributes:
+        welcome: the daemon's last answer to hello; {} before that.
     """
 
     def __init__(
         self,
-        state_dir: str | os.PathLike | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
         *,
         name: str,
-        dealer: Callable[[], Any] = Dealer,
+        dealer: Callable[[], Transport] = Dealer,
     ) -> None:
         self.state_dir = paths.state_dir(state_dir)
-        self.welcome: dict = {}
+        self.welcome: Message = {}
         self._name = name
         self._dealer = dealer
         self._link: Link | None = None
         self._session = ""
-        self._events: dict[tuple, tuple[dict, Payload]] = {}
+        self._events: dict[tuple[str, str], tuple[Message, Payload]] = {}
         self._watched: dict[str, None] = {}
-        self._why: VelaturaError | None = None  # why there is no link, as last told
+        self._why: VelaturaError | None = None  # why there is no link, as last reported
         self._next_attempt = 0.0
         self._backoff, self._patience = _BACKOFF[0], _ATTEMPT[0]
 
@@ -68,7 +74,7 @@ class Upkeep:
         """Whether the daemon answered when it was last asked."""
         return self._link is not None
 
-    def connect(self, timeout: float = 5.0) -> dict:
+    def connect(self, timeout: float = 5.0) -> Message:
         """The daemon's welcome. Raises `not-running`, `wrong-token`, `protocol-version`, `timeout`."""
         if self._link is None:
             self._restore(timeout, tell=False)
@@ -81,9 +87,9 @@ class Upkeep:
             self._link = None
 
     def _restore(self, timeout: float, *, tell: bool) -> None:
-        """Connects, says hello, watches again. Raises why it cannot.
+        """Connects, says hello, watches again. Raises the reason where it cannot.
 
-        tell: whether that is news to the owner, who has not been told of a loss either."""
+        tell: whether to report the connection as an event although no loss was reported."""
         try:
             connection = paths.read_connection(self.state_dir)
             self._link = Link(
@@ -108,7 +114,7 @@ class Upkeep:
         self._backoff, self._patience = _BACKOFF[0], _ATTEMPT[0]
 
     def _rewatch(self, link: Link, timeout: float) -> None:
-        """What became of the watched jobs meanwhile, as events; `failed` if the daemon does not know them."""
+        """Reports the states of the watched jobs as events; `failed` if the daemon does not know them."""
         watched = list(self._watched)
         known = {state["job"]: state for state in self._watch(link, watched, timeout)}
         for job in watched:
@@ -116,18 +122,19 @@ class Upkeep:
             failed = {"type": "job", "job": job, "state": "failed", "error": error.to_wire()}
             self._on_event(known.get(job, failed), None)
 
-    def _watch(self, link: Link, jobs: list[str], timeout: float) -> list[dict]:
-        """The states of those that the daemon knows; it watches them for us from now on."""
-        states = []
+    def _watch(self, link: Link, jobs: list[str], timeout: float) -> list[Message]:
+        """The states of the jobs that the daemon knows; it sends their events from now on."""
+        states: list[Message] = []
         for at in range(0, len(jobs), _WATCH_AT_ONCE):
             batch = jobs[at : at + _WATCH_AT_ONCE]
             answer = _states(self._ask(link, {"type": "watch", "jobs": batch}, timeout))
             states += answer
-            left_out = set(batch) - {state["job"] for state in answer}  # unknown, or there was no room
-            states += filter(None, (self._get_if_known(link, job, timeout) for job in left_out))
+            left_out = set(batch) - {state["job"] for state in answer}  # unknown, or the message had no room
+            asked = (self._get_if_known(link, job, timeout) for job in left_out)
+            states += [state for state in asked if state is not None]
         return states
 
-    def _get_if_known(self, link: Link, job: str, timeout: float) -> dict | None:
+    def _get_if_known(self, link: Link, job: str, timeout: float) -> Message | None:
         try:
             return self._ask(link, {"type": "get", "job": job}, timeout)
         except VelaturaError as error:
@@ -136,7 +143,7 @@ class Upkeep:
             raise
 
     def _lose(self, error: VelaturaError) -> None:
-        """Drops the link, if there is one; tells why unless that has been told."""
+        """Drops the link, if there is one; reports the reason unless it has been reported."""
         self.close()
         self._next_attempt = time.monotonic() + self._backoff
         if self._why is None or self._why.code != error.code:
@@ -144,7 +151,7 @@ class Upkeep:
         self._why = error
 
     def _tend(self, timeout: float) -> None:
-        """One turn: takes what comes within `timeout` seconds, or tries to connect again when it is time."""
+        """One turn: takes the messages of `timeout` seconds, or tries to connect again when that is due."""
         if self._link:
             try:
                 self._link.poll(timeout)
@@ -155,11 +162,11 @@ class Upkeep:
         if wait > 0:
             time.sleep(min(wait, timeout))
             return
-        with suppress(VelaturaError):  # it is told as an event
+        with suppress(VelaturaError):  # an event reports it
             self._restore(self._patience, tell=True)
 
     def _connected_link(self, should_stop: ShouldStop | None, patience: float) -> Link:
-        """The link, once there is one. Raises why there is none after `patience` seconds."""
+        """The link, once there is one. Raises the reason where there is none after `patience` seconds."""
         deadline = time.monotonic() + patience
         while self._link is None:
             check_stop(should_stop)
@@ -169,7 +176,7 @@ class Upkeep:
         return self._link
 
     def _persist(self, task: Callable[[Link], T], should_stop: ShouldStop | None) -> T:
-        """Runs `task` on the link, again on the next one whenever a link is lost."""
+        """Runs `task` on the link, and again on the next one after each loss."""
         for _ in range(_LOSSES):
             link = self._connected_link(should_stop, PATIENCE)
             try:
@@ -179,8 +186,8 @@ class Upkeep:
         assert self._why is not None
         raise self._why
 
-    def _on_event(self, message: dict, payload: Payload) -> None:
-        """Keeps an event until it is asked for: of each job the last state, progress and preview."""
+    def _on_event(self, message: Message, payload: Payload) -> None:
+        """Keeps the last state, progress and preview of each job until `events` returns them."""
         kind, job = message["type"], message.get("job")
         if kind in ("job", "progress", "preview"):
             if not isinstance(job, str):
@@ -191,27 +198,28 @@ class Upkeep:
         elif kind == "connection":
             key = (kind, message["state"])
         else:
-            return  # of a newer daemon
+            return  # an event of a newer daemon
         self._events.pop(key, None)
         self._events[key] = (message, payload)
 
-    def events(self, timeout: float) -> list[tuple[dict, Payload]]:
-        """What happened: as soon as there is something, or [] after `timeout` seconds.
+    def events(self, timeout: float) -> list[tuple[Message, Payload]]:
+        """The new events, as soon as there are any; [] after `timeout` seconds.
 
-        `job`, `progress`, `preview` (with the PNG) and {"type": "connection", "state": "lost" or "restored"};
-        "lost" says in `error` why, and comes again when the reason changes. Never raises for that.
+        They are `job`, `progress`, `preview` (with the PNG as payload) and {"type": "connection", "state":
+        "lost" or "restored"}. "lost" has the reason in `error`, and comes again when the reason changes; it
+        raises nothing.
         """
         deadline = time.monotonic() + timeout
         self._tend(0)
         while not self._events and (left := deadline - time.monotonic()) > 0:
             self._tend(min(left, 0.25))
-        found = list(self._events.values())
+        events = list(self._events.values())
         self._events.clear()
-        return found
+        return events
 
-    def request(self, message: dict, timeout: float = 10.0) -> dict:
-        """Sends a control message and returns its answer. Raises the error that is answered, `timeout`,
-        `not-running`. Repeated if the connection is lost meanwhile, but for `shutdown` and `unload`."""
+    def request(self, message: Message, timeout: float = 10.0) -> Message:
+        """Sends a control message and returns its answer. After a loss of the connection it is sent again,
+        except `shutdown` and `unload`. Raises the error that the daemon answers, `timeout`, `not-running`."""
         deadline = time.monotonic() + timeout
         if self._link is None:
             self._restore(timeout, tell=False)
@@ -224,9 +232,12 @@ class Upkeep:
                 if message["type"] in _ONCE:
                     raise
 
-    def _ask(self, link: Link, message: dict, timeout: float, should_stop: ShouldStop | None = None) -> dict:
-        """One control round trip on `link`. Raises `Lost`, and the error that is answered."""
-        kind = _ANSWERS.get(message["type"], message["type"])
+    def _ask(
+        self, link: Link, message: Message, timeout: float, should_stop: ShouldStop | None = None
+    ) -> Message:
+        """One control round trip on `link`. Raises `Lost`, and the error that the daemon answers."""
+        sent: str = message["type"]
+        kind = _ANSWERS.get(sent, sent)
         try:
             return link.answer(link.ask(message), kind, timeout, should_stop=should_stop)[0]
         except VelaturaError as error:
@@ -235,14 +246,11 @@ class Upkeep:
             raise
 
 
-def _states(answer: dict) -> list[dict]:
+def _states(answer: Message) -> Sequence[Message]:
     """The jobs of a `jobs` answer, each with `type` as in an event."""
-    jobs = answer.get("jobs")
-    states = jobs if isinstance(jobs, list) else []
+    states = [as_object(state) or {} for state in as_list(answer.get("jobs")) or ()]
     return [
         {**state, "type": "job"}
         for state in states
-        if isinstance(state, dict)
-        and isinstance(state.get("job"), str)
-        and isinstance(state.get("state"), str)
+        if isinstance(state.get("job"), str) and isinstance(state.get("state"), str)
     ]

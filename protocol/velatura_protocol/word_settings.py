@@ -1,7 +1,8 @@
-"""What is set for the words of a prompt, while the prompt is typed: the one logic behind every host's chips.
+"""The settings of a prompt's words while the prompt is typed: the logic behind every host's chips.
 
-No host here: `WordSettings` is told of every edit (`follow`) and of what the person sets, and says which
-chips to show and which entries to send.  `following` says where a setting goes, `protocol/DESIGN.md` why.
+A host reports every edit (`follow`) and every setting to `WordSettings`, which returns the chips to show and
+the entries to send. `following` moves the settings along with an edit; `protocol/DESIGN.md` gives the
+reasons.
 """
 
 from __future__ import annotations
@@ -16,18 +17,22 @@ from .marks import Edit, Marked
 from .schema import Field
 from .words import Entry, Value, Word, place
 
-LISTED = "listed"  #: the one setting of words for which nothing can be set: whether they are meant
+LISTED = "listed"  #: the only setting where the schema has none: whether the word is in the list
 FULL = "{} words can be set and no more; reset one of them first."
-DIGITS = 6  #: of a slider's value after the point; beyond them is the noise of binary fractions
+DIGITS = 6  #: decimals of a slider's value; beyond them is the noise of binary fractions
 
 
 @dataclass(frozen=True)
 class Chip:
-    """A word as it is shown, or several that have one setting together.
+    """A word as it is shown, or several that share their settings.
 
-    word: it, as the prompt has it. values: what is set for it, by the keys of the settings, all of them.
-    suffix: what is shown beside it, such as "×2"; "" where all is as it was. about: all that is set, in
-    words. is_set: whether anything is.
+    Attributes:
+        word: its place in the prompt.
+        values: all its settings, by key.
+        suffix: the short form of its settings, such as "×2"; "" where all have their defaults.
+        about: the changed settings in words.
+        is_set: whether any setting differs from its default.
+        is_chosen: whether the person has chosen it.
     """
 
     word: Word
@@ -39,15 +44,18 @@ class Chip:
 
     @property
     def label(self) -> str:
-        """The word and what is set for it."""
+        """The word and the short form of its settings."""
         return f"{self.word.text} {self.suffix}".rstrip()
 
 
 class WordSettings:
-    """What is set for words of a prompt; at most one word is chosen.
+    """The settings of a prompt's words; at most one word is chosen.
 
-    field: a group about words of the prompt. settings: what can be set for a word, one at least. is_list:
-    nothing can be set but whether a word is listed. prompt: as it was last told.
+    Attributes:
+        field: a group about words of the prompt.
+        settings: the fields that can be set for a word, at least one.
+        is_list: whether the only setting is that a word is in the list.
+        prompt: as last reported.
     """
 
     def __init__(self, field: Field, prompt: str = "", entries: Iterable[Mapping[str, Value]] = ()) -> None:
@@ -65,14 +73,14 @@ class WordSettings:
     def prompt(self) -> str:
         return self._marked.prompt
 
-    # What is set
+    # The settings
 
     def defaults(self) -> Entry:
-        """What is set for a word for which nothing is."""
+        """The settings of a word that the person has not touched."""
         return {part.key: part.default for part in self.settings}
 
     def load(self, entries: Iterable[Mapping[str, Value]]) -> None:
-        """Take these in the place of all; those whose word the prompt does not have wait for it."""
+        """Replaces all settings; those whose word the prompt does not have wait for it."""
         self._marked, self._values, self._chosen = Marked(self.prompt), {}, None
         for entry in entries:
             values: Entry = {LISTED: True}
@@ -89,15 +97,16 @@ class WordSettings:
 
     def value(self) -> list[Entry]:
         """The entries to send, from left to right: each about a word that the prompt has."""
-        found: list[Entry] = []
+        entries: list[Entry] = []
         for chip in self.chips():
             if chip.is_set and len(chip.word.text) <= self._longest:
                 own = {} if self.is_list else chip.values
-                found.append({"text": chip.word.text, "which": chip.word.which, **own})
-        return found[: self.field.max_items]
+                entries.append({"text": chip.word.text, "which": chip.word.which, **own})
+        return entries[: self.field.max_items]
 
     def set(self, word: Word, values: Mapping[str, Value]) -> bool:
-        """Set this for a word of the prompt; what it leaves out stays.  False where no more can be set."""
+        """Sets these values for a word of the prompt; its other values stay. False where no more words can be
+        set."""
         number = self._number(word)
         before = self.defaults() if number is None else self._values[number]
         after = before | {
@@ -113,26 +122,26 @@ class WordSettings:
         return True
 
     def reset(self, word: Word) -> None:
-        """Set everything back that is set for a word."""
+        """Sets a word's values to their defaults."""
         self.set(word, self.defaults())
 
     # The chips
 
     def chips(self) -> list[Chip]:
         """The words from left to right."""
-        found: list[Chip] = []
+        chips: list[Chip] = []
         for piece in marks.pieces(self._marked):
             number = None if piece.mark is None else piece.mark.id
             values = self.defaults() if number is None else self._values[number]
             is_set = values != self.defaults()
             is_chosen = number is not None and number == self._chosen
-            found.append(
+            chips.append(
                 Chip(piece.word, dict(values), self._suffix(values), self._about(values), is_set, is_chosen)
             )
-        return found
+        return chips
 
     def choose(self, word: Word | None) -> None:
-        """Choose a word of the prompt, or none."""
+        """Chooses a word of the prompt, or none."""
         self._chosen = None
         if word is not None:
             self._chosen = self._number(word)
@@ -148,23 +157,23 @@ class WordSettings:
     # The prompt
 
     def follow(self, prompt: str, cursor: int = -1) -> None:
-        """The prompt was edited.  cursor: where the person's stands now, in characters, if that is known."""
+        """The prompt was edited. cursor: the person's, in characters; -1 where it is not known."""
         self._edited(following.follow(self._marked, prompt, cursor))
 
-    # Each of these changes `prompt`; the host then does the edit that is returned to what it shows.
+    # Each of these changes `prompt` and returns the edit, which the host then makes in its text field.
 
     def swap(self, word: Word, new: str) -> Edit:
-        """Put `new` in the place of a word; what was set for the word is set for that."""
+        """Replaces a word by `new`, which gets the word's settings."""
         self._edited(following.swapped(self._marked, word, clean(new)))
         return Edit(word.start, word.end, word.start + len(clean(new)))
 
     def add(self, word: Word, new: str, before: bool) -> Edit:
-        """Put `new` before a word, or after it."""
+        """Inserts `new` before a word, or after it."""
         at, text = (word.start, clean(new) + " ") if before else (word.end, " " + clean(new))
         return self._edit(Edit(at, at, at + len(text)), text)
 
     def remove(self, word: Word) -> Edit:
-        """Take a word out, and one of the two spaces that would stand side by side."""
+        """Removes a word, and one of the two spaces that would stand side by side."""
         start, end, prompt = word.start, word.end, self.prompt
         if prompt[end : end + 1] == " " and (start == 0 or prompt[start - 1] == " "):
             end += 1
@@ -183,7 +192,7 @@ class WordSettings:
             self._chosen = None
         self._tidy()
 
-    # Within
+    # Internals
 
     def _number(self, word: Word) -> int | None:
         """The number of a word's mark."""
@@ -197,7 +206,7 @@ class WordSettings:
         self._marked = marks.keep(self._marked, (m.id for m in self._marked.marks if m.id != number))
 
     def _tidy(self) -> None:
-        """Forget marks that say nothing."""
+        """Drops the marks of words whose settings are the defaults."""
         defaults = self.defaults()
         there = [mark.id for mark in self._marked.marks]
         kept = [n for n in there if n == self._chosen or self._values[n] != defaults]
@@ -208,7 +217,7 @@ class WordSettings:
         return [part for part in self.settings if values[part.key] != part.default]
 
     def _suffix(self, values: Mapping[str, Value]) -> str:
-        """The first number, or a mark that something else is set."""
+        """The first number, or a sign that another setting has changed."""
         changed = self._changed(values)
         if self.is_list:
             return "✓" if changed else ""
@@ -223,16 +232,16 @@ class WordSettings:
 
 
 def clean(text: str) -> str:
-    """What a person enters to be put into a prompt, in one line."""
+    """A text for the prompt, in one line."""
     return " ".join(text.split())
 
 
 def shown(setting: Field, value: Value) -> str:
-    """The value of a setting as a person reads it."""
+    """The value of a setting, for the person."""
     if setting.kind == "raster":
         return layer_of(str(value)) or SELECTION_TITLE
     if setting.kind == "enum":
         return dict(setting.choices).get(str(value), str(value))
     if setting.kind == "boolean":
         return "on" if value else "off"
-    return amount(value) if isinstance(value, (int, float)) else value
+    return amount(value) if isinstance(value, (int, float)) else str(value)

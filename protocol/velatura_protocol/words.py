@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from unicodedata import combining, normalize
 
-ALIKE = 0.5  #: the share of equal words from which on one text is told by how it differs from another
-_MOST_PAIRS = 100_000  # of words that are compared; more would take a while
+from .reading import is_number
+
+ALIKE = 0.5  #: the least share of equal words for a text to be described by its differences from another
+_MOST_PAIRS = 100_000  # of words to compare; more would take too long
 Value = str | int | float | bool | None  #: of a field of an entry; None is no raster
 Entry = dict[str, Value]  #: of a group of a request's parameters
 WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
@@ -18,8 +20,8 @@ WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 class Word:
     """A word, or a run of neighbouring ones, of a prompt.
 
-    text: as it stands there, prompt[start:end]. which: it is the which-th of its equals, without regard to
-    case and to how accents were typed, counted from the left, from 1.
+    text: prompt[start:end]. which: its number among equal words, counted from the left, from 1, without
+    regard to case and to the encoding of accents.
     """
 
     text: str
@@ -36,18 +38,18 @@ class Word:
 def words(prompt: str) -> list[Word]:
     """The words from left to right: runs of letters and digits, with apostrophes and hyphens inside."""
     seen: dict[str, int] = {}
-    found: list[Word] = []
+    there: list[Word] = []
     for start, end, key in _places(prompt):
         seen[key] = seen.get(key, 0) + 1
-        found.append(Word(prompt[start:end], start, end, seen[key]))
-    return found
+        there.append(Word(prompt[start:end], start, end, seen[key]))
+    return there
 
 
 def find(prompt: str, text: str, which: int = 1) -> Word | None:
     """The which-th place where the words of `text` follow each other in the prompt; None if there is none.
 
-    Compared word by word without regard to case, so that "cat," finds "Cat". Places of a text of several
-    words do not overlap.
+    Words are compared without regard to case, so that "cat," finds "Cat". Places of a text of several words
+    do not overlap.
     """
     wanted = [key for _, _, key in _places(text)]
     there = _places(prompt)
@@ -71,15 +73,16 @@ def replace(prompt: str, word: Word, new: str) -> str:
 
 
 def keys(text: str) -> list[str]:
-    """The words of a text, equal for words that are the same but for case and for how accents were typed."""
+    """A key of each word of a text: equal for words that differ only in case or the encoding of accents."""
     return [key for _, _, key in _places(text)]
 
 
 @dataclass(frozen=True)
 class Change:
-    """Words of a caption that are others in a prompt.
+    """A difference between a caption and a prompt.
 
-    before, after: these words, "" where there are none. start, end: where `after` stands in the prompt.
+    before: the caption's words. after: the prompt's words in their place, prompt[start:end]. Either may be
+    "".
     """
 
     before: str
@@ -89,9 +92,9 @@ class Change:
 
 
 def differences(caption: str, prompt: str) -> list[Change]:
-    """How the prompt differs from the caption, from left to right; [] if they are too unlike or too long.
+    """The differences of the prompt from the caption, from left to right; [] if too unlike or too long.
 
-    The "and" of a list says no more than its commas.
+    An "and" is ignored: in a list it means no more than the commas.
     """
     old, new = ([w for w in words(text) if w.text.casefold() != "and"] for text in (caption, prompt))
     if len(old) * len(new) > _MOST_PAIRS:
@@ -99,33 +102,33 @@ def differences(caption: str, prompt: str) -> list[Change]:
     kept = _kept([w.text.casefold() for w in old], [w.text.casefold() for w in new])
     if 2 * len(kept) < ALIKE * (len(old) + len(new)):
         return []
-    found: list[Change] = []
+    differing: list[Change] = []
     i, j = 0, 0
     for i_kept, j_kept in [*kept, (len(old), len(new))]:
         before, after = (" ".join(w.text for w in run) for run in (old[i:i_kept], new[j:j_kept]))
         if before or after:
             span = (new[j].start, new[j_kept - 1].end) if after else (0, 0)
-            found.append(Change(before, after, *span))
+            differing.append(Change(before, after, *span))
         i, j = i_kept + 1, j_kept + 1
-    return found
+    return differing
 
 
 def changes(caption: str, prompt: str) -> str:
-    """How the prompt differs from the caption, as "brown → red, + glasses"; "" if they are too unlike or too
+    """The differences of the prompt from the caption, as "brown → red, + glasses"; "" if too unlike or too
     long."""
     return ", ".join(arrow(change.before, change.after) for change in differences(caption, prompt))
 
 
 def arrow(before: str, after: str) -> str:
-    """As "brown → red", "+ glasses" or "− beard"; "" where there is neither."""
+    """A change in writing: "brown → red", "+ glasses" or "− beard"; "" where both are empty."""
     if before and after:
         return f"{before} → {after}"
     return f"+ {after}" if after else f"− {before}" if before else ""
 
 
 def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
-    """The places of words that both have, in the same order, with the most letters: "short hair" rather than
-    "and"; of equal ones, those that go on alike. A longest common subsequence with weights."""
+    """The places of the words that both have: the common subsequence with the most letters ("short hair"
+    rather than "and"); between equal ones, the one whose next words are equal too."""
 
     def weight(i: int, j: int) -> int:
         goes_on = old[i + 1 : i + 2] == new[j + 1 : j + 2] != []
@@ -149,23 +152,23 @@ def _kept(old: list[str], new: list[str]) -> list[tuple[int, int]]:
 
 
 def named(entries: Iterable[Entry]) -> list[Entry]:
-    """The entries that are about a word at all: those whose `text` is not empty and not only white space."""
+    """The entries that name a word: those whose `text` is not empty and not only white space."""
     return [entry for entry in entries if str(entry["text"]).strip()]
 
 
 def settle(entries: Iterable[Entry], prompt: str) -> list[Entry]:
-    """The entries whose word the prompt still has, each as it is, in their order."""
+    """The entries whose word the prompt has, unchanged, in their order."""
     return [entry for entry in entries if place(entry, prompt) is not None]
 
 
 def place(entry: Mapping[str, Value], prompt: str) -> Word | None:
-    """Where the word of an entry stands in the prompt; None if it does not."""
-    return find(prompt, str(entry.get("text", "")), int(entry.get("which", 1)))
+    """The place of an entry's word in the prompt; None if the prompt does not have it."""
+    which = entry.get("which", 1)
+    return find(prompt, str(entry.get("text", "")), int(which) if is_number(which) else 1)
 
 
 def _places(prompt: str) -> list[tuple[int, int, str]]:
-    """Of each word of the prompt in normal form C: where it begins and ends in the prompt as it was given,
-    and what is equal for words that are the same."""
+    """The start and end of each word, in the prompt as it was given, and the word's key (see `keys`)."""
     composed = normalize("NFC", prompt)
     begins, ends = _origins(prompt) if composed != prompt else (range(len(prompt)), range(1, len(prompt) + 1))
     return [
@@ -175,7 +178,7 @@ def _places(prompt: str) -> list[tuple[int, int, str]]:
 
 
 def _origins(prompt: str) -> tuple[list[int], list[int]]:
-    """Of each character of the prompt's normal form: where what it was made from begins and ends."""
+    """For each character of the prompt's normal form C, the start and end of the characters it comes from."""
     begins: list[int] = []
     ends: list[int] = []
     for start, end in _clusters(prompt):
@@ -183,14 +186,14 @@ def _origins(prompt: str) -> tuple[list[int], list[int]]:
         if piece == prompt[start:end]:
             begins += range(start, end)
             ends += range(start + 1, end + 1)
-        else:  # as one: which of them made which cannot be told
+        else:  # as one piece: its characters cannot be matched one to one
             begins += [start] * len(piece)
             ends += [end] * len(piece)
     return begins, ends
 
 
 def _clusters(text: str) -> Iterable[tuple[int, int]]:
-    """The shortest spans whose normal forms, one after the other, are that of the text (Unicode UAX 15)."""
+    """The shortest spans whose normal forms, concatenated, are the text's normal form (Unicode UAX 15)."""
     start = 0
     for i, char in enumerate(text):
         # a mark may change places with the next one, and so reach the letter before

@@ -1,7 +1,7 @@
 """A ZeroMQ DEALER over a plain socket, Unix or TCP, for hosts whose Python has no pyzmq.
 
-ZMTP 3.1 (RFC 23, RFC 37) with the mechanism PLAIN (RFC 24). Unlike libzmq's it never reconnects by itself: a
-connection that is lost is an error, so that nothing is lost silently; `session` connects again.
+ZMTP 3.1 (RFC 23, RFC 37) with the mechanism PLAIN (RFC 24). Unlike libzmq's socket it never reconnects by
+itself: a lost connection is an error, so that no message is lost silently; `upkeep` connects again.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 from .endpoints import open_stream, password, stranger
 from .errors import VelaturaError
-from .messages import MAX_PAYLOAD
+from .messages import MAX_PAYLOAD, Bytes
 from .parser import Command, Greeting, Malformed, Reader, command, greeting, header
 
 USERNAME = b"velatura"
@@ -29,7 +29,7 @@ _MAX_BUFFERS = 64  # per sendmsg; POSIX promises 16, every system has 1024
 
 
 def lost(detail: str) -> VelaturaError:
-    """What a broken connection is to the caller."""
+    """The error for a broken connection."""
     return VelaturaError(
         "not-running",
         "The connection to Velatura's daemon was lost; start the daemon if it does not come back.",
@@ -41,8 +41,8 @@ def lost(detail: str) -> VelaturaError:
 class Dealer:
     """One connection; one thread owns it.
 
-    heartbeat: seconds of silence after which the peer's ZeroMQ is asked for a sign; after three times as many
-    the connection is lost. max_frame: bytes, the largest frame taken from the peer.
+    heartbeat: seconds of silence before a ZMTP PING; after three times as many without an answer the
+    connection is lost. max_frame: bytes of the largest frame that is accepted from the peer.
     """
 
     def __init__(self, *, heartbeat: float = HEARTBEAT, max_frame: int = MAX_PAYLOAD) -> None:
@@ -57,10 +57,14 @@ class Dealer:
         self._pinged: float | None = None  # when the PING was sent that nothing has followed
 
     def connect(self, endpoint: str, token: str, timeout: float) -> None:
-        """Connects and shakes hands, once in the life of a Dealer. The peer has proved nothing by that.
+        """Connects and shakes hands; once for each Dealer. The handshake proves nothing about the peer.
 
-        endpoint: "ipc:///path" or "tcp://127.0.0.1:port". Raises `wrong-token`; `not-running` if nothing, or
-        something else than the daemon, answers; `timeout`.
+        Args:
+            endpoint: "ipc:///path" or "tcp://127.0.0.1:port".
+            token: the daemon's, from the connection file.
+            timeout: seconds for all of it.
+
+        Raises `wrong-token`; `not-running` if nothing, or another program, answers; `timeout`.
         """
         deadline = time.monotonic() + timeout
         try:
@@ -85,11 +89,11 @@ class Dealer:
             self.close()
             raise
 
-    def send(self, frames: Sequence, timeout: float = 10.0) -> None:
+    def send(self, frames: Sequence[Bytes], timeout: float = 10.0) -> None:
         """Sends one message. Frames are not copied and must not change until the peer has answered.
 
         Returns once at most `OUTBOX` bytes wait to be written. Raises `timeout` if the peer does not take
-        them (the connection is then of no more use), `not-running` if the connection is lost.
+        them (the connection is then unusable), `not-running` if the connection is lost.
         """
         if self._error:
             raise self._error
@@ -114,9 +118,9 @@ class Dealer:
             raise self._error
 
     def recv(self, timeout: float) -> list[bytearray] | None:
-        """The next message, or None after `timeout` seconds (0: only what is there).
+        """The next message, or None after `timeout` seconds (0: only one that has arrived).
 
-        Raises `not-running` once the connection is lost and all that came before has been received.
+        Raises `not-running` once the connection is lost and every earlier message has been received.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -133,11 +137,11 @@ class Dealer:
             self._wait(min(deadline - now, self._heartbeat / 2))
 
     def fileno(self) -> int:
-        """The socket, for a host's own loop: readable when `recv(0)` may have something; -1 when closed."""
+        """The socket, for a host's own loop: readable when `recv(0)` may return a message; -1 when closed."""
         return self._socket.fileno() if self._socket else -1
 
     def close(self) -> None:
-        """Closes at once; what waits to be written is dropped."""
+        """Closes at once; unwritten bytes are dropped."""
         self._fail(lost("closed here"))
         self._selector.close()
         if self._socket:
@@ -194,7 +198,7 @@ class Dealer:
         self._unsent += view.nbytes
 
     def _flush(self) -> None:
-        """Writes what the socket takes now."""
+        """Writes as much as the socket takes now."""
         while self._outbox and not self._error:
             try:
                 sent = self._write()
@@ -218,7 +222,7 @@ class Dealer:
         return self._socket.send(self._outbox[0])
 
     def _read(self, greedy: bool = False) -> None:
-        """Reads what has come until a message or command is whole.
+        """Reads the bytes that have arrived, until a message or command is whole.
 
         greedy: until nothing is left, or the inbox is full."""
         reader = self._reader
@@ -262,7 +266,7 @@ class Dealer:
             self._flush()
 
     def _wait(self, timeout: float) -> None:
-        """Until the socket can be read, if there is room, or written, if there is something to write."""
+        """Waits until the socket can be read, if there is room, or written, if bytes are queued."""
         assert self._socket is not None
         if self._error:
             return

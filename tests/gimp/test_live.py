@@ -60,6 +60,10 @@ def test_a_draft_that_is_refused_says_why_and_none_is_made_without_a_prompt_or_l
     assert others == [""]
 
 
+def test_a_method_that_gives_no_drafts_is_asked_for_none(live):
+    assert live["none"] == [0, []]
+
+
 def test_a_newer_draft_cancels_the_one_before_it(live, knowing):
     assert live["newer"] == [2, ["", ""]]
     assert knowing.log.count("is cancelled") >= 1

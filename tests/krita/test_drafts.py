@@ -84,6 +84,17 @@ def test_a_slider_shows_what_it_does_and_nothing_stays(desk, daemon, document, d
     assert not again.session.state.jobs
 
 
+def test_a_method_that_gives_no_drafts_is_asked_for_none(desk, until):
+    desk.session.state.set_gives_drafts(False)
+    assert not desk["previews"].isVisible()
+    slide(desk, 7)
+    assert not desk.session.drafts.policy.waits
+    desk.session.state.set_gives_drafts(True)
+    assert desk["previews"].isVisible()
+    slide(desk, 9)
+    assert shown(desk, until).preview
+
+
 def test_a_run_begins_with_what_was_shown(desk, document, until, monkeypatch):
     from velatura_krita import recipes
 

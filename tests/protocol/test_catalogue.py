@@ -66,6 +66,12 @@ def method(**changes: object) -> MethodInfo:
     return found
 
 
+def test_a_method_gives_drafts_unless_it_says_otherwise():
+    assert method().drafts
+    assert not method(drafts=False).drafts
+    assert read_or_code(answer(PLAIN | {"drafts": "no"})) == "bad-message"
+
+
 def test_the_specifications_examples_are_read():
     answers = [m for m in examples("message") if m["type"] == "methods" and "methods" in m]
     for message in answers:

@@ -153,6 +153,12 @@ def test_what_is_left_out_has_its_default():
     assert complete(SCHEMA, {"group": [{"word": "b"}]})["group"] == [{"word": "b", "weight": 0.5}]
 
 
+def test_a_default_is_complete_and_of_the_types_that_a_value_has():
+    assert field({**FORMS["group"], "default": [{}]}).default == [{"word": "a", "weight": 0.5}]
+    whole = field({**FORMS["integer"], "default": 4.0}).default
+    assert (whole, type(whole)) == (4, int)
+
+
 def test_a_model_has_other_defaults():
     schema = {"type": "object", "properties": {"a": FORMS["integer"], "b": FORMS["boolean"]}}
     changed = with_defaults(schema, {"a": 9, "unknown": 1})

@@ -1,4 +1,4 @@
-"""What the procedures do when they are run: ask where there is a window, edit, hand the result back."""
+"""The runs of the procedures: ask where there is a window, edit, return the result."""
 
 from __future__ import annotations
 
@@ -68,6 +68,7 @@ def run_method(
         model,
         method.need(PROMPT) == "required",
         chosen=lambda: tuple(resolved()[1]),
+        gives_drafts=method.drafts,
         **helpers(image, layer, method),
     )
     if live.proposer and live.proposer.can(model()):
@@ -82,7 +83,7 @@ def run_method(
 
 
 def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
-    """Asks the daemon for its methods and says what came of it."""
+    """Asks the daemon for its methods and reports the outcome."""
     Gimp.progress_init("Velatura")
     with edit.open_session() as session:
         new = edit.refresh(session)
@@ -93,7 +94,8 @@ def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
 
 
 def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> dict:
-    """Of `Live`, what looks at a layer: what the daemon last offered may be newer than the menu.
+    """The parts of `Live` that read a layer; they use the daemon's last answer, which may be newer than the
+    menu.
 
     method: None where it is not known.
     """
@@ -110,7 +112,7 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
 
 
 def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str) -> Gimp.Item:
-    """The result of a request that is run without a dialog; GIMP's progress bar shows how it is coming on."""
+    """Runs a request without a dialog; GIMP's progress bar shows the progress."""
     Gimp.progress_init(f"Velatura: {title}")
     try:
         return edit.edit(target, read, request)
@@ -119,7 +121,7 @@ def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str
 
 
 def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item | None) -> Gimp.ValueArray:
-    """What a procedure returns that has made `item`, or has been cancelled."""
+    """The return values of a procedure that has made `item`, or was cancelled."""
     if item is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     if mode != Gimp.RunMode.NONINTERACTIVE:
@@ -139,7 +141,7 @@ def ask(
     live: Live,
     keeper: Keeper,
 ) -> Gimp.Item | None:
-    """The result of what the person has run in the procedure's dialog, or None; see `dialog.ask`."""
+    """The result of the run in the procedure's dialog, or None; see `dialog.ask`."""
     from . import dialog  # needs a window
 
     hidden = [a.name for a in arguments if a.field.kind == "integer" and a.field.minimum == a.field.maximum]

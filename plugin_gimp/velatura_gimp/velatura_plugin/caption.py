@@ -1,4 +1,4 @@
-"""The buttons at a field that says what the layer shows now. Needs a window."""
+"""The buttons at the caption field. Needs a window."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .text_undo import put, text_of
 
 
 class CaptionButtons(Gtk.Box):
-    """Proposes a caption for `view`, and copies it to `prompt`, where it is to be changed.
+    """Proposes a caption for `view`, and copies it to `prompt`, where the person changes it.
 
     Without `live.proposer` nothing is proposed.
     """
@@ -32,7 +32,7 @@ class CaptionButtons(Gtk.Box):
         self.pack_start(copy, False, False, 0)
 
     def allow(self) -> None:
-        """Offers a proposal if the chosen model has what it takes."""
+        """Offers a proposal if the chosen model can make one."""
         if self._live.proposer is None:
             return
         can = self._live.proposer.can(self._live.model())
@@ -44,7 +44,7 @@ class CaptionButtons(Gtk.Box):
         )
 
     def propose_if_empty(self) -> None:
-        """Proposes where nothing is said and somebody can; what is typed meanwhile stays."""
+        """Proposes a caption into an empty field; text that is typed meanwhile stays."""
         proposer, said = self._live.proposer, text_of(self._view.get_buffer())
         if proposer is not None and proposer.can(self._live.model()) and not said.strip():
             self._ask()

@@ -1,7 +1,7 @@
-"""What is sent: the pixels of the source layer, which is only read, and the selection.
+"""The capture of a request: the pixels of the source layer, which does not change, and the selection.
 
-Large layers are read in strips, by generators that give way to others after each: while a dialog is open its
-window stays alive meanwhile. `at_once` is for where there is none. Strips are faster, too.
+Generators read large layers in strips and yield after each, so that an open dialog stays alive. `at_once` is
+for runs without a dialog. Strips are also faster than one read.
 """
 
 from __future__ import annotations
@@ -29,9 +29,8 @@ Part = tuple[Rect, bytes | bytearray]  # where something lies in the image, and 
 
 @dataclass(frozen=True)
 class Capture:
-    """code: how the layer travels. canvas: the image's width and height.
-
-    inputs: pixels by the raster's name. Hashing them takes a while, and is left to whoever sends them.
+    """code: the layer's encoding on the wire. canvas: the image's width and height. inputs: pixels by the
+    raster's name; the sender hashes them, which takes a while.
     """
 
     code: Encoding
@@ -50,7 +49,7 @@ class Look:
 
 
 def at_once(steps: Steps[T]) -> T:
-    """What the steps come to, taken without a pause."""
+    """The result of the steps, run without a pause."""
     try:
         while True:
             next(steps)
@@ -59,7 +58,7 @@ def at_once(steps: Steps[T]) -> T:
 
 
 def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
-    """The layer to edit. Raises VelaturaError where there is not exactly one, or it cannot be edited."""
+    """The layer to edit. Raises VelaturaError unless exactly one layer is chosen and can be edited."""
     refuse_image(image)
     if len(drawables) != 1:
         raise VelaturaError("bad-request", "Choose one layer to edit in the Layers dialog.")
@@ -115,7 +114,7 @@ def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
 
 
 def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
-    """The layer, whatever is selected."""
+    """The layer, regardless of the selection."""
     _refuse_gone(image, layer)
     code, place = image_encoding(image), rectangle(layer)
     pixels = yield from pixels_of(image, layer, place, code)
@@ -123,9 +122,8 @@ def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
 
 
 def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Steps[Capture]:
-    """The layer, and the layer mask of an earlier result, as the artist has left it, for the selection.
-
-    A mask that is the layer's own alpha comes from an edit of the whole layer, and none is sent again.
+    """The layer, with the present layer mask of an earlier result as the selection. A mask equal to the
+    layer's own alpha comes from an edit of the whole layer; then no selection is sent.
     """
     _refuse_gone(image, layer, result)
     code = image_encoding(image)
@@ -147,10 +145,9 @@ def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Laye
 def capture_anew(
     image: Gimp.Image, layer: Gimp.Layer, found: Gimp.Channel, was_whole: bool
 ) -> Steps[Capture]:
-    """What a mask is to be found in again: the whole layer, or else the selection as it is now.
-
-    found: the mask, as a channel. Raises `empty-mask` where nothing but that mask itself is selected: within
-    it nothing else can be found.
+    """The place to look for a mask again: the whole layer, or else the present selection. found: the mask, as
+    a channel. Raises `empty-mask` where only that mask itself is selected: nothing else can be found within
+    it.
     """
     _refuse_gone(image, layer, found)
     if was_whole:
@@ -166,9 +163,8 @@ def capture_anew(
 
 
 def look(layer: Gimp.Layer, rect: Rect | None = None) -> Steps[Look | None]:
-    """A part of a layer, without its filters, as it is to be shown; the whole layer where none is named.
-
-    None where there is nothing of it. Of a high one some rows only, for something that is shown small.
+    """A part of a layer, without its filters, for the preview; the whole layer where no part is given. None
+    where the part is empty. A high layer is sampled in some rows only, since it is shown small.
     """
     place = rectangle(layer)
     common = intersection(place, rect or place)
@@ -187,7 +183,7 @@ def look(layer: Gimp.Layer, rect: Rect | None = None) -> Steps[Look | None]:
 
 
 def image_encoding(image: Gimp.Image) -> Encoding:
-    """How layers of this image travel. Raises `bad-layer` for a precision of a newer GIMP."""
+    """The encoding of this image's layers on the wire. Raises `bad-layer` for a precision of a newer GIMP."""
     precision = image.get_precision().value_nick
     try:
         return encoding(precision, image.get_base_type() == Gimp.ImageBaseType.GRAY)
@@ -199,13 +195,13 @@ def image_encoding(image: Gimp.Image) -> Encoding:
 
 
 def channel_format(image: Gimp.Image) -> str:
-    """How a channel holds bytes that are the selection's: channels of 8-bit images alone are written
-    as perceptual values, and GIMP reads them as they stand."""
+    """The format of a channel that holds the selection's bytes: only channels of 8-bit images are written as
+    perceptual values, and GIMP reads the bytes unchanged."""
     return "Y' u8" if image.get_precision() == Gimp.Precision.U8_NON_LINEAR else "Y u8"
 
 
 def rectangle(drawable: Gimp.Drawable) -> Rect:
-    """Where a drawable lies in its image."""
+    """The rectangle of a drawable in its image."""
     _, x, y = drawable.get_offsets()
     return x, y, drawable.get_width(), drawable.get_height()
 
@@ -236,7 +232,7 @@ def _capture(image: Gimp.Image, code: Encoding, source: Part, mask: Part | None 
 
 
 def pixels_of(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:
-    """The layer's pixels with its filters applied, as the artist sees them.
+    """The layer's pixels with its filters applied, as the person sees them.
 
     A layer's buffer is without its non-destructive filters. To apply them without a trace in the image or its
     undo history, a copy in an image of its own is used.

@@ -29,15 +29,14 @@ _PROCEDURE_NAME = re.compile(r"[a-z0-9][a-z0-9-]*\Z")
 
 
 def parse(answer: object) -> Catalogue:
-    """What of an answer to `methods` can be a procedure of GIMP's. Raises `bad-message`."""
+    """The methods of an answer that can be procedures in GIMP. Raises `bad-message`."""
     known = Catalogue.from_wire(answer)
     return replace(known, methods=tuple(m for m in known.methods if _PROCEDURE_NAME.match(m.id)))
 
 
 def register(folder: Path) -> Catalogue:
-    """The newest catalogue in `folder`, to be registered with GIMP, and noted as that.
-
-    An empty one where the file is absent or damaged.
+    """The newest catalogue in `folder`, which is recorded as the registered one. Empty where the file is
+    absent or damaged.
     """
     value = _read(folder / FILE)
     with contextlib.suppress(OSError):  # a folder that cannot be written has no newer catalogue later either
@@ -51,15 +50,14 @@ def registered(folder: Path) -> Catalogue:
 
 
 def newest(folder: Path) -> Catalogue:
-    """What the daemon last offered, for what needs no procedure of its own."""
+    """The daemon's last answer, for features without a procedure of their own."""
     return _kept(_read(folder / FILE))
 
 
 def remember(folder: Path, answer: dict, entry: Path) -> bool:
-    """Writes the daemon's answer to `folder` and touches `entry`, the file GIMP watches, if anything is new.
-
-    Returns whether GIMP's next start will offer something else. A folder that cannot be written changes
-    nothing: the methods known so far stay. So does an answer that cannot be read: raises `bad-message`.
+    """Writes the daemon's answer to `folder` and touches `entry`, the file that GIMP watches, if anything is
+    new. Returns whether GIMP's next start will offer other methods. Where the folder cannot be written the
+    known methods stay. Raises `bad-message` for an answer that cannot be read.
     """
     known = parse(answer)
     kept = {key: answer[key] for key in ("digest", "methods", "models") if key in answer}
@@ -76,7 +74,7 @@ def remember(folder: Path, answer: dict, entry: Path) -> bool:
 
 
 def _kept(value: object) -> Catalogue:
-    """The catalogue in a file; an empty one where it is damaged: the daemon's next answer mends it."""
+    """The catalogue in a file; empty where it is damaged, until the daemon's next answer."""
     try:
         return parse(value)
     except VelaturaError:

@@ -1,4 +1,4 @@
-"""Asking the person which layer a result was made from, where that is not certain. Needs a window."""
+"""The question for the source layer of a result, where it is uncertain. Needs a window."""
 
 from __future__ import annotations
 
@@ -20,9 +20,8 @@ WIDTH, HEIGHT = 420, 400  # pixels; of the list at most so high
 
 
 def choose(doubtful: Sequence[Gimp.Layer], others: Sequence[Gimp.Layer]) -> Gimp.Layer | None:
-    """The layer that the person says it was; None where they cancel.
-
-    doubtful: those that it may have been; others: those to choose from where there are none.
+    """The layer that the person chooses; None where they cancel. doubtful: the possible sources. others: the
+    layers to choose from where there is none.
     """
     GimpUi.init("velatura_gimp")
     dialog = Gtk.Dialog(title="Which Layer?")
@@ -91,7 +90,7 @@ def _row(layer: Gimp.Layer) -> Gtk.Widget:
 
 
 def _about(layer: Gimp.Layer) -> str:
-    """Where a layer is, and its size: two layers may have one name."""
+    """A layer's group and size, since two layers may look alike."""
     group = layer.get_parent()
     size = f"{layer.get_width()} × {layer.get_height()} pixels"
     place = f"in “{group.get_name()}”, " if group is not None else ""

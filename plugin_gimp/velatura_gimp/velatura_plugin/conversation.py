@@ -1,6 +1,5 @@
-"""What is asked of the daemon while a dialog is open: one question at a time, and the window stays alive.
-
-GIMP is spoken to in the main thread alone, in short steps between the window's own events; the daemon in a
+"""Questions to the daemon while a dialog is open: one at a time, and the window stays alive. Calls of GIMP
+happen in the main thread only, in short steps between the window's own events; calls of the daemon in a
 thread. A newer question stops the one before it.
 """
 
@@ -24,32 +23,32 @@ T = TypeVar("T")
 
 
 class Window(Protocol):
-    """Where the person sees how a question is getting on."""
+    """The person's view of a question."""
 
     def begin(self, question: Question) -> None:
-        """It has been asked."""
+        """The question begins."""
 
     def progress(self, text: str, fraction: float | None = None) -> None:
-        """text: what is being done. fraction: 0 … 1 of it, None where nobody knows."""
+        """text: the present work. fraction: 0 … 1; None where it is unknown."""
 
     def preview(self, png: bytes, rect: tuple | None) -> None:
-        """What comes of it, as far as it has come. rect: the part of the image it shows, if that is known."""
+        """Shows a preview. rect: the part of the image that it shows; None where it is unknown."""
 
     def clear(self) -> None:
-        """What came of it is of no use any more."""
+        """Clears the preview."""
 
     def end(self, sentence: str) -> None:
-        """It is over, and that is what there is to say of it; mostly nothing."""
+        """The question is over. sentence: shown to the person; mostly ""."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """One thing to ask.
+    """One question to the daemon.
 
-    read: takes what is sent from GIMP. ask(session, captured, is_stopped, on_preview): in a thread; its
-    answer goes to `done`, in the main one, which returns a sentence to be shown, or "". over: called once,
-    when it is answered, has failed or been stopped. holds_run: whether its answer changes what would be run.
-    stopped: called before `over` where the person or a newer question has stopped it.
+    read: captures the pixels in GIMP. ask(session, captured, is_stopped, on_preview): runs in a thread;
+    `done` gets its answer in the main thread, and returns a sentence to show, or "". over: called once, at an
+    answer, a failure or a stop. holds_run: whether Run has to wait for its answer. stopped: called before
+    `over` where the person or a newer question has stopped it.
     """
 
     read: Callable[[], Steps[Capture]]
@@ -61,7 +60,7 @@ class Question:
 
 
 class Conversation:
-    """Asks questions and shows in `window` how they get on."""
+    """Asks questions and shows their progress in `window`."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -70,7 +69,7 @@ class Conversation:
         self.changes = 0  # answers that have changed what would be run
 
     def ask(self, question: Question) -> None:
-        """Begins with a question; stops the one under way."""
+        """Begins a question and stops the running one."""
         self.stop()
         self._stop, self.question = threading.Event(), question
         self.window.begin(question)
@@ -78,7 +77,7 @@ class Conversation:
         steadily(question.read(), lambda captured: self._send(question, captured), self._fail, is_over)
 
     def stop(self) -> None:
-        """Stops the question under way, if there is one; nothing more is heard of it."""
+        """Stops the running question, if there is one, and drops its answer."""
         if self.question is not None:
             self.question.stopped()
             self._end("")
@@ -125,9 +124,9 @@ class Conversation:
 
 
 def in_main(work: Callable[[], T], is_stopped: Callable[[], bool]) -> T:
-    """Has the main thread call `work`; for a thread that asks. Returns and raises what `work` does.
+    """Calls `work` in the main thread, for a thread that asks; returns its result or raises its exception.
 
-    Raises `cancelled` where the question has been stopped by then.
+    Raises `cancelled` where the question was stopped meanwhile.
     """
     future: Future[T] = Future()
 
@@ -149,9 +148,8 @@ def steadily(
     failed: Callable[[Exception], None],
     is_over: Callable[[], bool],
 ) -> None:
-    """Takes the steps one by one, whenever the window has nothing else to do, until `is_over`.
-
-    Then calls `done` with what they come to, or `failed`, which is also told of what `done` raises.
+    """Runs the steps one by one, whenever the window is idle, until `is_over`. Then calls `done` with their
+    result, or `failed` with their exception or that of `done`.
     """
 
     def step() -> bool:

@@ -19,14 +19,14 @@ from .word_editor import Editor
 
 
 class DialRow(Row):
-    """A dial: a slider that bears its title, its texts below it, and what else can be set for it."""
+    """A dial: a slider with its title, its texts below it, and its other settings."""
 
     def __init__(self, field: Field, entry: dict, changed: Callable[[bool], None]) -> None:
         super().__init__(entry, changed)
         self._typed = False  # since a text was last meant as it stood
         head = Gtk.Box(spacing=2)
         head.pack_start(self._make_slider(field), True, True, 0)
-        reset = icon_button("gimp-reset", "Turns it to where it changes nothing")
+        reset = icon_button("gimp-reset", "Sets it to where it changes nothing")
         reset.connect("clicked", lambda _: self._turn.set_value(dials.rest(field)))
         for button in (reset, self.tools):
             head.pack_start(button, False, False, 0)
@@ -85,7 +85,7 @@ class DialRow(Row):
 class DialForm(ListForm):
     """`argument`, a group of dials.
 
-    caption: gives what the layer shows now, whose words are offered. say: shows a sentence.
+    caption: returns the caption, whose words are offered. say: shows a sentence.
     """
 
     def __init__(

@@ -49,8 +49,8 @@ def ask(
 ) -> Gimp.Item | None:
     """Shows the dialog until its form has been run, and returns the result; None where the person cancels.
 
-    `config` has the values of the form afterwards, whatever became of it, and `keeper` has them until a run
-    succeeds. hidden: names of arguments that are not shown. live: what the dialog can do.
+    `config` has the form's values afterwards, at every end of the dialog, and `keeper` has them until a run
+    succeeds. hidden: names of arguments that are not shown. live: the dialog's services.
     """
     GimpUi.init("velatura_gimp")
     dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
@@ -89,7 +89,7 @@ def ask(
 
 
 class _Beside:
-    """What is done beside a form while its dialog is open, and the column that shows it."""
+    """The services beside a form while its dialog is open, and their column."""
 
     def __init__(self, dialog: GimpUi.ProcedureDialog, live: Live) -> None:
         self._dialog, self.live = dialog, live
@@ -104,12 +104,12 @@ class _Beside:
         self._scrolled: Gtk.ScrolledWindow | None = None
 
     def place(self, names: Sequence[str]) -> str:
-        """Puts the column to the right of what is to be filled in; returns what to fill in instead."""
+        """Puts the column to the right of the form; returns the name of the widget to fill in."""
         self._form = self._dialog.fill_box("form-box", names)
         self._scrolled = self._dialog.fill_scrolled_window("form-room", "form-box")
         self._scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         self._scrolled.set_shadow_type(Gtk.ShadowType.NONE)
-        self._scrolled.set_overlay_scrolling(False)  # it is to be seen that there is more
+        self._scrolled.set_overlay_scrolling(False)  # shows that the form goes on
         self._form.connect("size-allocate", lambda *_: GLib.idle_add(self._fit))
         both = self._dialog.fill_box("both-box", ["form-room"])
         both.set_orientation(Gtk.Orientation.HORIZONTAL)
@@ -118,17 +118,18 @@ class _Beside:
         return "both-box"
 
     def _fit(self) -> None:
-        """Gives the form all the height it wants, as far as the screen has it; then the form scrolls."""
+        """Gives the form its full height within the screen's; a higher form scrolls."""
         wanted = self._form.get_preferred_height_for_width(self._form.get_allocated_width())[1]
         before, height = self._scrolled.get_min_content_height(), min(wanted, _room(self._dialog))
         self._scrolled.set_min_content_height(height)
         if height < before:
-            self._dialog.resize(self._dialog.get_size()[0], 1)  # as low as it can be
+            self._dialog.resize(self._dialog.get_size()[0], 1)  # the least height
 
     def draft_what_moves(
         self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument], lists: Mapping[str, ListForm]
     ) -> None:
-        """Text is not among it: what is half typed is not meant. lists: by the names of their arguments."""
+        """Asks for drafts when a value changes, except for texts, which are half typed. lists: by the names
+        of their arguments."""
         drafts, wanted = self._drafts, self.side.wanted
         for argument in arguments:
             if argument.name in lists:
@@ -150,12 +151,12 @@ class _Beside:
         self._dialog.connect("notify::is-active", leave)
 
     def run(self, keep: Callable[[], None]) -> Run:
-        """What the dialog's buttons do from now on."""
+        """The run of the form, which takes over the dialog's buttons."""
         forms = (self._form, self.side.below)
         return Run(self._dialog, self.live, self.conversation, self._drafts, forms, keep)
 
     def stop(self) -> None:
-        """Nothing is asked any more."""
+        """Ends all questions."""
         self._drafts.stop()
         self.conversation.stop()
 
@@ -182,19 +183,19 @@ class _Form:
         self.lists: dict[str, ListForm] = {}
 
     def position(self, argument: Argument) -> int:
-        """What the layer shows now comes before what should be there, and its words right after; dials come
-        before a prompt that need not be given."""
+        """The order of the fields: the caption before the prompt, the words right after it; dials before an
+        optional prompt."""
         field = argument.field
         if argument.name == "prompt":
             return 1 if self._beside.live.needs_prompt else 3
         return 0 if field.source_prompt else 2 if field.words or field.dials else 4
 
     def is_advanced(self, argument: Argument) -> bool:
-        """Whether it is shown only when the person asks for more; the words belong to the prompt."""
+        """Whether it is shown on demand only; the words belong to the prompt."""
         return argument.field.advanced and self.position(argument) == 4
 
     def widget(self, argument: Argument) -> str:
-        """Makes an argument's widget where GIMP's own choice is not the best; returns what to fill in."""
+        """Makes an argument's widget where GIMP's own is not the best; returns the name to fill in."""
         field, name, dialog = argument.field, argument.name, self._dialog
         if field.words and self._has_prompt:
             return self._words(argument)
@@ -219,7 +220,7 @@ class _Form:
         return name
 
     def begin_with(self, name: str) -> None:
-        """Once all are filled in: lets the person type into the first field at once."""
+        """Focuses the first field once all widgets are there."""
         for anchor in self._anchors:
             anchor.hide()
         for shown, column in self._columns.items():
@@ -229,7 +230,7 @@ class _Form:
         _entry(own or self._dialog.get_widget(name, GObject.TYPE_NONE)).grab_focus()
 
     def propose_at_once(self) -> None:
-        """Has what the layer shows written where nobody has said it yet."""
+        """Asks for a caption where the field is empty."""
         for buttons in self._captions:
             buttons.propose_if_empty()
 
@@ -269,12 +270,12 @@ class _Form:
         return layers(self._beside.live.target.image)
 
     def _caption(self) -> str:
-        """What the layer shows now, as far as it has been said; "" where nobody asks."""
+        """The caption; "" where there is no field for it."""
         return next((text_of(self._views[name].get_buffer()) for name in self._columns), "")
 
     def _own(self, argument: Argument, widget: Gtk.Widget) -> str:
-        """Places a widget of ours. GIMP fills in what it made itself alone: a label without text holds the
-        place."""
+        """Places a widget of the plug-in's. GIMP fills in only its own widgets, so a label without text holds
+        the place."""
         anchor = f"{argument.name}-anchor"
         self._anchors.append(self._dialog.get_label(anchor, "", False, False))
         self._owned[argument.name] = widget
@@ -311,7 +312,7 @@ class _Form:
 
 
 def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:
-    """Return runs, as it does in a line of text; with Shift it begins a new line."""
+    """Return runs, as in a single line; with Shift it begins a new line."""
     if event.keyval not in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) or event.state & Gdk.ModifierType.SHIFT_MASK:
         return False
     if view.im_context_filter_keypress(event):

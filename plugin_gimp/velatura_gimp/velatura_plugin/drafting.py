@@ -1,4 +1,4 @@
-"""What the form as it stands would give, while something in it is moved; nothing of it is kept."""
+"""Drafts: previews of the form's result while something in it moves. Nothing of them is kept."""
 
 from __future__ import annotations
 
@@ -24,13 +24,21 @@ from .waiting import Waiting
 
 @dataclass
 class Live:
-    """What a dialog can do besides being filled in.
+    """The services of an open dialog beside its form.
 
-    target: where the result of a run goes. read: takes what would be sent. request: the form as a request.
-    model: the id of the chosen model; empty: the daemon's default. look: shows a part of the source, or all
-    of it. selector, proposer: None where nobody can. waiting: where words go that are to become dials; None
-    where no method has dials. chosen: what `read` takes beside the layer and the selection. begins_with: a
-    sentence that the dialog opens with, or "".
+    Attributes:
+        target: the place of a run's result.
+        read: captures the pixels of a request.
+        request: the form as a request.
+        model: the id of the chosen model; empty: the daemon's default.
+        needs_prompt: whether the method needs a prompt.
+        look: reads a part of the source for the preview, or all of it.
+        selector: selects a word; None where no method can.
+        proposer: proposes a caption; None where no method can.
+        waiting: keeps words that are to become dials; None where no method has dials.
+        chosen: the rasters that `read` captures beside the layer and the selection.
+        begins_with: a sentence that the dialog opens with, or "".
+        gives_drafts: whether the method gives drafts.
     """
 
     target: edit.Target
@@ -44,39 +52,40 @@ class Live:
     waiting: Waiting | None = None
     chosen: Callable[[], tuple[Wanted, ...]] = tuple
     begins_with: str = ""
+    gives_drafts: bool = True
 
 
 class Drafts:
-    """Drafts of what `live` has, in a conversation that they give way in to every other question.
+    """Drafts of the form of `live`. In the conversation every other question goes before them.
 
-    `velatura_protocol.drafts` says when one is asked for and what drafts share; here are the timer, the
-    reading and what the window shows. What was read of the image serves until the dialog is no longer the
-    window that the person types into, or an answer has changed the selection: nobody can have painted before.
+    `velatura_protocol.drafts` has the policy; here are the timer, the capture and the window's preview. A
+    capture serves until the dialog loses the focus, or an answer changes the selection: nobody can have
+    painted before.
     """
 
     def __init__(self, conversation: Conversation, live: Live) -> None:
         self._conversation, self._live = conversation, live
         self._policy: DraftPolicy[Capture] = DraftPolicy(time.monotonic)
-        self._timer = 0  # there for as long as the newest state is still to be asked for
+        self._timer = 0  # GLib's number while the newest state is still to be asked for, else 0
         self._question: Question | None = None
         self._is_answered = False
         self.wanted = True
 
     def move(self) -> None:
-        """Something was moved: a draft of the form, as it is by then, is made as soon as may be."""
-        if self._policy.move():
+        """Something was moved: a draft of the form is asked for soon, if the method gives any."""
+        if self._live.gives_drafts and self._policy.move():
             self._timer = GLib.timeout_add(round(1000 * LOOK), self._tick)
 
     def forget(self) -> None:
-        """The picture may change from now on: it is read anew for the next draft."""
+        """The picture may change from now on: the next draft captures it again."""
         self._policy.forget()
 
     def settle(self, request: Edit) -> Edit:
-        """The request to run, with the seed of the drafts where it leaves it to chance."""
+        """The request to run, with the drafts' seed where the form asks for a random one."""
         return replace(request, seed=self._policy.run_seed(request.seed))
 
     def stop(self) -> None:
-        """No draft any more, waiting, running or shown."""
+        """Cancels the waiting or running draft, and clears the preview."""
         if self._question is not None and self._conversation.question is self._question:
             self._conversation.stop()
         self._wait_no_more()
@@ -105,9 +114,9 @@ class Drafts:
         try:
             request = self._live.request()
         except VelaturaError:
-            request = None  # what cannot be read in the form is said when it is run
+            request = None  # Run reports what is wrong in the form
         if request is None or (self._live.needs_prompt and not request.prompt.strip()):
-            self.stop()  # what is shown would be of another state
+            self.stop()  # the preview is of an older state
             return
         request = replace(request, seed=self._policy.seed(request.seed), variations=1)
         self._question = Question(
@@ -117,11 +126,11 @@ class Drafts:
             ),
             done=self._done,
             over=self._over,
-            stopped=self.move,  # it is asked again after what it gave way to
+            stopped=self.move,  # it is asked again after the other question
         )
         self._is_answered = False
         self._conversation.ask(self._question)
-        self._wait_no_more()  # for the one that this has stopped
+        self._wait_no_more()  # this has stopped the waiting one
 
     def _done(self, _: dict) -> str:
         self._is_answered = True
@@ -129,7 +138,7 @@ class Drafts:
 
     def _over(self) -> None:
         if not self._is_answered and self._policy.shows_failure():
-            self._conversation.window.clear()  # it has failed, and what is shown is of another state
+            self._conversation.window.clear()  # it has failed, and the preview is of an older state
 
     def _read(self) -> Steps[Capture]:
         since = self._policy.since((self._conversation.changes, self._live.chosen()))

@@ -20,10 +20,8 @@ MOST_HEIGHT = 232  # pixels; a longer list scrolls
 
 
 class Row(Gtk.Box):
-    """One entry of a list, with the buttons that all entries have.
-
-    entry: as it stands. changed(is_meant): called after the person has changed it; is_meant: False while
-    something is being typed.
+    """One entry of a list, with the common buttons. entry: its present values. changed(is_meant): called
+    after the person has changed it; is_meant is False during typing.
     """
 
     def __init__(self, entry: dict, changed: Callable[[bool], None]) -> None:
@@ -37,7 +35,7 @@ class Row(Gtk.Box):
             self.tools.pack_start(button, False, False, 0)
 
     def set(self, key: str, value: object, is_meant: bool) -> None:
-        """The person has set a part of the entry."""
+        """The person has changed a part of the entry."""
         if self.entry.get(key) != value:
             self.entry = {**self.entry, key: value}
             self.changed(is_meant)
@@ -93,7 +91,7 @@ class ListForm(Gtk.Box):
     # what kinds of lists differ in ------------------------------------------
 
     def make_add_button(self) -> Gtk.Widget:
-        """What an entry is added with."""
+        """The button that adds an entry."""
         return small_button("Add", "Adds one at the end", lambda _: self.add(self._new()))
 
     def make_row(self, entry: dict, changed: Callable[[bool], None]) -> Row:
@@ -104,7 +102,7 @@ class ListForm(Gtk.Box):
 
     @property
     def entries(self) -> list[dict]:
-        """The entries as they stand."""
+        """The present entries."""
         return [row.entry for row in self._rows]
 
     def add(self, entry: dict) -> Row:
@@ -116,7 +114,7 @@ class ListForm(Gtk.Box):
         return row
 
     def replace(self, entries: list[dict]) -> None:
-        """Puts others in the place of all entries."""
+        """Replaces all entries."""
         self._lay_out(entries)
         self._keep()
         self.moved()
@@ -186,7 +184,7 @@ class ListForm(Gtk.Box):
         self._add.grab_focus()
 
     def _allow(self) -> None:
-        """Lets no button be pressed that would do nothing."""
+        """Disables the buttons that would be no-ops."""
         field, count = self._argument.field, len(self._rows)
         self._scroll.set_visible(count > 0)
         # a window grows for what is needed, and not for what would be nice

@@ -1,6 +1,5 @@
-"""Masks that a method found, as channels of the image, and one alone as its selection, in one undo step.
-
-The channels stay when the artist selects something else: nothing that was found is lost.
+"""Found masks as channels of the image, and a single one as its selection, in one undo step. The channels
+stay when the person selects something else, so no mask is lost.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Mask:
 def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -> list[Gimp.Channel]:
     """Puts the masks into hidden channels, the first on top; a single one becomes the selection too.
 
-    source: the layer they were made from, which is marked as that; the layer that is chosen stays chosen.
+    source: their source layer, which gets its mark; the chosen layer stays chosen.
     Raises VelaturaError where the image has been closed meanwhile, and `empty-mask`, with the image as it
     was, where a single mask has nothing within the canvas: GIMP takes an empty selection for none.
     """
@@ -61,7 +60,7 @@ def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -
 
 
 def _channel(image: Gimp.Image, mask: Mask, source: Mark) -> Gimp.Channel:
-    """A channel is of the canvas' size: what the mask has outside it is left out."""
+    """A channel has the canvas' size: the mask outside it is cut off."""
     width, height = image.get_width(), image.get_height()
     channel = Gimp.Channel.new(image, mask.title, width, height, OPACITY, Gimp.color_parse_css("black"))
     channel.set_visible(False)
@@ -76,7 +75,7 @@ def _channel(image: Gimp.Image, mask: Mask, source: Mark) -> Gimp.Channel:
 
 
 def _select(image: Gimp.Image, channel: Gimp.Channel) -> None:
-    """To the bit: with the artist's own feather setting GIMP would blur it."""
+    """Selects it exactly: with the person's feather setting GIMP would blur it."""
     Gimp.context_push()
     try:
         Gimp.context_set_feather(False)

@@ -1,4 +1,4 @@
-"""The menu that dials are saved with under a name, loaded, and shared as files. Needs a window."""
+"""The menu of presets: saves, loads and shares dials. Needs a window."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ UNTITLED = "Dials"  # the name that is proposed for those that were never saved
 
 
 class PresetMenu(Gtk.Box):
-    """A button with the presets. entries: gives the dials as they stand. put: takes others in their place.
-
-    say: shows a sentence.
+    """A button with the presets. entries: returns the present dials. put: replaces them. say: shows a
+    sentence.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class PresetMenu(Gtk.Box):
         menu.popup_at_widget(button, Gdk.Gravity.SOUTH_EAST, Gdk.Gravity.NORTH_EAST, None)
 
     def _try(self, work: Callable[..., str], *arguments: str) -> None:
-        """Does it and says what came of it."""
+        """Calls it and shows the outcome as a sentence."""
         try:
             self._say(work(*arguments))
         except VelaturaError as error:

@@ -29,7 +29,7 @@ _MASK_RESULT = (
 
 
 class VelaturaPlugIn(Gimp.PlugIn):
-    """One procedure a method, and two that know none: run a recipe again, and ask for the methods."""
+    """One procedure for each method, and two others: run a recipe again, and ask for the methods."""
 
     def do_query_procedures(self) -> list[str]:
         """The names of all procedures."""
@@ -40,7 +40,7 @@ class VelaturaPlugIn(Gimp.PlugIn):
         return False
 
     def do_create_procedure(self, name: str) -> Gimp.Procedure | None:
-        """The procedure of a name; None where it is not known (any more)."""
+        """The procedure of a name; None for an unknown one."""
         if name == AGAIN:
             return _again_procedure(self)
         if name == REFRESH:
@@ -138,7 +138,7 @@ def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:
 
 
 def _guarded(work: Callable) -> Callable:
-    """The edge of the plug-in's process: whatever `work` raises becomes one sentence for the person."""
+    """The edge of the plug-in's process: every exception of `work` becomes one sentence for the person."""
 
     def run(procedure: Gimp.Procedure, *arguments: object) -> Gimp.ValueArray:
         try:

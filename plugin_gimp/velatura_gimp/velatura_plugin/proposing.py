@@ -1,4 +1,4 @@
-"""Proposing what the layer shows, for the caption field of a dialog."""
+"""Proposals for the caption field of a dialog."""
 
 from __future__ import annotations
 
@@ -17,19 +17,18 @@ from .session import Session
 
 
 class Proposer:
-    """Has `method`, which says something about a layer, speak of `layer`."""
+    """Captions `layer` with `method`."""
 
     def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo, known: Catalogue) -> None:
         self._image, self._layer, self._method, self._known = image, layer, method, known
 
     def can(self, model: str) -> bool:
-        """Whether the model of this id has all that is needed. Empty: the daemon's default model."""
+        """Whether the model of this id can caption. Empty: the daemon's default model."""
         return not self._known.lacks(model, self._method)
 
     def question(self, model: str, put: Callable[[str], str], over: Callable[[], None]) -> Question:
-        """Asks about the whole layer, whatever is selected.
-
-        put: takes the text, and returns a sentence to be shown, or "". over: as `Question` has it.
+        """Asks about the whole layer, regardless of the selection. put: takes the text, and returns a
+        sentence to show, or "". over: see `Question`.
         """
         request = self._method.edit(model=model)
 

@@ -17,9 +17,8 @@ CHARACTERS = 24  # of a layer's name that are shown
 
 
 class RasterCombo(Gtk.ComboBoxText):
-    """What there is to choose from is asked anew each time the list is opened.
-
-    on_set(choice): what the person has chosen. chosen: as it stands.
+    """A combo box that lists the layers anew each time it is opened. on_set(choice): called with the person's
+    choice. chosen: the present choice.
     """
 
     def __init__(self, field: Field, layers: Layers, on_set: Callable[[str | None], None]) -> None:
@@ -37,7 +36,7 @@ class RasterCombo(Gtk.ComboBoxText):
         self.connect("notify::popup-shown", self._on_popup)
 
     def choose(self, choice: str | None) -> None:
-        """Shows a choice; nothing, where it is not to be had. A layer's name alone is a choice too."""
+        """Shows a choice; nothing where it does not exist. A layer's name alone is a choice too."""
         self._fill(choice)
 
     def _fill(self, choice: str | None) -> None:

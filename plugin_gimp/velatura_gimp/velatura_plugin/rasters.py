@@ -1,7 +1,5 @@
-"""The further rasters of a method: which layers there are to choose from, and their pixels.
-
-Layers are told apart by their names, of which GIMP lets no two be the same in an image: a script, a form that
-is kept and a recipe all say the same.
+"""The further rasters of a method: the layers to choose from, and their pixels. A layer is identified by its
+name, which GIMP keeps unique in an image: scripts, kept forms and recipes all use it.
 """
 
 from __future__ import annotations
@@ -27,7 +25,7 @@ def layers(image: Gimp.Image) -> list[tuple[str, str]]:
 
 
 def with_rasters(image: Gimp.Image, steps: Steps[Capture], wanted: Sequence[Wanted]) -> Steps[Capture]:
-    """What the steps take, and what else is wanted of the image. Each layer is read once.
+    """The capture of the steps, with the further rasters. Each layer is read once.
 
     Raises VelaturaError with a sentence that names the raster.
     """

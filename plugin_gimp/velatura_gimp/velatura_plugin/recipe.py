@@ -26,10 +26,10 @@ def from_parasite(data: bytes) -> Recipe:
 
 
 def origin(recipe: Recipe) -> dict:
-    """What the plug-in knows of where the parasite was made; 0 or empty where it does not say.
+    """The plug-in's record of the parasite's origin; 0 or empty where it is missing.
 
     source, result: the tattoos of the source layer and of the result itself, in the image of then. mark: the
-    one that the source bears.
+    source's.
     """
     own = recipe.written.get("gimp")
     own = own if isinstance(own, dict) else {}

@@ -1,4 +1,4 @@
-"""Running the recipe of a result again: its method's own form, filled in, and what is changed in it."""
+"""Running the recipe of a result again: its method's own form, filled in, and the changes to it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def run_again(
     config: Gimp.ProcedureConfig,
     _data: None,
 ) -> Gimp.ValueArray:
-    """Runs the recipe of the chosen result again, with the changes asked for or given."""
+    """Runs the recipe of the chosen result again, with the person's or the script's changes."""
     refuse_image(image)
     result, kept = edit.chosen_recipe(drawables)
     source = _source(mode, image, result, kept, config)
@@ -84,16 +84,15 @@ class Again:
         return self._resolved(changes)[1]
 
     def read(self, changes: dict) -> Steps[Capture]:
-        """What takes the source, the selection and the rasters."""
+        """The capture of source, selection and rasters."""
         return with_rasters(self._image, self._capture(), self.wanted(changes))
 
 
 def _source(
     mode: Gimp.RunMode, image: Gimp.Image, result: Gimp.Item, kept: Recipe, config: Gimp.ProcedureConfig
 ) -> Gimp.Layer | None:
-    """The layer the result was made from; None where the person, who is asked in doubt, has cancelled.
-
-    A script may name it. Raises `Doubt` where nobody can be asked.
+    """The result's source layer; None where the person, who is asked in doubt, cancels. A script may name it.
+    Raises `Doubt` where nobody can be asked.
     """
     given = config.get_property("source") if mode == Gimp.RunMode.NONINTERACTIVE else None
     layers = others(image, result)
@@ -125,8 +124,8 @@ def _ask(
 ) -> Gimp.Item | None:
     """Shows the recipe in its method's own form, or in a plain one where the method is not in the catalogue.
 
-    Returns the result, None where the person has cancelled. What is changed in the recipe is left in
-    `config`, the configuration of running again, from which GIMP repeats it, and in `last`.
+    Returns the result, None where the person has cancelled. The changes go into `config`, the configuration
+    of running again, from which GIMP repeats it, and into `last`.
     """
     known, method = run.known, run.method
     own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)) if method else None
@@ -148,6 +147,7 @@ def _ask(
         model=lambda: kept.request.model,
         needs_prompt=is_plain or method.need(PROMPT) == "required",
         chosen=lambda: tuple(run.wanted(changes())),
+        gives_drafts=method is None or method.drafts,
         begins_with=run.restored.lost,
         **helpers(target.image, target.source, None if is_plain else method),
     )
@@ -186,7 +186,7 @@ def _chosen(values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], me
 
 
 def _changes(config: Gimp.ProcedureConfig) -> dict:
-    """What the arguments of running again change in a recipe."""
+    """The changes that the arguments of running again make in a recipe."""
     changes: dict = {}
     if config.get_property("prompt"):
         changes["prompt"] = config.get_property("prompt")

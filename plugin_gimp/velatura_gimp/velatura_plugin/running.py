@@ -1,4 +1,4 @@
-"""Running what a dialog's form holds while the dialog stays: nothing of the form is lost. Needs a window."""
+"""The run of a dialog's form; the dialog stays, so that no value is lost. Needs a window."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ STOPPED = "The edit was stopped; the picture is as it was."
 
 
 class Run:
-    """The button that runs, and the one that cancels, which stops the run while there is one.
+    """The buttons Run and Cancel; during a run Cancel stops it.
 
     The dialog closes once the result is in the image; it stays, with a sentence, where the run is refused,
-    fails or is stopped. forms: what cannot be changed meanwhile. keep: called before a run begins. item: the
-    result, once there is one.
+    fails or is stopped. forms: the widgets that are disabled during a run. keep: called before a run begins.
+    item: the result, once there is one.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Run:
         dialog.connect("delete-event", self._on_delete)
 
     def _on_focus(self, _dialog: GimpUi.ProcedureDialog, widget: Gtk.Widget | None) -> None:
-        """GIMP gives the focus to the button even where it was Return that runs."""
+        """GIMP focuses the button even where Return has started the run."""
         if widget is not None and any(widget.is_ancestor(form) for form in self._forms):
             self._focus = widget
 
@@ -98,7 +98,7 @@ class Run:
             self._conversation.window.clear()
 
     def _hold(self, held: bool) -> None:
-        """Keeps the form as it is for the time of a run; the cursor is back where it was after it."""
+        """Disables the form during a run; afterwards the cursor returns to its place."""
         self._is_running = held
         for form in self._forms:
             form.set_sensitive(not held)

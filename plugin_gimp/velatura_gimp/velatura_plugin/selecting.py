@@ -22,9 +22,8 @@ class Selector:
         self._image, self._layer, self._method = image, layer, method
 
     def question(self, word: Word, prompt: str, model: str, over: Callable[[], None]) -> Question:
-        """Looks for a word of the prompt in the whole layer, whatever is selected now, and selects it.
-
-        model: an id; empty: the daemon's default. over: as `Question` has it.
+        """Selects a word of the prompt in the whole layer, regardless of the selection. model: an id; empty:
+        the daemon's default. over: see `Question`.
         """
         parameters = {self._method.words.key: [{"text": word.text, "which": word.which}]}
         request = self._method.edit(prompt, parameters, model=model)

@@ -1,7 +1,6 @@
-"""The daemon: reached, or started when the installation says how, and one job taken to its end.
-
-Nothing here imports GIMP. Progress goes to a `Report`; cancelling is killing the plug-in, which is what
-GIMP's progress bar does: the daemon sees the client go and cancels the job, because its request is a lease.
+"""The daemon: connects to it, or starts it where the installation has a command, and runs one job to its end.
+Nothing here imports GIMP. Progress goes to a `Report`. GIMP's progress bar cancels by killing the plug-in:
+the daemon notices the lost client and cancels the job, because its request has a lease.
 """
 
 from __future__ import annotations
@@ -29,10 +28,10 @@ OnPreview = Callable[[bytes, Rect | None], None]
 
 
 class Report(Protocol):
-    """Where progress is shown."""
+    """The receiver of progress."""
 
     def __call__(self, text: str, fraction: float | None = None) -> None:
-        """text: what is being done. fraction: 0 … 1 of it, None where nobody knows."""
+        """text: the present work. fraction: 0 … 1; None where it is unknown."""
 
 
 class Session:
@@ -57,8 +56,8 @@ class Session:
     def open(self) -> dict:
         """Connects, starting the daemon where none runs, and returns the daemon's answer to `methods`.
 
-        Raises VelaturaError: `not-running` where there is none and nothing says how to start one,
-        `unavailable` where it did not start, and what `Client.connect` raises.
+        Raises VelaturaError: `not-running` where there is none and no command to start one,
+        `unavailable` where it did not start, and the errors of `Client.connect`.
         """
         try:
             self._client.connect()
@@ -96,7 +95,7 @@ class Session:
 
         should_cancel: once true, the job is cancelled.
 
-        Raises what the daemon answers, and the job's own error where it failed or was cancelled.
+        Raises the daemon's error, and the job's own error where it failed or was cancelled.
         """
         identifier = str(uuid.uuid4())
         self._report("Sending the layer…", 0.0)
@@ -122,8 +121,8 @@ class Session:
         return self._client.fetch(digest, on_bytes=self._received)
 
     def acknowledge(self, job: dict) -> None:
-        """Says that the result is in the image. The image has it already, so a daemon that is gone by now
-        is no error."""
+        """Reports that the result is in the image. A daemon that is gone is no error, since the image has the
+        result."""
         try:
             self._client.ack(job["job"])
         except VelaturaError as error:

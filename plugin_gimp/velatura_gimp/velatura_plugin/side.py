@@ -1,4 +1,4 @@
-"""The column beside a form: a preview, and how what was asked of the daemon is getting on. Needs a window."""
+"""The column beside a form: a preview, and the progress of the daemon's work. Needs a window."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ from .drafting import Live
 from .style import weigh
 
 WIDTH = 292  # pixels of the column, and a side of the preview where there is room for it
-_CHECKS = 8, 0x999999, 0x666666  # size and colours of what shows where a layer is transparent
+_CHECKS = 8, 0x999999, 0x666666  # size and colours of the checkerboard beneath transparency
 _OFF = "velatura-previews-off"  # a global parasite, which GIMP keeps for its next start
 
 
 class Side(Gtk.Box):
-    """A `conversation.Window`. holds_run: told whether what is asked would change what is run.
+    """A `conversation.Window`.
 
-    size: pixels a side of the preview.
+    Args:
+        live: the dialog's services.
+        holds_run: called with whether Run has to wait for the present question.
+        size: pixels of a side of the preview.
     """
 
     def __init__(self, live: Live, holds_run: Callable[[bool], None], size: int) -> None:
@@ -43,9 +46,10 @@ class Side(Gtk.Box):
         weigh(self.wanted.get_child(), Pango.Weight.NORMAL)
         self.wanted.set_active(Gimp.get_parasite(_OFF) is None)
         self.wanted.connect("toggled", _keep)
+        self.wanted.set_no_show_all(not live.gives_drafts)
         self._bar = Gtk.ProgressBar(show_text=True, opacity=0.0)
         self._said = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=32, selectable=True, can_focus=False)
-        #: What belongs beside the form, below the preview.
+        #: Widgets of the form below the preview.
         self.below = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
         for part in (frame, self._state, self.wanted, self.below, self._bar, self._said):
             self.pack_start(part, False, False, 0)
@@ -54,7 +58,7 @@ class Side(Gtk.Box):
         self._look(None)
 
     def forget(self) -> None:
-        """What was there may change from now on."""
+        """The picture may change from now on."""
         self._rect = None
 
     # what is asked --------------------------------------------------------
@@ -85,7 +89,7 @@ class Side(Gtk.Box):
         picture = loader.get_pixbuf()
         self._after = fitted(picture, picture.get_width(), picture.get_height(), self._size)
         if rect is None:
-            self._before = None  # nobody knows what it shows
+            self._before = None  # the place is not known
         elif rect != self._rect:
             self._rect, self._before = rect, None
             self._look(rect)
@@ -97,7 +101,7 @@ class Side(Gtk.Box):
         self._show(False)
 
     def say(self, sentence: str) -> None:
-        """Shows a sentence, whatever is asked meanwhile."""
+        """Shows a sentence, also during a question."""
         self._said.set_text(sentence)
 
     def end(self, sentence: str) -> None:
@@ -136,7 +140,7 @@ class Side(Gtk.Box):
 
 
 def pixbuf(found: Look) -> GdkPixbuf.Pixbuf:
-    """The rows of a look as a picture."""
+    """A look as a picture."""
     return GdkPixbuf.Pixbuf.new_from_bytes(
         GLib.Bytes.new(found.data), GdkPixbuf.Colorspace.RGB, True, 8,
         found.width, found.height, 4 * found.width,
@@ -144,14 +148,15 @@ def pixbuf(found: Look) -> GdkPixbuf.Pixbuf:
 
 
 def fitted(picture: GdkPixbuf.Pixbuf, width: int, height: int, most: int) -> GdkPixbuf.Pixbuf:
-    """A picture of something so wide and high, as large as a square of `most` pixels a side holds."""
+    """The picture scaled to fit a square of `most` pixels, over a checkerboard. width, height: of its
+    subject."""
     scale = most / max(width, height)
     size = max(1, round(width * scale)), max(1, round(height * scale))
     return picture.composite_color_simple(*size, GdkPixbuf.InterpType.BILINEAR, 255, *_CHECKS)
 
 
 def _keep(wanted: Gtk.CheckButton) -> None:
-    """For the next dialogs, also after GIMP's next start."""
+    """Keeps the choice for later dialogs, also after GIMP's next start."""
     if wanted.get_active():
         Gimp.detach_parasite(_OFF)
     else:

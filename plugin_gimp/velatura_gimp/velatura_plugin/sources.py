@@ -23,7 +23,7 @@ PARASITE = "velatura-source"
 
 
 class Doubt(VelaturaError):
-    """It is not certain which layer a result was made from. layers: those that it may be, if any."""
+    """The source of a result is uncertain. layers: the possible ones, if any."""
 
     def __init__(self, layers: Sequence[Gimp.Layer]) -> None:
         self.layers = list(layers)
@@ -37,7 +37,7 @@ class Doubt(VelaturaError):
 
 
 class Mark:
-    """The mark of a source; a layer that is gone has none. own: what the recipe of its results says of it."""
+    """The mark of a source; a deleted layer has none. own: its record in the recipes of its results."""
 
     def __init__(self, source: Gimp.Layer) -> None:
         self._source = source if source.is_valid() else None
@@ -67,7 +67,7 @@ def attach_recipe(result: Gimp.Item, made: Mapping, mark: Mark) -> None:
 
 
 def source_of(image: Gimp.Image, result: Gimp.Item, kept: Recipe) -> Gimp.Layer:
-    """The layer that a result was made from. Raises `Doubt` where that is not certain."""
+    """The source layer of a result. Raises `Doubt` where it is uncertain."""
     own = recipe.origin(kept)
     candidates = [_candidate(image, layer, kept, own) for layer in others(image, result)]
     source, doubtful = decide(candidates, is_home=own["result"] == result.get_tattoo())
@@ -103,7 +103,7 @@ def _candidate(image: Gimp.Image, layer: Gimp.Layer, kept: Recipe, own: dict) ->
 
 
 def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
-    """Whether the layer has the pixels of the raster, wherever it lies. Bits are compared."""
+    """Whether the layer has exactly the pixels of the raster, in any place."""
     code = image_encoding(image)
     size = (layer.get_width(), layer.get_height())
     same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile)
@@ -113,7 +113,7 @@ def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
 
 
 def _marks(layer: Gimp.Layer) -> list[dict]:
-    """What a layer bears; nothing where it cannot be read."""
+    """The marks of a layer; none where they cannot be read."""
     parasite = layer.get_parasite(PARASITE)
     try:
         found = json.loads(bytes(parasite.get_data()).decode("ascii")) if parasite else []

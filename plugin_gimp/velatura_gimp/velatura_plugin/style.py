@@ -1,4 +1,4 @@
-"""How the plug-in's own widgets look in GIMP's themes. Needs a window."""
+"""The style of the plug-in's own widgets in GIMP's themes. Needs a window."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def small_button(label: str, tooltip: str, work: Callable) -> Gtk.Button:
 
 
 def icon_button(icon: str, tooltip: str) -> Gtk.Button:
-    """A flat button with one of GIMP's icons; who cannot see it is told the tooltip."""
+    """A flat button with one of GIMP's icons; screen readers get the tooltip."""
     button = Gtk.Button.new_from_icon_name(icon, Gtk.IconSize.MENU)
     button.set_relief(Gtk.ReliefStyle.NONE)
     button.set_tooltip_text(tooltip)
@@ -54,7 +54,7 @@ def add_item(menu: Gtk.Menu, label: str, work: Callable) -> Gtk.MenuItem:
 
 
 def weigh(label: Gtk.Label, weight: Pango.Weight) -> None:
-    """Makes a label's text bold, or not: GIMP's themes take a check button's for a heading."""
+    """Sets the weight of a label's text, since GIMP's themes show a check button's like a heading."""
     attributes = Pango.AttrList()
     attributes.insert(Pango.attr_weight_new(weight))
     label.set_attributes(attributes)

@@ -1,4 +1,4 @@
-"""Undo and redo in a field of text, which GTK 3 has not. Needs a window."""
+"""Undo and redo in a text field, which GTK 3 lacks. Needs a window."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TextUndo:
 
 
 def on_edited(buffer: Gtk.TextBuffer, work: Callable[[], None]) -> None:
-    """Calls `work` after every change, but not within a user action, when half of it is done."""
+    """Calls `work` after every change, and after a user action only once."""
     depth = 0
 
     def act(deeper: int) -> None:
@@ -53,18 +53,18 @@ def text_of(buffer: Gtk.TextBuffer) -> str:
 
 
 def cursor_of(buffer: Gtk.TextBuffer) -> int:
-    """How many characters stand before the cursor."""
+    """The number of characters before the cursor."""
     return buffer.get_iter_at_mark(buffer.get_insert()).get_offset()
 
 
 def put(buffer: Gtk.TextBuffer, text: str) -> None:
-    """Makes `text` of the buffer's text in one user action that touches only what is different."""
+    """Changes the buffer's text to `text` in one user action that edits only the difference."""
     edit = difference(text_of(buffer), text)
     splice(buffer, edit.start, edit.old_end, text[edit.start : edit.new_end])
 
 
 def splice(buffer: Gtk.TextBuffer, start: int, end: int, new: str) -> None:
-    """Puts `new` in the place of the characters from `start` to `end`, and the cursor behind it, in one user
+    """Replaces the characters from `start` to `end` by `new`, with the cursor behind it, in one user
     action."""
     buffer.begin_user_action()
     buffer.delete(buffer.get_iter_at_offset(start), buffer.get_iter_at_offset(end))

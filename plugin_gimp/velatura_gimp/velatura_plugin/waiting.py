@@ -31,8 +31,7 @@ class Waiting:
         self._left: list[dict] = []  # for which it had no room
 
     def add(self, word: Word, prompt: str, caption: str) -> str:
-        """Has a dial of this word of the prompt wait, and what the layer shows now with it; a sentence that
-        says so."""
+        """Stores a dial of this word of the prompt, with the caption; returns a sentence that says so."""
         entries = self._entries()
         new = dials.new(self._method.dials, *dials.of_word(caption, prompt, word))
         if not any(dials.same(new, entry) for entry in entries):
@@ -62,7 +61,7 @@ class Waiting:
         return f"Still waiting for room: {titles}. Remove dials, then open this again." if titles else ""
 
     def drop(self) -> None:
-        """The form has been shown, and is kept: what came into it waits no more."""
+        """Drops the dials that the form has taken over."""
         if not self._image.is_valid():
             return
         left = [entry for entry in self._entries() if not any(dials.same(entry, put) for put in self._put)]

@@ -1,4 +1,4 @@
-"""A widget for one thing that can be set for a word. Needs a window."""
+"""A widget for one setting of a word. Needs a window."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .raster_form import Layers, RasterCombo
 
 
 class Editor:
-    """A widget for one setting. on_set(setting, value): what the person has set. layers: those of the image,
-    where the setting is a raster."""
+    """A widget for one setting. on_set(setting, value): called with the person's value. layers: the image's
+    layers, for a raster."""
 
     def __init__(
         self, setting: Field, on_set: Callable[[Field, object], None], layers: Layers = list

@@ -23,8 +23,8 @@ from .word_strip import WordStrip
 class WordForm(Gtk.Box):
     """`argument`, a group about words of the prompt in `prompt`, as chips.
 
-    caption: gives what the layer shows now. say: shows a sentence. strip: what is set for the chosen one, to
-    be laid out by the owner.
+    caption: returns the caption. say: shows a sentence. strip: the settings of the chosen word, which the
+    owner lays out.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class WordForm(Gtk.Box):
         return self._config.get_property(self._argument.name)
 
     def _keep(self) -> None:
-        """Puts what is set for words of the prompt into the configuration."""
+        """Puts the words' settings into the configuration."""
         value = json.dumps(self._settings.value())
         if value != self._value():
             self._config.set_property(self._argument.name, value)

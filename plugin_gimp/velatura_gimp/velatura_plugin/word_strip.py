@@ -19,11 +19,11 @@ from .word_editor import Editor
 
 
 class WordStrip(Gtk.Box):
-    """The words of the prompt in `buffer`, each with what is set for it, kept in `settings`.
+    """The words of the prompt in `buffer`, each with its settings from `settings`.
 
-    changed: called after something has been set. say: shows a sentence. select, dial: asked to select a word,
-    and to make a dial of it, or None where nobody can. strip: to be laid out by the owner; it is always
-    there, so that nothing moves when a word is chosen.
+    changed: called after a setting has changed. say: shows a sentence. select, dial: select a word, and make
+    it a dial; None where no method can. strip: laid out by the owner; it is always there, so that nothing
+    moves when a word is chosen.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class WordStrip(Gtk.Box):
         self.refresh()
 
     def refresh(self) -> None:
-        """Shows the settings as they are."""
+        """Shows the present settings."""
         chips, chosen = self._settings.chips(), self._settings.chosen()
         if [chip.word for chip in chips] != [chip.word for chip in self._chips]:
             self._lay_out(chips)
@@ -113,11 +113,11 @@ class WordStrip(Gtk.Box):
         self.select_button = small_button(
             "Select", "Finds this word in the layer and selects it", self._on_select
         )
-        self._reset = small_button("Reset", "Takes away what is set for this word", self._on_reset)
+        self._reset = small_button("Reset", "Sets this word back to normal", self._on_reset)
         head = Gtk.Box(spacing=6)
         head.pack_start(self._name, True, True, 0)
         if self._dial is not None:
-            about = "Turns this word into a dial: a slider for how much of it there is"
+            about = "Turns this word into a dial: a slider that turns it up or down"
             head.pack_start(small_button("Make dial", about, self._on_dial), False, False, 0)
         if self._select is not None:
             head.pack_start(self.select_button, False, False, 0)
@@ -140,10 +140,10 @@ class WordStrip(Gtk.Box):
         self._new = Gtk.Entry(placeholder_text="Other words", hexpand=True, width_chars=8)
         self._new.connect("activate", self._on_swap)
         self._new.connect("changed", lambda _: self._allow())
-        swap = small_button("Swap", "Puts these words in the place of this one (Return)", self._on_swap)
+        swap = small_button("Swap", "Replaces this word by these (Return)", self._on_swap)
         before = small_button("Add before", "Puts these words before this one", self._on_before)
         after = small_button("Add after", "Puts these words after this one", self._on_after)
-        remove = small_button("Remove", "Takes this word out of the prompt", self._on_remove)
+        remove = small_button("Remove", "Removes this word from the prompt", self._on_remove)
         self._wording = [swap, before, after]
         grid = Gtk.Grid(row_spacing=6, column_spacing=6, column_homogeneous=True)
         grid.attach(self._new, 0, 0, 2, 1)
@@ -212,7 +212,7 @@ class WordStrip(Gtk.Box):
         return new
 
     def _rewrite(self, edit: Edit) -> None:
-        """Does to the buffer what was done to the prompt."""
+        """Makes the prompt's edit in the buffer."""
         splice(self._buffer, edit.start, edit.old_end, self._settings.prompt[edit.start : edit.new_end])
 
     def _on_edited(self) -> None:

@@ -40,7 +40,7 @@ class Window:
 class Dialog:
     """A form without widgets: `values` go into the request."""
 
-    def __init__(self, method="weighed", needs_prompt=True, **parameters):
+    def __init__(self, method="weighed", needs_prompt=True, gives_drafts=True, **parameters):
         from velatura_plugin import actions, capture, catalogue, edit
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
@@ -64,6 +64,7 @@ class Dialog:
             ),
             model=lambda: "",
             needs_prompt=needs_prompt,
+            gives_drafts=gives_drafts,
             **actions.helpers(self.image, self.layer, catalogue.newest(FOLDER).method("weighed")),
         )
         self.window = Window()
@@ -125,7 +126,7 @@ def pause(seconds):
 
 def run(t):
     sys.path.insert(0, t.args["plugin"])
-    drafts = draft, dragged, outrun, kept, gives_way, comes_back, refused, newer, stopped
+    drafts = draft, dragged, outrun, kept, gives_way, comes_back, refused, none, newer, stopped
     for part in (*drafts, proposed, selected, steps, gone):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
@@ -237,6 +238,13 @@ def refused():
     dialog.move()
     shown.append(dialog.window.shows)
     return [shown, dialog.window.said]
+
+
+def none():
+    """A method that gives no drafts is asked for none."""
+    dialog = Dialog(gives_drafts=False)
+    dialog.drafts.move()
+    return [dialog.drafts._timer, dialog.window.asked]
 
 
 def newer():
