@@ -29,7 +29,7 @@ from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import read_connection
-from velatura_protocol.session import Link
+from velatura_protocol.session import Link, Transport
 from velatura_protocol.transfers import Download, upload
 from velatura_protocol.zmtp import Dealer
 
@@ -148,7 +148,7 @@ def _transfers(lines: dict[str, _Line], size: int, repeat: int) -> dict[str, _Li
 _NAMES = {PyzmqDealer: "pyzmq", Dealer: "stdlib"}
 
 
-def _there_and_back(state_dir: Path, dealer: Callable[[], object], data: bytes) -> dict[str, float]:
+def _there_and_back(state_dir: Path, dealer: Callable[[], Transport], data: bytes) -> dict[str, float]:
     """Seconds up and down, and their parts for hashing (at both ends) and spooling."""
     name, at_the_client = _timed(lambda: digest(data))
     connection = read_connection(state_dir)
