@@ -101,6 +101,30 @@ def test_items_follow_those_that_are_set(method):
 
 
 @pytest.mark.parametrize(
+    ("item", "entry"),
+    [
+        (r"text=a hat,where=C:\hats\hat.png", {"text": "a hat", "where": r"C:\hats\hat.png"}),
+        (r'where="C:\hats, caps\hat.png"', {"where": r"C:\hats, caps\hat.png"}),
+        ("where=hats\\,text=a", {"where": "hats\\", "text": "a"}),
+        ("text=a dog's hat,amount=2", {"text": "a dog's hat", "amount": "2"}),
+        ("text=the dogs' hats, where='s.png", {"text": "the dogs' hats", "where": "'s.png"}),
+        ('text="a dog\'s hat, red"', {"text": "a dog's hat, red"}),
+    ],
+)
+def test_backslashes_and_apostrophes_are_letters_like_any_other(method, item, entry):
+    assert parse_item(method, f"concepts:{item}")[1] == entry
+
+
+def test_an_open_quotation_mark_is_said(method):
+    item = 'concepts:text=a 5" hat'
+    with pytest.raises(VelaturaError, match="quotation mark") as raised:
+        parse_item(method, item)
+    assert item in raised.value.message and "--set concepts=" in raised.value.message
+    values = parse_values(method, ['concepts=[{"text": "a 5\\" hat"}]'])
+    assert values == {"concepts": [{"text": 'a 5" hat'}]}
+
+
+@pytest.mark.parametrize(
     "item", ["concepts", "hats:text=a", "concepts:size=3", "concepts:text", 'concepts:text="a']
 )
 def test_items_that_cannot_be_read_are_named(method, item):

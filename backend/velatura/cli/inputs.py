@@ -43,7 +43,9 @@ def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
 
 
 def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
-    """The group and the texts by key of "group:key=value,key=value". A value in quotes may hold a comma.
+    """The group and the texts by key of "group:key=value,key=value".
+
+    A value in double quotes may hold a comma.
 
     Raises `bad-request`, which names the option.
     """
@@ -55,12 +57,10 @@ def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
             "bad-request",
             f"--item {option} names no list of {method.title}; write --item LIST:key=value (lists: {names}).",
         )
-    parts = shlex.shlex(text, posix=True)
-    parts.whitespace, parts.whitespace_split, parts.commenters = ",", True, ""
     keys = {field.key for field in group.fields}
     entry: dict[str, str] = {}
     try:
-        for part in parts:
+        for part in _parts(text, option, name):
             key, equals, value = part.strip().partition("=")
             if not equals or key not in keys:
                 raise ValueError(part)
@@ -70,6 +70,24 @@ def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
         sentence = f"--item {option}: write key=value with commas between; the keys are {known}."
         raise VelaturaError("bad-request", sentence, detail=str(error)) from error
     return group, entry
+
+
+def _parts(text: str, option: str, group: str) -> list[str]:
+    """The text between commas that stand outside of double quotes.
+
+    Apostrophes and the backslashes of Windows paths are letters like any other.
+    """
+    parts = shlex.shlex(text, posix=True)
+    parts.whitespace, parts.whitespace_split, parts.commenters = ",", True, ""
+    parts.quotes, parts.escape = '"', ""
+    try:
+        return list(parts)
+    except ValueError as error:
+        sentence = (
+            f'--item {option} has an open quotation mark: close it, or, for a value with a " in it, write the'
+            f" whole list as JSON, --set {group}=[…]."
+        )
+        raise VelaturaError("bad-request", sentence, detail=str(error)) from error
 
 
 def read_inputs(wanted: Sequence[Wanted], source: Image) -> dict[str, Pixels]:
