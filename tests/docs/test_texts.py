@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 
 import pytest
@@ -64,6 +65,16 @@ def test_python_in_texts_is_python(path):
     for block in blocks(path.read_text("utf-8")):
         if block.language == "python":
             compile(block.code, str(path), "exec")
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=names)
+def test_guides_write_nothing_of_the_wire_by_hand(path):
+    """The package has one builder for each of its objects; a guide that writes one itself ages unseen."""
+    for block in blocks(path.read_text("utf-8")):
+        if block.language == "python":
+            dicts = [node for node in ast.walk(ast.parse(block.code)) if isinstance(node, ast.Dict)]
+            keys = {key.value for node in dicts for key in node.keys if isinstance(key, ast.Constant)}
+            assert not keys & {"velatura", "method", "digest", "channels", "rect"}
 
 
 @pytest.mark.timeout(600)
