@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from dataclasses import replace
-from unittest import mock
 
 import pytest
 from pydantic import Field, field_validator
@@ -219,12 +218,17 @@ CAPTION = {"source_prompt": "a man"}
 @pytest.mark.parametrize(
     ("id", "changes", "code", "said"),
     [
-        ("m", {"method": "magic"}, "unknown-method", "The daemon has no method 'magic'"),
-        ("m", {"method_version": 2}, "unknown-method", "made with version 2 of Method"),
-        ("m", {"variations": 9}, "bad-request", "at most 8 variations"),
-        ("m", {"parameters": {"words": 1}}, "bad-request", "Words"),
-        ("m", {"parameters": {"no": 1}}, "bad-request", "no parameter 'no'"),
-        ("m", {"model": {"id": "third", "digest": ""}}, "unknown-model", "The daemon has no model 'third'"),
+        ("magic", {}, "unknown-method", "The daemon has no method 'magic'"),
+        ("sdedit", {"method_version": 2}, "unknown-method", "made with version 2 of SDEdit"),
+        ("sdedit", {"variations": 9}, "bad-request", "at most 8 variations"),
+        ("word-map", {"parameters": {"words": 1}}, "bad-request", "Words"),
+        ("sdedit", {"parameters": {"no": 1}}, "bad-request", "no parameter 'no'"),
+        (
+            "sdedit",
+            {"model": {"id": "third", "digest": ""}},
+            "unknown-model",
+            "The daemon has no model 'third'",
+        ),
         ("sdedit", {"prompt": " \n"}, "empty-prompt", "SDEdit needs a prompt"),
         ("describe", {"prompt": "a hat"}, "bad-request", "takes no prompt"),
         ("clipseg-mask", {}, "unknown-model", "has no segmenter"),
@@ -246,14 +250,10 @@ CAPTION = {"source_prompt": "a man"}
 )
 def test_broker_and_worker_refuse_in_the_same_words_before_any_work(id, changes, code, said):
     """The worker has no pixels here and must not load a model."""
-    methods = {**registry(), "m": METHOD}
     wanted = request(**{"method": id, "parameters": {}, **changes})
     with pytest.raises(VelaturaError, match=said) as in_broker:
-        complete_request(wanted, methods, MODELS)
-    with (
-        mock.patch("velatura.methods.execute.registry", lambda: methods),
-        pytest.raises(VelaturaError) as late,
-    ):
+        complete_request(wanted, registry(), MODELS)
+    with pytest.raises(VelaturaError) as late:
         execute(wanted, dict[str, bytes]().__getitem__, ModelStore(MODELS), Recorded())
     assert in_broker.value.code == code
     assert (late.value.code, late.value.message) == (code, in_broker.value.message)
