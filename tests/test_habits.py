@@ -13,6 +13,7 @@ import yaml
 from installer import run
 
 from tests.patience import patience
+from velatura import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 KINDS = {
@@ -26,6 +27,29 @@ def test_a_commit_is_checked_as_the_gate_checks():
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text("utf-8"))["repos"]
     hooks = [hook["entry"].removeprefix(".velatura/env/bin/") for hook in repository["hooks"]]
     assert hooks == [" ".join(words) for words in run.CHECKS]
+
+
+OURS = [
+    path
+    for folder in ("backend", "protocol", "plugin_krita", "plugin_gimp", "installer", "tests", "docs")
+    for path in sorted((ROOT / folder).rglob("*"))
+    if path.suffix in (".py", ".md")
+]
+
+
+def test_no_test_mocks_our_own_code():
+    tests = [path for path in OURS if path.is_relative_to(ROOT / "tests")]
+    named = re.compile(
+        r"^ *(from unittest(\.mock)? import .*\b(mock|patch|Mock)|import unittest\.mock)", re.M
+    )
+    assert named.search("from unittest import mock") and len(tests) > 100
+    assert [path for path in tests if named.search(path.read_text("utf-8"))] == []
+
+
+def test_nothing_speaks_of_the_present_version_as_past():
+    named = re.compile(rf"\b[Vv]ersion {re.escape(__version__)}")
+    assert len(OURS) > 300
+    assert [path for path in OURS if named.search(path.read_text("utf-8"))] == []
 
 
 def draft() -> str:

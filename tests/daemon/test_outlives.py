@@ -206,6 +206,8 @@ def test_an_authenticator_that_has_ended_ends_the_daemon(inside, tmp_path):
         assert inside.ends() == "the gate has ended"
 
 
+# No disk hangs when a test asks for it, so fsync waits for ever inside the daemon, as it does for a network
+# drive that is gone. Python runs `sitecustomize` before the daemon's own code, which stays as it is.
 HANGS = """
 import os, sys, threading
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Recipes as version 0.1.0 wrote them, run again by the methods of today."""
+"""Recipes as they were written before protocol 1.5, run again by the methods of today."""
 
 import json
 from dataclasses import replace
@@ -13,12 +13,12 @@ from velatura.methods.registry import registry
 from velatura_protocol.rasters import Pixels
 from velatura_protocol.requests import Recipe, blobs
 
-KEPT = Path(__file__).parents[1] / "protocol" / "recipes" / "version_0_1_0.json"
+KEPT = Path(__file__).parents[1] / "protocol" / "recipes" / "before_1_5.json"
 OLD = [Recipe.from_wire(json.loads(kept["gimp"])) for kept in json.loads(KEPT.read_text("ascii"))]
 
 
 @pytest.mark.parametrize("recipe", OLD, ids=lambda recipe: f"{recipe.request.method} {recipe.variation}")
-def test_a_recipe_of_the_first_version_runs(models, entries, recipe):
+def test_a_recipe_from_before_1_5_runs(models, entries, recipe):
     """With all that it has but the model's digest: libraries write the files of the tests' model anew."""
     layer, selected = picture(seed=1), box(64, 64, (4, 30), (4, 30))
     assert layer.dtype == DTYPES["u8"]

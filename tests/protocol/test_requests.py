@@ -15,7 +15,7 @@ from velatura_protocol.requests import DAMAGED, MAX_SEED, NEWER, Edit, Recipe, R
 from .test_messages import json_values
 from .test_rasters import MASK, RASTER, REQUEST, changed
 
-OLD = json.loads((Path(__file__).parent / "recipes" / "version_0_1_0.json").read_text("ascii"))
+OLD = json.loads((Path(__file__).parent / "recipes" / "before_1_5.json").read_text("ascii"))
 RECIPE = REQUEST | {
     "method_version": 2, "model": {"id": "a", "digest": "blake2b:" + "1" * 64}, "seed": MAX_SEED,
     "variations": 3, "parameters": {"steps": 9, "strength": 0.5},
@@ -123,8 +123,8 @@ def test_no_recipe_raises_anything_else(value):
 
 
 @pytest.mark.parametrize("kept", OLD, ids=lambda kept: json.loads(kept["gimp"])["method"])
-def test_recipes_of_the_first_version_are_read(kept):
-    """As version 0.1.0 kept them: GIMP in a parasite, Krita in an annotation. Each method has one."""
+def test_recipes_from_before_1_5_are_read(kept):
+    """Before protocol 1.5 GIMP kept them in a parasite, Krita in an annotation. Each method has one."""
     parasite, annotation = json.loads(kept["gimp"]), json.loads(kept["krita"])
     assert parasite == annotation["recipe"] | {"gimp": {"source": 17}}
     recipe = Recipe.from_wire(parasite)

@@ -23,7 +23,7 @@ from .values import pack, unpack
 log = logging.getLogger(__name__)
 
 _WHOLE, _PART = ".value", ".part"
-_OF_0_1_0 = (".trajectory", ".part")
+_OF_OLD = (".trajectory", ".part")
 
 
 class Files:
@@ -111,11 +111,11 @@ class Files:
 
 
 def remove_trajectories(folder: Path) -> None:
-    """Removes the trajectory files of version 0.1.0, and their folder if it is then empty.
+    """Removes the trajectory files from before protocol 1.5, and their folder if it is then empty.
 
     Trajectories are made again, under other names, when they are needed. Never raises.
     """
-    for path in _paths(folder, _OF_0_1_0):
+    for path in _paths(folder, _OF_OLD):
         _remove(path)
     with suppress(OSError):
         folder.rmdir()

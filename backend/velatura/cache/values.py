@@ -21,8 +21,8 @@ from velatura_protocol.messages import digest
 from .keys import tensor_digest
 
 FORMAT = 3
-"""The version of the files. 1 were the trajectories of version 0.1.0; in 2 a trajectory had None for unknown
-levels."""
+"""The version of the files. 1 were the trajectories before protocol 1.5; in 2 a trajectory had None for
+unknown levels."""
 
 _CLASSES: dict[str, type] = {}
 _PLAIN = (type(None), bool, int, float, str)

@@ -14,8 +14,7 @@ import numpy as np
 
 # A schedule with zero terminal SNR (Lin et al. 2024, arXiv:2305.08891) has abar_T-1 = 0, an infinite sigma.
 # This value replaces it: sigma is then 4096, at which the signal is far below the model's own precision,
-# while
-# float32 still represents z beside sigma n to 2^-11.
+# while float32 still represents z beside sigma n to 2^-11.
 _LEAST_ALPHA_BAR = 2.0**-24
 _MOST_TIMES = 10_000  # T of a schedule; published models have 1000
 

@@ -19,9 +19,8 @@ from velatura.diffusion.denoiser import denoise
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.noise import standard_normal
 
-#  The looks: each a noise level, as a share of the training times, and the seed of its noise, which is the
-# same
-#: for all pictures.
+#: The looks: each a noise level, as a share of the training times, and the seed of its noise, which is the
+#: same for all pictures.
 LOOKS = ((0.65, 1), (0.8, 2))
 
 

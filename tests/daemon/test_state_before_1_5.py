@@ -1,4 +1,4 @@
-"""A state directory of version 0.1.0: inversions are made anew, nothing of the person's is touched."""
+"""A state directory before protocol 1.5: inversions are made anew, nothing of the person's is touched."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from velatura_protocol.messages import canonical, digest
 
 
 def trajectory():
-    """A file as that version wrote it."""
+    """A file as it was written then."""
     text = canonical({"format": 1, "key": "k", "sigmas": [1.0, 0.0], "eta": 0.0, "x": ["x", None]})
     return save({"x": torch.zeros(1, 4, 8, 8)}, {"trajectory": text.decode(), "digest": digest(text)})
 

@@ -1,7 +1,7 @@
-"""A state directory as version 0.1.0 (commit 607f76b) left it, opened by today's daemon.
+"""A state directory from before protocol 1.5, as commit 607f76b left it, opened by today's daemon.
 
-`state_0_1_0.json` was read out of a directory in which that version's daemon had run each of its methods on
-the tiny model, had refused an edit, and was killed while it had a cancelled job and one that waited. Its rows
+`state_before_1_5.json` was read out of a directory in which that commit's daemon had run each of its methods
+on the tiny model, had refused an edit, and was killed while it had a cancelled job and one that waited. Its rows
 and files are as they were written, but for the places of models, the model's digest (`{digest}`: it depends
 on the installed libraries) and the bytes of the spool and of trajectories, which are compressed.
 """
@@ -29,7 +29,7 @@ from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura_protocol.client import Client
 
-STATE = json.loads(Path(__file__).with_name("state_0_1_0.json").read_text(encoding="utf-8"))
+STATE = json.loads(Path(__file__).with_name("state_before_1_5.json").read_text(encoding="utf-8"))
 JOBS = {job["id"]: job for job in STATE["jobs"]}
 DONE = {job["request"]["method"]: job for job in STATE["jobs"] if job["state"] == "done"}
 SPOOL = {f"blake2b:{name}": zlib.decompress(base64.b64decode(data)) for name, data in STATE["spool"].items()}
