@@ -1,9 +1,9 @@
 """A state directory from before protocol 1.5, as commit 607f76b left it, opened by today's daemon.
 
 `state_before_1_5.json` was read out of a directory in which that commit's daemon had run each of its methods
-on the tiny model, had refused an edit, and was killed while it had a cancelled job and one that waited. Its rows
-and files are as they were written, but for the places of models, the model's digest (`{digest}`: it depends
-on the installed libraries) and the bytes of the spool and of trajectories, which are compressed.
+on the tiny model, had refused an edit, and was killed while it had a cancelled job and one that waited. Its
+rows and files are as they were written, but for the places of models, the model's digest (`{digest}`: it
+depends on the installed libraries) and the bytes of the spool and of trajectories, which are compressed.
 """
 
 from __future__ import annotations
