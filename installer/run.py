@@ -215,7 +215,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tests = commands.add_parser("test", help="run every test, with the real Krita and GIMP where possible")
     tests.add_argument("--require-hosts", action="store_true", help="fail where Krita or GIMP is missing")
     tests.add_argument("selection", nargs="*", help="files and options for pytest instead of all tests")
-    commands.add_parser("fast", help="check style and imports and run the tests that need under two minutes")
+    commands.add_parser(
+        "fast", help="check style, types and imports, and run the tests that need no host, daemon or model"
+    )
     options = parser.parse_args(arguments)
     try:
         if options.command == "demo":

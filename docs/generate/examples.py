@@ -17,6 +17,7 @@ from PIL import Image
 
 import velatura
 from velatura.files.compare import GAP, PAPER
+from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.catalogue import PROMPT, MethodInfo
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
@@ -85,6 +86,17 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
     return [*words, "--seed", str(SEED)] if is_edit else words
 
 
+def is_possible(method: MethodInfo, generator: str) -> bool:
+    """Return whether a method can be tried with the sample and the embedded model.
+
+    Args:
+        method: as the daemon offers it.
+        generator: the kind of model that it needs; '' for any.
+    """
+    needed = any(raster.need == "required" for raster in method.further)
+    return generator in ("", DIFFUSION) and not needed
+
+
 def as_typed(words: Sequence[str]) -> str:
     """Return the command as lines of a shell, one option per line."""
     lines = [shlex.join(["velatura", *words[:2]])]
@@ -139,15 +151,18 @@ def _run(words: list[str], folder: Path, picture: Path | None, panels: Sequence[
     if picture is not None:
         words += ["--compare", str(compared)]
     environment = os.environ | {"VELATURA_STATE_DIR": str(state), "PYTHONPATH": os.pathsep.join(sys.path)}
-    ended = subprocess.run(
-        [sys.executable, "-m", "velatura", *words],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        stdin=subprocess.DEVNULL,
-        timeout=TIMEOUT,
-    )
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-m", "velatura", *words],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            timeout=TIMEOUT,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NoExample(f"{as_typed(words)}\ntook longer than {TIMEOUT} s") from error
     if ended.returncode:
         raise NoExample(f"{as_typed(words)}\n{ended.stderr}")
     if picture is not None:

@@ -16,22 +16,32 @@ NEEDS = ("required", "optional", "none")
 NAMES = {"source": "a layer", "mask": "a selection", "prompt": "a prompt"}
 
 
-def page(method: MethodInfo, module: str, explanation: str, shown: Shown | None) -> str:
+def page(
+    method: MethodInfo,
+    module: str,
+    explanation: str,
+    shown: Shown | None,
+    *,
+    has_example: bool = True,
+    has_reference: bool = True,
+) -> str:
     """Return the page of a method.
 
     Args:
         method: as the daemon offers it.
-        module: its module, which the Python reference has.
+        module: its module.
         explanation: its docstring.
         shown: the result of its example; None leaves the result out.
+        has_example: whether the sample and the embedded model can try it.
+        has_reference: whether the Python reference has its module.
     """
     parts = [
         f"# {method.title}",
         method.summary,
         _facts(method),
-        "## An example",
-        _example(method, shown),
     ]
+    if has_example:
+        parts += ["## An example", _example(method, shown)]
     usual, advanced = ([f for f in method.fields if f.advanced is more] for more in (False, True))
     if method.further:
         parts += ["## Further pictures", _rasters(method.further)]
@@ -40,7 +50,8 @@ def page(method: MethodInfo, module: str, explanation: str, shown: Shown | None)
         parts += ["### Advanced", _form(advanced)]
     for group in (field for field in method.fields if field.kind == "group"):
         parts += [f"### {group.title}: each entry", _form(group.fields)]
-    parts += ["## How it works", explanation, f"The code: [`{module}`][{module}]."]
+    code = f"[`{module}`][{module}]" if has_reference else f"`{module}`"
+    parts += ["## How it works", explanation, f"The code: {code}."]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

@@ -24,6 +24,12 @@ def pages(package: Path) -> Iterator[tuple[str, str]]:
             yield name, "\n\n".join(parts) + "\n"
 
 
+def modules(package: Path) -> set[str]:
+    """Return the modules that the pages of a package's folder describe."""
+    lines = (line for _, text in pages(package) for line in text.splitlines())
+    return {line.removeprefix("::: ") for line in lines if line.startswith("::: ")}
+
+
 def docstring(path: Path) -> str:
     """Return a module's docstring without importing it."""
     return ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""

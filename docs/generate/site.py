@@ -123,21 +123,42 @@ def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict[str, 
     (pages / "methods").mkdir()
     (pages / "pictures").mkdir(exist_ok=True)
     described = [(MethodInfo.from_wire(describe(method)), type(method)) for method in registry().values()]
+    referenced = {m for name in REFERENCE for m in reference.modules(package_folder(name) or Path())}
     known = [(method, cls) for method, cls in described if method is not None]
     (pages / "methods/index.md").write_text(methods.index([method for method, _ in known]), "utf-8")
     yield {"All": "methods/index.md"}
     try:
         for method, cls in known:
-            shown = examples.show(method, kept, state) if kept else None
+            has_example = examples.is_possible(method, cls.generator)
+            own = cls.__module__ in referenced
+            shown = _shown(method, kept, state, own) if kept and has_example else None
             if shown and shown.picture:
                 shutil.copyfile(shown.picture, pages / "pictures" / shown.picture.name)
             docstring = cls.__dict__.get("__doc__") or sys.modules[cls.__module__].__doc__ or ""
-            text = methods.page(method, cls.__module__, inspect.cleandoc(docstring), shown)
+            text = methods.page(
+                method,
+                cls.__module__,
+                inspect.cleandoc(docstring),
+                shown,
+                has_example=has_example,
+                has_reference=own,
+            )
             (pages / f"methods/{method.id}.md").write_text(text, "utf-8")
             yield {method.title: f"methods/{method.id}.md"}
     finally:
         if kept:
             examples.stop(state)
+
+
+def _shown(method: MethodInfo, kept: Path, state: Path, own: bool) -> examples.Shown | None:
+    """Return the result of an example. One that fails costs another package's method its picture only."""
+    try:
+        return examples.show(method, kept, state)
+    except examples.NoExample as error:
+        if own:
+            raise
+        print(f"There is no picture of {method.title!r}: {error}", file=sys.stderr)
+        return None
 
 
 def _reference(pages: Path) -> Iterator[dict[str, list[dict[str, str]]]]:

@@ -15,6 +15,7 @@ import pytest
 import tomllib
 from docs.generate import examples, methods, reference, site, texts
 
+from tests.more_methods import ENTRY_POINTS, environment
 from tests.patience import patience
 from velatura.cli import docs as command
 from velatura.cli.main import parser_for
@@ -46,6 +47,34 @@ def shown(tmp_path_factory):
             assert running.wait(patience(30)) == 0
         finally:
             running.kill()
+
+
+@pytest.mark.timeout(300)
+def test_methods_of_another_package_have_their_pages_too(tmp_path):
+    build = (
+        f"import pathlib; from docs.generate import site; here = pathlib.Path({str(tmp_path)!r}); "
+        "site.build(here / 'out', kept=here / 'kept', pictures=False, strict=True)"
+    )
+    words = [sys.executable, "-c", build]
+    env = os.environ | environment()
+    subprocess.run(words, check=True, env=env, cwd=site.ROOT, timeout=patience(240))
+    pages = tmp_path / "out/pages/methods"
+    for name in ENTRY_POINTS["velatura_examples"]["velatura.methods"]:
+        page = (pages / f"{name}.md").read_text("utf-8")
+        assert "The code: `velatura_examples." in page
+        assert ("## An example" in page) == (name not in ("exaggerate", "compose")), name
+    assert "[`velatura.methods.sdedit`][velatura.methods.sdedit]" in (pages / "sdedit.md").read_text("utf-8")
+
+
+def test_a_failing_example_costs_another_packages_method_its_picture_only(tmp_path, capsys):
+    method = replace(KNOWN["describe"], id="no-such-method")
+    try:
+        assert site._shown(method, tmp_path / "kept", tmp_path / "state", own=False) is None
+        with pytest.raises(examples.NoExample):
+            site._shown(method, tmp_path / "kept", tmp_path / "state", own=True)
+    finally:
+        examples.stop(tmp_path / "state")
+    assert "no picture of 'Describe the layer'" in capsys.readouterr().err
 
 
 @pytest.mark.timeout(300)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import shutil
 import subprocess
@@ -15,13 +16,18 @@ from tests.more_methods import ENTRY_POINTS, environment, installed
 from tests.more_methods.velatura_examples import eigenpictures
 from tests.patience import patience
 from tests.tiny import tiny_model
+from velatura.cli import commands
+from velatura.cli.main import main
+from velatura.companions import captioners
 from velatura.install.doctor import examine
 from velatura.install.profiles import Machine
 from velatura.methods.checks import lacking
 from velatura.methods.registry import describe, offer, refused, registry
 from velatura.models import catalogue
 from velatura.models.store import ModelStore
+from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import canonical
 
 SIDE = 32
 
@@ -153,27 +159,76 @@ FAULTS = {
     "The method 'sdedit'": "another method of this name, 'SDEdit'",
     "The kind of model 'nothing'": "no TITLE",
     "The kind of model 'diffusers'": "a form of Velatura's own",
+    "The method 'base'": "is no method",
+    "The method 'ends'": "SystemExit: 3",
+    "The method 'version-zero'": "version of version-zero",
+    "The method 'version-text'": "version of version-text",
+    "The method 'no-title'": "title of no-title",
+    "The method 'number-summary'": "the summary of number-summary is no text",
+    "The method 'too-many'": "max_variations of too-many",
+    "The method 'number-drafts'": "drafts of number-drafts",
+    "The method 'text-place'": "the place of text-place is no whole number",
+    "The method 'unknown-need'": "an input of an unknown need",
+    "The kind of model 'silent'": "its TITLE is no text, or an empty one",
+    "The command 'silent'": "its SUMMARY is no text, or an empty one",
+    "The command 'ends'": "SystemExit: 3",
+    "The command 'incomplete'": "no SUMMARY and no configure and no run",
+    "The command 'edit'": "another command of this name",
+    "The command 'two words'": "cannot be typed",
+    "The captioner 'silent'": "its reads is no function",
+    "The captioner 'ends'": "SystemExit: 3",
 }
+
+
+def left_out(tmp_path):
+    machine = Machine("linux", {}, tmp_path, lambda _: None)
+    found = examine(tmp_path, machine, commands=commands.refused())
+    return [finding for finding in found if "left out" in finding.sentence]
 
 
 def test_a_package_that_cannot_be_used_costs_itself_only_and_is_told(caplog, tmp_path, monkeypatch):
     own = list(registry())
-    monkeypatch.setattr("velatura.install.doctor.PROBE", 'print(\'["2", "cpu"]\')')
+    # torch is not at issue; the captioners are read in another process
+    monkeypatch.setattr("velatura.install.doctor.PROBE", ("-c", 'print(\'["2", "cpu", ""]\')'))
+    monkeypatch.setenv("PYTHONPATH", environment("velatura_faulty")["PYTHONPATH"])
     with installed("velatura_faulty"), caplog.at_level(logging.WARNING):
         assert list(registry()) == own and type(registry()["sdedit"]).__name__ == "SDEdit"
-        said = [
-            f
-            for f in examine(tmp_path, Machine("linux", {}, tmp_path, lambda _: None))
-            if "left out" in f.sentence
-        ]
-    assert len(said) == len(FAULTS)
+        answer = offer([describe(method) for method in registry().values()], catalogue.entries(tmp_path))
+        assert [method.id for method in Catalogue.from_wire(json.loads(canonical(answer))).methods] == own
+        captioners.offered()  # to be in this process's log
+        said = left_out(tmp_path)
+    assert sorted(f.sentence.partition(" of the package")[0] for f in said) == sorted(FAULTS)
     for what, why in FAULTS.items():
         (finding,) = (f for f in said if f.sentence.startswith(what + " of the package 'velatura-faulty'"))
         assert why in finding.sentence and finding.level == "fault"
         assert "pip uninstall velatura-faulty" in finding.mend
         assert finding.sentence in caplog.text
-    assert not [
-        f
-        for f in examine(tmp_path, Machine("linux", {}, tmp_path, lambda _: None))
-        if "left out" in f.sentence
-    ]
+    monkeypatch.delenv("PYTHONPATH")
+    assert not left_out(tmp_path)
+
+
+def test_a_size_that_is_none_costs_no_other_model(caplog, tmp_path):
+    with installed("velatura_faulty"), caplog.at_level(logging.WARNING):
+        for name in ("text", "numpy", "number", "zero", "huge", "boolean", "ends"):
+            (tmp_path / name).mkdir()
+            catalogue.add(tmp_path, name, str(tmp_path / name))
+        found = catalogue.entries(tmp_path)
+        answer = offer([describe(method) for method in registry().values()], found)
+    assert {model.kind for model in found} == {"diffusers"}  # none is the package's
+    assert len(Catalogue.from_wire(json.loads(canonical(answer))).models) == 8
+    assert caplog.text.count("which is no side") and "cannot say whether" in caplog.text
+
+
+def test_a_captioner_that_fails_when_asked_costs_no_other(caplog):
+    with installed("velatura_faulty"), caplog.at_level(logging.WARNING):
+        assert captioners.loader({"model_type": "blip"}) is None
+        assert captioners.loader({"questions": []}).__name__ == "velatura_lab.readers.captioner"
+    assert "velatura-faulty cannot say whether" in caplog.text
+
+
+def test_the_help_of_all_commands_is_shown_beside_faulty_ones(capsys):
+    with installed("velatura_faulty"):
+        assert main(["--help"]) == 0
+        told = capsys.readouterr().out
+        assert "make it 100% brighter" in told and "silent" not in told
+        assert main(["brighten"]) == 0

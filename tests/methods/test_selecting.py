@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.methods.clipseg_mask import phrases
+from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -102,6 +103,15 @@ def test_a_model_without_a_segmenter_says_what_to_do(entries):
     with pytest.raises(VelaturaError, match=r"'Alone' has no segmenter .* --segmenter") as refused:
         select(store, "clipseg-mask", "a cat")
     assert refused.value.code == "unknown-model" and store.loaded() == ""
+
+
+@pytest.mark.parametrize(("method", "companion"), [("clipseg-mask", "segmenter"), ("describe", "captioner")])
+def test_a_method_that_forgets_its_needs_says_what_to_do_too(entries, monkeypatch, method, companion):
+    monkeypatch.setattr(type(registry()[method]), "needs", "")
+    store = ModelStore([ModelEntry("alone", "Alone", "diffusers", entries[0].path, 64)])
+    with pytest.raises(VelaturaError, match=rf"'Alone' has no {companion} .* --{companion}") as refused:
+        select(store, method, "a cat" if method == "clipseg-mask" else "")
+    assert refused.value.code == "unknown-model" and store.loaded() == "alone"
 
 
 @given(st.lists(st.text("ab ,\n\t", max_size=8), max_size=6), st.sampled_from([",", "\n", " , "]))

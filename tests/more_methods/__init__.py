@@ -40,8 +40,36 @@ ENTRY_POINTS = {
             "taken": "velatura_faulty.taken",
             "empty": "velatura_faulty",
             "number": "velatura_faulty.kind:KIND",
+            "base": "velatura.methods.base:Method",
+            "ends": "velatura_faulty.ends",
+            "version-zero": "velatura_faulty.unreadable:VersionZero",
+            "version-text": "velatura_faulty.unreadable:VersionText",
+            "no-title": "velatura_faulty.unreadable:NoTitle",
+            "number-summary": "velatura_faulty.unreadable:NumberSummary",
+            "too-many": "velatura_faulty.unreadable:TooMany",
+            "number-drafts": "velatura_faulty.unreadable:NumberDrafts",
+            "text-place": "velatura_faulty.unreadable:TextPlace",
+            "unknown-need": "velatura_faulty.unreadable:UnknownNeed",
         },
-        "velatura.generators": {"nothing": "velatura_faulty.kind", "diffusers": "velatura_faulty.kind"},
+        "velatura.generators": {
+            "nothing": "velatura_faulty.kind",
+            "diffusers": "velatura_faulty.kind",
+            "silent": "velatura_faulty.silent",
+            "sizes": "velatura_faulty.sizes",
+        },
+        "velatura.commands": {
+            "silent": "velatura_faulty.silent",
+            "ends": "velatura_faulty.ends",
+            "incomplete": "velatura_faulty.kind",
+            "edit": "velatura_faulty.percent",
+            "two words": "velatura_faulty.percent",
+            "brighten": "velatura_faulty.percent",
+        },
+        "velatura.captioners": {
+            "silent": "velatura_faulty.silent",
+            "ends": "velatura_faulty.ends",
+            "moody": "velatura_faulty.percent",
+        },
     },
 }
 
@@ -82,11 +110,14 @@ def installed(package: str = "velatura_examples") -> Iterator[None]:
 
 def _forget(package: str) -> None:
     """What was found out before the package came, or is gone."""
+    from velatura.cli import commands
+    from velatura.companions import captioners
     from velatura.generators import kinds
     from velatura.methods import registry
 
     registry._known.cache_clear()
-    kinds.offered.cache_clear()
+    for group in (kinds, captioners, commands):
+        group.offered.cache_clear()
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
 

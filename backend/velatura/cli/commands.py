@@ -11,10 +11,11 @@ import argparse
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import EntryPoint
 from types import ModuleType
 
-from velatura.extensions.offers import offers
+from velatura.extensions.offers import Offers, Refused, loaded, offers, refuse
 
 GROUP = "velatura.commands"
 
@@ -47,11 +48,30 @@ class Command:
 
 
 def commands() -> dict[str, Command]:
-    """Every command by its name, this package's first. Logs and leaves out one that cannot be imported."""
-    known = {name: Command(summary, _importer(name)) for name, summary in _OWN.items()}
-    for offer in offers(GROUP, _offered, "command").loaded:
-        known.setdefault(offer.name, offer.value)
-    return known
+    """Every command by its name, this package's first. Leaves out those that cannot be used."""
+    own = {name: Command(summary, _importer(name)) for name, summary in _OWN.items()}
+    return own | {offer.name: offer.value for offer in offered().loaded}
+
+
+def refused() -> list[Refused]:
+    """The commands of other packages that are left out."""
+    return offered().refused
+
+
+@cache
+def offered() -> Offers[Command]:
+    """The commands of other packages. One with a taken name is left out: the first one keeps it."""
+    found = offers(GROUP, _offered, "command")
+    result: Offers[Command] = Offers([], list(found.refused))
+    taken = set(_OWN)
+    for offer in found.loaded:
+        if offer.name in taken:
+            reason = "there is another command of this name"
+            result.refused.append(refuse(f"The command {offer.name!r}", offer.package, reason))
+        else:
+            taken.add(offer.name)
+            result.loaded.append(offer)
+    return result
 
 
 def _importer(name: str) -> Callable[[], ModuleType]:
@@ -59,5 +79,7 @@ def _importer(name: str) -> Callable[[], ModuleType]:
 
 
 def _offered(entry: EntryPoint) -> Command:
-    module = entry.load()
+    if entry.name.startswith("-") or len(entry.name.split()) != 1:
+        raise ValueError(f"{entry.name!r} cannot be typed as a command")
+    module = loaded(entry, texts=("SUMMARY",), functions=("configure", "run"))
     return Command(module.SUMMARY, lambda: module)

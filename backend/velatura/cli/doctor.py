@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict
 
 from velatura.cli import exits
+from velatura.cli.commands import refused
 from velatura.cli.machine import this_machine
 from velatura.install.doctor import examine
 from velatura_protocol.paths import state_dir
@@ -22,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the findings; return 0 only if there is no fault."""
-    findings = examine(state_dir(options.state_dir), this_machine())
+    findings = examine(state_dir(options.state_dir), this_machine(), commands=refused())
     faults = sum(finding.level == "fault" for finding in findings)
     if options.json:
         print(json.dumps({"ok": not faults, "findings": [asdict(finding) for finding in findings]}))

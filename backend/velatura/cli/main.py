@@ -30,7 +30,7 @@ def parser_for(arguments: Sequence[str]) -> argparse.ArgumentParser:
     for name, command in commands().items():
         added = subparsers.add_parser(
             name,
-            help=command.summary,
+            help=command.summary.replace("%", "%%"),  # argparse would fill in a value
             description=command.summary[0].upper() + command.summary[1:] + ".",
             epilog=exits.HELP,
             formatter_class=argparse.RawDescriptionHelpFormatter,

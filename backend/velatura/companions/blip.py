@@ -1,9 +1,4 @@
-"""Captions pictures, by BLIP or by captioners that other packages offer.
-
-A package offers a captioner by an entry point of the group `velatura.captioners`. Its value has
-`reads(config)`, which tells whether it reads a folder with this config.json, and `load(folder, device)`,
-which returns a `Captioner`. The laboratory offers the one of the embedded model's world.
-"""
+"""Captions pictures, by BLIP or by captioners that other packages offer (`captioners`)."""
 
 from __future__ import annotations
 
@@ -14,8 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
-from velatura.extensions.offers import loaded, offers
-
+from . import captioners
 from .opening import check_kind, opened, place, section
 from .processing import Processing, read_processing
 
@@ -23,8 +17,6 @@ if TYPE_CHECKING:
     from transformers import BertTokenizer, BlipForConditionalGeneration
 
 Step = Callable[[int, int], None]
-
-GROUP = "velatura.captioners"
 
 _BEAMS = 4
 _CAPTIONS = 3  # the most likely of the beams
@@ -87,9 +79,8 @@ def load_captioner(path: str, device: torch.device, dtype: torch.dtype) -> Capti
     Raises `unknown-model`.
     """
     with opened("captioner", path) as (folder, config):
-        for offer in offers(GROUP, loaded, "captioner").loaded:
-            if offer.value.reads(config):
-                return offer.value.load(folder, device)
+        if loader := captioners.loader(config):
+            return loader.load(folder, device)
         check_kind(config, "blip")
         return _blip(folder, device, dtype)
 

@@ -4,6 +4,6 @@
 |---|---|---|
 | `velatura.methods` | a `Method` class, or a module with several | `velatura.methods.registry` |
 | `velatura.generators` | a module that recognises and loads models of a kind | `velatura.generators.kinds` |
-| `velatura.captioners` | a loader of a captioner | `velatura.companions.blip` |
+| `velatura.captioners` | a loader of a captioner | `velatura.companions.captioners` |
 | `velatura.commands` | a command of `velatura` | `velatura.cli.commands` |
 """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar
@@ -11,6 +11,9 @@ from typing import Any, Generic, TypeVar
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+FAILURES = (Exception, SystemExit)
+"""What another package's code may raise. A module that is a script as well may end with SystemExit."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def offers(group: str, read: Callable[[EntryPoint], T], what: str) -> Offers[T]:
 def _read(entry: EntryPoint, read: Callable[[EntryPoint], T], what: str) -> Offer[T] | Refused:
     try:
         return Offer(entry.name, _package(entry), read(entry))
-    except Exception as error:  # another package's code may raise anything
+    except FAILURES as error:
         reason = f"{type(error).__name__}: {error}".rstrip(".: ")
         return refuse(f"The {what} {entry.name!r}", _package(entry), reason)
 
@@ -83,9 +86,28 @@ def refuse(what: str, package: str, reason: str) -> Refused:
     return refused
 
 
-def loaded(entry: EntryPoint) -> Any:
-    """The value of an entry point, unchecked."""
-    return entry.load()
+def loaded(entry: EntryPoint, *, texts: Sequence[str] = (), functions: Sequence[str] = ()) -> Any:
+    """The value of an entry point, with the attributes that a group asks for.
+
+    Args:
+        entry: to load.
+        texts: names of attributes that are texts and not empty.
+        functions: names of attributes that can be called.
+
+    Raises TypeError where one is missing or of another type, and whatever the package's own code raises.
+    """
+    value = entry.load()
+    missing = [name for name in (*texts, *functions) if not hasattr(value, name)]
+    if missing:
+        raise TypeError(f"it has no {' and no '.join(missing)}")
+    for name in texts:
+        text = getattr(value, name)
+        if not isinstance(text, str) or not text.strip():
+            raise TypeError(f"its {name} is no text, or an empty one")
+    for name in functions:
+        if not callable(getattr(value, name)):
+            raise TypeError(f"its {name} is no function")
+    return value
 
 
 def _package(entry: EntryPoint) -> str:

@@ -13,7 +13,8 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 
-from velatura.extensions.offers import Offers, offers
+from velatura.extensions.offers import FAILURES, Offers, loaded, offers
+from velatura_protocol.rasters import MAX_SIDE
 
 from .protocol import DIFFUSION
 
@@ -41,7 +42,8 @@ class Loader(Protocol):
 
     def recognise(self, path: Path) -> int | None:
         """The side in pixels of the pictures of the model in this folder or file; None if it is not of this
-        form. It is called often, so it should read a small file at most."""
+        form. It is called often, so it should read a small file at most. An answer that is no whole number
+        from 1 to `MAX_SIDE` is logged and taken for None."""
         ...
 
     def load(self, path: Path, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Generator:
@@ -73,11 +75,14 @@ def recognised(path: Path) -> Recognised | None:
     for offer in offered().loaded:
         try:
             size = offer.value.recognise(path)
-        except Exception as error:  # another package's code may raise anything
+        except FAILURES as error:
             log.warning("%s cannot say whether %s is its own: %s", offer.package, path, error)
             continue
-        if size is not None:
+        if size is None:
+            continue
+        if type(size) is int and 0 < size <= MAX_SIDE:  # a number of another type could not be sent
             return Recognised(offer.name, offer.value.KIND, size)
+        log.warning("%s gives %s pictures of %r pixels a side, which is no side", offer.package, path, size)
     return None
 
 
@@ -92,8 +97,4 @@ def title(kind: str) -> str:
 def _loader(entry: EntryPoint) -> Loader:
     if entry.name in FORMS:
         raise ValueError(f"{entry.name!r} is a form of Velatura's own models")
-    value = entry.load()
-    missing = [name for name in ("KIND", "TITLE", "recognise", "load") if not hasattr(value, name)]
-    if missing:
-        raise TypeError(f"it has no {' and no '.join(missing)}")
-    return cast(Loader, value)
+    return cast(Loader, loaded(entry, texts=("KIND", "TITLE"), functions=("recognise", "load")))

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from velatura import __version__
 from velatura.daemon import lock
 from velatura.daemon.settings import load_settings
+from velatura.extensions.offers import Refused
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
@@ -30,6 +31,7 @@ PACKAGES = (
 )
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
 PROBE = ("-m", "velatura.weights.device")  # Python's arguments before the wanted device
+CAPTIONERS = (sys.executable, "-m", "velatura.companions.captioners")
 
 
 @dataclass(frozen=True)
@@ -44,18 +46,21 @@ class Finding:
     mend: str = ""
 
 
-def examine(state_dir: Path, machine: Machine, host: str = "") -> list[Finding]:
+def examine(
+    state_dir: Path, machine: Machine, host: str = "", commands: Sequence[Refused] = ()
+) -> list[Finding]:
     """Check the installation without changing or starting anything.
 
     Args:
         state_dir: the state directory.
         machine: this machine.
         host: the only host to check; all where it is empty.
+        commands: those of other packages that are left out.
     """
     checks: list[Callable[[], Iterator[Finding]]] = [
         _python,
         lambda: _packages(state_dir),
-        _offers,
+        lambda: _offers(commands),
         lambda: _models(state_dir),
         lambda: _disk(state_dir),
         lambda: _daemon(state_dir),
@@ -96,6 +101,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
             "fault", "PyTorch is installed but cannot be loaded.", "Install it again: pip install torch"
         )
         return
+    yield from _captioners()
     if fault:
         mend = f"Set another device in {state_dir / 'settings.toml'}, or remove the setting."
         yield Finding("fault", fault, mend)
@@ -104,11 +110,28 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
     yield Finding("ok", f"PyTorch {version} will run on {where}.")
 
 
-def _offers() -> Iterator[Finding]:
+def _offers(commands: Sequence[Refused]) -> Iterator[Finding]:
     """Offers of other packages that cannot be used."""
-    for offer in refused():
-        mend = f"Update it, or remove it: pip uninstall {offer.package}. All else works without it."
-        yield Finding("fault", offer.sentence, mend)
+    for offer in (*refused(), *commands):
+        yield _left_out(offer)
+
+
+def _captioners() -> Iterator[Finding]:
+    """Captioners of other packages that cannot be used. In a process of its own, since they import torch."""
+    try:
+        reply = subprocess.run(CAPTIONERS, capture_output=True, text=True, timeout=600)
+        left_out = [Refused(*offer) for offer in json.loads(reply.stdout.splitlines()[-1])]
+    except (OSError, ValueError, IndexError, subprocess.TimeoutExpired):
+        mend = "Remove the package that you installed last."
+        yield Finding("fault", "The captioners of other packages cannot be listed.", mend)
+        return
+    for offer in left_out:
+        yield _left_out(offer)
+
+
+def _left_out(offer: Refused) -> Finding:
+    mend = f"Update it, or remove it: pip uninstall {offer.package}. All else works without it."
+    return Finding("fault", offer.sentence, mend)
 
 
 def _is_installed(name: str) -> bool:

@@ -86,10 +86,15 @@ def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
         )
     if not method.needs or method.needs in model.companions:
         return None
+    return without(method.needs, method, model)
+
+
+def without(companion: str, method: Method, model: ModelEntry) -> VelaturaError:
+    """The refusal of a method that uses a companion which the model lacks."""
     return VelaturaError(
         "unknown-model",
-        f"The model {model.title!r} has no {method.needs} for {method.title!r}; name one with"
-        f" `velatura models change {model.id} --{method.needs} …`, or choose another model.",
+        f"The model {model.title!r} has no {companion} for {method.title!r}; name one with"
+        f" `velatura models change {model.id} --{companion} …`, or choose another model.",
     )
 
 

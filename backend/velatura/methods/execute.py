@@ -83,6 +83,7 @@ def execute(
             region,
             seen,
             models,
+            checked.model,
             model,
             Cache() if cache is None else cache,
             hooks,

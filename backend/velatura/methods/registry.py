@@ -1,14 +1,15 @@
 """All methods: those of this package, and those that other packages offer. Imports no torch.
 
 A package offers methods by an entry point of the group `velatura.methods`, whose value is a `Method` class or
-a module with several. A method that cannot be imported, or whose id is taken, is left out; the others are
-available.
+a module with several. A method that cannot be imported, that no client could read, or whose id is taken, is
+left out; the others are available.
 """
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import pkgutil
 from collections.abc import Iterable, Sequence
 from functools import cache
@@ -20,6 +21,8 @@ from velatura import methods as package
 from velatura.extensions.offers import Refused, offers, refuse
 from velatura.generators import kinds
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
@@ -90,9 +93,28 @@ def _offered(entry: EntryPoint) -> list[Method]:
     classes = _methods_of(value) if inspect.ismodule(value) else [value]
     if not classes:
         raise TypeError(f"the module {entry.value} has no method")
-    if not all(inspect.isclass(cls) and issubclass(cls, Method) for cls in classes):
+    if not all(inspect.isclass(cls) and issubclass(cls, Method) and cls is not Method for cls in classes):
         raise TypeError(f"{entry.value} is no method")
-    return [cls() for cls in classes]
+    found = [cls() for cls in classes]
+    for method in found:
+        _check(method)
+    return found
+
+
+def _check(method: Method) -> None:
+    """Raises TypeError for a method that a client could not read; it would then refuse the whole list."""
+    if type(method.place) is not int:
+        raise TypeError(f"the place of {method.id} is no whole number")
+    described = describe(method)
+    for name in ("title", "summary", "source"):
+        if not isinstance(described[name], str):
+            raise TypeError(f"the {name} of {method.id} is no text")
+    try:
+        read = MethodInfo.from_wire(json.loads(canonical(described)))
+    except VelaturaError as error:
+        raise TypeError(f"no client can read {error.detail or method.id}") from error
+    if read is None:
+        raise TypeError(f"no client can use {method.id}: it asks for an input of an unknown need or kind")
 
 
 def _methods_of(module: ModuleType) -> list[type[Method]]:

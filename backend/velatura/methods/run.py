@@ -16,10 +16,12 @@ from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
 from velatura.diffusion.network import LatentDiffusion
 from velatura.generators.protocol import Generator
+from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
 
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
+from .checks import without
 from .kinds import KINDS
 from .progress import Progress
 
@@ -71,6 +73,7 @@ class Run:
         region: the part of the layer that the model sees.
         seen: that part, as the model sees it.
         models: give the model's companions.
+        entry: of the model.
         model: loaded.
         cache: keeps values from one edit to the next.
         hooks: the worker's.
@@ -87,6 +90,7 @@ class Run:
         region: Region,
         seen: Seen,
         models: ModelStore,
+        entry: ModelEntry,
         model: Generator,
         cache: Cache,
         hooks: Hooks,
@@ -96,7 +100,7 @@ class Run:
     ) -> None:
         self.method, self.params, self.hooks = method, params, hooks
         self.cache = cache
-        self._models = models
+        self._models, self._entry = models, entry
         self.prompt, self.region = prompt, region
         crop = region.crop.moved(*layer.origin)
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
@@ -120,12 +124,18 @@ class Run:
     @property
     def captioner(self) -> Captioner:
         """See `Context`."""
-        return self._models.companion("captioner")
+        return self._companion(self._models.captioner(), "captioner")
 
     @property
     def segmenter(self) -> Segmenter:
         """See `Context`."""
-        return self._models.companion("segmenter")
+        return self._companion(self._models.segmenter(), "segmenter")
+
+    def _companion(self, found: _Value | None, name: str) -> _Value:
+        """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""
+        if found is None:
+            raise without(name, self.method, self._entry)
+        return found
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
         """The pictures [h, w, 3] in [0, 1], one a seed.

@@ -108,16 +108,10 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
-    """The form of the model at the path if another package offers to load it; None for the embedded model.
-
-    Raises ValueError for a size that no picture can have.
-    """
+    """The form of the model at the path if another package offers to load it; None for the embedded model."""
     if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
         return None
-    recognised = kinds.recognised(Path(path))
-    if recognised is not None and not 0 < recognised.size <= MAX_SIDE:
-        raise ValueError(f"its pictures would have {recognised.size} pixels a side")
-    return recognised
+    return kinds.recognised(Path(path))
 
 
 def _own_companion(path: str, name: str) -> str:

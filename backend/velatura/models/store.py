@@ -7,7 +7,7 @@ import gc
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -20,6 +20,10 @@ from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry, entry_of
 from .loading import load
+
+if TYPE_CHECKING:
+    from velatura.companions.blip import Captioner
+    from velatura.companions.clipseg import Segmenter
 
 
 class ModelStore:
@@ -81,6 +85,14 @@ class ModelStore:
         if name not in self._companions:
             self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
         return self._companions[name]
+
+    def captioner(self) -> Captioner | None:
+        """The captioner of the model in memory; see `companion`."""
+        return self.companion("captioner")
+
+    def segmenter(self) -> Segmenter | None:
+        """The segmenter of the model in memory; see `companion`."""
+        return self.companion("segmenter")
 
     def loaded(self) -> str:
         """The id of the model in memory; '' if there is none."""

@@ -1,4 +1,4 @@
-"""The captioner of the embedded model's pictures, an entry point for `velatura.companions.blip`."""
+"""The captioner of the embedded model's pictures, an entry point for `velatura.companions.captioners`."""
 
 from __future__ import annotations
 
