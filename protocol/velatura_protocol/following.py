@@ -111,7 +111,23 @@ class _Change:
         now = {
             p.mark.id: p.word.text for p in pieces(Marked(self.prompt, tuple(marks))) if p.mark is not None
         }
-        return tuple(replace(mark, text=now.get(mark.id, mark.text)) for mark in marks)
+        shortened = {mark.id for mark in self.before.marks if self._is_shortened(mark)}
+        return tuple(
+            mark if mark.id in shortened else replace(mark, text=now.get(mark.id, mark.text))
+            for mark in marks
+        )
+
+    def _is_shortened(self, mark: Mark) -> bool:
+        """Whether the edit deletes letters of the mark's words, or what is right beside them.
+
+        Such a mark keeps its text: the person may be deleting the word letter by letter, and the last letter
+        is not the word that will be typed again. Any other edit ends that.
+        """
+        if mark.waits or not self.edit.is_deletion:
+            return False
+        piece = self._pieces.get(mark.id, mark)
+        start, end = min(mark.start, piece.start), max(mark.end, piece.end)
+        return self.edit.start <= end and self.edit.old_end >= start
 
     def moved(self, mark: Mark) -> Mark:
         """The mark at the new place of its words; it waits if they are gone."""
