@@ -159,6 +159,17 @@ def test_a_phrase_that_is_moved_takes_its_setting_along():
     assert page.set == ["red fox ×2"]
 
 
+def test_a_phrase_that_is_typed_again_word_by_word_is_set_again_when_it_is_whole():
+    page = Page("a cat, old", "cat")
+    page.settings.swap(find("a cat, old", "cat"), "red fox")
+    page.delete("red fox").after("old").type(" and a red fo")
+    assert page.set == []
+    assert page.type("x").set == ["red fox ×2"]
+    assert page.type("y").set == []
+    assert page.backspace(1).set == ["red fox ×2"]
+    assert page.type(" cub").set == ["red fox ×2"]
+
+
 # Other words are typed
 
 
