@@ -34,7 +34,8 @@ def run(t):
     known = catalogue.registered(edit.FOLDER)
     method = known.method("compose")
     arguments = {a.field.key: a for a in form.arguments(method, known)}
-    config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
+    procedure = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
+    config = procedure.create_config()
     name = arguments["input.segments"].name
     config.set_property(name, "layer.of another picture")
 
@@ -61,7 +62,7 @@ def run(t):
     combos[0].choose(combos[0].chosen)
     t.note(renamed=titles(combos[0]), left=combos[0].get_active_text())
     window.destroy()
-    t.note(pictures=in_pictures(config, list(arguments.values()), name, entries))
+    t.note(pictures=in_pictures(procedure.create_config(), list(arguments.values()), name, entries))
     image.delete()
 
 
