@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from .errors import VelaturaError
 from .inputs import OWN, RasterInput, entry_name
-from .rasters import Raster
+from .rasters import MAX_NAME, Raster
 from .reading import as_list, as_object
 from .schema import Field
 
@@ -154,7 +154,7 @@ def restore(
     """
     lost: list[str] = []
     keys: set[str] = set()
-    by_name = {name: of_layer(id) for id, name in reversed(layers)}
+    by_name = _by_name(layers)
 
     def choice_of(key: str, title: str, raster: Raster | None) -> str | None:
         if raster is None:
@@ -190,7 +190,7 @@ def restore(
 def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]) -> list[Wanted]:
     """The rasters to read for the further inputs of a recipe whose form is not known; its parameters serve as
     they are. Arguments as in `restore`. Raises `bad-request` where a layer is gone."""
-    by_name = {name: of_layer(id) for id, name in reversed(layers)}
+    by_name = _by_name(layers)
     wanted: list[Wanted] = []
     for name, raster in inputs.items():
         if raster is None or name in OWN:
@@ -201,6 +201,12 @@ def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[obje
             raise VelaturaError("bad-request", sentence)
         wanted.append(Wanted(name, name, "", choice))
     return wanted
+
+
+def _by_name(layers: Sequence[tuple[object, str]]) -> dict[str, str]:
+    """The choice of each layer by its name as a recipe has it, which holds no longer ones. The topmost of
+    equal ones counts."""
+    return {name[:MAX_NAME]: of_layer(id) for id, name in reversed(layers)}
 
 
 def gone() -> VelaturaError:

@@ -111,7 +111,23 @@ class _Change:
         now = {
             p.mark.id: p.word.text for p in pieces(Marked(self.prompt, tuple(marks))) if p.mark is not None
         }
-        return tuple(replace(mark, text=now.get(mark.id, mark.text)) for mark in marks)
+        shortened = {mark.id for mark in self.before.marks if self._is_shortened(mark)}
+        return tuple(
+            mark if mark.id in shortened else replace(mark, text=now.get(mark.id, mark.text))
+            for mark in marks
+        )
+
+    def _is_shortened(self, mark: Mark) -> bool:
+        """Whether the edit deletes letters of the mark's words, or what is right beside them.
+
+        Such a mark keeps its text: the person may be deleting the word letter by letter, and the last letter
+        is not the word that will be typed again. Any other edit ends that.
+        """
+        if mark.waits or not self.edit.is_deletion:
+            return False
+        piece = self._pieces.get(mark.id, mark)
+        start, end = min(mark.start, piece.start), max(mark.end, piece.end)
+        return self.edit.start <= end and self.edit.old_end >= start
 
     def moved(self, mark: Mark) -> Mark:
         """The mark at the new place of its words; it waits if they are gone."""
@@ -134,7 +150,7 @@ class _Change:
             return Mark(mark.id, *span, mark.text)
         if keys(self.prompt[there[0].start : there[-1].end]) != keys(mark.text):
             return Mark(mark.id, there[0].start, there[0].start, mark.text, True)
-        return replace(mark, start=span[0], end=span[1], is_fresh=there[0] in self.added)
+        return replace(mark, start=span[0], end=span[1], is_fresh=any(word in self.added for word in there))
 
     def _own(self, mark: Mark) -> list[Word]:
         """The words of the mark that were removed."""
@@ -203,11 +219,17 @@ class _Change:
         return Mark(mark.id, start, start, mark.text, True)
 
     def _woken(self, mark: Mark, marks: Sequence[Mark]) -> Mark:
-        """The mark on its words, if they are among the added ones and have no other mark."""
-        new = [keys(word.text)[0] for word in self.added]
+        """The mark on its words, if they are complete now and have no other mark.
+
+        Not all of them need be added: the last word of a phrase is often typed after the others.
+        """
+        new = words_of(self.prompt)
+        added = set(self.added)
         best: list[Word] = []
-        for at in _runs(new, keys(mark.text)):
-            there = [self.added[j] for j in at]
+        for at in _runs([keys(word.text)[0] for word in new], keys(mark.text)) if added else ():
+            there = [new[j] for j in at]
+            if added.isdisjoint(there):
+                continue
             start, end = there[0].start, there[-1].end
             if any(not m.waits and m.start < end and m.end > start for m in marks):
                 continue

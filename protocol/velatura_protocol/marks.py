@@ -23,7 +23,7 @@ class Mark:
         id: its number.
         start: prompt[start:end] overlaps each of these words; it need not cover them.
         end: see start.
-        text: the words in their last form.
+        text: the words in their last form; while they are deleted bit by bit, in the form before that.
         waits: whether the prompt has lost the words; then start is the place where they were.
         is_open: whether the last edit deleted them and nothing else.
         is_fresh: whether the words were typed anew letter by letter, so that more letters may make other

@@ -12,7 +12,7 @@ from .reading import JsonObject, as_list, as_object, is_number
 
 MAX_LENGTH = 2000  # of a string without maxLength
 MAX_ITEMS = 64  # of any group
-MAX_NAME = 220  # characters of a choice for a raster
+MAX_CHOICE = 10_000  # characters of a choice for a raster, which may hold a layer's whole name
 _MAX_INTEGER = 2**53 - 1
 
 Kind = Literal["string", "integer", "number", "boolean", "enum", "raster", "group"]
@@ -278,7 +278,7 @@ def _check_string(field: Field, value: object) -> object:
 
 
 def _check_raster(_: Field, value: object) -> object:
-    return value if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_NAME) else _REFUSED
+    return value if value is None or (isinstance(value, str) and 0 < len(value) <= MAX_CHOICE) else _REFUSED
 
 
 def _check_boolean(_: Field, value: object) -> object:

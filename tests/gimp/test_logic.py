@@ -12,6 +12,7 @@ from tests.gimp.conftest import PLUGIN
 from velatura_protocol import dials
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Recipe
+from velatura_protocol.schema import Field
 
 sys.path.insert(0, str(PLUGIN))
 
@@ -301,3 +302,16 @@ def test_gimp_can_start_the_plug_in():
     entry = PLUGIN / "velatura_gimp.py"
     assert entry.stat().st_mode & 0o111
     assert entry.read_text().startswith("#!/usr/bin/env python3\n")
+
+
+def test_no_raster_of_another_picture_stays_chosen():
+    text = Field("text", "string", "What", "What it is.", "", max_length=20)
+    where = Field("where", "raster", "Where", "Where it is.", None, raster="mask")
+    things = Field("things", "group", "Things", "What.", [], fields=(text, where), max_items=3)
+    plain = Field("plain", "group", "Plain", "What.", [], fields=(text,), max_items=3)
+    assert form.without_rasters(where, "layer.Background") == ""
+    entries = [{"text": "a", "where": "layer.Background"}, {"text": "b", "where": None}, 3]
+    cleared = json.loads(form.without_rasters(things, json.dumps(entries)))
+    assert cleared == [{"text": "a", "where": None}, {"text": "b", "where": None}, 3]
+    for field, value in ((things, '[{"wh'), (things, ""), (plain, '[{"text": "where"}]')):
+        assert form.without_rasters(field, value) == value

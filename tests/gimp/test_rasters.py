@@ -119,3 +119,9 @@ def test_an_entry_offers_the_selection_too_and_keeps_its_layer_when_it_is_moved(
     assert widgets["moved"] == ["layer.Spot", None]
     assert widgets["renamed"] == ["None", "The selection", "Dot", "Segments", "source"]
     assert widgets["left"] == "None"
+
+
+def test_the_next_picture_does_not_begin_with_the_layers_of_the_last_one(widgets):
+    _, following, again = widgets["pictures"]
+    assert following[0] == "" and json.loads(following[1]) == [{"text": "a", "where": None}]
+    assert again[0] == "layer.Segments" and json.loads(again[1]) == [{"text": "a", "where": "layer.Spot"}]

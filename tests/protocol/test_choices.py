@@ -19,7 +19,7 @@ from velatura_protocol.choices import (
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RasterInput, check_inputs, rasters_of
 from velatura_protocol.kinds import RESULTS, insertion
-from velatura_protocol.rasters import Raster
+from velatura_protocol.rasters import MAX_NAME, Raster
 from velatura_protocol.schema import Field
 
 RASTERS = [
@@ -87,6 +87,17 @@ def test_a_recipe_finds_its_layers_by_their_names():
     assert again == {"things": entries, "steps": 3}
     assert [w.name for w in wanted] == ["segments", "things.1.where", "things.2.where"]
     assert found_again(inputs, LAYERS) == [Wanted(w.name, w.name, "", w.choice) for w in wanted]
+
+
+def test_a_layer_with_a_name_too_long_for_a_recipe_is_found_by_its_beginning():
+    name = "Sky over the harbour, " * 20
+    there = [("b", name), ("a", name[:-1])]
+    inputs = {"segments": raster(name[:MAX_NAME]), "things.1.where": raster(name[:MAX_NAME])}
+    found = restore(FORM, {"things": [{"where": "things.1.where"}]}, inputs, there)
+    assert found.lost == "" and found.values["input.segments"] == "layer.b"
+    assert found.values["things"] == [{"where": "layer.b"}]
+    assert [wanted.choice for wanted in found_again(inputs, there)] == ["layer.b", "layer.b"]
+    assert WHERE.check(of_layer(name)) == of_layer(name), "where a layer's id is its name"
 
 
 def test_a_layer_that_is_gone_is_asked_for_by_its_name():

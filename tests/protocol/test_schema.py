@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.schema import Field, complete, fields_from_schema, with_defaults
+from velatura_protocol.schema import MAX_CHOICE, Field, complete, fields_from_schema, with_defaults
 
 from .test_messages import json_values
 
@@ -73,7 +73,7 @@ def test_a_raster_is_the_name_of_an_input_or_none():
     (where,) = group.fields
     assert (where.kind, where.raster, where.default, where.takes_selection) == ("raster", "mask", None, True)
     assert group.check([{}, {"where": "key.2.where"}]) == [{"where": None}, {"where": "key.2.where"}]
-    for wrong in (3, "", "x" * 221, ["a"]):
+    for wrong in (3, "", "x" * (MAX_CHOICE + 1), ["a"]):
         with pytest.raises(VelaturaError, match="The title: choose a layer or the selection"):
             group.check([{"where": wrong}])
     assert fields_from_schema({"properties": {"key": RASTER}}) == []  # only in a group

@@ -71,8 +71,7 @@ def run_method(
         gives_drafts=method.drafts,
         **helpers(image, layer, method),
     )
-    if live.proposer and live.proposer.can(model()):
-        keeper.forget_others(config)
+    keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(model())))
     waiting = live.waiting if method.dials else None
     if waiting:
         waiting.put_into(config, arguments)

@@ -169,6 +169,22 @@ def with_dials(field: Field, value: str, new: Sequence[dict]) -> tuple[str, list
     return json.dumps(entries), left
 
 
+def without_rasters(field: Field, value: str) -> str:
+    """A procedure's value of a raster, or of a group, with nothing chosen for any raster; a list that is half
+    typed stays."""
+    if field.kind == "raster":
+        return ""
+    inner = {part.key for part in field.fields if part.kind == "raster"}
+    try:
+        entries = from_gimp(field, value) if inner else None
+    except VelaturaError:
+        return value
+    if not entries:
+        return value
+    empty = dict.fromkeys(inner)
+    return json.dumps([{**entry, **empty} if isinstance(entry, dict) else entry for entry in entries])
+
+
 def to_gimp(field: Field, value: Any) -> Any:
     """A request's value as the procedure has it; the default where it does not fit the field."""
     try:

@@ -16,7 +16,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.requests import Recipe
 
-from .form import Argument
+from .form import Argument, without_rasters
 
 _NAME = "velatura-form-"
 
@@ -50,14 +50,21 @@ class Keeper:
                 config.set_property(argument.name, values[argument.name])
         self._known = self._values(config)
 
-    def forget_others(self, config: Gimp.ProcedureConfig) -> None:
-        """Takes out what another picture shows: an image without values of its own begins with those of the
-        image before."""
+    def forget_others(self, config: Gimp.ProcedureConfig, captions: bool) -> None:
+        """Takes out what belongs to another picture: an image without values of its own begins with those of
+        the image before.
+
+        Its layers are chosen by name, and many pictures have a "Background". captions: whether the caption
+        goes too, because another one can be proposed.
+        """
         if self._is_own:
             return
         for argument in self._arguments:
-            if argument.field.source_prompt:
-                config.set_property(argument.name, "")
+            name, field = argument.name, argument.field
+            if field.source_prompt and captions:
+                config.set_property(name, "")
+            elif field.kind in ("raster", "group"):
+                config.set_property(name, without_rasters(field, config.get_property(name) or ""))
         self._known = self._values(config)
 
     def keep(self, config: Gimp.ProcedureConfig) -> None:

@@ -34,7 +34,8 @@ def run(t):
     known = catalogue.registered(edit.FOLDER)
     method = known.method("compose")
     arguments = {a.field.key: a for a in form.arguments(method, known)}
-    config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
+    procedure = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
+    config = procedure.create_config()
     name = arguments["input.segments"].name
     config.set_property(name, "layer.of another picture")
 
@@ -61,7 +62,30 @@ def run(t):
     combos[0].choose(combos[0].chosen)
     t.note(renamed=titles(combos[0]), left=combos[0].get_active_text())
     window.destroy()
+    t.note(pictures=in_pictures(procedure.create_config(), list(arguments.values()), name, entries))
     image.delete()
+
+
+def in_pictures(config, arguments, own, entries):
+    """What a form shows for its rasters in the next picture, and again in the picture of the choice."""
+    from velatura_plugin.keeping import Keeper
+
+    first, following = rasters.composed()[0], rasters.composed()[0]
+    names = (own, entries)
+    seen = []
+    for image in (first, following, first):
+        keeper = Keeper(image, "test", arguments, is_everywhere=True)
+        keeper.fill(config)
+        keeper.forget_others(config, captions=False)
+        seen.append([config.get_property(name) for name in names])
+        if len(seen) == 1:
+            config.set_property(own, "layer.Segments")
+            config.set_property(entries, json.dumps([{"text": "a", "where": "layer.Spot"}]))
+            keeper.keep(config)
+    keeper.drop()
+    first.delete()
+    following.delete()
+    return seen
 
 
 def combos_in(widget):
