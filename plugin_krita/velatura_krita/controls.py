@@ -39,7 +39,7 @@ class Controls(QtWidgets.QWidget):
     entered = Signal()  #: Ctrl+Enter in the prompt
     slid = Signal()  #: a number of the form is being moved
     wished = Signal(object)  #: a `Wish` other than that of the Run button
-    wondered = Signal(object, bool)  #: a `Wish` for what the layer shows, and whether nobody asked for it
+    wondered = Signal(object, bool)  #: a `Wish` for a caption of the layer, and whether nobody asked for it
 
     def __init__(
         self,

@@ -25,7 +25,7 @@ class Dials(QtWidgets.QWidget):
     """
 
     changed = Signal()
-    slid = Signal()  #: something was moved, added or taken out: what it gives may be shown
+    slid = Signal()  #: a dial was moved, added or removed: its draft may be shown
     said = Signal(str, bool)  #: a sentence for the person, and whether something went wrong
 
     def __init__(

@@ -36,7 +36,7 @@ class Drafts(QtCore.QObject):
         self.job = ""  #: the newest draft's id; the session hands its news to `hear`
         self._wish: Callable[[], Wish | None] = lambda: None
         self.policy: DraftPolicy[Capture] = DraftPolicy(time.monotonic)
-        self._reading: Steps | None = None  #: what captures the layer for the newest draft
+        self._reading: Steps | None = None  #: the capture for the newest draft
         self._timer = QtCore.QTimer(self)  #: active for as long as the newest state is still to be asked for
         self._timer.setSingleShot(True)
         self._timer.setInterval(round(1000 * LOOK))
@@ -154,7 +154,7 @@ class Drafts(QtCore.QObject):
             if self.policy.shows_failure():
                 self.state.say(self.session.sentence(error), bad=True)
 
-    # What the network answers
+    # Answers of the network
 
     def hear(self, name: str, data: dict) -> None:
         """News of the newest draft."""

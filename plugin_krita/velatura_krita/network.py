@@ -6,7 +6,7 @@ News are `emit(name, data)`, called in this thread:
 | name | data |
 |---|---|
 | `daemon` | `{"state": a `state.Daemon`, "text": one sentence, "detail", "protocol": once connected}` |
-| `methods` | `{"known": Catalogue}`: what the daemon offers |
+| `methods` | `{"known": Catalogue}`: the daemon's methods and models |
 | `job` | a job object of the protocol |
 | `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
 | `progress` | the daemon's event |

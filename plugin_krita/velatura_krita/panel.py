@@ -205,7 +205,7 @@ class Panel(QtWidgets.QWidget):
 
     @edge
     def perform(self, name: str) -> None:
-        """Do what the action `name` of `actions.ACTIONS` says."""
+        """Runs the action `name` of `actions.ACTIONS`."""
         match name:
             case "run" if not self.run.isEnabled():
                 self.state.say(f"{self.state.daemon_text}; press Start in Velatura's docker.", bad=True)

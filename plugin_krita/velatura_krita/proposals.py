@@ -26,7 +26,7 @@ class Proposals(QtCore.QObject):
         super().__init__(session)
         self.session, self.state = session, session.state
         self.job = ""  #: the question that is open
-        self._reading: Steps | None = None  #: what captures its layer
+        self._reading: Steps | None = None  #: the capture of its layer
         self._quietly = False
 
     def ask(self, wish: Wish, quietly: bool = False) -> str:

@@ -45,8 +45,8 @@ class Session(QtCore.QObject):
         self.drafts, self.proposals = Drafts(self), Proposals(self)
         self.deliveries = Deliveries(self)
         self.entries: dict[str, Entry] = {}  #: jobs that have not ended
-        self._reading: dict[str, Steps] = {}  #: what captures the layer of a job
-        self._choosing: Steps | None = None  #: what goes back to a result's source, or keeps a variation
+        self._reading: dict[str, Steps] = {}  #: the capture of each job that waits for it
+        self._choosing: Steps | None = None  #: the person's newest choice among results
         self._news.connect(self._on_news, QtCore.Qt.ConnectionType.QueuedConnection)
 
     def start(self, network: Any) -> None:
@@ -65,7 +65,7 @@ class Session(QtCore.QObject):
         if self.network is not None:
             self.network.close()
 
-    # What the person asks for
+    # Commands of the person
 
     def start_daemon(self) -> None:
         self.state.set_daemon(Daemon.STARTING, "Starting the daemon", "")
@@ -157,10 +157,13 @@ class Session(QtCore.QObject):
         self.state.say(f"{what} {end}." if what else "")
 
     def teller(self, job: str, end: str) -> Tell:
-        """A function that shows at a job what the person has to finish first; end: of the sentence."""
+        """A function that shows at a job the step that the person has to finish first.
+
+        end: the end of its sentence.
+        """
         return lambda what: self.state.change_job(job, obstacle=f"{what} {end}." if what else "")
 
-    # What the document and the network answer
+    # Answers of the document and the network
 
     @edge
     def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:

@@ -116,8 +116,8 @@ def _plain(text: str) -> str:
 
 
 def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any], method: MethodInfo) -> dict:
-    """The values of the method's form (`MethodInfo.form`) from a procedure's configuration, with what is
-    chosen for each raster; `choices.resolve` makes the request's `parameters` of them.
+    """The values of the method's form (`MethodInfo.form`) from a procedure's configuration, with the choice
+    for each raster; `choices.resolve` turns them into the request's `parameters`.
 
     read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
     """
@@ -188,6 +188,6 @@ def _no_list(field: Field, detail: str) -> VelaturaError:
 
 
 def bounds(field: Field) -> tuple[int, int]:
-    """An integer field's bounds, within what GIMP's integers hold."""
+    """An integer field's bounds, within those of GIMP's integers."""
     low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
     return max(low, -(2**31)), min(high, 2**31 - 1)

@@ -1,4 +1,4 @@
-"""The texts that a field has held, to undo and redo what was typed. Nothing here imports GIMP."""
+"""The texts that a field has held, to undo and redo typing. Nothing here imports GIMP."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class ListForm(Gtk.Box):
         self._lay_out(self._kept())
         config.connect(f"notify::{argument.name}", self._on_other_entries)
 
-    # what kinds of lists differ in ------------------------------------------
+    # overridden by other kinds of lists --------------------------------------
 
     def make_add_button(self) -> Gtk.Widget:
         """The button that adds an entry."""
@@ -187,7 +187,7 @@ class ListForm(Gtk.Box):
         """Disables the buttons that would be no-ops."""
         field, count = self._argument.field, len(self._rows)
         self._scroll.set_visible(count > 0)
-        # a window grows for what is needed, and not for what would be nice
+        # a window grows for a minimum height, not for a natural height
         self._scroll.set_min_content_height(min(MOST_HEIGHT, self._list.get_preferred_height()[1]))
         self._add.set_sensitive(not dials.is_full(field, self._rows))
         for index, row in enumerate(self._rows):

@@ -68,7 +68,7 @@ class Again:
         """Parameters and rasters. Raises `bad-request` where a layer of the recipe is gone and none is named
         for it."""
         changed = changes.get("parameters", {})
-        if self.method is None:  # it is not known what is a raster: all are as they were
+        if self.method is None:  # without a schema no parameter is known to be a raster
             again = found_again(self._kept.request.inputs, layers(self._image))
             return {**self._kept.request.parameters, **changed}, again
         if self.restored.keys - changed.keys():
