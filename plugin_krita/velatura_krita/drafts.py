@@ -60,8 +60,8 @@ class Drafts(QtCore.QObject):
         """The picture may change from now on: the next draft captures it again."""
         self.policy.forget()
 
-    def settle(self, wish: Wish) -> Wish:
-        """The wish to run, with the drafts' seed."""
+    def begin_run(self, wish: Wish) -> Wish:
+        """Ends the drafts before a run; returns the wish to run, with their seed."""
         wish = replace(wish, seed=self.policy.run_seed(wish.seed))
         self.policy.ran()
         self.stop()

@@ -85,7 +85,7 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return
-        wish = self.drafts.settle(wish)
+        wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
@@ -265,10 +265,10 @@ class Session(QtCore.QObject):
     def _on_fetched(self, news: dict) -> None:
         self.deliveries.fetched(news["job"], news["blobs"])
 
-    def end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
-        """A job has ended. settle: whether to remove it from the journal too."""
-        if settle and name in self.entries:
-            self.network.settle(name, inserted=False)
+    def end(self, name: str, phase: Phase, sentence: str, forget: bool = True) -> None:
+        """A job has ended. forget: whether to remove it from the journal too."""
+        if forget and name in self.entries:
+            self.network.forget_job(name, inserted=False)
         self.entries.pop(name, None)
         self.deliveries.forget(name)
         self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"", obstacle="")

@@ -80,7 +80,7 @@ class Drafts:
         """The picture may change from now on: the next draft captures it again."""
         self._policy.forget()
 
-    def settle(self, request: Edit) -> Edit:
+    def with_draft_seed(self, request: Edit) -> Edit:
         """The request to run, with the drafts' seed where the form asks for a random one."""
         return replace(request, seed=self._policy.run_seed(request.seed))
 

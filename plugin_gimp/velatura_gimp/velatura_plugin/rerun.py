@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from gi.repository import Gimp
 
 from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
-from velatura_protocol.choices import Wanted, found_again, resolve, restore
+from velatura_protocol.choices import Wanted, rasters_of_recipe, resolve, restore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Edit, Recipe
 
@@ -69,7 +69,7 @@ class Again:
         for it."""
         changed = changes.get("parameters", {})
         if self.method is None:  # without a schema no parameter is known to be a raster
-            again = found_again(self._kept.request.inputs, layers(self._image))
+            again = rasters_of_recipe(self._kept.request.inputs, layers(self._image))
             return {**self._kept.request.parameters, **changed}, again
         if self.restored.keys - changed.keys():
             raise VelaturaError("bad-request", self.restored.lost)
