@@ -102,7 +102,7 @@ class Dials(QtWidgets.QWidget):
             self._on_list()
             self.slid.emit()
 
-    # What the person does
+    # Actions of the person
 
     def _on_chip(self, at: int) -> None:
         words = dials.offered(self.caption(), self.value())

@@ -177,7 +177,7 @@ class Panel(QtWidgets.QWidget):
         for made in (self.previous, self.next, self.keep):
             made.setEnabled(has_choice)
 
-    # What the person does
+    # Actions by the docker's controls
 
     @edge
     def _on_start(self, *_: object) -> None:
@@ -201,7 +201,7 @@ class Panel(QtWidgets.QWidget):
     def _on_keep(self, *_: object) -> None:
         self.session.keep()
 
-    # What the person does by a shortcut, Krita's search or a toolbar
+    # Actions by a shortcut, Krita's search or a toolbar
 
     @edge
     def perform(self, name: str) -> None:

@@ -40,7 +40,7 @@ class Prompts(QtWidgets.QWidget):
 
     entered = Signal()  #: Ctrl+Enter
     asked = Signal()  #: the person wants a caption proposed
-    unasked = Signal()  #: and no longer wants it
+    unasked = Signal()  #: the person cancels that
 
     def __init__(
         self,

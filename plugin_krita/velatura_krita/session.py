@@ -151,7 +151,7 @@ class Session(QtCore.QObject):
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
-        self.stepper.start(steps, lambda told: self.state.say(f"{told} {also}".strip()), self._not_chosen)
+        self.stepper.start(steps, lambda done: self.state.say(f"{done} {also}".strip()), self._not_chosen)
 
     def _hold(self, what: str, end: str) -> None:
         self.state.say(f"{what} {end}." if what else "")

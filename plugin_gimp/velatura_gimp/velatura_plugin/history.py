@@ -8,7 +8,7 @@ _MOST = 200  # steps that are kept
 
 
 class History:
-    """now: the text as it was last noted. Letters typed in a row are one step."""
+    """now: the last noted text. Letters typed in a row are one step."""
 
     def __init__(self, text: str) -> None:
         self.now = text

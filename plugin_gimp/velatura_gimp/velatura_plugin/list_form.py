@@ -54,7 +54,7 @@ class PlainRow(Row):
             on_set = lambda part, value: self.set(part.key, value, part.kind != "string")  # noqa: E731
             editor = Editor(part, on_set, layers)
             editor.show(entry[part.key])
-            if editor.raster is not None:  # a layer that is gone is not chosen any more
+            if editor.raster is not None:  # drops the choice of a deleted layer
                 self.entry = {**self.entry, part.key: editor.raster.chosen}
             self.pack_start(editor.widget, False, False, 0)
 
@@ -69,7 +69,7 @@ class ListForm(Gtk.Box):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=4)
         self._layers = layers
         self._config, self._argument = config, argument
-        #: Called when something of it has been moved, and not while a text is half typed.
+        #: Called after a change of its entries, and not while a text is half typed.
         self.moved: Callable[[], None] = lambda: None
         self._rows: list[Row] = []
         self.head = Gtk.Box(spacing=6)

@@ -36,7 +36,7 @@ def run_again(
     refuse_image(image)
     result, kept = edit.chosen_recipe(drawables)
     source = _source(mode, image, result, kept, config)
-    config.set_property("source", None)  # it is one of this image: never to be kept for another
+    config.set_property("source", None)  # a layer of this image: GIMP must not keep it for another
     if source is None:
         return success(procedure, mode, None)
     last = Keeper(image, procedure.get_name(), form.AGAIN_ARGUMENTS, is_everywhere=True)
