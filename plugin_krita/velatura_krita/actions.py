@@ -14,9 +14,9 @@ from .docker import NAME, session
 from .qt import QtCore, QtGui, QtWidgets
 
 PREFIX = "velatura_"
-MENU = "tools/scripts"  #: where Krita's manual has plugins put theirs
-#: What follows the prefix in an action's name, `Panel.perform`'s word for it, and its text (no colon: Krita's
-#: search shows nothing behind one).
+MENU = "tools/scripts"  #: the place for plugins' actions, by Krita's manual
+#: An action's name without the prefix, its name for `Panel.perform`, and its text (no colon: Krita's search
+#: shows nothing behind one).
 ACTIONS = (
     ("run", "Run Velatura Edit"),
     ("cancel", "Cancel Velatura Edit"),

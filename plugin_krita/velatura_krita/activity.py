@@ -117,7 +117,7 @@ class Sentence(QtWidgets.QLabel):
         self._fit()
 
     def _fit(self) -> None:
-        self.setMinimumHeight(0)  # what it asked for the last text must not count
+        self.setMinimumHeight(0)  # the last text's height must not count
         self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
 

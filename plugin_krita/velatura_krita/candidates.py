@@ -53,7 +53,7 @@ def step(document: Any | None, by: int) -> str:
     others = [v for i, v in enumerate(variations) if i != at]
     if not result.node.visible():
         others += overlapping(document, parent, result.source, variations[at].bounds())
-    within = results_within(document, result)  # what was made from a variation comes and goes with it
+    within = results_within(document, result)  # results made from a variation come and go with it
     others += [other.node for other in within]
     newest = [other.node for other in within if other.source == ids[at]][-1:]
     hide(document, [node for node in others if node.visible()])

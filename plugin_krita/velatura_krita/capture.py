@@ -29,8 +29,8 @@ DTYPES = {"U8": "u8", "U16": "u16", "F16": "f16", "F32": "f32"}
 MODELS = {"CMYKA": "CMYK", "LABA": "L*a*b*", "XYZA": "XYZ", "YCbCrA": "YCbCr"}  #: names for people
 
 PAINT, GROUP = "paintlayer", "grouplayer"
-SELECTING = "selectionmask"  #: says what is selected, and changes nothing that shows
-#: Layers that show pixels of their own; what they show is taken.
+SELECTING = "selectionmask"  #: holds a selection, and shows nothing
+#: Layers that show pixels of their own, which are captured.
 SHOWING = (PAINT, GROUP, "vectorlayer", "filelayer", "clonelayer", "filllayer")
 NO_PICTURE = "Open a picture first, then select the layer to edit."
 BAND = 1 << 22  #: bytes that are read in one turn

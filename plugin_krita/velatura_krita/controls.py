@@ -39,7 +39,7 @@ class Controls(QtWidgets.QWidget):
     entered = Signal()  #: Ctrl+Enter in the prompt
     slid = Signal()  #: a number of the form is being moved
     wished = Signal(object)  #: a `Wish` other than that of the Run button
-    wondered = Signal(object, bool)  #: a `Wish` for what the layer shows, and whether nobody asked for it
+    wondered = Signal(object, bool)  #: a `Wish` for a caption of the layer, and whether nobody asked for it
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Controls(QtWidgets.QWidget):
         self.state, self.host, self.folder = state, host, folder
         self.form: Form | None = None
         self._parameters: dict[str, dict] = {}  #: by method, as last left
-        self._wondered: set[tuple] = set()  #: for which layers and methods a caption was asked for unasked
+        self._wondered: set[tuple] = set()  #: layers and methods that had a caption proposed unasked
         self._build()
         self._last = self._restore()
         self._show_previews()
@@ -63,7 +63,7 @@ class Controls(QtWidgets.QWidget):
         state.daemonChanged.connect(self._show_proposal)
         self._on_methods()
 
-    # What is entered
+    # The entered values
 
     def wish(self) -> Wish | None:
         """The wish to run; None while no method is known. The values are stored for the next start."""
@@ -160,7 +160,7 @@ class Controls(QtWidgets.QWidget):
         self.previews.setVisible(self.state.can_draft)
         self.previews.setChecked(self.state.wants_previews)
 
-    # What the daemon offers
+    # The daemon's methods and models
 
     @edge
     def _on_methods(self) -> None:

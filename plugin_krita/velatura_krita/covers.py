@@ -82,7 +82,7 @@ class Covers(QtCore.QObject):
             return
         cover.is_there = is_there
         if is_there == cover.covers or not (is_there or self._was_undone(cover)):
-            return  # the person deleted or merged it: what shows is the person's affair
+            return  # the person deleted or merged it, and decides which layers show
         cover.covers = is_there
         found = [node for name in cover.hidden if (node := node_by_id(document, name)) is not None]
         hide(document, found, hidden=is_there)

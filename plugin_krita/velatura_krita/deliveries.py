@@ -56,7 +56,7 @@ class Deliveries(QtCore.QObject):
         self._timer.stop()
         self.covers.stop()
         for name in self._unsaved:
-            self.session.network.settle(name, inserted=True)
+            self.session.network.forget_job(name, inserted=True)
         self._unsaved.clear()
 
     def is_inserted(self, name: str) -> bool:
@@ -77,7 +77,7 @@ class Deliveries(QtCore.QObject):
     @edge
     def look(self) -> None:
         """Fetches each result whose document is open; the others wait."""
-        self._settle_saved()
+        self._acknowledge_saved()
         for name, job in list(self.jobs.items()):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
             if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
@@ -126,22 +126,22 @@ class Deliveries(QtCore.QObject):
             return
         place = find(self.host, self.session.entries[name])
         self._unsaved[name] = root_id(place[0]) if place is not None else ""
-        self._settle_saved()
+        self._acknowledge_saved()
         count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        told = (sentence, best_because(job["result"]["layers"]), job["result"].get("note", ""))
-        sentence = " ".join(filter(None, told))
-        self.session.end(name, Phase.DONE, sentence, settle=False)
+        sentences = (sentence, best_because(job["result"]["layers"]), job["result"].get("note", ""))
+        sentence = " ".join(filter(None, sentences))
+        self.session.end(name, Phase.DONE, sentence, forget=False)
 
-    def _settle_saved(self) -> None:
+    def _acknowledge_saved(self) -> None:
         """Acknowledges the results that were saved or closed. Until then a crash of Krita loses the layers,
         and the next Krita inserts them again."""
         modified = {root_id(document) for document in self.host.documents() if document.modified()}
         for name, root in list(self._unsaved.items()):
             if root not in modified:
                 del self._unsaved[name]
-                self.session.network.settle(name, inserted=True)
+                self.session.network.forget_job(name, inserted=True)
 
     @edge
     def failed(self, name: str, error: Exception) -> None:

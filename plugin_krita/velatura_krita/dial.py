@@ -11,7 +11,7 @@ from .velatura_protocol.schema import Field
 
 KEYS = {QtCore.Qt.Key.Key_Up: -1, QtCore.Qt.Key.Key_Down: 1}
 TITLE_TIP = "Click to change the words and the name"
-NOTHING = "nothing"  #: what an empty text leads from or to
+NOTHING = "nothing"  #: shown in an empty text field of a dial
 
 
 class Dial(QtWidgets.QFrame):

@@ -25,7 +25,7 @@ class Dials(QtWidgets.QWidget):
     """
 
     changed = Signal()
-    slid = Signal()  #: something was moved, added or taken out: what it gives may be shown
+    slid = Signal()  #: a dial was moved, added or removed: its draft may be shown
     said = Signal(str, bool)  #: a sentence for the person, and whether something went wrong
 
     def __init__(
@@ -80,7 +80,7 @@ class Dials(QtWidgets.QWidget):
         for entry in value:
             self._put(entry)
         self.add.setChecked(not value)
-        self._settle()
+        self._on_list()
 
     def show_words(self) -> None:
         """Offers the words of the new caption."""
@@ -99,10 +99,10 @@ class Dials(QtWidgets.QWidget):
         dial = there[0] if there else self._put(new)
         dial.focus()
         if not there:
-            self._settle()
+            self._on_list()
             self.slid.emit()
 
-    # What the person does
+    # Actions of the person
 
     def _on_chip(self, at: int) -> None:
         words = dials.offered(self.caption(), self.value())
@@ -110,7 +110,7 @@ class Dials(QtWidgets.QWidget):
             self.add_word(words[at])
         elif not dials.is_full(self.spec, self.dials):
             dial = self._put(dials.new(self.spec))
-            self._settle()
+            self._on_list()
             dial.edit()
 
     def _load(self, entries: list[dict]) -> None:
@@ -126,7 +126,7 @@ class Dials(QtWidgets.QWidget):
         else:
             self.add.setChecked(True)
             self.add.setFocus()
-        self._settle()
+        self._on_list()
         if said_something:
             self.slid.emit()
 
@@ -147,7 +147,7 @@ class Dials(QtWidgets.QWidget):
         for at, each in enumerate(self.dials):
             self.list.insertWidget(at, each)
         self.list.activate()
-        self._settle()
+        self._on_list()
 
     # The list
 
@@ -168,7 +168,7 @@ class Dials(QtWidgets.QWidget):
         dial.setParent(None)
         dial.deleteLater()
 
-    def _settle(self) -> None:
+    def _on_list(self) -> None:
         for number, dial in enumerate(self.dials):
             dial.name(number)
             dial.remove.setEnabled(len(self.dials) > self.spec.min_items)

@@ -26,7 +26,7 @@ def session() -> Session:
         host = Krita.instance()
         config = host_config(Path(__file__).parent)
         folder = state_dir(config.get("state_dir") or None)
-        with contextlib.suppress(OSError):  # a folder that cannot be written to is told of when it matters
+        with contextlib.suppress(OSError):  # an unwritable folder is reported when an edit needs it
             edges.log_to(folder / "logs")
         _session = Session(host)
         serve = [str(word) for word in config.get("serve", [])]

@@ -36,7 +36,7 @@ class Drafts(QtCore.QObject):
         self.job = ""  #: the newest draft's id; the session hands its news to `hear`
         self._wish: Callable[[], Wish | None] = lambda: None
         self.policy: DraftPolicy[Capture] = DraftPolicy(time.monotonic)
-        self._reading: Steps | None = None  #: what captures the layer for the newest draft
+        self._reading: Steps | None = None  #: the capture for the newest draft
         self._timer = QtCore.QTimer(self)  #: active for as long as the newest state is still to be asked for
         self._timer.setSingleShot(True)
         self._timer.setInterval(round(1000 * LOOK))
@@ -60,8 +60,8 @@ class Drafts(QtCore.QObject):
         """The picture may change from now on: the next draft captures it again."""
         self.policy.forget()
 
-    def settle(self, wish: Wish) -> Wish:
-        """The wish to run, with the drafts' seed."""
+    def begin_run(self, wish: Wish) -> Wish:
+        """Ends the drafts before a run; returns the wish to run, with their seed."""
         wish = replace(wish, seed=self.policy.run_seed(wish.seed))
         self.policy.ran()
         self.stop()
@@ -154,7 +154,7 @@ class Drafts(QtCore.QObject):
             if self.policy.shows_failure():
                 self.state.say(self.session.sentence(error), bad=True)
 
-    # What the network answers
+    # Answers of the network
 
     def hear(self, name: str, data: dict) -> None:
         """News of the newest draft."""

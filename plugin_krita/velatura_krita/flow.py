@@ -93,7 +93,7 @@ class Chips(Flow):
         self.add(chip)
 
     def take_font(self, font: QtGui.QFont) -> None:
-        """Be as small as all else in a docker: what has a style sheet is not by itself."""
+        """Takes the docker's small font: a widget with a style sheet does not inherit it."""
         self._font = font
         for chip in self.widgets:
             chip.setFont(font)

@@ -116,7 +116,7 @@ class Group(QtWidgets.QWidget):
         self.column = QtWidgets.QVBoxLayout()
         self.column.setSpacing(4)
         column.addLayout(self.column)
-        self._settle()
+        self._update_buttons()
 
     def value(self) -> list[dict[str, Any]]:
         return [entry.rows.values() for entry in self.entries]
@@ -142,7 +142,7 @@ class Group(QtWidgets.QWidget):
         entry.remove.clicked.connect(lambda: self._on_remove(entry))
         self.column.addWidget(entry)
         self.entries.append(entry)
-        self._settle()
+        self._update_buttons()
         self.changed.emit()
 
     def _on_remove(self, entry: Entry) -> None:
@@ -153,7 +153,7 @@ class Group(QtWidgets.QWidget):
         self.entries.remove(entry)
         entry.setParent(None)
         entry.deleteLater()
-        self._settle()
+        self._update_buttons()
         self.changed.emit()
 
     def _move(self, entry: Entry, by: int) -> None:
@@ -161,11 +161,11 @@ class Group(QtWidgets.QWidget):
         self.entries = dials.move(self.entries, at, at + by)
         for place, each in enumerate(self.entries):
             self.column.insertWidget(place, each)
-        self._settle()
+        self._update_buttons()
         self.changed.emit()
         self.slid.emit()
 
-    def _settle(self) -> None:
+    def _update_buttons(self) -> None:
         count = len(self.entries)
         self.add.setEnabled(not dials.is_full(self.spec, self.entries))
         for number, entry in enumerate(self.entries):

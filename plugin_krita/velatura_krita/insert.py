@@ -45,7 +45,7 @@ class Layer:
 
 
 def hide_only(document: Any, _group: Any, hidden: Sequence[Any]) -> None:
-    """The `Cover` of which no undo is followed."""
+    """A `Cover` that does not follow undo."""
     hide(document, hidden)
 
 

@@ -49,7 +49,7 @@ class Journal:
         self._path(job).unlink(missing_ok=True)
 
     def entries(self) -> list[Entry]:
-        """All of them, oldest first; what is damaged or too old is deleted."""
+        """All entries, oldest first; damaged and expired ones are deleted."""
         found = []
         for path in self.folder.glob("*" + SUFFIX):
             try:

@@ -6,7 +6,7 @@ News are `emit(name, data)`, called in this thread:
 | name | data |
 |---|---|
 | `daemon` | `{"state": a `state.Daemon`, "text": one sentence, "detail", "protocol": once connected}` |
-| `methods` | `{"known": Catalogue}`: what the daemon offers |
+| `methods` | `{"known": Catalogue}`: the daemon's methods and models |
 | `job` | a job object of the protocol |
 | `known` | `{"entry": Entry, "job": a job object}`: how a job of the journal stands |
 | `progress` | the daemon's event |
@@ -58,8 +58,8 @@ class Network(threading.Thread):
         self._client = Client(state_dir, name=name)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._unwanted: set[str] = set()  #: jobs to be cancelled; an upload looks here
-        self._settled: set[str] = set()  #: jobs that the daemon has still to be told are inserted
-        self._dropped: set[str] = set()  #: jobs that have still to be forgotten
+        self._inserted: set[str] = set()  #: inserted jobs, still to be acknowledged to the daemon
+        self._dropped: set[str] = set()  #: jobs without a result, still to be removed from the journal
         self._closing = threading.Event()
         self._was_connected = False
 
@@ -80,9 +80,9 @@ class Network(threading.Thread):
     def fetch(self, job: str, digests: list[str]) -> None:
         self._commands.put(lambda: self._fetch(job, digests))
 
-    def settle(self, job: str, inserted: bool) -> None:
-        """Ends the work for this job. inserted: whether its result is in the document."""
-        (self._settled if inserted else self._dropped).add(job)
+    def forget_job(self, job: str, inserted: bool) -> None:
+        """Acknowledges the job where its result is inserted, and removes it from the journal."""
+        (self._inserted if inserted else self._dropped).add(job)
         self._commands.put(self._tidy)
 
     def start_daemon(self) -> None:
@@ -99,9 +99,7 @@ class Network(threading.Thread):
     def run(self) -> None:
         while not self._closing.is_set():
             self._turn()
-        for job in list(
-            self._settled
-        ):  # even if the daemon is away: it is not offered again at the next start
+        for job in list(self._inserted):  # even if the daemon is away: the next start must not offer it again
             with contextlib.suppress(OSError):
                 self._journal.remove(job)
         self._tidy()
@@ -244,7 +242,7 @@ class Network(threading.Thread):
         keeps them."""
         for job in list(self._dropped):
             self._forget(job)
-        for job in list(self._settled) if self._client.connected else ():
+        for job in list(self._inserted) if self._client.connected else ():
             try:
                 self._client.ack(job)
             except VelaturaError as error:
@@ -260,7 +258,7 @@ class Network(threading.Thread):
             log.error("journal: %s", error)  # it is tried again with the next one
             return
         self._dropped.discard(job)
-        self._settled.discard(job)
+        self._inserted.discard(job)
 
     def _start_daemon(self) -> None:
         if self._client.connected:

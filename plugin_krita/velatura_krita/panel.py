@@ -177,7 +177,7 @@ class Panel(QtWidgets.QWidget):
         for made in (self.previous, self.next, self.keep):
             made.setEnabled(has_choice)
 
-    # What the person does
+    # Actions by the docker's controls
 
     @edge
     def _on_start(self, *_: object) -> None:
@@ -201,11 +201,11 @@ class Panel(QtWidgets.QWidget):
     def _on_keep(self, *_: object) -> None:
         self.session.keep()
 
-    # What the person does by a shortcut, Krita's search or a toolbar
+    # Actions by a shortcut, Krita's search or a toolbar
 
     @edge
     def perform(self, name: str) -> None:
-        """Do what the action `name` of `actions.ACTIONS` says."""
+        """Runs the action `name` of `actions.ACTIONS`."""
         match name:
             case "run" if not self.run.isEnabled():
                 self.state.say(f"{self.state.daemon_text}; press Start in Velatura's docker.", bad=True)

@@ -25,17 +25,17 @@ from .velatura_protocol.schema import Field
 FILES = f"Dials (*{SUFFIX})"
 
 
-def told(method: Callable[..., None]) -> Callable[..., None]:
+def errors_reported(method: Callable[..., None]) -> Callable[..., None]:
     """Reports a failure in a sentence."""
 
     @functools.wraps(method)
-    def telling(self: PresetButton, *args: object) -> None:
+    def reporting(self: PresetButton, *args: object) -> None:
         try:
             method(self, *args)
         except VelaturaError as error:
             self.said.emit(f"{error.message} {error.hint}".strip(), True)
 
-    return telling
+    return reporting
 
 
 class PresetButton(QtWidgets.QToolButton):
@@ -92,26 +92,26 @@ class PresetButton(QtWidgets.QToolButton):
 
     # Without a dialog
 
-    @told
+    @errors_reported
     def load(self, name: str, *_: object) -> None:
         self.loaded.emit(self.kept.load(name, self.spec))
 
-    @told
+    @errors_reported
     def save(self, name: str) -> None:
         self.said.emit(KEPT.format(self.kept.save(name, self.entries())), False)
 
-    @told
+    @errors_reported
     def delete(self, name: str) -> None:
         self.kept.delete(name)
         self.said.emit(DELETED.format(name), False)
 
-    @told
+    @errors_reported
     def import_file(self, path: str) -> None:
         preset = self.kept.add_from(path, self.spec)
         self.loaded.emit(preset.dials)
         self.said.emit(KEPT.format(preset.name), False)
 
-    @told
+    @errors_reported
     def export_file(self, path: str) -> None:
         export_to(path, Path(path).stem[:MAX_NAME], self.entries())
         self.said.emit(EXPORTED.format(Path(path).name), False)

@@ -40,7 +40,7 @@ class Prompts(QtWidgets.QWidget):
 
     entered = Signal()  #: Ctrl+Enter
     asked = Signal()  #: the person wants a caption proposed
-    unasked = Signal()  #: and no longer wants it
+    unasked = Signal()  #: the person cancels that
 
     def __init__(
         self,
@@ -53,8 +53,8 @@ class Prompts(QtWidgets.QWidget):
         self.source: TextBox | None = None
         self.dials: Dials | None = None
         self._copies = False  #: the prompt begins as the caption
-        self._question = ""  #: the id of what was asked and is not answered yet
-        self._before = ""  #: what the caption was then
+        self._question = ""  #: the id of the open question, or ""
+        self._before = ""  #: the caption at that time
         self._offer, self._lack, self._ready = False, "", False  #: see `offer_proposal`
         self.words: Words | None = None
         self.edit = QtWidgets.QPlainTextEdit()

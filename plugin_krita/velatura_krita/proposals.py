@@ -25,8 +25,8 @@ class Proposals(QtCore.QObject):
     def __init__(self, session: Any) -> None:
         super().__init__(session)
         self.session, self.state = session, session.state
-        self.job = ""  #: the question that is open
-        self._reading: Steps | None = None  #: what captures its layer
+        self.job = ""  #: the open question's id, or ""
+        self._reading: Steps | None = None  #: the capture of its layer
         self._quietly = False
 
     def ask(self, wish: Wish, quietly: bool = False) -> str:
@@ -48,7 +48,7 @@ class Proposals(QtCore.QObject):
         return job
 
     def stop(self) -> None:
-        """Ask no longer."""
+        """Cancels the open question."""
         self.session.stepper.drop(self._reading)
         self._reading = None
         if self.job:
@@ -56,17 +56,17 @@ class Proposals(QtCore.QObject):
             self._end("")
 
     def _hold(self, what: str) -> None:
-        """The layer cannot be captured until the person has finished something."""
+        """Shows the step that the person has to finish before the layer can be captured."""
         self._say(f"{what} to have a caption proposed." if what else "")
 
     def hear(self, name: str, data: dict) -> None:
-        """News of the question that is open."""
+        """News of the open question."""
         state = data["state"] if name == "job" else name
         if state == "done":
-            said = texts(data.get("result", {}))
-            if not said:
+            captions = texts(data.get("result", {}))
+            if not captions:
                 self._say(NOTHING_SAID.format("layer"), bad=True)
-            self._end(said[0] if said else "")
+            self._end(captions[0] if captions else "")
         elif state == "failed":
             error = data.get("error", {})
             self._failed(self.job, error if name == "failed" else VelaturaError.from_wire(error))

@@ -13,7 +13,7 @@ from .qt import QtCore, QtWidgets
 from .velatura_protocol.errors import VelaturaError
 
 PAUSE = 30  #: milliseconds between two looks
-SOON = 1.0  #: seconds that a stroke may take before something is said of it
+SOON = 1.0  #: seconds that a stroke may take before the person is asked to wait or to finish it
 #: Tools that keep a stroke open until the person ends it: Krita adds no layer and gives no lock meanwhile.
 OPEN_TOOLS = {
     "KisToolTransform": "Finish your transform (Enter, or Esc to give it up)",
@@ -44,7 +44,7 @@ def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
     tell: called with the action that the person has to finish first, as soon as it is known and at each
     change, and with an empty text once the document is idle.  Raises `Closed` when the document is closed.
     """
-    said, begin = "", time.monotonic()
+    shown, begin = "", time.monotonic()
     try:
         while not document.tryBarrierLock():
             if document.rootNode() is None:
@@ -53,13 +53,13 @@ def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
             if not what and time.monotonic() - begin > SOON:
                 is_pressed = QtWidgets.QApplication.mouseButtons() != QtCore.Qt.MouseButton.NoButton
                 what = FINISH_STROKE if is_pressed else LET_WORK
-            if what != said:
-                said = what
+            if what != shown:
+                shown = what
                 tell(what)
             yield PAUSE
         document.unlock()
     finally:
-        if said:
+        if shown:
             tell("")
 
 

@@ -45,8 +45,8 @@ class Session(QtCore.QObject):
         self.drafts, self.proposals = Drafts(self), Proposals(self)
         self.deliveries = Deliveries(self)
         self.entries: dict[str, Entry] = {}  #: jobs that have not ended
-        self._reading: dict[str, Steps] = {}  #: what captures the layer of a job
-        self._choosing: Steps | None = None  #: what goes back to a result's source, or keeps a variation
+        self._reading: dict[str, Steps] = {}  #: the capture of each job that waits for it
+        self._choosing: Steps | None = None  #: the person's newest choice among results
         self._news.connect(self._on_news, QtCore.Qt.ConnectionType.QueuedConnection)
 
     def start(self, network: Any) -> None:
@@ -65,7 +65,7 @@ class Session(QtCore.QObject):
         if self.network is not None:
             self.network.close()
 
-    # What the person asks for
+    # Commands of the person
 
     def start_daemon(self) -> None:
         self.state.set_daemon(Daemon.STARTING, "Starting the daemon", "")
@@ -85,7 +85,7 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return
-        wish = self.drafts.settle(wish)
+        wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
@@ -151,16 +151,19 @@ class Session(QtCore.QObject):
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
-        self.stepper.start(steps, lambda told: self.state.say(f"{told} {also}".strip()), self._not_chosen)
+        self.stepper.start(steps, lambda done: self.state.say(f"{done} {also}".strip()), self._not_chosen)
 
     def _hold(self, what: str, end: str) -> None:
         self.state.say(f"{what} {end}." if what else "")
 
     def teller(self, job: str, end: str) -> Tell:
-        """A function that shows at a job what the person has to finish first; end: of the sentence."""
+        """A function that shows at a job the step that the person has to finish first.
+
+        end: the end of its sentence.
+        """
         return lambda what: self.state.change_job(job, obstacle=f"{what} {end}." if what else "")
 
-    # What the document and the network answer
+    # Answers of the document and the network
 
     @edge
     def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
@@ -262,10 +265,10 @@ class Session(QtCore.QObject):
     def _on_fetched(self, news: dict) -> None:
         self.deliveries.fetched(news["job"], news["blobs"])
 
-    def end(self, name: str, phase: Phase, sentence: str, settle: bool = True) -> None:
-        """A job has ended. settle: whether to remove it from the journal too."""
-        if settle and name in self.entries:
-            self.network.settle(name, inserted=False)
+    def end(self, name: str, phase: Phase, sentence: str, forget: bool = True) -> None:
+        """A job has ended. forget: whether to remove it from the journal too."""
+        if forget and name in self.entries:
+            self.network.forget_job(name, inserted=False)
         self.entries.pop(name, None)
         self.deliveries.forget(name)
         self.state.change_job(name, phase=phase, message=sentence, fraction=None, preview=b"", obstacle="")

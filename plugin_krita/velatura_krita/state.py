@@ -68,15 +68,15 @@ class Job:
 
     id: str
     title: str
-    about: str = ""  #: the prompt, or what is selected
+    about: str = ""  #: the prompt, or the name of the selected word
     document: str = ""  #: the document's name, for the person
     phase: Phase = Phase.READING
-    stage: str = ""  #: the daemon's word for what it is doing
+    stage: str = ""  #: the daemon's word for its present work
     fraction: float | None = None  #: 0 … 1; None while nothing is known
     preview: bytes = b""  #: a PNG, or nothing yet
     shown: Sequence[int] | None = None  #: the document's pixels that the preview shows, if that is known
     selected: Sequence[int] | None = None  #: the bounds of the selection that is edited
-    obstacle: str = ""  #: one sentence on what the person has to finish before it goes on
+    obstacle: str = ""  #: one sentence on the step that the person has to finish before it goes on
     message: str = ""  #: one sentence about how it ended, or why it waits
     cancelling: bool = False
     created: float = field(default_factory=time.time)
@@ -114,12 +114,12 @@ class State(QtCore.QObject):
         self.daemon = Daemon.SEARCHING
         self.daemon_text = "Looking for the daemon"
         self.daemon_detail = ""
-        self.known = Catalogue()  #: what the daemon offers; empty until it has said so
+        self.known = Catalogue()  #: the daemon's methods and models; empty until it has sent them
         self.jobs: dict[str, Job] = {}
         self.current = ""  #: the id of the job whose progress is shown
         self.status = ""
         self.status_bad = False
-        self.draft: Job | None = None  #: what is shown of a draft; it is no edit, and in no list
+        self.draft: Job | None = None  #: the shown draft; it is no edit, and in no list
         self.knows_drafts = False  #: the daemon knows drafts
         self.gives_drafts = True  #: the chosen method gives them
         self.wants_previews = True  #: the person wants to see them while a slider is moved

@@ -67,7 +67,7 @@ class Words(QtWidgets.QWidget):
         self.strip.buttons[action].setVisible(on)
         self.strip.flow.arrange()
 
-    # What the person does
+    # Actions of the person
 
     def _on_prompt(self) -> None:
         text = self.prompt.toPlainText()
@@ -82,7 +82,7 @@ class Words(QtWidgets.QWidget):
         chip = self.settings.chips()[at]
         self.settings.choose(None if chip.is_chosen else chip.word)
         self._show()
-        for delay in (0, 60):  # once it has its place, and once what is in it has
+        for delay in (0, 60):  # once it has its place, and once its contents have theirs
             QtCore.QTimer.singleShot(delay, self._reveal)
 
     def _on_values(self) -> None:

@@ -187,7 +187,9 @@ def restore(
     return Restored(values, sentence, frozenset(keys))
 
 
-def found_again(inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]) -> list[Wanted]:
+def rasters_of_recipe(
+    inputs: Mapping[str, Raster | None], layers: Sequence[tuple[object, str]]
+) -> list[Wanted]:
     """The rasters to read for the further inputs of a recipe whose form is not known; its parameters serve as
     they are. Arguments as in `restore`. Raises `bad-request` where a layer is gone."""
     by_name = _by_name(layers)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 
 from .requests import MAX_SEED
 
-LOOK = 0.15  #: seconds from one look at what has moved to the next
+LOOK = 0.15  #: seconds from one look at the movement to the next
 STILL = 0.2  #: seconds without a move after which the movement is over
 CHANCE = -1  #: the seed that stands for a random one
 
@@ -70,7 +70,7 @@ class DraftPolicy(Generic[Captured]):
         self._changes = 0
         self._kept: tuple[Since, Captured] | None = None
 
-    # When
+    # The time
 
     @property
     def waits(self) -> bool:
@@ -107,7 +107,7 @@ class DraftPolicy(Generic[Captured]):
         a newer draft is about to be asked for: it may succeed."""
         return not self._waits
 
-    # Of what
+    # The seed
 
     def seed(self, asked: int) -> int:
         """The seed of a draft. asked: the form's seed."""
@@ -123,7 +123,7 @@ class DraftPolicy(Generic[Captured]):
         """A run has begun with the drafts' seed: the next drafts get another one."""
         self._seed = CHANCE
 
-    # From what
+    # The captured picture
 
     def forget(self) -> None:
         """The picture may change from now on: the next draft captures it again."""

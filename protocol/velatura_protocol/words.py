@@ -156,11 +156,6 @@ def named(entries: Iterable[Entry]) -> list[Entry]:
     return [entry for entry in entries if str(entry["text"]).strip()]
 
 
-def settle(entries: Iterable[Entry], prompt: str) -> list[Entry]:
-    """The entries whose word the prompt has, unchanged, in their order."""
-    return [entry for entry in entries if place(entry, prompt) is not None]
-
-
 def place(entry: Mapping[str, Value], prompt: str) -> Word | None:
     """The place of an entry's word in the prompt; None if the prompt does not have it."""
     which = entry.get("which", 1)

@@ -1,4 +1,4 @@
-"""What is chosen for rasters: offered, resolved into a request, and found again from a recipe."""
+"""What is chosen for rasters: offered, resolved into a request, and restored from a recipe."""
 
 import pytest
 
@@ -8,11 +8,11 @@ from velatura_protocol.choices import (
     NOTHING_CHOSEN,
     SELECTION,
     Wanted,
-    found_again,
     layer_of,
     of_layer,
     offers,
     raster_fields,
+    rasters_of_recipe,
     resolve,
     restore,
 )
@@ -86,7 +86,7 @@ def test_a_recipe_finds_its_layers_by_their_names():
     again, wanted = resolve("Compose", FORM, found.values)
     assert again == {"things": entries, "steps": 3}
     assert [w.name for w in wanted] == ["segments", "things.1.where", "things.2.where"]
-    assert found_again(inputs, LAYERS) == [Wanted(w.name, w.name, "", w.choice) for w in wanted]
+    assert rasters_of_recipe(inputs, LAYERS) == [Wanted(w.name, w.name, "", w.choice) for w in wanted]
 
 
 def test_a_layer_with_a_name_too_long_for_a_recipe_is_found_by_its_beginning():
@@ -111,7 +111,7 @@ def test_a_layer_that_is_gone_is_asked_for_by_its_name():
     assert found.keys == {"input.segments", "things"}
     assert found.values["things"] == [{"where": None}] and entries == [{"where": "things.1.where"}]
     with pytest.raises(VelaturaError, match="no layer 'Old' any more, which was “segments”"):
-        found_again(inputs, LAYERS)
+        rasters_of_recipe(inputs, LAYERS)
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura_protocol.words import Word, changes, find, replace, settle, words
+from velatura_protocol.words import Word, changes, find, place, replace, words
 
 PIECES = st.sampled_from(["cat", "Cat", "dog", "x-ray", "it's", " ", ", ", "-", "'", "_", "ß", "2", "é", "’"])
 PROMPTS = st.lists(PIECES, max_size=20).map("".join) | st.text(max_size=60)
@@ -87,14 +87,15 @@ def test_replacing_changes_only_the_word(prompt: str, data: st.DataObject) -> No
 @given(PROMPTS, PROMPTS)
 def test_entries_stay_while_their_word_does(before: str, after: str) -> None:
     entries = [{"text": word.text, "which": word.which, "weight": 2.0} for word in words(before)]
-    assert settle(entries, before) == entries
+    assert [place(entry, before) for entry in entries] == words(before)
     left = [(word.text.casefold(), word.which) for word in words(after)]
-    assert settle(entries, after) == [e for e in entries if (e["text"].casefold(), e["which"]) in left]
-    assert settle(settle(entries, after), after) == settle(entries, after)
+    for entry in entries:
+        assert (place(entry, after) is not None) == ((entry["text"].casefold(), entry["which"]) in left)
 
 
 def test_an_entry_without_which_is_the_first() -> None:
-    assert settle([{"text": "Dog"}, {"text": "cat"}, {"text": ""}], "a dog") == [{"text": "Dog"}]
+    found = [place(entry, "a dog") for entry in ({"text": "Dog"}, {"text": "cat"}, {"text": ""})]
+    assert found == [find("a dog", "dog"), None, None]
 
 
 @given(PROMPTS | ODD, st.sampled_from(["NFC", "NFD"]))

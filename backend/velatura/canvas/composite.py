@@ -1,7 +1,7 @@
 """Composites a result over its source as a person sees it, at any size, for networks and measures.
 
-Of a large part only every n-th pixel is read, so that the view of a whole painting costs little; networks and
-measures look at a few hundred pixels a side.
+A large part is read at every n-th pixel only, so that the view of a whole painting costs little; networks
+and measures look at a few hundred pixels a side.
 """
 
 from __future__ import annotations

@@ -127,12 +127,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         about = command.text[0].upper() + command.text[1:] + "."
         added = parts.add_parser(name, help=command.text, description=about)
         added.set_defaults(work_on=command.work_on)
-        for flag, told in (*EVERYWHERE, *command.options):
-            added.add_argument(flag, **told)
+        for flag, settings in (*EVERYWHERE, *command.options):
+            added.add_argument(flag, **settings)
 
 
 def run(given: argparse.Namespace) -> int:
-    """Do what `configure`'s options ask for."""
+    """Runs the command that `configure` has parsed."""
     given.work.mkdir(parents=True, exist_ok=True)
     given.work_on(given)
     return 0
@@ -163,7 +163,7 @@ def _start(part: Part, given: str | None) -> Path | None:
 
 
 def options_of(given: argparse.Namespace) -> Options:
-    """What a part's training is told, from its command line; raises FileNotFoundError as `_start` does."""
+    """The options of a part's training, from its command line; raises FileNotFoundError as `_start` does."""
     from velatura_lab.training.networks import PROFILES
     from velatura_lab.training.options import Options
 

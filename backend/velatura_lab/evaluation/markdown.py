@@ -52,7 +52,7 @@ def _lines(figures: Figures, command: str, names: Sequence[str]) -> Iterator[str
 
 def _types(figures: Figures) -> Iterator[str]:
     """The table of a measure by type of case, for studies with few rows."""
-    by_type = figures["told"]
+    by_type = figures["by_type"]
     if not figures["types"] or len(figures["editors"]) > 8 or by_type["measure"] not in figures["measures"]:
         return
     measure = figures["measures"][by_type["measure"]]

@@ -26,7 +26,7 @@ GROUPS = {
     "rest": "Does it leave the rest alone?",
     "many": "Several variations at once",
     "back": "There and back again",
-    "found": "Does it find what is named?",
+    "found": "Does it find the named things?",
     "slides": "Does it follow the weight?",
     "pie-bench": "PIE-Bench's metrics",
 }

@@ -110,7 +110,7 @@ class Figures(TypedDict):
     values: dict[str, dict[str, dict[str, float]]]
     figures: dict[str, Row]
     kinds: dict[str, dict[str, Row]]
-    told: ByType
+    by_type: ByType
     types: dict[str, Row]
     survey: dict[str, Row]
     seconds: dict[str, Seconds]

@@ -154,8 +154,8 @@ def _by_kind(f: Figures) -> Iterator[str]:
         )
         yield tables.of_kinds(f, names[:2])
     if f["types"]:
-        measure = f["measures"][f["told"]["measure"]]
-        yield f"<h2>{escape(measure['title'])} by {escape(f['told']['types'])}</h2>"
+        measure = f["measures"][f["by_type"]["measure"]]
+        yield f"<h2>{escape(measure['title'])} by {escape(f['by_type']['types'])}</h2>"
         yield plots.legend([editor["title"] for editor in f["editors"].values()])
         series = [
             {edit: rates[id] for edit, rates in f["types"].items() if id in rates} for id in f["editors"]
@@ -164,7 +164,7 @@ def _by_kind(f: Figures) -> Iterator[str]:
             axis = plots.Axis(f"{measure['title']} in %", 0.0, 100.0, 0, 100.0)
         else:
             axis = plots.Axis(measure["title"], -1.0, 1.0, 1)
-        label = f"{measure['title']} of every method by {f['told']['types']}"
+        label = f"{measure['title']} of every method by {f['by_type']['types']}"
         yield plots.rows(list(f["types"]), series, axis, label)
 
 

@@ -257,7 +257,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> Figures:
             )
             for kind in kinds
         },
-        "told": {"measure": shown, "types": session.by_type[1]},
+        "by_type": {"measure": shown, "types": session.by_type[1]},
         "types": figures.by_type(values, session.cases, usable[shown])
         if shown in usable and not options.dataset
         else {},

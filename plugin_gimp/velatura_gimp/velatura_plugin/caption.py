@@ -23,7 +23,7 @@ class CaptionButtons(Gtk.Box):
         self._view, self._prompt, self._live, self._conversation = view, prompt, live, conversation
         self._asked = ""
         self._is_looking = False
-        self._is_wanted = False  # whether the person has asked, and is to be told
+        self._is_wanted = False  # whether the person has asked, and learns of a failure
         if live.proposer is not None:
             self._propose = small_button("Propose", "", self._on_propose)
             self.pack_start(self._propose, False, False, 0)

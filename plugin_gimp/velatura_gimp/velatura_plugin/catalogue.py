@@ -3,7 +3,7 @@
 It holds the daemon's answer to `methods` (SPEC section 4). GIMP registers procedures from it, so GIMP's start
 never waits for the daemon. GIMP asks a plug-in for its procedures again only when the plug-in's file has
 a new modification time; `remember` therefore touches it, and new methods are there at GIMP's next
-start. Until then GIMP calls procedures as it knows them, so what was registered is kept in `registered.json`.
+start. Until then GIMP calls procedures as it knows them, so `registered.json` keeps the registered ones.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ def choose(doubtful: Sequence[Gimp.Layer], others: Sequence[Gimp.Layer]) -> Gimp
         asked = "The layer this result was made from is gone. Should this copy of it be edited instead?"
     else:
         asked = "The layer this result was made from is not here. Which one should be edited instead?"
-    said = Gtk.Label(label=asked, xalign=0.0, wrap=True, max_width_chars=50)
+    question = Gtk.Label(label=asked, xalign=0.0, wrap=True, max_width_chars=50)
     layers = doubtful or others
     listed = _List(layers)
     listed.box.connect("row-activated", lambda *_: dialog.response(Gtk.ResponseType.OK))
@@ -42,14 +42,14 @@ def choose(doubtful: Sequence[Gimp.Layer], others: Sequence[Gimp.Layer]) -> Gimp
         hscrollbar_policy=Gtk.PolicyType.NEVER, propagate_natural_height=True, max_content_height=HEIGHT
     )
     room.set_size_request(WIDTH, -1)
-    room.set_overlay_scrolling(False)  # it is to be seen that there is more
+    room.set_overlay_scrolling(False)  # shows that the list goes on
     room.add(listed.box)
     frame = Gtk.Frame()
     frame.add(room)
     content = dialog.get_content_area()
     content.set_spacing(12)
     content.set_border_width(12)
-    content.pack_start(said, False, False, 0)
+    content.pack_start(question, False, False, 0)
     content.pack_start(frame, True, True, 0)
     content.show_all()
     listed.box.get_selected_row().grab_focus()

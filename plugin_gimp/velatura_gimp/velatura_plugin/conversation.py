@@ -66,7 +66,7 @@ class Conversation:
         self.window = window
         self._stop = threading.Event()
         self.question: Question | None = None  # the one under way
-        self.changes = 0  # answers that have changed what would be run
+        self.changes = 0  # answers that have changed the input of a run
 
     def ask(self, question: Question) -> None:
         """Begins a question and stops the running one."""

@@ -33,8 +33,8 @@ ENTRY_WIDTH = 44  # characters
 TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
 GAP = 4  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
-AROUND = 190  # pixels of height for what is round a form: a title bar, two rows of buttons
-BESIDE = 340  # pixels of height for what is below the preview
+AROUND = 190  # pixels of height outside a form: a title bar, two rows of buttons
+BESIDE = 340  # pixels of height below the preview
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 

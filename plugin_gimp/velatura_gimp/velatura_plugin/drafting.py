@@ -1,4 +1,4 @@
-"""Drafts: previews of the form's result while something in it moves. Nothing of them is kept."""
+"""Drafts: previews of the form's result while something in it moves. They leave no result."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Live:
 
 
 class Drafts:
-    """Drafts of the form of `live`. In the conversation every other question goes before them.
+    """Drafts of the form of `live`. In the conversation every other question has priority.
 
     `velatura_protocol.drafts` has the policy; here are the timer, the capture and the window's preview. A
     capture serves until the dialog loses the focus, or an answer changes the selection: nobody can have
@@ -80,7 +80,7 @@ class Drafts:
         """The picture may change from now on: the next draft captures it again."""
         self._policy.forget()
 
-    def settle(self, request: Edit) -> Edit:
+    def with_draft_seed(self, request: Edit) -> Edit:
         """The request to run, with the drafts' seed where the form asks for a random one."""
         return replace(request, seed=self._policy.run_seed(request.seed))
 

@@ -1,4 +1,4 @@
-"""An edit from beginning to end, and what an edit that is run again begins with."""
+"""An edit from beginning to end, and the recipe and the pixels of an edit that is run again."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def show_progress(text: str, fraction: float | None = None) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a result goes. source: the layer it is made from. above: the layer it is put above."""
+    """The place of a result. source: the layer it is made from. above: the layer it is put above."""
 
     image: Gimp.Image
     source: Gimp.Layer
@@ -56,7 +56,11 @@ class Target:
 
 @dataclass(frozen=True)
 class Made:
-    """What came of a job. title: of the group. parts: the best first. note: what the daemon says of it."""
+    """The result of a job.
+
+    title: the group's name. parts: variations or masks, the best first. note: the daemon's sentence for the
+    person, or "".
+    """
 
     title: str
     parts: list[Variation] | list[Mask]
@@ -65,7 +69,7 @@ class Made:
 
 
 def edit(target: Target, read: Steps[Capture], request: Edit) -> Gimp.Item:
-    """Runs a request on what `read` takes and puts the result into the image; see `put`."""
+    """Runs a request on the pixels that `read` captures and puts the result into the image; see `put`."""
     with open_session() as session:
         refresh(session)
         return run(session, request, at_once(read), lambda made: put(target, made))
@@ -79,10 +83,10 @@ def run(
     should_cancel: Callable[[], bool] | None = None,
     on_preview: OnPreview | None = None,
 ) -> T:
-    """Runs a request to its end; returns what `put` makes of the result. Calls nothing else of GIMP.
+    """Runs a request to its end and returns `put(result)`. Calls nothing else of GIMP.
 
-    on_preview(png, rect): how it is coming on. Raises VelaturaError, `cancelled` once `should_cancel` is
-    true.
+    on_preview(png, rect): receives each preview, see `session.OnPreview`. Raises VelaturaError, `cancelled`
+    once `should_cancel` is true.
     """
     whole = request.on(captured.inputs, captured.canvas, lease=True)
     job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
@@ -104,7 +108,7 @@ def put(target: Target, made: Made) -> Gimp.Item:
 
 
 def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
-    """Where the result of an edit of a layer goes: above those that it has there already, to be seen."""
+    """The place of a first result of a layer: above its earlier results, so that it is visible."""
     above = source
     stack = source.get_parent().get_children() if source.get_parent() else image.get_layers()
     for sibling in reversed(stack[: image.get_item_position(source)]):
@@ -115,7 +119,7 @@ def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
 
 
 def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:
-    """Where the result of an earlier result's recipe goes: above the earlier one."""
+    """The place of the result of an earlier result's recipe: above the earlier one."""
     if not result.is_layer():
         return Target(image, source, source)
     group = result.get_parent()
@@ -123,9 +127,9 @@ def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:
 
 
 def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Recipe) -> Steps[Capture]:
-    """What the recipe of a result is run on, as source and result are now.
+    """Captures the pixels for a result's recipe, from source and result as they are now.
 
-    Of a result layer, the layer mask, as the artist has left it, is the selection.
+    A result layer's mask, as the artist has left it, is the selection.
     """
     if result.is_layer():
         return capture_with_mask_of(image, source, result)
@@ -139,10 +143,10 @@ def draft(
     should_cancel: Callable[[], bool],
     on_preview: OnPreview | None = None,
 ) -> dict:
-    """The result of a run of which nothing is kept. Calls nothing of GIMP, so any thread may.
+    """The result of a draft, which the daemon does not keep. Calls nothing of GIMP, so any thread may.
 
-    on_preview(png, rect): what it gives, as far as it has come. Raises VelaturaError, `cancelled` once
-    `should_cancel` is true.
+    on_preview(png, rect): receives each preview, see `session.OnPreview`. Raises VelaturaError, `cancelled`
+    once `should_cancel` is true.
     """
     session.need_drafts()
     whole = request.on(captured.inputs, captured.canvas, lease=True, draft=True)
@@ -157,9 +161,9 @@ def refresh(session: Session) -> bool:
 def chosen_recipe(drawables: list) -> tuple[Gimp.Item, Recipe]:
     """The chosen result, a layer or a channel, and its recipe.
 
-    Where a variation (or its mask) is chosen, the recipe of that variation alone; where a result's group is
-    chosen, the topmost visible variation and the recipe of all; of a channel, that of all its masks. Raises
-    VelaturaError where none is.
+    A chosen variation, or its mask, has the recipe of that variation alone. A chosen group stands for its
+    topmost visible variation, with the recipe of all. A channel has the recipe of all its masks. Raises
+    VelaturaError where no result is chosen.
     """
     if len(drawables) == 1:
         item = drawables[0]
@@ -226,7 +230,7 @@ def _bytes(session: Session, raster: Raster, expected: tuple[str, str, str]) -> 
 
 
 def sentence(error: Exception) -> str:
-    """What the person is told of a failure; what else is known of it goes to the log."""
+    """The sentence for a failure, for the person; its details go to the log."""
     if isinstance(error, VelaturaError):
         if error.detail:
             print(f"velatura: {error.code}: {error.detail}", file=sys.stderr)

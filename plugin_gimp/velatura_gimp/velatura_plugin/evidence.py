@@ -1,4 +1,4 @@
-"""Which layer a result was made from, by the evidence there is. Nothing here imports GIMP.
+"""The decision which layer a result was made from. Nothing here imports GIMP.
 
 GIMP numbers the layers of an image (their tattoos), and numbers them anew when an image is duplicated or
 opened as layers of another: there, the number alone leads to any layer. The mark that a source bears goes

@@ -16,19 +16,19 @@ class Flow(Gtk.Fixed):
         return Gtk.SizeRequestMode.HEIGHT_FOR_WIDTH
 
     def do_get_preferred_width(self) -> tuple[int, int]:
-        """Whatever fills a line."""
+        """The least width."""
         return LEAST, LEAST
 
     def do_get_preferred_width_for_height(self, _height: int) -> tuple[int, int]:
-        """The same, whatever the height."""
+        """The least width, for any height."""
         return LEAST, LEAST
 
     def do_get_preferred_height(self) -> tuple[int, int]:
-        """That of the least width."""
+        """The height at the least width."""
         return self.do_get_preferred_height_for_width(LEAST)
 
     def do_get_preferred_height_for_width(self, width: int) -> tuple[int, int]:
-        """That of all lines."""
+        """The height of all lines."""
         places = self._places(width)
         height = max((place.y + place.height for _, place in places), default=0)
         return height, height
@@ -41,7 +41,7 @@ class Flow(Gtk.Fixed):
             child.size_allocate(place)
 
     def _places(self, width: int) -> list[tuple[Gtk.Widget, Gdk.Rectangle]]:
-        """Where each child lies in a flow of that width."""
+        """The place of each child in a flow of that width."""
         places = []
         x = y = line = 0
         for child in self.get_children():

@@ -18,7 +18,7 @@ from velatura_protocol.messages import MAX_INTEGER
 from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, MAX_VARIATIONS
 from velatura_protocol.schema import Field
 
-#: The choice that stands for whatever model the daemon takes by itself.
+#: The choice of the daemon's default model.
 DEFAULT_MODEL = "default"
 
 #: Letters of the dialog's own: Help, Reset, Cancel, OK (which becomes Run), Load and Save settings, Advanced,
@@ -116,8 +116,8 @@ def _plain(text: str) -> str:
 
 
 def parameters(method_arguments: Iterable[Argument], read: Callable[[str], Any], method: MethodInfo) -> dict:
-    """The values of the method's form (`MethodInfo.form`) from a procedure's configuration, with what is
-    chosen for each raster; `choices.resolve` makes the request's `parameters` of them.
+    """The values of the method's form (`MethodInfo.form`) from a procedure's configuration, with the choice
+    for each raster; `choices.resolve` turns them into the request's `parameters`.
 
     read: the value of the argument of a name. Raises `bad-request` where a list is no JSON list.
     """
@@ -144,7 +144,7 @@ def from_gimp(field: Field, value: Any) -> Any:
 
 
 def _spoken(field: Field, entries: list) -> list:
-    """The dials that say something; all that were given where they are none, for the daemon to refuse."""
+    """The dials that have words; the unchanged entries where one is invalid, for the daemon to refuse."""
     try:
         return dials.spoken(field.check(entries))
     except VelaturaError:
@@ -153,7 +153,7 @@ def _spoken(field: Field, entries: list) -> list:
 
 def with_dials(field: Field, value: str, new: Sequence[dict]) -> tuple[str, list[dict]]:
     """A procedure's value of a group of dials with the new ones at its end, each pair of texts once; and
-    those of them for which there is no room."""
+    the new ones that have no room."""
     try:
         entries = field.check(from_gimp(field, value))
     except VelaturaError:
@@ -204,6 +204,6 @@ def _no_list(field: Field, detail: str) -> VelaturaError:
 
 
 def bounds(field: Field) -> tuple[int, int]:
-    """An integer field's bounds, within what GIMP's integers hold."""
+    """An integer field's bounds, within those of GIMP's integers."""
     low, high = int(field.minimum or 0), int(field.maximum or MAX_INTEGER)
     return max(low, -(2**31)), min(high, 2**31 - 1)

@@ -58,7 +58,7 @@ def encoding(precision: str, gray: bool) -> Encoding:
 
 
 def intersection(a: Rect, b: Rect) -> Rect | None:
-    """What two rectangles have in common, or None."""
+    """The common part of two rectangles; None where there is none."""
     left, top = max(a[0], b[0]), max(a[1], b[1])
     right, bottom = min(a[0] + a[2], b[0] + b[2]), min(a[1] + a[3], b[1] + b[3])
     return (left, top, right - left, bottom - top) if left < right and top < bottom else None

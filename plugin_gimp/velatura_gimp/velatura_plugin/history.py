@@ -1,4 +1,4 @@
-"""The texts that a field has held, to undo and redo what was typed. Nothing here imports GIMP."""
+"""The texts that a field has held, to undo and redo typing. Nothing here imports GIMP."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ _MOST = 200  # steps that are kept
 
 
 class History:
-    """now: the text as it was last noted. Letters typed in a row are one step."""
+    """now: the last noted text. Letters typed in a row are one step."""
 
     def __init__(self, text: str) -> None:
         self.now = text

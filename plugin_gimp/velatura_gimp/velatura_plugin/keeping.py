@@ -1,8 +1,8 @@
-"""What was typed into a form, kept however its dialog ends.
+"""The values typed into a form, kept however its dialog ends.
 
 GIMP keeps the last values of a procedure only where its run has succeeded: in the image, and in a file for
-other images. What has not succeeded is kept here in the same two places, as parasites, until it has. None of
-them is a change of the image: there is nothing to undo, and nothing that GIMP asks to save.
+other images. Until then this module keeps them in the same two places, as parasites. None of them is a change
+of the image: there is nothing to undo, and nothing that GIMP asks to save.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ _NAME = "velatura-form-"
 
 
 class Keeper:
-    """The form of these arguments. name: of what is filled in, a procedure or a recipe.
+    """Keeps the values of one form.
 
-    is_everywhere: whether it is of use in every image that has no values of its own. has_kept: whether
-    anything was kept; what the form was filled with is kept, or to be had, elsewhere.
+    arguments: those of the form. name: that of the form's procedure or recipe. is_everywhere: whether the
+    values serve every image that has none of its own. has_kept: whether `keep` has written values; the values
+    that `fill` began with are in the procedure or the recipe.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Keeper:
         self.has_kept = False
 
     def fill(self, config: Gimp.ProcedureConfig) -> None:
-        """Puts what is kept, if anything is, into a configuration."""
+        """Puts the kept values, if there are any, into a configuration."""
         parasite = self._image.get_parasite(self._name)
         of_gimp = f"{config.__gtype__.name}-last"
         self._is_own = parasite is not None or self._image.get_parasite(of_gimp) is not None
@@ -68,7 +69,7 @@ class Keeper:
         self._known = self._values(config)
 
     def keep(self, config: Gimp.ProcedureConfig) -> None:
-        """Keeps what a configuration holds, where that has changed since it was filled or kept."""
+        """Keeps a configuration's values, if they have changed since `fill` or the last `keep`."""
         values = self._values(config)
         if values == self._known:
             return
@@ -81,7 +82,7 @@ class Keeper:
             Gimp.attach_parasite(parasite)
 
     def drop(self) -> None:
-        """The run has succeeded: nothing is kept any more."""
+        """Drops the kept values: the run has succeeded."""
         for place in (self._image, Gimp):
             if place.get_parasite(self._name) is not None:
                 place.detach_parasite(self._name)

@@ -54,7 +54,7 @@ class PlainRow(Row):
             on_set = lambda part, value: self.set(part.key, value, part.kind != "string")  # noqa: E731
             editor = Editor(part, on_set, layers)
             editor.show(entry[part.key])
-            if editor.raster is not None:  # a layer that is gone is not chosen any more
+            if editor.raster is not None:  # drops the choice of a deleted layer
                 self.entry = {**self.entry, part.key: editor.raster.chosen}
             self.pack_start(editor.widget, False, False, 0)
 
@@ -69,7 +69,7 @@ class ListForm(Gtk.Box):
         super().__init__(orientation=Gtk.Orientation.VERTICAL, spacing=4)
         self._layers = layers
         self._config, self._argument = config, argument
-        #: Called when something of it has been moved, and not while a text is half typed.
+        #: Called after a change of its entries, and not while a text is half typed.
         self.moved: Callable[[], None] = lambda: None
         self._rows: list[Row] = []
         self.head = Gtk.Box(spacing=6)
@@ -88,7 +88,7 @@ class ListForm(Gtk.Box):
         self._lay_out(self._kept())
         config.connect(f"notify::{argument.name}", self._on_other_entries)
 
-    # what kinds of lists differ in ------------------------------------------
+    # overridden by other kinds of lists --------------------------------------
 
     def make_add_button(self) -> Gtk.Widget:
         """The button that adds an entry."""
@@ -187,7 +187,7 @@ class ListForm(Gtk.Box):
         """Disables the buttons that would be no-ops."""
         field, count = self._argument.field, len(self._rows)
         self._scroll.set_visible(count > 0)
-        # a window grows for what is needed, and not for what would be nice
+        # a window grows for a minimum height, not for a natural height
         self._scroll.set_min_content_height(min(MOST_HEIGHT, self._list.get_preferred_height()[1]))
         self._add.set_sensitive(not dials.is_full(field, self._rows))
         for index, row in enumerate(self._rows):

@@ -2,7 +2,7 @@
 
 The raster's alpha is the selection. It becomes the layer mask byte for byte; the layer's own alpha becomes
 full wherever the mask is not zero, and stays zero elsewhere, where the raster has no colours. So layer
-times mask shows exactly what the raster holds, and the person can edit the mask.
+times mask shows exactly the raster, and the person can edit the mask.
 """
 
 from __future__ import annotations

@@ -73,9 +73,9 @@ def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     procedure.set_documentation(
         "Runs the recipe of the chosen result again",
         "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
-        "the old one. Of a channel, finds its masks anew where they were found: in the whole layer, or in "
-        "what is selected now. Arguments that are left out are taken from the recipe, and where it is not "
-        "certain which layer the result was made from, a script has to name it as the source.",
+        "the old one. For a channel, finds its masks anew: in the whole layer, or in the present selection "
+        "if they were found in one. Arguments that are left out are taken from the recipe, and where it is "
+        "not certain which layer the result was made from, a script has to name it as the source.",
         AGAIN,
     )
     procedure.add_item_return_value(

@@ -73,7 +73,7 @@ class RasterForm(RasterCombo):
         self._config, self._name = config, argument.name
         super().__init__(argument.field, layers, self._keep)
         self.choose(config.get_property(self._name) or None)
-        self._keep(self.chosen)  # a layer of another image is not to be had
+        self._keep(self.chosen)  # drops a layer of another image
         self.show()
         config.connect(f"notify::{argument.name}", lambda *_: self._show())
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from gi.repository import Gimp
 
 from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
-from velatura_protocol.choices import Wanted, found_again, resolve, restore
+from velatura_protocol.choices import Wanted, rasters_of_recipe, resolve, restore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Edit, Recipe
 
@@ -36,7 +36,7 @@ def run_again(
     refuse_image(image)
     result, kept = edit.chosen_recipe(drawables)
     source = _source(mode, image, result, kept, config)
-    config.set_property("source", None)  # it is one of this image: never to be kept for another
+    config.set_property("source", None)  # a layer of this image: GIMP must not keep it for another
     if source is None:
         return success(procedure, mode, None)
     last = Keeper(image, procedure.get_name(), form.AGAIN_ARGUMENTS, is_everywhere=True)
@@ -68,8 +68,8 @@ class Again:
         """Parameters and rasters. Raises `bad-request` where a layer of the recipe is gone and none is named
         for it."""
         changed = changes.get("parameters", {})
-        if self.method is None:  # it is not known what is a raster: all are as they were
-            again = found_again(self._kept.request.inputs, layers(self._image))
+        if self.method is None:  # without a schema no parameter is known to be a raster
+            again = rasters_of_recipe(self._kept.request.inputs, layers(self._image))
             return {**self._kept.request.parameters, **changed}, again
         if self.restored.keys - changed.keys():
             raise VelaturaError("bad-request", self.restored.lost)

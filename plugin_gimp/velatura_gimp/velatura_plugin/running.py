@@ -70,7 +70,7 @@ class Run:
         self._keep()
         self._drafts.stop()  # the draft of this state is of no use any more
         try:
-            request = self._drafts.settle(self._live.request())
+            request = self._drafts.with_draft_seed(self._live.request())
         except Exception as error:
             self._conversation.window.end(edit.sentence(error))
             self._hold(False)

@@ -23,7 +23,7 @@ from .formats import Rect
 START_TIMEOUT = 60.0  # seconds; the first start after an installation reads from a cold disk
 DRAFTS = 2  # the minor version of the protocol that brought them
 
-#: Called with a preview's PNG, and what it shows of the image where the daemon says so.
+#: Called with a preview's PNG and the image's rectangle that it shows, None where the daemon sends none.
 OnPreview = Callable[[bytes, Rect | None], None]
 
 

@@ -61,7 +61,7 @@ class Side(Gtk.Box):
         """The picture may change from now on."""
         self._rect = None
 
-    # what is asked --------------------------------------------------------
+    # the conversation's window ---------------------------------------------
 
     def begin(self, question: Question) -> None:
         """See `conversation.Window`."""

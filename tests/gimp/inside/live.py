@@ -136,17 +136,17 @@ def draft():
     dialog = Dialog()
     dialog.move()
     png, rect = dialog.window.previews[-1]
-    first = dialog.drafts.settle(dataclasses.replace(dialog.live.request(), seed=-1)).seed
+    first = dialog.drafts.with_draft_seed(dataclasses.replace(dialog.live.request(), seed=-1)).seed
     dialog.move()
     request = dialog.live.request()
-    settled = [dialog.drafts.settle(dataclasses.replace(request, seed=seed)).seed for seed in (-1, 7)]
+    seeds = [dialog.drafts.with_draft_seed(dataclasses.replace(request, seed=seed)).seed for seed in (-1, 7)]
     return {
         "png": png[:8].hex(),
         "rect": rect,
         "said": dialog.window.said,
         "asked": len(dialog.window.asked),
-        "seed": 0 <= first == settled[0],
-        "own_seed": settled[1],
+        "seed": 0 <= first == seeds[0],
+        "own_seed": seeds[1],
         "as_it_was": dialog.as_it_was(),
     }
 

@@ -273,7 +273,7 @@ def test_cases_of_one_picture_are_one_trial(reader, tmp_path):
     (id,) = found["editors"]
     assert len(found["values"][id]["best"]) == sum(case.type != CHANGE for case in made.cases) > 2
     assert found["figures"][id]["best"]["n"] == 2
-    assert found["told"] == {"measure": "best", "types": "element"} and found["types"]
+    assert found["by_type"] == {"measure": "best", "types": "element"} and found["types"]
     text = markdown.write(found, "velatura evaluate --study selections")
     lines = text.splitlines()
     head, line = (next(line for line in lines if start in line) for start in ("IoU at 0.1", "shipped |"))
