@@ -96,7 +96,7 @@ def test_a_layer_with_a_name_too_long_for_a_recipe_is_found_by_its_beginning():
     found = restore(FORM, {"things": [{"where": "things.1.where"}]}, inputs, there)
     assert found.lost == "" and found.values["input.segments"] == "layer.b"
     assert found.values["things"] == [{"where": "layer.b"}]
-    assert [wanted.choice for wanted in found_again(inputs, there)] == ["layer.b", "layer.b"]
+    assert [wanted.choice for wanted in rasters_of_recipe(inputs, there)] == ["layer.b", "layer.b"]
     assert WHERE.check(of_layer(name)) == of_layer(name), "where a layer's id is its name"
 
 
