@@ -89,7 +89,8 @@ def test_root_takes_its_processes_along_when_the_test_is_killed(root_host: Host,
     words = ["python3", "-c", code]
     with subprocess.Popen(words, cwd=repository, stdout=subprocess.PIPE, start_new_session=True) as test:
         assert test.stdout.readline() == b"up\n"
-        wait_for(lambda: left_behind("sleep\x001003"), 20, "the command to run")
+        # The programs before it have its words in theirs, and cannot end it yet.
+        wait_for(lambda: "sleep 1003 " in left_behind(tmp_path), 20, "the command to run")
         test.kill()
     wait_for(lambda: not left_behind(tmp_path), 20, "the command to die too")
 
