@@ -37,7 +37,7 @@ def submit(raw, wanted=None, job=None):
 def test_a_wrong_token_is_refused(broker, dealer, socket, token):
     caller = dealer()
     with pytest.raises(VelaturaError) as raised:
-        caller.connect(getattr(broker.connection, socket)(), token, 5.0)
+        caller.connect(getattr(broker.connection, socket)(), token, patience(5.0))
     assert raised.value.code == "wrong-token"
     caller.close()
 

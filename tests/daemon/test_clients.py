@@ -93,7 +93,7 @@ def test_a_client_that_never_reads_is_cut_off_and_catches_up(broker, raw):
     """Answers that it does not read fill every buffer on the way. Later it asks how things stand."""
     job = new_job()
     connection, deaf = broker.connection, Dealer()
-    deaf.connect(connection.control_endpoint(), connection.token, 5.0)
+    deaf.connect(connection.control_endpoint(), connection.token, patience(5.0))
     deaf._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
     deaf.send(encode({"type": "hello", "seq": 1, "protocol": "1.0", "client": "deaf", "session": ""}))
     deaf.recv(5.0)

@@ -184,7 +184,7 @@ def test_the_workers_socket_is_not_for_clients(state_dir, no_torch):
         address = str(state_dir / "worker.sock")
         for dealer in (Dealer, PyzmqDealer):
             with closing(dealer()) as caller, pytest.raises(VelaturaError) as raised:
-                caller.connect(f"ipc://{address}", daemon.connection.token, 5.0)
+                caller.connect(f"ipc://{address}", daemon.connection.token, patience(5.0))
             assert raised.value.code == "wrong-token"
 
 

@@ -38,7 +38,7 @@ GREETING = greeting(b"PLAIN")  # a server's is the same
 
 def dealer(port: int, token: str = TOKEN, **options) -> closing:
     connected = Dealer(**options)
-    connected.connect(f"tcp://127.0.0.1:{port}", token, 5.0)
+    connected.connect(f"tcp://127.0.0.1:{port}", token, patience(5.0))
     return closing(connected)
 
 
