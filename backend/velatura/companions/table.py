@@ -43,8 +43,8 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
             Companion(
                 "clip",
                 "CLIP",
-                "a CLIP that compares pictures with words; no method needs it yet",
-                "",
+                "a CLIP that compares pictures with words",
+                "nothing is painted under its eye",
                 "velatura.companions.clip:load_encoder",
             ),
             Companion(

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
+    from velatura.companions.clip import Encoder
     from velatura.companions.clipseg import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
@@ -159,6 +160,11 @@ class Context(Protocol):
     @property
     def segmenter(self) -> Segmenter:
         """The network that finds named things. Raises `unknown-model` if the model has none."""
+        ...
+
+    @property
+    def clip(self) -> Encoder:
+        """The CLIP that compares pictures with words. Raises `unknown-model` if the model has none."""
         ...
 
     @property

@@ -27,6 +27,7 @@ from .progress import Progress
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
+    from velatura.companions.clip import Encoder
     from velatura.companions.clipseg import Segmenter
 
 _Value = TypeVar("_Value")
@@ -130,6 +131,11 @@ class Run:
     def segmenter(self) -> Segmenter:
         """See `Context`."""
         return self._companion(self._models.segmenter(), "segmenter")
+
+    @property
+    def clip(self) -> Encoder:
+        """See `Context`."""
+        return self._companion(self._models.clip(), "clip")
 
     def _companion(self, found: _Value | None, name: str) -> _Value:
         """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""

@@ -23,6 +23,7 @@ from .loading import load
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
+    from velatura.companions.clip import Encoder
     from velatura.companions.clipseg import Segmenter
 
 
@@ -85,6 +86,10 @@ class ModelStore:
         if name not in self._companions:
             self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
         return self._companions[name]
+
+    def clip(self) -> Encoder | None:
+        """The CLIP of the model in memory; see `companion`."""
+        return self.companion("clip")
 
     def captioner(self) -> Captioner | None:
         """The captioner of the model in memory; see `companion`."""
