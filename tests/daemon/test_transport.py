@@ -185,7 +185,7 @@ def test_the_workers_socket_is_not_for_clients(state_dir, no_torch):
         for dealer in (Dealer, PyzmqDealer):
             with closing(dealer()) as caller, pytest.raises(VelaturaError) as raised:
                 caller.connect(f"ipc://{address}", daemon.connection.token, patience(5.0))
-            assert raised.value.code == "wrong-token"
+            assert raised.value.code == "wrong-token", (dealer, raised.value.detail)
 
 
 # What lies in the daemon's way
