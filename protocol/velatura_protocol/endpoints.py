@@ -97,9 +97,10 @@ def check_peer(stream: socket.socket) -> None:
 
 def peer_uid(stream: socket.socket) -> int | None:
     """The id of the user whose process is at the other end of a Unix socket; None where this system does not
-    tell."""
-    if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred
-        return struct.unpack("3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+    tell, and for a socket of another family or without another end."""
+    if hasattr(socket, "SO_PEERCRED"):  # Linux: struct ucred, with -1 for no process
+        uid = struct.unpack("3i", stream.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))[1]
+        return None if uid == -1 else uid
     if sys.platform == "darwin":  # SOL_LOCAL, LOCAL_PEERCRED: struct xucred begins with version and user
         return struct.unpack_from("2I", stream.getsockopt(0, 1, 76))[1]
     return None

@@ -17,10 +17,11 @@ import pytest
 from tests.daemon.raw import Raw
 from tests.daemon_fixture import Daemon
 from tests.patience import patience
+from velatura.daemon import pyzmq_dealer
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
 from velatura.daemon.sockets import DOMAINS, choose_transport, clear
 from velatura_protocol.client import Client
-from velatura_protocol.endpoints import MAX_SUN_PATH
+from velatura_protocol.endpoints import MAX_SUN_PATH, peer_uid
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.paths import CONNECTION_FILE, read_connection
@@ -186,6 +187,20 @@ def test_the_workers_socket_is_not_for_clients(state_dir, no_torch):
             with closing(dealer()) as caller, pytest.raises(VelaturaError) as raised:
                 caller.connect(f"ipc://{address}", daemon.connection.token, patience(5.0))
             assert raised.value.code == "wrong-token", (dealer, raised.value.detail)
+
+
+def test_a_handle_that_is_no_connection_any_more_says_nothing_of_the_peer():
+    """libzmq closes it when a handshake fails, and another file may have its number by then."""
+    with socket.socket() as other, socket.socket(socket.AF_UNIX) as alone:
+        assert peer_uid(other) is None
+        assert peer_uid(alone) is None
+        pyzmq_dealer._check_peer(other.fileno())
+        pyzmq_dealer._check_peer(alone.fileno())
+        closed = other.fileno()
+    pyzmq_dealer._check_peer(closed)
+    here, there = socket.socketpair()
+    with here, there:
+        assert peer_uid(here) == os.geteuid()
 
 
 # What lies in the daemon's way
