@@ -3,15 +3,16 @@
 Hertz et al. 2022, algorithm 1, on a trajectory that is known (an inverted layer; Ju et al. 2024, "direct
 inversion") or becomes known on the way (a picture made from a seed). Rows of a pass, B variations each:
 
-    [source, conditional] [source, unconditional] [target, unconditional] [target, conditional]
+    [source, conditional] [source, unconditional] [target, terms] [target, unconditional] [target, conditional]
 
-Only the last rows are edited. The source's unconditional rows run while its trajectory is not known; its
+Attention is edited in the last rows only. The rows of terms are for further guidance of the target
+(`velatura.guidance.term`). The source's unconditional rows run while its trajectory is not known; its
 conditional rows run where it is not known, or where a step needs features that are not recorded.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -20,9 +21,10 @@ from torch import Tensor
 
 from velatura.diffusion.blending import blend
 from velatura.diffusion.condition import Condition, cat
-from velatura.diffusion.denoiser import denoise, guide
+from velatura.diffusion.denoiser import StepIndex, denoise, guide
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.samplers import Step
+from velatura.guidance.term import Look, Term
 from velatura.inversion.trajectory import Trajectory, step
 
 from .attending import Attending
@@ -31,7 +33,22 @@ from .features import Features
 from .local import LocalBlend
 
 AfterStep = Callable[[Step], None]
+Terms = Callable[[int], Sequence[Term]]
+"""The terms of step i, none of which takes a gradient through the network."""
+Reach = Callable[[], Tensor | None]
+"""Where the terms of the last step act, bool [B, 1, h, w], so that local blend leaves these places alone;
+None: nowhere."""
 NO_MEMORY = 0
+
+
+def no_terms(_: int) -> Sequence[Term]:
+    """No further guidance."""
+    return ()
+
+
+def nowhere() -> Tensor | None:
+    """No places beside those of local blend."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -55,6 +72,8 @@ def edit(
     local: LocalBlend | None = None,
     m_latent: Tensor | None = None,
     features: Features | None = None,
+    terms: Terms = no_terms,
+    reach: Reach = nowhere,
 ) -> Tensor:
     """The target's clean latents [B, C, h, w].
 
@@ -74,12 +93,14 @@ def edit(
         local: local blend; None: no local blend.
         m_latent: [1, 1, h, w] in [0, 1]; outside it the source stays, at every step. None: everywhere.
         features: the source's recorded features, which the run uses and adds to.
+        terms: further guidance of the target.
+        reach: where local blend leaves the terms' changes alone.
     """
     features = Features(NO_MEMORY) if features is None else features
     n, x = len(trajectory.sigmas) - 1, trajectory.x[0]
     latent = x.shape[-2], x.shape[-1]
     attending = Attending(model, control, local, features, len(x), latent)
-    run = _Run(model, trajectory, conditions, guidance, attending)
+    run = _Run(model, trajectory, conditions, guidance, attending, terms)
     for i, (sigma, sigma_next) in enumerate(pairwise(trajectory.sigmas)):
         D = run.denoised(i, x)
         x = step(x, D, sigma, sigma_next, trajectory.eta)
@@ -87,7 +108,8 @@ def edit(
             x = x + trajectory.residuals[i]
         source = trajectory.x[i + 1]
         if local is not None and i >= local.start:
-            x = torch.where(local.mask(attending.sums.maps(), latent), x, source)
+            places, further = local.mask(attending.sums.maps(), latent), reach()
+            x = torch.where(places if further is None else places | further, x, source)
         if m_latent is not None:
             x = blend(x, source, m_latent)
         after_step(Step(i, n, sigma, sigma_next, D))
@@ -104,22 +126,26 @@ class _Run:
         conditions: Conditions,
         guidance: float,
         attending: Attending,
+        terms: Terms,
     ) -> None:
         self.model, self.trajectory, self.conditions = model, trajectory, conditions
+        self.terms = terms
         self.guidance, self.attending = guidance, attending
-        self.B = len(trajectory.x[0])
+        self.B, self.n = len(trajectory.x[0]), len(trajectory.sigmas) - 1
 
     def denoised(self, i: int, x: Tensor) -> Tensor:
         """D(x; sigma_i) of the target, guided. Appends x[i + 1] to the trajectory if it was not known."""
         trajectory, features = self.trajectory, self.attending.features
         known = len(trajectory.x) > i + 1
         need = self.attending.need(i)
-        guided = self.guidance != 1.0
+        guided, terms = self.guidance != 1.0, self.terms(i)
+        compared = guided or any(term.needs_unconditional for term in terms)
         runs_source = not known or features.missing(i, need)
         source, negative = trajectory.x[i], self._negative(i)
         rows = [(source, self.conditions.source)] if runs_source else []
         rows += [(source, negative)] if guided and not known else []
-        rows += [(x, negative)] if guided else []
+        rows += [(x, condition) for term in terms for condition in term.conditions]
+        rows += [(x, negative)] if compared else []
         rows += [(x, self.conditions.target)]
         latents = torch.cat([latent for latent, _ in rows])
         c = cat([condition.expand(self.B) for _, condition in rows])
@@ -128,11 +154,16 @@ class _Run:
         D = list(denoise(self.model, latents, sigma, c, attend).split(self.B))
         if runs_source:
             features.finish(i, need)
-        target = self._guide(x, sigma, D.pop(), D.pop() if guided else None)
+        D_c, D_u = D.pop(), D.pop() if compared else None
+        target = self._guide(x, sigma, D_c, D_u if guided else None)
         if not known:
             D_s = self._guide(source, sigma, D[0], D[1] if guided else None)
             trajectory.x.append(step(source, D_s, sigma, sigma_next, trajectory.eta))
-        return target
+        change = torch.zeros_like(target)
+        for term in reversed(terms):
+            of_term = [D.pop() for _ in term.conditions][::-1]
+            change = change + term(Look(x, sigma, StepIndex(i, self.n), target, D_u, of_term))
+        return target + change if terms else target
 
     def _negative(self, i: int) -> Condition:
         uncond = self.trajectory.uncond
