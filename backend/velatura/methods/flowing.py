@@ -150,6 +150,15 @@ def texts(caption: str, dial: fields.DialSettings) -> Texts:
     return of_dial(caption, dial.less, dial.more)
 
 
+def strongest(caption: str, dials: Sequence[fields.DialSettings]) -> str:
+    """The caption that the strongest dial leads to; the layer's without dials."""
+    if not dials:
+        return caption
+    dial = max(dials, key=lambda dial: abs(dial.strength))
+    away, toward = texts(caption, dial)
+    return toward if dial.strength > 0.0 else away
+
+
 class Flow:
     """One run of such a method, from the layer to the pictures."""
 
