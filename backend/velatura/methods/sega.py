@@ -5,17 +5,17 @@ Inversion, or Huberman-Spiegelglas et al. 2024, for layers. See `velatura.semant
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, flowing
+from . import evening, fields, flowing
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from torch import Tensor
 
@@ -113,12 +113,56 @@ class Sega(Method):
         return _wanted(prompt, params) or flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: SegaParameters, context: Context) -> Tensor:
-        from velatura.flow import change
+        steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
+        run = _Run(inputs, params, context, steps, inputs.seeds)
+        scales = _scales(inputs, params, context, steps)
 
-        pictures = context.decode(_Run(inputs, params, context).edited())
-        if params.start == "new" or not params.only_changes:
-            return pictures
-        return change.kept(pictures, context.reconstruction, max(1, context.model.factor // 4))
+        def after_step(step: Step) -> None:
+            context.step(step.i + 1, step.n, lambda: context.model.decode(step.denoised[:1]))
+
+        z = run.edited(scales, after_step, _wanted(inputs.prompt, params))
+        return _shown(context.decode(z), params, context)
+
+
+def _shown(pictures: Tensor, params: SegaParameters, context: Context) -> Tensor:
+    from velatura.flow import change
+
+    if params.start == "new" or not params.only_changes:
+        return pictures
+    return change.kept(pictures, context.reconstruction, max(1, context.model.factor // 4))
+
+
+def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, steps: int) -> list[float]:
+    """s_e of each concept; even dials are tried out, each direction once a layer."""
+    concepts = params.concepts
+    shares = [concept.strength / 100.0 for concept in concepts]
+    if not (params.even and any(shares)):
+        return [FARTHEST * share for share in shares]
+    caption = _caption(inputs.prompt, params)
+    run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
+    ways: dict[int, _Way] = {}
+    for i, (concept, share) in enumerate(zip(concepts, shares, strict=True)):
+        texts = flowing.texts(caption, concept)
+        if share:
+            ends = (texts.away, texts.toward) if share > 0.0 else (texts.toward, texts.away)
+            ways[i] = _Way(*ends, i, 1.0 if share > 0.0 else -1.0)
+
+    def edited(way: _Way, strength: float, after_step: evening.AfterStep) -> Tensor:
+        scales = [0.0] * len(concepts)
+        scales[way.concept] = way.sign * strength
+        return run.edited(scales, lambda step: after_step(step.i))
+
+    z0 = run.edited([0.0] * len(concepts), lambda step: None)
+    probes = evening.Probes(
+        context, context.model, z0, steps, lambda z: _shown(context.decode(z), params, context)
+    )
+    found = probes.strengths(
+        [(way, abs(shares[i])) for i, way in ways.items()],
+        edited,
+        lambda way: run.key(concepts[way.concept], way.sign),
+    )
+    scales = dict(zip(ways, found, strict=True))
+    return [ways[i].sign * scales[i] if i in scales else 0.0 for i in range(len(concepts))]
 
 
 def _caption(prompt: str, params: SegaParameters) -> str:
@@ -136,16 +180,34 @@ def _wanted(prompt: str, params: SegaParameters) -> str:
     return "" if prompt.strip() == caption else prompt.strip()
 
 
-class _Run:
-    """One run, from the layer or the seeds to the latents."""
+class _Way(NamedTuple):
+    """A direction of a concept. concept: its place in the list; sign: 1.0 or -1.0."""
 
-    def __init__(self, inputs: MethodInputs, params: SegaParameters, context: Context) -> None:
+    away: str
+    toward: str
+    concept: int
+    sign: float
+
+
+class _Run:
+    """The runs of one request with so many steps, from the layer or the seeds to the latents."""
+
+    def __init__(
+        self,
+        inputs: MethodInputs,
+        params: SegaParameters,
+        context: Context,
+        steps: int,
+        seeds: Sequence[int],
+        *,
+        is_probe: bool = False,
+    ) -> None:
         from velatura.diffusion import blending, schedule
         from velatura.semantic.source import Prompts
 
-        self._inputs, self._params, self._context = inputs, params, context
+        self._inputs, self._params, self._context, self._seeds = inputs, params, context, seeds
+        self._is_probe = is_probe
         self._model = model = context.model
-        steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
         self._sigmas = schedule.sigmas(model.training_sigmas, steps)
         self._n = len(self._sigmas) - 1
         height, width = inputs.size
@@ -154,27 +216,51 @@ class _Run:
         caption = _caption(inputs.prompt, params)
         self._prompts = Prompts(caption, params.negative_prompt, params.guidance)
 
-    def edited(self) -> Tensor:
-        """The edited latents [B, C, h, w], one a seed."""
-        return self._run([_scale(concept) for concept in self._params.concepts])
+    def edited(self, scales: Sequence[float], after_step: Callable[[Step], None], wanted: str = "") -> Tensor:
+        """The edited latents [B, C, h, w], one a seed.
 
-    def _run(self, scales: Sequence[float]) -> Tensor:
+        Args:
+            scales: s_e of each concept.
+            after_step: called after each step.
+            wanted: the prompt of the edit; '' for the source's.
+        """
         from velatura.semantic.edit import edit
         from velatura.semantic.source import kept
 
-        context, is_layer = self._context, self._params.start == "layer"
         semantic = self._semantic(scales)
-        wanted = _wanted(self._inputs.prompt, self._params)
-        with kept(
-            context.cache, self._model, self._trajectory(), self._prompts, semantic.conditions
-        ) as source:
+        made_of = (self._model, self._trajectory(), self._prompts, semantic.conditions)
+        with kept(self._context.cache, *made_of) as source:
             return edit(
                 source,
                 semantic,
-                self._after_step,
-                m_latent=self._m if is_layer else None,
+                after_step,
+                m_latent=self._m if self._params.start == "layer" else None,
                 wanted=self._model.encode_prompt(wanted) if wanted else None,
             )
+
+    def key(self, concept: ConceptSettings, sign: float) -> str:
+        """The name of a concept's even curve in one direction."""
+        from velatura.cache.keys import key_of
+        from velatura.flow.even import PROBES
+
+        params = self._params
+        settings = concept.model_dump(exclude={"name", "strength", "where"})
+        where = None if concept.where is None else self._inputs.rasters[concept.where]
+        return key_of(
+            self._model,
+            semantic="even",
+            source=self._trajectory().x,
+            prompts=list(self._prompts),
+            rescale=self._model.guidance_rescale,
+            sigmas=self._sigmas,
+            concept=settings,
+            sign=sign,
+            where=where,
+            selected=self._m,
+            momentum=[params.momentum, params.momentum_kept],
+            focused=params.only_changes,
+            probes=list(PROBES),
+        )
 
     def _semantic(self, scales: Sequence[float]) -> Semantic:
         from velatura.semantic.guidance import Momentum, Semantic
@@ -193,7 +279,7 @@ class _Run:
         from velatura.semantic.guidance import Concept
 
         less, more = settings.less.strip(), settings.more.strip()
-        if not more:  # less of something alone is the concept, the other way round
+        if not more:  # a concept that there should be less of is that concept, led away from
             less, more, scale = "", less, -scale
         where = None if settings.where is None else self._inputs.rasters[settings.where]
         return Concept(
@@ -208,30 +294,22 @@ class _Run:
         )
 
     def _trajectory(self) -> Trajectory:
+        from velatura.inversion.trajectory import silent
         from velatura.prompt_to_prompt import source as inversions
         from velatura.semantic import source
 
-        inputs, model, context = self._inputs, self._model, self._context
+        inputs, model, context, prompts = self._inputs, self._model, self._context, self._prompts
         if self._params.start == "new":
-            return source.imagined(model, (model.latent_channels, *self._places), self._sigmas, inputs.seeds)
+            shape = (model.latent_channels, *self._places)
+            return source.imagined(model, shape, self._sigmas, self._seeds)
 
-        def after_step(i: int, n: int) -> None:
+        def reading(i: int, n: int) -> None:
             context.step(i, n, stage=Stage("Reading the layer", n / (n + self._n)))
 
+        after_step = silent if self._is_probe else reading
         if self._params.inversion == "edit-friendly":
-            return source.edit_friendly(
-                context.cache, model, inputs.image, self._prompts, self._sigmas, inputs.seeds, after_step
-            )
-        wanted = inversions.Wanted(
-            self._prompts.prompt, self._prompts.negative, self._sigmas, self._prompts.guidance
-        )
-        return inversions.inverted(
-            model, context.cache, inputs.image, wanted, "direct", inputs.seeds, after_step
-        ).trajectory
-
-    def _after_step(self, step: Step) -> None:
-        self._context.step(step.i + 1, step.n, lambda: self._model.decode(step.denoised[:1]))
-
-
-def _scale(concept: ConceptSettings) -> float:
-    return FARTHEST * concept.strength / 100.0
+            made_of = (inputs.image, prompts, self._sigmas, self._seeds)
+            return source.edit_friendly(context.cache, model, *made_of, after_step)
+        wanted = inversions.Wanted(prompts.prompt, prompts.negative, self._sigmas, prompts.guidance)
+        made_of = (inputs.image, wanted, "direct", self._seeds)
+        return inversions.inverted(model, context.cache, *made_of, after_step).trajectory
