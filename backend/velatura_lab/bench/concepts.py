@@ -8,7 +8,9 @@ from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-from diffusers.pipelines.deprecated.semantic_stable_diffusion import SemanticStableDiffusionPipeline
+from diffusers.pipelines.deprecated.semantic_stable_diffusion.pipeline_semantic_stable_diffusion import (
+    SemanticStableDiffusionPipeline,
+)
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from torch import Tensor
 
@@ -51,18 +53,18 @@ class Concepts:
         """side: of the latents; 0 for the network's own."""
         side = side or model.latent_size
         latents = noise.standard_normal([0], (model.latent_channels, side, side)).to(model.device)
-        pipeline = SemanticStableDiffusionPipeline(
-            vae=AutoencoderTiny(),  # the latents are not decoded
-            text_encoder=model.text_encoder,
-            tokenizer=model.tokenizer,
-            unet=model.unet,
-            scheduler=DDIMScheduler(
-                prediction_type=model.prediction, timestep_spacing="trailing", clip_sample=False
-            ),
-            safety_checker=None,
-            feature_extractor=None,
-            requires_safety_checker=False,
-        )
+        settings: dict[str, Any] = {"prediction_type": model.prediction, "timestep_spacing": "trailing"}
+        parts: dict[str, Any] = {
+            "vae": AutoencoderTiny(),  # the latents are not decoded
+            "text_encoder": model.text_encoder,
+            "tokenizer": model.tokenizer,
+            "unet": model.unet,
+            "scheduler": DDIMScheduler(clip_sample=False, **settings),
+            "safety_checker": None,
+            "feature_extractor": None,
+            "requires_safety_checker": False,
+        }
+        pipeline = SemanticStableDiffusionPipeline(**parts)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.vae_scale_factor = 8
         return Concepts(model, schedule.sigmas(model.training_sigmas, steps), latents, pipeline)
@@ -74,7 +76,7 @@ class Concepts:
 
     def published(self, count: int) -> None:
         """The authors' run of as many steps."""
-        concept, params = ConceptSettings(), SegaParameters()
+        concept, params = ConceptSettings.model_validate({}), SegaParameters.model_validate({})
         height, width = (8 * side for side in self.latents.shape[-2:])
         self.pipeline(
             prompt=CAPTION,
@@ -95,7 +97,11 @@ class Concepts:
 
     def ours(self, cache: Cache, count: int, scale: float = SCALE, *, layer: bool = False) -> Tensor:
         """Our run, on a new picture or on a layer whose inversion is kept like all else."""
-        model, concept, params = self.model, ConceptSettings(), SegaParameters()
+        model, concept, params = (
+            self.model,
+            ConceptSettings.model_validate({}),
+            SegaParameters.model_validate({}),
+        )
         begin, end = round(concept.begin * self.n), round(concept.end * self.n)
         semantic = Semantic(
             [
