@@ -35,6 +35,7 @@ GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "checks",
+    "evening",
     "execute",
     "fields",
     "flowing",
