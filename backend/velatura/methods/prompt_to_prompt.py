@@ -5,7 +5,8 @@ Inversion, for layers."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 from pydantic.config import JsonDict, JsonValue
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.diffusion.network import LatentDiffusion
+    from velatura.prompt_to_prompt.edit import Reach, Terms
     from velatura.prompt_to_prompt.plan import Settings, WordSetting
     from velatura.prompt_to_prompt.source import Source, Wanted
 
@@ -185,70 +187,94 @@ class PromptToPrompt(Method):
             find(prompt, word.text, word.which)
 
     def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
-        from velatura.diffusion import blending, schedule
-        from velatura.prompt_to_prompt import edit, plan
-        from velatura.prompt_to_prompt import source as sources
+        return edited(inputs, params, context)
 
-        source_prompt = fields.shown_now(params.source_prompt)
-        model, negative = context.model, params.negative_prompt
-        sigmas = schedule.sigmas(model.training_sigmas, params.steps)
-        n = len(sigmas) - 1
-        planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
-        if params.start == "layer" and not planned.changes:
-            if context.is_draft:  # a slider passes through settings that change nothing
-                return inputs.image
-            raise VelaturaError(
-                "bad-request", "Both captions are the same; change a word, or turn one up or down."
-            )
-        wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
-        source = self._source(inputs, params, context, wanted)
-        was_known = source.trajectory.is_known
-        m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
 
-        def after_step(step: edit.Step) -> None:
-            context.step(step.i + 1, n, lambda: model.decode(shown(step)))
+class Further(NamedTuple):
+    """Guidance beside the words: see `velatura.prompt_to_prompt.edit.edit`."""
 
-        def shown(step: edit.Step) -> Tensor:
-            z0, D = source.trajectory.z0, step.denoised
-            return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
+    terms: Terms
+    reach: Reach
 
-        try:
-            z = edit.edit(
-                model,
-                source.trajectory,
-                edit.Conditions(
-                    *(model.encode_prompt(text) for text in (source_prompt, inputs.prompt, negative))
-                ),
-                planned.control,
-                guidance=params.guidance,
-                after_step=after_step,
-                local=planned.local,
-                m_latent=m_latent,
-                features=source.features,
-            )
-        finally:
-            sources.remember(context.cache, source, was_known=was_known)
-        end = source.trajectory.z0
-        assert end is not None  # the edit has sampled along the whole trajectory
-        if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
-            raise VelaturaError("bad-request", _nowhere(params))
-        return context.decode(z)
 
-    def _source(
-        self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted: Wanted
-    ) -> Source:
-        from velatura.prompt_to_prompt import source as sources
+def edited(
+    inputs: MethodInputs,
+    params: PromptToPromptParameters,
+    context: Context,
+    further: Callable[[int], Further] | None = None,
+) -> Tensor:
+    """The edited pictures, as `Method.run` returns them.
 
-        model = context.model
-        if params.start == "new":
-            shape = (model.latent_channels, *_places(inputs, model))
-            return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
+    further: makes the guidance beside the words, from the number of steps; None: there is none.
+    """
+    from velatura.diffusion import blending, schedule
+    from velatura.prompt_to_prompt import edit, plan
+    from velatura.prompt_to_prompt import source as sources
 
-        def after_step(i: int, n: int) -> None:
-            context.step(i, n, stage=Stage("Reading the layer", n / (n + len(wanted.sigmas) - 1)))
+    source_prompt = fields.shown_now(params.source_prompt)
+    model, negative = context.model, params.negative_prompt
+    sigmas = schedule.sigmas(model.training_sigmas, params.steps)
+    n = len(sigmas) - 1
+    planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
+    if params.start == "layer" and not planned.changes and further is None:
+        if context.is_draft:  # a slider passes through settings that change nothing
+            return inputs.image
+        raise VelaturaError(
+            "bad-request", "Both captions are the same; change a word, or turn one up or down."
+        )
+    wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
+    source = _source(inputs, params, context, wanted)
+    was_known = source.trajectory.is_known
+    m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
 
-        kind = params.inversion
-        return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
+    def after_step(step: edit.Step) -> None:
+        context.step(step.i + 1, n, lambda: model.decode(shown(step)))
+
+    def shown(step: edit.Step) -> Tensor:
+        z0, D = source.trajectory.z0, step.denoised
+        return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
+
+    terms, reach = (edit.no_terms, edit.nowhere) if further is None else further(n)
+    try:
+        z = edit.edit(
+            model,
+            source.trajectory,
+            edit.Conditions(
+                *(model.encode_prompt(text) for text in (source_prompt, inputs.prompt, negative))
+            ),
+            planned.control,
+            guidance=params.guidance,
+            after_step=after_step,
+            local=planned.local,
+            m_latent=m_latent,
+            features=source.features,
+            terms=terms,
+            reach=reach,
+        )
+    finally:
+        sources.remember(context.cache, source, was_known=was_known)
+    end = source.trajectory.z0
+    assert end is not None  # the edit has sampled along the whole trajectory
+    if planned.local is not None and z.equal(blending.blend(end, end, m_latent)):
+        raise VelaturaError("bad-request", _nowhere(params))
+    return context.decode(z)
+
+
+def _source(
+    inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted: Wanted
+) -> Source:
+    from velatura.prompt_to_prompt import source as sources
+
+    model = context.model
+    if params.start == "new":
+        shape = (model.latent_channels, *_places(inputs, model))
+        return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
+
+    def after_step(i: int, n: int) -> None:
+        context.step(i, n, stage=Stage("Reading the layer", n / (n + len(wanted.sigmas) - 1)))
+
+    kind = params.inversion
+    return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
 
 
 def _places(inputs: MethodInputs, model: LatentDiffusion) -> tuple[int, int]:

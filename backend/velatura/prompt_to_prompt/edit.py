@@ -3,11 +3,11 @@
 Hertz et al. 2022, algorithm 1, on a trajectory that is known (an inverted layer; Ju et al. 2024, "direct
 inversion") or becomes known on the way (a picture made from a seed). Rows of a pass, B variations each:
 
-    [source, conditional] [source, unconditional] [target, terms] [target, unconditional] [target, conditional]
+    [source, conditional] [source, unconditional] [terms] [target, unconditional] [target, conditional]
 
-Attention is edited in the last rows only. The rows of terms are for further guidance of the target
-(`velatura.guidance.term`). The source's unconditional rows run while its trajectory is not known; its
-conditional rows run where it is not known, or where a step needs features that are not recorded.
+Attention is edited in the last rows only. The rows of terms are predictions of the target for its further
+guidance (`velatura.guidance.term`). The source's unconditional rows run while its trajectory is not known;
+its conditional rows run where it is not known, or where a step needs features that are not recorded.
 """
 
 from __future__ import annotations
