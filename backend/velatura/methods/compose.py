@@ -1,0 +1,78 @@
+"""Compose: words by attention, concepts by guidance and a selection by blending, in one run.
+
+The terms are those of Prompt-to-Prompt (Hertz et al. 2022), SEGA (Brack et al. 2023) and Blended Latent
+Diffusion (Avrahami et al. 2023), and the code is that of their own methods. They act at different places of a
+step: words change the network's attention, concepts the guided prediction, the selection the latents after
+the step. So no term needs to know of another."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields, flowing, prompt_to_prompt, sega
+from .base import Context, Inputs, Method, MethodInputs
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from velatura.semantic.guidance import Semantic
+
+
+class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
+    concepts: list[sega.ConceptSettings] = sega.concepts()
+    momentum: float = sega.momentum()
+    momentum_kept: float = sega.momentum_kept()
+
+
+class Compose(Method):
+    id = "compose"
+    version = 1
+    title = "Words and concepts together"
+    summary = "Changes words, and gives more or less of several things, in one edit."
+    source = (
+        "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Brack et al. 2023, arXiv:2301.12247, eq. 3 to 9; "
+        "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
+    )
+    inputs = Inputs(source="required", mask="optional", prompt="optional")
+    Parameters = ComposeParameters
+
+    def varies(self, params: ComposeParameters) -> bool:
+        """Whether the seed matters, as for Prompt-to-Prompt."""
+        return prompt_to_prompt.varies(params)
+
+    def check(self, prompt: str, params: ComposeParameters) -> None:
+        """Raises `empty-prompt` without a caption, `bad-request` for a word that the prompt lacks, a concept
+        without words, or nothing to do."""
+        caption = fields.shown_now(params.source_prompt)
+        prompt_to_prompt.check(prompt or caption, params)
+        for concept in params.concepts:
+            flowing.texts(caption, concept)
+        if not (params.concepts or params.words or prompt.split() not in ([], caption.split())):
+            raise VelaturaError("bad-request", "Change a word of the caption, or add a concept.")
+
+    def wanted(self, prompt: str, params: ComposeParameters) -> str:
+        """The prompt, or the caption that the strongest concept leads to."""
+        caption = fields.shown_now(params.source_prompt)
+        changes = prompt.split() not in ([], caption.split())
+        return prompt if changes else flowing.strongest(caption, params.concepts)
+
+    def run(self, inputs: MethodInputs, params: ComposeParameters, context: Context) -> Tensor:
+        inputs = replace(inputs, prompt=inputs.prompt or fields.shown_now(params.source_prompt))
+
+        def further(n: int) -> prompt_to_prompt.Further:
+            semantic = sega.semantic(inputs, params, context.model, n)
+            return prompt_to_prompt.Further(lambda i: [semantic.at(i)], lambda: _reach(semantic))
+
+        acts = any(concept.strength for concept in params.concepts)
+        return prompt_to_prompt.edited(inputs, params, context, further if acts else None)
+
+
+def _reach(semantic: Semantic) -> Tensor | None:
+    """Where the concepts have acted in the last step, and the places around, bool [B, 1, h, w]."""
+    from velatura.diffusion.blending import dilate
+
+    guidance = semantic.guidance
+    return None if guidance is None else dilate(guidance.abs().amax(1, keepdim=True), 3) > 0.0
