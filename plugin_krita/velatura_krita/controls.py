@@ -17,7 +17,7 @@ from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol import dials
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
-from .velatura_protocol.model_choice import choose_model
+from .velatura_protocol.model_choice import choose_model, first_able
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
 from .velatura_protocol.words import Word
 from .wish import Wish
@@ -302,11 +302,9 @@ class Controls(QtWidgets.QWidget):
 
     def _teller(self) -> str:
         """The id of the model that says what a layer shows: the chosen one, or the person's own where that
-        lacks it. No further one: it would be loaded for a caption alone."""
-        known, own = self.state.known, self.model.own
-        found = known.proposer
-        is_own = found is not None and known.lacks(self._model(), found) and not known.lacks(own, found)
-        return own if is_own else self._model()
+        lacks it."""
+        known = self.state.known
+        return first_able(known, known.proposer, self._model(), self.model.own)
 
     def _keep(self) -> None:
         """Stores the changed values; the others follow the model's defaults."""

@@ -48,6 +48,19 @@ def choose_model(known: Catalogue, method: MethodInfo, own: str) -> ModelChoice:
     return ModelChoice(able[0], INSTEAD.format(mine.title if mine else own, _title(known, able[0])))
 
 
+def first_able(known: Catalogue, method: MethodInfo | None, *models: str) -> str:
+    """The first of these models that can run the method, else the first of all. For a method that serves
+    another one, such as a caption: no further model is worth loading for it.
+
+    Args:
+        known: the daemon's methods and models.
+        method: to be run; None where there is none.
+        models: ids, at least one; empty: the daemon's default model.
+    """
+    able = (model for model in models if method is not None and not known.lacks(model, method))
+    return next(able, models[0])
+
+
 def able_models(known: Catalogue, method: MethodInfo) -> tuple[str, ...]:
     """The ids of the models that can run the method, in the daemon's order."""
     return tuple(model.id for model in known.models if method.id not in model.lacks)

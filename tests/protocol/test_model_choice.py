@@ -3,7 +3,7 @@
 import pytest
 
 from velatura_protocol.catalogue import Catalogue
-from velatura_protocol.model_choice import NO_MODEL, ModelChoice, able_models, choose_model
+from velatura_protocol.model_choice import NO_MODEL, ModelChoice, able_models, choose_model, first_able
 
 from .test_catalogue import PLAIN, read
 
@@ -56,3 +56,13 @@ def test_without_models_nothing_is_chosen():
     found = known()
     info = found.method("draws")
     assert info is not None and choose_model(found, info, "") == ModelChoice("")
+
+
+@pytest.mark.parametrize(
+    ("models", "chosen"),
+    [(("able", "own"), "able"), (("own", "able"), "able"), (("own", "first"), "own"), (("", "also"), "also")],
+)
+def test_a_method_that_serves_another_takes_one_of_these_models_only(models, chosen):
+    found = known(FIRST, OWN, ABLE, ALSO)
+    assert first_able(found, found.method("draws"), *models) == chosen
+    assert first_able(found, None, *models) == models[0]
