@@ -10,7 +10,8 @@ from .velatura_protocol.model_choice import able_models, choose_model
 HEADING = QtCore.Qt.ItemDataRole.UserRole + 1  #: of a row: whether it is a heading
 MOST_ROWS = 40  #: of an open list; Qt takes fewer where the screen is lower
 _INDENT = "\u2003"  #: before a method's title below a heading, one em wide
-_ABOVE = 6  #: pixels above a heading
+_AROUND = 4  #: pixels around the text of a row
+_ABOVE = 6  #: further pixels above a heading
 
 
 class MethodBox(QtWidgets.QComboBox):
@@ -67,8 +68,8 @@ class _Rows(QtWidgets.QStyledItemDelegate):
 
     def sizeHint(self, option: QtWidgets.QStyleOptionViewItem, index: QtCore.QModelIndex) -> QtCore.QSize:
         size = super().sizeHint(option, index)
-        if index.data(HEADING) and index.row():
-            size.setHeight(size.height() + _ABOVE)
+        above = _ABOVE if index.data(HEADING) and index.row() else 0
+        size.setHeight(size.height() + _AROUND + above)
         return size
 
 

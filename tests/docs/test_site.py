@@ -99,6 +99,17 @@ def test_every_method_has_its_page_with_its_whole_form(shown, name):
 
 
 @pytest.mark.timeout(300)
+def test_methods_are_listed_in_their_sections(shown):
+    """In the table of all methods, and beside every page."""
+    page = html.unescape((shown[1] / "methods/index.html").read_text("utf-8"))
+    headings = [title.strip() for title in re.findall(r"<h2[^>]*>([^<]+)", page)]
+    assert headings == list(dict.fromkeys(known.section for known in KNOWN.values()))
+    beside = html.unescape((shown[1] / "methods/sdedit.html").read_text("utf-8"))
+    places = [beside.index(title) for title in headings]
+    assert places == sorted(places)
+
+
+@pytest.mark.timeout(300)
 def test_decisions_and_the_reference_are_there(shown):
     _, folder = shown
     for place in site.decisions().values():
