@@ -45,13 +45,8 @@ def drive(t):
     t.note(own=[model.currentData(), note.isVisible()])
     long_list(t, docker)
     box.showPopup()
-    yield t.until(lambda: box.view().isVisible(), 30, "the list")
-    yield 0.5
-    popup = box.view().window()
-    screen = QGuiApplication.primaryScreen()
-    screen.grabWindow(0).save(t.path("open.png"))
-    bar = box.view().verticalScrollBar()
-    t.note(
-        popup=shape(popup), screen=[screen.size().width(), screen.size().height()], scrolls=bar.maximum() > 0
-    )
+    popup, bar = box.view().window(), box.view().verticalScrollBar()
+    size = QGuiApplication.primaryScreen().size()
+    t.note(popup=shape(popup), screen=[size.width(), size.height()], scrolls=bar.maximum() > 0)
+    t.screenshot("open.png", popup)
     box.hidePopup()
