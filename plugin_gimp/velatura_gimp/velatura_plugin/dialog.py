@@ -72,6 +72,8 @@ def ask(
         form.begin_with(shown[0].name)
         beside.draft_what_moves(config, arguments, form.lists)
         form.propose_at_once()
+        beside.side.note(live.note())
+        config.connect("notify::model", lambda *_: beside.side.note(live.note()))
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
         if live.begins_with:
