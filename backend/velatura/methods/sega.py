@@ -68,6 +68,12 @@ class SegaParameters(Parameters):
     only_changes: bool = flowing.only_changes()
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
+    words: Literal["caption", "alone"] = Field(
+        "caption",
+        title="Concepts are read",
+        description="Within the caption, beside the rest of the picture, or as words alone, as published.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Within the caption", "Alone"]},
+    )
     inversion: Literal["direct", "edit-friendly"] = Field(
         "direct",
         title="Inversion",
@@ -254,6 +260,7 @@ class _Run:
             rescale=self._model.guidance_rescale,
             sigmas=self._sigmas,
             concept=settings,
+            words=params.words,
             sign=sign,
             where=where,
             selected=self._m,
@@ -278,9 +285,12 @@ class _Run:
 
         from velatura.semantic.guidance import Concept
 
-        less, more = settings.less.strip(), settings.more.strip()
-        if not more:  # a concept that there should be less of is that concept, led away from
-            less, more, scale = "", less, -scale
+        if self._params.words == "caption":
+            less, more = flowing.texts(self._prompts.prompt, settings)
+        else:
+            less, more = settings.less.strip(), settings.more.strip()
+            if not more:  # a concept that there should be less of is that concept, led away from
+                less, more, scale = "", less, -scale
         where = None if settings.where is None else self._inputs.rasters[settings.where]
         return Concept(
             self._model.encode_prompt(more),
