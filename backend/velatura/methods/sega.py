@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from velatura.inversion.trajectory import Trajectory
     from velatura.semantic.guidance import Concept, Semantic
 
-FARTHEST = 10.0
+FARTHEST = 5.0
 """s_e at 100 %."""
 DRAFT_STEPS = 10
 
@@ -38,7 +38,7 @@ class ConceptSettings(fields.DialSettings):
         "Which share of the places the concept may change: a little keeps it to where it matters most.",
     )
     begin: float = fields.slider(
-        0.2,
+        0.4,
         0.0,
         0.95,
         0.05,
@@ -82,7 +82,7 @@ class SegaParameters(Parameters):
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
     )
     momentum: float = fields.slider(
-        0.1, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True
+        0.0, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True
     )
     momentum_kept: float = fields.slider(
         0.4, 0.0, 0.95, 0.05, "Momentum, memory", "How long earlier steps count.", advanced=True
@@ -220,7 +220,9 @@ class _Run:
         self._places = height // model.factor, width // model.factor
         self._m = blending.latent_mask(inputs.mask, self._places)
         caption = _caption(inputs.prompt, params)
-        self._prompts = Prompts(caption, params.negative_prompt, params.guidance)
+        # residuals lead a layer's run along its own latents, so its caption needs no guidance
+        guides = params.start == "new" or bool(_wanted(inputs.prompt, params))
+        self._prompts = Prompts(caption, params.negative_prompt, params.guidance if guides else 1.0)
 
     def edited(self, scales: Sequence[float], after_step: Callable[[Step], None], wanted: str = "") -> Tensor:
         """The edited latents [B, C, h, w], one a seed.
