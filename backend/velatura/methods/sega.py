@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from velatura.inversion.trajectory import Trajectory
     from velatura.semantic.guidance import Concept, Semantic
 
-FARTHEST = 5.0
-"""s_e at 100 %."""
+FARTHEST = 1.5
+"""s_e at 100 % of a concept within the caption: at 1 the picture follows the caption with the concept."""
+FARTHEST_ALONE = 10.0
+"""The same of words alone: twice the published scale."""
 DRAFT_STEPS = 10
 
 
@@ -38,7 +40,7 @@ class ConceptSettings(fields.DialSettings):
         "Which share of the places the concept may change: a little keeps it to where it matters most.",
     )
     begin: float = fields.slider(
-        0.4,
+        0.3,
         0.0,
         0.95,
         0.05,
@@ -143,7 +145,8 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
     concepts = params.concepts
     shares = [concept.strength / 100.0 for concept in concepts]
     if not (params.even and any(shares)):
-        return [FARTHEST * share for share in shares]
+        farthest = FARTHEST if params.words == "caption" else FARTHEST_ALONE
+        return [farthest * share for share in shares]
     caption = _caption(inputs.prompt, params)
     run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
     ways: dict[int, _Way] = {}
