@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from velatura.inversion.trajectory import Trajectory
     from velatura.semantic.guidance import Concept, Semantic
 
-FARTHEST = 1.5
+FARTHEST = 2.5
 """s_e at 100 % of a concept within the caption: at 1 the picture follows the caption with the concept."""
 FARTHEST_ALONE = 10.0
 """The same of words alone: twice the published scale."""
