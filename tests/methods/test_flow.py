@@ -9,8 +9,9 @@ from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.cache.cache import Cache
 from velatura.flow import even
 from velatura.methods.base import Cancelled
+from velatura.methods.evening import STEPS as PROBE_STEPS
 from velatura.methods.execute import execute
-from velatura.methods.flowing import FARTHEST, PROBE_STEPS
+from velatura.methods.flowing import FARTHEST
 from velatura.methods.registry import registry
 from velatura_protocol.errors import VelaturaError
 

@@ -20,6 +20,15 @@ ASKED = {
     "sdedit": {"steps": 4},
     "blended-latent-diffusion": {"steps": 4},
     "flow-align": CAPTION,
+    **{
+        f"sega, {start}": CAPTION | {"concepts": [{"more": "snow"}], "only_changes": False} | more
+        for start, more in (
+            ("direct", {}),
+            ("edit-friendly", {"inversion": "edit-friendly"}),
+            ("new", {"start": "new"}),
+            ("even", {"even": True}),
+        )
+    },
     "flow-slider": CAPTION | {"dials": [{"less": "red", "more": "blue"}]},
     **{
         f"prompt-to-prompt, {inversion}": CAPTION | {"inversion": inversion, "local_blend": False}
@@ -29,7 +38,7 @@ ASKED = {
 
 
 def asked(method, **parameters):
-    prompt = "" if method == "flow-slider" else "a blue hat"
+    prompt = "" if method in ("flow-slider", "sega") else "a blue hat"
     return Edit(picture(64, 64), MASK, method=method, prompt=prompt, parameters=parameters)
 
 

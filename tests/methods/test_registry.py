@@ -35,6 +35,12 @@ ASKED = {
         "even": False,  # else it looks at pictures before the first step
         "dials": [{"less": "cat", "more": "dog"}],
     },
+    "sega": {
+        "source_prompt": "a cat",
+        "inversion": "edit-friendly",
+        "only_changes": False,
+        "concepts": [{"more": "a hat", "strength": 60.0}],
+    },
 }
 
 

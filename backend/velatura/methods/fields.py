@@ -123,6 +123,16 @@ def shown_now(text: str) -> str:
     return text.strip()
 
 
+def start() -> Any:
+    """Whether an edit starts from the layer or from a new picture, for a field `Literal["layer", "new"]`."""
+    return Field(
+        "layer",
+        title="Starts from",
+        description="The layer, or a new picture that the seed and the caption make.",
+        json_schema_extra={**ADVANCED, "x-enum-titles": ["The layer", "A new picture"]},
+    )
+
+
 def raster(kind: str, title: str, description: str) -> Any:
     """A raster of a group's entry, for a field `str | None`: its name among `MethodInputs.rasters`, or None.
 

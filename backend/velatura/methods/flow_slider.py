@@ -63,11 +63,7 @@ class FlowSlider(Method):
     def wanted(self, prompt: str, params: FlowSliderParameters) -> str:
         """The prompt, or the caption that the strongest dial leads to."""
         caption = flowing.caption(params.source_prompt)
-        if prompt or not params.dials:
-            return prompt or caption
-        dial = max(params.dials, key=lambda dial: abs(dial.strength))
-        away, toward = flowing.texts(caption, dial)
-        return toward if dial.strength > 0.0 else away
+        return prompt or flowing.strongest(caption, params.dials)
 
     def run(self, inputs: MethodInputs, params: FlowSliderParameters, context: Context) -> Tensor:
         from velatura.flow.edit import Dial

@@ -10,14 +10,13 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields
-from .base import Context, MethodInputs, Parameters, Stage
+from . import evening, fields
+from .base import Context, MethodInputs, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.flow.edit import Dial, Pulls, Step
-    from velatura.flow.even import Curve
     from velatura.flow.source import Source
     from velatura.flow.texts import Texts
 
@@ -25,7 +24,6 @@ WANTED = 5.0
 """Strength of a whole caption beside dials: FlowAlign's w."""
 FARTHEST = 4.0
 """Strength at 100 % of a dial that is not even."""
-PROBE_STEPS, PROBE_SEED = 8, 0
 HOLD_STEPS = 16
 """Steps of the run to which `zeta` refers: the hold over a whole run does not depend on its steps."""
 DRAFT_STEPS = 8
@@ -150,6 +148,15 @@ def texts(caption: str, dial: fields.DialSettings) -> Texts:
     return of_dial(caption, dial.less, dial.more)
 
 
+def strongest(caption: str, dials: Sequence[fields.DialSettings]) -> str:
+    """The caption that the strongest dial leads to; the layer's without dials."""
+    if not dials:
+        return caption
+    dial = max(dials, key=lambda dial: abs(dial.strength))
+    away, toward = texts(caption, dial)
+    return toward if dial.strength > 0.0 else away
+
+
 class Flow:
     """One run of such a method, from the layer to the pictures."""
 
@@ -163,23 +170,21 @@ class Flow:
         self._sigmas = self._levels(min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps)
 
     def strengths(self, asked: Sequence[tuple[Texts, float]]) -> list[float]:
-        """The strength s of each dial.
-
-        Even dials are probed, each direction once a layer. The layer is part of a curve's key, though other
-        layers have similar curves: so a recipe gives the same bytes after any earlier edits.
+        """The strength s of each dial; even dials are tried out.
 
         asked: the two texts of each dial, and the share of its way in [-1, 1].
         """
         if not self._params.even:
             return [FARTHEST * share for _, share in asked]
-        ways = [(away, toward) if share > 0.0 else (toward, away) for (away, toward), share in asked]
-        apart = list(dict.fromkeys(ways))
-        curves = {way: self._curve(way, i, len(apart)) for i, way in enumerate(apart)}
-        shares = [share for _, share in asked]
-        return [
-            math.copysign(curves[way].strength(abs(share)), share)
-            for way, share in zip(ways, shares, strict=True)
+        probes = evening.Probes(
+            self._context, self._model, self._z0, len(self._sigmas) - 1, self._shown_latents
+        )
+        ways = [
+            (texts if share > 0.0 else texts._replace(away=texts.toward, toward=texts.away), abs(share))
+            for texts, share in asked
         ]
+        found = probes.strengths(ways, self._probed, self._curve_key)
+        return [math.copysign(s, share) for s, (_, share) in zip(found, asked, strict=True)]
 
     def edited(self, dials: Sequence[Dial], held_to: str) -> Tensor:
         """The pictures [N, 3, h, w] in [-1, 1] that the dials make of the layer, one a seed."""
@@ -238,38 +243,20 @@ class Flow:
             return pictures
         return change.kept(pictures, self._context.reconstruction, self._reach)
 
-    def _curve(self, way: tuple[str, str], number: int, of: int) -> Curve:
-        """The curve of a direction.
-
-        way: the two texts. number: of the direction, from 0. of: how many directions there are.
-        """
-        from velatura.flow import edit, even
+    def _probed(self, way: Texts, strength: float, after_step: evening.AfterStep) -> Tensor:
+        """The latents of one dial, by a run of few steps."""
+        from velatura.flow import edit
         from velatura.flow.source import kept
 
-        sigmas, cache = self._levels(PROBE_STEPS), self._context.cache
-        whole = PROBE_STEPS * len(even.PROBES)
-        stage = Stage("Trying out the dials", of * whole / (of * whole + len(self._sigmas) - 1))
+        sigmas, cache = self._levels(evening.STEPS), self._context.cache
+        pulls = self._pulls([edit.Dial(*way, strength)], self._caption, evening.STEPS)
+        with kept(cache, self._model, self._z0, self._caption, sigmas, [evening.SEED]) as source:
+            return edit.edit(self._model, source, pulls, lambda step: after_step(step.i))
 
-        def edited(strength: float) -> Tensor:
-            before = number * whole + even.PROBES.index(strength) * PROBE_STEPS
+    def _shown_latents(self, z: Tensor) -> Tensor:
+        return self._shown(self._context.decode(z))
 
-            def after_step(step: Step) -> None:
-                self._context.step(before + step.i + 1, of * whole, stage=stage)
-
-            dial = edit.Dial(*way, strength)
-            pulls = self._pulls([dial], self._caption, PROBE_STEPS)
-            with kept(cache, self._model, self._z0, self._caption, sigmas, [PROBE_SEED]) as source:
-                return edit.edit(self._model, source, pulls, after_step)
-
-        def shown(z: Tensor) -> Tensor:
-            return self._shown(self._context.decode(z))
-
-        def make(begun: list[even.Probe]) -> Curve:
-            return even.probe(self._model, edited, shown, self._z0, *way, PROBE_SEED, begun)
-
-        return self._context.kept(self._curve_key(way), make, on_disk=True)
-
-    def _curve_key(self, way: tuple[str, str]) -> str:
+    def _curve_key(self, way: Texts) -> str:
         from velatura.cache.keys import key_of
         from velatura.flow.even import PROBES
 
@@ -279,7 +266,7 @@ class Flow:
             z0=self._z0,
             caption=self._caption,
             way=list(way),
-            sigmas=self._levels(PROBE_STEPS),
+            sigmas=self._levels(evening.STEPS),
             probes=list(PROBES),
             zeta=self._params.zeta,
             focused=self._params.only_changes,

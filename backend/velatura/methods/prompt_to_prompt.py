@@ -84,12 +84,7 @@ class PromptToPromptParameters(Parameters):
         "How sure it must be that a word is somewhere; lower reaches wider.",
     )
     guidance: float = fields.guidance(3.0)
-    start: Literal["layer", "new"] = _choice(
-        "layer",
-        "Starts from",
-        "The layer, or a new picture that the seed and the caption make.",
-        ["The layer", "A new picture"],
-    )
+    start: Literal["layer", "new"] = fields.start()
     inversion: Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"] = _choice(
         "direct",
         "Inversion",

@@ -1,11 +1,17 @@
-"""`velatura bench wire`, `words`, `flow` and `ranking`: measurements that anybody can repeat."""
+"""`velatura bench wire`, `words`, `flow`, `ranking` and `guided`: measurements that anybody can repeat."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
 
-_MODULES = {"wire": "wire", "words": "prompt_to_prompt", "flow": "flow", "ranking": "ranking"}
+_MODULES = {
+    "wire": "wire",
+    "words": "prompt_to_prompt",
+    "flow": "flow",
+    "ranking": "ranking",
+    "guided": "guided",
+}
 
 SUMMARY = "measure"
 
@@ -15,7 +21,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     kinds = (
         "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
         "flow: two captions and a dial beside plain sampling; "
-        "ranking: the sample's edits, ranked, beside making them"
+        "ranking: the sample's edits, ranked, beside making them; "
+        "guided: concepts by dials beside the published pipeline"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(

@@ -262,7 +262,7 @@ class _Form:
 
     def _list(self, argument: Argument) -> str:
         if argument.field.dials:
-            shown = DialForm(self._config, argument, self._caption, self._beside.side.say)
+            shown = DialForm(self._config, argument, self._caption, self._beside.side.say, self._layers)
         else:
             shown = ListForm(self._config, argument, self._layers)
         self.lists[argument.name] = shown

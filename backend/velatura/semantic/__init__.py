@@ -1,0 +1,1 @@
+"""Semantic guidance (SEGA): concepts as directions in the predicted noise. See DESIGN.md."""
