@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from docs.generate.examples import Shown, as_typed, example
 
-from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.catalogue import MethodInfo, in_sections
 from velatura_protocol.inputs import RasterInput
 from velatura_protocol.kinds import RASTERS
 from velatura_protocol.schema import Field
@@ -56,12 +56,14 @@ def page(
 
 
 def index(methods: Iterable[MethodInfo]) -> str:
-    """Return the list of all methods."""
-    rows = [f"| [{_cell(m.title)}]({m.id}.md) | {_cell(m.summary)} | {m.kind.gives} |" for m in methods]
-    head = (
-        "# Methods\n\nEach way to edit, to select or to describe, in the order of the list to choose from.\n"
-    )
-    return "\n".join([head, "| method | what it does | gives |", "|---|---|---|", *rows]) + "\n"
+    """Return the list of all methods, with a table for each section."""
+    about = "Each way to edit, to select or to describe, in the order of the list to choose from."
+    parts = ["# Methods", about]
+    for title, inner in in_sections(methods):
+        rows = [f"| [{_cell(m.title)}]({m.id}.md) | {_cell(m.summary)} | {m.kind.gives} |" for m in inner]
+        table = "\n".join(["| method | what it does | gives |", "|---|---|---|", *rows])
+        parts += [f"## {title}", table] if title else [table]
+    return "\n\n".join(parts) + "\n"
 
 
 def _facts(method: MethodInfo) -> str:
@@ -72,12 +74,13 @@ def _facts(method: MethodInfo) -> str:
     gives += f" (up to {method.max_variations})" if method.max_variations > 1 else ""
     papers = re.sub(r"arXiv:(\d{4}\.\d{4,5})", r"[arXiv:\1](https://arxiv.org/abs/\1)", method.source)
     facts = {
+        "Section": method.section,
         "Takes": takes,
         "Gives": gives,
         "After": papers,
         "Id": f"`{method.id}`, version {method.version}",
     }
-    return "\n".join(f"- **{name}:** {text}" for name, text in facts.items())
+    return "\n".join(f"- **{name}:** {text}" for name, text in facts.items() if text)
 
 
 def _example(method: MethodInfo, shown: Shown | None) -> str:

@@ -16,7 +16,7 @@ import yaml
 from docs.generate import examples, methods, reference, texts
 
 from velatura.methods.registry import describe, registry
-from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.catalogue import MethodInfo, in_sections
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Packages whose modules and decisions have pages; the first two are always there.
@@ -119,7 +119,9 @@ def _guides(pages: Path, strict: bool) -> Iterator[dict[str, str]]:
         yield {texts.heading(text): f"{name}.md"}
 
 
-def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict[str, str]]:
+def _methods(
+    pages: Path, kept: Path | None, state: Path
+) -> Iterator[dict[str, str] | dict[str, list[dict[str, str]]]]:
     (pages / "methods").mkdir()
     (pages / "pictures").mkdir(exist_ok=True)
     described = [(MethodInfo.from_wire(describe(method)), type(method)) for method in registry().values()]
@@ -144,10 +146,11 @@ def _methods(pages: Path, kept: Path | None, state: Path) -> Iterator[dict[str, 
                 has_reference=own,
             )
             (pages / f"methods/{method.id}.md").write_text(text, "utf-8")
-            yield {method.title: f"methods/{method.id}.md"}
     finally:
         if kept:
             examples.stop(state)
+    for title, inner in in_sections(method for method, _ in known):
+        yield {title: [{method.title: f"methods/{method.id}.md"} for method in inner]}
 
 
 def _shown(method: MethodInfo, kept: Path, state: Path, own: bool) -> examples.Shown | None:

@@ -6,16 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+from .choosers import MethodBox, ModelBox
 from .edges import edge
-from .fields import guard_wheel, narrow
+from .fields import guard_wheel
 from .form import Form
 from .prompts import Prompts
-from .qt import QtCore, QtWidgets, Signal
+from .qt import QtWidgets, Signal
 from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol import dials
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
+from .velatura_protocol.model_choice import choose_model, first_able
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
 from .velatura_protocol.words import Word
 from .wish import Wish
@@ -58,7 +60,7 @@ class Controls(QtWidgets.QWidget):
         self._last = self._restore()
         self._show_previews()
         self.method.currentIndexChanged.connect(self._on_chosen)
-        self.model.currentIndexChanged.connect(self._on_method)  # a model has defaults of its own
+        self.model.currentIndexChanged.connect(self._on_model)
         state.methodsChanged.connect(self._on_methods)
         state.daemonChanged.connect(self._show_proposal)
         self._on_methods()
@@ -87,7 +89,9 @@ class Controls(QtWidgets.QWidget):
         if index < 0:
             return False
         self._choose(index)
-        self.model.setCurrentIndex(max(0, self.model.findData(recipe.model)))
+        row = self.model.findData(recipe.model)
+        if row >= 0:
+            self.model.setCurrentIndex(row)  # the person's own from now on, unless it is the shown one anyway
         self.prompt.setPlainText(recipe.prompt)
         self.seed.setValue(recipe.seed)
         self.variations.setValue(recipe.variations)
@@ -98,7 +102,7 @@ class Controls(QtWidgets.QWidget):
     # Building
 
     def _build(self) -> None:
-        self.method, self.model = QtWidgets.QComboBox(), QtWidgets.QComboBox()
+        self.method, self.model = MethodBox(), ModelBox()
         name_widget(self.method, "method", "Method", "How the picture is edited")
         name_widget(self.model, "model", "Model", "The network that paints")
         self.prompts = Prompts(self.folder, self._layers)
@@ -124,10 +128,10 @@ class Controls(QtWidgets.QWidget):
         self.model_label = QtWidgets.QLabel("Model")
         method_label = QtWidgets.QLabel("Method")
         for row, (label, combo) in enumerate(((method_label, self.method), (self.model_label, self.model))):
-            narrow(combo)
             label.setBuddy(combo)
             choices.addWidget(label, row, 0)
             choices.addWidget(combo, row, 1)
+        choices.addWidget(self.model.note, 2, 1)
 
         counts = QtWidgets.QHBoxLayout()
         counts.setSpacing(6)
@@ -165,23 +169,11 @@ class Controls(QtWidgets.QWidget):
     @edge
     def _on_methods(self) -> None:
         """Fills the combo boxes again and keeps the choices."""
-        method = self.method.currentData() or self._last.get("method")
-        model = self.model.currentData() or self._last.get("model")
+        known = self.state.known
         for combo in (self.method, self.model):
             combo.blockSignals(True)
-        self.method.clear()
-        known = self.state.known
-        for row, offered in enumerate(known.offered):
-            self.method.addItem(offered.title, offered.id)
-            self.method.setItemData(row, offered.summary, QtCore.Qt.ItemDataRole.ToolTipRole)
-        begun = self.method.findData(known.first_edit.id) if known.first_edit is not None else 0
-        index = self.method.findData(method)
-        self.method.setCurrentIndex(index if index >= 0 else begun)
-        self.method.setEnabled(self.method.count() > 0)
-        self.model.clear()
-        for entry in known.models:
-            self.model.addItem(entry.title, entry.id)
-        self.model.setCurrentIndex(max(0, self.model.findData(model)))
+        self.method.offer(known, self.method.currentData() or self._last.get("method"))
+        self.model.offer(known, self.model.own or self._last.get("model"))
         for combo in (self.method, self.model):
             combo.blockSignals(False)
         for widget in (self.model_label, self.model):
@@ -193,6 +185,12 @@ class Controls(QtWidgets.QWidget):
         self._on_method()
         self._wondered.clear()
         self.wonder()
+
+    @edge
+    def _on_model(self, *_: object) -> None:
+        """The person has chosen a model, which has defaults of its own."""
+        self.model.own = self._model()
+        self._on_method()
 
     def _choose(self, index: int) -> None:
         """Chooses the method in this row without a proposal of a caption."""
@@ -212,6 +210,9 @@ class Controls(QtWidgets.QWidget):
         self.prompt.setEnabled(method is None or method.need(PROMPT) != "none")
         if method is None:
             return
+        self.model.blockSignals(True)
+        self.model.fit(known, method)
+        self.model.blockSignals(False)
         self.state.set_gives_drafts(method.drafts)
         self.method.setToolTip(f"{method.summary}\n{method.source}".strip())
         self.variations.setMaximum(method.max_variations)
@@ -240,9 +241,8 @@ class Controls(QtWidgets.QWidget):
         if finder is not None and finder.words is not None:
             parameters = {finder.words.key: [{"text": text, "which": which}]}
             prompt = self.prompt.toPlainText()[:MAX_PROMPT]
-            self.wished.emit(
-                Wish(finder, self._model(), prompt, self.seed.value(), 1, parameters, whole=True)
-            )
+            model = choose_model(self.state.known, finder, self.model.own).model
+            self.wished.emit(Wish(finder, model, prompt, self.seed.value(), 1, parameters, whole=True))
 
     @edge
     def _on_dialled(self, word: Word) -> None:
@@ -263,7 +263,7 @@ class Controls(QtWidgets.QWidget):
     def _show_proposal(self) -> None:
         """Whether a caption can be proposed: by a method of the daemon's, with the chosen model."""
         known = self.state.known
-        found, model = known.proposer, known.model(self._model())
+        found, model = known.proposer, known.model(self._teller())
         lacks = found is not None and model is not None and found.id in model.lacks
         lack = LACK.format(model.title) if lacks else ""
         self.prompts.offer_proposal(found is not None, lack, self.state.daemon is Daemon.CONNECTED)
@@ -275,7 +275,7 @@ class Controls(QtWidgets.QWidget):
         node = document.activeNode() if document is not None else None
         if node is None:
             return
-        about = (bare(node.uniqueId()), self.method.currentData(), self.model.currentData())
+        about = (bare(node.uniqueId()), self.method.currentData(), self._teller())
         if about not in self._wondered:
             self._wondered.add(about)
             self._ask(quietly=True)
@@ -287,7 +287,7 @@ class Controls(QtWidgets.QWidget):
     def _ask(self, quietly: bool) -> None:
         found = self.state.known.proposer
         if found is not None:
-            self.wondered.emit(Wish(found, self._model(), "", -1, 1, {}, whole=True), quietly)
+            self.wondered.emit(Wish(found, self._teller(), "", -1, 1, {}, whole=True), quietly)
 
     def _layers(self) -> list[tuple[str, str]]:
         return layers(self.host.activeDocument())
@@ -299,6 +299,12 @@ class Controls(QtWidgets.QWidget):
     def _model(self) -> str:
         """The id of the chosen model; empty while none is known."""
         return self.model.currentData() or ""
+
+    def _teller(self) -> str:
+        """The id of the model that says what a layer shows: the chosen one, or the person's own where that
+        lacks it."""
+        known = self.state.known
+        return first_able(known, known.proposer, self._model(), self.model.own)
 
     def _keep(self) -> None:
         """Stores the changed values; the others follow the model's defaults."""
@@ -312,7 +318,7 @@ class Controls(QtWidgets.QWidget):
     def _remember(self) -> None:
         last = {
             "method": self.method.currentData(),
-            "model": self.model.currentData(),
+            "model": self.model.own,
             "prompt": self.prompt.toPlainText()[:MAX_PROMPT],
             "variations": self.variations.value(),
             "seed": self.seed.value(),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fields import Number, TextLine
+from .fields import Layers, Number, TextLine
 from .form import Rows, title_width
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol import dials
@@ -21,7 +21,13 @@ class Dial(QtWidgets.QFrame):
     slid = Signal()  #: the person moves it, and it says something
     removed = Signal()
 
-    def __init__(self, spec: Field, entry: dict, parent: QtWidgets.QWidget | None = None) -> None:
+    def __init__(
+        self,
+        spec: Field,
+        entry: dict,
+        layers: Layers = list,
+        parent: QtWidgets.QWidget | None = None,
+    ) -> None:
         super().__init__(parent)
         self.spec = spec
         self.setFrameShape(QtWidgets.QFrame.Shape.StyledPanel)
@@ -41,7 +47,7 @@ class Dial(QtWidgets.QFrame):
         self.back.clicked.connect(lambda: self.rest())
         self.number.row.addWidget(self.back)
         fields = [f for f in dials.in_order(spec.fields) if f.key != "strength"]
-        self.texts = Rows(fields, title_width(fields, self))
+        self.texts = Rows(fields, title_width(fields, self), layers)
         self.texts.changed.connect(self._changed)
         for editor in self.texts.editors.values():
             if isinstance(editor, TextLine):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from .dial import Dial, tool_button
+from .fields import Layers
 from .flow import Chips
 from .presets import PresetButton
 from .qt import QtCore, QtWidgets, Signal
@@ -22,6 +23,7 @@ class Dials(QtWidgets.QWidget):
 
     As other editors it has `spec`, `value`, `set_value`, `changed` and `slid`.  caption: the caption of the
     layer.  folder: the state directory, for presets; None: there are none.
+    layers: of the picture, for rasters.
     """
 
     changed = Signal()
@@ -33,10 +35,11 @@ class Dials(QtWidgets.QWidget):
         spec: Field,
         caption: Callable[[], str],
         folder: Path | None = None,
+        layers: Layers = list,
         parent: QtWidgets.QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self.spec, self.caption = spec, caption
+        self.spec, self.caption, self.layers = spec, caption, layers
         self.dials: list[Dial] = []
         self.setObjectName(spec.key)
         self.setAccessibleName(spec.title)
@@ -152,7 +155,7 @@ class Dials(QtWidgets.QWidget):
     # The list
 
     def _put(self, entry: dict) -> Dial:
-        dial = Dial(self.spec, entry)
+        dial = Dial(self.spec, entry, self.layers)
         dial.changed.connect(self.changed)
         dial.slid.connect(self.slid)
         dial.removed.connect(lambda: self._remove(dial))

@@ -112,7 +112,7 @@ class Prompts(QtWidgets.QWidget):
             self.source.changed.connect(self._show_copy)
             self.column.insertWidget(1, self.source)
         if dials is not None:
-            self.dials = Dials(dials, self.caption, self.folder)
+            self.dials = Dials(dials, self.caption, self.folder, self.layers)
             self.column.insertWidget(1 if self.source is None else 2, self.dials)
             if self.source is not None:
                 self.source.changed.connect(self.dials.show_words)

@@ -7,9 +7,9 @@ ignored, and a method with an unknown kind of result or input is left out, since
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal, TypeGuard, get_args
+from typing import Literal, NamedTuple, TypeGuard, get_args
 
 from .choices import raster_fields
 from .dials import about_edit
@@ -42,6 +42,7 @@ class MethodInfo:
         fields: its parameters, in order; `form` has the further rasters too.
         further: the rasters that it takes beside the layer and the selection.
         drafts: whether it gives drafts; one that gives none is asked for none.
+        section: the title of its part of the list, for the person; '' where the daemon knows no sections.
     """
 
     id: str
@@ -55,6 +56,7 @@ class MethodInfo:
     fields: tuple[Field, ...]
     further: tuple[RasterInput, ...] = ()
     drafts: bool = True
+    section: str = ""
 
     @classmethod
     def from_wire(cls, value: object) -> MethodInfo | None:
@@ -86,6 +88,7 @@ class MethodInfo:
             fields=_fields(method.get("parameters"), identifier),
             further=further,
             drafts=drafts,
+            section=text_of(method, "section"),
         )
 
     @property
@@ -202,6 +205,21 @@ class ModelInfo:
         )
 
 
+class Section(NamedTuple):
+    """A part of the list of methods. title: for the person; '' where the daemon knows no sections."""
+
+    title: str
+    methods: tuple[MethodInfo, ...]
+
+
+def in_sections(methods: Iterable[MethodInfo]) -> tuple[Section, ...]:
+    """The methods in their sections; both are in the order in which they first come."""
+    found: dict[str, list[MethodInfo]] = {}
+    for method in methods:
+        found.setdefault(method.section, []).append(method)
+    return tuple(Section(title, tuple(inner)) for title, inner in found.items())
+
+
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """methods: in the order in which a host offers them. models: the daemon's default first."""
@@ -223,6 +241,11 @@ class Catalogue:
     def offered(self) -> tuple[MethodInfo, ...]:
         """The methods that an artist chooses from; those of result `text` are not among them."""
         return tuple(method for method in self.methods if method.kind.chosen)
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The methods that an artist chooses from, in their sections."""
+        return in_sections(self.offered)
 
     def method(self, identifier: str | None) -> MethodInfo | None:
         """The method of this id that an artist can choose, or None."""

@@ -45,7 +45,12 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
 def test_the_options_of_a_method_are_shown(cli):
     told = cli("methods", "blended-latent-diffusion").stdout
     assert "--set steps=… integer from" in told
-    assert "blended-latent-diffusion" in cli("methods").stdout
+    assert "Section: Paint into the selection" in told
+    listed = cli("methods").stdout.splitlines()
+    assert listed[0] == "Change by words:" and listed[1].startswith("  flow-align ")
+    at = listed.index("Select:")
+    assert {line.split()[0] for line in listed[at + 1 : at + 5]} >= {"word-map", "flow-mask"}
+    assert listed[listed.index("Describe:") + 1].startswith("  describe ")
     assert "there are: flow-align" in cli("methods", "bogus", code=1).stderr
 
 

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 import tomllib
+import yaml
 from docs.generate import examples, methods, reference, site, texts
 
 from tests.more_methods import ENTRY_POINTS, environment
@@ -96,6 +97,19 @@ def test_every_method_has_its_page_with_its_whole_form(shown, name):
             assert f"<code>{one.key}</code>" in page
     for paper in re.findall(r"arXiv:([\d.]+\d)", KNOWN[name].source):
         assert f"https://arxiv.org/abs/{paper}" in page
+
+
+@pytest.mark.timeout(300)
+def test_methods_are_listed_in_their_sections(shown):
+    """In the table of all methods, and in the navigation."""
+    page = html.unescape((shown[1] / "methods/index.html").read_text("utf-8"))
+    headings = [title.strip() for title in re.findall(r"<h2[^>]*>([^<]+)", page)]
+    assert headings == list(dict.fromkeys(known.section for known in KNOWN.values()))
+    navigation = yaml.safe_load((shown[1].parent / "mkdocs.yml").read_text("utf-8"))["nav"]
+    (listed,) = [entry["Methods"] for entry in navigation if "Methods" in entry]
+    assert [title for entry in listed for title in entry] == ["All", *headings]
+    pages = [page for entry in listed[1:] for section in entry.values() for page in section]
+    assert [path for page in pages for path in page.values()] == [f"methods/{name}.md" for name in KNOWN]
 
 
 @pytest.mark.timeout(300)

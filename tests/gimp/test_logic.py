@@ -90,6 +90,14 @@ def test_no_two_labels_have_the_same_mnemonic():
     assert "__" in labels[4]
 
 
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [("", "<Menu>"), ("By words", "<Menu>/By words"), ("a_b/c", "<Menu>/a__b\N{DIVISION SLASH}c")],
+)
+def test_a_section_is_a_sub_menu(section, path):
+    assert form.menu_path("<Menu>", section) == path
+
+
 def test_parameters_come_from_the_procedures_values(known):
     method = known.methods[0]
     values = {"guidance-scale": 7.5, "steps": 9, "words": '[{"word": "hat"}]', "parameter-image": False}

@@ -385,3 +385,23 @@ def test_nothing_moves_while_a_slider_does(controls, application):
         slider.setValue(position)
         application.processEvents()
         assert [w.geometry() for w in parts] == before
+
+
+def test_a_dial_can_have_a_painted_place(krita, application):
+    from velatura_krita.dials import Dials
+
+    from velatura.methods.registry import describe, registry
+    from velatura_protocol.schema import fields_from_schema
+
+    form = describe(registry()["sega"])["parameters"]
+    (spec,) = (spec for spec in fields_from_schema(form) if spec.dials)
+    made = Dials(spec, lambda: "a cat", None, lambda: [("{7}", "Painted")])
+    made.set_value([{part.key: part.default for part in spec.fields} | {"more": "snow"}])
+    (dial,) = made.dials
+    where = dial.texts.editors["where"]
+    assert made.value()[0]["where"] is None
+    place = where.combo.findText("Painted")
+    where.combo.setCurrentIndex(place)
+    assert made.value()[0]["where"] == where.combo.itemData(place)
+    assert where.combo.itemData(place)
+    made.deleteLater()

@@ -13,8 +13,11 @@ from tests.patience import patience
 from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.checks import lacking
+from velatura.methods.kinds import KINDS
 from velatura.methods.registry import describe, offer, registry
+from velatura.methods.sections import OF_KIND, SECTIONS, section_of
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
 
@@ -50,10 +53,34 @@ def ask(method, source, parameters=None, **fields):
 
 
 def test_the_order_of_the_methods():
-    """A person begins with the first: two captions, then dials; what else there is follows by title."""
-    assert list(registry())[:2] == ["flow-align", "flow-slider"]
-    others = [method.title for method in registry().values() if method.place == Method.place]
-    assert len(others) == len(registry()) - 2 and others == sorted(others)
+    """A person begins with two captions. The list goes by section; in a section by place, then title."""
+    assert next(iter(registry())) == "flow-align"
+    listed = [(describe(method)["section"], method.place, method.title) for method in registry().values()]
+    titles = list(SECTIONS.values())
+    assert listed == sorted(listed, key=lambda entry: (titles.index(entry[0]), *entry[1:]))
+    read = [MethodInfo.from_wire(describe(method)) for method in registry().values()]
+    assert [info.section for info in read if info] == [section for section, _, _ in listed]
+
+
+@METHODS
+def test_a_method_of_ours_says_its_section(method):
+    """The section for edits that say none is for other packages."""
+    assert describe(method)["section"] in set(SECTIONS.values()) - {SECTIONS["other"]}
+
+
+@pytest.mark.parametrize(
+    ("result", "section"), [("layer", "other"), ("mask", "select"), ("text", "describe")]
+)
+def test_a_method_that_says_no_section_is_in_that_of_its_result(result, section):
+    assert section_of("", result) == section
+    assert set(OF_KIND) == set(KINDS)
+
+
+def test_titles_of_sections_are_short_and_differ():
+    """They stand in a menu, above the methods' own titles."""
+    titles = [*SECTIONS.values(), *(method.title for method in registry().values())]
+    assert len(set(titles)) == len(titles)
+    assert all(len(title) <= 24 for title in SECTIONS.values())
 
 
 def test_importing_the_registry_imports_no_torch():

@@ -59,20 +59,20 @@ def test_a_concept_changes_the_selection_alone(models):
 
 def test_less_of_a_thing_is_the_other_direction_of_more(models):
     less, more = ({"less": "snow", "strength": 50.0}, concept(strength=-50.0))
-    assert run(ask(less), models)[0].data == run(ask(more), models)[0].data
-    between = run(ask({"less": "snow", "more": "rain", "strength": 50.0}), models)[0]
-    assert between.data != run(ask(concept("rain", 50.0)), models)[0].data
+    assert run(ask(less, words="alone"), models)[0].data == run(ask(more, words="alone"), models)[0].data
+    between = run(ask({"less": "snow", "more": "rain", "strength": 50.0}, words="alone"), models)[0]
+    assert between.data != run(ask(concept("rain", 50.0), words="alone"), models)[0].data
 
 
 def test_a_concept_changes_only_the_painted_place(models):
     """Away from it only the network's own reach is seen, which is far smaller."""
-    asked = ask(concept(reach=1.0, where="place"), mask=None, only_changes=True, momentum=0.0)
+    asked = ask(concept(reach=1.0, where="place"), mask=None)
     painted = np.zeros((80, 100, 4), np.uint8)
     painted[:16, :16] = 255
     asked.request["inputs"]["place"] = asked._raster(painted, "RGBA", "sRGB", (0, 0))
     (layer,) = run(asked, models)
     assert layer.raster["rect"] == [0, 0, 100, 80]
-    everywhere = run(ask(concept(reach=1.0), mask=None, only_changes=True, momentum=0.0), models)[0]
+    everywhere = run(ask(concept(reach=1.0), mask=None), models)[0]
     change, whole = (
         np.abs(pixels(one)[..., :3].astype(int) - picture(80, 100, dtype="u16")[..., :3]).mean()
         for one in (layer, everywhere)

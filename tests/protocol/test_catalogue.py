@@ -72,6 +72,22 @@ def test_a_method_gives_drafts_unless_it_says_otherwise():
     assert read_or_code(answer(PLAIN | {"drafts": "no"})) == "bad-message"
 
 
+def test_methods_come_in_their_sections():
+    """Both are in the order in which they first come, also where a daemon mixes them."""
+    told = [("a", "Second"), ("b", "First"), ("c", "Second")]
+    known = read(*(PLAIN | {"id": id, "section": section} for id, section in told), SAYS | {"section": "Say"})
+    assert [(section.title, [m.id for m in section.methods]) for section in known.sections] == [
+        ("Second", ["a", "c"]),
+        ("First", ["b"]),
+    ]
+
+
+@pytest.mark.parametrize("told", [{}, {"section": 3}, {"section": None}])
+def test_a_daemon_before_1_6_knows_no_sections(told):
+    (section,) = read(PLAIN | told, FINDS | told).sections
+    assert section.title == "" and [method.id for method in section.methods] == ["plain", "finds"]
+
+
 def test_the_specifications_examples_are_read():
     answers = [m for m in examples("message") if m["type"] == "methods" and "methods" in m]
     for message in answers:

@@ -11,7 +11,7 @@ from velatura.cli import exits
 from velatura.cli.connection import connected
 from velatura.cli.inputs import describe_inputs
 from velatura.install.hostfiles import first_methods
-from velatura_protocol.catalogue import Catalogue, MethodInfo
+from velatura_protocol.catalogue import Catalogue, MethodInfo, in_sections
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.schema import Field
@@ -35,8 +35,7 @@ def run(options: argparse.Namespace) -> int:
     elif named is not None:
         _show(named)
     else:
-        for method in known.methods:
-            print(f"{method.id:28} {method.title}: {method.summary}")
+        _list(known)
         print("\nFor the options of one: velatura methods ID")
     return exits.OK
 
@@ -61,9 +60,19 @@ def method_named(known: Catalogue, identifier: str) -> MethodInfo:
     raise VelaturaError("unknown-method", f"There is no method {identifier!r}; there are: {names}.")
 
 
+def _list(known: Catalogue) -> None:
+    for section in in_sections(known.methods):
+        if section.title:
+            print(f"{section.title}:")
+        for method in section.methods:
+            print(f"{'  ' if section.title else ''}{method.id:28} {method.title}: {method.summary}")
+
+
 def _show(method: MethodInfo) -> None:
     print(f"{method.title} ({method.id}, version {method.version})")
     print(f"{method.summary}\nAfter: {method.source}")
+    if method.section:
+        print(f"Section: {method.section}")
     print(", ".join(f"{name}: {need}" for name, need in method.inputs.items()))
     if method.kind.insert == "texts":
         print("The result is text, the most likely first; leave out --out.\n")

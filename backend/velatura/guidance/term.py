@@ -58,7 +58,8 @@ class Term(Protocol):
 def guided(
     model: Network, cond: Condition, uncond: Condition, scale: float, terms: Sequence[Term]
 ) -> Denoiser:
-    """D with classifier-free guidance and the sum of the terms. All rows of a step share one pass.
+    """D with classifier-free guidance and the sum of the terms. All rows of a step share one pass. A
+    condition that is used several times, also as `cond` or `uncond`, runs once.
 
     Terms see the prediction after classifier-free guidance alone, so their order does not matter.
 
@@ -69,17 +70,19 @@ def guided(
         terms: of this run.
     """
     with_uncond = scale != 1.0 or any(term.needs_unconditional for term in terms)
-    conditions = [cond, *([uncond] if with_uncond else []), *(c for term in terms for c in term.conditions)]
+    used = [cond, *([uncond] if with_uncond else []), *(c for term in terms for c in term.conditions)]
+    conditions = list({id(c): c for c in used}.values())
     through_network = any(term.through_network for term in terms)
 
     def predict(x: Tensor, sigma: float, at: StepIndex | None) -> Tensor:
         c = cat([condition.expand(len(x)) for condition in conditions])
-        D_c, *others = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c).chunk(len(conditions))
-        D_u = others.pop(0) if with_uncond else None
+        found = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c).chunk(len(conditions))
+        by_condition = dict(zip(map(id, conditions), found, strict=True))
+        D_c, D_u = by_condition[id(cond)], by_condition[id(uncond)] if with_uncond else None
         D = D_c if D_u is None or scale == 1.0 else guide(model, x, sigma, D_c, D_u, scale)
         changes: list[Tensor] = []
         for term in terms:
-            rows = [others.pop(0) for _ in term.conditions]
+            rows = [by_condition[id(condition)] for condition in term.conditions]
             changes.append(term(Look(x, sigma, at, D, D_u, rows)))
         return D + sum(changes, torch.zeros_like(D))
 

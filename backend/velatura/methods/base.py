@@ -25,6 +25,7 @@ from velatura_protocol.inputs import OWN, RasterInput
 
 from .kinds import KINDS
 from .parameters import Parameters, schema
+from .sections import SectionName, section_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -230,7 +231,9 @@ class Method:
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
-        place: in the list that a person chooses from, smallest first; a host begins with the first.
+        section: its part of the list that a person chooses from, a name of `sections.SECTIONS`; '' for the
+            section of its kind of result.
+        place: in its section, smallest first; methods of one place are in the order of their titles.
         Parameters: the class of its parameters.
     """
 
@@ -245,6 +248,7 @@ class Method:
     drafts: ClassVar[bool] = True
     generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
+    section: ClassVar[SectionName | Literal[""]] = ""
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
@@ -296,6 +300,10 @@ class Method:
         if cls.result not in KINDS:
             raise TypeError(f"{cls.__name__}.result is none of {', '.join(KINDS)}")
         KINDS[cls.result].check(cls)
+        try:
+            section_of(cls.section, cls.result)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}: {error}") from None
         _check_rasters(cls.__name__, cls.inputs.rasters)
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")

@@ -46,6 +46,7 @@ class BlendedLatentDiffusion(Method):
     title = "Blended Latent Diffusion"
     summary = "Paints the prompt into the selection and leaves everything else as it is."
     source = "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
+    section = "selection"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = BlendedLatentDiffusionParameters
 

@@ -32,6 +32,7 @@ class FlowAlign(Method):
     title = "Change what the caption says"
     summary = "Edits the layer to match another caption, and leaves the rest of it alone."
     source = "Kim et al. 2025, arXiv:2505.23145 (FlowAlign); Kulikov et al. 2025, arXiv:2412.08629 (FlowEdit)"
+    section = "words"
     place = 1
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = FlowAlignParameters

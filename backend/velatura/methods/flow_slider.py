@@ -47,6 +47,7 @@ class FlowSlider(Method):
     title = "More or less"
     summary = "Gives the layer more or less of what you name, by dials, and leaves the rest of it alone."
     source = "FlowSlider 2026, arXiv:2604.02088; Kulikov et al. 2025, arXiv:2412.08629"
+    section = "degrees"
     place = 2
     inputs = Inputs(source="required", mask="optional", prompt="optional")
     Parameters = FlowSliderParameters

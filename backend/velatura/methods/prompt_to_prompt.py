@@ -170,6 +170,7 @@ class PromptToPrompt(Method):
     title = "Prompt-to-Prompt"
     summary = "Changes the things that the changed words name, and leaves the rest of the picture."
     source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
+    section = "words"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = PromptToPromptParameters
 

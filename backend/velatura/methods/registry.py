@@ -30,6 +30,7 @@ from velatura_protocol.schema import with_defaults
 from .base import Method, schema
 from .checks import lacking
 from .kinds import KINDS
+from .sections import SECTIONS, SectionName, order, section_of
 
 GROUP = "velatura.methods"
 _NO_METHODS = {
@@ -45,6 +46,7 @@ _NO_METHODS = {
     "registry",
     "results",
     "run",
+    "sections",
     "work",
 }
 
@@ -55,7 +57,10 @@ class _Known(NamedTuple):
 
 
 def registry() -> MappingProxyType[str, Method]:
-    """Every method by its id, sorted by place and title. Raises TypeError if two of ours have one id."""
+    """Every method by its id, sorted by section, place and title.
+
+    Raises TypeError if two of ours have one id.
+    """
     return _known().methods
 
 
@@ -84,8 +89,12 @@ def _known() -> _Known:
                 left_out.append(refuse(f"The method {method.id!r}", offer.package, reason))
             else:
                 known[method.id] = method
-    ordered = sorted(known.values(), key=lambda method: (method.place, method.title))
+    ordered = sorted(known.values(), key=lambda m: (order(_section(m)), m.place, m.title))
     return _Known(MappingProxyType({method.id: method for method in ordered}), tuple(left_out))
+
+
+def _section(method: Method) -> SectionName:
+    return section_of(method.section, method.result)
 
 
 def _offered(entry: EntryPoint) -> list[Method]:
@@ -142,6 +151,7 @@ def describe(method: Method) -> dict[str, Any]:
         "title": method.title,
         "summary": method.summary,
         "source": method.source,
+        "section": SECTIONS[_section(method)],
         "inputs": {
             "source": method.inputs.source,
             "mask": method.inputs.mask,

@@ -29,6 +29,7 @@ class SDEdit(Method):
     title = "SDEdit"
     summary = "Repaints the selection from its own colours and shapes."
     source = "Meng et al. 2022, arXiv:2108.01073, algorithm 1"
+    section = "repaint"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = SDEditParameters
 

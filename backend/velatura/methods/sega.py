@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     from velatura.inversion.trajectory import Trajectory
     from velatura.semantic.guidance import Concept, Semantic
 
-FARTHEST = 10.0
-"""s_e at 100 %."""
+FARTHEST = 2.5
+"""s_e at 100 % of a concept within the caption: at 1 the picture follows the caption with the concept."""
+FARTHEST_ALONE = 10.0
+"""The same of words alone: twice the published scale."""
 DRAFT_STEPS = 10
 
 
@@ -38,7 +40,7 @@ class ConceptSettings(fields.DialSettings):
         "Which share of the places the concept may change: a little keeps it to where it matters most.",
     )
     begin: float = fields.slider(
-        0.2,
+        0.3,
         0.0,
         0.95,
         0.05,
@@ -68,6 +70,12 @@ class SegaParameters(Parameters):
     only_changes: bool = flowing.only_changes()
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
+    words: Literal["caption", "alone"] = Field(
+        "caption",
+        title="Concepts are read",
+        description="Within the caption, beside the rest of the picture, or as words alone, as published.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Within the caption", "Alone"]},
+    )
     inversion: Literal["direct", "edit-friendly"] = Field(
         "direct",
         title="Inversion",
@@ -76,7 +84,7 @@ class SegaParameters(Parameters):
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
     )
     momentum: float = fields.slider(
-        0.1, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True
+        0.0, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True
     )
     momentum_kept: float = fields.slider(
         0.4, 0.0, 0.95, 0.05, "Momentum, memory", "How long earlier steps count.", advanced=True
@@ -137,7 +145,8 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
     concepts = params.concepts
     shares = [concept.strength / 100.0 for concept in concepts]
     if not (params.even and any(shares)):
-        return [FARTHEST * share for share in shares]
+        farthest = FARTHEST if params.words == "caption" else FARTHEST_ALONE
+        return [farthest * share for share in shares]
     caption = _caption(inputs.prompt, params)
     run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
     ways: dict[int, _Way] = {}
@@ -214,7 +223,9 @@ class _Run:
         self._places = height // model.factor, width // model.factor
         self._m = blending.latent_mask(inputs.mask, self._places)
         caption = _caption(inputs.prompt, params)
-        self._prompts = Prompts(caption, params.negative_prompt, params.guidance)
+        # residuals lead a layer's run along its own latents, so its caption needs no guidance
+        guides = params.start == "new" or bool(_wanted(inputs.prompt, params))
+        self._prompts = Prompts(caption, params.negative_prompt, params.guidance if guides else 1.0)
 
     def edited(self, scales: Sequence[float], after_step: Callable[[Step], None], wanted: str = "") -> Tensor:
         """The edited latents [B, C, h, w], one a seed.
@@ -254,6 +265,7 @@ class _Run:
             rescale=self._model.guidance_rescale,
             sigmas=self._sigmas,
             concept=settings,
+            words=params.words,
             sign=sign,
             where=where,
             selected=self._m,
@@ -278,9 +290,12 @@ class _Run:
 
         from velatura.semantic.guidance import Concept
 
-        less, more = settings.less.strip(), settings.more.strip()
-        if not more:  # a concept that there should be less of is that concept, led away from
-            less, more, scale = "", less, -scale
+        if self._params.words == "caption":
+            less, more = flowing.texts(self._prompts.prompt, settings)
+        else:
+            less, more = settings.less.strip(), settings.more.strip()
+            if not more:  # a concept that there should be less of is that concept, led away from
+                less, more, scale = "", less, -scale
         where = None if settings.where is None else self._inputs.rasters[settings.where]
         return Concept(
             self._model.encode_prompt(more),

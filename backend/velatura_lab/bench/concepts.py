@@ -34,7 +34,8 @@ _BUDGET = 2**32
 
 @dataclass
 class Concepts:
-    """The runs with the method's own defaults, on one model.
+    """The runs on one model, with the method's windows and momentum. So that rows are equal, concepts are
+    read alone, as published, and layers are guided too.
 
     Args:
         model: denoises.

@@ -8,6 +8,7 @@ from gi.repository import Gimp, GObject
 
 from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
 from velatura_protocol.choices import Wanted, resolve
+from velatura_protocol.model_choice import ModelChoice, choose_model, first_able
 from velatura_protocol.requests import Edit
 
 from . import catalogue, edit, form
@@ -34,9 +35,18 @@ def run_method(
     layer = source_layer(image, drawables)
     arguments = form.arguments(method, known)
 
-    def model() -> str:
+    newest = catalogue.newest(edit.FOLDER)
+
+    def own() -> str:
         chosen = config.get_property("model")
         return "" if chosen == form.DEFAULT_MODEL else chosen
+
+    def model() -> ModelChoice:
+        is_named = mode == Gimp.RunMode.NONINTERACTIVE and own()  # a script gets the model that it names
+        return ModelChoice(own()) if is_named else choose_model(newest, method, own())
+
+    def teller() -> str:
+        return first_able(newest, newest.proposer, model().model, own())
 
     def resolved() -> tuple[dict, list[Wanted]]:
         values = form.parameters(arguments, config.get_property, method)
@@ -48,7 +58,7 @@ def run_method(
     def request() -> Edit:
         return Edit(  # by the newest version: the form may be older than the daemon until GIMP's next start
             method.id,
-            model=model(),
+            model=model().model,
             prompt=config.get_property("prompt") or "",
             seed=config.get_property("seed"),
             variations=config.get_property("variations"),
@@ -65,13 +75,14 @@ def run_method(
         target,
         read,
         request,
-        model,
+        teller,
         method.need(PROMPT) == "required",
         chosen=lambda: tuple(resolved()[1]),
         gives_drafts=method.drafts,
+        note=lambda: model().note,
         **helpers(image, layer, method),
     )
-    keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(model())))
+    keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(teller())))
     waiting = live.waiting if method.dials else None
     if waiting:
         waiting.put_into(config, arguments)
@@ -104,7 +115,7 @@ def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> 
     has_caption = method is not None and method.caption is not None
     return {
         "look": lambda rect: look(layer, rect),
-        "selector": Selector(image, layer, finder) if finder and method and method.words else None,
+        "selector": Selector(image, layer, finder, known) if finder and method and method.words else None,
         "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
         "waiting": Waiting(image, dialled) if dialled else None,
     }

@@ -14,6 +14,7 @@ from velatura_protocol.word_settings import DIGITS
 from .form import Argument
 from .list_form import ListForm, Row
 from .preset_menu import PresetMenu
+from .raster_form import Layers
 from .style import add_item, dress, icon_button, small_button
 from .word_editor import Editor
 
@@ -21,7 +22,9 @@ from .word_editor import Editor
 class DialRow(Row):
     """A dial: a slider with its title, its texts below it, and its other settings."""
 
-    def __init__(self, field: Field, entry: dict, changed: Callable[[bool], None]) -> None:
+    def __init__(
+        self, field: Field, entry: dict, changed: Callable[[bool], None], layers: Layers = list
+    ) -> None:
         super().__init__(entry, changed)
         self._typed = False  # since a text was last meant as it stood
         head = Gtk.Box(spacing=2)
@@ -40,8 +43,10 @@ class DialRow(Row):
         self.pack_start(texts, False, False, 0)
         for part in field.fields:
             if part.kind != "string" and part.key != "strength":
-                editor = Editor(part, lambda part, value: self.set(part.key, value, True))
+                editor = Editor(part, lambda part, value: self.set(part.key, value, True), layers)
                 editor.show(entry[part.key])
+                if editor.raster is not None:  # drops the choice of a deleted layer
+                    self.entry = {**self.entry, part.key: editor.raster.chosen}
                 self.pack_start(editor.widget, False, False, 0)
 
     def _make_slider(self, field: Field) -> Gtk.Widget:
@@ -85,7 +90,7 @@ class DialRow(Row):
 class DialForm(ListForm):
     """`argument`, a group of dials.
 
-    caption: returns the caption, whose words are offered. say: shows a sentence.
+    caption: returns the caption, whose words are offered. say: shows a sentence. layers: as in `ListForm`.
     """
 
     def __init__(
@@ -94,9 +99,10 @@ class DialForm(ListForm):
         argument: Argument,
         caption: Callable[[], str],
         say: Callable[[str], None],
+        layers: Layers = list,
     ) -> None:
         self._caption = caption
-        super().__init__(config, argument)
+        super().__init__(config, argument, layers)
         presets = PresetMenu(argument.field, lambda: self.entries, self.replace, say)
         self.head.pack_end(presets, False, False, 0)
         presets.show_all()
@@ -107,7 +113,7 @@ class DialForm(ListForm):
 
     def make_row(self, entry: dict, changed: Callable[[bool], None]) -> Row:
         """A dial."""
-        return DialRow(self._argument.field, entry, changed)
+        return DialRow(self._argument.field, entry, changed, self._layers)
 
     def _on_add(self, button: Gtk.Button) -> None:
         menu = Gtk.Menu(attach_widget=button)

@@ -72,6 +72,8 @@ def ask(
         form.begin_with(shown[0].name)
         beside.draft_what_moves(config, arguments, form.lists)
         form.propose_at_once()
+        beside.side.note(live.note())
+        config.connect("notify::model", lambda *_: beside.side.note(live.note()))
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
         if live.begins_with:
@@ -260,7 +262,7 @@ class _Form:
 
     def _list(self, argument: Argument) -> str:
         if argument.field.dials:
-            shown = DialForm(self._config, argument, self._caption, self._beside.side.say)
+            shown = DialForm(self._config, argument, self._caption, self._beside.side.say, self._layers)
         else:
             shown = ListForm(self._config, argument, self._layers)
         self.lists[argument.name] = shown

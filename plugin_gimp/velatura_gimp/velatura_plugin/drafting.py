@@ -30,7 +30,7 @@ class Live:
         target: the place of a run's result.
         read: captures the pixels of a request.
         request: the form as a request.
-        model: the id of the chosen model; empty: the daemon's default.
+        model: the id of the model that captions; empty: the daemon's default.
         needs_prompt: whether the method needs a prompt.
         look: reads a part of the source for the preview, or all of it.
         selector: selects a word; None where no method can.
@@ -38,6 +38,7 @@ class Live:
         waiting: keeps words that are to become dials; None where no method has dials.
         chosen: the rasters that `read` captures beside the layer and the selection.
         begins_with: a sentence that the dialog opens with, or "".
+        note: a sentence on the model that runs the form, or "".
         gives_drafts: whether the method gives drafts.
     """
 
@@ -53,6 +54,7 @@ class Live:
     chosen: Callable[[], tuple[Wanted, ...]] = tuple
     begins_with: str = ""
     gives_drafts: bool = True
+    note: Callable[[], str] = str
 
 
 class Drafts:

@@ -44,6 +44,12 @@ def procedure_name(method: MethodInfo) -> str:
     return f"velatura-{method.id}"
 
 
+def menu_path(menu: str, section: str) -> str:
+    """The menu of a section: a sub-menu of `menu`, or that itself for no section."""
+    title = _plain(section).replace("/", "\N{DIVISION SLASH}")
+    return f"{menu}/{title}" if title else menu
+
+
 def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
     """All arguments of a method's procedure, in order: prompt, parameters, variations, seed, model."""
     most = method.max_variations

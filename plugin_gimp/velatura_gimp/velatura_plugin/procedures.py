@@ -53,7 +53,8 @@ class VelaturaPlugIn(Gimp.PlugIn):
 def _method_procedure(
     plug_in: Gimp.PlugIn, name: str, method: MethodInfo, known: Catalogue
 ) -> Gimp.ImageProcedure:
-    procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known))
+    menu = form.menu_path(MENU, method.section)
+    procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known), menu)
     source = f"\n\nAfter {method.source}." if method.source else ""
     is_mask = method.kind.insert == "selections"
     procedure.set_documentation(
@@ -103,13 +104,13 @@ def _refresh_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
 
 
 def _image_procedure(
-    plug_in: Gimp.PlugIn, name: str, label: str, work: Callable, data: object
+    plug_in: Gimp.PlugIn, name: str, label: str, work: Callable, data: object, menu: str = MENU
 ) -> Gimp.ImageProcedure:
     procedure = Gimp.ImageProcedure.new(plug_in, name, Gimp.PDBProcType.PLUGIN, _guarded(work), data)
     procedure.set_image_types("*")  # an indexed picture is refused with a sentence, not with a gray menu
     procedure.set_sensitivity_mask(Gimp.ProcedureSensitivityMask.DRAWABLE)
     procedure.set_menu_label(label)
-    procedure.add_menu_path(MENU)
+    procedure.add_menu_path(menu)
     procedure.set_attribution(AUTHORS, "GPL-3.0-or-later", "2026")
     return procedure
 

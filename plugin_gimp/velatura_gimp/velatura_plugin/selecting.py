@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from gi.repository import Gimp
 
-from velatura_protocol.catalogue import MethodInfo
+from velatura_protocol.catalogue import Catalogue, MethodInfo
+from velatura_protocol.model_choice import choose_model
 from velatura_protocol.words import Word
 
 from . import edit
@@ -18,15 +19,16 @@ from .masks import insert_masks
 class Selector:
     """Selects words of `layer` with `method`, which finds masks of words."""
 
-    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo) -> None:
-        self._image, self._layer, self._method = image, layer, method
+    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo, known: Catalogue) -> None:
+        self._image, self._layer, self._method, self._known = image, layer, method, known
 
     def question(self, word: Word, prompt: str, model: str, over: Callable[[], None]) -> Question:
         """Selects a word of the prompt in the whole layer, regardless of the selection. model: an id; empty:
-        the daemon's default. over: see `Question`.
+        the daemon's default. Where it cannot, the first that can is taken. over: see `Question`.
         """
         parameters = {self._method.words.key: [{"text": word.text, "which": word.which}]}
-        request = self._method.edit(prompt, parameters, model=model)
+        able = choose_model(self._known, self._method, model).model
+        request = self._method.edit(prompt, parameters, model=able)
         return Question(
             read=lambda: capture_whole(self._image, self._layer),
             ask=lambda session, captured, is_stopped, _: edit.run(

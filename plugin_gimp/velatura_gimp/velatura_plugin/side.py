@@ -48,10 +48,11 @@ class Side(Gtk.Box):
         self.wanted.connect("toggled", _keep)
         self.wanted.set_no_show_all(not live.gives_drafts)
         self._bar = Gtk.ProgressBar(show_text=True, opacity=0.0)
+        self._note = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=32, no_show_all=True)
         self._said = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=32, selectable=True, can_focus=False)
         #: Widgets of the form below the preview.
         self.below = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
-        for part in (frame, self._state, self.wanted, self.below, self._bar, self._said):
+        for part in (frame, self._state, self.wanted, self.below, self._note, self._bar, self._said):
             self.pack_start(part, False, False, 0)
         self.connect("destroy", lambda _: self._leave())
         self.show_all()
@@ -99,6 +100,11 @@ class Side(Gtk.Box):
         """See `conversation.Window`."""
         self._after = None
         self._show(False)
+
+    def note(self, sentence: str) -> None:
+        """Shows a sentence until the next one; none for ''."""
+        self._note.set_text(sentence)
+        self._note.set_visible(bool(sentence))
 
     def say(self, sentence: str) -> None:
         """Shows a sentence, also during a question."""

@@ -72,7 +72,8 @@ class Waiting:
 
     @property
     def _where(self) -> str:
-        return f"Filters → Velatura → “{self._method.title}”"
+        menus = ["Filters", "Velatura", self._method.section, f"“{self._method.title}”"]
+        return " → ".join(filter(None, menus))
 
     def _entries(self) -> list[dict]:
         try:
