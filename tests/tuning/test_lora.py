@@ -78,7 +78,7 @@ def test_nothing_is_left_in_the_network_also_after_an_error(model):
 
 
 def test_layers_that_a_network_lacks_are_refused(model):
-    with pytest.raises(ValueError, match="no layer 'unet.more'"), model.adapted({"unet.more": torch.relu}):
+    with pytest.raises(ValueError, match=r"no layer 'unet\.more'"), model.adapted({"unet.more": torch.relu}):
         pass
     assert not any(module._forward_hooks for module in model.unet.modules())
 
