@@ -1,6 +1,6 @@
 """Imagic on the model that ships: the layer is learned, and the slider leads from it to the prompt.
 
-The fits are a third of the shipped ones, so the bounds are wide.
+The fits are shorter than the shipped ones, so the bounds are wide.
 """
 
 from __future__ import annotations
@@ -36,24 +36,24 @@ def portrait():
 
 @pytest.fixture(scope="module")
 def edited(portrait, tmp_path_factory):
-    """The portrait as Imagic paints it at 0 and at 100 per cent, and as SDEdit does from pure noise."""
+    """The portrait as Imagic paints it at 0 and at 100 per cent."""
     models, cache = ModelStore(entries(tmp_path_factory.mktemp("none"))), Cache(memory=1 << 28)
     prompt = PORTRAIT["caption"].replace("young", "old").replace("brown", "grey")
 
-    def edit(method, **parameters):
+    def edit(amount):
         asked = Edit(
             portrait,
             channels="RGB",
-            method=method,
+            method="imagic",
             model={"id": EMBEDDED_ID, "digest": ""},
             prompt=prompt,
-            parameters={"strength": 1.0, "steps": 10} | parameters,
+            seed=1,
+            parameters={"amount": amount, "steps": 10, "text_steps": 60, "layer_steps": 50},
         )
         (layer,) = execute(asked.request, asked.blobs.__getitem__, models, Recorded(), cache)
         return laid_over(portrait, layer.raster, layer.data)
 
-    learned = {"text_steps": 30, "layer_steps": 70}
-    return [edit("imagic", amount=amount, **learned) for amount in (0.0, 100.0)] + [edit("sdedit")]
+    return edit(0.0), edit(100.0)
 
 
 def psnr(a, b):
@@ -62,9 +62,10 @@ def psnr(a, b):
 
 def test_the_slider_leads_from_the_layer_to_the_prompt(edited, portrait):
     images = torch.from_numpy(np.stack([portrait, *edited])).permute(0, 3, 1, 2).float() / 255.0
-    before, at_0, at_100, _ = (reading.values for reading in load_judge().read(images))
-    assert before["hair_colour"] == "brown" and at_100["hair_colour"] == "grey"
-    assert at_100["age"] > at_0["age"] + 0.2
+    before, at_0, at_100 = (reading.values for reading in load_judge().read(images))
+    assert before["hair_colour"] == at_0["hair_colour"] == "brown" and at_100["hair_colour"] == "grey"
+    assert at_100["age"] > at_0["age"]
     near = [psnr(picture, portrait) for picture in edited]
-    assert near[0] > 16.0 and min(near[:2]) > near[2] + 3.0, near
-    assert at_0["background"] == before["background"] and at_0["person"] == before["person"]
+    assert near[0] > 19.0 and near[1] < near[0] - 1.0, near
+    for name in ("person", "background", "shirt_colour"):
+        assert before[name] == at_0[name] == at_100[name]

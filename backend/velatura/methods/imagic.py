@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from velatura.diffusion.condition import Condition
     from velatura.tuning.lora import LoRA
 
-TEXT_RATE, LAYER_RATE = 5e-3, 1e-3
+TEXT_RATE, LAYER_RATE = 2e-2, 1e-3
 """The rates of both fits (`velatura.tuning`, DESIGN.md)."""
 
 _TEXT_COST, _LAYER_COST = 2.0, 2.4
@@ -25,13 +25,13 @@ _TEXT_COST, _LAYER_COST = 2.0, 2.4
 
 class ImagicParameters(Parameters):
     amount: float = fields.slider(
-        70.0,
+        100.0,
         0.0,
         150.0,
         5.0,
         "How much",
-        "How far to go from the layer to the prompt, in per cent; at 0 the layer is painted again as it is. "
-        "Once the layer is learned, moving this takes a moment only.",
+        "How far to go from the layer to the prompt, in per cent; at 0 the layer is painted again as it is, "
+        "above 100 the change is stronger. Once the layer is learned, moving this takes a moment only.",
     )
     strength: float = fields.strength(
         1.0, "How much is painted anew. Lower it to keep the layer's own shapes in place."
@@ -39,7 +39,7 @@ class ImagicParameters(Parameters):
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
     text_steps: int = fields.whole(
-        100,
+        60,
         1,
         2000,
         "Words learned",
@@ -47,7 +47,7 @@ class ImagicParameters(Parameters):
         advanced=True,
     )
     layer_steps: int = fields.whole(
-        200,
+        100,
         1,
         4000,
         "Layer learned",
@@ -71,7 +71,7 @@ class Imagic(Method):
     id = "imagic"
     version = 1
     title = "Learn the layer, then change it"
-    summary = "Learns this one layer for a minute or more, then repaints it towards the prompt by a slider."
+    summary = "Learns this one layer for a while, then repaints it towards the prompt by a slider."
     source = "Kawar et al. 2023, arXiv:2210.09276, section 3.2 and eq. 2-3; Hu et al. 2022, arXiv:2106.09685"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     drafts = False  # while the layer is not learned, a draft would show nothing for a minute
