@@ -47,7 +47,7 @@ class ImagicParameters(Parameters):
         advanced=True,
     )
     layer_steps: int = fields.whole(
-        100,
+        120,
         1,
         4000,
         "Layer learned",
