@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.attention.places import Attend, Place
 from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import Denoiser, StepIndex, denoise, guide
 from velatura.diffusion.network import Network
@@ -55,6 +57,22 @@ class Term(Protocol):
         ...
 
 
+@runtime_checkable
+class AttentiveTerm(Term, Protocol):
+    """A term that reads the attention of its own rows. It cannot change it."""
+
+    def see(self, place: Place, q: Tensor, k: Tensor) -> None:
+        """Called at every attention of a step, before the term itself is called.
+
+        Args:
+            place: of the attention.
+            q: the queries of the term's rows, [rows, heads, L_q, d]: all N of its first condition, then those
+                of the next.
+            k: the keys, [rows, heads, L_k, d].
+        """
+        ...
+
+
 def guided(
     model: Network, cond: Condition, uncond: Condition, scale: float, terms: Sequence[Term]
 ) -> Denoiser:
@@ -71,10 +89,12 @@ def guided(
     with_uncond = scale != 1.0 or any(term.needs_unconditional for term in terms)
     conditions = [cond, *([uncond] if with_uncond else []), *(c for term in terms for c in term.conditions)]
     through_network = any(term.through_network for term in terms)
+    attend = _seen_by(terms, 2 if with_uncond else 1, len(conditions))
 
     def predict(x: Tensor, sigma: float, at: StepIndex | None) -> Tensor:
         c = cat([condition.expand(len(x)) for condition in conditions])
-        D_c, *others = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c).chunk(len(conditions))
+        predicted = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c, attend)
+        D_c, *others = predicted.chunk(len(conditions))
         D_u = others.pop(0) if with_uncond else None
         D = D_c if D_u is None or scale == 1.0 else guide(model, x, sigma, D_c, D_u, scale)
         changes: list[Tensor] = []
@@ -91,3 +111,29 @@ def guided(
             return predict(x.clone().requires_grad_(), sigma, at).detach()
 
     return D
+
+
+def _seen_by(terms: Sequence[Term], before: int, groups: int) -> Attend | None:
+    """Plain attention that shows the terms their rows; None if no term reads them.
+
+    Args:
+        terms: of the run.
+        before: the conditions whose rows are before those of the terms.
+        groups: all conditions of a pass.
+    """
+    seers: list[tuple[AttentiveTerm, int, int]] = []
+    for term in terms:
+        if isinstance(term, AttentiveTerm):
+            seers.append((term, before, before + len(term.conditions)))
+        before += len(term.conditions)
+    if not seers:
+        return None
+
+    def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        each = len(q) // groups
+        for term, first, last in seers:
+            rows = slice(first * each, last * each)
+            term.see(place, q[rows], k[rows])
+        return F.scaled_dot_product_attention(q, k, v)
+
+    return attend

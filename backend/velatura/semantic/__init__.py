@@ -1,0 +1,1 @@
+"""Editing by concepts: each is a term of guidance with a strength, a place and a window of steps."""
