@@ -36,7 +36,7 @@ class LeditsConcept(Parameters):
         json_schema_extra={"x-prompt": True},
     )
     scale: float = fields.slider(
-        8.0,
+        4.0,
         -20.0,
         20.0,
         0.5,
@@ -44,12 +44,12 @@ class LeditsConcept(Parameters):
         "Above 0 it is added, below 0 taken away; at 0 nothing changes.",
     )
     threshold: float = fields.slider(
-        0.8,
+        0.9,
         0.0,
         0.98,
         0.02,
         "Only there",
-        "How small its place is: at 0.8 it changes a fifth of the selection, where it belongs most.",
+        "How small its place is: at 0.9 it changes a tenth of the selection, where it belongs most.",
     )
     where: str | None = fields.raster(
         "mask", "Place", "A layer with its place painted in; without one, the whole selection."
@@ -80,7 +80,7 @@ class LeditsParameters(Parameters):
         "How far shapes may move: low keeps them and changes colours and surfaces, high gives them free.",
     )
     source_guidance: float = fields.slider(
-        3.5,
+        1.0,
         1.0,
         10.0,
         0.5,
@@ -88,7 +88,7 @@ class LeditsParameters(Parameters):
         "How strictly the layer is read as its caption; without a caption it does not matter.",
         advanced=True,
     )
-    steps: int = fields.whole(30, 4, 100, "Steps", "How finely the way is divided.", advanced=True)
+    steps: int = fields.whole(20, 4, 100, "Steps", "How finely the way is divided.", advanced=True)
 
 
 class Ledits(Method):

@@ -92,7 +92,7 @@ class Concepts:
         self.conditions = [concept.c for concept in concepts]
         self.changed: Tensor | None = None
         """Whether each variation was changed in the last step, bool [B, 1, 1, 1]."""
-        self._until = schedule.sigmas(model.training_sigmas, 1, BOTH_UNTIL)[0]
+        self._trained = model.training_sigmas
         self._level = map_level(model.latent_size, model.attention_levels)
         self._grid = halved(size[0], self._level), halved(size[1], self._level)
         self._maps: list[Tensor] = []
@@ -117,7 +117,7 @@ class Concepts:
         for concept, D_e, at in zip(self.concepts, look.rows, maps, strict=True):
             psi = D_e - D_u
             mask = attention_mask(at, concept, (psi.shape[-2], psi.shape[-1]))
-            if look.sigma <= self._until:
+            if schedule.time(self._trained, look.sigma) <= BOTH_UNTIL * len(self._trained):
                 mask = mask * above(psi.abs().sum(1, keepdim=True), concept.threshold, concept.where)
             total = total + concept.scale * mask * psi
         self.changed = (total != 0.0).flatten(1).any(1)[:, None, None, None]
