@@ -79,10 +79,11 @@ def mean(x: Tensor, D: Tensor, D_last: Tensor | None, sigmas: Sequence[float], i
         i: the step, from 0.
     """
     sigma, sigma_next = sigmas[i], sigmas[i + 1]
+    middle = D
     if D_last is not None and sigma_next > 0.0:
         h_last, h = math.log(sigmas[i - 1] / sigma), math.log(sigma / sigma_next)
-        D = D + (h / (2.0 * h_last)) * (D - D_last)
-    return D + (sigma_next / sigma) ** 2 * (x - D)
+        middle = D + (h / (2.0 * h_last)) * (D - D_last)
+    return middle + (sigma_next / sigma) ** 2 * (x - middle)
 
 
 def noised(z0: Tensor, sigmas: Sequence[float], seed: int) -> list[Tensor]:

@@ -89,7 +89,7 @@ class Concepts:
         needs_unconditional: bool = True,
     ) -> None:
         self.concepts, self.needs_unconditional = concepts, needs_unconditional
-        self.conditions = [concept.c for concept in concepts]
+        self.conditions: Sequence[Condition] = [concept.c for concept in concepts]
         self.changed: Tensor | None = None
         """Whether each variation was changed in the last step, bool [B, 1, 1, 1]."""
         self._trained = model.training_sigmas
@@ -212,11 +212,11 @@ def edit(
             term = Concepts(model, active, size, needs_unconditional=not plain) if active else None
             passes[key] = term, guided(model, base.c, base.uncond, base.scale, [term] if term else [])
         term, denoise = passes[key]
-        D = denoise(x, source.sigmas[i], StepIndex(i, n))
+        predicted = denoise(x, source.sigmas[i], StepIndex(i, n))
         if term is not None and term.changed is not None:
             touched = touched | term.changed
         # a pass of more rows rounds otherwise, so an untouched variation takes the recorded prediction
-        D = D.where(touched, source.D[i])
+        D = predicted.where(touched, source.D[i])
         x = blend(source.next(i, x, D, D_last), source.x[i + 1], m)
         D_last = D
         after_step(Step(i, n, blend(D, z0, m)))
