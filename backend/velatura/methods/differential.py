@@ -22,7 +22,7 @@ AMOUNT = "amount"
 
 class DifferentialParameters(Parameters):
     strength: float = fields.strength(
-        0.9, "How far a wholly selected place may move from its own colours and shapes."
+        0.7, "How far a wholly selected place may move from its own colours and shapes."
     )
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
