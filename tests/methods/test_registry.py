@@ -28,6 +28,7 @@ MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
 ASKED = {
     "imagic": {"text_steps": 6, "layer_steps": 6},
+    "ledits": {"concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.0}], "start": 1.0},
     "prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False},
     "flow-align": {"source_prompt": "a cat", "only_changes": False, "strength": 20.0},
     "flow-slider": {

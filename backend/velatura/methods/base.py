@@ -7,7 +7,7 @@ read its form.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
@@ -279,6 +279,16 @@ class Method:
     def wanted(self, prompt: str, params: Any) -> str:
         """The text that variations are ranked by, a description of the wanted result: mostly the prompt."""
         return prompt
+
+    def selection_is_amount(self, rasters: Collection[str]) -> bool:
+        """Whether a soft selection says how much each place changes.
+
+        The result's alpha is then whole wherever anything is selected: as alpha, too, the softness would
+        weaken the edit twice.
+
+        rasters: the names of the further ones that the request has.
+        """
+        return False
 
     def before(self, params: Parameters) -> str:
         """The caption of the unedited layer, if the parameters have one; else ''."""

@@ -94,6 +94,8 @@ def execute(
             },
         )
         seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
+        if method.selection_is_amount(rasters):
+            selection = selection.whole()
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         return KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
     except (MemoryError, OSError, RuntimeError) as error:
