@@ -35,10 +35,12 @@ GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "checks",
+    "differing",
     "execute",
     "fields",
     "flowing",
     "kinds",
+    "naming",
     "parameters",
     "progress",
     "registry",
