@@ -97,7 +97,7 @@ class _Within:
         """See `Context`."""
         import torch
 
-        def shown() -> Tensor:
-            return torch.cat([cast(Callable[[], Tensor], preview)(), self._opacity], dim=1)
+        def within(shown: Callable[[], Tensor]) -> Callable[[], Tensor]:
+            return lambda: torch.cat([shown(), self._opacity], dim=1)
 
-        self._context.step(i, n, preview and shown, stage=stage)
+        self._context.step(i, n, preview and within(preview), stage=stage)
