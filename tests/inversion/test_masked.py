@@ -95,15 +95,16 @@ def test_masks_of_several_variations_do_not_meet(source):
 
 
 def test_the_mask_of_one_picture_is_diffusers(source, pipeline):
-    """Theirs takes the mean over the whole batch: with one picture it is the picture's own."""
+    """Theirs takes the mean over the whole batch: with one picture it is the picture's own. It also swaps the
+    prompts with the empty one, which at scale 2 changes only the difference's sign."""
     given, looks = source(), 4
     theirs = pipeline.generate_mask(
         image=given.z0,
-        target_prompt_embeds=given.c.states,
-        source_prompt_embeds=given.uncond.states,
+        target_prompt="a hat",
+        source_prompt="",
         num_maps_per_mask=looks,
         num_inference_steps=STEPS,
-        guidance_scale=1.0,
+        guidance_scale=2.0,
         generator=torch.Generator().manual_seed(1),
     )
     noises = torch.randn(looks, 4, 8, 12, generator=torch.Generator().manual_seed(1)).split(1)

@@ -136,7 +136,12 @@ def test_diffedit_reads_the_layer_once(entries):
     cache = Cache(memory=1 << 24)
 
     def run(hooks, **parameters):
-        asked = Edit(picture(), MASK, method="diffedit", parameters=CAPTIONS | {"steps": 8} | parameters)
+        asked = Edit(
+            picture(),
+            MASK,
+            method="diffedit",
+            parameters=CAPTIONS | {"steps": 8, "strength": 0.5} | parameters,
+        )
         return execute(asked.request, asked.blobs.__getitem__, store, hooks, cache)
 
     hooks = Recorded(cancel_after=3)
@@ -149,7 +154,9 @@ def test_diffedit_reads_the_layer_once(entries):
     (again,) = run(hooks)
     assert hooks.during[6:] == ["Editing"] * 4 and first.data == again.data
     assert run(Recorded(), guidance=9.0)[0].data != first.data
-    (alone,) = Edit(picture(), MASK, method="diffedit", parameters=CAPTIONS | {"steps": 8}).run(store)
+    (alone,) = Edit(
+        picture(), MASK, method="diffedit", parameters=CAPTIONS | {"steps": 8, "strength": 0.5}
+    ).run(store)
     assert alone.data == first.data
 
 
@@ -163,6 +170,22 @@ def test_captions_that_do_not_disagree_are_refused(models):
         assert refused.value.code == code
 
 
+def test_the_more_the_picture_itself_is_mixed_the_more_of_its_layout_stays(models):
+    """At 0 it is the layer at the level at which the layout is settled; at 1 both ways are one."""
+
+    def magic(**parameters):
+        asked = Edit(picture(dtype="f32"), method="magicmix", parameters={"steps": 8, **parameters})
+        return pixels(asked.run(models)[0])[..., :3]
+
+    low = Edit(
+        picture(dtype="f32"), method="sdedit", parameters={"steps": 8, "strength": 0.5}
+    )  # the first level that is not mixed is the first of such a run
+    far = [np.abs(magic(mix=mix) - pixels(low.run(models)[0])[..., :3]).mean() for mix in (0.0, 0.5, 1.0)]
+    assert far == sorted(far) and far[0] < 0.9 * far[2]
+    assert np.array_equal(magic(mix=1.0), magic(mix=1.0, mixed="seen"))
+    assert not np.array_equal(magic(mix=0.5), magic(mix=0.5, mixed="seen"))
+
+
 def test_a_layout_that_never_counts_is_refused(models):
     with pytest.raises(VelaturaError, match="make “Layout until” lower"):
-        Edit(picture(), method="magicmix", parameters={"strength": 0.3, "until": 0.3}).run(models)
+        Edit(picture(), method="magicmix", parameters={"strength": 0.5}).run(models)

@@ -10,6 +10,14 @@ from torch import Tensor
 from .denoiser import Denoiser, StepIndex
 
 
+def mixture(x: Tensor, z0: Tensor, n: Tensor, nu: float, sigma: float) -> Tensor:
+    """x_mix = nu x + (1 - nu) (z0 + sigma n), [N, C, h, w]: the run mixed with the source at its level.
+
+    The arguments are those of `mixing`; sigma is the level of x.
+    """
+    return nu * x + (1.0 - nu) * (z0 + sigma * n)
+
+
 def mixing(D: Denoiser, z0: Tensor, n: Tensor, nu: float, sigma_min: float) -> Denoiser:
     """The denoiser of a run whose network sees, above sigma_min, a mixture of the run and the layout.
 
@@ -33,7 +41,7 @@ def mixing(D: Denoiser, z0: Tensor, n: Tensor, nu: float, sigma_min: float) -> D
     def D_mix(x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
         if nu == 1.0 or sigma <= sigma_min:
             return D(x, sigma, at)
-        x_mix = nu * x + (1.0 - nu) * (z0 + sigma * n)
+        x_mix = mixture(x, z0, n, nu, sigma)
         return D(x_mix, sigma, at) + (x - x_mix)
 
     return D_mix

@@ -21,9 +21,9 @@ _COMPARING, _READING = Stage("Comparing the captions", 0.3), Stage("Reading the 
 
 class DiffEditParameters(Parameters):
     source_prompt: str = fields.source_prompt()
-    strength: float = fields.strength(0.5, "How far the found part may move from what is there.")
+    strength: float = fields.strength(0.8, "How far the found part may move from what is there.")
     threshold: float = fields.slider(
-        0.5, 0.0, 1.0, 0.05, "Threshold", "How strongly the captions must disagree; lower reaches wider."
+        0.3, 0.0, 1.0, 0.05, "Threshold", "How strongly the captions must disagree; lower reaches wider."
     )
     softness: float = fields.softness()
     guidance: float = fields.guidance(3.0)

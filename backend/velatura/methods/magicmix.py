@@ -5,7 +5,9 @@ Liew et al. 2022, MagicMix: Semantic Mixing with Diffusion Models.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
@@ -18,31 +20,36 @@ if TYPE_CHECKING:
 
 class MagicMixParameters(Parameters):
     mix: float = fields.slider(
-        0.5,
+        0.8,
         0.0,
         1.0,
         0.05,
         "Mix",
         "How much the words count beside the layer's layout: low keeps the layout, high follows the words.",
     )
-    strength: float = fields.slider(
-        0.6,
-        0.05,
-        1.0,
-        0.05,
-        "Strength",
-        "How far the picture may move from its own colours and shapes; the layout counts from here on.",
+    strength: float = fields.strength(
+        0.9, "How far the picture may move from its own colours and shapes; the layout counts from here on."
     )
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
     until: float = fields.slider(
-        0.3,
+        0.5,
         0.0,
         0.95,
         0.05,
         "Layout until",
         "Where the layout stops to count, on the scale of the strength; below it only the words guide.",
         advanced=True,
+    )
+    mixed: Literal["run", "seen"] = Field(
+        "run",
+        title="Mixed",
+        description="The picture itself keeps the layout; if only the view of the network is mixed, the words"
+        " win.",
+        json_schema_extra={
+            **fields.ADVANCED,
+            "x-enum-titles": ["The picture itself", "The view of the network"],
+        },
     )
     steps: int = fields.steps(25)
     negative_prompt: str = fields.negative_prompt()
@@ -73,10 +80,14 @@ class MagicMix(Method):
         z0 = model.encode(inputs.image)
         n = noise.standard_normal(inputs.seeds, z0.shape[1:]).to(z0)
         m = blending.latent_mask(inputs.mask, (z0.shape[-2], z0.shape[-1]))
-        D_mix = mixing.mixing(D, z0, n, params.mix, schedule.level(model.training_sigmas, params.until))
+        settled = schedule.level(model.training_sigmas, params.until)
+        if params.mixed == "seen":
+            D = mixing.mixing(D, z0, n, params.mix, settled)
 
         def after_step(x: Tensor, step: samplers.Step) -> Tensor:
             context.step(step.i + 1, step.n, lambda: model.decode(step.denoised[:1]))
+            if params.mixed == "run" and step.sigma_next > settled:
+                x = mixing.mixture(x, z0, n, params.mix, step.sigma_next)
             return blending.blend(x, z0 + step.sigma_next * n, m)
 
-        return context.decode(samplers.euler(D_mix, z0 + sigmas[0] * n, sigmas, after_step))
+        return context.decode(samplers.euler(D, z0 + sigmas[0] * n, sigmas, after_step))

@@ -21,7 +21,6 @@ from .blended_latent_diffusion import BlendedLatentDiffusionParameters
 if TYPE_CHECKING:
     from torch import Tensor
 
-_FINDING = Stage("Finding what is named", 0.1)
 _LEAST = 0.5  # a mask that nowhere selects as much as this has found nothing
 
 
@@ -67,7 +66,6 @@ class ReplaceNamed(Method):
         named = naming.phrases(params.name)
         map = naming.find(context, inputs.image, named).amax(0)[None, None]
         found = naming.grown(soft_threshold(map, params.threshold, params.softness), params.margin)
-        context.step(1, 1, stage=_FINDING)
         mask = found * inputs.mask
         if mask.amax() < _LEAST:
             raise VelaturaError(
