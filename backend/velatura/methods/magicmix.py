@@ -81,8 +81,8 @@ class MagicMix(Method):
         n = noise.standard_normal(inputs.seeds, z0.shape[1:]).to(z0)
         m = blending.latent_mask(inputs.mask, (z0.shape[-2], z0.shape[-1]))
         settled = schedule.level(model.training_sigmas, params.until)
-        if params.mixed == "seen":
-            D = mixing.mixing(D, z0, n, params.mix, settled)
+        view = params.mix if params.mixed == "seen" else 1.0
+        D_mix = mixing.mixing(D, z0, n, view, settled)
 
         def after_step(x: Tensor, step: samplers.Step) -> Tensor:
             context.step(step.i + 1, step.n, lambda: model.decode(step.denoised[:1]))
@@ -90,4 +90,4 @@ class MagicMix(Method):
                 x = mixing.mixture(x, z0, n, params.mix, step.sigma_next)
             return blending.blend(x, z0 + step.sigma_next * n, m)
 
-        return context.decode(samplers.euler(D, z0 + sigmas[0] * n, sigmas, after_step))
+        return context.decode(samplers.euler(D_mix, z0 + sigmas[0] * n, sigmas, after_step))
