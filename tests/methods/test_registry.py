@@ -24,7 +24,7 @@ EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method i
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
 ASKED = {
-    "diffedit": {"source_prompt": "a cat", "looks": 6},
+    "diffedit": {"source_prompt": "a cat", "looks": 6, "threshold": 0.8},
     "replace-named": {"name": "a cat", "threshold": 0.0},
     "prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False},
     "flow-align": {"source_prompt": "a cat", "only_changes": False, "strength": 20.0},

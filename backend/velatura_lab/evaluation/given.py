@@ -47,7 +47,7 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
         elif field.source_prompt:
             shown[field.key] = case.source_prompt
         elif field.thing:
-            shown[field.key] = case.source_words
+            shown[field.key] = case.thing or case.source_words
     parameters, wanted = resolve(method.title, form, shown)
     return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
 
