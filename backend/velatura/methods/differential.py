@@ -34,6 +34,7 @@ class Differential(Method):
     id = "differential"
     version = 1
     title = "Change by degrees"
+    section = "selection"
     summary = "Repaints each place as much as it is selected: a little where the selection is faint."
     source = "Levin & Fried 2025, arXiv:2306.00950, algorithm 1"
     inputs = Inputs(

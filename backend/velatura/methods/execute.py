@@ -66,7 +66,7 @@ def execute(
     hooks.progress("Loading the model", 0, 0, 0.0)
     try:
         model = _model(asked, models)
-        if not method.needs:  # else a companion reads the prompt, and the model does not
+        if not method.reads_prompt:
             model.check_prompt(prompt)
             for mark in ("x-source-prompt", "x-prompt"):
                 for title, text in params.marked_with_titles(mark):

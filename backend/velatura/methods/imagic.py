@@ -71,6 +71,7 @@ class Imagic(Method):
     id = "imagic"
     version = 1
     title = "Learn the layer, then change it"
+    section = "words"
     summary = "Learns this one layer, then repaints it by a slider towards a prompt for the whole picture."
     source = "Kawar et al. 2023, arXiv:2210.09276, section 3.2 and eq. 2-3; Hu et al. 2022, arXiv:2106.09685"
     inputs = Inputs(source="required", mask="optional", prompt="required")

@@ -95,6 +95,7 @@ class Ledits(Method):
     id = "ledits"
     version = 1
     title = "Add or remove"
+    section = "degrees"
     summary = "Adds what you name to the layer or takes it away, and finds the place for it itself."
     source = "Brack et al. 2024, LEDITS++, arXiv:2311.16711, section 4 and eq. 8 to 12"
     inputs = Inputs(source="required", mask="optional", prompt="optional")
