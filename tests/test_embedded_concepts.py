@@ -67,7 +67,7 @@ def test_a_dial_raises_its_degree_and_two_change_both_and_leave_the_rest(edit, p
     assert np.array_equal(old[0], portrait)
     degrees = [values["age"] for values in read(*old)]
     assert spearman(strengths, degrees) >= LEAST and degrees[-1] > degrees[0] + 0.1
-    hair, both = edit(("short", "long", 70.0)), edit(("short", "long", 70.0), ("young", "old", 70.0))
+    hair, both = edit(("short", "long", 40.0)), edit(("short", "long", 40.0), ("young", "old", 70.0))
     before, by_hair, by_age, by_both = read(portrait, hair, old[2], both)
     assert by_both["hair_length"] > before["hair_length"] + 0.5 * (
         by_hair["hair_length"] - before["hair_length"]

@@ -16,6 +16,7 @@ from velatura_lab.evaluation import editors
 from velatura_lab.evaluation.cases import of_pair
 from velatura_lab.readers import load_judge, matches
 from velatura_lab.world import CATALOGUE, make_pair
+from velatura_protocol.errors import VelaturaError
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SAMPLE = json.loads((SAMPLES / "samples.json").read_text(encoding="utf-8"))
@@ -141,3 +142,40 @@ def test_a_scribble_guides_the_edit_the_more_the_lower_the_strength(models):
         distances.append(np.mean([np.abs(p[inside] - [40, 70, 180]).mean() for p in pictures]))
     assert distances == sorted(distances)
     assert distances[0] < distances[2] / 2
+
+
+def portrait_by(models, method, prompt, **parameters):
+    """The sample without a selection, edited, and the whole layer's alpha."""
+    source, caption = portrait(), SAMPLE["portrait"]["caption"]
+    if method == "diffedit":
+        parameters |= {"source_prompt": caption}
+    asked = Edit(
+        source,
+        channels="RGB",
+        method=method,
+        model={"id": EMBEDDED_ID, "digest": ""},
+        prompt=caption.replace(*prompt),
+        seed=1,
+        parameters=parameters,
+    )
+    picture, alpha = laid_over(source, asked.run(models)[0])
+    assert np.array_equal(picture[alpha == 0], source[alpha == 0])
+    return picture, alpha
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters"), [("replace-named", {"name": "the shirt"}), ("diffedit", {}), ("magicmix", {})]
+)
+def test_a_shirt_changes_its_colour_without_a_selection(models, judge, method, parameters):
+    picture, alpha = portrait_by(models, method, ("white shirt", "red shirt"), **parameters)
+    before, after = [reading.values for reading in read(judge, [portrait(), picture])]
+    assert (before["shirt_colour"], after["shirt_colour"]) == ("white", "red")
+    if method != "magicmix":  # it found the shirt, at the lower edge, and little else
+        assert (alpha[:64] > 127).mean() < 0.05 < (alpha[96:] > 127).mean()
+        others = ("skin", "hair_colour", "background")
+        assert all(before[key] == after[key] for key in others)
+
+
+def test_what_is_not_in_the_picture_is_not_replaced(models):
+    with pytest.raises(VelaturaError, match="'a castle' was not found"):
+        portrait_by(models, "replace-named", ("white shirt", "red shirt"), name="a castle")

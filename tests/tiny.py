@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from safetensors.torch import load_file, save_file
 from transformers import (
     BertTokenizer,
     BlipConfig,
@@ -22,6 +23,8 @@ from transformers import (
     CLIPTextConfig,
     CLIPTextModel,
     CLIPVisionConfig,
+    Sam3Config,
+    Sam3Model,
 )
 
 SCHEDULER = {
@@ -128,6 +131,61 @@ def tiny_clipseg(folder: Path, *, seed: int = 0, words: int = 77, side: int = 32
     }
     _write(folder / "preprocessor_config.json", said)
     return tiny_tokenizer(folder, words)
+
+
+def tiny_sam3(folder: Path, *, seed: int = 0, with_tracker: bool = False) -> Path:
+    """Writes a random SAM 3 that takes pictures of 56 pixels and reads 32 tokens; its folder.
+
+    with_tracker: in the form in which it is published, within the network for films.
+    """
+    vision = {
+        "model_type": "sam3_vit_model",
+        "hidden_size": 32,
+        "intermediate_size": 48,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+        "window_size": 2,
+        "global_attn_indexes": [1],
+        "pretrain_image_size": 28,
+    }
+    marks = {"vocab_size": 514, "bos_token_id": 512, "eos_token_id": 513, "pad_token_id": 513}
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 1, "num_attention_heads": 2}
+    text = {"model_type": "clip_text_model", **sizes, **marks, "max_position_embeddings": 32}
+    part = {"hidden_size": 16, "num_attention_heads": 2}
+    layers = {**part, "intermediate_size": 32, "num_layers": 1}
+    config = Sam3Config(
+        vision_config={
+            "backbone_config": vision,
+            "fpn_hidden_size": 16,
+            "backbone_feature_sizes": [[16, 16], [8, 8], [4, 4]],
+        },
+        text_config={**text, "projection_dim": 16},
+        geometry_encoder_config=layers,
+        detr_encoder_config=layers,
+        detr_decoder_config={**layers, "num_queries": 6},
+        mask_decoder_config=part,
+    )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = Sam3Model(config)
+        for name, weights in network.named_parameters():
+            if weights.ndim > 1 and not name.startswith("vision"):
+                weights.data *= 8.0  # random attention is near-uniform: all instances would be alike
+        network.save_pretrained(folder)
+    if with_tracker:
+        whole = {"model_type": "sam3_video", "detector_config": config.to_dict()}
+        _write(folder / "config.json", whole)
+        weights = load_file(folder / "model.safetensors")
+        inner = {f"detector_model.{name}": x for name, x in weights.items()}
+        save_file(
+            {**inner, "tracker_model.x": torch.zeros(1)},
+            folder / "model.safetensors",
+            metadata={"format": "pt"},
+        )
+    said = {"image_processor": {"size": {"height": 56, "width": 56}, "image_std": [0.5, 0.4, 0.3]}}
+    _write(folder / "processor_config.json", said)
+    return tiny_tokenizer(folder, 32)
 
 
 _BLIP_WORDS = (

@@ -73,6 +73,7 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
     is_edit = method.kind.is_edit
     caption, edit = samples["portrait"]["caption"], samples["edits"][EDIT]
     words = ["--set", f"{method.caption.key}={caption}"] if method.caption else []
+    words += ["--set", f"{method.thing.key}={WORD}"] if method.thing else []
     if method.dials:
         words += ["--dial", f"{WORD}:60"]
     elif method.need(PROMPT) != "none":
@@ -80,7 +81,7 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
         words += ["--prompt", (caption if method.words else WORD) if selects else edit["prompt"]]
     if method.words and not is_edit:
         words += ["--set", f"{method.words.key}={WORD}"]
-    needs_mask = is_edit and not method.caption
+    needs_mask = is_edit and not method.caption and not method.thing
     if method.need("mask") == "required" or (needs_mask and method.need("mask") == "optional"):
         words += ["--mask", edit["mask"]]
     return [*words, "--seed", str(SEED)] if is_edit else words

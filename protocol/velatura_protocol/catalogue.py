@@ -125,6 +125,11 @@ class MethodInfo:
         return next((spec for spec in self.fields if spec.dials), None)
 
     @property
+    def thing(self) -> Field | None:
+        """The text that names things in the source."""
+        return next((spec for spec in self.fields if spec.thing), None)
+
+    @property
     def caption(self) -> Field | None:
         """The text that is a caption of the source."""
         return next((spec for spec in self.fields if spec.source_prompt), None)

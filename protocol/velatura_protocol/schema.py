@@ -43,6 +43,7 @@ class Field:
             `which`; else ''.
         source_prompt: whether the string is a caption of the source.
         prompt: whether the model reads the string as it reads the prompt.
+        thing: whether the string names things in the source, read by a companion and not by the model.
         context: whether the number says how much of the surroundings the model sees.
         dials: whether the entries of a group are dials, by their fields `less`, `more` and `strength`.
         raster: the raster's kind, a key of `kinds.RASTERS`; the value is the name of one of the request's
@@ -69,6 +70,7 @@ class Field:
     words: str = ""
     source_prompt: bool = False
     prompt: bool = False
+    thing: bool = False
     context: bool = False
     dials: bool = False
     raster: str = ""
@@ -148,6 +150,7 @@ class _Limits(_Kind, total=False):
     words: str
     source_prompt: bool
     prompt: bool
+    thing: bool
     context: bool
     dials: bool
     raster: str
@@ -212,6 +215,7 @@ def _string(form: JsonObject) -> _Limits | None:
         "multiline": form.get("x-multiline") is True,
         "source_prompt": form.get("x-source-prompt") is True,
         "prompt": form.get("x-prompt") is True,
+        "thing": form.get("x-thing") is True,
     }
 
 

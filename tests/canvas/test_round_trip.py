@@ -238,3 +238,25 @@ def test_a_whole_wide_layer_is_never_copied_to_floats():
         assert (paste(on, chosen, region, seen, seen.image).pixels == 255).all()
 
     assert peak(work) < source.nbytes + 130e6  # the result, and bands of floats; a float copy is 268 MB
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("selected", [True, False])
+def test_an_edits_own_opacity_makes_the_selection_smaller(dtype, selected):
+    """Both are multiplied, and nothing is left beneath alpha 0."""
+    source = noise(np.random.default_rng(3), 16, 16, "RGBA", dtype)
+    source[..., 3] = 1.0 if dtype.startswith("f") else np.iinfo(DTYPES[dtype]).max
+    on = layer(source)
+    values = np.full((16, 16), 128, np.uint8) if selected else None
+    chosen = selection(values, on)
+    region = native(on.box)
+    seen = see(on, chosen, region)
+    opacity = np.zeros((16, 16, 1), np.float32)
+    opacity[4:12, 4:12], opacity[6, 6] = 1.0, 0.25
+    pasted = paste(on, chosen, region, seen, np.concatenate([seen.image, opacity], axis=2)).pixels
+    whole = paste(on, chosen, region, seen, seen.image).pixels
+    assert not pasted[opacity[..., 0] == 0].any()
+    full = opacity[..., 0] == 1.0
+    assert np.array_equal(pasted[full], whole[full])
+    share = pasted[6, 6, 3] / np.float64(whole[6, 6, 3])
+    assert share == pytest.approx(0.25, abs=0.02)

@@ -13,7 +13,7 @@ from transformers import CLIPSegForImageSegmentation, CLIPTokenizer
 
 from tests.tiny import tiny_clip, tiny_clipseg
 from velatura.companions.clipseg import mirrored_square
-from velatura_lab.readers import load_segmenter
+from velatura_lab.readers import load_clipseg
 from velatura_protocol.errors import VelaturaError
 
 PHRASES = ["a hat", "the sky", "a hat"]
@@ -37,7 +37,7 @@ def test_masks_are_those_of_transformers_at_the_processors_size(folder):
     image = picture(32, 32)
     with torch.inference_mode():
         logits = network(pixel_values=((image - mean) / std).expand(3, -1, -1, -1), **tokens).logits
-    found = load_segmenter(folder).find(image, PHRASES)
+    found = load_clipseg(folder).find(image, PHRASES)
     assert found.shape == (3, 32, 32)
     torch.testing.assert_close(found, logits.sigmoid())
     torch.testing.assert_close(found[0], found[2])
@@ -45,7 +45,7 @@ def test_masks_are_those_of_transformers_at_the_processors_size(folder):
 
 
 def test_one_picture_and_many_phrases_is_as_many_pictures(folder):
-    segmenter, image = load_segmenter(folder), picture(48, 48)
+    segmenter, image = load_clipseg(folder), picture(48, 48)
     torch.testing.assert_close(
         segmenter.find(image, PHRASES), segmenter.read(image.expand(3, -1, -1, -1), PHRASES)
     )
@@ -53,7 +53,7 @@ def test_one_picture_and_many_phrases_is_as_many_pictures(folder):
 
 def test_a_picture_that_is_not_square_keeps_its_proportions(folder):
     """It is seen in the middle of a square, and the square's margins are cut away again."""
-    segmenter, image = load_segmenter(folder), picture(40, 64)
+    segmenter, image = load_clipseg(folder), picture(40, 64)
     square, (top, left) = mirrored_square(image)
     assert (square.shape, top, left) == ((3, 64, 64), 12, 0)
     torch.testing.assert_close(segmenter.find(image, ["a hat"]), segmenter.find(square, ["a hat"])[:, 12:52])
@@ -77,12 +77,12 @@ def test_the_square_holds_the_picture_and_only_its_mirror_images(height, width):
 
 
 def test_it_says_what_it_reads_whole(folder):
-    segmenter = load_segmenter(folder)
+    segmenter = load_clipseg(folder)
     assert segmenter.reads("x" * 18) and not segmenter.reads("x" * 19)  # a token a letter, and the two marks
 
 
 def test_half_precision_is_nearly_the_same(folder):
-    exact, rough = (load_segmenter(folder, "cpu", d) for d in (torch.float32, torch.bfloat16))
+    exact, rough = (load_clipseg(folder, "cpu", d) for d in (torch.float32, torch.bfloat16))
     image = picture(40, 64)
     found = rough.find(image, PHRASES)
     assert found.dtype == torch.float32
@@ -96,5 +96,5 @@ def test_what_is_no_segmenter_is_refused(folder, tmp_path, wrong):
     if wrong == "no weights":
         (tmp_path / "config.json").write_text((folder / "config.json").read_text())
     with pytest.raises(VelaturaError) as refusal:
-        load_segmenter(tmp_path)
+        load_clipseg(tmp_path)
     assert refusal.value.code == "unknown-model" and str(tmp_path) in refusal.value.message

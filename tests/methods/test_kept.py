@@ -19,6 +19,7 @@ CAPTION = {"source_prompt": "a red hat", "steps": 4}
 ASKED = {
     "sdedit": {"steps": 4},
     "blended-latent-diffusion": {"steps": 4},
+    "imagic": {"steps": 4, "text_steps": 3, "layer_steps": 3},
     "flow-align": CAPTION,
     **{
         f"sega, {start}": CAPTION | {"concepts": [{"more": "snow"}], "only_changes": False} | more

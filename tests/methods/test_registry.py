@@ -27,6 +27,10 @@ EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method i
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
 ASKED = {
+    "imagic": {"text_steps": 6, "layer_steps": 6},
+    "ledits": {"concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.0}], "start": 1.0},
+    "diffedit": {"source_prompt": "a cat", "looks": 6, "threshold": 0.8},
+    "replace-named": {"name": "a cat", "threshold": 0.0},
     "prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False},
     "flow-align": {"source_prompt": "a cat", "only_changes": False, "strength": 20.0},
     "flow-slider": {
@@ -387,9 +391,11 @@ def test_a_model_says_which_methods_it_lacks_something_for():
         "whole", "Whole", "diffusers", "/", 64, {"captioner": "a/blip", "segmenter": "a/clipseg"}
     )
     lacks = {model["id"]: model["lacks"] for model in offer(known, [plain, whole])["models"]}
-    assert lacks == {"plain": ["describe", "clipseg-mask"], "whole": []}
+    assert lacks == {"plain": ["describe", "replace-named", "clipseg-mask"], "whole": []}
     layers = [method for method in known if method["result"] == "layer"]
-    assert offer(layers, [plain])["models"][0]["lacks"] == []  # only what the client is told of
+    assert offer(layers, [plain])["models"][0]["lacks"] == [
+        "replace-named"
+    ]  # only what the client is told of
     said = lacking(registry()["clipseg-mask"], plain).message
     assert "'Plain' has no segmenter" in said and "--segmenter" in said
     assert lacking(registry()["clipseg-mask"], whole) is None and lacking(registry()["sdedit"], plain) is None

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
-from velatura.methods.clipseg_mask import phrases
+from velatura.methods.naming import phrases
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, NamedTuple
 
 from torch import Tensor
@@ -34,3 +34,11 @@ between two calls."""
 def halved(side: int, times: int) -> int:
     """The side after this many downsamplings, each of which rounds up."""
     return -(-side // 2**times)
+
+
+def map_level(trained: int, levels: Sequence[int]) -> int:
+    """The level at which maps of words are gathered: the one with cross-attention whose side is nearest to 16
+    for latents of the trained size. The published maps of 512-pixel models are from there.
+
+    trained: the side of those latents. levels: see `LatentDiffusion.attention_levels`."""
+    return min(levels, key=lambda level: abs(halved(trained, level) - 16))

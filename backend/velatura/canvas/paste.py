@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .colour import fractions, quantise
 from .detail import restored, unchanged
 from .geometry import Region
 from .region import Seen, at_layers_size, flattened, without_margins
@@ -33,6 +34,8 @@ def paste(
 ) -> Pasted:
     """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
 
+    Its alpha is the selection, times the edit's own opacity if it has one.
+
     An unchanged pixel keeps its own bytes, so values that a model cannot express (beyond white, or a float's
     last bits) are lost only where the picture changes.
 
@@ -41,20 +44,24 @@ def paste(
         selection: the part to edit.
         region: the part that the model saw.
         seen: the picture that the model saw.
-        edited: [h, w, 3] float in [0, 1] at the size of `seen.image`, the edit.
+        edited: [h, w, 3 or 4] float in [0, 1] at the size of `seen.image`, the edit; the fourth channel is
+            its opacity.
         reconstructed: [h, w, 3], the same autoencoder's reconstruction of the unedited picture.
         reach: see `detail.unchanged`.
     """
     edited, reconstructed = without_margins(edited, region), without_margins(reconstructed, region)
+    edited, opacity = edited[..., :3], edited[..., 3:]
     kept = unchanged(edited, reconstructed, reach)[..., None]
-    pictures = np.concatenate([edited, reconstructed, kept], axis=2)
+    pictures = np.concatenate([edited, reconstructed, kept, opacity], axis=2)
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
     for band in bounds.bands(_BAND):
         at_own_size = at_layers_size(pictures, region, band)
         source = flattened(layer, band, seen.backdrop)
-        rgb = restored(at_own_size[..., :3], at_own_size[..., 3:6], at_own_size[..., 6:], source)
+        rgb = restored(at_own_size[..., :3], at_own_size[..., 3:6], at_own_size[..., 6:7], source)
         alpha = selection.alpha(band, layer)
+        if opacity.size:
+            alpha = quantise(fractions(alpha) * at_own_size[..., 7], encoding.dtype)
         pixels = encoding.encode(rgb.clip(0.0, 1.0), alpha)
         is_source = (rgb == source).all(axis=2)
         for i, channel in enumerate(layer.encoding.channels):

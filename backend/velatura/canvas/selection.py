@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -73,6 +73,16 @@ class Selection:
                 "mask-outside", "The selection does not touch the layer; select a part of it."
             )
         return cls(values, place, bounds.moved(x, y))
+
+    def whole(self) -> Selection:
+        """The selection with every selected pixel selected wholly."""
+        if self.values is None:
+            return self
+        top = np.iinfo(self.values.dtype).max if self.values.dtype.kind == "u" else 1.0
+        values = np.where(
+            self.values > 0, np.asarray(top, self.values.dtype), np.zeros((), self.values.dtype)
+        )
+        return replace(self, values=values)
 
     def window(self, box: Box) -> np.ndarray:
         """The native values [h, w] in a box; 0 outside the raster."""

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 BUNDLE = BUNDLES / "velatura-segmenter"
 
 
-class Segmenter:
-    """Masks from words. The mask of a thing that is not in the picture is empty."""
+class ClipSeg:
+    """A CLIPSeg; see `Segmenter`. The mask of a thing that is not in the picture is empty."""
 
     def __init__(
         self, model: CLIPSegForImageSegmentation, tokenizer: CLIPTokenizer, processing: Processing
@@ -49,7 +49,7 @@ class Segmenter:
         return self._masks(self._look(images), self._words(prompts), images.shape[-2:])
 
     def find(self, image: Tensor, phrases: Sequence[str]) -> Tensor:
-        """Soft masks (N, H, W) in 0..1 of one picture (3, H, W) in 0..1 by N phrases.
+        """See `Segmenter`.
 
         A picture that is not square is padded to a square by mirroring, so that the network sees all of it at
         once and undistorted. Squashed things look unlike those it was trained on. Tiles would show their
@@ -109,10 +109,10 @@ def decode(model: CLIPSegForImageSegmentation, hidden: list[Tensor], words: Tens
     return model.decoder(hidden, words).logits
 
 
-def load_segmenter(
+def load_clipseg(
     path: str | Path = BUNDLE, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> Segmenter:
-    """Loads a segmenter.
+) -> ClipSeg:
+    """Loads a CLIPSeg.
 
     Args:
         path: a folder or hub id of transformers' CLIPSegForImageSegmentation with its tokenizer and image
@@ -123,14 +123,19 @@ def load_segmenter(
 
     Raises `unknown-model`.
     """
-    from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
-
     with opened("segmenter", path) as (folder, config):
         check_kind(config, "clipseg")
-        model = CLIPSegForImageSegmentation.from_pretrained(
-            folder, local_files_only=True, use_safetensors=True, dtype=dtype
-        )
-        place(model, device)
-        tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
-        side = section(model.config, "vision_config").image_size
-        return Segmenter(model, tokenizer, read_processing(folder, side, device))
+        return clipseg(folder, device, dtype)
+
+
+def clipseg(folder: Path, device: torch.device | str, dtype: torch.dtype) -> ClipSeg:
+    """The CLIPSeg in a folder. The libraries that read it raise exceptions of any class."""
+    from transformers import CLIPSegForImageSegmentation, CLIPTokenizer  # slow to import
+
+    model = CLIPSegForImageSegmentation.from_pretrained(
+        folder, local_files_only=True, use_safetensors=True, dtype=dtype
+    )
+    place(model, device)
+    tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
+    side = section(model.config, "vision_config").image_size
+    return ClipSeg(model, tokenizer, read_processing(folder, side, device))

@@ -6,6 +6,7 @@ gradients.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,14 +45,20 @@ class Processing:
         return (x - self.mean) / self.std
 
 
-def read_processing(folder: Path, side: int, device: torch.device | str = "cpu") -> Processing:
+def read_processing(
+    folder: Path,
+    side: int,
+    device: torch.device | str = "cpu",
+    mean: Sequence[float] = MEAN,
+    deviation: Sequence[float] = DEVIATION,
+) -> Processing:
     """The processing that a model's folder states.
 
     Args:
         folder: the model's folder.
-        side: the side of its pictures where the folder states none; mean and deviation are then those of the
-            published CLIPs.
+        side: the side of its pictures where the folder states none.
         device: of the result's tensors.
+        mean, deviation: of the pictures that it was trained on, where the folder states none.
 
     Raises OSError or ValueError where a file cannot be read, or asks for pictures that are not square.
     """
@@ -68,5 +75,5 @@ def read_processing(folder: Path, side: int, device: torch.device | str = "cpu")
         (size,) = sides
     if not (isinstance(size, (int, float)) and 1 <= size <= _LARGEST):
         raise ValueError(f"pictures of {size!r:.40}")
-    mean, std = stated.get("image_mean") or MEAN, stated.get("image_std") or DEVIATION
-    return Processing(int(size), *(torch.tensor(list(v), device=device).view(3, 1, 1) for v in (mean, std)))
+    said = stated.get("image_mean") or mean, stated.get("image_std") or deviation
+    return Processing(int(size), *(torch.tensor(list(v), device=device).view(3, 1, 1) for v in said))

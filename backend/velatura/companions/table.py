@@ -57,9 +57,9 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
             Companion(
                 "segmenter",
                 "segmenter",
-                "the CLIPSeg that selects things by their names",
-                "nothing is selected by its name",
-                "velatura.companions.clipseg:load_segmenter",
+                "the CLIPSeg or SAM 3 that selects things by their names",
+                "nothing is selected or replaced by its name",
+                "velatura.companions.segmenter:load_segmenter",
             ),
         )
     }

@@ -113,6 +113,15 @@ def predict_noise(
     return c_x * x + c_F * F
 
 
+def training_target(model: Network, z: Tensor, n: Tensor, sigma: float) -> Tensor:
+    """The F of a perfect network at x = z + sigma n, [N, C, h, w]: n, v or z, by the model's prediction.
+
+    z, n: [N, C, h, w], or [1, C, h, w] for all rows.
+    """
+    of_z, of_n = _TARGETS[model.prediction](sigma)
+    return of_z * z + of_n * n
+
+
 def _epsilon(sigma: float) -> tuple[float, float]:
     """F predicts n: z = x - sigma n."""
     return 1.0, -sigma
@@ -137,3 +146,10 @@ _NOISES = {
     "sample": lambda sigma: (1.0 / sigma, -1.0 / sigma),
 }
 """((1 - c_skip) / sigma, -c_out / sigma) likewise, simplified so that sigma = 0 is no division by 0."""
+
+_TARGETS = {
+    "epsilon": lambda sigma: (0.0, 1.0),
+    "v_prediction": lambda sigma: (-sigma / math.sqrt(sigma**2 + 1.0), 1.0 / math.sqrt(sigma**2 + 1.0)),
+    "sample": lambda sigma: (1.0, 0.0),
+}
+"""The factors of z and n in the training target, likewise."""

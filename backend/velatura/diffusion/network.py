@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
 
@@ -13,6 +15,17 @@ if TYPE_CHECKING:
     from velatura.attention.places import Attend
 
     from .condition import Condition
+
+
+Adapter: TypeAlias = "Mapping[str, Callable[[Tensor], Tensor]]"
+"""Functions from the input of a layer to a summand of its output, by the layers' names."""
+
+
+class Layer(NamedTuple):
+    """A linear layer that an adapter can change: the numbers of its outputs and inputs."""
+
+    outputs: int
+    inputs: int
 
 
 class Tokenized(NamedTuple):
@@ -78,4 +91,25 @@ class LatentDiffusion(Network, Generator, Protocol):
     def tokenized(self, prompt: str) -> Tokenized:
         """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must
         pass `check_prompt`."""
+        ...
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """The layers that an adapter can change, by their names in a LoRA's file (`unet.….to_q`)."""
+        ...
+
+    def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
+        """A context in which the output y(x) of each layer that the adapter names is y(x) + adapter[name](x).
+
+        Behind the context, also after an error, the network is what it was, bit for bit. A value that is made
+        within it is not one of the model's digest alone: its key must name the adapter too.
+
+        Args:
+            adapter: {} changes nothing.
+            gradients: whether gradients are taken within the context. A large network then recomputes its
+                activations instead of keeping them all.
+
+        Raises:
+            ValueError: the model has no layer of such a name.
+        """
         ...

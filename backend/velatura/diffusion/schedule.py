@@ -34,6 +34,12 @@ def levels(trained: np.ndarray, steps: int, strength: float) -> list[float]:
     return [float(sigma) for sigma in trained[times]] + [0.0]
 
 
+def level(trained: np.ndarray, time: float) -> float:
+    """The noise level at a fraction `time`, in [0, 1], of the training times; 0 at 0."""
+    at = round(time * len(trained))
+    return float(trained[at - 1]) if at else 0.0
+
+
 def time(trained: np.ndarray, sigma: float) -> float:
     """The training time, in [0, T-1], of a noise level: linear in log sigma between the trained ones."""
     return float(np.interp(math.log(max(sigma, 1e-10)), np.log(trained), np.arange(len(trained))))

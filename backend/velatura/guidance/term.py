@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.attention.places import Attend, Place
 from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import Denoiser, StepIndex, denoise, guide
 from velatura.diffusion.network import Network
@@ -55,6 +57,22 @@ class Term(Protocol):
         ...
 
 
+@runtime_checkable
+class AttentiveTerm(Term, Protocol):
+    """A term that reads the attention of its own rows. It cannot change it."""
+
+    def see(self, place: Place, q: Tensor, k: Tensor) -> None:
+        """Called at every attention of a step, before the term itself is called.
+
+        Args:
+            place: of the attention.
+            q: the queries of the term's rows, [rows, heads, L_q, d]: all N of its first condition, then those
+                of the next.
+            k: the keys, [rows, heads, L_k, d].
+        """
+        ...
+
+
 def guided(
     model: Network, cond: Condition, uncond: Condition, scale: float, terms: Sequence[Term]
 ) -> Denoiser:
@@ -73,10 +91,11 @@ def guided(
     used = [cond, *([uncond] if with_uncond else []), *(c for term in terms for c in term.conditions)]
     conditions = list({id(c): c for c in used}.values())
     through_network = any(term.through_network for term in terms)
+    attend = _seen_by(terms, conditions)
 
     def predict(x: Tensor, sigma: float, at: StepIndex | None) -> Tensor:
         c = cat([condition.expand(len(x)) for condition in conditions])
-        found = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c).chunk(len(conditions))
+        found = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c, attend).chunk(len(conditions))
         by_condition = dict(zip(map(id, conditions), found, strict=True))
         D_c, D_u = by_condition[id(cond)], by_condition[id(uncond)] if with_uncond else None
         D = D_c if D_u is None or scale == 1.0 else guide(model, x, sigma, D_c, D_u, scale)
@@ -94,3 +113,27 @@ def guided(
             return predict(x.clone().requires_grad_(), sigma, at).detach()
 
     return D
+
+
+def _seen_by(terms: Sequence[Term], conditions: Sequence[Condition]) -> Attend | None:
+    """Plain attention that shows the terms their rows; None if no term reads them.
+
+    conditions: of a pass, in the order of its rows.
+    """
+    places = {id(condition): i for i, condition in enumerate(conditions)}
+    seers = [
+        (term, [places[id(condition)] for condition in term.conditions])
+        for term in terms
+        if isinstance(term, AttentiveTerm)
+    ]
+    if not seers:
+        return None
+
+    def attend(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        groups = q.chunk(len(conditions)), k.chunk(len(conditions))
+        for term, numbers in seers:
+            q_term, k_term = (torch.cat([group[i] for i in numbers]) for group in groups)
+            term.see(place, q_term, k_term)
+        return F.scaled_dot_product_attention(q, k, v)
+
+    return attend

@@ -7,7 +7,7 @@ read its form.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import (
     TYPE_CHECKING,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
-    from velatura.companions.clipseg import Segmenter
+    from velatura.companions.segmenter import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
 
@@ -195,8 +195,8 @@ class Context(Protocol):
         Args:
             i: the step, from 1.
             n: the steps of the stage.
-            preview: makes a picture of the expected result, [1, 3, h, w] in [-1, 1]; called only if a preview
-                is due.
+            preview: makes a picture of the expected result, [1, 3 or 4, h, w] as `Method.run` returns them;
+                called only if a preview is due.
             stage: of the run.
 
         Raises:
@@ -226,7 +226,9 @@ class Method:
         inputs: the rasters and the prompt that it takes.
         result: the id of one of `kinds.KINDS`: 'layer', an edited picture a variation; 'mask', selections of
             the source, all in one variation; or 'text', descriptions of the source, likewise.
-        needs: the companion of the model (`velatura.companions.table`) that does the work, or ''.
+        needs: the companion of the model (`velatura.companions.table`) without which it cannot work, or ''.
+        reads_prompt: the companion that reads the prompt and all other texts in place of the model, which
+            then does not check their length; '' where the model reads them.
         generator: the kind of model that it works with (`velatura.generators.kinds`), '' for any.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
@@ -245,6 +247,7 @@ class Method:
     inputs: ClassVar[Inputs] = Inputs()
     result: ClassVar[str] = "layer"
     needs: ClassVar[str] = ""
+    reads_prompt: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
     generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
@@ -261,8 +264,9 @@ class Method:
             context: models, cache, progress.
 
         Returns:
-            One or more: for result 'layer' the edited pictures, [N, 3, h, w] in [-1, 1], one a seed; for
-            'mask' the masks; for 'text' the texts, the likeliest first.
+            One or more: for result 'layer' the edited pictures, [N, 3, h, w] in [-1, 1], one a seed, or
+            [N, 4, h, w] with their own opacity in [0, 1] as the fourth channel, which makes the selection
+            smaller; for 'mask' the masks; for 'text' the texts, the likeliest first.
         """
         raise NotImplementedError
 
@@ -279,6 +283,16 @@ class Method:
     def wanted(self, prompt: str, params: Any) -> str:
         """The text that variations are ranked by, a description of the wanted result: mostly the prompt."""
         return prompt
+
+    def selection_is_amount(self, rasters: Collection[str]) -> bool:
+        """Whether a soft selection says how much each place changes.
+
+        The result's alpha is then whole wherever anything is selected: as alpha, too, the softness would
+        weaken the edit twice.
+
+        rasters: the names of the further ones that the request has.
+        """
+        return False
 
     def before(self, params: Parameters) -> str:
         """The caption of the unedited layer, if the parameters have one; else ''."""
@@ -305,8 +319,9 @@ class Method:
         except TypeError as error:
             raise TypeError(f"{cls.__name__}: {error}") from None
         _check_rasters(cls.__name__, cls.inputs.rasters)
-        if cls.needs not in ("", *COMPANIONS):
-            raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
+        for name in ("needs", "reads_prompt"):
+            if getattr(cls, name) not in ("", *COMPANIONS):
+                raise TypeError(f"{cls.__name__}.{name} is none of {', '.join(COMPANIONS)}")
         if not isinstance(generator, str):
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         schema(cls.Parameters)

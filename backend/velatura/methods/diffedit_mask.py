@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from velatura_protocol.errors import VelaturaError
-
 from . import fields
 from .base import Context, Inputs, Mask, Method, MethodInputs, Parameters
+from .differing import Differing
 
 
 class DiffEditMaskParameters(Parameters):
@@ -44,16 +43,9 @@ class DiffEditMask(Method):
         fields.shown_now(params.source_prompt)
 
     def run(self, inputs: MethodInputs, params: DiffEditMaskParameters, context: Context) -> list[Mask]:
-        from velatura.diffusion import noise, schedule
-        from velatura.diffusion.difference import difference
         from velatura.prompt_to_prompt.maps import as_mask
 
-        model, source_prompt = context.model, fields.shown_now(params.source_prompt)
-        c, c_other = model.encode_prompt(inputs.prompt), model.encode_prompt(source_prompt)
-        if c.equal(c_other):  # the model ignores capitals and spaces
-            raise VelaturaError("bad-request", "Both captions are the same; change a word in the prompt.")
-        z0 = model.encode(inputs.image)
-        noises = noise.looks(inputs.seeds[0], params.looks, z0)
-        sigma = schedule.sigmas(model.training_sigmas, 1, params.noise)[0]
-        map = difference(model, z0, c, c_other, sigma, noises, lambda i: context.step(i, params.looks))
+        differing = Differing(inputs.prompt, params.source_prompt, params.noise, params.looks)
+        z0 = context.model.encode(inputs.image)
+        (map,) = differing.maps(context, z0, inputs.seeds)
         return [Mask("changes", as_mask(map, inputs.size, params.threshold, params.softness))]

@@ -66,7 +66,7 @@ def execute(
     hooks.progress("Loading the model", 0, 0, 0.0)
     try:
         model = _model(asked, models)
-        if not method.needs:  # else a companion reads the prompt, and the model does not
+        if not method.reads_prompt:
             model.check_prompt(prompt)
             for mark in ("x-source-prompt", "x-prompt"):
                 for title, text in params.marked_with_titles(mark):
@@ -94,6 +94,8 @@ def execute(
             },
         )
         seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
+        if method.selection_is_amount(rasters):
+            selection = selection.whole()
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         return KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
     except (MemoryError, OSError, RuntimeError) as error:

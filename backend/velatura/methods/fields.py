@@ -77,6 +77,25 @@ def context(default: float) -> Any:
     )
 
 
+def certainty() -> Any:
+    """How sure a segmenter must be that a thing is somewhere."""
+    return slider(
+        0.4,
+        0.0,
+        1.0,
+        0.05,
+        "Threshold",
+        "How sure it must be that a thing is somewhere; lower reaches wider.",
+    )
+
+
+def thing(title: str, description: str) -> Any:
+    """The name of a thing in the source, for a method that finds it. A companion reads it, not the model."""
+    return Field(
+        "", max_length=200, title=title, description=description, json_schema_extra={"x-thing": True}
+    )
+
+
 def softness() -> Any:
     """How wide the edge of a mask is."""
     return slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")

@@ -69,7 +69,7 @@ class ResultKind(ABC):
 
 
 class Layers(ResultKind):
-    """An edited picture a variation; several are ranked. `run` returns them, [N, 3, h, w] in [-1, 1]."""
+    """An edited picture a variation; several are ranked. `run` returns them, [N, 3 or 4, h, w]."""
 
     id = "layer"
     since = 0

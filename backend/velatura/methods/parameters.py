@@ -21,7 +21,8 @@ class Parameters(BaseModel):
     own fields may also be `str | None` with `x-raster` (the name of one of `MethodInputs.rasters`). Further
     keys of the form stand in `json_schema_extra`: `x-advanced`, `x-multiline`, `x-enum-titles`, and the
     marks, which tell the purpose of a field: `x-prompt` on any number of texts; `x-words`,
-    `x-source-prompt`, `x-dials` and `x-context` on at most one field each. `fields` has such fields ready.
+    `x-source-prompt`, `x-thing`, `x-dials` and `x-context` on at most one field each. `fields` has such
+    fields ready.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -60,6 +61,7 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict[str, An
 _MARKS: dict[str, tuple[Callable[[Understood], object], str]] = {
     "x-prompt": (lambda f: f.prompt, "True, on a str"),
     "x-context": (lambda f: f.context, "True, on a float"),
+    "x-thing": (lambda f: f.thing, "True, on a str"),
     "x-words": (lambda f: f.words, "'prompt', on a group whose items have a str `text` and an int `which`"),
     "x-source-prompt": (lambda f: f.source_prompt, "True, on a str"),
     "x-dials": (lambda f: f.dials, "True, on a group of a str `less`, a str `more` and a float `strength`"),

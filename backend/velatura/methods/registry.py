@@ -36,11 +36,13 @@ GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "checks",
+    "differing",
     "evening",
     "execute",
     "fields",
     "flowing",
     "kinds",
+    "naming",
     "parameters",
     "progress",
     "registry",

@@ -28,7 +28,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
-    from velatura.companions.clipseg import Segmenter
+    from velatura.companions.segmenter import Segmenter
 
 _Value = TypeVar("_Value")
 
@@ -144,7 +144,7 @@ class Run:
         return found
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
-        """The pictures [h, w, 3] in [0, 1], one a seed.
+        """The pictures [h, w, 3 or 4] in [0, 1], one a seed; see `Method.run`.
 
         They are made in one batch if memory allows, else in smaller ones; the result of a seed does not
         depend on the batch. If memory runs out, the cache is emptied too, and then even a single picture is
@@ -234,8 +234,9 @@ class Run:
             raise Cancelled
 
     def show(self, picture: np.ndarray) -> None:
-        """Shows a finished picture [h, w, 3] in [0, 1] as a preview."""
-        edited = _tensor(picture, self.generator.device) * 2.0 - 1.0
+        """Shows a finished picture [h, w, 3 or 4] in [0, 1] as a preview."""
+        edited = _tensor(picture, self.generator.device)
+        edited = torch.cat([edited[:, :3] * 2.0 - 1.0, edited[:, 3:]], dim=1)
         self.hooks.preview(self._step, self._composite(edited), self._rect)
 
     def show_mask(self, map: np.ndarray) -> None:
@@ -245,15 +246,17 @@ class Run:
 
     def _composite(self, picture: Tensor) -> np.ndarray:
         """Composites a picture over the layer by the mask, and removes the mirrored margins."""
-        edited = torch.lerp(self._image, picture.clamp(-1.0, 1.0), self._mask)[0]
+        mask = self._mask if picture.shape[1] == 3 else self._mask * picture[:, 3:].clamp(0.0, 1.0)
+        edited = torch.lerp(self._image, picture[:, :3].clamp(-1.0, 1.0), mask)[0]
         (top, left), (height, width) = self.region.offset, self.region.inner
         edited = edited[:, top : top + height, left : left + width]
         return ((edited + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
 
 
 def as_arrays(pictures: Tensor) -> np.ndarray:
-    """[N, 3, h, w] in [-1, 1] to [N, h, w, 3] in [0, 1]."""
-    return ((pictures + 1.0) / 2.0).permute(0, 2, 3, 1).cpu().numpy()
+    """[N, 3 or 4, h, w], colours in [-1, 1] and opacity in [0, 1], to [N, h, w, 3 or 4] in [0, 1]."""
+    whole = torch.cat([(pictures[:, :3] + 1.0) / 2.0, pictures[:, 3:]], dim=1)
+    return whole.permute(0, 2, 3, 1).cpu().numpy()
 
 
 def _tensor(picture: np.ndarray, device: torch.device) -> Tensor:

@@ -59,11 +59,11 @@ class Work:
         return self.run.once(self.seeds[0])
 
     def pictures(self) -> list[np.ndarray]:
-        """The pictures [h, w, 3] in [0, 1] of a method that makes pictures, one a seed."""
+        """The pictures [h, w, 3 or 4] in [0, 1] of a method that makes pictures, one a seed."""
         return self.run.variations(self.seeds)
 
     def show(self, picture: np.ndarray) -> None:
-        """Shows a finished picture [h, w, 3] in [0, 1] as the last preview."""
+        """Shows a finished picture [h, w, 3 or 4] in [0, 1] as the last preview."""
         self.run.show(picture)
 
     def show_mask(self, map: np.ndarray) -> None:
@@ -114,4 +114,9 @@ class Work:
         wanted = method.wanted(run.prompt, run.params) if reads else ""
         asked = Asked(run.model, self.seen, wanted, method.before(run.params))
         scene = Scene(self.layer, self.selection, self.seen.backdrop)
-        return ranked(layers, pictures, scene, asked, run.rank, title)
+        image = self.seen.image
+        opaque = [
+            image + picture[..., 3:].prod(2, keepdims=True) * (picture[..., :3] - image)
+            for picture in pictures
+        ]
+        return ranked(layers, opaque, scene, asked, run.rank, title)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -18,10 +19,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import LatentDiffusion, Tokenized
+from velatura.diffusion.network import Adapter, LatentDiffusion, Layer, Tokenized
 from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.errors import VelaturaError
 
+from .adapting import adapted, layers
 from .attention import attention_levels, hold
 from .reading import tokenized
 
@@ -106,6 +108,15 @@ class Model(LatentDiffusion):
     def attention_levels(self) -> tuple[int, ...]:
         """See `LatentDiffusion`."""
         return attention_levels(self.unet)
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """See `LatentDiffusion`."""
+        return layers(self.unet, "unet")
+
+    def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
+        """See `LatentDiffusion`."""
+        return adapted(self.unet, "unet", adapter, gradients=gradients)
 
     @property
     def prompt_tokens(self) -> int:

@@ -24,7 +24,7 @@ from .loading import load
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
-    from velatura.companions.clipseg import Segmenter
+    from velatura.companions.segmenter import Segmenter
 
 
 class ModelStore:

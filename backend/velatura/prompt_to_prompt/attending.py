@@ -6,12 +6,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.places import Attend, Place, halved
+from velatura.attention.places import Attend, Place, halved, map_level
 from velatura.diffusion.network import LatentDiffusion
 
 from .control import Branch, Control, Cross, Mix, needed, self_
 from .features import Features, Need
-from .local import LocalBlend, MapSums, map_level
+from .local import LocalBlend, MapSums
 
 
 class Attending:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-
-from velatura.attention.places import halved
 
 from .control import Words, needed
 
@@ -58,11 +55,3 @@ class MapSums:
     def maps(self) -> Tensor:
         """The sums [B, n, h', w'] float32. Raises ValueError before the first `add`."""
         return needed(self.total).transpose(1, 2).unflatten(-1, self.grid)
-
-
-def map_level(trained: int, levels: Sequence[int]) -> int:
-    """The level at which maps of words are gathered: the one with cross-attention whose side is nearest to 16
-    for latents of the trained size. The published maps of 512-pixel models are from there.
-
-    trained: the side of those latents. levels: see `LatentDiffusion.attention_levels`."""
-    return min(levels, key=lambda level: abs(halved(trained, level) - 16))

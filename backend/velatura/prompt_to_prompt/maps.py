@@ -13,13 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.attention.columns import attend
-from velatura.attention.places import Place, halved
+from velatura.attention.places import Place, halved, map_level
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import denoise
 from velatura.diffusion.network import LatentDiffusion
 from velatura.pixels.threshold import soft_threshold
-
-from .local import map_level
 
 
 def word_maps(

@@ -1,1 +1,2 @@
-"""Semantic guidance (SEGA): concepts as directions in the predicted noise. See DESIGN.md."""
+"""Editing by concepts (SEGA, LEDITS++): each is a direction in the predicted noise, with a strength, places
+and a window of steps. See DESIGN.md."""

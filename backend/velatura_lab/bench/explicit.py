@@ -10,11 +10,11 @@ import math
 import torch
 from torch import Tensor
 
-from velatura.attention.places import Attend, Place, halved
+from velatura.attention.places import Attend, Place, halved, map_level
 from velatura.diffusion.condition import Condition, cat
 from velatura.models.model import Model
 from velatura.prompt_to_prompt.control import LIMIT, Control
-from velatura.prompt_to_prompt.local import LocalBlend, MapSums, map_level
+from velatura.prompt_to_prompt.local import LocalBlend, MapSums
 
 
 class Explicit:

@@ -10,7 +10,7 @@ from typing import Any
 
 from velatura.bundles import BUNDLES
 from velatura_lab.exam import assess
-from velatura_lab.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura_lab.readers import load_clip, load_clipseg, load_identity, load_judge
 from velatura_lab.training.loop import load_checkpoint
 from velatura_lab.world import KINDS
 
@@ -70,7 +70,7 @@ def _clip(bundle: Path, seed: int, count: int) -> dict[str, Any]:
 
 def _segmenter(bundle: Path, seed: int, count: int) -> dict[str, Any]:
     exams = [assess.Exam(seed, max(1, count // 6), kind) for kind in KINDS]
-    return assess.assess_segmenter(load_segmenter(bundle), exams)
+    return assess.assess_segmenter(load_clipseg(bundle), exams)
 
 
 def _identity(bundle: Path, seed: int, count: int) -> dict[str, Any]:

@@ -98,9 +98,9 @@ A small CLIPSeg (Lueddecke & Ecker 2022) for Velatura's drawn world: masks from 
 `transformers.CLIPSegForImageSegmentation` loads it as it is.
 
 ```python
-from velatura_lab.readers import load_segmenter
+from velatura_lab.readers import load_clipseg
 
-masks = load_segmenter().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
+masks = load_clipseg().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0..1, one prompt a picture
 ```""",
         "data": """\
 Prompts are the elements' names and phrases for them from captions; one in three names an absent element.""",

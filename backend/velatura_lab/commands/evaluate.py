@@ -138,7 +138,8 @@ def run(options: argparse.Namespace) -> int:
     folder = state_dir(options.state_dir)
     entry = _entry(folder, options.model or catalogue.EMBEDDED_ID)
     models = session.store(entry, options.device)
-    defaults = {**entry.defaults, **dict(options.assignments)}
+    quick = session.SMOKE_DEFAULTS if options.smoke else {}
+    defaults = {**entry.defaults, **quick, **dict(options.assignments)}
     prepared = prepare(_wanted(options, entry.id), models, defaults=defaults)
     options.out.mkdir(parents=True, exist_ok=True)
     try:

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 
 from velatura_lab.world.pairs import CATALOGUE, Pair, make_pair, pairs
-from velatura_lab.world.scene import ATTRIBUTES
+from velatura_lab.world.scene import ATTRIBUTES, element_of
 from velatura_lab.world.wording import Caption
 
 from .pictures import selected
@@ -44,6 +44,7 @@ class Case:
         type: see `type_of`.
         kept: names of the readable attributes that the edit should leave alone.
         scenes: source and target in the world, None for a photograph.
+        thing: the source's words for the thing that the edit changes; '' where there are none.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Case:
     type: str = ""
     kept: tuple[str, ...] = ()
     scenes: tuple[Any, Any] | None = None
+    thing: str = ""
 
     @property
     def trial(self) -> str:
@@ -145,6 +147,7 @@ def of_pair(pair: Pair, id: str, size: int) -> Case:
         type=type_of(pair),
         kept=tuple(_kept(pair, before.shows, after.shows)),
         scenes=(pair.source, pair.target),
+        thing=phrases(pair.source_caption).get(element_of(pair.source, pair.attribute), ""),
     )
 
 

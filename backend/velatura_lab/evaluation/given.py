@@ -46,6 +46,8 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
             shown[field.key] = CHOSEN
         elif field.source_prompt:
             shown[field.key] = case.source_prompt
+        elif field.thing:
+            shown[field.key] = case.thing or case.source_words
     parameters, wanted = resolve(method.title, form, shown)
     return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
 

@@ -94,6 +94,8 @@ SMOKE = Options(
     cycles=False,
     timed=False,
 )
+#: In `SMOKE` a method that learns a layer (Imagic) learns it for some seconds only.
+SMOKE_DEFAULTS: dict[str, Any] = {"text_steps": 20, "layer_steps": 20}
 
 
 @dataclass

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from velatura_lab.evaluation.statistics import ratio, wilson
-from velatura_lab.readers import IdentityEncoder, Judge, Segmenter, matches
+from velatura_lab.readers import ClipSeg, IdentityEncoder, Judge, matches
 from velatura_lab.training.data import VISIBLE
 from velatura_lab.training.identity import portrait_of
 from velatura_lab.training.labels import questions, readable
@@ -162,7 +162,7 @@ def one_thing(scene: Any, seen: frozenset[str], rng: np.random.Generator, count:
 
 
 @torch.no_grad()
-def assess_segmenter(segmenter: Segmenter, exams: Sequence[Exam]) -> Figures:
+def assess_segmenter(segmenter: ClipSeg, exams: Sequence[Exam]) -> Figures:
     """Intersection over union with the exact masks, by element; share of empty masks for absent elements."""
     overlaps: dict[str, list[float]] = {}
     empty: list[list[bool]] = []

@@ -4,21 +4,21 @@ They rank variations, measure edits and guide methods.  All take pictures (N, 3,
 and all but `Judge.read` are differentiable with respect to them.
 """
 
-from velatura.companions.clipseg import Segmenter, load_segmenter
+from velatura.companions.clipseg import ClipSeg, load_clipseg
 
 from .clip import load_clip
 from .identity import IdentityEncoder, load_identity, same_person_threshold
 from .judge import Judge, Reading, load_judge, matches
 
 __all__ = [
+    "ClipSeg",
     "IdentityEncoder",
     "Judge",
     "Reading",
-    "Segmenter",
     "load_clip",
+    "load_clipseg",
     "load_identity",
     "load_judge",
-    "load_segmenter",
     "matches",
     "same_person_threshold",
 ]

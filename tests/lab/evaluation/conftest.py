@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.tiny import tiny_model
+from tests.tiny import tiny_clipseg, tiny_model
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation.cases import world_cases
@@ -19,14 +19,16 @@ from velatura_lab.world.scene import ATTRIBUTES
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     folder = tiny_model(tmp_path_factory.mktemp("tiny"), vae="tiny")
-    return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)])
+    companions = {"segmenter": str(tiny_clipseg(folder / "segmenter"))}
+    return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, companions)])
 
 
 @pytest.fixture(scope="session")
 def cases():
     """Three portraits of 64 pixels; the tiny model reads short prompts only."""
     found = world_cases(["portrait"], 3, 5, 64)
-    return [replace(case, source_prompt="a face", target_prompt=f"a face, {case.edit}") for case in found]
+    short = {"source_prompt": "a face", "thing": "a face"}
+    return [replace(case, **short, target_prompt=f"a face, {case.edit}") for case in found]
 
 
 @pytest.fixture(scope="session")

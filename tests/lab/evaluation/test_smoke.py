@@ -46,7 +46,8 @@ def figures(tmp_path_factory):
     entry = next(entry for entry in entries(tmp_path_factory.mktemp("state")) if entry.id == EMBEDDED_ID)
     models = ModelStore([entry])
     options = replace(session.SMOKE, model=EMBEDDED_ID, quiet=True)
-    made = session.prepare(options, models, with_broken, defaults=entry.defaults)
+    defaults = {**entry.defaults, **session.SMOKE_DEFAULTS}
+    made = session.prepare(options, models, with_broken, defaults=defaults)
     return session.evaluate(made, models, tmp_path_factory.mktemp("work"))
 
 

@@ -13,9 +13,9 @@ from velatura_lab.cards.export_readers import PARTS
 from velatura_lab.exam.assess import Exam, assess_clip, assess_identity, assess_judge, assess_segmenter
 from velatura_lab.readers import (
     load_clip,
+    load_clipseg,
     load_identity,
     load_judge,
-    load_segmenter,
     matches,
     same_person_threshold,
 )
@@ -101,14 +101,14 @@ def test_clip_in_stock_transformers_is_the_same(exam):
 
 def test_the_segmenter_finds_what_is_there_and_nothing_else():
     exams = [Exam(SEED, 8, kind) for kind in KINDS]
-    found, card = assess_segmenter(load_segmenter(), exams), figures("segmenter")
+    found, card = assess_segmenter(load_clipseg(), exams), figures("segmenter")
     assert found["mean over elements"] >= card["mean over elements"] - 0.1
     assert found["empty where there is none"][0] >= card["empty where there is none"][0] - 0.1
 
 
 def test_the_segmenter_in_stock_transformers_is_the_same(exam):
     folder, texts = BUNDLES / "velatura-segmenter", ["the background", "the sky"]
-    model, ours = CLIPSegForImageSegmentation.from_pretrained(folder).eval(), load_segmenter()
+    model, ours = CLIPSegForImageSegmentation.from_pretrained(folder).eval(), load_clipseg()
     inputs = CLIPProcessor.from_pretrained(folder)(
         text=texts,
         images=[Image.fromarray(picture.to_bytes()) for picture in exam.pictures[:2]],

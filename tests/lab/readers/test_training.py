@@ -9,7 +9,7 @@ from transformers import CLIPModel, CLIPProcessor, CLIPSegForImageSegmentation
 
 from velatura.companions.clipseg import decode
 from velatura_lab.cards.export_readers import PARTS, export_readers
-from velatura_lab.readers import load_clip, load_identity, load_judge, load_segmenter
+from velatura_lab.readers import load_clip, load_clipseg, load_identity, load_judge
 from velatura_lab.readers.judge import BUNDLE, STEPS, Judge, Question
 from velatura_lab.training.augment import disturb, mirrored, sideless
 from velatura_lab.training.clip import contrastive_loss, pick_batch, train_clip
@@ -312,7 +312,7 @@ def test_bundles_are_written_load_and_run(trained, tmp_path):
         2,
         3,
     )
-    masks = load_segmenter(tmp_path / "velatura-segmenter").read(images, ["a castle", "the sky"])
+    masks = load_clipseg(tmp_path / "velatura-segmenter").read(images, ["a castle", "the sky"])
     assert masks.shape == (2, 96, 160)
     vectors = load_identity(tmp_path / "velatura-identity").embed(images)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
@@ -330,7 +330,7 @@ def test_readers_can_be_differentiated(trained, tmp_path):
     outputs = [
         load_judge(tmp_path / "velatura-judge").degree(images, "landscape", "snow"),
         load_clip(tmp_path / "velatura-clip").similarity(images, ["a castle"]),
-        load_segmenter(tmp_path / "velatura-segmenter").read(images, ["a castle"]),
+        load_clipseg(tmp_path / "velatura-segmenter").read(images, ["a castle"]),
         load_identity(tmp_path / "velatura-identity").embed(images)[:, 0],
     ]
     for output in outputs:

@@ -1,0 +1,1 @@
+"""Fitting a model to one layer: low-rank adaptation (LoRA), and Imagic's two fits."""
