@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, flowing, prompt_to_prompt, sega
+from . import fields, flowing, prompt_to_prompt, steering
 from .base import Context, Inputs, Method, MethodInputs
 
 if TYPE_CHECKING:
@@ -22,15 +22,17 @@ if TYPE_CHECKING:
 
 
 class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
-    concepts: list[sega.ConceptSettings] = sega.concepts()
-    momentum: float = sega.momentum()
-    momentum_kept: float = sega.momentum_kept()
+    concepts: list[steering.ConceptSettings] = steering.concepts()
+    words_of_concepts: steering.Words = steering.words_of_concepts()
+    momentum: float = steering.momentum()
+    momentum_kept: float = steering.momentum_kept()
 
 
 class Compose(Method):
     id = "compose"
     version = 1
     title = "Words and concepts together"
+    section = "several"
     summary = "Changes words, and gives more or less of several things, in one edit."
     source = (
         "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Brack et al. 2023, arXiv:2301.12247, eq. 3 to 9; "
@@ -63,7 +65,9 @@ class Compose(Method):
         inputs = replace(inputs, prompt=inputs.prompt or fields.shown_now(params.source_prompt))
 
         def further(n: int) -> prompt_to_prompt.Further:
-            semantic = sega.semantic(inputs, params, context.model, n)
+            scales, model = steering.scales(params), context.model
+            m = prompt_to_prompt.latent_mask(inputs, model)
+            semantic = steering.semantic(model, params, scales, inputs.prompt, inputs.rasters, m, n)
             return prompt_to_prompt.Further(lambda i: [semantic.at(i)], lambda: _reach(semantic))
 
         acts = any(concept.strength for concept in params.concepts)

@@ -176,19 +176,29 @@ class PromptToPrompt(Method):
 
     def varies(self, params: PromptToPromptParameters) -> bool:
         """Whether the seed matters: for a new picture, and for the inversion that draws noise."""
-        return params.start == "new" or params.inversion == "edit-friendly"
+        return varies(params)
 
     def check(self, prompt: str, params: PromptToPromptParameters) -> None:
         """Raises `empty-prompt` without a caption of the layer, `bad-request` for a word that the prompt
         lacks."""
-        from velatura.prompt_to_prompt.prompt import find
-
-        fields.shown_now(params.source_prompt)
-        for word in _listed(params):
-            find(prompt, word.text, word.which)
+        check(prompt, params)
 
     def run(self, inputs: MethodInputs, params: PromptToPromptParameters, context: Context) -> Tensor:
         return edited(inputs, params, context)
+
+
+def varies(params: PromptToPromptParameters) -> bool:
+    """As `PromptToPrompt.varies`."""
+    return params.start == "new" or params.inversion == "edit-friendly"
+
+
+def check(prompt: str, params: PromptToPromptParameters) -> None:
+    """As `PromptToPrompt.check`."""
+    from velatura.prompt_to_prompt.prompt import find
+
+    fields.shown_now(params.source_prompt)
+    for word in _listed(params):
+        find(prompt, word.text, word.which)
 
 
 class Further(NamedTuple):
@@ -226,7 +236,7 @@ def edited(
     wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
     source = _source(inputs, params, context, wanted)
     was_known = source.trajectory.is_known
-    m_latent = blending.latent_mask(inputs.mask, _places(inputs, model))
+    m_latent = latent_mask(inputs, model)
 
     def after_step(step: edit.Step) -> None:
         context.step(step.i + 1, n, lambda: model.decode(shown(step)))
@@ -276,6 +286,13 @@ def _source(
 
     kind = params.inversion
     return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
+
+
+def latent_mask(inputs: MethodInputs, model: LatentDiffusion) -> Tensor:
+    """The selection, [1, 1, h, w] at the latents' size."""
+    from velatura.diffusion import blending
+
+    return blending.latent_mask(inputs.mask, _places(inputs, model))
 
 
 def _places(inputs: MethodInputs, model: LatentDiffusion) -> tuple[int, int]:

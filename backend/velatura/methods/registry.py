@@ -49,6 +49,7 @@ _NO_METHODS = {
     "results",
     "run",
     "sections",
+    "steering",
     "work",
 }
 

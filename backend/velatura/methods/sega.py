@@ -11,7 +11,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import evening, fields, flowing
+from . import evening, fields, flowing, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -21,46 +21,15 @@ if TYPE_CHECKING:
 
     from velatura.diffusion.samplers import Step
     from velatura.inversion.trajectory import Trajectory
-    from velatura.semantic.guidance import Concept, Semantic
 
-FARTHEST = 2.5
-"""s_e at 100 % of a concept within the caption: at 1 the picture follows the caption with the concept."""
-FARTHEST_ALONE = 10.0
-"""The same of words alone: twice the published scale."""
 DRAFT_STEPS = 10
-
-
-class ConceptSettings(fields.DialSettings):
-    reach: float = fields.slider(
-        0.1,
-        0.01,
-        1.0,
-        0.01,
-        "Reach",
-        "Which share of the places the concept may change: a little keeps it to where it matters most.",
-    )
-    begin: float = fields.slider(
-        0.3,
-        0.0,
-        0.95,
-        0.05,
-        "From",
-        "After which share of the steps it begins: early it may move shapes, late it changes surfaces.",
-    )
-    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Until", "At which share of the steps it ends.")
-    weight: float = fields.slider(1.0, 0.0, 2.0, 0.1, "Weight", "How much it counts beside the others.")
-    where: str | None = fields.raster(
-        "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
-    )
 
 
 class SegaParameters(Parameters):
     source_prompt: str = fields.source_prompt(
         "A caption of the layer as it is now, or of the new picture; the concepts lead away from it."
     )
-    concepts: list[ConceptSettings] = fields.dials(
-        "Concepts", "Each is something that there should be more of, or less; their sliders work together."
-    )
+    concepts: list[steering.ConceptSettings] = steering.concepts()
     even: bool = Field(
         False,
         title="Even dials",
@@ -70,12 +39,7 @@ class SegaParameters(Parameters):
     only_changes: bool = flowing.only_changes()
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
-    words: Literal["caption", "alone"] = Field(
-        "caption",
-        title="Concepts are read",
-        description="Within the caption, beside the rest of the picture, or as words alone, as published.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Within the caption", "Alone"]},
-    )
+    words_of_concepts: steering.Words = steering.words_of_concepts()
     inversion: Literal["direct", "edit-friendly"] = Field(
         "direct",
         title="Inversion",
@@ -83,12 +47,8 @@ class SegaParameters(Parameters):
         "variations.",
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
     )
-    momentum: float = fields.slider(
-        0.0, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True
-    )
-    momentum_kept: float = fields.slider(
-        0.4, 0.0, 0.95, 0.05, "Momentum, memory", "How long earlier steps count.", advanced=True
-    )
+    momentum: float = steering.momentum()
+    momentum_kept: float = steering.momentum_kept()
     context: float = fields.context(1.0)
     steps: int = fields.steps(25)
     negative_prompt: str = fields.negative_prompt()
@@ -146,8 +106,7 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
     concepts = params.concepts
     shares = [concept.strength / 100.0 for concept in concepts]
     if not (params.even and any(shares)):
-        farthest = FARTHEST if params.words == "caption" else FARTHEST_ALONE
-        return [farthest * share for share in shares]
+        return steering.scales(params)
     caption = _caption(inputs.prompt, params)
     run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
     ways: dict[int, _Way] = {}
@@ -239,7 +198,15 @@ class _Run:
         from velatura.semantic.edit import edit
         from velatura.semantic.source import kept
 
-        semantic = self._semantic(scales)
+        semantic = steering.semantic(
+            self._model,
+            self._params,
+            scales,
+            self._prompts.prompt,
+            self._inputs.rasters,
+            self._m,
+            self._n,
+        )
         made_of = (self._model, self._trajectory(), self._prompts, semantic.conditions)
         with kept(self._context.cache, *made_of) as source:
             return edit(
@@ -250,7 +217,7 @@ class _Run:
                 wanted=self._model.encode_prompt(wanted) if wanted else None,
             )
 
-    def key(self, concept: ConceptSettings, sign: float) -> str:
+    def key(self, concept: steering.ConceptSettings, sign: float) -> str:
         """The name of a concept's even curve in one direction."""
         from velatura.cache.keys import key_of
         from velatura.flow.even import PROBES
@@ -266,47 +233,13 @@ class _Run:
             rescale=self._model.guidance_rescale,
             sigmas=self._sigmas,
             concept=settings,
-            words=params.words,
+            words=params.words_of_concepts,
             sign=sign,
             where=where,
             selected=self._m,
             momentum=[params.momentum, params.momentum_kept],
             focused=params.only_changes,
             probes=list(PROBES),
-        )
-
-    def _semantic(self, scales: Sequence[float]) -> Semantic:
-        from velatura.semantic.guidance import Momentum, Semantic
-
-        params = self._params
-        concepts = [
-            self._concept(concept, scale) for concept, scale in zip(params.concepts, scales, strict=True)
-        ]
-        everywhere = bool((self._m > 0.0).all())
-        momentum = Momentum(params.momentum, params.momentum_kept)
-        return Semantic(concepts, momentum, None if everywhere else self._m)
-
-    def _concept(self, settings: ConceptSettings, scale: float) -> Concept:
-        import torch.nn.functional as F
-
-        from velatura.semantic.guidance import Concept
-
-        if self._params.words == "caption":
-            less, more = flowing.texts(self._prompts.prompt, settings)
-        else:
-            less, more = settings.less.strip(), settings.more.strip()
-            if not more:  # a concept that there should be less of is that concept, led away from
-                less, more, scale = "", less, -scale
-        where = None if settings.where is None else self._inputs.rasters[settings.where]
-        return Concept(
-            self._model.encode_prompt(more),
-            self._model.encode_prompt(less) if less else None,
-            scale,
-            1.0 - settings.reach,
-            round(settings.begin * self._n),
-            round(settings.end * self._n),
-            settings.weight,
-            None if where is None else F.adaptive_max_pool2d(where, self._places),
         )
 
     def _trajectory(self) -> Trajectory:

@@ -17,7 +17,8 @@ from torch import Tensor
 from velatura.cache.cache import Cache
 from velatura.diffusion import noise, schedule
 from velatura.inversion import ddim
-from velatura.methods.sega import ConceptSettings, SegaParameters
+from velatura.methods.sega import SegaParameters
+from velatura.methods.steering import ConceptSettings
 from velatura.models.model import Model
 from velatura.semantic.edit import edit
 from velatura.semantic.guidance import Concept, Momentum, Semantic

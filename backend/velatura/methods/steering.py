@@ -1,0 +1,154 @@
+"""The common part of the methods that are steered by concepts: fields, and the guidance of one run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pydantic import Field
+
+from . import fields, flowing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from velatura.diffusion.network import LatentDiffusion
+    from velatura.semantic.guidance import Concept, Semantic
+
+Words = Literal["caption", "alone"]
+"""How a concept is read: the picture's caption with and without it, or its words alone, as published."""
+
+FARTHEST: Mapping[Words, float] = {"caption": 2.5, "alone": 10.0}
+"""s_e at 100 %. Within the caption, the picture follows the caption with the concept at 1; alone, it is twice
+the published scale."""
+
+
+class ConceptSettings(fields.DialSettings):
+    reach: float = fields.slider(
+        0.1,
+        0.01,
+        1.0,
+        0.01,
+        "Reach",
+        "Which share of the places the concept may change: a little keeps it to where it matters most.",
+    )
+    begin: float = fields.slider(
+        0.3,
+        0.0,
+        0.95,
+        0.05,
+        "From",
+        "After which share of the steps it begins: early it may move shapes, late it changes surfaces.",
+    )
+    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Until", "At which share of the steps it ends.")
+    weight: float = fields.slider(1.0, 0.0, 2.0, 0.1, "Weight", "How much it counts beside the others.")
+    where: str | None = fields.raster(
+        "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
+    )
+
+
+class Steered(Protocol):
+    """The settings of concepts, part of a method's parameters."""
+
+    concepts: list[ConceptSettings]
+    words_of_concepts: Words
+    momentum: float
+    momentum_kept: float
+
+
+def concepts() -> Any:
+    """The group of concepts."""
+    return fields.dials(
+        "Concepts", "Each is something that there should be more of, or less; their sliders work together."
+    )
+
+
+def words_of_concepts() -> Any:
+    """How concepts are read, for a field `Words`."""
+    return Field(
+        "caption",
+        title="Concepts are read",
+        description="Within the caption, beside the rest of the picture, or as words alone, as published.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Within the caption", "Alone"]},
+    )
+
+
+def momentum() -> Any:
+    """s_m of SEGA."""
+    return fields.slider(0.0, 0.0, 0.6, 0.05, "Momentum", "How much earlier steps push on.", advanced=True)
+
+
+def momentum_kept() -> Any:
+    """beta of SEGA."""
+    return fields.slider(
+        0.4, 0.0, 0.95, 0.05, "Momentum, memory", "How long earlier steps count.", advanced=True
+    )
+
+
+def scales(params: Steered) -> list[float]:
+    """s_e of each concept, in proportion to its slider."""
+    return [FARTHEST[params.words_of_concepts] * concept.strength / 100.0 for concept in params.concepts]
+
+
+def semantic(
+    model: LatentDiffusion,
+    params: Steered,
+    scales: Sequence[float],
+    caption: str,
+    rasters: Mapping[str, Tensor],
+    m_latent: Tensor,
+    n: int,
+) -> Semantic:
+    """The concepts of one run.
+
+    Args:
+        model: reads the texts.
+        params: the settings.
+        scales: s_e of each concept.
+        caption: of the picture that the concepts change.
+        rasters: those of the request, [1, 1, H, W] by name.
+        m_latent: the selection, [1, 1, h, w].
+        n: the steps of the run.
+    """
+    from velatura.semantic.guidance import Momentum, Semantic
+
+    places = m_latent.shape[-2], m_latent.shape[-1]
+    alone = params.words_of_concepts == "alone"
+    found = [
+        _concept(model, settings, scale, None if alone else caption, rasters, places, n)
+        for settings, scale in zip(params.concepts, scales, strict=True)
+    ]
+    everywhere = bool((m_latent > 0.0).all())
+    return Semantic(found, Momentum(params.momentum, params.momentum_kept), None if everywhere else m_latent)
+
+
+def _concept(
+    model: LatentDiffusion,
+    settings: ConceptSettings,
+    scale: float,
+    caption: str | None,
+    rasters: Mapping[str, Tensor],
+    places: tuple[int, int],
+    n: int,
+) -> Concept:
+    import torch.nn.functional as F
+
+    from velatura.semantic.guidance import Concept
+
+    if caption is not None:
+        less, more = flowing.texts(caption, settings)
+    else:
+        less, more = settings.less.strip(), settings.more.strip()
+        if not more:  # a concept that there should be less of is that concept, led away from
+            less, more, scale = "", less, -scale
+    where = None if settings.where is None else rasters[settings.where]
+    return Concept(
+        model.encode_prompt(more),
+        model.encode_prompt(less) if less else None,
+        scale,
+        1.0 - settings.reach,
+        round(settings.begin * n),
+        round(settings.end * n),
+        settings.weight,
+        None if where is None else F.adaptive_max_pool2d(where, places),
+    )
