@@ -28,7 +28,7 @@ def paste(
     region: Region,
     seen: Seen,
     edited: np.ndarray,
-    reconstructed: np.ndarray,
+    reconstructed: np.ndarray | None,
     reach: int,
 ) -> Pasted:
     """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
@@ -42,18 +42,23 @@ def paste(
         region: the part that the model saw.
         seen: the picture that the model saw.
         edited: [h, w, 3] float in [0, 1] at the size of `seen.image`, the edit.
-        reconstructed: [h, w, 3], the same autoencoder's reconstruction of the unedited picture.
+        reconstructed: [h, w, 3], the picture for which the source's own detail comes back, mostly the same
+            autoencoder's reconstruction of the unedited picture. None: it comes back nowhere.
         reach: see `detail.unchanged`.
     """
-    edited, reconstructed = without_margins(edited, region), without_margins(reconstructed, region)
-    kept = unchanged(edited, reconstructed, reach)[..., None]
-    pictures = np.concatenate([edited, reconstructed, kept], axis=2)
+    edited = pictures = without_margins(edited, region)
+    if reconstructed is not None:
+        reconstructed = without_margins(reconstructed, region)
+        kept = unchanged(edited, reconstructed, reach)[..., None]
+        pictures = np.concatenate([edited, reconstructed, kept], axis=2)
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
     for band in bounds.bands(_BAND):
         at_own_size = at_layers_size(pictures, region, band)
         source = flattened(layer, band, seen.backdrop)
-        rgb = restored(at_own_size[..., :3], at_own_size[..., 3:6], at_own_size[..., 6:], source)
+        rgb = at_own_size
+        if reconstructed is not None:
+            rgb = restored(rgb[..., :3], rgb[..., 3:6], rgb[..., 6:], source)
         alpha = selection.alpha(band, layer)
         pixels = encoding.encode(rgb.clip(0.0, 1.0), alpha)
         is_source = (rgb == source).all(axis=2)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from velatura.generators.protocol import Generator
+from velatura_protocol.errors import VelaturaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from torch import Tensor
 
@@ -56,6 +59,22 @@ class Network(Protocol):
         ...
 
 
+class Decoder(Protocol):
+    """A decoder D for tuning: features that stay as they are, and weights theta of the layers after them."""
+
+    weights: Mapping[str, Tensor]
+    """theta by name, float32. They are the model's own; tune copies."""
+
+    def features(self, z: Tensor) -> Tensor:
+        """The input of the tuned layers, float32, for latents [N, C, h, w]. It has a gradient."""
+        ...
+
+    def picture(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """The picture [N, 3, H, W] float32 for these weights, about [-1, 1] and not clamped. It has a
+        gradient with respect to both. The model's own weights do not change."""
+        ...
+
+
 class LatentDiffusion(Network, Generator, Protocol):
     """The part of a model that editing pictures needs."""
 
@@ -74,6 +93,12 @@ class LatentDiffusion(Network, Generator, Protocol):
         """The levels at which it attends to the prompt: 0 sees the latent as it is, 1 halved once, and so on
         (`velatura.attention.places`)."""
         ...
+
+    def tunable_decoder(self, *, whole: bool = False) -> Decoder:
+        """Its decoder for tuning: the last layers, or all of them. Raises `unknown-model` if it has none."""
+        raise VelaturaError(
+            "unknown-model", f"The decoder of {self.id!r} cannot be tuned; choose another reconstruction."
+        )
 
     def tokenized(self, prompt: str) -> Tokenized:
         """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must

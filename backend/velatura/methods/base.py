@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from velatura.generators.protocol import Generator
 
 Need = Literal["required", "optional", "none"]
+Compared = Literal["reconstruction", "layer", "nothing"]
 _Value = TypeVar("_Value")
 
 
@@ -271,6 +272,20 @@ class Method:
     def varies(self, params: Any) -> bool:
         """Whether another seed gives another result; if not, a request may have only one variation."""
         return True
+
+    def inverts(self, params: Any) -> bool:
+        """Whether the selection is the part that stays. Its inverse then takes its place from the start, also
+        as the result's alpha."""
+        return False
+
+    def compared_with(self, params: Any) -> Compared:
+        """The picture that a result is compared with, so that the layer gets its own detail back where both
+        are equal (`velatura.canvas.detail`).
+
+        'reconstruction': D(E(x)), for results of the decoder. 'layer': x as the model sees it, for results
+        whose background is reconstructed. 'nothing': the result stays as it is.
+        """
+        return "reconstruction"
 
     def wanted(self, prompt: str, params: Any) -> str:
         """The text that variations are ranked by, a description of the wanted result: mostly the prompt."""

@@ -61,6 +61,8 @@ def execute(
     assert source is not None  # `Request.from_wire` refuses a request without one
     layer = Layer.of(source, blob(source.digest))
     selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
+    if method.inverts(params):
+        selection = selection.inverted(layer)
     rasters = _rasters(checked, blob)
 
     hooks.progress("Loading the model", 0, 0, 0.0)
