@@ -47,7 +47,7 @@ def test_a_fit_is_kept_small_resumed_and_the_same_from_memory_disk_and_anew(mode
     assert steps == 3
     cache = Cache(tmp_path, memory=2**24, disk=2**24)
     with pytest.raises(Cancelled):
-        run(cache, cancel_after=6)  # four steps of the edit, two of the fit
+        run(cache, cancel_after=5)  # in the second step of the fit
     assert run(cache) == (plain, 1)
     assert run(cache) == (plain, 0)
     assert run(Cache(tmp_path, memory=2**24, disk=2**24)) == (plain, 0)

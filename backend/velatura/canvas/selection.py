@@ -74,6 +74,12 @@ class Selection:
             )
         return cls(values, place, bounds.moved(x, y))
 
+    @classmethod
+    def everything(cls, layer: Layer) -> Selection:
+        """The whole layer as a selection of its own: a result is opaque even where the layer is not."""
+        values = np.broadcast_to(np.uint8(255), (layer.box.height, layer.box.width))
+        return cls(values, layer.box, layer.box)
+
     def inverted(self, layer: Layer) -> Selection:
         """The rest of the layer: the largest value minus each. Raises `empty-mask` where nothing is left."""
         values = self.window(layer.box)

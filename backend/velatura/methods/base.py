@@ -231,6 +231,8 @@ class Method:
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
+        from_nothing: whether it looks at nothing of the layer, which may then be empty; without a selection
+            its result covers the whole layer.
         place: in the list that a person chooses from, smallest first; a host begins with the first.
         Parameters: the class of its parameters.
     """
@@ -246,6 +248,7 @@ class Method:
     drafts: ClassVar[bool] = True
     generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
+    from_nothing: ClassVar[bool] = False
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
