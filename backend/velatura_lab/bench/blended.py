@@ -1,5 +1,5 @@
-"""Blended Latent Diffusion beside a plain port of the published procedure: 24 variations, ranked, and the best
-one reconstructed.
+"""Blended Latent Diffusion beside a plain port of the published procedure: 24 variations, ranked, and the
+best one reconstructed.
 
 The published procedure (Avrahami et al. 2023, section 4 and appendix C): 50 DDIM steps for the batch, every
 result decoded and ranked by CLIP on the selected area, then all weights of the decoder tuned for 75 steps on
