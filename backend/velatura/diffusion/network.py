@@ -60,18 +60,14 @@ class Network(Protocol):
 
 
 class Decoder(Protocol):
-    """A decoder D for tuning: features that stay as they are, and weights theta of the layers after them."""
+    """A decoder D_theta for tuning."""
 
     weights: Mapping[str, Tensor]
-    """theta by name, float32. They are the model's own; tune copies."""
+    """theta by name, float32. They may be the model's own; tune copies."""
 
-    def features(self, z: Tensor) -> Tensor:
-        """The input of the tuned layers, float32, for latents [N, C, h, w]. It has a gradient."""
-        ...
-
-    def picture(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        """The picture [N, 3, H, W] float32 for these weights, about [-1, 1] and not clamped. It has a
-        gradient with respect to both. The model's own weights do not change."""
+    def picture(self, z: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """The picture [N, 3, H, W] float32 of latents [N, C, h, w] for these weights, about [-1, 1] and not
+        clamped. It has a gradient with respect to both. The model's own weights do not change."""
         ...
 
 
@@ -94,8 +90,8 @@ class LatentDiffusion(Network, Generator, Protocol):
         (`velatura.attention.places`)."""
         ...
 
-    def tunable_decoder(self, *, whole: bool = False) -> Decoder:
-        """Its decoder for tuning: the last layers, or all of them. Raises `unknown-model` if it has none."""
+    def tunable_decoder(self) -> Decoder:
+        """Its decoder for tuning. Raises `unknown-model` if it has none."""
         raise VelaturaError(
             "unknown-model", f"The decoder of {self.id!r} cannot be tuned; choose another reconstruction."
         )

@@ -62,8 +62,8 @@ class BlendedLatentDiffusion(Method):
             RasterInput(
                 "scribble",
                 "Scribble",
-                "Strokes of the wanted shapes and colours, on a layer of their own; Strength says how "
-                "freely they are read.",
+                "Strokes of the wanted shapes and colours, on a layer of their own; lower Strength to 0.8 or "
+                "less, so that they are followed.",
                 "picture",
                 "optional",
             ),

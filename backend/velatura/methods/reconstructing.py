@@ -19,6 +19,10 @@ SLOW: tuple[Way, ...] = ("latents", "decoder")
 """The ways that fit something for each variation."""
 
 
+FITTING = Stage("Joining to the layer")
+_ON_DISK = 2**26  # bytes of weights; the state of a stopped fit has three times as many
+
+
 class Settings(NamedTuple):
     """The settings of a reconstruction.
 
@@ -131,38 +135,37 @@ def reconstructed(z0: Tensor, inputs: MethodInputs, settings: Settings, context:
 
 
 def _fitted(z0: Tensor, edited: Tensor, inputs: MethodInputs, settings: Settings, context: Context) -> Tensor:
+    """The pictures themselves are kept, and not the weights, which serve these latents alone."""
     import torch
 
     from velatura.cache.keys import key_of
-    from velatura.reconstruction.fitting import Target, fitted_latents, tuned_decoder, with_delta
+    from velatura.reconstruction.fitting import Target, fitted_latents, tuned_decoder
 
     model, x, m = context.model, inputs.image, inputs.mask
-    decoder = model.tunable_decoder(whole=settings.way == "latents")
+    decoder = model.tunable_decoder()
     n = settings.steps * len(z0)
+    small = sum(weight.nbytes for weight in decoder.weights.values()) <= _ON_DISK
+
+    def picture(z: Tensor, target: Target, after: AfterStep, begun: list[Any]) -> Tensor:
+        if settings.way == "latents":
+            return model.decode(
+                fitted_latents(decoder, z, target, settings.steps, settings.rate, after, begun)
+            )
+        theta = tuned_decoder(decoder, z, target, settings.steps, settings.rate, after, begun)
+        with torch.no_grad():
+            return decoder.picture(z, theta).clamp(-1.0, 1.0)
+
     pictures: list[Tensor] = []
-
-    def fitted(z: Tensor, target: Target, after: AfterStep, begun: list[Any]) -> Any:
-        fit = fitted_latents if settings.way == "latents" else tuned_decoder
-        return fit(decoder, z, target, settings.steps, settings.rate, after, begun)
-
     for i, (z, one) in enumerate(zip(z0.split(1), edited.split(1), strict=True)):
         target = Target(one, x, m, settings.background)
 
         def after(step: int, done: int = i * settings.steps) -> None:
             context.step(done + step, n, stage=FITTING)
 
-        key = key_of(model, reconstruction=settings._asdict(), z=z, x=x, m=m)
-        result = context.kept(
-            key,
-            lambda begun, z=z, target=target, after=after: fitted(z, target, after, begun),
-            on_disk=True,
+        made = context.kept(
+            key_of(model, reconstruction=settings._asdict(), z=z, x=x, m=m),
+            lambda begun, z=z, target=target, after=after: picture(z, target, after, begun),
+            on_disk=small,
         )
-        with torch.no_grad():
-            if settings.way == "latents":
-                pictures.append(model.decode(result))
-            else:
-                pictures.append(with_delta(decoder, z, result))
+        pictures.append(made)
     return torch.cat(pictures)
-
-
-FITTING = Stage("Joining to the layer", 1.0)

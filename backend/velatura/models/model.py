@@ -23,7 +23,7 @@ from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.errors import VelaturaError
 
 from .attention import attention_levels, hold
-from .decoder import SplitDecoder
+from .decoder import TunableDecoder
 from .reading import tokenized
 
 _PROMPTS_KEPT = 64
@@ -193,10 +193,10 @@ class Model(LatentDiffusion):
         """
         return self._finite(self._decode, z).clamp(-1.0, 1.0)
 
-    def tunable_decoder(self, *, whole: bool = False) -> SplitDecoder:
+    def tunable_decoder(self) -> TunableDecoder:
         """See `LatentDiffusion`."""
         config = self.autoencoder.config
-        return SplitDecoder(self.autoencoder, config["scaling_factor"], _shift(config), whole=whole)
+        return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
 
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config

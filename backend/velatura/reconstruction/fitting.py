@@ -70,7 +70,7 @@ def fitted_latents(
         weights = {name: weight.clone() for name, weight in decoder.weights.items()}
         fit = _Fit.of({"z": z0.clone()}, begun)
         return fit.run(
-            lambda p: decoder.picture(decoder.features(p["z"]), weights),
+            lambda p: decoder.picture(p["z"], weights),
             target.copy(),
             steps,
             rate,
@@ -87,20 +87,12 @@ def tuned_decoder(
     after_step: AfterStep,
     begun: list[Any],
 ) -> dict[str, Tensor]:
-    """theta* - theta of equation 2 by name, in half precision; see `with_delta`. Arguments as of
-    `fitted_latents`, but of the decoder all `weights` are tuned."""
+    """theta* of equation 2 by name, float32, from the decoder's own theta by Adam. Arguments as of
+    `fitted_latents`."""
     with torch.inference_mode(False), torch.no_grad():
-        theta = {name: weight.clone() for name, weight in decoder.weights.items()}
-        features = decoder.features(z0).clone()
-        fit = _Fit.of(theta, begun)
-        tuned = fit.run(lambda p: decoder.picture(features, p), target.copy(), steps, rate, after_step)
-        return {name: (tuned[name] - decoder.weights[name]).half() for name in tuned}
-
-
-def with_delta(decoder: Decoder, z0: Tensor, delta: Mapping[str, Tensor]) -> Tensor:
-    """D of theta + delta at z0, [1, 3, h, w] in [-1, 1]."""
-    weights = {name: weight + delta[name].float() for name, weight in decoder.weights.items()}
-    return decoder.picture(decoder.features(z0), weights).clamp(-1.0, 1.0)
+        z = z0.clone()
+        fit = _Fit.of(decoder.weights, begun)
+        return fit.run(lambda theta: decoder.picture(z, theta), target.copy(), steps, rate, after_step)
 
 
 @dataclass(frozen=True)

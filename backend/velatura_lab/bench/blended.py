@@ -4,7 +4,7 @@ best one reconstructed.
 The published procedure (Avrahami et al. 2023, section 4 and appendix C): 50 DDIM steps for the batch, every
 result decoded and ranked by CLIP on the selected area, then all weights of the decoder tuned for 75 steps on
 the best. Ours: the shipped settings in batches of as many variations as a request may have, ranked as for a
-person, then the best one again with the decoder's last layers tuned.
+person, then the best one again with its decoder tuned.
 """
 
 from __future__ import annotations
@@ -117,19 +117,19 @@ def _edited(model: LatentDiffusion, prompt: str, x: Tensor, m: Tensor, variation
 
 def _tuned(model: LatentDiffusion, z: Tensor, edited: Tensor, x: Tensor, m: Tensor, steps: int) -> Tensor:
     """Equation 2 with all weights, each step through the whole decoder."""
-    decoder = model.tunable_decoder(whole=True)
+    decoder = model.tunable_decoder()
     with torch.inference_mode(False), torch.enable_grad():
         z, edited, x, m = (tensor.clone() for tensor in (z, edited, x, m))
         theta = {name: weight.clone().requires_grad_() for name, weight in decoder.weights.items()}
         adam = torch.optim.Adam(theta.values(), lr=RATE)
         for _ in range(steps):
             adam.zero_grad()
-            picture = decoder.picture(decoder.features(z), theta)
+            picture = decoder.picture(z, theta)
             loss = F.mse_loss(picture * m, edited * m)
             loss = loss + BACKGROUND * F.mse_loss(picture * (1.0 - m), x * (1.0 - m))
             loss.backward()
             adam.step()
-        return decoder.picture(decoder.features(z), theta).detach()
+        return decoder.picture(z, theta).detach()
 
 
 def measure(models: ModelStore, variations: int = VARIATIONS, steps: int = STEPS) -> dict[str, Any]:
