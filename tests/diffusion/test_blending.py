@@ -47,7 +47,9 @@ def test_outside_the_mask_the_latents_are_the_noised_source_at_every_step(
     class Context:
         decode = model.decode
 
-        def step(self, i, n, preview=None):
+        is_draft = False
+
+        def step(self, i, n, preview=None, *, stage):
             assert preview().shape == (1, 3, 64, 64)
 
     Context.model = model

@@ -29,7 +29,7 @@ def paste(
     region: Region,
     seen: Seen,
     edited: np.ndarray,
-    reconstructed: np.ndarray,
+    reconstructed: np.ndarray | None,
     reach: int,
 ) -> Pasted:
     """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
@@ -46,22 +46,28 @@ def paste(
         seen: the picture that the model saw.
         edited: [h, w, 3 or 4] float in [0, 1] at the size of `seen.image`, the edit; the fourth channel is
             its opacity.
-        reconstructed: [h, w, 3], the same autoencoder's reconstruction of the unedited picture.
+        reconstructed: [h, w, 3], the picture for which the source's own detail comes back, mostly the same
+            autoencoder's reconstruction of the unedited picture. None: it comes back nowhere.
         reach: see `detail.unchanged`.
     """
-    edited, reconstructed = without_margins(edited, region), without_margins(reconstructed, region)
+    edited = without_margins(edited, region)
     edited, opacity = edited[..., :3], edited[..., 3:]
-    kept = unchanged(edited, reconstructed, reach)[..., None]
-    pictures = np.concatenate([edited, reconstructed, kept, opacity], axis=2)
+    parts = [edited, opacity]
+    if reconstructed is not None:
+        reconstructed = without_margins(reconstructed, region)
+        parts += [reconstructed, unchanged(edited, reconstructed, reach)[..., None]]
+    pictures, first = np.concatenate(parts, axis=2), 3 + opacity.shape[2]
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
     for band in bounds.bands(_BAND):
         at_own_size = at_layers_size(pictures, region, band)
         source = flattened(layer, band, seen.backdrop)
-        rgb = restored(at_own_size[..., :3], at_own_size[..., 3:6], at_own_size[..., 6:7], source)
+        rgb = at_own_size[..., :3]
+        if reconstructed is not None:
+            rgb = restored(rgb, at_own_size[..., first : first + 3], at_own_size[..., first + 3 :], source)
         alpha = selection.alpha(band, layer)
         if opacity.size:
-            alpha = quantise(fractions(alpha) * at_own_size[..., 7], encoding.dtype)
+            alpha = quantise(fractions(alpha) * at_own_size[..., 3], encoding.dtype)
         pixels = encoding.encode(rgb.clip(0.0, 1.0), alpha)
         is_source = (rgb == source).all(axis=2)
         for i, channel in enumerate(layer.encoding.channels):

@@ -31,12 +31,14 @@ class Seen(NamedTuple):
     backdrop: np.ndarray
 
 
-def see(layer: Layer, selection: Selection, region: Region) -> Seen:
+def see(layer: Layer, selection: Selection, region: Region, *, may_be_empty: bool = False) -> Seen:
     """Crops the region, resizes it to the model's scale and pads it with its mirror image.
 
-    Raises `empty-layer` if all its pixels are transparent.
+    Raises `empty-layer` if all its pixels are transparent, unless they may be; the picture is then black.
     """
     image, backdrop = over_mean(painted(layer, region.crop, region.inner))
+    if backdrop is None and may_be_empty:
+        backdrop = np.zeros(3, np.float32)
     if backdrop is None:
         raise VelaturaError(
             "empty-layer",

@@ -84,6 +84,26 @@ class Selection:
         )
         return replace(self, values=values)
 
+    @classmethod
+    def everything(cls, layer: Layer) -> Selection:
+        """The whole layer as a selection of its own: a result is opaque even where the layer is not."""
+        values = np.broadcast_to(np.uint8(255), (layer.box.height, layer.box.width))
+        return cls(values, layer.box, layer.box)
+
+    def inverted(self, layer: Layer) -> Selection:
+        """The rest of the layer: the largest value minus each. Raises `empty-mask` where nothing is left."""
+        values = self.window(layer.box)
+        most = np.iinfo(values.dtype).max if values.dtype.kind == "u" else values.dtype.type(1)
+        values = np.clip(values, 0, most) if values.dtype.kind == "f" else values
+        rest = most - values
+        bounds = _bounds(rest, layer.box)
+        if bounds is None:
+            raise VelaturaError(
+                "empty-mask",
+                "The selection covers the whole layer; leave a part of it out, to change that part.",
+            )
+        return Selection(rest, layer.box, bounds)
+
     def window(self, box: Box) -> np.ndarray:
         """The native values [h, w] in a box; 0 outside the raster."""
         if self.values is None:

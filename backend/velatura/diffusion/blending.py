@@ -17,6 +17,22 @@ def blend(z_fg: Tensor, z_bg: Tensor, m: Tensor) -> Tensor:
     return torch.where(m == 0, z_bg, z_fg * m + z_bg * (1.0 - m))
 
 
+def scribbled(image: Tensor, strokes: Tensor, m: Tensor) -> Tensor:
+    """The picture with strokes over it inside the selection (section 5.3), [1, 3, H, W] in [-1, 1].
+
+    Args:
+        image: [1, 3, H, W] in [-1, 1].
+        strokes: [1, 4, H, W], colours in [-1, 1] and alpha. Transparent colours are over one backdrop, as
+            `velatura.canvas.rasters` gives a picture; it is read where alpha is least, and taken out.
+        m: the selection, [1, 1, H, W].
+    """
+    colours, alpha = strokes[:, :3], strokes[:, 3:]
+    least = alpha.flatten().argmin()
+    backdrop = colours.flatten(2)[..., least][..., None, None]
+    over = colours + (1.0 - alpha) * (image - backdrop)
+    return torch.where((m > 0.0) & (alpha > 0.0), over.clamp(-1.0, 1.0), image)
+
+
 def latent_mask(m: Tensor, size: tuple[int, int]) -> Tensor:
     """m_latent: the mask [1, 1, H, W] reduced to the latent's size (h, w), the maximum of each cell.
 

@@ -7,8 +7,11 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
+from velatura_protocol.errors import VelaturaError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     from torch import Tensor
 
@@ -69,6 +72,18 @@ class Network(Protocol):
         ...
 
 
+class Decoder(Protocol):
+    """A decoder D_theta for tuning."""
+
+    weights: Mapping[str, Tensor]
+    """theta by name, float32. They may be the model's own; tune copies."""
+
+    def picture(self, z: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        """The picture [N, 3, H, W] float32 of latents [N, C, h, w] for these weights, about [-1, 1] and not
+        clamped. It has a gradient with respect to both. The model's own weights do not change."""
+        ...
+
+
 class LatentDiffusion(Network, Generator, Protocol):
     """The part of a model that editing pictures needs."""
 
@@ -87,6 +102,12 @@ class LatentDiffusion(Network, Generator, Protocol):
         """The levels at which it attends to the prompt: 0 sees the latent as it is, 1 halved once, and so on
         (`velatura.attention.places`)."""
         ...
+
+    def tunable_decoder(self) -> Decoder:
+        """Its decoder for tuning. Raises `unknown-model` if it has none."""
+        raise VelaturaError(
+            "unknown-model", f"The decoder of {self.id!r} cannot be tuned; choose another reconstruction."
+        )
 
     def tokenized(self, prompt: str) -> Tokenized:
         """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must

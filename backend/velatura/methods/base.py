@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from velatura.generators.protocol import Generator
 
 Need = Literal["required", "optional", "none"]
+Compared = Literal["reconstruction", "layer", "nothing"]
 _Value = TypeVar("_Value")
 
 
@@ -233,6 +234,8 @@ class Method:
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
+        from_nothing: whether it looks at nothing of the layer, which may then be empty; without a selection
+            its result covers the whole layer.
         section: its part of the list that a person chooses from, a name of `sections.SECTIONS`; '' for the
             section of its kind of result.
         place: in its section, smallest first; methods of one place are in the order of their titles.
@@ -252,6 +255,7 @@ class Method:
     generator: ClassVar[str] = DIFFUSION
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
+    from_nothing: ClassVar[bool] = False
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
@@ -279,6 +283,20 @@ class Method:
     def varies(self, params: Any) -> bool:
         """Whether another seed gives another result; if not, a request may have only one variation."""
         return True
+
+    def inverts(self, params: Any) -> bool:
+        """Whether the selection is the part that stays. Its inverse then takes its place from the start, also
+        as the result's alpha."""
+        return False
+
+    def compared_with(self, params: Any) -> Compared:
+        """The picture that a result is compared with, so that the layer gets its own detail back where both
+        are equal (`velatura.canvas.detail`).
+
+        'reconstruction': D(E(x)), for results of the decoder. 'layer': x as the model sees it, for results
+        whose background is reconstructed. 'nothing': the result stays as it is.
+        """
+        return "reconstruction"
 
     def wanted(self, prompt: str, params: Any) -> str:
         """The text that variations are ranked by, a description of the wanted result: mostly the prompt."""

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from . import fields
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from velatura_protocol.inputs import RasterInput
+
+from . import fields, reconstructing
+from .base import Compared, Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,6 +25,8 @@ class BlendedLatentDiffusionParameters(Parameters):
         "itself, guide the result.",
     )
     guidance: float = fields.guidance(3.0)
+    change: Literal["selection", "rest"] = fields.instead()
+    reconstruction: reconstructing.Way = reconstructing.reconstruction()
     context: float = fields.context(1.0)
     progressive_shrinking: bool = Field(
         False,
@@ -38,6 +42,10 @@ class BlendedLatentDiffusionParameters(Parameters):
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
     )
     negative_prompt: str = fields.negative_prompt()
+    seam: int = reconstructing.seam()
+    background: float = reconstructing.background()
+    fit_steps: int = reconstructing.fit_steps()
+    fit_rate: float = reconstructing.fit_rate()
 
 
 class BlendedLatentDiffusion(Method):
@@ -47,8 +55,30 @@ class BlendedLatentDiffusion(Method):
     summary = "Paints the prompt into the selection and leaves everything else as it is."
     source = "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
     section = "selection"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
+    inputs = Inputs(
+        source="required",
+        mask="optional",
+        prompt="required",
+        rasters=(
+            RasterInput(
+                "scribble",
+                "Scribble",
+                "Strokes of the wanted shapes and colours, on a layer of their own; lower Strength to 0.8 or "
+                "less, so that they are followed.",
+                "picture",
+                "optional",
+            ),
+        ),
+    )
     Parameters = BlendedLatentDiffusionParameters
+
+    def inverts(self, params: BlendedLatentDiffusionParameters) -> bool:
+        """Whether the background is replaced."""
+        return params.change == "rest"
+
+    def compared_with(self, params: BlendedLatentDiffusionParameters) -> Compared:
+        """See `reconstructing`."""
+        return reconstructing.compared_with(params.reconstruction)
 
     def run(self, inputs: MethodInputs, params: BlendedLatentDiffusionParameters, context: Context) -> Tensor:
         from velatura.diffusion import blending, denoiser, noise, samplers, schedule
@@ -61,13 +91,22 @@ class BlendedLatentDiffusion(Method):
         n = noise.standard_normal(inputs.seeds, z_init.shape[1:]).to(z_init)
         m_latent = blending.latent_mask(inputs.mask, (z_init.shape[-2], z_init.shape[-1]))
         masks = blending.shrinking_masks(m_latent, len(sigmas) - 1, params.progressive_shrinking)
+        editing = Stage("", reconstructing.share(params.reconstruction, len(inputs.seeds)))
 
         def after_step(z_fg: Tensor, step: samplers.Step) -> Tensor:
             z_bg = z_init + step.sigma_next * n
             z = blending.blend(z_fg, z_bg, masks[step.i])
             z0 = blending.blend(step.denoised[:1], z_init, masks[step.i])
-            context.step(step.i + 1, step.n, lambda: model.decode(z0))
+            context.step(step.i + 1, step.n, lambda: model.decode(z0), stage=editing)
             return z
 
+        z_start = z_init
+        if "scribble" in inputs.rasters:
+            drawn = blending.scribbled(inputs.image, inputs.rasters["scribble"], inputs.mask)
+            z_start = blending.blend(model.encode(drawn), z_init, masks[0])
         sampler = samplers.SAMPLERS[params.sampler]
-        return context.decode(sampler(D, z_init + sigmas[0] * n, sigmas, after_step))
+        z0 = sampler(D, z_start + sigmas[0] * n, sigmas, after_step)
+        settings = reconstructing.Settings(
+            params.reconstruction, params.seam, params.background, params.fit_steps, params.fit_rate
+        )
+        return reconstructing.reconstructed(z0, inputs, settings, context)

@@ -66,6 +66,10 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: Callable[[s
     form = schema(method.Parameters)
     values = complete(with_defaults(form, model.defaults), dict(request.parameters))
     params = _read(method, values)
+    if method.inverts(params) and request.inputs.get("mask") is None:
+        raise VelaturaError(
+            "empty-mask", "Select what should stay, or let the selection change instead of everything else."
+        )
     if request.variations > 1 and not method.varies(params):
         raise VelaturaError(
             "bad-request", f"With these settings {method.title} gives one result; ask for one variation."

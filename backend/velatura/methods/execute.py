@@ -61,6 +61,10 @@ def execute(
     assert source is not None  # `Request.from_wire` refuses a request without one
     layer = Layer.of(source, blob(source.digest))
     selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
+    if method.from_nothing and mask is None:
+        selection = Selection.everything(layer)
+    if method.inverts(params):
+        selection = selection.inverted(layer)
     rasters = _rasters(checked, blob)
 
     hooks.progress("Loading the model", 0, 0, 0.0)
@@ -73,7 +77,7 @@ def execute(
                     model.check_prompt(text, f"“{title}”")
         (context,) = params.marked("x-context") or [_CONTEXT]
         region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
-        seen = see(layer, selection, region)
+        seen = see(layer, selection, region, may_be_empty=method.from_nothing)
         is_draft = asked.draft
         run = Run(
             method,

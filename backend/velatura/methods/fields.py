@@ -96,6 +96,17 @@ def thing(title: str, description: str) -> Any:
     )
 
 
+def instead() -> Any:
+    """Whether the selection or everything else changes, for a field `Literal["selection", "rest"]`; see
+    `Method.inverts`."""
+    return Field(
+        "selection",
+        title="Change",
+        description="What changes: the selection, or everything around it, as for another background.",
+        json_schema_extra={"x-enum-titles": ["The selection", "Everything else"]},
+    )
+
+
 def softness() -> Any:
     """How wide the edge of a mask is."""
     return slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")

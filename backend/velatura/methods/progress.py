@@ -18,7 +18,7 @@ class Progress:
     def part(self, start: float, whole: float) -> None:
         """Begins the next part. start: its place in the run, in [0, 1]. whole: its share of the run."""
         self._whole, self._left = whole, whole
-        self._start, self._share = start, 0.0
+        self._start, self._share, self._end = start, 0.0, start + whole
         self._stage: str | None = None
 
     def step(self, i: int, n: int, stage: Stage) -> float:
@@ -30,5 +30,6 @@ class Progress:
         if stage.name != self._stage:
             self._start, self._left = self._start + self._share, self._left - self._share
             self._share, self._stage = min(stage.share * self._whole, self._left), stage.name
-        self._fraction = max(self._fraction, self._start + self._share * i / n)
+        reached = min(self._start + self._share * i / n, self._end)
+        self._fraction = max(self._fraction, reached)
         return self._fraction

@@ -74,7 +74,11 @@ class Work:
         """The pictures as layers over the source, not ranked. title: from an index and a seed."""
         run = self.run
         run.hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], max(1, run.generator.factor // 4)
+        reach = max(1, run.generator.factor // 4)
+        compared = run.method.compared_with(run.params)
+        unedited = None
+        if compared != "nothing":
+            unedited = self.seen.image if compared == "layer" else as_arrays(run.reconstruction)[0]
         return [
             result_layer(
                 self.recipe,

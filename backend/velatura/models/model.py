@@ -25,6 +25,7 @@ from velatura_protocol.errors import VelaturaError
 
 from .adapting import adapted, layers
 from .attention import attention_levels, hold
+from .decoder import TunableDecoder
 from .reading import tokenized
 
 _PROMPTS_KEPT = 64
@@ -202,6 +203,11 @@ class Model(LatentDiffusion):
         a batch.
         """
         return self._finite(self._decode, z).clamp(-1.0, 1.0)
+
+    def tunable_decoder(self) -> TunableDecoder:
+        """See `LatentDiffusion`."""
+        config = self.autoencoder.config
+        return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
 
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config

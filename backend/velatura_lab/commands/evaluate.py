@@ -106,10 +106,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
-        choices=["words", "selections", "sliders", "dials", "flow"],
+        choices=["words", "selections", "sliders", "dials", "flow", "joins", "thin", "precision"],
         help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
         "words, dials: shares of a dial (--pairs: pictures of each word, 2); --methods then names settings. "
-        "selections: methods that find masks. flow: the settings of editing by two captions",
+        "selections: methods that find masks. flow: the settings of editing by two captions. "
+        "joins, thin, precision: Blended Latent Diffusion's ways to "
+        "join an edit to the layer, its shrinking on thin selections, and its tables",
     )
     parser.add_argument(
         "--table", type=Path, metavar="FILE", help="also write the figures there, as a markdown table"

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from velatura.models.store import ModelStore
 
-from . import dials, flows, selections, sliders
+from . import blended, dials, flows, selections, sliders
 from . import prompt_to_prompt as words
 from .session import Options, Session
 
@@ -24,4 +24,7 @@ STUDIES: dict[str, Prepare] = {
     "sliders": sliders.prepare,
     "dials": dials.prepare,
     "flow": flows.prepare,
+    "joins": blended.prepare_joins,
+    "thin": blended.prepare_thin,
+    "precision": blended.prepare_precision,
 }
