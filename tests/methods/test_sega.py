@@ -58,15 +58,11 @@ def test_a_concept_changes_the_selection_alone(models):
 
 
 def test_less_of_a_thing_is_the_other_direction_of_more(models):
-    less, more = ({"less": "snow", "strength": 50.0}, concept(strength=-50.0))
-    assert (
-        run(ask(less, words_of_concepts="alone"), models)[0].data
-        == run(ask(more, words_of_concepts="alone"), models)[0].data
-    )
-    between = run(ask({"less": "snow", "more": "rain", "strength": 50.0}, words_of_concepts="alone"), models)[
-        0
-    ]
-    assert between.data != run(ask(concept("rain", 50.0), words_of_concepts="alone"), models)[0].data
+    def made(one):
+        return run(ask(one, words_of_concepts="alone"), models)[0].data
+
+    assert made({"less": "snow", "strength": 50.0}) == made(concept(strength=-50.0))
+    assert made({"less": "snow", "more": "rain", "strength": 50.0}) != made(concept("rain", 50.0))
 
 
 def test_a_concept_changes_only_the_painted_place(models):
