@@ -17,28 +17,33 @@ FREE = {"cross_until": 0.0, "self_until": 0.0, "local_blend": False}
 """Attention is not edited, so a target with the source's own caption is sampled plainly."""
 
 
-def edit(models, method, prompt=WANTED, mask=MASK, dtype="u16", **parameters):
+def edit(models, method, prompt=WANTED, mask=MASK, dtype="u16", rasters=None, **parameters):
     parameters = {"source_prompt": CAPTION, "steps": 4, **parameters}
+    if method != "prompt-to-prompt":
+        parameters = {"only_changes": False, **parameters}
     asked = Edit(picture(80, 100, dtype=dtype), mask, method=method, prompt=prompt, parameters=parameters)
+    for name, painted in (rasters or {}).items():
+        asked.request["inputs"][name] = asked._raster(painted[..., None], "A", "", (0, 0))
     (layer,) = execute(asked.request, asked.blobs.__getitem__, models, Recorded())
     return layer
 
 
 @pytest.mark.parametrize("start", ["layer", "new"])
 def test_words_alone_are_prompt_to_prompt(models, start):
-    words = {"words": [{"text": "blue", "weight": 2.0}], "start": start}
-    own = edit(models, "prompt-to-prompt", **words)
-    assert edit(models, "compose", **words).data == own.data
-    assert edit(models, "compose", concepts=[{"more": "snow", "strength": 0.0}], **words).data == own.data
+    words, still = [{"text": "blue", "weight": 2.0}], [{"more": "snow", "strength": 0.0}]
+    own = edit(models, "prompt-to-prompt", words=words, start=start)
+    for concepts in ([], still):
+        composed = {"words": words, "start": start, "concepts": concepts}
+        assert edit(models, "compose", **composed).data == own.data
 
 
 def test_concepts_alone_are_sega(models):
     """On a new picture: there both methods sample the caption and add the concepts."""
     shared = {"concepts": [SNOW], "start": "new", "mask": None}
-    own = pixels(edit(models, "sega", "", only_changes=False, **shared)).astype(int)
+    own = pixels(edit(models, "sega", "", **shared)).astype(int)
     composed = pixels(edit(models, "compose", "", **FREE, **shared)).astype(int)
     still = [{**SNOW, "strength": 0.0}]
-    plain = pixels(edit(models, "sega", "", only_changes=False, concepts=still, start="new", mask=None))
+    plain = pixels(edit(models, "sega", "", concepts=still, start="new", mask=None))
     assert np.abs(composed - own).max() <= 2  # of 65535: the rows of a pass are in another order
     assert np.abs(plain.astype(int) - own).max() > 100
 
@@ -60,6 +65,18 @@ def test_local_blend_leaves_the_places_of_concepts_alone(models):
     with pytest.raises(VelaturaError, match="fewer words to leave alone"):
         edit(models, "compose", **word)
     assert edit(models, "compose", **word, concepts=[SNOW])
+
+
+def test_a_concept_stays_in_its_painted_place(models):
+    """Elsewhere the layer's own latents stay at every step, and so it keeps its bytes."""
+    painted = box(80, 100, (0, 40), (0, 30))
+    rasters = {"place": painted}
+    concepts = [{**SNOW, "where": "place"}]
+    asked = {"rasters": rasters, "concepts": concepts, "only_changes": True}
+    layer = edit(models, "compose", CAPTION, mask=None, **asked)
+    source, changed = picture(80, 100, dtype="u16"), pixels(layer)
+    assert not np.array_equal(changed[:30, :20, :3], source[:30, :20, :3])
+    assert np.array_equal(changed[:, 80:, :3], source[:, 80:, :3])
 
 
 REFUSED = {

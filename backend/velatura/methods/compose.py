@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
     concepts: list[steering.ConceptSettings] = steering.concepts()
     words_of_concepts: steering.Words = steering.words_of_concepts()
+    only_changes: bool = flowing.only_changes()
     momentum: float = steering.momentum()
     momentum_kept: float = steering.momentum_kept()
 
@@ -62,21 +63,30 @@ class Compose(Method):
         return prompt if changes else flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: ComposeParameters, context: Context) -> Tensor:
+        from velatura.flow import change
+
         inputs = replace(inputs, prompt=inputs.prompt or fields.shown_now(params.source_prompt))
 
         def further(n: int) -> prompt_to_prompt.Further:
             scales, model = steering.scales(params), context.model
             m = prompt_to_prompt.latent_mask(inputs, model)
             semantic = steering.semantic(model, params, scales, inputs.prompt, inputs.rasters, m, n)
-            return prompt_to_prompt.Further(lambda i: [semantic.at(i)], lambda: _reach(semantic))
+            stays = prompt_to_prompt.settings(params).local_blend
+            return prompt_to_prompt.Further(
+                lambda i: [semantic.at(i)], (lambda: _reach(semantic)) if stays else None
+            )
 
         acts = any(concept.strength for concept in params.concepts)
-        return prompt_to_prompt.edited(inputs, params, context, further if acts else None)
+        pictures = prompt_to_prompt.edited(inputs, params, context, further if acts else None)
+        if params.start == "new" or not params.only_changes:
+            return pictures
+        return change.kept(pictures, context.reconstruction, max(1, context.model.factor // 4))
 
 
-def _reach(semantic: Semantic) -> Tensor | None:
-    """Where the concepts have acted in the last step, and the places around, bool [B, 1, h, w]."""
+def _reach(semantic: Semantic) -> Tensor:
+    """Where the concepts have acted in the last step, and the cells around, bool [B, 1, h, w]."""
     from velatura.diffusion.blending import dilate
 
     guidance = semantic.guidance
-    return None if guidance is None else dilate(guidance.abs().amax(1, keepdim=True), 3) > 0.0
+    assert guidance is not None  # a step has been taken
+    return dilate(guidance.abs().amax(1, keepdim=True), 3) > 0.0

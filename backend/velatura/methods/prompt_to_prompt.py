@@ -205,7 +205,7 @@ class Further(NamedTuple):
     """Guidance beside the words: see `velatura.prompt_to_prompt.edit.edit`."""
 
     terms: Terms
-    reach: Reach
+    reach: Reach | None
 
 
 def edited(
@@ -245,7 +245,7 @@ def edited(
         z0, D = source.trajectory.z0, step.denoised
         return D[:1] if z0 is None else blending.blend(D[:1], z0[:1], m_latent)
 
-    terms, reach = (edit.no_terms, edit.nowhere) if further is None else further(n)
+    terms, reach = (edit.no_terms, None) if further is None else further(n)
     try:
         z = edit.edit(
             model,

@@ -35,20 +35,14 @@ from .local import LocalBlend
 AfterStep = Callable[[Step], None]
 Terms = Callable[[int], Sequence[Term]]
 """The terms of step i, none of which takes a gradient through the network."""
-Reach = Callable[[], Tensor | None]
-"""Where the terms of the last step act, bool [B, 1, h, w], so that local blend leaves these places alone;
-None: nowhere."""
+Reach = Callable[[], Tensor]
+"""Where the terms of the last step act, bool [B, 1, h, w]."""
 NO_MEMORY = 0
 
 
 def no_terms(_: int) -> Sequence[Term]:
     """No further guidance."""
     return ()
-
-
-def nowhere() -> Tensor | None:
-    """No places beside those of local blend."""
-    return None
 
 
 @dataclass(frozen=True)
@@ -73,7 +67,7 @@ def edit(
     m_latent: Tensor | None = None,
     features: Features | None = None,
     terms: Terms = no_terms,
-    reach: Reach = nowhere,
+    reach: Reach | None = None,
 ) -> Tensor:
     """The target's clean latents [B, C, h, w].
 
@@ -94,7 +88,8 @@ def edit(
         m_latent: [1, 1, h, w] in [0, 1]; outside it the source stays, at every step. None: everywhere.
         features: the source's recorded features, which the run uses and adds to.
         terms: further guidance of the target.
-        reach: where local blend leaves the terms' changes alone.
+        reach: where the terms' changes stay. Elsewhere the source stays, unless the place is one of local
+            blend's. None: everywhere, but for local blend.
     """
     features = Features(NO_MEMORY) if features is None else features
     n, x = len(trajectory.sigmas) - 1, trajectory.x[0]
@@ -107,9 +102,11 @@ def edit(
         if trajectory.residuals is not None:
             x = x + trajectory.residuals[i]
         source = trajectory.x[i + 1]
-        if local is not None and i >= local.start:
-            places, further = local.mask(attending.sums.maps(), latent), reach()
-            x = torch.where(places if further is None else places | further, x, source)
+        if local is None and reach is not None:
+            x = torch.where(reach(), x, source)
+        elif local is not None and i >= local.start:
+            places = local.mask(attending.sums.maps(), latent)
+            x = torch.where(places if reach is None else places | reach(), x, source)
         if m_latent is not None:
             x = blend(x, source, m_latent)
         after_step(Step(i, n, sigma, sigma_next, D))
