@@ -180,7 +180,10 @@ def options_of(given: argparse.Namespace) -> Options:
         school=getattr(given, "school", 0),
         stop_after=given.stop_after,
         start=_start(part, getattr(given, "start", None)),
-        profile=replace(profile, device=_or(given.device, profile.device)),
+        profile=replace(
+            profile, size=part.side or profile.size, device=_or(given.device, profile.device)
+        ),
+        kind=part.kind,
     )
 
 
@@ -190,7 +193,9 @@ def _train(given: argparse.Namespace) -> None:
 
     options = options_of(given)
     # drawn before the training's processes start
-    load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
+    load_dataset(
+        options.work, options.seed, options.pictures, options.drawers, options.profile.size, options.kind
+    )
     launch(getattr(import_module(f"velatura_lab.training.{given.part}"), f"train_{given.part}"), options)
 
 
