@@ -180,9 +180,7 @@ def options_of(given: argparse.Namespace) -> Options:
         school=getattr(given, "school", 0),
         stop_after=given.stop_after,
         start=_start(part, getattr(given, "start", None)),
-        profile=replace(
-            profile, size=part.side or profile.size, device=_or(given.device, profile.device)
-        ),
+        profile=replace(profile, size=part.side or profile.size, device=_or(given.device, profile.device)),
         kind=part.kind,
     )
 
