@@ -94,15 +94,15 @@ def _homography(random: torch.Generator) -> Tensor:
     turn, across, down, is_moved, is_bent, *corners = torch.rand(
         13, generator=random, dtype=torch.float64
     ).tolist()
-    H = torch.eye(3, dtype=torch.float64)
+    warp = torch.eye(3, dtype=torch.float64)
     if is_moved < SHARE:
         angle = math.radians(DEGREES * (2.0 * turn - 1.0))
         c, s = math.cos(angle), math.sin(angle)
         dx, dy = 2.0 * SHIFT * (2.0 * across - 1.0), 2.0 * SHIFT * (2.0 * down - 1.0)
-        H = torch.tensor([[c, -s, dx], [s, c, dy], [0.0, 0.0, 1.0]], dtype=torch.float64)
+        warp = torch.tensor([[c, -s, dx], [s, c, dy], [0.0, 0.0, 1.0]], dtype=torch.float64)
     if is_bent < SHARE:
-        H = H @ _perspective(torch.tensor(corners, dtype=torch.float64).view(4, 2) * DISTORTION)
-    return H
+        warp = warp @ _perspective(torch.tensor(corners, dtype=torch.float64).view(4, 2) * DISTORTION)
+    return warp
 
 
 def _perspective(inwards: Tensor) -> Tensor:

@@ -102,9 +102,9 @@ def edited(
         limit=settings.limit,
     )
     cond, uncond = model.encode_prompt(prompt), model.encode_prompt("")
-    D = guided(model, cond, uncond, settings.guidance, [term])
-    if model.factor == 1:  # latents are pictures, whose values are bounded (clip_denoised of DDPM's code)
-        D = _bounded(D)
+    free = guided(model, cond, uncond, settings.guidance, [term])
+    # where latents are pictures, their values are bounded (clip_denoised in DDPM's code)
+    D = _bounded(free) if model.factor == 1 else free
     sigmas = schedule.sigmas(model.training_sigmas, settings.steps, settings.strength)
 
     def stepped(x: Tensor, step: Step) -> Tensor:

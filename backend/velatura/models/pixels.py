@@ -14,7 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from diffusers.models.unets.unet_2d import UNet2DModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
@@ -56,8 +56,9 @@ class PixelModel(LatentDiffusion):
     guidance_rescale: float = 0.0
 
     def __post_init__(self) -> None:
-        self.unet.to(self.device).eval().requires_grad_(False)
-        self.unet.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+        network: nn.Module = self.unet
+        network.to(self.device).eval().requires_grad_(False)
+        network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
 
     @property
     def patch(self) -> int:
