@@ -21,7 +21,7 @@ class ClipGuidedDiffusionParameters(Parameters):
         0.75, "How far the picture may move from what is there, also around the selection."
     )
     scale: float = clip_guided.scale(5000.0)
-    guidance: float = fields.guidance(1.0)
+    guidance: float = fields.guidance(3.0)
     background: float = fields.slider(
         1000.0,
         0.0,
