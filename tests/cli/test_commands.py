@@ -72,8 +72,9 @@ def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_f
         return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
 
     plain = models("add", "plain", tiny_folder).stdout.splitlines()
-    assert [line.split(":")[0].strip() for line in plain[1:3]] == ["no captioner", "no segmenter"]
-    assert "no captions are proposed" in plain[1] and "CLIP " not in "".join(plain)
+    lacking = ["no CLIP", "no captioner", "no segmenter"]
+    assert [line.split(":")[0].strip() for line in plain[1:4]] == lacking
+    assert "no captions are proposed" in plain[2]
     named = {"clip": "a/clip", "captioner": "a/blip", "segmenter": "a/clipseg"}
     given = [word for name, path in named.items() for word in (f"--{name}", path)]
     told = models("add", "mine", tiny_folder, *given, "--guidance", "5").stdout.splitlines()

@@ -56,7 +56,8 @@ class PixelModel(LatentDiffusion):
     guidance_rescale: float = 0.0
 
     def __post_init__(self) -> None:
-        network: nn.Module = self.unet
+        networks: dict[str, nn.Module] = {"unet": self.unet}
+        network = networks["unet"]
         network.to(self.device).eval().requires_grad_(False)
         network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
 
