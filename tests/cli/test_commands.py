@@ -39,7 +39,7 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
     offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
     assert online["methods"] == offline["methods"]
     assert online["digest"] == offline["digest"]
-    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini"]
+    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini", "velatura-pixels"]
 
 
 def test_the_options_of_a_method_are_shown(cli):
@@ -61,7 +61,7 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert "velatura-mini" in models().stdout
     models("add", "mine", tiny_folder)
     found = json.loads(models("--json").stdout)["models"]
-    assert [model["id"] for model in found] == ["mine", "velatura-mini"]
+    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels"]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
     models("add", "second", tiny_folder)
@@ -77,7 +77,8 @@ def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_f
         return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
 
     plain = models("add", "plain", tiny_folder).stdout.splitlines()
-    assert [line.split(":")[0].strip() for line in plain[1:4]] == ["no CLIP", "no captioner", "no segmenter"]
+    lacking = ["no CLIP", "no captioner", "no segmenter"]
+    assert [line.split(":")[0].strip() for line in plain[1:4]] == lacking
     assert "no captions are proposed" in plain[2]
     named = {"clip": "a/clip", "captioner": "a/blip", "segmenter": "a/clipseg"}
     given = [word for name, path in named.items() for word in (f"--{name}", path)]

@@ -165,8 +165,9 @@ def test_a_run_stops_within_a_step(method, models, after):
 
 @EDITORS
 def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
-    decode, decoded = type(models.get()).decode, []
-    monkeypatch.setattr(type(models.get()), "decode", lambda self, z: decoded.append(z) or decode(self, z))
+    kind = type(models.get(models.entry("", lambda entry: lacking(method, entry) is None).id))
+    decode, decoded = kind.decode, []
+    monkeypatch.setattr(kind, "decode", lambda self, z: decoded.append(z) or decode(self, z))
     hooks = Recorded(cancel_after=4)
     edit = ask(method, picture(), {"steps": 4, "strength": 1.0}, variations=2)
     with pytest.raises(Cancelled):
@@ -390,14 +391,24 @@ def test_a_model_says_which_methods_it_lacks_something_for():
     known = [describe(method) for method in registry().values()]
     plain = ModelEntry("plain", "Plain", "diffusers", "/", 64)
     whole = ModelEntry(
-        "whole", "Whole", "diffusers", "/", 64, {"captioner": "a/blip", "segmenter": "a/clipseg"}
+        "whole",
+        "Whole",
+        "diffusers",
+        "/",
+        64,
+        {"captioner": "a/blip", "segmenter": "a/clipseg", "clip": "a/clip"},
     )
     lacks = {model["id"]: model["lacks"] for model in offer(known, [plain, whole])["models"]}
-    assert lacks == {"plain": ["describe", "replace-named", "clipseg-mask"], "whole": []}
-    layers = [method for method in known if method["result"] == "layer"]
-    assert offer(layers, [plain])["models"][0]["lacks"] == [
-        "replace-named"
-    ]  # only what the client is told of
+    assert set(lacks["plain"]) == {
+        "describe",
+        "clipseg-mask",
+        "replace-named",
+        "blended-diffusion",
+        "clip-guided-diffusion",
+    }
+    assert lacks["whole"] == ["blended-diffusion"]  # which needs a model of another kind
+    layers = [method for method in known if method["id"] == "sdedit"]
+    assert offer(layers, [plain])["models"][0]["lacks"] == []  # only what the client is told of
     said = lacking(registry()["clipseg-mask"], plain).message
     assert "'Plain' has no segmenter" in said and "--segmenter" in said
     assert lacking(registry()["clipseg-mask"], whole) is None and lacking(registry()["sdedit"], plain) is None

@@ -31,6 +31,11 @@ class Encoder:
         return int(section(self.network.config, "text_config").max_position_embeddings)
 
     @property
+    def side(self) -> int:
+        """The side of the pictures that its vision tower sees, in pixels."""
+        return self.processing.side
+
+    @property
     def scale(self) -> float:
         """exp(t) in the paper: the learnt factor that turns cosines into logits; at most 100."""
         return float(self.network.logit_scale.exp())
@@ -41,6 +46,13 @@ class Encoder:
         x = self.processing(pictures).to(weights.dtype)
         states = self.network.vision_model(pixel_values=x).pooler_output
         return F.normalize(self.network.visual_projection(states).float(), dim=-1)
+
+    def layers(self, pictures: Tensor) -> list[Tensor]:
+        """The features [N, L, d] float32 of pictures [N, 3, h, w] in [0, 1] before and after each layer of
+        the vision tower, differentiable."""
+        x = self.processing(pictures).to(self.network.visual_projection.weight.dtype)
+        states = self.network.vision_model(pixel_values=x, output_hidden_states=True).hidden_states
+        return [layer.float() for layer in states or ()]
 
     def texts(self, sentences: Sequence[str]) -> Tensor:
         """Vectors [N, d] of N sentences. Ignores tokens beyond `longest`."""

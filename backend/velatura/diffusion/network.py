@@ -109,6 +109,10 @@ class LatentDiffusion(Network, Generator, Protocol):
             "unknown-model", f"The decoder of {self.id!r} cannot be tuned; choose another reconstruction."
         )
 
+    def decode_through(self, z: Tensor) -> Tensor:
+        """As `decode`, but differentiable, and not bounded to [-1, 1]: for losses of the picture."""
+        ...
+
     def tokenized(self, prompt: str) -> Tokenized:
         """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must
         pass `check_prompt`."""

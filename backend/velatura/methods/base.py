@@ -141,7 +141,7 @@ class Context(Protocol):
 
     @property
     def model(self) -> LatentDiffusion:
-        """The model of a method whose kind is 'diffusion'."""
+        """The model of a method whose kind is 'diffusion' or 'pixel-diffusion'."""
         ...
 
     @property
@@ -230,7 +230,8 @@ class Method:
         needs: the companion of the model (`velatura.companions.table`) without which it cannot work, or ''.
         reads_prompt: the companion that reads the prompt and all other texts in place of the model, which
             then does not check their length; '' where the model reads them.
-        generator: the kind of model that it works with (`velatura.generators.kinds`), '' for any.
+        generator: the kind of model that it works with (`velatura.generators.kinds`), or several, '' for
+            any.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
@@ -252,7 +253,7 @@ class Method:
     needs: ClassVar[str] = ""
     reads_prompt: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
-    generator: ClassVar[str] = DIFFUSION
+    generator: ClassVar[str | tuple[str, ...]] = DIFFUSION
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False
@@ -340,7 +341,7 @@ class Method:
         for name in ("needs", "reads_prompt"):
             if getattr(cls, name) not in ("", *COMPANIONS):
                 raise TypeError(f"{cls.__name__}.{name} is none of {', '.join(COMPANIONS)}")
-        if not isinstance(generator, str):
+        if not isinstance(generator, str | tuple):
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         schema(cls.Parameters)
 

@@ -36,6 +36,7 @@ GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "checks",
+    "clip_guided",
     "differing",
     "evening",
     "execute",

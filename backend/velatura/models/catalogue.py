@@ -1,11 +1,11 @@
-"""The available models: the embedded one, and those the user has named. Imports no torch."""
+"""The available models: the embedded ones, and those the user has named. Imports no torch."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,23 +14,31 @@ from typing import Any
 from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
 from velatura.generators import kinds
-from velatura.generators.protocol import DIFFUSION
+from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
 
+from . import pixel_files
+
 EMBEDDED_ID = "velatura-mini"
 EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
+EMBEDDED_PIXELS = "velatura-pixels"
+EMBEDDED: Mapping[str, Path] = MappingProxyType(
+    {EMBEDDED_ID: EMBEDDED_PATH, EMBEDDED_PIXELS: BUNDLES / EMBEDDED_PIXELS}
+)
+"""The embedded models in their order: one that makes pictures from words, and one for each other kind."""
 EMBEDDED_COMPANIONS = {
     "clip": BUNDLES / "velatura-clip",
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
 }
-"""The companions of the embedded model, which know only its own pictures."""
+"""The companions of the embedded models, which know only their pictures."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
 _MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
+_OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 MOST = 100  # models that a person may name, so that the list fits into a message
 STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
 
@@ -45,7 +53,7 @@ class ModelEntry:
     Args:
         kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name), 'missing'
             (nothing is at the path any more), or the name under which another package offers to load it
-            (`velatura.generators.kinds`).
+            (`velatura.generators.kinds`). 'pixels' is a local folder too, of a model of pixel space.
         path: a folder, a file or a hub id.
         size: the side in pixels of the pictures it was trained on, as far as is known without loading it.
         companions: by their names in `velatura.companions.table`, each a folder or a hub id; those that it
@@ -72,23 +80,32 @@ class ModelEntry:
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
-    """The user's models in their order, then the embedded one; the first is the default.
+    """The user's models in their order, then the embedded ones; the first is the default.
 
     A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
     refused; no other model silently takes its place. Raises `unknown-model` if models.json cannot be read.
     """
     users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
-    embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
-    hidden = any(entry.id == EMBEDDED_ID for entry in users)
-    return users if hidden else [*users, _entry(embedded, "diffusers")]
+    named = {entry.id for entry in users}
+    embedded = [
+        _entry({"id": id, "title": id, "path": str(path), **_OWN_DEFAULTS.get(id, {})}, "diffusers")
+        for id, path in EMBEDDED.items()
+        if id not in named and path.is_dir()
+    ]
+    return [*users, *embedded]
 
 
-def entry_of(models: Sequence[ModelEntry], id: str) -> ModelEntry:
-    """The model of this id; for '' the first, which is the default. Raises `unknown-model`."""
-    model = next((model for model in models if id in ("", model.id)), None)
-    if model is None:
+def entry_of(
+    models: Sequence[ModelEntry], id: str, suits: Callable[[ModelEntry], bool] = lambda _: True
+) -> ModelEntry:
+    """The model of this id; for '' the first that suits, or where none does the first, which is the default.
+
+    Raises `unknown-model`.
+    """
+    named = [model for model in models if id in ("", model.id)]
+    if not named:
         raise VelaturaError("unknown-model", f"The daemon has no model {id!r:.60}; choose another one.")
-    return model
+    return named[0] if id else next(filter(suits, named), named[0])
 
 
 def _entry(item: _Item, kind: str) -> ModelEntry:
@@ -100,6 +117,8 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
     try:
         if offered := _offered(path, kind):
             kind, generator, size = offered
+        elif kind == "diffusers" and (side := pixel_files.recognise(Path(path))):
+            kind, generator, size = "pixels", PIXEL_DIFFUSION, side
         else:
             size = _size(path)
     except ValueError as error:
@@ -108,16 +127,20 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
-    """The form of the model at the path if another package offers to load it; None for the embedded model."""
-    if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
+    """The form of the model at the path if another package offers to load it; None for our own."""
+    if kind not in ("diffusers", "file") or _is_embedded(path):
         return None
     return kinds.recognised(Path(path))
 
 
 def _own_companion(path: str, name: str) -> str:
     """The companion that comes with a model: the embedded one's, or the subfolder of this name; else ''."""
-    folder = EMBEDDED_COMPANIONS[name] if path == str(EMBEDDED_PATH) else Path(path, name)
+    folder = EMBEDDED_COMPANIONS[name] if _is_embedded(path) else Path(path, name)
     return str(folder) if (folder / "config.json").is_file() else ""
+
+
+def _is_embedded(path: str) -> bool:
+    return path in map(str, EMBEDDED.values())
 
 
 def add(
@@ -147,7 +170,7 @@ def add(
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
     items = _read(Path(state_dir))
-    if any(item["id"] == id for item in items) or id == EMBEDDED_ID:
+    if any(item["id"] == id for item in items) or id in EMBEDDED:
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
     path = _absolute(path)
     kind = kind_of(path)
@@ -203,7 +226,7 @@ def _companion(name: str, path: str, model: str) -> str:
     if not path:
         return ""
     path = _absolute(path)
-    if path == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
+    if path == str(EMBEDDED_COMPANIONS[name]) and not _is_embedded(model):
         raise VelaturaError(
             "bad-request",
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"

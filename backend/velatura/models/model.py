@@ -209,6 +209,10 @@ class Model(LatentDiffusion):
         config = self.autoencoder.config
         return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
 
+    def decode_through(self, z: Tensor) -> Tensor:
+        """As `decode`, but differentiable, and not bounded to [-1, 1]."""
+        return self._finite(self._decode, z)
+
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config
         encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]

@@ -27,6 +27,9 @@ The parts in their order:
   judge, clip, segmenter, identity
                train the networks that read pictures, at any time; segmenter needs clip, and identity
                needs judge
+  pixels       train the diffusion model of portraits in pixel space, at any time
+  export-pixels
+               write its bundle, figures and card
   readers      write a bundle, figures and a card for each trained reader
   export       write the model's bundle from the last checkpoints
   evaluate     measure the model on new scenes; write figures and the model card
@@ -180,7 +183,8 @@ def options_of(given: argparse.Namespace) -> Options:
         school=getattr(given, "school", 0),
         stop_after=given.stop_after,
         start=_start(part, getattr(given, "start", None)),
-        profile=replace(profile, device=_or(given.device, profile.device)),
+        profile=replace(profile, size=part.side or profile.size, device=_or(given.device, profile.device)),
+        kind=part.kind,
     )
 
 
@@ -190,7 +194,9 @@ def _train(given: argparse.Namespace) -> None:
 
     options = options_of(given)
     # drawn before the training's processes start
-    load_dataset(options.work, options.seed, options.pictures, options.drawers, options.profile.size)
+    load_dataset(
+        options.work, options.seed, options.pictures, options.drawers, options.profile.size, options.kind
+    )
     launch(getattr(import_module(f"velatura_lab.training.{given.part}"), f"train_{given.part}"), options)
 
 
@@ -223,6 +229,12 @@ def _readers(given: argparse.Namespace) -> None:
     if not done:
         raise FileNotFoundError(f"no trained reader in {given.work}; run `velatura train judge` first")
     print("written:", ", ".join(done))
+
+
+def _export_pixels(given: argparse.Namespace) -> None:
+    from velatura_lab.cards.pixels import BUNDLE, export
+
+    export(given.work, _or(given.bundle, BUNDLE), given.seed, given.count, _text(given.note))
 
 
 def _evaluate(given: argparse.Namespace) -> None:
@@ -259,6 +271,11 @@ COMMANDS = {
         ),
     ),
     "export": Command("write the model's bundle from the last checkpoints", _export, (MODEL,)),
+    "export-pixels": Command(
+        "write the bundle, figures and card of the model of pixel space",
+        _export_pixels,
+        (MODEL, option("--count", "number of held-out portraits (%(default)s)", default=200), NOTE),
+    ),
     "evaluate": Command(
         "measure the model on new scenes; write figures, pictures and the model card",
         _evaluate,

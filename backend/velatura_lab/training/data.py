@@ -41,7 +41,8 @@ Mapped = np.memmap[Any, np.dtype[np.uint8]]
 class Dataset:
     """`pictures` (N, S, S, 3), `masks` (N, 16, 32, 32) and `kinds` (N,), all uint8.
 
-    Memory-mapped arrays; tensors on a device once `resident`.
+    Memory-mapped arrays; tensors on a device once `resident`.  `kind_of_all` is the kind of every scene of a
+    set of one kind.
     """
 
     seed: int
@@ -49,6 +50,7 @@ class Dataset:
     pictures: Rows
     masks: Rows
     kinds: Rows
+    kind_of_all: str = ""
 
     def __len__(self) -> int:
         return len(self.kinds)
@@ -62,7 +64,7 @@ class Dataset:
 
     def scene(self, index: int) -> Any:
         """The scene of a picture."""
-        return sample_scene(np.random.default_rng([self.seed, index]))
+        return sample_scene(np.random.default_rng([self.seed, index]), self.kind_of_all or None)
 
     def images(self, indices: NDArray[np.int64]) -> torch.Tensor:
         """Pictures (B, 3, S, S) in 0..1."""
@@ -117,15 +119,15 @@ def _open(folder: Path, mode: Literal["r", "r+"]) -> dict[str, Mapped]:
     return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _ARRAYS}
 
 
-def _draw(job: tuple[Path, int, int]) -> int:
+def _draw(job: tuple[Path, int, int, str]) -> int:
     """Draw one chunk of a folder's pictures into its files; return the chunk's number."""
-    folder, seed, chunk = job
+    folder, seed, chunk, kind = job
     files = _open(folder, "r+")
     size = files["pictures"].shape[1]
     step = size // MASK_SIZE
     for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(files["kinds"]))):
         rng = np.random.default_rng([seed, index])
-        scene = sample_scene(rng)
+        scene = sample_scene(rng, kind or None)
         picture = render(scene, size, sample_view(rng, scene))
         masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
         files["pictures"][index] = picture.to_bytes()
@@ -136,7 +138,9 @@ def _draw(job: tuple[Path, int, int]) -> int:
     return chunk
 
 
-def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE) -> Dataset:
+def load_dataset(
+    work: Path, seed: int, count: int, processes: int = 2, size: int = SIZE, kind: str = ""
+) -> Dataset:
     """The first `count` scenes of a seed, drawn on first use and stored in `work`.
 
     Drawing resumes after an interruption.  A set of another version of the world stays in `work`, unused.
@@ -147,8 +151,10 @@ def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: in
         count: Number of pictures.
         processes: Processes that draw.
         size: Side of a picture in pixels, a multiple of MASK_SIZE.
+        kind: The kind of all scenes; "" for scenes of all kinds.
     """
-    folder = work / f"pictures-{seed}-{count}-{size}-{world_digest()}"
+    name = f"pictures-{kind}-{seed}" if kind else f"pictures-{seed}"
+    folder = work / f"{name}-{count}-{size}-{world_digest()}"
     folder.mkdir(parents=True, exist_ok=True)
     done = folder / "drawn.npy"
     with FileLock(folder / "lock"):
@@ -158,17 +164,19 @@ def load_dataset(work: Path, seed: int, count: int, processes: int = 2, size: in
             np.save(done, np.zeros(-(-count // CHUNK), bool))
         drawn = np.load(done, mmap_mode="r+")
         if not drawn.all():
-            _draw_missing(folder, seed, drawn, processes)
-    return open_dataset(folder, seed)
+            _draw_missing(folder, seed, drawn, processes, kind)
+    return open_dataset(folder, seed, kind)
 
 
-def open_dataset(folder: Path, seed: int) -> Dataset:
+def open_dataset(folder: Path, seed: int, kind: str = "") -> Dataset:
     """The drawn set in a folder."""
-    return Dataset(seed, folder, **_open(folder, "r"))
+    return Dataset(seed, folder, **_open(folder, "r"), kind_of_all=kind)
 
 
-def _draw_missing(folder: Path, seed: int, drawn: np.memmap[Any, np.dtype[np.bool_]], processes: int) -> None:
-    jobs = [(folder, seed, int(chunk)) for chunk in np.flatnonzero(~drawn)]
+def _draw_missing(
+    folder: Path, seed: int, drawn: np.memmap[Any, np.dtype[np.bool_]], processes: int, kind: str
+) -> None:
+    jobs = [(folder, seed, int(chunk), kind) for chunk in np.flatnonzero(~drawn)]
     for chunk in by_cores(_draw, jobs, processes, f"drawing {CHUNK} at a time"):
         drawn[chunk] = True
         drawn.flush()

@@ -28,6 +28,7 @@ class Options:
         stop_after: Minutes after which this call saves and ends, for another call to resume.
         start: Bundle whose weights a fresh run begins with where they fit; None for random weights.
         profile: Sizes of the networks, and the device.
+        kind: The kind of scene of its pictures; "" for all kinds.
     """
 
     work: Path
@@ -42,6 +43,7 @@ class Options:
     stop_after: float | None = None
     start: Path | None = None
     profile: Profile = PROFILES["cpu"]
+    kind: str = ""
 
     @property
     def device(self) -> torch.device:

@@ -21,6 +21,8 @@ class Part:
         gpu: The same with the profile gpu.
         start: The package's bundle and its file whose weights a fresh run begins with; "" for random weights.
         more: Options of this part only.
+        side: Side of its pictures in pixels; 0 for the profile's.
+        kind: The kind of scene of its pictures; "" for all kinds.
     """
 
     text: str
@@ -29,6 +31,8 @@ class Part:
     gpu: tuple[float, int]
     start: str = ""
     more: tuple[Option, ...] = ()
+    side: int = 0
+    kind: str = ""
 
     @property
     def minutes(self) -> dict[str, float]:
@@ -56,6 +60,14 @@ TRAINED = {
     "decoder": Part("finish the autoencoder's decoder, with a fixed encoder", 5e-4, (4.0, 4), (2.0, 64)),
     "diffusion": Part(
         "train the text encoder and the denoising network", 4e-4, (45.0, 8), (14.0, 192), UNET, (SCHOOL,)
+    ),
+    "pixels": Part(
+        "train the diffusion model of portraits in pixel space",
+        6e-4,
+        (36.0, 16),
+        (5.0, 256),
+        side=64,
+        kind="portrait",
     ),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
