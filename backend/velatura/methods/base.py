@@ -111,6 +111,20 @@ class Mask(NamedTuple):
     map: Tensor
 
 
+class EditLayer(NamedTuple):
+    """Paint with its own alpha, made by a method of result 'layer' (Bar-Tal et al. 2022, section 3).
+
+    The result layer's alpha is the selection times this alpha.
+
+    Args:
+        colour: [N, 3, h, w] in [-1, 1], not premultiplied.
+        alpha: [N, 1, h, w] in [0, 1].
+    """
+
+    colour: Tensor
+    alpha: Tensor
+
+
 class Stage(NamedTuple):
     """A part of a run that the person waits for.
 
@@ -248,7 +262,9 @@ class Method:
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
-    def run(self, inputs: MethodInputs, params: Any, context: Context) -> Tensor | list[Mask] | list[str]:
+    def run(
+        self, inputs: MethodInputs, params: Any, context: Context
+    ) -> Tensor | EditLayer | list[Mask] | list[str]:
         """Runs the method. Raises `Cancelled`.
 
         Args:
@@ -257,8 +273,8 @@ class Method:
             context: models, cache, progress.
 
         Returns:
-            One or more: for result 'layer' the edited pictures, [N, 3, h, w] in [-1, 1], one a seed; for
-            'mask' the masks; for 'text' the texts, the likeliest first.
+            One or more: for result 'layer' the edited pictures, [N, 3, h, w] in [-1, 1], or an `EditLayer`,
+            one a seed; for 'mask' the masks; for 'text' the texts, the likeliest first.
         """
         raise NotImplementedError
 

@@ -69,7 +69,8 @@ class ResultKind(ABC):
 
 
 class Layers(ResultKind):
-    """An edited picture a variation; several are ranked. `run` returns them, [N, 3, h, w] in [-1, 1]."""
+    """An edited picture a variation; several are ranked. `run` returns them, [N, 3, h, w] in [-1, 1], or an
+    `EditLayer`, which has its own alpha."""
 
     id = "layer"
     since = 0
@@ -83,10 +84,12 @@ class Layers(ResultKind):
         """See `ResultKind`."""
         pictures = work.pictures()
         if work.is_draft:
-            work.show(pictures[0])
+            work.show(work.over_source(pictures[0]))
             return []
         layers = work.paste(pictures, self.title)
-        return work.rank(layers, pictures, self.title) if len(layers) > 1 else layers
+        if len(layers) == 1:
+            return layers
+        return work.rank(layers, [work.over_source(picture) for picture in pictures], self.title)
 
     @staticmethod
     def title(index: int, seed: int, label: str = "") -> str:

@@ -39,6 +39,7 @@ _NO_METHODS = {
     "fields",
     "flowing",
     "kinds",
+    "latents_to_words",
     "parameters",
     "progress",
     "registry",

@@ -20,7 +20,7 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura.weights.out_of_memory import is_out_of_memory
 
-from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
+from .base import WHOLE, Cancelled, EditLayer, Method, MethodInputs, Parameters, Stage
 from .checks import without
 from .kinds import KINDS
 from .progress import Progress
@@ -144,7 +144,7 @@ class Run:
         return found
 
     def variations(self, seeds: list[int]) -> list[np.ndarray]:
-        """The pictures [h, w, 3] in [0, 1], one a seed.
+        """The pictures [h, w, 3] in [0, 1], one a seed; [h, w, 4] where the method gives its own alpha.
 
         They are made in one batch if memory allows, else in smaller ones; the result of a seed does not
         depend on the batch. If memory runs out, the cache is emptied too, and then even a single picture is
@@ -174,6 +174,9 @@ class Run:
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
         self.check()
         pictures = self.method.run(self._inputs(seeds), self.params, self)
+        if isinstance(pictures, EditLayer):
+            alpha = pictures.alpha.float().permute(0, 2, 3, 1).cpu().numpy().clip(0.0, 1.0)
+            return list(np.concatenate([as_arrays(pictures.colour.float()), alpha], axis=3))
         if not isinstance(pictures, Tensor):
             raise TypeError(f"{self.method.id}.run has to return a tensor where the result is 'layer'")
         return list(as_arrays(pictures))

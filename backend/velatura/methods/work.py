@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import paste
+from velatura.canvas.paste import Pasted, paste, paste_painted
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
@@ -59,8 +59,16 @@ class Work:
         return self.run.once(self.seeds[0])
 
     def pictures(self) -> list[np.ndarray]:
-        """The pictures [h, w, 3] in [0, 1] of a method that makes pictures, one a seed."""
+        """The pictures [h, w, 3] in [0, 1] of a method that makes pictures, one a seed; [h, w, 4] where it
+        gives its own alpha."""
         return self.run.variations(self.seeds)
+
+    def over_source(self, picture: np.ndarray) -> np.ndarray:
+        """The picture [h, w, 3]; paint [h, w, 4] composited over the source."""
+        if picture.shape[2] == 3:
+            return picture
+        alpha = picture[..., 3:]
+        return alpha * picture[..., :3] + (1.0 - alpha) * self.seen.image
 
     def show(self, picture: np.ndarray) -> None:
         """Shows a finished picture [h, w, 3] in [0, 1] as the last preview."""
@@ -74,18 +82,17 @@ class Work:
         """The pictures as layers over the source, not ranked. title: from an index and a seed."""
         run = self.run
         run.hooks.progress("Finishing", 0, 0, run.edits)
-        unedited, reach = as_arrays(run.reconstruction)[0], max(1, run.generator.factor // 4)
         return [
-            result_layer(
-                self.recipe,
-                i,
-                title(i, seed),
-                seed,
-                self.source,
-                paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach),
-            )
+            result_layer(self.recipe, i, title(i, seed), seed, self.source, self._pasted(picture))
             for i, (seed, picture) in enumerate(zip(self.seeds, pictures, strict=True))
         ]
+
+    def _pasted(self, picture: np.ndarray) -> Pasted:
+        run = self.run
+        if picture.shape[2] == 4:
+            return paste_painted(self.layer, self.selection, run.region, picture)
+        unedited, reach = as_arrays(run.reconstruction)[0], max(1, run.generator.factor // 4)
+        return paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach)
 
     def masks(self, titles: Sequence[str], maps: Sequence[np.ndarray]) -> list[ResultLayer]:
         """Maps [h, w] in [0, 1], at the model's size, as masks of the source."""

@@ -1,4 +1,4 @@
-"""The available models: the embedded one, and those the user has named. Imports no torch."""
+"""The available models: the embedded ones, and those the user has named. Imports no torch."""
 
 from __future__ import annotations
 
@@ -21,16 +21,22 @@ from velatura_protocol.rasters import MAX_SIDE
 
 EMBEDDED_ID = "velatura-mini"
 EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
+EMBEDDED_VQ = "velatura-vq"
+EMBEDDED: Mapping[str, Path] = MappingProxyType(
+    {EMBEDDED_ID: EMBEDDED_PATH, EMBEDDED_VQ: BUNDLES / EMBEDDED_VQ}
+)
+"""The embedded models in their order: one that makes pictures from words, and one for each other kind."""
 EMBEDDED_COMPANIONS = {
     "clip": BUNDLES / "velatura-clip",
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
 }
-"""The companions of the embedded model, which know only its own pictures."""
+"""The companions of the embedded models, which know only the pictures of these models."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
 _MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
+_OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 MOST = 100  # models that a person may name, so that the list fits into a message
 STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
 
@@ -72,15 +78,19 @@ class ModelEntry:
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
-    """The user's models in their order, then the embedded one; the first is the default.
+    """The user's models in their order, then the embedded ones; the first is the default.
 
     A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
     refused; no other model silently takes its place. Raises `unknown-model` if models.json cannot be read.
     """
     users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
-    embedded = {"id": EMBEDDED_ID, "title": EMBEDDED_ID, "path": str(EMBEDDED_PATH), "guidance": 3.0}
-    hidden = any(entry.id == EMBEDDED_ID for entry in users)
-    return users if hidden else [*users, _entry(embedded, "diffusers")]
+    named = {entry.id for entry in users}
+    embedded = [
+        _entry({"id": id, "title": id, "path": str(path), **_OWN_DEFAULTS.get(id, {})}, "diffusers")
+        for id, path in EMBEDDED.items()
+        if id not in named and path.is_dir()
+    ]
+    return [*users, *embedded]
 
 
 def entry_of(models: Sequence[ModelEntry], id: str) -> ModelEntry:
@@ -108,16 +118,21 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
-    """The form of the model at the path if another package offers to load it; None for the embedded model."""
+    """The form of the model at the path if a package offers to load it; None for the embedded diffusion
+    model."""
     if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
         return None
     return kinds.recognised(Path(path))
 
 
 def _own_companion(path: str, name: str) -> str:
-    """The companion that comes with a model: the embedded one's, or the subfolder of this name; else ''."""
-    folder = EMBEDDED_COMPANIONS[name] if path == str(EMBEDDED_PATH) else Path(path, name)
+    """The companion that comes with a model: an embedded one's, or the subfolder of this name; else ''."""
+    folder = EMBEDDED_COMPANIONS[name] if _is_embedded(path) else Path(path, name)
     return str(folder) if (folder / "config.json").is_file() else ""
+
+
+def _is_embedded(path: str) -> bool:
+    return path in map(str, EMBEDDED.values())
 
 
 def add(
@@ -147,7 +162,7 @@ def add(
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
     items = _read(Path(state_dir))
-    if any(item["id"] == id for item in items) or id == EMBEDDED_ID:
+    if any(item["id"] == id for item in items) or id in EMBEDDED:
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
     path = _absolute(path)
     kind = kind_of(path)
@@ -203,7 +218,7 @@ def _companion(name: str, path: str, model: str) -> str:
     if not path:
         return ""
     path = _absolute(path)
-    if path == str(EMBEDDED_COMPANIONS[name]) and model != str(EMBEDDED_PATH):
+    if path == str(EMBEDDED_COMPANIONS[name]) and not _is_embedded(model):
         raise VelaturaError(
             "bad-request",
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"

@@ -84,7 +84,8 @@ class ModelStore:
         if self._loaded is None or not (path := self._loaded[0].companions.get(name)):
             return None
         if name not in self._companions:
-            self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
+            with torch.inference_mode(False):  # inference tensors can take part in no gradient
+                self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
         return self._companions[name]
 
     def clip(self) -> Encoder | None:
