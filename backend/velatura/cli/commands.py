@@ -25,7 +25,7 @@ _OWN = {
     "demo": "show every kind of edit on the portrait that comes with Velatura",
     "dials": "list, show, share and delete saved dials",
     "methods": "list the methods, or the options of one",
-    "models": "list, add, change and remove models",
+    "models": "list, add, change, remove and convert models",
     "install": "install the plugin into Krita or GIMP",
     "uninstall": "remove the plugin from Krita or GIMP",
     "doctor": "find faults of this installation and say how to mend them",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
@@ -17,7 +18,7 @@ from velatura_protocol.paths import state_dir
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
-    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove")
+    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove|convert")
     actions.add_parser("list", help="list the models, the default first (also without an action)")
     add = actions.add_parser("add", help="add a model under a name and make it the default")
     add.add_argument("name", metavar="NAME")
@@ -29,6 +30,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     change.add_argument("--default", action="store_true", help="make it the default")
     remove = actions.add_parser("remove", help="remove a model from the list; its files stay")
     remove.add_argument("name", metavar="NAME")
+    convert = actions.add_parser(
+        "convert", help="write the VQGAN in a .ckpt of taming-transformers to a folder"
+    )
+    convert.add_argument("checkpoint", metavar="CKPT", help="the file; it is read as weights alone")
+    convert.add_argument(
+        "folder", metavar="FOLDER", help="a new folder, to be added with `velatura models add`"
+    )
     parser.set_defaults(run=run)
 
 
@@ -50,8 +58,14 @@ def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None
 
 
 def run(options: argparse.Namespace) -> int:
-    """List, add, change or remove models, then print the list."""
+    """List, add, change, remove or convert models; all but the last then print the list."""
     folder = state_dir(options.state_dir)
+    if options.action == "convert":
+        from velatura.models import taming  # imports torch
+
+        taming.convert(Path(options.checkpoint), Path(options.folder))
+        print(f"Written to {options.folder}; name it with `velatura models add NAME {options.folder}`.")
+        return exits.OK
     if options.action == "add":
         catalogue.add(folder, options.name, options.path, **_given(options))
     elif options.action == "change":

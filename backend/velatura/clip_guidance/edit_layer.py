@@ -199,11 +199,8 @@ def _augmented(x: Tensor, random: torch.Generator) -> Tensor:
     y0, x0 = round(top * (height - h)), round(left * (width - w))
     x = x[..., y0 : y0 + h, x0 : x0 + w]
     factor = SCALE[0] + (SCALE[1] - SCALE[0]) * scale
-    size = (max(_LEAST_SIDE, round(h * factor)), max(_LEAST_SIDE, round(w * factor)))
+    size = (max(1, round(h * factor)), max(1, round(w * factor)))
     return F.interpolate(x, size, mode="bilinear", antialias=True)
-
-
-_LEAST_SIDE = 64  # below it the painter's lowest resolution has no place left to reflect
 
 
 def _resumed(parameters: list[torch.nn.Parameter], adam: torch.optim.Adam, begun: list[State]) -> int:

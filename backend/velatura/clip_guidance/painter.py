@@ -63,7 +63,7 @@ class _Normalised(nn.Module):
 def _block(channels: int, to: int, kernel: int, *, stride: int = 1) -> nn.Sequential:
     return nn.Sequential(
         nn.Conv2d(
-            channels, to, kernel, stride, kernel // 2, padding_mode="reflect" if kernel > 1 else "zeros"
+            channels, to, kernel, stride, kernel // 2, padding_mode="replicate" if kernel > 1 else "zeros"
         ),
         _Normalised(to),
         nn.LeakyReLU(0.2),

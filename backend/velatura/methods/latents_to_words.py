@@ -72,7 +72,8 @@ def run(
         params: with steps, rate, scatter and views.
         context: of the run.
         loss: from the model, the layer's latents z0 and CLIP's vector of the prompt to the loss of a picture
-            and the free places (`optimise`).
+            and the free places (`optimise`). It is called outside of inference mode, whose tensors can take
+            part in no gradient.
     """
     import torch
 
@@ -83,8 +84,7 @@ def run(
     model = cast("CodeGenerator", context.generator)
     with torch.inference_mode(False), torch.no_grad():
         z0 = model.encode(inputs.image.clone())
-        text = wanted(context.clip, inputs.prompt).clone()
-    lowered, free = loss(model, z0, text)
+        lowered, free = loss(model, z0, text := wanted(context.clip, inputs.prompt).clone())
     settings = {"steps": params.steps, "rate": params.rate, "scatter": params.scatter}
     of = len(inputs.seeds)
 

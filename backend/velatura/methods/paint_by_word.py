@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class PaintByWordParameters(Parameters):
-    steps: int = latents_to_words.strength(80)
-    scatter: float = latents_to_words.scatter(0.0)
+    steps: int = latents_to_words.strength(60)
+    scatter: float = latents_to_words.scatter(0.4)
     context: float = fields.context(1.0)
-    rate: float = latents_to_words.rate(0.1)
+    rate: float = latents_to_words.rate(0.06)
     views: int = latents_to_words.views(12)
 
 
@@ -44,9 +44,10 @@ class PaintByWord(Method):
         from velatura.clip_guidance.loss import ClipLoss, spherical_distance
         from velatura.diffusion.blending import latent_mask
 
-        clip, mask = context.clip, inputs.mask.clone()
+        clip = context.clip
 
         def loss(model: CodeGenerator, z0: Tensor, text: Tensor) -> tuple[Loss, Tensor | None]:
+            mask = inputs.mask.clone()
             free = latent_mask(mask, (z0.shape[-2], z0.shape[-1]))
             seen = views(params.views, clip.side)
             return ClipLoss(clip, text, seen, mask=mask, distance=spherical_distance), free

@@ -22,18 +22,18 @@ if TYPE_CHECKING:
 
 
 class VqganClipParameters(Parameters):
-    steps: int = latents_to_words.strength(80)
+    steps: int = latents_to_words.strength(60)
     scatter: float = latents_to_words.scatter(0.0)
     hold: float = fields.slider(
-        0.1,
+        1.0,
         0.0,
-        2.0,
-        0.05,
+        5.0,
+        0.25,
         "Hold",
         "How firmly the picture is held to what the layer shows now.",
     )
     context: float = fields.context(1.0)
-    rate: float = latents_to_words.rate(0.1)
+    rate: float = latents_to_words.rate(0.03)
     views: int = latents_to_words.views(12)
 
 
@@ -53,23 +53,18 @@ class VqganClip(Method):
         from velatura.clip_guidance.latent_optimisation import views
         from velatura.clip_guidance.loss import ClipLoss, background_loss, spherical_distance
 
-        clip, image, mask = context.clip, inputs.image.clone(), inputs.mask.clone()
+        clip = context.clip
 
         def loss(model: CodeGenerator, z0: Tensor, text: Tensor) -> tuple[Loss, Tensor | None]:
+            image, mask = inputs.image.clone(), inputs.mask.clone()
             distance = ClipLoss(clip, text, views(params.views, clip.side), distance=spherical_distance)
 
             def lowered(pictures: Tensor, random: Sequence[torch.Generator]) -> Tensor:
                 composite = image + mask * (pictures - image)
                 kept = background_loss(pictures, image, mask)
-                return (
-                    distance(composite, random)
-                    + OUTSIDE * kept
-                    + params.hold * (pictures - image).square().flatten(1).mean(1)
-                )
+                held = (pictures - image).square().flatten(1).mean(1)
+                return distance(composite, random) + kept + params.hold * held
 
             return lowered, None
 
         return latents_to_words.run(inputs, params, context, loss)
-
-
-OUTSIDE = 1.0

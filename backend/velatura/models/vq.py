@@ -24,18 +24,18 @@ _NOT_STATED = 32  # diffusers' default, which is the side of no published model
 
 
 def recognise(path: Path) -> int | None:
-    """The side of its pictures; None for other folders and for files. Raises ValueError for a side that no
-    picture has."""
+    """The side of the pictures of the model in a folder; None for other folders and for files.
+
+    The networks take pictures of any size, so a side that cannot be stands for that of the published ones.
+    """
     try:
         config = read_object(path / "config.json")
     except (OSError, ValueError):
         return None
     if config.get("_class_name") != _CLASS:
         return None
-    side = config.get("sample_size", _NOT_STATED)
-    if not (type(side) is int and 0 < side <= MAX_SIDE):
-        raise ValueError("config.json has no sample_size that a picture could have")
-    return _PUBLISHED if side <= _NOT_STATED else side
+    side = config.get("sample_size")
+    return side if type(side) is int and _NOT_STATED < side <= MAX_SIDE else _PUBLISHED
 
 
 def load(path: Path, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Generator:

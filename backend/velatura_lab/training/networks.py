@@ -35,7 +35,7 @@ class Profile:
         processes: Data-parallel processes.
         decoder_width: Channels of the autoencoder's decoder; 0 for those of the encoder.
         decoder_blocks: Its blocks at each resolution, from the latent's to the picture's.
-        vq: Channels of the quantiser at each resolution, from the picture's to the latent's.
+        vq: Channels of the VQ model at each resolution, from the picture's to the latent's.
     """
 
     name: str
@@ -76,7 +76,7 @@ def make_autoencoder(profile: Profile) -> AutoencoderTiny:
     )
 
 
-def make_quantiser(profile: Profile) -> VQModel:
+def make_vq(profile: Profile) -> VQModel:
     """Pictures (3, size, size) in -1..1 <-> latents (8, size / 8, size / 8), each of one of 1024 codes."""
     channels = profile.vq
     return VQModel(

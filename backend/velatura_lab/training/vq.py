@@ -1,8 +1,7 @@
-"""Training of a picture's quantiser: pictures (3, 128, 128) to codes on a grid of 16 x 16, and back."""
+"""Training of the VQ model: pictures (3, 128, 128) to codes on a grid of 16 x 16, and back."""
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import NamedTuple, cast
 
@@ -19,7 +18,7 @@ from .autoencoder import moment_loss, reconstruction_losses, training_batch, wei
 from .critic import Features, perceptual_loss
 from .data import load_dataset
 from .loop import Trainer, load_checkpoint
-from .networks import Profile, channels_last, make_quantiser
+from .networks import Profile, channels_last, make_vq
 from .options import Options
 from .precision import mixed
 
@@ -102,7 +101,7 @@ class Codebook(nn.Module):
         self.codes[used] = self.sums[used] / self.uses[used, None]
 
 
-def train_quantiser(options: Options, rank: int) -> None:
+def train_vq(options: Options, rank: int) -> None:
     """A VQ-VAE (van den Oord et al. 2017) with the losses of the autoencoder and one on the judge's features.
 
     The decoder reads plain latents at first, so that latents already mean something when codes replace them.
@@ -111,12 +110,12 @@ def train_quantiser(options: Options, rank: int) -> None:
     data = load_dataset(options.work, options.seed, options.pictures, options.drawers, profile.size)
     data = data.resident(device)
     torch.manual_seed(options.seed)
-    vq = make_quantiser(profile)
+    vq = make_vq(profile)
     codebook = Codebook(cast(nn.Parameter, vq.quantize.embedding.weight))
     # not channels-last: torch's gradient of group normalisation is then slow on a CPU
     both = nn.ModuleDict({"vq": vq, "codebook": codebook}).to(device)
     features = channels_last(Features(), device)
-    trainer = Trainer("quantiser", both, options, rank, averaged=vq)
+    trainer = Trainer("vq", both, options, rank, averaged=vq)
     table = weight_table().to(device)
     mine = np.arange(rank, len(data), options.processes)
     while trainer.progress.running:
@@ -148,21 +147,19 @@ def train_quantiser(options: Options, rank: int) -> None:
     trainer.save()
 
 
-def load_quantiser(work: Path) -> VQModel:
+def load_vq(work: Path) -> VQModel:
     """The trained network, with averaged weights; raises FileNotFoundError if there is none."""
-    state = load_checkpoint(work / "quantiser.pt")
+    state = load_checkpoint(work / "vq.pt")
     if state is None:
-        raise FileNotFoundError(f"no trained quantiser in {work}; run `velatura train quantiser` first")
-    vq = make_quantiser(Profile(**state["profile"]))
+        raise FileNotFoundError(f"no trained VQ model in {work}; run `velatura train vq` first")
+    vq = make_vq(Profile(**state["profile"]))
     vq.load_state_dict(state["ema"])
     return vq
 
 
-def export_quantiser(work: Path, folder: Path = BUNDLE) -> None:
+def export_vq(work: Path, folder: Path = BUNDLE) -> None:
     """Write averaged weights in half precision, as a folder for diffusers' VQModel."""
-    vq = load_quantiser(work)
+    vq = load_vq(work)
     vq.half().save_pretrained(folder, safe_serialization=True)
     for path in folder.glob("*.safetensors"):
         path.chmod(0o644)
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")

@@ -1,0 +1,81 @@
+"""Reads the tensors of a checkpoint that was written by pickle, in a process of its own.
+
+A pickle can run code. torch's weights-only loader refuses that, and what it lets through by a fault reaches
+only the process that reads, which has no part of a person's work and ends after the file.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from velatura_protocol.errors import VelaturaError
+
+LONGEST = 600  # seconds
+_TRAINER = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.")
+
+
+def tensors(path: Path) -> dict[str, Tensor]:
+    """The tensors in a checkpoint by their names, those of its 'state_dict' if it has one.
+
+    Raises VelaturaError `unknown-model` for a file that cannot be read, or that asks for code to be run.
+    """
+    with tempfile.TemporaryDirectory(prefix="velatura-") as temporary:
+        out = Path(temporary, "weights.safetensors")
+        try:
+            done = subprocess.run(
+                [sys.executable, "-m", __name__, str(path), str(out)],
+                capture_output=True,
+                text=True,
+                timeout=LONGEST,
+                check=False,
+            )
+            reason = done.stderr.strip()[-2000:]
+        except subprocess.TimeoutExpired:
+            reason = f"not done after {LONGEST} s"
+        if out.is_file():
+            return load_file(out)
+    raise VelaturaError(
+        "unknown-model",
+        f"The checkpoint {path} cannot be read as weights alone; fetch it again from its authors.",
+        detail=reason,
+    )
+
+
+class _Inert:
+    """Takes the place of a trainer's objects beside the weights: it keeps nothing and does nothing."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        pass
+
+    def __setstate__(self, _: object) -> None:
+        pass
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    needed = torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    inert: list[Any] = [(_Inert, name) for name in needed if name.startswith(_TRAINER)]
+    with torch.serialization.safe_globals(inert):
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    if isinstance(content, dict) and isinstance(content.get("state_dict"), dict):
+        content = content["state_dict"]
+    if not isinstance(content, dict):
+        raise ValueError("it has no table of weights")
+    return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
+
+
+def _main(source: Path, out: Path) -> None:
+    part = out.with_suffix(".part")
+    save_file({name: value.contiguous().clone() for name, value in _read(source).items()}, part)
+    part.replace(out)
+
+
+if __name__ == "__main__":
+    _main(Path(sys.argv[1]), Path(sys.argv[2]))
