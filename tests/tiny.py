@@ -74,6 +74,40 @@ def tiny_model(
     return folder
 
 
+def tiny_pixel_model(folder: Path, size: int = 32, *, patch: int = 1, learned: bool = False) -> Path:
+    """Writes a diffusers folder of a diffusion model of pixel space and returns it.
+
+    size: of its pictures. patch: side of the square of pixels that it sees as one place. learned: whether it
+    gives variances beside its prediction.
+    """
+    from diffusers import UNet2DModel
+
+    channels = 3 * patch**2
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        UNet2DModel(
+            sample_size=size // patch,
+            in_channels=channels,
+            out_channels=channels * (2 if learned else 1),
+            layers_per_block=1,
+            block_out_channels=(8, 16),
+            norm_num_groups=4,
+            down_block_types=("DownBlock2D", "AttnDownBlock2D"),
+            up_block_types=("AttnUpBlock2D", "UpBlock2D"),
+            attention_head_dim=8,
+        ).save_pretrained(folder / "unet")
+    _write(folder / "scheduler" / "scheduler_config.json", SCHEDULER)
+    _write(
+        folder / "model_index.json",
+        {
+            "_class_name": "DDPMPipeline",
+            "unet": ["diffusers", "UNet2DModel"],
+            "scheduler": ["diffusers", "DDIMScheduler"],
+        },
+    )
+    return folder
+
+
 def register_tiny_model(state_dir: Path, folder: Path, id: str = "tiny", **more: object) -> None:
     """Makes the folder a model of the daemon whose state directory this is. more: of its entry (clip)."""
     state_dir.mkdir(parents=True, exist_ok=True)

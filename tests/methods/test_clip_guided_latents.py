@@ -57,7 +57,7 @@ def test_a_seed_gives_the_same_in_a_batch_and_after_a_stop(method, models):
     hooks = Recorded()
     (alone,) = execute(asked.request, asked.blobs.__getitem__, models, hooks, cache)
     assert alone.data == two[1].data
-    assert hooks.steps[0][0] == 6  # it went on where it was stopped
+    assert hooks.steps[0][0] == 6  # the fifth was done when it stopped
 
 
 def test_text2lives_layer_over_the_source_is_the_picture_that_was_meant(models):

@@ -20,7 +20,12 @@ def test_a_model_whose_files_are_gone_is_refused_by_name_and_hides_no_other(tmp_
     shutil.rmtree(gone)
 
     kinds = {entry.id: entry.kind for entry in catalogue.entries(tmp_path)}
-    assert kinds == {"gone": "missing", "there": "diffusers", "velatura-mini": "diffusers"}
+    assert kinds == {
+        "gone": "missing",
+        "there": "diffusers",
+        "velatura-mini": "diffusers",
+        "velatura-vq": "vq",
+    }
 
     store = ModelStore(
         lambda: catalogue.entries(tmp_path), torch.device("cpu"), memory=tmp_path / "digests.json"

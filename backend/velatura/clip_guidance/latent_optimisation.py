@@ -95,16 +95,13 @@ def optimise(
                 "exp_avg_sq": state.square.clone(),
             }
 
-        def picture() -> Tensor:
-            return model.decode(_held(z0, w, free))
-
         def shown() -> Tensor:
-            with torch.no_grad():
-                return picture()
+            return model.decode(_held(z0, w.detach(), free))
 
         for i in range(state.done, steps):
             # a generator of its own for each step: a resumed run then sees the views of an uninterrupted one
-            (w.grad,) = torch.autograd.grad(loss(picture(), generators([_mixed(seed, i)])).sum(), w)
+            seen = model.picture(_held(z0, w, free))
+            (w.grad,) = torch.autograd.grad(loss(seen, generators([_mixed(seed, i)])).sum(), w)
             adam.step()
             with torch.no_grad():
                 w.clamp_(low, high)

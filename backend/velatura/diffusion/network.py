@@ -75,6 +75,10 @@ class LatentDiffusion(Network, Generator, Protocol):
         (`velatura.attention.places`)."""
         ...
 
+    def decode_through(self, z: Tensor) -> Tensor:
+        """As `decode`, but differentiable, and not bounded to [-1, 1]: for losses of the picture."""
+        ...
+
     def tokenized(self, prompt: str) -> Tokenized:
         """The prompt as `encode_prompt` reads it; token j is row j of the condition's states. The prompt must
         pass `check_prompt`."""

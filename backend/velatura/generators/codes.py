@@ -24,3 +24,7 @@ class CodeGenerator(Generator, Protocol):
     def quantise(self, z: Tensor) -> Tensor:
         """The nearest code of each place, [N, D, h, w], with the gradient of z (straight-through)."""
         ...
+
+    def picture(self, z: Tensor) -> Tensor:
+        """As `decode`, with a gradient: the pictures [N, 3, h, w] in [-1, 1] of the codes nearest to z."""
+        ...

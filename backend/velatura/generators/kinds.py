@@ -1,8 +1,8 @@
 """The kinds of generators. Imports no torch: the broker and the command line use it.
 
-Diffusion models are built in. Other packages offer other kinds by an entry point of the group
-`velatura.generators`. Its name is the form in which the models are stored (in place of 'diffusers' or
-'file'); its value is a module, or any object with the attributes of `Loader`.
+Diffusion models, in a latent space and in pixel space, are built in. Other packages offer other kinds by an
+entry point of the group `velatura.generators`. Its name is the form in which the models are stored (in place
+of 'diffusers' or 'file'); its value is a module, or any object with the attributes of `Loader`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol, cast
 from velatura.extensions.offers import FAILURES, Offers, loaded, offers
 from velatura_protocol.rasters import MAX_SIDE
 
-from .protocol import DIFFUSION
+from .protocol import DIFFUSION, PIXEL_DIFFUSION
 
 if TYPE_CHECKING:
     import torch
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GROUP = "velatura.generators"
-FORMS = frozenset({"diffusers", "file", "hub", "missing"})
+FORMS = frozenset({"diffusers", "file", "hub", "missing", "pixels"})
 """The forms in which Velatura's own models are stored."""
+
+
+_OWN = {DIFFUSION: "a diffusion model", PIXEL_DIFFUSION: "a diffusion model of pixels"}
 
 
 class Loader(Protocol):
@@ -86,10 +89,20 @@ def recognised(path: Path) -> Recognised | None:
     return None
 
 
+def suits(wanted: str | tuple[str, ...], kind: str) -> bool:
+    """Whether a model of a kind suits a method that wants this kind, one of these kinds, or '' for any."""
+    return not wanted or kind in ((wanted,) if isinstance(wanted, str) else wanted)
+
+
+def titles_of(wanted: str | tuple[str, ...]) -> str:
+    """The kinds that a method wants in a sentence."""
+    return title(wanted) if isinstance(wanted, str) else " or ".join(title(kind) for kind in wanted)
+
+
 def title(kind: str) -> str:
     """A kind of generator in a sentence, with its article."""
-    if kind == DIFFUSION:
-        return "a diffusion model"
+    if kind in _OWN:
+        return _OWN[kind]
     titles = (offer.value.TITLE for offer in offered().loaded if kind == offer.value.KIND)
     return next(titles, f"a model of the kind {kind!r}")
 

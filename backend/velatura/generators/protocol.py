@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 DIFFUSION = "diffusion"
 """The kind of generator that methods need unless they say otherwise."""
 
+PIXEL_DIFFUSION = "pixel-diffusion"
+"""Diffusion in pixel space, without text."""
+
 
 class Generator(Protocol):
     """A loaded generator of any kind, on its device. A class that derives from it inherits defaults for

@@ -153,7 +153,7 @@ class Context(Protocol):
 
     @property
     def model(self) -> LatentDiffusion:
-        """The model of a method whose kind is 'diffusion'."""
+        """The model of a method whose kind is 'diffusion' or 'pixel-diffusion'."""
         ...
 
     @property
@@ -240,7 +240,8 @@ class Method:
         result: the id of one of `kinds.KINDS`: 'layer', an edited picture a variation; 'mask', selections of
             the source, all in one variation; or 'text', descriptions of the source, likewise.
         needs: the companion of the model (`velatura.companions.table`) that does the work, or ''.
-        generator: the kind of model that it works with (`velatura.generators.kinds`), '' for any.
+        generator: the kind of model that it works with (`velatura.generators.kinds`), or several, '' for
+            any.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
@@ -257,7 +258,7 @@ class Method:
     result: ClassVar[str] = "layer"
     needs: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
-    generator: ClassVar[str] = DIFFUSION
+    generator: ClassVar[str | tuple[str, ...]] = DIFFUSION
     max_variations: ClassVar[int] = 8
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
@@ -315,7 +316,7 @@ class Method:
         _check_rasters(cls.__name__, cls.inputs.rasters)
         if cls.needs not in ("", *COMPANIONS):
             raise TypeError(f"{cls.__name__}.needs is none of {', '.join(COMPANIONS)}")
-        if not isinstance(generator, str):
+        if not isinstance(generator, str | tuple):
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         schema(cls.Parameters)
 

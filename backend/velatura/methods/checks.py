@@ -20,6 +20,9 @@ from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
 from .base import Method, Parameters, schema
 
+EntryOf = Callable[[str, Callable[[ModelEntry], bool]], ModelEntry]
+"""Gives the model of an id; for '' the first that the function likes, or where there is none the default."""
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -43,12 +46,12 @@ class Checked:
     rasters: dict[str, Raster]
 
 
-def check(request: Request, methods: Mapping[str, Method], entry_of: Callable[[str], ModelEntry]) -> Checked:
+def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) -> Checked:
     """Checks a request against its method and its model.
 
     Args:
         methods: by id.
-        entry_of: gives the model of an id, for '' the default one; raises `unknown-model`.
+        entry_of: see `EntryOf`; raises `unknown-model`.
 
     Raises:
         VelaturaError: `unknown-method`, `unknown-model`, `bad-request`, `empty-prompt`, `empty-mask`,
@@ -57,7 +60,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: Callable[[s
     method = _method(request, methods)
     prompt = request.prompt.strip()
     _check_asked(request, method, prompt)
-    model = entry_of(request.model)
+    model = entry_of(request.model, lambda model: not model.fault and lacking(method, model) is None)
     if model.fault:
         raise VelaturaError("unknown-model", model.fault)
     lack = lacking(method, model)
@@ -78,10 +81,10 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: Callable[[s
 
 def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
     """Why the method cannot run with the model; None where the model has all that the method needs."""
-    if method.generator not in ("", model.generator):
+    if not kinds.suits(method.generator, model.generator):
         return VelaturaError(
             "unknown-model",
-            f"{method.title!r} needs {kinds.title(method.generator)}, and {model.title!r} is"
+            f"{method.title!r} needs {kinds.titles_of(method.generator)}, and {model.title!r} is"
             f" {kinds.title(model.generator)}; choose another model or another method.",
         )
     if not method.needs or method.needs in model.companions:

@@ -65,7 +65,7 @@ def execute(
 
     hooks.progress("Loading the model", 0, 0, 0.0)
     try:
-        model = _model(asked, models)
+        model = _model(asked, checked.model.id, models)
         if not method.needs:  # else a companion reads the prompt, and the model does not
             model.check_prompt(prompt)
             for mark in ("x-source-prompt", "x-prompt"):
@@ -111,8 +111,8 @@ def _rasters(checked: Checked, blob: Callable[[str], bytes | memoryview]) -> dic
     }
 
 
-def _model(asked: Request, models: ModelStore) -> Generator:
-    model = models.get(asked.model)
+def _model(asked: Request, id: str, models: ModelStore) -> Generator:
+    model = models.get(id)
     if asked.model_digest not in ("", model.digest):
         raise VelaturaError(
             "unknown-model",

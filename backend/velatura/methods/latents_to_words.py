@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def strength(default: int) -> Any:
     """Steps of Adam."""
     return fields.whole(
-        default, 10, 500, "Steps", "How far the picture goes towards the words. More takes longer."
+        default, 4, 500, "Steps", "How far the picture goes towards the words. More takes longer."
     )
 
 

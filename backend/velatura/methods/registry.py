@@ -35,6 +35,7 @@ GROUP = "velatura.methods"
 _NO_METHODS = {
     "base",
     "checks",
+    "clip_guided",
     "execute",
     "fields",
     "flowing",

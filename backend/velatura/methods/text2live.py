@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from . import fields
-from .base import Context, EditLayer, Inputs, Method, MethodInputs, Parameters, Stage
+from .base import Context, EditLayer, Inputs, Method, MethodInputs, Parameters
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ class Text2LiveParameters(Parameters):
     place: str = _text(
         "On", "The thing in the layer that is painted on, in words; empty: anywhere in the selection."
     )
-    steps: int = fields.whole(200, 20, 2000, "Steps", "How long it learns to paint. More takes longer.")
+    steps: int = fields.whole(150, 4, 2000, "Steps", "How long it learns to paint. More takes longer.")
     shapes: float = fields.slider(
         2.0, 0.0, 10.0, 0.5, "Shapes kept", "How firmly the layout of what is there is kept."
     )
@@ -42,7 +42,7 @@ class Text2LiveParameters(Parameters):
     )
     context: float = fields.context(1.0)
     views: int = fields.whole(
-        6,
+        4,
         1,
         32,
         "Looks",
@@ -103,7 +103,6 @@ class Text2Live(Method):
         seen = views(params.views, clip.side)
         weights = Weights(params.screen, params.shapes, params.sparing, params.bootstrap)
         of = len(inputs.seeds)
-        stage = Stage("Painting")
 
         def one(number: int, seed: int) -> Tensor:
             def after_step(step: Step) -> None:
@@ -111,7 +110,6 @@ class Text2Live(Method):
                     number * step.n + step.i + 1,
                     of * step.n,
                     lambda: step.composite() * 2.0 - 1.0,
-                    stage=stage,
                 )
 
             def make(begun: list[State]) -> Tensor:

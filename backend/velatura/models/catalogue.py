@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -14,16 +14,24 @@ from typing import Any
 from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
 from velatura.generators import kinds
-from velatura.generators.protocol import DIFFUSION
+from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
 
+from . import pixel_files
+
 EMBEDDED_ID = "velatura-mini"
 EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
-EMBEDDED_VQ = "velatura-vq"
+EMBEDDED_PIXELS_ID = "velatura-pixels"
+EMBEDDED_PIXELS_PATH = BUNDLES / EMBEDDED_PIXELS_ID
+EMBEDDED_VQ_ID = "velatura-vq"
 EMBEDDED: Mapping[str, Path] = MappingProxyType(
-    {EMBEDDED_ID: EMBEDDED_PATH, EMBEDDED_VQ: BUNDLES / EMBEDDED_VQ}
+    {
+        EMBEDDED_ID: EMBEDDED_PATH,
+        EMBEDDED_PIXELS_ID: EMBEDDED_PIXELS_PATH,
+        EMBEDDED_VQ_ID: BUNDLES / EMBEDDED_VQ_ID,
+    }
 )
 """The embedded models in their order: one that makes pictures from words, and one for each other kind."""
 EMBEDDED_COMPANIONS = {
@@ -51,7 +59,7 @@ class ModelEntry:
     Args:
         kind: 'diffusers' (a local folder), 'file' (a single .safetensors file), 'hub' (owner/name), 'missing'
             (nothing is at the path any more), or the name under which another package offers to load it
-            (`velatura.generators.kinds`).
+            (`velatura.generators.kinds`). 'pixels' is a local folder too, of a model of pixel space.
         path: a folder, a file or a hub id.
         size: the side in pixels of the pictures it was trained on, as far as is known without loading it.
         companions: by their names in `velatura.companions.table`, each a folder or a hub id; those that it
@@ -93,12 +101,17 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
     return [*users, *embedded]
 
 
-def entry_of(models: Sequence[ModelEntry], id: str) -> ModelEntry:
-    """The model of this id; for '' the first, which is the default. Raises `unknown-model`."""
-    model = next((model for model in models if id in ("", model.id)), None)
-    if model is None:
+def entry_of(
+    models: Sequence[ModelEntry], id: str, suits: Callable[[ModelEntry], bool] = lambda _: True
+) -> ModelEntry:
+    """The model of this id; for '' the first that suits, or where none does the first, which is the default.
+
+    Raises `unknown-model`.
+    """
+    named = [model for model in models if id in ("", model.id)]
+    if not named:
         raise VelaturaError("unknown-model", f"The daemon has no model {id!r:.60}; choose another one.")
-    return model
+    return named[0] if id else next(filter(suits, named), named[0])
 
 
 def _entry(item: _Item, kind: str) -> ModelEntry:
@@ -110,6 +123,8 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
     try:
         if offered := _offered(path, kind):
             kind, generator, size = offered
+        elif kind == "diffusers" and (side := pixel_files.recognise(Path(path))):
+            kind, generator, size = "pixels", PIXEL_DIFFUSION, side
         else:
             size = _size(path)
     except ValueError as error:
@@ -119,8 +134,8 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
     """The form of the model at the path if a package offers to load it; None for the embedded diffusion
-    model."""
-    if kind not in ("diffusers", "file") or path == str(EMBEDDED_PATH):
+    models."""
+    if kind not in ("diffusers", "file") or path in (str(EMBEDDED_PATH), str(EMBEDDED_PIXELS_PATH)):
         return None
     return kinds.recognised(Path(path))
 

@@ -24,7 +24,7 @@ from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
 
-from . import noise_levels, single_file
+from . import noise_levels, pixels, single_file
 from .catalogue import ModelEntry
 from .model import Model
 
@@ -67,6 +67,9 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
             path = Path(entry.path)
             digest = digests.of(*_contents(path))
             return loader.load(path, entry.id, digest, device, dtype)
+        if entry.kind == "pixels":
+            folder = Path(entry.path)
+            return pixels.load(folder, entry.id, digests.of(_files(folder), folder), device, dtype)
         if entry.kind == "file":
             parts, scheduler = _from_file(Path(entry.path), dtype)
             digest = digests.of([Path(entry.path)])

@@ -192,6 +192,10 @@ class Model(LatentDiffusion):
         """
         return self._finite(self._decode, z).clamp(-1.0, 1.0)
 
+    def decode_through(self, z: Tensor) -> Tensor:
+        """As `decode`, but differentiable, and not bounded to [-1, 1]."""
+        return self._finite(self._decode, z)
+
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config
         encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]

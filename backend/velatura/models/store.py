@@ -52,9 +52,9 @@ class ModelStore:
         self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
 
-    def entry(self, id: str = "") -> ModelEntry:
-        """The entry of a model; an empty id means the first. Raises `unknown-model`."""
-        return entry_of(self._entries(), id)
+    def entry(self, id: str = "", suits: Callable[[ModelEntry], bool] = lambda _: True) -> ModelEntry:
+        """The entry of a model; an empty id means the first that suits. Raises `unknown-model`."""
+        return entry_of(self._entries(), id, suits)
 
     def get(self, id: str = "") -> Generator:
         """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""
@@ -74,6 +74,9 @@ class ModelStore:
             f"The model {entry.title!r} is {kinds.title(entry.generator)}; choose a diffusion model.",
         )
 
+    @torch.inference_mode(
+        False
+    )  # weights made in inference mode can take part in no gradient, even if frozen
     def companion(self, name: str) -> Any:
         """The companion of this name (`velatura.companions.table`) of the model in memory; None if it has
         none.
@@ -84,8 +87,7 @@ class ModelStore:
         if self._loaded is None or not (path := self._loaded[0].companions.get(name)):
             return None
         if name not in self._companions:
-            with torch.inference_mode(False):  # inference tensors can take part in no gradient
-                self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
+            self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
         return self._companions[name]
 
     def clip(self) -> Encoder | None:

@@ -12,7 +12,7 @@ from velatura.generators.codes import VQ, CodeGenerator
 
 
 class Quantised(CodeGenerator):
-    """A VQ model on its device. All its operations can take part in a gradient.
+    """A VQ model on its device. All its operations but `decode` can take part in a gradient.
 
     Args:
         id: of the model's entry.
@@ -64,7 +64,12 @@ class Quantised(CodeGenerator):
         q = self._codes[nearest].view_as(rows).movedim(-1, 1)
         return z + (q - z).detach() if z.requires_grad else q.contiguous()
 
+    @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
         """The pictures [N, 3, h, w] in [-1, 1] of the codes nearest to latents."""
+        return self.picture(z)
+
+    def picture(self, z: Tensor) -> Tensor:
+        """See `CodeGenerator`."""
         picture = self._network.decode(self.quantise(z).to(self.dtype), force_not_quantize=True).sample
         return picture.to(torch.float32).clamp(-1.0, 1.0)

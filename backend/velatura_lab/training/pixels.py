@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -10,7 +13,7 @@ from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 
 from .data import load_dataset
 from .diffusion import stratified_times, velocity
-from .loop import Trainer
+from .loop import Trainer, load_checkpoint
 from .networks import PIXEL_PATCH, PIXEL_SCHEDULER, channels_last, make_pixel_unet
 from .options import Options
 from .precision import mixed
@@ -40,3 +43,28 @@ def train_pixels(options: Options, rank: int) -> None:
         loss = F.mse_loss(output.float(), target)
         trainer.step(loss, {"denoising": loss})
     trainer.save()
+
+
+def export_pixels(work: Path, folder: Path) -> None:
+    """Write the averaged weights in half precision, as diffusers' DDPMPipeline stores a model.
+
+    Raises:
+        FileNotFoundError: `work` has no trained model of pixels.
+    """
+    state = load_checkpoint(work / "pixels.pt")
+    if state is None:
+        raise FileNotFoundError(f"no trained model of pixels in {work}; run `velatura train pixels` first")
+    unet = make_pixel_unet(state["profile"]["size"])
+    unet.load_state_dict(state["ema"])
+    unet.half().save_pretrained(folder / "unet", safe_serialization=True)
+    (folder / "unet" / "diffusion_pytorch_model.safetensors").chmod(0o644)
+    (folder / "scheduler").mkdir(exist_ok=True)
+    scheduler = {"_class_name": "DDIMScheduler", "_diffusers_version": "0.30.0", **PIXEL_SCHEDULER}
+    (folder / "scheduler" / "scheduler_config.json").write_text(json.dumps(scheduler, indent=2) + "\n")
+    index = {
+        "_class_name": "DDPMPipeline",
+        "_diffusers_version": "0.30.0",
+        "scheduler": ["diffusers", "DDIMScheduler"],
+        "unet": ["diffusers", "UNet2DModel"],
+    }
+    (folder / "model_index.json").write_text(json.dumps(index, indent=2) + "\n")
