@@ -48,11 +48,11 @@ def relevancy(encoder: Transparent, picture: Tensor, text: Tensor) -> Tensor:
         vectors, attentions = encoder.attentions(picture)
         gradients = torch.autograd.grad((vectors @ text).sum(), attentions)
     t = attentions[0].shape[-1]
-    R = torch.eye(t, device=picture.device)
+    rollout = torch.eye(t, device=picture.device)  # R
     for A, gradient in zip(attentions, gradients, strict=True):
-        R = R + (gradient * A.detach()).float().clamp(min=0.0).mean(1)[0] @ R
+        rollout = rollout + (gradient * A.detach()).float().clamp(min=0.0).mean(1)[0] @ rollout
     side = round((t - 1) ** 0.5)
-    places = R[0, 1:].view(1, 1, side, side)
+    places = rollout[0, 1:].view(1, 1, side, side)
     map = F.interpolate(places, picture.shape[-2:], mode="bilinear")
     low, high = map.min(), map.max()
     return (map - low) / (high - low).clamp(min=1e-12)

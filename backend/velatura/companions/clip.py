@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -64,7 +64,8 @@ class Encoder:
         x = vision.pre_layrnorm(vision.embeddings(self.processing(pictures).to(weights.dtype)))
         x = x.detach().requires_grad_()  # no gradient is needed before the first block
         attentions: list[Tensor] = []
-        for block in vision.encoder.layers:
+        blocks: list[Any] = list(vision.encoder.layers)
+        for block in blocks:
             own, h = block.self_attn, block.layer_norm1(x)
             q, k, v = (
                 project(h).unflatten(-1, (own.num_heads, -1)).transpose(1, 2)

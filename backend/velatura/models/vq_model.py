@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import torch
 from diffusers.models.autoencoders.vq_model import VQModel
-from torch import Tensor
+from torch import Tensor, nn
 
 from velatura.generators.codes import VQ, CodeGenerator
 
@@ -29,7 +29,9 @@ class Quantised(CodeGenerator):
     ) -> None:
         self.id, self.digest, self.device, self.dtype = id, digest, device, dtype
         self._size = size
-        self._network = network.to(device).eval().requires_grad_(False)
+        self._network = network
+        module: nn.Module = network
+        module.to(device).eval().requires_grad_(False)
         self._codes = network.quantize.embedding.weight.detach().to(torch.float32)
 
     @property
@@ -71,5 +73,6 @@ class Quantised(CodeGenerator):
 
     def picture(self, z: Tensor) -> Tensor:
         """See `CodeGenerator`."""
-        picture = self._network.decode(self.quantise(z).to(self.dtype), force_not_quantize=True).sample
+        q = self.quantise(z).to(self.dtype)
+        picture = self._network.decode(q, force_not_quantize=True, return_dict=False)[0]
         return picture.to(torch.float32).clamp(-1.0, 1.0)
