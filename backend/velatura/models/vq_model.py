@@ -30,8 +30,7 @@ class Quantised(CodeGenerator):
         self.id, self.digest, self.device, self.dtype = id, digest, device, dtype
         self._size = size
         self._network = network
-        module: nn.Module = network
-        module.to(device).eval().requires_grad_(False)
+        nn.Module.to(network, device).eval().requires_grad_(False)  # diffusers' `to` has no usable type
         self._codes = network.quantize.embedding.weight.detach().to(torch.float32)
 
     @property
