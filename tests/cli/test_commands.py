@@ -39,7 +39,7 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
     offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
     assert online["methods"] == offline["methods"]
     assert online["digest"] == offline["digest"]
-    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini"]
+    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini", "velatura-pixels"]
 
 
 def test_the_options_of_a_method_are_shown(cli):
@@ -56,7 +56,7 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert "velatura-mini" in models().stdout
     models("add", "mine", tiny_folder)
     found = json.loads(models("--json").stdout)["models"]
-    assert [model["id"] for model in found] == ["mine", "velatura-mini"]
+    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels"]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
     models("add", "second", tiny_folder)

@@ -43,7 +43,12 @@ def test_a_model_folder_that_makes_no_sense(state_dir, no_torch, tiny_folder, tm
         for _ in range(3):
             answer = raw.ask({"type": "methods"})
             assert answer["type"] == "methods", answer
-            assert [model["id"] for model in answer["models"]] == ["tiny", "spoilt", "velatura-mini"]
+            assert [model["id"] for model in answer["models"]] == [
+                "tiny",
+                "spoilt",
+                "velatura-mini",
+                "velatura-pixels",
+            ]
             assert raw.ask({"type": "ping"})["type"] == "pong"
         wanted = request(model={"id": "spoilt", "digest": ""})
         refused = raw.ask({"type": "submit", "job": new_job(), "request": wanted})

@@ -261,11 +261,11 @@ def test_the_vocabulary_is_clips(tmp_path):
 
 
 def test_the_catalogue(tmp_path, folder):
-    (embedded,) = catalogue.entries(tmp_path)
+    embedded, _ = catalogue.entries(tmp_path)
     assert embedded.id == "velatura-mini"
     catalogue.add(tmp_path, "mine", str(folder), "Mine")
     catalogue.add(tmp_path, "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5")
-    sd, mine, _ = catalogue.entries(tmp_path)
+    sd, mine, *_ = catalogue.entries(tmp_path)
     assert (mine.kind, mine.size, mine.title) == ("diffusers", 64, "Mine")
     assert (sd.kind, sd.size) == ("hub", 512)
     for id, path, code in [("mine", str(folder), "bad-request"), ("x", "/no/such/place", "unknown-model")]:
@@ -273,7 +273,7 @@ def test_the_catalogue(tmp_path, folder):
             catalogue.add(tmp_path, id, path)
         assert refused.value.code == code
     catalogue.remove(tmp_path, "sd")
-    assert [entry.id for entry in catalogue.entries(tmp_path)] == ["mine", "velatura-mini"]
+    assert [entry.id for entry in catalogue.entries(tmp_path)] == ["mine", "velatura-mini", "velatura-pixels"]
     with pytest.raises(VelaturaError):
         catalogue.remove(tmp_path, "velatura-mini")
     (tmp_path / "models.json").write_text("{")

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from velatura.models import catalogue, taming, vq
+from velatura.models import catalogue, converting, taming, vq
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(300)
@@ -159,7 +159,7 @@ def vqgan():
 
 def test_the_converted_network_gives_the_same_latents_and_pictures(vqgan, tmp_path):
     torch.save({"state_dict": vqgan.state_dict(), "epoch": 3, "global_step": 7}, tmp_path / "last.ckpt")
-    taming.convert(tmp_path / "last.ckpt", tmp_path / "folder")
+    converting.convert(tmp_path / "last.ckpt", tmp_path / "folder")
     entry = catalogue.add(tmp_path / "state", "mine", str(tmp_path / "folder"))
     assert (entry.generator, entry.size) == ("vq", 256)
     model = vq.load(tmp_path / "folder", "mine", "digest", torch.device("cpu"), torch.float32)

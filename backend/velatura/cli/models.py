@@ -31,11 +31,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     remove = actions.add_parser("remove", help="remove a model from the list; its files stay")
     remove.add_argument("name", metavar="NAME")
     convert = actions.add_parser(
-        "convert", help="write the VQGAN in a .ckpt of taming-transformers to a folder"
+        "convert",
+        help="write the network in a checkpoint of guided diffusion or of taming-transformers to a folder",
     )
     convert.add_argument("checkpoint", metavar="CKPT", help="the file; it is read as weights alone")
     convert.add_argument(
         "folder", metavar="FOLDER", help="a new folder, to be added with `velatura models add`"
+    )
+    convert.add_argument(
+        "--class",
+        dest="label",
+        type=int,
+        metavar="N",
+        help="fix a network with classes to this one (default: the mean of all)",
     )
     parser.set_defaults(run=run)
 
@@ -61,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """List, add, change, remove or convert models; all but the last then print the list."""
     folder = state_dir(options.state_dir)
     if options.action == "convert":
-        from velatura.models import taming  # imports torch
+        from velatura.models import converting  # imports torch
 
-        taming.convert(Path(options.checkpoint), Path(options.folder))
+        converting.convert(Path(options.checkpoint), Path(options.folder), options.label)
         print(f"Written to {options.folder}; name it with `velatura models add NAME {options.folder}`.")
         return exits.OK
     if options.action == "add":

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from velatura.diffusion import blending, schedule
+from velatura.diffusion.denoiser import Denoiser
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.samplers import Step
 from velatura.guidance.term import guided
@@ -102,6 +103,8 @@ def edited(
     )
     cond, uncond = model.encode_prompt(prompt), model.encode_prompt("")
     D = guided(model, cond, uncond, settings.guidance, [term])
+    if model.factor == 1:  # latents are pictures, whose values are bounded (clip_denoised of DDPM's code)
+        D = _bounded(D)
     sigmas = schedule.sigmas(model.training_sigmas, settings.steps, settings.strength)
 
     def stepped(x: Tensor, step: Step) -> Tensor:
@@ -131,6 +134,10 @@ def _losses(
         (settings.perceived, Perceived(encoder, image, mask)),
     ]
     return [_scaled(scale * share, loss) for scale, loss in parts if scale]
+
+
+def _bounded(D: Denoiser) -> Denoiser:
+    return lambda x, sigma, at=None: D(x, sigma, at).clamp(-1.0, 1.0)
 
 
 def _scaled(scale: float, loss: Loss) -> Loss:

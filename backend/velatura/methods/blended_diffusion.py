@@ -22,9 +22,9 @@ class BlendedDiffusionParameters(Parameters):
         "How far the selection may move from what is there. Lower it to let a scribble, or the picture "
         "itself, guide the result.",
     )
-    scale: float = clip_guided.scale(1000.0)
+    scale: float = clip_guided.scale(5000.0)
     context: float = fields.context(1.0)
-    sees_selection_only: bool = clip_guided.sees_selection_only(True)
+    sees_selection_only: bool = clip_guided.sees_selection_only(False)
     thorough: bool = clip_guided.thorough(True)
     looks: int = fields.whole(
         8,

@@ -20,8 +20,8 @@ def scale(default: float) -> Any:
     return fields.slider(
         default,
         0.0,
-        5000.0,
-        50.0,
+        50000.0,
+        500.0,
         "Prompt strength",
         "How strictly the prompt is followed. Too much gives harsh patches instead of things.",
     )

@@ -20,7 +20,7 @@ class ClipGuidedDiffusionParameters(Parameters):
     strength: float = fields.strength(
         0.75, "How far the picture may move from what is there, also around the selection."
     )
-    scale: float = clip_guided.scale(1000.0)
+    scale: float = clip_guided.scale(5000.0)
     guidance: float = fields.guidance(1.0)
     background: float = fields.slider(
         1000.0,
@@ -31,7 +31,7 @@ class ClipGuidedDiffusionParameters(Parameters):
         "How strongly the picture around the selection is held to the layer, so that the edit fits into it.",
     )
     context: float = fields.context(1.0)
-    sees_selection_only: bool = clip_guided.sees_selection_only(True)
+    sees_selection_only: bool = clip_guided.sees_selection_only(False)
     thorough: bool = clip_guided.thorough(False)
     cutouts: int = fields.whole(
         4,

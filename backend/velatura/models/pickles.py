@@ -1,7 +1,8 @@
 """Reads the tensors of a checkpoint that was written by pickle, in a process of its own.
 
 A pickle can run code. torch's weights-only loader refuses that, and what it lets through by a fault reaches
-only the process that reads, which has no part of a person's work and ends after the file.
+only the process that reads, which has no part of a person's work and ends after the file. The process may
+take a limited time and a limited memory, since a small file can ask for large tensors.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from torch import Tensor
 from velatura_protocol.errors import VelaturaError
 
 LONGEST = 600  # seconds
+ROOM = (
+    8 * 1024**3
+)  # bytes of addresses beside those of the file's own tensors, most of them torch's libraries
 _TRAINER = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.")
 
 
@@ -71,7 +75,17 @@ def _read(path: Path) -> dict[str, Tensor]:
     return {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
 
 
+def _limit(size: int) -> None:
+    """Limits the memory of this process, for a file of this size in bytes; Windows has no such limit."""
+    if sys.platform != "win32":
+        import resource
+
+        most = 3 * size + ROOM  # the file, its tensors, and their copies in the new file's order
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+
+
 def _main(source: Path, out: Path) -> None:
+    _limit(source.stat().st_size)
     part = out.with_suffix(".part")
     save_file({name: value.contiguous().clone() for name, value in _read(source).items()}, part)
     part.replace(out)

@@ -16,18 +16,20 @@ from velatura_protocol.errors import VelaturaError
 
 from . import pickles
 
+CODES = "quantize.embedding.weight"
 SIDE = 256  # of the pictures of all published ones
 _LEVEL = re.compile(r"encoder\.down\.(\d+)\.")
 _BLOCK = re.compile(r"encoder\.down\.0\.block\.(\d+)\.")
 _ATTENTION = {"norm": "group_norm", "q": "to_q", "k": "to_k", "v": "to_v", "proj_out": "to_out.0"}
 
 
-def convert(checkpoint: Path, folder: Path) -> None:
+def convert(checkpoint: Path, folder: Path, weights: Mapping[str, Tensor] | None = None) -> None:
     """Writes a diffusers folder of a checkpoint.
 
     Args:
         checkpoint: a file of taming-transformers, pickled.
         folder: the new folder, which must not exist yet or be empty.
+        weights: the checkpoint's, where they have been read already.
 
     Raises:
         VelaturaError: `unknown-model` if the checkpoint cannot be read or is no VQGAN; `bad-request` if the
@@ -37,7 +39,7 @@ def convert(checkpoint: Path, folder: Path) -> None:
 
     if folder.exists() and any(folder.iterdir()):
         raise VelaturaError("bad-request", f"{folder} has files already; name a new folder.")
-    weights = pickles.tensors(checkpoint)
+    weights = pickles.tensors(checkpoint) if weights is None else weights
     try:
         network = VQModel(**configuration(weights))
         network.load_state_dict(renamed(weights))
@@ -60,7 +62,7 @@ def configuration(weights: Mapping[str, Tensor]) -> dict[str, Any]:
     if attends != [f"decoder.up.{i}.attn.0.q.weight" in weights for i in range(levels)]:
         raise ValueError("the encoder attends at other levels than the decoder")
     kinds = ["AttnDownEncoderBlock2D" if attend else "DownEncoderBlock2D" for attend in attends]
-    codes, width = weights["quantize.embedding.weight"].shape
+    codes, width = weights[CODES].shape
     return {
         "in_channels": weights["encoder.conv_in.weight"].shape[1],
         "out_channels": weights["decoder.conv_out.weight"].shape[0],

@@ -27,6 +27,9 @@ The parts in their order:
   judge, clip, segmenter, identity
                train the networks that read pictures, at any time; segmenter needs clip, and identity
                needs judge
+  pixels       train the diffusion model of portraits in pixel space, at any time
+  export-pixels
+               write its bundle, figures and card
   readers      write a bundle, figures and a card for each trained reader
   export       write the model's bundle from the last checkpoints
   evaluate     measure the model on new scenes; write figures and the model card
@@ -228,6 +231,12 @@ def _readers(given: argparse.Namespace) -> None:
     print("written:", ", ".join(done))
 
 
+def _export_pixels(given: argparse.Namespace) -> None:
+    from velatura_lab.cards.pixels import BUNDLE, export
+
+    export(given.work, _or(given.bundle, BUNDLE), given.seed, given.count, _text(given.note))
+
+
 def _evaluate(given: argparse.Namespace) -> None:
     from velatura_lab.cards.evaluate import evaluate
     from velatura_lab.training.export import BUNDLE
@@ -262,6 +271,11 @@ COMMANDS = {
         ),
     ),
     "export": Command("write the model's bundle from the last checkpoints", _export, (MODEL,)),
+    "export-pixels": Command(
+        "write the bundle, figures and card of the model of pixel space",
+        _export_pixels,
+        (MODEL, option("--count", "number of held-out portraits (%(default)s)", default=200), NOTE),
+    ),
     "evaluate": Command(
         "measure the model on new scenes; write figures, pictures and the model card",
         _evaluate,
