@@ -39,7 +39,8 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
     offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
     assert online["methods"] == offline["methods"]
     assert online["digest"] == offline["digest"]
-    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini", "velatura-pixels"]
+    embedded = ["velatura-mini", "velatura-pixels", "velatura-vq"]
+    assert [model["id"] for model in online["models"]] == ["tiny", *embedded]
 
 
 def test_the_options_of_a_method_are_shown(cli):
@@ -56,7 +57,7 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert "velatura-mini" in models().stdout
     models("add", "mine", tiny_folder)
     found = json.loads(models("--json").stdout)["models"]
-    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels"]
+    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels", "velatura-vq"]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
     models("add", "second", tiny_folder)
@@ -72,8 +73,9 @@ def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_f
         return cli("models", "--state-dir", tmp_path / "state", *words, code=code)
 
     plain = models("add", "plain", tiny_folder).stdout.splitlines()
-    assert [line.split(":")[0].strip() for line in plain[1:3]] == ["no captioner", "no segmenter"]
-    assert "no captions are proposed" in plain[1] and "CLIP " not in "".join(plain)
+    lacks = ["no CLIP", "no captioner", "no segmenter"]
+    assert [line.split(":")[0].strip() for line in plain[1:4]] == lacks
+    assert "no captions are proposed" in plain[2]
     named = {"clip": "a/clip", "captioner": "a/blip", "segmenter": "a/clipseg"}
     given = [word for name, path in named.items() for word in (f"--{name}", path)]
     told = models("add", "mine", tiny_folder, *given, "--guidance", "5").stdout.splitlines()
