@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 
 import torch
-from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel
+from diffusers import AutoencoderKL, AutoencoderTiny, UNet2DConditionModel, VQModel
 from safetensors.torch import load_file, save_file
 from transformers import (
     BertTokenizer,
@@ -337,3 +337,22 @@ def _byte_letters() -> list[str]:
 def _write(path: Path, value: object) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
+
+
+def tiny_vq(folder: Path, *, seed: int = 0, size: int = 32) -> Path:
+    """Writes a random VQ model of 8 codes, whose places have 4 pixels a side; its folder."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        network = VQModel(
+            block_out_channels=(8, 8, 16),
+            down_block_types=("DownEncoderBlock2D",) * 3,
+            up_block_types=("UpDecoderBlock2D",) * 3,
+            latent_channels=4,
+            sample_size=size,
+            num_vq_embeddings=8,
+            norm_num_groups=4,
+            mid_block_add_attention=False,
+        )
+        torch.nn.init.normal_(network.quantize.embedding.weight, std=0.5)
+    network.save_pretrained(folder)
+    return folder

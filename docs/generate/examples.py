@@ -17,7 +17,9 @@ from PIL import Image
 
 import velatura
 from velatura.files.compare import GAP, PAPER
-from velatura.generators.protocol import DIFFUSION
+from velatura.generators.codes import VQ
+from velatura.generators.kinds import suits
+from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 from velatura_protocol.catalogue import PROMPT, MethodInfo
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
@@ -87,15 +89,19 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
     return [*words, "--seed", str(SEED)] if is_edit else words
 
 
-def is_possible(method: MethodInfo, generator: str) -> bool:
-    """Return whether a method can be tried with the sample and the embedded model.
+EMBEDDED = (DIFFUSION, PIXEL_DIFFUSION, VQ)
+"""The kinds of the embedded models."""
+
+
+def is_possible(method: MethodInfo, generator: str | tuple[str, ...]) -> bool:
+    """Return whether a method can be tried with the sample and an embedded model.
 
     Args:
         method: as the daemon offers it.
-        generator: the kind of model that it needs; '' for any.
+        generator: the kind of model that it needs, or several; '' for any.
     """
     needed = any(raster.need == "required" for raster in method.further)
-    return generator in ("", DIFFUSION) and not needed
+    return not needed and any(suits(generator, kind) for kind in EMBEDDED)
 
 
 def as_typed(words: Sequence[str]) -> str:

@@ -39,7 +39,8 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
     offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
     assert online["methods"] == offline["methods"]
     assert online["digest"] == offline["digest"]
-    assert [model["id"] for model in online["models"]] == ["tiny", "velatura-mini", "velatura-pixels"]
+    embedded = ["velatura-mini", "velatura-pixels", "velatura-vq"]
+    assert [model["id"] for model in online["models"]] == ["tiny", *embedded]
 
 
 def test_the_options_of_a_method_are_shown(cli):
@@ -61,7 +62,7 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert "velatura-mini" in models().stdout
     models("add", "mine", tiny_folder)
     found = json.loads(models("--json").stdout)["models"]
-    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels"]
+    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels", "velatura-vq"]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
     models("add", "second", tiny_folder)

@@ -47,7 +47,7 @@ def test_the_models_card_names_its_commands_and_tells_its_history(tmp_path):
     assert "```\n\n| part |" in (tmp_path / "README.md").read_text()
 
 
-@pytest.mark.parametrize("part", ["judge", "clip", "identity", "segmenter"])
+@pytest.mark.parametrize("part", ["judge", "clip", "identity", "segmenter", "vq"])
 def test_a_readers_card_is_what_its_figures_say(part, tmp_path):
     bundle = BUNDLES / f"velatura-{part}"
     found = json.loads((bundle / "figures.json").read_text())

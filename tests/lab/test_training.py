@@ -27,6 +27,7 @@ from velatura_lab.training.options import Options
 from velatura_lab.training.parts import TRAINED
 from velatura_lab.training.text import NO_ELEMENT, element_classes, make_text, word_marks
 from velatura_lab.training.tokenizer import load_tokenizer
+from velatura_lab.training.vq import train_vq
 from velatura_lab.training.warm import (
     UNET_GROW,
     fitted,
@@ -38,7 +39,12 @@ from velatura_lab.training.warm import (
 )
 from velatura_lab.world import KINDS, Caption, Word, caption, elements, sample_scene, vocabulary
 
-PARTS = {"autoencoder": train_autoencoder, "decoder": train_decoder, "diffusion": train_diffusion}
+PARTS = {
+    "autoencoder": train_autoencoder,
+    "decoder": train_decoder,
+    "diffusion": train_diffusion,
+    "vq": train_vq,
+}
 #: The gpu profile's way through the code, at a size that a core trains in a second.
 SMALL = replace(
     PROFILES["gpu"],
@@ -49,6 +55,7 @@ SMALL = replace(
     unet=(32, 32),
     unet_depth=1,
     decoder_width=40,
+    vq=(8, 16, 16, 16),
 )
 
 

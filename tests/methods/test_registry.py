@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from typing import Literal
 
 import numpy as np
@@ -10,6 +11,7 @@ from pydantic import Field, ValidationError
 
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from tests.patience import patience
+from tests.tiny import tiny_clip, tiny_pixel_model, tiny_vq
 from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.checks import lacking
@@ -17,6 +19,7 @@ from velatura.methods.kinds import KINDS
 from velatura.methods.registry import describe, offer, registry
 from velatura.methods.sections import OF_KIND, SECTIONS, section_of
 from velatura.models.catalogue import ModelEntry
+from velatura.models.store import ModelStore
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
@@ -32,6 +35,9 @@ ASKED = {
     "ledits": {"concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.0}], "start": 1.0},
     "diffedit": {"source_prompt": "a cat", "looks": 6, "threshold": 0.8},
     "replace-named": {"name": "a cat", "threshold": 0.0},
+    "vqgan-clip": {"rate": 0.5, "scatter": 0.5, "hold": 0.0, "views": 2},
+    "paint-by-word": {"rate": 0.5, "scatter": 0.5, "views": 2},
+    "text2live": {"views": 2, "rate": 0.02, "place": "a cat"},
     "prompt-to-prompt": {"source_prompt": "a cat", "inversion": "edit-friendly", "local_blend": False},
     "flow-align": {"source_prompt": "a cat", "only_changes": False, "strength": 20.0},
     "flow-slider": {
@@ -47,6 +53,18 @@ ASKED = {
         "concepts": [{"more": "a hat", "strength": 60.0}],
     },
 }
+
+
+@pytest.fixture(scope="module")
+def models(entries, tmp_path_factory):
+    """A model of each kind, with a CLIP."""
+    folder = tmp_path_factory.mktemp("vq")
+    clip = {"clip": str(tiny_clip(folder / "clip"))}
+    vq = ModelEntry("vq", "VQ", "vq", str(tiny_vq(folder / "vq", size=64)), 64, clip, generator="vq")
+    pixel = ModelEntry(
+        "px", "PX", "pixels", str(tiny_pixel_model(folder / "px", 64)), 64, clip, generator="pixel-diffusion"
+    )
+    return ModelStore([replace(entries[0], companions={**entries[0].companions, **clip}), pixel, vq])
 
 
 def ask(method, source, parameters=None, **fields):
@@ -165,15 +183,15 @@ def test_a_run_stops_within_a_step(method, models, after):
 
 @EDITORS
 def test_a_run_stops_before_it_decodes(method, models, monkeypatch):
-    kind = type(models.get(models.entry("", lambda entry: lacking(method, entry) is None).id))
-    decode, decoded = kind.decode, []
-    monkeypatch.setattr(kind, "decode", lambda self, z: decoded.append(z) or decode(self, z))
+    model = models.get(models.entry("", lambda entry: lacking(method, entry) is None).id)
+    decode, decoded = type(model).decode, []
+    monkeypatch.setattr(type(model), "decode", lambda self, z: decoded.append(z) or decode(self, z))
     hooks = Recorded(cancel_after=4)
     edit = ask(method, picture(), {"steps": 4, "strength": 1.0}, variations=2)
     with pytest.raises(Cancelled):
         edit.run(models, hooks)
     assert len(hooks.steps) == 4
-    assert len(decoded) == len(hooks.previews)
+    assert len(decoded) == (len(hooks.previews) if method.generator else 0)  # paint needs no decoder
 
 
 @EDITORS
@@ -398,16 +416,14 @@ def test_a_model_says_which_methods_it_lacks_something_for():
         64,
         {"captioner": "a/blip", "segmenter": "a/clipseg", "clip": "a/clip"},
     )
-    lacks = {model["id"]: model["lacks"] for model in offer(known, [plain, whole])["models"]}
-    assert set(lacks["plain"]) == {
-        "describe",
-        "clipseg-mask",
-        "replace-named",
-        "blended-diffusion",
-        "clip-guided-diffusion",
+    lacks = {model["id"]: set(model["lacks"]) for model in offer(known, [plain, whole])["models"]}
+    other_kinds = {"blended-diffusion", "vqgan-clip", "paint-by-word"}
+    guided = {"clip-guided-diffusion", "text2live"}
+    assert lacks == {
+        "plain": {"describe", "clipseg-mask", "replace-named"} | other_kinds | guided,
+        "whole": other_kinds,
     }
-    assert lacks["whole"] == ["blended-diffusion"]  # which needs a model of another kind
-    layers = [method for method in known if method["id"] == "sdedit"]
+    layers = [method for method in known if method["result"] == "layer" and method["id"] == "sdedit"]
     assert offer(layers, [plain])["models"][0]["lacks"] == []  # only what the client is told of
     said = lacking(registry()["clipseg-mask"], plain).message
     assert "'Plain' has no segmenter" in said and "--segmenter" in said

@@ -25,6 +25,7 @@ def test_a_model_whose_files_are_gone_is_refused_by_name_and_hides_no_other(tmp_
         "there": "diffusers",
         "velatura-mini": "diffusers",
         "velatura-pixels": "pixels",
+        "velatura-vq": "vq",
     }
 
     store = ModelStore(

@@ -13,6 +13,7 @@ from .region import Seen, at_layers_size, flattened, without_margins
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
+_LEAST = 1e-6  # alpha that no dtype shows
 
 
 class Pasted(NamedTuple):
@@ -52,7 +53,8 @@ def paste(
     """
     edited = without_margins(edited, region)
     edited, opacity = edited[..., :3], edited[..., 3:]
-    parts = [edited, opacity]
+    # premultiplied where it has an opacity: the colour of an invisible place must not bleed into its neighbours
+    parts = [edited * opacity if opacity.size else edited, opacity]
     if reconstructed is not None:
         reconstructed = without_margins(reconstructed, region)
         parts += [reconstructed, unchanged(edited, reconstructed, reach)[..., None]]
@@ -63,6 +65,8 @@ def paste(
         at_own_size = at_layers_size(pictures, region, band)
         source = flattened(layer, band, seen.backdrop)
         rgb = at_own_size[..., :3]
+        if opacity.size:
+            rgb = rgb / np.maximum(at_own_size[..., 3:4], _LEAST)
         if reconstructed is not None:
             rgb = restored(rgb, at_own_size[..., first : first + 3], at_own_size[..., first + 3 :], source)
         alpha = selection.alpha(band, layer)
@@ -76,5 +80,4 @@ def paste(
         pixels[alpha == 0] = 0
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin
-    rect = (bounds.x0 + x, bounds.y0 + y, bounds.width, bounds.height)
-    return Pasted(out, encoding.channels, rect)
+    return Pasted(out, encoding.channels, (bounds.x0 + x, bounds.y0 + y, bounds.width, bounds.height))

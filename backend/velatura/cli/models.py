@@ -31,7 +31,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     remove = actions.add_parser("remove", help="remove a model from the list; its files stay")
     remove.add_argument("name", metavar="NAME")
     convert = actions.add_parser(
-        "convert", help="write the network in a .pt of OpenAI's guided diffusion to a folder"
+        "convert",
+        help="write the network in a checkpoint of guided diffusion or of taming-transformers to a folder",
     )
     convert.add_argument("checkpoint", metavar="CKPT", help="the file; it is read as weights alone")
     convert.add_argument(
@@ -68,9 +69,9 @@ def run(options: argparse.Namespace) -> int:
     """List, add, change, remove or convert models; all but the last then print the list."""
     folder = state_dir(options.state_dir)
     if options.action == "convert":
-        from velatura.models import adm  # imports torch
+        from velatura.models import converting  # imports torch
 
-        adm.convert(Path(options.checkpoint), Path(options.folder), options.label)
+        converting.convert(Path(options.checkpoint), Path(options.folder), options.label)
         print(f"Written to {options.folder}; name it with `velatura models add NAME {options.folder}`.")
         return exits.OK
     if options.action == "add":

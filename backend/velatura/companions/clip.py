@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
@@ -53,6 +53,30 @@ class Encoder:
         x = self.processing(pictures).to(self.network.visual_projection.weight.dtype)
         states = self.network.vision_model(pixel_values=x, output_hidden_states=True).hidden_states
         return [layer.float() for layer in states or ()]
+
+    def attentions(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """The vectors [N, d] of `images`, and the attentions [N, heads, t, t] of the vision tower's blocks,
+        which the vectors can be differentiated by; place 0 of the t is the class's token.
+
+        The blocks are computed one by one here, because fused attention has no such matrices.
+        """
+        vision, weights = self.network.vision_model, self.network.visual_projection.weight
+        x = vision.pre_layrnorm(vision.embeddings(self.processing(pictures).to(weights.dtype)))
+        x = x.detach().requires_grad_()  # no gradient is needed before the first block
+        attentions: list[Tensor] = []
+        blocks: list[Any] = list(vision.encoder.layers)
+        for block in blocks:
+            own, h = block.self_attn, block.layer_norm1(x)
+            q, k, v = (
+                project(h).unflatten(-1, (own.num_heads, -1)).transpose(1, 2)
+                for project in (own.q_proj, own.k_proj, own.v_proj)
+            )
+            A = (q @ k.transpose(-1, -2) * own.scale).softmax(-1)
+            attentions.append(A)
+            x = x + own.out_proj((A @ v).transpose(1, 2).flatten(2))
+            x = x + block.mlp(block.layer_norm2(x))
+        vectors = self.network.visual_projection(vision.post_layernorm(x[:, 0]))
+        return F.normalize(vectors.float(), dim=-1), attentions
 
     def texts(self, sentences: Sequence[str]) -> Tensor:
         """Vectors [N, d] of N sentences. Ignores tokens beyond `longest`."""

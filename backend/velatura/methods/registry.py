@@ -43,6 +43,7 @@ _NO_METHODS = {
     "fields",
     "flowing",
     "kinds",
+    "latents_to_words",
     "naming",
     "parameters",
     "progress",

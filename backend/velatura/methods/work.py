@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import paste
+from velatura.canvas.paste import Pasted, paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
@@ -79,15 +79,12 @@ class Work:
         unedited = None
         if compared != "nothing":
             unedited = self.seen.image if compared == "layer" else as_arrays(run.reconstruction)[0]
+
+        def pasted(picture: np.ndarray) -> Pasted:
+            return paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach)
+
         return [
-            result_layer(
-                self.recipe,
-                i,
-                title(i, seed),
-                seed,
-                self.source,
-                paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach),
-            )
+            result_layer(self.recipe, i, title(i, seed), seed, self.source, pasted(picture))
             for i, (seed, picture) in enumerate(zip(self.seeds, pictures, strict=True))
         ]
 

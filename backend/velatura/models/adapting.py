@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
 
+from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ def layers(network: nn.Module, prefix: str) -> dict[str, Layer]:
 
 @contextmanager
 def adapted(
-    unet: UNet2DConditionModel, prefix: str, adapter: Adapter, *, gradients: bool
+    unet: UNet2DConditionModel | UNet2DModel, prefix: str, adapter: Adapter, *, gradients: bool
 ) -> Generator[None, None, None]:
     """See `LatentDiffusion.adapted`. prefix: as in `layers`."""
     modules = {f"{prefix}.{name}": module for name, module in unet.named_modules()}

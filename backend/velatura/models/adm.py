@@ -56,7 +56,9 @@ class _Shape(NamedTuple):
         return self.side == 64
 
 
-def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
+def convert(
+    checkpoint: Path, folder: Path, label: int | None = None, weights: Mapping[str, Tensor] | None = None
+) -> None:
     """Writes a diffusers folder of a checkpoint.
 
     Args:
@@ -64,6 +66,7 @@ def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
         folder: the new folder, which must not exist yet or be empty.
         label: the class that a class-conditional network is fixed to. None takes the mean of all classes'
             embeddings: no class is preferred, though the network was not trained so.
+        weights: the checkpoint's, where they have been read already.
 
     Raises:
         VelaturaError: `unknown-model` if the checkpoint cannot be read or is no such network; `bad-request`
@@ -75,7 +78,7 @@ def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
 
     if folder.exists() and any(folder.iterdir()):
         raise VelaturaError("bad-request", f"{folder} has files already; name a new folder.")
-    weights = pickles.tensors(checkpoint)
+    weights = pickles.tensors(checkpoint) if weights is None else weights
     try:
         shape = _shape(weights)
         network = UNet2DModel(**configuration(weights))

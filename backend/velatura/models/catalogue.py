@@ -23,9 +23,15 @@ from . import pixel_files
 
 EMBEDDED_ID = "velatura-mini"
 EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
-EMBEDDED_PIXELS = "velatura-pixels"
+EMBEDDED_PIXELS_ID = "velatura-pixels"
+EMBEDDED_PIXELS_PATH = BUNDLES / EMBEDDED_PIXELS_ID
+EMBEDDED_VQ_ID = "velatura-vq"
 EMBEDDED: Mapping[str, Path] = MappingProxyType(
-    {EMBEDDED_ID: EMBEDDED_PATH, EMBEDDED_PIXELS: BUNDLES / EMBEDDED_PIXELS}
+    {
+        EMBEDDED_ID: EMBEDDED_PATH,
+        EMBEDDED_PIXELS_ID: EMBEDDED_PIXELS_PATH,
+        EMBEDDED_VQ_ID: BUNDLES / EMBEDDED_VQ_ID,
+    }
 )
 """The embedded models in their order: one that makes pictures from words, and one for each other kind."""
 EMBEDDED_COMPANIONS = {
@@ -33,7 +39,7 @@ EMBEDDED_COMPANIONS = {
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
 }
-"""The companions of the embedded models, which know only their pictures."""
+"""The companions of the embedded models, which know only the pictures of these models."""
 _FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
@@ -127,14 +133,15 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
-    """The form of the model at the path if another package offers to load it; None for our own."""
-    if kind not in ("diffusers", "file") or _is_embedded(path):
+    """The form of the model at the path if a package offers to load it; None for the embedded diffusion
+    models."""
+    if kind not in ("diffusers", "file") or path in (str(EMBEDDED_PATH), str(EMBEDDED_PIXELS_PATH)):
         return None
     return kinds.recognised(Path(path))
 
 
 def _own_companion(path: str, name: str) -> str:
-    """The companion that comes with a model: the embedded one's, or the subfolder of this name; else ''."""
+    """The companion that comes with a model: an embedded one's, or the subfolder of this name; else ''."""
     folder = EMBEDDED_COMPANIONS[name] if _is_embedded(path) else Path(path, name)
     return str(folder) if (folder / "config.json").is_file() else ""
 

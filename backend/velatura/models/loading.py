@@ -33,6 +33,7 @@ _CLASSES = {
     "vae": {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny},
 }
 _NETWORKS = ("unet", "vae", "text_encoder")
+_CARD = ("README.md", "figures.json")  # beside a model, without effect on its pictures
 _GUIDANCE_RESCALE = 0.7  # phi for a model that knows pure noise; the best of Lin et al. 2024, section 3.4
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
@@ -215,10 +216,10 @@ def _config(folder: Path, name: str, file: str = "config.json") -> dict[str, Any
 
 
 def _contents(path: Path) -> tuple[list[Path], Path | None]:
-    """All files of a model that another package loads, and its folder unless it is a single file."""
+    """All files of a model of an offered form except its card, and its folder unless it is a single file."""
     if path.is_file():
         return [path], None
-    return sorted(file for file in path.rglob("*") if file.is_file()), path
+    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in _CARD), path
 
 
 def _files(folder: Path) -> list[Path]:

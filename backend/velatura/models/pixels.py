@@ -6,6 +6,7 @@ Velatura's own small one. Methods guide them by networks that look at the pictur
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -18,11 +19,12 @@ from torch import Tensor, nn
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import LatentDiffusion, Tokenized
+from velatura.diffusion.network import Adapter, LatentDiffusion, Layer, Tokenized
 from velatura.generators.protocol import PIXEL_DIFFUSION
 from velatura.weights.json_files import check_files, check_sizes, read_object
 
 from . import noise_levels
+from .adapting import adapted, layers
 from .pixel_files import patch
 
 _COLOURS = 3
@@ -90,6 +92,15 @@ class PixelModel(LatentDiffusion):
     def attention_levels(self) -> tuple[int, ...]:
         """None: it attends to no prompt."""
         return ()
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """See `LatentDiffusion`."""
+        return layers(self.unet, "unet")
+
+    def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
+        """See `LatentDiffusion`."""
+        return adapted(self.unet, "unet", adapter, gradients=gradients)
 
     def tokenized(self, prompt: str) -> Tokenized:
         """No tokens, whatever the prompt."""

@@ -1,4 +1,4 @@
-"""The readers' bundles: weights, figures on held-out scenes, and a card for each."""
+"""Bundles of the readers and of the VQ model: weights, figures on held-out scenes, and a card for each."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from diffusers.models.autoencoders.vq_model import VQModel
+
 from velatura.bundles import BUNDLES
 from velatura_lab.exam import assess
+from velatura_lab.exam.codes import assess_vq
 from velatura_lab.readers import load_clip, load_clipseg, load_identity, load_judge
 from velatura_lab.training.loop import load_checkpoint
 from velatura_lab.world import KINDS
@@ -17,7 +20,7 @@ from velatura_lab.world import KINDS
 from .card import note_of, record
 from .reader_cards import write_card
 
-PARTS = ("judge", "clip", "segmenter", "identity")
+PARTS = ("judge", "clip", "segmenter", "identity", "vq")
 
 
 def export_readers(
@@ -77,9 +80,14 @@ def _identity(bundle: Path, seed: int, count: int) -> dict[str, Any]:
     return assess.assess_identity(load_identity(bundle), seed, max(2, count // 2))
 
 
+def _vq(bundle: Path, seed: int, count: int) -> dict[str, Any]:
+    return assess_vq(VQModel.from_pretrained(bundle).eval(), load_judge(), assess.Exam(seed, count))
+
+
 MEASURES: dict[str, Callable[[Path, int, int], dict[str, Any]]] = {
     "judge": _judge,
     "clip": _clip,
     "segmenter": _segmenter,
     "identity": _identity,
+    "vq": _vq,
 }

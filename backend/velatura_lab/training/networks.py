@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
+from diffusers.models.autoencoders.vq_model import VQModel
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
@@ -34,6 +35,7 @@ class Profile:
         processes: Data-parallel processes.
         decoder_width: Channels of the autoencoder's decoder; 0 for those of the encoder.
         decoder_blocks: Its blocks at each resolution, from the latent's to the picture's.
+        vq: Channels of the VQ model at each resolution, from the picture's to the latent's.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Profile:
     processes: int
     decoder_width: int = 0
     decoder_blocks: tuple[int, ...] = (3, 2, 1, 1)
+    vq: tuple[int, ...] = (16, 32, 64, 80)
 
     @property
     def latent_side(self) -> int:
@@ -57,7 +60,7 @@ class Profile:
 #: picture, 8 keep 24 dB; a network of this size reaches about 29 dB on photos.
 PROFILES = {
     "cpu": Profile("cpu", 128, 16, 48, (96, 192), 1, "cpu", 2, 80, (3, 3, 3, 1)),
-    "gpu": Profile("gpu", 256, 16, 64, (128, 256), 2, "cuda", 1, 96, (3, 3, 3, 1)),
+    "gpu": Profile("gpu", 256, 16, 64, (128, 256), 2, "cuda", 1, 96, (3, 3, 3, 1), (32, 64, 96, 128)),
 }
 
 
@@ -70,6 +73,23 @@ def make_autoencoder(profile: Profile) -> AutoencoderTiny:
         latent_channels=profile.latent_channels,
         num_encoder_blocks=(0, 1, 2, 3),
         num_decoder_blocks=profile.decoder_blocks,
+    )
+
+
+def make_vq(profile: Profile) -> VQModel:
+    """Pictures (3, size, size) in -1..1 <-> latents (8, size / 8, size / 8), each of one of 1024 codes."""
+    channels = profile.vq
+    return VQModel(
+        block_out_channels=channels,
+        down_block_types=("DownEncoderBlock2D",) * len(channels),
+        up_block_types=("UpDecoderBlock2D",) * len(channels),
+        layers_per_block=1,
+        latent_channels=32,
+        sample_size=profile.size,
+        num_vq_embeddings=1024,
+        norm_num_groups=8,
+        vq_embed_dim=8,
+        mid_block_add_attention=False,  # any size of picture: every place reads its surroundings only
     )
 
 
