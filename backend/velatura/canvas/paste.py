@@ -53,7 +53,7 @@ def paste(
     """
     edited = without_margins(edited, region)
     edited, opacity = edited[..., :3], edited[..., 3:]
-    # premultiplied where it has an opacity: the colour of an invisible place must not bleed into its neighbours
+    # premultiplied: the colour of an invisible place must not bleed into its neighbours
     parts = [edited * opacity if opacity.size else edited, opacity]
     if reconstructed is not None:
         reconstructed = without_margins(reconstructed, region)
