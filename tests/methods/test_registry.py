@@ -30,7 +30,13 @@ EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method i
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
 ASKED = {
-    "compose": {"source_prompt": "a cat", "concepts": [{"more": "snow"}], "inversion": "edit-friendly"},
+    "compose": {
+        "source_prompt": "a cat",
+        "concepts": [{"more": "snow", "strength": 100.0, "begin": 0.0, "reach": 1.0}],
+        "inversion": "edit-friendly",
+        "local_blend": False,
+        "only_changes": False,
+    },
     "imagic": {"text_steps": 6, "layer_steps": 6},
     "ledits": {"concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.0}], "start": 1.0},
     "diffedit": {"source_prompt": "a cat", "looks": 6, "threshold": 0.8},

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
     concepts: list[steering.ConceptSettings] = steering.concepts()
     words_of_concepts: steering.Words = steering.words_of_concepts()
-    only_changes: bool = flowing.only_changes()
+    only_changes: bool = flowing.only_changes(advanced=True)
     momentum: float = steering.momentum()
     momentum_kept: float = steering.momentum_kept()
 

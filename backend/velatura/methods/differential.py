@@ -33,7 +33,7 @@ class DifferentialParameters(Parameters):
 class Differential(Method):
     id = "differential"
     version = 1
-    title = "Change by degrees"
+    title = "More here, less there"
     section = "selection"
     summary = "Repaints each place as much as it is selected: a little where the selection is faint."
     source = "Levin & Fried 2025, arXiv:2306.00950, algorithm 1"

@@ -30,12 +30,13 @@ DRAFT_STEPS = 8
 """Steps of a draft: it shows the effect of a dial, in lower quality."""
 
 
-def only_changes() -> Any:
-    """Whether places with invisible changes keep the layer's own pixels."""
+def only_changes(*, advanced: bool = False) -> Any:
+    """Whether places with invisible changes keep the layer's own pixels. advanced: see `fields.slider`."""
     return Field(
         True,
         title="Leave the rest alone",
         description="Keeps the edit to where the words pull, and elsewhere the layer's own pixels.",
+        json_schema_extra=fields.ADVANCED if advanced else None,
     )
 
 

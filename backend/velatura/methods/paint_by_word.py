@@ -37,6 +37,7 @@ class PaintByWord(Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     generator: ClassVar = VQ
     needs: ClassVar = "clip"
+    reads_prompt: ClassVar = "clip"
     drafts = False
     Parameters = PaintByWordParameters
 

@@ -20,7 +20,7 @@ SECTIONS: MappingProxyType[SectionName, str] = MappingProxyType(
         "repaint": "Repaint and mix",
         "critic": "With a critic's eye",  # CLIP looks at the picture and says how near it is to the words
         "several": "Several changes at once",
-        "new": "A new picture",
+        "new": "Something new",
         "other": "More ways to edit",
         "select": "Select",
         "describe": "Describe",

@@ -88,6 +88,7 @@ class Text2Live(Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     generator: ClassVar = ""
     needs: ClassVar = "clip"
+    reads_prompt: ClassVar = "clip"
     drafts = False
     Parameters = Text2LiveParameters
 

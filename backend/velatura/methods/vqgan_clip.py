@@ -47,6 +47,7 @@ class VqganClip(Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     generator: ClassVar = VQ
     needs: ClassVar = "clip"
+    reads_prompt: ClassVar = "clip"
     drafts = False
     Parameters = VqganClipParameters
 
