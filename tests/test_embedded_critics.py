@@ -1,7 +1,7 @@
 """The methods that CLIP leads, with the models that ship: the selection comes nearer to the words.
 
-The runs are shorter than the shipped ones. CLIP is no sufficient judge of a picture that was made to please it,
-so the colour that was asked for is measured too.
+The runs are shorter than the shipped ones. CLIP is no sufficient judge of a picture that was made to
+please it, so the colour that was asked for is measured too.
 """
 
 from __future__ import annotations
