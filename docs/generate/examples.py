@@ -1,4 +1,4 @@
-"""An example command for each method, and its result with the embedded model."""
+"""An example command for each method, and its result with an embedded model."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def show(method: MethodInfo, kept: Path, state: Path) -> Shown:
 
 
 def _fingerprint() -> list[int]:
-    """Return values that change with the embedded model: the sizes of its files."""
+    """Return values that change with the embedded models: the sizes of their files."""
     bundles = SAMPLES.parent / "bundles"
     return [path.stat().st_size for path in sorted(bundles.rglob("*.safetensors"))]
 
