@@ -60,7 +60,7 @@ class MagicMix(Method):
     version = 1
     title = "MagicMix"
     section = "repaint"
-    summary = "Keeps the layout of the layer and makes it of what the words say."
+    summary = "Keeps the layout of the layer and fills it with the things that the prompt names."
     source = "Liew et al. 2022, arXiv:2210.16056, section 3.2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = MagicMixParameters
