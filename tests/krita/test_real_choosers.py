@@ -51,6 +51,7 @@ def test_sections_keys_and_a_model_that_the_method_needs(krita_session, daemon):
     assert found["keys"] == ["prompt-to-prompt", "flow-slider", "blended-latent-diffusion", "flow-align"]
     assert found["lacked"] == ["eigen", "“Tiny” cannot do this, so “Eigen” does it.", True]
     assert found["own"] == ["tiny", False]
+    assert found["bounds"] == [[0, 0, 80, 64]], found["said"]
     left, top, right, bottom = found["popup"]
     width, height = found["screen"]
     assert 0 <= left < right <= width and 0 <= top < bottom <= height
