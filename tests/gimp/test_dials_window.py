@@ -14,6 +14,7 @@ from velatura_protocol.presets import DELETED, EXPORTED, KEPT, Presets
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(500)]
 
 SHORTCUTS = {
+    "velatura-compose": "<Primary><Shift>F9",
     "velatura-weighed": "<Primary><Shift>F10",
     "velatura-rerun": "<Primary><Shift>F11",
     "velatura-flow-slider": "<Primary><Shift>F12",
@@ -104,6 +105,17 @@ def _sitting(window, daemon):
     keys("alt+u")
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
+    window.python(LOOK, choose="source")
+    window.keys("ctrl+shift+F9")
+    dialog = window.wait_window(r"concepts")
+    window.rest(daemon.pid)
+    keys("Tab", "space")
+    window.display.xdotool("key", "Down", "Return")
+    window.rest(daemon.pid)
+    yield "both_dialog", window.screenshot("both.png")
+    keys("alt+u")
+    yield "both", wait_until(window, lambda found: len(found["groups"]) == 4)
+
     window.python(OTHER)
     window.rest(daemon.pid)
     so_far = daemon.log.count("is done")
@@ -144,6 +156,16 @@ def test_a_preset_takes_the_place_of_the_dials(sitting):
 
 def test_four_dials_fit_a_small_screen(sitting):
     assert sitting["height"] <= ROOM
+
+
+def test_a_method_may_have_dials_and_weighed_words(sitting):
+    """The dials stand before the prompt, which is optional, and its words after it."""
+    (parameters,) = [
+        recipe["parameters"]
+        for recipe in map(json.loads, sitting["both"]["recipes"])
+        if recipe["method"] == "compose"
+    ]
+    assert parameters["concepts"][0]["more"] == "man" and parameters["concepts"][0]["strength"] == 60.0
 
 
 def test_no_pixel_of_the_source_changes(sitting):

@@ -35,6 +35,7 @@ GAP = 4  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
 AROUND = 190  # pixels of height outside a form: a title bar, two rows of buttons
 BESIDE = 340  # pixels of height below the preview
+LAST = 6  # the position of all fields that have no place of their own
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -187,14 +188,16 @@ class _Form:
     def position(self, argument: Argument) -> int:
         """The order of the fields: the caption before the prompt, the words right after it; dials before an
         optional prompt."""
-        field = argument.field
+        field, prompt = argument.field, 1 if self._beside.live.needs_prompt else 4
         if argument.name == "prompt":
-            return 1 if self._beside.live.needs_prompt else 3
-        return 0 if field.source_prompt else 2 if field.words or field.dials else 4
+            return prompt
+        if field.source_prompt:
+            return 0
+        return prompt + 1 if field.words else 3 if field.dials else LAST
 
     def is_advanced(self, argument: Argument) -> bool:
         """Whether it is shown on demand only; the words belong to the prompt."""
-        return argument.field.advanced and self.position(argument) == 4
+        return argument.field.advanced and self.position(argument) == LAST
 
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own is not the best; returns the name to fill in."""
