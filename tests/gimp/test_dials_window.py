@@ -196,6 +196,13 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["reset"] == 0
 
 
+def test_the_place_of_a_dial_is_folded_away_until_it_is_set(sitting):
+    found = sitting["lists"]["more"]
+    assert found["added"] == [[None], False]
+    assert found["chosen"] == ["layer.7"]
+    assert found["loaded"] == [["layer.7"], True]
+
+
 def test_words_wait_as_dials_until_there_is_room(sitting):
     found = sitting["lists"]["waiting"]
     most = found["most"]

@@ -2,7 +2,7 @@
 
 import contextlib
 
-KEYS = ("Key_Down", "Key_Down", "Key_Down", "Key_Home")
+KEYS = (*["Key_Down"] * 7, "Key_Home")
 
 
 def long_list(t, docker):
