@@ -23,8 +23,7 @@ def scale(default: float) -> Any:
         50000.0,
         500.0,
         "Critic's strength",
-        "How strongly the network that compares pictures with words pulls towards the prompt. Too much gives "
-        "harsh patches instead of things.",
+        "How strongly the critic pulls towards the prompt. Too much gives harsh patches instead of things.",
     )
 
 
