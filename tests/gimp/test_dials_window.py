@@ -196,6 +196,10 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["reset"] == 0
 
 
+def test_a_number_is_shown_with_its_decimals(sitting):
+    assert sitting["lists"]["numbers"] == ["0.0001", 0.0001]
+
+
 def test_the_place_of_a_dial_is_folded_away_until_it_is_set(sitting):
     found = sitting["lists"]["more"]
     assert found["added"] == [[None], False]

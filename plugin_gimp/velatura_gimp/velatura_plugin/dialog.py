@@ -12,7 +12,8 @@ gi.require_version("GimpUi", "3.0")
 
 from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
 
-from velatura_protocol.amounts import decimals  # noqa: E402
+from velatura_protocol.amounts import decimals, step_of  # noqa: E402
+from velatura_protocol.schema import Field  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
@@ -211,10 +212,7 @@ class _Form:
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
-            slider = dialog.get_spin_scale(name, 1.0)
-            step = field.step or (1 if field.kind == "integer" else 0.01)
-            slider.set_digits(decimals(step))
-            slider.set_increments(step, 10 * step)
+            fit(dialog.get_spin_scale(name, 1.0), field)
         elif field.kind == "string":
             entry = _entry(dialog.get_widget(name, GObject.TYPE_NONE))
             entry.set_width_chars(ENTRY_WIDTH)
@@ -314,6 +312,13 @@ class _Form:
         column.pack_start(buttons, False, False, 0)
         buttons.show_all()
         self._config.connect("notify::model", lambda *_: buttons.allow())
+
+
+def fit(slider: GimpUi.SpinScale, field: Field) -> None:
+    """Gives a slider the steps of its field, and decimals that show them."""
+    step = step_of(field)
+    slider.set_digits(decimals(step))
+    slider.set_increments(step, 10 * step)
 
 
 def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:

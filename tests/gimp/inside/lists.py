@@ -19,7 +19,7 @@ from gi.repository import Gimp, GimpUi, GLib, Gtk  # noqa: E402
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     GimpUi.init("velatura-test")
-    for part in (plain, dials, more, presets, asked, waiting, called):
+    for part in (plain, dials, more, numbers, presets, asked, waiting, called):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -113,6 +113,22 @@ def more():
     form.config.set_property(form.name, kept)
     found["loaded"] = [form.kept("where"), form.rows()[0].more.get_expanded()]
     form.window.destroy()
+    return found
+
+
+def numbers():
+    """The text of a slider without a step in the schema, whose default is small."""
+    from velatura_plugin import catalogue, dialog, edit, form
+
+    known = catalogue.registered(edit.FOLDER)
+    method = known.method("blended-latent-diffusion")
+    procedure = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
+    shown = GimpUi.ProcedureDialog.new(procedure, procedure.create_config(), "Numbers")
+    argument = next(a for a in form.arguments(method, known) if a.field.key == "fit_rate")
+    slider = shown.get_spin_scale(argument.name, 1.0)
+    dialog.fit(slider, argument.field)
+    found = [slider.get_text(), slider.get_value()]
+    shown.destroy()
     return found
 
 
