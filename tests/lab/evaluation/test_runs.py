@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import velatura
-from tests.more_methods.velatura_examples.compose import Compose
+from tests.more_methods.velatura_examples.arrange import Arrange
 from tests.tiny import tiny_clip
 from velatura.methods import fields
 from velatura.methods.base import Inputs, Parameters
@@ -121,7 +121,7 @@ def test_a_method_gets_what_it_declares(models, cases):
 
 def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     case = cases[0]
-    request, blobs = MethodEditor(Compose(), models).request(case, [5])
+    request, blobs = MethodEditor(Arrange(), models).request(case, [5])
     (entry,) = request["parameters"]["concepts"]
     assert entry == {"text": case.target_words, "amount": 1.0, "where": "concepts.1.where"}
     inputs = request["inputs"]
@@ -130,7 +130,7 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     assert {tuple(colour) for colour in labels[case.mask == 255]} == {(255, 0, 0)}
     assert "style" not in inputs and "input.segments" not in request["parameters"]
     two = [{"text": "a", "amount": -1.0}, {"text": "b", "where": "it"}]
-    request, _ = MethodEditor(Compose(), models, defaults={"concepts": two}).request(case, [5])
+    request, _ = MethodEditor(Arrange(), models, defaults={"concepts": two}).request(case, [5])
     assert [e.get("where") for e in request["parameters"]["concepts"]] == [None, "concepts.2.where"]
     assert "concepts.2.where" in request["inputs"]
 
@@ -147,9 +147,9 @@ def test_what_only_the_source_has_is_taken_away_by_a_concept(models, cases):
 
 
 def test_a_method_with_further_rasters_edits(models, cases, monkeypatch):
-    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"compose": Compose()})
+    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"arrange": Arrange()})
     case = cases[0]
-    made = MethodEditor(Compose(), models).edit(case, [1])
+    made = MethodEditor(Arrange(), models).edit(case, [1])
     inside, outside = case.mask == 255, case.mask == 0
     assert made.pictures[0][inside].mean() > case.source[inside].mean() + 5
     assert (made.pictures[0][outside] == case.source[outside]).all()
