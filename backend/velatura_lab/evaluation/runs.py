@@ -119,6 +119,8 @@ def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:
         target_prompt=case.source_prompt,
         source_words=case.target_words,
         target_words=case.source_words,
+        thing=case.new_thing,
+        new_thing=case.thing,
         scenes=None if case.scenes is None else (case.scenes[1], case.scenes[0]),
     )
 

@@ -68,7 +68,7 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     case = cases[0]
     request, blobs = MethodEditor(Compose(), models).request(case, [5])
     (entry,) = request["parameters"]["concepts"]
-    assert entry == {"text": case.target_words, "amount": 1.0, "where": "concepts.1.where"}
+    assert entry == {"text": case.new_thing or case.target_words, "amount": 1.0, "where": "concepts.1.where"}
     inputs = request["inputs"]
     assert blobs[inputs["concepts.1.where"]["digest"]] == case.mask.tobytes()
     labels = np.frombuffer(blobs[inputs["segments"]["digest"]], np.uint8).reshape(*case.mask.shape, 3)
@@ -78,6 +78,30 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     request, _ = MethodEditor(Compose(), models, defaults={"concepts": two}).request(case, [5])
     assert [e.get("where") for e in request["parameters"]["concepts"]] == [None, "concepts.2.where"]
     assert "concepts.2.where" in request["inputs"]
+
+
+def test_concepts_say_the_change_in_place_of_the_prompt(models, cases):
+    def asked(id, case, **values):
+        return MethodEditor(registry()[id], models, defaults=values).request(case, [5])[0]
+
+    case = cases[0]
+    for id, group in (("sega", "concepts"), ("flow-slider", "dials")):
+        request = asked(id, case)
+        (entry,) = request["parameters"][group]
+        assert (entry["less"], entry["more"], request["prompt"]) == ("", case.target_prompt, "")
+        assert entry["strength"] == 60.0
+    request = asked("compose", case)
+    assert request["prompt"] == case.target_prompt == request["parameters"]["concepts"][0]["more"]
+    added = replace(case, thing="", new_thing="a hat", target_words="wearing a")
+    taken = replace(case, thing="a hat", new_thing="", target_words="")
+    for one, scale in ((added, 4.0), (taken, -4.0)):
+        request = asked("ledits", one)
+        (entry,) = request["parameters"]["concepts"]
+        assert (entry["text"], entry["scale"], request["prompt"]) == ("a hat", scale, "")
+    own = {"less": "", "more": "a hat", "strength": -30.0}
+    request = asked("sega", case, concepts=[own])
+    assert [entry["more"] for entry in request["parameters"]["concepts"]] == ["a hat"]
+    assert asked("sdedit", case)["prompt"] == case.target_prompt
 
 
 def test_a_method_with_further_rasters_edits(models, cases, monkeypatch):
