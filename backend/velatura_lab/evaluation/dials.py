@@ -142,10 +142,11 @@ class Dial(MethodEditor):
         return Edited(np.stack([self._at(slide, share, seeds) for share in slide.weights]))
 
     def _at(self, case: Slide, share: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
-        one = self.changed(**{self.group: [self._entry(case, share)]})
+        one = self.changed(**{self.group: [self.entry(case, share)]})
         return MethodEditor.edit(one, replace(case, target_prompt=""), seeds[:1]).pictures[0]
 
-    def _entry(self, case: Slide, share: float) -> dict[str, Any]:
+    def entry(self, case: Case, share: float) -> dict[str, Any]:
+        """The dial of the case's change, turned to a share."""
         return {"name": "", "less": "", "more": case.target_prompt, "strength": share}
 
 
@@ -160,7 +161,8 @@ class Concept(Dial):
 class Added(Concept):
     """LEDITS++: the scale of what the target's caption says of the thing."""
 
-    def _entry(self, case: Slide, share: float) -> dict[str, Any]:
+    def entry(self, case: Case, share: float) -> dict[str, Any]:
+        """See `Dial`."""
         return {"text": case.new_thing or case.target_words, "scale": share * FARTHEST / SHARES[-1]}
 
 

@@ -86,7 +86,7 @@ def test_concepts_are_turned_as_dials_are(reader, slide, row):
     (turned,) = dials.editors(reader, Options(methods=[row]), {"steps": 4, "only_changes": False})
     case = dials.replace(slide, weights=(0.0, 50.0, 100.0))
     pictures = turned.edit(case, [3]).pictures
-    asked = turned.changed(concepts=[turned._entry(case, 50.0)])
+    asked = turned.changed(concepts=[turned.entry(case, 50.0)])
     request, _ = asked.request(dials.replace(case, target_prompt=""), [3])
     (entry,) = request["parameters"]["concepts"]
     assert request["prompt"] == "" and request["inputs"]["mask"] is None
