@@ -1,4 +1,4 @@
-"""An example command for each method, and its result with the embedded model."""
+"""An example command for each method, and its result with an embedded model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ from velatura_protocol.catalogue import PROMPT, MethodInfo
 SAMPLES = Path(velatura.__file__).parent / "samples"
 SEED = 7
 EDIT = "beard"  #: one of the sample's own edits; it also succeeds where the source itself is repainted
-WORD = "hair"  #: a thing in the sample, to select or to turn a dial for
+WORD = "hair"  #: a thing in the sample, to select
+DIAL = "short=>long:60"  #: a change by degrees of which the sample's caption has the one end
 TIMEOUT = 900
 
 
@@ -48,19 +49,24 @@ class Shown:
 def example(method: MethodInfo) -> list[str]:
     """Return the words after `velatura` that try a method on the sample.
 
-    The demo's entry for the method gives them; without one, the method's inputs and the marks of its schema.
+    The demo's entry for the method gives them, or that of `examples.json`; without one, the method's inputs
+    and the marks of its schema.
     """
     samples = json.loads((SAMPLES / "samples.json").read_text("utf-8"))
-    entries = json.loads((SAMPLES / "demo.json").read_text("utf-8"))
+    entries = [
+        entry
+        for name in ("demo.json", "examples.json")
+        for entry in json.loads((SAMPLES / name).read_text("utf-8"))
+    ]
     words = ["edit", samples["portrait"]["file"], "--method", method.id]
     entry = next((entry for entry in entries if entry["method"] == method.id), None)
-    words += _from_demo(entry) if entry else _from_schema(method, samples)
+    words += _from_entry(entry) if entry else _from_schema(method, samples)
     if method.kind.insert != "texts":
         words += ["--out", f"{method.id}.png"]
     return words
 
 
-def _from_demo(entry: dict[str, Any]) -> list[str]:
+def _from_entry(entry: dict[str, Any]) -> list[str]:
     words: list[str] = ["--prompt", entry["prompt"]] if entry["prompt"] else []
     words += ["--mask", entry["mask"]] if "mask" in entry else []
     for key, value in entry.get("set", {}).items():
@@ -68,6 +74,8 @@ def _from_demo(entry: dict[str, Any]) -> list[str]:
     if "dial" in entry:
         dial = entry["dial"]
         words += ["--dial", f"{dial['less']}=>{dial['more']}:{max(entry['shares'])}"]
+    for dial in entry.get("dials", ()):
+        words += ["--dial", dial]
     return [*words, "--seed", str(entry.get("seed", SEED))]
 
 
@@ -77,7 +85,7 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
     words = ["--set", f"{method.caption.key}={caption}"] if method.caption else []
     words += ["--set", f"{method.thing.key}={WORD}"] if method.thing else []
     if method.dials:
-        words += ["--dial", f"{WORD}:60"]
+        words += ["--dial", DIAL]
     elif method.need(PROMPT) != "none":
         selects = not is_edit and not method.caption
         words += ["--prompt", (caption if method.words else WORD) if selects else edit["prompt"]]
@@ -138,7 +146,7 @@ def show(method: MethodInfo, kept: Path, state: Path) -> Shown:
 
 
 def _fingerprint() -> list[int]:
-    """Return values that change with the embedded model: the sizes of its files."""
+    """Return values that change with the embedded models: the sizes of their files."""
     bundles = SAMPLES.parent / "bundles"
     return [path.stat().st_size for path in sorted(bundles.rglob("*.safetensors"))]
 

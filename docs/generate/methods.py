@@ -32,7 +32,7 @@ def page(
         module: its module.
         explanation: its docstring.
         shown: the result of its example; None leaves the result out.
-        has_example: whether the sample and the embedded model can try it.
+        has_example: whether the sample and an embedded model can try it.
         has_reference: whether the Python reference has its module.
     """
     parts = [
@@ -93,7 +93,7 @@ def _example(method: MethodInfo, shown: Shown | None) -> str:
     if method.kind.insert == "selections":
         caption = "Before, and the selection it finds."
     picture = f"![{caption}](../pictures/{shown.picture.name})"
-    return f"{typed}\n\n{picture}\n\n*{caption}* Made with the embedded model."
+    return f"{typed}\n\n{picture}\n\n*{caption}* Made with an embedded model."
 
 
 def _rasters(rasters: Sequence[RasterInput]) -> str:

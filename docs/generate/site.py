@@ -63,7 +63,7 @@ def build(out: Path, *, kept: Path, pictures: bool, strict: bool) -> Path:
     Args:
         out: a new folder, or that of an earlier build, whose pages are replaced.
         kept: the folder that caches the results of examples.
-        pictures: whether to run each method's example with the embedded model.
+        pictures: whether to run each method's example with an embedded model.
         strict: whether a broken link is an error.
 
     Raises Failed, BrokenLink, NoExample.

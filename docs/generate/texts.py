@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 PICTURES = {".png", ".jpg", ".jpeg", ".svg", ".webp"}
-_LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
+# Code is matched too, so that brackets in it are no link: `adapter[name](x)`.
+_CODE_OR_LINK = re.compile(r"`[^`]*`|(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^()\s]+)\)")
 _FENCE = re.compile(r"\s*(```|~~~)")
 _FENCE_INFO = re.compile(r"^(\s*```\w+)[ ].*$", re.MULTILINE)  # of "json message" only "json" is a language
 _CODE_OR_BRACKETS = re.compile(r"`[^`]*`|\]\[")
@@ -77,10 +78,14 @@ class Links:
 
     def resolved(self, text: str, source: Path, page: str) -> str:
         """Return the text of the file `source` with links for its page `page`. Raises BrokenLink."""
-        return outside_code(text, lambda part: _LINK.sub(lambda link: self._link(link, source, page), part))
+        return outside_code(
+            text, lambda part: _CODE_OR_LINK.sub(lambda link: self._link(link, source, page), part)
+        )
 
     def _link(self, match: re.Match[str], source: Path, page: str) -> str:
         bang, label, target = match.groups()
+        if target is None:  # code
+            return match[0]
         if re.match(r"[a-z]+:|#", target):
             return match[0]
         name, hash_mark, anchor = target.partition("#")

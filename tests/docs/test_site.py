@@ -203,6 +203,9 @@ def test_links_lead_to_pages_pictures_or_nowhere(links, tmp_path):
     led = links().resolved(text, tmp_path / "README.md", "decisions/readme.md")
     assert led == "[A\nlong](a.md#x) ![p](../pictures/a-look.png) code [w](https://x.org/a) [here](#b)\n"
     assert (tmp_path / "out/pictures/a-look.png").is_file()
+    assert links().resolved("`f[a](x)` [`f`](a/DESIGN.md)\n", tmp_path / "README.md", "readme.md") == (
+        "`f[a](x)` [`f`](decisions/a.md)\n"
+    )
     fenced = "```\n[A](nothing.md)\n```\n\n    [B](nothing.md)\n"
     assert links().resolved(fenced, tmp_path / "README.md", "decisions/readme.md") == fenced
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import shutil
 
 import pytest
@@ -13,6 +14,7 @@ from tests.docs.blocks import blocks, commands
 from velatura.cli.main import parser_for
 from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
+from velatura.models.catalogue import EMBEDDED
 from velatura_protocol.catalogue import MethodInfo
 
 METHODS = {name: MethodInfo.from_wire(describe(method)) for name, method in registry().items()}
@@ -58,6 +60,18 @@ def test_the_installers_commands_are_ones_that_there_are(path):
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_a_methods_example_is_a_command_that_there_is(method):
     check(examples.example(method))
+
+
+def test_the_readme_lists_every_method_in_the_order_of_the_list():
+    text = (site.ROOT / "README.md").read_text("utf-8")
+    table = text.partition("\n## Methods\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `([\w-]+)` \|", table, re.MULTILINE) == list(METHODS)
+
+
+@pytest.mark.parametrize("model", EMBEDDED)
+def test_the_readme_links_to_the_card_of_every_embedded_model(model):
+    text = (site.ROOT / "README.md").read_text("utf-8")
+    assert f"`{model}`" in text and f"](backend/velatura/bundles/{model}/README.md)" in text
 
 
 @pytest.mark.parametrize("path", [p for p in TEXTS if p not in GUIDES], ids=names)

@@ -1,5 +1,6 @@
 """The built wheel is enough: with plugins, protocol and model, it installs them without the repository."""
 
+import configparser
 import os
 import subprocess
 import sys
@@ -8,12 +9,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import tomllib
 
 from tests.patience import patience
+from velatura.bundles import BUNDLES
 from velatura.install.copy import located
 from velatura.install.profiles import Machine, named
 from velatura.install.sources import plugin
-from velatura.models.catalogue import EMBEDDED_ID
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 ROOT = Path(__file__).resolve().parents[2]
@@ -55,7 +57,7 @@ def installed(wheel, tmp_path_factory):
 def test_it_carries_plugins_protocol_and_model(wheel):
     with zipfile.ZipFile(wheel) as archive:
         content = {name: archive.read(name) for name in archive.namelist() if "/bundles/" not in name}
-        bundled = [name for name in archive.namelist() if name.startswith(f"velatura/bundles/{EMBEDDED_ID}/")]
+        bundled = {i.filename: i.file_size for i in archive.infolist() if "/bundles/" in i.filename}
     for host in ("krita", "gimp"):
         for place, source in plugin(host).files:
             name = f"velatura/_plugins/{host}/{place}"
@@ -70,8 +72,23 @@ def test_it_carries_plugins_protocol_and_model(wheel):
         "README.md",
     ):
         assert content[f"velatura/_docs/{place}"] == (ROOT / place).read_bytes()
-    assert any(name.endswith("/unet/diffusion_pytorch_model.safetensors") for name in bundled)
+    assert {name: size for name, size in bundled.items() if not name.endswith(".py")} == {
+        f"velatura/bundles/{path.relative_to(BUNDLES).as_posix()}": path.stat().st_size
+        for path in BUNDLES.rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    }
     assert not [name for name in content if "__pycache__" in name or name.startswith("tests/")]
+
+
+def test_it_carries_every_entry_point(wheel):
+    offered = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    groups = offered["entry-points"] | {"console_scripts": offered["scripts"]}
+    written = configparser.ConfigParser(delimiters="=")
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/entry_points.txt")]
+        written.read_string(archive.read(name).decode("utf-8"))
+    assert {group: dict(written[group]) for group in written.sections()} == groups
+    assert "velatura.generators" in groups
 
 
 @pytest.mark.parametrize("host", ["krita", "gimp"])

@@ -38,7 +38,7 @@ class MagicMixParameters(Parameters):
         0.95,
         0.05,
         "Layout until",
-        "Where the layout stops to count, on the scale of the strength; below it only the words guide.",
+        "The layout counts down to this strength; below it only the words guide.",
         advanced=True,
     )
     mixed: Literal["run", "seen"] = Field(
@@ -60,7 +60,7 @@ class MagicMix(Method):
     version = 1
     title = "MagicMix"
     section = "repaint"
-    summary = "Keeps the layout of the layer and makes it of what the words say."
+    summary = "Keeps the layout of the layer and fills it with the things that the prompt names."
     source = "Liew et al. 2022, arXiv:2210.16056, section 3.2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = MagicMixParameters
