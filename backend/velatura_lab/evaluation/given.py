@@ -18,13 +18,10 @@ from .cases import Case
 #: Field of a group's entries -> its value. A dial leads from the source's caption to the target's, so that it
 #: says the whole change, whatever words it takes.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
-    "text": lambda case: case.new_thing or case.target_words,
+    "text": lambda case: case.new_thing or case.target_words or case.thing or case.source_words,
     "more": lambda case: case.target_prompt,
 }
-#: The same for an entry that takes away what the target lacks.
-TAKEN: dict[str, Callable[[Case], str]] = {"text": lambda case: case.thing or case.source_words}
-#: Field of an entry that adds its text above 0 and takes it away below.
-SIGNED = "scale"
+SIGNED = "scale"  #: field of an entry that adds its text above 0 and takes it away below
 
 CHOSEN = "case"  #: in a form, stands for the fitting picture of the case
 
@@ -52,7 +49,7 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
         elif field.source_prompt:
             shown[field.key] = case.source_prompt
         elif field.thing:
-            shown[field.key] = case.thing or case.source_words
+            shown[field.key] = case.thing
     parameters, wanted = resolve(method.title, form, shown)
     return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
 
@@ -64,8 +61,7 @@ def _wants_an_entry(group: Field) -> bool:
 def _entry(group: Field, case: Case) -> dict[str, Any]:
     entry = {field.key: field.default for field in group.fields}
     entry |= {key: give(case) for key, give in IN_ENTRIES.items() if key in entry}
-    if SIGNED in entry and not entry.get("text"):
-        entry |= {key: give(case) for key, give in TAKEN.items() if key in entry}
+    if {"text", SIGNED} <= entry.keys() and not (case.new_thing or case.target_words):
         entry[SIGNED] = -entry[SIGNED]
     return entry | {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
 

@@ -32,11 +32,23 @@ _ADDED = (
     "world",
     *(
         f"evaluation/{name}.py"
-        for name in ("dials", "editors", "flows", "prompt_to_prompt", "selections", "sliders")
+        for name in (
+            "blended",
+            "dials",
+            "editors",
+            "flows",
+            "given",
+            "prompt_to_prompt",
+            "selections",
+            "sliders",
+            "slides",
+            "stores",
+            "together",
+        )
     ),
 )
 #: Error codes by which a method refuses one case, without ending the run.
-_REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
+_REFUSALS = {"prompt-too-long", "empty-prompt", "empty-mask", "empty-layer", "bad-request"}
 
 
 @dataclass(frozen=True)
