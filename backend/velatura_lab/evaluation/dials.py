@@ -38,11 +38,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "shapes kept": {"self_until": 0.8},
     "four noises": {"noises": 4},
     "concepts": {},
-    "concepts, even": {"even": True},
+    "even concepts": {"even": True},
     "added": {},
     "weights": {},
 }
-METHODS = {"concepts": "sega", "concepts, even": "sega", "added": "ledits", "weights": sliders.METHOD}
+METHODS = {"concepts": "sega", "even concepts": "sega", "added": "ledits", "weights": sliders.METHOD}
 """The method of a row that is not about `METHOD`."""
 FARTHEST = 8.0
 """LEDITS++'s scale at 100 %: twice its default. Prompt-to-Prompt's weights go from 0 to 4."""

@@ -321,7 +321,17 @@ def test_all_of_the_laboratory_that_makes_requests_names_their_results():
 
 
 @pytest.mark.parametrize(
-    "name", ["source_prompt", "target_prompt", "source_words", "target_words", "thing", "source", "mask"]
+    "name",
+    [
+        "source_prompt",
+        "target_prompt",
+        "source_words",
+        "target_words",
+        "thing",
+        "new_thing",
+        "source",
+        "mask",
+    ],
 )
 def test_whatever_a_method_can_be_given_of_a_case_names_its_result(cases, name):
     value = getattr(cases[0], name)
