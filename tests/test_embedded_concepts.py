@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,10 @@ from velatura.methods.execute import execute
 from velatura.methods.registry import describe, registry
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
+from velatura_lab.evaluation import dials, sliders, together
 from velatura_lab.evaluation.editors import Unwatched, laid_over
+from velatura_lab.evaluation.encoders import home_made
+from velatura_lab.evaluation.session import Options
 from velatura_lab.evaluation.statistics import spearman
 from velatura_lab.readers import load_judge
 from velatura_protocol.rasters import Pixels
@@ -79,3 +83,36 @@ def test_a_dial_raises_its_degree_and_two_change_both_and_leave_the_rest(edit, p
         np.abs(picture[:60, :60].astype(int) - portrait[:60, :60]).mean() for picture in (hair, old[2], both)
     ]
     assert leaks[2] <= max(MOST_LEAKAGE * max(leaks[:2]), 0.1)
+
+
+@pytest.fixture(scope="module")
+def mini(tmp_path_factory):
+    return ModelStore(entries(tmp_path_factory.mktemp("none")))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "word", "reach"),
+    [("portrait", "broader smile", 0.1), ("landscape", "more snow", 0.5)],
+)
+def test_degrees_of_scenes_of_each_kind_follow_the_dial(mini, monkeypatch, kind, word, reach):
+    """What covers much of the picture, such as snow, needs more reach than a concept has by default."""
+    entry = dials.Concept.entry
+    monkeypatch.setattr(dials.Concept, "entry", lambda *case: entry(*case) | {"reach": reach})
+    (change,) = (one for one in sliders.graded(kind) if one.name == word)
+    (drawn,) = sliders.slides(kind, change, 1, 7, 128)
+    (row,) = dials.editors(mini, Options(methods=["concepts"]), {"steps": STEPS})
+    case = replace(drawn, weights=(0.0, 60.0, 100.0))
+    turned = dials.Dialled(case, row.edit(case, [1]).pictures, home_made())
+    assert np.array_equal(turned.at(0.0), case.source)
+    assert dials.MEASURES["spearman"].of(turned) >= LEAST
+
+
+@pytest.mark.slow
+def test_two_concepts_of_a_drawn_scene_leak_hardly_more_than_the_larger(mini):
+    changes = {change.name: change for change in sliders.graded("portrait")}
+    (case,) = together.twos("portrait", (changes["older"], changes["longer hair"]), 1, 7, 128)
+    (row,) = together.editors(mini, Options(methods=["concepts"]), {"steps": STEPS})
+    turned = together.Turned(case, row.edit(case, [1]).pictures, home_made())
+    assert together.MEASURES["both"].of(turned) == 1.0
+    assert together.MEASURES["ratio"].of(turned) <= MOST_LEAKAGE

@@ -106,9 +106,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--compare", type=Path, metavar="OLD.json", help="figures.json of an earlier run")
     parser.add_argument(
         "--study",
-        choices=["words", "selections", "sliders", "dials", "flow", "joins", "thin", "precision"],
+        choices=[
+            "words",
+            "selections",
+            "sliders",
+            "dials",
+            "together",
+            "flow",
+            "joins",
+            "thin",
+            "precision",
+        ],
         help="words: Prompt-to-Prompt with many settings, without a selection; sliders: the weights of its "
-        "words, dials: shares of a dial (--pairs: pictures of each word, 2); --methods then names settings. "
+        "words, dials: shares of a dial (--pairs: pictures of each word, 2), together: two dials at once "
+        "(--pairs: pictures of each two words, 1); --methods then names settings. "
         "selections: methods that find masks. flow: the settings of editing by two captions. "
         "joins, thin, precision: Blended Latent Diffusion's ways to "
         "join an edit to the layer, its shrinking on thin selections, and its tables",
@@ -170,7 +181,7 @@ def _wanted(options: argparse.Namespace, model: str) -> Options:
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
     if options.study:
-        pairs = 2 if options.study in ("sliders", "dials") else base.pairs
+        pairs = {"sliders": 2, "dials": 2, "together": 1}.get(options.study, base.pairs)
         base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)
     if measures := _names(options.measures):
         base = replace(base, measures=measures, survey=0, timed=False)

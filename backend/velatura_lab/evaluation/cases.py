@@ -84,6 +84,7 @@ class Case:
             self.source_words,
             self.target_words,
             self.thing,
+            self.new_thing,
         )
         parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
         return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()

@@ -1,8 +1,8 @@
 """`velatura evaluate --study dials`: whether a dial changes a degree evenly.
 
 A picture with little of something (a short beard, no clouds) gets a dial to the caption with much of it, and
-its share goes from 0 to 100 %. The rows are the even dials that ship, dials of plain strengths, and
-Prompt-to-Prompt's weights of the same words.
+its share goes from 0 to 100 %. The rows are the even dials that ship, dials of plain strengths, SEGA's and
+LEDITS++'s concepts, and Prompt-to-Prompt's weights of the same words.
 """
 
 from __future__ import annotations
@@ -37,10 +37,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "no focus": {"only_changes": False},
     "shapes kept": {"self_until": 0.8},
     "four noises": {"noises": 4},
+    "concepts": {},
+    "even concepts": {"even": True},
+    "added": {},
     "weights": {},
 }
-WEIGHTS = "weights"
-"""The row of Prompt-to-Prompt: weights 0 to 4 in the dial's shares."""
+METHODS = {"concepts": "sega", "even concepts": "sega", "added": "ledits", "weights": sliders.METHOD}
+"""The method of a row that is not about `METHOD`."""
+FARTHEST = 8.0
+"""LEDITS++'s scale at 100 %: twice its default. Prompt-to-Prompt's weights go from 0 to 4."""
 #: Spearman's correlation that a dial should reach.
 LEAST = 0.98
 MEASURES: dict[str, Measure] = {}
@@ -123,7 +128,13 @@ class Dialled(Slid):
 
 @dataclass
 class Dial(MethodEditor):
-    """The method once for each share of a dial from the source's caption to the target's."""
+    """The method once for each share of a dial from the source's caption to the target's.
+
+    Args:
+        group: the name of the method's list of dials.
+    """
+
+    group: str = "dials"
 
     def edit(self, case: Case, seeds: Sequence[int]) -> Edited:
         """The pictures, one for each share."""
@@ -131,9 +142,28 @@ class Dial(MethodEditor):
         return Edited(np.stack([self._at(slide, share, seeds) for share in slide.weights]))
 
     def _at(self, case: Slide, share: float, seeds: Sequence[int]) -> NDArray[np.uint8]:
-        dial = {"name": "", "less": "", "more": case.target_prompt, "strength": share}
-        one, alone = self.changed(dials=[dial]), replace(case, target_prompt="")
-        return MethodEditor.edit(one, alone, seeds[:1]).pictures[0]
+        one = self.changed(**{self.group: [self.entry(case, share)]})
+        return MethodEditor.edit(one, replace(case, target_prompt=""), seeds[:1]).pictures[0]
+
+    def entry(self, case: Case, share: float) -> dict[str, Any]:
+        """The dial of the case's change, turned to a share."""
+        return {"name": "", "less": "", "more": case.target_prompt, "strength": share}
+
+
+@dataclass
+class Concept(Dial):
+    """SEGA with one concept in place of a dial."""
+
+    group: str = "concepts"
+
+
+@dataclass
+class Added(Concept):
+    """LEDITS++: the scale of what the target's caption says of the thing."""
+
+    def entry(self, case: Case, share: float) -> dict[str, Any]:
+        """See `Dial`."""
+        return {"text": case.new_thing or case.target_words, "scale": share * FARTHEST / SHARES[-1]}
 
 
 class Weights(sliders.Slider):
@@ -174,8 +204,10 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
     check_rows(options.methods, SETTINGS)
     cache = shared_cache()
     made: list[Editor] = []
+    kinds = {METHOD: Dial, "sega": Concept, "ledits": Added, sliders.METHOD: Weights}
     for row in options.methods or SETTINGS:
-        cls, method = (Weights, sliders.METHOD) if row == WEIGHTS else (Dial, METHOD)
+        method = METHODS.get(row, METHOD)
+        cls = kinds[method]
         made.append(
             cls(
                 registry()[method],

@@ -28,7 +28,7 @@ from velatura_protocol.rasters import Bytes, Pixels
 from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
-from .given import filled, pixels_of
+from .given import filled, pixels_of, prompt_of
 from .stores import Stores
 
 
@@ -185,7 +185,7 @@ class MethodEditor:
             self.method.id,
             self.method.version,
             model=self.model,
-            prompt=case.target_prompt,
+            prompt=prompt_of(self.method, case, values),
             seed=seeds[0],
             variations=len(seeds) if self._varies(values) else 1,
             parameters=values,

@@ -15,12 +15,13 @@ from velatura_protocol.schema import Field, fields_from_schema
 
 from .cases import Case
 
-#: Field of a group's entries -> its value.
+#: Field of a group's entries -> its value. A dial leads from the source's caption to the target's, so that it
+#: says the whole change, whatever words it takes.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
-    "text": lambda case: case.target_words or case.thing or case.source_words,
-    "less": lambda case: case.source_words,
-    "more": lambda case: case.target_words,
+    "text": lambda case: case.new_thing or case.target_words or case.thing or case.source_words,
+    "more": lambda case: case.target_prompt,
 }
+SIGNED = "scale"  #: field of an entry that adds its text above 0 and takes it away below
 
 CHOSEN = "case"  #: in a form, stands for the fitting picture of the case
 
@@ -28,8 +29,9 @@ CHOSEN = "case"  #: in a form, stands for the fitting picture of the case
 def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Pixels]]:
     """The parameters to send, and the further rasters by name.
 
-    An empty group gets one entry about the case's change, if it needs entries or its entries have rasters.
-    Required rasters, and the rasters of entries, come from the case; see `picture_of`.
+    An empty group gets an entry about the case's change, if it needs entries, or its entries are dials or
+    have rasters. An entry that can take away gets the source's words where the target has none. Required
+    rasters, and the rasters of entries, come from the case; see `picture_of`.
 
     Args:
         method: whose form it is.
@@ -53,15 +55,31 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
 
 
 def _wants_an_entry(group: Field) -> bool:
-    return group.min_items > 0 or any(field.kind == "raster" for field in group.fields)
+    return group.min_items > 0 or group.dials or any(field.kind == "raster" for field in group.fields)
 
 
 def _entry(group: Field, case: Case) -> dict[str, Any]:
     entry = {field.key: field.default for field in group.fields}
     entry |= {key: give(case) for key, give in IN_ENTRIES.items() if key in entry}
-    if not case.target_words and {"text", "scale"} <= entry.keys():
-        entry["scale"] = -entry["scale"]  # what the source alone has is taken away
+    if {"text", SIGNED} <= entry.keys() and not (case.new_thing or case.target_words):
+        entry[SIGNED] = -entry[SIGNED]
     return entry | {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
+
+
+def prompt_of(method: Method, case: Case, values: Mapping[str, Any]) -> str:
+    """The prompt to send: none where the method does not require one and a list of concepts or dials says the
+    change already, unless the prompt's words are changed too.
+
+    Args:
+        method: whose form it is.
+        case: the edit.
+        values: the parameters that are sent; see `filled`.
+    """
+    groups = [field for field in fields_from_schema(schema(method.Parameters)) if field.kind == "group"]
+    said = any(_wants_an_entry(group) and values.get(group.key) for group in groups)
+    if method.inputs.prompt == "optional" and said and not any(group.words for group in groups):
+        return ""
+    return case.target_prompt
 
 
 def picture_of(case: Case, kind: str) -> Pixels:

@@ -43,6 +43,7 @@ _ADDED = (
             "sliders",
             "slides",
             "stores",
+            "together",
         )
     ),
 )

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from velatura.models.store import ModelStore
 
-from . import blended, dials, flows, selections, sliders
+from . import blended, dials, flows, selections, sliders, together
 from . import prompt_to_prompt as words
 from .session import Options, Session
 
@@ -23,6 +23,7 @@ STUDIES: dict[str, Prepare] = {
     "selections": selections.prepare,
     "sliders": sliders.prepare,
     "dials": dials.prepare,
+    "together": together.prepare,
     "flow": flows.prepare,
     "joins": blended.prepare_joins,
     "thin": blended.prepare_thin,

@@ -81,6 +81,23 @@ def test_a_dial_is_turned_to_every_share_and_at_0_is_the_layer(reader, slide):
     assert weighed.pictures.shape == dialled.pictures.shape
 
 
+@pytest.mark.parametrize("row", ["concepts", "added"])
+def test_concepts_are_turned_as_dials_are(reader, slide, row):
+    (turned,) = dials.editors(reader, Options(methods=[row]), {"steps": 4, "only_changes": False})
+    case = dials.replace(slide, weights=(0.0, 50.0, 100.0))
+    pictures = turned.edit(case, [3]).pictures
+    asked = turned.changed(concepts=[turned.entry(case, 50.0)])
+    request, _ = asked.request(dials.replace(case, target_prompt=""), [3])
+    (entry,) = request["parameters"]["concepts"]
+    assert request["prompt"] == "" and request["inputs"]["mask"] is None
+    if row == "concepts":
+        assert (entry["more"], entry["strength"]) == (case.target_prompt, 50.0)
+    else:
+        assert (entry["text"], entry["scale"]) == (case.new_thing, 4.0) and "long" in entry["text"]
+    off = [np.abs(picture.astype(float) - pictures[0]).mean() for picture in pictures]
+    assert 0.0 < off[1] < off[2]
+
+
 def test_measures_of_a_dial(slide):
     case = dials.replace(slide, weights=SHARES)
     pictures = np.repeat(case.source[None], len(SHARES), 0)

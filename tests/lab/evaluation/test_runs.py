@@ -123,7 +123,7 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     case = cases[0]
     request, blobs = MethodEditor(Arrange(), models).request(case, [5])
     (entry,) = request["parameters"]["concepts"]
-    assert entry == {"text": case.target_words, "amount": 1.0, "where": "concepts.1.where"}
+    assert entry == {"text": case.new_thing or case.target_words, "amount": 1.0, "where": "concepts.1.where"}
     inputs = request["inputs"]
     assert blobs[inputs["concepts.1.where"]["digest"]] == case.mask.tobytes()
     labels = np.frombuffer(blobs[inputs["segments"]["digest"]], np.uint8).reshape(*case.mask.shape, 3)
@@ -135,15 +135,28 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     assert "concepts.2.where" in request["inputs"]
 
 
-def test_what_only_the_source_has_is_taken_away_by_a_concept(models, cases):
-    ledits = MethodEditor(registry()["ledits"], models)
-    scale = type(registry()["ledits"].Parameters(concepts=[{"text": "a"}]).concepts[0])().scale
-    for case, text, sign in (
-        (replace(cases[0], target_words="", source_words="a hat and", thing="hat"), "hat", -1),
-        (replace(cases[0], target_words="a hat", thing=""), "a hat", 1),
-    ):
-        (concept,) = ledits.request(case, [5])[0]["parameters"]["concepts"]
-        assert (concept["text"], concept["scale"]) == (text, sign * scale)
+def test_concepts_say_the_change_in_place_of_the_prompt(models, cases):
+    def asked(id, case, **values):
+        return MethodEditor(registry()[id], models, defaults=values).request(case, [5])[0]
+
+    case = cases[0]
+    for id, group in (("sega", "concepts"), ("flow-slider", "dials")):
+        request = asked(id, case)
+        (entry,) = request["parameters"][group]
+        assert (entry["less"], entry["more"], request["prompt"]) == ("", case.target_prompt, "")
+        assert entry["strength"] == 60.0
+    request = asked("compose", case)
+    assert request["prompt"] == case.target_prompt == request["parameters"]["concepts"][0]["more"]
+    added = replace(case, thing="", new_thing="a hat", target_words="wearing a")
+    taken = replace(case, thing="a hat", new_thing="", target_words="")
+    for one, scale in ((added, 4.0), (taken, -4.0)):
+        request = asked("ledits", one)
+        (entry,) = request["parameters"]["concepts"]
+        assert (entry["text"], entry["scale"], request["prompt"]) == ("a hat", scale, "")
+    own = {"less": "", "more": "a hat", "strength": -30.0}
+    request = asked("sega", case, concepts=[own])
+    assert [entry["more"] for entry in request["parameters"]["concepts"]] == ["a hat"]
+    assert asked("sdedit", case)["prompt"] == case.target_prompt
 
 
 def test_a_method_with_further_rasters_edits(models, cases, monkeypatch):
@@ -308,7 +321,17 @@ def test_all_of_the_laboratory_that_makes_requests_names_their_results():
 
 
 @pytest.mark.parametrize(
-    "name", ["source_prompt", "target_prompt", "source_words", "target_words", "thing", "source", "mask"]
+    "name",
+    [
+        "source_prompt",
+        "target_prompt",
+        "source_words",
+        "target_words",
+        "thing",
+        "new_thing",
+        "source",
+        "mask",
+    ],
 )
 def test_whatever_a_method_can_be_given_of_a_case_names_its_result(cases, name):
     value = getattr(cases[0], name)
