@@ -37,10 +37,10 @@ class ConceptSettings(fields.DialSettings):
         0.0,
         0.95,
         0.05,
-        "Begins at",
+        "From",
         "After which share of the steps it begins: early it may move shapes, late it changes surfaces.",
     )
-    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Ends at", "At which share of the steps it ends.")
+    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Until", "At which share of the steps it ends.")
     weight: float = fields.slider(1.0, 0.0, 2.0, 0.1, "Weight", "How much it counts beside the others.")
     where: str | None = fields.raster(
         "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
