@@ -86,7 +86,7 @@ def capture(
     needs_mask = method.need("mask") == "required"
     selection = None if whole and not needs_mask else document.selection()
     within = chosen(selection, canvas)
-    rect = frame(node, within, canvas)
+    rect = frame(node, within, canvas, method.from_nothing)
     if within is None and needs_mask:
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
     place = {
@@ -163,8 +163,14 @@ def chosen(selection: Any | None, canvas: Rect) -> Rect | None:
     return rect
 
 
-def frame(node: Any, within: Rect | None, canvas: Rect) -> Rect:
-    """The part of the layer to send: its bounds, united with the selection's, within the canvas."""
+def frame(node: Any, within: Rect | None, canvas: Rect, from_nothing: bool = False) -> Rect:
+    """The part of the layer to send: its bounds, united with the selection's, within the canvas.
+
+    from_nothing: whether the method looks at nothing of the layer, which may then be empty. Since a layer in
+    Krita has no edges, the whole canvas is its place.
+    """
+    if from_nothing:
+        return canvas
     box = node.bounds()
     bounds = (box.x(), box.y(), box.width(), box.height())
     shown = common(bounds, canvas)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fields import narrow
+from .fields import Combo
 from .qt import QtCore, QtWidgets
 from .velatura_protocol.catalogue import Catalogue, MethodInfo
 from .velatura_protocol.model_choice import able_models, choose_model
@@ -14,12 +14,11 @@ _AROUND = 4  #: pixels around the text of a row
 _ABOVE = 6  #: further pixels above a heading
 
 
-class MethodBox(QtWidgets.QComboBox):
+class MethodBox(Combo):
     """The methods, below the headings of their sections. No heading can be chosen."""
 
     def __init__(self) -> None:
         super().__init__()
-        narrow(self)
         self.setMaxVisibleItems(MOST_ROWS)
         self.setItemDelegate(_Rows(self))
         self.view().viewport().installEventFilter(self)
@@ -42,9 +41,6 @@ class MethodBox(QtWidgets.QComboBox):
         begun = known.method(chosen) or known.first_edit or next(iter(known.offered), None)
         self.setCurrentIndex(self.findData(begun.id) if begun is not None else -1)
         self.setEnabled(begun is not None)
-        view = self.view()
-        bar = view.verticalScrollBar().sizeHint().width()
-        view.setMinimumWidth(view.sizeHintForColumn(0) + bar + 2 * view.frameWidth() if self.count() else 0)
 
     def _add_heading(self, title: str) -> None:
         self.addItem(title)
@@ -73,7 +69,7 @@ class _Rows(QtWidgets.QStyledItemDelegate):
         return size
 
 
-class ModelBox(QtWidgets.QComboBox):
+class ModelBox(Combo):
     """The models. It shows the person's own, or the first that can run the chosen method where that cannot.
 
     Attributes:
@@ -83,7 +79,6 @@ class ModelBox(QtWidgets.QComboBox):
 
     def __init__(self) -> None:
         super().__init__()
-        narrow(self)
         self.own = ""
         self.note = QtWidgets.QLabel()
         self.note.setObjectName("model.note")

@@ -11,6 +11,7 @@ from .velatura_protocol.choices import offers
 from .velatura_protocol.schema import Field
 
 Layers = Callable[[], list[tuple[str, str]]]  #: (id, name) of the picture's layers, from top to bottom
+TEXT_MARGIN = 2  #: pixels that styles leave on each side of a combo box's text
 FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
 
 
@@ -30,11 +31,35 @@ def guard_wheel(widget: QtWidgets.QWidget) -> None:
     widget.installEventFilter(WheelGuard(widget))
 
 
-def narrow(combo: QtWidgets.QComboBox) -> None:
-    """Let a combo box be narrower than its longest entry."""
-    combo.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(6)
-    guard_wheel(combo)
+class Combo(QtWidgets.QComboBox):
+    """A combo box that may be narrower than its entries: the shown one then ends in dots, and the open list
+    is as wide as they are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setSizeAdjustPolicy(QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(6)
+        guard_wheel(self)
+
+    def showPopup(self) -> None:
+        view = self.view()
+        bar = view.verticalScrollBar().sizeHint().width()
+        view.setMinimumWidth(view.sizeHintForColumn(0) + bar + 2 * view.frameWidth() if self.count() else 0)
+        super().showPopup()
+
+    def paintEvent(self, _event: QtCore.QEvent) -> None:
+        painter, option = QtWidgets.QStylePainter(self), QtWidgets.QStyleOptionComboBox()
+        self.initStyleOption(option)
+        option.currentText = self.fitting(option)
+        painter.drawComplexControl(QtWidgets.QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QtWidgets.QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def fitting(self, option: QtWidgets.QStyleOptionComboBox) -> str:
+        """The text that there is room for."""
+        edit = QtWidgets.QStyle.SubControl.SC_ComboBoxEditField
+        whole = QtWidgets.QStyle.ComplexControl.CC_ComboBox
+        room = self.style().subControlRect(whole, option, edit, self).width() - 2 * TEXT_MARGIN
+        return self.fontMetrics().elidedText(option.currentText, QtCore.Qt.TextElideMode.ElideRight, room)
 
 
 class Editor(QtWidgets.QWidget):
@@ -200,10 +225,9 @@ class Switch(Editor):
 class Choice(Editor):
     def __init__(self, spec: Field, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(spec, parent)
-        self.combo = QtWidgets.QComboBox()
+        self.combo = Combo()
         for value, title in spec.choices:
             self.combo.addItem(title, value)
-        narrow(self.combo)
         self.combo.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.adopt(self.combo)
 
@@ -222,7 +246,6 @@ class RasterChoice(Editor):
         super().__init__(spec, parent)
         self.layers = layers
         self.combo = Opening(self.refresh)
-        narrow(self.combo)
         self.refresh()
         self.combo.currentIndexChanged.connect(self._chosen)
         self.adopt(self.combo)
@@ -251,7 +274,7 @@ class RasterChoice(Editor):
         self.combo.setCurrentIndex(max(0, self.combo.findData(value) if value else 0))
 
 
-class Opening(QtWidgets.QComboBox):
+class Opening(Combo):
     """A combo box that calls `opens` before it shows its list."""
 
     def __init__(self, opens: Callable[[], None]) -> None:

@@ -19,7 +19,8 @@ def step_of(field: Field) -> float:
         return field.step
     if field.kind == "integer":
         return 1
-    return ((field.maximum or 0.0) - (field.minimum or 0.0)) / SLIDER_STEPS or 1.0
+    step = ((field.maximum or 0.0) - (field.minimum or 0.0)) / SLIDER_STEPS or 1.0
+    return float(f"{step:.2g}")  # 5000 for 1 to 1e6, and not 4999.995, which would be shown with its decimals
 
 
 def decimals(step: float) -> int:

@@ -42,6 +42,7 @@ class MethodInfo:
         fields: its parameters, in order; `form` has the further rasters too.
         further: the rasters that it takes beside the layer and the selection.
         drafts: whether it gives drafts; one that gives none is asked for none.
+        from_nothing: whether it looks at nothing of the layer, which may then be empty.
         section: the title of its part of the list, for the person; '' where the daemon knows no sections.
     """
 
@@ -56,6 +57,7 @@ class MethodInfo:
     fields: tuple[Field, ...]
     further: tuple[RasterInput, ...] = ()
     drafts: bool = True
+    from_nothing: bool = False
     section: str = ""
 
     @classmethod
@@ -68,11 +70,12 @@ class MethodInfo:
         identifier = _text(method, "id", "a method")
         inputs = _object(method.get("inputs"), f"inputs of {identifier}")
         needs: dict[str, Need] = {name: need for name, need in inputs.items() if _is_need(need)}
-        result, drafts = method.get("result", "layer"), method.get("drafts", True)
+        result = method.get("result", "layer")
+        drafts, from_nothing = method.get("drafts", True), method.get("from_nothing", False)
         if not isinstance(result, str) or not all(isinstance(need, str) for need in inputs.values()):
             raise _bad(f"result or inputs of {identifier}")
-        if not isinstance(drafts, bool):
-            raise _bad(f"drafts of {identifier}")
+        if not isinstance(drafts, bool) or not isinstance(from_nothing, bool):
+            raise _bad(f"drafts or from_nothing of {identifier}")
         further = _further(method.get("rasters", []), identifier)
         if result not in RESULTS or len(needs) < len(inputs) or further is None:
             return None
@@ -88,6 +91,7 @@ class MethodInfo:
             fields=_fields(method.get("parameters"), identifier),
             further=further,
             drafts=drafts,
+            from_nothing=from_nothing,
             section=text_of(method, "section"),
         )
 

@@ -43,7 +43,7 @@ def files(tmp_path):
 
 def edited(composing, files, *words):
     told = composing(
-        "edit", files / "in.png", "--method", "compose", "--input", f"segments={files / 'Segments.png'}",
+        "edit", files / "in.png", "--method", "arrange", "--input", f"segments={files / 'Segments.png'}",
         *words, "--out", files / "out.png", "--json",
     ).stdout  # fmt: skip
     return json.loads(told), load(files / "out.png")[..., :3].astype(int)
@@ -69,27 +69,27 @@ def test_every_file_is_in_its_place(composing, files, how):
 
 
 def test_what_is_missing_or_does_not_fit_is_said(composing, files):
-    edit = ("edit", files / "in.png", "--method", "compose", "--out", files / "out.png")
+    edit = ("edit", files / "in.png", "--method", "arrange", "--out", files / "out.png")
     said = composing(*edit, code=1).stderr
-    assert "Compose needs “Segments”; give it with --input segments=FILE." in said
+    assert "Arrange needs “Segments”; give it with --input segments=FILE." in said
     said = composing(*edit, "--input", f"segments={files / 'small.png'}", code=1).stderr
     assert "small.png is 64 x 8 and the picture 64 x 48; make the file for “Segments”" in said
     said = composing(*edit, "--input", "sky=a.png", code=1).stderr
-    assert "Compose has no input 'sky'; it has: segments, style." in said
+    assert "Arrange has no input 'sky'; it has: segments, style." in said
 
 
 def test_the_options_are_shown(composing):
-    said = composing("methods", "compose").stdout
+    said = composing("methods", "arrange").stdout
     assert "--input segments=FILE labels, required\n    Segments. A layer with a colour for" in said
     assert "--set concepts=… by --item concepts:key=value,… each, or a JSON list of at most 4" in said
 
 
 @pytest.fixture(scope="module")
 def method():
-    from tests.more_methods.velatura_examples.compose import Compose
+    from tests.more_methods.velatura_examples.arrange import Arrange
     from velatura.methods.registry import describe
 
-    return MethodInfo.from_wire(describe(Compose()))
+    return MethodInfo.from_wire(describe(Arrange()))
 
 
 def test_items_follow_those_that_are_set(method):

@@ -54,7 +54,7 @@ def wanted(concepts=(), **inputs):
     given = {"segments": described(SEGMENTS, "BGRA", layer="My segments"), **inputs}
     given = {name: value for name, value in given.items() if value is not None}
     whole = request(
-        GREY.tobytes(), method="compose", prompt="", parameters={"concepts": list(concepts)}, seed=5
+        GREY.tobytes(), method="arrange", prompt="", parameters={"concepts": list(concepts)}, seed=5
     )
     whole["inputs"] |= given
     blobs = {digest(p.tobytes()): p.tobytes() for p in (GREY, SEGMENTS, SPOT)}
@@ -69,7 +69,7 @@ def refusal(client, *args, **inputs):
 
 
 def test_it_is_told_to_those_who_can_send_it(composing, client):
-    (method,) = [m for m in client.methods()["methods"] if m["id"] == "compose"]
+    (method,) = [m for m in client.methods()["methods"] if m["id"] == "arrange"]
     assert method["inputs"] == {"source": "required", "mask": "optional", "prompt": "optional"}
     assert [r["name"] for r in method["rasters"]] == ["source", "mask", "segments", "style"]
     assert [(r.title, r.kind, r.need) for r in rasters_of(method)] == [
@@ -77,7 +77,7 @@ def test_it_is_told_to_those_who_can_send_it(composing, client):
         ("Style", "reference", "optional"),
     ]
     with Raw(composing.connection) as old:  # it says 1.0
-        assert "compose" not in [m["id"] for m in old.ask({"type": "methods"})["methods"]]
+        assert "arrange" not in [m["id"] for m in old.ask({"type": "methods"})["methods"]]
 
 
 def test_every_raster_is_in_its_place(client):
@@ -112,7 +112,7 @@ def test_every_raster_is_in_its_place(client):
 
 def test_what_is_wrong_is_said_before_any_work(client):
     code, said = refusal(client, segments=None)
-    assert (code, said) == ("bad-request", "Compose needs “Segments”; choose a layer for it.")
+    assert (code, said) == ("bad-request", "Arrange needs “Segments”; choose a layer for it.")
     code, said = refusal(client, segments=described(SPOT, "A"))
     assert code == "bad-layer" and said.startswith("Segments needs colours")
     code, said = refusal(client, segments=described(SEGMENTS, "BGRA", x=5000))

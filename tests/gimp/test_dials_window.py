@@ -14,6 +14,7 @@ from velatura_protocol.presets import DELETED, EXPORTED, KEPT, Presets
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(500)]
 
 SHORTCUTS = {
+    "velatura-compose": "<Primary><Shift>F9",
     "velatura-weighed": "<Primary><Shift>F10",
     "velatura-rerun": "<Primary><Shift>F11",
     "velatura-flow-slider": "<Primary><Shift>F12",
@@ -104,6 +105,17 @@ def _sitting(window, daemon):
     keys("alt+u")
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
+    window.python(LOOK, choose="source")
+    window.keys("ctrl+shift+F9")
+    dialog = window.wait_window(r"concepts")
+    window.rest(daemon.pid)
+    keys("Tab", "space")
+    window.display.xdotool("key", "Down", "Return")
+    window.rest(daemon.pid)
+    yield "both_dialog", window.screenshot("both.png")
+    keys("alt+u")
+    yield "both", wait_until(window, lambda found: len(found["groups"]) == 4)
+
     window.python(OTHER)
     window.rest(daemon.pid)
     so_far = daemon.log.count("is done")
@@ -146,6 +158,16 @@ def test_four_dials_fit_a_small_screen(sitting):
     assert sitting["height"] <= ROOM
 
 
+def test_a_method_may_have_dials_and_weighed_words(sitting):
+    """The dials stand before the prompt, which is optional, and its words after it."""
+    (parameters,) = [
+        recipe["parameters"]
+        for recipe in map(json.loads, sitting["both"]["recipes"])
+        if recipe["method"] == "compose"
+    ]
+    assert parameters["concepts"][0]["more"] == "man" and parameters["concepts"][0]["strength"] == 60.0
+
+
 def test_no_pixel_of_the_source_changes(sitting):
     seen = [found for found in sitting.values() if hasattr(found, "values") and "source" in found.values]
     assert len({found["source"] for found in seen}) == 1
@@ -172,6 +194,17 @@ def test_a_dial_has_a_title_and_what_is_half_typed_is_not_previewed(sitting):
     assert found["turned"] == [[-35.0], 3]
     assert found["bounded"] == [-100.0]
     assert found["reset"] == 0
+
+
+def test_a_number_is_shown_with_its_decimals(sitting):
+    assert sitting["lists"]["numbers"] == ["0.0001", 0.0001]
+
+
+def test_the_place_of_a_dial_is_folded_away_until_it_is_set(sitting):
+    found = sitting["lists"]["more"]
+    assert found["added"] == [[None], False]
+    assert found["chosen"] == ["layer.7"]
+    assert found["loaded"] == [["layer.7"], True]
 
 
 def test_words_wait_as_dials_until_there_is_room(sitting):

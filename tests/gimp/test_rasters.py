@@ -27,7 +27,7 @@ def scripted(gimp_host, finding, tmp_path_factory):
 
 
 def test_a_script_names_layers_for_the_method_and_for_its_entries(scripted):
-    assert scripted["refused"] == "Compose needs “Segments”; choose a layer for it."
+    assert scripted["refused"] == "Arrange needs “Segments”; choose a layer for it."
     assert (scripted["status"], scripted["error"]) == ("success", "")
     assert near(scripted["left"], (125, 75, 75)) and near(scripted["right"], (100, 100, 100))
     assert near(scripted["spot"], (255, 255, 255))
@@ -80,16 +80,16 @@ def run(t):
 @pytest.fixture(scope="module")
 def sitting(sit, finding):
     """What the widgets do, and a run from the dialog by the keyboard."""
-    with sit(finding, {"velatura-compose": "<Primary><Shift>F12"}) as window:
+    with sit(finding, {"velatura-arrange": "<Primary><Shift>F12"}) as window:
         plugin = window.session.profile / "plug-ins" / PLUGIN.name
         found = {"widgets": window.python(INSIDE / "raster_lists.py", plugin=str(plugin))}
         window.python(ADD)
         window.keys("ctrl+shift+F12")
-        dialog = window.wait_window(r"Compose")
+        dialog = window.wait_window(r"Arrange")
         window.display.xdotool("mousemove", 5, 900)
         window.keys("alt+e", "Down", window=dialog)  # the layers of the picture, from the top
         window.keys("alt+t", "Down", "Down", window=dialog)
-        window.screenshot("compose.png")
+        window.screenshot("arrange.png")
         window.keys("alt+u", window=dialog)
         found["run"] = wait_until(window, lambda seen: seen["groups"])
         yield found

@@ -47,6 +47,10 @@ def test_a_method_stands_in_the_sub_menu_of_its_section(found):
     assert menus["velatura-rerun"] == menus["velatura-refresh"] == [MENU]
 
 
+def test_a_picture_is_painted_on_a_layer_without_paint(found):
+    assert found["painted"] == ["success", "", [40, 32]]
+
+
 @pytest.mark.parametrize("model", ["default", "eigen"])
 def test_without_a_named_model_the_first_that_can_runs_it(found, model):
     status, error, recipes = found[model]

@@ -1,6 +1,8 @@
 """installer/run.py: the environment is made once, and mended when it is not what it should be."""
 
 import json
+import os
+import sys
 
 import pytest
 from installer import run
@@ -66,3 +68,15 @@ def test_its_words(capsys):
     with pytest.raises(SystemExit):
         run.main(["--help"])
     assert "demo" in capsys.readouterr().out
+
+
+@pytest.mark.timeout(60)
+def test_programs_run_side_by_side_and_every_output_is_shown(project, tmp_path, capfd):
+    """Each waits for the other, so that one after the other they would hang."""
+    wait = "import pathlib, sys, time\nmine, other = map(pathlib.Path, sys.argv[1:])\nmine.touch()\n"
+    wait += "while not other.exists(): time.sleep(0.01)\nprint(mine.name)\nsys.exit(mine.name == 'b')"
+    a, b = str(tmp_path / "a"), str(tmp_path / "b")
+    program = [sys.executable, "-c", wait]
+    assert run.side_by_side(dict(os.environ), [[*program, a, b], [*program, b, a]]) == [0, 1]
+    shown = capfd.readouterr().out.splitlines()
+    assert [line for line in shown if line in ("a", "b")] == ["a", "b"]

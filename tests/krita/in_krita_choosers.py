@@ -2,7 +2,7 @@
 
 import contextlib
 
-KEYS = ("Key_Down", "Key_Down", "Key_Down", "Key_Home")
+KEYS = (*["Key_Down"] * 7, "Key_Home")
 
 
 def long_list(t, docker):
@@ -11,6 +11,24 @@ def long_list(t, docker):
     from velatura_krita.velatura_protocol.catalogue import Catalogue
 
     state.set_known(Catalogue.from_wire(t.args["answer"]))
+
+
+def paint_on_nothing(t, docker):
+    """A whole picture on a layer that has no paint yet, in a document that has none."""
+    document = t.document(80, 64)
+    layer = document.createNode("empty", "paintlayer")
+    document.rootNode().addChildNode(layer, None)
+    yield 0.5  # a layer that was added becomes the active one a moment later
+    document.setActiveNode(layer)
+    yield 0.5
+    box, status = (t.widget(docker, name) for name in ("method", "status"))
+    box.setCurrentIndex(box.findData("paint"))
+    t.widget(docker, "prompt").setPlainText("a hat")
+    t.widget(docker, "run").click()
+    yield t.until(lambda: "variation above" in status.text() or "empty" in status.text(), 240, "a picture")
+    yield 0.3
+    made = [node for node in document.rootNode().childNodes() if node.type() == "grouplayer"]
+    t.note(said=status.text(), bounds=[list(node.bounds().getRect()) for node in made])
 
 
 def shape(widget):
@@ -43,6 +61,7 @@ def drive(t):
     t.screenshot("lacked.png", docker)
     box.setCurrentIndex(box.findData("sdedit"))
     t.note(own=[model.currentData(), note.isVisible()])
+    yield from paint_on_nothing(t, docker)
     long_list(t, docker)
     box.showPopup()
     popup, bar = box.view().window(), box.view().verticalScrollBar()

@@ -72,7 +72,7 @@ def drive(t):
     document.setActiveNode(source)
     yield 0.3
 
-    d["method"].setCurrentIndex(d["method"].findData("compose"))
+    d["method"].setCurrentIndex(d["method"].findData("arrange"))
     d["run"].click()
     yield d.said("needs", 20)
     t.note(missing=d["status"].text())

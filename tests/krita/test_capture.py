@@ -23,10 +23,10 @@ def document() -> Document:
     return Document(32, 24, "picture", "RGBA", "U8", "sRGB-elle-V2-srgbtrc.icc")
 
 
-def take(document, inputs=OPTIONAL):
+def take(document, inputs=OPTIONAL, **changes):
     from velatura_krita.capture import capture
 
-    return finish(capture(document, method(METHOD | {"inputs": inputs})))
+    return finish(capture(document, method(METHOD | {"inputs": inputs} | changes)))
 
 
 def refusal(document, inputs=OPTIONAL):
@@ -122,6 +122,23 @@ def test_an_empty_layer_is_refused(document):
     assert refusal(document)[0] == "empty-layer"
     painted(document, 100, 100)
     assert refusal(document)[0] == "empty-layer"
+
+
+@pytest.mark.parametrize("is_selected", [False, True])
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_a_method_that_paints_from_nothing_takes_any_layer_as_large_as_the_canvas(
+    document, is_selected, is_empty
+):
+    document.rootNode().addChildNode(document.createNode("empty", "paintlayer"), None)
+    if not is_empty:
+        painted(document)
+    if is_selected:
+        document.chosen = Selection(6, 1, 20, 4, bytes(range(80)))
+    found = take(document, from_nothing=True)
+    source, mask = found.inputs["source"], found.inputs["mask"]
+    assert source.rect == (0, 0, 32, 24)
+    assert bytes(source.data).count(BLUE) == (0 if is_empty else 48) and len(source.data) == 32 * 24 * 4
+    assert (mask.rect if mask else None) == ((6, 1, 20, 4) if is_selected else None)
 
 
 @pytest.mark.parametrize("rect", [(0, 0, 0, 0), (50, 50, 5, 5)])

@@ -117,6 +117,8 @@ def test_the_open_list_is_as_wide_as_its_longest_title(desk):
     desk.session.state.set_known(known(*SECTIONED, long))
     combo = desk["method"]
     needed = QtGui.QFontMetrics(combo.view().font()).horizontalAdvance(title)
+    combo.showPopup()
+    combo.hidePopup()
     assert combo.view().minimumWidth() > needed > combo.width()
     assert combo.minimumSizeHint().width() < 200
 

@@ -4,6 +4,7 @@ import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 
 from tests.krita.schemas import DEFAULTS, METHOD
+from velatura.methods.registry import describe, registry
 
 pytestmark = pytest.mark.usefixtures("krita")
 
@@ -124,3 +125,35 @@ def test_too_long_texts_are_cut(form):
     field(form, "words").setText("w" * 99)
     values = form.values()
     assert len(values["notes"]) == 40 and len(values["words"]) == 12
+
+
+def test_a_choice_that_is_longer_than_its_box_ends_in_dots(application):
+    from velatura_krita.fields import Combo
+
+    combo = Combo()
+    combo.addItems(["Short", "With the layer's own detail, as it was before"])
+    combo.resize(120, combo.sizeHint().height())
+    shown = []
+    for row in range(2):
+        combo.setCurrentIndex(row)
+        option = QtWidgets.QStyleOptionComboBox()
+        combo.initStyleOption(option)
+        shown.append(combo.fitting(option))
+    assert shown[0] == "Short" and shown[1].startswith("With") and shown[1].endswith("…")
+    assert combo.currentText() == "With the layer's own detail, as it was before"
+
+
+@pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
+def test_no_form_is_wider_than_a_narrow_docker_and_no_two_titles_are_alike(application, method):
+    from velatura_krita.form import Form
+    from velatura_krita.velatura_protocol.catalogue import MethodInfo
+
+    spec = MethodInfo.from_wire(describe(method))
+    form = Form(list(spec.form))
+    form.section.open(True)
+    plain = [field.key for field in spec.form if field.kind == "group" and not (field.words or field.dials)]
+    form.set_values({key: [{}] * 2 for key in plain})
+    assert form.minimumSizeHint().width() <= 240
+    for fields in (spec.form, *(field.fields for field in spec.form)):
+        titles = [field.title for field in fields]
+        assert len(set(titles)) == len(titles)

@@ -12,10 +12,10 @@ from tests.krita.fake_krita import SIDE, Selection
 def method(plugin):
     from velatura_krita.velatura_protocol.catalogue import MethodInfo
 
-    from tests.more_methods.velatura_examples.compose import Compose
+    from tests.more_methods.velatura_examples.arrange import Arrange
     from velatura.methods.registry import describe
 
-    return MethodInfo.from_wire(describe(Compose()))
+    return MethodInfo.from_wire(describe(Arrange()))
 
 
 @pytest.fixture

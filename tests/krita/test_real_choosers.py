@@ -48,9 +48,12 @@ def test_sections_keys_and_a_model_that_the_method_needs(krita_session, daemon):
     assert headings[:2] == ["Change by words", "Change by degrees"] and headings[-1] == "Select"
     assert headings == [title for title in SECTIONS.values() if title in headings]
     assert found["first"] == "flow-align"
-    assert found["keys"] == ["prompt-to-prompt", "flow-slider", "blended-latent-diffusion", "flow-align"]
+    methods = [method for _, method in found["rows"] if method is not None]
+    assert found["keys"] == [*methods[1:8], methods[0]]
+    assert found["rows"].index(["Change by degrees", None]) < 8  # the keys have gone over a heading
     assert found["lacked"] == ["eigen", "“Tiny” cannot do this, so “Eigen” does it.", True]
     assert found["own"] == ["tiny", False]
+    assert found["bounds"] == [[0, 0, 80, 64]], found["said"]
     left, top, right, bottom = found["popup"]
     width, height = found["screen"]
     assert 0 <= left < right <= width and 0 <= top < bottom <= height

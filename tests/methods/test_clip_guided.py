@@ -80,6 +80,15 @@ def test_a_seeds_result_does_not_depend_on_the_others_and_comes_again(models, me
     assert not np.array_equal(both[3], both[4])
 
 
+@pytest.mark.parametrize("method", ["blended-diffusion", "clip-guided-diffusion"])
+def test_clip_ranks_the_variations_of_a_model_that_reads_no_text(models, method):
+    hooks = Recorded()
+    results = request(method, variations=2, model={"id": "pixels", "digest": ""}).run(models, hooks)
+    assert [set(result.place.scores) for result in results] == [{"asked", "seam"}] * 2
+    assert results[0].place.scores["asked"] != results[1].place.scores["asked"] and not results[0].note
+    assert hooks.stages.count("Ranking") == 2 * 2  # of each variation the picture and the border
+
+
 def test_an_edit_stops_within_a_step(models):
     with pytest.raises(Cancelled):
         request().run(models, Recorded(cancel_after=2))

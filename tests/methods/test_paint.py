@@ -3,6 +3,7 @@
 import numpy as np
 
 from tests.methods.requests import Edit, box, picture, pixels
+from velatura.methods.registry import describe, registry
 
 
 def test_the_layer_may_be_empty_and_nothing_of_it_is_read(models):
@@ -21,3 +22,8 @@ def test_a_selection_is_filled_and_a_seed_does_not_depend_on_its_batch(models):
     assert first.raster["rect"] == [20, 10, 20, 60] and (pixels(first)[..., 3] == 120).all()
     (alone,) = Edit(layer, mask, method="paint", seed=8).run(models)
     assert alone.data == second.data != first.data
+
+
+def test_hosts_are_told_that_it_looks_at_nothing_of_the_layer():
+    told = {id: describe(method)["from_nothing"] for id, method in registry().items()}
+    assert [id for id, from_nothing in told.items() if from_nothing] == ["paint"]

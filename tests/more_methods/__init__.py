@@ -30,7 +30,7 @@ ENTRY_POINTS = {
             "weighed": "velatura_examples.weighed:Weighed",
             "until-told": "velatura_examples.until_told",
             "exaggerate": "velatura_examples.exaggerate",
-            "compose": "velatura_examples.compose",
+            "arrange": "velatura_examples.arrange",
         },
         "velatura.generators": {"eigenpictures": "velatura_examples.eigenpictures"},
     },

@@ -29,3 +29,4 @@ def test_a_step_where_the_schema_names_none():
     assert step_of(field("integer", 0, 7)) == 1
     assert step_of(field("number", -2.0, 4.0)) == 0.03
     assert step_of(field("number", 1.0, 1.0)) == 1.0
+    assert step_of(field("number", 1.0, 1e6)) == 5000.0  # no 4999.995, for which a field is too wide

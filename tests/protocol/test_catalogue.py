@@ -72,6 +72,11 @@ def test_a_method_gives_drafts_unless_it_says_otherwise():
     assert read_or_code(answer(PLAIN | {"drafts": "no"})) == "bad-message"
 
 
+def test_a_method_reads_the_layer_unless_it_says_otherwise():
+    assert not method().from_nothing and method(from_nothing=True).from_nothing
+    assert read_or_code(answer(PLAIN | {"from_nothing": "yes"})) == "bad-message"
+
+
 def test_methods_come_in_their_sections():
     """Both are in the order in which they first come, also where a daemon mixes them."""
     told = [("a", "Second"), ("b", "First"), ("c", "Second")]

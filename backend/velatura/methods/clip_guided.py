@@ -22,8 +22,8 @@ def scale(default: float) -> Any:
         0.0,
         50000.0,
         500.0,
-        "Prompt strength",
-        "How strictly the prompt is followed. Too much gives harsh patches instead of things.",
+        "Critic's strength",
+        "How strongly the critic pulls towards the prompt. Too much gives harsh patches instead of things.",
     )
 
 

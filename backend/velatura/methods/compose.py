@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from pydantic import Field
+
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, flowing, prompt_to_prompt, steering
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 
 class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
+    local_blend: bool = Field(
+        True,
+        title="Only where they are",
+        description="Leaves the picture as it is where neither the changed words nor the concepts are.",
+    )
     concepts: list[steering.ConceptSettings] = steering.concepts()
     words_of_concepts: steering.Words = steering.words_of_concepts()
     only_changes: bool = flowing.only_changes(advanced=True)

@@ -43,7 +43,7 @@ def scatter(default: float) -> Any:
         1.0,
         0.05,
         "Fresh start",
-        "How much of the present picture is thrown over first. At 0 it grows out of what is there.",
+        "How much of the present picture is thrown away first. At 0 it grows out of what is there.",
     )
 
 

@@ -59,10 +59,10 @@ class LeditsConcept(Parameters):
         0.0,
         1.0,
         0.05,
-        "From",
+        "Begins",
         "When it begins, as a share of the steps; late changes surfaces only.",
     )
-    end: float = fields.slider(1.0, 0.0, 1.0, 0.05, "Until", "When it ends, as a share of the steps.")
+    end: float = fields.slider(1.0, 0.0, 1.0, 0.05, "Ends", "When it ends, as a share of the steps.")
 
 
 class LeditsParameters(Parameters):

@@ -38,7 +38,7 @@ class MagicMixParameters(Parameters):
         0.95,
         0.05,
         "Layout until",
-        "Where the layout stops to count, on the scale of the strength; below it only the words guide.",
+        "The layout counts down to this strength; below it only the words guide.",
         advanced=True,
     )
     mixed: Literal["run", "seen"] = Field(

@@ -166,6 +166,7 @@ def describe(method: Method) -> dict[str, Any]:
         "result": method.result,
         "max_variations": method.max_variations,
         "drafts": method.drafts,
+        "from_nothing": method.from_nothing,
         "parameters": schema(method.Parameters),
     }
 

@@ -12,8 +12,8 @@ import numpy as np
 
 from velatura.canvas.colour import view
 from velatura.canvas.paste import Pasted
-from velatura.ranking.asked import LOOKS, Asked
 from velatura.ranking.rank import Place, rank
+from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster, RasterObject
@@ -76,7 +76,7 @@ def ranked(
     results: list[ResultLayer],
     edited: Sequence[np.ndarray],
     scene: Scene,
-    asked: Asked,
+    asked: Reader,
     after: Callable[[int, int], None],
     title: Callable[[int, int, str], str],
 ) -> list[ResultLayer]:
@@ -88,7 +88,7 @@ def ranked(
         results: not ranked yet.
         edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size.
         scene: the layer and the selection.
-        asked: the wanted picture, in words.
+        asked: reads how well each picture shows the prompt.
         after: called before each look with the number of looks done and of all; it raises to cancel.
         title: gives a layer's title from its index, its seed and its place's label.
 
@@ -100,7 +100,7 @@ def ranked(
         Pasted(view(raster, result.data), raster.channels, raster.rect)
         for raster, result in zip(rasters, results, strict=True)
     ]
-    done, looks = 0, len(results) * (len(LOOKS) + scene.masked)
+    done, looks = 0, len(results) * (asked.looks + scene.masked)
 
     def look() -> None:
         nonlocal done

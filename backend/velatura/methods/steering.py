@@ -24,6 +24,9 @@ the published scale."""
 
 
 class ConceptSettings(fields.DialSettings):
+    where: str | None = fields.raster(
+        "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
+    )
     reach: float = fields.slider(
         0.1,
         0.01,
@@ -37,14 +40,11 @@ class ConceptSettings(fields.DialSettings):
         0.0,
         0.95,
         0.05,
-        "From",
+        "Begins",
         "After which share of the steps it begins: early it may move shapes, late it changes surfaces.",
     )
-    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Until", "At which share of the steps it ends.")
+    end: float = fields.slider(1.0, 0.05, 1.0, 0.05, "Ends", "At which share of the steps it ends.")
     weight: float = fields.slider(1.0, 0.0, 2.0, 0.1, "Weight", "How much it counts beside the others.")
-    where: str | None = fields.raster(
-        "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
-    )
 
 
 class Steered(Protocol):

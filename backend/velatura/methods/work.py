@@ -14,6 +14,8 @@ from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
 from velatura.ranking.asked import Asked
+from velatura.ranking.by_clip import AskedOfClip
+from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
 
@@ -110,14 +112,22 @@ class Work:
         title: Callable[[int, int, str], str],
     ) -> list[ResultLayer]:
         """The layers with their places; see `results.ranked`. title: from index, seed and a place's label."""
-        run, method = self.run, self.method
-        reads = run.generator.kind == DIFFUSION  # no other kind measures whether a picture fits a prompt
-        wanted = method.wanted(run.prompt, run.params) if reads else ""
-        asked = Asked(run.model, self.seen, wanted, method.before(run.params))
+        run = self.run
         scene = Scene(self.layer, self.selection, self.seen.backdrop)
         image = self.seen.image
         opaque = [
             image + picture[..., 3:].prod(2, keepdims=True) * (picture[..., :3] - image)
             for picture in pictures
         ]
-        return ranked(layers, opaque, scene, asked, run.rank, title)
+        return ranked(layers, opaque, scene, self._reader(), run.rank, title)
+
+    def _reader(self) -> Reader:
+        """The network that ranks: the model, or CLIP where it leads a method on a model that reads no
+        text."""
+        run, method = self.run, self.method
+        wanted = method.wanted(run.prompt, run.params)
+        if run.generator.kind == DIFFUSION:
+            return Asked(run.model, self.seen, wanted, method.before(run.params))
+        if method.needs == "clip":
+            return AskedOfClip(run.clip, self.seen, wanted, run.generator.device)
+        return Asked(run.model, self.seen, "")  # a generator of another package: nothing reads its pictures

@@ -19,6 +19,8 @@ from velatura.diffusion.denoiser import denoise
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.noise import standard_normal
 
+from .reader import composite
+
 #: The looks: each a noise level, as a share of the training times, and the seed of its noise, which is the
 #: same for all pictures.
 LOOKS = ((0.65, 1), (0.8, 2))
@@ -39,6 +41,11 @@ class Asked:
     seen: Seen
     prompt: str
     other: str = ""
+
+    @property
+    def looks(self) -> int:
+        """The number of looks at each picture."""
+        return len(LOOKS)
 
     @torch.inference_mode()
     def read(self, pictures: Sequence[np.ndarray], check: Callable[[], None]) -> list[float] | None:
@@ -76,9 +83,7 @@ class Asked:
         return readings
 
     def _encoded(self, picture: np.ndarray) -> Tensor:
-        shown = self.seen.image + self.seen.mask[..., None] * (picture - self.seen.image)
-        image = torch.from_numpy(shown).permute(2, 0, 1)[None].to(self.model.device, torch.float32)
-        return self.model.encode(image * 2.0 - 1.0)
+        return self.model.encode(composite(self.seen, picture, self.model.device) * 2.0 - 1.0)
 
 
 def level(training_sigmas: np.ndarray, time: float) -> float:

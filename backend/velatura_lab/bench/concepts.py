@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from velatura.models.model import Model
 from velatura.semantic.edit import edit
 from velatura.semantic.guidance import Concept, Momentum, Semantic
 from velatura.semantic.source import Prompts, imagined, kept
+
+from .observe import peak, seconds
 
 GOALS = {"published": 0.6, "moved": 0.8}
 """The most that a first run may take, as a share of the published pipeline; and a moved slider, as a share of
@@ -158,9 +161,14 @@ def ratios(took: dict[str, float]) -> dict[str, float]:
     return found
 
 
-def report(took: dict[str, float], found: dict[str, float], goals: dict[str, float]) -> Sequence[str]:
+def report(figures: dict[str, Any]) -> Sequence[str]:
     """The lines of the report."""
-    lines = ["SEGA, one picture"]
+    took, found, goals = figures["seconds"], figures["ratios"], figures["goals"]
+    channels, height, width = figures["latents"]
+    lines = [
+        f"SEGA, one picture; latents {channels} x {height} x {width}, {figures['steps']} steps, "
+        f"medians of {figures['repeat']}"
+    ]
     for count in COUNTS:
         words = f"{count} concept{'s' * (count > 1)}"
 
@@ -180,18 +188,36 @@ def report(took: dict[str, float], found: dict[str, float], goals: dict[str, flo
                 "a slider moved on it", f"layer {count} moved", _moved(found, f"layer {count} moved", goals)
             ),
         ]
-    return lines
+    peaks = ", ".join(f"{kind} {mib:.1f}" for kind, mib in figures["peak_mib"].items())
+    return [*lines, f"most memory of tensors beyond the model, MiB: {peaks}"]
 
 
 def _moved(found: dict[str, float], name: str, goals: dict[str, float]) -> str:
     return f"{found[name]:.3f} of the first run (goal: at most {goals['moved']})"
 
 
-def described(concepts: Concepts) -> dict[str, Any]:
-    """What the runs are."""
+@torch.inference_mode()
+def measure(concepts: Concepts, repeat: int) -> dict[str, Any]:
+    """The medians. The runs take turns, so that other work on the machine slows all alike."""
+    kinds = runs(concepts)
+    peaks = {name: peak(run, concepts.model.device) / 2**20 for name, run in kinds.items()}  # warms up too
+    clock: dict[str, list[float]] = {name: [] for name in kinds}
+    processors: dict[str, list[float]] = {name: [] for name in kinds}
+    for _ in range(repeat):
+        for name, run in kinds.items():
+            by_clock, on_processors, _result = seconds(run)
+            clock[name].append(by_clock)
+            processors[name].append(on_processors)
+    took = {name: statistics.median(values) for name, values in clock.items()}
+    worked = {name: statistics.median(values) for name, values in processors.items()}
     return {
-        "device": str(concepts.model.device),
-        "threads": torch.get_num_threads(),
         "steps": concepts.n,
         "latents": list(concepts.latents.shape[1:]),
+        "repeat": repeat,
+        "seconds": took,
+        "processor_seconds": worked,
+        "ratios": ratios(took),
+        "processor_ratios": ratios(worked),
+        "peak_mib": peaks,
+        "goals": GOALS,
     }

@@ -3,15 +3,19 @@ as long as trained ones."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
+from transformers import CLIPTextConfig, CLIPTextModel
 
+from velatura.generators.protocol import Generator
 from velatura.models import catalogue
 from velatura.models.model import Model
 from velatura.models.store import ModelStore
@@ -72,8 +76,72 @@ def width(shape: str, model: Model) -> int:
     return SHAPES[shape]["cross_attention_dim"]
 
 
+class Shaped(ModelStore):
+    """A store of one whole model of a shape, with the embedded model's companions.
+
+    Args:
+        shape: `EMBEDDED`, or "sd15" for networks of Stable Diffusion 1.5 with random weights.
+        device: 'cpu', 'cuda:0' and so on.
+        side: of the latents that the model says it was trained on; 0 for its own.
+    """
+
+    WHOLE = (EMBEDDED, "sd15")
+
+    def __init__(self, shape: str, device: str, side: int = 0) -> None:
+        super().__init__([catalogue.entries(Path("/nonexistent"))[0]], device)
+        self._shape, self._side, self._made = shape, side, False
+
+    def get(self, id: str = "") -> Generator:
+        """See `ModelStore`."""
+        found = super().get(id)
+        if not self._made:
+            assert isinstance(found, Model)  # the one class of our own loader
+            shaped = found if self._shape == EMBEDDED else sd15(found)
+            if self._side:
+                shaped.unet.register_to_config(sample_size=self._side)
+            self._loaded, self._made = (self.entry(id), shaped), True
+            return shaped
+        return found
+
+    def shaped(self) -> Model:
+        """The model."""
+        found = self.get()
+        assert isinstance(found, Model)
+        return found
+
+
+def sd15(embedded: Model) -> Model:
+    """The networks of Stable Diffusion 1.5 with random weights, and the embedded model's tokenizer."""
+    blocks = 4
+    autoencoder: dict[str, Any] = {
+        "block_out_channels": (128, 256, 512, 512),
+        "down_block_types": ("DownEncoderBlock2D",) * blocks,
+        "up_block_types": ("UpDecoderBlock2D",) * blocks,
+        "layers_per_block": 2,
+    }
+    reader = CLIPTextConfig(
+        vocab_size=embedded.text_encoder.config.vocab_size,
+        hidden_size=SHAPES["sd15"]["cross_attention_dim"],
+        intermediate_size=3072,
+        num_hidden_layers=12,
+        num_attention_heads=12,
+        max_position_embeddings=TOKENS,
+        eos_token_id=embedded.text_encoder.config.eos_token_id,
+    )
+    embedded.tokenizer.model_max_length = TOKENS
+    with torch.random.fork_rng(devices=[]), embedded.device, _default(embedded.dtype):
+        torch.manual_seed(0)
+        return replace(
+            embedded,
+            unet=UNet2DConditionModel(**SHAPES["sd15"]),
+            autoencoder=AutoencoderKL(**autoencoder),
+            text_encoder=CLIPTextModel(reader),
+            _prompts=OrderedDict(),
+        )
+
+
 @contextmanager
-def _default(dtype: torch.dtype) -> Generator[None]:
+def _default(dtype: torch.dtype) -> Iterator[None]:
     """Makes weights in this dtype, without larger ones first."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)

@@ -22,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "wire: a large layer to the daemon and back; words: an edit by words beside plain sampling; "
         "flow: two captions and a dial beside plain sampling; "
         "ranking: the sample's edits, ranked, beside making them; "
-        "guided: concepts by dials beside the published pipeline"
+        "guided: concepts by dials, and painting into a selection with ranking and reconstruction, "
+        "beside the published procedures"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(

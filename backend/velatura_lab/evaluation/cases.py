@@ -44,7 +44,8 @@ class Case:
         type: see `type_of`.
         kept: names of the readable attributes that the edit should leave alone.
         scenes: source and target in the world, None for a photograph.
-        thing: the source's words for the thing that the edit changes; '' where there are none.
+        thing: the source's words for the thing that the edit changes; '' where it has none.
+        new_thing: the target's words for it.
     """
 
     id: str
@@ -63,6 +64,7 @@ class Case:
     kept: tuple[str, ...] = ()
     scenes: tuple[Any, Any] | None = None
     thing: str = ""
+    new_thing: str = ""
 
     @property
     def trial(self) -> str:
@@ -76,7 +78,13 @@ class Case:
 
     @cached_property
     def _input_digest(self) -> str:
-        words = (self.source_prompt, self.target_prompt, self.source_words, self.target_words)
+        words = (
+            self.source_prompt,
+            self.target_prompt,
+            self.source_words,
+            self.target_words,
+            self.thing,
+        )
         parts = [self.source.tobytes(), self.mask.tobytes(), "\0".join(words).encode()]
         return hashlib.blake2b(b"\0".join(parts), digest_size=16).hexdigest()
 
@@ -148,6 +156,7 @@ def of_pair(pair: Pair, id: str, size: int) -> Case:
         kept=tuple(_kept(pair, before.shows, after.shows)),
         scenes=(pair.source, pair.target),
         thing=phrases(pair.source_caption).get(element_of(pair.source, pair.attribute), ""),
+        new_thing=phrases(pair.target_caption).get(element_of(pair.target, pair.attribute), ""),
     )
 
 

@@ -29,6 +29,7 @@ from velatura_protocol.requests import Edit, blobs
 
 from .cases import Case
 from .given import filled, pixels_of
+from .stores import Stores
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Editor(Protocol):
         source: its publication, for the report.
         baseline: whether it is a naive way beside the methods.
         cycles: whether its results can be edited back.
+        slow: whether it takes many times as long as most methods.
         batch: the most seeds of one edit.
         settings: all that its results depend on, apart from the case, the seeds and the model.
     """
@@ -64,6 +66,7 @@ class Editor(Protocol):
     source: str
     baseline: bool
     cycles: bool
+    slow: bool
     batch: int
     settings: dict[str, Any]
 
@@ -131,7 +134,8 @@ class MethodEditor:
         method: the method.
         models: the model and its companions.
         model: id of the model, or '' for the default one.
-        defaults: values that replace the method's defaults, for the parameters that it has.
+        defaults: values that replace the method's defaults, for the parameters that it has; a name such as
+            "imagic.steps" is for one method.
         masked: False withholds the selection from a method that does not require one.
         baseline: see `Editor`.
         id: by default the method's.
@@ -152,16 +156,19 @@ class MethodEditor:
     source: str = ""
     cycles: bool = True
     cache: Cache | None = None
+    slow: bool = field(init=False)
     batch: int = field(init=False)
     settings: dict[str, Any] = field(init=False)
 
     def __post_init__(self) -> None:
         self.id, self.title = self.id or self.method.id, self.title or self.method.title
         self.source = self.source or self.method.source
-        self.batch = self.method.max_variations
+        self.slow, self.batch = not self.method.drafts, self.method.max_variations
         self.masked = self.masked and self.method.inputs.mask != "none"
         own = self.method.Parameters().model_dump(mode="json")
-        parameters = own | {key: value for key, value in self.defaults.items() if key in own}
+        ordered = sorted(self.defaults.items(), key=lambda item: "." in item[0])  # those for one method last
+        given = {key.removeprefix(f"{self.method.id}."): value for key, value in ordered}
+        parameters = own | {key: value for key, value in given.items() if key in own}
         self.settings = {"version": self.method.version, "masked": self.masked, "parameters": parameters}
 
     def request(self, case: Case, seeds: Sequence[int]) -> tuple[dict[str, Any], dict[str, Bytes]]:
@@ -226,6 +233,7 @@ class SameSeed:
     source: str = "Hertz et al. 2022, arXiv:2208.01626, figure 2"
     baseline: bool = True
     cycles: bool = False
+    slow: bool = False
     batch: int = 8
     settings: dict[str, Any] = field(default_factory=lambda: {"version": 1, "guidance": 3.0, "steps": 16})
 
@@ -276,24 +284,54 @@ def editors(
     methods: Sequence[str] = (),
     defaults: Mapping[str, Any] | None = None,
 ) -> list[Editor]:
-    """The registered methods that edit, or the named ones, then the baselines. Raises `unknown-method`.
+    """The registered methods that edit, or the named ones, then the baselines.
+
+    A method for models of another kind edits with the first model of that kind in `models`; where there is
+    none, it is left out.
 
     Args:
-        models: the model and its companions.
+        models: the model and its companions, and those of other kinds.
         model: its id, or '' for the default one.
         methods: ids; all where empty.
-        defaults: values that replace the methods' defaults, for the parameters that they have.
+        defaults: see `MethodEditor`.
+
+    Raises:
+        VelaturaError: `unknown-method`, also for a named method without a model of its kind.
     """
     given = dict(defaults or {})
-    known = {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}
+    known = _known()
     for name in methods:
         if name not in known:
             raise VelaturaError(
                 "unknown-method", f"There is no method {name!r}; there are: {', '.join(known)}."
             )
     chosen = [method for id, method in known.items() if not methods or id in methods]
+    stores = Stores(models, model)
+    if methods:
+        for sentence in stores.left_out(chosen):
+            raise VelaturaError("unknown-method", sentence)
+    own = [(method, store) for method in chosen if (store := stores.of(method)) is not None]
     return [
-        *(MethodEditor(method, models, model, given) for method in chosen),
+        *(
+            MethodEditor(method, models, model, given) if store is models else _beside(method, store, given)
+            for method, store in own
+        ),
         SameSeed(models, model, settings={"version": 1, "guidance": given.get("guidance", 3.0), "steps": 16}),
         noise_and_denoise(models, model, given),
     ]
+
+
+def _beside(method: Method, store: ModelStore, defaults: Mapping[str, Any]) -> MethodEditor:
+    """An editor with a model of another kind, on which its results depend."""
+    made, model = MethodEditor(method, store, "", defaults), store.get()
+    made.settings["model"] = f"{model.id} {model.digest}"
+    return made
+
+
+def methods_left_out(models: ModelStore, model: str = "") -> list[str]:
+    """A sentence for each registered method that edits and has no model of its kind; see `editors`."""
+    return Stores(models, model).left_out(list(_known().values()))
+
+
+def _known() -> dict[str, Method]:
+    return {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}

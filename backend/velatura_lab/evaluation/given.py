@@ -17,7 +17,7 @@ from .cases import Case
 
 #: Field of a group's entries -> its value.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
-    "text": lambda case: case.target_words,
+    "text": lambda case: case.target_words or case.thing or case.source_words,
     "less": lambda case: case.source_words,
     "more": lambda case: case.target_words,
 }
@@ -47,7 +47,7 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
         elif field.source_prompt:
             shown[field.key] = case.source_prompt
         elif field.thing:
-            shown[field.key] = case.thing or case.source_words
+            shown[field.key] = case.thing
     parameters, wanted = resolve(method.title, form, shown)
     return parameters, {one.name: picture_of(case, one.kind) for one in wanted}
 
@@ -59,6 +59,8 @@ def _wants_an_entry(group: Field) -> bool:
 def _entry(group: Field, case: Case) -> dict[str, Any]:
     entry = {field.key: field.default for field in group.fields}
     entry |= {key: give(case) for key, give in IN_ENTRIES.items() if key in entry}
+    if not case.target_words and {"text", "scale"} <= entry.keys():
+        entry["scale"] = -entry["scale"]  # what the source alone has is taken away
     return entry | {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
 
 

@@ -135,6 +135,8 @@ def _case(folder: Path, id: str, item: dict[str, Any], kind: str) -> Case:
         target_prompt=after,
         source_words=" ".join(blended[:half]),
         target_words=" ".join(blended[half:]),
+        thing=" ".join(blended[:half]),
+        new_thing=" ".join(blended[half:]),
         region=with_border(mask).astype(np.float32),
         mask=mask * np.uint8(255),
     )

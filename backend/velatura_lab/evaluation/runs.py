@@ -32,11 +32,22 @@ _ADDED = (
     "world",
     *(
         f"evaluation/{name}.py"
-        for name in ("dials", "editors", "flows", "prompt_to_prompt", "selections", "sliders")
+        for name in (
+            "blended",
+            "dials",
+            "editors",
+            "flows",
+            "given",
+            "prompt_to_prompt",
+            "selections",
+            "sliders",
+            "slides",
+            "stores",
+        )
     ),
 )
 #: Error codes by which a method refuses one case, without ending the run.
-_REFUSALS = {"prompt-too-long", "empty-mask", "empty-layer", "bad-request"}
+_REFUSALS = {"prompt-too-long", "empty-prompt", "empty-mask", "empty-layer", "bad-request"}
 
 
 @dataclass(frozen=True)
@@ -119,6 +130,8 @@ def backwards(case: Case, picture: NDArray[np.uint8]) -> Case:
         target_prompt=case.source_prompt,
         source_words=case.target_words,
         target_words=case.source_words,
+        thing=case.new_thing,
+        new_thing=case.thing,
         scenes=None if case.scenes is None else (case.scenes[1], case.scenes[0]),
     )
 

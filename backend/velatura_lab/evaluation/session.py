@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from velatura import __version__
 from velatura.files.atomic import replacing
-from velatura.models.catalogue import ModelEntry
+from velatura.models.catalogue import EMBEDDED_PATH, ModelEntry, entries
 from velatura.models.store import ModelStore
 from velatura.weights.device import choose, name
 from velatura_lab.world.scene import KINDS
@@ -22,7 +22,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import figures, pie_bench, weights
 from .cases import Case, named_cases, survey_cases, world_cases
-from .editors import Editor, editors
+from .editors import Editor, editors, methods_left_out
 from .encoders import Encoders, home_made
 from .measure import Measure, chosen_measures
 from .measures import MEASURES
@@ -47,6 +47,8 @@ class Options:
         seed: from which the pairs are drawn.
         dataset: a PIE-Bench folder, or None for the world.
         edits: (kind, name) of edits, one pair for each, in place of `pairs`.
+        edits_of_slow: those of `edits` that methods without drafts make, for these take many times as long;
+            all where empty.
         quiet: whether to hide progress bars.
         cycles: whether to edit back for the measures that need it.
         timed: whether to warm up and to time single pictures.
@@ -64,6 +66,7 @@ class Options:
     seed: int = 7
     dataset: Path | None = None
     edits: Sequence[tuple[str, str]] = ()
+    edits_of_slow: Sequence[tuple[str, str]] = ()
     quiet: bool = False
     cycles: bool = True
     timed: bool = True
@@ -91,11 +94,12 @@ SMOKE = Options(
         ("landscape", "more snow"),
         ("table", "colour to red"),
     ),
+    edits_of_slow=(("portrait", "hair to blond"), ("table", "colour to red")),
     cycles=False,
     timed=False,
 )
-#: In `SMOKE` a method that learns a layer (Imagic) learns it for some seconds only.
-SMOKE_DEFAULTS: dict[str, Any] = {"text_steps": 20, "layer_steps": 20}
+#: In `SMOKE` the methods that learn a layer (Imagic, Text2LIVE) learn it for some seconds only.
+SMOKE_DEFAULTS: dict[str, Any] = {"text_steps": 20, "layer_steps": 20, "text2live.steps": 60}
 
 
 @dataclass
@@ -113,6 +117,7 @@ class Session:
         by_type: id of the measure that is shown for each type of case, and the name of these types.
         takes: whether an editor is given a case.
         conclude: gives the conclusions from the figures, in sentences; may add figures.
+        left_out: a sentence for each method that does not edit.
 
     Attributes:
         results: the edits.
@@ -129,6 +134,7 @@ class Session:
     by_type: tuple[str, str] = ("success", "type of edit")
     takes: Callable[[Editor, Case], bool] = lambda editor, case: True
     conclude: Callable[[Figures], list[str]] = lambda found: []
+    left_out: Sequence[str] = ()
     results: Results = field(init=False, repr=False)
     figures: Figures = field(init=False, repr=False)
 
@@ -139,8 +145,13 @@ class Session:
 
 
 def store(entry: ModelEntry, device: str) -> ModelStore:
-    """One model on a device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for an unknown device."""
-    return ModelStore([entry], choose(device))
+    """One model on a device: 'auto', 'cpu', 'cuda:0' … Raises `bad-request` for an unknown device.
+
+    velatura-mini has the embedded models of other kinds beside it. Others have none: pictures of models of
+    different worlds or sizes are not compared.
+    """
+    embedded = entries(Path("/nonexistent")) if entry.path == str(EMBEDDED_PATH) else []
+    return ModelStore([entry, *(other for other in embedded if other.path != entry.path)], choose(device))
 
 
 def prepare(
@@ -181,7 +192,23 @@ def prepare(
         cases = world_cases(kinds, options.per_kind, options.seed, model.size)
     people = "portrait" in kinds and options.survey
     survey = survey_cases(options.survey, options.seed, model.size) if people else {}
-    return Session(options, cases, survey, made, encoders or home_made(), measures, conclude=conclude)
+    few = set(options.edits_of_slow)
+
+    def takes(editor: Editor, case: Case) -> bool:
+        return not few or not editor.slow or (case.kind, case.edit) in few
+
+    all_methods = make_editors is editors and not options.methods
+    return Session(
+        options,
+        cases,
+        survey,
+        made,
+        encoders or home_made(),
+        measures,
+        takes=takes,
+        conclude=conclude,
+        left_out=methods_left_out(models, options.model) if all_methods else [],
+    )
 
 
 def kinds_of(options: Options) -> Sequence[str]:
@@ -244,7 +271,7 @@ def evaluate(session: Session, models: ModelStore, work: Path) -> Figures:
         },
         "encoders": session.encoders.names,
         "weights": session.encoders.weights(),
-        "missing": session.encoders.missing,
+        "missing": [*session.encoders.missing, *session.left_out],
         "editors": {editor.id: _described(editor) for editor in session.editors},
         "measures": {name: _record(m) for name, m in usable.items()},
         "cases": {

@@ -20,7 +20,10 @@ from .word_editor import Editor
 
 
 class DialRow(Row):
-    """A dial: a slider with its title, its texts below it, and its other settings."""
+    """A dial: a slider with its title, its texts below it, and its other settings folded away.
+
+    more: holds the other settings; None where there are none.
+    """
 
     def __init__(
         self, field: Field, entry: dict, changed: Callable[[bool], None], layers: Layers = list
@@ -41,13 +44,23 @@ class DialRow(Row):
                 texts.pack_start(Gtk.Label(label="→"), False, False, 0)
             texts.pack_start(entry_widget, True, True, 0)
         self.pack_start(texts, False, False, 0)
-        for part in field.fields:
-            if part.kind != "string" and part.key != "strength":
-                editor = Editor(part, lambda part, value: self.set(part.key, value, True), layers)
-                editor.show(entry[part.key])
-                if editor.raster is not None:  # drops the choice of a deleted layer
-                    self.entry = {**self.entry, part.key: editor.raster.chosen}
-                self.pack_start(editor.widget, False, False, 0)
+        others = [part for part in field.fields if part.kind != "string" and part.key != "strength"]
+        self.more = self._make_others(others, layers) if others else None
+
+    def _make_others(self, others: list[Field], layers: Layers) -> Gtk.Expander:
+        """The other settings, open where one of them has been changed."""
+        inner = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2)
+        for part in others:
+            editor = Editor(part, lambda part, value: self.set(part.key, value, True), layers)
+            editor.show(self.entry[part.key])
+            if editor.raster is not None:  # drops the choice of a deleted layer
+                self.entry = {**self.entry, part.key: editor.raster.chosen}
+            inner.pack_start(editor.widget, False, False, 0)
+        more = Gtk.Expander(label="More settings")
+        more.set_expanded(any(self.entry[part.key] != part.default for part in others))
+        more.add(inner)
+        self.pack_start(more, False, False, 0)
+        return more
 
     def _make_slider(self, field: Field) -> Gtk.Widget:
         part = dials.strength(field)

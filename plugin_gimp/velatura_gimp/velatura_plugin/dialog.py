@@ -12,7 +12,8 @@ gi.require_version("GimpUi", "3.0")
 
 from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
 
-from velatura_protocol.amounts import decimals  # noqa: E402
+from velatura_protocol.amounts import decimals, step_of  # noqa: E402
+from velatura_protocol.schema import Field  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
 from .conversation import Conversation  # noqa: E402
@@ -35,6 +36,7 @@ GAP = 4  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
 AROUND = 190  # pixels of height outside a form: a title bar, two rows of buttons
 BESIDE = 340  # pixels of height below the preview
+LAST = 6  # the position of all fields that have no place of their own
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
 
@@ -187,14 +189,16 @@ class _Form:
     def position(self, argument: Argument) -> int:
         """The order of the fields: the caption before the prompt, the words right after it; dials before an
         optional prompt."""
-        field = argument.field
+        field, prompt = argument.field, 1 if self._beside.live.needs_prompt else 4
         if argument.name == "prompt":
-            return 1 if self._beside.live.needs_prompt else 3
-        return 0 if field.source_prompt else 2 if field.words or field.dials else 4
+            return prompt
+        if field.source_prompt:
+            return 0
+        return prompt + 1 if field.words else 3 if field.dials else LAST
 
     def is_advanced(self, argument: Argument) -> bool:
         """Whether it is shown on demand only; the words belong to the prompt."""
-        return argument.field.advanced and self.position(argument) == 4
+        return argument.field.advanced and self.position(argument) == LAST
 
     def widget(self, argument: Argument) -> str:
         """Makes an argument's widget where GIMP's own is not the best; returns the name to fill in."""
@@ -208,10 +212,7 @@ class _Form:
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
-            slider = dialog.get_spin_scale(name, 1.0)
-            step = field.step or (1 if field.kind == "integer" else 0.01)
-            slider.set_digits(decimals(step))
-            slider.set_increments(step, 10 * step)
+            fit(dialog.get_spin_scale(name, 1.0), field)
         elif field.kind == "string":
             entry = _entry(dialog.get_widget(name, GObject.TYPE_NONE))
             entry.set_width_chars(ENTRY_WIDTH)
@@ -311,6 +312,13 @@ class _Form:
         column.pack_start(buttons, False, False, 0)
         buttons.show_all()
         self._config.connect("notify::model", lambda *_: buttons.allow())
+
+
+def fit(slider: GimpUi.SpinScale, field: Field) -> None:
+    """Gives a slider the steps of its field, and decimals that show them."""
+    step = step_of(field)
+    slider.set_digits(decimals(step))
+    slider.set_increments(step, 10 * step)
 
 
 def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.ProcedureDialog) -> bool:

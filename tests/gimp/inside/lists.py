@@ -19,7 +19,7 @@ from gi.repository import Gimp, GimpUi, GLib, Gtk  # noqa: E402
 def run(t):
     sys.path.insert(0, t.args["plugin"])
     GimpUi.init("velatura-test")
-    for part in (plain, dials, presets, asked, waiting, called):
+    for part in (plain, dials, more, numbers, presets, asked, waiting, called):
         t.step(part.__name__)
         t.note(**{part.__name__: part()})
 
@@ -39,21 +39,22 @@ def called():
 
 
 class Form:
-    """A list in a window of its own. is_dials: with the mark, or as any other group."""
+    """A list in a window of its own. is_dials: with the mark, or as any other group. method: with dials; ''
+    for the first. layers: of the picture."""
 
-    def __init__(self, is_dials, caption=""):
+    def __init__(self, is_dials, caption="", method="", layers=()):
         from velatura_plugin import catalogue, edit, form
         from velatura_plugin.dial_form import DialForm
         from velatura_plugin.list_form import ListForm
 
         known = catalogue.registered(edit.FOLDER)
-        method = known.dialler
+        method = known.method(method) or known.dialler
         self.config = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)).create_config()
         argument = next(a for a in form.arguments(method, known) if a.field.dials)
         argument = replace(argument, field=replace(argument.field, dials=is_dials, min_items=0, max_items=3))
         self.name, self.said, self.moves = argument.name, [], 0
         if is_dials:
-            self.list = DialForm(self.config, argument, lambda: caption, self.said.append)
+            self.list = DialForm(self.config, argument, lambda: caption, self.said.append, lambda: layers)
         else:
             self.list = ListForm(self.config, argument)
         self.list.moved = self.count
@@ -97,6 +98,45 @@ def plain():
     found["unreadable"] = len(form.rows())
     form.window.destroy()
     return found
+
+
+def more():
+    """A dial with a painted place: folded away until it is set."""
+    form = Form(is_dials=True, caption="a man", method="sega", layers=[("7", "Sky")])
+    row = form.list._add_word("man") or form.rows()[0]
+    found = {"added": [form.kept("where"), row.more.get_expanded()]}
+    place = next(w for w in _inside(row.more) if isinstance(w, Gtk.ComboBoxText))
+    place.set_active(2)
+    found["chosen"] = form.kept("where")
+    kept = form.config.get_property(form.name)
+    form.config.set_property(form.name, "[]")
+    form.config.set_property(form.name, kept)
+    found["loaded"] = [form.kept("where"), form.rows()[0].more.get_expanded()]
+    form.window.destroy()
+    return found
+
+
+def numbers():
+    """The text of a slider without a step in the schema, whose default is small."""
+    from velatura_plugin import catalogue, dialog, edit, form
+
+    known = catalogue.registered(edit.FOLDER)
+    method = known.method("blended-latent-diffusion")
+    procedure = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
+    shown = GimpUi.ProcedureDialog.new(procedure, procedure.create_config(), "Numbers")
+    argument = next(a for a in form.arguments(method, known) if a.field.key == "fit_rate")
+    slider = shown.get_spin_scale(argument.name, 1.0)
+    dialog.fit(slider, argument.field)
+    found = [slider.get_text(), slider.get_value()]
+    shown.destroy()
+    return found
+
+
+def _inside(widget):
+    """All widgets in a container."""
+    for child in widget.get_children() if isinstance(widget, Gtk.Container) else []:
+        yield child
+        yield from _inside(child)
 
 
 def dials():

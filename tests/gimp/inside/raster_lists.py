@@ -32,7 +32,7 @@ def run(t):
 
     image, _ = rasters.composed()
     known = catalogue.registered(edit.FOLDER)
-    method = known.method("compose")
+    method = known.method("arrange")
     arguments = {a.field.key: a for a in form.arguments(method, known)}
     procedure = Gimp.get_pdb().lookup_procedure(form.procedure_name(method))
     config = procedure.create_config()

@@ -38,10 +38,10 @@ def at(layer, x, y):
 
 def run(t):
     image, source = composed()
-    refused = pictures.call("velatura-compose", image, source)
+    refused = pictures.call("velatura-arrange", image, source)
     concepts = [{"text": "light", "where": "layer.Spot"}, {"text": "nothing", "amount": 0.0}]
     values = {"input_segments": "Segments", "concepts": json.dumps(concepts)}
-    status, group, error = pictures.call("velatura-compose", image, source, **values)
+    status, group, error = pictures.call("velatura-arrange", image, source, **values)
     t.note(refused=refused[2], error=error, status=status)
     layer = group.get_children()[0]
     recipe = json.loads(pictures.recipe(layer))
@@ -52,10 +52,10 @@ def run(t):
     image.select_rectangle(Gimp.ChannelOps.REPLACE, 0, 0, 16, SIDE)
     chosen = json.dumps([{"text": "light", "where": "selection"}])
     values = {"input_segments": "Segments", "concepts": chosen}
-    _, group, error = pictures.call("velatura-compose", image, source, **values)
+    _, group, error = pictures.call("velatura-arrange", image, source, **values)
     t.note(selection=[error, at(group.get_children()[0], 8, 30)])
     Gimp.Selection.none(image)
-    t.note(nothing=pictures.call("velatura-compose", image, source, **values)[2])
+    t.note(nothing=pictures.call("velatura-arrange", image, source, **values)[2])
 
     image.get_layer_by_name("Segments").set_name("Parts")
     t.note(lost=pictures.call("velatura-rerun", image, layer)[2])

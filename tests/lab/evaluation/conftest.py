@@ -1,11 +1,12 @@
-"""A few small cases, and editors on a tiny random model."""
+"""A few small cases, and editors on tiny random models of all kinds."""
 
 from dataclasses import replace
 
 import pytest
 import torch
 
-from tests.tiny import tiny_clipseg, tiny_model
+from tests.tiny import tiny_clip, tiny_clipseg, tiny_model, tiny_pixel_model, tiny_vq
+from velatura.generators.protocol import PIXEL_DIFFUSION
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation.cases import world_cases
@@ -19,23 +20,29 @@ from velatura_lab.world.scene import ATTRIBUTES
 @pytest.fixture(scope="session")
 def models(tmp_path_factory):
     folder = tiny_model(tmp_path_factory.mktemp("tiny"), vae="tiny")
-    companions = {"segmenter": str(tiny_clipseg(folder / "segmenter"))}
-    return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, companions)])
+    clip = {"clip": str(tiny_clip(folder / "clip"))}
+    companions = clip | {"segmenter": str(tiny_clipseg(folder / "segmenter"))}
+    pixels, vq = tiny_pixel_model(folder / "pixels", 64), tiny_vq(folder / "vq", size=64)
+    return ModelStore(
+        [
+            ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, companions),
+            ModelEntry("pixels", "Pixels", "pixels", str(pixels), 64, clip, generator=PIXEL_DIFFUSION),
+            ModelEntry("vq", "VQ", "vq", str(vq), 64, clip, generator="vq"),
+        ]
+    )
 
 
 @pytest.fixture(scope="session")
 def cases():
     """Three portraits of 64 pixels; the tiny model reads short prompts only."""
     found = world_cases(["portrait"], 3, 5, 64)
-    short = {"source_prompt": "a face", "thing": "a face"}
+    short = {"source_prompt": "a face", "thing": "a face", "new_thing": "a hat"}
     return [replace(case, **short, target_prompt=f"a face, {case.edit}") for case in found]
 
 
 @pytest.fixture(scope="session")
 def encoders(tmp_path_factory):
     """Networks of the readers' own classes with random weights: everything can be looked at, nothing read."""
-    from tests.tiny import tiny_clip
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         values = {kind: {n: a.values for n, a in found.items()} for kind, found in ATTRIBUTES.items()}

@@ -10,14 +10,23 @@ import numpy as np
 import pytest
 
 import velatura
-from tests.more_methods.velatura_examples.compose import Compose
+from tests.more_methods.velatura_examples.arrange import Arrange
 from tests.tiny import tiny_clip
 from velatura.methods import fields
 from velatura.methods.base import Inputs, Parameters
 from velatura.methods.registry import registry
+from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
-from velatura_lab.evaluation import weights
-from velatura_lab.evaluation.editors import Edited, MethodEditor, SameSeed, editors, noise_and_denoise
+from velatura_lab.evaluation import session, weights
+from velatura_lab.evaluation.editors import (
+    Edited,
+    MethodEditor,
+    SameSeed,
+    editors,
+    methods_left_out,
+    noise_and_denoise,
+)
+from velatura_lab.evaluation.encoders import Encoders
 from velatura_lab.evaluation.figures import batch_of, seconds
 from velatura_lab.evaluation.measures import MEASURES
 from velatura_lab.evaluation.runs import Runner, Store, backwards, code, plan, refusals
@@ -40,6 +49,7 @@ def declaring(mask="optional"):
         title="New",
         source="",
         max_variations=8,
+        drafts=True,
         inputs=Inputs(mask=mask),
         Parameters=Given,
         varies=lambda params: True,
@@ -54,6 +64,51 @@ def test_every_method_and_two_baselines_edit(models):
         editors(models, methods=["magic"])
 
 
+def test_methods_for_other_kinds_of_models_edit_with_one_of_theirs_or_are_left_out(models):
+    entry = models.entry()
+    found = {editor.id: editor for editor in editors(models) if not editor.baseline}
+    others = {id: editor for id, editor in found.items() if editor.models is not models}
+    assert others.keys() == {"blended-diffusion", "vqgan-clip", "paint-by-word"}
+    assert {editor.models.entry().id for editor in others.values()} == {"pixels", "vq"}
+    assert others["vqgan-clip"].models is others["paint-by-word"].models
+    digest = others["vqgan-clip"].models.get().digest
+    assert others["vqgan-clip"].settings["model"] == f"vq {digest}"
+    assert all("model" not in found[id].settings for id in found.keys() - others.keys())
+    alone = ModelStore([entry])
+    assert [editor.id for editor in editors(alone)][:-2] == [id for id in EDITING if id not in others]
+    assert len(methods_left_out(alone)) == 3 and methods_left_out(models) == []
+    with pytest.raises(VelaturaError, match="“Blended Diffusion” needs a diffusion model of pixels"):
+        editors(alone, methods=["sdedit", "blended-diffusion"])
+
+
+def test_velatura_mini_has_the_embedded_models_of_other_kinds_beside_it(models, tmp_path):
+    mini = entries(tmp_path)[0]
+    assert methods_left_out(session.store(mini, "cpu")) == []
+    assert len(methods_left_out(session.store(models.entry(), "cpu"))) == 3
+
+
+def test_a_default_may_be_for_one_method(models):
+    given = {"sdedit.steps": 8, "steps": 12, "imagic.steps": 4}
+    steps = {
+        id: MethodEditor(registry()[id], models, defaults=given).settings["parameters"]["steps"]
+        for id in ("sdedit", "imagic", "magicmix")
+    }
+    assert steps == {"sdedit": 8, "imagic": 4, "magicmix": 12}
+
+
+def test_slow_methods_make_the_few_edits_that_are_named(models):
+    photos = (("portrait", "add glasses"), ("table", "colour to red"))
+    options = Options(
+        seeds=1, survey=0, edits=photos, edits_of_slow=photos[1:], methods=("sdedit", "imagic"), quiet=True
+    )
+    made = session.prepare(options, models, encoders=Encoders())
+    taken = [
+        (editor.id, case.edit) for editor in made.editors for case in made.cases if made.takes(editor, case)
+    ]
+    assert ("imagic", "colour to red") in taken and ("imagic", "add glasses") not in taken
+    assert ("sdedit", "colour to red") in taken and ("sdedit", "add glasses") in taken
+
+
 def test_a_method_gets_what_it_declares(models, cases):
     case = cases[0]
     request, blobs = MethodEditor(declaring(), models).request(case, [5, 6])
@@ -66,7 +121,7 @@ def test_a_method_gets_what_it_declares(models, cases):
 
 def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     case = cases[0]
-    request, blobs = MethodEditor(Compose(), models).request(case, [5])
+    request, blobs = MethodEditor(Arrange(), models).request(case, [5])
     (entry,) = request["parameters"]["concepts"]
     assert entry == {"text": case.target_words, "amount": 1.0, "where": "concepts.1.where"}
     inputs = request["inputs"]
@@ -75,15 +130,26 @@ def test_a_group_and_rasters_are_filled_with_what_the_case_has(models, cases):
     assert {tuple(colour) for colour in labels[case.mask == 255]} == {(255, 0, 0)}
     assert "style" not in inputs and "input.segments" not in request["parameters"]
     two = [{"text": "a", "amount": -1.0}, {"text": "b", "where": "it"}]
-    request, _ = MethodEditor(Compose(), models, defaults={"concepts": two}).request(case, [5])
+    request, _ = MethodEditor(Arrange(), models, defaults={"concepts": two}).request(case, [5])
     assert [e.get("where") for e in request["parameters"]["concepts"]] == [None, "concepts.2.where"]
     assert "concepts.2.where" in request["inputs"]
 
 
+def test_what_only_the_source_has_is_taken_away_by_a_concept(models, cases):
+    ledits = MethodEditor(registry()["ledits"], models)
+    scale = type(registry()["ledits"].Parameters(concepts=[{"text": "a"}]).concepts[0])().scale
+    for case, text, sign in (
+        (replace(cases[0], target_words="", source_words="a hat and", thing="hat"), "hat", -1),
+        (replace(cases[0], target_words="a hat", thing=""), "a hat", 1),
+    ):
+        (concept,) = ledits.request(case, [5])[0]["parameters"]["concepts"]
+        assert (concept["text"], concept["scale"]) == (text, sign * scale)
+
+
 def test_a_method_with_further_rasters_edits(models, cases, monkeypatch):
-    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"compose": Compose()})
+    monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"arrange": Arrange()})
     case = cases[0]
-    made = MethodEditor(Compose(), models).edit(case, [1])
+    made = MethodEditor(Arrange(), models).edit(case, [1])
     inside, outside = case.mask == 255, case.mask == 0
     assert made.pictures[0][inside].mean() > case.source[inside].mean() + 5
     assert (made.pictures[0][outside] == case.source[outside]).all()
@@ -98,7 +164,8 @@ def test_the_models_defaults_take_the_place_of_the_methods(models):
 @pytest.mark.parametrize("id", EDITING)
 def test_a_selection_holds_a_method_in_and_the_baseline_changes_all(models, cases, id):
     case = cases[0]
-    far = {"only_changes": False}  # of methods that would else show nothing of what a random model does
+    # of methods that would else show nothing of what a random model does, and quick
+    far = {"only_changes": False, "steps": 4, "text_steps": 2, "layer_steps": 2}
     masked = MethodEditor(registry()[id], models, defaults=far).edit(case, [1, 2])
     varies = registry()[id].varies(registry()[id].Parameters())
     assert masked.pictures.shape == (2 if varies else 1, *case.source.shape)
@@ -229,6 +296,26 @@ def test_all_source_that_edits_import_names_their_results():
     assert found <= {path.relative_to(root).parts[0] for path in code() if path.is_relative_to(root)}
 
 
+def test_all_of_the_laboratory_that_makes_requests_names_their_results():
+    """What only reads results has no part in `code_digest`."""
+    reads = {"batch", "encoders", "figures", "measure", "measures", "metrics", "pictures", "records", "rule"}
+    reads |= {"runs", "session", "statistics", "study"}
+    own = [path for path in code() if path.parent.name == "evaluation"]
+    found = {
+        one for path in own for one in re.findall(r"^from \.(\w+) import", path.read_text(), re.MULTILINE)
+    }
+    assert found - reads - {"cases"} <= {path.stem for path in own}  # a case has a digest of its own
+
+
+@pytest.mark.parametrize(
+    "name", ["source_prompt", "target_prompt", "source_words", "target_words", "thing", "source", "mask"]
+)
+def test_whatever_a_method_can_be_given_of_a_case_names_its_result(cases, name):
+    value = getattr(cases[0], name)
+    other = replace(cases[0], **{name: f"{value} more" if isinstance(value, str) else value ^ 1})
+    assert other.digest != cases[0].digest
+
+
 def test_more_cases_leave_the_seeds_of_the_others(cases):
     few, many = (plan([Counting()], chosen, 2) for chosen in (cases[1:], cases))
     assert {t.case.id: t.seeds for t in few}.items() <= {t.case.id: t.seeds for t in many}.items()
@@ -249,5 +336,5 @@ def test_backwards_exchanges_what_is_asked(cases):
     case = cases[0]
     back = backwards(case, case.target)
     assert (back.source_prompt, back.target_prompt) == (case.target_prompt, case.source_prompt)
-    assert back.scenes == case.scenes[::-1]
+    assert back.scenes == case.scenes[::-1] and (back.thing, back.new_thing) == ("a hat", "a face")
     assert (back.mask == case.mask).all() and (back.source == case.target).all()

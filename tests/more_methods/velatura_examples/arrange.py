@@ -16,15 +16,15 @@ class Concept(Parameters):
     where: str | None = fields.raster("mask", "Where", "Where it should be; everywhere if nothing is chosen.")
 
 
-class ComposeParameters(Parameters):
+class ArrangeParameters(Parameters):
     concepts: list[Concept] = fields.group("Concepts", "What should be where.", 4)
     context: float = fields.context(0.0)
 
 
-class Compose(Method):
-    id = "compose"
+class Arrange(Method):
+    id = "arrange"
     version = 1
-    title = "Compose"
+    title = "Arrange"
     summary = "Paints what a segmentation shows, and each concept where it is wanted."
     source = "tests"
     inputs = Inputs(
@@ -37,7 +37,7 @@ class Compose(Method):
         ),
     )
     max_variations = 2
-    Parameters = ComposeParameters
+    Parameters = ArrangeParameters
 
     def run(self, inputs, params, context):
         import torch
