@@ -90,7 +90,7 @@ def test_a_model_that_makes_no_sense_is_listed_with_a_fault_and_hides_no_other(t
         catalogue.add(tmp_path, "again", str(model))
     assert refused.value.code == "unknown-model"
     catalogue.remove(tmp_path, "bad")  # as it says
-    assert [entry.id for entry in catalogue.entries(tmp_path)] == ["velatura-mini", "velatura-pixels"]
+    assert [entry.id for entry in catalogue.entries(tmp_path)] == list(catalogue.EMBEDDED)
 
 
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path, model):

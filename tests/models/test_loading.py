@@ -273,7 +273,7 @@ def test_the_catalogue(tmp_path, folder):
             catalogue.add(tmp_path, id, path)
         assert refused.value.code == code
     catalogue.remove(tmp_path, "sd")
-    assert [entry.id for entry in catalogue.entries(tmp_path)] == ["mine", "velatura-mini", "velatura-pixels"]
+    assert [entry.id for entry in catalogue.entries(tmp_path)] == ["mine", *catalogue.EMBEDDED]
     with pytest.raises(VelaturaError):
         catalogue.remove(tmp_path, "velatura-mini")
     (tmp_path / "models.json").write_text("{")
