@@ -81,7 +81,7 @@ def refusal(state_dir, id="bad"):
 def test_a_model_that_makes_no_sense_is_listed_with_a_fault_and_hides_no_other(tmp_path, model, part, text):
     catalogue.add(tmp_path, "bad", str(model))
     write(model / part / "config.json", text)
-    bad, embedded, _ = catalogue.entries(tmp_path)
+    bad, embedded, *_ = catalogue.entries(tmp_path)
     assert (bad.id, embedded.id, embedded.fault) == ("bad", "velatura-mini", "")
     assert part in bad.fault and "fetch it again or remove it" in bad.fault
     assert 0 < bad.size <= 16384

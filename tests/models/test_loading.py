@@ -261,7 +261,7 @@ def test_the_vocabulary_is_clips(tmp_path):
 
 
 def test_the_catalogue(tmp_path, folder):
-    embedded, _ = catalogue.entries(tmp_path)
+    embedded, *_ = catalogue.entries(tmp_path)
     assert embedded.id == "velatura-mini"
     catalogue.add(tmp_path, "mine", str(folder), "Mine")
     catalogue.add(tmp_path, "sd", "stable-diffusion-v1-5/stable-diffusion-v1-5")
