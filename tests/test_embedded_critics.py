@@ -28,7 +28,7 @@ SIDE = 128
 SHIRT = box(SIDE, SIDE, (102, SIDE), (13, 115))
 FEW = {
     "vqgan-clip": (EMBEDDED_VQ_ID, {"steps": 30, "views": 4}),
-    "text2live": (EMBEDDED_VQ_ID, {"steps": 40, "views": 2, "place": "the shirt"}),
+    "text2live": (EMBEDDED_VQ_ID, {"steps": 24, "views": 2, "place": "the shirt"}),
     "blended-diffusion": (EMBEDDED_PIXELS_ID, {"steps": 30, "looks": 4, "strength": 0.9}),
 }
 REDDER = ("vqgan-clip", "blended-diffusion")

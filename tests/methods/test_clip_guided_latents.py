@@ -65,7 +65,7 @@ def test_text2lives_layer_over_the_source_is_the_picture_that_was_meant(models, 
     run = method.run
     monkeypatch.setattr(method, "run", lambda *given: painted.append(run(*given)) or painted[0])
     (layer,) = edit("text2live", mask=False).run(models)
-    colour, own = ((painted[0].colour[0] + 1.0) / 2.0).numpy(), painted[0].alpha[0].numpy()
+    colour, own = ((painted[0][0, :3] + 1.0) / 2.0).numpy(), painted[0][0, 3:].numpy()
     source = picture().astype(np.float64) / 255.0
     meant = own.transpose(1, 2, 0) * colour.transpose(1, 2, 0)
     meant = meant + (1.0 - own.transpose(1, 2, 0)) * source[..., :3]

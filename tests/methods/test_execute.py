@@ -184,7 +184,7 @@ def test_inputs_are_not_written_to(models):
 class NoModels:
     """A store whose model must not be loaded."""
 
-    def entry(self, id=""):
+    def entry(self, id="", suits=lambda _: True):
         return ModelEntry("tiny", "Tiny", "diffusers", "/", 64)
 
     def get(self, id=""):
