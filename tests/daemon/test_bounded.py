@@ -20,6 +20,7 @@ from velatura.daemon.outgoing import fits
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import State
 from velatura.jobs.store import Journal
+from velatura.models.catalogue import EMBEDDED, MOST
 from velatura_protocol.client import Client
 from velatura_protocol.messages import MAX_JSON, digest
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
@@ -43,12 +44,7 @@ def test_a_model_folder_that_makes_no_sense(state_dir, no_torch, tiny_folder, tm
         for _ in range(3):
             answer = raw.ask({"type": "methods"})
             assert answer["type"] == "methods", answer
-            assert [model["id"] for model in answer["models"]] == [
-                "tiny",
-                "spoilt",
-                "velatura-mini",
-                "velatura-pixels",
-            ]
+            assert [model["id"] for model in answer["models"]] == ["tiny", "spoilt", *EMBEDDED]
             assert raw.ask({"type": "ping"})["type"] == "pong"
         wanted = request(model={"id": "spoilt", "digest": ""})
         refused = raw.ask({"type": "submit", "job": new_job(), "request": wanted})
@@ -57,14 +53,15 @@ def test_a_model_folder_that_makes_no_sense(state_dir, no_torch, tiny_folder, tm
 
 
 def test_the_most_models_that_can_be_named_fit_a_message(state_dir, no_torch):
-    many = [{"id": f"{i:03}" + "m" * 77, "title": "\u753b" * 100, "path": "/gone"} for i in range(100)]
+    many = [{"id": f"{i:03}" + "m" * 77, "title": "\u753b" * 100, "path": "/gone"} for i in range(MOST)]
     (state_dir / "models.json").write_text(json.dumps(many))
     with Daemon(state_dir, no_torch, prestart=False) as daemon, Raw(daemon.connection) as raw:
         raw.ask({"type": "hello", "protocol": "1.3", "client": "test", "session": ""})
         answer = raw.ask({"type": "methods"})
-        assert len(answer["models"]) == 101
-        assert all("clipseg-mask" in model["lacks"] for model in answer["models"][:100])
-        wait_for(lambda: len(raw.ask({"type": "ping"})["models"]) == 101, 30, "they are not told")
+        assert len(answer["models"]) == MOST + len(EMBEDDED)
+        assert all("clipseg-mask" in model["lacks"] for model in answer["models"][:MOST])
+        whole = MOST + len(EMBEDDED)
+        wait_for(lambda: len(raw.ask({"type": "ping"})["models"]) == whole, 30, "they are not told")
 
 
 @pytest.fixture

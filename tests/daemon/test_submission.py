@@ -263,7 +263,8 @@ CHECK_ALL = """
 import sys
 from velatura.methods.registry import registry
 
-marked = {"x-source-prompt": "a cat", "x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
+marked = {"x-source-prompt": "a cat", "x-thing": "cat"}
+marked |= {"x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
 for method in registry().values():
     values = {}
     for key, field in method.Parameters.model_fields.items():
