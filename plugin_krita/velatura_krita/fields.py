@@ -11,7 +11,7 @@ from .velatura_protocol.choices import offers
 from .velatura_protocol.schema import Field
 
 Layers = Callable[[], list[tuple[str, str]]]  #: (id, name) of the picture's layers, from top to bottom
-TEXT_MARGIN = 2  #: pixels that styles leave on each side of a combo box's text
+TEXT_MARGIN = 1  #: pixels that styles leave on each side of a combo box's text
 FOCUS = QtCore.Qt.FocusPolicy.StrongFocus
 
 
