@@ -264,6 +264,7 @@ import sys
 from velatura.methods.registry import registry
 
 marked = {"x-source-prompt": "a cat", "x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
+marked["x-thing"] = "hat"
 for method in registry().values():
     values = {}
     for key, field in method.Parameters.model_fields.items():
