@@ -98,7 +98,7 @@ def _range(field: Field) -> str:
         keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)
         words = "words of the prompt with commas between, or " if field.words else ""
         words = words or f"by --item {field.key}:key=value,… each, or "
-        words = "by --dial FROM=>TO:N each, --dials, or " if field.dials else words
+        words = f"by --dial FROM=>TO:N each, --dials, {words}" if field.dials else words
         return f"{words}a JSON list of at most {field.max_items} objects with {keys}"
     if field.kind == "raster":
         return f"a file, {field.raster}"

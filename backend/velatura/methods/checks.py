@@ -60,7 +60,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     method = _method(request, methods)
     prompt = request.prompt.strip()
     _check_asked(request, method, prompt)
-    model = entry_of(request.model, lambda model: not model.fault and lacking(method, model) is None)
+    model = entry_of(request.model, lambda model: kinds.suits(method.generator, model.generator))
     if model.fault:
         raise VelaturaError("unknown-model", model.fault)
     lack = lacking(method, model)
