@@ -12,9 +12,9 @@ from .records import Figures, Row
 
 #: The least success rate of a method, and the most change outside its selection, in levels of 0..255.
 LEAST_SUCCESS, MOST_OUTSIDE = 0.6, 0.05
-#: Where less is expected: methods that make few of these edits (two of five) and one of them in the run from
-#: which these bounds are; Text2LIVE, which learns too shortly here; and LEDITS++, which succeeded in none of
-#: five, since it takes the whole caption for a thing to add. Of the last two only leakage is checked.
+#: Where less is expected, set after the first run with all methods. Four make only two of the edits and
+#: succeeded in one. Text2LIVE (0 of 2, with few steps) and LEDITS++ (0 of 5) succeeded in none, why is not
+#: known yet; for these two only leakage is checked.
 LEAST_OF = {
     "replace-named": 0.5,
     "blended-diffusion": 0.5,
