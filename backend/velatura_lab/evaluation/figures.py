@@ -25,12 +25,13 @@ REFERENCES = {"nothing": "Nothing done", "target": "Exact target"}
 
 
 def batch_of(editor: str, case: Case, results: Results, encoders: Encoders) -> Batch | None:
-    """An editor's results for a case; None where it refused or nobody knows the target."""
+    """An editor's results for a case; None where it refused or was not given the case, or where nobody knows
+    the target."""
     if editor in REFERENCES:
         picture = case.source if editor == "nothing" else case.target
         return None if picture is None else Batch(case, picture[None], encoders)
-    done = results[editor, case.id, "edit"]
-    if done.refusal:
+    done = results.get((editor, case.id, "edit"))
+    if done is None or done.refusal:
         return None
     back = results.get((editor, case.id, "back"))
     edited_back = back.pictures[0] if back is not None and not back.refusal else None

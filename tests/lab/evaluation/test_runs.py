@@ -96,7 +96,7 @@ def test_a_default_may_be_for_one_method(models):
     assert steps == {"sdedit": 8, "imagic": 4, "magicmix": 12}
 
 
-def test_slow_methods_make_the_few_edits_that_are_named(models):
+def test_slow_methods_make_the_few_edits_that_are_named(models, tmp_path):
     photos = (("portrait", "add glasses"), ("table", "colour to red"))
     options = Options(
         seeds=1, survey=0, edits=photos, edits_of_slow=photos[1:], methods=("sdedit", "imagic"), quiet=True
@@ -105,6 +105,9 @@ def test_slow_methods_make_the_few_edits_that_are_named(models):
     taken = [
         (editor.id, case.edit) for editor in made.editors for case in made.cases if made.takes(editor, case)
     ]
+    slow = next(editor for editor in made.editors if editor.id == "imagic")
+    empty = Runner(Store(tmp_path), ["tiny"], "here").run([], "edits", quiet=True)
+    assert batch_of(slow.id, made.cases[0], empty, Encoders()) is None
     assert ("imagic", "colour to red") in taken and ("imagic", "add glasses") not in taken
     assert ("sdedit", "colour to red") in taken and ("sdedit", "add glasses") in taken
 

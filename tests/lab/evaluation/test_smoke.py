@@ -7,7 +7,6 @@ import pytest
 
 from velatura.methods.registry import registry
 from velatura.models.catalogue import EMBEDDED_ID, entries
-from velatura.models.store import ModelStore
 from velatura_lab.evaluation import editors, session, smoke
 
 BLD = "blended-latent-diffusion"
@@ -44,7 +43,7 @@ def with_broken(models, model, methods, defaults):
 @pytest.fixture(scope="module")
 def figures(tmp_path_factory):
     entry = next(entry for entry in entries(tmp_path_factory.mktemp("state")) if entry.id == EMBEDDED_ID)
-    models = ModelStore([entry])
+    models = session.store(entry, "cpu")
     options = replace(session.SMOKE, model=EMBEDDED_ID, quiet=True)
     defaults = {**entry.defaults, **session.SMOKE_DEFAULTS}
     made = session.prepare(options, models, with_broken, defaults=defaults)
