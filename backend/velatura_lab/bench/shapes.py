@@ -4,7 +4,7 @@ as long as trained ones."""
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Generator as Generates
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -141,7 +141,7 @@ def sd15(embedded: Model) -> Model:
 
 
 @contextmanager
-def _default(dtype: torch.dtype) -> Iterator[None]:
+def _default(dtype: torch.dtype) -> Generates[None]:
     """Makes weights in this dtype, without larger ones first."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
