@@ -29,6 +29,7 @@ from velatura_lab.training.segmenter import (
 )
 from velatura_lab.training.text import Wording
 from velatura_lab.training.tokenizer import load_tokenizer
+from velatura_lab.training.vq import train_vq
 from velatura_lab.training.warm import warm_start_judge
 from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, sample_scene
 
@@ -40,6 +41,7 @@ WORKERS = {
     "clip": train_clip,
     "segmenter": train_segmenter,
     "identity": train_identity,
+    "vq": train_vq,
 }
 
 
