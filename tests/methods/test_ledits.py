@@ -70,7 +70,10 @@ def test_a_painted_place_changes_less_elsewhere(models):
     [
         (lambda: add(), "Write what to add"),
         (lambda: add(" "), "Concept 1 has no words"),
-        (lambda: add({"text": "a hat", "begin": 0.5, "end": 0.5}), "“a hat” ends before it begins"),
+        (
+            lambda: add({"text": "a hat", "begin": 0.5, "end": 0.5}),
+            "“a hat” ends before it begins; let “Ends” be above “Begins”",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(asked, sentence, models, monkeypatch):
