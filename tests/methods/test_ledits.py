@@ -125,12 +125,13 @@ def test_another_caption_or_seed_is_read_anew(models):
         assert hooks.during.count("Reading the layer") == reads * STEPS, more
 
 
-def test_a_draft_has_few_steps_whatever_the_edit_has(models):
+@pytest.mark.parametrize(("steps", "few"), [(30, DRAFT_STEPS), (4, 4)])
+def test_a_draft_has_few_steps_and_no_more_than_the_edit(steps, few, models):
     hooks = Recorded()
-    asked = add("a hat", steps=30)
+    asked = add("a hat", steps=steps)
     asked.request["draft"] = True
     assert run(asked, models, None, hooks) == []
-    assert len(hooks.steps) == 2 * DRAFT_STEPS and hooks.previews
+    assert len(hooks.steps) == 2 * few and hooks.previews
 
 
 def test_variations_are_ranked_by_the_caption_and_what_is_added():

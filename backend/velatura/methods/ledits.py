@@ -124,7 +124,9 @@ class Ledits(Method):
 
         model = context.model
         sigmas = schedule.levels(
-            model.training_sigmas, DRAFT_STEPS if context.is_draft else params.steps, params.start
+            model.training_sigmas,
+            min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps,
+            params.start,
         )
         z0, base = model.encode(inputs.image), _base(params, context)
         m = blending.latent_mask(inputs.mask, (z0.shape[-2], z0.shape[-1]))
