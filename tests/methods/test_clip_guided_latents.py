@@ -89,3 +89,13 @@ def test_what_cannot_be_run_is_refused(method, models):
         edit(method).run(plain)
     assert caught.value.code == "unknown-model"
     assert not registry()[method].drafts
+
+
+@pytest.mark.parametrize(
+    ("field", "title"), [("place", "On"), ("paint", "Paint"), ("source_prompt", "Shown now")]
+)
+def test_the_refusal_of_a_long_text_names_its_field(field, title, models):
+    asked = edit("text2live")
+    asked.request["parameters"][field] = "a hat " * 40
+    with pytest.raises(VelaturaError, match=f"^“{title}” is too long for this model's CLIP; shorten it"):
+        asked.run(models)

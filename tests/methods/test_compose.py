@@ -84,6 +84,11 @@ REFUSED = {
     "nothing to do": ("bad-request", {}, ""),
     "the caption itself": ("bad-request", {}, "a  red hat"),
     "a concept without words": ("bad-request", {"concepts": [{"strength": 50.0}]}, ""),
+    "a window that ends before it begins": (
+        "bad-request",
+        {"concepts": [{**SNOW, "begin": 0.9, "end": 0.1}]},
+        "",
+    ),
     "a word that the prompt lacks": ("bad-request", {"words": [{"text": "cat", "weight": 2.0}]}, WANTED),
 }
 

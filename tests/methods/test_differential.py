@@ -10,6 +10,7 @@ from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.diffusion import differential, noise, samplers
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
+from velatura_protocol.errors import VelaturaError
 
 STEPS = 5
 
@@ -117,3 +118,9 @@ def test_other_methods_keep_a_soft_selection_as_opacity(models, method):
     soft = ramp()
     assert not registry()[method].selection_is_amount(())
     assert np.array_equal(run(edit(mask=soft, method=method), models)[..., 3], soft[:, 1:].astype(int) * 257)
+
+
+def test_a_map_outside_of_the_selection_is_refused(models):
+    with pytest.raises(VelaturaError, match="outside the selection; paint it inside") as refused:
+        run(edit(box(64, 64, (0, 16), (0, 16)), box(64, 64, (40, 60), (40, 60))), models)
+    assert refused.value.code == "empty-mask"

@@ -70,7 +70,10 @@ def test_a_painted_place_changes_less_elsewhere(models):
     [
         (lambda: add(), "Write what to add"),
         (lambda: add(" "), "Concept 1 has no words"),
-        (lambda: add({"text": "a hat", "begin": 0.5, "end": 0.5}), "“a hat” ends before it begins"),
+        (
+            lambda: add({"text": "a hat", "begin": 0.5, "end": 0.5}),
+            "“a hat” ends before it begins; let “Ends” be above “Begins”",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_a_model_is_loaded(asked, sentence, models, monkeypatch):
@@ -122,12 +125,13 @@ def test_another_caption_or_seed_is_read_anew(models):
         assert hooks.during.count("Reading the layer") == reads * STEPS, more
 
 
-def test_a_draft_has_few_steps_whatever_the_edit_has(models):
+@pytest.mark.parametrize(("steps", "few"), [(30, DRAFT_STEPS), (4, 4)])
+def test_a_draft_has_few_steps_and_no_more_than_the_edit(steps, few, models):
     hooks = Recorded()
-    asked = add("a hat", steps=30)
+    asked = add("a hat", steps=steps)
     asked.request["draft"] = True
     assert run(asked, models, None, hooks) == []
-    assert len(hooks.steps) == 2 * DRAFT_STEPS and hooks.previews
+    assert len(hooks.steps) == 2 * few and hooks.previews
 
 
 def test_variations_are_ranked_by_the_caption_and_what_is_added():

@@ -88,6 +88,12 @@ def test_a_concept_changes_only_the_painted_place(models):
         (ask(concept(), source_prompt="", start="new"), "empty-prompt", "Describe the new picture"),
         (ask(), "bad-request", "Add a concept"),
         (ask(concept(more=" ")), "bad-request", "write what there should be more of"),
+        (
+            ask(concept(begin=0.9, end=0.1)),
+            "bad-request",
+            "“snow” ends before it begins; let “Ends” be above",
+        ),
+        (ask(concept(begin=0.5, end=0.5)), "bad-request", "“snow” ends before it begins"),
     ],
 )
 def test_refusals_come_before_a_model_is_loaded(asked, code, sentence, models, monkeypatch):
@@ -95,6 +101,34 @@ def test_refusals_come_before_a_model_is_loaded(asked, code, sentence, models, m
     with pytest.raises(VelaturaError, match=sentence) as refused:
         run(asked, models)
     assert refused.value.code == code
+
+
+def test_a_place_outside_of_the_selection_is_refused(models):
+    asked = ask(concept(where="place"))
+    painted = np.zeros((80, 100, 4), np.uint8)
+    painted[70:, 90:] = 255
+    asked.request["inputs"]["place"] = asked._raster(painted, "RGBA", "sRGB", (0, 0))
+    with pytest.raises(VelaturaError, match="The place of “snow” is outside the selection") as refused:
+        run(asked, models)
+    assert refused.value.code == "bad-request"
+
+
+@pytest.mark.parametrize("method", ["sega", "ledits"])
+def test_a_late_or_short_window_has_a_step_in_a_run_of_few(method, models):
+    """Rounding would lose both, and the concept would silently do nothing."""
+    source = picture(80, 100, dtype="u16")
+
+    def made(strength, **window):
+        if method == "sega":
+            dial = concept(strength=strength, reach=1.0, **window)
+            return pixels(run(ask(dial, mask=None, source=source, steps=4), models)[0])
+        added = {"text": "snow", "scale": strength / 5.0, "threshold": 0.0, **window}
+        parameters = {"concepts": [added], "steps": 4}
+        return pixels(run(Edit(source, None, method=method, parameters=parameters), models)[0])
+
+    unchanged = made(0.0)
+    assert not np.array_equal(made(100.0, begin=0.95, end=1.0), unchanged)
+    assert not np.array_equal(made(100.0, begin=0.5, end=0.55), unchanged)
 
 
 def test_a_prompt_alone_is_the_caption_of_a_new_picture(models):

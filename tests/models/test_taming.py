@@ -9,9 +9,10 @@ import types
 import pytest
 import torch
 import torch.nn.functional as F
+from safetensors.torch import save_file
 from torch import nn
 
-from velatura.models import catalogue, converting, taming, vq
+from velatura.models import catalogue, converting, pickles, taming, vq
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(300)
@@ -198,10 +199,29 @@ class Runs:
 def test_code_in_a_checkpoint_is_not_run(tmp_path):
     torch.save({"state_dict": {}, "more": Runs(tmp_path / "ran")}, tmp_path / "bad.ckpt")
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
-    for name in ("bad.ckpt", "plain.ckpt", "missing.ckpt"):
+    for name in ("bad.ckpt", "plain.ckpt"):
         with pytest.raises(VelaturaError, match="as weights alone"):
             taming.convert(tmp_path / name, tmp_path / "folder")
     assert not (tmp_path / "ran").exists() and not (tmp_path / "folder").exists()
+
+
+def test_a_file_that_is_not_there_and_a_full_folder_are_told_before_anything_is_read(tmp_path, monkeypatch):
+    with pytest.raises(VelaturaError, match="There is no file"):
+        converting.convert(tmp_path / "missing.ckpt", tmp_path / "folder")
+    monkeypatch.setattr(pickles, "tensors", lambda *_: pytest.fail("the checkpoint was read"))
+    (tmp_path / "some.ckpt").touch()
+    for full in (tmp_path, tmp_path / "some.ckpt"):
+        with pytest.raises(VelaturaError, match="has files already; name a new folder"):
+            converting.convert(tmp_path / "some.ckpt", full)
+
+
+def test_safetensors_are_converted_too(vqgan, tmp_path):
+    save_file(vqgan.state_dict(), tmp_path / "vq.safetensors")
+    converting.convert(tmp_path / "vq.safetensors", tmp_path / "folder")
+    assert vq.recognise(tmp_path / "folder") == 256
+    (tmp_path / "broken.safetensors").write_bytes(b"no weights")
+    with pytest.raises(VelaturaError, match="fetch it again"):
+        converting.convert(tmp_path / "broken.safetensors", tmp_path / "other")
 
 
 def test_other_weights_are_refused(tmp_path):

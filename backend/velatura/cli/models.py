@@ -34,7 +34,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "convert",
         help="write the network in a checkpoint of guided diffusion or of taming-transformers to a folder",
     )
-    convert.add_argument("checkpoint", metavar="CKPT", help="the file; it is read as weights alone")
+    convert.add_argument(
+        "checkpoint", metavar="CKPT", help="the file, pickled or .safetensors; it is read as weights alone"
+    )
     convert.add_argument(
         "folder", metavar="FOLDER", help="a new folder, to be added with `velatura models add`"
     )

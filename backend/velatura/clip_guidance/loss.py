@@ -51,11 +51,14 @@ def spherical_distance(a: Tensor, b: Tensor) -> Tensor:
 Distance = Callable[[Tensor, Tensor], Tensor]
 
 
-def wanted(encoder: Encoder, prompt: str) -> Tensor:
-    """CLIP's vector [d] of a text. Raises `prompt-too-long`."""
+def wanted(encoder: Encoder, prompt: str, name: str = "The prompt") -> Tensor:
+    """CLIP's vector [d] of a text. Raises `prompt-too-long`.
+
+    name: of the text for the person; it begins a sentence.
+    """
     vector = encoder.text(prompt)
     if vector is None:
-        raise VelaturaError("prompt-too-long", "The prompt is too long for this model's CLIP; shorten it.")
+        raise VelaturaError("prompt-too-long", f"{name} is too long for this model's CLIP; shorten it.")
     return vector
 
 

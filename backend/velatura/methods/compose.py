@@ -55,11 +55,10 @@ class Compose(Method):
 
     def check(self, prompt: str, params: ComposeParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` for a word that the prompt lacks, a concept
-        without words, or nothing to do."""
+        without words, one that ends before it begins, or nothing to do."""
         caption = fields.shown_now(params.source_prompt)
         prompt_to_prompt.check(prompt or caption, params)
-        for concept in params.concepts:
-            flowing.texts(caption, concept)
+        steering.check(caption, params.concepts)
         if not (params.concepts or params.words or prompt.split() not in ([], caption.split())):
             raise VelaturaError("bad-request", "Change a word of the caption, or add a concept.")
 

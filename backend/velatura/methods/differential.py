@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RasterInput
 
 from . import fields
@@ -59,16 +60,22 @@ class Differential(Method):
         return AMOUNT not in rasters
 
     def run(self, inputs: MethodInputs, params: DifferentialParameters, context: Context) -> Tensor:
+        """See `Method`. Raises `empty-mask` where no part of the painted map is selected."""
         from velatura.diffusion import denoiser, differential, noise, samplers, schedule
 
+        amount = inputs.mask
+        if AMOUNT in inputs.rasters:
+            amount = inputs.rasters[AMOUNT] * (inputs.mask > 0.0)
+            if not amount.any():
+                raise VelaturaError(
+                    "empty-mask",
+                    "The amount of change lies outside the selection; paint it inside, or select its place.",
+                )
         model = context.model
         D = denoiser.guided(model, inputs.prompt, params.negative_prompt, params.guidance)
         sigmas = schedule.sigmas(model.training_sigmas, params.steps, params.strength)
         z0 = model.encode(inputs.image)
         n = noise.standard_normal(inputs.seeds, z0.shape[1:]).to(z0)
-        amount = inputs.mask
-        if AMOUNT in inputs.rasters:
-            amount = inputs.rasters[AMOUNT] * (inputs.mask > 0.0)
         mu = differential.change_map(amount, (z0.shape[-2], z0.shape[-1]))
 
         def after_step(x: Tensor, step: samplers.Step) -> Tensor:

@@ -6,7 +6,6 @@ Brack et al. 2024, LEDITS++: Limitless Image Editing using Text-to-Image Models,
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,7 +13,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields
+from . import fields, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -112,11 +111,7 @@ class Ledits(Method):
                 raise VelaturaError(
                     "bad-request", f"Concept {number} has no words; write what it adds or takes away."
                 )
-            if concept.begin >= concept.end:
-                raise VelaturaError(
-                    "bad-request",
-                    f"“{concept.text.strip():.40}” ends before it begins; let “Until” be above “From”.",
-                )
+            steering.check_window(concept.text, concept.begin, concept.end)
 
     def wanted(self, prompt: str, params: LeditsParameters) -> str:
         """The layer's caption and what is added to it."""
@@ -129,7 +124,9 @@ class Ledits(Method):
 
         model = context.model
         sigmas = schedule.levels(
-            model.training_sigmas, DRAFT_STEPS if context.is_draft else params.steps, params.start
+            model.training_sigmas,
+            min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps,
+            params.start,
         )
         z0, base = model.encode(inputs.image), _base(params, context)
         m = blending.latent_mask(inputs.mask, (z0.shape[-2], z0.shape[-1]))
@@ -169,13 +166,12 @@ def _concept(asked: LeditsConcept, inputs: MethodInputs, context: Context, m: Te
     model, text = context.model, asked.text.strip()
     where = (m > 0.0).to(m)
     if asked.where is not None:
-        where = where * F.adaptive_max_pool2d(inputs.rasters[asked.where], (m.shape[-2], m.shape[-1]))
-        if not where.any():
-            sentence = f"The place of “{text:.40}” is outside the selection; paint it inside, or select it."
-            raise VelaturaError("bad-request", sentence)
-    first, last = (math.floor(share * n + 0.5) for share in (asked.begin, asked.end))
+        place = F.adaptive_max_pool2d(inputs.rasters[asked.where], (m.shape[-2], m.shape[-1]))
+        steering.check_place(text, place, m)
+        where = where * place
+    first, last = steering.window(asked.begin, asked.end, n)
     content, c = model.tokenized(text).content, model.encode_prompt(text)
-    return Concept(c, content, asked.scale, asked.threshold, first, max(last, first + 1), where)
+    return Concept(c, content, asked.scale, asked.threshold, first, last, where)
 
 
 def _inverted(

@@ -69,10 +69,10 @@ class Sega(Method):
         return params.start == "new" or params.inversion == "edit-friendly"
 
     def check(self, prompt: str, params: SegaParameters) -> None:
-        """Raises `empty-prompt` without a caption, `bad-request` for a concept without words."""
+        """Raises `empty-prompt` without a caption, `bad-request` for a concept without words, and for one
+        that ends before it begins."""
         caption = _caption(prompt, params)
-        for concept in params.concepts:
-            flowing.texts(caption, concept)
+        steering.check(caption, params.concepts)
         if not params.concepts and not _wanted(prompt, params):
             raise VelaturaError("bad-request", "Add a concept, or write what the layer should show.")
 

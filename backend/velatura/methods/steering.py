@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import Field
+
+from velatura_protocol.errors import VelaturaError
 
 from . import fields, flowing
 
@@ -85,6 +88,49 @@ def momentum_kept() -> Any:
     )
 
 
+def check(caption: str, concepts: Sequence[ConceptSettings]) -> None:
+    """Raises `bad-request` for a concept without words, and for one that ends before it begins."""
+    for concept in concepts:
+        flowing.texts(caption, concept)
+        check_window(concept.name or concept.more or concept.less, concept.begin, concept.end)
+
+
+def check_window(title: str, begin: float, end: float) -> None:
+    """Raises `bad-request` if a concept of this title ends before it begins, or where it begins."""
+    if begin >= end:
+        raise VelaturaError(
+            "bad-request", f"“{title.strip():.40}” ends before it begins; let “Ends” be above “Begins”."
+        )
+
+
+def window(begin: float, end: float, n: int) -> tuple[int, int]:
+    """The first of n steps in which a concept acts, and the first in which it no longer does.
+
+    It acts in one step at least: rounding loses neither a short window nor a late one in a run of few steps.
+
+    Args:
+        begin, end: shares of the steps, with begin < end.
+        n: the steps of the run.
+    """
+    first = min(math.floor(begin * n + 0.5), n - 1)
+    return first, max(math.floor(end * n + 0.5), first + 1)
+
+
+def check_place(title: str, where: Tensor, m_latent: Tensor) -> None:
+    """Raises `bad-request` if a concept's painted place has no part in the selection.
+
+    Args:
+        title: of the concept.
+        where: its place, [1, 1, h, w] in [0, 1].
+        m_latent: the selection, likewise.
+    """
+    if not ((where > 0.0) & (m_latent > 0.0)).any():
+        sentence = (
+            f"The place of “{title.strip():.40}” is outside the selection; paint it inside, or select it."
+        )
+        raise VelaturaError("bad-request", sentence)
+
+
 def scales(params: Steered) -> list[float]:
     """s_e of each concept, in proportion to its slider."""
     return [FARTHEST[params.words_of_concepts] * concept.strength / 100.0 for concept in params.concepts]
@@ -109,13 +155,14 @@ def semantic(
         rasters: those of the request, [1, 1, H, W] by name.
         m_latent: the selection, [1, 1, h, w].
         n: the steps of the run.
+
+    Raises `bad-request` for a concept whose painted place is outside of the selection.
     """
     from velatura.semantic.guidance import Momentum, Semantic
 
-    places = m_latent.shape[-2], m_latent.shape[-1]
     alone = params.words_of_concepts == "alone"
     found = [
-        _concept(model, settings, scale, None if alone else caption, rasters, places, n)
+        _concept(model, settings, scale, None if alone else caption, rasters, m_latent, n)
         for settings, scale in zip(params.concepts, scales, strict=True)
     ]
     everywhere = bool((m_latent > 0.0).all())
@@ -128,7 +175,7 @@ def _concept(
     scale: float,
     caption: str | None,
     rasters: Mapping[str, Tensor],
-    places: tuple[int, int],
+    m_latent: Tensor,
     n: int,
 ) -> Concept:
     import torch.nn.functional as F
@@ -141,14 +188,18 @@ def _concept(
         less, more = settings.less.strip(), settings.more.strip()
         if not more:  # a concept that there should be less of is that concept, led away from
             less, more, scale = "", less, -scale
-    where = None if settings.where is None else rasters[settings.where]
+    where = None
+    if settings.where is not None:
+        where = F.adaptive_max_pool2d(rasters[settings.where], (m_latent.shape[-2], m_latent.shape[-1]))
+        check_place(settings.name or settings.more or settings.less, where, m_latent)
+    first, last = window(settings.begin, settings.end, n)
     return Concept(
         model.encode_prompt(more),
         model.encode_prompt(less) if less else None,
         scale,
         1.0 - settings.reach,
-        round(settings.begin * n),
-        round(settings.end * n),
+        first,
+        last,
         settings.weight,
-        None if where is None else F.adaptive_max_pool2d(where, places),
+        where,
     )

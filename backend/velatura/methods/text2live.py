@@ -156,9 +156,15 @@ def _wanted(clip: Encoder, prompt: str, params: Text2LiveParameters) -> Wanted:
     from velatura.clip_guidance.edit_layer import Wanted
     from velatura.clip_guidance.loss import wanted
 
-    def vector(text: str) -> Tensor | None:
-        return wanted(clip, text.strip()).clone() if text.strip() else None
+    def vector(field: str) -> Tensor | None:
+        text = getattr(params, field).strip()
+        return wanted(clip, text, named(field)).clone() if text else None
 
+    def named(field: str) -> str:
+        return f"“{type(params).model_fields[field].title}”"
+
+    paint = params.paint.strip()
     with torch.inference_mode(False), torch.no_grad():
-        layer = wanted(clip, SCREEN.format(params.paint.strip() or prompt)).clone()
-        return Wanted(wanted(clip, prompt).clone(), layer, vector(params.source_prompt), vector(params.place))
+        painted = SCREEN.format(paint or prompt), named("paint") if paint else "The prompt"
+        layer = wanted(clip, *painted).clone()
+        return Wanted(wanted(clip, prompt).clone(), layer, vector("source_prompt"), vector("place"))

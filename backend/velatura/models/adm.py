@@ -62,7 +62,7 @@ def convert(
     """Writes a diffusers folder of a checkpoint.
 
     Args:
-        checkpoint: a file of guided diffusion, pickled.
+        checkpoint: a file of guided diffusion, pickled or in safetensors.
         folder: the new folder, which must not exist yet or be empty.
         label: the class that a class-conditional network is fixed to. None takes the mean of all classes'
             embeddings: no class is preferred, though the network was not trained so.
@@ -70,14 +70,14 @@ def convert(
 
     Raises:
         VelaturaError: `unknown-model` if the checkpoint cannot be read or is no such network; `bad-request`
-            for a folder with files, and for a class that the network does not know.
+            for a folder with files, a checkpoint that is not there, and a class that the network does not
+            know.
     """
     from diffusers.models.unets.unet_2d import UNet2DModel
 
     from . import pickles
 
-    if folder.exists() and any(folder.iterdir()):
-        raise VelaturaError("bad-request", f"{folder} has files already; name a new folder.")
+    pickles.check_folder(folder)
     weights = pickles.tensors(checkpoint) if weights is None else weights
     try:
         shape = _shape(weights)

@@ -8,16 +8,17 @@ from . import adm, pickles, taming
 
 
 def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
-    """Writes a diffusers folder of a pickled checkpoint of taming-transformers or of guided diffusion.
+    """Writes a diffusers folder of a checkpoint of taming-transformers or of guided diffusion.
 
     Args:
-        checkpoint: the file.
+        checkpoint: the file, pickled or in safetensors.
         folder: the new folder, which must not exist yet or be empty.
         label: see `adm.convert`.
 
     Raises:
         VelaturaError: as `taming.convert` and `adm.convert` do.
     """
+    pickles.check_folder(folder)  # before the checkpoint is read, which takes minutes
     weights = pickles.tensors(checkpoint)
     if taming.CODES in weights:
         taming.convert(checkpoint, folder, weights)

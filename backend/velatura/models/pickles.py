@@ -1,4 +1,4 @@
-"""Reads the tensors of a checkpoint that was written by pickle, in a process of its own.
+"""Reads the tensors of a checkpoint; one that was written by pickle in a process of its own.
 
 A pickle can run code. torch's weights-only loader refuses that, and what it lets through by a fault reaches
 only the process that reads, which has no part of a person's work and ends after the file. The process may
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -29,8 +30,16 @@ _TRAINER = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.
 def tensors(path: Path) -> dict[str, Tensor]:
     """The tensors in a checkpoint by their names, those of its 'state_dict' if it has one.
 
-    Raises VelaturaError `unknown-model` for a file that cannot be read, or that asks for code to be run.
+    Raises VelaturaError `bad-request` where there is no such file, and `unknown-model` for one that cannot be
+    read, or that asks for code to be run.
     """
+    if not path.is_file():
+        raise VelaturaError("bad-request", f"There is no file {path}; name the checkpoint that you have.")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except (OSError, SafetensorError) as error:
+            raise _unreadable(path, str(error)) from error
     with tempfile.TemporaryDirectory(prefix="velatura-") as temporary:
         out = Path(temporary, "weights.safetensors")
         try:
@@ -46,7 +55,17 @@ def tensors(path: Path) -> dict[str, Tensor]:
             reason = f"not done after {LONGEST} s"
         if out.is_file():
             return load_file(out)
-    raise VelaturaError(
+    raise _unreadable(path, reason)
+
+
+def check_folder(folder: Path) -> None:
+    """Raises VelaturaError `bad-request` for a folder with files, into which nothing is converted."""
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise VelaturaError("bad-request", f"{folder} has files already; name a new folder.")
+
+
+def _unreadable(path: Path, reason: str) -> VelaturaError:
+    return VelaturaError(
         "unknown-model",
         f"The checkpoint {path} cannot be read as weights alone; fetch it again from its authors.",
         detail=reason,

@@ -27,18 +27,17 @@ def convert(checkpoint: Path, folder: Path, weights: Mapping[str, Tensor] | None
     """Writes a diffusers folder of a checkpoint.
 
     Args:
-        checkpoint: a file of taming-transformers, pickled.
+        checkpoint: a file of taming-transformers, pickled or in safetensors.
         folder: the new folder, which must not exist yet or be empty.
         weights: the checkpoint's, where they have been read already.
 
     Raises:
         VelaturaError: `unknown-model` if the checkpoint cannot be read or is no VQGAN; `bad-request` if the
-            folder has files.
+            folder has files or there is no checkpoint.
     """
     from diffusers.models.autoencoders.vq_model import VQModel
 
-    if folder.exists() and any(folder.iterdir()):
-        raise VelaturaError("bad-request", f"{folder} has files already; name a new folder.")
+    pickles.check_folder(folder)
     weights = pickles.tensors(checkpoint) if weights is None else weights
     try:
         network = VQModel(**configuration(weights))
