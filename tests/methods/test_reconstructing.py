@@ -54,6 +54,13 @@ def test_a_fit_is_kept_small_resumed_and_the_same_from_memory_disk_and_anew(mode
     assert cache.nbytes <= 4 * 3 * 64 * 64 * 2  # pictures, and no weights
 
 
+def test_a_rate_that_breaks_the_decoder_is_refused(models):
+    fast = {"fit_rate": 0.1}
+    with pytest.raises(VelaturaError, match="set 0.001 or less"):
+        edit("decoder", parameters=fast).run(models)
+    assert edit("latents", parameters=fast).run(models)
+
+
 def test_a_draft_is_not_fitted(models):
     hooks = Recorded()
     edit("decoder", draft=True).run(models, hooks)

@@ -72,6 +72,10 @@ class BlendedLatentDiffusion(Method):
     )
     Parameters = BlendedLatentDiffusionParameters
 
+    def check(self, prompt: str, params: BlendedLatentDiffusionParameters) -> None:
+        """Raises `bad-request` for a rate at which the decoder's weights diverge."""
+        reconstructing.check(params.reconstruction, params.fit_rate)
+
     def inverts(self, params: BlendedLatentDiffusionParameters) -> bool:
         """Whether the background is replaced."""
         return params.change == "rest"

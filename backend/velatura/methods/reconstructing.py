@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pydantic import Field
 
+from velatura_protocol.errors import VelaturaError
+
 from . import fields
 from .base import Compared, Context, MethodInputs, Stage
 
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 Way = Literal["detail", "none", "band", "poisson", "latents", "decoder"]
 SLOW: tuple[Way, ...] = ("latents", "decoder")
 """The ways that fit something for each variation."""
-
+DECODERS_FASTEST = 1e-3
+"""The largest rate for the decoder's weights, ten times the published one. At 0.1 the picture turns white."""
 
 FITTING = Stage("Joining to the layer")
 _ON_DISK = 2**26  # bytes of weights; the state of a stopped fit has three times as many
@@ -102,6 +105,14 @@ def fit_rate() -> Any:
         description="For the fitted ways: how large a step is.",
         json_schema_extra=fields.ADVANCED,
     )
+
+
+def check(way: Way, rate: float) -> None:
+    """Raises `bad-request` for a rate of Adam at which the decoder's weights diverge. Latents stand more."""
+    if way == "decoder" and rate > DECODERS_FASTEST:
+        raise VelaturaError(
+            "bad-request", f"The decoder breaks at this “Fitting rate”; set {DECODERS_FASTEST:g} or less."
+        )
 
 
 def compared_with(way: Way) -> Compared:
