@@ -56,7 +56,7 @@ def test_a_fit_is_kept_small_resumed_and_the_same_from_memory_disk_and_anew(mode
 
 def test_a_rate_that_breaks_the_decoder_is_refused(models):
     fast = {"fit_rate": 0.1}
-    with pytest.raises(VelaturaError, match="set 0.001 or less"):
+    with pytest.raises(VelaturaError, match=r"set 0\.001 or less"):
         edit("decoder", parameters=fast).run(models)
     assert edit("latents", parameters=fast).run(models)
 
