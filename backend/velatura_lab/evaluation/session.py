@@ -94,7 +94,7 @@ SMOKE = Options(
         ("landscape", "more snow"),
         ("table", "colour to red"),
     ),
-    edits_of_slow=(("portrait", "hair to blond"), ("table", "colour to red")),
+    edits_of_slow=(("portrait", "hair to blond"),),
     cycles=False,
     timed=False,
 )
