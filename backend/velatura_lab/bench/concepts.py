@@ -19,7 +19,7 @@ from velatura.cache.cache import Cache
 from velatura.diffusion import noise, schedule
 from velatura.inversion import ddim
 from velatura.methods.sega import SegaParameters
-from velatura.methods.steering import ConceptSettings
+from velatura.methods.steering import ConceptSettings, window
 from velatura.models.model import Model
 from velatura.semantic.edit import edit
 from velatura.semantic.guidance import Concept, Momentum, Semantic
@@ -82,6 +82,7 @@ class Concepts:
     def published(self, count: int) -> None:
         """The authors' run of as many steps."""
         concept, params = ConceptSettings.model_validate({}), SegaParameters.model_validate({})
+        begin, end = window(concept.begin, concept.end, self.n)
         height, width = (8 * side for side in self.latents.shape[-2:])
         self.pipeline(
             prompt=CAPTION,
@@ -94,8 +95,8 @@ class Concepts:
             editing_prompt=list(CONCEPTS[:count]),
             edit_guidance_scale=SCALE,
             edit_threshold=1.0 - concept.reach,
-            edit_warmup_steps=round(concept.begin * self.n),
-            edit_cooldown_steps=round(concept.end * self.n),
+            edit_warmup_steps=begin,
+            edit_cooldown_steps=end,
             edit_momentum_scale=params.momentum,
             edit_mom_beta=params.momentum_kept,
         )
@@ -107,7 +108,7 @@ class Concepts:
             ConceptSettings.model_validate({}),
             SegaParameters.model_validate({}),
         )
-        begin, end = round(concept.begin * self.n), round(concept.end * self.n)
+        begin, end = window(concept.begin, concept.end, self.n)
         semantic = Semantic(
             [
                 Concept(model.encode_prompt(text), None, scale, 1.0 - concept.reach, begin, end)

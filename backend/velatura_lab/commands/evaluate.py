@@ -44,8 +44,8 @@ VELATURA_ENCODERS (clip-vit-large-patch14, dino-vitb8), and the package lpips. M
 missing are left out, and the report says so.
 
 examples:
-  velatura evaluate                                      all methods on the embedded model (half an hour)
-  velatura evaluate --smoke                              a few pairs; fails if editing is broken (a minute)
+  velatura evaluate                                      all methods on the embedded model (hours)
+  velatura evaluate --smoke                              a few pairs; fails if editing is broken (minutes)
   velatura evaluate --methods sdedit --pairs 8 --seeds 1
   velatura evaluate --methods sdedit --measures ranking-auc,best-precision --no-baselines
                                                          how well variations are ranked, and nothing else
