@@ -43,12 +43,12 @@ CHECKS = (
 )
 
 DEMO = STATE / "demo"
-# The whole gate's tests. Those in the real hosts mostly wait for windows, so they run beside all others, in a
-# process of their own. Coverage is measured for the others: a host runs the plugins in its own Python.
-HOSTED = "krita or gimp"
+# The whole gate's tests, in two processes that take about the same time. Those in the real hosts and those of
+# daemons mostly wait, for windows and for processes, so they run beside all others. Coverage is measured for
+# the others: hosts and daemons are programs of their own.
 WHOLE = (
-    ("pytest", "--cov", "--cov-report=", "tests", "-m", f"not ({HOSTED})"),
-    ("pytest", "tests", "-m", HOSTED),
+    ("pytest", "--cov", "--cov-report=", "tests", "-m", "not aside"),
+    ("pytest", "tests", "-m", "aside"),
 )
 # For the fast gate only: daemons of parallel test processes might disturb each other.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]

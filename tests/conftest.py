@@ -27,6 +27,10 @@ HEAVY = re.compile(
 )
 
 
+# Folders whose heavy tests mostly wait for other processes.
+WAITING = ("tests.daemon.", "tests.cli.")
+
+
 def is_heavy(module: ModuleType) -> bool:
     """Whether a module is one of those, or has imported one or something of one at its top."""
     values = (module, *vars(module).values())
@@ -34,9 +38,14 @@ def is_heavy(module: ModuleType) -> bool:
     return any(HEAVY.match(str(name)) for name in names)
 
 
+def is_hosted(item: pytest.Function) -> bool:
+    """Whether a test needs a real host."""
+    return any(map(item.get_closest_marker, ("krita", "gimp")))
+
+
 def is_for_the_whole_gate(item: pytest.Function) -> bool:
     """Whether a test is marked for a host or as slow, or its module or that of a fixture of it is heavy."""
-    if any(map(item.get_closest_marker, ("krita", "gimp", "slow"))):
+    if is_hosted(item) or item.get_closest_marker("slow"):
         return True
     known = item._fixtureinfo.name2fixturedefs
     fixtures = {known[name][-1].func.__module__ for name in item.fixturenames if name in known}
@@ -57,5 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(seconds), append=False)
         if is_for_the_whole_gate(item):
             item.add_marker(pytest.mark.whole)
+            if item.module.__name__.startswith(WAITING) or is_hosted(item):
+                item.add_marker(pytest.mark.aside)
             if not COVERAGE_IS_CHEAP:
                 item.add_marker(pytest.mark.no_cover)

@@ -30,7 +30,7 @@ SHAPE = Shape(
     mapping_layers=4,
     lr_multiplier=0.1,
 )
-SEEN = 0.6  # progress from which decoded pictures count too
+SEEN = 0.75  # progress from which decoded pictures count too
 DECODED = 4  # portraits of a step that are decoded then
 
 
