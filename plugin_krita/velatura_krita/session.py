@@ -239,8 +239,11 @@ class Session(QtCore.QObject):
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
 
     def _on_progress(self, event: dict) -> None:
+        name, fraction = event["job"], event.get("fraction")
+        job = self.state.jobs.get(name)
+        left = job.remaining.heard(fraction) if job is not None else ""
         self.state.change_job(
-            event["job"], phase=Phase.RUNNING, stage=event.get("stage", ""), fraction=event.get("fraction")
+            name, phase=Phase.RUNNING, stage=event.get("stage", ""), fraction=fraction, left=left
         )
 
     def _on_preview(self, news: dict) -> None:

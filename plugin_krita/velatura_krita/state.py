@@ -10,6 +10,7 @@ from enum import Enum
 from .qt import QtCore, Signal
 from .velatura_protocol.catalogue import Catalogue
 from .velatura_protocol.messages import minor_version
+from .velatura_protocol.remaining import Remaining
 
 #: How many ended jobs the list keeps.
 KEPT = 20
@@ -73,6 +74,7 @@ class Job:
     phase: Phase = Phase.READING
     stage: str = ""  #: the daemon's word for its present work
     fraction: float | None = None  #: 0 … 1; None while nothing is known
+    left: str = ""  #: how long the daemon's work will still take, or nothing
     preview: bytes = b""  #: a PNG, or nothing yet
     shown: Sequence[int] | None = None  #: the document's pixels that the preview shows, if that is known
     selected: Sequence[int] | None = None  #: the bounds of the selection that is edited
@@ -80,6 +82,7 @@ class Job:
     message: str = ""  #: one sentence about how it ended, or why it waits
     cancelling: bool = False
     created: float = field(default_factory=time.time)
+    remaining: Remaining = field(default_factory=Remaining, repr=False, compare=False)
 
     @property
     def label(self) -> str:
@@ -93,7 +96,7 @@ class Job:
         if self.obstacle and not self.phase.ended:
             return self.obstacle
         if self.phase is Phase.RUNNING and self.stage:
-            return self.stage
+            return f"{self.stage} · {self.left}" if self.left else self.stage
         return self.phase.value
 
 

@@ -95,6 +95,8 @@ def test_the_status_gives_way_to_what_is_under_way(activity):
     state.add_job(Job("a", "Edit", "a hat", phase=Phase.RUNNING))
     assert activity.bar.isVisible() and not activity.status.isVisible()
     assert activity.title.text() == "a hat"
+    state.change_job("a", stage="Learning the layer", left="about 2 minutes left")
+    assert activity.stage.text() == "Learning the layer · about 2 minutes left"
     state.change_job("a", phase=Phase.FAILED)
     assert activity.status.isVisible() and not activity.bar.isVisible()
 

@@ -7,6 +7,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from velatura_protocol.remaining import Remaining
+
 UPLOAD = 0.05  # share of the bar
 
 
@@ -14,11 +16,12 @@ class Progress:
     """A bar from 0 to 1: first the upload of the picture, then the daemon's own progress."""
 
     def __init__(self) -> None:
+        self._remaining = Remaining()
         self._bar = tqdm(
             total=1.0,
             file=sys.stderr,
             disable=not sys.stderr.isatty(),
-            bar_format="{desc:24} {percentage:3.0f}% |{bar}| {elapsed}",
+            bar_format="{desc:24} {percentage:3.0f}% |{bar}| {elapsed}{postfix}",
             leave=False,
         )
 
@@ -29,6 +32,7 @@ class Progress:
     def event(self, event: dict[str, Any], _payload: object = None) -> None:
         """Show an event of the job or of the connection (SPEC section 4)."""
         if event.get("type") == "progress":
+            self._bar.set_postfix_str(self._remaining.heard(event.get("fraction")), refresh=False)
             self._show(str(event.get("stage", "")), UPLOAD + (1 - UPLOAD) * float(event.get("fraction", 0)))
         elif event.get("type") == "job":
             stage = {"queued": "Waiting", "started": "Starting"}.get(str(event.get("state")), "")

@@ -16,6 +16,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
 from velatura_protocol.messages import minor_version
 from velatura_protocol.rasters import Bytes
+from velatura_protocol.remaining import Remaining
 from velatura_protocol.requests import Request
 
 from .formats import Rect
@@ -46,6 +47,7 @@ class Session:
         self._state_dir = paths.state_dir(config.get("state_dir") or None)
         self._report = report
         self._client = Client(self._state_dir, name=name)
+        self._remaining = Remaining()
 
     def __enter__(self) -> Session:
         return self
@@ -98,6 +100,7 @@ class Session:
         Raises the daemon's error, and the job's own error where it failed or was cancelled.
         """
         identifier = str(uuid.uuid4())
+        self._remaining = Remaining()
         self._report("Sending the layer…", 0.0)
         wire = request.to_wire()
         self._client.submit(identifier, wire, blobs, on_bytes=self._sent, should_stop=should_cancel)
@@ -139,10 +142,10 @@ class Session:
         kind = event.get("type")
         if kind == "progress":
             text, fraction = event.get("stage"), event.get("fraction")
-            self._report(
-                text if isinstance(text, str) and text else "Editing",
-                float(fraction) if isinstance(fraction, (int, float)) else None,
-            )
+            done = float(fraction) if isinstance(fraction, (int, float)) else None
+            stage = text if isinstance(text, str) and text else "Editing"
+            left = self._remaining.heard(done)
+            self._report(f"{stage} · {left}" if left else stage, done)
         elif kind == "job" and event.get("state") == "queued":
             self._report("Waiting for the daemon…")
         elif kind == "connection":
