@@ -9,6 +9,7 @@ from collections.abc import Callable
 WINDOW = 60.0  #: seconds of the past that count
 SURE = 5.0  #: seconds of observation before there is an estimate
 SHORT = 15.0  #: seconds below which nothing is said
+LONG = 2 * 24 * 3600.0  #: seconds above which nothing is said: such an estimate comes from a pause
 
 
 class Remaining:
@@ -45,8 +46,8 @@ class Remaining:
 
 
 def in_words(seconds: float) -> str:
-    """An amount of time that is left, roughly; "" if it is short."""
-    if seconds < SHORT:
+    """An amount of time that is left, roughly; "" if it is short or beyond belief."""
+    if not SHORT <= seconds <= LONG:
         return ""
     if seconds < 55.0:
         return f"about {round(seconds / 10.0) * 10} seconds left"

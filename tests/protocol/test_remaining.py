@@ -56,6 +56,8 @@ def test_without_a_fraction_there_is_no_estimate():
         (55, "about 1 minute left"),
         (200, "about 3 minutes left"),
         (7200, "about 2 hours left"),
+        (1e9, ""),
+        (float("inf"), ""),
     ],
 )
 def test_words(seconds, words):
