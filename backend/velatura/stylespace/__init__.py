@@ -1,0 +1,1 @@
+"""Edits of pictures by the codes of a style-based generator. Its palette imports no torch."""
