@@ -1,6 +1,7 @@
 """Parts as flat colours: what is painted is what is read, at any size and depth."""
 
 import itertools
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -103,3 +104,55 @@ def test_a_strange_colour_becomes_the_nearest():
     codes = torch.full((1, 8, 8), _mixed(palette.COLOURS[3][1], 0xFFFFFF, 0.15))
     assert (painted.labels_of(codes, PARTS) == 3).all()
     assert painted.strange(codes, PARTS) == 1.0
+
+
+class Frame(NamedTuple):
+    left: float
+    top: float
+    side: float
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    left=st.floats(-20.0, 20.0),
+    top=st.floats(-20.0, 20.0),
+    times=st.floats(1.0, 3.0),
+    seed=st.integers(0, 99),
+)
+def test_labels_come_back_from_their_place_in_a_picture(left, top, times, seed):
+    y = torch.from_numpy(np.random.default_rng(seed).integers(0, 8, (1, 16, 16)))
+    frame = Frame(left, top, 16 * times)
+    placed = painted.in_picture(y, frame, (40, 48))
+    back = painted.in_frame(placed, frame, 16)
+    assert torch.equal(back[back >= 0], y[back >= 0])
+    if left >= 0 and top >= 0 and top + 16 * times <= 40 and left + 16 * times <= 48:
+        assert (back >= 0).all()
+    outside = torch.ones(1, 40, 48, dtype=torch.bool)
+    outside[
+        :, max(0, int(top)) : int(top + 16 * times) + 1, max(0, int(left)) : int(left + 16 * times) + 1
+    ] = 0
+    assert (placed[outside] == -1).all()
+
+
+def test_paint_changes_the_labels_only_where_it_differs_from_what_was_shown():
+    y = torch.zeros(1, 16, 16, dtype=torch.int64)
+    y[:, 8:] = 1
+    paint = torch.full_like(y, -1)
+    assert torch.equal(painted.repainted(y, y, paint), y)
+    assert torch.equal(painted.repainted(y, y, y.clone()), y)
+    paint = y.clone()
+    paint[:, 4:6, 4:8] = 3
+    assert torch.equal(painted.repainted(y, y, paint), paint)
+
+
+def test_an_edge_that_is_a_pixel_off_is_no_paint_and_a_thin_line_of_something_new_is():
+    y = torch.zeros(1, 16, 16, dtype=torch.int64)
+    y[:, 8:] = 1
+    off = torch.zeros_like(y)
+    off[:, 7:] = 1
+    assert torch.equal(painted.repainted(y, y, off), y)
+    off[:, 6:] = 1  # two pixels are an edit
+    assert torch.equal(painted.repainted(y, y, off), off)
+    line = y.clone()
+    line[:, 4, 2:12] = 6
+    assert torch.equal(painted.repainted(y, y, line), line)

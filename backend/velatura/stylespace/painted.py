@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .palette import colours
+
+if TYPE_CHECKING:
+    from .framing import Frame
 
 EXACT = 24.0
 """The largest distance of a colour from a part's own, of 441, that is taken for the part's own colour."""
@@ -44,6 +48,58 @@ def strange(painted: Tensor, parts: Sequence[str]) -> float:
         return 0.0
     beside = _beside(_distances(painted, parts), painted).any(1)
     return float((~beside)[there].float().mean())
+
+
+def in_picture(y: Tensor, frame: Frame, size: tuple[int, int]) -> Tensor:
+    """Labels y [N, s, s] of a frame at its place in a picture of this size: [N, h, w], -1 outside of it."""
+    s = y.shape[-1]
+    rows, columns = (
+        ((torch.arange(n, dtype=torch.float64) + 0.5 - start) * (s / frame.side)).floor().long()
+        for n, start in zip(size, (frame.top, frame.left), strict=True)
+    )
+    return _picked(y, rows, columns)
+
+
+def in_frame(painted: Tensor, frame: Frame, s: int) -> Tensor:
+    """Labels or colours [N, h, w] of a picture in the frame, [N, s, s]; -1 where it reaches beyond the
+    picture."""
+    rows, columns = (
+        (start + (torch.arange(s, dtype=torch.float64) + 0.5) * (frame.side / s)).floor().long()
+        for start in (frame.top, frame.left)
+    )
+    return _picked(painted, rows, columns)
+
+
+def _picked(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """Rows and columns of values [N, h, w]; -1 for those that it does not have."""
+    h, w = values.shape[-2:]
+    rows, columns = rows.to(values.device), columns.to(values.device)
+    taken = values[:, rows.clamp(0, h - 1)][:, :, columns.clamp(0, w - 1)]
+    there = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))
+    return torch.where(there, taken, -1)
+
+
+def repainted(y: Tensor, shown: Tensor, painted: Tensor) -> Tensor:
+    """The wanted labels y_edited [N, s, s]: y, and what is painted where that differs from what was shown.
+
+    A line of one pixel in which a part has moved to its neighbour is no paint, but an edge that was cut out
+    or resized anew; it stays.
+
+    Args:
+        y: [N, s, s], the labels.
+        shown: [N, s, s], the same, as a picture showed them; -1 where it had none.
+        painted: [N, s, s], the labels of the paint; -1 where nothing is painted.
+    """
+    changed = (painted != shown) & (painted >= 0) & (painted != y)
+    thick = -F.max_pool2d(-changed.float(), 2, stride=1)
+    thick = F.max_pool2d(F.pad(thick, (1, 1, 1, 1)), 2, stride=1) > 0.0
+    moved = torch.zeros_like(changed)
+    s = y.shape[-1]
+    around = F.pad(y[:, None].float(), (1, 1, 1, 1), mode="replicate")[:, 0].long()
+    for i in range(3):
+        for j in range(3):
+            moved |= around[:, i : i + s, j : j + s] == painted
+    return torch.where(changed & (thick | ~moved), painted, y)
 
 
 def _beside(distance: Tensor, painted: Tensor) -> Tensor:
