@@ -1,1 +1,1 @@
-"""Edits of pictures by the codes of a style-based generator. Its palette imports no torch."""
+"""Edits in the spaces of a style-based generator: a layer's face, its code, and ways to move the code."""
