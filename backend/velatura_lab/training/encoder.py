@@ -24,10 +24,9 @@ from .faces import Faces, load_faces
 from .loop import Trainer, load_checkpoint
 from .networks import channels_last
 from .options import Options
-from .portraits import CHUNK, SIZE, open_portraits
+from .portraits import SIZE, open_portraits, textured
 from .precision import mixed
 
-SHARE = 20  # described portraits for each textured one
 GENTLE = 0.4  # strength of the change of the pictures
 SLIDE = 0.06  # most that a picture is moved, in halves of its side
 ZOOM = 0.06  # most that it is enlarged or reduced
@@ -35,11 +34,6 @@ READ_ONLY = 0.4  # progress up to which only the description counts
 SEEN = 0.7  # progress from which decoded pictures count too
 DECODED = 4  # pictures of a step that are decoded then
 OFFSETS = 0.05  # weight of the offsets' size (e4e's delta regularisation)
-
-
-def textured(pictures: int) -> int:
-    """The size of the textured set beside so many described portraits."""
-    return max(1, pictures // SHARE // CHUNK) * CHUNK
 
 
 def moved(images: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:

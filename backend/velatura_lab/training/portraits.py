@@ -24,10 +24,12 @@ from velatura_lab.world.portrait.scene import sample
 from .cores import by_cores
 from .data import world_digest
 from .networks import channels_last
+from .options import Options
 from .precision import mixed
 
 SIZE = 128
 CHUNK = 50  # portraits that one core draws as one job
+SHARE = 20  # described portraits for each textured one
 LATENTS = (16, 16, 16)
 VAE = BUNDLES / "velatura-mini" / "vae"
 
@@ -145,3 +147,20 @@ def draw(work: Path, seed: int, count: int, processes: int = 1, textured: bool =
         files.drawn[chunk] = True
         files.drawn.flush()
     return files
+
+
+def textured(pictures: int) -> int:
+    """The size of the textured set beside so many described portraits."""
+    return max(1, pictures // SHARE // CHUNK) * CHUNK
+
+
+def draw_all(options: Options, textured_too: bool) -> None:
+    """Draw what is missing of the sets of a part's training.
+
+    Args:
+        options: of the part.
+        textured_too: whether the part learns from the textured set too.
+    """
+    draw(options.work, options.seed, options.pictures, options.drawers)
+    if textured_too:
+        draw(options.work, options.seed, textured(options.pictures), options.drawers, textured=True)
