@@ -10,10 +10,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from velatura.stylespace import inversion
 
 from velatura.generators.styles import StyleGenerator
 from velatura.models.families.stylegan2 import Mapping
+from velatura.stylespace import inversion
 from velatura_lab.readers import Judge, matches
 from velatura_lab.training.data import VISIBLE
 from velatura_lab.training.labels import readable
@@ -146,12 +146,12 @@ def assess_inversion(model: StyleGenerator, judge: Judge, held: Held, few: int) 
     some, ws = held.first(few), encoded[:few]
     found = {"encoder": _restored(judge, held, pictures_of(model, encoded), True)}
     found["encoder, these"] = _restored(judge, some, pictures_of(model, ws))
-    refined = {steps: _refined(model, some.pictures, ws, steps) for steps in REFINEMENTS}
-    for steps, codes in refined.items():
+    nearer = {steps: refined(model, some.pictures, ws, steps) for steps in REFINEMENTS}
+    for steps, codes in nearer.items():
         found[f"{steps} steps"] = _restored(judge, some, pictures_of(model, codes))
     tuned = [
         _tuned(model, picture[None], code[None])
-        for picture, code in zip(some.pictures, refined[REFINEMENTS[0]], strict=True)
+        for picture, code in zip(some.pictures, nearer[REFINEMENTS[0]], strict=True)
     ]
     found[f"{REFINEMENTS[0]} steps, {TUNING} of tuning"] = _restored(judge, some, torch.cat(tuned))
     return found
@@ -167,7 +167,8 @@ def _restored(judge: Judge, held: Held, pictures: Tensor, each: bool = False) ->
     }
 
 
-def _refined(model: StyleGenerator, pictures: Tensor, ws: Tensor, steps: int) -> Tensor:
+def refined(model: StyleGenerator, pictures: Tensor, ws: Tensor, steps: int) -> Tensor:
+    """Codes (N, num_ws, w_dim) refined to fit pictures (N, 3, s, s)."""
     parts = [
         inversion.refined(model, x, w, steps, HOLD, [], lambda i, w: None)
         for x, w in zip(pictures.split(BATCH), ws.split(BATCH), strict=True)

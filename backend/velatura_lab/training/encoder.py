@@ -137,11 +137,14 @@ def train_encoder(options: Options, rank: int) -> None:
     trainer.save()
 
 
-def load_encoder(work: Path, faces: Faces) -> Encoder | None:
-    """The averaged weights of the encoder that was trained in a folder, frozen; None without one."""
+def load_encoder(work: Path, faces: Faces) -> Encoder:
+    """The averaged weights of the encoder that was trained in a folder, frozen.
+
+    Raises FileNotFoundError where there is none.
+    """
     state = load_checkpoint(work / "encoder.pt")
     if state is None:
-        return None
+        raise FileNotFoundError(f"no trained encoder in {work}; run `velatura train encoder` first")
     encoder = make_encoder(faces)
     encoder.load_state_dict(state["ema"])
     return channels_last(encoder, faces.w_avg.device).eval().requires_grad_(False)

@@ -6,6 +6,8 @@ world labels every picture.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -17,7 +19,7 @@ from velatura_lab.world.portrait.scene import ELEMENTS
 
 from .encoder import load_encoder
 from .faces import Faces, load_faces
-from .loop import Trainer
+from .loop import Trainer, load_checkpoint
 from .networks import channels_last
 from .options import Options
 from .portraits import open_portraits
@@ -45,7 +47,8 @@ def train_segmentation(options: Options, rank: int) -> None:
     encoder finds in the picture, if one is trained, the others that of their description."""
     device, batch = options.device, options.batch
     faces = load_faces(options.work, device)
-    encoder = load_encoder(options.work, faces)
+    trained = (options.work / "encoder.pt").exists()
+    encoder = load_encoder(options.work, faces) if trained else None
     data = open_portraits(options.work, options.seed, options.pictures)
     torch.manual_seed(options.seed)
     network = channels_last(make_segmentation(faces), device).train()
@@ -69,3 +72,16 @@ def train_segmentation(options: Options, rank: int) -> None:
         loss = F.cross_entropy(logits.float(), labels, balance)
         trainer.step(loss, {"parts": loss}, decay_from=0.4)
     trainer.save()
+
+
+def load_segmentation(work: Path, faces: Faces) -> Segmentation:
+    """The averaged weights of the branch that was trained in a folder, frozen.
+
+    Raises FileNotFoundError where there is none.
+    """
+    state = load_checkpoint(work / "segmentation.pt")
+    if state is None:
+        raise FileNotFoundError(f"no trained segmentation in {work}; run `velatura train segmentation` first")
+    network = make_segmentation(faces)
+    network.load_state_dict(state["ema"])
+    return channels_last(network, faces.w_avg.device).eval().requires_grad_(False)
