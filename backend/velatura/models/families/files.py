@@ -89,6 +89,7 @@ def write(folder: Path, parts: Parts, dtype: torch.dtype | None = None) -> None:
         "_class_name": CLASS,
         "size": parts.size,
         **asdict(parts.shape),
+        "channels": list(parts.shape.channels),
         "labels": list(parts.label_names),
         "latents": latents,
         "encoder": None if encoder is None else {"channels": list(encoder.channels)},
@@ -210,7 +211,9 @@ def _check_decoder(decoder: AutoencoderTiny | None, config: dict[str, Any]) -> N
         raise ValueError("a decoder and the mean and deviation of its latents go together")
     if decoder is None:
         return
-    side = 4 * 2 ** (len(config["channels"]) - 1) * 2 ** (len(decoder.config["decoder_block_out_channels"]) - 1)
+    side = (
+        4 * 2 ** (len(config["channels"]) - 1) * 2 ** (len(decoder.config["decoder_block_out_channels"]) - 1)
+    )
     if decoder.config["latent_channels"] != config["img_channels"] or side != config["size"]:
         raise ValueError("the decoder takes other latents than the generator makes")
     if decoder.config["out_channels"] != 3:
@@ -224,7 +227,11 @@ def _decoder(folder: Path) -> AutoencoderTiny:
     check_files(folder)
     check_sizes(config)
     decoder = AutoencoderTiny.from_pretrained(
-        folder, local_files_only=True, low_cpu_mem_usage=False, use_safetensors=True, torch_dtype=torch.float32
+        folder,
+        local_files_only=True,
+        low_cpu_mem_usage=False,
+        use_safetensors=True,
+        torch_dtype=torch.float32,
     )
     nn.Module.requires_grad_(decoder.eval(), False)
     return decoder
@@ -252,7 +259,7 @@ def _bank(path: Path, c_dim: int) -> Tensor | None:
     if not path.exists():
         return None
     with safe_open(_regular(path), "pt") as file:
-        shape = file.get_slice("labels").get_shape() if "labels" in file.keys() else []
+        shape = file.get_slice("labels").get_shape() if list(file.keys()) == ["labels"] else []
     if len(shape) != 2 or not 1 <= shape[0] <= _MOST_LABELS or shape[1] != c_dim:
         raise ValueError(f"{path.name} has no labels of {c_dim} numbers")
     return _tensors(path, {"labels": torch.empty(shape, device="meta")})["labels"]
@@ -296,7 +303,7 @@ def _whole(config: dict[str, Any], name: str, least: int, most: int) -> int:
 
 def _number(config: dict[str, Any], name: str, least: float) -> float:
     value = config.get(name)
-    if type(value) not in (int, float) or not least <= value <= 1e6:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= 1e6:
         raise ValueError(f"{name} is {value!r:.40}")
     return float(value)
 

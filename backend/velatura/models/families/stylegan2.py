@@ -39,7 +39,7 @@ class Shape:
         img_channels: of what is synthesised: 3 for a picture, more for an autoencoder's latents.
         mapping_layers: fully connected layers of the mapping.
         lr_multiplier: of the mapping's layers: their weights are stored divided by it.
-        clamp: the largest magnitude in a block of half precision; None: no limit.
+        clamp: the largest magnitude of a layer's result; None: no limit.
     """
 
     z_dim: int
@@ -194,7 +194,7 @@ class SynthesisLayer(nn.Module):
         y = modulated_conv2d(x, self.weight, styles, up=self._up)
         y = y + (self.noise_const if noise is None else noise).to(y.dtype) * self.noise_strength.to(y.dtype)
         y = F.leaky_relu(y + self.bias[:, None, None].to(y.dtype), SLOPE) * GAIN
-        return y if self._clamp is None else y.clamp(-self._clamp * GAIN, self._clamp * GAIN)
+        return y if self._clamp is None else y.clamp(-self._clamp, self._clamp)
 
 
 class ToRGBLayer(nn.Module):
