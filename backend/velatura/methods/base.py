@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from velatura.companions.segmenter import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
+    from velatura.shelf import Shelf
 
 Need = Literal["required", "optional", "none"]
 Compared = Literal["reconstruction", "layer", "nothing"]
@@ -151,6 +152,11 @@ class Context(Protocol):
         ...
 
     @property
+    def shelf(self) -> Shelf:
+        """The dials that methods have found and that a person has kept, with those that the model ships."""
+        ...
+
+    @property
     def is_draft(self) -> bool:
         """Whether the run only shows a preview while a person moves a slider. It then has one seed."""
         ...
@@ -245,6 +251,8 @@ class Method:
             its result covers the whole layer.
         section: its part of the list that a person chooses from, a name of `sections.SECTIONS`; '' for the
             section of its kind of result.
+        sees: the side of the picture that it is given, in sides of the model's pictures: 1, or more for a
+            method that finds its own place there and looks closer at it. No layer is enlarged for it.
         place: in its section, smallest first; methods of one place are in the order of their titles.
         Parameters: the class of its parameters.
     """
@@ -263,6 +271,7 @@ class Method:
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False
+    sees: ClassVar[int] = 1
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 

@@ -1,1 +1,1 @@
-"""Edits by a style-based generator: its codes are moved, and the picture follows."""
+"""Edits in the spaces of a style-based generator: a layer's face, its code, and ways to move the code."""
