@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
@@ -185,6 +186,11 @@ class Context(Protocol):
     @property
     def clip(self) -> Encoder:
         """The CLIP that compares pictures with words. Raises `unknown-model` if the model has none."""
+        ...
+
+    @property
+    def identity(self) -> Identity | None:
+        """The network that tells faces apart; None if the model has none."""
         ...
 
     @property

@@ -31,6 +31,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
 _Value = TypeVar("_Value")
@@ -142,6 +143,11 @@ class Run:
     def clip(self) -> Encoder:
         """See `Context`."""
         return self._companion(self._models.clip(), "clip")
+
+    @property
+    def identity(self) -> Identity | None:
+        """See `Context`."""
+        return self._models.identity()
 
     def _companion(self, found: _Value | None, name: str) -> _Value:
         """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""
