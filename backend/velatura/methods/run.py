@@ -19,7 +19,8 @@ from velatura.diffusion.network import LatentDiffusion
 from velatura.generators.protocol import Generator
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
-from velatura.shelf.shelf import SHIPPED, Shelf
+from velatura.shelf.listing import SHIPPED
+from velatura.shelf.shelf import Shelf
 from velatura.weights.out_of_memory import is_out_of_memory
 
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
@@ -30,6 +31,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
 _Value = TypeVar("_Value")
@@ -141,6 +143,11 @@ class Run:
     def clip(self) -> Encoder:
         """See `Context`."""
         return self._companion(self._models.clip(), "clip")
+
+    @property
+    def identity(self) -> Identity | None:
+        """See `Context`."""
+        return self._models.identity()
 
     def _companion(self, found: _Value | None, name: str) -> _Value:
         """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""
