@@ -57,16 +57,6 @@ def rate(default: float, most: float) -> Any:
     )
 
 
-def keep_as() -> Any:
-    """The title of the dial under which a change is kept; '' for none."""
-    return fields.text(
-        "Keep as a slider",
-        "A name under which the change is kept, to be used on other layers with “Sliders of a face”. Empty: "
-        "it is not kept.",
-        60,
-    )
-
-
 def recogniser(context: Context) -> Recogniser:
     """R: the model's identity encoder; without one its CLIP, which sees more than the person."""
     return context.identity or context.clip

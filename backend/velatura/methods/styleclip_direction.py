@@ -11,7 +11,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import clip_steered, facing, fields
+from . import clip_steered, facing, fields, shelving
 from .base import Context, Inputs, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         description="The same without the wish: “a face” for “a face with a beard”. The slider leads from "
         "this to the prompt.",
     )
-    keep_as: str = clip_steered.keep_as()
+    keep_as: str = shelving.keep_as()
     phrases: bool = Field(
         False,
         title="In many phrases",
@@ -78,7 +78,7 @@ class StyleclipDirection(facing.OnFaces, Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"
-    place = 10
+    place: ClassVar = 20
     Parameters = StyleclipDirectionParameters
 
     def check(self, prompt: str, params: StyleclipDirectionParameters) -> None:

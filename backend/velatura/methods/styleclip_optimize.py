@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from . import clip_steered, facing, fields
+from . import clip_steered, facing, fields, shelving
 from .base import Context, Inputs, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class StyleclipOptimizeParameters(facing.FaceParameters):
         "How firmly the whole face is held to what it is now. Low lets the words change more of it.",
     )
     person: float = clip_steered.person(0.0)
-    keep_as: str = clip_steered.keep_as()
+    keep_as: str = shelving.keep_as()
     steps: int = fields.whole(
         100, 5, 1000, "Steps", "How long the change is sought. More follows the words further.", advanced=True
     )
@@ -49,7 +49,7 @@ class StyleclipOptimize(facing.OnFaces, Method):
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"
     drafts = False  # it shows nothing that a person could judge before most of its steps are done
-    place = 20
+    place: ClassVar = 30
     Parameters = StyleclipOptimizeParameters
 
     def run(self, inputs: MethodInputs, params: StyleclipOptimizeParameters, context: Context) -> Tensor:
