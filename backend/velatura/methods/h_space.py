@@ -1,0 +1,235 @@
+"""Deep dials: directions between two texts in the middle of the network, found without training.
+
+Kwon et al. 2023, Diffusion Models Already Have a Semantic Latent Space (Asyrp), with the directions of Haas
+et al. 2023; see `velatura.semantic.h_space`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from velatura_protocol.errors import VelaturaError
+
+from . import fields, flowing, steering
+from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from velatura.diffusion.samplers import Step
+    from velatura.flow.texts import Texts
+    from velatura.inversion.trajectory import Trajectory
+    from velatura.semantic.h_space import Move
+    from velatura.semantic.source import Prompts, Source
+
+DRAFT_STEPS = 8
+FARTHEST = 4.0
+"""The multiple of a direction at 100 %."""
+PICTURES_SEED = 0
+"""The first seed of the pictures that a direction is learned from, whatever the seeds of the request."""
+
+
+class HSpaceParameters(Parameters):
+    source_prompt: str = fields.source_prompt(
+        "A caption of the layer as it is now, or of the new picture; the dials lead away from it."
+    )
+    dials: list[fields.DialSettings] = fields.dials(
+        "Dials", "Each leads from one thing to another: a slight smile to a broad one, young to old."
+    )
+    only_changes: bool = flowing.only_changes()
+    learned_from: Literal["layer", "pictures"] = Field(
+        "layer",
+        title="Learned from",
+        description="A dial is learned from the layer itself, or once from pictures that the model makes.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["The layer", "New pictures"]},
+    )
+    pictures: int = fields.whole(
+        8, 1, 64, "New pictures", "How many pictures a dial is learned from.", advanced=True
+    )
+    start: Literal["layer", "new"] = fields.start()
+    begin: float = fields.slider(
+        0.0,
+        0.0,
+        0.95,
+        0.05,
+        "Begins",
+        "After which share of the steps dials begin: early they may move shapes, late surfaces only.",
+        advanced=True,
+    )
+    end: float = fields.slider(
+        1.0, 0.05, 1.0, 0.05, "Ends", "At which share of the steps dials end.", advanced=True
+    )
+    guidance: float = fields.guidance(3.0)
+    inversion: Literal["direct", "edit-friendly"] = Field(
+        "direct",
+        title="Inversion",
+        description="How the layer is read as the model's own picture. Only edit-friendly noise gives "
+        "variations.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
+    )
+    context: float = fields.context(1.0)
+    steps: int = fields.steps(16)
+    negative_prompt: str = fields.negative_prompt()
+
+
+class HSpace(Method):
+    id = "h-space"
+    version = 1
+    title = "Deep dials"
+    section = "degrees"
+    summary = "Gives a layer, or a new picture, more or less of several things, from within the network."
+    source = (
+        "Kwon et al. 2023, Asyrp, arXiv:2210.10960, section 3; Haas et al. 2023, arXiv:2303.11073, "
+        "supervised discovery; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
+    )
+    inputs = Inputs(source="required", mask="optional", prompt="optional")
+    Parameters = HSpaceParameters
+
+    def varies(self, params: HSpaceParameters) -> bool:
+        """Whether the seed matters: for a new picture, and for the inversion that draws noise."""
+        return params.start == "new" or params.inversion == "edit-friendly"
+
+    def check(self, prompt: str, params: HSpaceParameters) -> None:
+        """Raises `empty-prompt` without a caption, `bad-request` without a dial, for a dial without words,
+        and for dials that end before they begin."""
+        caption = _caption(prompt, params)
+        for dial in params.dials:
+            flowing.texts(caption, dial)
+        if not params.dials:
+            raise VelaturaError("bad-request", "Add a dial, and write what it leads to.")
+        steering.check_window("Dials", params.begin, params.end)
+
+    def wanted(self, prompt: str, params: HSpaceParameters) -> str:
+        """The caption that the strongest dial leads to."""
+        return flowing.strongest(_caption(prompt, params), params.dials)
+
+    def run(self, inputs: MethodInputs, params: HSpaceParameters, context: Context) -> Tensor:
+        from velatura.diffusion import blending, schedule
+        from velatura.flow import change
+        from velatura.semantic import h_space
+        from velatura.semantic.source import Prompts, kept
+
+        model, caption = context.model, _caption(inputs.prompt, params)
+        with model.bottleneck(lambda h: h):
+            pass  # a model without one is refused before work begins
+        steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
+        sigmas = schedule.sigmas(model.training_sigmas, steps)
+        height, width = inputs.size
+        places = height // model.factor, width // model.factor
+        m = blending.latent_mask(inputs.mask, places)
+        # residuals lead a layer's run along its own latents, so its caption needs no guidance
+        prompts = Prompts(caption, params.negative_prompt, params.guidance if params.start == "new" else 1.0)
+
+        def after_step(step: Step) -> None:
+            context.step(step.i + 1, step.n, lambda: model.decode(step.denoised[:1]))
+
+        trajectory = _trajectory(inputs, params, context, sigmas, places, prompts)
+        with kept(context.cache, model, trajectory, prompts, []) as source:
+            moves = _moves(params, context, caption, source, (model.latent_channels, *places))
+            on_layer = params.start == "layer"
+            z = h_space.edit(source, model, moves, after_step, m_latent=m if on_layer else None)
+        pictures = context.decode(z)
+        if not on_layer or not params.only_changes:
+            return pictures
+        return change.kept(pictures, context.reconstruction, max(1, model.factor // 4))
+
+
+def _caption(prompt: str, params: HSpaceParameters) -> str:
+    """The source's caption; for a new picture the prompt may be it."""
+    if params.start == "new" and not params.source_prompt.strip():
+        if not prompt.strip():
+            raise VelaturaError("empty-prompt", "Describe the new picture.")
+        return prompt.strip()
+    return fields.shown_now(params.source_prompt)
+
+
+def _moves(
+    params: HSpaceParameters, context: Context, caption: str, source: Source, shape: tuple[int, int, int]
+) -> list[Move]:
+    """The moves of the dials that are not at 0; each direction is learned once."""
+    from velatura.semantic.h_space import Move
+
+    first, last = steering.window(params.begin, params.end, source.n)
+    asked = [(flowing.texts(caption, dial), dial.strength) for dial in params.dials]
+    asked = [(texts, strength) for texts, strength in asked if strength and texts.away != texts.toward]
+    moves: list[Move] = []
+    for number, (texts, strength) in enumerate(asked):
+        deltas = _learned(params, context, texts, source, shape, (number, len(asked)))
+        moves.append(Move(deltas, FARTHEST * strength / 100.0, first, last))
+    return moves
+
+
+def _learned(
+    params: HSpaceParameters,
+    context: Context,
+    texts: Texts,
+    source: Source,
+    shape: tuple[int, int, int],
+    place: tuple[int, int],
+) -> Sequence[Tensor]:
+    """Delta h_t of a dial, by step.
+
+    shape: [C, h, w] of a latent. place: the dial's number, and how many there are.
+    """
+    from velatura.cache.keys import key_of
+    from velatura.semantic import h_space
+
+    model, (number, count) = context.model, place
+    away, toward = map(model.encode_prompt, texts)
+    stage = Stage("Learning the dials", 0.4)
+
+    def after_step(i: int, n: int) -> None:
+        context.step(number * n + i, count * n, stage=stage)
+
+    if params.learned_from == "pictures":
+        seeds = list(range(PICTURES_SEED, PICTURES_SEED + params.pictures))
+        name = key_of(
+            model, h_space="average", texts=list(texts), sigmas=source.sigmas, shape=list(shape), seeds=seeds
+        )
+        return context.kept(
+            name,
+            lambda _: h_space.average(model, source.sigmas, shape, away, toward, seeds, after_step),
+            on_disk=True,
+        )
+    name = key_of(
+        model,
+        h_space="along",
+        texts=list(texts),
+        sigmas=source.sigmas,
+        x=source.x(source.n),
+        noise=source.x(0),
+        prompts=list(source.prompts),
+    )
+    return context.kept(
+        name, lambda known: h_space.along(source, model, away, toward, known, after_step), on_disk=True
+    )
+
+
+def _trajectory(
+    inputs: MethodInputs,
+    params: HSpaceParameters,
+    context: Context,
+    sigmas: Sequence[float],
+    places: tuple[int, int],
+    prompts: Prompts,
+) -> Trajectory:
+    """The layer's inversion, or the start of new pictures."""
+    from velatura.prompt_to_prompt import source as inversions
+    from velatura.semantic import source
+
+    model, seeds = context.model, inputs.seeds
+    if params.start == "new":
+        return source.imagined(model, (model.latent_channels, *places), sigmas, seeds)
+
+    def after_step(i: int, n: int) -> None:
+        context.step(i, n, stage=Stage("Reading the layer", 0.3))
+
+    if params.inversion == "edit-friendly":
+        return source.edit_friendly(context.cache, model, inputs.image, prompts, sigmas, seeds, after_step)
+    wanted = inversions.Wanted(prompts.prompt, prompts.negative, sigmas, prompts.guidance)
+    return inversions.inverted(
+        model, context.cache, inputs.image, wanted, "direct", seeds, after_step
+    ).trajectory
