@@ -40,6 +40,7 @@ _NO_METHODS = {
     "differing",
     "evening",
     "execute",
+    "facing",
     "fields",
     "flowing",
     "kinds",

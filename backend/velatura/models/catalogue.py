@@ -38,6 +38,7 @@ EMBEDDED_COMPANIONS = {
     "clip": BUNDLES / "velatura-clip",
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
+    "identity": BUNDLES / "velatura-identity",
 }
 """The companions of the embedded models, which know only the pictures of these models."""
 _FILE = "models.json"

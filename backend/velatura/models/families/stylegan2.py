@@ -39,7 +39,7 @@ class Shape:
         img_channels: of what is synthesised: 3 for a picture, more for an autoencoder's latents.
         mapping_layers: fully connected layers of the mapping.
         lr_multiplier: of the mapping's layers: their weights are stored divided by it.
-        clamp: the largest magnitude in a block of half precision; None: no limit.
+        clamp: the largest magnitude of a layer's result; None: no limit.
     """
 
     z_dim: int
@@ -157,13 +157,18 @@ def modulated_conv2d(
         styles: [N, I].
         up: whether the result has twice the size; it is filtered with [1, 3, 3, 1].
     """
+    wide = torch.promote_types(styles.dtype, torch.float32)
+    styles = styles.to(wide)
+    if x.dtype == torch.float16 and demodulate:  # demodulation takes these factors out again
+        styles = styles / styles.abs().amax(1, keepdim=True).clamp_min(1e-8)
+        weight = weight / weight.abs().amax((1, 2, 3), keepdim=True) / sqrt(weight[0].numel())
     y = x * styles[:, :, None, None].to(x.dtype)
     if up:
         y = blur(F.conv_transpose2d(y, weight.transpose(0, 1).to(x.dtype), stride=2), gain=4.0)
     else:
         y = F.conv2d(y, weight.to(x.dtype), padding=weight.shape[-1] // 2)
     if demodulate:
-        norms = (styles.float().square() @ weight.float().square().sum((2, 3)).T + 1e-8).rsqrt()
+        norms = (styles.square() @ weight.to(wide).square().sum((2, 3)).T + 1e-8).rsqrt()
         y = y * norms[:, :, None, None].to(x.dtype)
     return y
 
@@ -189,7 +194,7 @@ class SynthesisLayer(nn.Module):
         y = modulated_conv2d(x, self.weight, styles, up=self._up)
         y = y + (self.noise_const if noise is None else noise).to(y.dtype) * self.noise_strength.to(y.dtype)
         y = F.leaky_relu(y + self.bias[:, None, None].to(y.dtype), SLOPE) * GAIN
-        return y if self._clamp is None else y.clamp(-self._clamp * GAIN, self._clamp * GAIN)
+        return y if self._clamp is None else y.clamp(-self._clamp, self._clamp)
 
 
 class ToRGBLayer(nn.Module):
@@ -204,7 +209,7 @@ class ToRGBLayer(nn.Module):
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
         y = modulated_conv2d(x, self.weight, styles * self._gain, demodulate=False)
-        y = y.float() + self.bias[:, None, None]
+        y = y.to(self.bias.dtype) + self.bias[:, None, None]
         return y if self._clamp is None else y.clamp(-self._clamp, self._clamp)
 
 
@@ -274,8 +279,19 @@ class Synthesis(nn.Module):
             styles.append(block.torgb.affine(ws[:, row]))
         return styles
 
-    def forward(self, styles: Sequence[Tensor], noise: Sequence[Tensor] | None = None) -> Synthesised:
-        """Pictures of S; noise: one for each convolution (see `SynthesisLayer`), None: the stored ones."""
+    def forward(
+        self,
+        styles: Sequence[Tensor],
+        noise: Sequence[Tensor] | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> Synthesised:
+        """Pictures of S.
+
+        Args:
+            styles: as `styles` gives them.
+            noise: one for each convolution (see `SynthesisLayer`); None: the stored ones.
+            dtype: in which the convolutions compute; None: that of their weights.
+        """
         given = iter(styles)
         noises = iter(noise) if noise is not None else None
         x: Tensor | None = None
@@ -285,7 +301,7 @@ class Synthesis(nn.Module):
             for layer in block.layers:
                 s = next(given)
                 if x is None:
-                    x = block.const.to(layer.weight.dtype).expand(len(s), -1, -1, -1)
+                    x = block.const.to(dtype or layer.weight.dtype).expand(len(s), -1, -1, -1)
                 x = layer(x, s, next(noises) if noises is not None else None)
             assert x is not None
             colours = block.torgb(x, next(given))
