@@ -1,4 +1,4 @@
-"""Directions in the bottleneck: the asymmetric step against its formula, and what the seam leaves as it was."""
+"""Directions in the bottleneck: the asymmetric step against its formula; the network stays as it was."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_the_bottleneck_is_that_of_the_network_and_comes_back_as_it_was(model, t
 @torch.inference_mode()
 @pytest.mark.parametrize("guidance", [1.0, 3.0])
 def test_the_asymmetric_process_is_that_of_the_paper(model, sigmas, texts, guidance):
-    """x_{t-1} = sqrt(abar_{t-1}) P_t(eps~) + D_t(eps), written out with abar in the variance-preserving form."""
+    """x_{t-1} = sqrt(abar_{t-1}) P_t(eps~) + D_t(eps), written out in the variance-preserving form."""
     source = imagined(model, sigmas, guidance)
     deltas = h_space.along(source, model, *texts, [])
     made = h_space.edit(source, model, moved(model, deltas), silent)

@@ -15,8 +15,8 @@ undone in each step.
 
 Asyrp trains a network for Delta h_t. Here it is the difference of the means of h_t with and without a trait,
 as in Haas et al. 2023, Discovering Interpretable Directions in the Semantic Latent Space of Diffusion Models,
-arXiv:2303.11073 (supervised discovery). Their two groups of pictures are here the same latents, read under two
-captions, so that they differ in nothing but the texts.
+arXiv:2303.11073 (supervised discovery). Their two groups of pictures are here the same latents, read under
+two captions, so that they differ in nothing but the texts.
 """
 
 from __future__ import annotations
