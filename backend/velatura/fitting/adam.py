@@ -44,8 +44,8 @@ def fit(
 ) -> list[Tensor]:
     """The tensors after `steps` steps of Adam (Kingma & Ba 2015, algorithm 1).
 
-    It leaves inference mode, but tensors that were made in that mode can take part in no gradient: callers
-    clone those that `gradients` uses.
+    It leaves inference mode. Tensors that were made in that mode can take part in no gradient: callers clone
+    those that `gradients` uses.
 
     Args:
         start: the tensors before the first step, float32; they are not changed.
@@ -57,7 +57,7 @@ def fit(
         within: changes the tensors in place after each step, to keep them in their range.
     """
     rate_of = rate if callable(rate) else lambda _: rate
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.no_grad():
         state = begun[0] if begun and isinstance(begun[0], State) else None
         done = 0 if state is None else state.done
         # Copies, since Adam writes in place and equal tensors that were read from a file are one tensor.
@@ -70,22 +70,25 @@ def fit(
                     "exp_avg": mean.clone(),
                     "exp_avg_sq": square.clone(),
                 }
+        reached = [value.detach() for value in x]
         for i in range(done, steps):
-            for value, gradient in zip(x, gradients(i, x), strict=True):
+            with torch.enable_grad():
+                found = gradients(i, x)
+            for value, gradient in zip(x, found, strict=True):
                 value.grad = gradient
             adam.param_groups[0]["lr"] = rate_of(i)
             adam.step()
             if within is not None:
-                with torch.no_grad():
-                    within(x)
-            reached = [value.detach().clone() for value in x]
-            begun[:] = [_state(i + 1, reached, adam, x)]
+                within(reached)
+            # Adam's own tensors and no copies, which would take as much memory again
+            means, squares = ([adam.state[value][name] for value in x] for name in ("exp_avg", "exp_avg_sq"))
+            begun[:] = [State(i + 1, reached, means, squares)]
             after_step(i + 1, reached)
-        return [value.detach() for value in x]
+        return reached
 
 
 def gradients_of(loss: Callable[[int, list[Tensor]], Tensor]) -> Gradients:
-    """The gradients of a scalar loss of the step's number, from 0, and the tensors."""
+    """The gradients of a loss [] of the step's number, from 0, and the tensors."""
 
     def gradients(i: int, x: list[Tensor]) -> Sequence[Tensor]:
         return torch.autograd.grad(loss(i, x), x)
@@ -93,6 +96,13 @@ def gradients_of(loss: Callable[[int, list[Tensor]], Tensor]) -> Gradients:
     return gradients
 
 
-def _state(done: int, values: list[Tensor], adam: torch.optim.Adam, x: list[Tensor]) -> State:
-    means, squares = ([adam.state[value][name].clone() for value in x] for name in ("exp_avg", "exp_avg_sq"))
-    return State(done, values, means, squares)
+def gradients_of_square(residual: Callable[[int, list[Tensor]], Tensor]) -> Gradients:
+    """The gradients of the mean square of a residual of any shape; where half precision overflows, 0."""
+
+    def gradients(i: int, x: list[Tensor]) -> Sequence[Tensor]:
+        r = residual(i, x)
+        # the gradient of the sum: that of the mean would underflow in half precision
+        found = torch.autograd.grad(r.square().sum(), x)
+        return [(gradient / r.numel()).nan_to_num(0.0, 0.0, 0.0) for gradient in found]
+
+    return gradients
