@@ -124,7 +124,7 @@ def test_a_stopped_edit_resumes_to_the_same_bytes(model):
     whole = editgan.edit_vector(*arguments, [], lambda *_: None)
     begun, seen = [], []
 
-    def after_step(i, n, delta):
+    def after_step(i, delta):
         seen.append(i)
         if i in (1, 4) and seen.count(i) == 1:
             raise InterruptedError

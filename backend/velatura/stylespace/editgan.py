@@ -18,13 +18,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.fitting.adam import fit
 from velatura.generators.styles import Made, StyleGenerator
 
 Identity = Callable[[Tensor], Tensor]
 """Unit vectors [N, D] of the people in pictures [N, 3, s, s] in [-1, 1], with a gradient."""
 
-AfterStep = Callable[[int, int, Tensor], None]
-"""after_step(i, n, delta_w): called when step i of n, from 1, is done. It may raise to stop."""
+AfterStep = Callable[[int, Tensor], None]
+"""after_step(i, delta_w): called when step i, from 1, is done. It may raise to stop."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +136,7 @@ def edit_vector(
         y: [1, s, s], its labels.
         y_edited: [1, s, s], the wanted labels.
         settings: of the edit.
-        begun: empty, or as an earlier call left it that `after_step` stopped.
+        begun: see `velatura.fitting.adam.fit`.
         after_step: called after each step.
         identity: see `loss`.
 
@@ -147,30 +148,12 @@ def edit_vector(
         source = model.synthesise(model.styles(w))
         source = Made(source.pictures.clone(), [x.clone() for x in source.features])
 
-        def of(delta: Tensor) -> Tensor:
+        def gradient(_: int, x: list[Tensor]) -> tuple[Tensor, ...]:
+            (delta,) = x
             made = model.synthesise(model.styles(w + delta))
-            return loss(model, made, source, target, r, settings, identity)
+            return torch.autograd.grad(loss(model, made, source, target, r, settings, identity), x)
 
-        return _descended(torch.zeros_like(w), of, settings, begun, after_step)
+        def done(i: int, x: list[Tensor]) -> None:
+            after_step(i, x[0])
 
-
-def _descended(
-    start: Tensor,
-    of: Callable[[Tensor], Tensor],
-    settings: Settings,
-    begun: list[Any],
-    after_step: AfterStep,
-) -> Tensor:
-    """The tensor after Adam (Kingma & Ba 2015) on a loss; it resumes to the same bytes."""
-    done, value, moments = begun[0] if begun else (0, start, {})
-    x = value.clone().requires_grad_()
-    adam = torch.optim.Adam([x], lr=settings.rate)
-    moments = {i: {name: m.clone() for name, m in entry.items()} for i, entry in moments.items()}
-    adam.load_state_dict({"state": moments, "param_groups": adam.state_dict()["param_groups"]})
-    for i in range(done, settings.steps):
-        with torch.enable_grad():
-            (x.grad,) = torch.autograd.grad(of(x), x)
-        adam.step()
-        begun[:] = [(i + 1, x.detach(), adam.state_dict()["state"])]
-        after_step(i + 1, settings.steps, x.detach())
-    return x.detach()
+        return fit([torch.zeros_like(w)], gradient, settings.rate, settings.steps, begun, done)[0]
