@@ -14,6 +14,8 @@ from . import facing, fields
 from .base import Compared, Context, Inputs, Legend, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from velatura.generators.styles import StyleGenerator
@@ -85,7 +87,7 @@ class FaceDiscover(facing.OnFaces, Method):
 
     def legend(self, context: Context) -> Legend | None:
         """See `Method`."""
-        return Legend("Sliders", "Each face shows one slider; the sliders are kept for “Face sliders”.")
+        return Legend("Sliders", "Each face shows one slider; “Sliders of a face” has the kept ones.")
 
     def run(self, inputs: MethodInputs, params: FaceDiscoverParameters, context: Context) -> Tensor:
         import torch
@@ -93,7 +95,10 @@ class FaceDiscover(facing.OnFaces, Method):
         from velatura.stylespace.applying import applied
         from velatura.stylespace.sheets import sheet
 
-        found = _found(params, context)
+        words = _words(params, context)
+        if params.keep:
+            context.shelf.check_room(self.title)
+        found = _found(params, context, words)
         face = facing.face(inputs, params, context)
         dials = [_dial(one, face.model, params) for one in found]
         pictures = [face.unedited]
@@ -108,22 +113,28 @@ class FaceDiscover(facing.OnFaces, Method):
         return sheet(torch.cat(pictures).clamp(-1.0, 1.0), titles, inputs.image, inputs.mask)
 
 
-def _found(params: FaceDiscoverParameters, context: Context) -> list[Found]:
-    """The directions of the model, made once a model. Raises `bad-request` where there are none."""
-    import torch
-
-    from velatura.cache.keys import key_of
-    from velatura.stylespace import discovery
+def _words(params: FaceDiscoverParameters, context: Context) -> tuple[str, ...]:
+    """The words that can name sliders. Raises `bad-request` for too few."""
     from velatura.stylespace.words import FACES, known, listed
 
-    model, clip = cast("StyleGenerator", context.generator), context.clip
-    words = known(clip.tokenizer, listed(params.words) or FACES)
+    words = known(context.clip.tokenizer, listed(params.words) or FACES)
     if len(words) < 2 * params.count:
         raise VelaturaError(
             "bad-request",
             f"The model that reads words knows {len(words)} of these only, which name {len(words) // 2}"
             " sliders; ask for fewer, or write other words.",
         )
+    return words
+
+
+def _found(params: FaceDiscoverParameters, context: Context, words: Sequence[str]) -> list[Found]:
+    """The directions of the model, made once a model. Raises `bad-request` where there are none."""
+    import torch
+
+    from velatura.cache.keys import key_of
+    from velatura.stylespace import discovery
+
+    model, clip = cast("StyleGenerator", context.generator), context.clip
     batches = -(-params.faces // discovery.BATCH)
 
     def look(begun: list[Tensor]) -> Samples:

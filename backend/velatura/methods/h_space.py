@@ -1,7 +1,7 @@
 """Deep dials: directions between two texts in the middle of the network, found without training.
 
-Kwon et al. 2023, Diffusion Models Already Have a Semantic Latent Space (Asyrp), with the directions of Haas
-et al. 2023; see `velatura.semantic.h_space`."""
+Kwon et al. 2023, Diffusion Models Already Have a Semantic Latent Space (Asyrp); see
+`velatura.semantic.h_space`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,14 @@ if TYPE_CHECKING:
 
     from velatura.diffusion.samplers import Step
     from velatura.flow.texts import Texts
-    from velatura.inversion.trajectory import Trajectory
+    from velatura.inversion.trajectory import AfterStep, Trajectory
     from velatura.semantic.h_space import Move
     from velatura.semantic.source import Prompts, Source
 
 DRAFT_STEPS = 8
-FARTHEST = 4.0
-"""The multiple of a direction at 100 %."""
-PICTURES_SEED = 0
-"""The first seed of the pictures that a direction is learned from, whatever the seeds of the request."""
+LEARNING = Stage("Learning the dials", 0.6)
+FARTHEST = 1.5
+"""The multiple of a direction at 100 %; at 1 the prediction follows the other text."""
 
 
 class HSpaceParameters(Parameters):
@@ -40,18 +39,9 @@ class HSpaceParameters(Parameters):
         "Dials", "Each leads from one thing to another: a slight smile to a broad one, young to old."
     )
     only_changes: bool = flowing.only_changes()
-    learned_from: Literal["layer", "pictures"] = Field(
-        "layer",
-        title="Learned from",
-        description="A dial is learned from the layer itself, or once from pictures that the model makes.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["The layer", "New pictures"]},
-    )
-    pictures: int = fields.whole(
-        8, 1, 64, "New pictures", "How many pictures a dial is learned from.", advanced=True
-    )
     start: Literal["layer", "new"] = fields.start()
     begin: float = fields.slider(
-        0.0,
+        0.3,
         0.0,
         0.95,
         0.05,
@@ -70,6 +60,9 @@ class HSpaceParameters(Parameters):
         "variations.",
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
     )
+    tries: int = fields.whole(
+        5, 1, 50, "Care", "How long each step of a dial is learned, once a layer and dial.", advanced=True
+    )
     context: float = fields.context(1.0)
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
@@ -82,8 +75,7 @@ class HSpace(Method):
     section = "degrees"
     summary = "Gives a layer, or a new picture, more or less of several things, from within the network."
     source = (
-        "Kwon et al. 2023, Asyrp, arXiv:2210.10960, section 3; Haas et al. 2023, arXiv:2303.11073, "
-        "supervised discovery; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
+        "Kwon et al. 2023, Asyrp, arXiv:2210.10960, section 3; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
     )
     inputs = Inputs(source="required", mask="optional", prompt="optional")
     Parameters = HSpaceParameters
@@ -128,7 +120,7 @@ class HSpace(Method):
 
         trajectory = _trajectory(inputs, params, context, sigmas, places, prompts)
         with kept(context.cache, model, trajectory, prompts, []) as source:
-            moves = _moves(params, context, caption, source, (model.latent_channels, *places))
+            moves = _moves(params, context, caption, source)
             on_layer = params.start == "layer"
             z = h_space.edit(source, model, moves, after_step, m_latent=m if on_layer else None)
         pictures = context.decode(z)
@@ -146,19 +138,21 @@ def _caption(prompt: str, params: HSpaceParameters) -> str:
     return fields.shown_now(params.source_prompt)
 
 
-def _moves(
-    params: HSpaceParameters, context: Context, caption: str, source: Source, shape: tuple[int, int, int]
-) -> list[Move]:
-    """The moves of the dials that are not at 0; each direction is learned once."""
+def _moves(params: HSpaceParameters, context: Context, caption: str, source: Source) -> list[Move]:
+    """The moves of the dials that are not at 0; each direction is learned once a layer."""
     from velatura.semantic.h_space import Move
 
-    first, last = steering.window(params.begin, params.end, source.n)
+    steps = range(*steering.window(params.begin, params.end, source.n))
     asked = [(flowing.texts(caption, dial), dial.strength) for dial in params.dials]
     asked = [(texts, strength) for texts, strength in asked if strength and texts.away != texts.toward]
     moves: list[Move] = []
     for number, (texts, strength) in enumerate(asked):
-        deltas = _learned(params, context, texts, source, shape, (number, len(asked)))
-        moves.append(Move(deltas, FARTHEST * strength / 100.0, first, last))
+
+        def after_step(i: int, n: int, number: int = number) -> None:
+            context.step(number * n + i, len(asked) * n, stage=LEARNING)
+
+        deltas = _learned(params, context, texts, source, steps, after_step)
+        moves.append(Move(deltas, FARTHEST * strength / 100.0, steps.start))
     return moves
 
 
@@ -167,45 +161,30 @@ def _learned(
     context: Context,
     texts: Texts,
     source: Source,
-    shape: tuple[int, int, int],
-    place: tuple[int, int],
+    steps: range,
+    after_step: AfterStep,
 ) -> Sequence[Tensor]:
-    """Delta h_t of a dial, by step.
-
-    shape: [C, h, w] of a latent. place: the dial's number, and how many there are.
-    """
+    """Delta h_t of a dial for the steps in which it acts."""
     from velatura.cache.keys import key_of
     from velatura.semantic import h_space
 
-    model, (number, count) = context.model, place
+    model = context.model
     away, toward = map(model.encode_prompt, texts)
-    stage = Stage("Learning the dials", 0.4)
-
-    def after_step(i: int, n: int) -> None:
-        context.step(number * n + i, count * n, stage=stage)
-
-    if params.learned_from == "pictures":
-        seeds = list(range(PICTURES_SEED, PICTURES_SEED + params.pictures))
-        name = key_of(
-            model, h_space="average", texts=list(texts), sigmas=source.sigmas, shape=list(shape), seeds=seeds
-        )
-        return context.kept(
-            name,
-            lambda _: h_space.average(model, source.sigmas, shape, away, toward, seeds, after_step),
-            on_disk=True,
-        )
     name = key_of(
         model,
-        h_space="along",
+        h_space="fit",
         texts=list(texts),
         sigmas=source.sigmas,
         x=source.x(source.n),
         noise=source.x(0),
-        prompts=list(source.prompts),
+        steps=[steps.start, steps.stop],
+        tries=params.tries,
     )
-    return context.kept(
-        name, lambda known: h_space.along(source, model, away, toward, known, after_step), on_disk=True
-    )
+
+    def fit(known: list[Tensor]) -> list[Tensor]:
+        return h_space.fit(source, model, away, toward, steps, params.tries, known, after_step)
+
+    return context.kept(name, fit, on_disk=True)
 
 
 def _trajectory(
@@ -225,7 +204,7 @@ def _trajectory(
         return source.imagined(model, (model.latent_channels, *places), sigmas, seeds)
 
     def after_step(i: int, n: int) -> None:
-        context.step(i, n, stage=Stage("Reading the layer", 0.3))
+        context.step(i, n, stage=Stage("Reading the layer", 0.1))
 
     if params.inversion == "edit-friendly":
         return source.edit_friendly(context.cache, model, inputs.image, prompts, sigmas, seeds, after_step)

@@ -13,34 +13,37 @@ Divided by sqrt(abar_{t-1}), which is the variance-exploding form of `velatura.i
 Without the asymmetry x' = step(x, D~) = step(x, D) + (1 - sigma'/sigma) (D~ - D): the change would be nearly
 undone in each step.
 
-Asyrp trains a network for Delta h_t. Here it is the difference of the means of h_t with and without a trait,
-as in Haas et al. 2023, Discovering Interpretable Directions in the Semantic Latent Space of Diffusion Models,
-arXiv:2303.11073 (supervised discovery). Their two groups of pictures are here the same latents, read under
-two captions, so that they differ in nothing but the texts.
+Asyrp trains a network for Delta h_t, with CLIP as the teacher. Here the model that edits is the teacher, and
+nothing is trained beyond the layer: at each level, Delta h_t is what moves the prediction for one text to the
+prediction for the other,
+
+    Delta h_t = arg min over d of |D(x_t; sigma, away | d) - D(x_t; sigma, toward)|^2,
+
+by a few steps of Adam that begin at the level before. The difference of h_t under the two texts, after the
+supervised directions of Haas et al. 2023 (arXiv:2303.11073), has no such meaning where the texts also reach
+the network's other blocks; `methods/DESIGN.md` has the figures of both.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import torch
 from torch import Tensor
 
-from velatura.diffusion import noise
 from velatura.diffusion.blending import blend
 from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guide
 from velatura.diffusion.network import LatentDiffusion
 from velatura.diffusion.samplers import Step
+from velatura.fitting import adam
 from velatura.inversion.trajectory import AfterStep, silent, step
 
 from .source import Source
 
-BASE_STEPS = 16
-"""Steps of the run that an amount refers to. Each step adds its change whole, so a run of n steps scales
-Delta h by BASE_STEPS / n (Asyrp, section 5.3)."""
+RATE = 0.15
+"""Of Adam. h has a deviation of about 2 in the models that were looked at."""
 
 
 @dataclass(frozen=True)
@@ -48,107 +51,85 @@ class Move:
     """A direction, and how far to go along it.
 
     Args:
-        deltas: Delta h_t by step, each [1 or B, C, h, w] float32.
-        amount: the multiple of them that is added; below 0 the other way.
-        first, last: it acts in the steps i with first <= i < last.
+        deltas: Delta h_t of the steps from `first` on, each [1 or B, C, h', w'] float32.
+        amount: the multiple of them that is added; at 1 the prediction is about that for the other text,
+            below 0 it goes the other way.
+        first: the first step in which it acts; the last one follows from the number of deltas.
     """
 
     deltas: Sequence[Tensor]
     amount: float
-    first: int
-    last: int
+    first: int = 0
 
     def acts(self, i: int) -> bool:
         """Whether it changes step i."""
-        return self.amount != 0.0 and self.first <= i < self.last
+        return self.amount != 0.0 and 0 <= i - self.first < len(self.deltas)
+
+    def delta(self, i: int) -> Tensor:
+        """amount Delta h_t of a step in which it acts."""
+        return self.amount * self.deltas[i - self.first]
 
 
-class _Read(Exception):
-    """The bottleneck has been reached; the rest of the pass is not needed."""
-
-
-def read(model: LatentDiffusion, x: Tensor, sigma: float, c: Condition) -> Tensor:
-    """h of a pass, float32 [N, C, h', w']. The pass ends there.
-
-    Args:
-        model: a U-Net. Raises `unknown-model` if it is none.
-        x: [N, C, h, w] at the noise level sigma.
-        sigma: the noise level.
-        c: a condition of N rows.
-    """
-    found: list[Tensor] = []
-
-    def keep(h: Tensor) -> Tensor:
-        found.append(h.float())
-        raise _Read
-
-    try:
-        with model.bottleneck(keep):
-            denoise(model, x, sigma, c)
-    except _Read:
-        pass
-    (h,) = found
-    return h
-
-
-def between(model: LatentDiffusion, x: Tensor, sigma: float, away: Condition, toward: Condition) -> Tensor:
-    """Delta h_t = h(x_t, toward) - h(x_t, away), [N, C, h', w']. x: [N, C, h, w]; texts: of one row each."""
-    h_away, h_toward = read(
-        model, x.repeat(2, 1, 1, 1), sigma, cat([away.expand(len(x)), toward.expand(len(x))])
-    ).chunk(2)
-    return h_toward - h_away
-
-
-def along(
+def fit(
     source: Source,
     model: LatentDiffusion,
     away: Condition,
     toward: Condition,
+    steps: range,
+    tries: int,
     known: list[Tensor],
     after_step: AfterStep = silent,
 ) -> list[Tensor]:
-    """Delta h_t by step along a source's own latents, each [B, C, h', w'].
+    """Delta h_t along a source's own latents, each [B, C, h', w'] float32.
 
     Args:
         source: a layer, or pictures of seeds.
-        model: that of the source, a U-Net.
+        model: that of the source, a U-Net. Raises `unknown-model` if it is none.
         away, toward: the texts that the direction leads between.
-        known: of the first steps; the missing ones are appended, and it is the result.
+        steps: of the source, in which it will act.
+        tries: steps of Adam at each level.
+        known: of the first of these steps; the missing ones are appended, and it is the result.
         after_step: called after each.
     """
-    for i in range(len(known), source.n):
-        known.append(between(model, source.x(i), source.sigmas[i], away, toward))
-        after_step(i + 1, source.n)
+    for number in range(len(known), len(steps)):
+        i = steps[number]
+        x, sigma = source.x(i), source.sigmas[i]
+        with torch.inference_mode(False), torch.no_grad():
+            x = x.clone()
+            wanted = denoise(model, x, sigma, toward.expand(len(x)))
+            start = known[-1].clone() if known else torch.zeros_like(_bottleneck(model, x, sigma, away))
+            known.append(_fitted(model, x, sigma, away, wanted, start, tries))
+        after_step(number + 1, len(steps))
     return known
 
 
-def average(
-    model: LatentDiffusion,
-    sigmas: Sequence[float],
-    shape: Sequence[int],
-    away: Condition,
-    toward: Condition,
-    seeds: Sequence[int],
-    after_step: AfterStep = silent,
-) -> list[Tensor]:
-    """Delta h_t by step, the mean over pictures that the model makes of the text `away`, each
-    [1, C, h', w'].
+def _fitted(
+    model: LatentDiffusion, x: Tensor, sigma: float, c: Condition, wanted: Tensor, start: Tensor, tries: int
+) -> Tensor:
+    """Some steps of Adam on the squared distance to `wanted`; each row is fitted by itself."""
 
-    Args:
-        model: a U-Net.
-        sigmas: N+1 levels.
-        shape: [C, h, w] of a latent.
-        away, toward: the texts.
-        seeds: one a picture.
-        after_step: called after each of the N steps.
-    """
-    x = noise.standard_normal(seeds, shape).to(model.device) * sigmas[0]
-    c, found, n = away.expand(len(seeds)), list[Tensor](), len(sigmas) - 1
-    for i, (sigma, sigma_next) in enumerate(pairwise(sigmas)):
-        found.append(between(model, x, sigma, away, toward).mean(0, keepdim=True))
-        x = step(x, denoise(model, x, sigma, c), sigma, sigma_next)
-        after_step(i + 1, n)
-    return found
+    def gradients(_: int, values: list[Tensor]) -> Sequence[Tensor]:
+        (d,) = values
+        with model.bottleneck(lambda h: h.detach() + d.to(h)):
+            D = denoise(model, x, sigma, c.expand(len(x)))
+        return torch.autograd.grad((D - wanted).square().mean((1, 2, 3)).sum(), [d])
+
+    (d,) = adam.fit([start], gradients, RATE, tries, [], lambda i, values: None)
+    return d.detach()
+
+
+def _bottleneck(model: LatentDiffusion, x: Tensor, sigma: float, c: Condition) -> Tensor:
+    """h of a pass, float32 [N, C, h', w']."""
+    found: list[Tensor] = []
+
+    def keep(h: Tensor) -> Tensor:
+        found.append(h.float())
+        return h
+
+    with model.bottleneck(keep):
+        denoise(model, x, sigma, c.expand(len(x)))
+    (h,) = found
+    return h
 
 
 def edit(
@@ -200,8 +181,8 @@ def _predicted(
     rows = len(conditions) * len(x)
     c = cat([condition.expand(len(x)) for condition in conditions])
     if moves:
-        scaled = [move.amount * BASE_STEPS / source.n * move.deltas[i] for move in moves]
-        delta = sum(scaled[1:], scaled[0]).expand(len(x), -1, -1, -1).repeat(len(conditions), 1, 1, 1)
+        deltas = [move.delta(i) for move in moves]
+        delta = sum(deltas[1:], deltas[0]).expand(len(x), -1, -1, -1).repeat(len(conditions), 1, 1, 1)
 
         def change(h: Tensor) -> Tensor:
             return torch.cat([h[:rows], h[rows:] + delta.to(h)])
