@@ -11,13 +11,12 @@ import torch.nn.functional as F
 from tests.stylespace.toys import Linear, Looks
 from velatura.cache import values
 from velatura.stylespace.clip_losses import d_clip
-from velatura.stylespace.descent import Descended, descend
 from velatura.stylespace.optimisation import Settings, optimise, rate_at
 
 SETTINGS = Settings(steps=12, rate=0.1, hold=0.008, likeness=0.5)
 
 
-def ignored(i, n, w):
+def ignored(i, w):
     pass
 
 
@@ -72,16 +71,16 @@ def test_one_that_is_stopped_and_resumed_gives_the_same_bytes(stop):
     ws, text = model.wplus(model.sample([4])), clip.text("a beard")
     whole = optimise(model, ws, d_clip(clip, text, 3), clip, SETTINGS, [], ignored)
 
-    def stopping(i, n, w):
+    def stopping(i, w):
         if i == stop:
             raise KeyboardInterrupt
 
-    begun: list[Descended] = []
+    begun = []
     with pytest.raises(KeyboardInterrupt):
         optimise(model, ws, d_clip(clip, text, 3), clip, SETTINGS, begun, stopping)
     begun = values.unpack("k", values.pack("k", begun))  # as after a restart
     model.calls, steps = 0, []
-    again = optimise(model, ws, d_clip(clip, text, 3), clip, SETTINGS, begun, lambda i, n, w: steps.append(i))
+    again = optimise(model, ws, d_clip(clip, text, 3), clip, SETTINGS, begun, lambda i, w: steps.append(i))
     assert torch.equal(again, whole)
     assert steps == list(range(stop + 1, 13)) and model.calls == 13 - stop
 
@@ -91,9 +90,3 @@ def test_the_rate_rises_in_the_first_twentieth_and_falls_in_the_last_quarter():
         [0.0, 1.0, 2.0, 2.0, 2.0]
     )
     assert rate_at(0.875, 2.0) == pytest.approx(1.0) and rate_at(1.0, 2.0) == pytest.approx(0.0)
-
-
-def test_a_descent_does_not_change_its_start():
-    start = torch.ones(3)
-    (x,) = descend([start], lambda i, v: v[0].square().sum(), lambda t: 0.1, 4, [], ignored)
-    assert torch.equal(start, torch.ones(3)) and (x < 1).all()

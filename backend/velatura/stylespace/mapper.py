@@ -14,10 +14,10 @@ from torch.func import functional_call
 
 from velatura.clip_guidance.augment import generators
 from velatura.clip_guidance.loss import ClipLoss
+from velatura.fitting.adam import State, fit, gradients_of
 from velatura.generators.styles import StyleGenerator
 
 from .clip_losses import IdentityLoss, Recogniser
-from .descent import Descended, descend
 from .optimisation import rate_at
 
 LEVELS = ("coarse", "medium", "fine")
@@ -97,9 +97,13 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> Mapper:
     return mapper.to(tensors["split"].device).eval().requires_grad_(False)
 
 
-def delta(tensors: Mapping[str, Tensor], ws: Tensor) -> Tensor:
-    """0.1 M_t(w), which is added to the code, from the tensors of a mapper; [N, num_ws, w_dim]."""
-    return SHARE * from_tensors(tensors).to(ws.device)(ws)
+def mapper_of(tensors: Mapping[str, Tensor]) -> Callable[[Tensor], Tensor]:
+    """The whole step of a kept mapper, 0.1 M_t(w), from codes [N, num_ws, w_dim].
+
+    tensors: of `Mapper.state_dict`. Raises ValueError for others.
+    """
+    mapper = from_tensors(tensors)
+    return lambda ws: SHARE * mapper.to(ws.device)(ws)
 
 
 @dataclass(frozen=True)
@@ -128,8 +132,8 @@ def train(
     distance: ClipLoss,
     recogniser: Recogniser,
     settings: Settings,
-    begun: list[Descended],
-    after_step: Callable[[int, int, dict[str, Tensor]], None],
+    begun: list[State],
+    after_step: Callable[[int, dict[str, Tensor]], None],
 ) -> dict[str, Tensor]:
     """The tensors of a mapper for one text: arg min of L_CLIP(w) + lambda_L2 |M_t(w)|^2 + lambda_ID L_ID(w)
     (eq. 5) over codes that the generator samples.
@@ -142,9 +146,9 @@ def train(
         distance: D_CLIP to the text (`clip_losses.d_clip`).
         recogniser: R.
         settings: of the training.
-        begun: as in `descent.descend`.
-        after_step: gets the number of a finished step, from 1, that of all, and the present tensors. It may
-            raise to stop.
+        begun: as in `velatura.fitting.adam.fit`.
+        after_step: gets the number of a finished step, from 1, and the present tensors. It may raise to
+            stop.
     """
     with torch.inference_mode(False), torch.no_grad():
         with torch.random.fork_rng(devices=[]):
@@ -159,7 +163,7 @@ def train(
         def loss(i: int, values: list[Tensor]) -> Tensor:
             first = SEED + i * settings.batch
             seeds = range(first, first + settings.batch)
-            ws = model.wplus(model.sample(seeds, PSI))
+            ws = model.wplus(model.sample(seeds, PSI)).clone()  # out of inference mode
             moved = SHARE * functional_call(mapper, named(values), (ws,))
             pictures = model.synthesise(model.styles(ws + moved)).pictures
             total = distance(pictures, generators(seeds)).mean() + settings.hold * moved.square().mean()
@@ -170,12 +174,13 @@ def train(
                 total = total + settings.likeness * likeness(pictures).mean()
             return total
 
-        values = descend(
-            list(mapper.parameters()),
-            loss,
-            lambda t: rate_at(t, settings.rate),
-            settings.steps,
-            begun,
-            lambda i, n, values: after_step(i, n, named(values)),
+        return named(
+            fit(
+                list(mapper.parameters()),
+                gradients_of(loss),
+                lambda i: rate_at(i / settings.steps, settings.rate),
+                settings.steps,
+                begun,
+                lambda i, values: after_step(i, named(values)),
+            )
         )
-        return named(values)

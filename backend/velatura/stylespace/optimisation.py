@@ -11,10 +11,10 @@ from torch import Tensor
 
 from velatura.clip_guidance.augment import generators
 from velatura.clip_guidance.loss import ClipLoss
+from velatura.fitting.adam import State, fit, gradients_of
 from velatura.generators.styles import StyleGenerator
 
 from .clip_losses import IdentityLoss, Recogniser
-from .descent import Descended, descend
 
 RAMP_UP, RAMP_DOWN = 0.05, 0.25
 """Shares of the steps in which the rate rises and falls (published code)."""
@@ -50,8 +50,8 @@ def optimise(
     distance: ClipLoss,
     recogniser: Recogniser,
     settings: Settings,
-    begun: list[Descended],
-    after_step: Callable[[int, int, Tensor], None],
+    begun: list[State],
+    after_step: Callable[[int, Tensor], None],
 ) -> Tensor:
     """arg min over w of D_CLIP(G(w), t) + lambda_L2 |w - w_s|^2 + lambda_ID L_ID(w) (eq. 1), as a code
     [1, num_ws, w_dim].
@@ -64,9 +64,8 @@ def optimise(
         distance: D_CLIP (`clip_losses.d_clip`).
         recogniser: R.
         settings: of the optimisation.
-        begun: as in `descent.descend`.
-        after_step: gets the number of a finished step, from 1, that of all, and the present code. It may
-            raise to stop.
+        begun: as in `velatura.fitting.adam.fit`.
+        after_step: gets the number of a finished step, from 1, and the present code. It may raise to stop.
     """
     with torch.inference_mode(False), torch.no_grad():
         ws = ws.clone()
@@ -81,12 +80,12 @@ def optimise(
             total = distance(pictures, generators([i])).sum() + settings.hold * (w - ws).square().sum()
             return total if likeness is None else total + settings.likeness * likeness(pictures).sum()
 
-        (w,) = descend(
+        (w,) = fit(
             [ws],
-            loss,
-            lambda t: rate_at(t, settings.rate),
+            gradients_of(loss),
+            lambda i: rate_at(i / settings.steps, settings.rate),
             settings.steps,
             begun,
-            lambda i, n, values: after_step(i, n, values[0]),
+            lambda i, x: after_step(i, x[0]),
         )
         return w
