@@ -10,9 +10,14 @@ import pytest
 from velatura.cli import exits
 from velatura.cli.commands import commands
 from velatura.cli.main import main
+from velatura.models.catalogue import EMBEDDED
 from velatura_protocol.errors import CODES
 
 pytestmark = pytest.mark.timeout(120)
+
+
+def embedded():
+    return [id for id, path in EMBEDDED.items() if path.is_dir()]
 
 
 @pytest.mark.parametrize("command", sorted(set(commands()) - {"bench"}))
@@ -39,8 +44,7 @@ def test_methods_are_the_same_with_and_without_a_daemon(cli, tmp_path):
     offline = json.loads(cli("methods", "--json", "--state-dir", tmp_path / "none").stdout)
     assert online["methods"] == offline["methods"]
     assert online["digest"] == offline["digest"]
-    embedded = ["velatura-mini", "velatura-pixels", "velatura-vq"]
-    assert [model["id"] for model in online["models"]] == ["tiny", *embedded]
+    assert [model["id"] for model in online["models"]] == ["tiny", *embedded()]
 
 
 def test_the_options_of_a_method_are_shown(cli):
@@ -62,7 +66,7 @@ def test_models_are_named_and_forgotten(cli, tmp_path, tiny_folder):
     assert "velatura-mini" in models().stdout
     models("add", "mine", tiny_folder)
     found = json.loads(models("--json").stdout)["models"]
-    assert [model["id"] for model in found] == ["mine", "velatura-mini", "velatura-pixels", "velatura-vq"]
+    assert [model["id"] for model in found] == ["mine", *embedded()]
     assert "(default)" in models("list").stdout.splitlines()[0]
     assert "no model at" in models("add", "other", tmp_path / "absent", code=1).stderr
     models("add", "second", tiny_folder)

@@ -20,13 +20,15 @@ def test_a_model_whose_files_are_gone_is_refused_by_name_and_hides_no_other(tmp_
     shutil.rmtree(gone)
 
     kinds = {entry.id: entry.kind for entry in catalogue.entries(tmp_path)}
-    assert kinds == {
-        "gone": "missing",
-        "there": "diffusers",
+    embedded = {
         "velatura-mini": "diffusers",
         "velatura-pixels": "pixels",
         "velatura-vq": "vq",
+        "velatura-face": "style",
     }
+    there_too = {id: kind for id, kind in embedded.items() if catalogue.EMBEDDED[id].is_dir()}
+    assert embedded.keys() == catalogue.EMBEDDED.keys()
+    assert kinds == {"gone": "missing", "there": "diffusers", **there_too}
 
     store = ModelStore(
         lambda: catalogue.entries(tmp_path), torch.device("cpu"), memory=tmp_path / "digests.json"

@@ -208,7 +208,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 def test_a_file_that_is_not_there_and_a_full_folder_are_told_before_anything_is_read(tmp_path, monkeypatch):
     with pytest.raises(VelaturaError, match="There is no file"):
         converting.convert(tmp_path / "missing.ckpt", tmp_path / "folder")
-    monkeypatch.setattr(pickles, "tensors", lambda *_: pytest.fail("the checkpoint was read"))
+    monkeypatch.setattr(pickles, "read", lambda *_: pytest.fail("the checkpoint was read"))
     (tmp_path / "some.ckpt").touch()
     for full in (tmp_path, tmp_path / "some.ckpt"):
         with pytest.raises(VelaturaError, match="has files already; name a new folder"):

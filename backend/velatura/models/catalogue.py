@@ -26,11 +26,13 @@ EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
 EMBEDDED_PIXELS_ID = "velatura-pixels"
 EMBEDDED_PIXELS_PATH = BUNDLES / EMBEDDED_PIXELS_ID
 EMBEDDED_VQ_ID = "velatura-vq"
+EMBEDDED_FACE_ID = "velatura-face"
 EMBEDDED: Mapping[str, Path] = MappingProxyType(
     {
         EMBEDDED_ID: EMBEDDED_PATH,
         EMBEDDED_PIXELS_ID: EMBEDDED_PIXELS_PATH,
         EMBEDDED_VQ_ID: BUNDLES / EMBEDDED_VQ_ID,
+        EMBEDDED_FACE_ID: BUNDLES / EMBEDDED_FACE_ID,
     }
 )
 """The embedded models in their order: one that makes pictures from words, and one for each other kind."""

@@ -1,26 +1,30 @@
-"""Converts a checkpoint of any known layout to a diffusers folder."""
+"""Converts a checkpoint of any known layout to a folder that can be named as a model."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from . import adm, pickles, taming
+from .families import converting as families
 
 
 def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
-    """Writes a diffusers folder of a checkpoint of taming-transformers or of guided diffusion.
+    """Writes a folder of a checkpoint of StyleGAN2, of taming-transformers or of guided diffusion.
 
     Args:
         checkpoint: the file, pickled or in safetensors.
         folder: the new folder, which must not exist yet or be empty.
-        label: see `adm.convert`.
+        label: see `adm.convert` and `families.converting.convert`.
 
     Raises:
-        VelaturaError: as `taming.convert` and `adm.convert` do.
+        VelaturaError: as `pickles.read`, `taming.convert`, `adm.convert` and
+            `families.converting.convert` do.
     """
     pickles.check_folder(folder)  # before the checkpoint is read, which takes minutes
-    weights = pickles.tensors(checkpoint)
-    if taming.CODES in weights:
+    weights, about = pickles.read(checkpoint)
+    if families.is_style_generator(weights):
+        families.convert(checkpoint, folder, weights, about, label)
+    elif taming.CODES in weights:
         taming.convert(checkpoint, folder, weights)
     else:
         adm.convert(checkpoint, folder, label, weights)
