@@ -19,7 +19,8 @@ from velatura.diffusion.network import LatentDiffusion
 from velatura.generators.protocol import Generator
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
-from velatura.shelf.shelf import SHIPPED, Shelf
+from velatura.shelf.listing import SHIPPED
+from velatura.shelf.shelf import Shelf
 from velatura.weights.out_of_memory import is_out_of_memory
 
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage

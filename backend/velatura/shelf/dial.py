@@ -1,7 +1,4 @@
-"""A dial, and its file: safetensors, with the description as JSON in the metadata.
-
-A description is read without torch and without reading the tensors.
-"""
+"""A dial, and the description in its file. Imports no torch."""
 
 from __future__ import annotations
 
@@ -13,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeGuard, get_args
 
 from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import canonical, digest
 from velatura_protocol.reading import as_list, as_object
 
 if TYPE_CHECKING:
@@ -25,8 +21,8 @@ FORMAT = 1
 ENDING = ".dial.safetensors"
 LONGEST_TITLE = 60
 LARGEST = 64 * 1024 * 1024  # bytes of a file; a mapper of the largest published generator has half of it
-_LARGEST_DESCRIPTION = 1024 * 1024
-_ID = 16  # hexadecimal digits
+LARGEST_DESCRIPTION = 1024 * 1024
+ID_DIGITS = 16  # hexadecimal
 
 
 @dataclass(frozen=True)
@@ -82,35 +78,7 @@ def checked_title(title: str) -> str:
 
 def is_id(text: str) -> bool:
     """Whether it can be the id of a dial, and so a part of a file's name."""
-    return len(text) == _ID and all(c in "0123456789abcdef" for c in text)
-
-
-def content_id(kind: Kind, generator: str, tensors: Mapping[str, Tensor]) -> str:
-    """The id of a dial, from what it does: it is the same on every machine, and after renaming."""
-    from velatura.cache.keys import tensor_digest
-
-    named = {name: tensor_digest(x) for name, x in tensors.items()}
-    return digest(canonical([kind, generator, named])).removeprefix("blake2b:")[:_ID]
-
-
-def pack(dial: Dial) -> bytes:
-    """The file of a dial. Raises `bad-request` for one that is too large or that JSON cannot describe."""
-    import torch
-    from safetensors.torch import save
-
-    tensors = {
-        name: x.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, x in dial.tensors.items()
-    }
-    about = {"format": FORMAT, "id": dial.id, "title": dial.title, "generator": dial.generator}
-    text = canonical(about | {"kind": dial.kind, "recipe": dict(dial.recipe)}).decode()
-    data = save(tensors, {"velatura": text})
-    if len(data) > LARGEST or len(text) > _LARGEST_DESCRIPTION:
-        raise VelaturaError(
-            "bad-request",
-            f"The slider {dial.title!r} is larger than {LARGEST // 2**20} MiB and cannot be kept.",
-        )
-    return data
+    return len(text) == ID_DIGITS and all(c in "0123456789abcdef" for c in text)
 
 
 def described(path: Path, *, shipped: bool = False) -> Entry:
@@ -121,7 +89,7 @@ def described(path: Path, *, shipped: bool = False) -> Entry:
             raise ValueError("it is too large")
         stream.seek(0)
         length = int.from_bytes(stream.read(8), "little")
-        if not 2 <= length <= min(2 * _LARGEST_DESCRIPTION, size - 8):
+        if not 2 <= length <= min(2 * LARGEST_DESCRIPTION, size - 8):
             raise ValueError("it is cut off, or no slider")
         header = as_object(parse_json(stream.read(length))) or {}
     _check_whole(header, size - 8 - length)
@@ -137,19 +105,6 @@ def described(path: Path, *, shipped: bool = False) -> Entry:
         raise ValueError(error.message) from None
     recipe = as_object(about.get("recipe")) or {}
     return Entry(id, title, _text(about, "generator"), kind, recipe, path, shipped)
-
-
-def read(entry: Entry) -> Dial:
-    """The dial of an entry, on the CPU. Raises OSError, ValueError, and safetensors' own error."""
-    import torch
-    from safetensors.torch import load
-
-    data = entry.path.read_bytes()
-    with torch.inference_mode(False):
-        tensors = load(data)
-    if content_id(entry.kind, entry.generator, tensors) != entry.id:
-        raise ValueError("it is damaged")
-    return Dial(entry.id, entry.title, entry.generator, entry.kind, tensors, entry.recipe)
 
 
 def _check_whole(header: Mapping[str, object], size: int) -> None:

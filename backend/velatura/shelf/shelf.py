@@ -1,74 +1,43 @@
-"""The folder of kept dials: one file each, written whole or not at all."""
+"""The shelf: dials are kept in files, each written whole or not at all."""
 
 from __future__ import annotations
 
-import logging
-import os
 import shutil
-from collections.abc import Iterator, Sequence
+import time
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
 
 from velatura.files.atomic import replacing
 from velatura_protocol.errors import VelaturaError
 
-from .dial import ENDING, LONGEST_TITLE, Dial, Entry, checked_title, content_id, described, is_id, pack, read
-
-log = logging.getLogger(__name__)
-
-FOLDER = "shelf"
-"""Its name in the daemon's state directory."""
-
-SHIPPED = "dials"
-"""The folder of a model that has dials which ship with it."""
+from .dial import ENDING, LONGEST_TITLE, Dial, Entry, checked_title, described
+from .listing import Listing
 
 MOST = 200
 """Dials that a person can keep, so that the list fits into a message."""
 
-
-class Broken(NamedTuple):
-    """A file that could not be read. reason: for the person, 'it is cut off'."""
-
-    path: Path
-    reason: str
+_STALE_S = 3600.0  # the age of a part that a killed process has left
 
 
-class Shelf:
-    """Dials in a folder, and those in the folders of models. No other process is locked out: files come and
-    go whole, and the last writer of one wins.
+class Shelf(Listing):
+    """A listing that reads dials whole, and keeps and changes them. No other process is locked out: files
+    come and go whole, and the last writer of one wins. The folder is made when the first dial is kept.
 
-    Args:
-        folder: is made when the first dial is kept; None: nothing can be kept.
-        shipped: folders of dials that come with models.
+    Loading torch waits until a dial is read or written.
     """
-
-    def __init__(self, folder: Path | None, shipped: Sequence[Path] = ()) -> None:
-        self._folder, self._shipped = folder, tuple(shipped)
-
-    def entries(self, generator: str = "") -> list[Entry]:
-        """The dials in the order of their titles, without their tensors.
-
-        generator: the digest of a model, whose dials alone are listed, with those that ship; '' lists all.
-        """
-        found = {entry.id: entry for entry in reversed(self._read()[0])}
-        fitting = [e for e in found.values() if generator in ("", e.generator) or e.shipped]
-        return sorted(fitting, key=lambda entry: (entry.title.casefold(), entry.id))
-
-    def broken(self) -> list[Broken]:
-        """The files that cannot be read; `entries` leaves them out."""
-        return self._read()[1]
 
     def load(self, id: str) -> Dial:
         """The dial of this id, on the CPU. Raises `bad-request` if it is not there or is damaged."""
-        entry = self._entry(id)
+        from .packing import read
+
+        entry = self.entry(id)
         try:
             return read(entry)
         except Exception as error:  # a damaged file can raise almost any error
             raise VelaturaError(
                 "bad-request",
-                f"The slider {entry.title!r} is damaged; remove it with `velatura shelf remove {id}`.",
+                f"The slider {entry.title!r} is damaged; remove it with `velatura dials delete {id}`.",
                 detail=f"{entry.path}: {error}",
             ) from error
 
@@ -81,11 +50,14 @@ class Shelf:
             VelaturaError: as `check_room`, and as `pack`.
             OSError: the disk is full, say.
         """
+        from .packing import content_id, pack
+
         title = self.check_room(dial.title)
         assert self._folder is not None  # else there was no room
         id = content_id(dial.kind, dial.generator, dial.tensors)
         data = pack(replace(dial, id=id, title=self._free(title, id, dial.generator)))
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._tidy(self._folder)
         with replacing(self._folder / f"{id}{ENDING}") as stream:
             stream.write(data)
         return id
@@ -101,12 +73,14 @@ class Shelf:
         if sum(1 for _ in self._paths()) >= MOST:
             raise VelaturaError(
                 "bad-request",
-                f"There are {MOST} sliders already; remove some with `velatura shelf remove`.",
+                f"There are {MOST} sliders already; remove some with `velatura dials delete`.",
             )
         return title
 
     def rename(self, id: str, title: str) -> None:
         """Gives a dial another title. Raises `bad-request` for one that ships with a model, as well."""
+        from .packing import pack
+
         title = checked_title(title)
         entry = self._own(id)
         dial = self.load(id)
@@ -121,7 +95,7 @@ class Shelf:
 
     def export(self, id: str, path: Path) -> None:
         """Copies a dial's file to a path, for others. Raises OSError, `bad-request`."""
-        entry = self._entry(id)
+        entry = self.entry(id)
         with replacing(path) as stream, entry.path.open("rb") as source:
             shutil.copyfileobj(source, stream)
 
@@ -130,6 +104,8 @@ class Shelf:
 
         Raises OSError; `bad-request` for other files.
         """
+        from .packing import read
+
         try:
             dial = read(described(path))
         except OSError:
@@ -142,51 +118,15 @@ class Shelf:
             ) from error
         return self.keep(dial)
 
-    def stamp(self) -> tuple[int, ...]:
-        """Numbers that change whenever a dial was kept, renamed or removed."""
-        stamps: list[int] = []
-        for folder in self._folders():
+    def _tidy(self, folder: Path) -> None:
+        """Removes the parts of files that killed processes have left."""
+        for part in folder.glob(f".*{ENDING}.*.part"):
             with suppress(OSError):
-                stamps.append(os.stat(folder).st_mtime_ns)
-        return tuple(stamps)
-
-    def _folders(self) -> Iterator[Path]:
-        if self._folder is not None:
-            yield self._folder
-        yield from self._shipped
-
-    def _read(self) -> tuple[list[Entry], list[Broken]]:
-        """What can be read and what cannot, the person's own first."""
-        entries: list[Entry] = []
-        broken: list[Broken] = []
-        own = ((path, False) for path in self._paths())
-        for path, shipped in [*own, *((path, True) for path in self._shipped_paths())]:
-            read = _entry_or_fault(path, shipped)
-            if isinstance(read, Entry):
-                entries.append(read)
-            elif read is not None:
-                log.warning("left out %s: %s", path, read.reason)
-                broken.append(read)
-        return entries, broken
-
-    def _paths(self) -> Iterator[Path]:
-        if self._folder is not None:
-            yield from _files(self._folder)
-
-    def _shipped_paths(self) -> Iterator[Path]:
-        for folder in self._shipped:
-            yield from _files(folder)
-
-    def _entry(self, id: str) -> Entry:
-        for entry in self.entries():
-            if is_id(id) and entry.id == id:
-                return entry
-        raise VelaturaError(
-            "bad-request", f"There is no slider {id[:20]!r} any more; choose another one, or make it again."
-        )
+                if time.time() - part.stat().st_mtime > _STALE_S:
+                    part.unlink()
 
     def _own(self, id: str) -> Entry:
-        entry = self._entry(id)
+        entry = self.entry(id)
         if entry.shipped:
             raise VelaturaError(
                 "bad-request", f"The slider {entry.title!r} belongs to a model and stays; choose another one."
@@ -201,23 +141,3 @@ class Shelf:
             ending = f" ({number})"
             number, free = number + 1, title[: LONGEST_TITLE - len(ending)].rstrip() + ending
         return free
-
-
-def _entry_or_fault(path: Path, shipped: bool) -> Entry | Broken | None:
-    """What a file describes, or why it cannot be read; None for one that was removed at this moment."""
-    try:
-        entry = described(path, shipped=shipped)
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError) as error:
-        return Broken(path, str(error))
-    if not shipped and path.name != f"{entry.id}{ENDING}":
-        return Broken(path, "its name is that of another slider")
-    return entry
-
-
-def _files(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if path.name.endswith(ENDING) and path.name[0] != ".")
-    except OSError:
-        return []

@@ -16,7 +16,7 @@ from velatura.methods.execute import Hooks, execute
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
-from velatura.shelf.shelf import FOLDER
+from velatura.shelf.listing import FOLDER
 from velatura.weights import out_of_memory
 from velatura.weights.device import choose
 from velatura_protocol.errors import VelaturaError
