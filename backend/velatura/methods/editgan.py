@@ -5,12 +5,13 @@ Ling et al. 2021, EditGAN: High-Precision Semantic Image Editing; see `velatura.
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RasterInput
 
-from . import facing, fields
+from . import facing, fields, shelving
 from .base import Context, Inputs, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ FOLLOWING = Stage("Following the paint", 0.5)
 PARTS = RasterInput(
     "parts",
     "Repainted parts",
-    "The layer from “Show the parts of a face”, repainted with its own colours; its name says which colour is "
-    "which part. Where it is transparent, the face stays as it was.",
+    "The layer from “Show the parts of a face”, repainted with its own colours; its name says which "
+    "colour is which part. Where it is transparent, the face stays as it was.",
     "labels",
 )
 
@@ -48,12 +49,7 @@ class EditGANParameters(facing.FaceParameters):
         "Hold the rest",
         "How firmly everything away from the paint is held. Lower lets light, hair and shape adapt more.",
     )
-    keep_as: str = fields.text(
-        "Keep as a slider",
-        "A name under which the change is kept, to be used on other layers with “Sliders of a face”. Empty: it "
-        "is not kept.",
-        60,
-    )
+    keep_as: str = shelving.keep_as()
     steps: int = fields.whole(
         60, 1, 500, "Steps", "How long the change is sought. More follows the paint better.", advanced=True
     )
@@ -63,6 +59,16 @@ class EditGANParameters(facing.FaceParameters):
         32,
         "Room around the paint",
         "How many of the model's pixels around the paint may change freely.",
+        advanced=True,
+    )
+    person: float = fields.slider(
+        0.0,
+        0.0,
+        2.0,
+        0.1,
+        "Same person",
+        "How strongly the change is kept from making another person of the face. It matters only where the"
+        " model can tell people apart.",
         advanced=True,
     )
     rate: float = fields.slider(0.02, 0.005, 0.2, 0.005, "Step size", "How far one step goes.", advanced=True)
@@ -87,7 +93,8 @@ class EditGAN(facing.OnFaces, Method):
         keep = bool(params.keep_as.strip()) and not context.is_draft
         title = context.shelf.check_room(params.keep_as) if keep else ""
         face = facing.face(inputs, params, context)
-        settings = _settings(params)
+        person = context.identity if params.person else None
+        settings = _settings(params, 0.0 if person is None else params.person)
         y = editgan.labels(face.model, face.ws)
         y_edited = _wanted(inputs, face, y)
 
@@ -98,11 +105,16 @@ class EditGAN(facing.OnFaces, Method):
 
                 context.step(i, settings.steps, preview, stage=FOLLOWING)
 
-            return editgan.edit_vector(face.model, face.ws, y, y_edited, settings, begun, after_step)
+            def vectors(pictures: Tensor) -> Tensor:
+                assert person is not None
+                return person.images(pictures.clamp(-1.0, 1.0) / 2.0 + 0.5)
+
+            alike = None if person is None else vectors
+            return editgan.edit_vector(face.model, face.ws, y, y_edited, settings, begun, after_step, alike)
 
         key = key_of(
             face.model,
-            editgan=[settings.steps, settings.rate, settings.reach, settings.pixels, settings.features],
+            editgan=asdict(settings),
             ws=face.ws,
             unedited=face.unedited,
             wanted=y_edited,
@@ -114,7 +126,7 @@ class EditGAN(facing.OnFaces, Method):
         return facing.put_back(face, inputs, made(face.model, face.ws + params.amount / 100.0 * delta))
 
 
-def _settings(params: EditGANParameters) -> Settings:
+def _settings(params: EditGANParameters, identity: float) -> Settings:
     from velatura.stylespace.editgan import Settings
 
     return Settings(
@@ -123,6 +135,7 @@ def _settings(params: EditGANParameters) -> Settings:
         reach=params.reach,
         pixels=Settings.pixels * params.elsewhere,
         features=Settings.features * params.elsewhere,
+        identity=identity,
     )
 
 
@@ -135,8 +148,8 @@ def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor) -> Tensor:
     if painted.strange(paint, parts) > _STRANGE:
         raise VelaturaError(
             "bad-request",
-            f"“{PARTS.title}” has colours of no part; pick colours from the layer of parts and repaint it with"
-            " a hard brush.",
+            f"“{PARTS.title}” has colours of no part; pick colours from the layer of parts and repaint it"
+            " with a hard brush.",
         )
     s = face.model.size
     shown = painted.in_frame(painted.in_picture(y, frame, inputs.size), frame, s)
@@ -144,6 +157,6 @@ def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor) -> Tensor:
     if int((wanted != y).sum()) < _LEAST:
         raise VelaturaError(
             "bad-request",
-            f"Nothing of the face differs in “{PARTS.title}”; paint over a part with the colour of another one.",
+            f"Nothing of the face differs in “{PARTS.title}”; paint over a part with another one's colour.",
         )
     return wanted

@@ -40,11 +40,15 @@ def moved(images: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
     """Pictures (N, 3, s, s), each moved and zoomed a little, with their descriptions (N, D) adjusted."""
     n, device = len(images), images.device
     shift = torch.empty(n, 2, device=device).uniform_(-SLIDE, SLIDE)
-    zoom = torch.empty(n, 1, device=device).uniform_(1.0 - ZOOM, 1.0 + ZOOM)
-    theta = torch.cat([torch.eye(2, device=device) / zoom[..., None], shift[..., None]], 2)
-    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
-    images = F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
-    return images, framed(c, shift, zoom[:, 0])
+    zoom = torch.empty(n, device=device).uniform_(1.0 - ZOOM, 1.0 + ZOOM)
+    return windowed(images, shift, zoom), framed(c, shift, zoom)
+
+
+def windowed(images: Tensor, shift: Tensor, zoom: Tensor) -> Tensor:
+    """Pictures (N, 3, s, s) seen through a window; see `framed`. Beyond their border they go on as it is."""
+    scale = torch.eye(2, device=images.device) / zoom[:, None, None]
+    grid = F.affine_grid(torch.cat([scale, shift[..., None]], 2), list(images.shape), align_corners=False)
+    return F.grid_sample(images, grid, "bilinear", "border", align_corners=False)
 
 
 def framed(c: Tensor, shift: Tensor, zoom: Tensor) -> Tensor:
