@@ -73,7 +73,7 @@ class Mapper(nn.Module):
 
     def __init__(self, num_ws: int, w_dim: int, levels: tuple[str, ...] = LEVELS) -> None:
         super().__init__()
-        self.register_buffer("split", torch.tensor(rows(num_ws)))
+        self.register_buffer("split", torch.tensor(rows(num_ws), dtype=torch.float32))  # as dials have
         self._rows = rows(num_ws)
         for name in levels:
             self.add_module(name, Level(w_dim))
