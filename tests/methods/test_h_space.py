@@ -67,6 +67,7 @@ def test_a_draft_takes_few_steps(models):
         (ask(dial(), source_prompt=" "), "empty-prompt", "Describe what the layer shows now"),
         (ask(dial(), source_prompt="", start="new"), "empty-prompt", "Describe the new picture"),
         (ask(), "bad-request", "Add a dial"),
+        (ask(prompt="a red  hat"), "bad-request", "Add a dial"),
         (ask(dial(more=" ")), "bad-request", "write what there should be more of"),
         (ask(dial(), begin=0.9, end=0.1), "bad-request", "ends before it begins"),
     ],
@@ -90,5 +91,6 @@ def test_the_seed_matters_for_new_pictures_and_drawn_noise_alone():
     method = registry()["h-space"]
     params = method.Parameters(source_prompt="a hat", dials=[dial("snow", 60.0)])
     assert not method.varies(params) and method.wanted("", params) == "a hat, snow"
+    assert method.wanted("a cat", params) == "a cat" and method.wanted("a  hat", params) == "a hat, snow"
     assert method.varies(params.model_copy(update={"start": "new"}))
     assert method.varies(params.model_copy(update={"inversion": "edit-friendly"}))

@@ -90,13 +90,14 @@ class HSpace(Method):
         caption = _caption(prompt, params)
         for dial in params.dials:
             flowing.texts(caption, dial)
-        if not params.dials:
-            raise VelaturaError("bad-request", "Add a dial, and write what it leads to.")
+        if not params.dials and not _wanted(prompt, caption):
+            raise VelaturaError("bad-request", "Add a dial, or write what the layer should show.")
         steering.check_window("Dials", params.begin, params.end)
 
     def wanted(self, prompt: str, params: HSpaceParameters) -> str:
-        """The caption that the strongest dial leads to."""
-        return flowing.strongest(_caption(prompt, params), params.dials)
+        """The prompt, or the caption that the strongest dial leads to."""
+        caption = _caption(prompt, params)
+        return _wanted(prompt, caption) or flowing.strongest(caption, params.dials)
 
     def run(self, inputs: MethodInputs, params: HSpaceParameters, context: Context) -> Tensor:
         from velatura.diffusion import blending, schedule
@@ -120,7 +121,7 @@ class HSpace(Method):
 
         trajectory = _trajectory(inputs, params, context, sigmas, places, prompts)
         with kept(context.cache, model, trajectory, prompts, []) as source:
-            moves = _moves(params, context, caption, source)
+            moves = _moves(params, context, caption, _wanted(inputs.prompt, caption), source)
             on_layer = params.start == "layer"
             z = h_space.edit(source, model, moves, after_step, m_latent=m if on_layer else None)
         pictures = context.decode(z)
@@ -138,21 +139,31 @@ def _caption(prompt: str, params: HSpaceParameters) -> str:
     return fields.shown_now(params.source_prompt)
 
 
-def _moves(params: HSpaceParameters, context: Context, caption: str, source: Source) -> list[Move]:
-    """The moves of the dials that are not at 0; each direction is learned once a layer."""
+def _wanted(prompt: str, caption: str) -> str:
+    """The prompt that the edit follows; '' where it is the caption."""
+    return "" if prompt.split() == caption.split() else prompt.strip()
+
+
+def _moves(
+    params: HSpaceParameters, context: Context, caption: str, wanted: str, source: Source
+) -> list[Move]:
+    """The moves of the dials that are not at 0, and of the prompt; each direction is learned once a layer."""
+    from velatura.flow.texts import Texts
     from velatura.semantic.h_space import Move
 
     steps = range(*steering.window(params.begin, params.end, source.n))
-    asked = [(flowing.texts(caption, dial), dial.strength) for dial in params.dials]
-    asked = [(texts, strength) for texts, strength in asked if strength and texts.away != texts.toward]
+    asked = [(flowing.texts(caption, dial), FARTHEST * dial.strength / 100.0) for dial in params.dials]
+    asked = [(texts, amount) for texts, amount in asked if amount and texts.away != texts.toward]
+    if wanted:
+        asked.append((Texts(caption, wanted), 1.0))
     moves: list[Move] = []
-    for number, (texts, strength) in enumerate(asked):
+    for number, (texts, amount) in enumerate(asked):
 
         def after_step(i: int, n: int, number: int = number) -> None:
             context.step(number * n + i, len(asked) * n, stage=LEARNING)
 
         deltas = _learned(params, context, texts, source, steps, after_step)
-        moves.append(Move(deltas, FARTHEST * strength / 100.0, steps.start))
+        moves.append(Move(deltas, amount, steps.start))
     return moves
 
 

@@ -3,7 +3,8 @@
 Experiment 1 and table 4 of Huang & Compton, "Semantic Image Editing": 50 persons get a beard and 50 get
 glasses, by StyleCLIP's three ways, Prompt-to-Prompt and SEGA; how often an edit is acceptable, and the
 seconds of one. Here they edit given portraits, which the generator has to read first; the judge takes the
-place of three voters. Networks and pictures are others than theirs, so the figures never stand beside their own.
+place of three voters. Networks and pictures are others than theirs, so the figures never stand beside their
+own.
 """
 
 from __future__ import annotations
