@@ -40,51 +40,65 @@ def test_principal_directions_are_those_of_the_covariance(world):
         assert float(shares[k]) == pytest.approx(values[-1 - k] / values.sum(), abs=1e-3)
 
 
-def test_directions_are_named_once_and_lead_to_their_words(world):
+def test_both_ends_are_named_once_and_lead_to_their_words(world):
     samples, vectors, axes, to_code, _ = world
     found = discovery.discovered(samples, WORDS, vectors, 8)
-    assert [{one.less, one.more} for one in found] == [{"old", "young"}, {"hat", "bare"}, {"dark", "light"}]
+    words = [one.word for one in found]
+    assert [set(words[i : i + 2]) for i in (0, 2, 4)] == [
+        {"old", "young"},
+        {"hat", "bare"},
+        {"dark", "light"},
+    ]
     shares = [one.share for one in found]
     assert shares == sorted(shares, reverse=True) and all(one.likeness > 0.7 for one in found)
-    ends = {
-        "old": axes[0],
-        "young": -axes[0],
-        "hat": axes[1],
-        "bare": -axes[1],
-        "dark": axes[2],
-        "light": -axes[2],
-    }
     for one in found:
-        in_clip = torch.linalg.lstsq(to_code.T, one.step[:, None]).solution[:, 0] @ axes
-        assert float(F.normalize(in_clip, dim=0) @ ends[one.more]) > 0.97
+        i = WORDS.index(one.word)
+        end = axes[i // 2] * (-1.0 if i % 2 else 1.0)
+        assert float(F.normalize(in_clip(one.step, to_code, axes), dim=0) @ end) > 0.97
+
+
+def in_clip(step, to_code, axes):
+    """The move in CLIP's space that a step of the linear generator makes."""
+    return torch.linalg.lstsq(to_code.T, step[:, None]).solution[:, 0] @ axes
 
 
 def test_apart_a_direction_leaves_what_goes_together(world):
     """The degree of the other thing changes with the first when all that goes together is led."""
-    samples, vectors, _, to_code, _ = world
+    samples, vectors, axes, to_code, _ = world
 
     def moved(apart):
         first = discovery.discovered(samples, WORDS, vectors, 3, apart=apart)[0]
-        degrees = torch.linalg.lstsq(to_code.T, first.step[:, None]).solution[:, 0].abs()
-        return float(degrees[1] / degrees[0])
+        change = in_clip(first.step, to_code, axes) @ axes.T
+        return float(change[1].abs() / change[0].abs())
 
     assert moved(True) < 0.15 < moved(False)
 
 
-def test_a_step_is_two_deviations_and_ridge_regression(world):
+def test_without_apart_each_principal_direction_has_one_name(world):
+    samples, vectors, *_ = world
+    found = discovery.discovered(samples, WORDS, vectors, 8, apart=False)
+    assert [WORDS.index(one.word) // 2 for one in found] == [0, 1, 2]
+
+
+def test_a_step_is_two_deviations_by_ridge_regression(world):
     samples, _, axes, to_code, degrees = world
     places = (samples.e - samples.e.mean(0)) @ axes.T
-    steps = discovery.regressed(samples.w, places)
     expected = discovery.STEP * degrees.std(0, correction=0)[:, None] * to_code
-    assert torch.allclose(steps, expected, rtol=0.05, atol=0.1)
+    assert torch.allclose(discovery.regressed(samples.w, places, [0, 1, 2]), expected, rtol=0.05, atol=0.1)
+    both = discovery.regressed(samples.w, torch.cat([places, -places[:, :1]], 1), [0, 1, 2, 0])
+    assert torch.allclose(both[3], -both[0], atol=1e-4)  # opposites do not share a step
+    assert torch.allclose(both[:3], expected, rtol=0.05, atol=0.1)
 
 
-def test_names_end_with_the_words(world):
+def test_names_end_with_the_words_and_with_what_they_are_like(world):
     samples, vectors, *_ = world
-    assert len(discovery.discovered(samples, WORDS[:4], vectors[:4], 8)) == 2
-    assert discovery.discovered(samples, WORDS[:1], vectors[:1], 8) == []
+    assert len(discovery.discovered(samples, WORDS[:4], vectors[:4], 8)) == 4
+    assert discovery.discovered(samples, (), vectors[:0], 8) == []
     same = discovery.Samples(samples.w, samples.e[:1].expand_as(samples.e))
     assert discovery.discovered(same, WORDS, vectors, 8) == []
+    span, _ = discovery.principal(samples.e, 1)
+    far = torch.linalg.svd(span, full_matrices=True)[2][1:3]  # words that are like nothing that varies
+    assert discovery.named(span, far) == []
 
 
 def test_samples_are_those_of_the_seeds_and_can_be_resumed():

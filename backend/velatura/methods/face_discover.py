@@ -46,7 +46,7 @@ class FaceDiscoverParameters(facing.FaceParameters):
     apart: bool = Field(
         True,
         title="One thing each",
-        description="Leads each slider by its two words alone; otherwise it changes all that goes together.",
+        description="Leads each slider by its word alone; otherwise it changes all that goes together.",
         json_schema_extra=fields.ADVANCED,
     )
     faces: int = fields.whole(
@@ -71,14 +71,13 @@ class FaceDiscover(facing.OnFaces, Method):
     Parameters = FaceDiscoverParameters
 
     def check(self, prompt: str, params: FaceDiscoverParameters) -> None:
-        """Raises `bad-request` for a list of words that cannot name two ends of a slider."""
+        """Raises `bad-request` for a list with fewer words than sliders."""
         from velatura.stylespace.words import listed
 
-        if params.words.strip() and len(listed(params.words)) < 2 * params.count:
+        if params.words.strip() and len(listed(params.words)) < params.count:
             raise VelaturaError(
                 "bad-request",
-                f"Write at least {2 * params.count} words to name {params.count} sliders, two each, or leave"
-                " the words out.",
+                f"Write at least {params.count} words to name {params.count} sliders, or none of your own.",
             )
 
     def compared_with(self, params: FaceDiscoverParameters) -> Compared:
@@ -118,11 +117,11 @@ def _words(params: FaceDiscoverParameters, context: Context) -> tuple[str, ...]:
     from velatura.stylespace.words import FACES, known, listed
 
     words = known(context.clip.tokenizer, listed(params.words) or FACES)
-    if len(words) < 2 * params.count:
+    if len(words) < params.count:
         raise VelaturaError(
             "bad-request",
-            f"The model that reads words knows {len(words)} of these only, which name {len(words) // 2}"
-            " sliders; ask for fewer, or write other words.",
+            f"The model that reads words knows {len(words)} of these only; ask for fewer sliders, or write"
+            " other words.",
         )
     return words
 
@@ -161,11 +160,10 @@ def _dial(found: Found, model: StyleGenerator, params: FaceDiscoverParameters) -
 
     recipe = {
         "method": FaceDiscover.id,
-        "less": found.less,
-        "more": found.more,
+        "word": found.word,
         "likeness": round(found.likeness, 3),
         "share": round(found.share, 4),
         "faces": params.faces,
     }
     ws = found.step.expand(model.num_ws, -1).contiguous()
-    return Dial("", f"{found.less} – {found.more}", model.digest, "vector", {"ws": ws}, recipe)
+    return Dial("", found.word, model.digest, "vector", {"ws": ws}, recipe)

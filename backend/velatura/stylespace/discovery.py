@@ -5,10 +5,10 @@ arXiv:2112.05219. In three steps:
 
 1. Sampled pictures differ from their mean in CLIP's space; the principal directions of these differences are
    what pictures of the generator differ in most (`principal`).
-2. A direction gets the names of the words that lie nearest at its two ends. Words are differences too, from
+2. A direction's ends get the names of the words that lie nearest (`named`). Words are differences too, from
    their own mean: so the gap between CLIP's pictures and CLIP's texts is in neither. A principal direction
-   mixes what varies together; in its place the direction between its two words, as far as the pictures vary
-   in it, is what the words mean alone (`named`).
+   mixes what varies together; in its place the word's own direction, as far as the pictures vary in it, is
+   what the word means alone.
 3. The codes of the samples are regressed on their places along all the directions at once (`regressed`): a
    direction's step in W is the part of the change that no other direction explains.
 """
@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -31,6 +32,7 @@ from .clip_losses import area
 BATCH = 16  # pictures that are made and looked at together
 SPAN = 32  # principal directions in which pictures are taken to vary
 RIDGE = 1e-2  # of the regression, as a share of the mean variance of the places
+LEAST = 0.25  # cosine of a word and of the end of a direction that it names
 STEP = 2.0  # of a dial at 1, in standard deviations of the samples' places along the direction
 SENTENCE = "a photo of a face, {}"
 
@@ -57,14 +59,13 @@ class Found:
     """A direction with its names.
 
     Args:
-        less, more: the words at its two ends.
-        likeness: the cosine of the direction and that between its words.
+        word: at the end that it leads to.
+        likeness: the cosine of the word and of the principal direction towards this end.
         share: of the variance of what CLIP sees, in [0, 1], along the principal direction.
         step: in W, [w_dim]: `STEP` standard deviations of the samples.
     """
 
-    less: str
-    more: str
+    word: str
     likeness: float
     share: float
     step: Tensor
@@ -116,47 +117,63 @@ def word_vectors(encoder: Encoder, words: Sequence[str]) -> Tensor:
     return F.normalize(t - t.mean(0), dim=-1)
 
 
-def named(
-    directions: Tensor, words: Sequence[str], vectors: Tensor, count: int
-) -> list[tuple[int, int, int, float]]:
-    """The first directions that words can name, as (direction, word at its lower end, at its upper end,
-    cosine of the direction and the way between the words). Each word names one end only.
+class Name(NamedTuple):
+    """A word at an end of a principal direction.
 
     Args:
-        directions: [K, d], in the order of their importance.
-        words: V of them.
-        vectors: [V, d], of the words.
-        count: the most directions.
-
-    A direction has no sign: it leads towards the word that it is most alike.
+        direction: its number.
+        end: 1.0 or -1.0.
+        word: the word's number.
+        likeness: the cosine of the word and of the direction towards this end.
     """
-    free, found = torch.ones(len(words), dtype=torch.bool, device=vectors.device), []
+
+    direction: int
+    end: float
+    word: int
+    likeness: float
+
+
+def named(directions: Tensor, vectors: Tensor) -> list[Name]:
+    """The nearest word at both ends of each direction, the more alike end first. Each word names one end; an
+    end that no free word is near (`LEAST`) has none.
+
+    directions: [K, d], in the order of their importance. vectors: [V, d], of the words.
+    """
+    free = torch.ones(len(vectors), dtype=torch.bool, device=vectors.device)
+    found: list[Name] = []
     for k, p in enumerate(directions):
-        if len(found) == count or int(free.sum()) < 2:
-            break
-        likeness = vectors @ p
-        high = likeness.masked_fill(~free, -2.0)
-        low = likeness.masked_fill(~free, 2.0)
-        more, less = int(high.argmax()), int(low.argmin())
-        if -float(low[less]) > float(high[more]):
-            more, less, likeness = less, more, -likeness
-        way = F.normalize(vectors[more] - vectors[less], dim=0)
-        found.append((k, less, more, abs(float(way @ p))))
-        free[[less, more]] = False
+        along = vectors @ p
+        first = 1.0 if _best(along, free) >= _best(-along, free) else -1.0
+        for end in (first, -first):
+            if (best := _best(end * along, free)) >= LEAST:
+                word = int((end * along).masked_fill(~free, -2.0).argmax())
+                found.append(Name(k, end, word, best))
+                free[word] = False
     return found
 
 
-def regressed(w: Tensor, places: Tensor) -> Tensor:
-    """B [K, w_dim] of w - mean = places B by ridge regression, scaled to `STEP` standard deviations of each.
+def _best(along: Tensor, free: Tensor) -> float:
+    return float(along.masked_fill(~free, -2.0).max()) if len(along) else -2.0
 
-    w: [N, w_dim]. places: [N, K], of the samples along the directions.
+
+def regressed(w: Tensor, places: Tensor, groups: Sequence[int]) -> Tensor:
+    """The step of each direction in W, [K, w_dim]: `STEP` standard deviations along it, by ridge regression
+    of the codes on the places along this direction and those of other groups.
+
+    Args:
+        w: [N, w_dim].
+        places: [N, K], of the samples along the directions.
+        groups: of the directions; those of one group say much the same, and do not explain each other away.
     """
     y = (places - places.mean(0)).double()
-    deviation = y.square().mean(0).sqrt().clamp(min=1e-12)
-    y = y / deviation
+    y = y / y.square().mean(0).sqrt().clamp(min=1e-12)
     x = (w - w.mean(0)).double()
-    ridge = RIDGE * len(y) * torch.eye(y.shape[1], dtype=y.dtype, device=y.device)
-    return (STEP * torch.linalg.solve(y.T @ y + ridge, y.T @ x)).to(w)
+    steps: list[Tensor] = []
+    for k, group in enumerate(groups):
+        with_k = y[:, [k, *(j for j, other in enumerate(groups) if other != group)]]
+        ridge = RIDGE * len(y) * torch.eye(with_k.shape[1], dtype=y.dtype, device=y.device)
+        steps.append(torch.linalg.solve(with_k.T @ with_k + ridge, with_k.T @ x)[0])
+    return (STEP * torch.stack(steps)).to(w)
 
 
 def discovered(
@@ -169,24 +186,23 @@ def discovered(
         words: to name them with.
         vectors: `word_vectors`, [V, d].
         count: the most directions.
-        apart: whether a direction is what its words mean alone, in place of all that varies with it.
+        apart: whether a direction is what its word means alone, in place of all that varies with it. Both
+            ends of a principal direction then have one, each with its own word.
     """
     span, shares = principal(samples.e, SPAN)
-    names = named(span, words, vectors, count)
+    names = named(span, vectors)
+    if not apart:
+        names = list({name.direction: name for name in reversed(names)}.values())[::-1]
+    names = names[:count]
     if not names:
         return []
-    directions: list[Tensor] = []
-    for k, less, more, _ in names:
-        p = span[k]
-        way = vectors[more] - vectors[less]
-        if apart:
-            p = F.normalize((span @ way) @ span, dim=0)
-        elif way @ p < 0.0:
-            p = -p
-        directions.append(p)
+    directions = [
+        F.normalize((span @ vectors[name.word]) @ span, dim=0) if apart else name.end * span[name.direction]
+        for name in names
+    ]
     places = (samples.e - samples.e.mean(0)) @ torch.stack(directions).T
-    steps = regressed(samples.w, places)
+    steps = regressed(samples.w, places, [name.direction for name in names])
     return [
-        Found(words[less], words[more], likeness, float(shares[k]), step)
-        for (k, less, more, likeness), step in zip(names, steps, strict=True)
+        Found(words[name.word], name.likeness, float(shares[name.direction]), step)
+        for name, step in zip(names, steps, strict=True)
     ]
