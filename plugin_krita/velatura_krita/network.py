@@ -128,6 +128,15 @@ class Network(threading.Thread):
             self._emit("preview", {"job": event["job"], "png": bytes(payload or b""), "rect": rect_of(event)})
         elif kind in ("job", "progress"):
             self._emit(kind, event)
+        elif kind == "offer":
+            self._ask_methods()
+
+    def _ask_methods(self) -> None:
+        """After the daemon's list has changed, for example because an edit has kept a slider."""
+        try:
+            self._emit("methods", {"known": Catalogue.from_wire(self._client.methods())})
+        except VelaturaError as error:
+            log.info("methods: %s", error)  # the next connection asks anew
 
     def _welcome(self) -> None:
         """After a connection, perhaps to a new daemon: asks for its methods and the states of our jobs."""

@@ -187,7 +187,7 @@ class Upkeep:
         raise self._why
 
     def _on_event(self, message: Message, payload: Payload) -> None:
-        """Keeps the last state, progress and preview of each job until `events` returns them."""
+        """Keeps the last event of each kind, and of each job, until `events` returns them."""
         kind, job = message["type"], message.get("job")
         if kind in ("job", "progress", "preview"):
             if not isinstance(job, str):
@@ -197,6 +197,8 @@ class Upkeep:
             key = (kind, job)
         elif kind == "connection":
             key = (kind, message["state"])
+        elif kind == "offer":
+            key = (kind, "")
         else:
             return  # an event of a newer daemon
         self._events.pop(key, None)
@@ -205,9 +207,9 @@ class Upkeep:
     def events(self, timeout: float) -> list[tuple[Message, Payload]]:
         """The new events, as soon as there are any; [] after `timeout` seconds.
 
-        They are `job`, `progress`, `preview` (with the PNG as payload) and {"type": "connection", "state":
-        "lost" or "restored"}. "lost" has the reason in `error`, and comes again when the reason changes; it
-        raises nothing.
+        They are `job`, `progress`, `preview` (with the PNG as payload), `offer` (the answer to `methods` has
+        changed) and {"type": "connection", "state": "lost" or "restored"}. "lost" has the reason in `error`,
+        and comes again when the reason changes; it raises nothing.
         """
         deadline = time.monotonic() + timeout
         self._tend(0)

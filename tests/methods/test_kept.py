@@ -30,6 +30,7 @@ ASKED = {
             ("even", {"even": True}),
         )
     },
+    "h-space": CAPTION | {"dials": [{"more": "snow"}], "only_changes": False, "tries": 2},
     "flow-slider": CAPTION | {"dials": [{"less": "red", "more": "blue"}]},
     **{
         f"prompt-to-prompt, {inversion}": CAPTION | {"inversion": inversion, "local_blend": False}
@@ -39,7 +40,7 @@ ASKED = {
 
 
 def asked(method, **parameters):
-    prompt = "" if method in ("flow-slider", "sega") else "a blue hat"
+    prompt = "" if method in ("flow-slider", "h-space", "sega") else "a blue hat"
     return Edit(picture(64, 64), MASK, method=method, prompt=prompt, parameters=parameters)
 
 

@@ -32,6 +32,8 @@ def paste(
     edited: np.ndarray,
     reconstructed: np.ndarray | None,
     reach: int,
+    *,
+    flat: bool = False,
 ) -> Pasted:
     """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
 
@@ -50,6 +52,7 @@ def paste(
         reconstructed: [h, w, 3], the picture for which the source's own detail comes back, mostly the same
             autoencoder's reconstruction of the unedited picture. None: it comes back nowhere.
         reach: see `detail.unchanged`.
+        flat: whether the edit is of flat colours, whose edges stay hard.
     """
     edited = without_margins(edited, region)
     edited, opacity = edited[..., :3], edited[..., 3:]
@@ -62,7 +65,7 @@ def paste(
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
     for band in bounds.bands(_BAND):
-        at_own_size = at_layers_size(pictures, region, band)
+        at_own_size = at_layers_size(pictures, region, band, flat=flat)
         source = flattened(layer, band, seen.backdrop)
         rgb = at_own_size[..., :3]
         if opacity.size:

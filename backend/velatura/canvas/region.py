@@ -13,7 +13,7 @@ import numpy as np
 from velatura_protocol.errors import VelaturaError
 
 from .geometry import Box, Region
-from .resample import resize
+from .resample import nearest, resize
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
@@ -68,13 +68,19 @@ def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
     return np.asarray(picture, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
 
 
-def at_layers_size(crop: np.ndarray, region: Region, box: Box) -> np.ndarray:
+def at_layers_size(crop: np.ndarray, region: Region, box: Box, *, flat: bool = False) -> np.ndarray:
     """A part of the crop's picture, upsampled to the layer's scale: [h, w, c].
 
-    crop: the crop's picture at the model's scale. box: the part, in the layer's coordinates.
+    Args:
+        crop: the crop's picture at the model's scale.
+        region: of the crop.
+        box: the part, in the layer's coordinates.
+        flat: whether edges stay hard, so that no colour is mixed.
     """
     rows, columns = box.moved(-region.crop.x0, -region.crop.y0).slices
     size = region.crop.height, region.crop.width
+    if flat:
+        return nearest(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
     return resize(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
 
 

@@ -23,7 +23,7 @@ GROUP = "velatura.commands"
 _OWN = {
     "edit": "edit a picture file, select in it or describe it",
     "demo": "show every kind of edit on the portrait that comes with Velatura",
-    "dials": "list, show, share and delete saved dials",
+    "dials": "list, show, share, rename and delete saved dials and kept sliders",
     "methods": "list the methods, or the options of one",
     "models": "list, add, change, remove and convert models",
     "install": "install the plugin into Krita or GIMP",

@@ -1,4 +1,4 @@
-"""`velatura dials`: dials saved under names, on the command line or in an editor."""
+"""`velatura dials`: dials saved under names, on the command line or in an editor, and kept sliders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from velatura.cli import exits
+from velatura.cli import exits, kept
 from velatura.cli.methods import offered
 from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.dials import about
@@ -23,13 +23,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     parser.set_defaults(run=run, action="list", json=False)
     for action, words, summary in (
-        ("list", (), "list the names and their dials"),
+        ("list", (), "list the names of saved dials and of the sliders that are kept for a model"),
         ("show", ("name",), "print the dials of a name, for `velatura edit --set dials=…`"),
-        ("import", ("file",), "save the dials of a shared file"),
-        ("export", ("name", "file"), "write the dials of a name to a file for others"),
-        ("delete", ("name",), "delete the dials of a name"),
+        ("rename", ("name", "title"), "give a kept slider another name"),
+        ("import", ("file",), "save the dials, or keep the slider, of a shared file"),
+        ("export", ("name", "file"), "write the dials or the slider of a name to a file for others"),
+        ("delete", ("name",), "delete the dials or the slider of a name"),
     ):
-        command = actions.add_parser(action, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        command = actions.add_parser(
+            action,
+            help=summary,
+            description=summary[0].upper() + summary[1:] + ".",
+            aliases=["remove"] if action == "delete" else [],
+        )
+        command.set_defaults(action=action)
         for word in words:
             command.add_argument(word, metavar=word.upper())
 
@@ -38,21 +45,50 @@ def run(options: argparse.Namespace) -> int:
     """Run the action and print its outcome."""
     folder = state_dir(options.state_dir)
     presets, action = Presets(folder), options.action or "list"
-    if action == "delete":  # even dials that fit no method
-        _need(presets, options.name)
-        presets.delete(options.name)
-        return exits.OK
-    field = _field(folder)
     if action == "list":
-        for name in presets.names():
-            print(f"{name:28} {_about(presets, name, field)}")
-    elif action == "show":
-        print(json.dumps(named(presets, options.name, field), ensure_ascii=False))
+        if presets.names():
+            field = _field(folder)
+            for name in presets.names():
+                print(f"{name:28} {_about(presets, name, field)}")
+        for line in kept.lines(folder):
+            print(line)
     elif action == "import":
-        print(KEPT.format(presets.add_from(options.file, field).name))
+        if kept.is_file_of_one(options.file):
+            shelf = kept.shelf(folder)
+            print(KEPT.format(shelf.entry(shelf.take(Path(options.file))).title))
+        else:
+            print(KEPT.format(presets.add_from(options.file, _field(folder)).name))
+    elif action != "rename" and _is_there(presets, options.name):
+        _with_saved(action, presets, options, folder)
     else:
-        export_to(options.file, options.name, named(presets, options.name, field))
+        _with_kept(action, options, folder, presets)
     return exits.OK
+
+
+def _with_saved(action: str, presets: Presets, options: argparse.Namespace, folder: Path) -> None:
+    """Show, export or delete the dials of a name."""
+    if action == "delete":  # even dials that fit no method
+        presets.delete(options.name)
+    elif action == "show":
+        print(json.dumps(named(presets, options.name, _field(folder)), ensure_ascii=False))
+    else:
+        export_to(options.file, options.name, named(presets, options.name, _field(folder)))
+
+
+def _with_kept(action: str, options: argparse.Namespace, folder: Path, presets: Presets) -> None:
+    """Show, rename, export or delete a kept slider. Raises `bad-request`, which lists the names, for an
+    unknown one."""
+    entry, shelf = kept.named(folder, options.name), kept.shelf(folder)
+    if entry is None:
+        raise _unknown(options.name, [*presets.names(), *(one.title for one in shelf.entries())])
+    if action == "delete":
+        shelf.remove(entry.id)
+    elif action == "rename":
+        shelf.rename(entry.id, options.title)
+    elif action == "show":
+        print(kept.shown(entry))
+    else:
+        shelf.export(entry.id, Path(options.file))
 
 
 def named(presets: Presets, name: str, field: Field) -> list[dict[str, Any]]:
@@ -92,9 +128,12 @@ def _is_there(presets: Presets, name: str) -> bool:
 def _need(presets: Presets, name: str) -> None:
     """Raises `bad-request`, which lists the names, where no dials are saved under this one."""
     if not _is_there(presets, name):
-        names = presets.names()
-        listed = f"there are: {', '.join(names)}" if names else "none are saved yet"
-        raise VelaturaError("bad-request", f"No dials are saved as '{name}'; {listed}.")
+        raise _unknown(name, presets.names())
+
+
+def _unknown(name: str, names: list[str]) -> VelaturaError:
+    listed = f"there are: {', '.join(names)}" if names else "none are saved yet"
+    return VelaturaError("bad-request", f"No dials are saved as '{name}'; {listed}.")
 
 
 def _about(presets: Presets, name: str, field: Field) -> str:

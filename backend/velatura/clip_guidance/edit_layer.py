@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.cache.values import storable
+from velatura.fitting.adam import fit, gradients_of
 
 from .augment import Views, generators
 from .loss import spherical_distance
@@ -53,17 +53,6 @@ class Weights:
     bootstrap: float = 10.0
 
 
-@storable("edit-layer")
-@dataclass(frozen=True)
-class State:
-    """The painter's weights after some steps, and Adam's two moments of their gradients."""
-
-    done: int
-    weights: list[Tensor]
-    means: list[Tensor]
-    squares: list[Tensor]
-
-
 class Step(NamedTuple):
     """A finished step. i: from 0. n: all. composite: makes the present picture [1, 3, h, w] in [0, 1]."""
 
@@ -100,7 +89,7 @@ def paint(
     rate: float,
     weights: Weights,
     after_step: Callable[[Step], None],
-    begun: list[State],
+    begun: list[Any],
 ) -> Tensor:
     """The edit layer [1, 4, h, w] in [0, 1], colour and alpha; the selection is no part of the alpha.
 
@@ -123,38 +112,41 @@ def paint(
         rate: Adam's, which falls to `LAST_RATE` of itself.
         weights: of the losses.
         after_step: called after each step; it raises to cancel.
-        begun: has the last state of an earlier call that was cancelled, and gets that of this call.
+        begun: see `velatura.fitting.adam.fit`.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.no_grad():
         image, mask = image.clone(), mask.clone()
-        guide = None if wanted.place is None else relevancy(encoder, image, wanted.place) * mask
+        with torch.enable_grad():
+            guide = None if wanted.place is None else relevancy(encoder, image, wanted.place) * mask
         network = Painter(seed).to(image)
-        parameters = list(network.parameters())
-        adam = torch.optim.Adam(parameters, lr=rate)
-        done = _resumed(parameters, adam, begun)
+        names = [name for name, _ in network.named_parameters()]
 
-        def composite() -> Tensor:
-            with torch.no_grad():
-                return over(network(image), image, mask)
+        def painted(parameters: list[Tensor], x: Tensor) -> Tensor:
+            return torch.func.functional_call(network, dict(zip(names, parameters, strict=True)), x)
 
-        for i in range(done, steps):
+        def loss(i: int, parameters: list[Tensor]) -> Tensor:
             random = torch.Generator().manual_seed((seed * 1_000_003 + i + 1) % 2**63)
             together = torch.cat([image, mask] if guide is None else [image, mask, guide], dim=1)
             x, m, *g = _augmented(together, random).split([3, 1, together.shape[1] - 4], dim=1)
             share = weights.bootstrap * max(0.0, 1.0 - 2.0 * (i + 1) / steps)
-            layer = network(x)
-            loss = _loss(encoder, x, m, layer, wanted, views, weights, int(random.initial_seed()))
+            layer = painted(parameters, x)
+            total = _loss(encoder, x, m, layer, wanted, views, weights, int(random.initial_seed()))
             if guide is not None and share:
-                loss = loss + share * F.mse_loss(layer[:, 3:] * m, g[0])
-            for group in adam.param_groups:
-                group["lr"] = rate * LAST_RATE ** (i / steps)
-            for parameter, gradient in zip(parameters, torch.autograd.grad(loss, parameters), strict=True):
-                parameter.grad = gradient
-            adam.step()
-            begun[:] = [_state(i + 1, parameters, adam)]
-            after_step(Step(i, steps, composite))
-        with torch.no_grad():
-            return network(image)
+                total = total + share * F.mse_loss(layer[:, 3:] * m, g[0])
+            return total
+
+        def after(i: int, parameters: list[Tensor]) -> None:
+            after_step(Step(i - 1, steps, lambda: over(painted(parameters, image), image, mask)))
+
+        fitted = fit(
+            list(network.parameters()),
+            gradients_of(loss),
+            lambda i: rate * LAST_RATE ** (i / steps),
+            steps,
+            begun,
+            after,
+        )
+        return painted(fitted, image)
 
 
 def _loss(
@@ -201,29 +193,3 @@ def _augmented(x: Tensor, random: torch.Generator) -> Tensor:
     factor = SCALE[0] + (SCALE[1] - SCALE[0]) * scale
     size = (max(1, round(h * factor)), max(1, round(w * factor)))
     return F.interpolate(x, size, mode="bilinear", antialias=True)
-
-
-def _resumed(parameters: list[torch.nn.Parameter], adam: torch.optim.Adam, begun: list[State]) -> int:
-    if not begun:
-        return 0
-    state = begun[-1]
-    with torch.no_grad():
-        for parameter, weight, mean, square in zip(
-            parameters, state.weights, state.means, state.squares, strict=True
-        ):
-            parameter.copy_(weight)
-            adam.state[parameter] = {
-                "step": torch.tensor(float(state.done)),
-                "exp_avg": mean.clone(),
-                "exp_avg_sq": square.clone(),
-            }
-    return state.done
-
-
-def _state(done: int, parameters: list[torch.nn.Parameter], adam: torch.optim.Adam) -> State:
-    return State(
-        done,
-        [parameter.detach().clone() for parameter in parameters],
-        [adam.state[parameter]["exp_avg"].clone() for parameter in parameters],
-        [adam.state[parameter]["exp_avg_sq"].clone() for parameter in parameters],
-    )

@@ -7,13 +7,12 @@ arXiv:2103.10951) with a VQGAN in place of StyleGAN.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from velatura.cache.values import storable
+from velatura.fitting.adam import fit, gradients_of
 from velatura.generators.codes import CodeGenerator
 
 from .augment import Views, cutouts, generators, warps
@@ -30,17 +29,6 @@ class Step(NamedTuple):
     i: int
     n: int
     picture: Callable[[], Tensor]
-
-
-@storable("latent-optimisation")
-@dataclass(frozen=True)
-class State:
-    """The latents [1, D, h, w] after some steps, and Adam's two moments of their gradients."""
-
-    done: int
-    w: Tensor
-    mean: Tensor
-    square: Tensor
 
 
 def views(n: int, side: int) -> Views:
@@ -62,7 +50,7 @@ def optimise(
     scatter: float = 0.0,
     free: Tensor | None = None,
     after_step: Callable[[Step], None],
-    begun: list[State],
+    begun: list[Any],
 ) -> Tensor:
     """The latents [1, D, h, w] after `steps` steps of Adam on the loss of their decoded picture.
 
@@ -80,37 +68,25 @@ def optimise(
         scatter: in [0, 1], how far w starts on the way from z0 to random codes.
         free: [1, 1, h, w] in [0, 1], the places that may change; None: all.
         after_step: called after each step; it raises to cancel.
-        begun: has the last state of an earlier call that was cancelled, and gets that of this call.
+        begun: see `velatura.fitting.adam.fit`.
     """
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False), torch.no_grad():
         z0 = z0.clone()
         low, high = _range(model.codes)
-        state = begun[-1] if begun else _start(model, z0, seed, scatter)
-        w = state.w.clone().requires_grad_()
-        adam = torch.optim.Adam([w], lr=rate)
-        if state.done:
-            adam.state[w] = {
-                "step": torch.tensor(float(state.done)),
-                "exp_avg": state.mean.clone(),
-                "exp_avg_sq": state.square.clone(),
-            }
 
-        def shown() -> Tensor:
-            return model.decode(_held(z0, w.detach(), free))
-
-        for i in range(state.done, steps):
+        def lowered(i: int, x: list[Tensor]) -> Tensor:
             # a generator of its own for each step: a resumed run then sees the views of an uninterrupted one
-            seen = model.picture(_held(z0, w, free))
-            (w.grad,) = torch.autograd.grad(loss(seen, generators([_mixed(seed, i)])).sum(), w)
-            adam.step()
-            with torch.no_grad():
-                w.clamp_(low, high)
-            moments = adam.state[w]
-            begun[:] = [
-                State(i + 1, w.detach().clone(), moments["exp_avg"].clone(), moments["exp_avg_sq"].clone())
-            ]
-            after_step(Step(i, steps, shown))
-        return _held(z0, w.detach(), free)
+            return loss(model.picture(_held(z0, x[0], free)), generators([_mixed(seed, i)])).sum()
+
+        def after(i: int, x: list[Tensor]) -> None:
+            after_step(Step(i - 1, steps, lambda: model.decode(_held(z0, x[0], free))))
+
+        def within(x: list[Tensor]) -> None:
+            x[0].clamp_(low, high)
+
+        start = _start(model, z0, seed, scatter)
+        (w,) = fit([start], gradients_of(lowered), rate, steps, begun, after, within=within)
+        return _held(z0, w, free)
 
 
 def _held(z0: Tensor, w: Tensor, free: Tensor | None) -> Tensor:
@@ -123,14 +99,14 @@ def _range(codes: Tensor) -> tuple[Tensor, Tensor]:
     return low[None, :, None, None], high[None, :, None, None]
 
 
-def _start(model: CodeGenerator, z0: Tensor, seed: int, scatter: float) -> State:
-    w = z0
-    if scatter:
-        K = len(model.codes)
-        numbers = torch.randint(K, (1, *z0.shape[-2:]), generator=torch.Generator().manual_seed(seed))
-        scattered = model.codes[numbers.to(z0.device)].movedim(-1, 1)
-        w = z0 + scatter * (scattered - z0)
-    return State(0, w, torch.zeros_like(w), torch.zeros_like(w))
+def _start(model: CodeGenerator, z0: Tensor, seed: int, scatter: float) -> Tensor:
+    """Where w starts."""
+    if not scatter:
+        return z0
+    K = len(model.codes)
+    numbers = torch.randint(K, (1, *z0.shape[-2:]), generator=torch.Generator().manual_seed(seed))
+    scattered = model.codes[numbers.to(z0.device)].movedim(-1, 1)
+    return z0 + scatter * (scattered - z0)
 
 
 def _mixed(seed: int, i: int) -> int:

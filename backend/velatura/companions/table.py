@@ -55,6 +55,13 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
                 "velatura.companions.blip:load_captioner",
             ),
             Companion(
+                "identity",
+                "identity encoder",
+                "the network that tells faces apart, so that edits of a face keep the person",
+                "",
+                "velatura.companions.identity:load_identity",
+            ),
+            Companion(
                 "segmenter",
                 "segmenter",
                 "the CLIPSeg or SAM 3 that selects things by their names",

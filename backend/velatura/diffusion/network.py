@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 Adapter: TypeAlias = "Mapping[str, Callable[[Tensor], Tensor]]"
 """Functions from the input of a layer to a summand of its output, by the layers' names."""
 
+Bottleneck: TypeAlias = "Callable[[Tensor], Tensor]"
+"""A function from h to the h that a pass goes on with, both [N, C, h, w] in the network's dtype, with a row
+for each of the pass."""
+
 
 class Layer(NamedTuple):
     """A linear layer that an adapter can change: the numbers of its outputs and inputs."""
@@ -138,3 +142,16 @@ class LatentDiffusion(Network, Generator, Protocol):
             ValueError: the model has no layer of such a name.
         """
         ...
+
+    def bottleneck(self, change: Bottleneck) -> AbstractContextManager[None]:
+        """A context in which every pass of the network goes on with change(h) in place of h, the output of
+        the U-Net's bottleneck.
+
+        Behind the context, also after an error, the network is what it was.
+
+        Raises `unknown-model` if the model is no U-Net.
+        """
+        raise VelaturaError(
+            "unknown-model",
+            f"{self.id!r} is no U-Net, and this method edits inside of one; choose another model or method.",
+        )

@@ -47,7 +47,9 @@ def host_config(state_dir: str) -> bytes:
 def first_methods(folder: Path) -> bytes:
     """Return methods.json, the daemon's answer to `methods`, so that GIMP's menu is complete at once."""
     from velatura.methods.registry import describe, offer, registry
+    from velatura.methods.shelving import choices
     from velatura.models.catalogue import entries
 
-    answer = offer(map(describe, registry().values()), entries(folder))
+    models = entries(folder)
+    answer = offer(map(describe, registry().values()), models, choices(folder, models))
     return json.dumps(answer, indent=1).encode("ascii")

@@ -33,9 +33,11 @@ if TYPE_CHECKING:
     from velatura.cache.cache import Cache
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
+    from velatura.shelf import Shelf
 
 Need = Literal["required", "optional", "none"]
 Compared = Literal["reconstruction", "layer", "nothing"]
@@ -113,6 +115,18 @@ class Mask(NamedTuple):
     map: Tensor
 
 
+class Legend(NamedTuple):
+    """The meaning of the colours of a flat picture.
+
+    Args:
+        title: of the layer, at most `velatura_protocol.results.MAX_TITLE` characters.
+        note: a sentence for the person, at most `MAX_NOTE` characters.
+    """
+
+    title: str
+    note: str
+
+
 class Stage(NamedTuple):
     """A part of a run that the person waits for.
 
@@ -150,6 +164,11 @@ class Context(Protocol):
         ...
 
     @property
+    def shelf(self) -> Shelf:
+        """The dials that methods have found and that a person has kept, with those that the model ships."""
+        ...
+
+    @property
     def is_draft(self) -> bool:
         """Whether the run only shows a preview while a person moves a slider. It then has one seed."""
         ...
@@ -167,6 +186,11 @@ class Context(Protocol):
     @property
     def clip(self) -> Encoder:
         """The CLIP that compares pictures with words. Raises `unknown-model` if the model has none."""
+        ...
+
+    @property
+    def identity(self) -> Identity | None:
+        """The network that tells faces apart; None if the model has none."""
         ...
 
     @property
@@ -239,6 +263,10 @@ class Method:
             its result covers the whole layer.
         section: its part of the list that a person chooses from, a name of `sections.SECTIONS`; '' for the
             section of its kind of result.
+        flat: whether its pictures are of flat colours: their edges stay hard at the layer's size, so that no
+            colour is mixed.
+        sees: the side of the picture that it is given, in sides of the model's pictures: 1, or more for a
+            method that finds its own place there and looks closer at it. No layer is enlarged for it.
         place: in its section, smallest first; methods of one place are in the order of their titles.
         Parameters: the class of its parameters.
     """
@@ -257,6 +285,8 @@ class Method:
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False
+    flat: ClassVar[bool] = False
+    sees: ClassVar[int] = 1
     place: ClassVar[int] = 100
     Parameters: ClassVar[type[Parameters]]
 
@@ -312,6 +342,11 @@ class Method:
         rasters: the names of the further ones that the request has.
         """
         return False
+
+    def legend(self, context: Context) -> Legend | None:
+        """The meaning of its pictures' colours, which the layer's title and the result's note then say; such
+        pictures are not ranked. None for pictures that speak for themselves."""
+        return None
 
     def before(self, params: Parameters) -> str:
         """The caption of the unedited layer, if the parameters have one; else ''."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from velatura.cache.cache import Cache
-from velatura.canvas.geometry import plan
+from velatura.canvas.geometry import Region, plan
 from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
@@ -38,6 +39,7 @@ def execute(
     models: ModelStore,
     hooks: Hooks,
     cache: Cache | None = None,
+    shelf: Path | None = None,
 ) -> Sequence[ResultLayer | str]:
     """The results of a request, as the method's kind of result orders them (`kinds`).
 
@@ -47,6 +49,7 @@ def execute(
         request: SPEC section 5, complete: the seed is chosen, the parameters have their defaults.
         blob: gives the bytes of a digest.
         cache: keeps values from one edit to the next; None keeps nothing.
+        shelf: the folder of the kept dials; None: there are none, and none can be kept.
 
     Raises:
         Cancelled: the person has cancelled the job.
@@ -76,7 +79,7 @@ def execute(
                 for title, text in params.marked_with_titles(mark):
                     model.check_prompt(text, f"“{title}”")
         (context,) = params.marked("x-context") or [_CONTEXT]
-        region = plan(selection.bounds, layer.pixels.shape[:2], model.size, model.multiple, context)
+        region = _region(selection, layer, model, method.sees, context)
         seen = see(layer, selection, region, may_be_empty=method.from_nothing)
         is_draft = asked.draft
         run = Run(
@@ -92,6 +95,7 @@ def execute(
             Cache() if cache is None else cache,
             hooks,
             is_draft=is_draft,
+            shelf=shelf,
             rasters={
                 name: raster.seen(layer, region, model.size, model.multiple)
                 for name, raster in rasters.items()
@@ -106,6 +110,16 @@ def execute(
         if not out_of_memory.is_out_of_memory(error):
             raise
         raise out_of_memory.as_velatura_error(error) from error
+
+
+def _region(selection: Selection, layer: Layer, model: Generator, sees: int, context: float) -> Region:
+    """The part of the layer that a method sees, and its size. sees: see `Method`."""
+    size, side = layer.pixels.shape[:2], model.size
+    region = plan(selection.bounds, size, side, model.multiple, context)
+    if sees == 1:
+        return region
+    there = max(region.crop.width, region.crop.height)
+    return plan(selection.bounds, size, max(side, min(there, sees * side)), model.multiple, context)
 
 
 def _rasters(checked: Checked, blob: Callable[[str], bytes | memoryview]) -> dict[str, Given]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from velatura_protocol.errors import VelaturaError
@@ -86,6 +87,8 @@ class Layers(ResultKind):
             work.show(pictures[0])
             return []
         layers = work.paste(pictures, self.title)
+        if legend := work.legend():
+            return [replace(layer, title=legend.title, note=legend.note) for layer in layers]
         return work.rank(layers, pictures, self.title) if len(layers) > 1 else layers
 
     @staticmethod

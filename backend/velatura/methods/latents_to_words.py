@@ -78,7 +78,7 @@ def run(
     import torch
 
     from velatura.cache.keys import key_of
-    from velatura.clip_guidance.latent_optimisation import State, optimise
+    from velatura.clip_guidance.latent_optimisation import optimise
     from velatura.clip_guidance.loss import wanted
 
     model = cast("CodeGenerator", context.generator)
@@ -92,7 +92,7 @@ def run(
         def after_step(step: Step) -> None:
             context.step(number * step.n + step.i + 1, of * step.n, step.picture)
 
-        def make(begun: list[State]) -> Tensor:
+        def make(begun: list[Any]) -> Tensor:
             return optimise(
                 model, z0, lowered, seed, **settings, free=free, after_step=after_step, begun=begun
             )

@@ -31,6 +31,7 @@ from .base import Method, schema
 from .checks import lacking
 from .kinds import KINDS
 from .sections import SECTIONS, SectionName, order, section_of
+from .shelving import Choice, filled
 
 GROUP = "velatura.methods"
 _NO_METHODS = {
@@ -40,6 +41,7 @@ _NO_METHODS = {
     "differing",
     "evening",
     "execute",
+    "facing",
     "fields",
     "flowing",
     "kinds",
@@ -51,6 +53,7 @@ _NO_METHODS = {
     "results",
     "run",
     "sections",
+    "shelving",
     "steering",
     "work",
 }
@@ -180,17 +183,22 @@ def since(method: dict[str, Any]) -> int:
     return max(KINDS[method["result"]].since, RASTERS_SINCE if rasters else 0)
 
 
-def offer(methods: Iterable[dict[str, Any]], models: Sequence[ModelEntry]) -> dict[str, Any]:
+def offer(
+    methods: Iterable[dict[str, Any]], models: Sequence[ModelEntry], dials: Sequence[Choice] = ()
+) -> dict[str, Any]:
     """The answer to `methods` (SPEC section 4), without `type`.
 
     The defaults of the first model, which is the default one, replace the methods' own. Each model has its
     own defaults, and the methods that it cannot run.
 
-    methods: as `describe` returns them.
+    Args:
+        methods: as `describe` returns them.
+        models: the default one first.
+        dials: the kept dials of these models, which can be chosen in forms.
     """
     first = models[0].defaults if models else {}
     known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], first)} for m in methods
+        {**m, "parameters": with_defaults(m["parameters"], first)} for m in filled(methods, dials)
     ]
     described = [
         {

@@ -37,7 +37,7 @@ class ResultLayer:
         recipe: the request as it was run.
         kind: 'mask', or '' for a picture.
         place: among the others; None if they were not ranked.
-        note: on the ranking as a whole, for the person.
+        note: on the result as a whole, for the person.
     """
 
     index: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -18,6 +19,8 @@ from velatura.diffusion.network import LatentDiffusion
 from velatura.generators.protocol import Generator
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
+from velatura.shelf.listing import SHIPPED
+from velatura.shelf.shelf import Shelf
 from velatura.weights.out_of_memory import is_out_of_memory
 
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
@@ -28,6 +31,7 @@ from .progress import Progress
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
 _Value = TypeVar("_Value")
@@ -79,6 +83,7 @@ class Run:
         cache: keeps values from one edit to the next.
         hooks: the worker's.
         is_draft: whether the run only shows a preview.
+        shelf: the folder of the kept dials; None: nothing can be kept.
         rasters: further ones by name, [h, w, C], as `velatura.canvas.rasters` reads them.
     """
 
@@ -97,11 +102,13 @@ class Run:
         hooks: Hooks,
         *,
         is_draft: bool,
+        shelf: Path | None = None,
         rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
         self.method, self.params, self.hooks = method, params, hooks
         self.cache = cache
         self._models, self._entry = models, entry
+        self.shelf = Shelf(shelf, [Path(entry.path, SHIPPED)])
         self.prompt, self.region = prompt, region
         crop = region.crop.moved(*layer.origin)
         self._rect = (crop.x0, crop.y0, crop.width, crop.height)
@@ -136,6 +143,11 @@ class Run:
     def clip(self) -> Encoder:
         """See `Context`."""
         return self._companion(self._models.clip(), "clip")
+
+    @property
+    def identity(self) -> Identity | None:
+        """See `Context`."""
+        return self._models.identity()
 
     def _companion(self, found: _Value | None, name: str) -> _Value:
         """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""

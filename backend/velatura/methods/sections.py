@@ -9,13 +9,24 @@ from types import MappingProxyType
 from typing import Literal
 
 SectionName = Literal[
-    "words", "degrees", "selection", "repaint", "critic", "several", "new", "other", "select", "describe"
+    "words",
+    "degrees",
+    "faces",
+    "selection",
+    "repaint",
+    "critic",
+    "several",
+    "new",
+    "other",
+    "select",
+    "describe",
 ]
 
 SECTIONS: MappingProxyType[SectionName, str] = MappingProxyType(
     {
         "words": "Change by words",
         "degrees": "Change by degrees",
+        "faces": "Faces",
         "selection": "Paint into the selection",
         "repaint": "Repaint and mix",
         "critic": "With a critic's eye",  # CLIP looks at the picture and says how near it is to the words

@@ -14,7 +14,7 @@ from .base import Compared, Context, Inputs, Method, MethodInputs, Parameters
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.clip_guidance.edit_layer import State, Step, Wanted
+    from velatura.clip_guidance.edit_layer import Step, Wanted
     from velatura.companions.clip import Encoder
 
 SCREEN = "{} over a green screen"
@@ -118,7 +118,7 @@ class Text2Live(Method):
                     lambda: step.composite() * 2.0 - 1.0,
                 )
 
-            def make(begun: list[State]) -> Tensor:
+            def make(begun: list[Any]) -> Tensor:
                 return paint(
                     clip,
                     image,

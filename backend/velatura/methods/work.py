@@ -19,7 +19,7 @@ from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
 
-from .base import Method
+from .base import Legend, Method
 from .results import ResultLayer, mask_layer, ranked, result_layer
 from .run import Run, as_arrays
 
@@ -83,12 +83,25 @@ class Work:
             unedited = self.seen.image if compared == "layer" else as_arrays(run.reconstruction)[0]
 
         def pasted(picture: np.ndarray) -> Pasted:
-            return paste(self.layer, self.selection, run.region, self.seen, picture, unedited, reach)
+            return paste(
+                self.layer,
+                self.selection,
+                run.region,
+                self.seen,
+                picture,
+                unedited,
+                reach,
+                flat=run.method.flat,
+            )
 
         return [
             result_layer(self.recipe, i, title(i, seed), seed, self.source, pasted(picture))
             for i, (seed, picture) in enumerate(zip(self.seeds, pictures, strict=True))
         ]
+
+    def legend(self) -> Legend | None:
+        """The meaning of the result's colours, if the method says it."""
+        return self.method.legend(self.run)
 
     def masks(self, titles: Sequence[str], maps: Sequence[np.ndarray]) -> list[ResultLayer]:
         """Maps [h, w] in [0, 1], at the model's size, as masks of the source."""

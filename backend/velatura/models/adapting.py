@@ -1,4 +1,5 @@
-"""Layers of a network whose outputs can be changed for a while, and gradients in little memory."""
+"""Layers of a network whose outputs can be changed for a while, and its bottleneck; gradients in little
+memory."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
-from velatura.diffusion.network import Adapter, Layer
+from velatura.diffusion.network import Adapter, Bottleneck, Layer
+from velatura_protocol.errors import VelaturaError
 
 CHECKPOINTED = 1 << 28
 """A network of so many parameters recomputes its activations for gradients instead of keeping them all. That
@@ -47,3 +49,23 @@ def _add(
     added: Callable[[Tensor], Tensor], _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
 ) -> Tensor:
     return output + added(inputs[0])
+
+
+@contextmanager
+def bottleneck(unet: UNet2DConditionModel, change: Bottleneck) -> Generator[None, None, None]:
+    """See `LatentDiffusion.bottleneck`. Raises `unknown-model` for a UNet without a middle block."""
+    middle = unet.mid_block
+    if middle is None:
+        raise VelaturaError(
+            "unknown-model",
+            "This model's U-Net has no middle, where this method edits; choose another model or method.",
+        )
+
+    def changed(_: nn.Module, __: tuple[Tensor, ...], h: Tensor) -> Tensor:
+        return change(h)
+
+    handle = middle.register_forward_hook(changed)
+    try:
+        yield
+    finally:
+        handle.remove()

@@ -40,9 +40,10 @@ EMBEDDED_COMPANIONS = {
     "clip": BUNDLES / "velatura-clip",
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
+    "identity": BUNDLES / "velatura-identity",
 }
 """The companions of the embedded models, which know only the pictures of these models."""
-_FILE = "models.json"
+FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
 _MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
@@ -318,7 +319,7 @@ def _configuration(path: str, part: str) -> dict[str, Any]:
 
 def _read(state_dir: Path) -> list[_Item]:
     try:
-        items = read_json(state_dir / _FILE)
+        items = read_json(state_dir / FILE)
     except FileNotFoundError:
         return []
     except (OSError, ValueError) as error:
@@ -358,13 +359,13 @@ def _is_guidance(value: object) -> bool:
 def _unreadable(state_dir: Path, detail: str) -> VelaturaError:
     return VelaturaError(
         "unknown-model",
-        f"The list of models cannot be read; mend or delete {state_dir / _FILE}.",
+        f"The list of models cannot be read; mend or delete {state_dir / FILE}.",
         detail=detail,
     )
 
 
 def _write(state_dir: Path, items: list[_Item]) -> None:
     state_dir.mkdir(parents=True, exist_ok=True)
-    new = state_dir / (_FILE + ".new")
+    new = state_dir / (FILE + ".new")
     new.write_text(json.dumps(items, indent=1), encoding="utf-8")
-    new.replace(state_dir / _FILE)
+    new.replace(state_dir / FILE)

@@ -19,7 +19,7 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from velatura.generators import kinds
 from velatura.generators.protocol import Generator
-from velatura.weights.digests import Digests
+from velatura.weights.digests import Digests, contents
 from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
@@ -33,7 +33,6 @@ _CLASSES = {
     "vae": {"AutoencoderKL": AutoencoderKL, "AutoencoderTiny": AutoencoderTiny},
 }
 _NETWORKS = ("unet", "vae", "text_encoder")
-_CARD = ("README.md", "figures.json")  # beside a model, without effect on its pictures
 _GUIDANCE_RESCALE = 0.7  # phi for a model that knows pure noise; the best of Lin et al. 2024, section 3.4
 _PREDICTIONS = ("epsilon", "v_prediction", "sample")
 
@@ -65,7 +64,7 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
     try:
         if loader := kinds.loader(entry.kind):
             path = Path(entry.path)
-            digest = digests.of(*_contents(path))
+            digest = digests.of(*contents(path))
             return loader.load(path, entry.id, digest, device, dtype)
         if entry.kind == "pixels":
             folder = Path(entry.path)
@@ -213,13 +212,6 @@ def _variant(folder: Path, stem: str) -> str | None:
 
 def _config(folder: Path, name: str, file: str = "config.json") -> dict[str, Any]:
     return read_object(folder / name / file)
-
-
-def _contents(path: Path) -> tuple[list[Path], Path | None]:
-    """All files of a model of an offered form except its card, and its folder unless it is a single file."""
-    if path.is_file():
-        return [path], None
-    return sorted(file for file in path.rglob("*") if file.is_file() and file.name not in _CARD), path
 
 
 def _files(folder: Path) -> list[Path]:

@@ -19,11 +19,11 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import Adapter, LatentDiffusion, Layer, Tokenized
+from velatura.diffusion.network import Adapter, Bottleneck, LatentDiffusion, Layer, Tokenized
 from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.errors import VelaturaError
 
-from .adapting import adapted, layers
+from .adapting import adapted, bottleneck, layers
 from .attention import attention_levels, hold
 from .decoder import TunableDecoder
 from .reading import tokenized
@@ -118,6 +118,10 @@ class Model(LatentDiffusion):
     def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
         """See `LatentDiffusion`."""
         return adapted(self.unet, "unet", adapter, gradients=gradients)
+
+    def bottleneck(self, change: Bottleneck) -> AbstractContextManager[None]:
+        """See `LatentDiffusion`."""
+        return bottleneck(self.unet, change)
 
     @property
     def prompt_tokens(self) -> int:

@@ -24,6 +24,7 @@ from .loading import load
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
 
@@ -93,6 +94,10 @@ class ModelStore:
     def clip(self) -> Encoder | None:
         """The CLIP of the model in memory; see `companion`."""
         return self.companion("clip")
+
+    def identity(self) -> Identity | None:
+        """The identity encoder of the model in memory; see `companion`."""
+        return self.companion("identity")
 
     def captioner(self) -> Captioner | None:
         """The captioner of the model in memory; see `companion`."""

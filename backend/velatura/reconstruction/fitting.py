@@ -6,7 +6,7 @@ error and D the decoded picture: the edit inside the selection m, the layer x ou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.diffusion.network import Decoder
+from velatura.fitting.adam import fit, gradients_of
 
 AfterStep = Callable[[int], None]
 
@@ -68,14 +69,9 @@ def fitted_latents(
     """
     with torch.inference_mode(False), torch.no_grad():
         weights = {name: weight.clone() for name, weight in decoder.weights.items()}
-        fit = _Fit.of({"z": z0.clone()}, begun)
-        return fit.run(
-            lambda p: decoder.picture(p["z"], weights),
-            target.copy(),
-            steps,
-            rate,
-            after_step,
-        )["z"]
+        own = target.copy()
+        loss = gradients_of(lambda _, x: own.loss(decoder.picture(x[0], weights)))
+        return fit([z0], loss, rate, steps, begun, lambda i, _: after_step(i))[0]
 
 
 def tuned_decoder(
@@ -90,48 +86,7 @@ def tuned_decoder(
     """theta* of equation 2 by name, float32, from the decoder's own theta by Adam. Arguments as of
     `fitted_latents`."""
     with torch.inference_mode(False), torch.no_grad():
-        z = z0.clone()
-        fit = _Fit.of(decoder.weights, begun)
-        return fit.run(lambda theta: decoder.picture(z, theta), target.copy(), steps, rate, after_step)
-
-
-@dataclass(frozen=True)
-class _Fit:
-    """Adam (Kingma and Ba 2015, algorithm 1) whose state can be kept: values and moments by name, and the
-    number of finished steps."""
-
-    state: dict[str, Any]
-
-    @staticmethod
-    def of(start: Mapping[str, Tensor], begun: list[Any]) -> _Fit:
-        """A fit from here, or the one that `begun` holds. The state stays in `begun`."""
-        if not begun:
-            moments = [{name: torch.zeros_like(x) for name, x in start.items()} for _ in range(2)]
-            begun.append({"steps": 0, "values": {n: x.clone() for n, x in start.items()}, "moments": moments})
-        return _Fit(begun[0])
-
-    def run(
-        self,
-        picture: Callable[[Mapping[str, Tensor]], Tensor],
-        target: Target,
-        steps: int,
-        rate: float,
-        after_step: AfterStep,
-    ) -> dict[str, Tensor]:
-        """The values after so many steps in all."""
-        state, (m, v) = self.state, self.state["moments"]
-        b1, b2, epsilon = 0.9, 0.999, 1e-8
-        while state["steps"] < steps:
-            values = {name: x.detach().requires_grad_() for name, x in state["values"].items()}
-            with torch.enable_grad():
-                gradients = torch.autograd.grad(target.loss(picture(values)), list(values.values()))
-            t = state["steps"] + 1
-            for name, g in zip(values, gradients, strict=True):
-                m[name].lerp_(g, 1.0 - b1)
-                v[name].mul_(b2).addcmul_(g, g, value=1.0 - b2)
-                spread = (v[name] / (1.0 - b2**t)).sqrt_().add_(epsilon)
-                moved = values[name].detach() - rate / (1.0 - b1**t) * m[name] / spread
-                state["values"][name] = moved
-            state["steps"] = t
-            after_step(t)
-        return state["values"]
+        z, own, theta = z0.clone(), target.copy(), decoder.weights
+        loss = gradients_of(lambda _, x: own.loss(decoder.picture(z, dict(zip(theta, x, strict=True)))))
+        fitted = fit(list(theta.values()), loss, rate, steps, begun, lambda i, _: after_step(i))
+        return dict(zip(theta, fitted, strict=True))

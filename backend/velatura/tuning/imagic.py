@@ -7,6 +7,7 @@ fine-tunes the whole network; here a LoRA is fitted in its place, which leaves t
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
@@ -15,10 +16,13 @@ from torch import Tensor
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import training_target
 from velatura.diffusion.network import LatentDiffusion, Network
+from velatura.fitting.adam import fit, gradients_of_square
 
 from . import lora
-from .fit import AfterStep, fit
 from .lora import LoRA
+
+AfterStep = Callable[[int, int], None]
+"""after_step(i, n): called when step i of n, from 1, is done. It may raise to stop the fit."""
 
 SEED = 424242
 """Of the noises and times of both fits: they are the same for each seed of an edit."""
@@ -65,7 +69,8 @@ def optimised_embedding(
         z0: [1, C, h, w], the layer's latents.
         c_tgt: the target text's condition, one row.
         settings: of the fit.
-        begun, after_step: as in `fit`.
+        begun: as in `velatura.fitting.adam.fit`.
+        after_step: called after each step.
     """
     with torch.inference_mode(False), torch.no_grad(), model.adapted({}, gradients=True):
         z0, c = z0.clone(), c_tgt.clone()
@@ -73,7 +78,7 @@ def optimised_embedding(
         def at(i: int, values: list[Tensor]) -> Tensor:
             return residual(model, z0, c.with_states(values[0]), SEED + i)
 
-        (states,) = fit([c.states], at, settings.rate, settings.steps, begun, after_step)
+        (states,) = _fitted([c.states], at, settings, begun, after_step)
         return c.with_states(states)
 
 
@@ -94,7 +99,8 @@ def fine_tuned(
         c_opt: e_opt, one row.
         rank: of the LoRA.
         settings: of the fit.
-        begun, after_step: as in `fit`.
+        begun: as in `velatura.fitting.adam.fit`.
+        after_step: called after each step.
     """
     with torch.inference_mode(False), torch.no_grad():
         z0, c = z0.clone(), c_opt.clone()
@@ -105,8 +111,20 @@ def fine_tuned(
             return residual(model, z0, c, SEED + i)
 
         with model.adapted({name: _current(now, name) for name in now}, gradients=True):
-            values = fit(lora.tensors(now), at, settings.rate, settings.steps, begun, after_step)
+            values = _fitted(lora.tensors(now), at, settings, begun, after_step)
         return lora.with_tensors(now, values)
+
+
+def _fitted(
+    start: list[Tensor],
+    at: Callable[[int, list[Tensor]], Tensor],
+    settings: Fit,
+    begun: list[Any],
+    after_step: AfterStep,
+) -> list[Tensor]:
+    """The tensors after all steps on the mean square of the residual `at`."""
+    n = settings.steps
+    return fit(start, gradients_of_square(at), settings.rate, n, begun, lambda i, _: after_step(i, n))
 
 
 def _current(lora: LoRA, name: str) -> lora.Added:

@@ -10,6 +10,8 @@ from pathlib import Path
 from .json_files import VOCABULARY, read_object
 
 _BLOCK = 1 << 22
+_BESIDE = ("README.md", "figures.json")
+_DIALS = "dials"
 
 
 class Digests:
@@ -37,9 +39,15 @@ class Digests:
             whole.update(f"{name}\0{self._file(file)}\n".encode())
         return f"blake2b:{whole.hexdigest()}"
 
+    def known(self, files: list[Path], folder: Path | None = None) -> str:
+        """As `of`, but '' where that would have to read a file, or a file is gone."""
+        try:
+            return self.of(files, folder) if all(_name(file) in self._known for file in files) else ""
+        except OSError:
+            return ""
+
     def _file(self, file: Path) -> str:
-        stat = file.stat()
-        key = f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"
+        key = _name(file)
         if key not in self._known:
             content = hashlib.blake2b(digest_size=32)
             with file.open("rb") as stream:
@@ -55,3 +63,18 @@ class Digests:
             with suppress(OSError):  # a full disk only costs the next run some seconds
                 new.write_text(json.dumps(self._known), encoding="utf-8")
                 new.replace(self._memory)
+
+
+def contents(path: Path) -> tuple[list[Path], Path | None]:
+    """All files of a model of an offered form on which its pictures depend, and its folder unless it is a
+    single file. Its card and the dials that ship with it (`velatura.shelf`) are left out."""
+    if path.is_file():
+        return [path], None
+    files = (file for file in path.rglob("*") if file.is_file() and file.name not in _BESIDE)
+    return sorted(file for file in files if file.relative_to(path).parts[0] != _DIALS), path
+
+
+def _name(file: Path) -> str:
+    """The name of a file's state, under which its digest is cached. Raises OSError."""
+    stat = file.stat()
+    return f"{file.resolve()}|{stat.st_size}|{stat.st_mtime_ns}"

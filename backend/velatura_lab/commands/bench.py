@@ -1,4 +1,4 @@
-"""`velatura bench wire`, `words`, `flow`, `ranking` and `guided`: measurements that anybody can repeat."""
+"""`velatura bench wire`, `words`, `flow` and others: measurements that anybody can repeat."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ _MODULES = {
     "flow": "flow",
     "ranking": "ranking",
     "guided": "guided",
+    "faces": "faces",
 }
 
 SUMMARY = "measure"
@@ -23,7 +24,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "flow: two captions and a dial beside plain sampling; "
         "ranking: the sample's edits, ranked, beside making them; "
         "guided: concepts by dials, and painting into a selection with ranking and reconstruction, "
-        "beside the published procedures"
+        "beside the published procedures; "
+        "faces: sliders of faces, reading a face, and seeking a change beside the published loop"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(

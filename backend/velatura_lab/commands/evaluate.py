@@ -53,6 +53,7 @@ examples:
                                                          the settings of Prompt-to-Prompt, side by side
   velatura evaluate --study selections --pairs 8         how well masks fit the things that words name
   velatura evaluate --study sliders --pairs 2            the effects of the weights of words
+  velatura evaluate --study faces --table faces.md       a beard or glasses for 50 persons each, five ways
   velatura evaluate --out new --compare old/figures.json
   velatura evaluate --dataset PIE-Bench_v1 --model sd15 --device cuda:0
 """
@@ -113,6 +114,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
             "dials",
             "together",
             "flow",
+            "faces",
             "joins",
             "thin",
             "precision",
@@ -121,6 +123,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "words, dials: shares of a dial (--pairs: pictures of each word, 2), together: two dials at once "
         "(--pairs: pictures of each two words, 1); --methods then names settings. "
         "selections: methods that find masks. flow: the settings of editing by two captions. "
+        "faces: StyleCLIP's three ways, Prompt-to-Prompt and SEGA on persons who get a beard or glasses "
+        "(--pairs: persons for each, 50). "
         "joins, thin, precision: Blended Latent Diffusion's ways to "
         "join an edit to the layer, its shrinking on thin selections, and its tables",
     )
@@ -181,7 +185,7 @@ def _wanted(options: argparse.Namespace, model: str) -> Options:
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
     base = SMOKE if options.smoke else base
     if options.study:
-        pairs = {"sliders": 2, "dials": 2, "together": 1}.get(options.study, base.pairs)
+        pairs = {"sliders": 2, "dials": 2, "together": 1, "faces": 50}.get(options.study, base.pairs)
         base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)
     if measures := _names(options.measures):
         base = replace(base, measures=measures, survey=0, timed=False)

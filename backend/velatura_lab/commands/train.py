@@ -30,6 +30,10 @@ The parts in their order:
   pixels       train the diffusion model of portraits in pixel space, at any time
   export-pixels
                write its bundle, figures and card
+  generator, encoder, segmentation
+               train the style-based generator of portraits, then the networks that find a picture's code and
+               the parts of a generated picture
+  export-face  write their bundle, figures and card
   readers      write a bundle, figures and a card for each trained reader
   export       write the model's bundle from the last checkpoints
   evaluate     measure the model on new scenes; write figures and the model card
@@ -62,15 +66,20 @@ EVERYWHERE = (
     option("--work", "folder of pictures and checkpoints, outside the repository", type=Path, required=True),
     option("--seed", "seed of scenes, networks and samples (%(default)s)", default=7),
 )
-TRAINING_SET = (
-    option(
-        "--profile",
-        "network sizes for this kind of machine (%(default)s)",
-        choices=tuple(PICTURES),
-        default="cpu",
-    ),
-    option("--pictures", f"number of pictures in the training set {_defaults(PICTURES)}", type=int),
-)
+
+
+def _training_set(pictures: Mapping[str, int]) -> tuple[Option, ...]:
+    return (
+        option(
+            "--profile",
+            "network sizes for this kind of machine (%(default)s)",
+            choices=tuple(pictures),
+            default="cpu",
+        ),
+        option("--pictures", f"number of pictures in the training set {_defaults(pictures)}", type=int),
+    )
+
+
 CORES = option("--processes", "number of processes, best one for each core (%(default)s)", default=2)
 MODEL = option("--bundle", "the model's folder (default: the package's own)", type=Path)
 NOTE = option(
@@ -90,7 +99,7 @@ def _training(part: Part) -> tuple[Option, ...]:
         metavar="BUNDLE",
     )
     return (
-        *TRAINING_SET,
+        *_training_set(part.pictures),
         option("--device", "device for training, as torch names it (default: the profile's)"),
         option(
             "--minutes", f"minutes of training in all, over all calls {_defaults(part.minutes)}", type=float
@@ -176,7 +185,7 @@ def options_of(given: argparse.Namespace) -> Options:
         seed=given.seed,
         minutes=_or(given.minutes, part.minutes[profile.name]),
         samples=given.samples,
-        pictures=_or(given.pictures, PICTURES[profile.name]),
+        pictures=_or(given.pictures, part.pictures[profile.name]),
         processes=_or(given.processes, profile.processes),
         batch=_or(given.batch, part.batch[profile.name]),
         rate=given.rate,
@@ -194,9 +203,14 @@ def _train(given: argparse.Namespace) -> None:
 
     options = options_of(given)
     # drawn before the training's processes start
-    load_dataset(
-        options.work, options.seed, options.pictures, options.drawers, options.profile.size, options.kind
-    )
+    if TRAINED[given.part].portraits:
+        from velatura_lab.training.portraits import draw_all
+
+        draw_all(options, textured_too=given.part == "encoder")
+    else:
+        load_dataset(
+            options.work, options.seed, options.pictures, options.drawers, options.profile.size, options.kind
+        )
     launch(getattr(import_module(f"velatura_lab.training.{given.part}"), f"train_{given.part}"), options)
 
 
@@ -237,6 +251,12 @@ def _export_pixels(given: argparse.Namespace) -> None:
     export(given.work, _or(given.bundle, BUNDLE), given.seed, given.count, _text(given.note))
 
 
+def _export_face(given: argparse.Namespace) -> None:
+    from velatura_lab.cards.faces import BUNDLE, export
+
+    export(given.work, _or(given.bundle, BUNDLE), given.seed + 1, given.count, _text(given.note))
+
+
 def _evaluate(given: argparse.Namespace) -> None:
     from velatura_lab.cards.evaluate import evaluate
     from velatura_lab.training.export import BUNDLE
@@ -256,7 +276,9 @@ def _evaluate(given: argparse.Namespace) -> None:
 
 COMMANDS = {
     "pictures": Command(
-        "draw the training set (every part does this on first use)", _pictures, (*TRAINING_SET, CORES)
+        "draw the training set (every part does this on first use)",
+        _pictures,
+        (*_training_set(PICTURES), CORES),
     ),
     "tokenizer": Command(
         "build the tokenizer from the captions' words (parts do this on first use)", _tokenizer
@@ -274,6 +296,11 @@ COMMANDS = {
     "export-pixels": Command(
         "write the bundle, figures and card of the model of pixel space",
         _export_pixels,
+        (MODEL, option("--count", "number of held-out portraits (%(default)s)", default=200), NOTE),
+    ),
+    "export-face": Command(
+        "write the bundle, figures and card of the style-based generator of portraits",
+        _export_face,
         (MODEL, option("--count", "number of held-out portraits (%(default)s)", default=200), NOTE),
     ),
     "evaluate": Command(

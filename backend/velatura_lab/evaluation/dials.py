@@ -2,7 +2,7 @@
 
 A picture with little of something (a short beard, no clouds) gets a dial to the caption with much of it, and
 its share goes from 0 to 100 %. The rows are the even dials that ship, dials of plain strengths, SEGA's and
-LEDITS++'s concepts, and Prompt-to-Prompt's weights of the same words.
+LEDITS++'s concepts, Prompt-to-Prompt's weights of the same words, and dials of the bottleneck.
 """
 
 from __future__ import annotations
@@ -41,8 +41,15 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "even concepts": {"even": True},
     "added": {},
     "weights": {},
+    "deep": {},
 }
-METHODS = {"concepts": "sega", "even concepts": "sega", "added": "ledits", "weights": sliders.METHOD}
+METHODS = {
+    "concepts": "sega",
+    "even concepts": "sega",
+    "added": "ledits",
+    "weights": sliders.METHOD,
+    "deep": "h-space",
+}
 """The method of a row that is not about `METHOD`."""
 FARTHEST = 8.0
 """LEDITS++'s scale at 100 %: twice its default. Prompt-to-Prompt's weights go from 0 to 4."""
@@ -204,7 +211,7 @@ def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -
     check_rows(options.methods, SETTINGS)
     cache = shared_cache()
     made: list[Editor] = []
-    kinds = {METHOD: Dial, "sega": Concept, "ledits": Added, sliders.METHOD: Weights}
+    kinds = {METHOD: Dial, "h-space": Dial, "sega": Concept, "ledits": Added, sliders.METHOD: Weights}
     for row in options.methods or SETTINGS:
         method = METHODS.get(row, METHOD)
         cls = kinds[method]

@@ -334,4 +334,9 @@ def methods_left_out(models: ModelStore, model: str = "") -> list[str]:
 
 
 def _known() -> dict[str, Method]:
-    return {id: method for id, method in registry().items() if RESULTS[method.result].is_edit}
+    """The methods that edit. Pictures that need a legend are no edits: maps, sheets."""
+    return {
+        id: method
+        for id, method in registry().items()
+        if RESULTS[method.result].is_edit and type(method).legend is Method.legend
+    }

@@ -143,7 +143,7 @@ def identity(batch: Batch) -> Sequence[float]:
     if batch.case.kind != "portrait":
         return [NAN] * len(batch)
     with torch.no_grad():
-        before, after = (required(batch.encoders.identity).embed(x) for x in (batch.origins, batch.results))
+        before, after = (required(batch.encoders.identity).images(x) for x in (batch.origins, batch.results))
     return metrics.cosine(before, after).tolist()
 
 

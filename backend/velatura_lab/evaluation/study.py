@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from velatura.models.store import ModelStore
 
-from . import blended, dials, flows, selections, sliders, together
+from . import blended, dials, faces, flows, selections, sliders, together
 from . import prompt_to_prompt as words
 from .session import Options, Session
 
@@ -25,6 +25,7 @@ STUDIES: dict[str, Prepare] = {
     "dials": dials.prepare,
     "together": together.prepare,
     "flow": flows.prepare,
+    "faces": faces.prepare,
     "joins": blended.prepare_joins,
     "thin": blended.prepare_thin,
     "precision": blended.prepare_precision,

@@ -211,7 +211,7 @@ def assess_identity(encoder: IdentityEncoder, seed: int, people: int = 200) -> F
         portraits.append([render(portrait_of(scenes[-1], rng), 128).rgb for _ in range(2)])
     images = torch.from_numpy(np.array(portraits)).permute(1, 0, 4, 2, 3)  # (2, people, 3, 128, 128)
     with torch.no_grad():
-        first, second = (torch.cat([encoder.embed(part) for part in side.split(64)]) for side in images)
+        first, second = (torch.cat([encoder.images(part) for part in side.split(64)]) for side in images)
     cosines = (first @ second.T).numpy()
     same = np.eye(people, dtype=bool)
     looks = np.array([f"{scene.person} {scene.skin}" for scene in scenes])

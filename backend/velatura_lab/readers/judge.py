@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from velatura.bundles import BUNDLES
+from velatura.companions.convolutions import CHANNELS, Residual, convolutions
 from velatura.weights.json_files import read_object
 
 from .pictures import fit
@@ -19,7 +20,6 @@ from .pictures import fit
 BUNDLE = BUNDLES / "velatura-judge"
 STEPS = 9  # classes of a degree, evenly spaced from 0 to 1
 NEAR = 1.0 / 3.0  # largest error of a degree that counts as right
-CHANNELS = (32, 64, 128, 192)
 
 
 @dataclass(frozen=True)
@@ -64,31 +64,6 @@ def matches(reading: Reading, scene: Any, attribute: str) -> bool:
         return reading.kind == scene.kind
     value, target = reading.values[attribute], getattr(scene, attribute)
     return abs(value - target) <= NEAR if isinstance(target, float) else bool(value == target)
-
-
-class Residual(nn.Module):
-    """x + two convolutions of x, with batch normalisation."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-            nn.SiLU(),
-            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(channels),
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        return nn.functional.silu(x + self.body(x))
-
-
-def convolutions(channels: tuple[int, ...]) -> nn.Sequential:
-    """Pictures (N, 3, s, s) -> features (N, channels[-1], s / 2^n, s / 2^n)."""
-    layers: list[nn.Module] = []
-    for before, after in zip((3, *channels), channels, strict=False):
-        layers += [nn.Conv2d(before, after, 3, 2, 1, bias=False), nn.BatchNorm2d(after), nn.SiLU()]
-    return nn.Sequential(*layers)
 
 
 class Judge(nn.Module):

@@ -14,7 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from velatura_lab.readers.judge import BUNDLE, CHANNELS, load_judge
+from velatura.companions.convolutions import CHANNELS
+from velatura_lab.readers.judge import BUNDLE, load_judge
 
 LEVELS = 3  # convolutions of the judge, at 1/2, 1/4 and 1/8 of the picture's side
 

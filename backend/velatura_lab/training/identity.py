@@ -15,8 +15,8 @@ from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from velatura.companions.convolutions import CHANNELS
 from velatura_lab.readers.identity import BUNDLE, DIMENSION, WIDTH, IdentityEncoder
-from velatura_lab.readers.judge import CHANNELS
 from velatura_lab.readers.pictures import SIDE, fit
 from velatura_lab.world import View, render, sample_scene
 from velatura_lab.world.portrait.scene import SKINS

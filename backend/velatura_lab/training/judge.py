@@ -9,7 +9,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from velatura_lab.readers.judge import BUNDLE, CHANNELS, Judge
+from velatura.companions.convolutions import CHANNELS
+from velatura_lab.readers.judge import BUNDLE, Judge
 from velatura_lab.readers.pictures import fit
 
 from .augment import disturb, mirrored, shifted, sideless

@@ -23,6 +23,8 @@ class Part:
         more: Options of this part only.
         side: Side of its pictures in pixels; 0 for the profile's.
         kind: The kind of scene of its pictures; "" for all kinds.
+        portraits: Number of the described portraits that it learns from; 0 for a part that learns from the
+            training set of pictures.
     """
 
     text: str
@@ -33,6 +35,11 @@ class Part:
     more: tuple[Option, ...] = ()
     side: int = 0
     kind: str = ""
+    portraits: int = 0
+
+    @property
+    def pictures(self) -> dict[str, int]:
+        return dict.fromkeys(PICTURES, self.portraits) if self.portraits else PICTURES
 
     @property
     def minutes(self) -> dict[str, float]:
@@ -53,6 +60,7 @@ def option(name: str, help: str, **keywords: Any) -> Option:
 SCHOOL = option("--school", "steps of pretraining of the text encoder (%(default)s)", default=400)
 VAE, UNET = (f"velatura-mini/{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "unet"))
 JUDGE = "velatura-judge/judge.safetensors"
+PORTRAITS = 80_000
 TRAINED = {
     "autoencoder": Part(
         "train the autoencoder between pictures and latents", 1e-3, (16.0, 4), (6.0, 64), VAE
@@ -76,6 +84,33 @@ TRAINED = {
         "train the reader that finds the things named in words; after clip", 1e-3, (12.0, 16), (3.0, 256)
     ),
     "identity": Part("train the reader that tells people apart; after judge", 2e-3, (5.0, 64), (2.0, 256)),
+    "generator": Part(
+        "train the style-based generator of portraits, which learns what the renderer draws",
+        3e-2,
+        (58.0, 16),
+        (6.0, 256),
+        side=128,
+        kind="portrait",
+        portraits=PORTRAITS,
+    ),
+    "encoder": Part(
+        "train the encoder that finds the generator's code of a picture; after generator",
+        1e-3,
+        (50.0, 32),
+        (5.0, 256),
+        side=128,
+        kind="portrait",
+        portraits=PORTRAITS,
+    ),
+    "segmentation": Part(
+        "train the branch that finds the parts of a generated portrait; after generator, best after encoder",
+        2e-3,
+        (12.0, 8),
+        (3.0, 64),
+        side=128,
+        kind="portrait",
+        portraits=PORTRAITS,
+    ),
 }
 #: Options of the commands that measure, by command; cards repeat those other than the defaults.
 MEASURING: dict[str, tuple[Option, ...]] = {

@@ -31,11 +31,11 @@ def run_method(
     data: tuple[MethodInfo, Catalogue],
 ) -> Gimp.ValueArray:
     """Runs a method's procedure."""
-    method, known = data
+    newest = catalogue.newest(edit.FOLDER)
+    known = data[1]
+    method = catalogue.with_newest_choices(data[0], newest)
     layer = source_layer(image, drawables)
     arguments = form.arguments(method, known)
-
-    newest = catalogue.newest(edit.FOLDER)
 
     def own() -> str:
         chosen = config.get_property("model")

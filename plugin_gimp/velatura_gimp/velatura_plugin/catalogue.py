@@ -17,7 +17,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from velatura_protocol.catalogue import Catalogue
+from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 
 FILE = "methods.json"
@@ -52,6 +52,16 @@ def registered(folder: Path) -> Catalogue:
 def newest(folder: Path) -> Catalogue:
     """The daemon's last answer, for features without a procedure of their own."""
     return _kept(_read(folder / FILE))
+
+
+def with_newest_choices(method: MethodInfo, newest: Catalogue) -> MethodInfo:
+    """A registered method whose lists offer the choices that the daemon has now, such as a slider that was
+    kept a moment ago. GIMP itself knows a list as a text only.
+    """
+    found = newest.method(method.id)
+    groups = {spec.key: spec for spec in (found.fields if found else ()) if spec.kind == "group"}
+    fields = (groups.get(spec.key, spec) if spec.kind == "group" else spec for spec in method.fields)
+    return replace(method, fields=tuple(fields))
 
 
 def remember(folder: Path, answer: dict, entry: Path) -> bool:

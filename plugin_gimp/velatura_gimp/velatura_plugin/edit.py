@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -92,6 +93,8 @@ def run(
     job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
     item = put(_made(session, job, request.method, captured.code))
     session.acknowledge(job)
+    with contextlib.suppress(VelaturaError):  # the edit may have kept a slider; else the next one asks
+        catalogue.remember(FOLDER, session.methods(), ENTRY)
     return item
 
 

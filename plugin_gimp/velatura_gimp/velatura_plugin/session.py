@@ -68,6 +68,10 @@ class Session:
                 raise
             self._start()
             self._client.connect()
+        return self.methods()
+
+    def methods(self) -> dict:
+        """The daemon's present answer to `methods`."""
         return self._client.methods()
 
     def _start(self) -> None:

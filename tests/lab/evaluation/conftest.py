@@ -6,7 +6,9 @@ import pytest
 import torch
 
 from tests.tiny import tiny_clip, tiny_clipseg, tiny_model, tiny_pixel_model, tiny_vq
+from tests.tiny_styles import tiny_styles
 from velatura.generators.protocol import PIXEL_DIFFUSION
+from velatura.generators.styles import STYLE
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation.cases import world_cases
@@ -22,12 +24,14 @@ def models(tmp_path_factory):
     folder = tiny_model(tmp_path_factory.mktemp("tiny"), vae="tiny")
     clip = {"clip": str(tiny_clip(folder / "clip"))}
     companions = clip | {"segmenter": str(tiny_clipseg(folder / "segmenter"))}
+    styles = tiny_styles(folder / "styles")
     pixels, vq = tiny_pixel_model(folder / "pixels", 64), tiny_vq(folder / "vq", size=64)
     return ModelStore(
         [
             ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64, companions),
             ModelEntry("pixels", "Pixels", "pixels", str(pixels), 64, clip, generator=PIXEL_DIFFUSION),
             ModelEntry("vq", "VQ", "vq", str(vq), 64, clip, generator="vq"),
+            ModelEntry("styles", "Styles", "style", str(styles), 32, companions, generator=STYLE),
         ]
     )
 

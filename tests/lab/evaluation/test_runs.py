@@ -12,8 +12,9 @@ import pytest
 import velatura
 from tests.more_methods.velatura_examples.arrange import Arrange
 from tests.tiny import tiny_clip
+from velatura.generators.styles import STYLE
 from velatura.methods import fields
-from velatura.methods.base import Inputs, Parameters
+from velatura.methods.base import Inputs, Method, Parameters
 from velatura.methods.registry import registry
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
@@ -33,7 +34,9 @@ from velatura_lab.evaluation.runs import Runner, Store, backwards, code, plan, r
 from velatura_lab.evaluation.session import Options, Session, evaluate
 from velatura_protocol.errors import VelaturaError
 
-EDITING = [id for id, method in registry().items() if method.result == "layer"]
+EDITING = [id for id, m in registry().items() if m.result == "layer" and type(m).legend is Method.legend]
+ON_FACES = {id for id in EDITING if registry()[id].generator == STYLE}
+OTHER_KINDS = {"blended-diffusion", "vqgan-clip", "paint-by-word", *ON_FACES}
 
 
 def declaring(mask="optional"):
@@ -68,15 +71,15 @@ def test_methods_for_other_kinds_of_models_edit_with_one_of_theirs_or_are_left_o
     entry = models.entry()
     found = {editor.id: editor for editor in editors(models) if not editor.baseline}
     others = {id: editor for id, editor in found.items() if editor.models is not models}
-    assert others.keys() == {"blended-diffusion", "vqgan-clip", "paint-by-word"}
-    assert {editor.models.entry().id for editor in others.values()} == {"pixels", "vq"}
+    assert others.keys() == OTHER_KINDS and ON_FACES
+    assert {editor.models.entry().id for editor in others.values()} == {"pixels", "vq", "styles"}
     assert others["vqgan-clip"].models is others["paint-by-word"].models
     digest = others["vqgan-clip"].models.get().digest
     assert others["vqgan-clip"].settings["model"] == f"vq {digest}"
     assert all("model" not in found[id].settings for id in found.keys() - others.keys())
     alone = ModelStore([entry])
     assert [editor.id for editor in editors(alone)][:-2] == [id for id in EDITING if id not in others]
-    assert len(methods_left_out(alone)) == 3 and methods_left_out(models) == []
+    assert len(methods_left_out(alone)) == len(OTHER_KINDS) and methods_left_out(models) == []
     with pytest.raises(VelaturaError, match="“Blended Diffusion” needs a diffusion model of pixels"):
         editors(alone, methods=["sdedit", "blended-diffusion"])
 
@@ -84,7 +87,7 @@ def test_methods_for_other_kinds_of_models_edit_with_one_of_theirs_or_are_left_o
 def test_velatura_mini_has_the_embedded_models_of_other_kinds_beside_it(models, tmp_path):
     mini = entries(tmp_path)[0]
     assert methods_left_out(session.store(mini, "cpu")) == []
-    assert len(methods_left_out(session.store(models.entry(), "cpu"))) == 3
+    assert len(methods_left_out(session.store(models.entry(), "cpu"))) == len(OTHER_KINDS)
 
 
 def test_a_default_may_be_for_one_method(models):

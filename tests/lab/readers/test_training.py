@@ -316,7 +316,7 @@ def test_bundles_are_written_load_and_run(trained, tmp_path):
     )
     masks = load_clipseg(tmp_path / "velatura-segmenter").read(images, ["a castle", "the sky"])
     assert masks.shape == (2, 96, 160)
-    vectors = load_identity(tmp_path / "velatura-identity").embed(images)
+    vectors = load_identity(tmp_path / "velatura-identity").images(images)
     torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
     CLIPModel.from_pretrained(tmp_path / "velatura-clip")
     CLIPProcessor.from_pretrained(tmp_path / "velatura-clip")
@@ -333,7 +333,7 @@ def test_readers_can_be_differentiated(trained, tmp_path):
         load_judge(tmp_path / "velatura-judge").degree(images, "landscape", "snow"),
         load_clip(tmp_path / "velatura-clip").similarity(images, ["a castle"]),
         load_clipseg(tmp_path / "velatura-segmenter").read(images, ["a castle"]),
-        load_identity(tmp_path / "velatura-identity").embed(images)[:, 0],
+        load_identity(tmp_path / "velatura-identity").images(images)[:, 0],
     ]
     for output in outputs:
         (gradient,) = torch.autograd.grad(output.sum(), images)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import zmq
 
-from velatura.daemon.broker.notes import Answer, ForControl, ForDesk, Request, Status, Vanished
+from velatura.daemon.broker.notes import Answer, Broadcast, ForControl, ForDesk, Request, Status, Vanished
 from velatura.daemon.broker.router_thread import Prove, RouterThread
 from velatura.daemon.broker.sessions import Session, Sessions
 from velatura.daemon.faults import no_session, unknown_message
@@ -112,6 +112,11 @@ class ControlThread(RouterThread[ForControl]):
             if session is not None and session.id == note.session:
                 session.unanswered -= 1
                 self._reply(note.identity, note.message)
+            return
+        if isinstance(note, Broadcast):
+            frames = outgoing(note.message)
+            for session in self._sessions.connected(note.since):
+                self._send(session.identity, frames, note.message["type"])
             return
         watchers = self._sessions.watchers(note.job)
         if watchers:

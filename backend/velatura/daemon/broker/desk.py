@@ -13,6 +13,7 @@ from velatura.daemon.broker.leases import Leases
 from velatura.daemon.broker.notes import (
     Answer,
     Arrived,
+    Broadcast,
     Event,
     ForControl,
     ForDesk,
@@ -21,6 +22,7 @@ from velatura.daemon.broker.notes import (
     Stop,
     Vanished,
 )
+from velatura.daemon.broker.offered import OFFER_SINCE, Offered
 from velatura.daemon.broker.scheduler import Scheduler
 from velatura.daemon.broker.submission import complete_request, job_id
 from velatura.daemon.broker.supervisor import Supervisor
@@ -34,6 +36,7 @@ from velatura.jobs.states import UNFINISHED, Job, State, input_digests
 from velatura.jobs.store import Journal
 from velatura.methods.base import Method
 from velatura.methods.registry import describe, offer, since
+from velatura.methods.shelving import Choice, choices
 from velatura.models.catalogue import ModelEntry, entries
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
@@ -72,6 +75,7 @@ class Desk:
         self._policy = Policy()
         self._swept = time.monotonic()
         self._models: list[ModelEntry] = []
+        self._offered = Offered(state_dir, lambda: control.put(Broadcast({"type": "offer"}, OFFER_SINCE)))
         self._scheduler = Scheduler(
             journal,
             spool,
@@ -112,6 +116,7 @@ class Desk:
         for job in self._leases.expired():
             self._scheduler.cancel(job)
         self._tell_status()
+        self._offered.look()
         if time.monotonic() - self._swept > self._settings.sweep:
             self._swept = time.monotonic()
             self._sweep()
@@ -135,7 +140,10 @@ class Desk:
     def _describe(self, request: Request) -> Message:
         self._models = entries(self._state_dir)
         known = [m for m in self._described if since(m) <= request.minor]
-        return {"type": "methods", **offer(known, self._models)}
+        return {"type": "methods", **offer(known, self._models, self._dials())}
+
+    def _dials(self) -> list[Choice]:
+        return choices(self._state_dir, self._models)
 
     def _submit(self, request: Request) -> Message:
         job = job_id(request.message.get("job"))
@@ -145,7 +153,7 @@ class Desk:
         if not known:  # else it was checked then, and a method may have changed since
             self._check_room(request.session)
             self._models = entries(self._state_dir)
-            whole, title = complete_request(wanted, self._methods, self._models)
+            whole, title = complete_request(wanted, self._methods, self._models, self._dials)
             lease = wanted.get("lease", False) or whole.get("draft", False)  # no other client wants a draft
         else:
             whole, title, lease = known[0].request, known[0].title, known[0].lease

@@ -68,12 +68,23 @@ class Event:
 
 
 @dataclass(frozen=True)
+class Broadcast:
+    """desk → control: an event for every client.
+
+    since: MINOR of the protocol's version from which clients know it; older ones do not get it.
+    """
+
+    message: Message
+    since: int
+
+
+@dataclass(frozen=True)
 class Stop:
     """desk → control, blobs: send the waiting messages, and end."""
 
 
 ForDesk = Request | Vanished | Arrived | NoRoom
-ForControl = Answer | Event
+ForControl = Answer | Event | Broadcast
 
 
 class Status:

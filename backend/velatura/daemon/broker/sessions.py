@@ -75,6 +75,10 @@ class Sessions:
         """The connected sessions that watch a job."""
         return [session for session in self._by_id.values() if session.identity and job in session.watching]
 
+    def connected(self, since: int) -> list[Session]:
+        """The connected sessions whose clients speak this MINOR of the protocol or a newer one."""
+        return [session for session in self._by_id.values() if session.identity and session.minor >= since]
+
     def watch(self, session: Session, jobs: list[str]) -> None:
         """Adds jobs to those that a session watches; beyond a limit the oldest are dropped."""
         for job in jobs:

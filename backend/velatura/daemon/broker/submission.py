@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 from velatura.daemon.outgoing import Message
+from velatura.methods import shelving
 from velatura.methods.base import Method
 from velatura.methods.checks import check
 from velatura.methods.kinds import KINDS
+from velatura.methods.shelving import Choice
 from velatura.models.catalogue import ModelEntry, entry_of
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
@@ -35,7 +37,10 @@ def job_id(value: object) -> str:
 
 
 def complete_request(
-    request: object, methods: Mapping[str, Method], models: Sequence[ModelEntry]
+    request: object,
+    methods: Mapping[str, Method],
+    models: Sequence[ModelEntry],
+    dials: Callable[[], Sequence[Choice]] = tuple,
 ) -> tuple[Message, str]:
     """The request as it will run, and its title for the person.
 
@@ -44,14 +49,17 @@ def complete_request(
     Args:
         methods: by id.
         models: the default one first.
+        dials: gives the kept dials of these models.
 
     Raises:
         VelaturaError: those of `Request.from_wire` and of `velatura.methods.checks.check`; `too-large`; and
-            `bad-request` for more masks than one result holds.
+            `bad-request` for more masks than one result holds, and for a dial that is not there.
     """
     asked = Request.from_wire(request)
     checked = check(asked, methods, partial(entry_of, models))
     method = checked.method
+    if shelving.names_dials(checked.form):
+        shelving.check(checked.params, checked.form, dials())
     own = {name: asked.inputs[name] for name in OWN}
     whole = replace(
         asked,

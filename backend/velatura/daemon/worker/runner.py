@@ -16,6 +16,7 @@ from velatura.methods.execute import Hooks, execute
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
+from velatura.shelf.listing import FOLDER
 from velatura.weights import out_of_memory
 from velatura.weights.device import choose
 from velatura_protocol.errors import VelaturaError
@@ -34,6 +35,7 @@ class Runner:
         self._spool = Spool(state_dir / "spool")
         self._cache = Cache(state_dir / "kept", memory=IN_MEMORY, disk=ON_DISK)
         remove_trajectories(state_dir / "trajectories")
+        self._shelf = state_dir / FOLDER
         self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
 
     def run(self, job: str, request: Message, hooks: Hooks) -> Message:
@@ -71,7 +73,7 @@ class Runner:
 
     def _result(self, job: str, request: Message, hooks: Hooks) -> Message:
         began = time.monotonic()
-        results = execute(request, self._blob, self._models, hooks, self._cache)
+        results = execute(request, self._blob, self._models, hooks, self._cache, self._shelf)
         layers = [result for result in results if not isinstance(result, str)]
         texts = [result for result in results if isinstance(result, str)]
         for layer in layers:

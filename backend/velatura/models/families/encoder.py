@@ -81,14 +81,21 @@ class Encoder(nn.Module):
         self.ranks = nn.Linear(sum(HIDDEN), (num_ws - 1) * RANK)
         self.offsets = nn.Parameter(torch.zeros(num_ws - 1, RANK, w_dim))
 
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Codes [N, num_ws, w_dim] of pictures [N, 3, size, size] in [-1, 1], as offsets from w_avg: the
-        first row is w - w_avg, the others add the offset of their layer to it."""
+    def rows(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """What is read from pictures [N, 3, size, size]: [N, HIDDEN] of the top and of the level below."""
         x, levels = pictures, list[Tensor]()
         for level in self.pyramid:
             x = level(x)
             levels.append(x)
-        top = self.top(levels[-1])
+        return self.top(levels[-1]), self.below(levels[-2])
+
+    def codes(self, top: Tensor, below: Tensor) -> Tensor:
+        """Codes [N, num_ws, w_dim] of what `rows` gives."""
         w = self.w(top)[:, None]
-        ranks = self.ranks(torch.cat([top, self.below(levels[-2])], 1)).unflatten(1, (self.num_ws - 1, RANK))
+        ranks = self.ranks(torch.cat([top, below], 1)).unflatten(1, (self.num_ws - 1, RANK))
         return torch.cat([w, w + torch.einsum("nlr,lrd->nld", ranks, self.offsets)], 1)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Codes [N, num_ws, w_dim] of pictures [N, 3, size, size] in [-1, 1], as offsets from w_avg: the
+        first row is w - w_avg, the others add the offset of their layer to it."""
+        return self.codes(*self.rows(pictures))

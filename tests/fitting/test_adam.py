@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from velatura.cache.values import pack, unpack
-from velatura.tuning.fit import fit
+from velatura.fitting.adam import fit, gradients_of, gradients_of_square
 
 
 def normal(*shape, seed=0):
@@ -23,7 +23,9 @@ def residual(i, values):
 
 def fitted(begun, after_step=silent, steps=7):
     with torch.inference_mode(False), torch.no_grad():
-        return fit([torch.zeros(5), torch.zeros(5)], residual, 1e-2, steps, begun, after_step)
+        start = [torch.zeros(5), torch.zeros(5)]
+        after = lambda i, x: after_step(i, steps)  # noqa: E731
+        return fit(start, gradients_of_square(residual), 1e-2, steps, begun, after)
 
 
 def test_a_fit_is_adam_on_the_mean_square():
@@ -66,5 +68,48 @@ def test_an_overflow_costs_one_step_and_not_the_fit():
         return values[0] * (float("inf") if i == 1 else 1.0)
 
     with torch.inference_mode(False), torch.no_grad():
-        (x,) = fit([torch.ones(3)], overflows, 1e-2, 5, [], silent)
+        (x,) = fit([torch.ones(3)], gradients_of_square(overflows), 1e-2, 5, [], silent)
     assert torch.isfinite(x).all() and (x < 1.0).all()
+
+
+def test_the_rate_may_fall_and_values_stay_within_their_range():
+    """Against torch's own Adam, whose rate and values are set by hand."""
+
+    def loss(i, x):
+        return ((x[0] - 2.0) * normal(5, seed=i)).square().sum()
+
+    def within(x):
+        x[0].clamp_(max=0.05)
+
+    rate = lambda i: 0.04 / (1.0 + i)  # noqa: E731
+    seen = []
+    start = torch.zeros(5)
+    (x,) = fit(
+        [start], gradients_of(loss), rate, 4, [], lambda i, x: seen.append(x[0].clone()), within=within
+    )
+    y = torch.zeros(5, requires_grad=True)
+    adam = torch.optim.Adam([y])
+    for i in range(4):
+        adam.zero_grad()
+        loss(i, [y]).backward()
+        adam.param_groups[0]["lr"] = rate(i)
+        adam.step()
+        with torch.no_grad():
+            y.clamp_(max=0.05)
+    torch.testing.assert_close(x, y.detach())
+    assert x.max() == torch.tensor(0.05) and len(seen) == 4 and torch.equal(seen[-1], x)
+    assert torch.equal(start, torch.zeros(5)), "the start is not written to"
+
+
+def test_a_fit_in_inference_mode_gives_tensors_that_can_take_a_gradient():
+    with torch.inference_mode():
+        start = torch.zeros(3)
+        (x,) = fit([start], gradients_of(lambda i, x: (x[0] - 1.0).square().sum()), 0.1, 2, [], silent)
+    x.requires_grad_().sum().backward()
+    assert torch.equal(x.grad, torch.ones(3))
+
+
+def test_a_state_of_another_kind_starts_anew():
+    """An older version left it in the folder of kept values."""
+    again = fitted([{"steps": 3, "values": {}, "moments": []}])
+    assert all(torch.equal(a, b) for a, b in zip(again, fitted([]), strict=True))

@@ -1,0 +1,49 @@
+"""`velatura dials` for the sliders that methods have found and kept for a model (`velatura.shelf`)."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from velatura.shelf import Entry, Shelf
+from velatura.shelf.dial import ENDING
+from velatura.shelf.listing import FOLDER
+from velatura_protocol.errors import VelaturaError
+
+KINDS = {
+    "direction": "slider of a model's own features",
+    "vector": "slider of an edit",
+    "mapper": "slider that was trained",
+}
+
+
+def shelf(state_dir: Path) -> Shelf:
+    """The person's own kept sliders."""
+    return Shelf(state_dir / FOLDER)
+
+
+def lines(state_dir: Path) -> list[str]:
+    """A line for each kept slider, and for each file that cannot be read."""
+    listing = shelf(state_dir)
+    kept = [f"{entry.title:28} {KINDS[entry.kind]}, {entry.id}" for entry in listing.entries()]
+    return kept + [f"{one.path.name}: left out, because {one.reason}" for one in listing.broken()]
+
+
+def named(state_dir: Path, name: str) -> Entry | None:
+    """The kept slider of this title or id; None where there is none. Raises `bad-request` where several
+    have the title."""
+    found = [e for e in shelf(state_dir).entries() if e.id == name or e.title.casefold() == name.casefold()]
+    if len(found) > 1:
+        ids = ", ".join(entry.id for entry in found)
+        raise VelaturaError("bad-request", f"Several sliders are called '{name}'; give one of {ids}.")
+    return found[0] if found else None
+
+
+def shown(entry: Entry) -> str:
+    """The slider as a value of `velatura edit --method face-dials --set dials=…`."""
+    return json.dumps([{"dial": entry.id, "amount": 100.0}])
+
+
+def is_file_of_one(path: str) -> bool:
+    """Whether a file's name is that of an exported slider."""
+    return path.endswith(ENDING.rpartition(".")[2])

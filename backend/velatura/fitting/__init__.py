@@ -1,0 +1,1 @@
+"""Optimisation of a few tensors for one picture."""

@@ -1,0 +1,183 @@
+"""StyleCLIP's global directions: a text as one direction in the style space S (Patashnik et al. 2021,
+section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.cache.values import storable
+from velatura.clip_guidance.loss import Encoder, wanted
+from velatura.generators.styles import StyleGenerator
+
+from .clip_losses import area
+
+SIGMAS = 5.0  # of a channel's move to either side, in its standard deviations
+PSI = 0.7  # truncation of the sampled codes
+FIRST = 1 << 20  # seed of the first picture; the codes of the deviations have the seeds from 0 on
+CODES = 64  # mapped at once
+
+_KINDS = (
+    "photo",
+    "good photo",
+    "bad photo",
+    "bright photo",
+    "dark photo",
+    "blurry photo",
+    "cropped photo",
+    "close-up photo",
+    "low resolution photo",
+    "black and white photo",
+    "snapshot",
+    "portrait",
+    "picture",
+    "painting",
+    "drawing",
+    "sketch",
+    "cartoon",
+    "rendering",
+)
+TEMPLATES = tuple(f"a {kind} of {article} {{}}" for kind, article in product(_KINDS, ("a", "the")))
+"""Sentences about the thing {}, a noun without an article; the published set is 79 for ImageNet's classes."""
+
+AfterStep = Callable[[int, int], None]
+"""after_step(i, n): called when part i of n, from 1, is done. It may raise to stop."""
+
+
+@storable("channel-relevance")
+@dataclass(frozen=True)
+class Relevance:
+    """How the channels of S change what CLIP sees.
+
+    Args:
+        deviations: of each channel in each place of S, [C_l].
+        unit: for the channels of the convolutions, in their order, the mean direction [C, d] in which CLIP's
+            vector moves, of unit length; 0 for a channel that moves nothing.
+    """
+
+    deviations: list[Tensor]
+    unit: Tensor
+
+
+def deviations(model: StyleGenerator, count: int, after_step: AfterStep) -> list[Tensor]:
+    """The standard deviation of each channel of S, [C_l] for each place, over `count` sampled codes."""
+    total: list[Tensor] = []
+    squares: list[Tensor] = []
+    for first in range(0, count, CODES):
+        seeds = range(first, min(first + CODES, count))
+        S = [s.double() for s in model.styles(model.wplus(model.sample(seeds, PSI)))]
+        if not total:
+            total, squares = [torch.zeros_like(s[0]) for s in S], [torch.zeros_like(s[0]) for s in S]
+        for sums, powers, s in zip(total, squares, S, strict=True):
+            sums += s.sum(0)
+            powers += s.square().sum(0)
+        after_step(seeds.stop, count)
+    found = zip(total, squares, strict=True)
+    return [((q - t.square() / count) / count).clamp(min=0.0).sqrt().float() for t, q in found]
+
+
+def measure(
+    model: StyleGenerator,
+    encoder: Encoder,
+    sigma: Sequence[Tensor],
+    pictures: int,
+    begun: list[Tensor],
+    after_step: AfterStep,
+    batch: int = 64,
+) -> Relevance:
+    """Moves each channel by +-5 deviations in some sampled pictures, and looks at each with CLIP.
+
+    The direction of channel c is the mean over the pictures of the unit vector of E(G(s + 5 sigma_c)) -
+    E(G(s - 5 sigma_c)), with E of unit length, and has unit length itself. The published code leaves earlier
+    channels at their mean while it measures the later ones; here each is moved alone, as in the paper.
+
+    Args:
+        model: G.
+        encoder: E.
+        sigma: `deviations`.
+        pictures: sampled codes, each of which is moved (published: 100).
+        begun: the directions of the channels that an earlier call measured; it grows.
+        after_step: called after each channel.
+        batch: pictures that are made at once.
+    """
+    S = model.styles(model.wplus(model.sample(range(FIRST, FIRST + pictures), PSI)))
+    channels = [(place, c) for place in model.convolutions for c in range(S[place].shape[1])]
+    seen = area(encoder.side)
+
+    def vectors(place: int, c: int, sign: float) -> Tensor:
+        moved = list(S)
+        moved[place] = S[place].clone()
+        moved[place][:, c] += sign * SIGMAS * sigma[place][c]
+        parts = zip(*(s.split(max(1, batch)) for s in moved), strict=True)
+        made = (model.synthesise(part).pictures.clamp(-1.0, 1.0) for part in parts)
+        return torch.cat([encoder.images(seen((x + 1.0) / 2.0, ())[:, 0]) for x in made])
+
+    for i in range(len(begun), len(channels)):
+        change = vectors(*channels[i], 1.0) - vectors(*channels[i], -1.0)
+        begun.append(F.normalize(F.normalize(change, dim=-1).mean(0), dim=0))
+        after_step(i + 1, len(channels))
+    return Relevance(list(sigma), torch.stack(begun))
+
+
+def text_vector(encoder: Encoder, text: str, templates: Sequence[str], name: str) -> Tensor:
+    """CLIP's vector [d] of a text, of unit length: the mean over the templates, or of the text as it is.
+
+    Args:
+        encoder: CLIP.
+        text: in templates it loses its article, for which they have a place.
+        templates: with {} for the text; none: the text as it is.
+        name: of the text for the person.
+
+    Raises `prompt-too-long`.
+    """
+    if not templates:
+        return wanted(encoder, text, name)
+    thing = _without_article(text)
+    vectors = [wanted(encoder, template.format(thing), name) for template in templates]
+    return F.normalize(torch.stack(vectors).mean(0), dim=0)
+
+
+def _without_article(text: str) -> str:
+    first, _, rest = text.strip().partition(" ")
+    return rest if rest and first.lower() in ("a", "an", "the") else text.strip()
+
+
+def text_direction(
+    encoder: Encoder, neutral: str, target: str, templates: Sequence[str], names: tuple[str, str]
+) -> Tensor:
+    """Delta t, [d], of unit length: from the neutral text to the target.
+
+    names: of both texts for the person. Raises `prompt-too-long`.
+    """
+    vectors = (
+        text_vector(encoder, text, templates, name)
+        for text, name in zip((neutral, target), names, strict=True)
+    )
+    before, after = vectors
+    return F.normalize(after - before, dim=0)
+
+
+def direction(model: StyleGenerator, relevance: Relevance, delta_t: Tensor, beta: float) -> list[Tensor]:
+    """Delta s, [C_l] for each place of S.
+
+    R_c = <unit_c, Delta t>; 0 where |R_c| < beta; divided by the largest magnitude; times the channel's
+    deviation. Places of colours are 0, and all of it where no channel is left.
+    """
+    r = relevance.unit @ delta_t.to(relevance.unit)  # R_c
+    r = torch.where(r.abs() < beta, torch.zeros_like(r), r)
+    r = r / r.abs().max().clamp(min=1e-12)
+    found = [torch.zeros_like(sigma) for sigma in relevance.deviations]
+    sizes = [len(found[place]) for place in model.convolutions]
+    for place, part in zip(model.convolutions, r.split(sizes), strict=True):
+        found[place] = part * relevance.deviations[place]
+    return found
+
+
+def moved(styles: Sequence[Tensor], delta_s: Sequence[Tensor], alpha: float) -> list[Tensor]:
+    """s + alpha Delta s, [N, C_l] for each place."""
+    return [s + alpha * d.to(s) for s, d in zip(styles, delta_s, strict=True)]

@@ -1,0 +1,250 @@
+"""The square of a picture in which a generator sees its subject: found by a segmenter, or from a selection.
+
+A generator makes pictures in one framing only, such as FFHQ's alignment (Karras et al. 2019, appendix A). The
+framing of a generator is measured in its own pictures, by the segmenter that also looks at the layer. So no
+framing has to be known beforehand, and a constant error of the segmenter cancels out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from velatura.cache.values import storable
+
+Find = Callable[[Tensor], Tensor]
+"""Soft mask [h, w] in [0, 1] of the faces in a picture [1, 3, h, w] in [-1, 1]."""
+
+FEATHER = 1.0 / 16.0
+"""Width of a frame's soft border, in sides of the frame."""
+
+_SURE = 0.5  # a map that reaches this nowhere has found nothing
+_LEAST = 0.001  # the smallest share of the picture that counts as a face
+_GRID = 96  # side of the maps in which a face is separated from others
+_LOOKS = 3  # at one face, each in the frame that the one before has found
+_DEVIATIONS = 3.0  # of the generator's own framing, within which a picture is taken as it is
+_MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
+
+
+class Place(NamedTuple):
+    """The place of a face.
+
+    Args:
+        x, y: its middle, in pixels.
+        spread: twice the standard deviation of its pixels across; beards, hats and open mouths change it
+            less than they change the height.
+    """
+
+    x: float
+    y: float
+    spread: float
+
+
+@storable("framing")
+@dataclass(frozen=True)
+class Framing:
+    """The place of faces in a generator's pictures, whose sides are 2.
+
+    Args:
+        x, y: the mean middle; the picture's own is (0, 0).
+        spread: the mean; see `Place`.
+        moved, scaled: standard deviations of the middle, and of the logarithm of the spread.
+    """
+
+    x: float
+    y: float
+    spread: float
+    moved: float
+    scaled: float
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square of a picture, which may reach beyond it. The picture goes on there as its mirror image.
+
+    left, top, side: in pixels of the picture, of any fraction.
+    """
+
+    left: float
+    top: float
+    side: float
+
+    def take(self, image: Tensor, s: int) -> Tensor:
+        """The square at side s, [N, 3, s, s], of pictures [N, 3, h, w]; without aliasing, and bitwise the
+        picture where the square is the whole of it and has its size."""
+        rows = _taps(self.top, self.side / s, s, image.shape[-2], image)
+        columns = _taps(self.left, self.side / s, s, image.shape[-1], image)
+        return rows @ image @ columns.mT
+
+    def put(self, change: Tensor, size: tuple[int, int]) -> Tensor:
+        """A change [N, C, s, s] of the square's pixels at its place in a picture of this size, [N, C, h, w].
+
+        It is 0 outside the square, and wherever the change is 0 within two of its pixels. Borders of the
+        square that lie within the picture are soft.
+        """
+        s, (h, w) = change.shape[-1], size
+        rows = _soft(self.top, self.side, s, h, change)
+        columns = _soft(self.left, self.side, s, w, change)
+        return rows @ change @ columns.mT
+
+
+def measured(find: Find, pictures: Tensor) -> Framing | None:
+    """The framing of a generator's pictures [N, 3, s, s]; None where less than half of them show a face."""
+    half = pictures.shape[-1] / 2.0
+    found = [place for one in pictures.split(1) if (place := place_of(find(one))) is not None]
+    if 2 * len(found) < max(len(pictures), 1):
+        return None
+    x, y, spread = (torch.tensor(values) / half for values in zip(*found, strict=True))
+    moved = torch.stack([x, y]).std(1, correction=0).norm()
+    scaled = spread.log().std(correction=0)
+    return Framing(
+        float(x.mean() - 1), float(y.mean() - 1), float(spread.mean()), float(moved), float(scaled)
+    )
+
+
+def found(find: Find, image: Tensor, mask: Tensor, framing: Framing, s: int) -> Frame | None:
+    """The frame of the face in a picture; None where there is no face.
+
+    The face is sought again in its frame, in which the segmenter sees it best. A frame that differs from a
+    square of the picture's whole height or width no more than the generator's own pictures differ from each
+    other gives way to that square, so that a portrait is seen whole.
+
+    Args:
+        find: the segmenter.
+        image: [1, 3, h, w] in [-1, 1].
+        mask: [1, 1, h, w] in [0, 1]; where there are several faces, the one that is most selected counts.
+        framing: of the generator.
+        s: the side of the generator's pictures.
+    """
+    place = place_of(find(image), mask)
+    if place is None:
+        return None
+    frame = _framed(place, framing)
+    for _ in range(_LOOKS - 1):
+        again = place_of(find(frame.take(image, s)))
+        if again is None:
+            break
+        scale = frame.side / s
+        place = Place(frame.left + again.x * scale, frame.top + again.y * scale, again.spread * scale)
+        frame = _framed(place, framing)
+    return _whole(frame, image.shape[-2], image.shape[-1], framing)
+
+
+def selected(mask: Tensor) -> Frame:
+    """The bounding square of a selection [1, 1, h, w] in [0, 1], moved into the picture where it fits in."""
+    rows, columns = (torch.nonzero(mask[0, 0].amax(d) >= mask.amax() / 2.0).flatten() for d in (1, 0))
+    top, bottom = int(rows[0]), int(rows[-1]) + 1
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    side = max(bottom - top, right - left)
+    h, w = mask.shape[-2:]
+    return Frame(
+        _inside((left + right - side) / 2, side, w), _inside((top + bottom - side) / 2, side, h), side
+    )
+
+
+def place_of(map: Tensor, preferred: Tensor | None = None) -> Place | None:
+    """The place of one face in a soft mask [h, w]; None where there is none.
+
+    preferred: [1, 1, h, w] in [0, 1], a selection that decides between several faces; else the largest
+    counts.
+    """
+    h, w = map.shape
+    shrunk = min(1.0, _GRID / max(h, w))
+    rows, columns = max(1, round(h * shrunk)), max(1, round(w * shrunk))
+    soft = F.interpolate(map[None, None].float(), (rows, columns), mode="area")
+    sure = (soft >= _SURE).float()
+    weight = F.avg_pool2d(soft, 9, 1, 4) * sure
+    if preferred is not None:
+        weight = weight * (F.interpolate(preferred.float(), (rows, columns), mode="area") + 1e-3)
+    if weight.amax() <= 0.0:
+        return None
+    one = torch.zeros_like(sure)
+    one.view(-1)[weight.argmax()] = 1.0
+    while not torch.equal(wider := F.max_pool2d(one, 3, 1, 1) * sure, one):
+        one = wider
+    if one.mean() < _LEAST:
+        return None
+    soft = (soft * F.max_pool2d(one, 3, 1, 1))[0, 0].double()
+    x = (torch.arange(columns, device=map.device) + 0.5).double() * (w / columns)
+    y = (torch.arange(rows, device=map.device) + 0.5).double() * (h / rows)
+    total, across = soft.sum(), soft.sum(0)
+    middle = (across * x).sum() / total
+    spread = 2.0 * ((across * (x - middle).square()).sum() / total).sqrt()
+    if spread <= 0.0:
+        return None
+    return Place(float(middle), float((soft.sum(1) * y).sum() / total), float(spread))
+
+
+def _framed(place: Place, framing: Framing) -> Frame:
+    half = place.spread / framing.spread
+    return Frame(place.x - (framing.x + 1.0) * half, place.y - (framing.y + 1.0) * half, 2.0 * half)
+
+
+def _whole(frame: Frame, h: int, w: int, framing: Framing) -> Frame:
+    """The largest square of the picture near the frame, if it is near enough; else the frame."""
+    side = min(h, w)
+    half, other = frame.side / 2.0, side / 2.0
+    left, top = (
+        _inside(start + half - other, side, length) for start, length in ((frame.left, w), (frame.top, h))
+    )
+    scaled = abs(torch.tensor(side / frame.side).log().item())
+    moved = max(abs(left + other - frame.left - half), abs(top + other - frame.top - half)) / other
+    if scaled > _DEVIATIONS * max(framing.scaled, _SCALED) or moved > _DEVIATIONS * max(
+        framing.moved, _MOVED
+    ):
+        return frame
+    return Frame(left, top, side)
+
+
+def _inside(start: float, length: float, limit: int) -> float:
+    """The start of a span moved into [0, limit]; a span longer than that keeps its middle."""
+    return start if length > limit else min(max(start, 0.0), limit - length)
+
+
+def _taps(start: float, scale: float, n_out: int, n_in: int, like: Tensor) -> Tensor:
+    """The weights [n_out, n_in] of resampling from `start` on in steps of `scale`; each row sums to 1.
+
+    Keys' cubic (Keys 1981, equation 4, a = -1/2), widened for downsampling as in `velatura.canvas.resample`.
+    Beyond the ends the mirror image counts.
+    """
+    widening = max(scale, 1.0)
+    centres = start + (torch.arange(n_out, dtype=torch.float64) + 0.5) * scale - 0.5
+    reach = int(2.0 * widening) + 1
+    near = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1)
+    weights = _keys((near - centres[:, None]) / widening)
+    folded = near.remainder(2 * n_in)
+    matrix = torch.zeros(n_out, n_in, dtype=torch.float64)
+    matrix.scatter_add_(1, torch.minimum(folded, 2 * n_in - 1 - folded), weights)
+    return (matrix / matrix.sum(1, keepdim=True)).to(like)
+
+
+def _soft(start: float, side: float, s: int, n: int, like: Tensor) -> Tensor:
+    """The weights [n, s] of a square's s pixels in the n pixels of a picture along one axis."""
+    scale = s / side
+    # a picture's pixels in those of the square
+    centres = (torch.arange(n, dtype=torch.float64) + 0.5 - start) * scale
+    window = ((centres > 0.0) & (centres < s)).double()
+    border = FEATHER * s
+    if start > 0.5:
+        window *= _rise(centres / border)
+    if start + side < n - 0.5:
+        window *= _rise((s - centres) / border)
+    return window.to(like)[:, None] * _taps(-start * scale, scale, n, s, like)
+
+
+def _rise(t: Tensor) -> Tensor:
+    """From 0 at 0 to 1 at 1, smooth at both."""
+    t = t.clamp(0.0, 1.0)
+    return t * t * (3.0 - 2.0 * t)
+
+
+def _keys(x: Tensor) -> Tensor:
+    x = x.abs()
+    near = (1.5 * x - 2.5) * x**2 + 1.0
+    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
+    return torch.where(x < 1.0, near, torch.where(x < 2.0, far, torch.zeros_like(x)))

@@ -1,0 +1,136 @@
+"""Global directions against a brute force on a generator that is linear."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from tests.stylespace.toys import Linear, Looks
+from velatura.cache import values
+from velatura.stylespace import directions
+from velatura_protocol.errors import VelaturaError
+
+NAMES = ("“Instead of”", "The prompt")
+
+
+def ignored(i, n):
+    pass
+
+
+@pytest.fixture(scope="module")
+def measured():
+    model, clip = Linear(), Looks()
+    sigma = directions.deviations(model, 150, ignored)
+    return model, clip, directions.measure(model, clip, sigma, 6, [], ignored, batch=4)
+
+
+def test_the_deviations_are_those_of_the_sampled_codes(measured):
+    model, _, relevance = measured
+    S = model.styles(model.wplus(model.sample(range(150), 0.7)))
+    assert len(S) == len(relevance.deviations)
+    for found, s in zip(relevance.deviations, S, strict=True):
+        torch.testing.assert_close(found, s.std(0, correction=0), rtol=1e-4, atol=1e-5)
+
+
+def test_a_channels_direction_is_the_mean_of_what_its_moves_do_to_clips_vector(measured):
+    model, clip, relevance = measured
+    S = model.styles(model.wplus(model.sample(range(directions.FIRST, directions.FIRST + 6), 0.7)))
+    row = 0
+    for place in (0, 2, 4):
+        for c in range(4):
+            units = []
+            for picture in range(6):
+                ends = []
+                for sign in (5.0, -5.0):
+                    s = [part[picture : picture + 1].clone() for part in S]
+                    s[place][0, c] += sign * relevance.deviations[place][c]
+                    made = model.synthesise(s).pictures.clamp(-1, 1)
+                    ends.append(clip.images((made + 1) / 2)[0])
+                units.append((ends[0] - ends[1]) / (ends[0] - ends[1]).norm())
+            mean = torch.stack(units).mean(0)
+            torch.testing.assert_close(relevance.unit[row], mean / mean.norm(), rtol=1e-4, atol=1e-5)
+            row += 1
+    assert relevance.unit.shape == (row, clip.d)
+
+
+def test_the_direction_has_the_channels_above_beta_scaled_by_the_largest_and_their_deviation(measured):
+    model, clip, relevance = measured
+    delta_t = directions.text_direction(clip, "a face", "a beard", (), NAMES)
+    expected_t = clip.text("a beard") - clip.text("a face")
+    torch.testing.assert_close(delta_t, expected_t / expected_t.norm())
+    cosines = [float(unit @ delta_t) for unit in relevance.unit]
+    beta = sorted(abs(c) for c in cosines)[6] + 1e-6  # the middle
+    found = directions.direction(model, relevance, delta_t, beta)
+    largest = max(abs(c) for c in cosines)
+    flat = torch.cat([found[place] / relevance.deviations[place] for place in (0, 2, 4)])
+    expected = torch.tensor([c / largest if abs(c) >= beta else 0.0 for c in cosines])
+    torch.testing.assert_close(flat, expected)
+    assert (flat == 0).sum() == 7
+    assert not found[1].any() and not found[3].any()  # colours
+    s = model.styles(model.wplus(model.sample([1, 2])))
+    torch.testing.assert_close(directions.moved(s, found, -3.0)[2], s[2] - 3.0 * found[2])
+
+
+def test_the_direction_leads_clips_vector_to_the_text(measured):
+    model, clip, relevance = measured
+    delta_t = directions.text_direction(clip, "a face", "a beard", (), NAMES)
+    found = directions.direction(model, relevance, delta_t, 0.1)
+    s = model.styles(model.wplus(model.sample(range(900, 920), 0.7)))
+    cosine = [
+        (clip.images((model.synthesise(directions.moved(s, found, alpha)).pictures + 1) / 2) @ delta_t).mean()
+        for alpha in (-4.0, 0.0, 4.0)
+    ]
+    assert cosine[0] < cosine[1] - 0.02 and cosine[1] + 0.02 < cosine[2]
+
+
+def test_no_channel_above_beta_gives_no_move(measured):
+    model, clip, relevance = measured
+    found = directions.direction(model, relevance, clip.text("a beard"), 2.0)
+    assert not any(part.any() for part in found)
+
+
+def test_templates_take_the_text_without_its_article(measured):
+    _, clip, _ = measured
+    found = directions.text_vector(clip, "The red hat", ("a photo of a {}", "my {}"), "The prompt")
+    both = clip.text("a photo of a red hat") + clip.text("my red hat")
+    torch.testing.assert_close(found, F.normalize(both / 2, dim=0))
+    assert directions.text_vector(clip, "an", ("{}",), "The prompt").equal(
+        F.normalize(clip.text("an"), dim=0)
+    )
+    assert len(set(directions.TEMPLATES)) == len(directions.TEMPLATES)
+    assert all(template.count("{}") == 1 for template in directions.TEMPLATES)
+
+
+def test_a_text_that_clip_does_not_read_whole_is_refused(measured):
+    _, clip, _ = measured
+    with pytest.raises(VelaturaError, match=r"^“Instead of” is too long"):
+        directions.text_direction(clip, "x" * 41, "y", (), NAMES)
+    with pytest.raises(VelaturaError, match=r"^The prompt is too long"):
+        directions.text_direction(clip, "x", "y" * 35, ("a photo of {}",), NAMES)
+
+
+def test_a_measurement_that_is_stopped_goes_on_where_it_was(measured):
+    model, clip, relevance = measured
+
+    def stopping(i, n):
+        if i == 5:
+            raise KeyboardInterrupt
+
+    begun: list[torch.Tensor] = []
+    with pytest.raises(KeyboardInterrupt):
+        directions.measure(model, clip, relevance.deviations, 6, begun, stopping, batch=4)
+    begun = values.unpack("k", values.pack("k", begun))
+    steps = []
+    again = directions.measure(
+        model, clip, relevance.deviations, 6, begun, lambda i, n: steps.append((i, n)), batch=4
+    )
+    assert torch.equal(again.unit, relevance.unit)
+    assert steps == [(i, 12) for i in range(6, 13)]
+
+
+def test_what_was_measured_can_be_kept_on_disk(measured):
+    *_, relevance = measured
+    again = values.unpack("k", values.pack("k", relevance))
+    assert torch.equal(again.unit, relevance.unit)
+    assert all(map(torch.equal, again.deviations, relevance.deviations))
