@@ -140,7 +140,7 @@ def export(
         "parts": _sizes(parts),
         "figures": {
             "generated": exam.assess_generated(model, mapping, judge, held),
-            "inversion": exam.assess_inversion(model, judge, held, FEW),
+            "inversion": exam.assess_inversion(model, judge, held),
             "inversion of textured portraits": exam.assess_inversion(model, judge, textured, FEW),
             "segmentation": exam.assess_segmentation(model, mapping, held),
         },

@@ -133,18 +133,20 @@ def assess_generated(model: StyleGenerator, mapping: Mapping, judge: Judge, held
     }
 
 
-def assess_inversion(model: StyleGenerator, judge: Judge, held: Held, few: int) -> Figures:
+def assess_inversion(model: StyleGenerator, judge: Judge, held: Held, few: int = 0) -> Figures:
     """By way of inversion: PSNR, and the share of the attributes that the reconstruction keeps.
 
     Args:
         model: the generator, with an encoder.
         judge: reads pictures and reconstructions.
         held: the pictures.
-        few: number of pictures for the slower ways.
+        few: number of pictures for the slower ways; 0: the encoder only.
     """
     encoded = torch.cat([model.encode(part) for part in held.pictures.split(BATCH)])
-    some, ws = held.first(few), encoded[:few]
     found = {"encoder": _restored(judge, held, pictures_of(model, encoded), True)}
+    if not few:
+        return found
+    some, ws = held.first(few), encoded[:few]
     found["encoder, these"] = _restored(judge, some, pictures_of(model, ws))
     nearer = {steps: refined(model, some.pictures, ws, steps) for steps in REFINEMENTS}
     for steps, codes in nearer.items():
