@@ -105,7 +105,7 @@ def test_a_scribble_wholly_outside_the_selection_is_refused(models):
     strokes[:20, :60] = (30, 20, 220, 255)
     beside = edit("detail")
     beside.request["inputs"]["scribble"] = beside._raster(strokes, "RGBA", "sRGB", (0, 0))
-    with pytest.raises(VelaturaError, match="scribble lies outside the selection; paint it inside") as refused:
+    with pytest.raises(VelaturaError, match="lies outside the selection; paint it inside") as refused:
         beside.run(models)
     assert refused.value.code == "empty-layer"
     beside.request["parameters"]["change"] = "rest"  # then everything around the selection changes

@@ -92,7 +92,8 @@ class BlendedLatentDiffusion(Method):
         strokes = inputs.rasters.get("scribble")
         if strokes is not None and not ((strokes[:, 3:] > 0.0) & (inputs.mask > 0.0)).any():
             raise VelaturaError(
-                "empty-layer", "The scribble lies outside the selection; paint it inside, or select its place."
+                "empty-layer",
+                "The scribble lies outside the selection; paint it inside, or select its place.",
             )
         model = context.model
         D = denoiser.guided(model, inputs.prompt, params.negative_prompt, params.guidance)
