@@ -43,12 +43,12 @@ class LeditsConcept(Parameters):
         "Above 0 it is added, below 0 taken away; at 0 nothing changes.",
     )
     threshold: float = fields.slider(
-        0.9,
+        0.8,
         0.0,
         0.98,
         0.02,
         "Only there",
-        "How small its place is: at 0.9 it changes a tenth of the picture, where it belongs most. It fills a "
+        "How small its place is: at 0.8 it changes a fifth of the picture, where it belongs most. It fills a "
         "selection, or a painted place, that is smaller than this.",
     )
     where: str | None = fields.raster(

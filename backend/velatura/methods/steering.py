@@ -31,7 +31,7 @@ class ConceptSettings(fields.DialSettings):
         "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
     )
     reach: float = fields.slider(
-        0.1,
+        0.5,
         0.01,
         1.0,
         0.01,
@@ -40,7 +40,7 @@ class ConceptSettings(fields.DialSettings):
         "selection, or a painted place, that is smaller than this.",
     )
     begin: float = fields.slider(
-        0.3,
+        0.25,
         0.0,
         0.95,
         0.05,
