@@ -1,80 +1,29 @@
-"""Dials: rows of sliders, the words that become some, presets; on Qt 6 without a screen."""
+"""Dials: rows of sliders, and the words that become some; on Qt 6 without a screen."""
 
 import json
 
-import pytest
 from PyQt6 import QtCore, QtGui, QtWidgets
 from PyQt6.QtTest import QTest
 
-from tests.krita.schemas import FIND, LEAD, METHOD, TELL, WEIGH, known
-from velatura_protocol.presets import DELETED, EXPORTED, KEPT
+from tests.krita.schemas import WEIGH, known
+from tests.krita.turning import (
+    choose,
+    click,
+    controls,
+    dials,
+    entry,
+    field,
+    focused,
+    offered,
+    slid,
+    titles,
+    values,
+    write,
+)
+
+__all__ = ["controls", "slid"]
 
 LEFT = QtCore.Qt.MouseButton.LeftButton
-
-
-@pytest.fixture
-def controls(krita, application, tmp_path):
-    from velatura_krita.controls import Controls
-    from velatura_krita.state import State
-
-    state = State()
-    made = Controls(state, krita, tmp_path / "state")
-    state.set_known(known(FIND, LEAD, WEIGH, METHOD, TELL, models=[{"id": "tiny", "title": "Tiny"}]))
-    made.resize(250, 700)
-    made.show()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def slid(controls):
-    """A list that grows by one with each preview that is asked for."""
-    heard = []
-    controls.slid.connect(lambda: heard.append(values(controls)))
-    return heard
-
-
-def field(controls, name, kind=QtWidgets.QWidget):
-    found = controls.findChild(kind, name)
-    assert found is not None, name
-    return found
-
-
-def focused(controls):
-    """What has the focus while its window has it."""
-    return controls.focusWidget()
-
-
-def values(controls):
-    return controls.form.values()["dials"]
-
-
-def dials(controls):
-    return controls.prompts.dials.dials
-
-
-def titles(controls):
-    return [dial.title.full for dial in dials(controls)]
-
-
-def offered(controls):
-    return [chip.text() for chip in controls.prompts.dials.chips.widgets if not chip.isHidden()]
-
-
-def click(controls, text):
-    next(c for c in controls.prompts.dials.chips.widgets if not c.isHidden() and c.text() == text).click()
-
-
-def write(dial, key, text):
-    dial.texts.editors[key].edit.setText(text)
-
-
-def entry(less="", more="", name="", strength=1.0):
-    return {"name": name, "less": less, "more": more, "strength": strength}
-
-
-def choose(controls, method):
-    controls.method.setCurrentIndex(controls.method.findData(method))
 
 
 def test_one_begins_with_the_first_method_that_edits(controls):
@@ -256,97 +205,6 @@ def test_recipe_defaults_and_the_next_start(controls, krita, tmp_path):
     again.deleteLater()
     field(controls, "reset").click()
     assert values(controls) == [] and controls.form.is_default()
-
-
-def menu(controls):
-    button = field(controls, "dials.presets")
-    button.fill()
-    return {action.text(): action for action in button.menu().actions() if action.text()}
-
-
-def test_presets_are_kept_loaded_and_deleted(controls, slid):
-    button = field(controls, "dials.presets")
-    assert not menu(controls)["Save as…"].isEnabled() and not menu(controls)["Export…"].isEnabled()
-    several = [entry("short", "long"), entry(more="hat", strength=-1.0)]
-    controls.prompts.dials.set_value(several)
-    button.save("Hair & hat")
-    assert controls.state.status == KEPT.format("Hair & hat")
-    controls.prompts.dials.set_value([])
-    menu(controls)["Hair && hat"].trigger()
-    assert values(controls) == several and len(slid) == 1
-    button.delete("Hair & hat")
-    assert controls.state.status == DELETED.format("Hair & hat")
-    assert "Hair && hat" not in menu(controls) and values(controls) == several
-    button.load("Hair & hat")
-    assert controls.state.status_bad and values(controls) == several
-
-
-def test_presets_are_exchanged_in_files(controls, tmp_path):
-    button = field(controls, "dials.presets")
-    controls.prompts.dials.set_value([entry("short", "long")])
-    path = tmp_path / "Hair.json"
-    button.export_file(str(path))
-    assert controls.state.status == EXPORTED.format("Hair.json")
-    controls.prompts.dials.set_value([])
-    button.import_file(str(path))
-    assert controls.state.status == KEPT.format("Hair")
-    assert titles(controls) == ["short → long"] and "Hair" in menu(controls)
-    path.write_text("something else")
-    button.import_file(str(path))
-    assert controls.state.status_bad and "holds no dials" in controls.state.status
-    assert titles(controls) == ["short → long"]
-    strong = entry("short", "long", strength=600.0)
-    path.write_text(json.dumps({"velatura-dials": 1, "name": "Strong", "dials": [strong]}))
-    button.import_file(str(path))
-    assert "'Strong' do not fit" in controls.state.status and "short → long: " in controls.state.status
-    button.export_file(str(tmp_path / "none" / "Hair.json"))
-    assert controls.state.status_bad
-
-
-def answer(application, text=None, button=None):
-    """Answer the next dialog."""
-
-    def act():
-        dialog = application.activeModalWidget()
-        if text is not None:
-            dialog.setTextValue(text)
-            dialog.accept()
-        else:
-            dialog.button(button).click()
-
-    QtCore.QTimer.singleShot(0, act)
-
-
-def test_a_name_is_asked_for_and_nothing_is_replaced_unasked(controls, application):
-    buttons = QtWidgets.QMessageBox.StandardButton
-    controls.prompts.dials.set_value([entry("short", "long")])
-    answer(application, "Hair")
-    menu(controls)["Save as…"].trigger()
-    assert field(controls, "dials.presets").kept.names() == ["Hair"]
-    controls.prompts.dials.set_value([entry(more="hat")])
-
-    def save_again(reply):
-        def name():
-            dialog = application.activeModalWidget()
-            answer(application, button=reply)
-            dialog.setTextValue("hair")
-            dialog.accept()
-
-        QtCore.QTimer.singleShot(0, name)
-        menu(controls)["Save as…"].trigger()
-
-    kept = field(controls, "dials.presets").kept
-    save_again(buttons.Cancel)
-    assert kept.load("Hair", controls.prompts.dials.spec) == [entry("short", "long")]
-    save_again(buttons.Yes)
-    assert kept.load("Hair", controls.prompts.dials.spec) == [entry(more="hat")]
-    delete = next(a for a in menu(controls).values() if a.menu() is not None).menu().actions()[0]
-    answer(application, button=buttons.Cancel)
-    delete.trigger()
-    assert kept.names() == ["hair"]
-    answer(application, button=buttons.Yes)
-    delete.trigger()
-    assert kept.names() == []
 
 
 def test_names_for_screen_readers_and_the_width_of_a_narrow_docker(controls, application):

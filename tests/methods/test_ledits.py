@@ -50,7 +50,7 @@ def test_a_concept_changes_the_selection_alone(models):
 
 
 def test_the_prompt_is_a_concept(models):
-    settings = {"text": "a hat", "scale": 4.0, "threshold": 0.9}
+    settings = {"text": "a hat", "scale": 4.0, "threshold": 0.8}
     assert run(add(prompt="a hat"), models)[0].data == run(add(settings), models)[0].data
 
 

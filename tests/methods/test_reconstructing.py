@@ -93,11 +93,23 @@ def test_a_scribble_leads_the_result_and_leaves_the_layer_alone(models):
     drawn.request["inputs"]["scribble"] = drawn._raster(strokes, "RGBA", "sRGB", (0, 0))
     (a,), (b,) = plain.run(models), drawn.run(models)
     assert a.raster["rect"] == b.raster["rect"] and a.data != b.data
-    outside = strokes.copy()
-    outside[30:60] = 0
+    inside = np.zeros_like(strokes)
+    inside[30:60] = strokes[30:60]
+    within = edit("detail")
+    within.request["inputs"]["scribble"] = within._raster(inside, "RGBA", "sRGB", (0, 0))
+    assert within.run(models)[0].data == b.data  # strokes beside the selection count for nothing
+
+
+def test_a_scribble_wholly_outside_the_selection_is_refused(models):
+    strokes = np.zeros((80, 100, 4), np.uint8)
+    strokes[:20, :60] = (30, 20, 220, 255)
     beside = edit("detail")
-    beside.request["inputs"]["scribble"] = beside._raster(outside, "RGBA", "sRGB", (0, 0))
-    assert beside.run(models)[0].data == a.data  # strokes beside the selection count for nothing
+    beside.request["inputs"]["scribble"] = beside._raster(strokes, "RGBA", "sRGB", (0, 0))
+    with pytest.raises(VelaturaError, match="lies outside the selection; paint it inside") as refused:
+        beside.run(models)
+    assert refused.value.code == "empty-layer"
+    beside.request["parameters"]["change"] = "rest"  # then everything around the selection changes
+    assert beside.run(models)
 
 
 def test_edits_after_each_other_leave_all_that_lies_outside_each_selection(models):

@@ -10,22 +10,18 @@ from typing import TYPE_CHECKING
 from velatura.generators.protocol import PIXEL_DIFFUSION
 
 from . import clip_guided, fields
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from .base import Context, Method, MethodInputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class BlendedDiffusionParameters(Parameters):
+class BlendedDiffusionParameters(clip_guided.ClipGuidedParameters):
     strength: float = fields.strength(
         0.75,
         "How far the selection may move from what is there. Lower it to let a scribble, or the picture "
         "itself, guide the result.",
     )
-    scale: float = clip_guided.scale(5000.0)
-    context: float = fields.context(1.0)
-    sees_selection_only: bool = clip_guided.sees_selection_only(False)
-    thorough: bool = clip_guided.thorough(True)
     looks: int = fields.whole(
         8,
         1,
@@ -35,11 +31,10 @@ class BlendedDiffusionParameters(Parameters):
         "gives cleaner shapes and takes longer.",
         advanced=True,
     )
-    range: float = clip_guided.range_scale(50.0)
     steps: int = fields.steps(100)
 
 
-class BlendedDiffusion(Method):
+class BlendedDiffusion(clip_guided.LedByClip, Method):
     id = "blended-diffusion"
     version = 1
     title = "Blended Diffusion"
@@ -48,12 +43,8 @@ class BlendedDiffusion(Method):
         "compares pictures with words."
     )
     source = "Avrahami et al. 2022, arXiv:2111.14818, algorithm 2"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
-    section = "critic"
-    needs = "clip"
     reads_prompt = "clip"
     generator = PIXEL_DIFFUSION
-    drafts = False
     Parameters = BlendedDiffusionParameters
 
     def run(self, inputs: MethodInputs, params: BlendedDiffusionParameters, context: Context) -> Tensor:

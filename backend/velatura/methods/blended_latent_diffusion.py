@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RasterInput
 
 from . import fields, reconstructing
@@ -85,8 +86,15 @@ class BlendedLatentDiffusion(Method):
         return reconstructing.compared_with(params.reconstruction)
 
     def run(self, inputs: MethodInputs, params: BlendedLatentDiffusionParameters, context: Context) -> Tensor:
+        """See `Method`. Raises `empty-layer` where the whole scribble lies outside the selection."""
         from velatura.diffusion import blending, denoiser, noise, samplers, schedule
 
+        strokes = inputs.rasters.get("scribble")
+        if strokes is not None and not ((strokes[:, 3:] > 0.0) & (inputs.mask > 0.0)).any():
+            raise VelaturaError(
+                "empty-layer",
+                "The scribble lies outside the selection; paint it inside, or select its place.",
+            )
         model = context.model
         D = denoiser.guided(model, inputs.prompt, params.negative_prompt, params.guidance)
         sigmas = schedule.sigmas(model.training_sigmas, params.steps, params.strength)
@@ -105,8 +113,8 @@ class BlendedLatentDiffusion(Method):
             return z
 
         z_start = z_init
-        if "scribble" in inputs.rasters:
-            drawn = blending.scribbled(inputs.image, inputs.rasters["scribble"], inputs.mask)
+        if strokes is not None:
+            drawn = blending.scribbled(inputs.image, strokes, inputs.mask)
             z_start = blending.blend(model.encode(drawn), z_init, masks[0])
         sampler = samplers.SAMPLERS[params.sampler]
         z0 = sampler(D, z_start + sigmas[0] * n, sigmas, after_step)

@@ -1,40 +1,19 @@
-"""The shared part of the methods that CLIP guides: their common parameters, and their run."""
+"""The shared part of the methods that CLIP leads, and the run of those in which it guides diffusion."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from . import fields
-from .base import Context, MethodInputs
+from .base import Context, Inputs, MethodInputs, Parameters
+from .sections import SectionName
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.clip_guidance.edit import Settings
-
-
-def scale(default: float) -> Any:
-    """The scale of CLIP's distance."""
-    return fields.slider(
-        default,
-        0.0,
-        50000.0,
-        500.0,
-        "Critic's strength",
-        "How strongly the critic pulls towards the prompt. Too much gives harsh patches instead of things.",
-    )
-
-
-def sees_selection_only(default: bool) -> Any:
-    """Whether CLIP sees the inside of the mask alone."""
-    return Field(
-        default,
-        title="Compare the selection only",
-        description="Compares the selection with the prompt, and not the whole crop around it. Switch it off "
-        "if the prompt describes the whole picture.",
-    )
 
 
 def thorough(default: bool) -> Any:
@@ -48,10 +27,35 @@ def thorough(default: bool) -> Any:
     )
 
 
-def range_scale(default: float) -> Any:
-    """The scale of the loss outside of valid colours."""
-    return fields.slider(
-        default,
+class LedByClip:
+    """The declaration of a `Method` that CLIP leads to the prompt in a selection."""
+
+    inputs: ClassVar[Inputs] = Inputs(source="required", mask="optional", prompt="required")
+    section: ClassVar[SectionName | Literal[""]] = "critic"
+    needs: ClassVar[str] = "clip"
+    drafts: ClassVar[bool] = False
+
+
+class ClipGuidedParameters(Parameters):
+    strength: float = fields.strength(0.75, "How far the picture may move from what is there.")
+    scale: float = fields.slider(
+        5000.0,
+        0.0,
+        50000.0,
+        500.0,
+        "Critic's strength",
+        "How strongly the critic pulls towards the prompt. Too much gives harsh patches instead of things.",
+    )
+    context: float = fields.context(1.0)
+    sees_selection_only: bool = Field(
+        False,
+        title="Compare the selection only",
+        description="Compares the selection with the prompt, and not the whole crop around it. Switch it off "
+        "if the prompt describes the whole picture.",
+    )
+    thorough: bool = thorough(True)
+    range: float = fields.slider(
+        50.0,
         0.0,
         500.0,
         10.0,
@@ -59,10 +63,11 @@ def range_scale(default: float) -> Any:
         "How strongly colours brighter than white or darker than black are avoided.",
         advanced=True,
     )
+    steps: int = fields.steps(50)
 
 
 def run(inputs: MethodInputs, settings: Settings, context: Context) -> Tensor:
-    """The edited pictures [N, 3, h, w] in [-1, 1]."""
+    """The pictures [N, 3, h, w] in [-1, 1] of a diffusion model that CLIP guides."""
     from velatura.clip_guidance.edit import edited
     from velatura.diffusion.samplers import Step
 

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 
 from . import clip_guided, fields
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from .base import Context, Method, MethodInputs
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-class ClipGuidedDiffusionParameters(Parameters):
+class ClipGuidedDiffusionParameters(clip_guided.ClipGuidedParameters):
     strength: float = fields.strength(
         0.75, "How far the picture may move from what is there, also around the selection."
     )
-    scale: float = clip_guided.scale(5000.0)
     guidance: float = fields.guidance(3.0)
     background: float = fields.slider(
         1000.0,
@@ -30,8 +29,6 @@ class ClipGuidedDiffusionParameters(Parameters):
         "Keep the surroundings",
         "How strongly the picture around the selection is held to the layer, so that the edit fits into it.",
     )
-    context: float = fields.context(1.0)
-    sees_selection_only: bool = clip_guided.sees_selection_only(False)
     thorough: bool = clip_guided.thorough(False)
     cutouts: int = fields.whole(
         4,
@@ -50,11 +47,9 @@ class ClipGuidedDiffusionParameters(Parameters):
         "The same, but for shapes and surfaces in place of single colours.",
         advanced=True,
     )
-    range: float = clip_guided.range_scale(50.0)
-    steps: int = fields.steps(50)
 
 
-class ClipGuidedDiffusion(Method):
+class ClipGuidedDiffusion(clip_guided.LedByClip, Method):
     id = "clip-guided-diffusion"
     version = 1
     title = "CLIP-guided diffusion"
@@ -63,11 +58,7 @@ class ClipGuidedDiffusion(Method):
         "the surroundings to stay."
     )
     source = "Avrahami et al. 2022, arXiv:2111.14818, algorithm 1; Crowson 2021"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
-    section = "critic"
-    needs = "clip"
     generator = (DIFFUSION, PIXEL_DIFFUSION)
-    drafts = False
     Parameters = ClipGuidedDiffusionParameters
 
     def run(self, inputs: MethodInputs, params: ClipGuidedDiffusionParameters, context: Context) -> Tensor:

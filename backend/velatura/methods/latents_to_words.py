@@ -1,25 +1,21 @@
-"""The common part of the methods that lead a VQ model's latents to words: fields, and a run of one seed."""
+"""The common part of the methods that lead a VQ model's latents to words."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from velatura.generators.codes import VQ
 
 from . import fields
-from .base import Context, MethodInputs
+from .base import Context, MethodInputs, Parameters
+from .clip_guided import LedByClip
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.clip_guidance.latent_optimisation import Loss, Step
     from velatura.generators.codes import CodeGenerator
-
-
-def strength(default: int) -> Any:
-    """Steps of Adam."""
-    return fields.whole(
-        default, 4, 500, "Steps", "How far the picture goes towards the words. More takes longer."
-    )
 
 
 def rate(default: float) -> Any:
@@ -47,10 +43,22 @@ def scatter(default: float) -> Any:
     )
 
 
-def views(default: int) -> Any:
-    """Views of the picture in each step."""
-    return fields.whole(
-        default,
+class LatentsToWords(LedByClip):
+    """The declaration of a `Method` of this kind."""
+
+    generator: ClassVar[str | tuple[str, ...]] = VQ
+    reads_prompt: ClassVar[str] = "clip"
+
+
+class LatentsParameters(Parameters):
+    steps: int = fields.whole(
+        60, 4, 500, "Steps", "How far the picture goes towards the words. More takes longer."
+    )
+    scatter: float = scatter(0.0)
+    context: float = fields.context(1.0)
+    rate: float = rate(0.03)
+    views: int = fields.whole(
+        12,
         1,
         64,
         "Looks",
@@ -61,7 +69,7 @@ def views(default: int) -> Any:
 
 def run(
     inputs: MethodInputs,
-    params: Any,
+    params: LatentsParameters,
     context: Context,
     loss: Callable[[CodeGenerator, Tensor, Tensor], tuple[Loss, Tensor | None]],
 ) -> Tensor:
@@ -69,7 +77,7 @@ def run(
 
     Args:
         inputs: of the method.
-        params: with steps, rate, scatter and views.
+        params: of the method.
         context: of the run.
         loss: from the model, the layer's latents z0 and CLIP's vector of the prompt to the loss of a picture
             and the free places (`optimise`). It is called outside of inference mode, whose tensors can take
@@ -85,7 +93,6 @@ def run(
     with torch.inference_mode(False), torch.no_grad():
         z0 = model.encode(inputs.image.clone())
         lowered, free = loss(model, z0, text := wanted(context.clip, inputs.prompt).clone())
-    settings = {"steps": params.steps, "rate": params.rate, "scatter": params.scatter}
     of = len(inputs.seeds)
 
     def one(number: int, seed: int) -> Tensor:
@@ -94,7 +101,16 @@ def run(
 
         def make(begun: list[Any]) -> Tensor:
             return optimise(
-                model, z0, lowered, seed, **settings, free=free, after_step=after_step, begun=begun
+                model,
+                z0,
+                lowered,
+                seed,
+                steps=params.steps,
+                rate=params.rate,
+                scatter=params.scatter,
+                free=free,
+                after_step=after_step,
+                begun=begun,
             )
 
         key = key_of(

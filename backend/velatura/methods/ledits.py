@@ -43,12 +43,13 @@ class LeditsConcept(Parameters):
         "Above 0 it is added, below 0 taken away; at 0 nothing changes.",
     )
     threshold: float = fields.slider(
-        0.9,
+        0.8,
         0.0,
         0.98,
         0.02,
         "Only there",
-        "How small its place is: at 0.9 it changes a tenth of the selection, where it belongs most.",
+        "How small its place is: at 0.8 it changes a fifth of the picture, where it belongs most. It fills a "
+        "selection, or a painted place, that is smaller than this.",
     )
     where: str | None = fields.raster(
         "mask", "Place", "A layer with its place painted in; without one, the whole selection."
@@ -171,7 +172,8 @@ def _concept(asked: LeditsConcept, inputs: MethodInputs, context: Context, m: Te
         where = where * place
     first, last = steering.window(asked.begin, asked.end, n)
     content, c = model.tokenized(text).content, model.encode_prompt(text)
-    return Concept(c, content, asked.scale, asked.threshold, first, last, where)
+    threshold = steering.quantile(1.0 - asked.threshold, where)
+    return Concept(c, content, asked.scale, threshold, first, last, where)
 
 
 def _inverted(

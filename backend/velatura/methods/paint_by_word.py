@@ -5,12 +5,10 @@ with it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
-from velatura.generators.codes import VQ
-
-from . import fields, latents_to_words
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from . import latents_to_words
+from .base import Context, Method, MethodInputs
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,26 +17,17 @@ if TYPE_CHECKING:
     from velatura.generators.codes import CodeGenerator
 
 
-class PaintByWordParameters(Parameters):
-    steps: int = latents_to_words.strength(60)
+class PaintByWordParameters(latents_to_words.LatentsParameters):
     scatter: float = latents_to_words.scatter(0.4)
-    context: float = fields.context(1.0)
     rate: float = latents_to_words.rate(0.06)
-    views: int = latents_to_words.views(12)
 
 
-class PaintByWord(Method):
+class PaintByWord(latents_to_words.LatentsToWords, Method):
     id = "paint-by-word"
     version = 1
     title = "Paint by word"
-    section = "critic"
     summary = "Reshapes only the places in the selection until they show the prompt."
     source = "Bau et al. 2021, arXiv:2103.10951, section 3; Avrahami et al. 2022, arXiv:2111.14818, section 4"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
-    generator: ClassVar = VQ
-    needs: ClassVar = "clip"
-    reads_prompt: ClassVar = "clip"
-    drafts = False
     Parameters = PaintByWordParameters
 
     def run(self, inputs: MethodInputs, params: PaintByWordParameters, context: Context) -> Tensor:

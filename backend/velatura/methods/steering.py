@@ -31,15 +31,16 @@ class ConceptSettings(fields.DialSettings):
         "mask", "Where", "Where it may change the picture; everywhere if nothing is chosen."
     )
     reach: float = fields.slider(
-        0.1,
+        0.5,
         0.01,
         1.0,
         0.01,
         "Reach",
-        "Which share of the places the concept may change: a little keeps it to where it matters most.",
+        "How much of the picture it may change: a little keeps it to where it matters most. It fills a "
+        "selection, or a painted place, that is smaller than this.",
     )
     begin: float = fields.slider(
-        0.3,
+        0.25,
         0.0,
         0.95,
         0.05,
@@ -131,6 +132,21 @@ def check_place(title: str, where: Tensor, m_latent: Tensor) -> None:
         raise VelaturaError("bad-request", sentence)
 
 
+def quantile(reach: float, m_latent: Tensor, where: Tensor | None = None) -> float:
+    """lambda, the share of the places that may change which a concept leaves alone, in [0, 1).
+
+    A person says a concept's reach as a share of the picture. In a selection or painted place that is smaller
+    than this share the concept reaches all of it: who has drawn the place need not be asked for it again.
+
+    Args:
+        reach: the share of the picture, in (0, 1].
+        m_latent: the selection, [1, 1, h, w] in [0, 1].
+        where: a concept's painted place, likewise; None: everywhere.
+    """
+    inside = m_latent > 0.0 if where is None else (m_latent > 0.0) & (where > 0.0)
+    return max(0.0, 1.0 - reach * inside.numel() / max(1, int(inside.sum())))
+
+
 def scales(params: Steered) -> list[float]:
     """s_e of each concept, in proportion to its slider."""
     return [FARTHEST[params.words_of_concepts] * concept.strength / 100.0 for concept in params.concepts]
@@ -197,7 +213,7 @@ def _concept(
         model.encode_prompt(more),
         model.encode_prompt(less) if less else None,
         scale,
-        1.0 - settings.reach,
+        quantile(settings.reach, m_latent, where),
         first,
         last,
         settings.weight,

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import Field
 
 from . import fields
-from .base import Compared, Context, Inputs, Method, MethodInputs, Parameters
+from .base import Compared, Context, Method, MethodInputs, Parameters
+from .clip_guided import LedByClip
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -78,18 +79,14 @@ class Text2LiveParameters(Parameters):
     )
 
 
-class Text2Live(Method):
+class Text2Live(LedByClip, Method):
     id = "text2live"
     version = 1
     title = "A layer of paint"
-    section = "critic"
     summary = "Paints the prompt over the layer, as paint with a transparency of its own."
     source = "Bar-Tal et al. 2022, arXiv:2204.02491, section 3.1"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
     generator: ClassVar = ""
-    needs: ClassVar = "clip"
-    reads_prompt: ClassVar = "clip"
-    drafts = False
+    reads_prompt = "clip"
     Parameters = Text2LiveParameters
 
     def compared_with(self, params: Text2LiveParameters) -> Compared:

@@ -4,12 +4,10 @@ Crowson et al. 2022, VQGAN-CLIP, section 3."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
-
-from velatura.generators.codes import VQ
+from typing import TYPE_CHECKING
 
 from . import fields, latents_to_words
-from .base import Context, Inputs, Method, MethodInputs, Parameters
+from .base import Context, Method, MethodInputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,9 +19,7 @@ if TYPE_CHECKING:
     from velatura.generators.codes import CodeGenerator
 
 
-class VqganClipParameters(Parameters):
-    steps: int = latents_to_words.strength(60)
-    scatter: float = latents_to_words.scatter(0.0)
+class VqganClipParameters(latents_to_words.LatentsParameters):
     hold: float = fields.slider(
         1.0,
         0.0,
@@ -32,23 +28,14 @@ class VqganClipParameters(Parameters):
         "Hold",
         "How firmly the picture is held to what the layer shows now.",
     )
-    context: float = fields.context(1.0)
-    rate: float = latents_to_words.rate(0.03)
-    views: int = latents_to_words.views(12)
 
 
-class VqganClip(Method):
+class VqganClip(latents_to_words.LatentsToWords, Method):
     id = "vqgan-clip"
     version = 1
     title = "Drift to the words"
-    section = "critic"
     summary = "Lets the layer drift towards the prompt, step by step, as far as the selection reaches."
     source = "Crowson et al. 2022, arXiv:2204.08583, section 3"
-    inputs = Inputs(source="required", mask="optional", prompt="required")
-    generator: ClassVar = VQ
-    needs: ClassVar = "clip"
-    reads_prompt: ClassVar = "clip"
-    drafts = False
     Parameters = VqganClipParameters
 
     def run(self, inputs: MethodInputs, params: VqganClipParameters, context: Context) -> Tensor:

@@ -16,41 +16,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
 from . import metrics, sliders, slides
 from .batch import LEAST_BACKGROUND, alike
 from .cases import Case, of_study, to_images
-from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
-from .encoders import Encoders, home_made, required
+from .editors import Edited, Editor, MethodEditor
+from .encoders import home_made, required
 from .measure import NAN, Measure, chosen_measures, measure
-from .runs import Results
+from .rows import Row, batches, editors_of
 from .session import Options, Session, kinds_of
 from .slides import Slid, Slide
 
 METHOD = "flow-slider"
 SHARES = (0.0, 20.0, 40.0, 60.0, 80.0, 100.0)
-SETTINGS: dict[str, dict[str, Any]] = {
-    "shipped": {},
-    "not even": {"even": False},
-    "no focus": {"only_changes": False},
-    "shapes kept": {"self_until": 0.8},
-    "four noises": {"noises": 4},
-    "concepts": {},
-    "even concepts": {"even": True},
-    "added": {},
-    "weights": {},
-    "deep": {},
-}
-METHODS = {
-    "concepts": "sega",
-    "even concepts": "sega",
-    "added": "ledits",
-    "weights": sliders.METHOD,
-    "deep": "h-space",
-}
-"""The method of a row that is not about `METHOD`."""
 FARTHEST = 8.0
 """LEDITS++'s scale at 100 %: twice its default. Prompt-to-Prompt's weights go from 0 to 4."""
 #: Spearman's correlation that a dial should reach.
@@ -200,32 +179,21 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
     return made
 
 
-def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Dialled | None:
-    """An editor's results for a case; None if it refused."""
-    done = results.get((editor, case.id, "edit"))
-    return None if done is None or done.refusal else Dialled(case, done.pictures, encoders)
-
-
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for unknown rows."""
-    check_rows(options.methods, SETTINGS)
-    cache = shared_cache()
-    made: list[Editor] = []
-    kinds = {METHOD: Dial, "h-space": Dial, "sega": Concept, "ledits": Added, sliders.METHOD: Weights}
-    for row in options.methods or SETTINGS:
-        method = METHODS.get(row, METHOD)
-        cls = kinds[method]
-        made.append(
-            cls(
-                registry()[method],
-                models,
-                options.model,
-                {**defaults, **SETTINGS[row]},
-                masked=False,
-                id=f"{method}: {row}",
-                title=row,
-                cycles=False,
-                cache=cache,
-            )
-        )
-    return made
+    return editors_of(ROWS, options.methods, models, options.model, defaults)
+
+
+batch_of = batches(Dialled)
+ROWS = {
+    "shipped": Row(METHOD, Dial),
+    "not even": Row(METHOD, Dial, {"even": False}),
+    "no focus": Row(METHOD, Dial, {"only_changes": False}),
+    "shapes kept": Row(METHOD, Dial, {"self_until": 0.8}),
+    "four noises": Row(METHOD, Dial, {"noises": 4}),
+    "concepts": Row("sega", Concept),
+    "even concepts": Row("sega", Concept, {"even": True}),
+    "added": Row("ledits", Added),
+    "weights": Row(sliders.METHOD, Weights),
+    "deep": Row("h-space", Dial),
+}

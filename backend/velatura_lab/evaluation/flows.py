@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 
 from . import session
-from .editors import Editor, MethodEditor, check_rows, noise_and_denoise, shared_cache
+from .editors import Editor, noise_and_denoise
 from .records import Figures
+from .rows import Row, editors_of
 from .rule import chosen
 from .session import Options, Session
 
@@ -69,23 +69,12 @@ def editors(
     All share one cache, so their seconds are not those of an edit made alone. Raises `bad-request` for
     unknown rows.
     """
-    check_rows(rows, SETTINGS)
-    given, cache = dict(defaults or {}), shared_cache()
-    made: list[Editor] = []
-    for row in rows or SETTINGS:
-        method = registry()["prompt-to-prompt" if row == BY_WORDS else METHOD]
-        made.append(
-            MethodEditor(
-                method,
-                models,
-                model,
-                given | SETTINGS[row],
-                masked=False,
-                id=f"{method.id}: {row}",
-                title=row,
-                cache=cache,
-            )
-        )
+    known = {
+        name: Row("prompt-to-prompt" if name == BY_WORDS else METHOD, settings=changes)
+        for name, changes in SETTINGS.items()
+    }
+    given = dict(defaults or {})
+    made = editors_of(known, rows, models, model, given, cycles=True)
     return [*made, noise_and_denoise(models, model, given)]
 
 

@@ -18,7 +18,7 @@ from .cases import Case
 #: Field of a group's entries -> its value. A dial leads from the source's caption to the target's, so that it
 #: says the whole change, whatever words it takes.
 IN_ENTRIES: dict[str, Callable[[Case], str]] = {
-    "text": lambda case: case.new_thing or case.target_words or case.thing or case.source_words,
+    "text": lambda case: _added(case) or _taken(case),
     "more": lambda case: case.target_prompt,
 }
 SIGNED = "scale"  #: field of an entry that adds its text above 0 and takes it away below
@@ -30,8 +30,8 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
     """The parameters to send, and the further rasters by name.
 
     An empty group gets an entry about the case's change, if it needs entries, or its entries are dials or
-    have rasters. An entry that can take away gets the source's words where the target has none. Required
-    rasters, and the rasters of entries, come from the case; see `picture_of`.
+    have rasters. Where entries add a text or take it away, the target's words for the thing are added and the
+    source's taken away. Required rasters, and the rasters of entries, come from the case; see `picture_of`.
 
     Args:
         method: whose form it is.
@@ -43,7 +43,7 @@ def filled(method: Method, case: Case, values: Mapping[str, Any]) -> tuple[dict[
     shown: dict[str, Any] = dict(values)
     for field in form:
         if field.kind == "group" and not shown.get(field.key) and _wants_an_entry(field):
-            shown[field.key] = [_entry(field, case)]
+            shown[field.key] = _entries(field, case)
         elif field.kind == "raster" and field.required:
             shown[field.key] = CHOSEN
         elif field.source_prompt:
@@ -58,12 +58,23 @@ def _wants_an_entry(group: Field) -> bool:
     return group.min_items > 0 or group.dials or any(field.kind == "raster" for field in group.fields)
 
 
-def _entry(group: Field, case: Case) -> dict[str, Any]:
+def _entries(group: Field, case: Case) -> list[dict[str, Any]]:
+    """An entry; where entries add or take away and the change replaces one thing by another, one for each."""
     entry = {field.key: field.default for field in group.fields}
     entry |= {key: give(case) for key, give in IN_ENTRIES.items() if key in entry}
-    if {"text", SIGNED} <= entry.keys() and not (case.new_thing or case.target_words):
-        entry[SIGNED] = -entry[SIGNED]
-    return entry | {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
+    entry |= {field.key: CHOSEN for field in group.fields if field.kind == "raster"}
+    if not {"text", SIGNED} <= entry.keys() or not _taken(case):
+        return [entry]
+    away = entry | {"text": _taken(case), SIGNED: -entry[SIGNED]}
+    return [entry, away] if _added(case) and group.max_items > 1 else [entry if _added(case) else away]
+
+
+def _added(case: Case) -> str:
+    return case.new_thing or case.target_words
+
+
+def _taken(case: Case) -> str:
+    return case.thing or case.source_words
 
 
 def prompt_of(method: Method, case: Case, values: Mapping[str, Any]) -> str:

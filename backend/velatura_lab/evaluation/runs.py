@@ -39,6 +39,7 @@ _ADDED = (
             "flows",
             "given",
             "prompt_to_prompt",
+            "rows",
             "selections",
             "sliders",
             "slides",

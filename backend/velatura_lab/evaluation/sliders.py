@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_lab.world.attributes import NOTHING
 from velatura_lab.world.pairs import CATALOGUE, Edit, Pair, make_pair
@@ -22,12 +21,12 @@ from velatura_lab.world.scene import ATTRIBUTES, element_of, is_held_out
 from velatura_lab.world.wording import FUNCTION_WORDS
 
 from .cases import Case, of_pair, of_study, phrases
-from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
-from .encoders import Encoders, home_made
+from .editors import Edited, Editor, MethodEditor
+from .encoders import home_made
 from .measure import chosen_measures
 from .prompt_to_prompt import BASE
 from .records import Figures
-from .runs import Results
+from .rows import Row, batches, editors_of
 from .session import Options, Session, kinds_of
 from .slides import GRADED, MEASURES, THINGS, Slid, Slide
 
@@ -127,10 +126,7 @@ class Slider(MethodEditor):
         return MethodEditor.edit(self.changed(words=[word]), case, seeds[:1]).pictures[0]
 
 
-def batch_of(editor: str, case: Slide, results: Results, encoders: Encoders) -> Slid | None:
-    """An editor's results for a case; None if it refused."""
-    done = results.get((editor, case.id, "edit"))
-    return None if done is None or done.refusal else Slid(case, done.pictures, encoders)
+batch_of = batches(Slid)
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
@@ -151,22 +147,8 @@ def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -
 
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """Prompt-to-Prompt as it ships and with other settings. Raises `bad-request` for unknown rows."""
-    check_rows(options.methods, SETTINGS)
-    cache, rows = shared_cache(), options.methods or USUAL
-    return [
-        Slider(
-            registry()[METHOD],
-            models,
-            options.model,
-            {**defaults, **SETTINGS[row]},
-            masked=False,
-            id=f"{METHOD}: {row}",
-            title=row,
-            cycles=False,
-            cache=cache,
-        )
-        for row in rows
-    ]
+    rows = {name: Row(METHOD, Slider, changes) for name, changes in SETTINGS.items()}
+    return editors_of(rows, options.methods or USUAL, models, options.model, defaults)
 
 
 def conclude(figures: Figures, least: float = LEAST) -> list[str]:

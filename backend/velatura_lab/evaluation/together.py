@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from velatura.methods.registry import registry
 from velatura.models.store import ModelStore
 from velatura_lab.readers import Reading
 from velatura_lab.world.pairs import CATALOGUE, Edit, Pair, make_pair, make_source
@@ -24,11 +23,11 @@ from velatura_lab.world.scene import ATTRIBUTES, caption, edit, is_held_out
 from . import metrics
 from .batch import LEAST_BACKGROUND, alike
 from .cases import Case, of_pair, of_study, to_images
-from .dials import Added, Concept, Dial
-from .editors import Edited, Editor, MethodEditor, check_rows, shared_cache
+from .dials import METHOD, Added, Concept, Dial
+from .editors import Edited, Editor, MethodEditor
 from .encoders import Encoders, home_made, required
 from .measure import NAN, Measure, chosen_measures, measure
-from .runs import Results
+from .rows import Row, batches, editors_of
 from .session import Options, Session, kinds_of
 from .sliders import graded
 from .slides import NOISE
@@ -150,11 +149,12 @@ class _Added(_Both, Added):
     """LEDITS++."""
 
 
-ROWS: Mapping[str, tuple[type[_Both], str]] = {
-    "concepts": (_Concepts, "sega"),
-    "dials": (_Dials, "flow-slider"),
-    "added": (_Added, "ledits"),
+ROWS = {
+    "concepts": Row("sega", _Concepts),
+    "dials": Row(METHOD, _Dials),
+    "added": Row("ledits", _Added),
 }
+batch_of = batches(Turned)
 
 
 def prepare(options: Options, models: ModelStore, defaults: Mapping[str, Any]) -> Session:
@@ -219,30 +219,6 @@ def _two(pairs: Sequence[Pair], id: str, name: str, size: int) -> Two:
     return Two(**fields, second=second)
 
 
-def batch_of(editor: str, case: Two, results: Results, encoders: Encoders) -> Turned | None:
-    """An editor's results for a case; None if it refused."""
-    done = results.get((editor, case.id, "edit"))
-    return None if done is None or done.refusal else Turned(case, done.pictures, encoders)
-
-
 def editors(models: ModelStore, options: Options, defaults: Mapping[str, Any]) -> list[Editor]:
     """The rows. Raises `bad-request` for unknown rows."""
-    check_rows(options.methods, ROWS)
-    cache = shared_cache()
-    made: list[Editor] = []
-    for row in options.methods or ROWS:
-        cls, method = ROWS[row]
-        made.append(
-            cls(
-                registry()[method],
-                models,
-                options.model,
-                defaults,
-                masked=False,
-                id=f"{method}: {row}",
-                title=row,
-                cycles=False,
-                cache=cache,
-            )
-        )
-    return made
+    return editors_of(ROWS, options.methods, models, options.model, defaults)

@@ -154,11 +154,14 @@ def test_concepts_say_the_change_in_place_of_the_prompt(models, cases):
     request = asked("compose", case)
     assert request["prompt"] == case.target_prompt == request["parameters"]["concepts"][0]["more"]
     added = replace(case, thing="", new_thing="a hat", target_words="wearing a")
+    added = replace(added, source_words="")
     taken = replace(case, thing="a hat", new_thing="", target_words="")
     for one, scale in ((added, 4.0), (taken, -4.0)):
         request = asked("ledits", one)
         (entry,) = request["parameters"]["concepts"]
         assert (entry["text"], entry["scale"], request["prompt"]) == ("a hat", scale, "")
+    swap = asked("ledits", replace(case, thing="a hat", new_thing="a cap"))["parameters"]["concepts"]
+    assert [(entry["text"], entry["scale"]) for entry in swap] == [("a cap", 4.0), ("a hat", -4.0)]
     own = {"less": "", "more": "a hat", "strength": -30.0}
     request = asked("sega", case, concepts=[own])
     assert [entry["more"] for entry in request["parameters"]["concepts"]] == ["a hat"]
