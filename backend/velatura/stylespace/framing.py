@@ -149,9 +149,8 @@ def found(
             if place is None:
                 continue
             there = _settled(find, image, _framed(_moved(place, window, s), framing), framing, s)
-            if best is None or there.misfit < best.misfit:
+            if there.misfit <= _CLEAR:  # much of a picture looks like a face to one who looks often enough
                 best = there
-            if best.misfit <= _CLEAR:
                 break
     if best is None or best.misfit > _DEVIATIONS:
         return None
