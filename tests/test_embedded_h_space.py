@@ -18,7 +18,7 @@ from velatura_lab.evaluation.session import Options
 def test_a_deep_dial_raises_its_degree_and_keeps_the_rest(tmp_path):
     (change,) = (one for one in sliders.graded("portrait") if one.name == "broader smile")
     (drawn,) = sliders.slides("portrait", change, 1, 7, 128)
-    (row,) = dials.editors(ModelStore(entries(tmp_path)), Options(methods=["deep"]), {"steps": 10})
+    (row,) = dials.editors(ModelStore(entries(tmp_path)), Options(methods=["deep"]), {"steps": 12})
     case = replace(drawn, weights=(0.0, 30.0, 60.0, 100.0))
     turned = dials.Dialled(case, row.edit(case, [1]).pictures, home_made())
     assert np.array_equal(turned.at(0.0), case.source)
