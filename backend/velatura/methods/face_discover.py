@@ -116,7 +116,8 @@ def _words(params: FaceDiscoverParameters, context: Context) -> tuple[str, ...]:
     """The words that can name sliders. Raises `bad-request` for too few."""
     from velatura.stylespace.words import FACES, known, listed
 
-    words = known(context.clip.tokenizer, listed(params.words) or FACES)
+    tokenizer = context.clip.tokenizer
+    words = known(lambda text: len(tokenizer(text).input_ids), listed(params.words) or FACES)
     if len(words) < params.count:
         raise VelaturaError(
             "bad-request",

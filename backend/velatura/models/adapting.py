@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from typing import cast
 
 from diffusers.models.unets.unet_2d import UNet2DModel
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
@@ -54,7 +55,7 @@ def _add(
 @contextmanager
 def bottleneck(unet: UNet2DConditionModel, change: Bottleneck) -> Generator[None, None, None]:
     """See `LatentDiffusion.bottleneck`. Raises `unknown-model` for a UNet without a middle block."""
-    middle = unet.mid_block
+    middle = cast("nn.Module | None", unet.mid_block)  # diffusers' type lacks UNets without one
     if middle is None:
         raise VelaturaError(
             "unknown-model",

@@ -194,5 +194,5 @@ def _predicted(
         plain = changed = denoise(model, x.repeat(len(conditions), 1, 1, 1), sigma, c)
     if scale == 1.0:
         return plain, changed
-    D, D_changed = (guide(model, x, sigma, *part.chunk(2), scale) for part in (plain, changed))
-    return D, D_changed
+    (D_c, D_u), (D_c_changed, D_u_changed) = (part.chunk(2) for part in (plain, changed))
+    return guide(model, x, sigma, D_c, D_u, scale), guide(model, x, sigma, D_c_changed, D_u_changed, scale)

@@ -24,7 +24,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.cache.values import storable
-from velatura.clip_guidance.loss import Encoder
+from velatura.companions.clip import Encoder
 from velatura.generators.styles import StyleGenerator
 
 from .clip_losses import area

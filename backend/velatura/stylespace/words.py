@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 FACES: tuple[str, ...] = (
     *("man", "woman", "child", "young", "old", "wrinkles", "freckles"),
@@ -23,27 +22,16 @@ FACES: tuple[str, ...] = (
 """Words and phrases, each of which can be put behind "a photo of a face, "."""
 
 
-class Tokens(Protocol):
-    """A tokenizer of transformers, as far as words need it."""
-
-    def __call__(self, text: str) -> Tokenised:
-        """The tokens of a text, with its start and end."""
-        ...
-
-
-class Tokenised(Protocol):
-    """A text in tokens."""
-
-    input_ids: list[int]
-
-
 def listed(text: str) -> tuple[str, ...]:
     """The words of a person's list, which commas or new lines separate; each once."""
     words = (" ".join(word.split()) for line in text.splitlines() for word in line.split(","))
     return tuple(dict.fromkeys(word for word in words if word))
 
 
-def known(tokenizer: Tokens, words: Sequence[str]) -> tuple[str, ...]:
-    """The words that a tokenizer has whole. A small vocabulary spells the others letter by letter, and the
-    network has not learned what they mean."""
-    return tuple(word for word in words if len(tokenizer(word).input_ids) == len(word.split()) + 2)
+def known(tokens: Callable[[str], int], words: Sequence[str]) -> tuple[str, ...]:
+    """The words that a vocabulary has whole. A small one spells the others letter by letter, and the network
+    has not learned what they mean.
+
+    tokens: the number of tokens of a text, its start and end included.
+    """
+    return tuple(word for word in words if tokens(word) == len(word.split()) + 2)

@@ -78,14 +78,16 @@ def _taken(case: Case) -> str:
 
 
 def prompt_of(method: Method, case: Case, values: Mapping[str, Any]) -> str:
-    """The prompt to send: none where the method does not require one and a list of concepts or dials says the
-    change already, unless the prompt's words are changed too.
+    """The prompt to send: none where the method takes none, and where it does not require one and a list of
+    concepts or dials says the change already, unless the prompt's words are changed too.
 
     Args:
         method: whose form it is.
         case: the edit.
         values: the parameters that are sent; see `filled`.
     """
+    if method.inputs.prompt == "none":
+        return ""
     groups = [field for field in fields_from_schema(schema(method.Parameters)) if field.kind == "group"]
     said = any(_wants_an_entry(group) and values.get(group.key) for group in groups)
     if method.inputs.prompt == "optional" and said and not any(group.words for group in groups):

@@ -25,7 +25,7 @@ from .cases import Case
 from .editors import Edited, Editor
 
 #: Packages of the product without influence on a result's pixels.
-_BESIDE = {"cli", "daemon", "files", "install", "jobs"}
+_BESIDE = {"cli", "daemon", "install", "jobs"}
 #: Parts of the laboratory with influence on a result.
 _ADDED = (
     "readers",
@@ -34,6 +34,7 @@ _ADDED = (
         f"evaluation/{name}.py"
         for name in (
             "blended",
+            "faces",
             "dials",
             "editors",
             "flows",

@@ -20,6 +20,7 @@ from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation import session, weights
 from velatura_lab.evaluation.editors import (
+    BY_HAND,
     Edited,
     MethodEditor,
     SameSeed,
@@ -34,7 +35,11 @@ from velatura_lab.evaluation.runs import Runner, Store, backwards, code, plan, r
 from velatura_lab.evaluation.session import Options, Session, evaluate
 from velatura_protocol.errors import VelaturaError
 
-EDITING = [id for id, m in registry().items() if m.result == "layer" and type(m).legend is Method.legend]
+EDITING = [
+    id
+    for id, m in registry().items()
+    if m.result == "layer" and type(m).legend is Method.legend and id not in BY_HAND
+]
 ON_FACES = {id for id in EDITING if registry()[id].generator == STYLE}
 OTHER_KINDS = {"blended-diffusion", "vqgan-clip", "paint-by-word", *ON_FACES}
 
@@ -188,6 +193,7 @@ def test_a_selection_holds_a_method_in_and_the_baseline_changes_all(models, case
     case = cases[0]
     # of methods that would else show nothing of what a random model does, and quick
     far = {"only_changes": False, "steps": 4, "text_steps": 2, "layer_steps": 2}
+    far |= {"styleclip-optimize.steps": 5, "styleclip-mapper.steps": 5}
     masked = MethodEditor(registry()[id], models, defaults=far).edit(case, [1, 2])
     varies = registry()[id].varies(registry()[id].Parameters())
     assert masked.pictures.shape == (2 if varies else 1, *case.source.shape)
