@@ -32,10 +32,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     remove.add_argument("name", metavar="NAME")
     convert = actions.add_parser(
         "convert",
-        help="write the network in a checkpoint of guided diffusion or of taming-transformers to a folder",
+        help="write the network in a checkpoint of StyleGAN2, taming-transformers or guided diffusion to a"
+        " folder",
     )
     convert.add_argument(
-        "checkpoint", metavar="CKPT", help="the file, pickled or .safetensors; it is read as weights alone"
+        "checkpoint", metavar="CKPT", help="the file (.pkl, .pt, .ckpt, .safetensors); no code in it is run"
     )
     convert.add_argument(
         "folder", metavar="FOLDER", help="a new folder, to be added with `velatura models add`"

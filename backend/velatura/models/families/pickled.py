@@ -141,11 +141,11 @@ def _storage(data: object) -> _Storage:
     bytes as a pickle without any restriction."""
     if not isinstance(data, bytes):
         raise pickle.UnpicklingError("a storage without bytes")
-    storage: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    if not isinstance(storage, torch.storage.TypedStorage):
-        raise pickle.UnpicklingError("a storage of another kind")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch is to give these storages up, which old files have
+        storage: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if not isinstance(storage, torch.storage.TypedStorage):
+            raise pickle.UnpicklingError("a storage of another kind")
         values = torch.empty(0, dtype=storage.dtype)
         return _Storage(values.set_(storage.untyped(), 0, (len(storage),), (1,)))
 
