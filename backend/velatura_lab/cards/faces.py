@@ -12,9 +12,11 @@ from torch import Tensor, nn
 from velatura.bundles import BUNDLES
 from velatura.models.families import files
 from velatura.models.families.styled import Styled
+from velatura.shelf.listing import SHIPPED
 from velatura_lab.exam import faces as exam
 from velatura_lab.exam.grids import save_small, sheet
 from velatura_lab.readers import load_judge
+from velatura_lab.training.described_dials import write_dials
 from velatura_lab.training.encoder import load_encoder
 from velatura_lab.training.faces import bank, load_faces
 from velatura_lab.training.loop import load_checkpoint
@@ -172,6 +174,7 @@ def write(work: Path, folder: Path) -> None:
         parts=ELEMENTS,
     )
     files.write(folder, parts, torch.float16)
+    write_dials(generator, folder / SHIPPED)
 
 
 def _sizes(parts: files.Parts) -> dict[str, Any]:
