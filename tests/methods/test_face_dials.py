@@ -179,7 +179,7 @@ def test_layers_of_any_size(models, shelf, height, width):
 
 def test_a_model_whose_own_pictures_have_no_faces_is_refused_with_a_way_out(models, shelf):
     id = shelf.keep(dial(models))
-    with pytest.raises(VelaturaError, match="makes no faces .*“Where the selection is”"):
+    with pytest.raises(VelaturaError, match=r"makes no faces .*“Where the selection is”"):
         run(models, shelf, (id, 50.0), place="found")
 
 
