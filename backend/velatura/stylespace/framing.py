@@ -29,9 +29,10 @@ _LEAST = 0.001  # the smallest share of the picture that counts as a face
 _GRID = 96  # side of the maps in which a face is separated from others
 _LOOKS = 4  # at one face, each in the frame that the one before has found
 _SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
-# In standard deviations of the generator's own framing: up to here no closer look is needed, no further square
-# is searched, and it is a face at all.
+# In standard deviations of the generator's own framing: up to here no closer look is needed, no further
+# square is searched, and it is a face at all.
 _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
+_CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
 
@@ -42,11 +43,13 @@ class Place(NamedTuple):
         x, y: its middle, in pixels.
         spread: twice the standard deviation of its pixels across; beards, hats and open mouths change it
             less than they change the height.
+        sure: the mean probability in it, in [0, 1].
     """
 
     x: float
     y: float
     spread: float
+    sure: float
 
 
 @storable("framing")
@@ -103,7 +106,7 @@ def measured(find: Find, pictures: Tensor) -> Framing | None:
     found = [place for one in pictures.split(1) if (place := place_of(find(one))) is not None]
     if 2 * len(found) < max(len(pictures), 1):
         return None
-    x, y, spread = (torch.tensor(values) / half for values in zip(*found, strict=True))
+    x, y, spread = (torch.tensor(values) / half for values in zip(*(p[:3] for p in found), strict=True))
     moved = torch.stack([x, y]).std(1, correction=0).norm()
     scaled = spread.log().std(correction=0)
     return Framing(
@@ -149,7 +152,7 @@ def found(
             if place is None:
                 continue
             there = _settled(find, image, _framed(_moved(place, window, s), framing), framing, s)
-            if there.misfit <= _CLEAR:  # much of a picture looks like a face to one who looks often enough
+            if there.misfit <= _CLEAR and there.sure >= _CERTAIN:
                 best = there
                 break
     if best is None or best.misfit > _DEVIATIONS:
@@ -158,33 +161,35 @@ def found(
 
 
 class _Settled(NamedTuple):
-    """A frame, and how far the face in it is from the framing, in standard deviations."""
+    """A frame, how far the face in it is from the framing, in standard deviations, and how sure it is."""
 
     frame: Frame
     misfit: float
+    sure: float = 0.0
 
 
 def _settled(find: Find, image: Tensor, frame: Frame, framing: Framing, s: int) -> _Settled:
     """The frame after further looks at the face in it."""
-    misfit = math.inf
+    misfit, sure = math.inf, 0.0
     for _ in range(_LOOKS):
         place = place_of(find(frame.take(image, s)))
         if place is None:
             return _Settled(frame, math.inf)
-        half = s / 2.0
+        half, sure = s / 2.0, place.sure
         x, y = place.x / half - 1.0 - framing.x, place.y / half - 1.0 - framing.y
         scaled = abs(math.log(place.spread / half / framing.spread)) / max(framing.scaled, _SCALED)
         misfit = max(math.hypot(x, y) / max(framing.moved, _MOVED), scaled)
         if misfit <= _STILL:
             break
         frame = _framed(_moved(place, frame, s), framing)
-    return _Settled(frame, misfit)
+    return _Settled(frame, misfit, sure)
 
 
 def _moved(place: Place, window: Frame, s: int) -> Place:
     """The place in the picture of a face in a window of side s."""
     scale = window.side / s
-    return Place(window.left + place.x * scale, window.top + place.y * scale, place.spread * scale)
+    x, y = window.left + place.x * scale, window.top + place.y * scale
+    return Place(x, y, place.spread * scale, place.sure)
 
 
 def _windows(h: int, w: int) -> list[Frame]:
@@ -247,7 +252,8 @@ def place_of(map: Tensor, preferred: Tensor | None = None) -> Place | None:
     spread = 2.0 * ((across * (x - middle).square()).sum() / total).sqrt()
     if spread <= 0.0:
         return None
-    return Place(float(middle), float((soft.sum(1) * y).sum() / total), float(spread))
+    certain = (soft * one[0, 0]).sum() / one.sum()
+    return Place(float(middle), float((soft.sum(1) * y).sum() / total), float(spread), float(certain))
 
 
 def _framed(place: Place, framing: Framing) -> Frame:
