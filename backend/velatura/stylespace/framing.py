@@ -29,7 +29,7 @@ _LEAST = 0.001  # the smallest share of the picture that counts as a face
 _GRID = 96  # side of the maps in which a face is separated from others
 _LOOKS = 4  # at one face, each in the frame that the one before has found
 _SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
-# In standard deviations of the generator's own framing: up to here no closer look is needed, no further square
+# In standard deviations of the generator's framing: up to here no closer look is needed, no further square
 # is searched, and it is a face at all.
 _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
