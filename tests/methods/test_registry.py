@@ -7,6 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from tests.patience import patience
+from velatura.generators.styles import STYLE
 from velatura.methods.checks import lacking
 from velatura.methods.kinds import KINDS
 from velatura.methods.registry import describe, offer, registry

@@ -79,7 +79,7 @@ class EditGANParameters(facing.FaceParameters):
         " model can tell people apart.",
         advanced=True,
     )
-    rate: float = fields.slider(0.02, 0.005, 0.2, 0.005, "Step size", "How far one step goes.", advanced=True)
+    rate: float = fields.slider(0.05, 0.005, 0.2, 0.005, "Step size", "How far one step goes.", advanced=True)
 
 
 class EditGAN(facing.OnFaces, Method):

@@ -47,11 +47,11 @@ class Settings:
     """
 
     steps: int = 60
-    rate: float = 0.02
+    rate: float = 0.05
     reach: int = 3
-    parts: float = 1.0
-    pixels: float = 10.0
-    features: float = 10.0
+    parts: float = 2.0
+    pixels: float = 30.0
+    features: float = 3.0
     identity: float = 0.0
 
 

@@ -160,7 +160,7 @@ class Styled(StyleGenerator):
             raise VelaturaError(
                 "unknown-model",
                 f"The model {self.id} does not know the parts of its pictures; teach it with"
-                " `velatura train segmentation`, or choose another model.",
+                " `velatura models teach`, or choose another model.",
             )
         return self._parts.segmentation(made.features, made.pictures)
 
