@@ -74,6 +74,6 @@ def test_a_folder_with_something_else_is_refused(tmp_path, fault):
             (tmp_path / file.name).symlink_to(file)
         (tmp_path / "config.json").unlink()
         (tmp_path / "config.json").write_text('{"channels": [32, 64], "width": 64, "dimension": 64}')
-    with pytest.raises(VelaturaError, match="^The identity encoder at") as caught:
+    with pytest.raises(VelaturaError, match=r"^The identity encoder at") as caught:
         load_identity(str(tmp_path), CPU, torch.float32)
     assert caught.value.code == "unknown-model"

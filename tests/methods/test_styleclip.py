@@ -171,7 +171,7 @@ def test_they_follow_from_the_layer_and_say_what_they_need(method):
     ("method", "prompt", "parameters", "code", "message"),
     [
         *[(method, "x" * 40, {}, "prompt-too-long", "^The prompt is too long") for method in METHODS],
-        *[(method, "", {}, "empty-prompt", "") for method in METHODS],
+        *[(method, "", {}, "empty-prompt", None) for method in METHODS],
         ("styleclip-direction", "a hat", {"neutral": "y" * 40}, "prompt-too-long", "^“Instead of” is too"),
         ("styleclip-direction", "a hat", {"neutral": "  "}, "empty-prompt", "Fill in “Instead of”"),
         ("styleclip-direction", "a hat", {"neutral": "a  hat"}, "bad-request", "are the same"),
@@ -209,8 +209,8 @@ def test_a_model_without_an_identity_encoder_has_its_clip_look_after_the_person(
 
 
 def test_a_wish_that_nothing_belongs_to_is_refused_and_a_slider_passes_through_it(models, cache):
-    asked = edit("styleclip-direction", parameters={"only": 0.6, "faces": 2})
-    strict = edit("styleclip-direction", parameters={"only": 0.6, "faces": 2}, draft=True)
+    asked = edit("styleclip-direction", parameters={"only": 0.9, "faces": 2})
+    strict = edit("styleclip-direction", parameters={"only": 0.9, "faces": 2}, draft=True)
     relevance_all = edit("styleclip-direction", parameters={"only": 0.0})
     run(relevance_all, models, cache)
     with pytest.raises(VelaturaError, match="lower “Only what belongs”"):

@@ -26,6 +26,7 @@ from tests.models.style_checkpoints import (
 )
 from velatura.cli.main import main
 from velatura.models import catalogue, converting, pickles
+from velatura.models.families import converting as families
 from velatura.models.families import files
 from velatura.models.families.pickled import read
 from velatura.models.families.stylegan2 import Shape, StyleGAN2
@@ -61,8 +62,15 @@ def whole(made, **more):
     }
 
 
+def convert(path, folder, label=None):
+    """As `converting.convert`, but the file is read in this process, which takes a tenth of the time."""
+    with path.open("rb") as file:
+        weights, about = pickles._read(file)
+    families.convert(path, folder, weights, about, label)
+
+
 def converted(path, tmp_path, label=None):
-    converting.convert(path, tmp_path / "folder", label)
+    convert(path, tmp_path / "folder", label)
     return files.read(tmp_path / "folder")
 
 
@@ -130,13 +138,13 @@ def test_a_network_with_classes_keeps_them_or_is_fixed_to_one(tmp_path):
     z, c = normal(2, 12), torch.eye(4)[[1, 3]]
     torch.testing.assert_close(parts.generator(z, c, psi=0.7), as_ada(made, z, c), rtol=1e-5, atol=1e-5)
     assert parts.labels is None
-    converting.convert(tmp_path / "net.pkl", tmp_path / "second", 2)
+    convert(tmp_path / "net.pkl", tmp_path / "second", 2)
     assert torch.equal(files.read(tmp_path / "second").labels, torch.eye(4)[2:3])
     with pytest.raises(VelaturaError, match="knows the classes 0 to 3"):
-        converting.convert(tmp_path / "net.pkl", tmp_path / "third", 4)
+        convert(tmp_path / "net.pkl", tmp_path / "third", 4)
     (tmp_path / "plain.pkl").write_bytes(pickled(whole(network())))
     with pytest.raises(VelaturaError, match="knows no classes"):
-        converting.convert(tmp_path / "plain.pkl", tmp_path / "third", 0)
+        convert(tmp_path / "plain.pkl", tmp_path / "third", 0)
     assert not (tmp_path / "third").exists()
 
 
@@ -177,7 +185,7 @@ def test_a_network_without_noise_gets_none(tmp_path):
 def test_a_network_that_computes_otherwise_is_refused(tmp_path, change):
     (tmp_path / "net.pkl").write_bytes(pickled(whole(network(), **change)))
     with pytest.raises(VelaturaError, match="no StyleGAN2 with skip connections"):
-        converting.convert(tmp_path / "net.pkl", tmp_path / "folder")
+        convert(tmp_path / "net.pkl", tmp_path / "folder")
     assert not (tmp_path / "folder").exists()
 
 
@@ -193,16 +201,16 @@ def test_a_network_that_computes_otherwise_is_refused(tmp_path, change):
 def test_weights_of_another_network_are_refused(tmp_path, change):
     torch.save(ada(network()) | change, tmp_path / "net.pt")
     with pytest.raises(VelaturaError, match="no StyleGAN2 with skip connections"):
-        converting.convert(tmp_path / "net.pt", tmp_path / "folder")
+        convert(tmp_path / "net.pt", tmp_path / "folder")
 
 
 def test_other_kernels_of_rosinalitys_and_stylegan3_are_refused(tmp_path):
     torch.save({"g_ema": rosinality() | {"convs.0.conv.blur.kernel": torch.ones(4, 4)}}, tmp_path / "net.pt")
     with pytest.raises(VelaturaError, match="no StyleGAN2"):
-        converting.convert(tmp_path / "net.pt", tmp_path / "folder")
+        convert(tmp_path / "net.pt", tmp_path / "folder")
     torch.save({"synthesis.L0_36_512.weight": torch.zeros(2)}, tmp_path / "three.pt")
     with pytest.raises(VelaturaError, match="is a StyleGAN3"):
-        converting.convert(tmp_path / "three.pt", tmp_path / "folder")
+        convert(tmp_path / "three.pt", tmp_path / "folder")
 
 
 def test_the_command_converts_and_names_it(tmp_path, capsys):
@@ -284,8 +292,8 @@ def test_it_is_refused_to_the_person_too_and_leaves_nothing(tmp_path):
 
 
 def test_names_are_looked_at_before_any_tensor_is_made(tmp_path, monkeypatch):
-    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a storage was loaded"))
     (tmp_path / "net.pkl").write_bytes(harmful(tmp_path / "ran")["beside"])
+    monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("a storage was loaded"))
     with pytest.raises(pickle.UnpicklingError, match="it names"), (tmp_path / "net.pkl").open("rb") as file:
         read(file)
 

@@ -153,3 +153,20 @@ def test_a_generator_without_parts_is_refused():
         editgan.labels(model, code(model))
     assert refused.value.code == "unknown-model"
     assert isinstance(model.synthesise(model.styles(code(model))), Made)
+
+
+def test_the_layer_shows_the_edit_where_it_was_repainted_and_its_own_detail_elsewhere():
+    torch.manual_seed(0)
+    picture, unedited = torch.rand(1, 3, 40, 40), torch.rand(1, 3, 40, 40)
+    edited = unedited + 0.1
+    y = torch.zeros(1, 40, 40, dtype=torch.int64)
+    y_edited = y.clone()
+    y_edited[0, 10:20, 10:20] = 1
+    out = editgan.put_in(picture, unedited, edited, y, y_edited, 1.0, near=False)
+    assert torch.allclose(out[..., 11:19, 11:19], edited[..., 11:19, 11:19])
+    assert torch.allclose(out[..., 26:, 26:], picture[..., 26:, 26:] + 0.1)
+    near = editgan.put_in(picture, unedited, edited, y, y_edited, 1.0, near=True)
+    assert torch.allclose(near[..., 11:19, 11:19], edited[..., 11:19, 11:19])
+    assert torch.equal(near[..., 28:, :], picture[..., 28:, :])
+    nothing = editgan.put_in(picture, unedited, unedited, y, y_edited, 0.0, near=False)
+    assert torch.equal(nothing, picture)

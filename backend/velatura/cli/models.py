@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from velatura.cli import exits
+from velatura.cli import exits, teaching
 from velatura.companions.table import COMPANIONS
 from velatura.models import catalogue
 from velatura.models.catalogue import ModelEntry
@@ -18,7 +18,7 @@ from velatura_protocol.paths import state_dir
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
-    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove|convert")
+    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove|convert|teach")
     actions.add_parser("list", help="list the models, the default first (also without an action)")
     add = actions.add_parser("add", help="add a model under a name and make it the default")
     add.add_argument("name", metavar="NAME")
@@ -47,6 +47,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="fix a network with classes to this one (default: the mean of all)",
     )
+    teaching.configure(
+        actions.add_parser("teach", help="teach a style-based generator the parts of its pictures")
+    )
     parser.set_defaults(run=run)
 
 
@@ -68,13 +71,16 @@ def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None
 
 
 def run(options: argparse.Namespace) -> int:
-    """List, add, change, remove or convert models; all but the last then print the list."""
+    """List, add, change, remove, convert or teach models; all but the last two then print the list."""
     folder = state_dir(options.state_dir)
     if options.action == "convert":
         from velatura.models import converting  # imports torch
 
         converting.convert(Path(options.checkpoint), Path(options.folder), options.label)
         print(f"Written to {options.folder}; name it with `velatura models add NAME {options.folder}`.")
+        return exits.OK
+    if options.action == "teach":
+        teaching.run(options)
         return exits.OK
     if options.action == "add":
         catalogue.add(folder, options.name, options.path, **_given(options))

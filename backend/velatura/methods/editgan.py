@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from pydantic import Field
+
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RasterInput
 
@@ -40,6 +42,12 @@ class EditGANParameters(facing.FaceParameters):
         5.0,
         "How much",
         "How far the face follows the paint, in per cent. Moving this later takes a moment only.",
+    )
+    near: bool = Field(
+        True,
+        title="Only near the paint",
+        description="Leaves everything away from the paint exactly as it is. Switch it off to let light and "
+        "shapes elsewhere adapt.",
     )
     elsewhere: float = fields.slider(
         1.0,
@@ -98,12 +106,15 @@ class EditGAN(facing.OnFaces, Method):
         y = editgan.labels(face.model, face.ws)
         y_edited = _wanted(inputs, face, y)
 
+        def shown(delta: Tensor, amount: float) -> Tensor:
+            edited = made(face.model, face.ws + amount * delta)
+            parts = face.picture, face.unedited, edited, y, y_edited
+            change = editgan.put_in(*parts, amount, params.near) - face.picture
+            return facing.put_back(face, inputs, face.unedited + change)
+
         def sought(begun: list[Any]) -> Tensor:
             def after_step(i: int, delta: Tensor) -> None:
-                def preview() -> Tensor:
-                    return facing.put_back(face, inputs, made(face.model, face.ws + delta))
-
-                context.step(i, settings.steps, preview, stage=FOLLOWING)
+                context.step(i, settings.steps, lambda: shown(delta, 1.0), stage=FOLLOWING)
 
             def vectors(pictures: Tensor) -> Tensor:
                 assert person is not None
@@ -123,7 +134,7 @@ class EditGAN(facing.OnFaces, Method):
         if keep:
             recipe = {"method": self.id, "version": self.version, "parameters": params.model_dump()}
             context.shelf.keep(Dial("", title, face.model.digest, "vector", {"ws": delta[0]}, recipe))
-        return facing.put_back(face, inputs, made(face.model, face.ws + params.amount / 100.0 * delta))
+        return shown(delta, params.amount / 100.0)
 
 
 def _settings(params: EditGANParameters, identity: float) -> Settings:

@@ -38,7 +38,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
     only: float = fields.slider(
         0.15,
         0.0,
-        0.6,
+        0.9,
         0.01,
         "Only what belongs",
         "How surely something has to belong to the words to change with them. High keeps more of the rest of "

@@ -97,51 +97,41 @@ class StyleclipMapper(facing.OnFaces, Method):
             )
 
     def run(self, inputs: MethodInputs, params: StyleclipMapperParameters, context: Context) -> Tensor:
-        from velatura.stylespace.inversion import made
-        from velatura.stylespace.mapper import mapper_of
-
-        face = facing.face(inputs, params, context)
-
-        def preview(tensors: dict[str, Tensor]) -> Tensor:
-            return edited(mapper_of(tensors)(face.ws))
-
-        def edited(step: Tensor) -> Tensor:
-            w = face.ws + params.amount / 100.0 * step
-            return facing.put_back(face, inputs, made(face.model, w))
-
-        return preview(self._learned(inputs.prompt, params, context, preview))
-
-    def _learned(
-        self, prompt: str, params: StyleclipMapperParameters, context: Context, preview: Any
-    ) -> dict[str, Tensor]:
-        """The mapper's tensors: from the shelf, or learned now and kept there."""
         from velatura.cache.keys import key_of
         from velatura.clip_guidance.loss import wanted
         from velatura.stylespace import mapper
         from velatura.stylespace.clip_losses import d_clip
+        from velatura.stylespace.inversion import made
 
-        model, version = cast("StyleGenerator", context.generator), self.version
-        text = wanted(context.clip, prompt)
+        model = cast("StyleGenerator", context.generator)
+        text = wanted(context.clip, inputs.prompt)
         levels = tuple(name for name in mapper.LEVELS if getattr(params, name))
         settings = mapper.Settings(
             params.steps, params.batch, params.rate, params.near, params.person, levels
         )
         key = key_of(
             model,
-            styleclip=["mapper", version, list(astuple(settings)), params.views],
+            styleclip=["mapper", self.version, list(astuple(settings)), params.views],
             text=text,
             eyes=clip_steered.eyes(model, context),
         )
-        shelf = context.shelf
-        for entry in shelf.entries(model.digest):
-            if entry.recipe.get("learned") == key:
-                return {name: x.to(model.device) for name, x in shelf.load(entry.id).tensors.items()}
-        title = shelf.check_room(params.keep_as) if params.keep_as.strip() else ""
+        tensors = _kept(context, key)
+        title = params.keep_as.strip()
+        if title and tensors is None:
+            title = context.shelf.check_room(title)
+        face = facing.face(inputs, params, context)
+
+        def edited(tensors: dict[str, Tensor]) -> Tensor:
+            step = mapper.mapper_of(tensors)(face.ws)
+            return facing.put_back(face, inputs, made(face.model, face.ws + params.amount / 100.0 * step))
+
+        if tensors is not None:
+            return edited(tensors)
         distance = d_clip(context.clip, text, params.views)
 
         def learned(begun: list[Any]) -> dict[str, Tensor]:
-            def after_step(i: int, tensors: dict[str, Tensor]) -> None:
-                context.step(i, settings.steps, lambda: preview(tensors), stage=LEARNING)
+            def after_step(i: int, now: dict[str, Tensor]) -> None:
+                context.step(i, settings.steps, lambda: edited(now), stage=LEARNING)
 
             recogniser = clip_steered.recogniser(context)
             return mapper.train(model, distance, recogniser, settings, begun, after_step)
@@ -149,14 +139,23 @@ class StyleclipMapper(facing.OnFaces, Method):
         tensors = context.kept(key, learned, on_disk=True)
         recipe = {
             "method": self.id,
-            "version": version,
-            "prompt": prompt,
+            "version": self.version,
+            "prompt": inputs.prompt,
             "parameters": params.model_dump(),
             "learned": key,
         }
         try:
-            clip_steered.keep(context, title or prompt[:_LONGEST_TITLE], "mapper", tensors, recipe)
+            clip_steered.keep(context, title or inputs.prompt[:_LONGEST_TITLE], "mapper", tensors, recipe)
         except VelaturaError:
             if title:  # under the prompt it is kept where there is room, and else it stays in the cache
                 raise
-        return tensors
+        return edited(tensors)
+
+
+def _kept(context: Context, key: str) -> dict[str, Tensor] | None:
+    """The tensors of the mapper that was learned under a key, from the shelf; None if it is not there."""
+    for entry in context.shelf.entries(context.generator.digest):
+        if entry.recipe.get("learned") == key:
+            tensors = context.shelf.load(entry.id).tensors
+            return {name: x.to(context.generator.device) for name, x in tensors.items()}
+    return None

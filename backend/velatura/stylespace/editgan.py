@@ -28,6 +28,10 @@ AfterStep = Callable[[int, Tensor], None]
 """after_step(i, delta_w): called when step i, from 1, is done. It may raise to stop."""
 
 
+_INSIDE = 1  # pixels around the repainted ones that are the generator's own
+_NEAR = 5  # pixels around them that may change
+
+
 @dataclass(frozen=True)
 class Settings:
     """Of an edit.
@@ -116,6 +120,35 @@ def loss(
         alike = (identity(made.pictures) * identity(source.pictures)).sum(1).mean()
         total = total + settings.identity * (1.0 - alike)
     return total
+
+
+def put_in(
+    picture: Tensor, unedited: Tensor, edited: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool
+) -> Tensor:
+    """The edited picture of a layer, [1, 3, s, s].
+
+    Where the labels changed, it is the generator's own picture: there the layer's detail belongs to another
+    part, as strands of hair under a hat do. Elsewhere the change of the generator's picture is added, so that
+    the layer keeps its own detail.
+
+    Args:
+        picture: [1, 3, s, s], the layer.
+        unedited: [1, 3, s, s], the generator's picture of its code.
+        edited: [1, 3, s, s], the generator's picture of the edited code.
+        y: [1, s, s], the labels.
+        y_edited: [1, s, s], the wanted labels.
+        amount: of the edit vector; 0 gives the layer.
+        near: whether all changes away from the repainted pixels are left out.
+    """
+    change = edited - unedited
+    own = _soft(region(y, y_edited, _INSIDE)) * min(abs(amount), 1.0)
+    change = change + own * (unedited - picture)
+    return picture + (change * _soft(region(y, y_edited, _NEAR)) if near else change)
+
+
+def _soft(r: Tensor) -> Tensor:
+    """A region [N, 1, s, s], bool, as float32 with a soft edge two pixels wide on both sides."""
+    return F.avg_pool2d(F.pad(r.float(), (2, 2, 2, 2), mode="replicate"), 5, stride=1)
 
 
 def edit_vector(

@@ -75,7 +75,8 @@ class Faces(nn.Module):
         """Pictures (N, 3, 128, 128) in about [-1, 1] of standardised latents."""
         own = latents * self.latent.std + self.latent.mean
         with mixed(latents.device):
-            return self.vae.decode(own.contiguous(memory_format=torch.channels_last)).sample.float()
+            decoded = self.vae.decode(own.contiguous(memory_format=torch.channels_last), return_dict=False)
+        return decoded[0].float()
 
 
 def load_faces(work: Path, device: torch.device) -> Faces:

@@ -24,6 +24,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from velatura.files.atomic import replacing
 from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura_protocol.rasters import MAX_SIDE
 from velatura_protocol.reading import as_list, as_object
@@ -117,6 +118,20 @@ def write(folder: Path, parts: Parts, dtype: torch.dtype | None = None) -> None:
         decoder.pop("block_out_channels", None)
         (folder / "decoder" / "config.json").write_text(json.dumps(decoder, indent=2) + "\n")
     (folder / "config.json").write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def replace_segmentation(folder: Path, segmentation: Segmentation, parts: tuple[str, ...]) -> None:
+    """Gives the generator in a folder another segmentation branch, and the names of its parts. All else stays
+    as it is. Raises OSError, and ValueError where the branch does not fit."""
+    config = read_object(folder / "config.json")
+    config |= {"segmentation": {"width": segmentation.coarse.out_channels}, "parts": list(parts)}
+    shape = _check(config)
+    if [layer.weight.shape[1] for layer in segmentation.projections] != list(shape.channels):
+        raise ValueError("the segmentation reads other features than the generator has")
+    _save({key: _stored(value, None) for key, value in segmentation.state_dict().items()}, folder / "new")
+    (folder / "new").replace(folder / "segmentation.safetensors")
+    with replacing(folder / "config.json") as stream:
+        stream.write((json.dumps(config, indent=1) + "\n").encode())
 
 
 def read(folder: Path) -> Parts:

@@ -12,6 +12,7 @@ import io
 import math
 import pickle
 import struct
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO, NamedTuple
@@ -143,8 +144,10 @@ def _storage(data: object) -> _Storage:
     storage: Any = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     if not isinstance(storage, torch.storage.TypedStorage):
         raise pickle.UnpicklingError("a storage of another kind")
-    values = torch.empty(0, dtype=storage.dtype)
-    return _Storage(values.set_(storage.untyped(), 0, (len(storage),), (1,)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch is to give these storages up, which old files have
+        values = torch.empty(0, dtype=storage.dtype)
+        return _Storage(values.set_(storage.untyped(), 0, (len(storage),), (1,)))
 
 
 def _tensor(storage: object, offset: object, size: object, stride: object, *_: object) -> Tensor:
@@ -182,6 +185,13 @@ def _number(kind: object, data: object = None) -> object:
     return struct.unpack(f"<{form}", data)[0]
 
 
+def _bytes(text: object, encoding: object) -> bytes:
+    """Bytes, which older protocols have as a text of the characters 0 to 255."""
+    if not isinstance(text, str) or encoding != "latin1":
+        raise pickle.UnpicklingError("bytes of an unknown encoding")
+    return text.encode("latin1")
+
+
 def _text(value: object) -> object:
     """torch.device and torch.dtype as text."""
     return str(value)
@@ -194,6 +204,7 @@ _KNOWN: dict[tuple[str, str], Callable[..., Any]] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("builtins", "set"): set,
     ("__builtin__", "set"): set,
+    ("_codecs", "encode"): _bytes,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch.storage", "_load_from_bytes"): _storage,
