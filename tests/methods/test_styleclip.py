@@ -22,7 +22,7 @@ from velatura_protocol.errors import VelaturaError
 PLACE = {"place": "selection"}
 PARAMETERS = {
     "styleclip-optimize": {"steps": 6, "person": 0.5, **PLACE},
-    "styleclip-direction": {"faces": 2, "only": 0.0, **PLACE},
+    "styleclip-direction": {"faces": 2, "only": 0.0, "phrases": False, **PLACE},
     "styleclip-mapper": {"steps": 6, "batch": 2, **PLACE},
 }
 METHODS = tuple(PARAMETERS)

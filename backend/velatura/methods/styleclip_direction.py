@@ -53,18 +53,18 @@ class StyleclipDirectionParameters(facing.FaceParameters):
     )
     keep_as: str = shelving.keep_as()
     phrases: bool = Field(
-        False,
+        True,
         title="In many phrases",
         description="Reads both texts as a photo, a drawing, a sketch and so on of the thing, and takes the "
         "middle. It is steadier with a CLIP that has seen all kinds of pictures.",
         json_schema_extra=fields.ADVANCED,
     )
     faces: int = fields.whole(
-        16,
+        32,
         1,
         200,
         "Faces looked at",
-        "In how many faces each part of the model is tried, once for a model. More is slower and surer.",
+        "In how many faces each part of the model is looked at, once for a model. More is slower and surer.",
         advanced=True,
     )
 

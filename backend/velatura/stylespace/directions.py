@@ -17,7 +17,6 @@ from velatura.generators.styles import StyleGenerator
 
 from .clip_losses import area
 
-SIGMAS = 5.0  # of a channel's move to either side, in its standard deviations
 PSI = 0.7  # truncation of the sampled codes
 FIRST = 1 << 20  # seed of the first picture; the codes of the deviations have the seeds from 0 on
 CODES = 64  # mapped at once
@@ -88,40 +87,44 @@ def measure(
     pictures: int,
     begun: list[Tensor],
     after_step: AfterStep,
-    batch: int = 64,
+    batch: int = 8,
 ) -> Relevance:
-    """Moves each channel by +-5 deviations in some sampled pictures, and looks at each with CLIP.
+    """The direction in which each channel moves CLIP's vector, from some sampled pictures.
 
-    The direction of channel c is the mean over the pictures of the unit vector of E(G(s + 5 sigma_c)) -
-    E(G(s - 5 sigma_c)), with E of unit length, and has unit length itself. The published code leaves earlier
-    channels at their mean while it measures the later ones; here each is moved alone, as in the paper.
+    The direction of channel c is the mean over the pictures of the unit vector of dE(G(s)) / ds_c, with E of
+    unit length, and has unit length itself. The paper takes the difference E(G(s + 5 sigma_c)) -
+    E(G(s - 5 sigma_c)), which needs two pictures for each channel; here one pass back for each number of E
+    gives the derivatives of all channels at once.
 
     Args:
         model: G.
         encoder: E.
         sigma: `deviations`.
-        pictures: sampled codes, each of which is moved (published: 100).
-        begun: the directions of the channels that an earlier call measured; it grows.
-        after_step: called after each channel.
+        pictures: sampled codes (published: 100).
+        begun: the sums of the unit vectors [C, d] of the batches that an earlier call measured; it grows.
+        after_step: called after each pass back.
         batch: pictures that are made at once.
     """
-    S = model.styles(model.wplus(model.sample(range(FIRST, FIRST + pictures), PSI)))
-    channels = [(place, c) for place in model.convolutions for c in range(S[place].shape[1])]
     seen = area(encoder.side)
-
-    def vectors(place: int, c: int, sign: float) -> Tensor:
-        moved = list(S)
-        moved[place] = S[place].clone()
-        moved[place][:, c] += sign * SIGMAS * sigma[place][c]
-        parts = zip(*(s.split(max(1, batch)) for s in moved), strict=True)
-        made = (model.synthesise(part).pictures.clamp(-1.0, 1.0) for part in parts)
-        return torch.cat([encoder.images(seen((x + 1.0) / 2.0, ())[:, 0]) for x in made])
-
-    for i in range(len(begun), len(channels)):
-        change = vectors(*channels[i], 1.0) - vectors(*channels[i], -1.0)
-        begun.append(F.normalize(F.normalize(change, dim=-1).mean(0), dim=0))
-        after_step(i + 1, len(channels))
-    return Relevance(list(sigma), torch.stack(begun))
+    firsts = range(0, pictures, batch)
+    with torch.inference_mode(False), torch.enable_grad():
+        for number in range(len(begun), len(firsts)):
+            first = FIRST + firsts[number]
+            seeds = range(first, min(first + batch, FIRST + pictures))
+            with torch.no_grad():
+                S = model.styles(model.wplus(model.sample(seeds, PSI)).clone())
+            S = [s.detach().clone().requires_grad_() for s in S]
+            x = (model.synthesise(S).pictures + 1.0) / 2.0
+            vectors = encoder.images(seen(x, ())[:, 0])
+            d = vectors.shape[1]
+            moved = [S[place] for place in model.convolutions]
+            rows: list[Tensor] = []
+            for k in range(d):
+                found = torch.autograd.grad(vectors[:, k].sum(), moved, retain_graph=k < d - 1)
+                rows.append(torch.cat(found, 1))
+                after_step(number * d + k + 1, len(firsts) * d)
+            begun.append(F.normalize(torch.stack(rows, -1), dim=-1).sum(0))
+        return Relevance(list(sigma), F.normalize(torch.stack(begun).sum(0), dim=-1))
 
 
 def text_vector(encoder: Encoder, text: str, templates: Sequence[str], name: str) -> Tensor:
