@@ -17,14 +17,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.cache.values import storable
-from velatura.companions.clip import Encoder
+from velatura.clip_guidance import loss
 from velatura.generators.styles import StyleGenerator
 
 from .clip_losses import area
@@ -38,6 +38,14 @@ SENTENCE = "a photo of a face, {}"
 
 AfterStep = Callable[[int, int], None]
 """after_step(i, n): called when part i of n, from 1, is done. It may raise to stop."""
+
+
+class Encoder(loss.Encoder, Protocol):
+    """A CLIP that reads many texts at once; see `velatura.companions.clip`."""
+
+    def texts(self, sentences: Sequence[str]) -> Tensor:
+        """Unit vectors [N, d] of N sentences."""
+        ...
 
 
 @storable("discovery-samples")
