@@ -16,7 +16,7 @@ from velatura.shelf.listing import SHIPPED
 from velatura_lab.exam import faces as exam
 from velatura_lab.exam.grids import save_small, sheet
 from velatura_lab.readers import load_judge
-from velatura_lab.training.described_dials import write_dials
+from velatura_lab.training.described_dials import DIALS, write_dials
 from velatura_lab.training.encoder import load_encoder
 from velatura_lab.training.faces import bank, load_faces
 from velatura_lab.training.loop import load_checkpoint
@@ -69,6 +69,8 @@ steps of refinement; the parts that the branch finds.
 A label has {labels} numbers, which describe a portrait of the drawn world: its attributes, the geometry of the face, framing and
 light. There is no z: a picture follows from its label. Random pictures have labels from a bank of {bank:,}.
 
+Sliders that come with it, in `dials`: {dials}.
+
 ## Data
 
 {pictures:,} portraits drawn by `velatura_lab.world` as photographs, with exact descriptions and masks. No photograph, no
@@ -81,8 +83,8 @@ person's likeness, no downloaded data.
 velatura train export-face  --work DIR --seed {seed} --count {count}
 ```
 
-The generator learns the renderer instead of playing against a critic: descriptions to standardised latents by least squares,
-late also decoded pictures and the judge's features of them. The encoder learns the exact code of each portrait, and through the
+The generator learns the renderer instead of playing against a critic: descriptions to standardised latents by least squares in
+which small parts of the face count more, late also decoded pictures and the judge's features of them. The encoder learns the exact code of each portrait, and through the
 frozen synthesis its latents. The branch learns the exact masks. Weights are averaged over the training and stored in half
 precision. One run, one seed.{notes}
 
@@ -220,6 +222,7 @@ def write_card(folder: Path, figures: dict[str, Any]) -> None:
             steps=exam.REFINEMENTS[0],
             labels=len(names()),
             bank=len(bank()),
+            dials=", ".join(title[0].lower() + title[1:] for title in DIALS),
             parts=_body(parts),
             pictures=trained["generator"]["pictures"],
             commands="\n".join(command(part, 7, trained[part], 12) for part in TRAINED),
