@@ -84,7 +84,8 @@ def test_an_amount_of_nothing_is_the_layer_and_a_run_with_it_takes_what_was_foun
 
 @pytest.mark.parametrize("method", METHODS)
 def test_one_that_was_stopped_goes_on_and_gives_the_same_bytes(method, models):
-    asked, cache = edit(method), Cache(memory=1 << 26)
+    more = {"faces": 12} if method == "styleclip-direction" else {}  # two batches
+    asked, cache = edit(method, parameters=more), Cache(memory=1 << 26)
     (whole,) = run(asked, models)
     everything = Recorded()
     run(asked, models, hooks=everything)
@@ -94,7 +95,7 @@ def test_one_that_was_stopped_goes_on_and_gives_the_same_bytes(method, models):
     hooks = Recorded()
     (layer,) = run(asked, models, cache, hooks=hooks)
     assert layer.data == whole.data
-    assert len(hooks.steps) < len(everything.steps) - stop + 4  # the rest, and the short stages before it
+    assert len(hooks.steps) < len(everything.steps) - 2
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -28,7 +28,7 @@ CODES = 1000
 
 class StyleclipDirectionParameters(facing.FaceParameters):
     amount: float = fields.slider(
-        4.0,
+        5.0,
         -10.0,
         10.0,
         0.1,
@@ -36,7 +36,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         "How far the face goes to the prompt; below 0 it goes the other way, at 0 nothing changes.",
     )
     only: float = fields.slider(
-        0.15,
+        0.3,
         0.0,
         0.9,
         0.01,
@@ -113,6 +113,7 @@ class StyleclipDirection(facing.OnFaces, Method):
             }
             whole = {f"s{place}": params.amount * part for place, part in enumerate(delta_s)}
             clip_steered.keep(context, title, "direction", whole, recipe)
+        context.step(1, 1)
         styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
         return facing.put_back(face, inputs, face.model.synthesise(styles).pictures)
 
