@@ -2,8 +2,8 @@
 
 Such a file has whole networks: each module is stored as the source code of its class with the module's
 state, and loading it as intended runs that source. Here the source is dropped, and the state is read as plain
-data: the pickle may name only the few functions and classes that such a file needs, each of which is replaced
-by one of this module. Any other name ends the reading.
+data: the pickle may name only the few functions and classes that such a file needs. Each stands for a
+function of this module or a plain container; any other name ends the reading.
 """
 
 from __future__ import annotations
@@ -168,9 +168,14 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
 
 def _wholes(values: object) -> tuple[int, ...]:
     numbers = as_list(list(values) if isinstance(values, tuple) else None)
-    if numbers is None or not all(type(number) is int and 0 <= number < _LARGEST for number in numbers):
-        raise pickle.UnpicklingError("a tensor of an impossible shape")
-    return tuple(numbers)
+    if numbers is None:
+        raise pickle.UnpicklingError("a tensor without shape")
+    found: list[int] = []
+    for number in numbers:
+        if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < _LARGEST:
+            raise pickle.UnpicklingError("a tensor of an impossible shape")
+        found.append(number)
+    return tuple(found)
 
 
 def _parameter(value: object, *_: object) -> object:
