@@ -40,7 +40,7 @@ class ConceptSettings(fields.DialSettings):
         "selection, or a painted place, that is smaller than this.",
     )
     begin: float = fields.slider(
-        0.25,
+        0.3,
         0.0,
         0.95,
         0.05,
