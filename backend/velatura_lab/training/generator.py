@@ -95,7 +95,7 @@ def train_generator(options: Options, rank: int) -> None:
         if trainer.progress.fraction > SEEN:
             some = z[:DECODED] * network.std + network.mean
             with mixed(device):
-                seen = vae.decode(some.contiguous(memory_format=torch.channels_last)).sample
+                seen = vae.decode(some.contiguous(memory_format=torch.channels_last), return_dict=False)[0]
             exact = torch.from_numpy(np.ascontiguousarray(data.pictures[indices[:DECODED]])).to(device)
             images = exact.permute(0, 3, 1, 2).float() / 127.5 - 1.0
             losses["pixels"] = ((seen.float() - images).abs() * weights[:DECODED]).mean()
