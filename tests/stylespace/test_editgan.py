@@ -5,7 +5,8 @@ import torch
 
 from tests.tiny_styles import tiny_model
 from velatura.generators.styles import Made
-from velatura.stylespace import editgan
+from velatura.stylespace import editgan, replacing
+from velatura.stylespace.framing import Frame
 from velatura.stylespace.editgan import Settings
 from velatura_protocol.errors import VelaturaError
 
@@ -158,15 +159,19 @@ def test_a_generator_without_parts_is_refused():
 def test_the_layer_shows_the_edit_where_it_was_repainted_and_its_own_detail_elsewhere():
     torch.manual_seed(0)
     picture, unedited = torch.rand(1, 3, 40, 40), torch.rand(1, 3, 40, 40)
-    edited = unedited + 0.1
+    change = torch.full_like(unedited, 0.1)
     y = torch.zeros(1, 40, 40, dtype=torch.int64)
     y_edited = y.clone()
     y_edited[0, 10:20, 10:20] = 1
-    out = editgan.put_in(picture, unedited, edited, y, y_edited, 1.0, near=False)
-    assert torch.allclose(out[..., 11:19, 11:19], edited[..., 11:19, 11:19])
+
+    def shown(change, amount, near):
+        parts = editgan.changes(change, y, y_edited, amount, near)
+        return replacing.laid_in(picture, Frame(0.0, 0.0, 40.0), unedited, *parts)
+
+    out = shown(change, 1.0, False)
+    assert torch.allclose(out[..., 11:19, 11:19], unedited[..., 11:19, 11:19] + 0.1)
     assert torch.allclose(out[..., 26:, 26:], picture[..., 26:, 26:] + 0.1)
-    near = editgan.put_in(picture, unedited, edited, y, y_edited, 1.0, near=True)
-    assert torch.allclose(near[..., 11:19, 11:19], edited[..., 11:19, 11:19])
+    near = shown(change, 1.0, True)
+    assert torch.allclose(near[..., 11:19, 11:19], unedited[..., 11:19, 11:19] + 0.1)
     assert torch.equal(near[..., 28:, :], picture[..., 28:, :])
-    nothing = editgan.put_in(picture, unedited, unedited, y, y_edited, 0.0, near=False)
-    assert torch.equal(nothing, picture)
+    assert torch.equal(shown(0.0 * change, 0.0, False), picture)

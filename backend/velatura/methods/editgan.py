@@ -108,9 +108,8 @@ class EditGAN(facing.OnFaces, Method):
 
         def shown(delta: Tensor, amount: float) -> Tensor:
             edited = made(face.model, face.ws + amount * delta)
-            parts = face.picture, face.unedited, edited, y, y_edited
-            change = editgan.put_in(*parts, amount, params.near) - face.picture
-            return facing.put_back(face, inputs, face.unedited + change)
+            change, own = editgan.changes(edited - face.unedited, y, y_edited, amount, params.near)
+            return facing.put_changes(face, inputs, change, own)
 
         def sought(begun: list[Any]) -> Tensor:
             def after_step(i: int, delta: Tensor) -> None:

@@ -78,6 +78,6 @@ class FaceDials(facing.OnFaces, Method):
                 )
         face = facing.face(inputs, params, context)
         moves = [(dial, params.reach * amount / 100.0) for dial, amount in chosen]
-        pictures = face.model.synthesise(applied(face.model, face.ws, moves)).pictures
+        made = face.model.synthesise(applied(face.model, face.ws, moves))
         context.step(1, 1)
-        return facing.put_back(face, inputs, pictures)
+        return facing.put_back(face, inputs, made)

@@ -1,7 +1,7 @@
 """The common part of the methods that edit a face with a style-based generator.
 
 The face is found in the layer, seen as the generator sees faces, and turned into its code; a method moves the
-code; the difference that this makes is put back into the layer. Nothing else of the layer changes.
+code; what this changes is put back into the layer. Nothing else of the layer changes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .sections import SectionName
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.generators.styles import StyleGenerator
+    from velatura.generators.styles import Made, StyleGenerator
     from velatura.stylespace.framing import Frame, Framing
 
 FINDING = Stage("Looking for the face", 0.05)
@@ -121,6 +121,7 @@ class Face:
         frame: the face's square in the layer's picture.
         picture: the layer in this square, [1, 3, s, s] in [-1, 1].
         unedited: the generator's picture of the code, [1, 3, s, s].
+        parts: the probabilities of its parts, [1, K, s, s]; None for a model without parts.
     """
 
     model: StyleGenerator
@@ -128,6 +129,11 @@ class Face:
     frame: Frame
     picture: Tensor
     unedited: Tensor
+    parts: Tensor | None
+
+    def made(self, ws: Tensor) -> Made:
+        """The generator's pictures of codes [N, num_ws, w_dim]."""
+        return self.model.synthesise(self.model.styles(ws))
 
 
 def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face:
@@ -140,7 +146,7 @@ def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face
     import torch
 
     from velatura.cache.keys import key_of
-    from velatura.stylespace import inversion
+    from velatura.stylespace import inversion, replacing
 
     model = cast("StyleGenerator", context.generator)
     frame = _frame(inputs, params, context, model)
@@ -148,7 +154,8 @@ def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face
         picture = frame.take(inputs.image.clone(), model.size)
 
         def shown(code: Tensor) -> Tensor:
-            return _over(frame, inputs.image, inversion.made(model, code) - picture)
+            change = inversion.made(model, code) - picture
+            return (inputs.image + frame.put(change, inputs.size)).clamp(-1.0, 1.0)
 
         def read(_: list[Any]) -> Tensor:
             return _normal(inversion.encoded(model, picture))
@@ -180,23 +187,42 @@ def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face
 
             key = key_of(model, face="learned", learn=params.learn, **code)
             model = inversion.with_weights(model, context.kept(key, learn, on_disk=True))
-        unedited = _normal(inversion.made(model, ws))
+        made = model.synthesise(model.styles(ws))
+        parts = replacing.parts_of(model, made)
 
-    return Face(model, ws, frame, picture, unedited)
+    return Face(
+        model, ws, frame, picture, _normal(made.pictures), None if parts is None else _normal(parts)
+    )
 
 
-def put_back(face: Face, inputs: MethodInputs, pictures: Tensor) -> Tensor:
+def put_back(face: Face, inputs: MethodInputs, made: Made) -> Tensor:
     """The layer with edited faces, [N, 3, h, w] in [-1, 1]: bitwise the layer wherever nothing was edited.
 
-    pictures: [N, 3, s, s], of `face.model`.
+    The layer keeps its own detail, save where the edit shows another thing there; see
+    `velatura.stylespace.replacing`.
+
+    made: N edited pictures of `face.model`.
     """
-    change = pictures - face.unedited
-    return _over(face.frame, inputs.image, change * (change.abs() > _LAST_BITS))
+    from velatura.stylespace import replacing
+
+    change = made.pictures - face.unedited
+    own = replacing.replaced(change, face.parts, replacing.parts_of(face.model, made))
+    return put_changes(face, inputs, change, own)
 
 
-def _over(frame: Frame, image: Tensor, change: Tensor) -> Tensor:
-    h, w = image.shape[-2:]
-    return (image + frame.put(change, (h, w))).clamp(-1.0, 1.0)
+def put_changes(face: Face, inputs: MethodInputs, change: Tensor, own: Tensor) -> Tensor:
+    """The layer with changes of the face, [N, 3, h, w] in [-1, 1].
+
+    Args:
+        face: the face.
+        inputs: have the layer.
+        change: [N, 3, s, s], to be added to the layer.
+        own: [N, 1, s, s] in [0, 1], where the layer gives way to the generator's picture.
+    """
+    from velatura.stylespace import replacing
+
+    change = change * (change.abs() > _LAST_BITS)
+    return replacing.laid_in(inputs.image, face.frame, face.unedited, change, own).clamp(-1.0, 1.0)
 
 
 def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model: StyleGenerator) -> Frame:

@@ -115,7 +115,7 @@ class StyleclipDirection(facing.OnFaces, Method):
             clip_steered.keep(context, title, "direction", whole, recipe)
         context.step(1, 1)
         styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
-        return facing.put_back(face, inputs, face.model.synthesise(styles).pictures)
+        return facing.put_back(face, inputs, face.model.synthesise(styles))
 
 
 def _relevance(context: Context, faces: int) -> Relevance:

@@ -101,7 +101,6 @@ class StyleclipMapper(facing.OnFaces, Method):
         from velatura.clip_guidance.loss import wanted
         from velatura.stylespace import mapper
         from velatura.stylespace.clip_losses import d_clip
-        from velatura.stylespace.inversion import made
 
         model = cast("StyleGenerator", context.generator)
         text = wanted(context.clip, inputs.prompt)
@@ -123,7 +122,7 @@ class StyleclipMapper(facing.OnFaces, Method):
 
         def edited(tensors: dict[str, Tensor]) -> Tensor:
             step = mapper.mapper_of(tensors)(face.ws)
-            return facing.put_back(face, inputs, made(face.model, face.ws + params.amount / 100.0 * step))
+            return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * step))
 
         if tensors is not None:
             return edited(tensors)

@@ -57,7 +57,6 @@ class StyleclipOptimize(facing.OnFaces, Method):
         from velatura.clip_guidance.loss import wanted
         from velatura.stylespace import optimisation
         from velatura.stylespace.clip_losses import d_clip
-        from velatura.stylespace.inversion import made
 
         title = context.shelf.check_room(params.keep_as) if params.keep_as.strip() else ""
         text = wanted(context.clip, inputs.prompt)
@@ -68,7 +67,7 @@ class StyleclipOptimize(facing.OnFaces, Method):
         def sought(begun: list[Any]) -> Tensor:
             def after_step(i: int, w: Tensor) -> None:
                 def preview() -> Tensor:
-                    return facing.put_back(face, inputs, made(face.model, w))
+                    return facing.put_back(face, inputs, face.made(w))
 
                 context.step(i, settings.steps, preview, stage=LEADING)
 
@@ -94,4 +93,4 @@ class StyleclipOptimize(facing.OnFaces, Method):
                 "parameters": params.model_dump(),
             }
             clip_steered.keep(context, title, "vector", {"ws": delta[0]}, recipe)
-        return facing.put_back(face, inputs, made(face.model, face.ws + params.amount / 100.0 * delta))
+        return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * delta))

@@ -122,28 +122,24 @@ def loss(
     return total
 
 
-def put_in(
-    picture: Tensor, unedited: Tensor, edited: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool
-) -> Tensor:
-    """The edited picture of a layer, [1, 3, s, s].
+def changes(
+    change: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool
+) -> tuple[Tensor, Tensor]:
+    """What an edit changes in a layer [1, 3, s, s], and where it is the generator's own picture [1, 1, s, s].
 
     Where the labels changed, it is the generator's own picture: there the layer's detail belongs to another
     part, as strands of hair under a hat do. Elsewhere the change of the generator's picture is added, so that
     the layer keeps its own detail.
 
     Args:
-        picture: [1, 3, s, s], the layer.
-        unedited: [1, 3, s, s], the generator's picture of its code.
-        edited: [1, 3, s, s], the generator's picture of the edited code.
+        change: [1, 3, s, s], from the generator's picture of its code to that of the edited code.
         y: [1, s, s], the labels.
         y_edited: [1, s, s], the wanted labels.
         amount: of the edit vector; 0 gives the layer.
         near: whether all changes away from the repainted pixels are left out.
     """
-    change = edited - unedited
     own = _soft(region(y, y_edited, _INSIDE)) * min(abs(amount), 1.0)
-    change = change + own * (unedited - picture)
-    return picture + (change * _soft(region(y, y_edited, _NEAR)) if near else change)
+    return (change * _soft(region(y, y_edited, _NEAR)) if near else change), own
 
 
 def _soft(r: Tensor) -> Tensor:
