@@ -6,8 +6,8 @@ import torch
 from tests.tiny_styles import tiny_model
 from velatura.generators.styles import Made
 from velatura.stylespace import editgan, replacing
-from velatura.stylespace.framing import Frame
 from velatura.stylespace.editgan import Settings
+from velatura.stylespace.framing import Frame
 from velatura_protocol.errors import VelaturaError
 
 

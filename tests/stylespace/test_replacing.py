@@ -1,4 +1,4 @@
-"""Where an edit replaces what a layer shows: no ghost of the old part stays, and the rest keeps its detail."""
+"""Where an edit replaces what a layer shows: no ghost of the old part stays, the rest keeps its detail."""
 
 from __future__ import annotations
 

@@ -190,9 +190,7 @@ def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face
         made = model.synthesise(model.styles(ws))
         parts = replacing.parts_of(model, made)
 
-    return Face(
-        model, ws, frame, picture, _normal(made.pictures), None if parts is None else _normal(parts)
-    )
+    return Face(model, ws, frame, picture, _normal(made.pictures), None if parts is None else _normal(parts))
 
 
 def put_back(face: Face, inputs: MethodInputs, made: Made) -> Tensor:

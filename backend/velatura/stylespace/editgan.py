@@ -122,9 +122,7 @@ def loss(
     return total
 
 
-def changes(
-    change: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool
-) -> tuple[Tensor, Tensor]:
+def changes(change: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool) -> tuple[Tensor, Tensor]:
     """What an edit changes in a layer [1, 3, s, s], and where it is the generator's own picture [1, 1, s, s].
 
     Where the labels changed, it is the generator's own picture: there the layer's detail belongs to another
