@@ -201,7 +201,7 @@ def test_a_hat_in_a_large_layer_shows_no_hair_through_it(studio):
 
 
 def test_a_face_in_a_part_of_a_layer_is_found_and_the_rest_keeps_its_bytes(studio, judge):
-    (index,) = chosen(1, lambda s: s.person == "man" and not s.beard and s.hat == "none")
+    (index,) = chosen(1, lambda s: s.person == "man" and not s.beard and s.glasses == "glasses")
     y, x = np.mgrid[:224, :320]
     source = np.stack([90 + y // 4, 120 + 0 * y, 150 - x // 8], -1).astype(np.uint8)
     left, top, side = 150, 60, 150
@@ -211,7 +211,7 @@ def test_a_face_in_a_part_of_a_layer_is_found_and_the_rest_keeps_its_bytes(studi
     assert read(judge, inside)[0]["beard"]
     changed = np.argwhere((edited != source).any(-1))
     assert (changed.min(0) >= (top - 25, left - 25)).all()
-    assert np.abs(edited.astype(int) - source)[:, : left - 25].max() == 0
+    assert np.array_equal(edited[:, : left - 25], source[:, : left - 25])
 
 
 def test_a_repainted_part_appears_and_the_rest_stays(studio, judge):

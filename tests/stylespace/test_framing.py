@@ -157,3 +157,14 @@ def test_a_picture_without_a_face_has_no_frame(find, own):
     view = torch.from_numpy(render(landscape(np.random.default_rng(4)), 128).rgb).permute(2, 0, 1)[None]
     assert framing.found(find, view * 2.0 - 1.0, torch.ones(1, 1, 128, 128), own, 128) is None
     assert framing.measured(find, torch.cat([view * 2.0 - 1.0] * 3)) is None
+
+
+def test_mirror_images_far_out_are_no_faces():
+    """A segmenter that sees its face wherever it looks, and a framing that lets the frame grow."""
+    size = torch.zeros(64, 64)
+    size[8:56, 8:56] = 1.0
+    own = Framing(0.0, 0.0, 0.05, 0.03, 3.0)
+    image, mask = noise(1, 3, 64, 64), torch.ones(1, 1, 64, 64)
+    assert framing.found(lambda picture: size, image, mask, own, 64) is None
+    near = Framing(0.0, 0.0, 0.86, 0.03, 0.05)
+    assert framing.found(lambda picture: size, image, mask, near, 64) == Frame(0.0, 0.0, 64.0)

@@ -33,6 +33,7 @@ _SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
 # square is searched, and it is a face at all.
 _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
 _CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
+_BEYOND = 2.0  # the largest side of a frame, in shorter sides of the picture
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
 
@@ -172,7 +173,7 @@ def _settled(find: Find, image: Tensor, frame: Frame, framing: Framing, s: int) 
     """The frame after further looks at the face in it."""
     misfit, sure = math.inf, 0.0
     for _ in range(_LOOKS):
-        place = place_of(find(frame.take(image, s)))
+        place = place_of(find(frame.take(image, s))) if _plausible(frame, image) else None
         if place is None:
             return _Settled(frame, math.inf)
         half, sure = s / 2.0, place.sure
@@ -182,7 +183,14 @@ def _settled(find: Find, image: Tensor, frame: Frame, framing: Framing, s: int) 
         if misfit <= _STILL:
             break
         frame = _framed(_moved(place, frame, s), framing)
-    return _Settled(frame, misfit, sure)
+    return _Settled(frame, misfit if _plausible(frame, image) else math.inf, sure)
+
+
+def _plausible(frame: Frame, image: Tensor) -> bool:
+    """Whether a frame lies on the picture: far out, mirror images look like faces of any size."""
+    h, w = image.shape[-2:]
+    x, y = frame.left + frame.side / 2.0, frame.top + frame.side / 2.0
+    return 0.0 <= x <= w and 0.0 <= y <= h and frame.side <= _BEYOND * min(h, w)
 
 
 def _moved(place: Place, window: Frame, s: int) -> Place:
