@@ -99,7 +99,7 @@ class OnFaces:
     """What methods on a face have in common; a base beside `Method`, before it."""
 
     generator: ClassVar = STYLE
-    section: ClassVar[SectionName] = "faces"
+    section: ClassVar[SectionName | Literal[""]] = "faces"
     sees: ClassVar[int] = SEES
 
     def varies(self, params: Any) -> bool:
