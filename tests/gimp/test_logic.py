@@ -324,3 +324,43 @@ def test_no_raster_of_another_picture_stays_chosen():
     assert cleared == [{"text": "a", "where": None}, {"text": "b", "where": None}, 3]
     for field, value in ((things, '[{"wh'), (things, ""), (plain, '[{"text": "where"}]')):
         assert form.without_rasters(field, value) == value
+
+
+def _sliding(*choices):
+    """A method with a list whose entries choose one of these."""
+    one = {
+        "type": "string",
+        "title": "Slider",
+        "description": "Which.",
+        "default": "",
+        "enum": ["", *choices],
+        "x-enum-titles": ["none", *(choice.title() for choice in choices)],
+    }
+    group = {
+        "type": "array",
+        "title": "Sliders",
+        "description": f"{len(choices)} are there.",
+        "default": [],
+        "maxItems": 4,
+        "items": {"type": "object", "properties": {"dial": one}},
+    }
+    plain = SCHEMA["properties"]["steps"]
+    parameters = {"type": "object", "properties": {"dials": group, "steps": plain}}
+    return {**ANSWER["methods"][0], "id": "sliding", "parameters": parameters}
+
+
+def test_a_list_offers_the_newest_choices_and_all_else_is_as_gimp_knows_it():
+    """A slider that was kept while GIMP runs: GIMP has registered the procedure without it."""
+    registered = catalogue.parse(offer(_sliding())).methods[0]
+    newer = _sliding("beard", "hat")
+    newer["parameters"]["properties"]["steps"] = {**SCHEMA["properties"]["steps"], "default": 9}
+    newest = catalogue.parse(offer(newer))
+    shown = catalogue.with_newest_choices(registered, newest)
+    group, steps = shown.fields
+    assert [value for value, _ in group.fields[0].choices] == ["", "beard", "hat"]
+    assert group.description == "2 are there." and steps == registered.fields[1]
+    arguments = form.arguments(shown, newest)
+    assert [argument.name for argument in arguments] == [
+        argument.name for argument in form.arguments(registered, newest)
+    ]
+    assert catalogue.with_newest_choices(registered, catalogue.parse(offer())) == registered

@@ -99,7 +99,7 @@ class OnFaces:
     """What methods on a face have in common; a base beside `Method`, before it."""
 
     generator: ClassVar = STYLE
-    section: ClassVar[SectionName] = "faces"
+    section: ClassVar[SectionName | Literal[""]] = "faces"
     sees: ClassVar[int] = SEES
 
     def varies(self, params: Any) -> bool:
@@ -202,7 +202,7 @@ def _over(frame: Frame, image: Tensor, change: Tensor) -> Tensor:
 def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model: StyleGenerator) -> Frame:
     """The square of the face. Raises `empty-mask` where there is none."""
     from velatura.cache.keys import key_of
-    from velatura.stylespace import framing
+    from velatura.stylespace import framing, inversion
 
     if params.place == "selection":
         return framing.selected(inputs.mask)
@@ -210,9 +210,21 @@ def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model
     def find(picture: Tensor) -> Tensor:
         return naming.find(context, picture, [_NAME])[0]
 
+    def unlikely(picture: Tensor) -> float:
+        made = inversion.made(model, inversion.encoded(model, picture))
+        return float(inversion.difference(made, picture) / picture.var().clamp(min=1e-4))
+
     def sought(_: list[Any]) -> Frame:
         own = context.kept(key_of(model, face="framing"), lambda _: _framing(model, find), on_disk=True)
-        frame = framing.found(find, inputs.image, inputs.mask, own, model.size)
+        frame = framing.found(
+            find,
+            inputs.image,
+            inputs.mask,
+            own,
+            model.size,
+            unlikely=unlikely if model.has_encoder else None,
+            looked=lambda i, n: context.step(i, n, stage=FINDING),
+        )
         if frame is None:
             raise VelaturaError(
                 "empty-mask",

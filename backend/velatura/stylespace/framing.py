@@ -7,6 +7,7 @@ framing has to be known beforehand, and a constant error of the segmenter cancel
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -26,8 +27,12 @@ FEATHER = 1.0 / 16.0
 _SURE = 0.5  # a map that reaches this nowhere has found nothing
 _LEAST = 0.001  # the smallest share of the picture that counts as a face
 _GRID = 96  # side of the maps in which a face is separated from others
-_LOOKS = 3  # at one face, each in the frame that the one before has found
-_DEVIATIONS = 3.0  # of the generator's own framing, within which a picture is taken as it is
+_LOOKS = 4  # at one face, each in the frame that the one before has found
+_SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
+# In standard deviations of the generator's own framing: up to here no closer look is needed, no further
+# square is searched, and it is a face at all.
+_STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
+_CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
 
@@ -38,11 +43,13 @@ class Place(NamedTuple):
         x, y: its middle, in pixels.
         spread: twice the standard deviation of its pixels across; beards, hats and open mouths change it
             less than they change the height.
+        sure: the mean probability in it, in [0, 1].
     """
 
     x: float
     y: float
     spread: float
+    sure: float
 
 
 @storable("framing")
@@ -99,7 +106,7 @@ def measured(find: Find, pictures: Tensor) -> Framing | None:
     found = [place for one in pictures.split(1) if (place := place_of(find(one))) is not None]
     if 2 * len(found) < max(len(pictures), 1):
         return None
-    x, y, spread = (torch.tensor(values) / half for values in zip(*found, strict=True))
+    x, y, spread = (torch.tensor(values) / half for values in zip(*(p[:3] for p in found), strict=True))
     moved = torch.stack([x, y]).std(1, correction=0).norm()
     scaled = spread.log().std(correction=0)
     return Framing(
@@ -107,12 +114,22 @@ def measured(find: Find, pictures: Tensor) -> Framing | None:
     )
 
 
-def found(find: Find, image: Tensor, mask: Tensor, framing: Framing, s: int) -> Frame | None:
+def found(
+    find: Find,
+    image: Tensor,
+    mask: Tensor,
+    framing: Framing,
+    s: int,
+    *,
+    unlikely: Callable[[Tensor], float] | None = None,
+    looked: Callable[[int, int], None] = lambda i, n: None,
+) -> Frame | None:
     """The frame of the face in a picture; None where there is no face.
 
-    The face is sought again in its frame, in which the segmenter sees it best. A frame that differs from a
-    square of the picture's whole height or width no more than the generator's own pictures differ from each
-    other gives way to that square, so that a portrait is seen whole.
+    The face is sought in the whole picture and then again in its frame, where the segmenter sees it as in the
+    generator's own pictures. Where that fails, because the face is small, smaller and smaller squares of the
+    picture are searched. A square of the picture's whole height or width stands in for a frame that is near
+    it, so that a portrait is seen whole.
 
     Args:
         find: the segmenter.
@@ -120,19 +137,77 @@ def found(find: Find, image: Tensor, mask: Tensor, framing: Framing, s: int) -> 
         mask: [1, 1, h, w] in [0, 1]; where there are several faces, the one that is most selected counts.
         framing: of the generator.
         s: the side of the generator's pictures.
+        unlikely: how far a picture [1, 3, s, s] is from any that the generator makes; it decides between a
+            frame and the whole picture. None: the frame's place decides.
+        looked: called after look i of n, from 1; it raises to cancel.
     """
+    h, w = image.shape[-2:]
     place = place_of(find(image), mask)
-    if place is None:
+    best = None if place is None else _settled(find, image, _framed(place, framing), framing, s)
+    if best is None or best.misfit > _CLEAR:
+        windows = [window for window in _windows(h, w) if _overlaps(window, mask)]
+        for i, window in enumerate(windows):
+            place = place_of(find(window.take(image, s)), window.take(mask, s))
+            looked(i + 1, len(windows))
+            if place is None:
+                continue
+            there = _settled(find, image, _framed(_moved(place, window, s), framing), framing, s)
+            if there.misfit <= _CLEAR and there.sure >= _CERTAIN:
+                best = there
+                break
+    if best is None or best.misfit > _DEVIATIONS:
         return None
-    frame = _framed(place, framing)
-    for _ in range(_LOOKS - 1):
-        again = place_of(find(frame.take(image, s)))
-        if again is None:
+    return _whole_or(best.frame, image, framing, s, unlikely)
+
+
+class _Settled(NamedTuple):
+    """A frame, how far the face in it is from the framing, in standard deviations, and how sure it is."""
+
+    frame: Frame
+    misfit: float
+    sure: float = 0.0
+
+
+def _settled(find: Find, image: Tensor, frame: Frame, framing: Framing, s: int) -> _Settled:
+    """The frame after further looks at the face in it."""
+    misfit, sure = math.inf, 0.0
+    for _ in range(_LOOKS):
+        place = place_of(find(frame.take(image, s)))
+        if place is None:
+            return _Settled(frame, math.inf)
+        half, sure = s / 2.0, place.sure
+        x, y = place.x / half - 1.0 - framing.x, place.y / half - 1.0 - framing.y
+        scaled = abs(math.log(place.spread / half / framing.spread)) / max(framing.scaled, _SCALED)
+        misfit = max(math.hypot(x, y) / max(framing.moved, _MOVED), scaled)
+        if misfit <= _STILL:
             break
-        scale = frame.side / s
-        place = Place(frame.left + again.x * scale, frame.top + again.y * scale, again.spread * scale)
-        frame = _framed(place, framing)
-    return _whole(frame, image.shape[-2], image.shape[-1], framing)
+        frame = _framed(_moved(place, frame, s), framing)
+    return _Settled(frame, misfit, sure)
+
+
+def _moved(place: Place, window: Frame, s: int) -> Place:
+    """The place in the picture of a face in a window of side s."""
+    scale = window.side / s
+    x, y = window.left + place.x * scale, window.top + place.y * scale
+    return Place(x, y, place.spread * scale, place.sure)
+
+
+def _windows(h: int, w: int) -> list[Frame]:
+    """Squares that overlap by a half, the largest first."""
+    windows: list[Frame] = []
+    side = float(min(h, w))
+    for _ in range(_SIZES):
+        rows, columns = (max(1, math.ceil(2.0 * (length - side) / side) + 1) for length in (h, w))
+        across, down = ((length - side) / max(n - 1, 1) for length, n in ((w, columns), (h, rows)))
+        windows += [Frame(i * across, j * down, side) for j in range(rows) for i in range(columns)]
+        side *= _SHRUNK
+    return windows
+
+
+def _overlaps(window: Frame, mask: Tensor) -> bool:
+    top, left = int(window.top), int(window.left)
+    side = math.ceil(window.side)
+    return bool(mask[..., top : top + side, left : left + side].any())
 
 
 def selected(mask: Tensor) -> Frame:
@@ -177,7 +252,8 @@ def place_of(map: Tensor, preferred: Tensor | None = None) -> Place | None:
     spread = 2.0 * ((across * (x - middle).square()).sum() / total).sqrt()
     if spread <= 0.0:
         return None
-    return Place(float(middle), float((soft.sum(1) * y).sum() / total), float(spread))
+    certain = (soft * one[0, 0]).sum() / one.sum()
+    return Place(float(middle), float((soft.sum(1) * y).sum() / total), float(spread), float(certain))
 
 
 def _framed(place: Place, framing: Framing) -> Frame:
@@ -185,20 +261,23 @@ def _framed(place: Place, framing: Framing) -> Frame:
     return Frame(place.x - (framing.x + 1.0) * half, place.y - (framing.y + 1.0) * half, 2.0 * half)
 
 
-def _whole(frame: Frame, h: int, w: int, framing: Framing) -> Frame:
-    """The largest square of the picture near the frame, if it is near enough; else the frame."""
-    side = min(h, w)
+def _whole_or(
+    frame: Frame, image: Tensor, framing: Framing, s: int, unlikely: Callable[[Tensor], float] | None
+) -> Frame:
+    """The largest square of the picture near the frame, if that is likelier; else the frame."""
+    h, w = image.shape[-2:]
+    side = float(min(h, w))
     half, other = frame.side / 2.0, side / 2.0
     left, top = (
         _inside(start + half - other, side, length) for start, length in ((frame.left, w), (frame.top, h))
     )
-    scaled = abs(torch.tensor(side / frame.side).log().item())
+    square = Frame(left, top, side)
+    scaled = abs(math.log(side / frame.side)) / max(framing.scaled, _SCALED)
     moved = max(abs(left + other - frame.left - half), abs(top + other - frame.top - half)) / other
-    if scaled > _DEVIATIONS * max(framing.scaled, _SCALED) or moved > _DEVIATIONS * max(
-        framing.moved, _MOVED
-    ):
-        return frame
-    return Frame(left, top, side)
+    misfit = max(scaled, moved / max(framing.moved, _MOVED))
+    if unlikely is not None and misfit <= 2.0 * _DEVIATIONS:
+        return min(square, frame, key=lambda one: unlikely(one.take(image, s)))
+    return square if misfit <= _DEVIATIONS else frame
 
 
 def _inside(start: float, length: float, limit: int) -> float:
