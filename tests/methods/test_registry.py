@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from tests.patience import patience
 from tests.tiny import tiny_clip, tiny_pixel_model, tiny_vq
+from velatura.generators.styles import STYLE
 from velatura.methods import fields
 from velatura.methods.base import Cancelled, Inputs, Method, Parameters, schema
 from velatura.methods.checks import lacking
@@ -25,7 +26,8 @@ from velatura_protocol.inputs import RasterInput
 from velatura_protocol.schema import complete, fields_from_schema
 
 METHODS = pytest.mark.parametrize("method", registry().values(), ids=registry().keys())
-EDITING = [method for method in registry().values() if method.result == "layer"]
+#: Those on faces follow from the layer, and have tests of their own.
+EDITING = [m for m in registry().values() if m.result == "layer" and m.generator != STYLE]
 EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method in EDITING])
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
