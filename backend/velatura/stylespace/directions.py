@@ -115,8 +115,8 @@ def measure(
             first = FIRST + firsts[number]
             seeds = range(first, min(first + batch, FIRST + pictures))
             with torch.no_grad():
-                S = model.styles(model.wplus(model.sample(seeds, PSI)).clone())
-            S = [s.detach().clone().requires_grad_() for s in S]
+                ws = model.wplus(model.sample(seeds, PSI)).clone()
+                S = [s.clone().requires_grad_() for s in model.styles(ws)]
             x = (model.synthesise(S).pictures + 1.0) / 2.0
             vectors = encoder.images(seen(x, ())[:, 0])
             d = vectors.shape[1]
