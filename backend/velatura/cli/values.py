@@ -90,9 +90,19 @@ def _value(field: Field, text: str, option: str) -> Any:
     try:
         if field.words and not text.lstrip().startswith("["):
             return [{"text": word.strip()} for word in text.split(",")]
+        if field.kind == "enum":
+            return choice(field, text)
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
         raise VelaturaError("bad-request", f"{option}={text} is not of the kind {field.kind}.") from error
+
+
+def choice(field: Field, text: str) -> str:
+    """A value of a choice, from itself or from its title as hosts show it; any other text unchanged."""
+    if text in dict(field.choices):
+        return text
+    titled = (value for value, title in field.choices if title.casefold() == text.strip().casefold())
+    return next(titled, text)
 
 
 def _boolean(text: str) -> bool:
