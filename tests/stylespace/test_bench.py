@@ -12,7 +12,7 @@ from tests.tiny import tiny_clip
 from tests.tiny_styles import tiny_model, tiny_styles
 from velatura.clip_guidance.loss import wanted
 from velatura.companions.clip import load_encoder
-from velatura_lab.bench import faces
+from velatura_lab.bench import faces, published
 from velatura_protocol.errors import VelaturaError
 
 CPU = torch.device("cpu")
@@ -89,6 +89,21 @@ def test_the_published_loop_is_that_of_the_paper_and_changes_no_weight(face):
             return float(1.0 - face.clip.images((pictures + 1.0) / 2.0) @ wanted(face.clip, faces.TEXT))
 
     assert distance(led) < distance(face.ws)
+
+
+@pytest.mark.parametrize("latents", [False, True])
+def test_the_published_networks_make_the_same_pictures(latents):
+    model = tiny_model(latents=latents)
+    plain = published.Plain(model.loaded)
+    ws = (model.wplus(model.sample([1, 2])) + 0.1 * torch.randn(2, model.num_ws, model.w_dim)).clone()
+    ws.requires_grad_()
+    pictures = plain(ws)
+    expected = model.synthesise(model.styles(ws)).pictures
+    torch.testing.assert_close(pictures, expected, rtol=1e-5, atol=1e-5)
+    (pictures - 0.5).square().sum().backward()
+    weights = dict(plain.synthesis.named_parameters())
+    assert all(weight.grad is not None for weight in weights.values())
+    assert all(weight.grad is None for weight in model.loaded.generator.parameters())
 
 
 def test_ours_leads_the_same_way(face):

@@ -32,6 +32,9 @@ class Linear:
     def styles(self, ws):
         return [ws[:, i] @ A for i, A in enumerate(self.to_styles)]
 
+    def for_search(self):
+        return self
+
     def synthesise(self, styles):
         self.calls += 1
         flat = sum(s @ B for s, B in zip(styles, self.to_pixels, strict=True))

@@ -81,6 +81,11 @@ class StyleGenerator(Generator, Protocol):
         """Pictures and features of S, with a gradient; the noise is always the stored one."""
         ...
 
+    def for_search(self) -> StyleGenerator:
+        """The generator for the steps of a search that follows a loss: it may round more than the generator
+        does, where that is faster. What a search found is shown by the generator itself."""
+        ...
+
     def segment(self, made: Made) -> Tensor:
         """Logits [N, K, s, s] of the K `parts`, with a gradient. Raises `unknown-model` without a branch."""
         ...

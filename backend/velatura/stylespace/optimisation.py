@@ -73,9 +73,11 @@ def optimise(
         if settings.likeness:
             likeness = IdentityLoss.of(recogniser, model.synthesise(model.styles(ws)).pictures)
 
+        search = model.for_search()
+
         def loss(i: int, values: list[Tensor]) -> Tensor:
             (w,) = values
-            pictures = model.synthesise(model.styles(w)).pictures
+            pictures = search.synthesise(model.styles(w)).pictures
             # a generator of its own for each step: a resumed run then sees the views of an uninterrupted one
             total = distance(pictures, generators([i])).sum() + settings.hold * (w - ws).square().sum()
             return total if likeness is None else total + settings.likeness * likeness(pictures).sum()

@@ -13,14 +13,13 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from velatura.clip_guidance.loss import wanted
 from velatura.companions.clip import Encoder
 from velatura.companions.identity import Identity
-from velatura.generators.styles import STYLE, StyleGenerator
 from velatura.models.catalogue import EMBEDDED_FACE_ID, entries
+from velatura.models.families.styled import Styled
 from velatura.models.store import ModelStore
 from velatura.shelf import Dial
 from velatura.stylespace import clip_losses, inversion, optimisation
@@ -30,6 +29,7 @@ from velatura.weights.device import choose, name
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
+from . import published
 from .observe import peak, seconds
 
 GOALS = {"dial": 0.03, "published": 0.5}
@@ -41,7 +41,6 @@ SETTINGS = optimisation.Settings(steps=300, rate=0.1, hold=0.008, likeness=0.0)
 HOLD = 0.1
 """Of the refinement of a code."""
 _WARM = 2  # steps of a run that warms up, whose memory is counted
-_PUBLISHED_SIDE, _PUBLISHED_CELLS = 7, 32  # CLIPLoss of the published code enlarges 7 times, and means s / 32
 
 
 @dataclass
@@ -56,12 +55,12 @@ class Faces:
         likeness: lambda_ID.
     """
 
-    model: StyleGenerator
+    model: Styled
     clip: Encoder
     identity: Identity | None
     steps: int
     likeness: float = 0.0
-    _copies: tuple[StyleGenerator, Encoder, Identity | None] | None = field(default=None, repr=False)
+    _copies: tuple[published.Plain, Encoder, Identity | None] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         model = self.model
@@ -114,8 +113,8 @@ class Faces:
         """The published loop (orpatashnik/StyleCLIP, optimization/run_optimization.py), written plainly.
 
         Other than in ours, the weights of no network are frozen, so that every backward pass computes their
-        gradients too; CLIP reads the text in each step, and sees pictures that are enlarged 7 times and then
-        averaged; and the identity of the source is computed again in each step.
+        gradients too; see `published` for the rest. The identity of the source is computed again in each
+        step, where it takes part at all.
         """
         n = steps or self.steps
         model, clip, identity = self._unfrozen
@@ -125,11 +124,8 @@ class Faces:
             optimizer = torch.optim.Adam([latent], lr=SETTINGS.rate)
             for i in range(n):
                 optimizer.param_groups[0]["lr"] = optimisation.rate_at(i / n, SETTINGS.rate)
-                made = model.synthesise(model.styles(latent)).pictures
-                large = F.interpolate(made, scale_factor=_PUBLISHED_SIDE, mode="nearest")
-                seen = F.avg_pool2d(large, max(1, made.shape[-1] // _PUBLISHED_CELLS))
-                vectors = clip.images((seen + 1.0) / 2.0)
-                loss = 1.0 - (vectors * clip.texts([TEXT])).sum()
+                made = model(latent)
+                loss = published.clip_loss(clip, made, TEXT).sum()
                 loss = loss + SETTINGS.hold * (w_s - latent).square().sum()
                 if self.likeness and identity is not None:
                     same = (
@@ -142,16 +138,16 @@ class Faces:
             return latent.detach()
 
     @property
-    def _unfrozen(self) -> tuple[StyleGenerator, Encoder, Identity | None]:
-        """The networks with weights that take gradients, as the published code has them. An autoencoder's
-        decoder, which it does not have, stays frozen."""
+    def _unfrozen(self) -> tuple[published.Plain, Encoder, Identity | None]:
+        """The networks with weights that take gradients, as the published code has them."""
         if self._copies is None:
             with torch.inference_mode(False):
                 clip, identity = deepcopy((self.clip, self.identity))
                 for network in (clip.network, identity):
                     if isinstance(network, nn.Module):
                         network.requires_grad_()
-                self._copies = self.model.tuned(), clip, identity
+                plain = published.Plain(self.model.loaded).to(self.model.device)
+                self._copies = plain, clip, identity
         return self._copies
 
 
@@ -175,11 +171,11 @@ def loaded(chosen: argparse.Namespace) -> Faces:
     """The model with its companions. Raises `unknown-model` for one of another kind, or without a CLIP."""
     models = ModelStore(entries(state_dir(chosen.state_dir)), choose(chosen.device))
     model, clip = models.get(chosen.model), models.clip()
-    if model.kind != STYLE or clip is None:
+    if not isinstance(model, Styled) or clip is None:
         raise VelaturaError(
             "unknown-model", f"{chosen.model} is no style-based generator with a CLIP; choose another model."
         )
-    return Faces(cast(StyleGenerator, model), clip, models.identity(), chosen.steps, chosen.likeness)
+    return Faces(model, clip, models.identity(), chosen.steps, chosen.likeness)
 
 
 def measure(faces: Faces, repeat: int) -> dict[str, Any]:

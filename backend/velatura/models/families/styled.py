@@ -13,6 +13,7 @@ from velatura.generators.styles import STYLE, Made, StyleGenerator, TunedGenerat
 from velatura_protocol.errors import VelaturaError
 
 from .files import Parts
+from .frozen import FAST_BFLOAT16, frozen
 from .stylegan2 import Synthesis
 
 _TUNED = (".weight", ".bias", ".const")  # ends of the names of weights that are tuned to a picture
@@ -46,10 +47,21 @@ class Styled(StyleGenerator):
             if network is not None:
                 nn.Module.to(network, device, torch.float32).eval().requires_grad_(False)
         self._mapping, self._synthesis = parts.generator.mapping, parts.generator.synthesis
+        self._decoder: nn.Module | None = None if parts.decoder is None else parts.decoder.decoder
+        self._searching: Searching | None = None
+        if device.type == "cpu":
+            self._synthesis.freeze()
+            if self._decoder is not None:
+                self._decoder = frozen(self._decoder)
         self._mean, self._std = (
             None if row is None else row.to(device, torch.float32).reshape(1, -1, 1, 1)
             for row in (parts.mean, parts.std)
         )
+
+    @property
+    def loaded(self) -> Parts:
+        """The networks that it was made of, as they were loaded."""
+        return self._parts
 
     @property
     def size(self) -> int:
@@ -131,10 +143,10 @@ class Styled(StyleGenerator):
         dtype = torch.float32 if gradient and self.dtype == torch.float16 else self.dtype
         made = self._synthesis(styles, dtype=dtype)
         features = [x.float() for x in made.features]
-        if self._mean is None or self._std is None or self._parts.decoder is None:
+        if self._mean is None or self._std is None or self._decoder is None:
             return Made(made.picture, features)
         z = made.picture * self._std + self._mean
-        return Made(self._parts.decoder.decode(z, return_dict=False)[0], features)
+        return Made(self._decoder(z).contiguous(), features)
 
     def _takes_gradient(self, styles: Sequence[Tensor]) -> bool:
         return any(s.requires_grad for s in styles)
@@ -164,10 +176,43 @@ class Styled(StyleGenerator):
             )
         return self._parts.segmentation(made.features, made.pictures)
 
+    @torch.inference_mode(False)
+    def for_search(self) -> StyleGenerator:
+        """See `StyleGenerator`."""
+        decoder = self._parts.decoder
+        if self.device.type != "cpu" or decoder is None or not FAST_BFLOAT16:
+            return self
+        if self._searching is None:
+            self._searching = Searching(self, deepcopy(decoder.decoder))
+        return self._searching
+
     @torch.inference_mode(False)  # weights made in inference mode can take part in no gradient
     def tuned(self) -> TunedGenerator:
         """See `StyleGenerator`."""
         return Tuned(self)
+
+
+class Searching(Styled):
+    """A generator whose decoder computes in bfloat16, for processors that have it."""
+
+    def __init__(self, of: Styled, decoder: nn.Module) -> None:
+        self.__dict__.update(of.__dict__)
+        self._decoder = Rounded(frozen(decoder.to(torch.bfloat16)))
+
+    def for_search(self) -> StyleGenerator:
+        """See `StyleGenerator`."""
+        return self
+
+
+class Rounded(nn.Module):
+    """A network of bfloat16 between float32."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self._network = network
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._network(x.to(torch.bfloat16)).float()
 
 
 class Tuned(Styled, TunedGenerator):
@@ -178,6 +223,8 @@ class Tuned(Styled, TunedGenerator):
     def __init__(self, of: Styled) -> None:
         self.__dict__.update(of.__dict__)
         self._synthesis: Synthesis = deepcopy(of._synthesis)
+        self._synthesis.thaw()
+        self._searching = None
         self._own = {
             name: value.requires_grad_()
             for name, value in self._synthesis.named_parameters()

@@ -22,6 +22,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .frozen import Frozen
+
 SLOPE = 0.2  # of leaky ReLU for negative values
 GAIN = sqrt(2.0)  # keeps the variance of leaky ReLU's results
 BLUR = (1.0, 3.0, 3.0, 1.0)
@@ -87,7 +89,7 @@ class FullyConnectedLayer(nn.Module):
         self._gain = lr_multiplier / sqrt(inputs)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.linear(x, self.weight * self._gain, self.bias * self._scale)
+        y = F.linear(x * self._gain, self.weight, self.bias * self._scale)
         return F.leaky_relu(y, SLOPE) * GAIN if self._activate else y
 
 
@@ -144,7 +146,13 @@ def upsample(x: Tensor) -> Tensor:
 
 
 def modulated_conv2d(
-    x: Tensor, weight: Tensor, styles: Tensor, *, demodulate: bool = True, up: bool = False
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    *,
+    demodulate: bool = True,
+    up: bool = False,
+    frozen: Frozen | None = None,
 ) -> Tensor:
     """A convolution whose weights are scaled by styles, w'_ijk = s_i w_ijk, and then to unit norm of each
     output channel, w''_ijk = w'_ijk / sqrt(sum_ik w'_ijk^2 + eps) (Karras et al. 2020, equations 1 and 3).
@@ -156,6 +164,7 @@ def modulated_conv2d(
         weight: [O, I, k, k].
         styles: [N, I].
         up: whether the result has twice the size; it is filtered with [1, 3, 3, 1].
+        frozen: of the same weight, which then takes no gradient; for x of float32.
     """
     wide = torch.promote_types(styles.dtype, torch.float32)
     styles = styles.to(wide)
@@ -164,13 +173,21 @@ def modulated_conv2d(
         weight = weight / weight.abs().amax((1, 2, 3), keepdim=True) / sqrt(weight[0].numel())
     y = x * styles[:, :, None, None].to(x.dtype)
     if up:
-        y = blur(F.conv_transpose2d(y, weight.transpose(0, 1).to(x.dtype), stride=2), gain=4.0)
+        transposed = weight.transpose(0, 1).to(x.dtype)
+        y = frozen.doubled(y) if frozen else F.conv_transpose2d(y, transposed, stride=2)
+        y = blur(y, gain=4.0)
     else:
-        y = F.conv2d(y, weight.to(x.dtype), padding=weight.shape[-1] // 2)
+        y = frozen.same(y) if frozen else F.conv2d(y, weight.to(x.dtype), padding=weight.shape[-1] // 2)
     if demodulate:
-        norms = (styles.square() @ weight.to(wide).square().sum((2, 3)).T + 1e-8).rsqrt()
+        squares = frozen.squares if frozen else weight.to(wide).square().sum((2, 3))
+        norms = (styles.square() @ squares.T + 1e-8).rsqrt()
         y = y * norms[:, :, None, None].to(x.dtype)
     return y
+
+
+def usable(frozen: Frozen | None, x: Tensor) -> Frozen | None:
+    """A layer's frozen weights, where x is of their dtype."""
+    return frozen if frozen is not None and frozen.weight.dtype == x.dtype else None
 
 
 class SynthesisLayer(nn.Module):
@@ -187,11 +204,12 @@ class SynthesisLayer(nn.Module):
         self.register_buffer("noise_const", torch.randn(side, side))
         self.noise_strength = nn.Parameter(torch.zeros(()))
         self.bias = nn.Parameter(torch.zeros(outputs))
-        self._up, self._clamp = up, clamp
+        self.up, self._clamp = up, clamp
+        self.frozen: Frozen | None = None
 
     def forward(self, x: Tensor, styles: Tensor, noise: Tensor | None) -> Tensor:
         """x [N, I, h, w] with styles [N, I]; noise [side, side] or [N, 1, side, side], None: the stored."""
-        y = modulated_conv2d(x, self.weight, styles, up=self._up)
+        y = modulated_conv2d(x, self.weight, styles, up=self.up, frozen=usable(self.frozen, x))
         y = y + (self.noise_const if noise is None else noise).to(y.dtype) * self.noise_strength.to(y.dtype)
         y = F.leaky_relu(y + self.bias[:, None, None].to(y.dtype), SLOPE) * GAIN
         return y if self._clamp is None else y.clamp(-self._clamp, self._clamp)
@@ -206,9 +224,12 @@ class ToRGBLayer(nn.Module):
         self.weight = nn.Parameter(torch.randn(outputs, inputs, 1, 1))
         self.bias = nn.Parameter(torch.zeros(outputs))
         self._gain, self._clamp = 1.0 / sqrt(inputs), clamp
+        self.frozen: Frozen | None = None
 
     def forward(self, x: Tensor, styles: Tensor) -> Tensor:
-        y = modulated_conv2d(x, self.weight, styles * self._gain, demodulate=False)
+        y = modulated_conv2d(
+            x, self.weight, styles * self._gain, demodulate=False, frozen=usable(self.frozen, x)
+        )
         y = y.to(self.bias.dtype) + self.bias[:, None, None]
         return y if self._clamp is None else y.clamp(-self._clamp, self._clamp)
 
@@ -264,6 +285,19 @@ class Synthesis(nn.Module):
         """The blocks in their order."""
         found = [self.get_submodule(f"b{side}") for side in self.sides]
         return [block for block in found if isinstance(block, Block)]
+
+    def freeze(self) -> None:
+        """Prepares the weights as they are now; they take no gradient until `thaw`."""
+        for block in self.blocks:
+            for layer in (*block.layers, block.torgb):
+                layer.frozen = Frozen(layer.weight, up=isinstance(layer, SynthesisLayer) and layer.up)
+                layer.weight.data = layer.frozen.weight  # the same numbers in one place of memory
+
+    def thaw(self) -> None:
+        """Lets weights change and take a gradient again."""
+        for block in self.blocks:
+            for layer in (*block.layers, block.torgb):
+                layer.frozen = None
 
     def styles(self, ws: Tensor) -> list[Tensor]:
         """S of W+: [N, C_l] for each layer, in the order in which they run, from ws [N, num_ws, w_dim].
