@@ -32,16 +32,17 @@ def test_a_kept_slider_comes_into_the_open_form(desks, state_dir, until):
     desk = desks(state_dir)
     until(lambda: desk["method"].findData("face-dials") >= 0)
     desk["method"].setCurrentIndex(desk["method"].findData("face-dials"))
-    assert "No sliders are kept yet" in desk["dials"].toolTip()
     desk["dials.add"].click()
-    assert titles(desk) == ["(choose a slider)"]
+    shipped = titles(desk)
+    assert shipped[0] == "(choose a slider)" and "Hat" in shipped
     (entry,) = desk.panel.controls.form.values()["dials"]
     entered = [{**entry, "amount": -35.0}]
     desk.panel.controls.form.set_values({**desk.panel.controls.form.values(), "dials": entered})
-    kept = Dial("", "Beard", "blake2b:of it", "vector", {"ws": torch.ones(2, 3)}, {})
+    kept = Dial("", "Dimples", "blake2b:of it", "vector", {"ws": torch.ones(2, 3)}, {})
     id = Shelf(state_dir / "shelf").keep(kept)
-    until(lambda: titles(desk) == ["(choose a slider)", "Beard"])
+    until(lambda: any(title.startswith("Dimples") for title in titles(desk)))
+    (added,) = (title for title in titles(desk) if title.startswith("Dimples"))
     assert desk.panel.controls.form.values()["dials"] == entered
     assert "What changes" in desk["dials"].toolTip()
-    desk.panel.findChild(QtWidgets.QComboBox, "dial").setCurrentIndex(1)
+    desk.panel.findChild(QtWidgets.QComboBox, "dial").setCurrentText(added)
     assert desk.panel.controls.form.values()["dials"] == [{"dial": id, "amount": -35.0}]

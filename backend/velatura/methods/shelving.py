@@ -63,11 +63,13 @@ def choices(state_dir: Path, models: Sequence[ModelEntry]) -> list[Choice]:
     listed = Listing(state_dir / FOLDER, list(folders)).entries()
 
     def owner(entry: Entry) -> str | None:
-        return folders.get(entry.path.parent) if entry.shipped else known.get(entry.generator, known.get(""))
+        """The model's title; '' where it may be one that has not been read; None where it is none of them."""
+        unread = "" if "" in known else None
+        return folders.get(entry.path.parent) if entry.shipped else known.get(entry.generator, unread)
 
     owned = [(entry, title) for entry in listed if (title := owner(entry)) is not None]
-    several = len({title for _, title in owned}) > 1
-    return [Choice(e.id, f"{e.title} ({title})" if several else e.title) for e, title in owned]
+    several = len({title for _, title in owned if title}) > 1
+    return [Choice(e.id, f"{e.title} ({title})" if several and title else e.title) for e, title in owned]
 
 
 def filled(methods: Iterable[dict[str, Any]], dials: Sequence[Choice]) -> list[dict[str, Any]]:
