@@ -94,8 +94,8 @@ class FaceDiscover(facing.OnFaces, Method):
         """See `Method`."""
         return Legend(
             "Sliders",
-            "Each face shows one slider, and the names are guesses: go by the faces. “Sliders of a face” has the"
-            " kept ones.",
+            "Each face shows one slider, and the names are guesses: go by the faces. “Sliders of a face”"
+            " has the kept ones.",
         )
 
     def run(self, inputs: MethodInputs, params: FaceDiscoverParameters, context: Context) -> Tensor:

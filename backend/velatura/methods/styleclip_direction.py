@@ -55,8 +55,8 @@ class StyleclipDirectionParameters(facing.FaceParameters):
     phrases: bool = Field(
         True,
         title="In many phrases",
-        description="Reads each text as a photo, a drawing, a sketch and so on, and takes the mean. The slider "
-        "is steadier if the CLIP in use has seen all kinds of pictures.",
+        description="Reads each text as a photo, a drawing, a sketch and so on, and takes the mean. The "
+        "slider is steadier if the CLIP in use has seen all kinds of pictures.",
         json_schema_extra=fields.ADVANCED,
     )
     faces: int = fields.whole(
