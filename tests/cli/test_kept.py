@@ -90,7 +90,7 @@ def test_sliders_that_come_with_a_model_are_listed_and_stay(capsys, tmp_path):
 
 
 def test_a_slider_is_chosen_by_its_title():
-    kept = [Choice("0" * 16, "Full beard"), Choice("1" * 16, "Hat"), Choice("2" * 16, "Hat")]
+    kept = [Choice("0" * 16, "Full beard"), Choice("1" * 16, "Hat")]
     (form,) = filled([describe(registry()["face-dials"])], kept)
     method = MethodInfo.from_wire(form)
     (group,) = [field for field in method.fields if field.key == "dials"]
@@ -100,7 +100,5 @@ def test_a_slider_is_chosen_by_its_title():
         return entry["dial"]
 
     assert chosen("full BEARD") == chosen("0" * 16) == "0" * 16
-    with pytest.raises(VelaturaError, match=f"give one of {'1' * 16}, {'2' * 16}"):
-        chosen("Hat")
     with pytest.raises(VelaturaError, match="choose one of"):
         chosen("Cape")

@@ -80,7 +80,7 @@ def test_refusals_come_before_a_model_is_loaded(asked, code, sentence, models, m
 
 
 def test_a_network_without_a_middle_is_refused_before_work_begins(models, monkeypatch):
-    monkeypatch.setattr(models.get().unet, "mid_block", None)
+    monkeypatch.setitem(models.get().unet._modules, "mid_block", None)
     hooks = Recorded()
     with pytest.raises(VelaturaError, match="no middle"):
         run(ask(dial()), models, hooks=hooks)

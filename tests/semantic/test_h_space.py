@@ -145,7 +145,7 @@ def test_moves_add_up_and_act_in_their_steps(model, sigmas, texts):
 
 
 def test_a_network_without_a_middle_is_refused(model, monkeypatch):
-    monkeypatch.setattr(model.unet, "mid_block", None)
+    monkeypatch.setitem(model.unet._modules, "mid_block", None)
     with pytest.raises(VelaturaError, match="no middle") as refused, model.bottleneck(lambda h: h):
         pass
     assert refused.value.code == "unknown-model"

@@ -14,13 +14,17 @@ from typing import Any
 
 from velatura.cli import exits
 from velatura.cli.connection import connected
+from velatura.cli.inputs import parse_item
+from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
 from velatura.cli.requests import inputs_of
+from velatura.cli.values import parse_values
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint
 from velatura.files.ora import Group, write_groups
 from velatura.files.sheet import Row, write_sheet
 from velatura.samples import SAMPLES
+from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
@@ -67,7 +71,8 @@ def run(options: argparse.Namespace) -> int:
     sheet, layered = options.out / "demo.png", options.out / "demo.ora"
     began = time.monotonic()
     with connected(state_dir(options.state_dir), start=True) as client:
-        shown = [_shown(client, source, entry, options.seed) for entry in entries]
+        known = Catalogue.from_wire(client.methods())
+        shown = [_shown(client, source, _with_items(known, entry), options.seed) for entry in entries]
     write_sheet(sheet, source, [Row(s.title, s.caption, s.labels, s.layers, s.mask) for s in shown])
     groups = [
         Group(f"{s.title}: {s.caption}", [_painted(layer, source) for layer in s.layers]) for s in shown
@@ -79,6 +84,15 @@ def run(options: argparse.Namespace) -> int:
     if options.open and not webbrowser.open(sheet.resolve().as_uri()):
         print("The desktop did not open the sheet; open it yourself.")
     return exits.OK
+
+
+def _with_items(known: Catalogue, entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of demo.json whose `items`, texts as of `velatura edit --item`, are among its parameters."""
+    if "items" not in entry:
+        return entry
+    method = method_named(known, entry["method"])
+    items = [parse_item(method, item) for item in entry["items"]]
+    return entry | {"set": entry.get("set", {}) | parse_values(method, [], (), items)}
 
 
 def _shown(client: Client, source: Image, entry: dict[str, Any], seed: int | None) -> Shown:

@@ -91,23 +91,18 @@ def _value(field: Field, text: str, option: str) -> Any:
         if field.words and not text.lstrip().startswith("["):
             return [{"text": word.strip()} for word in text.split(",")]
         if field.kind == "enum":
-            return _chosen(field, text)
+            return choice(field, text)
         return READERS.get(field.kind, str)(text)
     except (ValueError, KeyError) as error:
         raise VelaturaError("bad-request", f"{option}={text} is not of the kind {field.kind}.") from error
 
 
-def _chosen(field: Field, text: str) -> str:
-    """The value of a choice that is given by its value or by its title, as kept sliders are. Raises
-    `bad-request` where several have the title."""
-    if any(value == text for value, _ in field.choices):
+def choice(field: Field, text: str) -> str:
+    """A value of a choice, from itself or from its title as hosts show it; any other text unchanged."""
+    if text in dict(field.choices):
         return text
-    titled = [value for value, title in field.choices if title.casefold() == text.casefold()]
-    if len(titled) > 1:
-        raise VelaturaError(
-            "bad-request", f"{field.title}: several are called {text!r}; give one of {', '.join(titled)}."
-        )
-    return titled[0] if titled else text
+    titled = (value for value, title in field.choices if title.casefold() == text.strip().casefold())
+    return next(titled, text)
 
 
 def _boolean(text: str) -> bool:

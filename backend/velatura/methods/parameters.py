@@ -52,6 +52,9 @@ def schema(parameters: type[Parameters], *, group: bool = False) -> dict[str, An
         key: _form(f"{parameters.__name__}.{key}", field, order, group=group)
         for order, (key, field) in enumerate(parameters.model_fields.items())
     }
+    ordered = sorted(properties.values(), key=lambda property: property["x-order"])
+    for order, property in enumerate(ordered):  # a field of a base class may say that it comes last
+        property["x-order"] = order
     parameters()  # every field has a default, and pydantic finds it within its bounds
     form: dict[str, Any] = {"type": "object", "properties": properties}
     _check_marks(parameters.__name__, form, group=group)

@@ -112,8 +112,8 @@ def measure(
             first = FIRST + firsts[number]
             seeds = range(first, min(first + batch, FIRST + pictures))
             with torch.no_grad():
-                S = model.styles(model.wplus(model.sample(seeds, PSI)).clone())
-            S = [s.detach().clone().requires_grad_() for s in S]
+                styles = model.styles(model.wplus(model.sample(seeds, PSI)).clone())
+            S = [s.detach().clone().requires_grad_() for s in styles]
             x = (model.synthesise(S).pictures + 1.0) / 2.0
             vectors = encoder.images(seen(x, ())[:, 0])
             d = vectors.shape[1]

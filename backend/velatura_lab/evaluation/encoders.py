@@ -14,6 +14,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from velatura.companions.identity import Identity
 from velatura_lab import readers
 from velatura_lab.readers import Reading
 from velatura_lab.readers.pictures import fit
@@ -41,14 +42,6 @@ class ImageText(Protocol):
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """N texts -> unit vectors (N, d)."""
-        ...
-
-
-class Identity(Protocol):
-    """Embeds faces, so that pictures of one person lie close together."""
-
-    def embed(self, images: Tensor) -> Tensor:
-        """Portraits (N, 3, H, W) in 0..1 -> unit vectors (N, d)."""
         ...
 
 

@@ -104,7 +104,7 @@ TRAINED = {
     ),
     "segmentation": Part(
         "train the branch that finds the parts of a generated portrait; after generator, best after encoder",
-        2e-3,
+        3e-3,
         (12.0, 8),
         (3.0, 64),
         side=128,

@@ -126,8 +126,7 @@ def replace_segmentation(folder: Path, segmentation: Segmentation, parts: tuple[
     config = read_object(folder / "config.json")
     config |= {"segmentation": {"width": segmentation.coarse.out_channels}, "parts": list(parts)}
     shape = _check(config)
-    projections = [layer for layer in segmentation.projections if isinstance(layer, nn.Conv2d)]
-    if [layer.in_channels for layer in projections] != list(shape.channels):
+    if segmentation.channels != shape.channels:
         raise ValueError("the segmentation reads other features than the generator has")
     _save({key: _stored(value, None) for key, value in segmentation.state_dict().items()}, folder / "new")
     (folder / "new").replace(folder / "segmentation.safetensors")

@@ -15,12 +15,10 @@ import struct
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import torch
 from torch import Tensor
-
-from velatura_protocol.reading import as_list
 
 _DEEPEST = 16  # modules within modules
 _LARGEST = 2**40  # of a size or a step of a tensor
@@ -167,11 +165,10 @@ def _tensor(storage: object, offset: object, size: object, stride: object, *_: o
 
 
 def _wholes(values: object) -> tuple[int, ...]:
-    numbers = as_list(list(values) if isinstance(values, tuple) else None)
-    if numbers is None:
+    if not isinstance(values, tuple):
         raise pickle.UnpicklingError("a tensor without shape")
     found: list[int] = []
-    for number in numbers:
+    for number in cast("tuple[object, ...]", values):
         if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number < _LARGEST:
             raise pickle.UnpicklingError("a tensor of an impossible shape")
         found.append(number)

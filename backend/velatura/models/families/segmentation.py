@@ -34,6 +34,7 @@ class Segmentation(nn.Module):
     def __init__(self, channels: Sequence[int], classes: int, width: int = 32) -> None:
         super().__init__()
         fine = max(width // 2, 1)
+        self.channels = tuple(channels)
         self.projections = nn.ModuleList(nn.Conv2d(c, width, 1) for c in channels)
         self.coarse = nn.Conv2d(width, width, 3, padding=1)
         self.narrow = nn.Conv2d(width, fine, 1)
