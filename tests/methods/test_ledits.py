@@ -57,7 +57,8 @@ def test_the_prompt_is_a_concept(models):
 def test_a_painted_place_changes_less_elsewhere(models):
     place = box(80, 100, (0, 40), (0, 50))
     source = picture(80, 100, dtype="u16").astype(int)
-    (inside,) = run(add({"text": "a hat", "where": "there"}, place=place), models)
+    half = {"text": "a hat", "where": "there", "threshold": 0.86}  # the place is a quarter
+    (inside,) = run(add(half, place=place), models)
     (whole,) = run(add("a hat"), models)
     there, elsewhere = np.s_[:40, :50, :3], np.s_[48:, 60:, :3]
     changed = [np.abs(pixels(layer).astype(int) - source) for layer in (inside, whole)]

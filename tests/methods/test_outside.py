@@ -123,13 +123,17 @@ def test_a_method_with_the_wrong_kind_of_model_is_refused_before_work_begins(sta
 
 def test_the_offer_says_which_methods_a_model_cannot_run(state_dir, beside):
     known = [describe(method) for method in registry().values()]
-    eigen, tiny, embedded, of_pixels, of_codes = offer(known, catalogue.entries(state_dir))["models"]
+    offered = offer(known, catalogue.entries(state_dir))["models"]
+    eigen, tiny, embedded, of_pixels, of_codes, of_faces = offered
     assert "exaggerate" not in eigen["lacks"] and "exaggerate" in tiny["lacks"]
     assert {"sdedit", "prompt-to-prompt", "flow-align", "word-map"} <= set(eigen["lacks"])
     codes = {"vqgan-clip", "paint-by-word"}
-    assert set(embedded["lacks"]) == {"exaggerate", "blended-diffusion", *codes}
+    styles = {"face-dials", "face-discover", "face-parts", "editgan"}
+    styles |= {"styleclip-optimize", "styleclip-direction", "styleclip-mapper"}
+    assert set(embedded["lacks"]) == {"exaggerate", "blended-diffusion", *codes, *styles}
     assert "blended-diffusion" not in of_pixels["lacks"] and codes <= set(of_pixels["lacks"])
     assert not codes & set(of_codes["lacks"]) and {"sdedit", "blended-diffusion"} <= set(of_codes["lacks"])
+    assert not styles & set(of_faces["lacks"]) and {"sdedit", *codes} <= set(of_faces["lacks"])
     # what a companion does is refused for want of the companion, whatever the model's kind
     (model, *_) = catalogue.entries(state_dir)
     assert "has no captioner" in lacking(registry()["describe"], model).message
@@ -217,7 +221,7 @@ def test_a_size_that_is_none_costs_no_other_model(caplog, tmp_path):
             catalogue.add(tmp_path, name, str(tmp_path / name))
         found = catalogue.entries(tmp_path)
         answer = offer([describe(method) for method in registry().values()], found)
-    assert {model.kind for model in found} == {"diffusers", "pixels", "vq"}  # none is the package's
+    assert {model.kind for model in found} == {"diffusers", "pixels", "vq", "style"}  # none is the package's
     assert len(Catalogue.from_wire(json.loads(canonical(answer))).models) == 7 + len(catalogue.EMBEDDED)
     assert caplog.text.count("which is no side") and "cannot say whether" in caplog.text
 

@@ -12,7 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny_styles import tiny_model, tiny_parts, tiny_styles
 from velatura.models import catalogue, style
-from velatura.models.families.files import read, write
+from velatura.models.families.files import read, replace_segmentation, write
+from velatura.models.families.segmentation import Segmentation
 from velatura.models.families.styled import Styled
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -59,6 +60,20 @@ def test_half_precision_is_for_storage_only(tmp_path):
     model = Styled("half", "half", read(tmp_path), torch.device("cpu"))
     ws = model.wplus(model.sample([1]))
     torch.testing.assert_close(model.decode(ws), tiny_model().decode(ws), atol=0.02, rtol=0)
+
+
+def test_a_segmentation_is_replaced_by_one_of_the_same_features_alone(folder):
+    before = read(folder)
+    other = Segmentation(before.shape.channels, 2, 5)
+    replace_segmentation(folder, other, ("hat", "rest"))
+    after = read(folder)
+    assert after.parts == ("hat", "rest") and torch.equal(after.segmentation.logits.bias, other.logits.bias)
+    assert torch.equal(after.generator.mapping.w_avg, before.generator.mapping.w_avg)
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    fewer = Segmentation(before.shape.channels[:-1], 2)
+    with pytest.raises(ValueError, match="reads other features"):
+        replace_segmentation(folder, fewer, ("hat", "rest"))
+    assert files == {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_a_part_that_is_gone_is_gone_from_the_folder(tmp_path):

@@ -55,6 +55,20 @@ def test_a_channels_direction_is_the_mean_of_what_its_moves_do_to_clips_vector(m
     assert min(cosines) > least
 
 
+def test_a_channels_effect_is_the_mean_move_of_clips_vector_for_a_deviation(measured):
+    model, clip, relevance = measured
+    S = model.styles(model.wplus(model.sample(range(directions.FIRST, directions.FIRST + 6), 0.7)))
+    for row, (place, c) in enumerate((place, c) for place in (0, 2, 4) for c in range(4)):
+        ends = []
+        for sign in (0.01, -0.01):
+            s = [part.clone().double() for part in S]
+            s[place][:, c] += sign * relevance.deviations[place][c]
+            pictures = sum(a @ B.double() for a, B in zip(s, model.to_pixels, strict=True))
+            ends.append(F.normalize((pictures + 1) / 2 @ clip.A.double(), dim=-1))
+        expected = (ends[0] - ends[1]).mean(0) / 0.02
+        torch.testing.assert_close(relevance.effect[row].double(), expected, rtol=1e-3, atol=1e-5)
+
+
 def test_the_direction_has_the_channels_above_beta_scaled_by_the_largest_and_their_deviation(measured):
     model, clip, relevance = measured
     delta_t = directions.text_direction(clip, "a face", "a beard", (), NAMES)
@@ -62,11 +76,13 @@ def test_the_direction_has_the_channels_above_beta_scaled_by_the_largest_and_the
     torch.testing.assert_close(delta_t, expected_t / expected_t.norm())
     cosines = [float(unit @ delta_t) for unit in relevance.unit]
     beta = sorted(abs(c) for c in cosines)[6] + 1e-6  # the middle
+    left = [
+        float(effect @ delta_t) if abs(c) >= beta else 0.0
+        for c, effect in zip(cosines, relevance.effect, strict=True)
+    ]
     found = directions.direction(model, relevance, delta_t, beta)
-    largest = max(abs(c) for c in cosines)
     flat = torch.cat([found[place] / relevance.deviations[place] for place in (0, 2, 4)])
-    expected = torch.tensor([c / largest if abs(c) >= beta else 0.0 for c in cosines])
-    torch.testing.assert_close(flat, expected)
+    torch.testing.assert_close(flat, torch.tensor([size / max(map(abs, left)) for size in left]))
     assert (flat == 0).sum() == 7
     assert not found[1].any() and not found[3].any()  # colours
     s = model.styles(model.wplus(model.sample([1, 2])))
@@ -126,7 +142,7 @@ def test_a_measurement_that_is_stopped_goes_on_with_the_pictures_that_are_missin
         again = directions.measure(
             model, clip, relevance.deviations, 6, begun, lambda i, n: steps.append((i, n)), batch=4
         )
-    assert torch.equal(again.unit, relevance.unit)
+    assert torch.equal(again.unit, relevance.unit) and torch.equal(again.effect, relevance.effect)
     assert steps == [(i, 14) for i in range(8, 15)]
 
 

@@ -28,15 +28,15 @@ CODES = 1000
 
 class StyleclipDirectionParameters(facing.FaceParameters):
     amount: float = fields.slider(
-        5.0,
-        -10.0,
-        10.0,
+        6.0,
+        -15.0,
+        15.0,
         0.1,
         "How much",
         "How far the face goes to the prompt; below 0 it goes the other way, at 0 nothing changes.",
     )
     only: float = fields.slider(
-        0.3,
+        0.2,
         0.0,
         0.9,
         0.01,

@@ -57,10 +57,12 @@ class Relevance:
         deviations: of each channel in each place of S, [C_l].
         unit: for the channels of the convolutions, in their order, the mean direction [C, d] in which CLIP's
             vector moves, of unit length; 0 for a channel that moves nothing.
+        effect: for the same channels, the mean move [C, d] for one deviation, to first order.
     """
 
     deviations: list[Tensor]
     unit: Tensor
+    effect: Tensor
 
 
 def deviations(model: StyleGenerator, count: int, after_step: AfterStep) -> list[Tensor]:
@@ -101,7 +103,8 @@ def measure(
         encoder: E.
         sigma: `deviations`.
         pictures: sampled codes (published: 100).
-        begun: the sums of the unit vectors [C, d] of the batches that an earlier call measured; it grows.
+        begun: of each batch that an earlier call measured, the sums [2, C, d] over its pictures of the unit
+            vectors and of the derivatives; it grows.
         after_step: called after each pass back.
         batch: pictures that are made at once.
     """
@@ -112,8 +115,8 @@ def measure(
             first = FIRST + firsts[number]
             seeds = range(first, min(first + batch, FIRST + pictures))
             with torch.no_grad():
-                styles = model.styles(model.wplus(model.sample(seeds, PSI)).clone())
-            S = [s.detach().clone().requires_grad_() for s in styles]
+                ws = model.wplus(model.sample(seeds, PSI)).clone()
+                S = [s.clone().requires_grad_() for s in model.styles(ws)]
             x = (model.synthesise(S).pictures + 1.0) / 2.0
             vectors = encoder.images(seen(x, ())[:, 0])
             d = vectors.shape[1]
@@ -123,8 +126,11 @@ def measure(
                 found = torch.autograd.grad(vectors[:, k].sum(), moved, retain_graph=k < d - 1)
                 rows.append(torch.cat(found, 1))
                 after_step(number * d + k + 1, len(firsts) * d)
-            begun.append(F.normalize(torch.stack(rows, -1), dim=-1).sum(0))
-        return Relevance(list(sigma), F.normalize(torch.stack(begun).sum(0), dim=-1))
+            derivative = torch.stack(rows, -1)  # [N, C, d]
+            begun.append(torch.stack([F.normalize(derivative, dim=-1), derivative]).sum(1))
+        unit, derivative = torch.stack(begun).sum(0) / pictures
+        own = torch.cat([sigma[place] for place in model.convolutions])
+        return Relevance(list(sigma), F.normalize(unit, dim=-1), own[:, None] * derivative)
 
 
 def text_vector(encoder: Encoder, text: str, templates: Sequence[str], name: str) -> Tensor:
@@ -168,15 +174,18 @@ def text_direction(
 def direction(model: StyleGenerator, relevance: Relevance, delta_t: Tensor, beta: float) -> list[Tensor]:
     """Delta s, [C_l] for each place of S.
 
-    R_c = <unit_c, Delta t>; 0 where |R_c| < beta; divided by the largest magnitude; times the channel's
-    deviation. Places of colours are 0, and all of it where no channel is left.
+    A channel with |R_c| < beta, where R_c = <unit_c, Delta t>, stays. The others move by <effect_c, Delta t>,
+    divided by the largest magnitude, times the channel's deviation. In the paper they move by R_c in place of
+    the effect, so that channels which hardly change anything move as far as those that do. Places of colours
+    are 0, and all of it where no channel is left.
     """
-    r = relevance.unit @ delta_t.to(relevance.unit)  # R_c
-    r = torch.where(r.abs() < beta, torch.zeros_like(r), r)
-    r = r / r.abs().max().clamp(min=1e-12)
+    delta_t = delta_t.to(relevance.unit)
+    size = relevance.effect @ delta_t
+    size = torch.where((relevance.unit @ delta_t).abs() < beta, torch.zeros_like(size), size)
+    size = size / size.abs().max().clamp(min=1e-12)
     found = [torch.zeros_like(sigma) for sigma in relevance.deviations]
     sizes = [len(found[place]) for place in model.convolutions]
-    for place, part in zip(model.convolutions, r.split(sizes), strict=True):
+    for place, part in zip(model.convolutions, size.split(sizes), strict=True):
         found[place] = part * relevance.deviations[place]
     return found
 
