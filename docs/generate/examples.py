@@ -20,6 +20,7 @@ from velatura.files.compare import GAP, PAPER
 from velatura.generators.codes import VQ
 from velatura.generators.kinds import suits
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
+from velatura.generators.styles import STYLE
 from velatura_protocol.catalogue import PROMPT, MethodInfo
 
 SAMPLES = Path(velatura.__file__).parent / "samples"
@@ -76,6 +77,8 @@ def _from_entry(entry: dict[str, Any]) -> list[str]:
         words += ["--dial", f"{dial['less']}=>{dial['more']}:{max(entry['shares'])}"]
     for dial in entry.get("dials", ()):
         words += ["--dial", dial]
+    for item in entry.get("items", ()):
+        words += ["--item", item]
     return [*words, "--seed", str(entry.get("seed", SEED))]
 
 
@@ -97,7 +100,7 @@ def _from_schema(method: MethodInfo, samples: dict[str, Any]) -> list[str]:
     return [*words, "--seed", str(SEED)] if is_edit else words
 
 
-EMBEDDED = (DIFFUSION, PIXEL_DIFFUSION, VQ)
+EMBEDDED = (DIFFUSION, PIXEL_DIFFUSION, VQ, STYLE)
 """The kinds of the embedded models."""
 
 

@@ -23,7 +23,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION")
     parser.set_defaults(run=run, action="list", json=False)
     for action, words, summary in (
-        ("list", (), "list the names of saved dials and of the sliders that are kept for a model"),
+        ("list", (), "list the names of saved dials and of the sliders that a model has"),
         ("show", ("name",), "print the dials of a name, for `velatura edit --set dials=…`"),
         ("rename", ("name", "title"), "give a kept slider another name"),
         ("import", ("file",), "save the dials, or keep the slider, of a shared file"),

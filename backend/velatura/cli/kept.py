@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from velatura.models import catalogue
 from velatura.shelf import Entry, Shelf
 from velatura.shelf.dial import ENDING
-from velatura.shelf.listing import FOLDER
+from velatura.shelf.listing import FOLDER, SHIPPED
 from velatura_protocol.errors import VelaturaError
 
 KINDS = {
@@ -18,14 +19,18 @@ KINDS = {
 
 
 def shelf(state_dir: Path) -> Shelf:
-    """The person's own kept sliders."""
-    return Shelf(state_dir / FOLDER)
+    """The person's own kept sliders, and those that come with the models."""
+    models = catalogue.entries(state_dir)
+    return Shelf(state_dir / FOLDER, [Path(model.path, SHIPPED) for model in models])
 
 
 def lines(state_dir: Path) -> list[str]:
     """A line for each kept slider, and for each file that cannot be read."""
     listing = shelf(state_dir)
-    kept = [f"{entry.title:28} {KINDS[entry.kind]}, {entry.id}" for entry in listing.entries()]
+    kept = [
+        f"{entry.title:28} {'comes with a model' if entry.shipped else KINDS[entry.kind]}, {entry.id}"
+        for entry in listing.entries()
+    ]
     return kept + [f"{one.path.name}: left out, because {one.reason}" for one in listing.broken()]
 
 

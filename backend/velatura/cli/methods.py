@@ -93,6 +93,8 @@ def _range(field: Field) -> str:
     if field.kind == "boolean":
         return f"true or false, {str(field.default).lower()} by default"
     if field.kind == "enum":
+        if any(not value for value, _ in field.choices):  # the other values are ids, as of kept sliders
+            return " | ".join(title for value, title in field.choices if value)
         return f"{' | '.join(value for value, _ in field.choices)}, {field.default} by default"
     if field.kind == "group":
         keys = ", ".join(f"{inner.key} ({_range(inner)})" for inner in field.fields)

@@ -40,17 +40,23 @@ class FaceDiscoverParameters(facing.FaceParameters):
         "",
         max_length=2000,
         title="Words",
-        description="The words that name sliders, separated by commas; empty: words about faces.",
+        description="The words that may name a slider, separated by commas; empty: words about faces. A name "
+        "is a guess.",
         json_schema_extra={**fields.ADVANCED, "x-multiline": True},
     )
     apart: bool = Field(
         True,
         title="One thing each",
-        description="Leads each slider by its word alone; otherwise it changes all that goes together.",
+        description="Each slider changes one thing. Off: each changes everything that varies together.",
         json_schema_extra=fields.ADVANCED,
     )
     faces: int = fields.whole(
-        512, 64, 8192, "Faces", "How many faces of the model are looked at, once a model.", advanced=True
+        512,
+        64,
+        8192,
+        "Faces",
+        "How many faces of the model are looked at, once for each model.",
+        advanced=True,
     )
 
 
@@ -86,7 +92,11 @@ class FaceDiscover(facing.OnFaces, Method):
 
     def legend(self, context: Context) -> Legend | None:
         """See `Method`."""
-        return Legend("Sliders", "Each face shows one slider; “Sliders of a face” has the kept ones.")
+        return Legend(
+            "Sliders",
+            "Each face shows one slider, and the names are guesses: go by the faces. “Sliders of a face”"
+            " has the kept ones.",
+        )
 
     def run(self, inputs: MethodInputs, params: FaceDiscoverParameters, context: Context) -> Tensor:
         import torch

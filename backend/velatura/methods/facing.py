@@ -53,8 +53,8 @@ class FaceParameters(Parameters):
     place: Literal["found", "selection"] = Field(
         "found",
         title="The face is",
-        description="Found in the layer, or framed by the selection: then select the head with some space "
-        "around.",
+        description="Whether the face is looked for in the layer, or is where the selection is: then select "
+        "the head with some space around.",
         json_schema_extra={"x-enum-titles": ["Found", "Where the selection is"], **_last(0, advanced=False)},
     )
     refine: int = Field(
@@ -62,8 +62,8 @@ class FaceParameters(Parameters):
         ge=0,
         le=1000,
         title="Likeness",
-        description="How many steps the face is studied. More looks more like this person and takes longer, "
-        "once a layer.",
+        description="For how many steps the face is studied. More steps give a better likeness of this "
+        "person and take longer, once a layer.",
         json_schema_extra=_last(1),
     )
     hold: float = fields.slider(
@@ -80,8 +80,8 @@ class FaceParameters(Parameters):
         ge=0,
         le=1000,
         title="Learn this face",
-        description="How many steps the model itself learns this one face. The finest likeness takes the "
-        "longest, once a layer.",
+        description="For how many steps the model itself learns this one face. It gives the best likeness "
+        "and takes the longest, once a layer.",
         json_schema_extra=_last(3),
     )
     context: float = fields.slider(

@@ -73,7 +73,9 @@ class HSpace(Method):
     version = 1
     title = "Deep dials"
     section = "degrees"
-    summary = "Gives a layer, or a new picture, more or less of several things, from within the network."
+    summary = (
+        "Gives a layer, or a new picture, more or less of several things; a dial is learned once a layer."
+    )
     source = (
         "Kwon et al. 2023, Asyrp, arXiv:2210.10960, section 3; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
     )

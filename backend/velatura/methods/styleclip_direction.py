@@ -41,22 +41,22 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         0.9,
         0.01,
         "Only what belongs",
-        "How surely something has to belong to the words to change with them. High keeps more of the rest of "
-        "the face, and in the end all of it.",
+        "How much a feature must have to do with the words to change. Higher values leave more of the rest "
+        "of the face alone; too high, and nothing changes.",
     )
     neutral: str = Field(
         "a face",
         max_length=500,
         title="Instead of",
-        description="The same without the wish: “a face” for “a face with a beard”. The slider leads from "
-        "this to the prompt.",
+        description="The prompt without its wish: “a face” where the prompt is “a face with a beard”. The "
+        "slider leads from this to the prompt.",
     )
     keep_as: str = shelving.keep_as()
     phrases: bool = Field(
         True,
         title="In many phrases",
-        description="Reads both texts as a photo, a drawing, a sketch and so on of the thing, and takes the "
-        "middle. It is steadier with a CLIP that has seen all kinds of pictures.",
+        description="Reads each text as a photo, a drawing, a sketch and so on, and takes the mean. The "
+        "slider is steadier if the CLIP in use has seen all kinds of pictures.",
         json_schema_extra=fields.ADVANCED,
     )
     faces: int = fields.whole(
@@ -64,7 +64,8 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         1,
         200,
         "Faces looked at",
-        "In how many faces each part of the model is looked at, once for a model. More is slower and surer.",
+        "On how many faces the parts of the model are tried out, once for each model. More is slower and "
+        "surer.",
         advanced=True,
     )
 
@@ -102,7 +103,8 @@ class StyleclipDirection(facing.OnFaces, Method):
         delta_s = directions.direction(face.model, relevance, delta_t, params.only)
         if not (context.is_draft or any(bool(part.any()) for part in delta_s)):
             raise VelaturaError(
-                "bad-request", "Nothing of a face belongs to the prompt so surely; lower “Only what belongs”."
+                "bad-request",
+                "No feature of a face has that much to do with the prompt; lower “Only what belongs”.",
             )
         if keep:
             recipe = {

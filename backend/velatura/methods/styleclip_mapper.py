@@ -86,7 +86,7 @@ class StyleclipMapper(facing.OnFaces, Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"
-    place: ClassVar = 40
+    place: ClassVar = 35
     Parameters = StyleclipMapperParameters
 
     def check(self, prompt: str, params: StyleclipMapperParameters) -> None:
