@@ -52,7 +52,7 @@ pipeline_tag: image-to-image
 
 A small style-based generator of portraits, {size} x {size} pixels: a conditional StyleGAN2 (Karras et al. 2020) that
 synthesises the latents of velatura-mini's autoencoder, whose decoder makes the picture. With its encoder and its
-segmentation branch it lets the methods that edit a face by its code be tried, shown and tested on any machine without a
+segmentation branch it lets the methods that edit a face be tried, shown and tested on any machine without a
 download.
 
 ![Samples](samples.png)
