@@ -180,10 +180,11 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _wanted(options: argparse.Namespace, model: str) -> Options:
+    from velatura_lab.evaluation.editors import quick_methods
     from velatura_lab.evaluation.session import SMOKE, Options
 
     base = Options() if options.dataset is None else Options(pairs=None, seeds=1, survey=0)
-    base = SMOKE if options.smoke else base
+    base = replace(SMOKE, methods=quick_methods()) if options.smoke else base
     if options.study:
         pairs = {"sliders": 2, "dials": 2, "together": 1, "faces": 50}.get(options.study, base.pairs)
         base = replace(base, pairs=pairs, seeds=1, survey=0, timed=False)

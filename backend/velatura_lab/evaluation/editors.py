@@ -17,6 +17,7 @@ from PIL import Image
 
 from velatura.cache.cache import Cache
 from velatura.diffusion import denoiser, noise, samplers, schedule
+from velatura.generators.styles import STYLE
 from velatura.methods.base import Method
 from velatura.methods.execute import Hooks, ResultLayer, execute
 from velatura.methods.registry import registry
@@ -335,6 +336,12 @@ def _beside(method: Method, store: ModelStore, defaults: Mapping[str, Any]) -> M
 def methods_left_out(models: ModelStore, model: str = "") -> list[str]:
     """A sentence for each registered method that edits and has no model of its kind; see `editors`."""
     return Stores(models, model).left_out(list(_known().values()))
+
+
+def quick_methods() -> tuple[str, ...]:
+    """The ids of the methods of the smoke check. Those on faces learn for minutes, and ask only for what a face
+    can have; `faces` studies them."""
+    return tuple(id for id, method in _known().items() if method.generator != STYLE)
 
 
 def _known() -> dict[str, Method]:
