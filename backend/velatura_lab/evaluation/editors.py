@@ -339,8 +339,11 @@ def methods_left_out(models: ModelStore, model: str = "") -> list[str]:
 
 
 def quick_methods() -> tuple[str, ...]:
-    """The ids of the methods of the smoke check. Those on faces learn for minutes, and ask only for what a face
-    can have; `faces` studies them."""
+    """The ids of the methods of the smoke check.
+
+    Those on faces are left out, since they learn for minutes and change nothing but faces; the study of faces
+    has them.
+    """
     return tuple(id for id, method in _known().items() if method.generator != STYLE)
 
 
