@@ -265,11 +265,12 @@ from velatura.methods.registry import registry
 
 marked = {"x-source-prompt": "a cat", "x-thing": "cat"}
 marked |= {"x-words": [{"text": "hat"}], "x-dials": [{"more": "hat"}]}
+sliders = {"face-dials": {"dials": [{"dial": "0123456789abcdef"}]}}
 for method in registry().values():
     values = {}
     for key, field in method.Parameters.model_fields.items():
         values |= {key: value for mark, value in marked.items() if mark in (field.json_schema_extra or {})}
-    params = method.Parameters(**values)
+    params = method.Parameters(**values, **sliders.get(method.id, {}))
     method.varies(params)
     method.check("a hat", params)
 print("torch" in sys.modules)

@@ -80,7 +80,8 @@ def _with_kept(action: str, options: argparse.Namespace, folder: Path, presets: 
     unknown one."""
     entry, shelf = kept.named(folder, options.name), kept.shelf(folder)
     if entry is None:
-        raise _unknown(options.name, [*presets.names(), *(one.title for one in shelf.entries())])
+        usable = [one for one in shelf.entries() if action in ("show", "export") or not one.shipped]
+        raise _unknown(options.name, [*presets.names(), *(one.title for one in usable)])
     if action == "delete":
         shelf.remove(entry.id)
     elif action == "rename":
