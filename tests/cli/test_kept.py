@@ -73,6 +73,22 @@ def test_what_is_wrong_is_said_with_a_way_out(call, shelf, tmp_path):
     assert second in kept and left_out == f"{first}.dial.safetensors: left out, because it is cut off"
 
 
+@pytest.mark.parametrize("name", ["moustache.dial", "moustache", "moustache.json"])
+def test_a_shared_slider_may_have_any_name(call, shelf, tmp_path, name):
+    id = shelf.keep(dial("Moustache"))
+    call("export", id, tmp_path / name)
+    call("delete", id)
+    assert "Moustache" in call("import", tmp_path / name)
+    assert [entry.id for entry in shelf.entries()] == [id]
+
+
+def test_an_id_means_its_own_slider_though_another_one_is_called_so(call, shelf):
+    id = shelf.keep(dial("Hat"))
+    other = shelf.keep(dial(id, 2.0))
+    call("delete", id)
+    assert [entry.id for entry in shelf.entries()] == [other]
+
+
 def test_sliders_that_come_with_a_model_are_listed_and_stay(capsys, tmp_path):
     model = tmp_path / "portraits"
     shipped = Shelf(model / "dials")

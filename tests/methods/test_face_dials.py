@@ -195,7 +195,27 @@ def test_a_slider_of_another_model_or_of_none_is_refused(models, shelf):
         run(models, shelf, ("gone", 50.0))
     with pytest.raises(VelaturaError, match="No slider is chosen"):
         run(models, shelf, ("", 50.0))
-    misfit = Dial("", "Long", models.get("faces").digest, "vector", {"ws": torch.ones(2, 3)}, {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "shapes"),
+    [
+        ("vector", {"ws": (2, 3)}),
+        ("vector", {"ws": ()}),
+        ("vector", {"ws": (2, "num_ws", "w_dim")}),
+        ("direction", {"s0": ()}),
+        ("direction", {"s0": (2, "s0")}),
+        ("mapper", {"split": (3,)}),
+        ("mapper", {"split": (3,), "fine.0.weight": (1,), "fine.0.bias": ()}),
+        ("mapper", {"split": (3,), "fine.0.weight": (1,), "fine.0.bias": (9**6,)}),
+    ],
+)
+def test_a_slider_of_other_shapes_is_refused(models, shelf, kind, shapes):
+    model = models.get("faces")
+    sizes = {"num_ws": model.num_ws, "w_dim": model.w_dim}
+    sizes["s0"] = model.styles(model.wplus(model.w_avg[None]))[0].shape[1]
+    tensors = {name: torch.ones([sizes.get(n, n) for n in shape]) for name, shape in shapes.items()}
+    misfit = Dial("", "Long", model.digest, kind, tensors, {})
     with pytest.raises(VelaturaError, match="'Long' was made for another model"):
         run(models, shelf, (shelf.keep(misfit), 50.0))
 

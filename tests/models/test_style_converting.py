@@ -204,6 +204,24 @@ def test_weights_of_another_network_are_refused(tmp_path, change):
         convert(tmp_path / "net.pt", tmp_path / "folder")
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1j])
+def test_weights_that_are_no_finite_numbers_are_refused(tmp_path, value):
+    broken = rosinality()
+    broken["style.1.weight"] = broken["style.1.weight"] * value
+    torch.save({"g_ema": broken}, tmp_path / "net.pt")
+    with pytest.raises(VelaturaError, match="no finite numbers"):
+        converting.convert(tmp_path / "net.pt", tmp_path / "folder")
+    assert not (tmp_path / "folder").exists()
+
+
+def test_no_module_of_the_folder_where_the_command_runs_is_taken_for_a_library(tmp_path, monkeypatch):
+    (tmp_path / "torch.py").write_text("from pathlib import Path\nPath(__file__).with_name('ran').touch()\n")
+    torch.save({"g_ema": rosinality()}, tmp_path / "net.pt")
+    monkeypatch.chdir(tmp_path)
+    converting.convert(tmp_path / "net.pt", tmp_path / "folder")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_other_kernels_of_rosinalitys_and_stylegan3_are_refused(tmp_path):
     torch.save({"g_ema": rosinality() | {"convs.0.conv.blur.kernel": torch.ones(4, 4)}}, tmp_path / "net.pt")
     with pytest.raises(VelaturaError, match="no StyleGAN2"):

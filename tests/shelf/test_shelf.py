@@ -118,6 +118,15 @@ def test_changed_numbers_are_noticed_when_it_is_read(shelf, tmp_path):
         shelf.load(id)
 
 
+def test_a_slider_without_finite_numbers_is_not_taken(shelf, tmp_path):
+    id = shelf.keep(dial(value=float("nan")))
+    with pytest.raises(VelaturaError, match="is damaged; remove it"):
+        shelf.load(id)
+    shelf.export(id, tmp_path / "nan.safetensors")
+    with pytest.raises(VelaturaError, match="choose another file"):
+        Shelf(tmp_path / "other").take(tmp_path / "nan.safetensors")
+
+
 def test_a_file_under_another_ones_name_is_left_out(shelf, tmp_path):
     id = shelf.keep(dial())
     os.rename(tmp_path / "shelf" / f"{id}{ENDING}", tmp_path / "shelf" / f"{'0' * 16}{ENDING}")

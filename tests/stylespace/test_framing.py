@@ -159,6 +159,26 @@ def test_a_picture_without_a_face_has_no_frame(find, own):
     assert framing.measured(find, torch.cat([view * 2.0 - 1.0] * 3)) is None
 
 
+@pytest.mark.parametrize("off", [(0.12, -0.1, 1.0), (-0.08, 0.12, 1.15), (0.0, 0.0, 0.8)])
+def test_a_frame_is_fitted_to_where_the_generator_explains_the_picture(off):
+    """A segmenter that is an eighth of the side off does not stay so."""
+    image = smooth(200, 300) * 0.2
+    image[..., 60:156, 120:216] = Frame(0.0, 0.0, 128.0).take(portrait(3), 96)
+    wanted = Frame(120.0, 60.0, 96.0).take(image, 64)
+    x, y, scale = off
+    begun, cancelled = Frame(120.0 + 96.0 * x, 60.0 + 96.0 * y, 96.0 * scale), []
+
+    def unlikely(picture):
+        return float((picture - wanted).square().mean())
+
+    frame = framing._fitted(begun, image, 64, unlikely, lambda i, n: cancelled.append(i))
+    assert unlikely(frame.take(image, 64)) < 0.2 * unlikely(begun.take(image, 64))
+    middle = (frame.left + frame.side / 2.0, frame.top + frame.side / 2.0)
+    assert middle == pytest.approx((168.0, 108.0), abs=4.0)
+    assert frame.side == pytest.approx(96.0, rel=0.05)
+    assert cancelled, "it can be cancelled"
+
+
 def test_mirror_images_far_out_are_no_faces():
     """A segmenter that sees its face wherever it looks, and a framing that lets the frame grow."""
     size = torch.zeros(64, 64)

@@ -37,7 +37,8 @@ def lines(state_dir: Path) -> list[str]:
 def named(state_dir: Path, name: str) -> Entry | None:
     """The kept slider of this title or id; None where there is none. Raises `bad-request` where several
     have the title."""
-    found = [e for e in shelf(state_dir).entries() if e.id == name or e.title.casefold() == name.casefold()]
+    there = shelf(state_dir).entries()
+    found = [e for e in there if e.id == name] or [e for e in there if e.title.casefold() == name.casefold()]
     if len(found) > 1:
         ids = ", ".join(entry.id for entry in found)
         raise VelaturaError("bad-request", f"Several sliders are called '{name}'; give one of {ids}.")
@@ -50,5 +51,12 @@ def shown(entry: Entry) -> str:
 
 
 def is_file_of_one(path: str) -> bool:
-    """Whether a file's name is that of an exported slider."""
-    return path.endswith(ENDING.rpartition(".")[2])
+    """Whether a file is an exported slider, by its name or its first bytes: it may have any name."""
+    if path.endswith(ENDING.rpartition(".")[2]):
+        return True
+    try:
+        with Path(path).open("rb") as stream:
+            # safetensors: the length of the header, far below 2 ** 32, in 64 bits; then a JSON object
+            return stream.read(9)[4:] == b"\0\0\0\0{"
+    except OSError:
+        return False

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+
+from torch import Tensor
+
+from velatura_protocol.errors import VelaturaError
 
 from . import adm, pickles, taming
 from .families import converting as families
@@ -17,14 +22,25 @@ def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
         label: see `adm.convert` and `families.converting.convert`.
 
     Raises:
-        VelaturaError: as `pickles.read`, `taming.convert`, `adm.convert` and
-            `families.converting.convert` do.
+        VelaturaError: `unknown-model` for weights that are no finite numbers; as `pickles.read`,
+            `taming.convert`, `adm.convert` and `families.converting.convert` do.
     """
     pickles.check_folder(folder)  # before the checkpoint is read, which takes minutes
     weights, about = pickles.read(checkpoint)
+    _check_finite(checkpoint, weights)
     if families.is_style_generator(weights):
         families.convert(checkpoint, folder, weights, about, label)
     elif taming.CODES in weights:
         taming.convert(checkpoint, folder, weights)
     else:
         adm.convert(checkpoint, folder, label, weights)
+
+
+def _check_finite(checkpoint: Path, weights: Mapping[str, Tensor]) -> None:
+    """Raises `unknown-model` where a weight is infinite, complex or not a number: every picture would be."""
+    if any(x.is_complex() or not bool(x.isfinite().all()) for x in weights.values()):
+        raise VelaturaError(
+            "unknown-model",
+            f"The checkpoint {checkpoint} has weights that are no finite numbers; fetch it again from its"
+            " authors.",
+        )

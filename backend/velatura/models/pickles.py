@@ -74,7 +74,8 @@ def read(path: Path) -> Checkpoint:
         out = Path(temporary, "weights.safetensors")
         try:
             done = subprocess.run(
-                [sys.executable, "-m", __name__, str(path), str(out)],
+                # -P: else a file torch.py in the person's folder would be taken for the library, and run
+                [sys.executable, "-P", "-m", __name__, str(path), str(out)],
                 capture_output=True,
                 text=True,
                 timeout=LONGEST,

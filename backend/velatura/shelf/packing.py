@@ -45,4 +45,6 @@ def read(entry: Entry) -> Dial:
         tensors = load(data)
     if content_id(entry.kind, entry.generator, tensors) != entry.id:
         raise ValueError("it is damaged")
+    if not all(bool(x.isfinite().all()) for x in tensors.values()):
+        raise ValueError("it has numbers that are not finite")
     return Dial(entry.id, entry.title, entry.generator, entry.kind, tensors, entry.recipe)

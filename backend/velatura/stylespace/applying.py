@@ -40,9 +40,9 @@ def _offset(dial: Dial, ws: Tensor) -> Tensor:
     """The whole step of a dial in W+, [1 or N, num_ws, w_dim]."""
     if dial.kind == "vector":
         step = dial.tensors.get("ws")
-        if step is None or step.shape[-2:] != ws.shape[-2:]:
+        if step is None or step.shape != ws.shape[-2:]:
             raise _misfit(dial)
-        return step.to(ws).reshape(1, *ws.shape[-2:])
+        return step.to(ws)[None]
     from .mapper import mapper_of
 
     try:
@@ -56,7 +56,7 @@ def _direction(dial: Dial, styles: Sequence[Tensor]) -> list[Tensor | float]:
     steps: list[Tensor | float] = []
     for place, s in enumerate(styles):
         step = dial.tensors.get(f"s{place}")
-        if step is not None and step.shape[-1] != s.shape[-1]:
+        if step is not None and step.shape != s.shape[-1:]:
             raise _misfit(dial)
         steps.append(0.0 if step is None else step.to(s))
     if set(dial.tensors) - {f"s{place}" for place in range(len(styles))}:

@@ -90,9 +90,11 @@ def from_tensors(tensors: Mapping[str, Tensor]) -> Mapper:
     """The mapper of `Mapper.state_dict`. Raises ValueError for other tensors."""
     try:
         levels = tuple(name for name in LEVELS if f"{name}.0.weight" in tensors)
-        mapper = Mapper(int(tensors["split"].sum()), len(tensors[f"{levels[0]}.0.bias"]), levels)
-        mapper.load_state_dict(dict(tensors))
-    except (LookupError, RuntimeError) as error:
+        num_ws, w_dim = int(tensors["split"].sum()), len(tensors[f"{levels[0]}.0.bias"])
+        with torch.device("meta"):  # a slider may come from anyone; no memory is taken for sizes it names
+            mapper = Mapper(num_ws, w_dim, levels)
+        mapper.load_state_dict({name: x.float() for name, x in tensors.items()}, assign=True)
+    except (LookupError, OverflowError, RuntimeError, TypeError) as error:
         raise ValueError(f"not the tensors of a mapper: {error}") from None
     return mapper.to(tensors["split"].device).eval().requires_grad_(False)
 
