@@ -89,7 +89,7 @@ class HSpace(Method):
     def check(self, prompt: str, params: HSpaceParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` without a dial, for a dial without words,
         and for dials that end before they begin."""
-        caption = _caption(prompt, params)
+        caption = steering.caption(prompt, params.start, params.source_prompt)
         for dial in params.dials:
             flowing.texts(caption, dial)
         if not params.dials and not _wanted(prompt, caption):
@@ -98,7 +98,7 @@ class HSpace(Method):
 
     def wanted(self, prompt: str, params: HSpaceParameters) -> str:
         """The prompt, or the caption that the strongest dial leads to."""
-        caption = _caption(prompt, params)
+        caption = steering.caption(prompt, params.start, params.source_prompt)
         return _wanted(prompt, caption) or flowing.strongest(caption, params.dials)
 
     def run(self, inputs: MethodInputs, params: HSpaceParameters, context: Context) -> Tensor:
@@ -107,7 +107,7 @@ class HSpace(Method):
         from velatura.semantic import h_space
         from velatura.semantic.source import Prompts, kept
 
-        model, caption = context.model, _caption(inputs.prompt, params)
+        model, caption = context.model, steering.caption(inputs.prompt, params.start, params.source_prompt)
         with model.bottleneck(lambda h: h):
             pass  # a model without one is refused before work begins
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
@@ -130,15 +130,6 @@ class HSpace(Method):
         if not on_layer or not params.only_changes:
             return pictures
         return change.kept(pictures, context.reconstruction, max(1, model.factor // 4))
-
-
-def _caption(prompt: str, params: HSpaceParameters) -> str:
-    """The source's caption; for a new picture the prompt may be it."""
-    if params.start == "new" and not params.source_prompt.strip():
-        if not prompt.strip():
-            raise VelaturaError("empty-prompt", "Describe the new picture.")
-        return prompt.strip()
-    return fields.shown_now(params.source_prompt)
 
 
 def _wanted(prompt: str, caption: str) -> str:
