@@ -120,3 +120,8 @@ def test_a_model_says_which_methods_it_lacks_something_for():
     said = lacking(registry()["clipseg-mask"], plain).message
     assert "'Plain' has no segmenter" in said and "--segmenter" in said
     assert lacking(registry()["clipseg-mask"], whole) is None and lacking(registry()["sdedit"], plain) is None
+
+
+def test_a_method_on_faces_is_offered_without_variations():
+    faces = [describe(method) for method in registry().values() if method.generator == STYLE]
+    assert faces and {form["max_variations"] for form in faces} == {1}

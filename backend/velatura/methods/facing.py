@@ -101,6 +101,7 @@ class OnFaces:
     generator: ClassVar = STYLE
     section: ClassVar[SectionName | Literal[""]] = "faces"
     sees: ClassVar[int] = SEES
+    max_variations: ClassVar[int] = 1  # the result follows from the layer
 
     def varies(self, params: Any) -> bool:
         """See `Method`: the result follows from the layer."""
