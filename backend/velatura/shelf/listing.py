@@ -58,7 +58,8 @@ class Listing:
             if is_id(id) and entry.id == id:
                 return entry
         raise VelaturaError(
-            "bad-request", f"There is no slider {id[:20]!r} any more; choose another one, or make it again."
+            "bad-request",
+            f"This model has no slider {id[:20]!r}; choose another slider, or the model that it was made for.",
         )
 
     def _read(self) -> tuple[list[Entry], list[Broken]]:
