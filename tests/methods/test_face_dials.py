@@ -191,7 +191,7 @@ def test_a_slider_of_another_model_or_of_none_is_refused(models, shelf):
     foreign = shelf.keep(dial(models, generator="blake2b:other"))
     with pytest.raises(VelaturaError, match="'Beard' was made for another model"):
         run(models, shelf, (foreign, 50.0))
-    with pytest.raises(VelaturaError, match="no slider 'gone'; choose another slider, or the model"):
+    with pytest.raises(VelaturaError, match="no slider 'gone'; choose another slider, or the model it"):
         run(models, shelf, ("gone", 50.0))
     with pytest.raises(VelaturaError, match="No slider is chosen"):
         run(models, shelf, ("", 50.0))

@@ -59,7 +59,7 @@ class Listing:
                 return entry
         raise VelaturaError(
             "bad-request",
-            f"This model has no slider {id[:20]!r}; choose another slider, or the model that it was made for.",
+            f"This model has no slider {id[:20]!r}; choose another slider, or the model it was made for.",
         )
 
     def _read(self) -> tuple[list[Entry], list[Broken]]:
