@@ -5,7 +5,7 @@ Ling et al. 2021, EditGAN, section 3.1: a branch on the generator's features lab
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 from velatura_protocol.results import MAX_NOTE, MAX_TITLE, one_line
 
@@ -54,6 +54,3 @@ class FaceParts(facing.OnFaces, Method):
         colours = painted.picture_of(y.clamp(min=0), face.model.parts)
         context.step(1, 1)
         return torch.cat([colours, (y >= 0)[:, None].to(colours)], 1)
-
-    def check(self, prompt: str, params: Any) -> None:
-        """See `Method`: there is nothing to refuse."""

@@ -163,6 +163,17 @@ def start() -> Any:
     )
 
 
+def inversion() -> Any:
+    """The way in which a layer is read, for a field `Literal["direct", "edit-friendly"]`."""
+    return Field(
+        "direct",
+        title="Inversion",
+        description="How the layer is read as the model's own picture. Only edit-friendly noise gives "
+        "variations.",
+        json_schema_extra={**ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
+    )
+
+
 def raster(kind: str, title: str, description: str) -> Any:
     """A raster of a group's entry, for a field `str | None`: its name among `MethodInputs.rasters`, or None.
 

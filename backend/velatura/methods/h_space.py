@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field
-
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, flowing, steering
@@ -53,13 +51,7 @@ class HSpaceParameters(Parameters):
         1.0, 0.05, 1.0, 0.05, "Ends", "At which share of the steps dials end.", advanced=True
     )
     guidance: float = fields.guidance(3.0)
-    inversion: Literal["direct", "edit-friendly"] = Field(
-        "direct",
-        title="Inversion",
-        description="How the layer is read as the model's own picture. Only edit-friendly noise gives "
-        "variations.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
-    )
+    inversion: Literal["direct", "edit-friendly"] = fields.inversion()
     tries: int = fields.whole(
         5, 1, 50, "Care", "How long each step of a dial is learned, once a layer and dial.", advanced=True
     )

@@ -40,13 +40,7 @@ class SegaParameters(Parameters):
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
     words_of_concepts: steering.Words = steering.words_of_concepts()
-    inversion: Literal["direct", "edit-friendly"] = Field(
-        "direct",
-        title="Inversion",
-        description="How the layer is read as the model's own picture. Only edit-friendly noise gives "
-        "variations.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
-    )
+    inversion: Literal["direct", "edit-friendly"] = fields.inversion()
     momentum: float = steering.momentum()
     momentum_kept: float = steering.momentum_kept()
     context: float = fields.context(1.0)
