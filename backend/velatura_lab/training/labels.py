@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from velatura_lab.readers.judge import STEPS, Question, questions_of
@@ -54,29 +52,24 @@ def answer(question: Question, scene: Any) -> dict[int, float]:
     return {question.values.index(value): 1.0} if question.values else two_hot(float(value))
 
 
-class Labels:
-    """Targets for the scenes `first`, `first + step`, ... of a set, as one matrix (n, sum of sizes).
+class Answers:
+    """The questions, with their answers side by side in one row (sum of sizes,)."""
 
-    A row has the probabilities of each question's answers, all 0 where the picture does not show the answer.
-    """
-
-    def __init__(self, data: Dataset, first: int = 0, step: int = 1) -> None:
+    def __init__(self) -> None:
         self.questions = questions()
         self.sizes = [question.size for question in self.questions]
-        self.indices = range(first, len(data), step)
-        self.matrix = torch.zeros(len(self.indices), sum(self.sizes))
-        rows = self.matrix.numpy()
-        for row, index in zip(rows, self.indices, strict=True):
-            self.fill(row, data.scene(index), data.visible(index))
 
-    def fill(self, row: NDArray[np.float32], scene: Any, seen: Collection[str]) -> None:
-        """Write a scene's targets into zeros (sum of sizes,)."""
+    def row(self, scene: Any, seen: Collection[str]) -> Tensor:
+        """A scene's targets: the probabilities of each question's answers, all 0 where the picture does not
+        show the answer."""
+        row = torch.zeros(sum(self.sizes))
         start = 0
         for question, size in zip(self.questions, self.sizes, strict=True):
             if question.kind in ("", scene.kind) and readable(scene, question.name, seen):
                 for number, probability in answer(question, scene).items():
                     row[start + number] = probability
             start += size
+        return row
 
     def loss(self, logits: Tensor, targets: Tensor, smoothing: float = 0.02) -> Tensor:
         """Cross-entropy of logits and targets (n, sum of sizes), summed over questions, mean over n."""
@@ -87,3 +80,12 @@ class Labels:
             target = (1.0 - smoothing) * target + smoothing * shown / target.shape[1]
             total = total - (target * rows.log_softmax(1)).sum()
         return total / len(logits)
+
+
+class Labels(Answers):
+    """Targets for the scenes `first`, `first + step`, ... of a set, as one matrix (n, sum of sizes)."""
+
+    def __init__(self, data: Dataset, first: int = 0, step: int = 1) -> None:
+        super().__init__()
+        self.indices = range(first, len(data), step)
+        self.matrix = torch.stack([self.row(data.scene(k), data.visible(k)) for k in self.indices])

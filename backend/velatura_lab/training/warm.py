@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from transformers import CLIPTextModel
+from transformers import CLIPModel, CLIPTextModel
 
 from velatura_lab.readers.judge import STEPS, Judge, Question, load_judge
 
@@ -145,17 +145,36 @@ def warm_start_text(encoder: CLIPTextModel, ids: Mapping[str, int], bundle: Path
     if bundle is None or not (bundle / "text_encoder" / "config.json").exists():
         return False
     old = CLIPTextModel.from_pretrained(bundle / "text_encoder").float().state_dict()
-    known = json.loads((bundle / "tokenizer" / "vocab.json").read_text())
-    state = encoder.state_dict()
+    return _take(
+        encoder, fitted(_with_tokens(old, encoder.state_dict(), ids, bundle / "tokenizer"), encoder, {})
+    )
+
+
+def warm_start_clip(clip: CLIPModel, ids: Mapping[str, int], bundle: Path | None) -> bool:
+    """Load a bundle's CLIP, or a CLIPSeg's towers; False if it has none that fits.
+
+    Each token keeps its embedding, and new tokens begin at random.  `ids` is the new tokenizer's vocabulary.
+    """
+    if bundle is None or not (bundle / "model.safetensors").exists():
+        return False
+    old = {
+        name.removeprefix("clip."): value.float()
+        for name, value in load_file(bundle / "model.safetensors").items()
+    }
+    return _take(clip, fitted(_with_tokens(old, clip.state_dict(), ids, bundle), clip, {}))
+
+
+def _with_tokens(
+    old: Mapping[str, Tensor], state: Mapping[str, Tensor], ids: Mapping[str, int], folder: Path
+) -> dict[str, Tensor]:
+    """`old` weights with the rows of the token embedding in the order of a new vocabulary."""
+    known = json.loads((folder / "vocab.json").read_text())
     name = next(key for key in state if key.endswith("token_embedding.weight"))
-    before = old.pop(name)
+    before = old[name]
     table = torch.randn(state[name].shape) * before.std()
     shared = [token for token in ids if token in known]
     table[[ids[token] for token in shared]] = before[[known[token] for token in shared]]
-    state = fitted({**old, name: table}, encoder, {})
-    if state is not None:
-        encoder.load_state_dict(state)
-    return state is not None
+    return {**old, name: table}
 
 
 def warm_start_judge(judge: Judge, bundle: Path | None) -> bool:
