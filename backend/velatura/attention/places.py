@@ -13,19 +13,26 @@ class Place(NamedTuple):
 
     Args:
         name: the network's own name for it, the same in every call.
-        kind: 'cross' if it attends to the prompt, 'self' if it attends to the picture itself.
-        level: how often the latent has been halved there. It has `halved` h times `halved` w queries.
+        kind: 'cross' if it attends to the prompt, 'self' if it attends to the picture itself, 'joint' if the
+            tokens of prompt and picture attend to each other in one softmax.
+        level: how often the latent has been halved there. The picture has `halved` h times `halved` w tokens.
+        text: of a joint attention, the rows [start, end) of q, k and v that are the prompt's tokens, of which
+            row j is row j of the condition's states. None for other kinds.
+        image: likewise the rows of the picture that is denoised, row by row. Other rows are those of
+            reference pictures.
     """
 
     name: str
-    kind: Literal["cross", "self"]
+    kind: Literal["cross", "self", "joint"]
     level: int
+    text: tuple[int, int] | None = None
+    image: tuple[int, int] | None = None
 
 
 Attend = Callable[[Place, Tensor, Tensor, Tensor], Tensor]
-"""attend(place, q, k, v) -> the values attended to. q: [B, heads, L_q, d]; k, v: [B, heads, L_k, d]; result
-[B, heads, L_q, d]. Plain attention is `attend = lambda place, q, k, v: scaled_dot_product_attention(q, k,
-v)`.
+"""attend(place, q, k, v) -> the values attended to. q: [B, heads, L_q, d]; k, v: [B, heads, L_k, d], after
+normalisation and position; result [B, heads, L_q, d]. Plain attention is `attend = lambda place, q, k, v:
+scaled_dot_product_attention(q, k, v)`.
 
 It is an argument of one call of a network, not state of the network, so nothing has to be counted or reset
 between two calls."""

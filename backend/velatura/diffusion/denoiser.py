@@ -42,10 +42,22 @@ class Denoiser(Protocol):
 def denoise(model: Network, x: Tensor, sigma: float, c: Condition, attend: Attend | None = None) -> Tensor:
     """D(x; sigma, c) of one model. x: [N, C, h, w]; c: of N rows. attend: see `Network`."""
     c_skip, c_out = _PREDICTIONS[model.prediction](sigma)
-    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)  # a variance-preserving network needs an input of unit variance
     hold = {} if attend is None else {"attend": attend}
-    F = model.network(c_in * x, schedule.time(model.training_sigmas, sigma), c, **hold)
+    F = model.network(_input(model, x, sigma), _time(model, sigma), c, **hold)
     return c_skip * x + c_out * F
+
+
+def _input(model: Network, x: Tensor, sigma: float) -> Tensor:
+    """c_in x: of unit variance for a variance-preserving network, (1 - t) z + t n for a flow."""
+    c_in = 1.0 / (1.0 + sigma if model.prediction == FLOW else math.sqrt(sigma**2 + 1.0))
+    return c_in * x
+
+
+def _time(model: Network, sigma: float) -> float:
+    """The time that the network gets with the noise level: see `Network.network`."""
+    if model.prediction != FLOW:
+        return schedule.time(model.training_sigmas, sigma)
+    return 1.0 if sigma >= model.training_sigmas[-1] else sigma / (1.0 + sigma)
 
 
 def guided(model: Network, prompt: str, negative_prompt: str = "", scale: float = 1.0) -> Denoiser:
@@ -106,15 +118,12 @@ def predict_noise(
         time_of: the noise level whose training time the network gets; None: that of sigma.
     """
     c_x, c_F = _NOISES[model.prediction](sigma)
-    c_in = 1.0 / math.sqrt(sigma**2 + 1.0)
-    F = model.network(
-        c_in * x, schedule.time(model.training_sigmas, sigma if time_of is None else time_of), c
-    )
+    F = model.network(_input(model, x, sigma), _time(model, sigma if time_of is None else time_of), c)
     return c_x * x + c_F * F
 
 
 def training_target(model: Network, z: Tensor, n: Tensor, sigma: float) -> Tensor:
-    """The F of a perfect network at x = z + sigma n, [N, C, h, w]: n, v or z, by the model's prediction.
+    """The F of a perfect network at x = z + sigma n, [N, C, h, w]: n, v, z or n - z, by the prediction.
 
     z, n: [N, C, h, w], or [1, C, h, w] for all rows.
     """
@@ -137,13 +146,21 @@ def _sample(_: float) -> tuple[float, float]:
     return 0.0, 1.0
 
 
-_PREDICTIONS = {"epsilon": _epsilon, "v_prediction": _velocity, "sample": _sample}
+def _flow(sigma: float) -> tuple[float, float]:
+    """F predicts n - z, the velocity of (1 - t) z + t n at t = sigma / (1 + sigma) (Liu et al. 2023, eq. 1)."""
+    return 1.0 / (1.0 + sigma), -sigma / (1.0 + sigma)
+
+
+FLOW = "flow"
+"""The prediction of a flow model. Its network gets (1 - t) z + t n and t in [0, 1]."""
+_PREDICTIONS = {"epsilon": _epsilon, "v_prediction": _velocity, "sample": _sample, FLOW: _flow}
 """(c_skip, c_out) by the type of the network's prediction."""
 
 _NOISES = {
     "epsilon": lambda sigma: (0.0, 1.0),
     "v_prediction": lambda sigma: (sigma / (sigma**2 + 1.0), 1.0 / math.sqrt(sigma**2 + 1.0)),
     "sample": lambda sigma: (1.0 / sigma, -1.0 / sigma),
+    FLOW: lambda sigma: (1.0 / (1.0 + sigma), 1.0 / (1.0 + sigma)),
 }
 """((1 - c_skip) / sigma, -c_out / sigma) likewise, simplified so that sigma = 0 is no division by 0."""
 
@@ -151,5 +168,6 @@ _TARGETS = {
     "epsilon": lambda sigma: (0.0, 1.0),
     "v_prediction": lambda sigma: (-sigma / math.sqrt(sigma**2 + 1.0), 1.0 / math.sqrt(sigma**2 + 1.0)),
     "sample": lambda sigma: (1.0, 0.0),
+    FLOW: lambda sigma: (-1.0, 1.0),
 }
 """The factors of z and n in the training target, likewise."""

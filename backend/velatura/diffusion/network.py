@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
 
@@ -10,8 +10,6 @@ from velatura.generators.protocol import Generator
 from velatura_protocol.errors import VelaturaError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     from torch import Tensor
 
@@ -56,7 +54,7 @@ class Network(Protocol):
     training_sigmas: np.ndarray
     """The noise levels that it was trained at, increasing, float64 [T]."""
     prediction: str
-    """The type of its prediction: 'epsilon', 'v_prediction' or 'sample'."""
+    """The type of its prediction: 'epsilon', 'v_prediction', 'sample' or 'flow' (`denoiser.FLOW`)."""
     guidance_rescale: float
     """phi of `denoiser.guide`."""
 
@@ -64,8 +62,8 @@ class Network(Protocol):
         """F(x, t, c) [N, C, h, w] float32.
 
         Args:
-            x: [N, C, h, w] float32 of unit variance.
-            t: the training time, in [0, T-1].
+            x: [N, C, h, w] float32 of unit variance; for a flow (1 - t) z + t n.
+            t: the training time, in [0, T-1]; for a flow t in [0, 1].
             condition: of N rows.
             attend: replaces every attention in this one call; None: plain attention.
         """
@@ -106,6 +104,34 @@ class LatentDiffusion(Network, Generator, Protocol):
         """The levels at which it attends to the prompt: 0 sees the latent as it is, 1 halved once, and so on
         (`velatura.attention.places`)."""
         ...
+
+    @property
+    def embeds_guidance(self) -> bool:
+        """Whether its network takes the scale of guidance as an input (`at_guidance`): it was distilled from
+        a guided one, so one pass has the effect of two."""
+        return False
+
+    def at_guidance(self, scale: float) -> LatentDiffusion:
+        """The model whose network gets this scale of guidance as its input. It shares all weights; its digest
+        depends on the scale. Raises `unknown-model` unless `embeds_guidance`."""
+        raise VelaturaError(
+            "unknown-model", f"{self.id!r} takes no strength of guidance; choose another model."
+        )
+
+    @property
+    def most_references(self) -> int:
+        """How many reference pictures its network takes (`referring`); 0 for most models."""
+        return 0
+
+    def referring(self, pictures: Sequence[Tensor]) -> LatentDiffusion:
+        """The model with reference pictures, each [1, 3, h, w] in [-1, 1] and of any size: its prompts are
+        instructions what to do with them. It shares all weights; its digest depends on the pictures.
+
+        Raises `unknown-model` if the model takes none, or not so many.
+        """
+        raise VelaturaError(
+            "unknown-model", f"{self.id!r} takes no instructions; choose a model that edits by instruction."
+        )
 
     def tunable_decoder(self) -> Decoder:
         """Its decoder for tuning. Raises `unknown-model` if it has none."""

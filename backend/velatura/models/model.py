@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +17,16 @@ from transformers import CLIPTextModel, CLIPTokenizer
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import Adapter, Bottleneck, LatentDiffusion, Layer, Tokenized
-from velatura.generators.protocol import DIFFUSION
-from velatura_protocol.errors import VelaturaError
+from velatura.diffusion.network import Bottleneck, Tokenized
 
-from .adapting import adapted, bottleneck, layers
+from .adapting import bottleneck
 from .attention import attention_levels, hold
-from .decoder import TunableDecoder
+from .latent import LatentModel
 from .reading import tokenized
-
-_PROMPTS_KEPT = 64
 
 
 @dataclass
-class Model(LatentDiffusion):
+class Model(LatentModel):
     """A model on its device: a UNet that denoises latents of an autoencoder, conditioned by one CLIP text
     encoder.
 
@@ -62,15 +56,9 @@ class Model(LatentDiffusion):
     dtype: torch.dtype
     _prompts: OrderedDict[str, Condition] = field(default_factory=OrderedDict)
 
-    kind: ClassVar[str] = DIFFUSION
-
     def __post_init__(self) -> None:
         hold(self.unet)
-        for network in self.networks.values():
-            network.to(self.device).eval().requires_grad_(False)
-        for name in ("unet", "vae"):
-            network = self.networks[name]
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+        self.place()
 
     @property
     def networks(self) -> dict[str, nn.Module]:
@@ -78,21 +66,9 @@ class Model(LatentDiffusion):
         return {"unet": self.unet, "vae": self.autoencoder, "text_encoder": self.text_encoder}
 
     @property
-    def factor(self) -> int:
-        """The side of one latent pixel in pixels."""
-        config = self.autoencoder.config
-        channels = config.get("block_out_channels") or config["encoder_block_out_channels"]
-        return 2 ** (len(channels) - 1)
-
-    @property
     def multiple(self) -> int:
         """The number of pixels that the sides of pictures must be multiples of."""
         return self.factor * 2 ** (len(self.unet.config["block_out_channels"]) - 1)
-
-    @property
-    def size(self) -> int:
-        """Side of the square pictures it was trained on, in pixels."""
-        return self.latent_size * self.factor
 
     @property
     def latent_channels(self) -> int:
@@ -110,15 +86,6 @@ class Model(LatentDiffusion):
         """See `LatentDiffusion`."""
         return attention_levels(self.unet)
 
-    @property
-    def layers(self) -> dict[str, Layer]:
-        """See `LatentDiffusion`."""
-        return layers(self.unet, "unet")
-
-    def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
-        """See `LatentDiffusion`."""
-        return adapted(self.unet, "unet", adapter, gradients=gradients)
-
     def bottleneck(self, change: Bottleneck) -> AbstractContextManager[None]:
         """See `LatentDiffusion`."""
         return bottleneck(self.unet, change)
@@ -128,42 +95,20 @@ class Model(LatentDiffusion):
         """The largest number of tokens that it reads, including the start mark and the end mark."""
         return min(self.tokenizer.model_max_length, self.text_encoder.config.max_position_embeddings)
 
-    def excess(self, prompt: str) -> int:
-        """The number of tokens at the prompt's end that the model does not read."""
-        return max(0, len(self.tokenizer(prompt, verbose=False).input_ids) - self.prompt_tokens)
-
-    def check_prompt(self, prompt: str, name: str = "The prompt") -> None:
-        """Raises `prompt-too-long` if the model does not read the prompt to its end. name: the prompt's name
-        in the message."""
-        if excess := self.excess(prompt):
-            tokens = self.prompt_tokens + excess
-            raise VelaturaError(
-                "prompt-too-long",
-                f"{name} is about {_words(prompt, excess / tokens)} too long for this model; shorten it.",
-                detail=f"{tokens} tokens, {self.prompt_tokens} read",
-            )
+    def tokens_of(self, prompt: str) -> tuple[int, int]:
+        """See `LatentModel`."""
+        return len(self.tokenizer(prompt, verbose=False).input_ids), self.prompt_tokens
 
     def tokenized(self, prompt: str) -> Tokenized:
         """See `LatentDiffusion`."""
         return tokenized(self.tokenizer, prompt, self.prompt_tokens)
 
-    @torch.inference_mode()
-    def encode_prompt(self, prompt: str) -> Condition:
-        """The last hidden states of the text encoder, [1, L, d] float32. The last prompts are cached.
-
-        Raises `prompt-too-long`.
-        """
-        if prompt not in self._prompts:
-            self.check_prompt(prompt)
-            tokens = self.tokenizer(
-                prompt, padding="max_length", max_length=self.prompt_tokens, return_tensors="pt"
-            )
-            states = self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state
-            self._prompts[prompt] = Condition(states.float())
-            if len(self._prompts) > _PROMPTS_KEPT:
-                self._prompts.popitem(last=False)
-        self._prompts.move_to_end(prompt)
-        return self._prompts[prompt]
+    def _condition(self, prompt: str) -> Condition:
+        """The last hidden states of the text encoder, [1, L, d]."""
+        tokens = self.tokenizer(
+            prompt, padding="max_length", max_length=self.prompt_tokens, return_tensors="pt"
+        )
+        return Condition(self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state.float())
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
         """The UNet's prediction, float32 [N, C, h, w].
@@ -190,62 +135,3 @@ class Model(LatentDiffusion):
         if condition.valid is not None:
             arguments["encoder_attention_mask"] = condition.valid
         return x, arguments
-
-    @torch.inference_mode()
-    def encode(self, image: Tensor) -> Tensor:
-        """E(x): [N, 3, h, w] in [-1, 1] to latents [N, C, h/factor, w/factor] float32, of variance about 1.
-
-        The mean of the posterior, not a sample: the seed is an edit's only source of randomness.
-        """
-        return self._finite(self._encode, image)
-
-    @torch.inference_mode()
-    def decode(self, z: Tensor) -> Tensor:
-        """D(z): latents to pictures [N, 3, h, w] float32 in [-1, 1].
-
-        Decode one at a time where possible: the decoder needs more memory than the UNet and gains little from
-        a batch.
-        """
-        return self._finite(self._decode, z).clamp(-1.0, 1.0)
-
-    def tunable_decoder(self) -> TunableDecoder:
-        """See `LatentDiffusion`."""
-        config = self.autoencoder.config
-        return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
-
-    def decode_through(self, z: Tensor) -> Tensor:
-        """As `decode`, but differentiable, and not bounded to [-1, 1]."""
-        return self._finite(self._decode, z)
-
-    def _encode(self, image: Tensor) -> Tensor:
-        config = self.autoencoder.config
-        encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]
-        latents = encoded if isinstance(encoded, Tensor) else encoded.mode()  # of a posterior
-        return (latents.float() - _shift(config)) * config["scaling_factor"]
-
-    def _decode(self, z: Tensor) -> Tensor:
-        config = self.autoencoder.config
-        z = self._laid_out(z / config["scaling_factor"] + _shift(config))
-        decoded = self.autoencoder.decode(z, return_dict=False)  # pyright: ignore[reportArgumentType] - typed FloatTensor
-        return decoded[0].float()
-
-    def _laid_out(self, x: Tensor) -> Tensor:
-        return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)
-
-    def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """The result of the operation. An autoencoder that overflows in half precision stays in float32 from
-        then on."""
-        y = operation(x)
-        if self.autoencoder.dtype == torch.float16 and not torch.isfinite(y).all():
-            self.autoencoder.float()
-            y = operation(x)
-        return y
-
-
-def _shift(config: Mapping[str, Any]) -> float:
-    return config.get("shift_factor") or 0.0
-
-
-def _words(prompt: str, share: float) -> str:
-    words = max(1, math.ceil(len(prompt.split()) * share))
-    return "1 word" if words == 1 else f"{words} words"

@@ -7,7 +7,8 @@ form in which samplers are written (Karras et al. 2022, appendix C.1).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,3 +65,29 @@ def _betas(config: Mapping[str, Any]) -> np.ndarray:
         )  # Nichol & Dhariwal 2021, eq. 17
         return np.minimum(1.0 - abar[1:] / abar[:-1], 0.999)
     raise ValueError(f"beta_schedule {kind!r}")
+
+
+FLOW_TIMES = 25_200
+"""T of a flow model, which is trained at all t in (0, 1]. All usual numbers of steps divide it, so that a
+sampler's levels are exactly those of n even steps."""
+_MOST_SIGMA = 2.0**16  # in place of the infinite level at t = 1; the signal there is below 2^-16
+
+
+def flow_sigmas(shift: Callable[[np.ndarray], np.ndarray] = lambda u: u) -> np.ndarray:
+    """sigma = t / (1 - t) at T even times u in (0, 1], with t = shift(u); increasing, float64 [T].
+
+    shift: an increasing function of [0, 1] onto itself, by which a family moves a sampler's times towards the
+    noise.
+    """
+    t = shift(np.arange(1, FLOW_TIMES + 1) / FLOW_TIMES)
+    return np.minimum(t / np.maximum(1.0 - t, 1e-12), _MOST_SIGMA)
+
+
+def static_shift(s: float) -> Callable[[np.ndarray], np.ndarray]:
+    """t = s u / (1 + (s - 1) u) (Esser et al. 2024, Scaling rectified flow transformers, eq. 23)."""
+    return lambda u: s * u / (1.0 + (s - 1.0) * u)
+
+
+def dynamic_shift(mu: float) -> Callable[[np.ndarray], np.ndarray]:
+    """`static_shift` by e^mu. Families make mu grow with the size of the picture."""
+    return static_shift(math.exp(mu))

@@ -42,7 +42,13 @@ def numbers(item: Caption) -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Text:
-    """A text about a picture. `whole`: it names all that is in view, so a picture with more is not as told."""
+    """A text about a picture.
+
+    Args:
+        item: its words.
+        needs: the numbers of its content words.
+        whole: whether it names all that is in view, so that it is false of a picture with more.
+    """
 
     item: Caption
     needs: frozenset[int]

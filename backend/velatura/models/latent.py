@@ -1,0 +1,180 @@
+"""The part that all models of latents share: prompts, the autoencoder, adapters, faults of precision."""
+
+from __future__ import annotations
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
+from velatura.generators.protocol import DIFFUSION
+from velatura_protocol.errors import VelaturaError
+
+from .adapting import adapted, layers
+from .decoder import TunableDecoder
+
+_PROMPTS_KEPT = 64
+
+
+class LatentModel(LatentDiffusion):
+    """A model on its device: a network that denoises latents of an autoencoder, conditioned by text encoders.
+
+    A family of networks is a subclass in `velatura.models.families`. It defines `_condition`, `tokenized`,
+    `excess`, `network`, and its sizes; the editing code does not change. A subclass is a dataclass with at
+    least the fields that are named here.
+
+    Args:
+        id: of the model's entry.
+        digest: of its weights.
+        autoencoder: of diffusers, with `encode` and `decode`.
+        training_sigmas, prediction, guidance_rescale: see `velatura.diffusion.network.Network`.
+        device, dtype: of the networks; the autoencoder may have another dtype.
+    """
+
+    id: str
+    digest: str
+    autoencoder: Any
+    device: torch.device
+    dtype: torch.dtype
+    _prompts: OrderedDict[str, Condition]
+
+    kind: ClassVar[str] = DIFFUSION
+    denoiser: ClassVar[str] = "unet"
+    """The denoising network's name in `networks` and in the names of its layers."""
+
+    @property
+    def networks(self) -> dict[str, nn.Module]:
+        """Its networks, by their names in a diffusers folder; the denoising one by `denoiser`."""
+        raise NotImplementedError
+
+    def place(self) -> None:
+        """Moves the networks to the device, frozen, convolutions in the layout that is fast."""
+        for network in self.networks.values():
+            network.to(self.device).eval().requires_grad_(False)
+        for name in {self.denoiser, "vae"}:
+            network = self.networks[name]
+            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+
+    @property
+    def factor(self) -> int:
+        """The side of one latent pixel in pixels."""
+        config = self.autoencoder.config
+        channels = config.get("block_out_channels") or config["encoder_block_out_channels"]
+        return 2 ** (len(channels) - 1)
+
+    @property
+    def size(self) -> int:
+        """Side of the square pictures it was trained on, in pixels."""
+        return self.latent_size * self.factor
+
+    @property
+    def layers(self) -> dict[str, Layer]:
+        """See `LatentDiffusion`."""
+        return layers(self.networks[self.denoiser], self.denoiser)
+
+    def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
+        """See `LatentDiffusion`."""
+        return adapted(self.networks[self.denoiser], self.denoiser, adapter, gradients=gradients)
+
+    def tokens_of(self, prompt: str) -> tuple[int, int]:
+        """The number of tokens of a prompt, and the largest number that the model reads of it."""
+        raise NotImplementedError
+
+    def excess(self, prompt: str) -> int:
+        """The number of tokens at the prompt's end that the model does not read."""
+        tokens, most = self.tokens_of(prompt)
+        return max(0, tokens - most)
+
+    def check_prompt(self, prompt: str, name: str = "The prompt") -> None:
+        """Raises `prompt-too-long` if the model does not read the prompt to its end. name: the prompt's name
+        in the message."""
+        if excess := self.excess(prompt):
+            tokens, most = self.tokens_of(prompt)
+            raise VelaturaError(
+                "prompt-too-long",
+                f"{name} is about {_words(prompt, excess / tokens)} too long for this model; shorten it.",
+                detail=f"{tokens} tokens, {most} read",
+            )
+
+    @torch.inference_mode()
+    def encode_prompt(self, prompt: str) -> Condition:
+        """The prompt's condition, one row, its states float32. The last prompts are cached.
+
+        Raises `prompt-too-long`.
+        """
+        if prompt not in self._prompts:
+            self.check_prompt(prompt)
+            self._prompts[prompt] = self._condition(prompt)
+            if len(self._prompts) > _PROMPTS_KEPT:
+                self._prompts.popitem(last=False)
+        self._prompts.move_to_end(prompt)
+        return self._prompts[prompt]
+
+    def _condition(self, prompt: str) -> Condition:
+        """The condition of a prompt that is not too long."""
+        raise NotImplementedError
+
+    @torch.inference_mode()
+    def encode(self, image: Tensor) -> Tensor:
+        """E(x): [N, 3, h, w] in [-1, 1] to latents [N, C, h/factor, w/factor] float32, of variance about 1.
+
+        The mean of the posterior, not a sample: the seed is an edit's only source of randomness.
+        """
+        return self._finite(self._encode, image)
+
+    @torch.inference_mode()
+    def decode(self, z: Tensor) -> Tensor:
+        """D(z): latents to pictures [N, 3, h, w] float32 in [-1, 1].
+
+        Decode one at a time where possible: the decoder needs more memory than the denoising network and
+        gains little from a batch.
+        """
+        return self._finite(self._decode, z).clamp(-1.0, 1.0)
+
+    def tunable_decoder(self) -> TunableDecoder:
+        """See `LatentDiffusion`."""
+        config = self.autoencoder.config
+        return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
+
+    def decode_through(self, z: Tensor) -> Tensor:
+        """As `decode`, but differentiable, and not bounded to [-1, 1]."""
+        return self._finite(self._decode, z)
+
+    def _encode(self, image: Tensor) -> Tensor:
+        config = self.autoencoder.config
+        encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]
+        latents = encoded if isinstance(encoded, Tensor) else encoded.mode()  # of a posterior
+        return (latents.float() - _shift(config)) * config["scaling_factor"]
+
+    def _decode(self, z: Tensor) -> Tensor:
+        config = self.autoencoder.config
+        z = self._laid_out(z / config["scaling_factor"] + _shift(config))
+        decoded = self.autoencoder.decode(z, return_dict=False)
+        return decoded[0].float()
+
+    def _laid_out(self, x: Tensor) -> Tensor:
+        return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)
+
+    def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """The result of the operation. An autoencoder that overflows in half precision stays in float32 from
+        then on."""
+        y = operation(x)
+        if self.autoencoder.dtype == torch.float16 and not torch.isfinite(y).all():
+            self.autoencoder.float()
+            y = operation(x)
+        return y
+
+
+def _shift(config: Mapping[str, Any]) -> float:
+    return config.get("shift_factor") or 0.0
+
+
+def _words(prompt: str, share: float) -> str:
+    words = max(1, math.ceil(len(prompt.split()) * share))
+    return "1 word" if words == 1 else f"{words} words"
