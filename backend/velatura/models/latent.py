@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
 from velatura.generators.protocol import DIFFUSION
@@ -26,7 +27,7 @@ class LatentModel(LatentDiffusion):
     """A model on its device: a network that denoises latents of an autoencoder, conditioned by text encoders.
 
     A family of networks is a subclass in `velatura.models.families`. It defines `_condition`, `tokenized`,
-    `excess`, `network`, and its sizes; the editing code does not change. A subclass is a dataclass with at
+    `tokens_of`, `predict`, and its sizes; the editing code does not change. A subclass is a dataclass with at
     least the fields that are named here.
 
     Args:
@@ -118,6 +119,14 @@ class LatentModel(LatentDiffusion):
 
     def _condition(self, prompt: str) -> Condition:
         """The condition of a prompt that is not too long."""
+        raise NotImplementedError
+
+    def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
+        """See `Network`."""
+        return self.predict(x, t, condition, attend)
+
+    def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
+        """As `network`, by the denoising network itself, in its dtype and without a look at the result."""
         raise NotImplementedError
 
     @torch.inference_mode()

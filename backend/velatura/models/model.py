@@ -110,7 +110,7 @@ class Model(LatentModel):
         )
         return Condition(self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state.float())
 
-    def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
+    def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """The UNet's prediction, float32 [N, C, h, w].
 
         This operation does not switch to inference mode itself: the caller may need gradients with respect to
