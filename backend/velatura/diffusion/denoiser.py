@@ -147,7 +147,7 @@ def _sample(_: float) -> tuple[float, float]:
 
 
 def _flow(sigma: float) -> tuple[float, float]:
-    """F predicts n - z, the velocity of (1 - t) z + t n at t = sigma / (1 + sigma) (Liu et al. 2023, eq. 1)."""
+    """F predicts n - z, the velocity of (1 - t) z + t n at t = sigma / (1 + sigma) (Liu et al. 2023)."""
     return 1.0 / (1.0 + sigma), -sigma / (1.0 + sigma)
 
 
