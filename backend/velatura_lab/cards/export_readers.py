@@ -8,11 +8,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 from diffusers.models.autoencoders.vq_model import VQModel
 
 from velatura.bundles import BUNDLES
 from velatura_lab.exam import assess
 from velatura_lab.exam.codes import assess_vq
+from velatura_lab.exam.near import PORTRAIT_WORDS, assess_near, assess_words
 from velatura_lab.readers import load_clip, load_clipseg, load_identity, load_judge
 from velatura_lab.training.loop import load_checkpoint
 from velatura_lab.world import KINDS
@@ -68,7 +70,13 @@ def _judge(bundle: Path, seed: int, count: int) -> dict[str, Any]:
 
 
 def _clip(bundle: Path, seed: int, count: int) -> dict[str, Any]:
-    return assess.assess_clip(load_clip(bundle), assess.Exam(seed, count), seed)
+    clip = load_clip(bundle)
+    with torch.no_grad():
+        return {
+            "captions": assess.assess_clip(clip, assess.Exam(seed, count), seed),
+            "targets": assess_near(clip, seed, max(1, count // 3)),
+            "words": assess_words(clip, assess.Exam(seed, count, "portrait"), PORTRAIT_WORDS),
+        }
 
 
 def _segmenter(bundle: Path, seed: int, count: int) -> dict[str, Any]:

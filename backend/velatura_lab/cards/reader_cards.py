@@ -83,11 +83,13 @@ from velatura_lab.readers import load_clip
 load_clip().similarity(images, ["a castle next to a river", "a man with a beard"])  # (N, 2)
 ```""",
         "data": """\
-Captions are worded anew each time. Hard negatives are captions of the scene with one attribute changed (Yuksekgonul
-et al. 2023).""",
+Pictures come in pairs that differ in one attribute and have one view; a third of them as the embedded autoencoder
+reconstructs them. Texts are worded anew each time: everything in view, a few things, a phrase, a single word. Whether
+a text is false of a picture is known for all texts and pictures of a batch.""",
         "how": """\
-Patches of 16 pixels, 4 layers of width 160; text 3 layers of width 96. InfoNCE in both directions, batches often of
-one kind of scene. Two linear heads, for training only, read the scene from the vectors of pictures and captions and
+Patches of 8 pixels, 4 layers of width 160; text 3 layers of width 96; both begin with velatura-segmenter's towers.
+InfoNCE in both directions among the false texts and pictures, batches often of one kind of scene, and the same within
+each pair (hard negatives, Yuksekgonul et al. 2023). Two linear heads, for training only, read the scene from the vectors of pictures and captions and
 the elements' places from the patches.""",
         "limits": "It knows the words of the world's captions and nothing else.",
     },
@@ -105,7 +107,7 @@ masks = load_clipseg().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0.
         "data": """\
 Prompts are the elements' names and phrases for them from captions; one in three names an absent element.""",
         "how": """\
-The text tower begins with velatura-clip's weights; the vision tower has patches half as wide. Both are trained too, with two
+The towers begin with those of a velatura-clip. Both are trained too, with two
 heads for training only (the element that a prompt names, and every element's share of each patch). Masks: binary
 cross-entropy, with more weight on a small mask's pixels, and dice.""",
         "limits": "Masks consist of patches of 8 pixels: outlines are soft; thin and small things are rough or missing.",
@@ -203,8 +205,25 @@ def _clip(figures: dict[str, Any]) -> str:
         "one thing": "of the same scene with one attribute changed",
         "pair": "only one, of the same scene with one attribute changed",
     }
-    rows = [_row(names[key], rate) for key, rate in figures.items()]
-    return head + "\n".join([_RATES.format("the other captions"), *rows])
+    rows = [_row(names[key], rate) for key, rate in figures["captions"].items()]
+    others = {"source": "the unchanged source", "another value": "the target with another value"}
+    near = [_row(others[key], rate) for key, rate in figures["targets"].items()]
+    words = [f"| {word} | {area:.3f} |" for word, area in figures["words"].items()]
+    return "\n".join(
+        [
+            head + _RATES.format("the other captions"),
+            *rows,
+            "",
+            "Share of edits whose exact target fits the target's caption better than another picture does.\n",
+            _RATES.format("the other picture"),
+            *near,
+            "",
+            "Area under the ROC curve of a single word among portraits.\n",
+            "| element: word | area |",
+            "|---|---|",
+            *words,
+        ]
+    )
 
 
 def _segmenter(figures: dict[str, Any]) -> str:

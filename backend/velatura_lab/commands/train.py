@@ -203,7 +203,11 @@ def _train(given: argparse.Namespace) -> None:
 
     options = options_of(given)
     # drawn before the training's processes start
-    if TRAINED[given.part].portraits:
+    if TRAINED[given.part].pairs:
+        from velatura_lab.training import near
+
+        near.draw(options.work, options.seed, options.pictures, options.drawers)
+    elif TRAINED[given.part].portraits:
         from velatura_lab.training.portraits import draw_all
 
         draw_all(options, textured_too=given.part == "encoder")

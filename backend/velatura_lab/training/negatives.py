@@ -1,14 +1,12 @@
-"""Captions that are wrong in one thing: hard negatives for contrastive training (Yuksekgonul et al. 2023)."""
+"""Scenes that differ in one thing, as hard negatives for contrastive training (Yuksekgonul et al. 2023)."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, edit
+from velatura_lab.world import ATTRIBUTES, edit
 
 from .labels import readable
 
@@ -32,32 +30,3 @@ def changed(scene: Any, seen: frozenset[str], rng: np.random.Generator) -> tuple
     names = [name for name in ATTRIBUTES[scene.kind] if readable(scene, name, seen)]
     name = names[int(rng.integers(len(names)))]
     return name, edit(scene, **{name: other_value(scene, name, rng)})
-
-
-def differing(a: Caption, b: Caption) -> list[Word]:
-    """The words that only one of two captions has."""
-    one, two = Counter(a.words), Counter(b.words)
-    return [*(one - two), *(two - one)]
-
-
-def wrong_caption(
-    scene: Any, other: Any, seen: frozenset[str], draw: Callable[[], np.random.Generator | None]
-) -> tuple[Caption, Caption | None]:
-    """A caption of a scene, and one of a changed scene that differs only where the scenes do.
-
-    The second caption is None where it may be true of the first scene: it does not mention the change, or the
-    same random numbers have worded something else too.
-
-    Args:
-        scene: The scene.
-        other: The scene with one attribute changed.
-        seen: Elements in view of the scene; new elements of the other scene count as in view.
-        draw: Gives a generator of the same random numbers on each call, or None for the canonical wording.
-    """
-    new = caption(other).elements() - caption(scene).elements()
-    views = (scene, seen), (other, seen | new)
-    full = [caption(one, None, view.__contains__) for one, view in views]
-    right, wrong = (caption(one, draw(), view.__contains__) for one, view in views)
-    concerned = {word.element for word in differing(*full)} - {""}
-    about = {word.element for word in differing(right, wrong)} - {""}
-    return right, wrong if about and about <= concerned else None

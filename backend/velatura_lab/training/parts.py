@@ -23,8 +23,10 @@ class Part:
         more: Options of this part only.
         side: Side of its pictures in pixels; 0 for the profile's.
         kind: The kind of scene of its pictures; "" for all kinds.
-        portraits: Number of the described portraits that it learns from; 0 for a part that learns from the
-            training set of pictures.
+        portraits: Number of the described portraits that it learns from; 0 for a part that learns from
+            others.
+        pairs: Number of the pairs of near pictures, likewise.  A part without either learns from the training
+            set of pictures.
     """
 
     text: str
@@ -36,10 +38,12 @@ class Part:
     side: int = 0
     kind: str = ""
     portraits: int = 0
+    pairs: int = 0
 
     @property
     def pictures(self) -> dict[str, int]:
-        return dict.fromkeys(PICTURES, self.portraits) if self.portraits else PICTURES
+        own = self.portraits or self.pairs
+        return dict.fromkeys(PICTURES, own) if own else PICTURES
 
     @property
     def minutes(self) -> dict[str, float]:
@@ -60,6 +64,7 @@ def option(name: str, help: str, **keywords: Any) -> Option:
 SCHOOL = option("--school", "steps of pretraining of the text encoder (%(default)s)", default=400)
 VAE, UNET = (f"velatura-mini/{part}/diffusion_pytorch_model.safetensors" for part in ("vae", "unet"))
 JUDGE = "velatura-judge/judge.safetensors"
+SEGMENTER = "velatura-segmenter/model.safetensors"  # its towers are those of a CLIP
 PORTRAITS = 80_000
 TRAINED = {
     "autoencoder": Part(
@@ -79,7 +84,14 @@ TRAINED = {
     ),
     "vq": Part("train the VQ model between pictures and codes", 8e-4, (31.0, 4), (6.0, 64)),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
-    "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
+    "clip": Part(
+        "train the reader that tells how well words fit a picture",
+        5e-4,
+        (105.0, 64),
+        (8.0, 512),
+        SEGMENTER,
+        pairs=30_000,
+    ),
     "segmenter": Part(
         "train the reader that finds the things named in words; after clip", 1e-3, (12.0, 16), (3.0, 256)
     ),

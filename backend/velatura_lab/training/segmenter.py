@@ -4,7 +4,7 @@ Unlike in the paper, the towers of CLIP are trained too.  The published towers k
 their large training set.  The package's small CLIP was trained on whole captions and whole pictures only:
 mean intersection over union is .16 with both towers fixed, .22 with the text tower fixed.  Two heads for
 training only teach the towers sooner than the requested masks do: the element that a phrase names, and every
-element's share of each patch.  Patches are half as wide as CLIP's.
+element's share of each patch.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from .precision import mixed
 from .text import Wording
 from .tokenizer import load_tokenizer
 
-PATCH = 8  # side of a patch, in pixels
 PROMPTS = 3  # prompts for each picture, the last of them for an absent element
 SLACK = 8.0  # pixels, smooths the dice loss of small masks
 HEAVIEST = 6.0  # largest weight of a mask's pixels; other pixels have 1
@@ -49,7 +48,7 @@ def make_segmenter(wording: Wording) -> CLIPSegForImageSegmentation:
     segmenter = CLIPSegForImageSegmentation(
         CLIPSegConfig(
             text_config=text,
-            vision_config={**vision, "patch_size": PATCH},
+            vision_config=vision,
             projection_dim=PROJECTION,
             extract_layers=[1, 3],
             reduce_dim=64,
@@ -76,13 +75,8 @@ def make_segmenter(wording: Wording) -> CLIPSegForImageSegmentation:
 
 
 def begin_with_clip(segmenter: CLIPSegForImageSegmentation, state: dict[str, Tensor]) -> None:
-    """Copy a trained CLIP's text tower, and the weights of its vision tower that fit the patch size."""
-    shapes = {key: value.shape for key, value in segmenter.state_dict().items()}
-    own = {
-        key: value
-        for key, value in state.items()
-        if key.startswith("clip.") and (key not in shapes or shapes[key] == value.shape)
-    }
+    """Copy a trained CLIP's towers."""
+    own = {key: value for key, value in state.items() if key.startswith("clip.")}
     unknown = segmenter.load_state_dict(own, strict=False).unexpected_keys
     if unknown:
         raise ValueError(

@@ -11,14 +11,15 @@ from velatura.companions.clipseg import decode
 from velatura_lab.cards.export_readers import PARTS, export_readers
 from velatura_lab.readers import load_clip, load_clipseg, load_identity, load_judge
 from velatura_lab.readers.judge import BUNDLE, STEPS, Judge, Question
+from velatura_lab.training import near
 from velatura_lab.training.augment import disturb, mirrored, sideless
-from velatura_lab.training.clip import contrastive_loss, pick_batch, train_clip
+from velatura_lab.training.clip import train_clip
 from velatura_lab.training.data import KIND_NAMES, load_dataset, world_digest
 from velatura_lab.training.identity import pair_loss, portrait_of, train_identity
 from velatura_lab.training.judge import train_judge
 from velatura_lab.training.labels import Labels, questions, readable, two_hot
 from velatura_lab.training.loop import launch, load_checkpoint
-from velatura_lab.training.negatives import LEAST, changed, other_value, wrong_caption
+from velatura_lab.training.negatives import LEAST, other_value
 from velatura_lab.training.options import Options
 from velatura_lab.training.segmenter import (
     begin_with_clip,
@@ -31,11 +32,12 @@ from velatura_lab.training.text import Wording
 from velatura_lab.training.tokenizer import load_tokenizer
 from velatura_lab.training.vq import train_vq
 from velatura_lab.training.warm import warm_start_judge
-from velatura_lab.world import ATTRIBUTES, Caption, Word, caption, sample_scene
+from velatura_lab.world import ATTRIBUTES, Caption, Word, sample_scene
 
 pytestmark = pytest.mark.slow
 
 PICTURES = 24
+PAIRS = 25
 WORKERS = {
     "judge": train_judge,
     "clip": train_clip,
@@ -58,9 +60,11 @@ def data(work):
 @pytest.fixture(scope="module")
 def trained(work, data):
     """Two steps of each, then two more."""
+    near.draw(work, 7, PAIRS)
     for part, worker in WORKERS.items():
+        count = PAIRS if part == "clip" else PICTURES
         for samples in (8, 16):
-            launch(worker, Options(work, samples=samples, pictures=PICTURES, processes=1, batch=4))
+            launch(worker, Options(work, samples=samples, pictures=count, processes=1, batch=4))
             assert load_checkpoint(work / f"{part}.pt")["samples"] == samples
     return work
 
@@ -125,20 +129,6 @@ def test_only_what_has_no_sides_is_mirrored_and_its_masks_with_it():
         assert may == ("side" not in ATTRIBUTES[kind])
 
 
-def test_contrastive_loss_has_closed_forms():
-    n, d = 4, 8
-    vectors = torch.eye(d)[:n]
-    none = torch.zeros(n, 2 * n, dtype=torch.bool)
-    flat = torch.zeros(n, d)
-    even = contrastive_loss(flat, flat, flat, none, torch.tensor(1.0))
-    assert float(even) == pytest.approx(0.5 * (math.log(2 * n) + math.log(n)))
-    other = torch.eye(d)[n:]
-    assert float(contrastive_loss(vectors, vectors, other, none, torch.tensor(100.0))) < 1e-6
-    assert float(contrastive_loss(vectors, vectors, vectors, none, torch.tensor(100.0))) > 0.3
-    same = torch.cat([torch.zeros(n, n), torch.eye(n)], 1).bool()
-    assert float(contrastive_loss(vectors, vectors, vectors, same, torch.tensor(100.0))) < 1e-6
-
-
 def test_pair_loss_has_closed_forms():
     flat = torch.zeros(3, 8)
     assert float(pair_loss(flat, flat)) == pytest.approx(math.log(5))
@@ -180,21 +170,6 @@ def test_a_fresh_segmenter_has_gradients_that_half_precision_keeps(trained):
         assert torch.cosine_similarity(half, single, 0) > 0.98
 
 
-def test_a_wrong_caption_is_worded_alike_and_wrong_in_one_thing(data):
-    rng, found = np.random.default_rng(1), 0
-    for index in range(PICTURES):
-        scene, seen = data.scene(index), data.visible(index)
-        for seed in range(4):
-            name, other = changed(scene, seen, rng)
-            told, wrong = wrong_caption(scene, other, seen, lambda s=seed: np.random.default_rng(s))
-            assert told == caption(scene, np.random.default_rng(seed), seen.__contains__)
-            if wrong is not None:
-                found += 1
-                assert wrong.text != told.text
-                assert getattr(scene, name) != getattr(other, name)
-    assert found > PICTURES
-
-
 def test_another_degree_is_another_word():
     rng = np.random.default_rng(0)
     for kind, attributes in ATTRIBUTES.items():
@@ -215,15 +190,6 @@ def test_phrases_are_the_words_about_an_element():
         "hat": "red hat with a brim",
         "hair": "long hair",
     }
-
-
-def test_a_batch_is_often_of_one_kind():
-    kinds = np.array([0, 1, 2, 2]).repeat(15)
-    picks = [pick_batch(kinds, np.random.default_rng(seed), 8) for seed in range(400)]
-    alike = sum(len(set(kinds[pick])) == 1 for pick in picks)
-    assert 130 < alike < 360
-    seen = np.bincount(np.concatenate(picks), minlength=60)
-    assert 0.4 < seen[30:].sum() / seen.sum() < 0.6  # of what there is more, more is learnt
 
 
 def test_a_person_on_another_day_is_the_same_person():
