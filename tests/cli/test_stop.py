@@ -30,7 +30,7 @@ pytestmark = [
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Look for torch without loading it; do not wait long for a daemon that is known not to answer."""
-    monkeypatch.setattr("velatura.install.doctor.PROBE", ("-c", 'print(\'["2", "", ""]\')'))
+    monkeypatch.setattr("velatura.install.doctor.PROBE", (sys.executable, "-c", 'print(\'["2", "", ""]\')'))
     monkeypatch.setattr(stop, "SECONDS", 2.0)
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -46,7 +47,7 @@ def of_hosts(state_dir, machine):
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
     """Look for torch without loading it: that is tested once, by the command."""
-    monkeypatch.setattr("velatura.install.doctor.PROBE", ("-c", 'print(\'["2", "", ""]\')'))
+    monkeypatch.setattr("velatura.install.doctor.PROBE", (sys.executable, "-c", 'print(\'["2", "", ""]\')'))
 
 
 def test_a_healthy_installation(healthy, tmp_path):

@@ -196,7 +196,9 @@ def left_out(tmp_path):
 def test_a_package_that_cannot_be_used_costs_itself_only_and_is_told(caplog, tmp_path, monkeypatch):
     own = list(registry())
     # torch is not at issue; the captioners are read in another process
-    monkeypatch.setattr("velatura.install.doctor.PROBE", ("-c", 'print(\'["2", "cpu", ""]\')'))
+    monkeypatch.setattr(
+        "velatura.install.doctor.PROBE", (sys.executable, "-c", 'print(\'["2", "cpu", ""]\')')
+    )
     monkeypatch.setenv("PYTHONPATH", environment("velatura_faulty")["PYTHONPATH"])
     with installed("velatura_faulty"), caplog.at_level(logging.WARNING):
         assert list(registry()) == own and type(registry()["sdedit"]).__name__ == "SDEdit"

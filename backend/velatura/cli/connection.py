@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 from collections.abc import Generator
 from pathlib import Path
 
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
+from velatura.files.programs import program
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
 
-SERVE = (sys.executable, "-m", "velatura", "serve")
+SERVE = program("velatura", "serve")
 START_SECONDS = 60.0
 
 

@@ -16,6 +16,7 @@ from velatura import __version__
 from velatura.daemon import lock
 from velatura.daemon.settings import load_settings
 from velatura.extensions.offers import Refused
+from velatura.files.programs import program
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
@@ -30,8 +31,8 @@ PACKAGES = (
     *("pydantic", "pillow", "numpy", "imagecodecs", "filelock", "tqdm"),
 )
 LEAST_SPACE = 2 * 1024**3  # bytes: room for the spool of a few large layers
-PROBE = ("-m", "velatura.weights.device")  # Python's arguments before the wanted device
-CAPTIONERS = (sys.executable, "-m", "velatura.companions.captioners")
+PROBE = program("velatura.weights.device")  # before the wanted device
+CAPTIONERS = program("velatura.companions.captioners")
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _packages(state_dir: Path) -> Iterator[Finding]:
         wanted = "auto"
     try:
         # In a process of its own: torch takes seconds and hundreds of megabytes, and may fail to load.
-        command = [sys.executable, *PROBE, wanted]
+        command = [*PROBE, wanted]
         reply = subprocess.run(command, capture_output=True, text=True, timeout=600)
         version, device, fault = json.loads(reply.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):

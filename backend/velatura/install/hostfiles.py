@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 from velatura import __version__
+from velatura.files.programs import program
 from velatura.install.copy import install
 from velatura.install.profiles import Profile
 from velatura.install.sources import plugin
@@ -37,7 +37,7 @@ def host_config(state_dir: str) -> bytes:
     Inside a Flatpak the plugin runs the command outside the sandbox (see `velatura_protocol.launch`).
     """
     config = {
-        "serve": [sys.executable, "-m", "velatura", "serve"],
+        "serve": list(program("velatura", "serve")),
         "state_dir": state_dir,
         "version": __version__,
     }

@@ -99,7 +99,9 @@ class StyleclipMapper(facing.OnFaces, Method):
     def run(self, inputs: MethodInputs, params: StyleclipMapperParameters, context: Context) -> Tensor:
         from velatura.cache.keys import key_of
         from velatura.clip_guidance.loss import wanted
+        from velatura.shelf import Dial
         from velatura.stylespace import mapper
+        from velatura.stylespace.applying import offset
         from velatura.stylespace.clip_losses import d_clip
 
         model = cast("StyleGenerator", context.generator)
@@ -121,7 +123,7 @@ class StyleclipMapper(facing.OnFaces, Method):
         face = facing.face(inputs, params, context)
 
         def edited(tensors: dict[str, Tensor]) -> Tensor:
-            step = mapper.mapper_of(tensors)(face.ws)
+            step = offset(Dial("", title or inputs.prompt, model.digest, "mapper", tensors, {}), face.ws)
             return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * step))
 
         if tensors is not None:

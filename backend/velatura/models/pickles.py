@@ -22,6 +22,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
 
+from velatura.files.programs import program
 from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
 
@@ -65,7 +66,7 @@ def read(path: Path) -> Checkpoint:
     """
     if not path.is_file():
         raise VelaturaError("bad-request", f"There is no file {path}; name the checkpoint that you have.")
-    if path.suffix == ".safetensors":
+    if path.suffix.lower() == ".safetensors":
         try:
             return Checkpoint(load_file(path), {})
         except (OSError, SafetensorError) as error:
@@ -75,7 +76,7 @@ def read(path: Path) -> Checkpoint:
         try:
             done = subprocess.run(
                 # -P: else a file torch.py in the person's folder would be taken for the library, and run
-                [sys.executable, "-P", "-m", __name__, str(path), str(out)],
+                program(__name__, str(path), str(out)),
                 capture_output=True,
                 text=True,
                 timeout=LONGEST,

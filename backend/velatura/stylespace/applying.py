@@ -28,7 +28,7 @@ def applied(model: StyleGenerator, ws: Tensor, dials: Sequence[tuple[Dial, float
     moved = ws
     for dial, amount in dials:
         if amount and dial.kind != "direction":
-            moved = moved + amount * _offset(dial, ws)
+            moved = moved + amount * offset(dial, ws)
     styles = model.styles(moved)
     for dial, amount in dials:
         if amount and dial.kind == "direction":
@@ -36,8 +36,11 @@ def applied(model: StyleGenerator, ws: Tensor, dials: Sequence[tuple[Dial, float
     return styles
 
 
-def _offset(dial: Dial, ws: Tensor) -> Tensor:
-    """The whole step of a dial in W+, [1 or N, num_ws, w_dim]."""
+def offset(dial: Dial, ws: Tensor) -> Tensor:
+    """The whole step of a vector or a mapper in W+, [1 or N, num_ws, w_dim], from codes of that shape.
+
+    Raises `unknown-model` for a dial of another generator's shape.
+    """
     if dial.kind == "vector":
         step = dial.tensors.get("ws")
         if step is None or step.shape != ws.shape[-2:]:

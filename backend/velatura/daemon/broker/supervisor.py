@@ -7,7 +7,6 @@ import logging
 import os
 import secrets
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +16,7 @@ import zmq
 from velatura.daemon.outgoing import Message, outgoing
 from velatura.daemon.security import Gate
 from velatura.daemon.sockets import WORKER, Door, arrived
+from velatura.files.programs import program
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import BadMessage, decode
 
@@ -163,7 +163,7 @@ class Supervisor:
         with open(self._output_file(), "wb") as output:
             # spawned, never forked: a ZeroMQ context does not survive a fork
             process = self._process = subprocess.Popen(
-                [sys.executable, "-m", "velatura.daemon.worker.main"],
+                program("velatura.daemon.worker.main"),
                 bufsize=0,
                 stdin=subprocess.PIPE,
                 stdout=output,
