@@ -39,13 +39,16 @@ class Tokenized(NamedTuple):
     Args:
         ids: of all L tokens.
         offsets: the characters [start, end) of the prompt that each token was read from; (0, 0) for none.
-        content: the indices of the tokens that come from the prompt. The start mark is before them; the end
-            mark and the padding are behind them.
+        content: the indices of the tokens that come from the prompt. Before and behind them there may be
+            marks and the words of a template, then padding, which repeats one token.
+        further: the prompt as the model's other text encoders read it, whose tokens follow these in the
+            condition's states. Encoders that share rows, as both of SDXL do, are one.
     """
 
     ids: list[int]
     offsets: list[tuple[int, int]]
     content: range
+    further: tuple[Tokenized, ...] = ()
 
 
 class Network(Protocol):
