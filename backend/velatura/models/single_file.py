@@ -6,7 +6,6 @@ downloaded.
 
 from __future__ import annotations
 
-import gzip
 import json
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,12 @@ from typing import Any
 from velatura_protocol.errors import VelaturaError
 
 from .headers import PREDICTION, Header
+from .vocabulary import write_tokenizer
 
 _UNET = "model.diffusion_model."
 _VAE = "first_stage_model."
 _CLIP = "cond_stage_model.transformer.text_model."
 _OPEN_CLIP = "cond_stage_model.model."
-_VOCABULARY = Path(__file__).parent / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 
 
 def write_configuration(header: Header, folder: Path) -> None:
@@ -40,7 +39,7 @@ def write_configuration(header: Header, folder: Path) -> None:
     for name, (_, cls, config) in components.items():
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
         _write(folder / name / file, {"_class_name": cls} | config)
-    _write_tokenizer(folder / "tokenizer", pad="!" if _is_open_clip(header) else "<|endoftext|>")
+    write_tokenizer(folder / "tokenizer", pad="!" if _is_open_clip(header) else "<|endoftext|>")
 
 
 def _check(header: Header) -> None:
@@ -164,22 +163,6 @@ def _prediction(header: Header) -> str:
     if noted:
         return "v_prediction" if noted.startswith("v") else "epsilon"
     return "v_prediction" if "v_pred" in header.shapes or _is_open_clip(header) else "epsilon"
-
-
-def _write_tokenizer(folder: Path, pad: str) -> None:
-    """CLIP's vocabulary: 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks."""
-    lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
-    letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    letters += [chr(256 + i) for i in range(256 - len(letters))]
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    _write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad} | special
-    _write(folder / "tokenizer_config.json", config)
-    _write(folder / "special_tokens_map.json", special | {"pad_token": pad})
 
 
 def _write(path: Path, value: object) -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -83,7 +83,13 @@ def variant(folder: Path, stem: str) -> str | None:
     return next((match[1] or match[3] for match in kinds if match), None)
 
 
-def transformer(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, Any] | None) -> Any:
+def transformer(
+    cls: Any,
+    path: Path,
+    dtype: torch.dtype,
+    config: Mapping[str, Any] | None,
+    converted: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+) -> Any:
     """A denoising network of diffusers.
 
     Args:
@@ -91,6 +97,7 @@ def transformer(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, A
         path: a folder, a .safetensors file or a .gguf file, whose weights stay quantised.
         dtype: in which it computes.
         config: of a file; a folder has its own.
+        converted: gives the tensors of a file with diffusers' names; None: diffusers does it.
     """
     lean = is_accelerate_available()
     if path.is_dir():
@@ -108,6 +115,8 @@ def transformer(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, A
 
         more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=dtype)
     found = tensors(path, NETWORK_PREFIXES, dtype)
+    if converted is not None:
+        found = converted(found)
     with tempfile.TemporaryDirectory(prefix="velatura-") as folder:
         written = {"_class_name": cls.__name__, **(config or {})}
         (Path(folder) / "config.json").write_text(json.dumps(written), encoding="utf-8")
