@@ -67,7 +67,7 @@ def transformer(channels: int = 64, *, guidance: bool = True) -> FluxTransformer
 
 
 def tiny_flux1_files(folder: Path, shelf: Path) -> Path:
-    """The model of a folder as files, as ComfyUI has them: the transformer's, beside its parts' on a shelf."""
+    """The model of a folder as files, as ComfyUI has them; that of the transformer."""
     network = FluxTransformer2DModel.from_pretrained(folder / "transformer")
     pipeline = FluxPipeline.from_pretrained(folder, transformer=None)
     clip = {f"text_model.{k}": v for k, v in pipeline.text_encoder.state_dict().items()}

@@ -18,7 +18,7 @@ from transformers import (
 
 from tests.tiny import tiny_tokenizer
 
-WORDS = "a the red blue cat dog hat with of in photo beard make it".split()
+WORDS = ("a", "the", "red", "blue", "cat", "dog", "hat", "with", "of", "in", "photo", "beard", "make", "it")
 WIDTH = 128  # of T5, and of what the transformers read
 LETTERS = "abcdefghijklmnopqrstuvwxyz ,.'0123456789"
 

@@ -108,6 +108,10 @@ class LatentDiffusion(Network, Generator, Protocol):
         (`velatura.attention.places`)."""
         ...
 
+    takes_guidance: bool = True
+    """Whether classifier-free guidance, and so a negative prompt, means anything to it. A network that was
+    distilled to do without gives burnt colours under it."""
+
     @property
     def embeds_guidance(self) -> bool:
         """Whether its network takes the scale of guidance as an input (`at_guidance`): it was distilled from
