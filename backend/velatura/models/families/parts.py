@@ -17,8 +17,6 @@ from diffusers.utils.import_utils import is_accelerate_available, is_gguf_availa
 from safetensors import safe_open
 from torch import Tensor
 
-from velatura.models.recognition import Found
-from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
@@ -169,12 +167,6 @@ def shortened(encoder: Any, layers: int) -> Any:
     return encoder
 
 
-def scheduler(found: Found, usual: Mapping[str, Any]) -> dict[str, Any]:
-    """diffusers' configuration of the noise levels: the folder's, or the family's usual one."""
-    folder = found.parts.get("scheduler")
-    return dict(usual) if folder is None else read_object(folder / "scheduler_config.json")
-
-
 def shapes(
     of: Mapping[str, tuple[int, ...]], prefixes: Sequence[str], mark: str
 ) -> dict[str, tuple[int, ...]]:
@@ -191,23 +183,6 @@ def count(of: Iterable[str], *starts: str) -> int:
     return len(
         {name.removeprefix(start).split(".")[0] for start in starts for name in of if name.startswith(start)}
     )
-
-
-def vae_configuration(of: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """diffusers' configuration of an autoencoder of images with tensors of these shapes, without its scale."""
-    ldm = "encoder.down.0.block.0.conv1.weight" in of
-    downs = count(of, "encoder.down." if ldm else "encoder.down_blocks.")
-    first = "encoder.down.{}.block." if ldm else "encoder.down_blocks.{}.resnets."
-    last = of.get("decoder.conv_in.weight", (0, 0))[1]
-    return {
-        "block_out_channels": [of[first.format(i) + "0.conv1.weight"][0] for i in range(downs)],
-        "down_block_types": ["DownEncoderBlock2D"] * downs,
-        "up_block_types": ["UpDecoderBlock2D"] * downs,
-        "layers_per_block": count(of, first.format(0)),
-        "latent_channels": last,
-        "use_quant_conv": "quant_conv.weight" in of,
-        "use_post_quant_conv": "post_quant_conv.weight" in of,
-    }
 
 
 def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> dict[str, int]:
