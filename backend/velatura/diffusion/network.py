@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
 from velatura_protocol.errors import VelaturaError
@@ -107,6 +107,10 @@ class LatentDiffusion(Network, Generator, Protocol):
         """The levels at which it attends to the prompt: 0 sees the latent as it is, 1 halved once, and so on
         (`velatura.attention.places`)."""
         ...
+
+    guidance_patch: ClassVar[int] = 0
+    """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
+    conditional one (Qwen-Image's "true" guidance)."""
 
     @property
     def embeds_guidance(self) -> bool:

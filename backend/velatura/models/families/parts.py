@@ -140,7 +140,13 @@ def autoencoder(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, A
     return torch.nn.Module.to(network, dtype)  # diffusers' own warns
 
 
-def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None) -> Any:
+def language_model(
+    cls: Any,
+    path: Path,
+    dtype: torch.dtype,
+    config: Any = None,
+    renamed: Callable[[str], str] = lambda name: name,
+) -> Any:
     """A text encoder of transformers.
 
     Args:
@@ -148,6 +154,7 @@ def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None)
         path: a folder, or a .safetensors file with the names that transformers gives its tensors.
         dtype: of the network.
         config: of a file, in transformers' form; a folder has its own.
+        renamed: the network's name for a tensor of a file.
     """
     if path.is_dir():
         return cls.from_pretrained(
@@ -155,6 +162,7 @@ def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None)
         )
     found = tensors(path, dtype=dtype)
     found.pop("lm_head.weight", None)
+    found = {renamed(name): value for name, value in found.items()}
     return cls.from_pretrained(None, config=config, state_dict=found, dtype=dtype)
 
 
