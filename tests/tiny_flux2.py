@@ -59,18 +59,18 @@ def flux2_vae() -> AutoencoderKLFlux2:
     return vae
 
 
-def randomised(network):
+def randomised(network, size=1.0):
     """The network with weights of a size at which text, time and place matter to the result."""
     for parameter in network.parameters():
         if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=1.0 * parameter.shape[-1] ** -0.5)
+            torch.nn.init.normal_(parameter, std=size * parameter.shape[-1] ** -0.5)
     return network
 
 
 def authors_names(transformer: Flux2Transformer2DModel) -> dict[str, torch.Tensor]:
     """The network's tensors in the layout of Black Forest Labs' own files.
 
-    Written from the names in published checkpoints, and not from diffusers' converter, which it serves to test.
+    Written from the names in published checkpoints, and not from diffusers' converter.
     """
     names = {
         "x_embedder": "img_in",

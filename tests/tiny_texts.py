@@ -1,7 +1,7 @@
 """Tokenizers and language models of the kinds that flow models read prompts with, small enough for a test.
 
-They are of the real classes and have the real chat templates' form. The words of Qwen-Image's templates are one
-token each, as in Qwen's own vocabulary; other words are read letter by letter.
+They are of the real classes and have the real chat templates' form. The words of Qwen-Image's templates are
+one token each, as in Qwen's own vocabulary; other words are read letter by letter.
 """
 
 from __future__ import annotations
@@ -19,20 +19,27 @@ QWEN_MARKS = (
     *("<|video_pad|>", "<think>", "</think>"),
 )
 QWEN_CHAT = (
-    "{%- for message in messages %}{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
+    "{%- for message in messages %}"
+    "{{- '<|im_start|>' + message.role + '\\n' + message.content + '<|im_end|>\\n' }}"
     "{%- endfor %}{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n' }}"
     "{%- if enable_thinking is defined and enable_thinking is false %}{{- '<think>\\n\\n</think>\\n\\n' }}"
     "{%- endif %}{%- endif %}"
 )
 """Qwen3's chat template, without tools and thoughts."""
-_WORDS = ["system", "user", "assistant", "Describe", "the", "image", "by", "detailing", "the", "color", "shape", "size", "texture", "quantity", "text", "spatial", "relationships", "of", "the", "objects", "and", "background", "Describe", "the", "key", "features", "of", "the", "input", "image", "color", "shape", "size", "texture", "objects", "background", "then", "explain", "how", "the", "user", "'s", "text", "instruction", "should", "alter", "or", "modify", "the", "image", "Generate", "a", "new", "image", "that", "meets", "the", "user", "'s", "requirements", "while", "maintaining", "consistency", "with", "the", "original", "input", "where", "appropriate", "Picture"]
+_WORDS = (
+    "system user assistant Describe the image by detailing the color shape size texture quantity text "
+    "spatial relationships of the objects and background Describe the key features of the input image "
+    "color shape size texture objects background then explain how the user 's text instruction should "
+    "alter or modify the image Generate a new image that meets the user 's requirements while maintaining "
+    "consistency with the original input where appropriate Picture "
+)
 
 
 def qwen_tokenizer(folder: Path) -> Path:
     """Writes a Qwen tokenizer of the 256 bytes and the templates' words; its folder."""
     learner = Qwen2Tokenizer().backend_tokenizer
     learner.train_from_iterator(
-        [*(word for text in _WORDS for word in (text, f" {text}")), " (", "),"],
+        [*(word for text in _WORDS.split() for word in (text, f" {text}")), " (", "),"],
         BpeTrainer(vocab_size=2000, min_frequency=1, initial_alphabet=byte_letters(), show_progress=False),
     )
     learned = json.loads(learner.to_str())["model"]

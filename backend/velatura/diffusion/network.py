@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
 from velatura_protocol.errors import VelaturaError
@@ -111,6 +111,10 @@ class LatentDiffusion(Network, Generator, Protocol):
     takes_guidance: bool = True
     """Whether classifier-free guidance, and so a negative prompt, means anything to it. A network that was
     distilled to do without gives burnt colours under it."""
+
+    guidance_patch: ClassVar[int] = 0
+    """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
+    conditional one (Qwen-Image's "true" guidance)."""
 
     @property
     def embeds_guidance(self) -> bool:

@@ -26,7 +26,7 @@ from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS
 
-from . import parts
+from . import flow_files, parts
 from .joint import JointModel, pack, positions, unpack
 from .qwen import chat, qwen3
 from .templates import Template, hidden_states
@@ -153,45 +153,36 @@ class Flux2(JointModel):
 
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux2:
-    """Loads a FLUX.2 of any form. Arguments: as those of `Model`, and what `recognise` found."""
-    transformer = parts.transformer(
-        Flux2Transformer2DModel, found.parts["transformer"], dtype, _configured(found, "transformer")
-    )
+    """Loads the model."""
+    part = flow_files.Parts(found)
+    path, vae, encoder = part["transformer"], part["vae"], part["text_encoder"]
+    config = None if path.is_dir() else configurations(read_header(path))["transformer"]
+    transformer = parts.transformer(Flux2Transformer2DModel, path, dtype, config)
     is_dev = bool(transformer.config["guidance_embeds"])
-    vae = parts.autoencoder(AutoencoderKLFlux2, found.parts["vae"], dtype, _configured(found, "vae"))
-    tokenizer = AutoTokenizer.from_pretrained(found.parts["tokenizer"], local_files_only=True)
-    encoder = found.parts["text_encoder"]
-    few = FEW_STEPS in found.traits
+    tokenizer = AutoTokenizer.from_pretrained(part["tokenizer"], local_files_only=True)
+    text = _dev_text(tokenizer) if is_dev else chat(tokenizer, thinking=False)
     return Flux2(
         id=id,
         digest=digest,
         transformer=transformer,
-        autoencoder=vae,
-        scheduler=parts.scheduler(found, SCHEDULER),
+        autoencoder=parts.autoencoder(
+            AutoencoderKLFlux2, vae, dtype, None if vae.is_dir() else flow_files.autoencoder_configuration(vae)
+        ),
+        text_encoder=_mistral(encoder, dtype) if is_dev else qwen3(encoder, dtype, max(_KLEIN)),
+        template=Template(tokenizer, text, LONGEST, padded=True),
+        layers_read=_DEV if is_dev else _KLEIN,
+        steps=4 if FEW_STEPS in found.traits else 50,
+        scheduler=part.scheduler(SCHEDULER),
         side=found.size,
+        guidance=4.0,
         device=device,
         dtype=dtype,
-        text_encoder=_mistral(encoder, dtype) if is_dev else qwen3(encoder, dtype, max(_KLEIN)),
-        template=Template(
-            tokenizer,
-            _dev_text(tokenizer) if is_dev else chat(tokenizer, thinking=False),
-            LONGEST,
-            padded=True,
-        ),
-        layers_read=_DEV if is_dev else _KLEIN,
-        steps=4 if few else 50,
     )
 
 
 def configurations(header: Header) -> dict[str, dict[str, Any]]:
-    """diffusers' configurations of the parts that a file has, from the shapes in its header."""
-    shapes = parts.shapes(header.shapes, parts.NETWORK_PREFIXES, "single_stream_modulation")
-    found: dict[str, dict[str, Any]] = {}
-    if shapes:
-        found["transformer"] = _transformer(shapes)
-    if vae := parts.shapes(header.shapes, parts.VAE_PREFIXES, "bn.running_mean"):
-        found["vae"] = parts.vae_configuration(vae)
-    return found
+    """diffusers' configuration of the transformer in a file, in the authors' layout or in diffusers'."""
+    return {"transformer": _transformer(parts.shapes(header.shapes, parts.NETWORK_PREFIXES, "single_"))}
 
 
 def _transformer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
@@ -214,11 +205,6 @@ def _transformer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         "axes_dims_rope": [head // 4] * 4,
         "guidance_embeds": any(name.startswith(("guidance_in.", _GUIDANCE)) for name in shapes),
     }
-
-
-def _configured(found: Found, part: str) -> dict[str, Any] | None:
-    path = found.parts[part]
-    return None if path.is_dir() else configurations(read_header(path))[part]
 
 
 def _mistral(path: Path, dtype: torch.dtype) -> nn.Module:

@@ -17,8 +17,6 @@ from diffusers.utils.import_utils import is_accelerate_available, is_gguf_availa
 from safetensors import safe_open
 from torch import Tensor
 
-from velatura.models.recognition import Found
-from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
@@ -142,7 +140,13 @@ def autoencoder(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, A
     return torch.nn.Module.to(network, dtype)  # diffusers' own warns
 
 
-def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None) -> Any:
+def language_model(
+    cls: Any,
+    path: Path,
+    dtype: torch.dtype,
+    config: Any = None,
+    renamed: Callable[[str], str] = lambda name: name,
+) -> Any:
     """A text encoder of transformers.
 
     Args:
@@ -150,6 +154,7 @@ def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None)
         path: a folder, or a .safetensors file with the names that transformers gives its tensors.
         dtype: of the network.
         config: of a file, in transformers' form; a folder has its own.
+        renamed: the network's name for a tensor of a file.
     """
     if path.is_dir():
         return cls.from_pretrained(
@@ -157,6 +162,7 @@ def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None)
         )
     found = tensors(path, dtype=dtype)
     found.pop("lm_head.weight", None)
+    found = {renamed(name): value for name, value in found.items()}
     return cls.from_pretrained(None, config=config, state_dict=found, dtype=dtype)
 
 
@@ -167,12 +173,6 @@ def shortened(encoder: Any, layers: int) -> Any:
     """
     del encoder.layers[layers + 1 :]
     return encoder
-
-
-def scheduler(found: Found, usual: Mapping[str, Any]) -> dict[str, Any]:
-    """diffusers' configuration of the noise levels: the folder's, or the family's usual one."""
-    folder = found.parts.get("scheduler")
-    return dict(usual) if folder is None else read_object(folder / "scheduler_config.json")
 
 
 def shapes(
@@ -191,23 +191,6 @@ def count(of: Iterable[str], *starts: str) -> int:
     return len(
         {name.removeprefix(start).split(".")[0] for start in starts for name in of if name.startswith(start)}
     )
-
-
-def vae_configuration(of: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """diffusers' configuration of an autoencoder of images with tensors of these shapes, without its scale."""
-    ldm = "encoder.down.0.block.0.conv1.weight" in of
-    downs = count(of, "encoder.down." if ldm else "encoder.down_blocks.")
-    first = "encoder.down.{}.block." if ldm else "encoder.down_blocks.{}.resnets."
-    last = of.get("decoder.conv_in.weight", (0, 0))[1]
-    return {
-        "block_out_channels": [of[first.format(i) + "0.conv1.weight"][0] for i in range(downs)],
-        "down_block_types": ["DownEncoderBlock2D"] * downs,
-        "up_block_types": ["UpDecoderBlock2D"] * downs,
-        "layers_per_block": count(of, first.format(0)),
-        "latent_channels": last,
-        "use_quant_conv": "quant_conv.weight" in of,
-        "use_post_quant_conv": "post_quant_conv.weight" in of,
-    }
 
 
 def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> dict[str, int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -41,7 +40,8 @@ class Template:
     @cached_property
     def start(self) -> int:
         """The number of characters before the prompt."""
-        return len(os.path.commonprefix([self.text("\x01"), self.text("\x02")]))
+        one, other = self.text("\x01"), self.text("\x02")
+        return next(i for i, (a, b) in enumerate(zip(one, other, strict=True)) if a != b)
 
     def count(self, prompt: str) -> int:
         """The number of tokens of the whole text that the network would get, without padding."""
