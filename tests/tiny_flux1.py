@@ -74,7 +74,7 @@ def tiny_flux1_files(folder: Path, shelf: Path) -> Path:
     t5 = {k: v for k, v in pipeline.text_encoder_2.state_dict().items() if "embed_tokens" not in k}
     files = {
         "diffusion_models/flux1-dev": authors_names(network.state_dict()),
-        "vae/ae": ldm._autoencoder(pipeline.vae),
+        "vae/ae": ldm.autoencoder(pipeline.vae),
         "text_encoders/clip_l": clip,
         "text_encoders/t5xxl": t5,
     }

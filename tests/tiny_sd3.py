@@ -63,7 +63,7 @@ def tiny_sd3_file(folder: Path, path: Path, *, t5: bool = True) -> Path:
     """The model of a folder as one checkpoint with its text encoders, in its authors' layout."""
     pipeline = StableDiffusion3Pipeline.from_pretrained(folder)
     tensors = {f"model.diffusion_model.{k}": v for k, v in authors_names(pipeline.transformer).items()}
-    tensors |= {f"first_stage_model.{k}": v for k, v in ldm._autoencoder(pipeline.vae).items()}
+    tensors |= {f"first_stage_model.{k}": v for k, v in ldm.autoencoder(pipeline.vae).items()}
     for name, encoder in (("clip_l", pipeline.text_encoder), ("clip_g", pipeline.text_encoder_2)):
         tensors |= {f"text_encoders.{name}.transformer.{k}": v for k, v in encoder.state_dict().items()}
     del tensors["text_encoders.clip_l.transformer.text_projection.weight"]

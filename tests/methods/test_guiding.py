@@ -36,7 +36,7 @@ def edit(model, **parameters):
         prompt="a red hat",
     )
     (result,) = execute(asked.request, asked.blobs.__getitem__, flows.Holding(counted), Recorded())
-    return result.pixels, rows
+    return bytes(result.data), rows
 
 
 @pytest.fixture(scope="module")
