@@ -23,6 +23,12 @@ METHODS = {
     "blended-latent-diffusion": {"steps": 4},
     "flow-align": {"steps": 4, "source_prompt": "a cat", "only_changes": False},
     "flow-slider": {"steps": 4, "source_prompt": "a cat"},
+    "sega": {
+        "steps": 4,
+        "source_prompt": "a cat",
+        "inversion": "edit-friendly",
+        "concepts": [{"more": "a red hat", "strength": 50.0, "begin": 0.0, "reach": 1.0}],
+    },
 }
 
 
