@@ -108,6 +108,10 @@ class LatentDiffusion(Network, Generator, Protocol):
         (`velatura.attention.places`)."""
         ...
 
+    takes_guidance: bool = True
+    """Whether classifier-free guidance, and so a negative prompt, means anything to it. A network that was
+    distilled to do without gives burnt colours under it."""
+
     guidance_patch: ClassVar[int] = 0
     """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
     conditional one (Qwen-Image's "true" guidance)."""

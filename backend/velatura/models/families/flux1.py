@@ -21,7 +21,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import INSTRUCTS
+from velatura.models.traits import INSTRUCTS, NO_GUIDANCE
 from velatura_protocol.errors import VelaturaError
 
 from . import encoders, flow_files, flux1_names, parts
@@ -43,7 +43,7 @@ class Flux1(JointModel):
         text_encoder, tokenizer: CLIP-L and its tokenizer.
         text_encoder_2, tokenizer_2: T5-XXL and its tokenizer.
         instructs: whether it is Kontext, whose prompts are instructions about one reference picture.
-        beside: the tokens [1, L, C patch^2 + 256] of the picture outside of the mask, and of the mask; for Fill.
+        beside: of Fill, the tokens [1, L, C patch^2 + 256] of the picture outside of the mask and the mask.
     """
 
     text_encoder: CLIPTextModel
@@ -170,6 +170,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         tokenizer_2=encoders.t5_tokenizer(part["tokenizer_2"]),
         scheduler=part.scheduler(_DYNAMIC if is_guided else _SCHNELL),
         side=found.size,
+        takes_guidance=NO_GUIDANCE not in found.traits,
         guidance=3.5,
         instructs=INSTRUCTS in found.traits,
         device=device,

@@ -50,6 +50,7 @@ class JointModel(LatentModel):
         device, dtype: of the networks; the autoencoder may have another dtype.
         guidance: the scale that the network gets as its input (`at_guidance`).
         references: latents of the reference pictures, each [1, C, h, w] (`referring`).
+        takes_guidance: see `LatentDiffusion`.
     """
 
     id: str
@@ -62,6 +63,7 @@ class JointModel(LatentModel):
     dtype: torch.dtype
     guidance: float = 1.0
     references: tuple[Tensor, ...] = ()
+    takes_guidance: bool = True
     prediction: str = FLOW
     guidance_rescale: float = 0.0
     training_sigmas: np.ndarray = field(init=False)

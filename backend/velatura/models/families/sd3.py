@@ -17,6 +17,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
+from velatura.models.traits import NO_GUIDANCE
 
 from . import encoders, flow_files, parts
 from .joint import JointModel
@@ -131,6 +132,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         tokenizer_3=encoders.t5_tokenizer(t5_tokenizer) if has_t5 else None,
         scheduler=part.scheduler(_SHIFT),
         side=found.size,
+        takes_guidance=NO_GUIDANCE not in found.traits,
         device=device,
         dtype=dtype,
     )
