@@ -6,7 +6,6 @@ Qwen Team 2025, Qwen-Image Technical Report, arXiv:2508.02324.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
