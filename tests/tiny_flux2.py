@@ -9,6 +9,7 @@ from diffusers import (
     AutoencoderKLFlux2,
     FlowMatchEulerDiscreteScheduler,
     Flux2KleinPipeline,
+    Flux2Pipeline,
     Flux2Transformer2DModel,
 )
 from transformers import Qwen2Tokenizer, Qwen3ForCausalLM
@@ -124,3 +125,44 @@ def authors_names(transformer: Flux2Transformer2DModel) -> dict[str, torch.Tenso
             fused = [state[f"transformer_blocks.{block}.attn.{part}.weight"] for part in parts]
             out[f"double_blocks.{block}.{stream}_attn.qkv.weight"] = torch.cat(fused)
     return out
+
+
+MISTRAL_CHAT = (
+    "{{- '<s>' }}{%- for message in messages %}{%- for part in message.content %}"
+    "{%- if message.role == 'system' %}{{- '[SYSTEM_PROMPT]' + part.text + '[/SYSTEM_PROMPT]' }}"
+    "{%- else %}{{- '[INST]' + part.text + '[/INST]' }}{%- endif %}{%- endfor %}{%- endfor %}"
+)
+"""Mistral Small's chat template, without tools and pictures."""
+
+
+def tiny_flux2_dev(folder: Path) -> Path:
+    """Writes a diffusers folder of FLUX.2 dev and returns it."""
+    from transformers import Mistral3Config, Mistral3ForConditionalGeneration
+
+    marks = ["<s>", "[SYSTEM_PROMPT]", "[/SYSTEM_PROMPT]", "[INST]", "[/INST]"]
+    tokenizer = Qwen2Tokenizer.from_pretrained(qwen_tokenizer(folder / "tokenizer"), padding_side="left")
+    tokenizer.add_special_tokens({"additional_special_tokens": marks})
+    tokenizer.chat_template = MISTRAL_CHAT
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_attention_heads": 2, "head_dim": 8}
+    text = {
+        **sizes,
+        "model_type": "mistral",
+        "vocab_size": 1024,
+        "num_hidden_layers": 32,
+        "num_key_value_heads": 1,
+        "initializer_range": 0.3,
+        "sliding_window": None,
+    }
+    eyes = {**sizes, "model_type": "pixtral", "num_hidden_layers": 1, "image_size": 28, "patch_size": 14}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        Flux2Pipeline(
+            scheduler=FlowMatchEulerDiscreteScheduler(**SCHEDULER),
+            vae=flux2_vae(),
+            text_encoder=Mistral3ForConditionalGeneration(
+                Mistral3Config(text_config=text, vision_config=eyes)
+            ),
+            tokenizer=tokenizer,
+            transformer=flux2_transformer(width=48, guidance=True),
+        ).save_pretrained(folder)
+    return folder

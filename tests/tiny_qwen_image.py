@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import torch
@@ -30,7 +31,7 @@ def tiny_qwen_image(folder: Path, kind: str = "QwenImagePipeline", *, seed: int 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         qwen_transformer(zero_cond_t="Plus" in kind).save_pretrained(folder / "transformer")
-        AutoencoderKLQwenImage(base_dim=8, num_res_blocks=1).save_pretrained(folder / "vae")
+        AutoencoderKLQwenImage(base_dim=8).save_pretrained(folder / "vae")
         qwen_vision(folder).save_pretrained(folder / "text_encoder")
     FlowMatchEulerDiscreteScheduler(**SCHEDULER).save_pretrained(folder / "scheduler")
     parts = {
@@ -91,3 +92,28 @@ def qwen_vision(folder: Path) -> Qwen2_5_VLForConditionalGeneration:
     return Qwen2_5_VLForConditionalGeneration(
         Qwen2_5_VLConfig(text_config=text, vision_config=vision, **marks)
     )
+
+
+def wan_names(vae: AutoencoderKLQwenImage) -> dict[str, torch.Tensor]:
+    """The autoencoder's tensors in the layout of Wan's, in which its single files are."""
+    inner = {"norm1": "residual.0", "conv1": "residual.2", "norm2": "residual.3", "conv2": "residual.6"}
+    inner["conv_shortcut"] = "shortcut"
+    patterns = [
+        (r"^quant_conv", "conv1"),
+        (r"^post_quant_conv", "conv2"),
+        (r"coder\.conv_in", "coder.conv1"),
+        (r"norm_out", "head.0"),
+        (r"conv_out", "head.2"),
+        (r"mid_block\.attentions\.0", "middle.1"),
+        (r"mid_block\.resnets\.(\d)", lambda m: f"middle.{2 * int(m[1])}"),
+        (r"down_blocks", "downsamples"),
+        (r"up_blocks\.(\d)\.resnets\.(\d)", lambda m: f"upsamples.{4 * int(m[1]) + int(m[2])}"),
+        (r"up_blocks\.(\d)\.upsamplers\.0", lambda m: f"upsamples.{4 * int(m[1]) + 3}"),
+    ]
+    out = {}
+    for name, value in vae.state_dict().items():
+        new = re.sub(r"\.(norm1|norm2|conv1|conv2|conv_shortcut)\.", lambda m: f".{inner[m[1]]}.", name)
+        for pattern, replacement in patterns:
+            new = re.sub(pattern, replacement, new)
+        out[new] = value
+    return out

@@ -65,7 +65,9 @@ def authors_names(transformer: ZImageTransformer2DModel) -> dict[str, torch.Tens
     state, out = transformer.state_dict(), {}
     for name, value in state.items():
         new = re.sub(r"^all_(x_embedder|final_layer)\.2-1\.", r"\1.", name)
-        new = new.replace(".to_out.0.", ".out.").replace(".norm_q.", ".q_norm.").replace(".norm_k.", ".k_norm.")
+        new = (
+            new.replace(".to_out.0.", ".out.").replace(".norm_q.", ".q_norm.").replace(".norm_k.", ".k_norm.")
+        )
         if ".to_q." in name:
             fused = [state[name.replace("to_q", part)] for part in ("to_q", "to_k", "to_v")]
             out[new.replace("to_q", "qkv")] = torch.cat(fused)

@@ -6,14 +6,17 @@ import shutil
 
 import pytest
 import torch
-from diffusers import Flux2KleinPipeline
+from diffusers import FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Pipeline
 from PIL import Image
+from transformers import Mistral3ForConditionalGeneration
 
 from tests.models import flows, ldm
-from tests.tiny_flux2 import authors_names, tiny_flux2
+from tests.tiny_flux2 import authors_names, tiny_flux2, tiny_flux2_dev
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import denoise
 from velatura.models.families.flux2 import load
+from velatura.models.families.joint import unpack
+from velatura.models.recognition import Found
 
 H, W, STEPS = 64, 96, 4
 
@@ -143,3 +146,29 @@ def test_files_give_what_the_folder_gives(model, shelf, file):
 def test_methods_run_and_leave_the_rest_alone(model, method):
     source, mask, results = flows.edited(model, method)
     assert all(flows.outside(source, mask, result) == 0 for result in results)
+
+
+def test_a_run_of_dev_with_its_guidance_as_an_input_is_that_of_diffusers(tmp_path):
+    folder = tiny_flux2_dev(tmp_path)
+    parts = {name: folder / name for name in ("transformer", "vae", "text_encoder", "tokenizer", "scheduler")}
+    found = Found("flux2", "folder", folder, 96, parts=parts)
+    model = load(found, "tiny", "digest", torch.device("cpu"), torch.float32)
+    pipeline = Flux2Pipeline(
+        scheduler=FlowMatchEulerDiscreteScheduler.from_pretrained(folder / "scheduler"),
+        vae=model.autoencoder,
+        text_encoder=Mistral3ForConditionalGeneration.from_pretrained(folder / "text_encoder"),
+        tokenizer=model.template.tokenizer,
+        transformer=model.transformer,
+    )
+    pipeline.set_progress_bar_config(disable=True)
+    tokens = theirs(pipeline, prompt="a red hat", guidance_scale=2.5)
+    expected = raw(model, unpack(tokens, H // 16, W // 16, 1))
+    model = model.changed("", steps=STEPS)
+    assert model.embeds_guidance and model.most_references == 10
+    found = raw(model, flows.sampled(model.at_guidance(2.5), start(), STEPS, "a red hat"))
+    assert (found - expected).abs().max() < 1e-4 * max(1.0, expected.std())
+    other = raw(model, flows.sampled(model.at_guidance(4.0), start(), STEPS, "a red hat"))
+    assert (found - other).abs().max() > 1e-2
+    read = model.tokenized("a red hat")  # padded on the left
+    assert read.content.stop == 511 and len(read.ids) == 512
+    assert "".join("a red hat"[slice(*read.offsets[j])] for j in read.content) == "a red hat"

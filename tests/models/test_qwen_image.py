@@ -1,18 +1,19 @@
-"""Qwen-Image and its editors beside diffusers' own pipelines, on the same random weights, prompt and noise."""
+"""Qwen-Image and its editors beside diffusers' own pipelines, on the same weights, prompt and noise."""
 
 from __future__ import annotations
 
 import shutil
-from types import SimpleNamespace
 
 import pytest
 import torch
 from diffusers import QwenImageEditPipeline, QwenImageEditPlusPipeline, QwenImagePipeline
 from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus
 from PIL import Image
+from transformers import BatchFeature
+from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from tests.models import flows
-from tests.tiny_qwen_image import tiny_qwen_image
+from tests.tiny_qwen_image import tiny_qwen_image, wan_names
 from velatura.diffusion import noise
 from velatura.diffusion.condition import cat
 from velatura.diffusion.denoiser import denoise
@@ -106,33 +107,42 @@ EDITORS = {
 }
 
 
-def placing(pipe):
-    """The pipeline with a text encoder that is told the kinds of its tokens, from which it takes the places of
-    a picture's tokens. Without it transformers 5 places them as a line, which no training has seen."""
-    whole = pipe.text_encoder
-    image = whole.config.image_token_id
+class Processor:
+    """transformers' Qwen2_5_VLProcessor as far as the pipelines use it; that class wants torchvision."""
 
-    def called(input_ids, **more):
-        return whole(input_ids=input_ids, mm_token_type_ids=(input_ids == image).int(), **more)
+    def __init__(self, tokenizer):
+        self.tokenizer, self.images = tokenizer, Qwen2VLImageProcessorPil()
 
-    called.dtype = whole.dtype
-    pipe.text_encoder = SimpleNamespace()
-    return called
+    def __call__(self, text, images, **told):
+        read = self.images(images=images, return_tensors="pt")
+        for grid in read["image_grid_thw"]:
+            count = int(grid.prod()) // self.images.merge_size**2
+            text = [one.replace("<|image_pad|>", "<|here|>" * count, 1) for one in text]
+        text = [one.replace("<|here|>", "<|image_pad|>") for one in text]
+        return BatchFeature({**self.tokenizer(text, **told), **read})
+
+
+def told_kinds(text_encoder):
+    """A text encoder's forward that is told the kinds of its tokens, from which it takes the places of a
+    picture's tokens. Without it transformers 5 places them in a line, which no training has seen."""
+    plain = text_encoder.forward
+
+    def forward(input_ids=None, **more):
+        kinds = (input_ids == text_encoder.config.image_token_id).int()
+        return plain(input_ids=input_ids, mm_token_type_ids=kinds, **more)
+
+    return forward
 
 
 @pytest.mark.parametrize("kind", EDITORS)
 def test_reference_pictures_are_seen_as_by_diffusers(tmp_path, monkeypatch, kind):
     cls, count = EDITORS[kind]
     folder = tiny_qwen_image(tmp_path / "Qwen-Image-Edit", kind)
-    pipe = cls.from_pretrained(folder)
+    base = QwenImagePipeline.from_pretrained(folder)
+    pipe = cls(**base.components, processor=None)
+    pipe.processor = Processor(base.tokenizer)
     pipe.set_progress_bar_config(disable=True)
-    told = pipe.text_encoder.forward
-
-    def forward(input_ids=None, **more):
-        is_image = input_ids == pipe.text_encoder.config.image_token_id
-        return told(input_ids=input_ids, mm_token_type_ids=is_image.int(), **more)
-
-    monkeypatch.setattr(pipe.text_encoder, "forward", forward)
+    monkeypatch.setattr(pipe.text_encoder, "forward", told_kinds(pipe.text_encoder))
     for module in (pipeline_qwenimage_edit, pipeline_qwenimage_edit_plus):
         plain = module.calculate_dimensions
         smaller = lambda area, ratio, plain=plain: plain(area * 96**2 / 1024**2, ratio)  # noqa: E731
@@ -144,11 +154,42 @@ def test_reference_pictures_are_seen_as_by_diffusers(tmp_path, monkeypatch, kind
     expected = theirs(pipe, "make it red", "ugly", 3.0, image=images if count > 1 else images[0])
     referring = model.referring([x[None] / 127.5 - 1.0 for x in shown])
     found = flows.sampled(referring, start(), 4, "make it red", "ugly", 3.0)
-    print((found - expected).abs().max(), expected.std())
     read = referring.tokenized("make it red")
-    assert [read.offsets[j] for j in read.content][:4] == [(0, 1), (1, 2), (2, 3), (3, 4)]
+    assert "".join("make it red"[slice(*read.offsets[j])] for j in read.content) == "make it red"
     assert len(read.ids) == referring.encode_prompt("make it red").states.shape[1]
     assert (found - expected).abs().max() < 1e-4 * max(1.0, expected.std())
+
+
+@pytest.fixture(scope="module")
+def shelf(folder, model, tmp_path_factory):
+    """The same weights as a person's folders of ComfyUI have them."""
+    shelf = tmp_path_factory.mktemp("comfy")
+    names = model.transformer.state_dict()
+    flows.write(shelf / "diffusion_models" / "qwen_image_bf16.safetensors", names)
+    flows.write_gguf(shelf / "unet" / "qwen-image-F32.gguf", names, "qwen_image")
+    flows.write_gguf(shelf / "unet" / "qwen-image-Q8_0.gguf", names, "qwen_image", quantised=True)
+    flows.write(shelf / "vae" / "qwen_image_vae.safetensors", wan_names(model.autoencoder))
+    shutil.copytree(folder / "tokenizer", shelf / "text_encoders" / "tokenizer")
+    encoder = folder / "text_encoder" / "model.safetensors"
+    shutil.copy(encoder, shelf / "text_encoders" / "qwen_2.5_vl_7b.safetensors")
+    return shelf
+
+
+FILES = {
+    "diffusion_models/qwen_image_bf16.safetensors": 1e-4,
+    "unet/qwen-image-F32.gguf": 1e-4,
+    "unet/qwen-image-Q8_0.gguf": 0.2,
+}
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_files_give_what_the_folder_gives(model, shelf, file):
+    other = few(flows.loaded(load, shelf / file, [shelf]))
+    x, image = start(), torch.rand(1, 3, H, W)
+    found, expected = (denoise(m, x, 1.0, m.encode_prompt("a red hat")) for m in (other, model))
+    assert (found - expected).abs().max() < FILES[file]
+    assert (other.encode(image) - model.encode(image)).abs().max() < 1e-5
+    assert (other.training_sigmas == model.training_sigmas).all()
 
 
 @pytest.mark.parametrize("method", flows.METHODS)

@@ -166,7 +166,10 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         digest=digest,
         transformer=transformer,
         autoencoder=parts.autoencoder(
-            AutoencoderKLFlux2, vae, dtype, None if vae.is_dir() else flow_files.autoencoder_configuration(vae)
+            AutoencoderKLFlux2,
+            vae,
+            dtype,
+            None if vae.is_dir() else flow_files.autoencoder_configuration(vae),
         ),
         text_encoder=_mistral(encoder, dtype) if is_dev else qwen3(encoder, dtype, max(_KLEIN)),
         template=Template(tokenizer, text, LONGEST, padded=True),

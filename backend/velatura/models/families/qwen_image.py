@@ -6,7 +6,6 @@ Qwen Team 2025, Qwen-Image Technical Report, arXiv:2508.02324.
 from __future__ import annotations
 
 import re
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
@@ -54,7 +53,9 @@ _DYNAMIC = {
     "max_image_seq_len": 8192,
     "shift_terminal": 0.02,
 }
-_SMALL = 384 / 1024  # the side of a picture that the text encoder of the later editors sees, of the model's size
+_SMALL = (
+    384 / 1024
+)  # the side of a picture that the text encoder of the later editors sees, of the model's size
 
 
 @dataclass(kw_only=True, eq=False)
@@ -108,22 +109,23 @@ class QwenImage(JointModel):
         """See `LatentDiffusion`. The text encoder sees the pictures too."""
         other = super().referring(pictures)
         scale = _SMALL if self.pictures > 1 else 1.0
-        other.shown = seen(self.processor, [self._of_area(p, scale) for p in pictures], self.device)
+        sizes = [self._sides(p, scale) for p in pictures]
+        other.shown = seen(self.processor, pictures, sizes, self.device)
         return other
 
     def reference_picture(self, picture: Tensor) -> Tensor:
         """See `JointModel`."""
-        return self._of_area(picture, 1.0)
-
-    def _of_area(self, picture: Tensor, scale: float) -> Tensor:
-        """The picture with about the model's size times the scale, and sides in multiples of two tokens."""
-        height, width = picture.shape[-2:]
-        wide = self.size * scale * (width / height) ** 0.5
-        step = 2 * self.multiple
-        sides = [max(1, round(side / step)) * step for side in (wide * height / width, wide)]
-        if sides == [height, width]:
+        sides = self._sides(picture, 1.0)
+        if sides == picture.shape[-2:]:
             return picture
         return F.interpolate(picture, sides, mode="bicubic", antialias=True).clamp(-1.0, 1.0)
+
+    def _sides(self, picture: Tensor, scale: float) -> tuple[int, int]:
+        """Height and width of a picture of the model's size times the scale, in multiples of two tokens."""
+        height, width = picture.shape[-2:]
+        wide, step = self.size * scale * (width / height) ** 0.5, 2 * self.multiple
+        tall = wide * height / width
+        return max(1, round(tall / step)) * step, max(1, round(wide / step)) * step
 
     def shift(self, tokens: int) -> Shift:
         """See `JointModel`. The times are stretched so that the last step starts at `shift_terminal`."""
@@ -196,7 +198,9 @@ class QwenImage(JointModel):
     def _encode(self, image: Tensor) -> Tensor:
         mean, deviation = self._statistics
         image = image.to(self.device, self.autoencoder.dtype)[:, :, None]
-        return (self.autoencoder.encode(image, return_dict=False)[0].mode()[:, :, 0].float() - mean) / deviation
+        return (
+            self.autoencoder.encode(image, return_dict=False)[0].mode()[:, :, 0].float() - mean
+        ) / deviation
 
     def _decode(self, z: Tensor) -> Tensor:
         mean, deviation = self._statistics
@@ -207,7 +211,9 @@ class QwenImage(JointModel):
     def _statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of the latents, each [1, C, 1, 1]."""
         told = self.autoencoder.config
-        mean, deviation = (torch.tensor(told[f"latents_{name}"], device=self.device) for name in ("mean", "std"))
+        mean, deviation = (
+            torch.tensor(told[f"latents_{name}"], device=self.device) for name in ("mean", "std")
+        )
         return mean.view(1, -1, 1, 1), deviation.view(1, -1, 1, 1)
 
     def tunable_decoder(self) -> Decoder:
@@ -255,7 +261,7 @@ def configurations(header: Header) -> dict[str, dict[str, Any]]:
     shapes = parts.shapes(header.shapes, parts.NETWORK_PREFIXES, "txt_norm.")
     width, channels = shapes["img_in.weight"]
     head = shapes["transformer_blocks.0.attn.norm_q.weight"][0]
-    axis = (head - head // 8) // 2
+    axis = (head - head // 8) // 4 * 2
     return {
         "transformer": {
             "in_channels": channels,

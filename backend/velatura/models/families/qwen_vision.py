@@ -49,9 +49,21 @@ class Seen:
         }
 
 
-def seen(processor: Any, pictures: Sequence[Tensor], device: torch.device) -> Seen:
-    """Pictures, each [1, 3, h, w] in [-1, 1], as the text encoder gets them."""
-    images = [_image(picture) for picture in pictures]
+def seen(
+    processor: Any, pictures: Sequence[Tensor], sizes: Sequence[tuple[int, int]], device: torch.device
+) -> Seen:
+    """Pictures as the text encoder gets them.
+
+    Args:
+        processor: of transformers.
+        pictures: each [1, 3, h, w] in [-1, 1].
+        sizes: height and width to which each is resized first.
+        device: for the result.
+    """
+    images = [
+        _image(picture).resize((width, height), Image.Resampling.LANCZOS)
+        for picture, (height, width) in zip(pictures, sizes, strict=True)
+    ]
     read = processor(images=images, return_tensors="pt")
     grids = read["image_grid_thw"]
     counts = tuple(int(grid.prod()) // processor.merge_size**2 for grid in grids)

@@ -1,6 +1,7 @@
 """Z-Image: Turbo and base.
 
-Tongyi Lab 2025, Z-Image: An Efficient Image Generation Foundation Model with Single-Stream Diffusion Transformer.
+Tongyi Lab 2025, Z-Image: An Efficient Image Generation Foundation Model with Single-Stream Diffusion
+Transformer.
 """
 
 from __future__ import annotations
