@@ -130,14 +130,14 @@ def test_a_swap_that_changes_the_length_shifts_nothing_behind_it(tokenizer):
     pair = Pair(tokenizer, "a dog and a cat in the red grass", "a dog and a smiling man in the red grass")
     for word in ("dog", "in", "the", "red", "grass"):
         assert torch.equal(pair.block(word, word), torch.eye(len(pair.block(word, word))))
-    assert pair.A[pair.s.eos, pair.t.eos] == 1.0
+    assert pair.A[pair.s.content.stop, pair.t.content.stop] == 1.0
     assert torch.equal(pair.A[-20:, -20:], torch.eye(20))
 
 
 def test_a_deletion_maps_no_padding_onto_content(tokenizer):
     """In the published code it does."""
     pair = Pair(tokenizer, "a smiling cat, a red dog", "a red dog")
-    assert not pair.A[pair.s.eos :, : pair.t.eos].any()
+    assert not pair.A[pair.s.content.stop :, : pair.t.content.stop].any()
     surplus = len(pair.t.padding) - len(pair.s.padding)
     assert surplus > 0
     assert not pair.alpha[list(pair.t.padding[:surplus])].any()
@@ -150,17 +150,18 @@ def test_an_insertion_sums_the_padding_that_is_left_over(tokenizer):
     source, target = "a cat", "a red cat"
     pair = Pair(tokenizer, source, target)
     first, more = pair.t.padding[0], len(pair.s.padding) - len(pair.t.padding)
-    assert pair.A[:, first].tolist() == [float(pair.s.eos < i <= first) for i in range(ROOM)]
+    assert pair.A[:, first].tolist() == [float(pair.s.content.stop < i <= first) for i in range(ROOM)]
     assert pair.A[:, first].sum() == more + 1
-    full = Pair(tokenizer, source, target, room=pair.t.eos + 1)
-    assert full.A[:, full.t.eos].tolist() == [float(i >= full.s.eos) for i in range(full.s.length)]
+    full = Pair(tokenizer, source, target, room=pair.t.content.stop + 1)
+    taken = [float(i >= full.s.content.stop) for i in range(full.s.length)]
+    assert full.A[:, full.t.content.stop].tolist() == taken
 
 
 def test_windows_of_different_length_end_together(tokenizer):
     s, t = (tokens(tokenized(tokenizer, "a cat", room), "a cat") for room in (30, 20))
     A = align("a cat", s, "a cat", t).A
     assert A.shape == (30, 20)
-    assert torch.equal(A[: s.eos + 1, : s.eos + 1], torch.eye(s.eos + 1))
+    assert torch.equal(A[: s.content.stop + 1, : s.content.stop + 1], torch.eye(s.content.stop + 1))
     assert torch.equal(A[-10:, -10:], torch.eye(10))
 
 
@@ -181,7 +182,7 @@ def test_whole_maps_go_where_tokens_have_partners(tokenizer, source, target, mod
     columns[[i for span in own for i in indices(pair.t, span)]] = 0.0
     columns[list(pair.t.padding)[: max(0, len(pair.t.padding) - len(pair.s.padding))]] = 0.0
     assert torch.equal(alpha, columns)
-    kinds = [[0] * prompt.bos + [1] + [2] * len(prompt.content) + [3] * (len(prompt.padding) + 1)
+    kinds = [[0] * (prompt.content.start - 1) + [1] + [2] * len(prompt.content) + [3] * (len(prompt.padding) + 1)
              for prompt in (pair.s, pair.t)]  # fmt: skip
     i, j = A.nonzero(as_tuple=True)
     assert [kinds[0][k] for k in i] == [kinds[1][k] for k in j]
@@ -194,7 +195,7 @@ def test_the_other_way_round_is_the_same_alignment(tokenizer, source, target):
     assert [(b, a) for a, b in there.found.replaced] == back.found.replaced
     assert (there.found.inserted, there.found.deleted) == (back.found.deleted, back.found.inserted)
     assert changed(there.found) == changed(back.found) == (there.s.ids != there.t.ids)
-    s, t = (slice(prompt.bos, prompt.eos + 1) for prompt in (there.s, there.t))
+    s, t = (slice(prompt.content.start - 1, prompt.content.stop + 1) for prompt in (there.s, there.t))
     assert torch.equal(there.A[s, t] > 0.0, (back.A[t, s] > 0.0).T)
 
 

@@ -183,7 +183,7 @@ def test_what_is_governed_begins_where_the_span_does_and_ends_with_a_word(prompt
 
 def test_marks_and_padding_are_told_apart_from_content(letters):
     read = tokens(tokenized(letters, "a cat", 9), "a cat")
-    assert (read.bos, list(read.content), read.eos, list(read.padding)) == (0, [1, 2, 3, 4], 5, [6, 7, 8])
+    assert (list(read.content), list(read.marks), list(read.padding)) == ([1, 2, 3, 4], [5], [6, 7, 8])
     assert read.ids == letters("a cat", padding="max_length", max_length=9).input_ids
     assert read.spans == [(0, 0), (0, 1), (2, 3), (3, 4), (4, 5), (0, 0), (0, 0), (0, 0), (0, 0)]
     assert tokens(tokenized(letters, "", 2), "") == Tokens([512, 513], [(0, 0), (0, 0)], range(1, 1))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.functional import avg_pool2d
 
 from . import schedule
 from .condition import Condition, cat
@@ -96,12 +97,22 @@ def guide(model: Network, x: Tensor, sigma: float, D_c: Tensor, D_u: Tensor, sca
         scale: one number, or [N, 1, 1, 1].
     """
     D = D_u + scale * (D_c - D_u)
+    if patch := getattr(model, "guidance_patch", 0):  # of models of pictures only
+        pure = _PREDICTIONS[model.prediction](sigma)[0] * x
+        norms, guided = (_norms(half - pure, patch) for half in (D_c, D))
+        return pure + norms / guided * (D - pure)
     phi = model.guidance_rescale
     if not phi:
         return D
     pure = _PREDICTIONS[model.prediction](sigma)[0] * x  # D - pure is c_out F; c_out cancels below
     spread, guided = ((half - pure).std((1, 2, 3), keepdim=True) for half in (D_c, D))
     return pure + (phi * spread / guided + (1.0 - phi)) * (D - pure)
+
+
+def _norms(F: Tensor, patch: int) -> Tensor:
+    """The norm of F [N, C, h, w] within each square of `patch` x `patch` pixels, [N, 1, h, w]."""
+    squares = avg_pool2d(F.square().sum(1, keepdim=True), patch)
+    return squares.sqrt().repeat_interleave(patch, -1).repeat_interleave(patch, -2)
 
 
 def predict_noise(

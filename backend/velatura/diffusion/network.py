@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
 from velatura_protocol.errors import VelaturaError
@@ -39,13 +39,16 @@ class Tokenized(NamedTuple):
     Args:
         ids: of all L tokens.
         offsets: the characters [start, end) of the prompt that each token was read from; (0, 0) for none.
-        content: the indices of the tokens that come from the prompt. The start mark is before them; the end
-            mark and the padding are behind them.
+        content: the indices of the tokens that come from the prompt. Before and behind them there may be
+            marks and the words of a template, then padding, which repeats one token.
+        further: the prompt as the model's other text encoders read it, whose tokens follow these in the
+            condition's states. Encoders that share rows, as both of SDXL do, are one.
     """
 
     ids: list[int]
     offsets: list[tuple[int, int]]
     content: range
+    further: tuple[Tokenized, ...] = ()
 
 
 class Network(Protocol):
@@ -104,6 +107,14 @@ class LatentDiffusion(Network, Generator, Protocol):
         """The levels at which it attends to the prompt: 0 sees the latent as it is, 1 halved once, and so on
         (`velatura.attention.places`)."""
         ...
+
+    takes_guidance: bool = True
+    """Whether classifier-free guidance, and so a negative prompt, means anything to it. A network that was
+    distilled to do without gives burnt colours under it."""
+
+    guidance_patch: ClassVar[int] = 0
+    """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
+    conditional one (Qwen-Image's "true" guidance)."""
 
     @property
     def embeds_guidance(self) -> bool:

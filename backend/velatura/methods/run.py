@@ -23,6 +23,7 @@ from velatura.shelf.listing import SHIPPED
 from velatura.shelf.shelf import Shelf
 from velatura.weights.out_of_memory import is_out_of_memory
 
+from . import guiding
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
 from .checks import without
 from .kinds import KINDS
@@ -105,7 +106,8 @@ class Run:
         shelf: Path | None = None,
         rasters: Mapping[str, np.ndarray] | None = None,
     ) -> None:
-        self.method, self.params, self.hooks = method, params, hooks
+        model, self.params = guiding.settled(model, params)
+        self.method, self.hooks = method, hooks
         self.cache = cache
         self._models, self._entry = models, entry
         self.shelf = Shelf(shelf, [Path(entry.path, SHIPPED)])

@@ -8,21 +8,24 @@ a prompt's length shifts neither the words behind it nor the padding.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 
 from .prompt import Span, Tokens, words
 
+_Found = TypeVar("_Found")
+
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
     """The words of a target prompt, paired with those of a source prompt.
 
-    All words are spans of characters, from left to right; no two of one prompt overlap.
+    All words are spans of characters, from left to right; no two that one text encoder finds in one prompt
+    overlap.
 
     Args:
         A: the token mapper [T_s, T_t] float32: M_s A are the source's maps as the target's tokens take them.
@@ -59,7 +62,35 @@ def align(
     another number, each new token takes the sum of the old maps divided by m. If the number of words changes,
     the new words together take the old words' maps in the same way. With 'refine', words that replace others
     have only their own maps, as inserted words have.
+
+    Each text encoder's tokens are aligned with that encoder's tokens of the other prompt.
     """
+    parts = [
+        _aligned(source, s, target, t, replaced)
+        for s, t in zip(source_tokens.parts, target_tokens.parts, strict=True)
+    ]
+    return Alignment(
+        torch.block_diag(*(part.A for part in parts)),
+        torch.cat([part.alpha for part in parts]),
+        _distinct(pair for part in parts for pair in part.replaced),
+        _distinct(span for part in parts for span in part.inserted),
+        _distinct(span for part in parts for span in part.deleted),
+    )
+
+
+def _distinct(found: Iterable[_Found]) -> list[_Found]:
+    """Each once: most encoders find the same. One that minds capitals may find more."""
+    return list(dict.fromkeys(found))
+
+
+def _aligned(
+    source: str,
+    source_tokens: Tokens,
+    target: str,
+    target_tokens: Tokens,
+    replaced: Literal["swap", "refine"],
+) -> Alignment:
+    """As `align`, for one text encoder."""
     s, t = _units(source, source_tokens), _units(target, target_tokens)
     A = _marks_and_padding(source_tokens, target_tokens)
     pairs: list[tuple[Span, Span]] = []
@@ -191,16 +222,20 @@ def _speaking(units: _Run, alike: bool) -> list[slice]:
 def _marks_and_padding(source: Tokens, target: Tokens) -> Tensor:
     """A [T_s, T_t] with the rows of all tokens but the content tokens.
 
-    Padding is paired from the end of the window. If the source has more padding, its surplus maps go onto the
-    target's first padding token, or onto the end mark. If the target has more, its surplus tokens have only
-    their own maps.
+    Marks, and the words of a template, are paired one by one. Padding is paired from the end of the window.
+    If the source has more padding, its surplus maps go onto the target's first padding token, or onto the
+    last mark. If the target has more, its surplus tokens have only their own maps.
     """
-    A = torch.zeros(source.length, target.length)
-    A[source.bos, target.bos] = A[source.eos, target.eos] = 1.0
+    n, m = len(source.ids), len(target.ids)
+    A = torch.zeros(n, m)
+    before = min(source.content.start, target.content.start)
+    A[range(before), range(before)] = 1.0
+    for i, j in zip(source.marks, target.marks, strict=False):
+        A[i, j] = 1.0
     both = min(len(source.padding), len(target.padding))
-    A[source.length - both :, target.length - both :] = torch.eye(both)
-    first = target.padding[0] if target.padding else target.eos
-    A[source.eos + 1 : source.length - both, first] = 1.0
+    A[n - both :, m - both :] = torch.eye(both)
+    onto = [*target.marks[-1:], *target.padding[:1]][-1:]
+    A[source.padding.start : n - both, onto] = 1.0
     return A
 
 

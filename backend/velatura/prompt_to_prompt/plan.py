@@ -16,7 +16,7 @@ from velatura_protocol.words import Word
 from . import align as alignment
 from .control import Control, Words, steps_within
 from .local import LocalBlend
-from .prompt import Span, Tokens, find, find_all, governed, indices, tokens
+from .prompt import Span, Tokens, content, find, find_all, governed, indices, tokens
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def _span(word: Word) -> Span:
 def _touched(block: Tensor, read: Tokens) -> Tensor:
     """[T] with 1 for the content tokens whose rows are not zero."""
     touched = torch.zeros(read.length)
-    touched[read.content.start : read.content.stop] = 1.0
+    touched[content(read)] = 1.0
     return touched * (block > 0.0).any(1)
 
 

@@ -6,7 +6,9 @@ NFC), which CLIP reads: "é" is one letter, whether it was typed as one characte
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import accumulate
 from unicodedata import combining, normalize
 
 from velatura.diffusion.network import Tokenized
@@ -105,49 +107,79 @@ def governed(prompt: str, span: Span) -> Span:
 
 @dataclass(frozen=True)
 class Tokens:
-    """A prompt as L tokens: the start mark, its content, the end mark, padding.
+    """A prompt as the tokens of a text encoder: marks or a template's words, its content, marks, padding.
 
     Args:
-        ids: of all L tokens.
-        spans: the characters that each token was read from; (0, 0) for marks and padding.
-        content: the indices of the tokens that come from the prompt; all others are marks or padding.
+        ids: of the encoder's tokens.
+        spans: the characters that each token was read from, without space around them; (0, 0) for tokens that
+            do not come from the prompt.
+        content: the indices of the tokens that come from the prompt.
+        further: the tokens of the model's other text encoders, which follow.
     """
 
     ids: list[int]
     spans: list[Span]
     content: range
+    further: tuple[Tokens, ...] = ()
 
     @property
     def length(self) -> int:
-        """L."""
-        return len(self.ids)
+        """L, of all encoders together."""
+        return sum(len(part.ids) for part in self.parts)
 
     @property
-    def bos(self) -> int:
-        """The index of the start mark."""
-        return self.content.start - 1
+    def parts(self) -> tuple[Tokens, ...]:
+        """The tokens of each encoder, in order."""
+        return (self, *self.further)
 
     @property
-    def eos(self) -> int:
-        """The index of the end mark."""
-        return self.content.stop
+    def marks(self) -> range:
+        """The indices of the encoder's marks behind the content: CLIP's and T5's end mark, a template's end."""
+        return range(self.content.stop, self.padding.start)
 
     @property
     def padding(self) -> range:
-        """The indices behind the end mark. CLIP's own tokenizers pad with that mark."""
-        return range(self.eos + 1, self.length)
+        """The indices of the encoder's padding: equal tokens at the end, but for the first token behind the
+        content. CLIP's own tokenizers pad with their end mark."""
+        end = start = len(self.ids)
+        while start > self.content.stop + 1 and self.ids[start - 1] == self.ids[-1]:
+            start -= 1
+        return range(start, end)
 
 
 def tokens(read: Tokenized, prompt: str) -> Tokens:
     """The prompt's tokens with the characters of each. read: the model's reading of this prompt."""
     places = _Places(prompt)
-    return Tokens(read.ids, [places.whole(start, end) for start, end in read.offsets], read.content)
+    spans = [places.whole(*_trimmed(prompt, span)) for span in read.offsets]
+    return Tokens(read.ids, spans, read.content, tuple(tokens(more, prompt) for more in read.further))
+
+
+def _trimmed(prompt: str, span: Span) -> Span:
+    """The span without space around it: T5 and Qwen read the space before a word with the word."""
+    start, end = span
+    text = prompt[start:end]
+    bare = text.strip()
+    at = start + text.find(bare)
+    return (at, at + len(bare)) if bare else span
 
 
 def indices(tokens: Tokens, span: Span) -> list[int]:
-    """The tokens that were read from any of these characters; at least one for a word."""
+    """The tokens that were read from any of these characters, of all encoders; at least one of each encoder
+    for a word."""
     start, end = span
-    return [i for i in tokens.content if tokens.spans[i][0] < end and start < tokens.spans[i][1]]
+    return [i for i, (first, last) in _content(tokens) if first < end and start < last]
+
+
+def content(tokens: Tokens) -> list[int]:
+    """The indices of the tokens that come from the prompt, of all encoders."""
+    return [i for i, _ in _content(tokens)]
+
+
+def _content(tokens: Tokens) -> Iterator[tuple[int, Span]]:
+    firsts = accumulate((len(part.ids) for part in tokens.parts), initial=0)
+    for first, part in zip(firsts, tokens.parts, strict=False):
+        for i in part.content:
+            yield first + i, part.spans[i]
 
 
 class _Places:
