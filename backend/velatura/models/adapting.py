@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import cast
 
-from diffusers.models.unets.unet_2d import UNet2DModel
+from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
@@ -31,18 +31,18 @@ def layers(network: nn.Module, prefix: str) -> dict[str, Layer]:
 
 @contextmanager
 def adapted(
-    unet: UNet2DConditionModel | UNet2DModel, prefix: str, adapter: Adapter, *, gradients: bool
+    network: ModelMixin, prefix: str, adapter: Adapter, *, gradients: bool
 ) -> Generator[None, None, None]:
     """See `LatentDiffusion.adapted`. prefix: as in `layers`."""
-    modules = {f"{prefix}.{name}": module for name, module in unet.named_modules()}
+    modules = {f"{prefix}.{name}": module for name, module in network.named_modules()}
     if unknown := adapter.keys() - modules.keys():
         raise ValueError(f"the network has no layer {min(unknown)!r}")
     with ExitStack() as stack:
         for name, added in adapter.items():
             stack.callback(modules[name].register_forward_hook(partial(_add, added)).remove)
-        if gradients and unet.num_parameters() >= CHECKPOINTED and not unet.is_gradient_checkpointing:
-            unet.enable_gradient_checkpointing()
-            stack.callback(unet.disable_gradient_checkpointing)
+        if gradients and network.num_parameters() >= CHECKPOINTED and not network.is_gradient_checkpointing:
+            network.enable_gradient_checkpointing()
+            stack.callback(network.disable_gradient_checkpointing)
         yield
 
 
