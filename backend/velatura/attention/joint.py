@@ -86,10 +86,16 @@ def together(place: Place, others: Tensor, image: Tensor) -> Tensor:
     return torch.cat([others[:, :, :start], image, others[:, :, start:]], 2)
 
 
+def attended(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+    """Plain attention [B, heads, L_q, d], also where q and k are wider than v, by the kernels that build no
+    map."""
+    return attend(q, k, v)[0]
+
+
 def apart(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """Plain joint attention, the picture's queries in a call of their own. In this form rows whose picture is
     edited and rows whose picture is not are rounded alike."""
-    others, image = (attend(part, k, v)[0] for part in (without_picture(place, q), picture(place, q)))
+    others, image = (attended(part, k, v) for part in (without_picture(place, q), picture(place, q)))
     return together(place, others, image)
 
 
