@@ -261,7 +261,7 @@ def tiny_blip(folder: Path, *, seed: int = 0) -> Path:
 
 def tiny_tokenizer(folder: Path, words: int = 77) -> Path:
     """A CLIP vocabulary of the 256 bytes, each inside and at the end of a word, without merges."""
-    letters = _byte_letters()
+    letters = byte_letters()
     tokens = [*letters, *(letter + "</w>" for letter in letters), "<|startoftext|>", "<|endoftext|>"]
     _write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
     (folder / "merges.txt").write_text("#version: 0.2\n", encoding="utf-8")
@@ -327,7 +327,7 @@ def _text_encoder(words: int) -> CLIPTextModel:
     )
 
 
-def _byte_letters() -> list[str]:
+def byte_letters() -> list[str]:
     """The printable stand-ins for bytes of GPT-2's BPE, in byte order of its table."""
     plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
     rest = [b for b in range(256) if b not in plain]

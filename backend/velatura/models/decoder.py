@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from diffusers.models.autoencoders.autoencoder_kl import AutoencoderKL
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -17,12 +16,11 @@ class TunableDecoder(network.Decoder):
 
     Args:
         autoencoder: of the model.
-        scale: latents are divided by it,
-        shift: and then get this added.
+        input: the decoder's input for latents.
     """
 
-    def __init__(self, autoencoder: AutoencoderKL | AutoencoderTiny, scale: float, shift: float) -> None:
-        self._scale, self._shift = scale, shift
+    def __init__(self, autoencoder: Any, input: Callable[[Tensor], Tensor]) -> None:
+        self._input = input
         first = getattr(autoencoder, "post_quant_conv", None)
         parts: list[nn.Module] = [autoencoder.decoder] if first is None else [first, autoencoder.decoder]
         self._network = nn.Sequential(*parts)
@@ -30,4 +28,4 @@ class TunableDecoder(network.Decoder):
 
     def picture(self, z: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         """See `network.Decoder`."""
-        return functional_call(self._network, dict(weights), (z / self._scale + self._shift,))
+        return functional_call(self._network, dict(weights), (self._input(z),))

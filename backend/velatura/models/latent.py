@@ -148,8 +148,7 @@ class LatentModel(LatentDiffusion):
 
     def tunable_decoder(self) -> TunableDecoder:
         """See `LatentDiffusion`."""
-        config = self.autoencoder.config
-        return TunableDecoder(self.autoencoder, config["scaling_factor"], _shift(config))
+        return TunableDecoder(self.autoencoder, self._unscaled)
 
     def decode_through(self, z: Tensor) -> Tensor:
         """As `decode`, but differentiable, and not bounded to [-1, 1]."""
@@ -162,10 +161,13 @@ class LatentModel(LatentDiffusion):
         return (latents.float() - _shift(config)) * config["scaling_factor"]
 
     def _decode(self, z: Tensor) -> Tensor:
-        config = self.autoencoder.config
-        z = self._laid_out(z / config["scaling_factor"] + _shift(config))
-        decoded = self.autoencoder.decode(z, return_dict=False)
+        decoded = self.autoencoder.decode(self._laid_out(self._unscaled(z)), return_dict=False)
         return decoded[0].float()
+
+    def _unscaled(self, z: Tensor) -> Tensor:
+        """The decoder's input for latents."""
+        config = self.autoencoder.config
+        return z / config["scaling_factor"] + _shift(config)
 
     def _laid_out(self, x: Tensor) -> Tensor:
         return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)

@@ -26,6 +26,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import noise_levels, pixels, single_file
 from .catalogue import ModelEntry
+from .headers import read_header
 from .model import Model
 
 _CLASSES = {
@@ -139,7 +140,7 @@ def _from_file(path: Path, dtype: torch.dtype) -> tuple[_Parts, dict[str, Any]]:
         StableDiffusionPipeline,  # slow to import, and only this form needs it
     )
 
-    header = single_file.read_header(path)
+    header = read_header(path)
     with tempfile.TemporaryDirectory(prefix="velatura-") as temporary:
         folder = Path(temporary)
         single_file.write_configuration(header, folder)

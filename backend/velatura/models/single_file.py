@@ -1,69 +1,24 @@
 """The headers of single-file checkpoints in the layout of Stable Diffusion's first code (LDM).
 
-Only the header of a .safetensors file is read here: a length, and a JSON object of names, types and shapes.
-The shapes determine the configurations that diffusers needs to convert the weights; nothing is downloaded.
+The shapes in the header determine the configurations that diffusers needs to convert the weights; nothing is
+downloaded.
 """
 
 from __future__ import annotations
 
-import gzip
 import json
-import math
-import re
-import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
+
+from .headers import PREDICTION, Header
+from .vocabulary import write_tokenizer
 
 _UNET = "model.diffusion_model."
 _VAE = "first_stage_model."
 _CLIP = "cond_stage_model.transformer.text_model."
 _OPEN_CLIP = "cond_stage_model.model."
-_VOCABULARY = Path(__file__).parent / "clip" / "bpe_simple_vocab_16e6.txt.gz"
-_PREDICTION = "modelspec.prediction_type"
-_MOST_TENSORS = 20_000  # Stable Diffusion XL has 2,500
-_LARGEST_HEADER = 100_000_000  # the format's own limit
-
-
-@dataclass(frozen=True)
-class Header:
-    """Shapes by tensor name, and the file's own metadata."""
-
-    shapes: dict[str, tuple[int, ...]]
-    metadata: dict[str, str]
-
-    def count(self, pattern: str) -> int:
-        """The number of different texts in the pattern's group, over all names that match the pattern."""
-        matches = (re.match(pattern, name) for name in self.shapes)
-        return len({match[1] for match in matches if match})
-
-
-def read_header(path: Path) -> Header:
-    """Reads a .safetensors header. Raises `unknown-model` if the file is of another format."""
-    try:
-        with path.open("rb") as file:
-            (length,) = struct.unpack("<Q", file.read(8))
-            if not 2 <= length <= min(_LARGEST_HEADER, path.stat().st_size - 8):
-                raise ValueError(f"a header of {length} bytes")
-            entries = parse_json(file.read(length))
-            size = path.stat().st_size
-        metadata = entries.pop("__metadata__", {})
-        if len(entries) > _MOST_TENSORS or not isinstance(metadata.get(_PREDICTION, ""), str):
-            raise ValueError(f"{len(entries)} tensors")
-        shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-        for name, shape in shapes.items():
-            if not all(type(n) is int and n >= 0 for n in shape) or math.prod(shape) > size:
-                raise ValueError(f"{name:.80} has the shape {shape!r:.80}, more than the file holds")
-        return Header(shapes, metadata)
-    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
-        raise VelaturaError(
-            "unknown-model",
-            f"{path.name} is not a .safetensors file; choose one, for other files can contain programs.",
-            detail=str(error),
-        ) from error
 
 
 def write_configuration(header: Header, folder: Path) -> None:
@@ -84,7 +39,7 @@ def write_configuration(header: Header, folder: Path) -> None:
     for name, (_, cls, config) in components.items():
         file = "scheduler_config.json" if name == "scheduler" else "config.json"
         _write(folder / name / file, {"_class_name": cls} | config)
-    _write_tokenizer(folder / "tokenizer", pad="!" if _is_open_clip(header) else "<|endoftext|>")
+    write_tokenizer(folder / "tokenizer", pad="!" if _is_open_clip(header) else "<|endoftext|>")
 
 
 def _check(header: Header) -> None:
@@ -204,26 +159,10 @@ def _prediction(header: Header) -> str:
     For Stable Diffusion 2 that is v, as in the 768-pixel model; its 512-pixel base needs the diffusers
     folder.
     """
-    noted = header.metadata.get(_PREDICTION, "").lower()
+    noted = header.metadata.get(PREDICTION, "").lower()
     if noted:
         return "v_prediction" if noted.startswith("v") else "epsilon"
     return "v_prediction" if "v_pred" in header.shapes or _is_open_clip(header) else "epsilon"
-
-
-def _write_tokenizer(folder: Path, pad: str) -> None:
-    """CLIP's vocabulary: 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks."""
-    lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
-    letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    letters += [chr(256 + i) for i in range(256 - len(letters))]
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    _write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad} | special
-    _write(folder / "tokenizer_config.json", config)
-    _write(folder / "special_tokens_map.json", special | {"pad_token": pad})
 
 
 def _write(path: Path, value: object) -> None:

@@ -1,0 +1,182 @@
+"""FLUX.1: dev and its children (Krea), schnell, Fill (inpainting) and Kontext (instructions).
+
+The transformer reads T5's states beside the picture's tokens, and the pooled vector of CLIP-L. dev, Fill and
+Kontext get the scale of guidance as an input, schnell does without guidance.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.transformers.transformer_flux import FluxTransformer2DModel
+from torch import Tensor, nn
+from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
+
+from velatura.attention.places import Attend
+from velatura.cache.keys import tensor_digest
+from velatura.diffusion.condition import Condition
+from velatura.diffusion.network import Tokenized
+from velatura.models.headers import Header, read_header
+from velatura.models.recognition import Found
+from velatura.models.traits import INSTRUCTS
+from velatura_protocol.errors import VelaturaError
+
+from . import encoders, flow_files, flux1_names, parts
+from .joint import JointModel, pack, positions, unpack
+
+_TOKENS = 512  # of T5, in the training of dev and its children
+_SCHNELL_TOKENS = 256
+_CLIP_TOKENS = 77
+_DYNAMIC = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
+_SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
+_LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+
+
+@dataclass(kw_only=True, eq=False)
+class Flux1(JointModel):
+    """A FLUX.1 on its device.
+
+    Args:
+        text_encoder, tokenizer: CLIP-L and its tokenizer.
+        text_encoder_2, tokenizer_2: T5-XXL and its tokenizer.
+        instructs: whether it is Kontext, whose prompts are instructions about one reference picture.
+        beside: the tokens [1, L, C patch^2 + 256] of the picture outside of the mask, and of the mask; for Fill.
+    """
+
+    text_encoder: CLIPTextModel
+    text_encoder_2: T5EncoderModel
+    tokenizer: CLIPTokenizer
+    tokenizer_2: T5Tokenizer
+    instructs: bool = False
+    beside: Tensor | None = None
+
+    @property
+    def encoders(self) -> dict[str, nn.Module]:
+        """See `JointModel`."""
+        return {"text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+
+    @property
+    def most_references(self) -> int:
+        """See `LatentDiffusion`."""
+        return 1 if self.instructs else 0
+
+    # Prompts.
+
+    @property
+    def prompt_tokens(self) -> int:
+        """The number of tokens that T5 reads, including the end mark."""
+        return _TOKENS if self.embeds_guidance else _SCHNELL_TOKENS
+
+    def tokens_of(self, prompt: str) -> tuple[int, int]:
+        """See `LatentModel`. CLIP reads the start of a long prompt only, as in the model's training."""
+        return encoders.t5_tokens(self.tokenizer_2, prompt), self.prompt_tokens
+
+    def tokenized(self, prompt: str) -> Tokenized:
+        """See `LatentDiffusion`. The tokens are those of T5."""
+        return encoders.t5_tokenized(self.tokenizer_2, prompt, self.prompt_tokens)
+
+    def _condition(self, prompt: str) -> Condition:
+        ids = encoders.t5_ids(self.tokenizer_2, prompt, self.prompt_tokens)
+        states = self.text_encoder_2(ids.to(self.device))[0]
+        ids = encoders.clip_ids(self.tokenizer, prompt, _CLIP_TOKENS)
+        pooled = self.text_encoder(ids.to(self.device)).pooler_output
+        return Condition(states.float(), parts={"pooled": pooled.float()})
+
+    # Inpainting.
+
+    @property
+    def _sees_mask(self) -> bool:
+        """Whether it is Fill."""
+        return self.transformer.config["in_channels"] > 2 * self.latent_channels * self.patch**2
+
+    @torch.inference_mode()
+    def prepared(self, image: Tensor, mask: Tensor) -> Self:
+        """See `JointModel`. Fill sees the mask, and the picture where the mask is below 0.5."""
+        prepared = super().prepared(image, mask)
+        if not self._sees_mask:
+            return prepared
+        beside = self._beside(image, (mask >= 0.5).float())
+        return prepared.changed(f"outside of {tensor_digest(beside)}", beside=beside)
+
+    def _beside(self, image: Tensor, inside: Tensor) -> Tensor:
+        """The tokens that Fill sees beside the latents. image: [1, 3, h, w]; inside: [1, 1, h, w], 0 or 1."""
+        outside = pack(self.encode(image * (1.0 - inside)), self.patch)
+        every = F.pixel_unshuffle(inside.to(outside), self.factor)  # each pixel of the mask as a channel
+        return torch.cat([outside, pack(every, self.patch)], dim=-1)
+
+    # The network.
+
+    def velocity(self, x: Tensor, time: Tensor, condition: Condition, attend: Attend | None) -> Tensor:
+        """See `JointModel`."""
+        n, _, height, width = x.shape
+        tokens, rows, columns = pack(x, self.patch), height // self.patch, width // self.patch
+        ids = positions(rows, columns)
+        if self._sees_mask:
+            tokens = torch.cat([tokens, self._seen_beside(height, width).expand(n, -1, -1)], dim=-1)
+        if (shown := self.reference_tokens(n)) is not None:
+            sizes = (z.shape[-2:] for z in self.references)
+            grids = [positions(h // self.patch, w // self.patch, first=1) for h, w in sizes]
+            tokens, ids = torch.cat([tokens, shown], dim=1), torch.cat([ids, *grids])
+        text, image = condition.states.shape[1], rows * columns
+        with self.attending(attend, text=(0, text), image=(text, text + image)):
+            out = self.transformer(
+                hidden_states=tokens,
+                timestep=time,
+                guidance=self.scales(n),
+                pooled_projections=condition.parts["pooled"].to(self.dtype),
+                encoder_hidden_states=condition.states.to(self.dtype),
+                txt_ids=torch.zeros(text, 3, device=x.device),
+                img_ids=ids.to(x.device),
+                return_dict=False,
+            )[0]
+        return unpack(out[:, :image], height, width, self.patch)
+
+    def _seen_beside(self, height: int, width: int) -> Tensor:
+        """The tokens beside latents of this size; those of an empty picture before `prepared`."""
+        if self.beside is None:
+            sides = height * self.factor, width * self.factor
+            empty = torch.zeros(1, 3, *sides, device=self.device)
+            self.beside = self._beside(empty, torch.ones(1, 1, *sides, device=self.device))
+        return self.beside.to(self.dtype)
+
+
+def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux1:
+    """Loads the model. Raises `unknown-model` for one that edits by maps of depth or edges."""
+    part = flow_files.Parts(found)
+    config = None
+    if not part["transformer"].is_dir():
+        config = configurations(read_header(part["transformer"]))["transformer"]
+    transformer = parts.transformer(
+        FluxTransformer2DModel, part["transformer"], dtype, config, flux1_names.converted
+    )
+    autoencoder = flow_files.autoencoder(part["vae"], dtype, _LATENTS)
+    channels = transformer.config["in_channels"] // (4 * autoencoder.config["latent_channels"])
+    if channels == 2:
+        raise VelaturaError(
+            "unknown-model", f"{id!r} draws after maps of depth or edges; choose FLUX.1 dev, Fill or Kontext."
+        )
+    is_guided = transformer.config["guidance_embeds"]
+    return Flux1(
+        id=id,
+        digest=digest,
+        transformer=transformer,
+        autoencoder=autoencoder,
+        text_encoder=encoders.clip(CLIPTextModel, part["text_encoder"], dtype, encoders.CLIP_L),
+        text_encoder_2=encoders.t5(part["text_encoder_2"], dtype),
+        tokenizer=encoders.clip_tokenizer(part.find("tokenizer")),
+        tokenizer_2=encoders.t5_tokenizer(part["tokenizer_2"]),
+        scheduler=part.scheduler(_DYNAMIC if is_guided else _SCHNELL),
+        side=found.size,
+        guidance=3.5,
+        instructs=INSTRUCTS in found.traits,
+        device=device,
+        dtype=dtype,
+    )
+
+
+def configurations(header: Header) -> dict[str, dict[str, Any]]:
+    """diffusers' configuration of the transformer in a file, in the authors' layout or in diffusers'."""
+    return {"transformer": flux1_names.configuration(header)}
