@@ -85,7 +85,8 @@ def _token(model: LatentDiffusion, concept: str) -> Tensor:
     """A concept's state as the last text encoder reads it alone, [1, 1, d]: the mean over its tokens, where
     the paper takes the only one of a word."""
     read = model.tokenized(concept)
-    last = (read, *read.further)[-1]
-    before = sum(len(part.ids) for part in (read, *read.further)[:-1])
-    indices = [before + i for i in last.content] or [before]
+    indices, before = [0], 0  # of the empty text, the first token
+    for part in (read, *read.further):
+        indices = [before + i for i in part.content] or indices
+        before += len(part.ids)
     return model.encode_prompt(concept).states[:, indices].mean(1, keepdim=True)
