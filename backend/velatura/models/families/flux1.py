@@ -37,8 +37,8 @@ _SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
 _LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
 
 # Of the 19 blocks of two streams, "d", and the 38 of one stream, "s". Injected are those without which
-# pictures change most (Avrahami et al. 2025, Stable Flow, arXiv:2411.14430): in them alone, a picture keeps its
-# layout and is still free to change. Read are the later ones of two streams, whose maps are sharpest
+# pictures change most (Avrahami et al. 2025, Stable Flow, arXiv:2411.14430): in them alone, a picture keeps
+# its layout and is still free to change. Read are the later ones of two streams, whose maps are sharpest
 # (Helbling et al. 2025, ConceptAttention, arXiv:2502.04320).
 _INJECTED = {"d": (0, 1, 17, 18), "s": (6, 9, 34, 35, 37)}
 _READ = {"d": range(10, 19)}
