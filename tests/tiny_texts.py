@@ -25,13 +25,7 @@ QWEN_CHAT = (
     "{%- endif %}{%- endif %}"
 )
 """Qwen3's chat template, without tools and thoughts."""
-_WORDS = (
-    "system user assistant Describe the image by detailing the color shape size texture quantity text spatial "
-    "relationships of the objects and background Describe the key features of the input image color shape size "
-    "texture objects background then explain how the user 's text instruction should alter or modify the image "
-    "Generate a new image that meets the user 's requirements while maintaining consistency with the original "
-    "input where appropriate Picture"
-).split()
+_WORDS = ["system", "user", "assistant", "Describe", "the", "image", "by", "detailing", "the", "color", "shape", "size", "texture", "quantity", "text", "spatial", "relationships", "of", "the", "objects", "and", "background", "Describe", "the", "key", "features", "of", "the", "input", "image", "color", "shape", "size", "texture", "objects", "background", "then", "explain", "how", "the", "user", "'s", "text", "instruction", "should", "alter", "or", "modify", "the", "image", "Generate", "a", "new", "image", "that", "meets", "the", "user", "'s", "requirements", "while", "maintaining", "consistency", "with", "the", "original", "input", "where", "appropriate", "Picture"]
 
 
 def qwen_tokenizer(folder: Path) -> Path:
@@ -65,6 +59,7 @@ def qwen3(folder: Path, layers: int = 28) -> Path:
         head_dim=8,
         max_position_embeddings=1024,
         initializer_range=0.3,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e6},
     )
     Qwen3ForCausalLM(config).save_pretrained(folder)
     return folder

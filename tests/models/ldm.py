@@ -34,7 +34,7 @@ def write(
 ) -> Path:
     """notes: entries of the header's metadata."""
     tensors = {f"model.diffusion_model.{k}": v for k, v in _unet(unet).items()}
-    tensors |= {f"first_stage_model.{k}": v for k, v in _autoencoder(vae).items()}
+    tensors |= {f"first_stage_model.{k}": v for k, v in autoencoder(vae).items()}
     tensors |= _open_clip(text) if open_clip else _clip(text)
     save_file({k: v.contiguous().clone() for k, v in tensors.items()}, path, metadata=notes or None)
     return path
@@ -80,7 +80,7 @@ def _unet(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
     return renamed
 
 
-def _autoencoder(vae: AutoencoderKL) -> dict[str, torch.Tensor]:
+def autoencoder(vae: AutoencoderKL) -> dict[str, torch.Tensor]:
     levels = len(vae.config.block_out_channels)
     names = []
     for level in range(levels):

@@ -6,7 +6,7 @@ Black Forest Labs 2025, FLUX.2; 2026, FLUX.2 klein.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,18 +17,27 @@ from diffusers.models.autoencoders.autoencoder_kl_flux2 import AutoencoderKLFlux
 from diffusers.models.transformers.transformer_flux2 import Flux2Transformer2DModel
 from diffusers.pipelines.flux2.system_messages import SYSTEM_MESSAGE
 from torch import Tensor, nn
-from transformers import AutoTokenizer, Mistral3ForConditionalGeneration, MistralModel, Qwen3Model
+from transformers import AutoTokenizer, Mistral3ForConditionalGeneration, MistralConfig, MistralModel
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
+from velatura.models.headers import Header, read_header
+from velatura.models.recognition import Found
+from velatura.models.traits import FEW_STEPS
 
+from . import parts
 from .joint import JointModel, pack, positions, unpack
+from .qwen import chat, qwen3
 from .templates import Template, hidden_states
 
 LONGEST = 512
 """Tokens of a prompt, with its template and padding; the padding's states count."""
 _KLEIN, _DEV = (9, 18, 27), (10, 20, 30)  # the layers of the text encoder that are read
+_GUIDANCE = "time_guidance_embed.guidance_embedder."
+_MISTRAL_HEAD = 128  # channels of a head
+SCHEDULER = {"use_dynamic_shifting": True, "time_shift_type": "exponential"}
+"""diffusers' configuration of its noise levels, for files that come without one."""
 _APART = 10  # the first coordinates of reference pictures are 10, 20, 30 …
 
 
@@ -141,3 +150,105 @@ class Flux2(JointModel):
         bn, epsilon = self.autoencoder.bn, self.autoencoder.config["batch_norm_eps"]
         mean, variance = (x.float().view(1, -1, 1, 1) for x in (bn.running_mean, bn.running_var))
         return mean, (variance + epsilon).sqrt()
+
+
+def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux2:
+    """Loads a FLUX.2 of any form. Arguments: as those of `Model`, and what `recognise` found."""
+    transformer = parts.transformer(
+        Flux2Transformer2DModel, found.parts["transformer"], dtype, _configured(found, "transformer")
+    )
+    is_dev = bool(transformer.config["guidance_embeds"])
+    vae = parts.autoencoder(AutoencoderKLFlux2, found.parts["vae"], dtype, _configured(found, "vae"))
+    tokenizer = AutoTokenizer.from_pretrained(found.parts["tokenizer"], local_files_only=True)
+    encoder = found.parts["text_encoder"]
+    few = FEW_STEPS in found.traits
+    return Flux2(
+        id=id,
+        digest=digest,
+        transformer=transformer,
+        autoencoder=vae,
+        scheduler=parts.scheduler(found, SCHEDULER),
+        side=found.size,
+        device=device,
+        dtype=dtype,
+        text_encoder=_mistral(encoder, dtype) if is_dev else qwen3(encoder, dtype, max(_KLEIN)),
+        template=Template(
+            tokenizer,
+            _dev_text(tokenizer) if is_dev else chat(tokenizer, thinking=False),
+            LONGEST,
+            padded=True,
+        ),
+        layers_read=_DEV if is_dev else _KLEIN,
+        steps=4 if few else 50,
+    )
+
+
+def configurations(header: Header) -> dict[str, dict[str, Any]]:
+    """diffusers' configurations of the parts that a file has, from the shapes in its header."""
+    shapes = parts.shapes(header.shapes, parts.NETWORK_PREFIXES, "single_stream_modulation")
+    found: dict[str, dict[str, Any]] = {}
+    if shapes:
+        found["transformer"] = _transformer(shapes)
+    if vae := parts.shapes(header.shapes, parts.VAE_PREFIXES, "bn.running_mean"):
+        found["vae"] = parts.vae_configuration(vae)
+    return found
+
+
+def _transformer(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    def shape(*names: str) -> tuple[int, ...]:
+        return next(shapes[name] for name in names if name in shapes)
+
+    width, channels = shape("img_in.weight", "x_embedder.weight")
+    head = shape("double_blocks.0.img_attn.norm.query_norm.scale", "transformer_blocks.0.attn.norm_q.weight")[
+        0
+    ]
+    wide = shape("double_blocks.0.img_mlp.0.weight", "transformer_blocks.0.ff.linear_in.weight")[0]
+    return {
+        "in_channels": channels,
+        "num_layers": parts.count(shapes, "double_blocks.", "transformer_blocks."),
+        "num_single_layers": parts.count(shapes, "single_blocks.", "single_transformer_blocks."),
+        "attention_head_dim": head,
+        "num_attention_heads": width // head,
+        "joint_attention_dim": shape("txt_in.weight", "context_embedder.weight")[1],
+        "mlp_ratio": wide / 2 / width,
+        "axes_dims_rope": [head // 4] * 4,
+        "guidance_embeds": any(name.startswith(("guidance_in.", _GUIDANCE)) for name in shapes),
+    }
+
+
+def _configured(found: Found, part: str) -> dict[str, Any] | None:
+    path = found.parts[part]
+    return None if path.is_dir() else configurations(read_header(path))[part]
+
+
+def _mistral(path: Path, dtype: torch.dtype) -> nn.Module:
+    """The text encoder of FLUX.2 dev, without its eyes and its head."""
+    if path.is_dir():
+        whole = parts.language_model(Mistral3ForConditionalGeneration, path, dtype)
+        return parts.shortened(whole.model.language_model, max(_DEV))
+    shapes = {name: tuple(value) for name, value in read_header(path).shapes.items()}
+    sizes = parts.sizes(shapes, "model.layers.")
+    query, key = sizes.pop("query"), sizes.pop("key")
+    config = MistralConfig(
+        **sizes,
+        head_dim=_MISTRAL_HEAD,
+        num_attention_heads=query // _MISTRAL_HEAD,
+        num_key_value_heads=key // _MISTRAL_HEAD,
+        rms_norm_eps=1e-5,
+        rope_parameters={"rope_type": "default", "rope_theta": 1e9},
+        sliding_window=None,
+    )
+    return parts.shortened(parts.language_model(MistralModel, path, dtype, config), max(_DEV))
+
+
+def _dev_text(tokenizer: Any) -> Callable[[str], str]:
+    """The text around a prompt of FLUX.2 dev."""
+
+    def text(prompt: str) -> str:
+        system = {"role": "system", "content": [{"type": "text", "text": SYSTEM_MESSAGE}]}
+        user = {"role": "user", "content": [{"type": "text", "text": prompt.replace("[IMG]", "")}]}
+        if tokenizer.chat_template:
+            return tokenizer.apply_chat_template([system, user], tokenize=False, add_generation_prompt=False)
+        return f"<s>[SYSTEM_PROMPT]{SYSTEM_MESSAGE}[/SYSTEM_PROMPT][INST]{user['content'][0]['text']}[/INST]"
+
+    return text

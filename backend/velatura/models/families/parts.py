@@ -17,6 +17,8 @@ from diffusers.utils.import_utils import is_accelerate_available, is_gguf_availa
 from safetensors import safe_open
 from torch import Tensor
 
+from velatura.models.recognition import Found
+from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
@@ -137,7 +139,7 @@ def autoencoder(cls: Any, path: Path, dtype: torch.dtype, config: Mapping[str, A
         else:
             found = convert_ldm_vae_checkpoint(found, network.config) | extra
     network.load_state_dict(found)
-    return network.to(dtype)
+    return torch.nn.Module.to(network, dtype)  # diffusers' own warns
 
 
 def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None) -> Any:
@@ -154,7 +156,58 @@ def language_model(cls: Any, path: Path, dtype: torch.dtype, config: Any = None)
             path, variant=variant(path, "model"), dtype=dtype, local_files_only=True, use_safetensors=True
         )
     found = tensors(path, dtype=dtype)
+    found.pop("lm_head.weight", None)
     return cls.from_pretrained(None, config=config, state_dict=found, dtype=dtype)
+
+
+def shortened(encoder: Any, layers: int) -> Any:
+    """The language model without the layers behind number `layers`, whose states nobody reads.
+
+    One layer more stays: the state after the last layer is a normalised one.
+    """
+    del encoder.layers[layers + 1 :]
+    return encoder
+
+
+def scheduler(found: Found, usual: Mapping[str, Any]) -> dict[str, Any]:
+    """diffusers' configuration of the noise levels: the folder's, or the family's usual one."""
+    folder = found.parts.get("scheduler")
+    return dict(usual) if folder is None else read_object(folder / "scheduler_config.json")
+
+
+def shapes(
+    of: Mapping[str, tuple[int, ...]], prefixes: Sequence[str], mark: str
+) -> dict[str, tuple[int, ...]]:
+    """The shapes of a network's tensors, by their names without a prefix; {} if no name starts with any of
+    the prefixes and then the mark."""
+    for prefix in prefixes:
+        if any(name.startswith(prefix + mark) for name in of):
+            return {name[len(prefix) :]: tuple(of[name]) for name in of if name.startswith(prefix)}
+    return {}
+
+
+def count(of: Iterable[str], *starts: str) -> int:
+    """The number of layers, each with a number behind one of these starts of names."""
+    return len(
+        {name.removeprefix(start).split(".")[0] for start in starts for name in of if name.startswith(start)}
+    )
+
+
+def vae_configuration(of: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
+    """diffusers' configuration of an autoencoder of images with tensors of these shapes, without its scale."""
+    ldm = "encoder.down.0.block.0.conv1.weight" in of
+    downs = count(of, "encoder.down." if ldm else "encoder.down_blocks.")
+    first = "encoder.down.{}.block." if ldm else "encoder.down_blocks.{}.resnets."
+    last = of.get("decoder.conv_in.weight", (0, 0))[1]
+    return {
+        "block_out_channels": [of[first.format(i) + "0.conv1.weight"][0] for i in range(downs)],
+        "down_block_types": ["DownEncoderBlock2D"] * downs,
+        "up_block_types": ["UpDecoderBlock2D"] * downs,
+        "layers_per_block": count(of, first.format(0)),
+        "latent_channels": last,
+        "use_quant_conv": "quant_conv.weight" in of,
+        "use_post_quant_conv": "post_quant_conv.weight" in of,
+    }
 
 
 def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> dict[str, int]:
@@ -168,9 +221,7 @@ def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> dict[str, int]:
         "vocab_size": shapes[table][0],
         "hidden_size": shapes[table][1],
         "intermediate_size": shapes[first + "mlp.gate_proj.weight"][0],
-        "num_hidden_layers": len(
-            {name[len(layers) :].split(".")[0] for name in shapes if name.startswith(layers)}
-        ),
+        "num_hidden_layers": count(shapes, layers),
         "query": shapes[first + "self_attn.q_proj.weight"][0],
         "key": shapes[first + "self_attn.k_proj.weight"][0],
     }
