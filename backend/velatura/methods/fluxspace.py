@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, flowing, guiding, steering
+from . import fields, flowing, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters
 
 if TYPE_CHECKING:
@@ -110,9 +110,8 @@ class FluxSpace(Method):
 
         fluxspace.check(context.model)
         on_layer = params.start == "layer"
-        model, scale = guiding.guided(context.model, params.guidance, params.negative_prompt)
-        if on_layer:  # residuals lead a layer's run along its own latents, so its caption needs no guidance
-            model, scale = guiding.reading(context.model), 1.0
+        # residuals lead a layer's run along its own latents, so its caption needs no guidance
+        model, scale = context.model, 1.0 if on_layer else params.guidance
         caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
         sigmas = schedule.sigmas(model.training_sigmas, steps)

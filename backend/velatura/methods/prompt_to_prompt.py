@@ -13,7 +13,7 @@ from pydantic.config import JsonDict, JsonValue
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, guiding
+from . import fields
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -223,8 +223,7 @@ def edited(
     from velatura.prompt_to_prompt import source as sources
 
     source_prompt = fields.shown_now(params.source_prompt)
-    negative = params.negative_prompt
-    model, guidance = guiding.guided(context.model, params.guidance, negative)
+    model, negative = context.model, params.negative_prompt
     sigmas = schedule.sigmas(model.training_sigmas, params.steps)
     n = len(sigmas) - 1
     planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
@@ -234,8 +233,8 @@ def edited(
         raise VelaturaError(
             "bad-request", "Both captions are the same; change a word, or turn one up or down."
         )
-    wanted = sources.Wanted(source_prompt, negative, sigmas, guidance)
-    source = _source(model, inputs, params, context, wanted)
+    wanted = sources.Wanted(source_prompt, negative, sigmas, params.guidance)
+    source = _source(inputs, params, context, wanted)
     was_known = source.trajectory.is_known
     m_latent = latent_mask(inputs, model)
 
@@ -255,7 +254,7 @@ def edited(
                 *(model.encode_prompt(text) for text in (source_prompt, inputs.prompt, negative))
             ),
             planned.control,
-            guidance=guidance,
+            guidance=params.guidance,
             after_step=after_step,
             local=planned.local,
             m_latent=m_latent,
@@ -273,14 +272,11 @@ def edited(
 
 
 def _source(
-    model: LatentDiffusion,
-    inputs: MethodInputs,
-    params: PromptToPromptParameters,
-    context: Context,
-    wanted: Wanted,
+    inputs: MethodInputs, params: PromptToPromptParameters, context: Context, wanted: Wanted
 ) -> Source:
     from velatura.prompt_to_prompt import source as sources
 
+    model = context.model
     if params.start == "new":
         shape = (model.latent_channels, *_places(inputs, model))
         return sources.imagined(model, context.cache, shape, wanted, inputs.seeds)
@@ -289,7 +285,6 @@ def _source(
         context.step(i, n, stage=Stage("Reading the layer", n / (n + len(wanted.sigmas) - 1)))
 
     kind = params.inversion
-    model = guiding.reading(context.model)
     return sources.inverted(model, context.cache, inputs.image, wanted, kind, inputs.seeds, after_step)
 
 
