@@ -16,14 +16,14 @@ from velatura.models.families import flux1, sd3
 from velatura_protocol.errors import VelaturaError
 
 MASK = box(64, 64, (16, 48), (16, 48))
-CAPTION = {"source_prompt": "a red hat", "steps": 4}
+CAPTION = {"source_prompt": "a red hat", "steps": 3}
 SHARP = {"threshold": 0.98, "softness": 0.0, "refine": 0}  # maps of random networks are nearly flat
 MODELS = {"sd3": (tiny_sd3, sd3), "flux1": (tiny_flux1, flux1)}
 ASKED = {
     "prompt-to-prompt": CAPTION | {"local_blend": False, "words": [{"text": "blue", "weight": 2.0}]},
     "prompt-to-prompt, blend": CAPTION | {"threshold": 0.3, "preset": "own", "start": "new"},
     "prompt-to-prompt, cycle": CAPTION | {"preset": "cycle-consistent"},
-    "ledits": {"steps": 4, "concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.2}]},
+    "ledits": {"steps": 3, "concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.2}]},
     "flow-align": CAPTION | {"only_changes": False, "self_until": 0.5},
     "fluxspace": CAPTION | {"concepts": [{"more": "snow", "strength": 100.0}], "only_changes": False},
 }
@@ -49,8 +49,6 @@ def test_a_recipe_gives_the_same_bytes_whatever_is_kept(store, name):
     alone = run(store, name, hooks=hooks)[0].data
     assert [run(store, name, cache)[0].data for _ in range(2)] == [alone, alone]
     assert hooks.steps and hooks.previews
-    colours = pixels(run(store, name)[0])[..., :3]
-    assert colours.std() > 0.0
 
 
 def test_a_batch_of_new_pictures_is_its_rows(store):
@@ -69,7 +67,7 @@ def test_words_are_selected(store, reading):
         picture(64, 64),
         method="word-map",
         prompt="a red hat",
-        parameters={"words": [{"text": "hat"}], "looks": 2, "reading": reading} | SHARP,
+        parameters={"words": [{"text": "hat"}], "looks": 1, "reading": reading} | SHARP,
     )
     (mask,) = edit.run(store)
     assert 0 < np.frombuffer(mask.data, np.uint8).mean() < 255

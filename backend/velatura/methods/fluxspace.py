@@ -125,9 +125,8 @@ class FluxSpace(Method):
 
         concepts = _concepts(model, params, inputs.rasters, m, len(sigmas) - 1)
         if wanted := _wanted(inputs.prompt, caption):
-            concepts.append(
-                _concept(model, FluxSpaceConcept(more=wanted, strength=100.0), m, len(sigmas) - 1)
-            )
+            whole = FluxSpaceConcept(name="", less="", more=wanted, strength=100.0)
+            concepts.append(_concept(model, whole, m, len(sigmas) - 1))
         trajectory = steering.trajectory(model, inputs, params, context, sigmas, places, prompts)
         with kept(context.cache, model, trajectory, prompts, []) as source:
             z = fluxspace.edit(

@@ -72,15 +72,15 @@ def _picture(
     sums = out = v.new_zeros(())
     if mix.uses_source:
         branch = needed(source)
-        V = g * v
-        V[:, :, of_source] = mix.S @ words
+        values = g * v
+        values[:, :, of_source] = mix.S @ words
         w = _columns(mix, mix.w_s, of_source, v.shape[-2], g)
-        out, sums = attend(branch.q, branch.k, V, w)
+        out, sums = attend(branch.q, branch.k, values, w)
     if mix.uses_target or not whole:
-        V = (1.0 - g) * v
-        V[:, :, of_target] = mix.t * words
+        values = (1.0 - g) * v
+        values[:, :, of_target] = mix.t * words
         w = _columns(mix, mix.w_t, of_target, v.shape[-2], 1.0 - g)
-        own, sums_own = attend(target.q, target.k, V, w)
+        own, sums_own = attend(target.q, target.k, values, w)
         out, sums = out + own, sums + sums_own
     return renormalised(mix, out, sums)
 

@@ -94,7 +94,8 @@ def edit(
     n = source.n
     first = min((concept.first for concept in concepts if concept.scale), default=n)
     for i in range(min(first, n)):
-        after_step(Step(i, n, *source.sigmas[i : i + 2], source.x(n) if source.is_layer else source.D(i)))
+        sigma, sigma_next = source.sigmas[i : i + 2]
+        after_step(Step(i, n, sigma, sigma_next, source.x(n) if source.is_layer else source.D(i)))
     x = source.x(min(first, n))
     for i in range(first, n):
         sigma, sigma_next = source.sigmas[i : i + 2]
