@@ -182,8 +182,10 @@ def test_whole_maps_go_where_tokens_have_partners(tokenizer, source, target, mod
     columns[[i for span in own for i in indices(pair.t, span)]] = 0.0
     columns[list(pair.t.padding)[: max(0, len(pair.t.padding) - len(pair.s.padding))]] = 0.0
     assert torch.equal(alpha, columns)
-    kinds = [[0] * (prompt.content.start - 1) + [1] + [2] * len(prompt.content) + [3] * (len(prompt.padding) + 1)
-             for prompt in (pair.s, pair.t)]  # fmt: skip
+    kinds = [
+        [1] * prompt.content.start + [2] * len(prompt.content) + [3] * (len(prompt.padding) + 1)
+        for prompt in (pair.s, pair.t)
+    ]
     i, j = A.nonzero(as_tuple=True)
     assert [kinds[0][k] for k in i] == [kinds[1][k] for k in j]
 

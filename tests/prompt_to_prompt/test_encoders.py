@@ -1,4 +1,4 @@
-"""Words in what other text encoders read: no start mark (T5), a template (Qwen, Mistral), two encoders (SD3)."""
+"""Words in what other text encoders read: T5 has no start mark, Qwen has a template, SD3 has two encoders."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def aligned(kind, source, target, room):
 
 
 def test_t5_has_no_start_mark_and_its_spaces_belong_to_no_word():
-    s, t, found = aligned("t5", "a red cat", "a large red cat", 9)
+    s, _, found = aligned("t5", "a red cat", "a large red cat", 9)
     assert (
         s.spans[:3] == [(0, 1), (2, 5), (6, 9)]
         and list(s.marks) == [3]
@@ -46,7 +46,7 @@ def test_t5_has_no_start_mark_and_its_spaces_belong_to_no_word():
 
 def test_a_template_keeps_its_places_with_padding_and_without():
     for room in (0, 16):
-        s, t, found = aligned("template", "a red cat", "a large red cat", room)
+        s, _, found = aligned("template", "a red cat", "a large red cat", room)
         assert content(s) == [3, 4, 5] and found.inserted == [(2, 7)]
         assert torch.equal(found.A[:3, :3], torch.eye(3))
         assert torch.equal(found.A[6:10, 7:11], torch.eye(4))  # its end

@@ -32,7 +32,8 @@ class Place(NamedTuple):
 Attend = Callable[[Place, Tensor, Tensor, Tensor], Tensor]
 """attend(place, q, k, v) -> the values attended to. q: [B, heads, L_q, d]; k, v: [B, heads, L_k, d], after
 normalisation and position; result [B, heads, L_q, d]. Plain attention is `attend = lambda place, q, k, v:
-scaled_dot_product_attention(q, k, v)`.
+scaled_dot_product_attention(q, k, v)`. Where some keys do not count, q and k may have further columns, by
+which softmax(q k^T / sqrt(D)), for the width D that they then have, is 0 there.
 
 It is an argument of one call of a network, not state of the network, so nothing has to be counted or reset
 between two calls."""

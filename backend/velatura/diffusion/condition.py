@@ -11,6 +11,10 @@ from torch import Tensor
 
 from velatura.cache.values import storable
 
+POOLED = "pooled"
+"""The name of the one part that the mathematics knows: a vector [N, d] of the whole text, which modulates a
+network's blocks. Not every family has one."""
+
 
 @storable("condition")
 @dataclass(frozen=True, eq=False)

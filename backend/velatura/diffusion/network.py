@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from velatura.attention.joint import Blocks
     from velatura.attention.places import Attend
 
     from .condition import Condition
@@ -49,6 +50,15 @@ class Tokenized(NamedTuple):
     offsets: list[tuple[int, int]]
     content: range
     further: tuple[Tokenized, ...] = ()
+
+    @property
+    def words(self) -> list[int]:
+        """The indices of the tokens that come from the prompt, among those of all encoders."""
+        found, first = [], 0
+        for part in (self, *self.further):
+            found += [first + i for i in part.content]
+            first += len(part.ids)
+        return found
 
 
 class Network(Protocol):
@@ -115,6 +125,12 @@ class LatentDiffusion(Network, Generator, Protocol):
     guidance_patch: ClassVar[int] = 0
     """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
     conditional one (Qwen-Image's "true" guidance)."""
+
+    @property
+    def joint_blocks(self) -> Blocks | None:
+        """The joint attentions in which edits inject and read (`velatura.attention.joint`), each choice with
+        its source; None if it has no joint attention."""
+        return None
 
     @property
     def embeds_guidance(self) -> bool:

@@ -9,12 +9,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.attention import joint
 from velatura.attention.places import Attend, Place
 from velatura.diffusion.condition import cat
 from velatura.diffusion.denoiser import denoise, guide
-from velatura.diffusion.network import Network
+from velatura.diffusion.network import LatentDiffusion
 from velatura.prompt_to_prompt.control import Branch, steps_within
 from velatura.prompt_to_prompt.features import Need
+from velatura.prompt_to_prompt.joint import source_branch
 
 from . import pull
 from .source import Source
@@ -53,7 +55,8 @@ class Pulls(NamedTuple):
         zeta: FlowAlign's pull of the predicted picture to the source, in [0, 1).
         focused: whether the edit stays where the dials pull (`pull.focus`).
         self_until: the share of the steps, from the first, in which self-attention has the source's queries
-            and keys, as in Prompt-to-Prompt (Hertz et al. 2022, section 3.2).
+            and keys, as in Prompt-to-Prompt (Hertz et al. 2022, section 3.2); in joint attention those of the
+            picture.
     """
 
     dials: Sequence[Dial]
@@ -64,7 +67,7 @@ class Pulls(NamedTuple):
 
 
 def edit(
-    model: Network, source: Source, pulls: Pulls, after_step: AfterStep, m: Tensor | None = None
+    model: LatentDiffusion, source: Source, pulls: Pulls, after_step: AfterStep, m: Tensor | None = None
 ) -> Tensor:
     """FlowAlign and FlowSlider, see `pull`. Returns the edited latents [N, C, h, w]; z0 if nothing pulls.
 
@@ -88,7 +91,12 @@ def edit(
 
 
 def _edit(
-    model: Network, source: Source, pulls: Pulls, injected: int, after_step: AfterStep, m: Tensor | None
+    model: LatentDiffusion,
+    source: Source,
+    pulls: Pulls,
+    injected: int,
+    after_step: AfterStep,
+    m: Tensor | None,
 ) -> Tensor:
     dials = pulls.dials
     delta = torch.zeros_like(source.q(0)[:: source.noises])
@@ -118,7 +126,7 @@ def _edit(
 
 
 def plain(
-    model: Network,
+    model: LatentDiffusion,
     source: Source,
     wanted: str,
     guidances: tuple[float, float],
@@ -172,7 +180,7 @@ class _Asked:
     """The predictions that one step needs, each computed once."""
 
     def __init__(
-        self, model: Network, source: Source, i: int, delta: Tensor | None, *, injects: bool = False
+        self, model: LatentDiffusion, source: Source, i: int, delta: Tensor | None, *, injects: bool = False
     ) -> None:
         """delta: [N, C, h, w]; None in the first step, where p is q. injects: whether self-attention at p has
         the queries and keys of q."""
@@ -228,14 +236,29 @@ class _Asked:
         return list(denoise(self._model, x, self._sigma, c, attend).chunk(len(keys)))
 
     def _record(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        if place.kind == "self":
-            self._branches[place.name] = Branch(q, k, None)
-            self._source.features.record(self._i, place.name, self._branches[place.name])
+        if place.kind == "self" or self._is_joint(place):
+            branch = source_branch(place, q, k, None) if place.kind == "joint" else Branch(q, k, None)
+            self._branches[place.name] = branch
+            self._source.features.record(self._i, place.name, branch)
         return F.scaled_dot_product_attention(q, k, v)
 
     def _inject(self, place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        if place.kind != "self" and not self._is_joint(place):
+            return F.scaled_dot_product_attention(q, k, v)
+        branch = self._branches.get(place.name) or self._source.features.branches[self._i, place.name]
+        texts = len(q) // len(self.q)
+        q_s, k_s = (x.repeat(texts, 1, 1, 1) for x in (branch.q, branch.k))
         if place.kind == "self":
-            branch = self._branches.get(place.name) or self._source.features.branches[self._i, place.name]
-            texts = len(q) // len(self.q)
-            q, k = (x.repeat(texts, 1, 1, 1) for x in (branch.q, branch.k))
-        return F.scaled_dot_product_attention(q, k, v)
+            return F.scaled_dot_product_attention(q_s, k_s, v)
+        return injected(place, q, k, v, (q_s, joint.picture(place, k_s)))
+
+    def _is_joint(self, place: Place) -> bool:
+        """Whether it is a joint attention that is injected."""
+        blocks = self._model.joint_blocks
+        return place.kind == "joint" and blocks is not None and blocks.injects(place.name)
+
+
+def injected(place: Place, q: Tensor, k: Tensor, v: Tensor, source: tuple[Tensor, Tensor]) -> Tensor:
+    """Joint attention with the source's queries and keys of the picture; see `attention.joint.injected`."""
+    q_image, k = joint.injected(place, q, k, source, v.shape[-1])
+    return F.scaled_dot_product_attention(joint.with_picture(place, q, q_image), k, v)

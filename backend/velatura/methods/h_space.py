@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from velatura.diffusion.samplers import Step
     from velatura.flow.texts import Texts
-    from velatura.inversion.trajectory import AfterStep, Trajectory
+    from velatura.inversion.trajectory import AfterStep
     from velatura.semantic.h_space import Move
-    from velatura.semantic.source import Prompts, Source
+    from velatura.semantic.source import Source
 
 DRAFT_STEPS = 8
 LEARNING = Stage("Learning the dials", 0.6)
@@ -113,7 +113,7 @@ class HSpace(Method):
         def after_step(step: Step) -> None:
             context.step(step.i + 1, step.n, lambda: model.decode(step.denoised[:1]))
 
-        trajectory = _trajectory(inputs, params, context, sigmas, places, prompts)
+        trajectory = steering.trajectory(model, inputs, params, context, sigmas, places, prompts)
         with kept(context.cache, model, trajectory, prompts, []) as source:
             moves = _moves(params, context, caption, _wanted(inputs.prompt, caption), source)
             on_layer = params.start == "layer"
@@ -181,30 +181,3 @@ def _learned(
         return h_space.fit(source, model, away, toward, steps, params.tries, known, after_step)
 
     return context.kept(name, fit, on_disk=True)
-
-
-def _trajectory(
-    inputs: MethodInputs,
-    params: HSpaceParameters,
-    context: Context,
-    sigmas: Sequence[float],
-    places: tuple[int, int],
-    prompts: Prompts,
-) -> Trajectory:
-    """The layer's inversion, or the start of new pictures."""
-    from velatura.prompt_to_prompt import source as inversions
-    from velatura.semantic import source
-
-    model, seeds = context.model, inputs.seeds
-    if params.start == "new":
-        return source.imagined(model, (model.latent_channels, *places), sigmas, seeds)
-
-    def after_step(i: int, n: int) -> None:
-        context.step(i, n, stage=Stage("Reading the layer", 0.1))
-
-    if params.inversion == "edit-friendly":
-        return source.edit_friendly(context.cache, model, inputs.image, prompts, sigmas, seeds, after_step)
-    wanted = inversions.Wanted(prompts.prompt, prompts.negative, sigmas, prompts.guidance)
-    return inversions.inverted(
-        model, context.cache, inputs.image, wanted, "direct", seeds, after_step
-    ).trajectory

@@ -171,7 +171,7 @@ def _concept(asked: LeditsConcept, inputs: MethodInputs, context: Context, m: Te
         steering.check_place(text, place, m)
         where = where * place
     first, last = steering.window(asked.begin, asked.end, n)
-    content, c = model.tokenized(text).content, model.encode_prompt(text)
+    content, c = model.tokenized(text).words, model.encode_prompt(text)
     threshold = steering.quantile(1.0 - asked.threshold, where)
     return Concept(c, content, asked.scale, threshold, first, last, where)
 

@@ -11,12 +11,15 @@ from pydantic import Field
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, flowing
+from .base import Context, MethodInputs, Stage
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.diffusion.network import LatentDiffusion
+    from velatura.inversion.trajectory import Trajectory
     from velatura.semantic.guidance import Concept, Semantic
+    from velatura.semantic.source import Prompts
 
 Words = Literal["caption", "alone"]
 """How a concept is read: the picture's caption with and without it, or its words alone, as published."""
@@ -234,3 +237,48 @@ def _concept(
         settings.weight,
         where,
     )
+
+
+class Started(Protocol):
+    """The settings of a run's start, part of a method's parameters."""
+
+    start: Literal["layer", "new"]
+    inversion: Literal["direct", "edit-friendly"]
+
+
+def trajectory(
+    model: LatentDiffusion,
+    inputs: MethodInputs,
+    params: Started,
+    context: Context,
+    sigmas: Sequence[float],
+    places: tuple[int, int],
+    prompts: Prompts,
+) -> Trajectory:
+    """The layer's inversion, or the start of new pictures.
+
+    Args:
+        model: inverts.
+        inputs: of the run.
+        params: its settings.
+        context: keeps inversions and shows progress.
+        sigmas: the levels.
+        places: (h, w) of the latents.
+        prompts: of the source.
+    """
+    from velatura.prompt_to_prompt import source as inversions
+    from velatura.semantic import source
+
+    seeds = inputs.seeds
+    if params.start == "new":
+        return source.imagined(model, (model.latent_channels, *places), sigmas, seeds)
+
+    def after_step(i: int, n: int) -> None:
+        context.step(i, n, stage=Stage("Reading the layer", 0.1))
+
+    if params.inversion == "edit-friendly":
+        return source.edit_friendly(context.cache, model, inputs.image, prompts, sigmas, seeds, after_step)
+    wanted = inversions.Wanted(prompts.prompt, prompts.negative, sigmas, prompts.guidance)
+    return inversions.inverted(
+        model, context.cache, inputs.image, wanted, "direct", seeds, after_step
+    ).trajectory

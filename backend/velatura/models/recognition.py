@@ -79,6 +79,9 @@ class Family:
 _T5, _CLIP_L, _CLIP_G = "the text encoder T5-XXL", "the text encoder CLIP-L", "the text encoder CLIP-G"
 _VAE = {"vae": "the autoencoder (VAE)"}
 _FEW = {"guidance": 1.0, "steps": 4}
+# Words do not take other words' maps in joint attention; the picture's own queries and keys keep the layout
+# (Shin et al. 2025, arXiv:2508.07519).
+_JOINT = {"cross_until": 0.0}
 
 
 def _family(
@@ -93,7 +96,8 @@ def _family(
     network = "unet" if id in ("sd", "sdxl") else "transformer"
     module = f"velatura.models.families.{id.replace('-', '_')}"
     needed = {network: "the network itself", **_VAE, **parts}
-    return Family(id, title, module, needed, tokenizers, optional, tuple(settings))
+    own = settings if network == "unet" else [("", _JOINT), *settings]
+    return Family(id, title, module, needed, tokenizers, optional, tuple(own))
 
 
 _ALL = (

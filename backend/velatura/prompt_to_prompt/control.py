@@ -96,9 +96,12 @@ class Control:
         """Whether step i needs the source's values of self-attention."""
         return i < self.value_steps and self.value_share > 0.0
 
-    def mix(self, i: int, wanted: Words | None, like: Tensor) -> Mix:
-        """Cross-attention of step i as matrices, on the device and in the dtype of `like`."""
-        alpha, c = self.alpha[i], self.weights
+    def mix(self, i: int, wanted: Words | None, like: Tensor, *, takes: bool = True) -> Mix:
+        """Attention of step i to the prompt as matrices, on the device and in the dtype of `like`.
+
+        takes: whether the place takes the source's maps at all.
+        """
+        alpha, c = self.alpha[i] if takes else torch.zeros_like(self.alpha[i]), self.weights
         renormalises = self.weighs and self.renormalise
         # Sums over columns of M*: for renormalising, with the weights 1 and |c|, since a negative weight
         # subtracts a word's values and must not increase the rest; then the target's words, unweighted.
@@ -115,9 +118,10 @@ class Control:
         )
         return Mix(
             *(matrix.to(like) for matrix in matrices),
-            uses_source=wanted is not None or self.takes_cross(i),
+            uses_source=wanted is not None or bool((alpha > 0.0).any()),
             uses_target=bool((rest > 0.0).any()),
             renormalises=renormalises,
+            takes_source=bool((alpha > 0.0).any()),
         )
 
 
@@ -139,6 +143,7 @@ class Mix(NamedTuple):
         uses_source: whether the first terms count.
         uses_target: whether the second terms count. At least one of the two does.
         renormalises: whether the first two of the n sums are for renormalisation.
+        takes_source: whether any token takes the source's map.
     """
 
     S: Tensor
@@ -148,6 +153,7 @@ class Mix(NamedTuple):
     uses_source: bool
     uses_target: bool
     renormalises: bool
+    takes_source: bool
 
 
 class Branch(NamedTuple):
@@ -171,7 +177,7 @@ class Cross:
     """
 
     def __init__(self, mix: Mix, k_s: Tensor | None, k_t: Tensor, v_t: Tensor) -> None:
-        self.renormalises = mix.renormalises
+        self.mix = mix
         self.source = Lookup(needed(k_s), mix.S @ v_t, mix.w_s) if mix.uses_source else None
         self.target = Lookup(k_t, mix.t * v_t, mix.w_t) if mix.uses_target else None
 
@@ -187,13 +193,18 @@ class Cross:
             both = lookup(needed(q_s))
             if self.target is not None:
                 both += self.target(q_t)
-        out, sums = lookup.parts(both)
-        if self.renormalises:
-            whole, weighed = sums[..., :2].float().split(1, -1)
-            # in half precision both can be 0; an in-place product with float32 is rounded only once
-            out *= (whole / weighed).nan_to_num(nan=0.0).clamp(max=LIMIT)
-            sums = sums[..., 2:]
-        return out, sums
+        return renormalised(self.mix, *lookup.parts(both))
+
+
+def renormalised(mix: Mix, out: Tensor, sums: Tensor) -> tuple[Tensor, Tensor]:
+    """The output M* V and the sums over M*; two of them, if the mix has them, renormalise the output in place
+    and are left out."""
+    if mix.renormalises:
+        whole, weighed = sums[..., :2].float().split(1, -1)
+        # in half precision both can be 0; an in-place product with float32 is rounded only once
+        out *= (whole / weighed).nan_to_num(nan=0.0).clamp(max=LIMIT)
+        sums = sums[..., 2:]
+    return out, sums
 
 
 def self_(control: Control, i: int, source: Branch, target: Branch) -> Tensor:

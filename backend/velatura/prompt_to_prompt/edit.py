@@ -92,6 +92,7 @@ def edit(
             blend's. None: everywhere, but for local blend.
     """
     features = Features(NO_MEMORY) if features is None else features
+    conditions = Conditions(*cat([conditions.source, conditions.target, conditions.negative]).split(1))
     n, x = len(trajectory.sigmas) - 1, trajectory.x[0]
     latent = x.shape[-2], x.shape[-1]
     attending = Attending(model, control, local, features, len(x), latent)

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from velatura.attention.columns import attend
+from velatura.attention.joint import Blocks, picture, word_columns
 from velatura.attention.places import Place, halved, map_level
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import denoise
@@ -47,14 +48,18 @@ def word_maps(
     latent = z0.shape[-2], z0.shape[-1]
     at = map_level(model.latent_size, model.attention_levels)
     size = tuple(halved(side, at) for side in latent)
-    groups = groups.to(model.device)
+    groups, blocks = groups.to(model.device), model.joint_blocks or Blocks()
     total = torch.zeros(groups.shape[1], *size, device=model.device)
     for i, n in enumerate(noises, 1):
         crossed: list[Tensor] = []
         selves: list[tuple[Tensor, Tensor]] = []
 
         def look(place: Place, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-            if place.level != at:
+            if place.level != at or (place.kind == "joint" and not blocks.reads(place.name)):
+                return F.scaled_dot_product_attention(q, k, v)
+            if place.kind == "joint":  # its picture's part stands for self-attention
+                selves.append((picture(place, q), picture(place, k)))  # noqa: B023
+                crossed.append(word_columns(place, q, k, groups)[0].float().mean(0))  # noqa: B023
                 return F.scaled_dot_product_attention(q, k, v)
             if place.kind == "self":
                 selves.append((q, k))  # noqa: B023 - called within this iteration

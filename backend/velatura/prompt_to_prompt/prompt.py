@@ -134,7 +134,7 @@ class Tokens:
 
     @property
     def marks(self) -> range:
-        """The indices of the encoder's marks behind the content: CLIP's and T5's end mark, a template's end."""
+        """The indices of the marks behind the content: CLIP's and T5's end mark, the end of a template."""
         return range(self.content.stop, self.padding.start)
 
     @property

@@ -18,7 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.attention.columns import attend
+from velatura.attention.joint import Blocks, word_columns
 from velatura.attention.places import Place, halved, map_level
 from velatura.diffusion import schedule
 from velatura.diffusion.blending import blend
@@ -38,7 +38,7 @@ class Concept:
 
     Args:
         c: its text, one row.
-        content: the tokens of the text, without marks and padding.
+        content: the tokens of the text, without marks and padding (`Tokenized.words`).
         scale: s_e; below 0 the edit leads away from the concept.
         threshold: lambda, the share of places that its masks leave out, in [0, 1].
         first, last: the steps at which it counts, first <= i < last.
@@ -47,7 +47,7 @@ class Concept:
     """
 
     c: Condition
-    content: range
+    content: Sequence[int]
     scale: float
     threshold: float
     first: int
@@ -92,6 +92,7 @@ class Concepts:
         self.conditions: Sequence[Condition] = [concept.c for concept in concepts]
         self.changed: Tensor | None = None
         """Whether each variation was changed in the last step, bool [B, 1, 1, 1]."""
+        self._blocks = model.joint_blocks or Blocks()
         self._trained = model.training_sigmas
         self._level = map_level(model.latent_size, model.attention_levels)
         self._grid = halved(size[0], self._level), halved(size[1], self._level)
@@ -99,15 +100,20 @@ class Concepts:
 
     def see(self, place: Place, q: Tensor, k: Tensor) -> None:
         """Gathers the probabilities of each concept's own tokens: mean over heads."""
-        if place.kind != "cross" or place.level != self._level:
+        if place.level != self._level or not self._reads(place):
             return
         n = len(self.concepts)
-        w = torch.zeros(k.shape[-2], n)
+        w = torch.zeros(1 + max(max(concept.content, default=0) for concept in self.concepts), n)
         for column, concept in enumerate(self.concepts):
-            w[concept.content.start : concept.content.stop, column] = 1.0
-        _, sums = attend(q, k, None, w)  # [n B, heads, places, n]
+            w[list(concept.content), column] = 1.0
+        sums = word_columns(place, q, k, w)  # [n B, heads, places, n]
         sums = sums.float().mean(1).unflatten(0, (n, -1))
         self._maps.append(torch.stack([sums[e, ..., e] for e in range(n)]))
+
+    def _reads(self, place: Place) -> bool:
+        if place.kind == "joint":
+            return self._blocks.reads(place.name)
+        return place.kind == "cross"
 
     def __call__(self, look: Look) -> Tensor:
         """The sum of the concepts' changes of D, [B, C, h, w]."""

@@ -34,7 +34,7 @@ def source(model, base):
 
 def concept(model, text="a hat", scale=8.0, threshold=0.5, first=0, last=STEPS, where=None):
     return Concept(
-        model.encode_prompt(text), model.tokenized(text).content, scale, threshold, first, last, where
+        model.encode_prompt(text), model.tokenized(text).words, scale, threshold, first, last, where
     )
 
 
@@ -110,7 +110,7 @@ def test_the_mask_from_attention_is_that_of_the_concepts_own_words(model):
     (maps,) = term._maps
     probabilities = (q @ k.transpose(-1, -2) / 8**0.5).softmax(-1).mean(1)
     for e, read in enumerate((one, other)):
-        columns = probabilities[2 * e : 2 * e + 2, :, read.content.start : read.content.stop]
+        columns = probabilities[2 * e : 2 * e + 2, :, list(read.content)]
         torch.testing.assert_close(maps[e], columns.sum(-1))
 
 

@@ -111,7 +111,7 @@ def test_the_edited_latents_are_the_published_ones(pipe, model, published, asked
         output_type="latent",
     ).images
     concepts = [
-        Concept(model.encode_prompt(text), model.tokenized(text).content, *numbers, where)
+        Concept(model.encode_prompt(text), model.tokenized(text).words, *numbers, where)
         for text, *numbers in asked
     ]
     uncond = model.encode_prompt("")

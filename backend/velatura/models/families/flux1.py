@@ -6,6 +6,7 @@ Kontext get the scale of guidance as an input, schnell does without guidance.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ from diffusers.models.transformers.transformer_flux import FluxTransformer2DMode
 from torch import Tensor, nn
 from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
+from velatura.attention.joint import Blocks
 from velatura.attention.places import Attend
 from velatura.cache.keys import tensor_digest
 from velatura.diffusion.condition import Condition
@@ -33,6 +35,13 @@ _CLIP_TOKENS = 77
 _DYNAMIC = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
 _SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
 _LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+
+# Of the 19 blocks of two streams, "d", and the 38 of one stream, "s". Injected are those without which
+# pictures change most (Avrahami et al. 2025, Stable Flow, arXiv:2411.14430): in them alone, a picture keeps
+# its layout and is still free to change. Read are the later ones of two streams, whose maps are sharpest
+# (Helbling et al. 2025, ConceptAttention, arXiv:2502.04320).
+_INJECTED = {"d": (0, 1, 17, 18), "s": (6, 9, 34, 35, 37)}
+_READ = {"d": range(10, 19)}
 
 
 @dataclass(kw_only=True, eq=False)
@@ -62,6 +71,13 @@ class Flux1(JointModel):
     def most_references(self) -> int:
         """See `LatentDiffusion`."""
         return 1 if self.instructs else 0
+
+    @property
+    def joint_blocks(self) -> Blocks:
+        """See `LatentDiffusion`. A transformer of another depth has no choice of its own."""
+        chosen = Blocks(_names(_INJECTED), _names(_READ))
+        here = frozenset(self.held.names)
+        return chosen if here == _names({"d": range(19), "s": range(38)}) else Blocks()
 
     # Prompts.
 
@@ -141,6 +157,12 @@ class Flux1(JointModel):
             empty = torch.zeros(1, 3, *sides, device=self.device)
             self.beside = self._beside(empty, torch.ones(1, 1, *sides, device=self.device))
         return self.beside.to(self.dtype)
+
+
+def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
+    """The names of their attentions."""
+    folders = {"d": "transformer_blocks", "s": "single_transformer_blocks"}
+    return frozenset(f"{folders[kind]}.{i}.attn" for kind, numbers in blocks.items() for i in numbers)
 
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux1:

@@ -19,6 +19,7 @@ import torch
 from diffusers.models.modeling_utils import ModelMixin
 from torch import Tensor, nn
 
+from velatura.attention.joint import Blocks
 from velatura.attention.places import Attend
 from velatura.cache.keys import tensor_digest
 from velatura.diffusion.condition import Condition
@@ -102,6 +103,11 @@ class JointModel(LatentModel):
     def attention_levels(self) -> tuple[int, ...]:
         """See `LatentDiffusion`."""
         return (self.level,)
+
+    @property
+    def joint_blocks(self) -> Blocks:
+        """See `LatentDiffusion`. A family that chooses says where its choice is from."""
+        return Blocks()
 
     @property
     def multiple(self) -> int:

@@ -194,8 +194,6 @@ def _masked(q: Tensor, k: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         raise NotImplementedError("a mask that differs between queries or heads cannot be replaced")
     added = torch.zeros_like(mask, dtype=q.dtype)
     added = added.masked_fill(~mask, _MASKED) if mask.dtype == torch.bool else mask.clamp_min(_MASKED).to(q)
-    if not added.any():
-        return q, k
     d = q.shape[-1]
     q = F.pad(q * math.sqrt((d + _COLUMNS) / d), (0, _COLUMNS))
     q[..., d] = 1.0

@@ -12,6 +12,7 @@ from diffusers.models.transformers.transformer_sd3 import SD3Transformer2DModel
 from torch import Tensor, nn
 from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer
 
+from velatura.attention.joint import Blocks
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
@@ -55,6 +56,12 @@ class StableDiffusion3(JointModel):
         named = {"text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
         return named if self.text_encoder_3 is None else {**named, "text_encoder_3": self.text_encoder_3}
 
+    @property
+    def joint_blocks(self) -> Blocks:
+        """See `LatentDiffusion`. All: Shin et al. 2025 (arXiv:2508.07519) inject in all blocks of Stable
+        Diffusion 3 and 3.5; which of them they read is not published."""
+        return Blocks()
+
     # Prompts.
 
     def tokens_of(self, prompt: str) -> tuple[int, int]:
@@ -67,7 +74,7 @@ class StableDiffusion3(JointModel):
         """See `LatentDiffusion`. The tokens of CLIP, which both encoders of CLIP share; then those of T5."""
         clip = encoders.clip_tokenized(self.tokenizer, prompt, _CLIP_TOKENS)
         if self.tokenizer_3 is None:
-            return clip._replace(ids=clip.ids + [0] * _TOKENS, offsets=[*clip.offsets, *[(0, 0)] * _TOKENS])
+            return clip._replace(further=(Tokenized([0] * _TOKENS, [(0, 0)] * _TOKENS, range(0)),))
         return clip._replace(further=(encoders.t5_tokenized(self.tokenizer_3, prompt, _TOKENS),))
 
     def _condition(self, prompt: str) -> Condition:
