@@ -155,22 +155,34 @@ def test_other_kinds_of_model_are_named(tmp_path, folder):
         save_file(tensors, tmp_path / "x.safetensors")
         return refusal(tmp_path / "x.safetensors", "file")
 
-    conv = "model__diffusion_model__input_blocks__0__0__weight"
-    assert "Stable Diffusion XL" in file(conditioner__embedders__0__x=[1])
+    conv, out = (f"model__diffusion_model__{name}__weight" for name in ("input_blocks__0__0", "out__2"))
     assert "not a whole" in file(lora_unet_down=[1])
-    assert "inpainting" in file(**{conv: [32, 9, 3, 3]})
-    assert "lacks its autoencoder" in file(**{conv: [32, 4, 3, 3]})
+    assert "5 channels" in file(**{conv: [32, 5, 3, 3], out: [4, 32, 3, 3]})
+    labels = {"model__diffusion_model__label_emb__0__0__weight": [32, 32]}
+    assert "further inputs" in file(**{conv: [32, 4, 3, 3], out: [4, 32, 3, 3], **labels})
 
     copy = shutil.copytree(folder, tmp_path / "folder")
     config = json.loads((copy / "unet" / "config.json").read_text())
-    (copy / "unet" / "config.json").write_text(json.dumps(config | {"in_channels": 9}))
-    assert "inpainting" in refusal(copy, "diffusers")
-    (copy / "unet" / "config.json").write_text(json.dumps(config | {"_class_name": "UNet3DConditionModel"}))
-    assert "UNet3DConditionModel" in refusal(copy, "diffusers")
-    (copy / "text_encoder_2").mkdir()
-    assert "Stable Diffusion XL" in refusal(copy, "diffusers")
+    for changed, said in [
+        ({"in_channels": 5}, "5 channels"),
+        ({"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
+        ({"class_embed_type": "projection"}, "further inputs"),
+    ]:
+        (copy / "unet" / "config.json").write_text(json.dumps(config | changed))
+        assert said in refusal(copy, "diffusers")
     shutil.rmtree(copy / "vae")
     assert "no folder 'vae'" in refusal(copy, "diffusers")
+
+
+def test_other_noise_levels_are_named(tmp_path, folder):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    config = json.loads((copy / "scheduler" / "scheduler_config.json").read_text())
+    for changed, said in [
+        ({"_class_name": "EDMEulerScheduler"}, "other noise levels"),
+        ({"prediction_type": "flow_prediction"}, "predicts 'flow_prediction'"),
+    ]:
+        (copy / "scheduler" / "scheduler_config.json").write_text(json.dumps(config | changed))
+        assert said in refusal(copy, "diffusers")
 
 
 @pytest.mark.parametrize(
@@ -255,7 +267,7 @@ def test_prompts_are_counted_as_the_model_reads_them(folder):
 
 
 def test_the_vocabulary_is_clips(tmp_path):
-    layout._write_tokenizer(tmp_path, pad="<|endoftext|>")
+    layout.write_tokenizer(tmp_path, pad="<|endoftext|>")
     tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == 49408
     assert tokenizer("hello world!").input_ids == [49406, 3306, 1002, 256, 49407]

@@ -19,10 +19,11 @@ from velatura_protocol.errors import VelaturaError
 
 from . import pixels
 from .catalogue import ModelEntry
-from .families import sd
+from .families import sd, sdxl
 from .recognition import Found
+from .single_file import read_header
 
-_NETWORKS = ("unet", "vae", "text_encoder")
+_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
 _HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensors" for part in _NETWORKS)]
 
 
@@ -48,11 +49,15 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
             return pixels.load(folder, entry.id, digests.of(_files(folder), folder), device, dtype)
         if entry.kind == "file":
             path = Path(entry.path)
-            found, digest = Found("sd", "file", path, entry.size), digests.of([path])
+            xl = any("conditioner.embedders." in name for name in read_header(path).shapes)
+            found, digest = Found("sdxl" if xl else "sd", "file", path, entry.size), digests.of([path])
         else:
             path = Path(entry.path) if entry.kind == "diffusers" else _from_hub(entry.path)
-            found, digest = Found("sd", "folder", path, entry.size), digests.of(_files(path), path)
-        return sd.load(found, entry.id, digest, device, dtype)
+            xl = (path / "text_encoder_2").is_dir()
+            found = Found("sdxl" if xl else "sd", "folder", path, entry.size)
+            digest = digests.of(_files(path), path)
+        family = sdxl if found.family == "sdxl" else sd
+        return family.load(found, entry.id, digest, device, dtype)
     except Exception as error:  # the libraries that read these files raise errors of all types
         if isinstance(error, VelaturaError) or is_out_of_memory(error):
             raise

@@ -29,3 +29,5 @@ class Found:
     traits: frozenset[str] = frozenset()
     parts: Mapping[str, Path] = field(default_factory=dict[str, Path])
     missing: tuple[str, ...] = ()
+    prediction: str = ""
+    clip_skip: int | None = None

@@ -1,4 +1,4 @@
-"""Checkpoints in the layout of Stable Diffusion's first code (LDM).
+"""Checkpoints in the layout of Stable Diffusion's first code (LDM), and single parts in the files of others.
 
 The shapes in a file's header determine the configurations that diffusers needs to convert the weights;
 nothing is downloaded.
@@ -8,70 +8,117 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import Any
+
+import torch
+from safetensors import safe_open
 
 from velatura_protocol.errors import VelaturaError
 
 from ..single_file import PREDICTION, Header
 
-_UNET = "model.diffusion_model."
-_VAE = "first_stage_model."
-_CLIP = "cond_stage_model.transformer.text_model."
-_OPEN_CLIP = "cond_stage_model.model."
+_UNETS = ("model.diffusion_model.", "diffusion_model.", "")
+_VAES = ("first_stage_model.", "vae.", "")
+_CLIP = {  # prefixes of text encoders by the names of the parts, in transformers' layout and in OpenCLIP's
+    "text_encoder": (
+        ("cond_stage_model.transformer.", "conditioner.embedders.0.transformer.", ""),
+        ("cond_stage_model.model.", ""),
+    ),
+    "text_encoder_2": (("",), ("conditioner.embedders.1.model.", "")),
+}
+_SCALE, _SCALE_XL = 0.18215, 0.13025  # of the autoencoders' latents
+_TIMES = 6  # numbers of Stable Diffusion XL's sizes
 _VOCABULARY = Path(__file__).parents[1] / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 
 
-def write_configuration(header: Header, folder: Path) -> None:
-    """Writes a diffusers folder that describes the checkpoint, without weights.
+def configurations(header: Header) -> dict[str, dict[str, Any]]:
+    """The configurations of the networks in a file, by their names in diffusers' pipeline."""
+    found: dict[str, dict[str, Any]] = {}
+    prefix = _prefix(header, _UNETS, "input_blocks.0.0.weight")
+    if prefix is not None:
+        found["unet"] = _unet(header, prefix)
+    prefix = _prefix(header, _VAES, "decoder.conv_in.weight")
+    if prefix is not None:
+        is_xl = "unet" not in found or "addition_embed_type" in found["unet"]
+        found["vae"] = _autoencoder(header, prefix, _SCALE_XL if is_xl else _SCALE)
+    for name in _CLIP:
+        if encoder := _text_encoder(header, name):
+            found[name] = encoder
+    return found
 
-    Raises `unknown-model` unless it is a text-to-image model of Stable Diffusion 1 or 2.
+
+def check(header: Header, *, is_xl: bool) -> None:
+    """Raises `unknown-model` unless a UNet of Stable Diffusion, or of XL, is in the file."""
+    prefix = _prefix(header, _UNETS, "input_blocks.0.0.weight")
+    if prefix is None or f"{prefix}out.2.weight" not in header.shapes:
+        raise _unsupported("is not a whole checkpoint of Stable Diffusion")
+    if (f"{prefix}label_emb.0.0.weight" in header.shapes) != is_xl:
+        raise _unsupported("has a network with further inputs, or lacks some")
+    seen, made = header.shapes[f"{prefix}input_blocks.0.0.weight"][1], _out(header, prefix)
+    if seen not in (made, 2 * made, 2 * made + 1):
+        raise _unsupported(f"has a network of {seen} channels, such as for depth or enlarging")
+
+
+def is_open_clip(header: Header) -> bool:
+    """Whether the (first) text encoder is in OpenCLIP's layout, as in Stable Diffusion 2."""
+    return _prefix(header, _CLIP["text_encoder"][1], "token_embedding.weight") is not None
+
+
+def scheduler(header: Header) -> dict[str, Any]:
+    """The configuration of a scheduler.
+
+    The prediction is the noted one, else that of the published models. For Stable Diffusion 2 that is v, as
+    in the 768-pixel model; its 512-pixel base is told apart by `measuring`.
     """
-    _check(header)
-    components = {
-        "unet": ("diffusers", "UNet2DConditionModel", _unet(header)),
-        "vae": ("diffusers", "AutoencoderKL", _autoencoder(header)),
-        "text_encoder": ("transformers", "CLIPTextModel", _text_encoder(header)),
-        "scheduler": ("diffusers", "DDIMScheduler", _scheduler(header)),
+    return {
+        "beta_start": 0.00085,
+        "beta_end": 0.012,
+        "beta_schedule": "scaled_linear",
+        "num_train_timesteps": 1000,
+        "prediction_type": noted_prediction(header) or ("v_prediction" if _is_sd2(header) else "epsilon"),
+        "rescale_betas_zero_snr": "ztsnr" in header.shapes,
     }
-    index = {name: [library, cls] for name, (library, cls, _) in components.items()}
-    index |= {"_class_name": "StableDiffusionPipeline", "tokenizer": ["transformers", "CLIPTokenizer"]}
-    _write(folder / "model_index.json", index)
-    for name, (_, cls, config) in components.items():
-        file = "scheduler_config.json" if name == "scheduler" else "config.json"
-        _write(folder / name / file, {"_class_name": cls} | config)
-    _write_tokenizer(folder / "tokenizer", pad="!" if _is_open_clip(header) else "<|endoftext|>")
 
 
-def _check(header: Header) -> None:
-    shapes = header.shapes
-    if any(name.startswith("conditioner.embedders.") for name in shapes):
-        raise _unsupported("is a Stable Diffusion XL checkpoint")
-    if f"{_UNET}input_blocks.0.0.weight" not in shapes or f"{_UNET}label_emb.0.0.weight" in shapes:
-        raise _unsupported("is not a whole Stable Diffusion 1 or 2 checkpoint")
-    if shapes[f"{_UNET}input_blocks.0.0.weight"][1] != 4:
-        raise _unsupported("is an inpainting or instruction checkpoint")
-    if not any(name.startswith(_VAE) for name in shapes) or not (_is_open_clip(header) or _is_clip(header)):
-        raise _unsupported("lacks its autoencoder or its text encoder")
+def noted_prediction(header: Header) -> str:
+    """The prediction type from the checkpoint's metadata or its marker tensors; '' if they say nothing."""
+    noted = header.metadata.get(PREDICTION, "").lower()
+    if noted:
+        return "v_prediction" if noted.startswith("v") else "sample" if noted in _SAMPLE else "epsilon"
+    return "v_prediction" if "v_pred" in header.shapes else ""
+
+
+_SAMPLE = ("sample", "x0")
+
+
+def _prefix(header: Header, prefixes: tuple[str, ...], name: str) -> str | None:
+    return next((prefix for prefix in prefixes if prefix + name in header.shapes), None)
+
+
+def _is_sd2(header: Header) -> bool:
+    """Whether the UNet reads the 1024 features of Stable Diffusion 2's text encoder, or comes with it."""
+    return is_open_clip(header) or any(
+        name.endswith("attn2.to_k.weight") and shape[1] == 1024 for name, shape in header.shapes.items()
+    )
 
 
 def _unsupported(what: str) -> VelaturaError:
     return VelaturaError(
-        "unknown-model", f"The file {what}; choose a text-to-image checkpoint of Stable Diffusion 1 or 2."
+        "unknown-model", f"The file {what}; choose a checkpoint of Stable Diffusion 1, 2 or XL."
     )
 
 
-def _is_clip(header: Header) -> bool:
-    return f"{_CLIP}embeddings.token_embedding.weight" in header.shapes
+def _out(header: Header, prefix: str) -> int:
+    """The channels of a UNet's result."""
+    return header.shapes[f"{prefix}out.2.weight"][0]
 
 
-def _is_open_clip(header: Header) -> bool:
-    return f"{_OPEN_CLIP}token_embedding.weight" in header.shapes
-
-
-def _unet(header: Header) -> dict[str, Any]:
+def _unet(header: Header, prefix: str) -> dict[str, Any]:
     shapes = header.shapes
-    blocks = [f"{_UNET}input_blocks.{i}." for i in range(header.count(rf"{_UNET}input_blocks\.(\d+)\."))]
+    numbers = header.count(rf"{re.escape(prefix)}input_blocks\.(\d+)\.")
+    blocks = [f"{prefix}input_blocks.{i}." for i in range(numbers)]
     levels: list[list[str]] = [[]]
     for block in blocks[1:]:
         if block + "0.op.weight" in shapes:
@@ -79,109 +126,154 @@ def _unet(header: Header) -> dict[str, Any]:
         else:
             levels[-1].append(block)
     channels = [shapes[level[0] + "0.out_layers.3.weight"][0] for level in levels]
-    attends = [level[0] + "1.norm.weight" in shapes for level in levels]
-    first = next(level[0] for level, attention in zip(levels, attends, strict=True) if attention) + "1."
-    return {
-        "in_channels": 4,
-        "out_channels": 4,
-        "sample_size": 96 if _is_open_clip(header) and _prediction(header) == "v_prediction" else 64,
+    depths = [
+        header.count(rf"{re.escape(level[0])}1\.transformer_blocks\.(\d+)\.") for level in levels
+    ]  # 0 without attention
+    first = next(level[0] for level, depth in zip(levels, depths, strict=True) if depth) + "1."
+    context = shapes[first + "transformer_blocks.0.attn2.to_k.weight"][1]
+    is_linear = len(shapes[first + "proj_in.weight"]) == 2
+    config: dict[str, Any] = {
+        "_class_name": "UNet2DConditionModel",
+        "in_channels": shapes[f"{prefix}input_blocks.0.0.weight"][1],
+        "out_channels": _out(header, prefix),
+        "sample_size": 64,
         "block_out_channels": channels,
         "layers_per_block": len(levels[0]),
-        "down_block_types": ["CrossAttnDownBlock2D" if a else "DownBlock2D" for a in attends],
-        "up_block_types": ["CrossAttnUpBlock2D" if a else "UpBlock2D" for a in reversed(attends)],
-        "cross_attention_dim": shapes[first + "transformer_blocks.0.attn2.to_k.weight"][1],
-        # 8 heads in Stable Diffusion 1, heads of 64 channels in 2 (diffusers' name for it is historical)
-        "attention_head_dim": [c // 64 for c in channels] if _is_open_clip(header) else 8,
-        "use_linear_projection": len(shapes[first + "proj_in.weight"]) == 2,
+        "down_block_types": ["CrossAttnDownBlock2D" if d else "DownBlock2D" for d in depths],
+        "up_block_types": ["CrossAttnUpBlock2D" if d else "UpBlock2D" for d in reversed(depths)],
+        "transformer_layers_per_block": [max(1, depth) for depth in depths],
+        "cross_attention_dim": context,
+        # 8 heads in Stable Diffusion 1, heads of 64 channels in 2 and XL (diffusers' name is historical)
+        "attention_head_dim": [c // 64 for c in channels] if is_linear else 8,
+        "use_linear_projection": is_linear,
     }
+    if f"{prefix}label_emb.0.0.weight" in shapes:
+        added = shapes[f"{prefix}label_emb.0.0.weight"][1]
+        config |= {
+            "sample_size": 128,
+            "addition_embed_type": "text_time",
+            "addition_time_embed_dim": _time_width(header, added),
+            "projection_class_embeddings_input_dim": added,
+        }
+    elif is_open_clip(header) and noted_prediction(header) != "epsilon":
+        config["sample_size"] = 96
+    return config
 
 
-def _autoencoder(header: Header) -> dict[str, Any]:
+def _time_width(header: Header, added: int) -> int:
+    """The features that each of Stable Diffusion XL's sizes is embedded in: those that the second encoder's
+    pooled vector leaves; 256 without that encoder, as in the published network."""
+    pooled = header.shapes.get("conditioner.embedders.1.model.text_projection")
+    return (added - pooled[1]) // _TIMES if pooled else 256
+
+
+def _autoencoder(header: Header, prefix: str, scale: float) -> dict[str, Any]:
     shapes = header.shapes
-    downs = header.count(rf"{_VAE}encoder\.down\.(\d+)\.")
-    channels = [shapes[f"{_VAE}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(downs)]
+    downs = header.count(rf"{re.escape(prefix)}encoder\.down\.(\d+)\.")
+    channels = [shapes[f"{prefix}encoder.down.{i}.block.0.conv1.weight"][0] for i in range(downs)]
     return {
+        "_class_name": "AutoencoderKL",
         "block_out_channels": channels,
         "down_block_types": ["DownEncoderBlock2D"] * downs,
         "up_block_types": ["UpDecoderBlock2D"] * downs,
-        "layers_per_block": header.count(rf"{_VAE}encoder\.down\.0\.block\.(\d+)\."),
-        "latent_channels": shapes[f"{_VAE}post_quant_conv.weight"][0],
-        "scaling_factor": 0.18215,
+        "layers_per_block": header.count(rf"{re.escape(prefix)}encoder\.down\.0\.block\.(\d+)\."),
+        "latent_channels": shapes[f"{prefix}post_quant_conv.weight"][0],
+        "scaling_factor": scale,
     }
 
 
-def _text_encoder(header: Header) -> dict[str, Any]:
-    shapes = header.shapes
-    if _is_open_clip(header):
-        vocabulary, hidden = shapes[f"{_OPEN_CLIP}token_embedding.weight"]
-        layers = header.count(rf"{_OPEN_CLIP}transformer\.resblocks\.(\d+)\.") - 1  # the last but one is used
-        inner = shapes[f"{_OPEN_CLIP}transformer.resblocks.0.mlp.c_fc.weight"][0]
-        length = shapes[f"{_OPEN_CLIP}positional_embedding"][0]
-        activation, pad = "gelu", 0
+def _text_encoder(header: Header, name: str) -> dict[str, Any] | None:
+    """The configuration of a text encoder; None if the file has none of this name."""
+    shapes, (plain, open_clip) = header.shapes, _CLIP[name]
+    prefix = _prefix(header, plain, "text_model.embeddings.token_embedding.weight")
+    if prefix is not None:
+        prefix += "text_model."
+        vocabulary, hidden = shapes[f"{prefix}embeddings.token_embedding.weight"]
+        layers = header.count(rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.")
+        inner = shapes[f"{prefix}encoder.layers.0.mlp.fc1.weight"][0]
+        length = shapes[f"{prefix}embeddings.position_embedding.weight"][0]
+        projected = shapes.get(prefix.removesuffix("text_model.") + "text_projection.weight", (hidden,))[0]
     else:
-        vocabulary, hidden = shapes[f"{_CLIP}embeddings.token_embedding.weight"]
-        layers = header.count(rf"{_CLIP}encoder\.layers\.(\d+)\.")
-        inner = shapes[f"{_CLIP}encoder.layers.0.mlp.fc1.weight"][0]
-        length = shapes[f"{_CLIP}embeddings.position_embedding.weight"][0]
-        activation, pad = "quick_gelu", vocabulary - 1
+        prefix = _prefix(header, open_clip, "token_embedding.weight")
+        if prefix is None:
+            return None
+        vocabulary, hidden = shapes[f"{prefix}token_embedding.weight"]
+        layers = header.count(rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
+        layers -= name == "text_encoder"  # Stable Diffusion 2 uses the last but one, and XL leaves it out
+        inner = shapes[f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"][0]
+        length = shapes[f"{prefix}positional_embedding"][0]
+        projected = shapes.get(f"{prefix}text_projection", (hidden, hidden))[1]
+    is_first_clip = name == "text_encoder" and prefix.endswith("text_model.")
+    cls = "CLIPTextModel" if name == "text_encoder" else "CLIPTextModelWithProjection"
     return {
-        "architectures": ["CLIPTextModel"],
+        "architectures": [cls],
         "model_type": "clip_text_model",
         "vocab_size": vocabulary,
         "hidden_size": hidden,
         "intermediate_size": inner,
+        "projection_dim": projected,
         "num_hidden_layers": layers,
         "num_attention_heads": hidden // 64,
         "max_position_embeddings": length,
-        "hidden_act": activation,
+        "hidden_act": "quick_gelu" if is_first_clip else "gelu",
         "bos_token_id": vocabulary - 2,
         "eos_token_id": vocabulary - 1,
-        "pad_token_id": pad,
+        "pad_token_id": vocabulary - 1 if is_first_clip else 0,
     }
 
 
-def _scheduler(header: Header) -> dict[str, Any]:
-    return {
-        "beta_start": 0.00085,
-        "beta_end": 0.012,
-        "beta_schedule": "scaled_linear",
-        "num_train_timesteps": 1000,
-        "prediction_type": _prediction(header),
-        "rescale_betas_zero_snr": "ztsnr" in header.shapes,
-        "steps_offset": 1,
-        "clip_sample": False,
-    }
+def text_encoder(
+    cls: Any, file: Path, name: str, config: dict[str, Any], dtype: torch.dtype, scratch: Path
+) -> Any:
+    """The text encoder in a file, of a class of transformers, converted by diffusers.
 
-
-def _prediction(header: Header) -> str:
-    """The prediction type, from the checkpoint's metadata or marker tensors, else that of the published
-    models.
-
-    For Stable Diffusion 2 that is v, as in the 768-pixel model; its 512-pixel base needs the diffusers
-    folder.
+    Args:
+        cls: the class.
+        file: a checkpoint, or a file with this encoder alone.
+        name: 'text_encoder' or 'text_encoder_2'.
+        config: its configuration.
+        dtype: of the network.
+        scratch: a folder for the configuration.
     """
-    noted = header.metadata.get(PREDICTION, "").lower()
-    if noted:
-        return "v_prediction" if noted.startswith("v") else "epsilon"
-    return "v_prediction" if "v_pred" in header.shapes or _is_open_clip(header) else "epsilon"
+    from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm  # slow to import
+
+    write(scratch / name / "config.json", config)
+    plain, open_clip = _CLIP[name]
+    with safe_open(file, framework="pt") as weights:
+        keys = list(weights.keys())
+        names = set(keys)
+        own = next((p for p in plain if f"{p}text_model.embeddings.token_embedding.weight" in names), None)
+        # diffusers knows an encoder by the prefix that it has in a checkpoint
+        known = "cond_stage_model.transformer."
+        if own is None:
+            own = next(p for p in open_clip if f"{p}token_embedding.weight" in names)
+            known = open_clip[0]
+        read = {known + key.removeprefix(own): weights.get_tensor(key) for key in keys if key.startswith(own)}
+    model = create_diffusers_clip_model_from_ldm(
+        cls, read, subfolder=name, config=str(scratch), torch_dtype=dtype, local_files_only=True
+    )
+    return model.to(dtype)
 
 
-def _write_tokenizer(folder: Path, pad: str) -> None:
-    """CLIP's vocabulary: 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks."""
+def write_tokenizer(folder: Path, pad: str) -> Path:
+    """Writes CLIP's vocabulary, 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks;
+    the folder."""
     lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
     merges = lines[1 : 49152 - 256 - 2 + 1]
     letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
     letters += [chr(256 + i) for i in range(256 - len(letters))]
     tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges)]
     tokens += ["<|startoftext|>", "<|endoftext|>"]
-    _write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
+    write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
     (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
     special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
     config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad} | special
-    _write(folder / "tokenizer_config.json", config)
-    _write(folder / "special_tokens_map.json", special | {"pad_token": pad})
+    write(folder / "tokenizer_config.json", config)
+    write(folder / "special_tokens_map.json", special | {"pad_token": pad})
+    return folder
 
 
-def _write(path: Path, value: object) -> None:
+def write(path: Path, value: object) -> None:
+    """Writes a JSON value, and the folders above it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(value), encoding="utf-8")
