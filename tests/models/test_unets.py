@@ -111,7 +111,9 @@ def skipping(folder, family, layers):
 
 def test_layers_of_both_text_encoders_are_left_out_as_in_the_pipeline(tmp_path):
     folder = tiny_sdxl(tmp_path)
-    z, n = ours(skipping(folder, "sdxl", 2), 1.0)  # the pipeline does not count the one that is always left out
+    z, n = ours(
+        skipping(folder, "sdxl", 2), 1.0
+    )  # the pipeline does not count the one that is always left out
     torch.testing.assert_close(z, theirs(folder, "StableDiffusionXLPipeline", n, 1.0, clip_skip=1), **CLOSE)
     assert (z - ours(loaded(folder), 1.0)[0]).abs().max() > 1e-3
 

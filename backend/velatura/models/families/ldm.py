@@ -9,11 +9,13 @@ from __future__ import annotations
 import gzip
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import safe_open
+from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
@@ -46,7 +48,20 @@ def configurations(header: Header) -> dict[str, dict[str, Any]]:
     for name in _CLIP:
         if encoder := _text_encoder(header, name):
             found[name] = encoder
+    if "unet" in found and "text_encoder_2" in found:
+        fit_sizes(found["unet"], found["text_encoder_2"])
     return found
+
+
+def fit_sizes(unet: dict[str, Any], second: Mapping[str, Any]) -> None:
+    """Gives Stable Diffusion XL's sizes the features that the second text encoder's pooled vector leaves to
+    them: 256 each, for the published networks.
+
+    unet, second: configurations; the first one changes.
+    """
+    added = unet.get("projection_class_embeddings_input_dim", 0) - second.get("projection_dim", 0)
+    if added > 0:
+        unet["addition_time_embed_dim"] = added // _TIMES
 
 
 def check(header: Header, *, is_xl: bool) -> None:
@@ -152,19 +167,12 @@ def _unet(header: Header, prefix: str) -> dict[str, Any]:
         config |= {
             "sample_size": 128,
             "addition_embed_type": "text_time",
-            "addition_time_embed_dim": _time_width(header, added),
+            "addition_time_embed_dim": 256,
             "projection_class_embeddings_input_dim": added,
         }
     elif is_open_clip(header) and noted_prediction(header) != "epsilon":
         config["sample_size"] = 96
     return config
-
-
-def _time_width(header: Header, added: int) -> int:
-    """The features that each of Stable Diffusion XL's sizes is embedded in: those that the second encoder's
-    pooled vector leaves; 256 without that encoder, as in the published network."""
-    pooled = header.shapes.get("conditioner.embedders.1.model.text_projection")
-    return (added - pooled[1]) // _TIMES if pooled else 256
 
 
 def _autoencoder(header: Header, prefix: str, scale: float) -> dict[str, Any]:
@@ -238,21 +246,44 @@ def text_encoder(
     from diffusers.loaders.single_file_utils import create_diffusers_clip_model_from_ldm  # slow to import
 
     write(scratch / name / "config.json", config)
-    plain, open_clip = _CLIP[name]
-    with safe_open(file, framework="pt") as weights:
-        keys = list(weights.keys())
-        names = set(keys)
-        own = next((p for p in plain if f"{p}text_model.embeddings.token_embedding.weight" in names), None)
-        # diffusers knows an encoder by the prefix that it has in a checkpoint
-        known = "cond_stage_model.transformer."
-        if own is None:
-            own = next(p for p in open_clip if f"{p}token_embedding.weight" in names)
-            known = open_clip[0]
-        read = {known + key.removeprefix(own): weights.get_tensor(key) for key in keys if key.startswith(own)}
     model = create_diffusers_clip_model_from_ldm(
-        cls, read, subfolder=name, config=str(scratch), torch_dtype=dtype, local_files_only=True
+        cls,
+        weights(file, name),
+        subfolder=name,
+        config=str(scratch),
+        torch_dtype=dtype,
+        local_files_only=True,
     )
     return model.to(dtype)
+
+
+_LAYOUTS = {  # the prefixes that a part may have, with the name of one of its tensors
+    "unet": [(_UNETS, "input_blocks.0.0.weight")],
+    "vae": [(_VAES, "decoder.conv_in.weight")],
+    **{
+        name: [
+            (plain, "text_model.embeddings.token_embedding.weight"),
+            (open_clip, "token_embedding.weight"),
+        ]
+        for name, (plain, open_clip) in _CLIP.items()
+    },
+}
+
+
+def weights(file: Path, name: str) -> dict[str, Tensor]:
+    """The tensors of a part, by their names in a checkpoint: diffusers knows parts by their prefixes there.
+
+    Raises ValueError if the file has none.
+    """
+    with safe_open(file, framework="pt") as opened:
+        keys = set(opened.keys())
+        for prefixes, known in _LAYOUTS[name]:
+            for prefix in prefixes:
+                if prefix + known in keys:
+                    canonical = prefixes[0] or _CLIP["text_encoder"][0][0]
+                    own = sorted(key for key in keys if key.startswith(prefix))
+                    return {canonical + key.removeprefix(prefix): opened.get_tensor(key) for key in own}
+    raise ValueError(f"{file.name} has no {name}")
 
 
 def write_tokenizer(folder: Path, pad: str) -> Path:

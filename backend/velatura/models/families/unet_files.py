@@ -62,6 +62,15 @@ class Files:
         place = self._place("unet")
         if place.is_dir():
             return folders.network(UNet2DConditionModel, place, self._dtype)
+        if "text_encoder_2" in self._encoders:
+            beside = self._place("text_encoder_2")
+            is_folder = beside.is_dir()
+            second = (
+                read_object(beside / "config.json")
+                if is_folder
+                else self._configuration(beside, "text_encoder_2")
+            )
+            ldm.fit_sizes(self._configuration(place, "unet"), second)
         return self._from_file(UNet2DConditionModel, place, "unet")
 
     def vae(self) -> AutoencoderKL | AutoencoderTiny:
@@ -141,13 +150,9 @@ class Files:
 
     def _from_file(self, cls: Any, file: Path, name: str) -> Any:
         """The network, converted by diffusers with a configuration made from the file's header."""
-        config = self._configuration(file, name)
-        ldm.write(self._scratch / name / "config.json", config)
-        # diffusers takes the format from the file's name, and would unpickle other formats
-        link = self._scratch / f"{name}.safetensors"
-        link.symlink_to(file.resolve())
+        ldm.write(self._scratch / name / "config.json", self._configuration(file, name))
         return cls.from_single_file(
-            str(link),
+            ldm.weights(file, name),
             config=str(self._scratch),
             subfolder=name,
             local_files_only=True,

@@ -1,0 +1,155 @@
+"""The files of families with a UNet: variants of folders, checkpoints, parts in files of their own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import pytest
+import torch
+from diffusers import UNet2DConditionModel
+from safetensors.torch import load_file, save_file
+from transformers import CLIPTokenizer
+
+from tests.models import ldm
+from tests.models.test_loading import networks
+from tests.models.test_unets import loaded, ours
+from tests.tiny import tiny_model
+from tests.tiny_sdxl import first_encoder, second_encoder, tiny_sdxl, unet_xl, vae_of_files
+from velatura.models.catalogue import ModelEntry
+from velatura.models.families import folders, sd, sdxl
+from velatura.models.families.measuring import measured_prediction
+from velatura.models.recognition import Found
+from velatura.models.store import ModelStore
+from velatura_protocol.errors import VelaturaError
+
+pytestmark = pytest.mark.timeout(240)
+CLOSE = {"rtol": 1e-4, "atol": 1e-4}
+CPU = (torch.device("cpu"), torch.float32)
+
+
+def from_file(path):
+    return ModelStore([ModelEntry("m", "M", "file", str(path), 64)]).get("m")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("folder"))
+
+
+def sharded(part, stem, variant, name):
+    """Splits the weights of a part into two files; name: of file i of 2."""
+    tensors = load_file(part / f"{stem}.safetensors")
+    (part / f"{stem}.safetensors").unlink()
+    keys, places = sorted(tensors), {}
+    for i, some in enumerate((keys[::2], keys[1::2]), start=1):
+        file = name.format(stem=stem, i=f"{i:05d}", variant=variant)
+        save_file({key: tensors[key].half() for key in some}, part / file, metadata={"format": "pt"})
+        places |= dict.fromkeys(some, file)
+    index = {"metadata": {"total_size": 1}, "weight_map": places}
+    (part / f"{stem}.safetensors.index.{variant}.json").write_text(json.dumps(index))
+
+
+STEMS = {"unet": "diffusion_pytorch_model", "vae": "diffusion_pytorch_model", "text_encoder": "model"}
+
+
+@pytest.mark.parametrize(
+    "name", ["{stem}.{variant}-{i}-of-00002.safetensors", "{stem}-{i}-of-00002.{variant}.safetensors"]
+)
+def test_a_folder_of_half_precision_in_several_files(tmp_path, folder, name):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    for part, stem in STEMS.items():
+        sharded(copy / part, stem, "fp16", name)
+    torch.testing.assert_close(ours(loaded(copy))[0], ours(loaded(folder))[0], rtol=0.0, atol=0.1)
+
+
+@pytest.mark.parametrize("variant", ["fp16", "bf16", "non_ema", "ema-only"])
+def test_a_folder_of_one_variant(tmp_path, folder, variant):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    for part, stem in STEMS.items():
+        (copy / part / f"{stem}.safetensors").rename(copy / part / f"{stem}.{variant}.safetensors")
+    assert ours(loaded(copy))[0].equal(ours(loaded(folder))[0])
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (["fp16.safetensors", "safetensors"], None),
+        (["non_ema.safetensors", "fp16.safetensors"], "fp16"),
+        (["fp16.safetensors", "bf16.safetensors"], "bf16"),
+        (["non_ema.safetensors", "fp16.bin"], "non_ema"),
+        (["safetensors.index.json", "fp16.safetensors"], None),
+        (["bin"], None),
+    ],
+)
+def test_the_variant_that_is_read(tmp_path, files, wanted):
+    for file in files:
+        (tmp_path / f"model.{file}").touch()
+    assert folders.variant(tmp_path, "model") == wanted
+
+
+@pytest.fixture(scope="module")
+def parts():
+    torch.manual_seed(2)
+    unet = unet_xl((64, 128, 128), sample_size=128)
+    return [part.eval() for part in (unet, vae_of_files(), first_encoder(49408), second_encoder(49408))]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory, parts):
+    """The same model as a folder."""
+    folder = tiny_sdxl(tmp_path_factory.mktemp("whole"))
+    unet, vae, first, second = parts
+    for part, name in ((unet, "unet"), (vae, "vae"), (first, "text_encoder"), (second, "text_encoder_2")):
+        shutil.rmtree(folder / name)
+        part.save_pretrained(folder / name)
+    for name, pad in (("tokenizer", "<|endoftext|>"), ("tokenizer_2", "!")):
+        shutil.rmtree(folder / name)
+        sd.unet_files.ldm.write_tokenizer(folder / name, pad)
+    return loaded(folder)
+
+
+@torch.inference_mode()
+def same(model, whole):
+    """Asserts that two models are of the same networks, and read texts alike."""
+    for text in ("a photo of a cat", ""):
+        found, expected = model.encode_prompt(text), whole.encode_prompt(text)
+        torch.testing.assert_close(found.states, expected.states, **CLOSE)
+        torch.testing.assert_close(found.parts["pooled"], expected.parts["pooled"], **CLOSE)
+    torch.testing.assert_close(ours(model)[0], ours(whole)[0], **CLOSE)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    z = whole.encode(image)
+    torch.testing.assert_close(model.encode(image), z, **CLOSE)
+    torch.testing.assert_close(model.decode(z), whole.decode(z), **CLOSE)
+
+
+def test_a_checkpoint_of_sdxl_is_the_model_it_was_written_from(tmp_path, parts, whole):
+    model = from_file(ldm.write_xl(tmp_path / "model.safetensors", *parts))
+    assert isinstance(model, sdxl.StableDiffusionXL)
+    assert (model.prediction, model.size, model.guidance_rescale) == ("epsilon", 1024, 0.0)
+    same(model, whole)
+
+
+def test_markers_in_a_checkpoint_are_believed(tmp_path, parts):
+    model = from_file(ldm.write_xl(tmp_path / "model.safetensors", *parts, markers=("v_pred", "ztsnr")))
+    assert (model.prediction, model.guidance_rescale) == ("v_prediction", 0.7)
+    assert model.training_sigmas[-1] == pytest.approx(4096, rel=1e-3)
+
+
+def test_parts_in_files_of_their_own_are_one_model(tmp_path, parts, whole):
+    files = ldm.parts_xl(tmp_path, *parts)
+    same(sdxl.load(Found("sdxl", "file", files["unet"], 1024, parts=files), "m", "d", *CPU), whole)
+    for part in ("vae", "text_encoder", "text_encoder_2"):
+        some = {name: file for name, file in files.items() if name != part}
+        with pytest.raises(VelaturaError, match="lacks"):
+            sdxl.load(Found("sdxl", "file", files["unet"], 1024, parts=some), "m", "d", *CPU)
+
+
+def test_another_autoencoder_replaces_that_of_a_checkpoint(tmp_path, parts, folder):
+    path = ldm.write_xl(tmp_path / "model.safetensors", *parts)
+    found = Found("sdxl", "file", path, 1024, parts={"vae": folder / "vae"})
+    model, other = sdxl.load(found, "m", "d", *CPU), loaded(folder)
+    image = torch.rand(1, 3, 64, 64) * 2 - 1
+    assert model.encode(image).equal(other.encode(image))
+
+
