@@ -15,6 +15,7 @@ from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
 from velatura.generators.protocol import DIFFUSION
+from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
 
 from .adapting import adapted, layers
@@ -111,7 +112,10 @@ class LatentModel(LatentDiffusion):
         """
         if prompt not in self._prompts:
             self.check_prompt(prompt)
-            self._prompts[prompt] = self._condition(prompt)
+            readers = [
+                network for name, network in self.networks.items() if name not in (self.denoiser, "vae")
+            ]
+            self._prompts[prompt] = checked(lambda: self._condition(prompt), readers, self._title)
             if len(self._prompts) > _PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(prompt)
@@ -122,12 +126,22 @@ class LatentModel(LatentDiffusion):
         raise NotImplementedError
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
-        """See `Network`."""
-        return self.predict(x, t, condition, attend)
+        """See `Network`. A network that overflows in half precision computes in float32 from then on."""
+        return checked(
+            lambda: self.predict(x, t, condition, attend),
+            [self.networks[self.denoiser]],
+            self._title,
+            x,
+            condition,
+        )
 
     def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """As `network`, by the denoising network itself, in its dtype and without a look at the result."""
         raise NotImplementedError
+
+    @property
+    def _title(self) -> str:
+        return f"the model {self.id!r}"
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
@@ -171,13 +185,8 @@ class LatentModel(LatentDiffusion):
         return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)
 
     def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """The result of the operation. An autoencoder that overflows in half precision stays in float32 from
-        then on."""
-        y = operation(x)
-        if self.autoencoder.dtype == torch.float16 and not torch.isfinite(y).all():
-            self.autoencoder.float()
-            y = operation(x)
-        return y
+        """The result of the operation; see `network`."""
+        return checked(lambda: operation(x), [self.autoencoder], self._title, x)
 
 
 def _shift(config: Mapping[str, Any]) -> float:
