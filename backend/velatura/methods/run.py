@@ -21,6 +21,7 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura.shelf.listing import SHIPPED
 from velatura.shelf.shelf import Shelf
+from velatura.weights.memory import give_back
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura.weights.precision import check_finite
 
@@ -179,8 +180,7 @@ class Run:
                 continue
             self.cache.release()
             size = (size + 1) // 2  # outside the handler, where the failed batch's tensors are freed
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            give_back(self.generator.device)
         return done
 
     @torch.inference_mode()

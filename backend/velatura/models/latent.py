@@ -22,6 +22,7 @@ from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
 _PROMPTS_KEPT = 64
+_SDXL_SCALE = 0.13025  # scaling_factor of its autoencoder
 
 
 class LatentModel(LatentDiffusion):
@@ -57,6 +58,8 @@ class LatentModel(LatentDiffusion):
 
     def place(self) -> None:
         """Moves the networks to the device, frozen, convolutions in the layout that is fast."""
+        if self.autoencoder.dtype == torch.float16 and _overflows(self.autoencoder.config):
+            self.autoencoder.float()
         for network in self.networks.values():
             network.to(self.device).eval().requires_grad_(False)
         for name in {self.denoiser, "vae"}:
@@ -187,6 +190,12 @@ class LatentModel(LatentDiffusion):
     def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """The result of the operation; see `network`."""
         return checked(lambda: operation(x), [self.autoencoder], self._title, x)
+
+
+def _overflows(config: Mapping[str, Any]) -> bool:
+    """Whether an autoencoder is the one of Stable Diffusion XL, which overflows in float16 (its model card);
+    others that do are found when they do, at the price of one decoding."""
+    return config.get("scaling_factor") == _SDXL_SCALE and bool(config.get("force_upcast", True))
 
 
 def _shift(config: Mapping[str, Any]) -> float:
