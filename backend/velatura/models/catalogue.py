@@ -44,6 +44,7 @@ EMBEDDED_COMPANIONS = {
 }
 """The companions of the embedded models, which know only the pictures of these models."""
 FILE = "models.json"
+DTYPES = ("float32", "float16", "bfloat16")  # that a person may want for a model's networks
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
 _MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
@@ -70,6 +71,8 @@ class ModelEntry:
         guidance: its own scale, or None for the method's default.
         fault: a sentence for the person that says why it cannot be used, or ''.
         generator: its kind of generator, which methods ask for.
+        dtype: of its networks, as the person wants it: 'float32', 'float16' or 'bfloat16'; '' for the
+            device's.
     """
 
     id: str
@@ -81,6 +84,7 @@ class ModelEntry:
     guidance: float | None = None
     fault: str = ""
     generator: str = DIFFUSION
+    dtype: str = ""
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -132,7 +136,18 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
             size = _size(path)
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
-    return ModelEntry(item["id"], title, kind, path, size, companions, item.get("guidance"), fault, generator)
+    return ModelEntry(
+        item["id"],
+        title,
+        kind,
+        path,
+        size,
+        companions,
+        item.get("guidance"),
+        fault,
+        generator,
+        item.get("dtype") or "",
+    )
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
@@ -336,6 +351,7 @@ def _is_whole(item: _Item) -> bool:
     """Whether an entry of models.json has all it needs, in lengths that fit into a message."""
     needed = _is_text(item.get("id"), 80) and _is_text(item.get("path"), 4096)
     texts = all(_is_text(item.get(name) or "", 4096) for name in COMPANIONS)
+    texts = texts and (item.get("dtype") or "") in ("", *DTYPES)
     return needed and texts and _is_text(item.get("title") or "", 100) and _is_guidance(item.get("guidance"))
 
 

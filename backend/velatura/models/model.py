@@ -123,7 +123,7 @@ class Model(LatentModel):
             attend: replaces every attention in this call; None: plain attention.
         """
         x, arguments = self.unet_arguments(x, condition)
-        x = x.to(self.dtype, memory_format=torch.channels_last)
+        x = x.to(self.unet.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         if attend is not None:
             arguments["cross_attention_kwargs"] = {"attend": attend}
@@ -131,7 +131,7 @@ class Model(LatentModel):
 
     def unet_arguments(self, x: Tensor, condition: Condition) -> tuple[Tensor, dict[str, Any]]:
         """The UNet's input [N, C + further channels, h, w] and its keyword arguments."""
-        arguments: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.dtype)}
+        arguments: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.unet.dtype)}
         if condition.valid is not None:
             arguments["encoder_attention_mask"] = condition.valid
         return x, arguments
