@@ -253,6 +253,15 @@ def looks_like_weights(path: Path) -> bool:
     return path.suffix.lower() in (".safetensors", ".gguf", ".sft") and os.access(path, os.R_OK)
 
 
+def parts_at(path: Path) -> list[Part]:
+    """The single parts in a file or a part's folder; none where it is nothing of the kind."""
+    if path.is_dir():
+        part = folders.part(path)
+        return [part] if part else []
+    seen = shelves.look(path)
+    return [*seen.parts.values()] if seen and not seen.family else []
+
+
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
