@@ -24,7 +24,7 @@ from velatura.diffusion.denoiser import denoise, guided
 from velatura.inversion.null_text import null_text
 from velatura.methods.execute import execute
 from velatura.models.catalogue import ModelEntry
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.models.store import ModelStore
 
 POOLED, SIZES = 16, (64.0, 64.0, 0.0, 0.0, 64.0, 64.0)
@@ -44,7 +44,7 @@ def unet(**more):
     )
 
 
-class TwoEncoders(Model):
+class TwoEncoders(StableDiffusion):
     """As SDXL: a pooled vector of the text, and the sizes and place of the picture in its original."""
 
     def encode_prompt(self, prompt):
@@ -59,7 +59,7 @@ class TwoEncoders(Model):
 
 
 @dataclass
-class Inpainting(Model):
+class Inpainting(StableDiffusion):
     """As Stable Diffusion's inpainting networks: x, the mask, and the latents of what is outside it."""
 
     channels: torch.Tensor = field(default_factory=lambda: torch.ones(1, 5, 8, 8))

@@ -16,8 +16,9 @@ from tests.models import ldm
 from tests.tiny import tiny_model
 from velatura.attention.places import halved
 from velatura.diffusion.condition import Condition
-from velatura.models import catalogue, headers, single_file
+from velatura.models import catalogue, headers
 from velatura.models.catalogue import ModelEntry
+from velatura.models.families import ldm as layout
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 
@@ -254,7 +255,7 @@ def test_prompts_are_counted_as_the_model_reads_them(folder):
 
 
 def test_the_vocabulary_is_clips(tmp_path):
-    single_file._write_tokenizer(tmp_path, pad="<|endoftext|>")
+    layout._write_tokenizer(tmp_path, pad="<|endoftext|>")
     tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == 49408
     assert tokenizer("hello world!").input_ids == [49406, 3306, 1002, 256, 49407]

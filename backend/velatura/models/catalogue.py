@@ -14,7 +14,7 @@ from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
 from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
-from velatura.weights.json_files import read_json, read_object
+from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_SIDE
 
@@ -49,6 +49,7 @@ _DEFAULT_SIZE = 512
 _MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
 _OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 
+
 @dataclass(frozen=True)
 class ModelEntry:
     """A model that can be requested.
@@ -66,8 +67,8 @@ class ModelEntry:
         generator: its kind of generator, which methods ask for.
         dtype: of its networks, as the person wants it: 'float32', 'float16' or 'bfloat16'; '' for the
             device's.
-        found: its files, of a family that Velatura loads; None for other forms, and for a model at a hub that is
-            not here.
+        found: its files, of a family that Velatura loads; None for other forms, and for a model at a hub that
+            is not here.
     """
 
     id: str
@@ -84,7 +85,7 @@ class ModelEntry:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Defaults of parameters by their names, which replace the methods' own: the family's, and its own."""
+        """Defaults of parameters by their names, which replace the methods': its family's, then its own."""
         own = {} if self.guidance is None else {"guidance": self.guidance}
         return own if self.found is None else FAMILIES[self.found.family].defaults(self.found.traits) | own
 
@@ -95,8 +96,9 @@ class ModelEntry:
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
-    """The user's models in their order, then the embedded ones, then those that were found on this computer; the
-    first is the default.
+    """The user's models in their order, the embedded ones, and those that were found on this computer.
+
+    The first is the default.
 
     A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
     refused; no other model silently takes its place. One that lacks a part since it was added has never been
@@ -151,7 +153,10 @@ def _entry(item: Item, kind: str) -> ModelEntry:
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
     if found is not None:
-        size, fault = (size if found.family in ("sd", "sdxl") and size else found.size), disk.lacking(found, title)
+        size, fault = (
+            (size if found.family in ("sd", "sdxl") and size else found.size),
+            disk.lacking(found, title),
+        )
     return ModelEntry(
         item["id"],
         title,
@@ -202,8 +207,9 @@ def add(
     shelves: Sequence[Path] = (),
     **settings: Any,
 ) -> ModelEntry:
-    """Adds a model and returns its entry: in first place, so that it is the default; in last place where it lacks
-    a part and cannot edit yet.
+    """Adds a model and returns its entry.
+
+    It gets the first place, so that it is the default; the last one where it lacks a part and cannot edit yet.
 
     Args:
         state_dir: the folder of models.json.
@@ -216,8 +222,8 @@ def add(
 
     Raises:
         VelaturaError: `unknown-model` if nothing is at a path, or what is there cannot edit or is damaged;
-            `bad-request` for an id that is in use or not allowed, for settings that its family does not have, and
-            for the embedded model's companions, which know only its own pictures.
+            `bad-request` for an id that is in use or not allowed, for settings that its family does not have,
+            and for the embedded model's companions, which know only its own pictures.
     """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
@@ -264,7 +270,9 @@ def _checked(item: Item, kind: str, shelves: Sequence[Path] = ()) -> ModelEntry:
         disk.weights(entry.found)  # reads each file's header, and raises for one that is cut off
         if shelves and entry.lacks_parts:
             whole = disk.found(item, entry.found.path, shelves)
-            item["parts"] = {name: str(path) for name, path in whole.parts.items() if name in entry.found.missing}
+            item["parts"] = {
+                name: str(path) for name, path in whole.parts.items() if name in entry.found.missing
+            }
             entry = _entry(item, kind)
     return entry
 
@@ -387,5 +395,3 @@ def _configuration(path: str, part: str) -> dict[str, Any]:
         return read_object(Path(path, part, "config.json"))
     except ValueError as error:
         raise ValueError(f"{part}/config.json: {error}") from None
-
-

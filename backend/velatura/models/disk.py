@@ -1,4 +1,4 @@
-"""A listed model's files: what they are, with the person's own choices, and what their weights cost in memory.
+"""A listed model's files: their family, the person's choices, and what their weights cost in memory.
 
 Imports no torch; reads headers and configurations only.
 """
@@ -19,7 +19,10 @@ from .recognition import FAMILIES, Found
 from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, V_PREDICTION
 
 GiB = 1024**3
-_UNETS = ("sd", "sdxl")  # families that were trained for several predictions, and whose CLIP layers may be left out
+_UNETS = (
+    "sd",
+    "sdxl",
+)  # families that were trained for several predictions, and whose CLIP layers may be left out
 _EMA = "model_ema."  # a second set of weights in old checkpoints, which is not loaded
 _SHOWN = {  # traits that matter to a person
     INPAINTING: "fills a selection",
@@ -63,6 +66,7 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
         parts=MappingProxyType(parts),
         missing=missing,
         prediction=prediction or seen.prediction,
+        chosen=bool(prediction),
         traits=traits,
         clip_skip=skip,
     )
@@ -82,14 +86,20 @@ def _no_model(path: Path) -> str:
 
 def check_vae(place: str, family: str) -> None:
     """Raises `bad-request` unless an autoencoder for this family is at a place."""
-    path = Path(place)
-    want = {"sd": "sd", "sdxl": "sdxl", "sd3": "sd3", "z-image": "flux1"}.get(family, family)
-    parts = recognition.parts_at(path)
-    if not any(part.kind == "vae" and part.of in ("", want, *(("sd", "sdxl") if want.startswith("sd") else ())) for part in parts):
+    want = _AUTOENCODER[family]
+    vaes = [part for part in recognition.parts_at(Path(place)) if part.kind == "vae"]
+    if not any(part.of in ("", *want) for part in vaes):
         raise VelaturaError(
             "bad-request",
-            f"{path.name} is no autoencoder (VAE) for {FAMILIES[family].title}; choose another --vae.",
+            f"{place} is no autoencoder (VAE) for {FAMILIES[family].title}; choose another --vae.",
         )
+
+
+_AUTOENCODER = {  # families whose autoencoders have the same shape, so that a name alone does not decide
+    **dict.fromkeys(("sd", "sdxl"), ("sd", "sdxl")),
+    **dict.fromkeys(("sd3", "flux1", "z-image"), ("sd3", "flux1")),
+    **{family: (family,) for family in ("flux2", "qwen-image")},
+}
 
 
 def lacking(found: Found, title: str) -> str:
@@ -135,12 +145,16 @@ def described(found: Found, weights: Mapping[str, int]) -> list[str]:
     own = [words for trait, words in _SHOWN.items() if trait in found.traits]
     lines = [f"{family.title}, {found.size} px" + (f": {', '.join(own)}" if own else "")]
     total = sum(weights.values())
-    by = ", ".join(f"{dtype} {size / GiB:.1f}" for dtype, size in sorted(weights.items(), key=lambda one: -one[1]))
+    by = ", ".join(
+        f"{dtype} {size / GiB:.1f}" for dtype, size in sorted(weights.items(), key=lambda one: -one[1])
+    )
     lines.append(f"its weights take {total / GiB:.1f} GiB of memory ({by})")
     titles = {**family.parts, **family.optional}
     for name, path in found.parts.items():
         if path != found.path and found.path not in path.parents and name in titles:
             lines.append(f"takes {titles[name]} from {path}")
     if not found.prediction:
-        lines.append("does not say what it predicts; if its pictures are wrong, add it again with --prediction")
+        lines.append(
+            "does not say what it predicts; if its pictures are wrong, add it again with --prediction"
+        )
     return lines

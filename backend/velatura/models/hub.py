@@ -17,7 +17,9 @@ from . import places
 from .recognition import recognise, resolved
 
 _TEXTS = re.compile(r"(model_index\.json|[^/]+/[^/]+\.(json|txt|model|jinja))")
-_WEIGHTS = re.compile(r"(?P<folder>[^/]+)/(?P<stem>[^/.]+)(\.(?P<variant>[^/.-]+))?(-\d+-of-\d+)?\.safetensors")
+_WEIGHTS = re.compile(
+    r"(?P<folder>[^/]+)/(?P<stem>[^/.]+)(\.(?P<variant>[^/.-]+))?(-\d+-of-\d+)?\.safetensors"
+)
 _VARIANTS = ("fp16", "bf16", "", "fp32", "non_ema")  # in the order in which they are preferred
 _UNUSED = ("safety_checker", "feature_extractor", "image_encoder", "prior")
 _WHOLE = "model_index.json"
@@ -86,8 +88,8 @@ def plan(name: str) -> Plan:
     if _WHOLE not in files or not any(one.endswith(".safetensors") for one in files):
         raise VelaturaError(
             "unknown-model",
-            f"{name} has no model of .safetensors files in folders, the form of diffusers; fetch its file with the"
-            " hub's own program and add that file.",
+            f"{name} has no .safetensors files in the folders of diffusers' form; fetch its file with the hub's"
+            " own program, and add that file.",
         )
     revision = str(info.sha)
     there = [one for one in files if isinstance(try_to_load_from_cache(name, one, revision=revision), str)]

@@ -11,6 +11,7 @@ from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
 FILE = "models.json"
+FOUND = "found.json"  #: of `velatura models find`; only Velatura writes it
 DTYPES = ("float32", "float16", "bfloat16")  # that a person may want for a model's networks
 PREDICTIONS = ("epsilon", "v_prediction", "sample")  # that a person may say a UNet was trained for
 MOST = 100  # models that a person may name, so that the list fits into a message
@@ -22,7 +23,7 @@ Item = dict[str, Any]
 
 
 def read_found(state_dir: Path) -> list[Item]:
-    """The entries of found.json; none where it cannot be read, for the next `velatura models find` mends it."""
+    """The entries of found.json; none where it cannot be read: the next `velatura models find` mends it."""
     try:
         return _read(state_dir, FOUND)
     except VelaturaError:
@@ -54,7 +55,10 @@ def is_whole(item: Item) -> bool:
     needed = _is_text(item.get("id"), 80) and _is_text(item.get("path"), 4096)
     texts = all(_is_text(item.get(name) or "", 4096) for name in COMPANIONS)
     texts = texts and _is_text(item.get("title") or "", 100) and _is_text(item.get("vae") or "", 4096)
-    choices = (item.get("dtype") or "") in ("", *DTYPES) and (item.get("prediction") or "") in ("", *PREDICTIONS)
+    choices = (item.get("dtype") or "") in ("", *DTYPES) and (item.get("prediction") or "") in (
+        "",
+        *PREDICTIONS,
+    )
     return needed and texts and choices and _is_guidance(item.get("guidance")) and _has_parts(item)
 
 

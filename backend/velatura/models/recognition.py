@@ -34,6 +34,7 @@ class Found:
             itself for parts in the checkpoint) or a .gguf file.
         missing: parts that were found nowhere. CLIP's tokenizer is never among them: Velatura has its own.
         prediction: 'epsilon', 'v_prediction', 'sample' or 'flow'; '' where neither files nor person say it.
+        chosen: whether the person said the prediction, so that notes of the files do not count.
         clip_skip: the last layers of the CLIP text encoders that are left out; None: as the family has it.
     """
 
@@ -45,6 +46,7 @@ class Found:
     parts: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
     prediction: str = ""
+    chosen: bool = False
     clip_skip: int | None = None
 
 

@@ -1,4 +1,4 @@
-"""One loaded diffusion model: a few operations of its networks, without sampling."""
+"""The part that Stable Diffusion and Stable Diffusion XL share: a UNet, conditioned by CLIP."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Bottleneck, Tokenized
 
-from .adapting import bottleneck
-from .attention import attention_levels, hold
-from .latent import LatentModel
-from .reading import tokenized
+from ..adapting import bottleneck
+from ..attention import attention_levels, hold
+from ..latent import LatentModel
+from ..reading import tokenized
 
 
-@dataclass
-class Model(LatentModel):
-    """A model on its device: a UNet that denoises latents of an autoencoder, conditioned by one CLIP text
+@dataclass(kw_only=True)
+class UNetModel(LatentModel):
+    """A model on its device: a UNet that denoises latents of an autoencoder, conditioned by CLIP's text
     encoder.
 
-    A network of another family is a subclass. Its `encode_prompt` adds parts to the condition, and its
-    `unet_arguments` passes them to the UNet; the editing code does not change.
+    A family is a subclass. Its `_condition` gives the condition of a prompt, and its `unet_arguments` passes
+    the condition to the UNet; the editing code does not change.
 
     Args:
         id: of the model's entry.
@@ -103,12 +103,10 @@ class Model(LatentModel):
         """See `LatentDiffusion`."""
         return tokenized(self.tokenizer, prompt, self.prompt_tokens)
 
-    def _condition(self, prompt: str) -> Condition:
-        """The last hidden states of the text encoder, [1, L, d]."""
-        tokens = self.tokenizer(
-            prompt, padding="max_length", max_length=self.prompt_tokens, return_tensors="pt"
-        )
-        return Condition(self.text_encoder(tokens.input_ids.to(self.device)).last_hidden_state.float())
+    def read(self, prompt: str, tokenizer: CLIPTokenizer) -> Tensor:
+        """The prompt's tokens, padded to the number that the model reads: int64 [1, L]."""
+        tokens = tokenizer(prompt, padding="max_length", max_length=self.prompt_tokens, return_tensors="pt")
+        return tokens.input_ids.to(self.device)
 
     def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """The UNet's prediction, float32 [N, C, h, w].

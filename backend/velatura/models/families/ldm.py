@@ -1,7 +1,7 @@
-"""The headers of single-file checkpoints in the layout of Stable Diffusion's first code (LDM).
+"""Checkpoints in the layout of Stable Diffusion's first code (LDM).
 
-The shapes in the header determine the configurations that diffusers needs to convert the weights; nothing is
-downloaded.
+The shapes in a file's header determine the configurations that diffusers needs to convert the weights;
+nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 
 from velatura_protocol.errors import VelaturaError
 
-from .headers import PREDICTION, Header
+from ..headers import PREDICTION, Header
 
 _UNET = "model.diffusion_model."
 _VAE = "first_stage_model."
 _CLIP = "cond_stage_model.transformer.text_model."
 _OPEN_CLIP = "cond_stage_model.model."
-_VOCABULARY = Path(__file__).parent / "clip" / "bpe_simple_vocab_16e6.txt.gz"
+_VOCABULARY = Path(__file__).parents[1] / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 
 
 def write_configuration(header: Header, folder: Path) -> None:
