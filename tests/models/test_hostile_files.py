@@ -14,7 +14,7 @@ import torch
 from tests.tiny import tiny_model
 from velatura.companions.opening import opened
 from velatura.companions.processing import read_processing
-from velatura.models import catalogue, single_file
+from velatura.models import catalogue, headers
 from velatura.models.noise_levels import scheduled_betas
 from velatura.models.store import ModelStore
 from velatura.weights.digests import Digests
@@ -177,7 +177,7 @@ def test_a_header_that_no_file_can_have_is_refused(tmp_path, entries):
     path = tmp_path / "model.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header + b"x" * 100)
     with pytest.raises(VelaturaError) as refused:
-        single_file.read_header(path)
+        headers.read_header(path)
     assert refused.value.code == "unknown-model"
 
 

@@ -16,7 +16,7 @@ from tests.models import ldm
 from tests.tiny import tiny_model
 from velatura.attention.places import halved
 from velatura.diffusion.condition import Condition
-from velatura.models import catalogue, single_file
+from velatura.models import catalogue, headers
 from velatura.models.catalogue import ModelEntry
 from velatura.models.families import ldm as layout
 from velatura.models.store import ModelStore
@@ -139,10 +139,10 @@ class Bomb:
 def test_pickles_are_never_opened(tmp_path, folder):
     for name in ("model.ckpt", "model.safetensors"):
         (tmp_path / name).write_bytes(pickle.dumps(Bomb()))
-        assert "not a .safetensors file; choose one" in refusal(tmp_path / name, "file")
+        assert "not a .safetensors or .gguf file; choose one" in refusal(tmp_path / name, "file")
     with zipfile.ZipFile(tmp_path / "zip.safetensors", "w") as archive:
         archive.writestr("archive/data.pkl", pickle.dumps(Bomb()))
-    assert "not a .safetensors file; choose one" in refusal(tmp_path / "zip.safetensors", "file")
+    assert "not a .safetensors or .gguf file; choose one" in refusal(tmp_path / "zip.safetensors", "file")
     copy = shutil.copytree(folder, tmp_path / "folder")
     (copy / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     (copy / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
@@ -211,7 +211,7 @@ def test_headers_that_lie(tmp_path, length):
     path = tmp_path / "x.safetensors"
     path.write_bytes(length.to_bytes(8, "little") + b"{}")
     with pytest.raises(VelaturaError):
-        single_file.read_header(path)
+        headers.read_header(path)
 
 
 def test_digests_tell_weights_apart_and_are_remembered(tmp_path, folder):

@@ -7,18 +7,14 @@ import shutil
 
 import pytest
 import torch
-from diffusers import UNet2DConditionModel
 from safetensors.torch import load_file, save_file
-from transformers import CLIPTokenizer
 
 from tests.models import ldm
-from tests.models.test_loading import networks
 from tests.models.test_unets import loaded, ours
 from tests.tiny import tiny_model
 from tests.tiny_sdxl import first_encoder, second_encoder, tiny_sdxl, unet_xl, vae_of_files
 from velatura.models.catalogue import ModelEntry
 from velatura.models.families import folders, sd, sdxl
-from velatura.models.families.measuring import measured_prediction
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -151,5 +147,3 @@ def test_another_autoencoder_replaces_that_of_a_checkpoint(tmp_path, parts, fold
     model, other = sdxl.load(found, "m", "d", *CPU), loaded(folder)
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     assert model.encode(image).equal(other.encode(image))
-
-

@@ -1,15 +1,15 @@
-"""One loader for every form of a model: a diffusers folder, a single .safetensors file, a hub id, or a form
-that another package loads.
+"""One loader for every form of a model: a folder, a single file, a hub id, or a form of another package.
 
-Weights are read from .safetensors only; code of a model is never run.
+Weights are read from .safetensors and GGUF files only; code of a model is never run.
 """
 
 from __future__ import annotations
 
+import hashlib
+from importlib import import_module
 from pathlib import Path
 
 import torch
-from huggingface_hub import snapshot_download
 
 from velatura.generators import kinds
 from velatura.generators.protocol import Generator
@@ -17,14 +17,9 @@ from velatura.weights.digests import Digests, contents
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
 
-from . import pixels
+from . import disk, hub, pixels
 from .catalogue import ModelEntry
-from .families import sd, sdxl
-from .recognition import Found
-from .single_file import read_header
-
-_NETWORKS = ("unet", "vae", "text_encoder", "text_encoder_2")
-_HUB_FILES = ["model_index.json", "*/*.json", "*/*.txt", *(f"{part}/*.safetensors" for part in _NETWORKS)]
+from .recognition import FAMILIES, Found
 
 
 @torch.inference_mode(False)  # weights made in inference mode can take part in no gradient, even if frozen
@@ -47,17 +42,9 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
         if entry.kind == "pixels":
             folder = Path(entry.path)
             return pixels.load(folder, entry.id, digests.of(_files(folder), folder), device, dtype)
-        if entry.kind == "file":
-            path = Path(entry.path)
-            xl = any("conditioner.embedders." in name for name in read_header(path).shapes)
-            found, digest = Found("sdxl" if xl else "sd", "file", path, entry.size), digests.of([path])
-        else:
-            path = Path(entry.path) if entry.kind == "diffusers" else _from_hub(entry.path)
-            xl = (path / "text_encoder_2").is_dir()
-            found = Found("sdxl" if xl else "sd", "folder", path, entry.size)
-            digest = digests.of(_files(path), path)
-        family = sdxl if found.family == "sdxl" else sd
-        return family.load(found, entry.id, digest, device, dtype)
+        found = entry.found or _found(entry)
+        family = import_module(FAMILIES[found.family].module)
+        return family.load(found, entry.id, _digest(found, digests), device, dtype)
     except Exception as error:  # the libraries that read these files raise errors of all types
         if isinstance(error, VelaturaError) or is_out_of_memory(error):
             raise
@@ -68,17 +55,25 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
         ) from error
 
 
-def _from_hub(name: str) -> Path:
-    """The folder of a hub model in the local cache, downloaded if necessary."""
-    try:
-        return Path(snapshot_download(name, allow_patterns=_HUB_FILES))
-    except Exception as error:  # the hub's client raises many kinds, of several libraries
-        raise VelaturaError(
-            "unknown-model",
-            f"The model {name} could not be fetched; check name and connection, or give a local folder.",
-            retryable=True,
-            detail=f"{type(error).__name__}: {error}",
-        ) from error
+def _found(entry: ModelEntry) -> Found:
+    """The files of an entry that names only a path, fetched where it is a name at a hub."""
+    path = hub.folder_of(entry.path) if entry.kind == "hub" else Path(entry.path)
+    found = disk.found({}, path)
+    if found.missing:
+        raise VelaturaError("unknown-model", disk.lacking(found, entry.title))
+    return found
+
+
+def _digest(found: Found, digests: Digests) -> str:
+    """Over the model's own files, its parts in other places and the person's choices."""
+    inside = _files(found.path) if found.path.is_dir() else [found.path]
+    own = digests.of(inside, found.path if found.path.is_dir() else None)
+    others = [path for path in found.parts.values() if path != found.path and found.path not in path.parents]
+    files = [file for path in dict.fromkeys(others) for file in contents(path)[0]]
+    if not files and found.clip_skip is None and not found.chosen:
+        return own
+    choices = f"{own}\n{digests.of(files)}\n{found.prediction}\n{found.clip_skip}"
+    return f"blake2b:{hashlib.blake2b(choices.encode(), digest_size=32).hexdigest()}"
 
 
 def _files(folder: Path) -> list[Path]:

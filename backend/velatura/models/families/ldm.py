@@ -19,7 +19,7 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from ..single_file import PREDICTION, Header
+from ..headers import PREDICTION, Header
 
 _UNETS = ("model.diffusion_model.", "diffusion_model.", "")
 _VAES = ("first_stage_model.", "vae.", "")

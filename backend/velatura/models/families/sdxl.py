@@ -50,7 +50,7 @@ class StableDiffusionXL(UNetModel):
         """See `UNetModel`. The sizes are those of the picture that is denoised, which is told to be whole."""
         h, w = (side * self.factor for side in x.shape[-2:])
         sizes = torch.tensor([[h, w, 0, 0, h, w]], dtype=torch.float32, device=x.device).expand(len(x), -1)
-        added = {"text_embeds": condition.parts["pooled"].to(self.dtype), "time_ids": sizes}
+        added = {"text_embeds": condition.parts["pooled"].to(self.unet.dtype), "time_ids": sizes}
         return super().unet_arguments(x, condition) | {"added_cond_kwargs": added}
 
 

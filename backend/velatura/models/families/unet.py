@@ -256,7 +256,7 @@ class UNetModel(LatentModel):
     def _pass(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """One pass of the UNet over its whole input x [N, C + further channels, h, w]."""
         arguments = self.unet_arguments(x, condition)
-        x = x.to(self.dtype, memory_format=torch.channels_last)
+        x = x.to(self.unet.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         if attend is not None:
             arguments["cross_attention_kwargs"] = {"attend": attend}
@@ -264,7 +264,7 @@ class UNetModel(LatentModel):
 
     def unet_arguments(self, x: Tensor, condition: Condition) -> dict[str, Any]:
         """The UNet's keyword arguments for an input x [N, C + further channels, h, w]."""
-        arguments: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.dtype)}
+        arguments: dict[str, Any] = {"encoder_hidden_states": condition.states.to(self.unet.dtype)}
         if condition.valid is not None:
             arguments["encoder_attention_mask"] = condition.valid
         if self.embeds_guidance:
@@ -274,4 +274,4 @@ class UNetModel(LatentModel):
     def _embedded_guidance(self, x: Tensor) -> Tensor:
         """The embedding of w = scale - 1 that latent consistency models get, [N, d]."""
         w = torch.full((len(x),), 1000.0 * (self._guidance - 1.0), device=x.device)
-        return get_timestep_embedding(w, self.unet.config["time_cond_proj_dim"]).to(self.dtype)
+        return get_timestep_embedding(w, self.unet.config["time_cond_proj_dim"]).to(self.unet.dtype)

@@ -18,7 +18,7 @@ from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura_protocol.errors import VelaturaError
 
 from .. import noise_levels
-from ..single_file import read_header
+from ..headers import read_header
 from . import folders, ldm
 from .measuring import measured_prediction
 from .unet import UNetModel
