@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
-from safetensors.torch import save_file
 from transformers import CLIPTextConfig, CLIPTextModel, CLIPTokenizer
 
 from tests.models import ldm
@@ -147,42 +146,6 @@ def test_pickles_are_never_opened(tmp_path, folder):
     (copy / "unet" / "diffusion_pytorch_model.safetensors").unlink()
     (copy / "unet" / "diffusion_pytorch_model.bin").write_bytes(pickle.dumps(Bomb()))
     assert "no .safetensors weights in unet" in refusal(copy, "diffusers")
-
-
-def test_other_kinds_of_model_are_named(tmp_path, folder):
-    def file(**tensors):
-        tensors = {key.replace("__", "."): torch.zeros(shape) for key, shape in tensors.items()}
-        save_file(tensors, tmp_path / "x.safetensors")
-        return refusal(tmp_path / "x.safetensors", "file")
-
-    conv, out = (f"model__diffusion_model__{name}__weight" for name in ("input_blocks__0__0", "out__2"))
-    assert "not a whole" in file(lora_unet_down=[1])
-    assert "5 channels" in file(**{conv: [32, 5, 3, 3], out: [4, 32, 3, 3]})
-    labels = {"model__diffusion_model__label_emb__0__0__weight": [32, 32]}
-    assert "further inputs" in file(**{conv: [32, 4, 3, 3], out: [4, 32, 3, 3], **labels})
-
-    copy = shutil.copytree(folder, tmp_path / "folder")
-    config = json.loads((copy / "unet" / "config.json").read_text())
-    for changed, said in [
-        ({"in_channels": 5}, "5 channels"),
-        ({"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
-        ({"class_embed_type": "projection"}, "further inputs"),
-    ]:
-        (copy / "unet" / "config.json").write_text(json.dumps(config | changed))
-        assert said in refusal(copy, "diffusers")
-    shutil.rmtree(copy / "vae")
-    assert "no folder 'vae'" in refusal(copy, "diffusers")
-
-
-def test_other_noise_levels_are_named(tmp_path, folder):
-    copy = shutil.copytree(folder, tmp_path / "folder")
-    config = json.loads((copy / "scheduler" / "scheduler_config.json").read_text())
-    for changed, said in [
-        ({"_class_name": "EDMEulerScheduler"}, "other noise levels"),
-        ({"prediction_type": "flow_prediction"}, "predicts 'flow_prediction'"),
-    ]:
-        (copy / "scheduler" / "scheduler_config.json").write_text(json.dumps(config | changed))
-        assert said in refusal(copy, "diffusers")
 
 
 @pytest.mark.parametrize(

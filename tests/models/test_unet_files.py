@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 
@@ -10,11 +11,14 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from tests.models import ldm
+from tests.models.test_loading import networks
 from tests.models.test_unets import loaded, ours
 from tests.tiny import tiny_model
 from tests.tiny_sdxl import first_encoder, second_encoder, tiny_sdxl, unet_xl, vae_of_files
+from velatura.diffusion import schedule
 from velatura.models.catalogue import ModelEntry
 from velatura.models.families import folders, sd, sdxl
+from velatura.models.families.measuring import measured_prediction, shown
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
@@ -147,3 +151,86 @@ def test_another_autoencoder_replaces_that_of_a_checkpoint(tmp_path, parts, fold
     model, other = sdxl.load(found, "m", "d", *CPU), loaded(folder)
     image = torch.rand(1, 3, 64, 64) * 2 - 1
     assert model.encode(image).equal(other.encode(image))
+
+
+def refusal(found, module=sd):
+    with pytest.raises(VelaturaError) as refused:
+        module.load(found, "m", "d", *CPU)
+    assert refused.value.code == "unknown-model"
+    return refused.value.message
+
+
+def test_files_of_other_networks_are_named(tmp_path):
+    def file(**tensors):
+        tensors = {key.replace("__", "."): torch.zeros(shape) for key, shape in tensors.items()}
+        return refusal(Found("sd", "file", ldm.save(tmp_path / "x.safetensors", tensors), 512))
+
+    conv, out = (f"model__diffusion_model__{name}__weight" for name in ("input_blocks__0__0", "out__2"))
+    assert "not a whole" in file(lora_unet_down=[1])
+    assert "5 channels" in file(**{conv: [32, 5, 3, 3], out: [4, 32, 3, 3]})
+    labels = {"model__diffusion_model__label_emb__0__0__weight": [32, 32]}
+    assert "further inputs" in file(**{conv: [32, 4, 3, 3], out: [4, 32, 3, 3], **labels})
+
+
+@pytest.mark.parametrize(
+    ("file", "changed", "said"),
+    [
+        ("unet/config.json", {"in_channels": 5}, "5 channels"),
+        ("unet/config.json", {"_class_name": "UNet3DConditionModel"}, "UNet3DConditionModel"),
+        ("unet/config.json", {"class_embed_type": "projection"}, "further inputs"),
+        ("vae/config.json", {"_class_name": "AutoencoderDC"}, "AutoencoderDC"),
+        ("scheduler/scheduler_config.json", {"_class_name": "EDMEulerScheduler"}, "other noise levels"),
+        ("scheduler/scheduler_config.json", {"prediction_type": "flow"}, "predicts 'flow'"),
+    ],
+)
+def test_folders_of_other_networks_are_named(tmp_path, folder, file, changed, said):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    config = json.loads((copy / file).read_text())
+    (copy / file).write_text(json.dumps(config | changed))
+    assert said in refusal(Found("sd", "folder", copy, 64))
+
+
+def test_a_folder_without_a_part_is_named(tmp_path, folder):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    shutil.rmtree(copy / "vae")
+    assert "no folder 'vae'" in refusal(Found("sd", "folder", copy, 64))
+
+
+@torch.inference_mode()
+def teach(model, prediction):
+    """Fits the UNet's last layer by least squares, so that it predicts this of the photograph."""
+    z, n = shown(model)
+    x, inputs = (z + n) / 2.0**0.5, []
+    hook = model.unet.conv_out.register_forward_pre_hook(lambda layer, args: inputs.append(args[0]))
+    model.network(x, schedule.time(model.training_sigmas, 1.0), model.encode_prompt(""))
+    hook.remove()
+    columns = torch.nn.functional.unfold(inputs[0], 3, padding=1)[0].T
+    target = {"epsilon": n, "v_prediction": (n - z) / 2.0**0.5, "sample": z}[prediction]
+    weights = torch.linalg.lstsq(columns, target[0].flatten(1).T).solution
+    model.unet.conv_out.weight.copy_(weights.T.reshape(model.unet.conv_out.weight.shape))
+    model.unet.conv_out.bias.zero_()
+
+
+@pytest.mark.parametrize("prediction", ["epsilon", "v_prediction", "sample"])
+def test_the_prediction_of_a_network_is_measured(folder, prediction):
+    model = loaded(folder)
+    own = float(shown(model)[0].std())
+    model.autoencoder.register_to_config(scaling_factor=0.18215 / own)  # as latents of a trained one
+    assert measured_prediction(model) == ""  # of random weights
+    teach(model, prediction)
+    assert measured_prediction(model) == prediction and model.prediction == "epsilon"
+
+
+@pytest.mark.parametrize(("prediction", "side"), [("epsilon", 64), ("v_prediction", 96)])
+def test_checkpoints_of_sd2_are_told_apart(tmp_path, prediction, side):
+    unet, vae, text = networks((64, 128, 128), open_clip=True)
+    path = ldm.write(tmp_path / "model.safetensors", unet, vae, text, open_clip=True)
+    found = Found("sd", "file", path, 768)
+    model = sd.load(found, "m", "d", *CPU)
+    assert model.prediction == "v_prediction"  # of random weights: that of the published ones
+    teach(model, prediction)
+    ldm.write(path, model.unet, vae, text, open_clip=True)
+    taught = sd.load(found, "m", "d", *CPU)
+    assert (taught.prediction, taught.latent_size) == (prediction, side)
+    asked = dataclasses.replace(found, prediction="sample", chosen=True)
+    assert sd.load(asked, "m", "d", *CPU).prediction == "sample"

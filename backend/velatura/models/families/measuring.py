@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
 from velatura.diffusion import noise, schedule
 from velatura.diffusion.denoiser import training_target
@@ -29,21 +30,23 @@ def measured_prediction(model: UNetModel) -> str:
     gives a result near to n, and likewise for v and z: n, v = (n - z) / sqrt(2) and z are different enough to
     be told apart by one pass.
     """
-    side = _SIDE * model.factor
-    picture = np.asarray(Image.open(SAMPLES / "portrait.png").convert("RGB"), dtype=np.float32)
-    image = torch.from_numpy(picture).permute(2, 0, 1)[None].to(model.device) / 127.5 - 1.0
-    image = F.interpolate(image, (side, side), mode="bicubic", antialias=True).clamp(-1.0, 1.0)
-    z = model.encode(image)
-    n = noise.standard_normal([0], tuple(z.shape[1:])).to(z.device)
+    z, n = shown(model)
     x = (z + _SIGMA * n) / (_SIGMA**2 + 1.0) ** 0.5
     t = schedule.time(model.training_sigmas, _SIGMA)
     found = model.network(x, t, model.encode_prompt(""))
-    errors: dict[str, float] = {}
-    told = model.prediction
-    for prediction in ("epsilon", "v_prediction", "sample"):
-        model.prediction = prediction
+    own, errors = model.prediction, dict[str, float]()
+    for model.prediction in ("epsilon", "v_prediction", "sample"):
         target = training_target(model, z, n, _SIGMA)
-        errors[prediction] = float((found - target).square().sum() / target.square().sum())
-    model.prediction = told
+        errors[model.prediction] = float((found - target).square().sum() / target.square().sum())
+    model.prediction = own
     best = min(errors, key=lambda prediction: errors[prediction])
     return best if errors[best] < _CLEAR else ""
+
+
+def shown(model: UNetModel) -> tuple[Tensor, Tensor]:
+    """The latents of the photograph and the noise, z and n [1, C, h, w]."""
+    side = _SIDE * model.factor
+    picture = np.array(Image.open(SAMPLES / "portrait.png").convert("RGB"), dtype=np.float32)
+    image = torch.from_numpy(picture).permute(2, 0, 1)[None].to(model.device) / 127.5 - 1.0
+    z = model.encode(F.interpolate(image, (side, side), mode="bicubic", antialias=True).clamp(-1.0, 1.0))
+    return z, noise.standard_normal([0], tuple(z.shape[1:])).to(z.device)

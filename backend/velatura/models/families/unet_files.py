@@ -117,13 +117,13 @@ class Files:
             scheduler = read_object(place / "scheduler_config.json")
         else:
             scheduler = ldm.scheduler(read_header(self._place("unet")))
-        if found.prediction:
+        if found.chosen:
             scheduler = scheduler | {"prediction_type": found.prediction}
         return levels(scheduler, found.path.name)
 
     def measured(self, model: _M) -> _M:
         """The model, its prediction measured where neither a person nor its files say it."""
-        if self._is_folder or self._found.prediction:
+        if self._is_folder or self._found.chosen:
             return model
         header = read_header(self._place("unet"))
         if ldm.noted_prediction(header):
