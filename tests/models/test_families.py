@@ -1,6 +1,6 @@
 """Networks of other families need a model of their own; samplers and methods stay as they are.
 
-Stable Diffusion XL takes more beside the text; networks for inpainting and for instructions see more channels.
+Stable Diffusion XL takes more beside the text; those for inpainting and for instructions see more channels.
 """
 
 from __future__ import annotations
@@ -102,15 +102,16 @@ def test_methods_run_as_they_are(store, method):
     assert results and all(np.isfinite(pixels(result)).all() for result in results)
 
 
-def test_an_inpainting_network_sees_the_picture_and_the_mask(store, model, monkeypatch):
-    if model.most_references or isinstance(model, StableDiffusionXL):
-        pytest.skip("another network")
+def made(folder, network):
+    """A store of one of the models, and what its UNet sees from now on."""
+    store = ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(NETWORKS[network](folder)), 64)])
     seen = []
-    monkeypatch.setattr(
-        type(model),
-        "_pass",
-        lambda self, x, *a, _pass=type(model)._pass: seen.append(x) or _pass(self, x, *a),
-    )
+    store.get().unet.register_forward_pre_hook(lambda unet, args: seen.append(args[0]))
+    return store, seen
+
+
+def test_an_inpainting_network_sees_the_picture_and_the_mask(tmp_path):
+    store, seen = made(tmp_path, "inpainting")
     mask = box(64, 64, (16, 48), (8, 40))
     asked = Edit(picture(), mask, parameters={"steps": 4}, prompt="a hat")
     execute(asked.request, asked.blobs.__getitem__, store, Recorded())
@@ -140,21 +141,14 @@ def test_attention_through_q_k_and_v_is_attention(model):
 
 
 @torch.inference_mode()
-def test_a_guided_instruction_costs_three_rows(model, monkeypatch):
-    if not model.most_references:
-        pytest.skip("another network")
-    rows = []
-    monkeypatch.setattr(
-        type(model),
-        "_pass",
-        lambda self, x, *a, _pass=type(model)._pass: rows.append(len(x)) or _pass(self, x, *a),
-    )
-    shown = model.referring([torch.rand(1, 3, 50, 40) * 2.0 - 1.0])  # of any size
+def test_a_guided_instruction_costs_three_rows(tmp_path):
+    store, seen = made(tmp_path, "instructions")
+    shown = store.get().referring([torch.rand(1, 3, 50, 40) * 2.0 - 1.0])  # of any size
     x = noise.standard_normal([1], (4, 8, 8))
     D = guided(shown, "a hat", "", 3.0)(x, 1.5)
-    assert rows == [3]
+    assert [len(rows) for rows in seen] == [3]
     two = guided(shown, "a hat", "", 3.0)(torch.cat([x, 2.0 * x]), 1.5)
-    assert rows == [3, 6]
+    assert [len(rows) for rows in seen] == [3, 6]
     torch.testing.assert_close(two[:1], D, rtol=1e-4, atol=1e-4)
 
 
