@@ -6,6 +6,7 @@ import dataclasses
 import json
 import shutil
 
+import gguf
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -143,6 +144,32 @@ def test_parts_in_files_of_their_own_are_one_model(tmp_path, parts, whole):
         some = {name: file for name, file in files.items() if name != part}
         with pytest.raises(VelaturaError, match="lacks"):
             sdxl.load(Found("sdxl", "file", files["unet"], 1024, parts=some), "m", "d", *CPU)
+
+
+def write_gguf(path, tensors, *, quantised):
+    """A .gguf file of F32, or with its matrices in Q8_0."""
+    writer = gguf.GGUFWriter(str(path), "sdxl")
+    for name, tensor in tensors.items():
+        array = tensor.detach().float().contiguous().numpy()
+        if quantised and array.ndim == 2 and array.shape[1] % 32 == 0:
+            kind = gguf.GGMLQuantizationType.Q8_0
+            writer.add_tensor(name, gguf.quants.quantize(array, kind), raw_dtype=kind)
+        else:
+            writer.add_tensor(name, array)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+@pytest.mark.parametrize(("quantised", "most"), [(False, 1e-4), (True, 0.2)])
+def test_a_unet_in_gguf_is_the_same(tmp_path, parts, whole, quantised, most):
+    files = ldm.parts_xl(tmp_path, *parts)
+    files["unet"] = write_gguf(tmp_path / "unet.gguf", load_file(files["unet"]), quantised=quantised)
+    model = sdxl.load(Found("sdxl", "gguf", files["unet"], 1024, parts=files), "m", "d", *CPU)
+    difference = (ours(model)[0] - ours(whole)[0]).abs().max()
+    assert difference < most and bool(difference > 1e-4) == quantised
 
 
 def test_another_autoencoder_replaces_that_of_a_checkpoint(tmp_path, parts, folder):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,8 @@ def check(header: Header, *, is_xl: bool) -> None:
     prefix = _prefix(header, _UNETS, "input_blocks.0.0.weight")
     if prefix is None or f"{prefix}out.2.weight" not in header.shapes:
         raise _unsupported("is not a whole checkpoint of Stable Diffusion")
+    if f"{prefix}time_embed.cond_proj.weight" in header.shapes:  # diffusers' converter would leave it out
+        raise _unsupported("has a latent consistency model, which is read from a diffusers folder only")
     if (f"{prefix}label_emb.0.0.weight" in header.shapes) != is_xl:
         raise _unsupported("has a network with further inputs, or lacks some")
     seen, made = header.shapes[f"{prefix}input_blocks.0.0.weight"][1], _out(header, prefix)
@@ -275,15 +277,41 @@ def weights(file: Path, name: str) -> dict[str, Tensor]:
 
     Raises ValueError if the file has none.
     """
+    if file.suffix.lower() == ".gguf":
+        read = _gguf(file)
+        prefix, canonical = _named(read.keys(), name)
+        return {canonical + key: value for key, value in _under(read, prefix).items()}
     with safe_open(file, framework="pt") as opened:
-        keys = set(opened.keys())
-        for prefixes, known in _LAYOUTS[name]:
-            for prefix in prefixes:
-                if prefix + known in keys:
-                    canonical = prefixes[0] or _CLIP["text_encoder"][0][0]
-                    own = sorted(key for key in keys if key.startswith(prefix))
-                    return {canonical + key.removeprefix(prefix): opened.get_tensor(key) for key in own}
-    raise ValueError(f"{file.name} has no {name}")
+        keys = sorted(opened.keys())
+        prefix, canonical = _named(keys, name)
+        own = [key for key in keys if key.startswith(prefix)]
+        return {canonical + key.removeprefix(prefix): opened.get_tensor(key) for key in own}
+
+
+def _named(keys: Collection[str], name: str) -> tuple[str, str]:
+    """The prefix of a part in a file, and that by which diffusers knows the part. Raises ValueError."""
+    for prefixes, known in _LAYOUTS[name]:
+        for prefix in prefixes:
+            if prefix + known in keys:
+                return prefix, prefixes[0] or _CLIP["text_encoder"][0][0]
+    raise ValueError(f"the file has no {name}")
+
+
+def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+
+
+def _gguf(file: Path) -> dict[str, Tensor]:
+    """The tensors of a GGUF file, still quantised."""
+    from diffusers.models.model_loading_utils import load_gguf_checkpoint
+    from diffusers.utils.import_utils import is_accelerate_available, is_gguf_available
+
+    if not (is_gguf_available() and is_accelerate_available()):
+        raise VelaturaError(
+            "unknown-model",
+            f"{file.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
+        )
+    return load_gguf_checkpoint(str(file))
 
 
 def write_tokenizer(folder: Path, pad: str) -> Path:

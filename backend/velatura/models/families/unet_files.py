@@ -151,12 +151,18 @@ class Files:
     def _from_file(self, cls: Any, file: Path, name: str) -> Any:
         """The network, converted by diffusers with a configuration made from the file's header."""
         ldm.write(self._scratch / name / "config.json", self._configuration(file, name))
+        more: dict[str, Any] = {}
+        if file.suffix.lower() == ".gguf":
+            from diffusers import GGUFQuantizationConfig  # needs the package gguf
+
+            more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=self._dtype)
         return cls.from_single_file(
             ldm.weights(file, name),
             config=str(self._scratch),
             subfolder=name,
             local_files_only=True,
             torch_dtype=self._dtype,
+            **more,
         )
 
     def _check(self) -> None:
