@@ -16,7 +16,7 @@ from . import recognition
 from .headers import read_header
 from .items import Item
 from .recognition import FAMILIES, Found
-from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, V_PREDICTION
+from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
 
 GiB = 1024**3
 _UNETS = (
@@ -49,6 +49,8 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
     seen = recognition.recognise(path, shelves)
     if seen is None:
         raise VelaturaError("unknown-model", _no_model(path))
+    if PACKED in seen.traits:
+        raise VelaturaError("unknown-model", packed(path))
     own: dict[str, str] = item.get("parts") or {}
     parts = {**seen.parts, **{name: Path(place) for name, place in own.items() if Path(place).exists()}}
     if item.get("vae"):
@@ -113,8 +115,15 @@ def lacking(found: Found, title: str) -> str:
     )
 
 
+def packed(path: Path) -> str:
+    """The sentence on weights that no reader here unpacks."""
+    return f"{path.name} is packed for one kind of card; fetch the same model as bf16, fp8 or GGUF."
+
+
 def weights(found: Found) -> dict[str, int]:
-    """Bytes of all weights that loading reads, by dtype. Raises `unknown-model` for a file that is cut off."""
+    """Bytes of all weights that loading reads, by dtype.
+
+    Raises `unknown-model` for a file that is cut off."""
     sums: dict[str, int] = {}
     for path in dict.fromkeys(found.parts.values()):
         for file in _files(path):

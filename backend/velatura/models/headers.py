@@ -167,8 +167,8 @@ def _safetensors(file: IO[bytes], start: bytes, size: int) -> Header:
     entries = as_object(json.loads(data))
     if entries is None:
         raise ValueError("no object")
-    notes = as_object(entries.pop("__metadata__", {})) or {}
-    if len(entries) > _MOST_TENSORS or not isinstance(notes.get(PREDICTION, ""), str):
+    notes = as_object(entries.pop("__metadata__", {}))
+    if notes is None or len(entries) > _MOST_TENSORS or not isinstance(notes.get(PREDICTION, ""), str):
         raise ValueError(f"{len(entries)} tensors")
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
