@@ -57,6 +57,9 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
         parts["vae"] = Path(item["vae"])
     family = FAMILIES[seen.family]
     missing = tuple(name for name in family.parts if name not in parts)
+    unread = [name for name in missing if (path / name).is_dir()]
+    if unread:
+        raise VelaturaError("unknown-model", _UNREAD.format(path, unread[0]))
     prediction, skip, traits = item.get("prediction"), item.get("clip_skip"), seen.traits
     if (prediction or skip is not None) and seen.family not in _UNETS:
         what = "--prediction" if prediction else "--clip-skip"
@@ -74,12 +77,11 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
     )
 
 
+_UNREAD = "{} has no .safetensors weights in {}; only those are read, so fetch them."
+
+
 def _no_model(path: Path) -> str:
     name = f"{path.parent.name}/{path.name}" if path.is_dir() else path.name
-    if path.is_dir():
-        for part in ("unet", "transformer", "vae", "text_encoder"):
-            if (path / part).is_dir() and not any((path / part).glob("*.safetensors")):
-                return f"{path} has no .safetensors weights in {part}; only those are read, fetch them."
     title = recognition.title(path)
     if title.endswith("."):  # a whole sentence, about a file that cannot be read
         return title
