@@ -6,7 +6,7 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -45,6 +45,7 @@ EMBEDDED_COMPANIONS = {
 """The companions of the embedded models, which know only the pictures of these models."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
+STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
 _OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 
 
@@ -83,9 +84,10 @@ class ModelEntry:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Defaults of parameters by their names, which replace the methods': its family's, then its own."""
-        own = {} if self.guidance is None else {"guidance": self.guidance}
-        return own if self.found is None else FAMILIES[self.found.family].defaults(self.found.traits) | own
+        """Defaults of parameters by their names, which replace the methods': its family's, and its scale."""
+        family = FAMILIES[self.found.family].defaults(self.found.traits) if self.found else {}
+        family.pop("guidance", None)  # `add` has written it into the entry, where a person may change it
+        return family if self.guidance is None else family | {"guidance": self.guidance}
 
     @property
     def lacks_parts(self) -> bool:
@@ -235,12 +237,21 @@ def add(
     beside = {name: _companion(name, place, path) for name, place in companions.items()}
     item: Item = {"id": id, "title": title or id, "path": path, **beside, **_settings(settings)}
     entry = _checked(item, kind, shelves)
+    if "guidance" not in item:
+        item["guidance"] = scale(entry.found)
+        entry = replace(entry, guidance=item["guidance"])
     if len(items) >= MOST or not is_whole(item):
         raise VelaturaError(
             "bad-request", f"There are {MOST} models already, or a name is too long; remove or shorten one."
         )
     write(Path(state_dir), [*items, item] if entry.fault else [item, *items])
     return entry
+
+
+def scale(found: Found | None) -> float:
+    """The scale of guidance that suits a model."""
+    family = FAMILIES[found.family].defaults(found.traits) if found else {}
+    return family.get("guidance", STABLE_DIFFUSION_GUIDANCE)
 
 
 def _settings(settings: Mapping[str, Any]) -> Item:

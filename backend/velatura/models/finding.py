@@ -147,7 +147,8 @@ def _item(one: Seen) -> Item:
         for name, path in one.found.parts.items()
         if path != one.found.path and one.found.path not in path.parents
     }
-    return {"id": one.id, "title": one.id, "path": str(one.found.path), "parts": outside}
+    place = {"path": str(one.found.path), "parts": outside}
+    return {"id": one.id, "title": one.id, "guidance": catalogue.scale(one.found), **place}
 
 
 def listed(seen: Sequence[Seen]) -> list[str]:
