@@ -148,6 +148,15 @@ def test_pickles_are_never_opened(tmp_path, folder):
     assert "no .safetensors weights in unet" in refusal(copy, "diffusers")
 
 
+def test_other_kinds_of_model_are_named(tmp_path, folder):
+    copy = shutil.copytree(folder, tmp_path / "folder")
+    config = json.loads((copy / "unet" / "config.json").read_text())
+    shutil.rmtree(copy / "vae")
+    assert "lacks the autoencoder (VAE)" in refusal(copy, "diffusers")
+    (copy / "unet" / "config.json").write_text(json.dumps(config | {"_class_name": "UNet3DConditionModel"}))
+    assert "of a kind that Velatura does not know" in refusal(copy, "diffusers")
+
+
 @pytest.mark.parametrize(
     "damage", ["scheduler/scheduler_config.json", "unet/config.json", "tokenizer/vocab.json"]
 )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -14,11 +15,9 @@ from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
 from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
-from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import MAX_SIDE
 
-from . import disk, hub, pixel_files
+from . import disk, hub, pixel_files, sizes
 from .items import MOST, Item, is_whole, read, read_found, write
 from .recognition import FAMILIES, Found
 
@@ -46,7 +45,7 @@ EMBEDDED_COMPANIONS = {
 """The companions of the embedded models, which know only the pictures of these models."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
-_MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
+STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
 _OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 
 
@@ -85,9 +84,10 @@ class ModelEntry:
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Defaults of parameters by their names, which replace the methods': its family's, then its own."""
-        own = {} if self.guidance is None else {"guidance": self.guidance}
-        return own if self.found is None else FAMILIES[self.found.family].defaults(self.found.traits) | own
+        """Defaults of parameters by their names, which replace the methods': its family's, and its scale."""
+        family = FAMILIES[self.found.family].defaults(self.found.traits) if self.found else {}
+        family.pop("guidance", None)  # `add` has written it into the entry, where a person may change it
+        return family if self.guidance is None else family | {"guidance": self.guidance}
 
     @property
     def lacks_parts(self) -> bool:
@@ -113,7 +113,9 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
         if id not in named and path.is_dir()
     ]
     places = {entry.path for entry in users}
-    offered = [_entry(item, _kind(item["path"]) or "missing") for item in read_found(folder)]
+    offered = [
+        _entry(item, _kind(item["path"]) or "missing") for item in read_found(folder)[: MOST - len(users)]
+    ]
     offered = [entry for entry in offered if entry.path not in places and entry.id not in named]
     able = [entry for entry in users if not entry.lacks_parts]
     unable = [entry for entry in users if entry.lacks_parts]
@@ -146,7 +148,7 @@ def _entry(item: Item, kind: str) -> ModelEntry:
         elif kind == "diffusers" and (side := pixel_files.recognise(Path(path))):
             kind, generator, size = "pixels", PIXEL_DIFFUSION, side
         elif kind != "missing":
-            size = _size(path)
+            size = sizes.size(path)
             found = _files(item, kind)
     except VelaturaError as error:
         fault = error.message
@@ -209,7 +211,7 @@ def add(
 ) -> ModelEntry:
     """Adds a model and returns its entry.
 
-    It gets the first place, so that it is the default; the last one where it lacks a part and cannot edit yet.
+    It gets the first place, so that it is the default; the last one where it lacks a part and cannot edit.
 
     Args:
         state_dir: the folder of models.json.
@@ -235,12 +237,21 @@ def add(
     beside = {name: _companion(name, place, path) for name, place in companions.items()}
     item: Item = {"id": id, "title": title or id, "path": path, **beside, **_settings(settings)}
     entry = _checked(item, kind, shelves)
+    if "guidance" not in item:
+        item["guidance"] = scale(entry.found)
+        entry = replace(entry, guidance=item["guidance"])
     if len(items) >= MOST or not is_whole(item):
         raise VelaturaError(
             "bad-request", f"There are {MOST} models already, or a name is too long; remove or shorten one."
         )
     write(Path(state_dir), [*items, item] if entry.fault else [item, *items])
     return entry
+
+
+def scale(found: Found | None) -> float:
+    """The scale of guidance that suits a model."""
+    family = FAMILIES[found.family].defaults(found.traits) if found else {}
+    return family.get("guidance", STABLE_DIFFUSION_GUIDANCE)
 
 
 def _settings(settings: Mapping[str, Any]) -> Item:
@@ -312,6 +323,19 @@ def change(
     write(Path(state_dir), items)
 
 
+def complete(state_dir: Path, shelves: Sequence[Path]) -> None:
+    """Takes the parts that the person's models lack from folders of models, where they are there."""
+    items = read(state_dir)
+    for item in items:
+        kind = _kind(item["path"]) or "missing"
+        entry = _entry(item, kind)
+        if entry.lacks_parts:
+            with suppress(VelaturaError):  # its fault is told where it is listed
+                _checked(item, kind, shelves)
+    if items != read(state_dir):
+        write(state_dir, items)
+
+
 def _companion(name: str, path: str, model: str) -> str:
     """The companion's path in full, or '' for none. Raises `bad-request` if the model may not have it."""
     if not path:
@@ -364,34 +388,3 @@ def _kind(path: str) -> str | None:
     if os.path.isfile(path):
         return "file"
     return "hub" if _HUB_ID.fullmatch(path) else None
-
-
-def _size(path: str) -> int:
-    """The side of the model's pictures in pixels, from the UNet's configuration; 0 if that is not there.
-
-    Raises ValueError for values that no model can have.
-    """
-    try:
-        unet, vae = (_configuration(path, part) for part in ("unet", "vae"))
-    except OSError:
-        return 0
-    channels = vae.get("block_out_channels") or vae.get("encoder_block_out_channels")
-    side = unet.get("sample_size")
-    if side is None or channels is None:
-        return 0
-    sides = side if isinstance(side, list) else [side]
-    if not isinstance(channels, list) or not 1 <= len(channels) <= _MOST_LEVELS:
-        raise ValueError("vae/config.json has no block_out_channels that a network could have")
-    if not (0 < len(sides) <= 2 and all(type(one) is int and 0 < one <= MAX_SIDE for one in sides)):
-        raise ValueError("unet/config.json has no sample_size that a picture could have")
-    size = min(sides) * 2 ** (len(channels) - 1)
-    if size > MAX_SIDE:
-        raise ValueError(f"its pictures would have {size} pixels a side")
-    return size
-
-
-def _configuration(path: str, part: str) -> dict[str, Any]:
-    try:
-        return read_object(Path(path, part, "config.json"))
-    except ValueError as error:
-        raise ValueError(f"{part}/config.json: {error}") from None

@@ -16,7 +16,7 @@ from . import recognition
 from .headers import read_header
 from .items import Item
 from .recognition import FAMILIES, Found
-from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, V_PREDICTION
+from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
 
 GiB = 1024**3
 _UNETS = (
@@ -49,12 +49,17 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
     seen = recognition.recognise(path, shelves)
     if seen is None:
         raise VelaturaError("unknown-model", _no_model(path))
+    if PACKED in seen.traits:
+        raise VelaturaError("unknown-model", packed(path))
     own: dict[str, str] = item.get("parts") or {}
     parts = {**seen.parts, **{name: Path(place) for name, place in own.items() if Path(place).exists()}}
     if item.get("vae"):
         parts["vae"] = Path(item["vae"])
     family = FAMILIES[seen.family]
     missing = tuple(name for name in family.parts if name not in parts)
+    unread = [name for name in missing if (path / name).is_dir()]
+    if unread:
+        raise VelaturaError("unknown-model", _UNREAD.format(path, unread[0]))
     prediction, skip, traits = item.get("prediction"), item.get("clip_skip"), seen.traits
     if (prediction or skip is not None) and seen.family not in _UNETS:
         what = "--prediction" if prediction else "--clip-skip"
@@ -72,12 +77,11 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
     )
 
 
+_UNREAD = "{} has no .safetensors weights in {}; only those are read, so fetch them."
+
+
 def _no_model(path: Path) -> str:
     name = f"{path.parent.name}/{path.name}" if path.is_dir() else path.name
-    if path.is_dir():
-        for part in ("unet", "transformer", "vae", "text_encoder"):
-            if (path / part).is_dir() and not any((path / part).glob("*.safetensors")):
-                return f"{path} has no .safetensors weights in {part}; only those are read, fetch them."
     title = recognition.title(path)
     if title.endswith("."):  # a whole sentence, about a file that cannot be read
         return title
@@ -113,8 +117,15 @@ def lacking(found: Found, title: str) -> str:
     )
 
 
+def packed(path: Path) -> str:
+    """The sentence on weights that no reader here unpacks."""
+    return f"{path.name} is packed for one kind of card; fetch the same model as bf16, fp8 or GGUF."
+
+
 def weights(found: Found) -> dict[str, int]:
-    """Bytes of all weights that loading reads, by dtype. Raises `unknown-model` for a file that is cut off."""
+    """Bytes of all weights that loading reads, by dtype.
+
+    Raises `unknown-model` for a file that is cut off."""
     sums: dict[str, int] = {}
     for path in dict.fromkeys(found.parts.values()):
         for file in _files(path):

@@ -167,8 +167,8 @@ def _safetensors(file: IO[bytes], start: bytes, size: int) -> Header:
     entries = as_object(json.loads(data))
     if entries is None:
         raise ValueError("no object")
-    notes = as_object(entries.pop("__metadata__", {})) or {}
-    if len(entries) > _MOST_TENSORS or not isinstance(notes.get(PREDICTION, ""), str):
+    notes = as_object(entries.pop("__metadata__", {}))
+    if notes is None or len(entries) > _MOST_TENSORS or not isinstance(notes.get(PREDICTION, ""), str):
         raise ValueError(f"{len(entries)} tensors")
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
@@ -227,9 +227,16 @@ def _gguf(file: IO[bytes], start: bytes, size: int) -> Header:
             raise ValueError(f"{name:.80} has the shape {shape!r:.80}")
         end = max(end, number("<Q") + math.ceil(math.prod(shape) * bits / 8))
         shapes[name], dtypes[name] = shape, dtype
-    if file.tell() + end > size:
+    start_of_weights = file.tell() + -file.tell() % _alignment(metadata)
+    if end and start_of_weights + end > size:
         raise _CutOff
     return Header(shapes, metadata, dtypes, "gguf")
+
+
+def _alignment(metadata: Mapping[str, str]) -> int:
+    """The multiple of bytes at which the weights start, 32 unless the file says another."""
+    noted = metadata.get("general.alignment", "32")
+    return int(noted) if noted.isdecimal() and 0 < int(noted) <= 1 << 20 else 32
 
 
 def _text(take: Callable[[int], bytes], number: Callable[[str], Any]) -> str:

@@ -76,7 +76,9 @@ def chosen(names: Iterable[str]) -> list[str]:
 
 
 def plan(name: str) -> Plan:
-    """What to fetch of a repository. Raises `unknown-model` where it cannot be asked, or has no such files."""
+    """What to fetch of a repository.
+
+    Raises `unknown-model` where it cannot be asked, or has no such files."""
     from huggingface_hub import HfApi, try_to_load_from_cache
 
     try:
@@ -88,8 +90,8 @@ def plan(name: str) -> Plan:
     if _WHOLE not in files or not any(one.endswith(".safetensors") for one in files):
         raise VelaturaError(
             "unknown-model",
-            f"{name} has no .safetensors files in the folders of diffusers' form; fetch its file with the hub's"
-            " own program, and add that file.",
+            f"{name} has no .safetensors files in diffusers' form; fetch its file with the hub's own program,"
+            " and add that file.",
         )
     revision = str(info.sha)
     there = [one for one in files if isinstance(try_to_load_from_cache(name, one, revision=revision), str)]

@@ -63,7 +63,7 @@ def is_whole(item: Item) -> bool:
 
 
 def _has_parts(item: Item) -> bool:
-    """Whether the places of parts and the number of layers to leave out are values that the files can have."""
+    """Whether the places of parts and the number of layers to leave out are possible values."""
     parts, skip = item.get("parts") or {}, item.get("clip_skip")
     if not isinstance(parts, dict) or len(parts) > _MOST_PARTS:
         return False
