@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -23,7 +23,7 @@ class Beside:
     mask: Tensor | None = None
     _made: dict[tuple[int, int], Tensor] = field(default_factory=dict[tuple[int, int], Tensor])
 
-    def at(self, size: tuple[int, int], factor: int, encode: Callable[[Tensor], Tensor]) -> Tensor:
+    def at(self, size: Sequence[int], factor: int, encode: Callable[[Tensor], Tensor]) -> Tensor:
         """The channels beside latents of this size: the latents of the picture, [1, C, h, w], behind the mask
         where there is one or there is no picture.
 

@@ -228,13 +228,14 @@ class UNetModel(LatentModel):
         )
         own, empties = torch.cat([x, shown], 1), empty.expand(len(further))
         if attend is None:
-            F = self._pass(torch.cat([own, further]), t, cat([condition, empties]), None)
-            F, F_further = F[: len(x)], F[len(x) :]
+            both = self._pass(torch.cat([own, further]), t, cat([condition, empties]), None)
+            F_c, F_further = both[: len(x)], both[len(x) :]
         else:  # it expects the rows of the condition that it was given
-            F, F_further = self._pass(own, t, condition, attend), self._pass(further, t, empties, None)
-        F_I = {j: F_further[n] for n, j in enumerate(lacking)} | {j: F[i] for j, i in without_text.items()}
+            F_c = self._pass(own, t, condition, attend)
+            F_further = self._pass(further, t, empties, None)
+        F_I = {j: F_further[n] for n, j in enumerate(lacking)} | {j: F_c[i] for j, i in without_text.items()}
         F_0 = dict(zip(different, F_further[len(lacking) :], strict=True))
-        return F + (self._picture_guidance - 1.0) * torch.stack([F_I[j] - F_0[j] for j in first])
+        return F_c + (self._picture_guidance - 1.0) * torch.stack([F_I[j] - F_0[j] for j in first])
 
     def _masked(self, x: Tensor) -> Tensor:
         """[N, 1 + C, h, w]: the mask, and the latents of the picture outside of it. Without a picture all is

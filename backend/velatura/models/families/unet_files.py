@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -33,7 +33,7 @@ _M = TypeVar("_M", bound=UNetModel)
 
 
 @contextmanager
-def opened(found: Found, dtype: torch.dtype, encoders: Mapping[str, Any]) -> Iterator[Files]:
+def opened(found: Found, dtype: torch.dtype, encoders: Mapping[str, Any]) -> Generator[Files]:
     """The parts of a model, as long as the context lasts.
 
     Args:
@@ -153,7 +153,7 @@ class Files:
         ldm.write(self._scratch / name / "config.json", self._configuration(file, name))
         more: dict[str, Any] = {}
         if file.suffix.lower() == ".gguf":
-            from diffusers import GGUFQuantizationConfig  # needs the package gguf
+            from diffusers.quantizers.quantization_config import GGUFQuantizationConfig
 
             more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=self._dtype)
         return cls.from_single_file(
