@@ -83,12 +83,14 @@ def test_a_model_is_named_with_its_companions_and_guidance(cli, tmp_path, tiny_f
 
     plain = models("add", "plain", tiny_folder).stdout.splitlines()
     lacking = ["no CLIP", "no captioner", "no segmenter"]
-    assert [line.split(":")[0].strip() for line in plain[1:4]] == lacking
-    assert "no captions are proposed" in plain[2]
+    assert plain[0].startswith("plain: Stable Diffusion 1 and 2, 64 px")
+    assert "its weights take 0.0 GiB of memory" in plain[1]
+    assert [line.split(":")[0].strip() for line in plain[3:6]] == lacking
+    assert "no captions are proposed" in plain[4]
     named = {"clip": "a/clip", "captioner": "a/blip", "segmenter": "a/clipseg"}
     given = [word for name, path in named.items() for word in (f"--{name}", path)]
     told = models("add", "mine", tiny_folder, *given, "--guidance", "5").stdout.splitlines()
-    assert told[1].startswith("plain ")
+    assert told[3].startswith("plain ")
     found = json.loads(models("--json").stdout)["models"][0]
     assert {name: found[name] for name in named} == named
     assert (found["id"], found["guidance"]) == ("mine", 5.0)

@@ -118,7 +118,7 @@ def test_the_store_loads_it_when_asked_and_drops_it_with_its_model(folder, tmp_p
 def test_a_model_is_named_with_its_clip(folder, tmp_path):
     model = tiny_model(tmp_path / "model")
     added = catalogue.add(tmp_path, "mine", str(model), companions={"clip": str(folder)})
-    assert (added.companions["clip"], added.guidance) == (str(folder), catalogue.STABLE_DIFFUSION_GUIDANCE)
+    assert (added.companions["clip"], added.defaults) == (str(folder), {"guidance": 7.5})
     assert catalogue.entries(tmp_path)[0] == added
     catalogue.add(tmp_path, "other", str(model), companions={"clip": "owner/name"}, guidance=5.0)
     assert catalogue.entries(tmp_path)[0].companions.get("clip", "") == "owner/name"

@@ -11,7 +11,7 @@ import torch
 from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import register_tiny_model
 from velatura.daemon.worker.runner import Runner
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.weights.out_of_memory import as_velatura_error, is_out_of_memory
 
 ALLOCATORS = {
@@ -32,13 +32,13 @@ def runner(tmp_path, tiny_folder):
 @pytest.fixture
 def failing(monkeypatch):
     """failing(error): every pass of the network raises what `error` makes; failing(None): none does."""
-    network = Model.network
+    network = StableDiffusion.network
 
     def fails(error):
         def never(self, x, *args, **more):
             raise error()
 
-        monkeypatch.setattr(Model, "network", network if error is None else never)
+        monkeypatch.setattr(StableDiffusion, "network", network if error is None else never)
 
     return fails
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from tests.diffusion.conftest import tiny
 from velatura.diffusion import noise, schedule
 from velatura.diffusion.condition import Condition
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 
 __all__ = ["tiny"]
 
@@ -18,7 +18,7 @@ STEPS = 10  # divides the 1000 training times, without which diffusers' spacing 
 
 @dataclass
 class Source:
-    model: Model
+    model: StableDiffusion
     z0: Tensor  # [1, 4, 8, 12]: not square
     c: Condition
     uncond: Condition

@@ -38,13 +38,13 @@ def write_gguf(path: Path, shapes: Shapes, notes: dict[str, object], dtype: str 
     out = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(notes)))
     for key, value in notes.items():
         out += _text(key) + _note(value)
-    end = 0
+    begin = end = 0
     for name, shape in shapes.items():
         number, block, size = _GGML["F32" if len(shape) < 2 or math.prod(shape) % 256 else dtype]
         out += _text(name) + struct.pack("<I", len(shape))
-        out += struct.pack(f"<{len(shape)}Q", *reversed(shape)) + struct.pack("<IQ", number, end)
-        end += math.prod(shape) // block * size
-        end += -end % 32
+        out += struct.pack(f"<{len(shape)}Q", *reversed(shape)) + struct.pack("<IQ", number, begin)
+        end = begin + math.prod(shape) // block * size
+        begin = end + -end % 32
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         file.write(out)

@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderKL, UNet2DConditionModel
 from safetensors.torch import save_file
-from transformers import CLIPTextModel
+from transformers import CLIPTextModel, CLIPTextModelWithProjection
 
 _RESNET = [
     ("norm1", "in_layers.0"),
@@ -40,6 +40,52 @@ def write(
     return path
 
 
+def write_xl(
+    path: Path,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    second: CLIPTextModelWithProjection,
+    markers: tuple[str, ...] = (),
+) -> Path:
+    """As Stable Diffusion XL's code. markers: names of further tensors, which say something of the model."""
+    tensors = {f"model.diffusion_model.{k}": v for k, v in _unet(unet).items()}
+    tensors |= {f"first_stage_model.{k}": v for k, v in _autoencoder(vae).items()}
+    tensors |= {f"conditioner.embedders.0.{k.split('.', 1)[1]}": v for k, v in _clip(text).items()}
+    tensors |= second_xl(second) | {name: torch.zeros(0) for name in markers}
+    return save(path, tensors)
+
+
+def parts_xl(
+    folder: Path,
+    unet: UNet2DConditionModel,
+    vae: AutoencoderKL,
+    text: CLIPTextModel,
+    second: CLIPTextModelWithProjection,
+) -> dict[str, Path]:
+    """Each network in a file of its own, as ComfyUI's folders have them; their places."""
+    first = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in text.state_dict().items()}
+    return {
+        "unet": save(folder / "unet.safetensors", _unet(unet)),
+        "vae": save(folder / "vae.safetensors", _autoencoder(vae)),
+        "text_encoder": save(folder / "clip_l.safetensors", first),
+        "text_encoder_2": save(folder / "clip_g.safetensors", second.state_dict()),
+    }
+
+
+def save(path: Path, tensors: dict[str, torch.Tensor]) -> Path:
+    """Writes the tensors; the path."""
+    save_file({k: v.contiguous().clone() for k, v in tensors.items()}, path)
+    return path
+
+
+def second_xl(second: CLIPTextModelWithProjection) -> dict[str, torch.Tensor]:
+    """The second text encoder, whose last layer is stored and not used for the states."""
+    inner = _open_clip(second.text_model, more=0)
+    inner["cond_stage_model.model.text_projection"] = second.text_projection.weight.T
+    return {key.replace("cond_stage_model.", "conditioner.embedders.1."): x for key, x in inner.items()}
+
+
 def _unet(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
     layers = unet.config.layers_per_block
     levels = len(unet.config.block_out_channels)
@@ -47,6 +93,8 @@ def _unet(unet: UNet2DConditionModel) -> dict[str, torch.Tensor]:
     names = [
         (r"time_embedding\.linear_1", "time_embed.0"),
         (r"time_embedding\.linear_2", "time_embed.2"),
+        (r"add_embedding\.linear_1", "label_emb.0.0"),
+        (r"add_embedding\.linear_2", "label_emb.0.2"),
         (r"conv_in", "input_blocks.0.0"),
         (r"conv_norm_out", "out.0"),
         (r"conv_out", "out.2"),
@@ -113,7 +161,7 @@ def _clip(text: CLIPTextModel) -> dict[str, torch.Tensor]:
     return {f"cond_stage_model.transformer.text_model.{key}": value for key, value in state.items()}
 
 
-def _open_clip(text: CLIPTextModel) -> dict[str, torch.Tensor]:
+def _open_clip(text: CLIPTextModel, more: int = 1) -> dict[str, torch.Tensor]:
     """With the one layer more that published files have and that is not used."""
     state = {key.removeprefix("text_model."): value for key, value in text.state_dict().items()}
     layers = text.config.num_hidden_layers
@@ -131,7 +179,7 @@ def _open_clip(text: CLIPTextModel) -> dict[str, torch.Tensor]:
         ("mlp.fc2", "mlp.c_proj"),
     ]
     parts += [("self_attn.out_proj", "attn.out_proj")]
-    for layer in range(layers + 1):
+    for layer in range(layers + more):
         theirs = f"encoder.layers.{min(layer, layers - 1)}."
         ours = f"transformer.resblocks.{layer}."
         for kind in ("weight", "bias"):

@@ -1,127 +1,54 @@
 """Networks of other families need a model of their own; samplers and methods stay as they are.
 
-The UNets are real: one takes what SDXL's takes beside the text, one has the nine channels of inpainting.
+Stable Diffusion XL takes more beside the text; those for inpainting and for instructions see more channels.
 """
 
 from __future__ import annotations
 
-import dataclasses
-from dataclasses import dataclass, field
-
 import numpy as np
 import pytest
 import torch
-import torch.nn.functional as F
-from diffusers import UNet2DConditionModel
 
 from tests.cache.kept import cache, found, put
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from tests.tiny import tiny_model
-from velatura.cache.keys import tensor_digest
+from tests.tiny_sdxl import tiny_sdxl, with_unet
 from velatura.diffusion import noise, samplers, schedule
 from velatura.diffusion.condition import Condition, cat
 from velatura.diffusion.denoiser import denoise, guided
 from velatura.inversion.null_text import null_text
 from velatura.methods.execute import execute
 from velatura.models.catalogue import ModelEntry
-from velatura.models.model import Model
+from velatura.models.families.sdxl import StableDiffusionXL
 from velatura.models.store import ModelStore
 
-POOLED, SIZES = 16, (64.0, 64.0, 0.0, 0.0, 64.0, 64.0)
-
-
-def unet(**more):
-    return UNet2DConditionModel(
-        sample_size=8,
-        out_channels=4,
-        block_out_channels=(32, 64),
-        layers_per_block=1,
-        down_block_types=("CrossAttnDownBlock2D", "DownBlock2D"),
-        up_block_types=("UpBlock2D", "CrossAttnUpBlock2D"),
-        cross_attention_dim=64,
-        attention_head_dim=8,
-        **more,
-    )
-
-
-class TwoEncoders(Model):
-    """As SDXL: a pooled vector of the text, and the sizes and place of the picture in its original."""
-
-    def encode_prompt(self, prompt):
-        told = super().encode_prompt(prompt)
-        pooled = told.states.mean(1)[:, :POOLED] + told.states[:, -1, :POOLED]
-        return dataclasses.replace(told, parts={"pooled": pooled, "sizes": torch.tensor([SIZES])})
-
-    def unet_arguments(self, x, condition):
-        x, told = super().unet_arguments(x, condition)
-        pooled, sizes = (condition.parts[name].to(self.dtype) for name in ("pooled", "sizes"))
-        return x, told | {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes}}
-
-
-@dataclass
-class Inpainting(Model):
-    """As Stable Diffusion's inpainting networks: x, the mask, and the latents of what is outside it."""
-
-    channels: torch.Tensor = field(default_factory=lambda: torch.ones(1, 5, 8, 8))
-
-    @torch.inference_mode()
-    def prepared(self, image, mask):
-        inside = (mask > 0.5).float()
-        outside = self.encode(image * (1.0 - inside))
-        channels = torch.cat([F.adaptive_max_pool2d(inside, outside.shape[-2:]), outside], 1)
-        digest = f"{self.digest} for {tensor_digest(channels)}"
-        return dataclasses.replace(self, channels=channels, digest=digest)
-
-    def encode_prompt(self, prompt):
-        return dataclasses.replace(super().encode_prompt(prompt), parts={"channels": self.channels})
-
-    def unet_arguments(self, x, condition):
-        _, told = super().unet_arguments(x, condition)
-        return torch.cat([x, condition.parts["channels"]], 1), told
-
-
 NETWORKS = {
-    "sdxl": (
-        TwoEncoders,
-        {
-            "in_channels": 4,
-            "addition_embed_type": "text_time",
-            "addition_time_embed_dim": 8,
-            "projection_class_embeddings_input_dim": POOLED + 8 * len(SIZES),
-        },
-    ),
-    "inpainting": (Inpainting, {"in_channels": 9}),
+    "sdxl": lambda folder: tiny_sdxl(folder),
+    "inpainting": lambda folder: with_unet(tiny_model(folder, vae="tiny"), in_channels=9),
+    "instructions": lambda folder: with_unet(tiny_model(folder, vae="tiny"), in_channels=8),
 }
 
 
-@pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    folder = tiny_model(tmp_path_factory.mktemp("family"), vae="tiny")
+@pytest.fixture(scope="module", params=NETWORKS)
+def store(request, tmp_path_factory):
+    folder = NETWORKS[request.param](tmp_path_factory.mktemp("family"))
     return ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(folder), 64)])
 
 
-@pytest.fixture(scope="module", params=NETWORKS)
-def model(request, store):
-    cls, more = NETWORKS[request.param]
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(1)
-        network = unet(**more)
-    return cls(unet=network, **beside_the_unet(store))
+@pytest.fixture(scope="module")
+def model(store):
+    return store.get()
 
 
-def beside_the_unet(store):
-    """What a model has beside its UNet, of the tiny one."""
-    tiny = store.get()
-    names = [f.name for f in dataclasses.fields(tiny) if f.name not in ("unet", "_prompts")]
-    return {name: getattr(tiny, name) for name in names}
-
-
-def theirs(model, condition):
-    """What the UNet is told of a condition, in diffusers' own words."""
-    if isinstance(model, TwoEncoders):
-        pooled, sizes = condition.parts["pooled"], condition.parts["sizes"]
-        return {"added_cond_kwargs": {"text_embeds": pooled, "time_ids": sizes}}, None
-    return {}, condition.parts["channels"]
+def theirs(model, condition, x):
+    """The UNet's further inputs and further channels for a condition, in diffusers' own words."""
+    if isinstance(model, StableDiffusionXL):
+        sizes = torch.tensor([[64.0, 64.0, 0.0, 0.0, 64.0, 64.0]]).expand(len(x), -1)
+        return {"added_cond_kwargs": {"text_embeds": condition.parts["pooled"], "time_ids": sizes}}, x
+    if model.most_references:
+        return {}, torch.cat([x, torch.zeros_like(x)], 1)
+    grey = model.encode(torch.zeros(1, 3, 64, 64)).expand_as(x)
+    return {}, torch.cat([x, torch.ones(len(x), 1, 8, 8), grey], 1)
 
 
 @torch.inference_mode()
@@ -130,9 +57,7 @@ def test_guidance_is_what_two_calls_of_the_unet_give(model):
     t, F_ = schedule.time(model.training_sigmas, sigma), []
     for text in ("a beard", "a hat"):
         condition = cat([model.encode_prompt(text)] * 2)
-        more, channels = theirs(model, condition)
-        seen = x / (sigma**2 + 1.0) ** 0.5
-        seen = seen if channels is None else torch.cat([seen, channels], 1)
+        more, seen = theirs(model, condition, x / (sigma**2 + 1.0) ** 0.5)
         F_.append(model.unet(seen, t, condition.states, **more).sample)
     expected = x - sigma * (F_[0] + 3.0 * (F_[1] - F_[0]))
     found = guided(model, "a hat", "a beard", 3.0)(x, sigma)
@@ -154,15 +79,8 @@ def test_samplers_run_and_what_stands_beside_the_text_matters(model, sampler):
 
     z = sampled()
     assert z.shape == (1, 4, 8, 8) and z.isfinite().all()
-    assert (sampled(1.0) - z).abs().max() > 1e-3
-
-
-class Holding(ModelStore):
-    """A store that has this model loaded."""
-
-    def __init__(self, store, model):
-        super().__init__([store.entry()])
-        self._loaded = store.entry(), model
+    if model.encode_prompt("").parts:
+        assert (sampled(1.0) - z).abs().max() > 1e-3
 
 
 METHODS = {
@@ -176,35 +94,62 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_methods_run_as_they_are(store, model, method):
+def test_methods_run_as_they_are(store, method):
     asked = Edit(
         picture(), box(64, 64, (16, 48), (16, 48)), method=method, parameters=METHODS[method], prompt="a hat"
     )
-    results = execute(asked.request, asked.blobs.__getitem__, Holding(store, model), Recorded())
+    results = execute(asked.request, asked.blobs.__getitem__, store, Recorded())
     assert results and all(np.isfinite(pixels(result)).all() for result in results)
 
 
-def test_an_inpainting_network_is_told_of_the_picture_and_the_mask(store):
-    cls, more = NETWORKS["inpainting"]
-    told = []
+def made(folder, network):
+    """A store of one of the models, and what its UNet sees from now on."""
+    store = ModelStore([ModelEntry("tiny", "Tiny", "diffusers", str(NETWORKS[network](folder)), 64)])
+    seen = []
+    store.get().unet.register_forward_pre_hook(lambda unet, args: seen.append(args[0]))
+    return store, seen
 
-    class Noting(cls):
-        def unet_arguments(self, x, condition):
-            told.append(condition.parts["channels"])
-            return super().unet_arguments(x, condition)
 
+def test_an_inpainting_network_sees_the_picture_and_the_mask(tmp_path):
+    store, seen = made(tmp_path, "inpainting")
     mask = box(64, 64, (16, 48), (8, 40))
     asked = Edit(picture(), mask, parameters={"steps": 4}, prompt="a hat")
-    execute(
-        asked.request,
-        asked.blobs.__getitem__,
-        Holding(store, Noting(unet=unet(**more), **beside_the_unet(store))),
-        Recorded(),
-    )
-    assert told
+    execute(asked.request, asked.blobs.__getitem__, store, Recorded())
     cells = torch.zeros(8, 8)
     cells[2:6, 1:5] = 1.0
-    assert all(torch.equal(channels[0, 0], cells) and channels[:, 1:].std() > 0.0 for channels in told)
+    assert seen and all(torch.equal(row, cells) for x in seen for row in x[:, 4])
+    assert all(x.shape[1] == 9 and x[:, 5:].std() > 0.0 for x in seen)
+
+
+@torch.inference_mode()
+def test_attention_through_q_k_and_v_is_attention(model):
+    """With the softmax written out, and with pictures that the network refers to."""
+    pictures = [torch.rand(1, 3, 64, 64, generator=torch.Generator().manual_seed(6)) * 2.0 - 1.0]
+    model = model.referring(pictures) if model.most_references else model
+    x = noise.standard_normal([1, 1], (4, 8, 8))
+    condition = cat([model.encode_prompt(text) for text in ("", "a hat")])
+    places = set()
+
+    def attend(place, q, k, v):
+        places.add(place)
+        assert len(q) == 2
+        return torch.softmax(q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5, -1) @ v
+
+    plain, explicit = model.network(x, 300.0, condition), model.network(x, 300.0, condition, attend)
+    torch.testing.assert_close(explicit, plain, rtol=0.0, atol=1e-5)
+    assert {place.level for place in places if place.kind == "cross"} == set(model.attention_levels)
+
+
+@torch.inference_mode()
+def test_a_guided_instruction_costs_three_rows(tmp_path):
+    store, seen = made(tmp_path, "instructions")
+    shown = store.get().referring([torch.rand(1, 3, 50, 40) * 2.0 - 1.0])  # of any size
+    x = noise.standard_normal([1], (4, 8, 8))
+    D = guided(shown, "a hat", "", 3.0)(x, 1.5)
+    assert [len(rows) for rows in seen] == [3]
+    two = guided(shown, "a hat", "", 3.0)(torch.cat([x, 2.0 * x]), 1.5)
+    assert [len(rows) for rows in seen] == [3, 6]
+    torch.testing.assert_close(two[:1], D, rtol=1e-4, atol=1e-4)
 
 
 def test_null_text_inversion_fits_the_text_and_leaves_the_rest(model):

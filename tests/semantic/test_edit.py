@@ -11,7 +11,7 @@ from velatura.diffusion.blending import blend
 from velatura.diffusion.denoiser import guided as classifier_free
 from velatura.diffusion.samplers import euler
 from velatura.inversion import ddim, edit_friendly
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.semantic.edit import edit
 from velatura.semantic.guidance import Concept, Momentum, Semantic
 from velatura.semantic.source import Prompts, imagined, kept
@@ -108,9 +108,9 @@ def test_the_cache_changes_no_byte_and_a_moved_slider_computes_only_what_follows
 ):
     along = trajectory(model, start, guidance)
     rows = []
-    network = Model.network
+    network = StableDiffusion.network
     monkeypatch.setattr(
-        Model, "network", lambda self, x, *a, **k: rows.append(len(x)) or network(self, x, *a, **k)
+        StableDiffusion, "network", lambda self, x, *a, **k: rows.append(len(x)) or network(self, x, *a, **k)
     )
     settings = {"guidance": guidance, "momentum": momentum}
     fresh = run(model, along, [hat(model, 2.0)], **settings)
@@ -126,9 +126,9 @@ def test_the_cache_changes_no_byte_and_a_moved_slider_computes_only_what_follows
 
 def test_two_concepts_share_every_pass(model, monkeypatch):
     along, rows = trajectory(model, "new", 3.0), []
-    network = Model.network
+    network = StableDiffusion.network
     monkeypatch.setattr(
-        Model, "network", lambda self, x, *a, **k: rows.append(len(x)) or network(self, x, *a, **k)
+        StableDiffusion, "network", lambda self, x, *a, **k: rows.append(len(x)) or network(self, x, *a, **k)
     )
     snow = Concept(model.encode_prompt("snow"), scale=-3.0, begin=0, end=4)
     run(model, along, [hat(model, begin=0), snow], momentum=0.0)

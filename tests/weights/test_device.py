@@ -12,9 +12,14 @@ from velatura_protocol.errors import VelaturaError
 
 
 def test_the_first_choice_is_a_gpu_where_there_is_one(monkeypatch):
-    for cuda, mps, expected in ((True, True, "cuda:0"), (False, True, "mps"), (False, False, "cpu")):
-        monkeypatch.setattr(torch.cuda, "is_available", lambda cuda=cuda: cuda)
-        monkeypatch.setattr(torch.backends.mps, "is_available", lambda mps=mps: mps)
+    present: set[str] = set()
+    for kind, module in (("cuda", torch.cuda), ("xpu", torch.xpu), ("mps", torch.backends.mps)):
+        monkeypatch.setattr(module, "is_available", lambda kind=kind: kind in present)
+    everything = {"cuda", "xpu", "mps"}
+    cases = ((everything, "cuda:0"), ({"xpu", "mps"}, "xpu:0"), ({"mps"}, "mps"), (set(), "cpu"))
+    for there, expected in cases:
+        present.clear()
+        present.update(there)
         assert device.choose() == device.choose("auto") == expected
 
 

@@ -4,29 +4,40 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
+import sys
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits, teaching
 from velatura.companions.table import COMPANIONS
-from velatura.models import catalogue
+from velatura.models import catalogue, disk, finding, hub, items, places, shelves
 from velatura.models.catalogue import ModelEntry
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument("--json", action="store_true", help="print as JSON")
-    actions = parser.add_subparsers(dest="action", metavar="list|add|change|remove|convert|teach")
+    actions = parser.add_subparsers(dest="action", metavar="list|find|add|change|remove|convert|teach")
     actions.add_parser("list", help="list the models, the default first (also without an action)")
+    find = actions.add_parser(
+        "find",
+        help="find the models of ComfyUI, InvokeAI, A1111, Forge and the hub's cache; nothing is copied",
+    )
+    find.add_argument("folders", metavar="FOLDER", nargs="*", help="further folders, from now on")
+    find.add_argument("--forget", action="store_true", help="leave out the folders that you named before")
     add = actions.add_parser("add", help="add a model under a name and make it the default")
     add.add_argument("name", metavar="NAME")
-    add.add_argument("path", metavar="PATH", help="a folder, a .safetensors file, or owner/name at a hub")
-    _properties(add, catalogue.STABLE_DIFFUSION_GUIDANCE)
+    add.add_argument(
+        "path", metavar="PATH", help="a folder, a .safetensors or .gguf file, or owner/name at a hub"
+    )
+    add.add_argument("--yes", action="store_true", help="download without a question")
+    _properties(add)
     change = actions.add_parser("change", help="change the settings of a model that you have added")
     change.add_argument("name", metavar="NAME")
-    _properties(change, None)
+    _properties(change)
     change.add_argument("--default", action="store_true", help="make it the default")
     remove = actions.add_parser("remove", help="remove a model from the list; its files stay")
     remove.add_argument("name", metavar="NAME")
@@ -54,20 +65,36 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
 
 
-def _properties(parser: argparse.ArgumentParser, guidance: float | None) -> None:
-    """Add the options for a model's companions and guidance.
-
-    guidance: the default; None leaves every property unchanged that is not given.
-    """
-    where = "a folder, or owner/name at a hub" + ("" if guidance else "; '' for none")
+def _properties(parser: argparse.ArgumentParser) -> None:
+    """Add the options for a model's companions and settings; one that is not given changes nothing."""
+    where = "a folder, or owner/name at a hub; '' for none"
     for name, companion in COMPANIONS.items():
         parser.add_argument(f"--{name}", metavar="PATH", help=f"{companion.use}: {where}")
     parser.add_argument(
         "--guidance",
         type=_guidance,
-        default=guidance,
         metavar="G",
-        help="its default prompt strength, 1 to 20" + (f" ({guidance})" if guidance else ""),
+        help="its default prompt strength, 1 to 20 (default: as its family has it)",
+    )
+    parser.add_argument(
+        "--vae", metavar="PATH", help="another autoencoder (VAE), a file or a folder; '' for its own"
+    )
+    parser.add_argument(
+        "--prediction",
+        choices=["", *items.PREDICTIONS],
+        help="what a Stable Diffusion model was trained to predict, where its files do not say it",
+    )
+    parser.add_argument(
+        "--clip-skip",
+        type=int,
+        choices=range(items.MOST_SKIPPED + 1),
+        metavar="N",
+        help="leave out the last N layers of its CLIP text encoders",
+    )
+    parser.add_argument(
+        "--dtype",
+        choices=["", *items.DTYPES],
+        help="the precision of its networks (default: by its kind and your card)",
     )
 
 
@@ -83,8 +110,10 @@ def run(options: argparse.Namespace) -> int:
     if options.action == "teach":
         teaching.run(options)
         return exits.OK
+    if options.action == "find":
+        return _find(folder, options)
     if options.action == "add":
-        catalogue.add(folder, options.name, options.path, **_given(options))
+        _add(folder, options)
     elif options.action == "change":
         catalogue.change(folder, options.name, **_given(options), first=options.default)
     elif options.action == "remove":
@@ -106,17 +135,71 @@ def run(options: argparse.Namespace) -> int:
     return exits.OK
 
 
+def _find(folder: Path, options: argparse.Namespace) -> int:
+    """List the models that other programs keep on this computer, which both hosts offer then."""
+    seen = finding.refresh(folder, options.folders, forget=options.forget)
+    if options.json:
+        able = [_as_json(model) for model in catalogue.entries(folder) if model.found]
+        print(json.dumps({"models": able, "lacking": {one.id: one.note for one in seen if one.note}}))
+        return exits.OK
+    for line in finding.listed(seen):
+        print(line)
+    able = sum(not one.note for one in seen)
+    print(
+        f"{able} of {len(seen)} models can edit; Krita and GIMP offer them now."
+        if seen
+        else "No models were found; name their folder with `velatura models find FOLDER`."
+    )
+    return exits.OK
+
+
+def _add(folder: Path, options: argparse.Namespace) -> None:
+    """Add a model, and say what it is, what it costs and what it lacks; a download is asked for first."""
+    given = _given(options)
+    path = options.path
+    if catalogue.kind_of(path) == "hub" and hub.local(path) is None:
+        plan = hub.plan(path)
+        question = f"Download {plan.size / disk.GiB:.1f} GiB of {path} into {places.hub_cache()}?"
+        if not options.yes and not _agreed(question):
+            raise VelaturaError("bad-request", f"{path} was not downloaded; add --yes to download it.")
+        hub.fetch(plan)
+    shelved = shelves.Shelves(finding.all_shelves(folder))
+    entry = catalogue.add(folder, options.name, path, shelves=shelved, **given)
+    if entry.found is not None and not options.json:
+        for line in disk.described(entry.found, disk.weights(entry.found)):
+            print(f"{entry.id}: {line}")
+
+
+def _agreed(question: str) -> bool:
+    """Whether the person says yes at the terminal; no where there is none."""
+    if not sys.stdin.isatty():
+        return False
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 def _as_json(model: ModelEntry) -> dict[str, Any]:
-    """An entry as JSON; its companions are keys beside its other properties, '' for those it lacks."""
-    entry = asdict(model)
-    companions = entry.pop("companions")
+    """An entry as JSON; its companions are keys beside its other properties, '' for those it lacks.
+
+    Its files are `family`, `traits`, `parts` and `missing`, where it is of a family that Velatura loads.
+    """
+    entry = {field.name: getattr(model, field.name) for field in fields(model)}
+    companions, found = entry.pop("companions"), model.found
+    del entry["found"]
+    if found is not None:
+        entry |= {"family": found.family, "traits": sorted(found.traits), "missing": [*found.missing]}
+        entry |= {"prediction": found.prediction, "clip_skip": found.clip_skip}
+        entry["parts"] = {name: str(path) for name, path in found.parts.items()}
     return entry | {name: companions.get(name, "") for name in COMPANIONS}
 
 
 def _given(options: argparse.Namespace) -> dict[str, Any]:
     named = {name: getattr(options, name) for name in COMPANIONS}
     companions = {name: place for name, place in named.items() if place is not None}
-    return {"companions": companions, "guidance": options.guidance}
+    settings = {
+        name: getattr(options, name) for name in ("guidance", "vae", "prediction", "clip_skip", "dtype")
+    }
+    return {"companions": companions, **settings}
 
 
 def _guidance(text: str) -> float:

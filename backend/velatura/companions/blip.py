@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 from torch import Tensor
 
+from velatura.weights.precision import Overflow
+
 from . import captioners
 from .opening import check_kind, opened, place, section
 from .processing import Processing, read_processing
@@ -48,6 +50,12 @@ class Blip:
     @torch.no_grad()
     def captions(self, picture: Tensor, step: Step) -> list[str]:
         """See `Captioner`."""
+        try:
+            return self._captions(picture, step)
+        except Overflow:
+            return self._captions(picture, step)  # in float32 now
+
+    def _captions(self, picture: Tensor, step: Step) -> list[str]:
         from transformers import StoppingCriteriaList
 
         def word(tokens: Tensor, _scores: Any, **_: Any) -> Tensor:
@@ -91,7 +99,7 @@ def _blip(folder: Path, device: torch.device, dtype: torch.dtype) -> Blip:
     network = BlipForConditionalGeneration.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype=dtype
     )
-    place(network, device)
+    place(network, device, "captioner", repeat=False)
     tokenizer = BertTokenizer.from_pretrained(folder, local_files_only=True)
     side = section(network.config, "vision_config").image_size
     return Blip(network, tokenizer, read_processing(folder, side, device))

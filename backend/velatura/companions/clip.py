@@ -118,5 +118,5 @@ def load_encoder(path: str, device: torch.device, dtype: torch.dtype) -> Encoder
         side = section(network.config, "vision_config").image_size
         # position embeddings fit this side only, whatever the processor's file says
         processing = replace(read_processing(folder, side, device), side=side)
-    place(network, device)
+    place(network, device, "CLIP")
     return Encoder(network, tokenizer, processing)

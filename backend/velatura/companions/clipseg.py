@@ -135,7 +135,7 @@ def clipseg(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Cli
     model = CLIPSegForImageSegmentation.from_pretrained(
         folder, local_files_only=True, use_safetensors=True, dtype=dtype
     )
-    place(model, device)
+    place(model, device, "segmenter")
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     side = section(model.config, "vision_config").image_size
     return ClipSeg(model, tokenizer, read_processing(folder, side, device))

@@ -98,14 +98,14 @@ def load_identity(path: str, device: torch.device, dtype: torch.dtype) -> Identi
     with opened("identity encoder", path) as (folder, config):
         if "model_type" not in config:
             encoder = read_identity(folder, config).to(dtype)
-            place(encoder, device)
+            place(encoder, device, "identity encoder")
             return encoder
         from transformers import AutoModel  # slow to import
 
         network = AutoModel.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
         side = getattr(network.config, "image_size", None) or 224
         processing = read_processing(folder, int(side), device, _HALF, _HALF)
-        place(network, device)
+        place(network, device, "identity encoder")
         found = VisionEncoder(network, processing)
         with torch.no_grad():
             found.images(torch.zeros(1, 3, processing.side, processing.side, device=device))

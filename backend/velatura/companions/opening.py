@@ -58,6 +58,14 @@ def section(config: Any, name: str) -> PretrainedConfig:
     return getattr(config, name)
 
 
-def place(network: torch.nn.Module, device: torch.device | str) -> None:
-    """Moves a network to its device, to be used and not trained."""
+def place(
+    network: torch.nn.Module, device: torch.device | str, title: str = "", *, repeat: bool = True
+) -> None:
+    """Moves a network to its device, to be used and not trained; its results are checked for overflow.
+
+    title, repeat: see `velatura.weights.precision.watch`.
+    """
+    from velatura.weights.precision import watch  # imports torch
+
     network.to(device).eval().requires_grad_(False)
+    watch(network, f"the {title or 'network beside the model'}", repeat=repeat)

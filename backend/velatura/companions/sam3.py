@@ -73,7 +73,7 @@ def sam3(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Sam3:
     from transformers import CLIPTokenizer, Sam3Model  # slow to import
 
     network = Sam3Model.from_pretrained(folder, local_files_only=True, use_safetensors=True, dtype=dtype)
-    place(network, device)
+    place(network, device, "segmenter")
     tokenizer = CLIPTokenizer.from_pretrained(folder, local_files_only=True)
     side = section(section(network.config, "vision_config"), "backbone_config").image_size
     if not isinstance(side, int):

@@ -160,6 +160,22 @@ class LatentDiffusion(Network, Generator, Protocol):
             "unknown-model", f"{self.id!r} takes no instructions; choose a model that edits by instruction."
         )
 
+    @property
+    def picture_guidance(self) -> float | None:
+        """The scale of its guidance by reference pictures, which is apart from that by the prompt; None for a
+        model without such guidance."""
+        return None
+
+    def at_picture_guidance(self, scale: float) -> LatentDiffusion:
+        """The model with this scale of guidance by reference pictures, 1 being none: the larger, the more its
+        pictures look like them. It shares all weights; its digest depends on the scale.
+
+        Raises `unknown-model` if `picture_guidance` is None.
+        """
+        raise VelaturaError(
+            "unknown-model", f"{self.id!r} is not guided by pictures; leave that strength out."
+        )
+
     def tunable_decoder(self) -> Decoder:
         """Its decoder for tuning. Raises `unknown-model` if it has none."""
         raise VelaturaError(

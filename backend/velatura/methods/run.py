@@ -21,7 +21,9 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura.shelf.listing import SHIPPED
 from velatura.shelf.shelf import Shelf
+from velatura.weights.memory import give_back
 from velatura.weights.out_of_memory import is_out_of_memory
+from velatura.weights.precision import check_finite
 
 from . import guiding
 from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
@@ -180,8 +182,7 @@ class Run:
                 continue
             self.cache.release()
             size = (size + 1) // 2  # outside the handler, where the failed batch's tensors are freed
-            if torch.cuda.is_available():
-                torch.cuda.empty_cache()
+            give_back(self.generator.device)
         return done
 
     @torch.inference_mode()
@@ -190,6 +191,7 @@ class Run:
         pictures = self.method.run(self._inputs(seeds), self.params, self)
         if not isinstance(pictures, Tensor):
             raise TypeError(f"{self.method.id}.run has to return a tensor where the result is 'layer'")
+        check_finite(pictures)  # for arithmetic outside of networks, and for networks of other packages
         return list(as_arrays(pictures))
 
     def _inputs(self, seeds: list[int]) -> MethodInputs:
@@ -199,7 +201,9 @@ class Run:
     def once(self, seed: int) -> Any:
         """The method's output for one seed."""
         self.check()
-        return self.method.run(self._inputs([seed]), self.params, self)
+        output = self.method.run(self._inputs([seed]), self.params, self)
+        check_finite(output)
+        return output
 
     @property
     def reconstruction(self) -> Tensor:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,11 +15,11 @@ from velatura.bundles import BUNDLES
 from velatura.companions.table import COMPANIONS
 from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
-from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import MAX_SIDE
 
-from . import pixel_files
+from . import disk, hub, pixel_files, sizes
+from .items import MOST, Item, is_whole, read, read_found, write
+from .recognition import FAMILIES, Found
 
 EMBEDDED_ID = "velatura-mini"
 EMBEDDED_PATH = BUNDLES / EMBEDDED_ID
@@ -43,16 +43,10 @@ EMBEDDED_COMPANIONS = {
     "identity": BUNDLES / "velatura-identity",
 }
 """The companions of the embedded models, which know only the pictures of these models."""
-FILE = "models.json"
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _DEFAULT_SIZE = 512
-_MOST_LEVELS = 8  # of an autoencoder; each halves the picture, and published ones have 4
-_OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
-MOST = 100  # models that a person may name, so that the list fits into a message
 STABLE_DIFFUSION_GUIDANCE = 7.5  #: the scale in its authors' scripts
-
-_Item = dict[str, Any]
-"""An entry of models.json: a JSON object, which may have keys that this version does not know."""
+_OWN_DEFAULTS = {EMBEDDED_ID: {"guidance": 3.0}}
 
 
 @dataclass(frozen=True)
@@ -70,6 +64,10 @@ class ModelEntry:
         guidance: its own scale, or None for the method's default.
         fault: a sentence for the person that says why it cannot be used, or ''.
         generator: its kind of generator, which methods ask for.
+        dtype: of its networks, as the person wants it: 'float32', 'float16' or 'bfloat16'; '' for the
+            device's.
+        found: its files, of a family that Velatura loads; None for other forms, and for a model at a hub that
+            is not here.
     """
 
     id: str
@@ -81,27 +79,47 @@ class ModelEntry:
     guidance: float | None = None
     fault: str = ""
     generator: str = DIFFUSION
+    dtype: str = ""
+    found: Found | None = None
 
     @property
     def defaults(self) -> dict[str, float]:
-        """Defaults of parameters by their names, which replace the methods' own."""
-        return {} if self.guidance is None else {"guidance": self.guidance}
+        """Defaults of parameters by their names, which replace the methods': its family's, and its scale."""
+        family = FAMILIES[self.found.family].defaults(self.found.traits) if self.found else {}
+        family.pop("guidance", None)  # `add` has written it into the entry, where a person may change it
+        return family if self.guidance is None else family | {"guidance": self.guidance}
+
+    @property
+    def lacks_parts(self) -> bool:
+        """Whether a part of it is nowhere, so that it cannot edit yet."""
+        return self.found is not None and bool(self.found.missing)
 
 
 def entries(state_dir: Path | str) -> list[ModelEntry]:
-    """The user's models in their order, then the embedded ones; the first is the default.
+    """The user's models in their order, the embedded ones, and those that were found on this computer.
+
+    The first is the default.
 
     A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
-    refused; no other model silently takes its place. Raises `unknown-model` if models.json cannot be read.
+    refused; no other model silently takes its place. One that lacks a part since it was added has never been
+    the default, and is the last. Raises `unknown-model` if models.json cannot be read.
     """
-    users = [_entry(item, _kind(item["path"]) or "missing") for item in _read(Path(state_dir))]
+    folder = Path(state_dir)
+    users = [_entry(item, _kind(item["path"]) or "missing") for item in read(folder)]
     named = {entry.id for entry in users}
     embedded = [
         _entry({"id": id, "title": id, "path": str(path), **_OWN_DEFAULTS.get(id, {})}, "diffusers")
         for id, path in EMBEDDED.items()
         if id not in named and path.is_dir()
     ]
-    return [*users, *embedded]
+    places = {entry.path for entry in users}
+    offered = [
+        _entry(item, _kind(item["path"]) or "missing") for item in read_found(folder)[: MOST - len(users)]
+    ]
+    offered = [entry for entry in offered if entry.path not in places and entry.id not in named]
+    able = [entry for entry in users if not entry.lacks_parts]
+    unable = [entry for entry in users if entry.lacks_parts]
+    return [*able, *embedded, *(entry for entry in offered if not entry.fault), *unable]
 
 
 def entry_of(
@@ -117,8 +135,9 @@ def entry_of(
     return named[0] if id else next(filter(suits, named), named[0])
 
 
-def _entry(item: _Item, kind: str) -> ModelEntry:
-    path, title, size, fault, generator = item["path"], item["title"], _DEFAULT_SIZE, "", DIFFUSION
+def _entry(item: Item, kind: str) -> ModelEntry:
+    path, title, size, fault, generator = item["path"], item["title"], 0, "", DIFFUSION
+    found: Found | None = None
     places = {name: item.get(name) or _own_companion(path, name) for name in COMPANIONS}
     companions = {name: place for name, place in places.items() if place}
     if kind == "missing":
@@ -128,11 +147,38 @@ def _entry(item: _Item, kind: str) -> ModelEntry:
             kind, generator, size = offered
         elif kind == "diffusers" and (side := pixel_files.recognise(Path(path))):
             kind, generator, size = "pixels", PIXEL_DIFFUSION, side
-        else:
-            size = _size(path)
+        elif kind != "missing":
+            size = sizes.size(path)
+            found = _files(item, kind)
+    except VelaturaError as error:
+        fault = error.message
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."
-    return ModelEntry(item["id"], title, kind, path, size, companions, item.get("guidance"), fault, generator)
+    if found is not None:
+        size, fault = (
+            (size if found.family in ("sd", "sdxl") and size else found.size),
+            disk.lacking(found, title),
+        )
+    return ModelEntry(
+        item["id"],
+        title,
+        kind,
+        path,
+        size or _DEFAULT_SIZE,
+        companions,
+        item.get("guidance"),
+        fault,
+        generator,
+        item.get("dtype") or "",
+        found,
+    )
+
+
+def _files(item: Item, kind: str) -> Found | None:
+    """The files of a model of our own families; None for one at a hub that is not here. Raises as
+    `disk.found`."""
+    path = hub.local(item["path"]) if kind == "hub" else Path(item["path"])
+    return disk.found(item, path) if path else None
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
@@ -160,9 +206,12 @@ def add(
     title: str = "",
     *,
     companions: Mapping[str, str] = MappingProxyType({}),
-    guidance: float = STABLE_DIFFUSION_GUIDANCE,
+    shelves: Sequence[Path] = (),
+    **settings: Any,
 ) -> ModelEntry:
-    """Adds a model, in first place, and returns its entry.
+    """Adds a model and returns its entry.
+
+    It gets the first place, so that it is the default; the last one where it lacks a part and cannot edit.
 
     Args:
         state_dir: the folder of models.json.
@@ -170,30 +219,72 @@ def add(
         path: a folder, a file or a hub id.
         title: for the person; '' for the id.
         companions: paths by the companions' names; '' means none.
-        guidance: the model's own scale.
+        shelves: folders of models, in which parts that it lacks are looked for.
+        settings: see `_settings`.
 
     Raises:
-        VelaturaError: `unknown-model` if nothing is at a path or its files are invalid; `bad-request` for an
-            id that is in use or not allowed, and for the embedded model's companions, which know only its own
-            pictures.
+        VelaturaError: `unknown-model` if nothing is at a path, or what is there cannot edit or is damaged;
+            `bad-request` for an id that is in use or not allowed, for settings that its family does not have,
+            and for the embedded model's companions, which know only its own pictures.
     """
     if not re.fullmatch(r"[\w.-]{1,80}", id):
         raise VelaturaError("bad-request", "A model's name has letters, digits, points and hyphens only.")
-    items = _read(Path(state_dir))
+    items = read(Path(state_dir))
     if any(item["id"] == id for item in items) or id in EMBEDDED:
         raise VelaturaError("bad-request", f"There is a model {id!r} already; remove it or choose a name.")
     path = _absolute(path)
     kind = kind_of(path)
     beside = {name: _companion(name, place, path) for name, place in companions.items()}
-    item = {"id": id, "title": title or id, "path": path, **beside, "guidance": guidance}
-    entry = _entry(item, kind)
-    if entry.fault:
-        raise VelaturaError("unknown-model", entry.fault)
-    if len(items) >= MOST or not _is_whole(item):
+    item: Item = {"id": id, "title": title or id, "path": path, **beside, **_settings(settings)}
+    entry = _checked(item, kind, shelves)
+    if "guidance" not in item:
+        item["guidance"] = scale(entry.found)
+        entry = replace(entry, guidance=item["guidance"])
+    if len(items) >= MOST or not is_whole(item):
         raise VelaturaError(
             "bad-request", f"There are {MOST} models already, or a name is too long; remove or shorten one."
         )
-    _write(Path(state_dir), [item, *items])
+    write(Path(state_dir), [*items, item] if entry.fault else [item, *items])
+    return entry
+
+
+def scale(found: Found | None) -> float:
+    """The scale of guidance that suits a model."""
+    family = FAMILIES[found.family].defaults(found.traits) if found else {}
+    return family.get("guidance", STABLE_DIFFUSION_GUIDANCE)
+
+
+def _settings(settings: Mapping[str, Any]) -> Item:
+    """The settings of a model that a person has given; None for those that stay as they are.
+
+    They are `guidance` (its own scale), `vae` (a path), `prediction`, `clip_skip` and `dtype`; '' takes one
+    back. See `velatura.models.items`.
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if given.get("vae"):
+        given["vae"] = _absolute(given["vae"])
+        kind_of(given["vae"])
+    return given
+
+
+def _checked(item: Item, kind: str, shelves: Sequence[Path] = ()) -> ModelEntry:
+    """The entry of a new or changed item, which gets the places of parts that it lacks.
+
+    Raises `unknown-model` or `bad-request` if it cannot be used; not where it only lacks parts.
+    """
+    entry = _entry(item, kind)
+    if entry.found is None and entry.fault:
+        raise VelaturaError("unknown-model", entry.fault)
+    if entry.found is not None:
+        if item.get("vae"):
+            disk.check_vae(item["vae"], entry.found.family)
+        disk.weights(entry.found)  # reads each file's header, and raises for one that is cut off
+        if shelves and entry.lacks_parts:
+            whole = disk.found(item, entry.found.path, shelves)
+            item["parts"] = {
+                name: str(path) for name, path in whole.parts.items() if name in entry.found.missing
+            }
+            entry = _entry(item, kind)
     return entry
 
 
@@ -202,33 +293,47 @@ def change(
     id: str,
     *,
     companions: Mapping[str, str] = MappingProxyType({}),
-    guidance: float | None = None,
     first: bool = False,
+    **settings: Any,
 ) -> None:
-    """Changes the companions or the guidance of a model that the user has named.
+    """Changes the companions or the settings of a model that the user has named.
 
     Args:
         state_dir: the folder of models.json.
         id: the model's name.
         companions: paths by the companions' names; '' means none. Others stay unchanged.
-        guidance: the model's own scale; None: unchanged.
         first: whether it becomes the default.
+        settings: see `_settings`.
 
     Raises:
         VelaturaError: as in `add`, and `unknown-model` for an id that the user has not named.
     """
-    items = _read(Path(state_dir))
+    items = read(Path(state_dir))
     place = _place(items, id)
     item = items[place]
-    changed: dict[str, str | float] = {
-        name: _companion(name, place, item["path"]) for name, place in companions.items()
-    }
-    if guidance is not None:
-        changed["guidance"] = guidance
-    items[place] = item | changed
+    paths = {name: _companion(name, one, item["path"]) for name, one in companions.items()}
+    changed = _settings(settings)
+    item = items[place] = item | paths | changed
+    if changed or first:
+        entry = _checked(item, _kind(item["path"]) or "missing")
+        if first and entry.fault:
+            raise VelaturaError("unknown-model", entry.fault)
     if first:
         items.insert(0, items.pop(place))
-    _write(Path(state_dir), items)
+    write(Path(state_dir), items)
+
+
+def complete(state_dir: Path, shelves: Sequence[Path]) -> None:
+    """Takes the parts that the person's models lack from folders of models, where they are there."""
+    items = read(state_dir)
+    for item in items:
+        kind = _kind(item["path"]) or "missing"
+        entry = _entry(item, kind)
+        if entry.lacks_parts:
+            with suppress(VelaturaError):  # its fault is told where it is listed
+                _checked(item, kind, shelves)
+    if items != read(state_dir):
+        write(state_dir, items)
 
 
 def _companion(name: str, path: str, model: str) -> str:
@@ -257,12 +362,12 @@ def _absolute(path: str) -> str:
 
 def remove(state_dir: Path | str, id: str) -> None:
     """Removes a model that the user has named from the list; its files stay. Raises `unknown-model`."""
-    items = _read(Path(state_dir))
+    items = read(Path(state_dir))
     del items[_place(items, id)]
-    _write(Path(state_dir), items)
+    write(Path(state_dir), items)
 
 
-def _place(items: list[_Item], id: str) -> int:
+def _place(items: list[Item], id: str) -> int:
     for place, item in enumerate(items):
         if item["id"] == id:
             return place
@@ -283,89 +388,3 @@ def _kind(path: str) -> str | None:
     if os.path.isfile(path):
         return "file"
     return "hub" if _HUB_ID.fullmatch(path) else None
-
-
-def _size(path: str) -> int:
-    """The side of the model's pictures in pixels, from the UNet's configuration; 512 if that is not local,
-    which is the size of every published Stable Diffusion 1.
-
-    Raises ValueError for values that no model can have.
-    """
-    try:
-        unet, vae = (_configuration(path, part) for part in ("unet", "vae"))
-    except OSError:
-        return _DEFAULT_SIZE
-    channels = vae.get("block_out_channels") or vae.get("encoder_block_out_channels")
-    side = unet.get("sample_size")
-    if side is None or channels is None:
-        return _DEFAULT_SIZE
-    sides = side if isinstance(side, list) else [side]
-    if not isinstance(channels, list) or not 1 <= len(channels) <= _MOST_LEVELS:
-        raise ValueError("vae/config.json has no block_out_channels that a network could have")
-    if not (0 < len(sides) <= 2 and all(type(one) is int and 0 < one <= MAX_SIDE for one in sides)):
-        raise ValueError("unet/config.json has no sample_size that a picture could have")
-    size = min(sides) * 2 ** (len(channels) - 1)
-    if size > MAX_SIDE:
-        raise ValueError(f"its pictures would have {size} pixels a side")
-    return size
-
-
-def _configuration(path: str, part: str) -> dict[str, Any]:
-    try:
-        return read_object(Path(path, part, "config.json"))
-    except ValueError as error:
-        raise ValueError(f"{part}/config.json: {error}") from None
-
-
-def _read(state_dir: Path) -> list[_Item]:
-    try:
-        items = read_json(state_dir / FILE)
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError) as error:
-        raise _unreadable(state_dir, str(error)) from error
-    if not isinstance(items, list) or len(items) > MOST:
-        raise _unreadable(state_dir, f"not a list of at most {MOST}")
-    for item in items:
-        if not isinstance(item, dict) or not _is_whole(item):
-            raise _unreadable(state_dir, f"{item!r:.80}")
-    return [item | {"title": item.get("title") or item["id"]} for item in items]
-
-
-def _is_whole(item: _Item) -> bool:
-    """Whether an entry of models.json has all it needs, in lengths that fit into a message."""
-    needed = _is_text(item.get("id"), 80) and _is_text(item.get("path"), 4096)
-    texts = all(_is_text(item.get(name) or "", 4096) for name in COMPANIONS)
-    return needed and texts and _is_text(item.get("title") or "", 100) and _is_guidance(item.get("guidance"))
-
-
-def _is_text(value: object, most: int) -> bool:
-    """Whether it is a text of at most `most` characters that can be sent and can name a file."""
-    if not isinstance(value, str) or len(value) > most or "\0" in value:
-        return False
-    try:
-        value.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _is_guidance(value: object) -> bool:
-    if value is None:
-        return True
-    return isinstance(value, int | float) and not isinstance(value, bool) and 1.0 <= value <= 20.0
-
-
-def _unreadable(state_dir: Path, detail: str) -> VelaturaError:
-    return VelaturaError(
-        "unknown-model",
-        f"The list of models cannot be read; mend or delete {state_dir / FILE}.",
-        detail=detail,
-    )
-
-
-def _write(state_dir: Path, items: list[_Item]) -> None:
-    state_dir.mkdir(parents=True, exist_ok=True)
-    new = state_dir / (FILE + ".new")
-    new.write_text(json.dumps(items, indent=1), encoding="utf-8")
-    new.replace(state_dir / FILE)

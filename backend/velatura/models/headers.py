@@ -5,6 +5,7 @@ A header has names, types and shapes of tensors, and notes. No weight is read, a
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import re
@@ -15,8 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.reading import as_object
 
 PREDICTION = "modelspec.prediction_type"  #: the note of a checkpoint's author on its prediction
 _MOST_TENSORS = 20_000  # Stable Diffusion XL has 2,500, and an adapter of every layer of FLUX.1 3,000
@@ -73,6 +74,7 @@ _GGML = {  # types by their numbers in the GGUF specification: name, and bits of
     29: ("IQ1_M", 1.75),
     30: ("BF16", 16),
 }
+_GGML_BITS = dict(_GGML.values())
 _SCALARS = {
     0: "<B",
     1: "<b",
@@ -121,7 +123,7 @@ class Header:
 
 def bits_of(dtype: str) -> float:
     """Bits of a weight of this dtype; 16 for an unknown one."""
-    return _BITS.get(dtype) or next((bits for name, bits in _GGML.values() if name == dtype), 16)
+    return _BITS.get(dtype) or _GGML_BITS.get(dtype, 16)
 
 
 def read_header(path: Path) -> Header:
@@ -142,7 +144,7 @@ def read_header(path: Path) -> Header:
         raise VelaturaError(
             "unknown-model", f"{path.name} is shorter than it says, so a download broke off; fetch it again."
         ) from error
-    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError) as error:
+    except (OSError, ValueError, struct.error, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise VelaturaError(
             "unknown-model",
             f"{path.name} is not a .safetensors or .gguf file; choose one, for other files can contain"
@@ -162,26 +164,26 @@ def _safetensors(file: IO[bytes], start: bytes, size: int) -> Header:
     data = file.read(length)
     if len(data) < length:
         raise _CutOff if data.startswith(b"{") else ValueError(f"a header of {length} bytes")
-    entries: dict[str, Any] = parse_json(data)
-    metadata: dict[str, Any] = entries.pop("__metadata__", {})
-    if len(entries) > _MOST_TENSORS or not isinstance(metadata.get(PREDICTION, ""), str):
+    entries = as_object(json.loads(data))
+    if entries is None:
+        raise ValueError("no object")
+    notes = as_object(entries.pop("__metadata__", {}))
+    if notes is None or len(entries) > _MOST_TENSORS or not isinstance(notes.get(PREDICTION, ""), str):
         raise ValueError(f"{len(entries)} tensors")
-    shapes = {name: tuple(entry["shape"]) for name, entry in entries.items()}
-    dtypes = {name: str(entry.get("dtype", "")) for name, entry in entries.items()}
-    end = 0
-    for name, shape in shapes.items():
-        if not all(type(n) is int and n >= 0 for n in shape) or len(shape) > _MOST_DIMENSIONS:
+    shapes: dict[str, tuple[int, ...]] = {}
+    dtypes: dict[str, str] = {}
+    last = 0
+    for name, entry in entries.items():
+        shape, dtype, (begin, end) = tuple(entry["shape"]), entry["dtype"], entry["data_offsets"]
+        if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)) or len(shape) > _MOST_DIMENSIONS:
             raise ValueError(f"{name:.80} has the shape {shape!r:.80}")
-        begin, stop = entries[name].get("data_offsets", (0, 0))
-        if not 0 <= begin <= stop or (stop and math.prod(shape) * bits_of(dtypes[name]) > 8 * (stop - begin)):
+        if begin > end or math.prod(shape) * bits_of(dtype) > 8 * (end - begin):
             raise ValueError(f"{name:.80} has the shape {shape!r:.80}, more than its bytes")
-        end = max(end, stop)
-        if not stop and math.prod(shape) > size:
-            raise ValueError(f"{name:.80} has the shape {shape!r:.80}, more than the file holds")
-    if 8 + length + end > size:
+        last = max(last, end)
+        shapes[name], dtypes[name] = shape, dtype
+    if 8 + length + last > size:
         raise _CutOff
-    notes = {key: value for key, value in metadata.items() if isinstance(value, str)}
-    return Header(shapes, notes, dtypes)
+    return Header(shapes, {key: value for key, value in notes.items() if isinstance(value, str)}, dtypes)
 
 
 def _gguf(file: IO[bytes], start: bytes, size: int) -> Header:
@@ -225,9 +227,16 @@ def _gguf(file: IO[bytes], start: bytes, size: int) -> Header:
             raise ValueError(f"{name:.80} has the shape {shape!r:.80}")
         end = max(end, number("<Q") + math.ceil(math.prod(shape) * bits / 8))
         shapes[name], dtypes[name] = shape, dtype
-    if file.tell() + end > size:
+    start_of_weights = file.tell() + -file.tell() % _alignment(metadata)
+    if end and start_of_weights + end > size:
         raise _CutOff
     return Header(shapes, metadata, dtypes, "gguf")
+
+
+def _alignment(metadata: Mapping[str, str]) -> int:
+    """The multiple of bytes at which the weights start, 32 unless the file says another."""
+    noted = metadata.get("general.alignment", "32")
+    return int(noted) if noted.isdecimal() and 0 < int(noted) <= 1 << 20 else 32
 
 
 def _text(take: Callable[[int], bytes], number: Callable[[str], Any]) -> str:

@@ -15,12 +15,14 @@ from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
 from velatura.generators.protocol import DIFFUSION
+from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
 
 from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
 _PROMPTS_KEPT = 64
+_SDXL_SCALE = 0.13025  # scaling_factor of its autoencoder
 
 
 class LatentModel(LatentDiffusion):
@@ -56,6 +58,8 @@ class LatentModel(LatentDiffusion):
 
     def place(self) -> None:
         """Moves the networks to the device, frozen, convolutions in the layout that is fast."""
+        if self.autoencoder.dtype == torch.float16 and _overflows(self.autoencoder.config):
+            self.autoencoder.float()
         for network in self.networks.values():
             network.to(self.device).eval().requires_grad_(False)
         for name in {self.denoiser, "vae"}:
@@ -111,7 +115,10 @@ class LatentModel(LatentDiffusion):
         """
         if prompt not in self._prompts:
             self.check_prompt(prompt)
-            self._prompts[prompt] = self._condition(prompt)
+            readers = [
+                network for name, network in self.networks.items() if name not in (self.denoiser, "vae")
+            ]
+            self._prompts[prompt] = checked(lambda: self._condition(prompt), readers, self._title)
             if len(self._prompts) > _PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(prompt)
@@ -122,12 +129,22 @@ class LatentModel(LatentDiffusion):
         raise NotImplementedError
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
-        """See `Network`."""
-        return self.predict(x, t, condition, attend)
+        """See `Network`. A network that overflows in half precision computes in float32 from then on."""
+        return checked(
+            lambda: self.predict(x, t, condition, attend),
+            [self.networks[self.denoiser]],
+            self._title,
+            x,
+            condition,
+        )
 
     def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """As `network`, by the denoising network itself, in its dtype and without a look at the result."""
         raise NotImplementedError
+
+    @property
+    def _title(self) -> str:
+        return f"the model {self.id!r}"
 
     @torch.inference_mode()
     def encode(self, image: Tensor) -> Tensor:
@@ -173,13 +190,14 @@ class LatentModel(LatentDiffusion):
         return x.to(self.device, self.autoencoder.dtype, memory_format=torch.channels_last)
 
     def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """The result of the operation. An autoencoder that overflows in half precision stays in float32 from
-        then on."""
-        y = operation(x)
-        if self.autoencoder.dtype == torch.float16 and not torch.isfinite(y).all():
-            self.autoencoder.float()
-            y = operation(x)
-        return y
+        """The result of the operation; see `network`."""
+        return checked(lambda: operation(x), [self.autoencoder], self._title, x)
+
+
+def _overflows(config: Mapping[str, Any]) -> bool:
+    """Whether an autoencoder is the one of Stable Diffusion XL, which overflows in float16 (its model card);
+    others that do are found when they do, at the price of one decoding."""
+    return config.get("scaling_factor") == _SDXL_SCALE and bool(config.get("force_upcast", True))
 
 
 def _shift(config: Mapping[str, Any]) -> float:

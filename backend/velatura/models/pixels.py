@@ -22,6 +22,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Adapter, LatentDiffusion, Layer, Tokenized
 from velatura.generators.protocol import PIXEL_DIFFUSION
 from velatura.weights.json_files import check_files, check_sizes, read_object
+from velatura.weights.precision import checked
 
 from . import noise_levels
 from .adapting import adapted, layers
@@ -111,10 +112,13 @@ class PixelModel(LatentDiffusion):
         return Condition(torch.zeros(1, 0, 1, device=self.device))
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
-        """See `Network`. Differentiable."""
+        """See `Network`. Differentiable. A network that overflows computes in float32 from then on."""
+        return checked(lambda: self._predict(x, t), [self.unet], f"the model {self.id!r}", x)
+
+    def _predict(self, x: Tensor, t: float) -> Tensor:
         places = F.pixel_unshuffle(x, self.patch)
         channels = places.shape[1]
-        places = places.to(self.dtype, memory_format=torch.channels_last)
+        places = places.to(self.unet.dtype, memory_format=torch.channels_last)
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
         prediction = self.unet(places, time, return_dict=False)[0][:, :channels]
         return F.pixel_shuffle(prediction.float(), self.patch)

@@ -5,7 +5,6 @@ The broker and the command line use it: it reads headers and configurations, nev
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +14,6 @@ from typing import Literal
 from velatura_protocol.errors import VelaturaError
 
 from . import folders, shelves
-from .fingerprints import contents
-from .headers import read_header
 from .traits import EMBEDDED_GUIDANCE, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, Contents, Part, words
 
 
@@ -34,6 +31,7 @@ class Found:
             itself for parts in the checkpoint) or a .gguf file.
         missing: parts that were found nowhere. CLIP's tokenizer is never among them: Velatura has its own.
         prediction: 'epsilon', 'v_prediction', 'sample' or 'flow'; '' where neither files nor person say it.
+        chosen: whether the person said the prediction, so that notes of the files do not count.
         clip_skip: the last layers of the CLIP text encoders that are left out; None: as the family has it.
     """
 
@@ -45,6 +43,7 @@ class Found:
     parts: Mapping[str, Path] = field(default_factory=lambda: MappingProxyType({}))
     missing: tuple[str, ...] = ()
     prediction: str = ""
+    chosen: bool = False
     clip_skip: int | None = None
 
 
@@ -186,19 +185,12 @@ def resolved(folder: Path) -> Path:
     return main if main.is_dir() else next(iter(others), folder)
 
 
-def contents_of(path: Path) -> Contents | None:
-    """What a file holds, as its header says. Raises as `recognise`."""
-    header = read_header(path)
-    return contents(header, words(path, header.metadata))
-
-
 def _file(path: Path, places: Sequence[Path]) -> Found | None:
-    header = read_header(path)
-    seen = contents(header, words(path, header.metadata))
+    seen, kind = shelves.looked(path)
     if seen is None or not seen.family:
         return None
     parts = dict.fromkeys(seen.parts, path)
-    form: Literal["file", "gguf"] = "gguf" if header.form == "gguf" else "file"
+    form: Literal["file", "gguf"] = "gguf" if kind == "gguf" else "file"
     return _completed(seen, form, path, parts, places)
 
 
@@ -252,15 +244,19 @@ def named(found: Found) -> str:
     return " and ".join(titles[name] for name in found.missing)
 
 
-def looks_like_weights(path: Path) -> bool:
-    """Whether a file's name ends as files of weights do that Velatura reads."""
-    return path.suffix.lower() in (".safetensors", ".gguf", ".sft") and os.access(path, os.R_OK)
+def parts_at(path: Path) -> list[Part]:
+    """The single parts in a file or a part's folder; none where it is nothing of the kind."""
+    if path.is_dir():
+        part = folders.part(path)
+        return [part] if part else []
+    seen = shelves.look(path)
+    return [*seen.parts.values()] if seen and not seen.family else []
 
 
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
-        seen = folders.contents(path, words(path)) if path.is_dir() else contents_of(path)
+        seen = folders.contents(path, words(path)) if path.is_dir() else shelves.looked(path)[0]
     except VelaturaError as error:
         return str(error)
     except (OSError, ValueError):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, cached_property, lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,6 +36,18 @@ class _Part(NamedTuple):
     rank: int
 
 
+class Shelves(tuple[Path, ...]):
+    """Folders of models, which are read once for each such object."""
+
+    def parts(self, shelf: Path) -> list[_Part]:
+        """The parts on a shelf, the preferred ones first."""
+        return self._known(shelf, _DEEPEST if shelf in self else 0)
+
+    @cached_property
+    def _known(self) -> Callable[[Path, int], list[_Part]]:
+        return cache(_parts)
+
+
 def take(wants: Mapping[str, Part], path: Path, shelves: Sequence[Path]) -> dict[str, Path]:
     """Where each wanted part is, of those that are there.
 
@@ -44,12 +56,13 @@ def take(wants: Mapping[str, Part], path: Path, shelves: Sequence[Path]) -> dict
         path: the model's file or folder; parts beside it are preferred, then the shelves in their order.
         shelves: folders of models.
     """
+    shelves = shelves if isinstance(shelves, Shelves) else Shelves(shelves)
     places = [path.parent, *shelves] if path.is_file() else [*shelves]
     found: dict[str, Path] = {}
     for place in dict.fromkeys(places):
         if all(name in found for name in wants):
             break
-        parts = sorted(_parts(place, _DEEPEST if place in shelves else 0), key=lambda one: one.rank)
+        parts = shelves.parts(place)
         for name, want in wants.items():
             here = (one.path for one in parts if fits(one.part, want))
             if name not in found and (first := next(here, None)):
@@ -108,24 +121,30 @@ def _parts(shelf: Path, deepest: int) -> list[_Part]:
                 continue
             rank = 1 + (SCALED_FP8 in seen.traits) + 2 * name.lower().endswith(".gguf")
             parts += [_Part(folder / name, part, rank) for part in seen.parts.values()]
-    return parts
+    return sorted(parts, key=lambda one: one.rank)
 
 
 def look(path: Path) -> Contents | None:
-    """What a file holds; None for one that is unknown or cannot be read.
+    """What a file holds; None for one that is unknown or cannot be read."""
+    try:
+        return looked(path)[0]
+    except VelaturaError:
+        return None
 
-    Cached by size and time of change."""
+
+def looked(path: Path) -> tuple[Contents | None, str]:
+    """What a file holds, and its form as `Header` has it. Cached by size and time of change.
+
+    Raises `unknown-model` for a file that is of another form or cut off.
+    """
     try:
         status = path.stat()
     except OSError:
-        return None
+        return _look(path, 0, 0)
     return _look(path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(4096)
-def _look(path: Path, size: int, changed: int) -> Contents | None:
-    try:
-        header = read_header(path)
-    except VelaturaError:
-        return None
-    return contents(header, words(path, header.metadata))
+def _look(path: Path, size: int, changed: int) -> tuple[Contents | None, str]:
+    header = read_header(path)
+    return contents(header, words(path, header.metadata)), header.form

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import gc
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -15,7 +12,9 @@ from velatura.companions.table import COMPANIONS
 from velatura.diffusion.network import LatentDiffusion
 from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, Generator
+from velatura.weights import dtypes
 from velatura.weights.digests import Digests
+from velatura.weights.memory import give_back
 from velatura_protocol.errors import VelaturaError
 
 from .catalogue import ModelEntry, entry_of
@@ -35,7 +34,7 @@ class ModelStore:
         entries: the available models, or a function that returns them. It is called at every `get`, so that
             models can be added while a worker runs.
         device: 'cpu', 'cuda:0' and so on.
-        dtype: of networks; by default float32 on a CPU and float16 elsewhere.
+        dtype: of all networks; by default each entry's own, else the device's (`velatura.weights.dtypes`).
         memory: the file that caches digests of weights, or None.
     """
 
@@ -48,7 +47,7 @@ class ModelStore:
     ) -> None:
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
-        self.dtype = dtype or (torch.float32 if self.device.type == "cpu" else torch.float16)
+        self.dtype = dtype
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
@@ -57,12 +56,16 @@ class ModelStore:
         """The entry of a model; an empty id means the first that suits. Raises `unknown-model`."""
         return entry_of(self._entries(), id, suits)
 
+    def dtype_of(self, entry: ModelEntry) -> torch.dtype:
+        """The dtype of a model's networks and of its companions'."""
+        return self.dtype or dtypes.chosen(self.device, wanted=entry.dtype)
+
     def get(self, id: str = "") -> Generator:
         """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""
         entry = self.entry(id)
         if self._loaded is None or self._loaded[0] != entry:
             self.unload()
-            self._loaded = entry, load(entry, self.device, self.dtype, self._digests)
+            self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
         return self._loaded[1]
 
     def diffusion(self, id: str = "") -> LatentDiffusion:
@@ -88,7 +91,7 @@ class ModelStore:
         if self._loaded is None or not (path := self._loaded[0].companions.get(name)):
             return None
         if name not in self._companions:
-            self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype)
+            self._companions[name] = COMPANIONS[name].open(path, self.device, self.dtype_of(self._loaded[0]))
         return self._companions[name]
 
     def clip(self) -> Encoder | None:
@@ -117,15 +120,4 @@ class ModelStore:
             return
         self._loaded = None
         self._companions.clear()
-        gc.collect()
-        if self.device.type == "cuda":
-            torch.cuda.empty_cache()
-        if sys.platform == "linux":
-            _malloc_trim()
-
-
-def _malloc_trim() -> None:
-    """Returns freed memory to the system, which glibc does not do by itself."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        give_back(self.device)

@@ -20,12 +20,14 @@ AUTO = "auto"
 def choose(wanted: str = AUTO) -> str:
     """The name of a working device, as torch names it.
 
-    wanted: 'auto' for the first of a CUDA (or ROCm) GPU, Apple's GPU and the processor; or a device, 'cpu',
-    'cuda:0' …. Raises `bad-request` for a device that does not exist or does not work.
+    wanted: 'auto' for the first of a CUDA (or ROCm) GPU, Intel's GPU (XPU), Apple's GPU and the processor; or
+    a device, 'cpu', 'cuda:0' …. Raises `bad-request` for a device that does not exist or does not work.
     """
     if wanted == AUTO:
         if torch.cuda.is_available():
             return "cuda:0"
+        if torch.xpu.is_available():
+            return "xpu:0"
         return "mps" if torch.backends.mps.is_available() else "cpu"
     try:
         torch.empty(1, device=wanted).item()  # so that it fails here and not in the first edit
@@ -43,6 +45,8 @@ def name(device: torch.device | str) -> str:
     kind = torch.device(device).type
     if kind == "cuda":
         return torch.cuda.get_device_name(device)
+    if kind == "xpu":
+        return torch.xpu.get_device_name(device)
     if kind == "mps":
         return f"{platform.machine()} GPU (MPS)"
     return f"{platform.machine()} {kind.upper()}"

@@ -20,7 +20,7 @@ from velatura.diffusion import noise, schedule
 from velatura.inversion import ddim
 from velatura.methods.sega import SegaParameters
 from velatura.methods.steering import ConceptSettings, window
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.semantic.edit import edit
 from velatura.semantic.guidance import Concept, Momentum, Semantic
 from velatura.semantic.source import Prompts, imagined, kept
@@ -48,13 +48,13 @@ class Concepts:
         pipeline: the authors', on the same networks.
     """
 
-    model: Model
+    model: StableDiffusion
     sigmas: list[float]
     latents: Tensor
     pipeline: SemanticStableDiffusionPipeline
 
     @staticmethod
-    def of(model: Model, steps: int, side: int = 0) -> Concepts:
+    def of(model: StableDiffusion, steps: int, side: int = 0) -> Concepts:
         """side: of the latents; 0 for the network's own."""
         side = side or model.latent_size
         latents = noise.standard_normal([0], (model.latent_channels, side, side)).to(model.device)

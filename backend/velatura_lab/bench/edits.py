@@ -16,7 +16,7 @@ from velatura.diffusion.denoiser import denoise, guide
 from velatura.inversion.ddim import direct
 from velatura.inversion.trajectory import Trajectory, step
 from velatura.methods.prompt_to_prompt import PromptToPromptParameters
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.prompt_to_prompt.control import Branch, Control, Words, steps_within
 from velatura.prompt_to_prompt.edit import Conditions, edit
 from velatura.prompt_to_prompt.features import Features
@@ -64,7 +64,7 @@ class Edits:
         limit: bytes of cached features, by default the daemon's limit.
     """
 
-    model: Model
+    model: StableDiffusion
     latents: Tensor
     conditions: Conditions
     control: Control
@@ -73,7 +73,7 @@ class Edits:
     limit: int = Cache(memory=IN_MEMORY).largest
 
     @staticmethod
-    def of(model: Model, tokens: int, steps: int, side: int = 0, width: int = 0) -> Edits:
+    def of(model: StableDiffusion, tokens: int, steps: int, side: int = 0, width: int = 0) -> Edits:
         """An edit of random latents.
 
         Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from velatura.attention.places import Attend, Place, halved, map_level
 from velatura.diffusion.condition import Condition, cat
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.prompt_to_prompt.control import LIMIT, Control
 from velatura.prompt_to_prompt.local import LocalBlend, MapSums
 
@@ -22,7 +22,7 @@ class Explicit:
     `prompt_to_prompt.attending.Attending` does, but injects no values of self-attention."""
 
     def __init__(
-        self, model: Model, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
+        self, model: StableDiffusion, control: Control, local: LocalBlend, B: int, latent: tuple[int, int]
     ) -> None:
         self.control, self.B = control, B
         self.map_level = map_level(model.latent_size, model.attention_levels)

@@ -17,7 +17,7 @@ from velatura.diffusion import noise, samplers, schedule
 from velatura.diffusion.denoiser import denoise
 from velatura.flow import edit, even
 from velatura.flow.source import kept
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.weights.device import choose
 
 from . import shapes
@@ -34,12 +34,12 @@ PROBED = 6  # number of strengths; most pictures break before the last ones
 class Edits:
     """The runs of one layer on one model. latents: [1, C, h, w]."""
 
-    model: Model
+    model: StableDiffusion
     steps: int
     latents: Tensor
 
     @staticmethod
-    def of(model: Model, steps: int, side: int = 0) -> Edits:
+    def of(model: StableDiffusion, steps: int, side: int = 0) -> Edits:
         """The runs of random latents. side: of the latents; 0 for the network's own."""
         side = side or model.latent_size
         (z0,) = noise.standard_normal([0], (model.latent_channels, side, side)).split(1)

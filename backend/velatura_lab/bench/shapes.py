@@ -17,7 +17,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from velatura.generators.protocol import Generator
 from velatura.models import catalogue
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.models.store import ModelStore
 
 EMBEDDED = "embedded"
@@ -51,12 +51,12 @@ TOKENS = 77
 """Tokens of a prompt, in both shapes."""
 
 
-def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
+def model(shape: str, device: str, dtype: torch.dtype | None) -> StableDiffusion:
     """The embedded model, with another denoising network if `shape` names one. dtype: None for the device's
     own, as the daemon chooses it."""
     entry = catalogue.entries(Path("/nonexistent"))[0]
     embedded = ModelStore([entry], device, dtype).diffusion()
-    assert isinstance(embedded, Model)  # the one class of our own loader
+    assert isinstance(embedded, StableDiffusion)  # the one class of our own loader
     if shape == EMBEDDED:
         return embedded
     with torch.random.fork_rng(devices=[]), torch.device(device), _default(embedded.dtype):
@@ -64,12 +64,12 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> Model:
         return replace(embedded, unet=UNet2DConditionModel(**SHAPES[shape]))
 
 
-def tokens(shape: str, model: Model) -> int:
+def tokens(shape: str, model: StableDiffusion) -> int:
     """The number of tokens of a prompt."""
     return model.prompt_tokens if shape == EMBEDDED else TOKENS
 
 
-def width(shape: str, model: Model) -> int:
+def width(shape: str, model: StableDiffusion) -> int:
     """The number of values of a token's hidden state."""
     if shape == EMBEDDED:
         return model.encode_prompt("").states.shape[-1]
@@ -95,7 +95,7 @@ class Shaped(ModelStore):
         """See `ModelStore`."""
         found = super().get(id)
         if not self._made:
-            assert isinstance(found, Model)  # the one class of our own loader
+            assert isinstance(found, StableDiffusion)  # the one class of our own loader
             shaped = found if self._shape == EMBEDDED else sd15(found)
             if self._side:
                 shaped.unet.register_to_config(sample_size=self._side)
@@ -103,14 +103,14 @@ class Shaped(ModelStore):
             return shaped
         return found
 
-    def shaped(self) -> Model:
+    def shaped(self) -> StableDiffusion:
         """The model."""
         found = self.get()
-        assert isinstance(found, Model)
+        assert isinstance(found, StableDiffusion)
         return found
 
 
-def sd15(embedded: Model) -> Model:
+def sd15(embedded: StableDiffusion) -> StableDiffusion:
     """The networks of Stable Diffusion 1.5 with random weights, and the embedded model's tokenizer."""
     blocks = 4
     autoencoder: dict[str, Any] = {

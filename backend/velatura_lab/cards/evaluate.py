@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura_lab.cards.card import note_of, record, write_card
 from velatura_lab.evaluation.cases import Case, world_cases
 from velatura_lab.evaluation.encoders import home_made
@@ -99,7 +99,7 @@ def evaluate(
 class Examination:
     """One run of all measurements.  It keeps samples by kind, and edits with their cases, for the grids."""
 
-    model: Model
+    model: StableDiffusion
     judge: Judge
     clip: ImageText | None
     exams: dict[str, Exam]
@@ -236,7 +236,7 @@ def compact(found: dict[str, Any]) -> str:
     return re.sub(r"\[\s+([^][{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def seconds_a_sample(model: Model, steps: int, times: int = 3) -> float:
+def seconds_a_sample(model: StableDiffusion, steps: int, times: int = 3) -> float:
     """Median wall-clock time of a single picture, with torch's default number of threads."""
     order = measure.orders(["a photo of a castle"], steps, guidance=(4.0,))[0]
     taken: list[float] = []
@@ -247,7 +247,7 @@ def seconds_a_sample(model: Model, steps: int, times: int = 3) -> float:
     return round(sorted(taken)[times // 2], 2)
 
 
-def provenance(work: Path, bundle: Path, model: Model, note: str | None) -> dict[str, Any]:
+def provenance(work: Path, bundle: Path, model: StableDiffusion, note: str | None) -> dict[str, Any]:
     """The origin of the bundle, from `work`, else from earlier figures."""
     path = bundle / "figures.json"
     before = json.loads(path.read_text()) if path.exists() else {}

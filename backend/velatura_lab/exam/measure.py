@@ -25,7 +25,7 @@ from velatura.diffusion.denoiser import StepIndex, denoise, guide
 from velatura.diffusion.network import LatentDiffusion
 from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
-from velatura.models.model import Model
+from velatura.models.families.sd import StableDiffusion
 from velatura.models.store import ModelStore
 from velatura_lab.evaluation.cases import Case
 from velatura_lab.evaluation.editors import MethodEditor
@@ -47,10 +47,10 @@ def load_models(folder: Path) -> ModelStore:
     return ModelStore([ModelEntry(folder.name, folder.name, "diffusers", str(folder), 128)])
 
 
-def load_bundle(folder: Path) -> Model:
+def load_bundle(folder: Path) -> StableDiffusion:
     """The bundle's model."""
     model = load_models(folder).diffusion()
-    assert isinstance(model, Model)  # as of every folder in the bundle's format
+    assert isinstance(model, StableDiffusion)  # as of every folder in the bundle's format
     return model
 
 
@@ -103,7 +103,7 @@ def sample(model: LatentDiffusion, order: Order) -> Tensor:
     return model.decode(samplers.euler(D, start, sigmas, lambda x, _: x)) * 0.5 + 0.5
 
 
-def reconstruct(model: Model, images: Tensor) -> Tensor:
+def reconstruct(model: StableDiffusion, images: Tensor) -> Tensor:
     """Pictures (N, 3, H, W) in 0..1, encoded to latents and decoded."""
     return torch.cat([model.decode(model.encode(x * 2.0 - 1.0)) * 0.5 + 0.5 for x in images.split(BATCH)])
 
@@ -160,7 +160,7 @@ def _do(job: tuple[Callable[[ModelStore, Any], NDArray[np.float32]], Path, Any])
 
 
 @torch.no_grad()
-def pointing(model: Model, exam: Exam, count: int, t: int = 400) -> list[dict[str, bool]]:
+def pointing(model: StableDiffusion, exam: Exam, count: int, t: int = 400) -> list[dict[str, bool]]:
     """For each of the first `count` pictures, element -> whether the map of its noun is strongest inside it.
 
     The maps are those of noised latents of renders with their full captions, at the latents' resolution,

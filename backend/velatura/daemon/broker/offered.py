@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from velatura.models.catalogue import FILE
+from velatura.models.items import FILE, FOUND
 from velatura.shelf.listing import FOLDER
 
 OFFER_SINCE = 7
@@ -18,7 +18,7 @@ EVERY_S = 0.5
 
 
 class Offered:
-    """Looks at the times of change of the list of models and of the folder of dials.
+    """Looks at the times of change of the lists of models and of the folder of dials.
 
     Any process may change them: the worker, or the command line.
 
@@ -28,7 +28,7 @@ class Offered:
     """
 
     def __init__(self, state_dir: Path, changed: Callable[[], None]) -> None:
-        self._places = (state_dir / FILE, state_dir / FOLDER)
+        self._places = (state_dir / FILE, state_dir / FOUND, state_dir / FOLDER)
         self._changed = changed
         self._stamp = self._now()
         self._looked = time.monotonic()
