@@ -63,7 +63,7 @@ def autoencoder(path: Path, dtype: torch.dtype, latents: Mapping[str, float]) ->
         return parts.autoencoder(
             AutoencoderTiny if kind == "AutoencoderTiny" else AutoencoderKL, path, dtype, None
         )
-    return parts.autoencoder(AutoencoderKL, path, dtype, autoencoder_configuration(path) | latents)
+    return parts.autoencoder(AutoencoderKL, path, dtype, {**autoencoder_configuration(path), **latents})
 
 
 def autoencoder_configuration(path: Path) -> dict[str, Any]:

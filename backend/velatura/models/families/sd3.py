@@ -53,7 +53,10 @@ class StableDiffusion3(JointModel):
     @property
     def encoders(self) -> dict[str, nn.Module]:
         """See `JointModel`."""
-        named = {"text_encoder": self.text_encoder, "text_encoder_2": self.text_encoder_2}
+        named: dict[str, nn.Module] = {
+            "text_encoder": self.text_encoder,
+            "text_encoder_2": self.text_encoder_2,
+        }
         return named if self.text_encoder_3 is None else {**named, "text_encoder_3": self.text_encoder_3}
 
     @property
@@ -124,7 +127,9 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
     if not part["transformer"].is_dir():
         config = configurations(read_header(part["transformer"]))["transformer"]
     t5, t5_tokenizer = part.find("text_encoder_3"), part.find("tokenizer_3")
-    has_t5 = t5 is not None and t5_tokenizer is not None
+    third = None  # T5 and its tokenizer, where both are there
+    if t5 is not None and t5_tokenizer is not None:
+        third = encoders.t5(t5, dtype), encoders.t5_tokenizer(t5_tokenizer)
     clip = CLIPTextModelWithProjection
     return StableDiffusion3(
         id=id,
@@ -133,10 +138,10 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         autoencoder=flow_files.autoencoder(part["vae"], dtype, _LATENTS),
         text_encoder=encoders.clip(clip, part["text_encoder"], dtype, encoders.CLIP_L),
         text_encoder_2=encoders.clip(clip, part["text_encoder_2"], dtype, encoders.CLIP_G),
-        text_encoder_3=encoders.t5(t5, dtype) if has_t5 else None,
+        text_encoder_3=third[0] if third else None,
         tokenizer=encoders.clip_tokenizer(part.find("tokenizer")),
         tokenizer_2=encoders.clip_tokenizer(part.find("tokenizer_2"), is_open=True),
-        tokenizer_3=encoders.t5_tokenizer(t5_tokenizer) if has_t5 else None,
+        tokenizer_3=third[1] if third else None,
         scheduler=part.scheduler(_SHIFT),
         side=found.size,
         takes_guidance=NO_GUIDANCE not in found.traits,
