@@ -136,6 +136,7 @@ FILES = {
 def test_files_give_what_the_folder_gives(model, shelf, file):
     other = flows.loaded(load, shelf / file, [shelf])
     assert other.steps == model.steps == 4 and other.side == 64
+    assert not other.takes_guidance and not model.takes_guidance
     x, image = start(), torch.rand(1, 3, H, W)
     found, expected = (denoise(m, x, 1.0, m.encode_prompt("a red hat")) for m in (other, model))
     assert (found - expected).abs().max() < FILES[file]

@@ -114,6 +114,7 @@ def test_files_give_what_the_folder_gives(model, shelf, file):
     assert (found - expected).abs().max() < FILES[file]
     assert (other.encode(image) - model.encode(image)).abs().max() < 1e-5
     assert (other.training_sigmas == model.training_sigmas).all()
+    assert not other.takes_guidance  # its name says that it is Turbo
 
 
 @pytest.mark.parametrize("method", flows.METHODS)

@@ -123,8 +123,8 @@ class LatentDiffusion(Network, Generator, Protocol):
     distilled to do without gives burnt colours under it."""
 
     guidance_patch: ClassVar[int] = 0
-    """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of the
-    conditional one (Qwen-Image's "true" guidance)."""
+    """If not 0: a guided prediction keeps, within each square of so many latent pixels a side, the norm of
+    the conditional one (Qwen-Image's "true" guidance)."""
 
     @property
     def joint_blocks(self) -> Blocks | None:

@@ -24,7 +24,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS
+from velatura.models.traits import FEW_STEPS, NO_GUIDANCE
 
 from . import flow_files, parts
 from .joint import JointModel, pack, positions, unpack
@@ -177,6 +177,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         steps=4 if FEW_STEPS in found.traits else 50,
         scheduler=part.scheduler(SCHEDULER),
         side=found.size,
+        takes_guidance=NO_GUIDANCE not in found.traits,
         guidance=4.0,
         device=device,
         dtype=dtype,

@@ -23,7 +23,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Decoder, LatentDiffusion, Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS, INSTRUCTS
+from velatura.models.traits import FEW_STEPS, INSTRUCTS, NO_GUIDANCE
 from velatura.weights.json_files import read_object
 
 from . import flow_files, parts
@@ -34,13 +34,13 @@ from .templates import Template, hidden_states
 LONGEST = 1024
 """Tokens of a prompt and of the template behind it."""
 _DESCRIBED = (
-    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships of"
-    " the objects and background:"
+    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships"
+    " of the objects and background:"
 )
 _INSTRUCTED = (
     "Describe the key features of the input image (color, shape, size, texture, objects, background), then"
-    " explain how the user's text instruction should alter or modify the image. Generate a new image that meets"
-    " the user's requirements while maintaining consistency with the original input where appropriate."
+    " explain how the user's text instruction should alter or modify the image. Generate a new image that"
+    " meets the user's requirements while maintaining consistency with the original input where appropriate."
 )
 _TEXT = "<|im_start|>system\n{}<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
 _SKIPPED = {_DESCRIBED: 34, _INSTRUCTED: 64}  # the template's tokens before the person's message
@@ -241,6 +241,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         steps=8 if FEW_STEPS in found.traits else 50,
         pictures=_pictures(found),
         side=found.size,
+        takes_guidance=NO_GUIDANCE not in found.traits,
         device=device,
         dtype=dtype,
     )

@@ -19,7 +19,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS
+from velatura.models.traits import FEW_STEPS, NO_GUIDANCE
 
 from . import flow_files, parts
 from .joint import JointModel
@@ -93,6 +93,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         template=Template(tokenizer, chat(tokenizer, thinking=True), LONGEST),
         scheduler=part.scheduler({"shift": _SHIFT[FEW_STEPS in found.traits]}),
         side=found.size,
+        takes_guidance=NO_GUIDANCE not in found.traits,
         device=device,
         dtype=dtype,
     )
