@@ -68,7 +68,7 @@ def states(seed):
 
 
 def published(network, x_source, free, conditions, start, bias):
-    """Algorithms 1 and 2: the source's keys and values are cached at each step; then the words and the
+    """The published two passes: the source's keys and values are cached at each step; then the words and the
     masked tokens alone go through the network, and see the cache with their own rows in it. Euler's steps of
     z = x / (1 + sigma), without guidance."""
     cells = free.flatten().nonzero().flatten()

@@ -42,7 +42,7 @@ def test_the_unknown_part_is_drawn_given_the_known_one():
 
 
 def test_a_step_is_the_papers_in_its_own_variables():
-    """x_vp = sqrt(abar) x; the first step, the second by two halves around the change of C (eq. 13)."""
+    """x_vp = sqrt(abar) x; the first step, the second by two halves around the change of C."""
     settings, sigma = langevin.Thinking(steps=2, size=0.3, pull=6.0, known=0.7), 1.7
     x, y = noise.standard_normal([1], (2, 3, 4)), noise.standard_normal([2], (2, 3, 4))
     free = (torch.arange(12).reshape(1, 1, 3, 4) % 3) > 0

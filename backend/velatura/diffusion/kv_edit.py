@@ -1,7 +1,7 @@
 """KV-Edit: inside of a mask a picture is made anew, and sees the source's keys and values outside of it.
 
-Zhu et al. 2025, KV-Edit: Training-Free Image Editing for Precise Background Preservation, arXiv:2502.17363,
-section 3.2 and algorithms 1 and 2. The source goes through the network beside the edit, at the same noise
+Zhu et al. 2025, KV-Edit: Training-Free Image Editing for Precise Background Preservation, arXiv:2502.17363.
+The source goes through the network beside the edit, at the same noise
 level, and its keys and values stand in the place of the edit's own wherever nothing is edited.
 
 In a transformer with joint attention tokens meet nowhere else. So the edit's rows inside the mask are those

@@ -44,7 +44,8 @@ class Thinking(NamedTuple):
 
 @dataclass(frozen=True)
 class Conditional:
-    """The distribution of latents whose known part is y (eq. 5 and 8 of the paper, with two time scales).
+    """The distribution of latents whose known part is y by the paper's
+    bidirectional guided (BiG) score.
 
     At a noise level sigma the score is (x* - x) / sigma^2, with x* = D in the unknown part and
     x* = y + lambda (y - D) in the known one: where the network disagrees with y, the known part is pulled

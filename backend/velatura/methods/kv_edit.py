@@ -55,7 +55,7 @@ class KVEdit(Method):
     version = 1
     title = "Paint in and look around"
     summary = "Paints the prompt into the selection; at every step it looks at the layer itself around it."
-    source = "Zhu et al. 2025, arXiv:2502.17363 (KV-Edit), algorithms 1 and 2"
+    source = "Zhu et al. 2025, arXiv:2502.17363 (KV-Edit)"
     section = "selection"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = KVEditParameters
