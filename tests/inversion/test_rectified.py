@@ -113,7 +113,7 @@ def plain(kind, given, seed=3):
 @pytest.mark.parametrize("kind", ["uni_inv", "fireflow", "dna"])
 def test_the_steps_are_the_published_ones(source, kind, prediction):
     given = source(prediction)
-    more = {"seed": 3} if kind == "dna" else {}
+    more = {"seeds": [3]} if kind == "dna" else {}
     ours = getattr(rectified, kind)(given.model, given.z0, given.c, given.sigmas, **more)
     expected, times = plain(kind, given)
     assert torch.equal(ours[0], given.z0) and len(ours) == len(given.sigmas)
@@ -121,10 +121,19 @@ def test_the_steps_are_the_published_ones(source, kind, prediction):
         torch.testing.assert_close(x * (1.0 - t), z, rtol=1e-3, atol=1e-3)
 
 
+def test_a_seed_has_its_path_in_any_batch(source):
+    given = source()
+    both = rectified.dna(given.model, given.z0, given.c, given.sigmas, [5, 6])
+    one = rectified.dna(given.model, given.z0, given.c, given.sigmas, [6])
+    for ours, theirs in zip(both, one, strict=True):
+        torch.testing.assert_close(ours[1:], theirs, rtol=1e-4, atol=1e-4)
+    assert not torch.equal(both[-1][0], both[-1][1])
+
+
 @pytest.mark.parametrize("kind", ["uni_inv", "fireflow", "dna"])
 def test_a_stopped_inversion_goes_on_to_the_same_bytes(source, kind):
     given = source("v_prediction", True)
-    more = {"seed": 3} if kind == "dna" else {}
+    more = {"seeds": [3]} if kind == "dna" else {}
     run = getattr(rectified, kind)
 
     class Stopped(Exception):

@@ -36,7 +36,15 @@ ASKED = {
     "flow-slider": CAPTION | {"dials": [{"less": "red", "more": "blue"}]},
     **{
         f"prompt-to-prompt, {inversion}": CAPTION | {"inversion": inversion, "local_blend": False}
-        for inversion in ("direct", "ddim", "negative-prompt", "null-text", "edit-friendly")
+        for inversion in (
+            "direct",
+            "fireflow",
+            "dna",
+            "ddim",
+            "negative-prompt",
+            "null-text",
+            "edit-friendly",
+        )
     },
 }
 

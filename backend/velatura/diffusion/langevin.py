@@ -35,8 +35,8 @@ class Thinking(NamedTuple):
         early: how many levels at the end have none.
     """
 
-    steps: int = 5
-    size: float = 0.2
+    steps: int = 2
+    size: float = 0.6
     pull: float = 8.0
     known: float = 1.0
     early: int = 1

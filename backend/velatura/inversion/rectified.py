@@ -19,7 +19,7 @@ time t', a point that is not on the path.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from torch import Tensor
@@ -82,14 +82,15 @@ def dna(
     z0: Tensor,
     c: Condition,
     sigmas: list[float],
-    seed: int,
+    seeds: Sequence[int],
     after_step: AfterStep = silent,
     known: list[Tensor] | None = None,
 ) -> list[Tensor]:
-    """DNAEdit's inversion. seed: of the noise. The other arguments and the result are those of
-    `ddim.ddim_inversion`."""
+    """DNAEdit's inversion, x [B, C, h, w] for B seeds of the noise. The other arguments and the result are
+    those of `ddim.ddim_inversion`."""
     times = _times(model, sigmas)
-    eps = noise.standard_normal([seed], z0.shape[1:]).to(z0)
+    eps = noise.standard_normal(seeds, z0.shape[1:]).to(z0)
+    z0 = z0.expand_as(eps)
 
     def point(i: int, z: list[Tensor]) -> tuple[Tensor, float]:
         t, t_next = times[i : i + 2]

@@ -25,7 +25,7 @@ class LanPaintParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     thinking: int = fields.whole(
-        5,
+        2,
         0,
         20,
         "Second thoughts",
@@ -44,7 +44,7 @@ class LanPaintParameters(Parameters):
         advanced=True,
     )
     size: float = fields.slider(
-        0.2,
+        0.6,
         0.02,
         1.0,
         0.02,

@@ -87,11 +87,23 @@ class PromptToPromptParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
-    inversion: Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"] = _choice(
+    inversion: Literal[
+        "direct", "uni-inv", "fireflow", "dna", "ddim", "negative-prompt", "null-text", "edit-friendly"
+    ] = _choice(
         "direct",
         "Inversion",
-        "How the layer is read as the model's own picture. Only edit-friendly noise gives variations.",
-        ["Direct", "DDIM", "Negative prompt", "Null text (slow)", "Edit-friendly noise"],
+        "How the layer is read as the model's own picture. Only DNAEdit and edit-friendly noise give "
+        "variations.",
+        [
+            "Direct",
+            "Direct, by Uni-Inv",
+            "Direct, by FireFlow",
+            "Direct, by DNAEdit",
+            "DDIM",
+            "Negative prompt",
+            "Null text (slow)",
+            "Edit-friendly noise",
+        ],
     )
     noise_start: float = inverting.noise_start()
     cross_until: float = _share(0.4, "Layout kept", "For which part of the steps words keep their shapes.")
@@ -190,7 +202,7 @@ class PromptToPrompt(Method):
 
 def varies(params: PromptToPromptParameters) -> bool:
     """As `PromptToPrompt.varies`."""
-    return params.start == "new" or params.inversion == "edit-friendly"
+    return params.start == "new" or params.inversion in ("dna", "edit-friendly")
 
 
 def check(prompt: str, params: PromptToPromptParameters) -> None:
