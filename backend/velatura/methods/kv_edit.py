@@ -31,10 +31,10 @@ class KVEditParameters(Parameters):
     change: Literal["selection", "rest"] = fields.instead()
     context: float = fields.context(1.0)
     reading: Literal["noise", "inversion"] = Field(
-        "noise",
+        "inversion",
         title="Reads the layer",
-        description="By noise, which gives variations, or by inversion as published, which keeps more of "
-        "what is there.",
+        description="By inversion, which keeps more of the layer, or by noise, which changes more and gives "
+        "variations.",
         json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["By noise", "By inversion"]},
     )
     bias: float = fields.slider(
@@ -110,7 +110,7 @@ class KVEdit(Method):
 def _inverted(
     inputs: MethodInputs, params: KVEditParameters, context: Context, sigmas: list[float]
 ) -> list[Tensor]:
-    """The layer's inverted latents at each level, kept with the layer."""
+    """The layer's latents at each level by FireFlow's inversion, kept with the layer."""
     from velatura.prompt_to_prompt import source as inversions
 
     def after_step(i: int, n: int) -> None:
@@ -118,6 +118,6 @@ def _inverted(
 
     wanted = inversions.Wanted(params.source_prompt.strip(), params.negative_prompt, sigmas, 1.0)
     made = inversions.inverted(
-        context.model, context.cache, inputs.image, wanted, "direct", inputs.seeds, after_step
+        context.model, context.cache, inputs.image, wanted, "fireflow", inputs.seeds, after_step
     )
     return made.trajectory.x
