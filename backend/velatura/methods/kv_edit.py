@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class KVEditParameters(Parameters):
     source_prompt: str = fields.source_prompt("A caption of the layer as it is now; it may stay empty.")
     strength: float = fields.strength(
-        0.9, "How far the selection may move from what is there. Lower it to keep its colours and shapes."
+        1.0, "How far the selection may move from what is there. Lower it to keep its colours and shapes."
     )
     guidance: float = fields.guidance(3.0)
     forget: bool = Field(
