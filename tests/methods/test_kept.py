@@ -19,6 +19,8 @@ CAPTION = {"source_prompt": "a red hat", "steps": 4}
 ASKED = {
     "sdedit": {"steps": 4},
     "blended-latent-diffusion": {"steps": 4},
+    "lanpaint": {"steps": 4, "thinking": 1},
+    "kv-edit": {"steps": 4, "reading": "inversion"},
     "imagic": {"steps": 4, "text_steps": 3, "layer_steps": 3},
     "flow-align": CAPTION,
     **{
@@ -34,7 +36,15 @@ ASKED = {
     "flow-slider": CAPTION | {"dials": [{"less": "red", "more": "blue"}]},
     **{
         f"prompt-to-prompt, {inversion}": CAPTION | {"inversion": inversion, "local_blend": False}
-        for inversion in ("direct", "ddim", "negative-prompt", "null-text", "edit-friendly")
+        for inversion in (
+            "direct",
+            "fireflow",
+            "dna",
+            "ddim",
+            "negative-prompt",
+            "null-text",
+            "edit-friendly",
+        )
     },
 }
 

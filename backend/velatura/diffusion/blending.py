@@ -45,6 +45,12 @@ def latent_mask(m: Tensor, size: tuple[int, int]) -> Tensor:
     return cells / cells.amax()
 
 
+def free_cells(m: Tensor, size: tuple[int, int]) -> Tensor:
+    """The cells of the latents that are at least half selected, bool [1, 1, h, w], for methods that need a
+    line between new and old. A soft edge is then in the layer's alpha alone. m, size: as in `latent_mask`."""
+    return latent_mask(m, size) >= 0.5
+
+
 def shrinking_masks(m: Tensor, n: int, progressive: bool) -> list[Tensor]:
     """The mask of each of n steps (section 4.3): dilated at first, the mask itself in the last quarter.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -19,3 +20,13 @@ def standard_normal(seeds: Sequence[int], shape: Sequence[int]) -> Tensor:
     return torch.stack(
         [torch.randn(tuple(shape), generator=torch.Generator().manual_seed(seed)) for seed in seeds]
     )
+
+
+def stream(seeds: Sequence[int], shape: Sequence[int]) -> Iterator[Tensor]:
+    """Endless noise [len(seeds), *shape] float32 on the CPU, with one generator a seed, which begins behind
+    the noise of `standard_normal`."""
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    for number in count():
+        drawn = torch.stack([torch.randn(tuple(shape), generator=one) for one in generators])
+        if number:
+            yield drawn

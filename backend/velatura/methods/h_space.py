@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, flowing, steering
+from . import fields, flowing, inverting, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class HSpaceParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     inversion: Literal["direct", "edit-friendly"] = fields.inversion()
+    noise_start: float = inverting.noise_start()
     tries: int = fields.whole(
         5, 1, 50, "Care", "How long each step of a dial is learned, once a layer and dial.", advanced=True
     )
@@ -94,7 +95,7 @@ class HSpace(Method):
         return _wanted(prompt, caption) or flowing.strongest(caption, params.dials)
 
     def run(self, inputs: MethodInputs, params: HSpaceParameters, context: Context) -> Tensor:
-        from velatura.diffusion import blending, schedule
+        from velatura.diffusion import blending
         from velatura.flow import change
         from velatura.semantic import h_space
         from velatura.semantic.source import Prompts, kept
@@ -103,7 +104,7 @@ class HSpace(Method):
         with model.bottleneck(lambda h: h):
             pass  # a model without one is refused before work begins
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
-        sigmas = schedule.sigmas(model.training_sigmas, steps)
+        sigmas = inverting.sigmas(model, steps, params)
         height, width = inputs.size
         places = height // model.factor, width // model.factor
         m = blending.latent_mask(inputs.mask, places)

@@ -13,7 +13,7 @@ from pydantic.config import JsonDict, JsonValue
 
 from velatura_protocol.errors import VelaturaError
 
-from . import fields
+from . import fields, inverting
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -87,12 +87,25 @@ class PromptToPromptParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     start: Literal["layer", "new"] = fields.start()
-    inversion: Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"] = _choice(
+    inversion: Literal[
+        "direct", "uni-inv", "fireflow", "dna", "ddim", "negative-prompt", "null-text", "edit-friendly"
+    ] = _choice(
         "direct",
         "Inversion",
-        "How the layer is read as the model's own picture. Only edit-friendly noise gives variations.",
-        ["Direct", "DDIM", "Negative prompt", "Null text (slow)", "Edit-friendly noise"],
+        "How the layer is read as the model's own picture. Only DNAEdit and edit-friendly noise give "
+        "variations.",
+        [
+            "Direct",
+            "Direct, by Uni-Inv",
+            "Direct, by FireFlow",
+            "Direct, by DNAEdit",
+            "DDIM",
+            "Negative prompt",
+            "Null text (slow)",
+            "Edit-friendly noise",
+        ],
     )
+    noise_start: float = inverting.noise_start()
     cross_until: float = _share(0.4, "Layout kept", "For which part of the steps words keep their shapes.")
     self_until: float = _share(
         0.4, "Structure kept", "For which part of the steps the picture keeps its structure."
@@ -189,7 +202,7 @@ class PromptToPrompt(Method):
 
 def varies(params: PromptToPromptParameters) -> bool:
     """As `PromptToPrompt.varies`."""
-    return params.start == "new" or params.inversion == "edit-friendly"
+    return params.start == "new" or params.inversion in ("dna", "edit-friendly")
 
 
 def check(prompt: str, params: PromptToPromptParameters) -> None:
@@ -218,13 +231,13 @@ def edited(
 
     further: makes the guidance beside the words, from the number of steps; None: there is none.
     """
-    from velatura.diffusion import blending, schedule
+    from velatura.diffusion import blending
     from velatura.prompt_to_prompt import edit, plan
     from velatura.prompt_to_prompt import source as sources
 
     source_prompt = fields.shown_now(params.source_prompt)
     model, negative = context.model, params.negative_prompt
-    sigmas = schedule.sigmas(model.training_sigmas, params.steps)
+    sigmas = inverting.sigmas(model, params.steps, params)
     n = len(sigmas) - 1
     planned = plan.plan(model, source_prompt, inputs.prompt, _words(params), settings(params), n)
     if params.start == "layer" and not planned.changes and further is None:

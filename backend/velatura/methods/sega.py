@@ -11,7 +11,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import evening, fields, flowing, steering
+from . import evening, fields, flowing, inverting, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ class SegaParameters(Parameters):
     start: Literal["layer", "new"] = fields.start()
     words_of_concepts: steering.Words = steering.words_of_concepts()
     inversion: Literal["direct", "edit-friendly"] = fields.inversion()
+    noise_start: float = inverting.noise_start()
     momentum: float = steering.momentum()
     momentum_kept: float = steering.momentum_kept()
     context: float = fields.context(1.0)
@@ -156,13 +157,13 @@ class _Run:
         *,
         is_probe: bool = False,
     ) -> None:
-        from velatura.diffusion import blending, schedule
+        from velatura.diffusion import blending
         from velatura.semantic.source import Prompts
 
         self._inputs, self._params, self._context, self._seeds = inputs, params, context, seeds
         self._is_probe = is_probe
         self._model = model = context.model
-        self._sigmas = schedule.sigmas(model.training_sigmas, steps)
+        self._sigmas = inverting.sigmas(model, steps, params)
         self._n = len(self._sigmas) - 1
         height, width = inputs.size
         self._places = height // model.factor, width // model.factor

@@ -14,14 +14,24 @@ from velatura.cache.keys import key, key_of
 from velatura.diffusion import noise
 from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import LatentDiffusion
-from velatura.inversion import ddim, edit_friendly, null_text
+from velatura.inversion import ddim, edit_friendly, null_text, rectified
 from velatura.inversion.trajectory import AfterStep, Trajectory
 
 from .features import Features
 
-Inversion = Literal["direct", "ddim", "negative-prompt", "null-text", "edit-friendly"]
+Inversion = Literal[
+    "direct", "uni-inv", "fireflow", "dna", "ddim", "negative-prompt", "null-text", "edit-friendly"
+]
 
-SEEDED: frozenset[str] = frozenset({"edit-friendly"})
+DIRECT: dict[Inversion, Callable[..., list[Tensor]]] = {
+    "direct": ddim.ddim_inversion,
+    "uni-inv": rectified.uni_inv,
+    "fireflow": rectified.fireflow,
+    "dna": rectified.dna,
+}
+"""Inversions whose latents the source goes through themselves, as in direct inversion (`ddim.direct`)."""
+
+SEEDED: frozenset[str] = frozenset({"dna", "edit-friendly"})
 """Inversions that draw noise, so that each seed gives another picture."""
 
 SOURCE_GUIDANCE = 3.5
@@ -69,8 +79,8 @@ def inverted(
             that after_step stopped halfway.
     """
     layer = _Layer(model, cache, image, wanted, after_step)
-    if kind == "direct":
-        return _source(cache, layer.name(kind), layer.direct())
+    if kind in DIRECT:
+        return _source(cache, layer.name(kind, **layer.seeded(kind, seeds)), layer.direct(kind, seeds))
     if kind == "edit-friendly":  # whose source has a guidance of its own
         guided = _guided(model, wanted, SOURCE_GUIDANCE)
         name, make = layer.name(kind, seeds=list(seeds), guided=guided), lambda _: layer.edit_friendly(seeds)
@@ -135,16 +145,31 @@ class _Layer:
     def uncond(self) -> Condition:
         return self.model.encode_prompt(self.wanted.negative)
 
-    def direct(self, parts: int | None = None) -> Trajectory:
-        """parts: the total that progress is reported of; the inversion's come first. None: only those."""
+    def seeded(self, kind: Inversion, seeds: Sequence[int]) -> dict[str, list[int]]:
+        """The seeds, for kinds that draw noise."""
+        return {"seeds": list(seeds)} if kind in SEEDED else {}
+
+    def direct(
+        self, kind: Inversion = "direct", seeds: Sequence[int] = (), parts: int | None = None
+    ) -> Trajectory:
+        """One of `DIRECT`. parts: the total that progress is reported of; the inversion's come first. None:
+        only those."""
+        more = self.seeded(kind, seeds)
 
         def make(known: list[Tensor]) -> Trajectory:
             z0 = known[0] if known else self.model.encode(self.image)
-            return ddim.direct(
-                self.model, z0, self.c, self.sigmas, lambda i, n: self.after_step(i, parts or n), known
+            made = DIRECT[kind](
+                self.model,
+                z0,
+                self.c,
+                self.sigmas,
+                after_step=lambda i, n: self.after_step(i, parts or n),
+                known=known,
+                **more,
             )
+            return Trajectory(self.sigmas, [x.expand_as(made[-1]) for x in reversed(made)])
 
-        return _known(self.model, self.cache, self.name("direct"), make)
+        return _known(self.model, self.cache, self.name(kind, **more), make)
 
     def ddim(self) -> Trajectory:
         latents = self.direct().x[::-1]
@@ -155,7 +180,7 @@ class _Layer:
         return ddim.negative_prompt(self.model, latents[0], self.c, self.sigmas, known=latents)
 
     def null_text(self, fitted: list[tuple[Condition, Tensor]]) -> Trajectory:
-        latents = self.direct(null_text.parts(len(self.sigmas) - 1)).x[::-1]
+        latents = self.direct(parts=null_text.parts(len(self.sigmas) - 1)).x[::-1]
         return null_text.null_text(
             self.model,
             latents[0],

@@ -52,7 +52,11 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "refine": BASE | {"replaced": "refine"},
     "weight 3": BASE | {"weight": LOUD},
     "weight 3 not balanced": BASE | {"weight": LOUD, "renormalise": False},
+    "Uni-Inv": BASE | {"inversion": "uni-inv"},
+    "FireFlow": BASE | {"inversion": "fireflow"},
+    "DNAEdit": BASE | {"inversion": "dna"},
     "edit-friendly": BASE | {"inversion": "edit-friendly"},
+    "edit-friendly from .65": BASE | {"inversion": "edit-friendly", "noise_start": 0.65},
     "null text": BASE | {"inversion": "null-text"},
     "published": _PUBLISHED,
     "CL P2P": _CYCLE,
@@ -64,9 +68,14 @@ SETTINGS: dict[str, dict[str, Any]] = {
 NAIVE = {SAME_NOISE, NEW_SAME_SEED}
 
 _TOLD = {SHIPPED, "published", "CL P2P"}  # rows whose titles list their settings
-#: Rows that run only by name: other starts, and inversions that take long (null text, which optimises the
-#: unconditional condition at every step, takes fifteen times as long as the others).
-BY_NAME = frozenset({"edit-friendly", "null text", "new picture", NEW_SAME_SEED})
+#: Rows that run only by name: other starts, other inversions, and those that take long (null text, which
+#: optimises the unconditional condition at every step, takes fifteen times as long as the others).
+BY_NAME = frozenset(
+    {
+        *("Uni-Inv", "FireFlow", "DNAEdit"),
+        *("edit-friendly", "edit-friendly from .65", "null text", "new picture", NEW_SAME_SEED),
+    }
+)
 #: The columns of the markdown table; the report has the other measures too.
 COLUMNS = (
     *("success", "leakage", "ratio-seed", "ratio-source", "structure", "background-psnr"),
