@@ -144,17 +144,29 @@ def test_one_variant_is_fetched_and_the_model_is_recognised(served, tmp_path):
 
 def test_a_download_that_broke_off_goes_on(served, tmp_path):
     address, folder = served
-    Hub.breaks = name = "unet/diffusion_pytorch_model.safetensors"
-    for _ in range(2):
-        added = velatura(address, tmp_path, "add", "tiny", "someone/tiny", "--yes")
-        if added.returncode == 0:
-            break
-        assert "could not be fetched" in added.stderr
+    Hub.breaks = name = "tokenizer/notes.txt"
+    (folder / name).write_bytes(bytes(range(256)) * 4 * 24 * 1024)  # the client writes pieces of 10 MiB
+    added = velatura(address, tmp_path, "add", "tiny", "someone/tiny", "--yes")
     assert added.returncode == 0, added.stderr
-    starts = [start for sent, start in Hub.sent if sent == name]
-    assert starts[0] == 0 and max(starts) == (folder / name).stat().st_size // 2
+    assert [start for sent, start in Hub.sent if sent == name] == [0, 10 * 1024 * 1024]
     (fetched,) = (tmp_path / "cache").rglob(f"snapshots/*/{name}")
     assert fetched.read_bytes() == (folder / name).read_bytes()
+
+
+def test_a_download_that_lacks_a_file_is_fetched_on(served, tmp_path):
+    address, folder = served
+    name = "unet/diffusion_pytorch_model.safetensors"
+    kept = (folder / name).read_bytes()
+    Hub.breaks = name
+    refused = velatura(address, tmp_path, "add", "tiny", "someone/tiny", "--yes")
+    assert "could not be fetched; check name and connection" in refused.stderr
+    Hub.breaks = ""
+    Hub.sent.clear()
+    added = velatura(address, tmp_path, "add", "tiny", "someone/tiny", "--yes")
+    assert added.returncode == 0, added.stderr
+    assert {sent for sent, _ in Hub.sent} == {name}
+    (fetched,) = (tmp_path / "cache").rglob(f"snapshots/*/{name}")
+    assert fetched.read_bytes() == kept
 
 
 def test_a_hub_without_such_files(served, tmp_path):
