@@ -264,10 +264,6 @@ def t5(width: int = 4096, vocabulary: int = 32128) -> Shapes:
     }
 
 
-def t5_gguf() -> Shapes:
-    return {"token_embd.weight": (32128, 4096), "enc.blk.0.attn_q.weight": (4096, 4096)}
-
-
 def qwen3(width: int = 2560) -> Shapes:
     return {
         "model.embed_tokens.weight": (151936, width),
@@ -285,14 +281,6 @@ def qwen25_vl(*, inner: str = "model.", visual: str = "visual.") -> Shapes:
         f"{inner}layers.0.self_attn.q_proj.bias": (3584,),
         f"{visual}blocks.0.attn.qkv.weight": (3840, 1280),
         "lm_head.weight": (152064, 3584),
-    }
-
-
-def mistral() -> Shapes:
-    return {
-        "model.embed_tokens.weight": (131072, 5120),
-        "model.layers.0.self_attn.q_proj.weight": (4096, 5120),
-        "tekken_model": (19399895,),
     }
 
 

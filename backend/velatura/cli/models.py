@@ -157,7 +157,7 @@ def _add(folder: Path, options: argparse.Namespace) -> None:
     """Add a model, and say what it is, what it costs and what it lacks; a download is asked for first."""
     given = _given(options)
     path = options.path
-    if catalogue.kind_of(path) == "hub" and hub.local(path) is None:
+    if catalogue.kind_of(path) == "hub" and hub.whole(path) is None:
         plan = hub.plan(path)
         question = f"Download {plan.size / disk.GiB:.1f} GiB of {path} into {places.hub_cache()}?"
         if not options.yes and not _agreed(question):

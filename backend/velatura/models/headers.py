@@ -173,7 +173,8 @@ def _safetensors(file: IO[bytes], start: bytes, size: int) -> Header:
     shapes: dict[str, tuple[int, ...]] = {}
     dtypes: dict[str, str] = {}
     last = 0
-    for name, entry in entries.items():
+    described: dict[str, Any] = entries
+    for name, entry in described.items():
         shape, dtype, (begin, end) = tuple(entry["shape"]), entry["dtype"], entry["data_offsets"]
         if not all(type(n) is int and n >= 0 for n in (*shape, begin, end)) or len(shape) > _MOST_DIMENSIONS:
             raise ValueError(f"{name:.80} has the shape {shape!r:.80}")

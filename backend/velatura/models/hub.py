@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from velatura.weights.json_files import VOCABULARY, read_object
 from velatura_protocol.errors import VelaturaError
 
 from . import places
@@ -52,6 +53,25 @@ def local(name: str) -> Path | None:
     folder = places.hub_cache() / f"models--{name.replace('/', '--')}"
     snapshot = resolved(folder)
     return snapshot if snapshot != folder and (snapshot / _WHOLE).is_file() else None
+
+
+def whole(name: str) -> Path | None:
+    """As `local`, but None also where a download broke off: a part or a piece of its weights is not there."""
+    folder = local(name)
+    if folder is None:
+        return None
+    try:
+        seen = recognise(folder)
+        pieces = [piece for index in folder.glob("*/*.safetensors.index.json") for piece in _pieces(index)]
+    except (OSError, ValueError):
+        return None
+    return folder if seen and not seen.missing and all(piece.exists() for piece in pieces) else None
+
+
+def _pieces(index: Path) -> list[Path]:
+    """The files that an index of weights in several pieces names. Raises OSError or ValueError."""
+    places = read_object(index, VOCABULARY).get("weight_map")
+    return [index.parent / str(name) for name in set(places.values())] if isinstance(places, dict) else []
 
 
 def chosen(names: Iterable[str]) -> list[str]:
@@ -113,12 +133,7 @@ def fetch(plan: Plan) -> Path:
 
 def folder_of(name: str) -> Path:
     """The folder of a repository, from the cache if all is there, else fetched. Raises as `plan`."""
-    here = local(name)
-    if here is not None:
-        seen = recognise(here)
-        if seen is not None and not seen.missing:
-            return here
-    return fetch(plan(name))
+    return whole(name) or fetch(plan(name))
 
 
 def _unreachable(name: str, error: Exception) -> VelaturaError:
