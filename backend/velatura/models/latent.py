@@ -172,6 +172,10 @@ class LatentModel(LatentDiffusion):
         """As `decode`, but differentiable, and not bounded to [-1, 1]."""
         return self._finite(self._decode, z)
 
+    def decode_unchecked(self, z: Tensor) -> Tensor:
+        """As `decode_through`, without a look at the values."""
+        return self._decode(z)
+
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config
         encoded = self.autoencoder.encode(self._laid_out(image), return_dict=False)[0]
