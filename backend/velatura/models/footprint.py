@@ -34,14 +34,17 @@ class Footprint(NamedTuple):
     row: float
     decode: float
 
-    def needed(self, height: int, width: int, rows: int) -> int:
+    def needed(self, height: int, width: int, rows: int, tile: int = 0) -> int:
         """Bytes of the activations of an edit, whose passes and decodings come one after the other.
 
         Args:
             height, width: of the latents.
             rows: of a pass of the denoising network.
+            tile: side of the tiles that are decoded; 0: the picture is decoded as a whole.
         """
-        return int(_WORKSPACE * height * width * max(self.row * rows, self.decode))
+        places = height * width
+        decoded = min(places, tile**2) if tile else places
+        return int(_WORKSPACE * max(self.row * rows * places, self.decode * decoded))
 
 
 _KNOWN: WeakKeyDictionary[nn.Module, Footprint | None] = WeakKeyDictionary()

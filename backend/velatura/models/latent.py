@@ -172,6 +172,19 @@ class LatentModel(LatentDiffusion):
         """As `decode`, but differentiable, and not bounded to [-1, 1]."""
         return self._finite(self._decode, z)
 
+    def tile_decoding(self, on: bool) -> int:
+        """Whether pictures are decoded in overlapping tiles from now on, which takes less memory.
+
+        Returns the side of a tile in latents, below which nothing is tiled; 0 where the autoencoder has no
+        tiles.
+        """
+        switch = getattr(self.autoencoder, "enable_tiling" if on else "disable_tiling", None)
+        side = getattr(self.autoencoder, "tile_latent_min_size", 0)
+        if switch is None or not side:
+            return 0
+        switch()
+        return int(side)
+
     def decode_unchecked(self, z: Tensor) -> Tensor:
         """As `decode_through`, without a look at the values."""
         return self._decode(z)
