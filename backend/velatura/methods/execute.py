@@ -24,6 +24,7 @@ from .checks import Checked, check
 from .kinds import KINDS
 from .registry import registry
 from .results import ResultLayer, with_remarks
+from .room import remark
 from .run import Hooks, Run
 from .work import Work
 
@@ -106,7 +107,7 @@ def execute(
             selection = selection.whole()
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
         results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-        return with_remarks(results, sorted(run.remarks))
+        return with_remarks(results, list(filter(None, [remark(model), *sorted(run.remarks)])))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from velatura.generators.protocol import Generator
+from velatura.models import placing
 from velatura.models.footprint import footprint
 from velatura.models.latent import LatentModel
 from velatura.weights import memory
@@ -51,6 +52,11 @@ def most_at_once(model: Generator, height: int, width: int, variations: int, hel
     while variations > 1 and found.needed(h, w, ROWS * variations, tile) > there:
         variations -= 1
     return variations
+
+
+def remark(model: Generator) -> str:
+    """The sentence that tells how the model's weights were made to fit; '' where they fit as they are."""
+    return placing.REMARKS[model.rung] if isinstance(model, LatentModel) else ""
 
 
 def _size(bytes: int) -> str:

@@ -18,6 +18,7 @@ from velatura.generators.protocol import DIFFUSION
 from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
 
+from . import placing
 from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
@@ -61,10 +62,16 @@ class LatentModel(LatentDiffusion):
         if self.autoencoder.dtype == torch.float16 and _overflows(self.autoencoder.config):
             self.autoencoder.float()
         for network in self.networks.values():
-            network.to(self.device).eval().requires_grad_(False)
+            network.eval().requires_grad_(False)
+        placing.place(self.networks, self.denoiser, self.device)
         for name in {self.denoiser, "vae"}:
             network = self.networks[name]
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+
+    @property
+    def rung(self) -> str:
+        """How its weights were made to fit (`placing.REMARKS`)."""
+        return placing.rung_of(self.networks[self.denoiser])
 
     @property
     def factor(self) -> int:

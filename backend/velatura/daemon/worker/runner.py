@@ -35,13 +35,18 @@ class DeviceLost(Exception):
 class Runner:
     """Runs requests with inputs from the spool and results into it."""
 
-    def __init__(self, state_dir: Path, device: str) -> None:
+    def __init__(self, state_dir: Path, device: str, placement: str = "auto") -> None:
         self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
         self._cache = Cache(state_dir / "kept", memory=IN_MEMORY, disk=ON_DISK)
         remove_trajectories(state_dir / "trajectories")
         self._shelf = state_dir / FOLDER
-        self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
+        self._models = ModelStore(
+            lambda: entries(state_dir),
+            self.device,
+            memory=state_dir / "digests.json",
+            placement=placement,
+        )
 
     def run(self, job: str, request: Message, hooks: Hooks) -> Message:
         """Runs a job and returns its outcome for the broker: `state`, `result` or `error`, and `loaded`.
