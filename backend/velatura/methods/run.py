@@ -169,7 +169,8 @@ class Run:
         """
         done: list[np.ndarray] = []
         self.edits = 1.0 if len(seeds) == 1 else 1.0 - _RANKING_SHARE
-        size = most_at_once(self.generator, *self._image.shape[-2:], len(seeds), self.cache.nbytes)
+        height, width = self._image.shape[-2], self._image.shape[-1]
+        size = most_at_once(self.generator, height, width, len(seeds), self.cache.nbytes)
         if size < len(seeds):
             self.remarks.add(_SMALLER)
         while len(done) < len(seeds):

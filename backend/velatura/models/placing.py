@@ -92,7 +92,7 @@ def _in_8_bits(network: nn.Module) -> int:
     return nbytes(network) - sum(weight.nbytes - weight.numel() for weight in _narrowable(network))
 
 
-def _narrowable(network: nn.Module) -> list[nn.Parameter]:
+def _narrowable(network: nn.Module) -> list[Tensor]:
     """The weights that lie in 8 bits on the rung of that name: the matrices of the blocks. The first weight
     is none of them, since a network's dtype is read from it."""
     matrices = {
@@ -116,10 +116,11 @@ def store_in_8_bits(network: nn.Module) -> None:
     """Stores the matrices of a network's blocks as float8 (e4m3), and casts each for its layer's calls
     only."""
     narrow = {id(weight) for weight in _narrowable(network)}
-    for part in network.modules():
-        weight = part._parameters.get("weight")
+    parts: list[Any] = list(network.modules())
+    for part in parts:
+        weight = getattr(part, "weight", None)
         if weight is not None and id(weight) in narrow:
-            part.compute_dtype = weight.dtype  # pyright: ignore[reportAttributeAccessIssue] - also `widen`'s
+            part.compute_dtype = weight.dtype  # which `widen` changes
             weight.data = weight.data.to(torch.float8_e4m3fn)
             _during_calls(part, lambda weight, part=part: weight.to(part.compute_dtype))
 
@@ -155,7 +156,8 @@ def _during_calls(module: nn.Module, changed: Callable[[Tensor], Tensor]) -> Non
     stored: list[tuple[dict[str, Any], str, Any]] = []
 
     def arrive(_: nn.Module, __: Any) -> None:
-        for part in module.modules():
+        parts: list[Any] = list(module.modules())
+        for part in parts:
             for weights in (part._parameters, part._buffers):
                 for name, weight in weights.items():
                     if weight is None:

@@ -53,7 +53,7 @@ class _Allocations(TorchDispatchMode):
         return result
 
     def _add(self, tensor: Tensor, is_view: bool) -> None:
-        storage = tensor.untyped_storage()
+        storage: Any = tensor.untyped_storage()
         key = storage._cdata
         if key not in self._storages:
             if is_view:

@@ -136,7 +136,8 @@ def cast_to_float32(network: nn.Module) -> bool:
     Quantised weights (integers of GGUF, float8) stay, and their layers compute in float32 from then on.
     """
     narrow = False
-    for module in network.modules():
+    modules: list[Any] = list(network.modules())
+    for module in modules:
         if getattr(module, "compute_dtype", None) in _NARROW:
             module.compute_dtype = torch.float32
             narrow = True
