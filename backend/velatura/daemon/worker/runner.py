@@ -17,7 +17,7 @@ from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
 from velatura.shelf.listing import FOLDER
-from velatura.weights import out_of_memory
+from velatura.weights import memory, out_of_memory
 from velatura.weights.device import choose
 from velatura.weights.device_fault import is_device_fault
 from velatura_protocol.errors import VelaturaError
@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 IN_MEMORY, ON_DISK = 1280 * 1024**2, 1024**3
 """Budgets of the cache in bytes: tensors in memory, files in the state directory."""
+SHARE = 8  # at most one part of so many of the device's free memory is for the cache
 
 
 class DeviceLost(Exception):
@@ -38,7 +39,9 @@ class Runner:
     def __init__(self, state_dir: Path, device: str, placement: str = "auto") -> None:
         self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
-        self._cache = Cache(state_dir / "kept", memory=IN_MEMORY, disk=ON_DISK)
+        there = memory.free(self.device)
+        budget = IN_MEMORY if there is None else min(IN_MEMORY, there // SHARE)
+        self._cache = Cache(state_dir / "kept", memory=budget, disk=ON_DISK)
         remove_trajectories(state_dir / "trajectories")
         self._shelf = state_dir / FOLDER
         self._models = ModelStore(
