@@ -7,7 +7,7 @@ import torch
 
 from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import tiny_model
-from velatura.daemon.settings import PLACEMENTS
+from velatura.daemon.settings import PLACEMENTS, load_settings
 from velatura.methods.execute import execute
 from velatura.models import placing
 from velatura.models.catalogue import ModelEntry
@@ -15,6 +15,7 @@ from velatura.models.placing import AUTO, EIGHT_BITS, ENCODERS, OFFLOAD, WHOLE
 from velatura.models.store import ModelStore
 from velatura.weights import memory
 from velatura.weights.precision import widen
+from velatura_protocol.errors import VelaturaError
 
 META, CPU = torch.device("meta"), torch.device("cpu")
 
@@ -80,7 +81,12 @@ def test_resting_weights_are_on_the_device_during_their_calls_only():
     assert {p.device.type for p in own} == {"cpu"}
 
 
-def test_the_settings_of_a_daemon_name_the_rungs():
+def test_the_settings_of_a_daemon_name_the_rungs(tmp_path):
+    (tmp_path / "settings.toml").write_text('placement = "8-bit"\n')
+    assert load_settings(tmp_path).placement == EIGHT_BITS
+    (tmp_path / "settings.toml").write_text('placement = "attic"\n')
+    with pytest.raises(VelaturaError, match="it has to be auto, whole, encoders, 8-bit, offload"):
+        load_settings(tmp_path)
     assert placing.RUNGS == PLACEMENTS
     assert set(placing.REMARKS) == set(PLACEMENTS) - {"auto"}
 
