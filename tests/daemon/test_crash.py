@@ -71,6 +71,23 @@ def test_a_killed_worker_costs_one_attempt_and_a_second_the_job(crashing):
         assert failed["attempts"] == 2
 
 
+@pytest.mark.parametrize(("faults", "state"), [(1, "done"), (2, "failed")])
+def test_a_device_fault_ends_the_worker_and_the_job_is_tried_once_more(crashing, faults, state):
+    (crashing.state_dir / "device-fails").write_text(str(faults))
+    let_end(crashing.state_dir)
+    with Raw(crashing.connection) as raw:
+        run(raw)
+        first = crashing.worker_pid()
+        end = ended(raw, run(raw, pixels(seed=faults), **ENDLESS))
+        assert (end["state"], end["attempts"]) == (state, 2)
+        if state == "failed":
+            assert end["error"]["code"] == "worker-lost"
+            assert "try a smaller selection" in end["error"]["message"]
+        assert ended(raw, run(raw))["state"] == "done", "the next worker works"
+        assert crashing.worker_pid() != first
+    (crashing.state_dir / LET_END).unlink()
+
+
 def test_a_stuck_worker_is_killed_after_the_grace(crashing):
     with Raw(crashing.connection) as raw:
         job, next_job = run(raw, **ENDLESS), run(raw)

@@ -10,8 +10,9 @@ import torch
 
 from tests.methods.requests import Edit, Recorded, picture
 from tests.tiny import register_tiny_model
-from velatura.daemon.worker.runner import Runner
+from velatura.daemon.worker.runner import IN_MEMORY, Runner
 from velatura.models.families.sd import StableDiffusion
+from velatura.weights import memory
 from velatura.weights.out_of_memory import as_velatura_error, is_out_of_memory
 
 ALLOCATORS = {
@@ -80,3 +81,9 @@ def test_it_is_known_in_whatever_form(error):
     assert is_out_of_memory(error())
     assert is_out_of_memory(as_velatura_error(error()))
     assert not is_out_of_memory(ValueError(str(error())))
+
+
+def test_the_cache_takes_an_eighth_of_a_small_devices_memory(tmp_path, monkeypatch):
+    for free, budget in ((2**30, 2**27), (2**40, IN_MEMORY), (None, IN_MEMORY)):
+        monkeypatch.setattr(memory, "free", lambda device, free=free: free)
+        assert Runner(tmp_path, "cpu")._cache.largest == budget * 4 // 5

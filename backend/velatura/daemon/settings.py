@@ -13,6 +13,8 @@ from velatura_protocol.errors import VelaturaError
 CHUNK = 1024 * 1024
 CREDIT = 4
 TRANSPORTS = ("auto", "ipc", "tcp")
+PLACEMENTS = ("auto", "whole", "encoders", "8-bit", "offload")  # `velatura.models.placing`, which needs torch
+CHOICES = {"transport": TRANSPORTS, "placement": PLACEMENTS}
 MAX_FILE = 64 * 1024
 LARGEST = 10**15  # of any number: some are sent to clients, and all are added to other numbers
 
@@ -35,6 +37,9 @@ class Settings:
         transport: "ipc" (Unix sockets in the state directory), "tcp" (loopback), or "auto" (ipc where it
             works).
         connections: most connections at a time.
+        placement: how a model's weights are made to fit into the device's memory: "whole", "encoders" (text
+            encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), or "auto" (the
+            first that fits).
     """
 
     device: str = "auto"
@@ -48,6 +53,7 @@ class Settings:
     prestart: bool = True
     transport: str = "auto"
     connections: int = 4096
+    placement: str = "auto"
 
     @property
     def waiting_in_all(self) -> int:
@@ -82,8 +88,8 @@ def _checked(path: Path, key: str, value: object) -> str | bool | int | float:
     words: dict[type, str] = {str: "a text", bool: "true or false"}
     wanted = words.get(kind, f"a number from 0 to {LARGEST}, not 0")
     if isinstance(value, (str, bool, int, float)) and type(value) is kind:
-        if key == "transport" and value not in TRANSPORTS:
-            wanted = ", ".join(TRANSPORTS)
+        if value not in CHOICES.get(key, (value,)):
+            wanted = ", ".join(CHOICES[key])
         elif isinstance(value, (str, bool)) or 0 < value <= LARGEST:
             return value
     raise VelaturaError("bad-request", f"{path} sets {key!r} to {value!r:.40}; it has to be {wanted}.")

@@ -23,7 +23,8 @@ from .base import Cancelled
 from .checks import Checked, check
 from .kinds import KINDS
 from .registry import registry
-from .results import ResultLayer
+from .results import ResultLayer, with_remarks
+from .room import remark
 from .run import Hooks, Run
 from .work import Work
 
@@ -105,7 +106,8 @@ def execute(
         if method.selection_is_amount(rasters):
             selection = selection.whole()
         recipe = request | {"model": {"id": model.id, "digest": model.digest}}
-        return KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
+        results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
+        return with_remarks(results, list(filter(None, [remark(model), *sorted(run.remarks)])))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise

@@ -51,6 +51,18 @@ class ResultLayer:
     note: str = ""
 
 
+def with_remarks(results: Sequence[ResultLayer | str], remarks: Sequence[str]) -> Sequence[ResultLayer | str]:
+    """The results, whose note says these sentences too."""
+    if not remarks:
+        return results
+    return [
+        result
+        if isinstance(result, str)
+        else replace(result, note=one_line(" ".join(filter(None, [result.note, *remarks])), MAX_NOTE))
+        for result in results
+    ]
+
+
 def result_layer(
     recipe: dict[str, Any], index: int, title: str, seed: int, source: Raster, pasted: Pasted
 ) -> ResultLayer:

@@ -30,6 +30,7 @@ from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
 from .checks import without
 from .kinds import KINDS
 from .progress import Progress
+from .room import most_at_once
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time at most goes into previews
+_SMALLER = "Memory was short: the variations were made in smaller batches."
 _RANKING_SHARE = 0.1  # approximate share of the time with several variations
 
 
@@ -125,6 +127,7 @@ class Run:
         self._preview_after = 0.0
         self._reconstruction: Tensor | None = None
         self.is_draft = is_draft
+        self.remarks: set[str] = set()  # sentences for the person on how memory was saved
         self._stage = KINDS[method.result].stage
         self._step = 0
 
@@ -167,8 +170,11 @@ class Run:
         tried again.
         """
         done: list[np.ndarray] = []
-        size = len(seeds)
-        self.edits = 1.0 if size == 1 else 1.0 - _RANKING_SHARE
+        self.edits = 1.0 if len(seeds) == 1 else 1.0 - _RANKING_SHARE
+        height, width = self._image.shape[-2], self._image.shape[-1]
+        size = most_at_once(self.generator, height, width, len(seeds), self.cache.nbytes)
+        if size < len(seeds):
+            self.remarks.add(_SMALLER)
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
             self._progress.part(self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
@@ -181,6 +187,7 @@ class Run:
             else:
                 continue
             self.cache.release()
+            self.remarks.add(_SMALLER)
             size = (size + 1) // 2  # outside the handler, where the failed batch's tensors are freed
             give_back(self.generator.device)
         return done

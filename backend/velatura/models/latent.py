@@ -18,6 +18,7 @@ from velatura.generators.protocol import DIFFUSION
 from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
 
+from . import placing
 from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
@@ -61,10 +62,16 @@ class LatentModel(LatentDiffusion):
         if self.autoencoder.dtype == torch.float16 and _overflows(self.autoencoder.config):
             self.autoencoder.float()
         for network in self.networks.values():
-            network.to(self.device).eval().requires_grad_(False)
+            network.eval().requires_grad_(False)
+        placing.place(self.networks, self.denoiser, self.device)
         for name in {self.denoiser, "vae"}:
             network = self.networks[name]
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+
+    @property
+    def rung(self) -> str:
+        """How its weights were made to fit (`placing.REMARKS`)."""
+        return placing.rung_of(self.networks[self.denoiser])
 
     @property
     def factor(self) -> int:
@@ -170,6 +177,23 @@ class LatentModel(LatentDiffusion):
     def decode_through(self, z: Tensor) -> Tensor:
         """As `decode`, but differentiable, and not bounded to [-1, 1]."""
         return self._finite(self._decode, z)
+
+    def tile_decoding(self, on: bool) -> int:
+        """Whether pictures are decoded in overlapping tiles from now on, which takes less memory.
+
+        Returns the side of a tile in latents, below which nothing is tiled; 0 where the autoencoder has no
+        tiles.
+        """
+        switch = getattr(self.autoencoder, "enable_tiling" if on else "disable_tiling", None)
+        side = getattr(self.autoencoder, "tile_latent_min_size", 0)
+        if switch is None or not side:
+            return 0
+        switch()
+        return int(side)
+
+    def decode_unchecked(self, z: Tensor) -> Tensor:
+        """As `decode_through`, without a look at the values."""
+        return self._decode(z)
 
     def _encode(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config

@@ -17,6 +17,7 @@ from velatura.weights.digests import Digests
 from velatura.weights.memory import give_back
 from velatura_protocol.errors import VelaturaError
 
+from . import placing
 from .catalogue import ModelEntry, entry_of
 from .loading import load
 
@@ -36,6 +37,7 @@ class ModelStore:
         device: 'cpu', 'cuda:0' and so on.
         dtype: of all networks; by default each entry's own, else the device's (`velatura.weights.dtypes`).
         memory: the file that caches digests of weights, or None.
+        placement: the rung by which weights are placed (`velatura.models.placing`).
     """
 
     def __init__(
@@ -44,7 +46,9 @@ class ModelStore:
         device: str | torch.device = "cpu",
         dtype: torch.dtype | None = None,
         memory: Path | None = None,
+        placement: str = placing.AUTO,
     ) -> None:
+        self._placement = placement
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
         self.dtype = dtype
@@ -65,7 +69,8 @@ class ModelStore:
         entry = self.entry(id)
         if self._loaded is None or self._loaded[0] != entry:
             self.unload()
-            self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
+            with placing.wanted(self._placement):
+                self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
         return self._loaded[1]
 
     def diffusion(self, id: str = "") -> LatentDiffusion:

@@ -22,9 +22,6 @@ _T = TypeVar("_T")
 _WIDE = "_velatura_wide"  # of a network that computes in float32 for good: the hooks that cast its inputs
 _NARROW = (torch.float16, torch.bfloat16)
 _CALLED = 2  # levels of modules below a network that other code calls, as CLIPSeg's `clip.vision_model`
-UNPLACE = "_velatura_unplace"
-"""Attribute of a network whose weights are offloaded or stored in 8 bits: a function that undoes that, and
-returns a function that does it again (`velatura.models.placing`)."""
 
 
 def checked(call: Callable[[], _T], networks: Iterable[nn.Module], title: str, *given: object) -> _T:
@@ -126,11 +123,7 @@ def widen(network: nn.Module) -> bool:
     if hasattr(network, _WIDE):
         return False
     with torch.inference_mode(False):  # weights made in inference mode could take part in no gradient
-        unplace = getattr(network, UNPLACE, None)
-        again = unplace() if unplace else None
         narrow = cast_to_float32(network)
-        if again:
-            again()
     if not narrow:
         return False
     setattr(network, _WIDE, _cast_inputs(network))
@@ -140,15 +133,16 @@ def widen(network: nn.Module) -> bool:
 def cast_to_float32(network: nn.Module) -> bool:
     """Casts all weights and buffers of a network to float32 in place. Returns whether any was narrower.
 
-    Quantised weights (integers, of GGUF) stay, and their layers compute in float32 from then on.
+    Quantised weights (integers of GGUF, float8) stay, and their layers compute in float32 from then on.
     """
     narrow = False
-    for module in network.modules():
-        if getattr(module, "compute_dtype", None) in _NARROW:  # a quantised layer of diffusers
+    modules: list[Any] = list(network.modules())
+    for module in modules:
+        if getattr(module, "compute_dtype", None) in _NARROW:
             module.compute_dtype = torch.float32
             narrow = True
     for weight in [*network.parameters(), *network.buffers()]:
-        if weight.is_floating_point() and weight.dtype.itemsize < torch.float32.itemsize:
+        if weight.dtype in _NARROW:
             weight.data = weight.data.float()  # the same object, which others may hold
             narrow = True
     return narrow

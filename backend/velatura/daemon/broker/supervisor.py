@@ -32,13 +32,14 @@ AT_A_TIME = 64
 class Supervisor:
     """One worker, at most. Used by the desk's thread only, which also polls `router`."""
 
-    def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str) -> None:
+    def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str, placement: str) -> None:
         self.router = door.router
         self._door = door
         self.ready: Message | None = None  # the worker's last `ready` message, while it lives
         self._gate = gate
         self._state_dir = state_dir
         self._device = device
+        self._placement = placement
         self._process: subprocess.Popen[bytes] | None = None
         self._identity = b""
         self._started = 0.0
@@ -176,6 +177,7 @@ class Supervisor:
             "token": token,
             "state_dir": str(self._state_dir),
             "device": self._device,
+            "placement": self._placement,
         }
         assert process.stdin is not None  # it is a pipe
         try:

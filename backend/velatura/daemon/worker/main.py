@@ -20,6 +20,7 @@ from velatura_protocol.rasters import Rect
 
 log = logging.getLogger(__name__)
 
+DEVICE_LOST = 3  # the exit status after a fault of the device
 PREVIEW_SIDE = 256
 PREVIEW_EVERY_S = 0.2
 
@@ -33,14 +34,20 @@ def main() -> None:
     link = Link(start["endpoint"], start["token"])
     link.start()
 
-    from velatura.daemon.worker.runner import Runner  # imports torch
+    from velatura.daemon.worker.runner import DeviceLost, Runner  # imports torch
 
-    runner = Runner(state_dir, start["device"])
+    runner = Runner(state_dir, start["device"], start["placement"])
     link.send({"type": "ready", "device": runner.device, "loaded": []})
     while True:
         task = link.tasks.get()
         hooks = WorkerHooks(link, task["job"], task["attempt"])
-        outcome = runner.run(task["job"], task["request"], hooks)
+        try:
+            outcome = runner.run(task["job"], task["request"], hooks)
+        except DeviceLost:
+            # the broker starts another worker, which tries the job once more
+            log.exception("the device has failed while it ran %s; the worker ends", task["job"])
+            logging.shutdown()
+            os._exit(DEVICE_LOST)  # not by the usual way, which may hang in the driver
         hooks.close()
         link.send({"type": "finished", "job": task["job"], "attempt": task["attempt"], **outcome})
 

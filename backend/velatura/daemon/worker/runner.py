@@ -17,31 +17,44 @@ from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
 from velatura.shelf.listing import FOLDER
-from velatura.weights import out_of_memory
+from velatura.weights import memory, out_of_memory
 from velatura.weights.device import choose
+from velatura.weights.device_fault import is_device_fault
 from velatura_protocol.errors import VelaturaError
 
 log = logging.getLogger(__name__)
 
 IN_MEMORY, ON_DISK = 1280 * 1024**2, 1024**3
 """Budgets of the cache in bytes: tensors in memory, files in the state directory."""
+SHARE = 8  # at most one part of so many of the device's free memory is for the cache
+
+
+class DeviceLost(Exception):
+    """The device has failed, and this process cannot use it any more: the process has to end."""
 
 
 class Runner:
     """Runs requests with inputs from the spool and results into it."""
 
-    def __init__(self, state_dir: Path, device: str) -> None:
+    def __init__(self, state_dir: Path, device: str, placement: str = "auto") -> None:
         self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
-        self._cache = Cache(state_dir / "kept", memory=IN_MEMORY, disk=ON_DISK)
+        there = memory.free(self.device)
+        budget = IN_MEMORY if there is None else min(IN_MEMORY, there // SHARE)
+        self._cache = Cache(state_dir / "kept", memory=budget, disk=ON_DISK)
         remove_trajectories(state_dir / "trajectories")
         self._shelf = state_dir / FOLDER
-        self._models = ModelStore(lambda: entries(state_dir), self.device, memory=state_dir / "digests.json")
+        self._models = ModelStore(
+            lambda: entries(state_dir),
+            self.device,
+            memory=state_dir / "digests.json",
+            placement=placement,
+        )
 
     def run(self, job: str, request: Message, hooks: Hooks) -> Message:
         """Runs a job and returns its outcome for the broker: `state`, `result` or `error`, and `loaded`.
 
-        The blobs of a result are durable on return.
+        The blobs of a result are durable on return. Raises `DeviceLost` after a fault of the device.
         """
         is_full = False
         outcome: Message
@@ -50,6 +63,8 @@ class Runner:
         except Cancelled:
             outcome = {"state": "cancelled"}
         except Exception as error:  # the edge of the process
+            if is_device_fault(error):
+                raise DeviceLost from error
             is_full = out_of_memory.is_out_of_memory(error)
             outcome = {"state": "failed", "error": self._error(job, error).to_wire()}
         if is_full:  # outside the handler, where the error's frames no longer hold tensors
