@@ -9,7 +9,7 @@ import numpy as np
 from .colour import fractions, quantise
 from .detail import restored, unchanged
 from .geometry import Region
-from .region import Seen, at_layers_size, flattened, without_margins
+from .region import AtLayersSize, Seen, flattened, without_margins
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
@@ -64,8 +64,9 @@ def paste(
     pictures, first = np.concatenate(parts, axis=2), 3 + opacity.shape[2]
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
+    upsampled = AtLayersSize(pictures, region, bounds, flat=flat)
     for band in bounds.bands(_BAND):
-        at_own_size = at_layers_size(pictures, region, band, flat=flat)
+        at_own_size = upsampled.band(band)
         source = flattened(layer, band, seen.backdrop)
         rgb = at_own_size[..., :3]
         if opacity.size:

@@ -9,6 +9,33 @@ from __future__ import annotations
 import numpy as np
 
 
+class Resized:
+    """A picture at another size, computed in bands of rows; the pass along the rows is done only once.
+
+    Args:
+        picture: [h, w, c] float32.
+        size: (height, width) of the whole result.
+        columns: compute only these columns of the result.
+        extent: the size of the picture's content in its own pixels, if its last pixels reach beyond that.
+    """
+
+    def __init__(
+        self,
+        picture: np.ndarray,
+        size: tuple[int, int],
+        *,
+        columns: slice = slice(None),
+        extent: tuple[float, float] | None = None,
+    ) -> None:
+        self._extent, width = extent or picture.shape[:2]
+        self._height = size[0]
+        self._across = _along(picture.swapaxes(0, 1), width, size[1], columns).swapaxes(0, 1)
+
+    def rows(self, rows: slice = slice(None)) -> np.ndarray:
+        """These rows of the result, [rows, columns, c] float32."""
+        return _along(self._across, self._extent, self._height, rows)
+
+
 def resize(
     picture: np.ndarray,
     size: tuple[int, int],
@@ -17,18 +44,16 @@ def resize(
     columns: slice = slice(None),
     extent: tuple[float, float] | None = None,
 ) -> np.ndarray:
-    """A picture at another size, [height, width, c] float32.
+    """A picture at another size, [height, width, c] float32. For several bands of rows, use `Resized`.
 
     Args:
         picture: [h, w, c] float32.
         size: (height, width) of the whole result.
         rows: compute only these rows of the result.
         columns: compute only these columns of the result.
-        extent: the size of the picture's content in its own pixels, if its last pixels reach beyond that.
+        extent: as in `Resized`.
     """
-    height, width = extent or picture.shape[:2]
-    across = _along(picture.swapaxes(0, 1), width, size[1], columns).swapaxes(0, 1)
-    return _along(across, height, size[0], rows)
+    return Resized(picture, size, columns=columns, extent=extent).rows(rows)
 
 
 def nearest(
