@@ -122,6 +122,12 @@ def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
     return resize(np.concatenate(bands), inner, extent=(crop.height / factor, crop.width / factor))
 
 
+def flattened_at(layer: Layer, box: Box, size: tuple[int, int], backdrop: np.ndarray) -> np.ndarray:
+    """As `flattened`, at another size (height, width)."""
+    paint = painted(layer, box, size)
+    return (paint[..., :3] + (1.0 - paint[..., 3:]) * backdrop).clip(0.0, 1.0)
+
+
 def reduced(picture: np.ndarray, factor: int) -> np.ndarray:
     """The means of blocks of factor x factor pixels; blocks at the end may be smaller."""
     if factor == 1:

@@ -68,6 +68,14 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
                 "nothing is selected or replaced by its name",
                 "velatura.companions.segmenter:load_segmenter",
             ),
+            Companion(
+                "enlarger",
+                "enlarger",
+                "the network that enlarges pictures (ESRGAN, SPAN, DAT, …) where a selection is larger than "
+                "the model's pictures",
+                "",
+                "velatura.companions.enlarger:load_enlarger",
+            ),
         )
     }
 )

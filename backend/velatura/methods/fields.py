@@ -107,6 +107,19 @@ def instead() -> Any:
     )
 
 
+def detail() -> Any:
+    """Whether a result has the layer's own detail, for a field `Literal["fast", "detailed"]` named `detail`;
+    see `detailing`."""
+    return Field(
+        "fast",
+        title="Detail",
+        description="Where the selection is larger than the model's pictures, the result is softer than the "
+        "layer. Detailed enlarges it with a network and works it out in parts at the layer's own size, which "
+        "takes longer.",
+        json_schema_extra={"x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
+    )
+
+
 def softness() -> Any:
     """How wide the edge of a mask is."""
     return slider(0.2, 0.0, 1.0, 0.05, "Softness", "How gently the selection's edge fades.")

@@ -41,6 +41,7 @@ EMBEDDED_COMPANIONS = {
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
     "identity": BUNDLES / "velatura-identity",
+    "enlarger": BUNDLES / "velatura-enlarge",
 }
 """The companions of the embedded models, which know only the pictures of these models."""
 FILE = "models.json"

@@ -25,6 +25,7 @@ class Part:
         kind: The kind of scene of its pictures; "" for all kinds.
         portraits: Number of the described portraits that it learns from; 0 for a part that learns from the
             training set of pictures.
+        details: Number of the near views that it learns from; 0 for all parts but the enlarger.
     """
 
     text: str
@@ -36,10 +37,12 @@ class Part:
     side: int = 0
     kind: str = ""
     portraits: int = 0
+    details: int = 0
 
     @property
     def pictures(self) -> dict[str, int]:
-        return dict.fromkeys(PICTURES, self.portraits) if self.portraits else PICTURES
+        own = self.portraits or self.details
+        return dict.fromkeys(PICTURES, own) if own else PICTURES
 
     @property
     def minutes(self) -> dict[str, float]:
@@ -78,6 +81,9 @@ TRAINED = {
         kind="portrait",
     ),
     "vq": Part("train the VQ model between pictures and codes", 8e-4, (31.0, 4), (6.0, 64)),
+    "enlarger": Part(
+        "train the network that enlarges a model's pictures", 2e-3, (35.0, 8), (4.0, 64), details=2_000
+    ),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
     "segmenter": Part(
