@@ -22,6 +22,7 @@ class Companion:
         use: its purpose, for the option's help.
         without: the consequence of its absence, for a person; '' where there is none.
         opener: 'module:function' that loads it, with the arguments of `open`.
+        file: whether it may be a single file.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Companion:
     use: str
     without: str
     opener: str
+    file: bool = False
 
     def open(self, path: str, device: torch.device, dtype: torch.dtype) -> Any:
         """Loads the network from a folder or hub id. Raises `unknown-model`."""
@@ -75,6 +77,7 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
                 "the model's pictures",
                 "",
                 "velatura.companions.enlarger:load_enlarger",
+                file=True,
             ),
         )
     }

@@ -44,7 +44,7 @@ _ENLARGING = Stage("Enlarging", 0.2)
 
 
 class Place(NamedTuple):
-    """The part of the layer that gets detail, and its size (height, width) in the pixels that are worked at."""
+    """The part of the layer that gets detail, and the size (height, width) at which it is worked out."""
 
     box: Box
     size: tuple[int, int]
@@ -55,7 +55,9 @@ def is_wanted(work: Work) -> bool:
     run = work.run
     if getattr(run.params, "detail", "fast") != "detailed" or run.is_draft or run.generator.kind != DIFFUSION:
         return False
-    return _scale(run.region) >= LEAST
+    crop = run.region.crop
+    is_strip = 2 * min(crop.height, crop.width) < run.generator.size  # too low or narrow for a network
+    return _scale(run.region) >= LEAST and not is_strip
 
 
 def _scale(region: Region) -> float:
@@ -73,12 +75,22 @@ def place_of(bounds: Box, region: Region, side: int, multiple: int) -> Place:
         multiple: a divisor of both sides of what is worked at.
     """
     scale = max(1.0, _scale(region) / MOST)
-    margin = round(MARGIN * side * scale)
-    wide = Box(bounds.x0 - margin, bounds.y0 - margin, bounds.x1 + margin, bounds.y1 + margin)
-    box = wide.intersection(region.crop)
-    sizes = (max(1, -(-round(length / scale) // multiple)) * multiple for length in (box.height, box.width))
-    height, width = sizes
+    margin, least = round(MARGIN * side * scale), round(side * scale)
+    crop = region.crop
+    y0, y1 = _grown(bounds.y0, bounds.y1, margin, least, crop.y0, crop.y1)
+    x0, x1 = _grown(bounds.x0, bounds.x1, margin, least, crop.x0, crop.x1)
+    box = Box(x0, y0, x1, y1)
+    height, width = (
+        -(-max(1, round(length / scale)) // multiple) * multiple for length in (box.height, box.width)
+    )
     return Place(box, (height, width))
+
+
+def _grown(low: int, high: int, margin: int, least: int, start: int, end: int) -> tuple[int, int]:
+    """The span [low, high) with the margin and of the least length, as far as [start, end) has room."""
+    length = min(max(high - low + 2 * margin, least), end - start)
+    first = min(max((low + high - length) // 2, start), end - length)
+    return first, first + length
 
 
 def detailed(
@@ -198,9 +210,7 @@ def _refined(work: Work, x: Tensor, mask: np.ndarray, seed: int, place: Place) -
     def decode(z: Tensor) -> Tensor:
         return over_tiles(model.decode, z, tile, overlap, model.factor, check)
 
-    z_init = over_tiles(
-        model.encode, x, side, overlap * model.factor, Fraction(1, model.factor), check
-    )
+    z_init = over_tiles(model.encode, x, side, overlap * model.factor, Fraction(1, model.factor), check)
     n = noise.standard_normal([seed], z_init.shape[1:]).to(z_init)
     m = blending.latent_mask(_tensor(mask, run, colours=False), (z_init.shape[-2], z_init.shape[-1]))
     D = tiled(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.config import JsonDict
@@ -12,6 +12,7 @@ from velatura_protocol.errors import VelaturaError
 from .base import Parameters
 
 ADVANCED: JsonDict = {"x-advanced": True}
+Detail = Literal["fast", "detailed"]
 
 
 def slider(
@@ -108,8 +109,7 @@ def instead() -> Any:
 
 
 def detail() -> Any:
-    """Whether a result has the layer's own detail, for a field `Literal["fast", "detailed"]` named `detail`;
-    see `detailing`."""
+    """Whether a result has the layer's own detail, for a field `detail` of type `Detail`; see `detailing`."""
     return Field(
         "fast",
         title="Detail",

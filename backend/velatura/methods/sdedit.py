@@ -6,7 +6,7 @@ algorithm 1, in a latent space and along the probability-flow ODE.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from . import fields
 from .base import Context, Inputs, Method, MethodInputs, Parameters
@@ -19,7 +19,7 @@ class SDEditParameters(Parameters):
     strength: float = fields.strength(0.6, "How far the picture may move from its own colours and shapes.")
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
-    detail: Literal["fast", "detailed"] = fields.detail()
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
 

@@ -243,7 +243,7 @@ def _companion(name: str, path: str, model: str) -> str:
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"
             " one.",
         )
-    if kind_of(path) == "file":
+    if kind_of(path) == "file" and not COMPANIONS[name].file:
         raise VelaturaError(
             "bad-request", f"{path} is a file; a {COMPANIONS[name].title} is a folder or a name at a hub."
         )

@@ -18,12 +18,12 @@ from .options import Options
 from .precision import mixed
 
 PATCH = 24  # side of a small patch
-PLAIN = 0.5  # progress up to which only pixels and edges count
+PLAIN = 0.25  # progress up to which only pixels and edges count
 PERCEPTUAL = 0.05  # weight of the features' difference, relative to the pixels'
 ADVERSARIAL = 0.004  # weight of the critic's loss, relative to the pixels'
 ROUGHNESS = 0.3  # weight of the difference in fine detail, relative to the pixels'
 #: How often a small patch is the autoencoder's picture and a blurred one; else it is the mean of the large.
-DECODED, BLURRED = 0.55, 0.25
+DECODED, BLURRED = 0.3, 0.4
 WIDEST = 1.1  # largest standard deviation of a blur, in small pixels
 
 
@@ -33,7 +33,7 @@ def train_enlarger(options: Options, rank: int) -> None:
     data = draw(options.work, options.seed, options.pictures)  # there already
     mine = np.arange(rank, len(data.large), options.processes)
     torch.manual_seed(options.seed)
-    network, critic = Compact(scale=SCALE), Critic()
+    network, critic = bilinear(Compact(scale=SCALE)), Critic()
     both = channels_last(nn.ModuleDict({"network": network, "critic": critic}), device)
     features = channels_last(Features(), device)
     trainer = Trainer("enlarger", both, options, rank, averaged=network)
@@ -61,6 +61,32 @@ def train_enlarger(options: Options, rank: int) -> None:
             loss = loss + PERCEPTUAL * losses["perceptual"] + ROUGHNESS * losses["rough"] + losses["critic"]
         trainer.step(loss, losses, decay_from=0.6)
     trainer.save()
+
+
+@torch.no_grad()
+def bilinear(network: Compact) -> Compact:
+    """The network with first weights that interpolate bilinearly, so that training begins from a picture.
+
+    Three channels hand the picture on to the last convolution; the others begin with random weights that keep
+    the variance (He et al. 2015), and without influence.
+    """
+    convolutions = [layer for layer in network.body if isinstance(layer, nn.Conv2d)]
+    for layer in network.body:
+        if isinstance(layer, nn.Conv2d):
+            nn.init.kaiming_normal_(layer.weight, a=0.25)
+            nn.init.zeros_(layer.bias)  # pyright: ignore[reportArgumentType] - these have a bias
+            layer.weight[:3] = 0.0
+            layer.weight[range(3), range(3), 1, 1] = 1.0
+    last, scale = convolutions[-1].weight.zero_(), network.scale
+    line = torch.zeros(scale, 3)  # weights of the pixel before, at and after, by place within the pixel
+    offset = (torch.arange(scale) + 0.5) / scale - 0.5
+    line[:, 0], line[:, 2] = (-offset).clamp(min=0.0), offset.clamp(min=0.0)
+    line[:, 1] = 1.0 - offset.abs()
+    kernels = line[:, None, :, None] * line[None, :, None, :]
+    kernels[:, :, 1, 1] -= 1.0  # the network adds to the nearest pixel
+    for channel in range(3):
+        last[channel * scale**2 : (channel + 1) * scale**2, channel] = kernels.flatten(0, 1)
+    return network
 
 
 def roughness(pictures: Tensor) -> Tensor:

@@ -82,7 +82,7 @@ TRAINED = {
     ),
     "vq": Part("train the VQ model between pictures and codes", 8e-4, (31.0, 4), (6.0, 64)),
     "enlarger": Part(
-        "train the network that enlarges a model's pictures", 2e-3, (35.0, 8), (4.0, 64), details=2_000
+        "train the network that enlarges a model's pictures", 1e-3, (35.0, 8), (4.0, 64), details=2_000
     ),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part("train the reader that tells how well words fit a picture", 1e-3, (12.0, 64), (4.0, 512)),
