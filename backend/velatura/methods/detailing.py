@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 SHARE = 0.4  # approximate share of the method in a detailed run
 LEAST = 1.25  # pixels of the layer for one of the model's picture, from which on detail is missing
 MOST = 8.0  # largest enlargement
-STRENGTH, STEPS = 0.2, 20  # of the refinement; steps of a whole run, of which the share STRENGTH is taken
+STRENGTH, ALONE = 0.05, 0.2  # of the refinement: after an enlarger, and of a model that has none
+STEPS = 20  # of a whole run, of which the refinement takes the share of its strength
 MARGIN = 0.125  # around the selection, in sides of the model's pictures
 OVERLAP = 0.375  # of neighbouring tiles, in sides of the model's pictures
 _ENLARGED = 256, 16  # side and overlap of the tiles that are enlarged
@@ -216,7 +217,8 @@ def _refined(work: Work, x: Tensor, mask: np.ndarray, seed: int, place: Place) -
     D = tiled(
         denoiser.guided(model, prompt, getattr(params, "negative_prompt", ""), scale), tile, overlap, check
     )
-    sigmas = schedule.sigmas(model.training_sigmas, STEPS, STRENGTH)
+    strength = ALONE if run.enlarger is None else STRENGTH
+    sigmas = schedule.sigmas(model.training_sigmas, STEPS, strength)
     stage = Stage(f"Adding detail at {place.size[1]} × {place.size[0]}")
 
     def after_step(z: Tensor, step: samplers.Step) -> Tensor:
