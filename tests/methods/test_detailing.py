@@ -108,7 +108,7 @@ def test_only_pictures_of_diffusion_models_are_offered_it():
     assert all(m.result == "layer" and m.generator == "diffusion" and not m.flat for m in offering)
 
 
-@given(st.integers(1, 3000), st.integers(1, 3000), st.data())
+@given(st.integers(64, 3000), st.integers(64, 3000), st.data())
 def test_the_worked_size_holds_the_selection_and_fits_the_network(height, width, data):
     x0, y0 = data.draw(st.integers(0, width - 1)), data.draw(st.integers(0, height - 1))
     x1, y1 = data.draw(st.integers(x0 + 1, width)), data.draw(st.integers(y0 + 1, height))
