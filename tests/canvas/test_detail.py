@@ -4,8 +4,8 @@ import numpy as np
 
 from tests.canvas.layers import layer, selection
 from velatura.canvas.detail import restored, unchanged
-from velatura.canvas.geometry import Box, plan
-from velatura.canvas.paste import paste
+from velatura.canvas.geometry import Box, Region, plan
+from velatura.canvas.paste import Finer, paste
 from velatura.canvas.region import see
 
 RNG = np.random.default_rng(0)
@@ -52,3 +52,11 @@ def test_an_enlarged_edit_leaves_fine_detail_beside_it():
     assert np.array_equal(result[:50], original[:50])
     assert np.array_equal(result[:, 150:], original[:, 150:])
     assert (result[98:106, 98:106] == [0, 255, 0]).all()
+
+    finer = Finer(
+        np.zeros((100, 100, 3), np.float32), Region(Box(90, 90, 290, 290), (100, 100), (100, 100), (0, 0))
+    )
+    detailed = paste(on, chosen, region, seen, edited, seen.image, 2, finer=finer).pixels[..., :3]
+    assert np.array_equal(detailed[:50], original[:50])
+    assert np.array_equal(detailed[:, 150:], original[:, 150:])
+    assert (detailed[98:106, 98:106] == 0).all()

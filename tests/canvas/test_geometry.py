@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from velatura.canvas.geometry import Box, plan
-from velatura.canvas.resample import resize
+from velatura.canvas.resample import Resized, resize
 
 sides = st.integers(1, 16384)
 
@@ -82,6 +82,15 @@ def test_a_window_is_cut_from_the_whole(size, new_size, data):
     whole = resize(picture, (new_size, new_size))
     part = resize(picture, (new_size, new_size), rows=slice(a, b), columns=slice(a // 2, b))
     np.testing.assert_array_equal(part, whole[a:b, a // 2 : b])
+
+
+@given(st.integers(1, 40), st.integers(2, 80), st.integers(1, 9), st.data())
+def test_bands_of_rows_are_cut_from_the_whole(size, new_size, step, data):
+    picture = np.random.default_rng(size).random((size, size, 2), np.float32)
+    a, b = sorted(data.draw(st.lists(st.integers(0, new_size), min_size=2, max_size=2)))
+    resized = Resized(picture, (new_size, new_size), columns=slice(a, b))
+    bands = [resized.rows(slice(y, y + step)) for y in range(0, new_size, step)]
+    np.testing.assert_array_equal(np.concatenate(bands), resize(picture, (new_size, new_size))[:, a:b])
 
 
 def test_the_same_size_is_the_same_picture():

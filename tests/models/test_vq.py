@@ -80,6 +80,6 @@ def test_a_side_that_no_picture_has_stands_for_the_published_one(folder, state, 
 def test_the_embedded_one_has_the_embedded_companions(state):
     entry = next(entry for entry in catalogue.entries(state) if entry.id == catalogue.EMBEDDED_VQ_ID)
     assert (entry.generator, entry.size, entry.fault) == ("vq", 128, "")
-    assert set(entry.companions) == {"clip", "captioner", "identity", "segmenter"}
+    assert set(entry.companions) == {"clip", "captioner", "identity", "segmenter", "enlarger"}
     with pytest.raises(VelaturaError):
         catalogue.add(state, entry.id, entry.path)

@@ -31,16 +31,21 @@ def unchanged(edited: np.ndarray, reconstructed: np.ndarray, reach: int) -> np.n
 
 
 def restored(
-    edited: np.ndarray, reconstructed: np.ndarray, unchanged: np.ndarray, source: np.ndarray
+    edited: np.ndarray,
+    reconstructed: np.ndarray,
+    unchanged: np.ndarray,
+    source: np.ndarray,
+    fine: np.ndarray | None = None,
 ) -> np.ndarray:
-    """edited + unchanged (source - reconstructed), [h, w, 3] at the layer's scale.
+    """unchanged (edited + source - reconstructed) + (1 - unchanged) fine, [h, w, 3] at the layer's scale.
 
     It equals the source bitwise where the edit equals the reconstruction. `unchanged` is [h, w, 1], the
-    others are [h, w, 3].
+    others are [h, w, 3]. fine: the edit with more detail; None: the edit itself.
     """
     # resampling changes the last bits of a 1
     unchanged = np.where(unchanged > 1.0 - _LAST_BITS, np.float32(1.0), unchanged)
-    return source + (edited - reconstructed) + (1.0 - unchanged) * (reconstructed - source)
+    rgb = source + (edited - reconstructed) + (1.0 - unchanged) * (reconstructed - source)
+    return rgb if fine is None else rgb + (1.0 - unchanged) * (fine - edited)
 
 
 def _filtered(values: np.ndarray, reach: int, summary: Callable[..., np.ndarray]) -> np.ndarray:

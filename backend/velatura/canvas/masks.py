@@ -6,7 +6,7 @@ import numpy as np
 
 from .colour import fractions, quantise
 from .geometry import Region
-from .region import at_layers_size, without_margins
+from .region import AtLayersSize, without_margins
 from .selection import Layer, Selection
 
 _BAND = 1 << 20
@@ -25,8 +25,9 @@ def mask_of_layer(layer: Layer, selection: Selection, region: Region, mask: np.n
     """
     inner = without_margins(mask[..., None], region)
     out = np.zeros(layer.pixels.shape[:2], np.uint8)
+    upsampled = AtLayersSize(inner, region, selection.bounds)
     for band in selection.bounds.bands(_BAND):
-        values = at_layers_size(inner, region, band)[..., 0]
+        values = upsampled.band(band)[..., 0]
         if selection.values is not None:
             values *= fractions(selection.window(band))
         if layer.encoding.has_alpha:

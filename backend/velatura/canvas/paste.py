@@ -9,7 +9,7 @@ import numpy as np
 from .colour import fractions, quantise
 from .detail import restored, unchanged
 from .geometry import Region
-from .region import Seen, at_layers_size, flattened, without_margins
+from .region import AtLayersSize, Seen, flattened, without_margins
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
@@ -24,6 +24,17 @@ class Pasted(NamedTuple):
     rect: tuple[int, int, int, int]
 
 
+class Finer(NamedTuple):
+    """An edit that was worked out at a larger size than the model's.
+
+    picture: [h, w, 3] in [0, 1], at a scale between the model's and the layer's. region: its place, which
+    holds the selection and has no margins.
+    """
+
+    picture: np.ndarray
+    region: Region
+
+
 def paste(
     layer: Layer,
     selection: Selection,
@@ -34,6 +45,7 @@ def paste(
     reach: int,
     *,
     flat: bool = False,
+    finer: Finer | None = None,
 ) -> Pasted:
     """The result layer of an edit. It has the selection's bounds, and colour 0 where alpha is 0.
 
@@ -53,6 +65,7 @@ def paste(
             autoencoder's reconstruction of the unedited picture. None: it comes back nowhere.
         reach: see `detail.unchanged`.
         flat: whether the edit is of flat colours, whose edges stay hard.
+        finer: the same edit with more detail; it takes the edit's place where the picture changes.
     """
     edited = without_margins(edited, region)
     edited, opacity = edited[..., :3], edited[..., 3:]
@@ -64,14 +77,20 @@ def paste(
     pictures, first = np.concatenate(parts, axis=2), 3 + opacity.shape[2]
     bounds, encoding = selection.bounds, layer.encoding.with_alpha
     out = encoding.empty(bounds.height, bounds.width)
+    upsampled = AtLayersSize(pictures, region, bounds, flat=flat)
+    detailed = None if finer is None else AtLayersSize(finer.picture, finer.region, bounds)
     for band in bounds.bands(_BAND):
-        at_own_size = at_layers_size(pictures, region, band, flat=flat)
+        at_own_size = upsampled.band(band)
         source = flattened(layer, band, seen.backdrop)
         rgb = at_own_size[..., :3]
         if opacity.size:
             rgb = rgb / np.maximum(at_own_size[..., 3:4], _LEAST)
+        fine = None if detailed is None else detailed.band(band)
         if reconstructed is not None:
-            rgb = restored(rgb, at_own_size[..., first : first + 3], at_own_size[..., first + 3 :], source)
+            kept = at_own_size[..., first + 3 :]
+            rgb = restored(rgb, at_own_size[..., first : first + 3], kept, source, fine)
+        elif fine is not None:
+            rgb = fine
         alpha = selection.alpha(band, layer)
         if opacity.size:
             alpha = quantise(fractions(alpha) * at_own_size[..., 3], encoding.dtype)

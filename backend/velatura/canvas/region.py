@@ -13,7 +13,7 @@ import numpy as np
 from velatura_protocol.errors import VelaturaError
 
 from .geometry import Box, Region
-from .resample import nearest, resize
+from .resample import Resized, nearest, resize
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
@@ -68,20 +68,27 @@ def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
     return np.asarray(picture, np.float32)[top : top + height, left : left + width].clip(0.0, 1.0)
 
 
-def at_layers_size(crop: np.ndarray, region: Region, box: Box, *, flat: bool = False) -> np.ndarray:
-    """A part of the crop's picture, upsampled to the layer's scale: [h, w, c].
+class AtLayersSize:
+    """The crop's picture, upsampled to the layer's scale band by band.
 
     Args:
-        crop: the crop's picture at the model's scale.
+        crop: the crop's picture, [h, w, c] in [0, 1]. Mostly it is at the model's scale.
         region: of the crop.
-        box: the part, in the layer's coordinates.
+        bounds: the part of the layer that the bands lie in; they have its columns.
         flat: whether edges stay hard, so that no colour is mixed.
     """
-    rows, columns = box.moved(-region.crop.x0, -region.crop.y0).slices
-    size = region.crop.height, region.crop.width
-    if flat:
-        return nearest(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
-    return resize(crop, size, rows=rows, columns=columns).clip(0.0, 1.0)
+
+    def __init__(self, crop: np.ndarray, region: Region, bounds: Box, *, flat: bool = False) -> None:
+        size = region.crop.height, region.crop.width
+        self._top, self._columns = region.crop.y0, bounds.moved(-region.crop.x0, -region.crop.y0).slices[1]
+        if flat:
+            self._rows = lambda rows: nearest(crop, size, rows=rows, columns=self._columns)
+        else:
+            self._rows = Resized(crop, size, columns=self._columns).rows
+
+    def band(self, box: Box) -> np.ndarray:
+        """A band of the bounds, in the layer's coordinates: [h, w, c] in [0, 1]."""
+        return self._rows(slice(box.y0 - self._top, box.y1 - self._top)).clip(0.0, 1.0)
 
 
 def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
@@ -113,6 +120,12 @@ def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
             paint = around
         bands.append(reduced(paint, factor))
     return resize(np.concatenate(bands), inner, extent=(crop.height / factor, crop.width / factor))
+
+
+def flattened_at(layer: Layer, box: Box, size: tuple[int, int], backdrop: np.ndarray) -> np.ndarray:
+    """As `flattened`, at another size (height, width)."""
+    paint = painted(layer, box, size)
+    return (paint[..., :3] + (1.0 - paint[..., 3:]) * backdrop).clip(0.0, 1.0)
 
 
 def reduced(picture: np.ndarray, factor: int) -> np.ndarray:

@@ -22,6 +22,7 @@ class Companion:
         use: its purpose, for the option's help.
         without: the consequence of its absence, for a person; '' where there is none.
         opener: 'module:function' that loads it, with the arguments of `open`.
+        file: whether it may be a single file.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Companion:
     use: str
     without: str
     opener: str
+    file: bool = False
 
     def open(self, path: str, device: torch.device, dtype: torch.dtype) -> Any:
         """Loads the network from a folder or hub id. Raises `unknown-model`."""
@@ -67,6 +69,15 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
                 "the CLIPSeg or SAM 3 that selects things by their names",
                 "nothing is selected or replaced by its name",
                 "velatura.companions.segmenter:load_segmenter",
+            ),
+            Companion(
+                "enlarger",
+                "enlarger",
+                "the network that enlarges pictures (ESRGAN, SPAN, DAT, …) where a selection is larger than "
+                "the model's pictures",
+                "",
+                "velatura.companions.enlarger:load_enlarger",
+                file=True,
             ),
         )
     }

@@ -29,6 +29,7 @@ class BlendedLatentDiffusionParameters(Parameters):
     change: Literal["selection", "rest"] = fields.instead()
     reconstruction: reconstructing.Way = reconstructing.reconstruction()
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     progressive_shrinking: bool = Field(
         False,
         title="Thin selections",

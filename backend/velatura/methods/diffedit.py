@@ -28,6 +28,7 @@ class DiffEditParameters(Parameters):
     softness: float = fields.softness()
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     noise: float = fields.slider(
         0.5,
         0.05,

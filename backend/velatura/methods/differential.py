@@ -27,6 +27,7 @@ class DifferentialParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(20)
     negative_prompt: str = fields.negative_prompt()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field
 from pydantic.config import JsonDict
@@ -12,6 +12,7 @@ from velatura_protocol.errors import VelaturaError
 from .base import Parameters
 
 ADVANCED: JsonDict = {"x-advanced": True}
+Detail = Literal["fast", "detailed"]
 
 
 def slider(
@@ -104,6 +105,18 @@ def instead() -> Any:
         title="Change",
         description="What changes: the selection, or everything around it, as for another background.",
         json_schema_extra={"x-enum-titles": ["The selection", "Everything else"]},
+    )
+
+
+def detail() -> Any:
+    """Whether a result has the layer's own detail, for a field `detail` of type `Detail`; see `detailing`."""
+    return Field(
+        "fast",
+        title="Detail",
+        description="Where the selection is larger than the model's pictures, the result is softer than the "
+        "layer. Detailed enlarges it with a network and works it out in parts at the layer's own size, which "
+        "takes longer.",
+        json_schema_extra={"x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 class FlowAlignParameters(flowing.CaptionParameters):
+    detail: fields.Detail = fields.detail()
     form: Literal["align", "plain"] = Field(
         "align",
         title="Way",

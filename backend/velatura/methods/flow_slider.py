@@ -33,6 +33,7 @@ class FlowSliderParameters(Parameters):
     )
     only_changes: bool = flowing.only_changes()
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     start: float = flowing.start(0.9)
     held_to: str = flowing.held_to()
     zeta: float = flowing.zeta(0.0)

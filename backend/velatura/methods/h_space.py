@@ -57,6 +57,7 @@ class HSpaceParameters(Parameters):
         5, 1, 50, "Care", "How long each step of a dial is learned, once a layer and dial.", advanced=True
     )
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
 

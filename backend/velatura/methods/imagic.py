@@ -38,6 +38,7 @@ class ImagicParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     text_steps: int = fields.whole(
         60,
         1,

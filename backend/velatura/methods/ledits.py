@@ -71,6 +71,7 @@ class LeditsParameters(Parameters):
         "Concepts", "What is added or taken away, several at once, each in its own place.", 8
     )
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     start: float = fields.slider(
         0.9,
         0.1,

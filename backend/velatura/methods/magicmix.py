@@ -32,6 +32,7 @@ class MagicMixParameters(Parameters):
     )
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     until: float = fields.slider(
         0.5,
         0.0,

@@ -27,6 +27,7 @@ class PaintParameters(Parameters):
         "is kept.",
         marks={"x-context": True},
     )
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
 

@@ -138,6 +138,7 @@ class PromptToPromptParameters(Parameters):
     blend_words: str = _phrases("Change only", "whose places may change; empty: those of the changed words.")
     keep_words: str = _phrases("Leave alone", "whose places stay as they are.")
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(25)
     negative_prompt: str = fields.negative_prompt()
 

@@ -42,6 +42,7 @@ class ReplaceNamedParameters(Parameters):
     softness: float = fields.softness()
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
 

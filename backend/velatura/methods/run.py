@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from velatura.cache.cache import Cache
-from velatura.canvas.geometry import Region
+from velatura.canvas.geometry import Box, Region
 from velatura.canvas.region import Seen, without_margins
 from velatura.canvas.selection import Layer
 from velatura.diffusion.network import LatentDiffusion
@@ -35,6 +35,7 @@ from .room import most_at_once
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.enlarger import Enlarger
     from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
@@ -156,14 +157,21 @@ class Run:
         """See `Context`."""
         return self._models.identity()
 
+    @property
+    def enlarger(self) -> Enlarger | None:
+        """The network that enlarges pictures; None if the model has none."""
+        return self._models.enlarger()
+
     def _companion(self, found: _Value | None, name: str) -> _Value:
         """The companion. Raises `unknown-model` if there is none: a method may forget to say its `needs`."""
         if found is None:
             raise without(name, self.method, self._entry)
         return found
 
-    def variations(self, seeds: list[int]) -> list[np.ndarray]:
+    def variations(self, seeds: list[int], share: float = 1.0) -> list[np.ndarray]:
         """The pictures [h, w, 3 or 4] in [0, 1], one a seed; see `Method.run`.
+
+        share: of the method in the whole editing; detail takes the rest.
 
         They are made in one batch if memory allows, else in smaller ones; the result of a seed does not
         depend on the batch. If memory runs out, the cache is emptied too, and then even a single picture is
@@ -177,7 +185,8 @@ class Run:
             self.remarks.add(_SMALLER)
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
-            self._progress.part(self.edits * len(done) / len(seeds), self.edits * len(batch) / len(seeds))
+            method = share * self.edits
+            self._progress.part(method * len(done) / len(seeds), method * len(batch) / len(seeds))
             held = self.cache.nbytes  # before this batch adds to the cache
             try:
                 done += self._batch(batch)
@@ -239,6 +248,18 @@ class Run:
             spent = time.monotonic() - now
             self._preview_after = now + max(spent / _PREVIEW_SHARE, 0.1)
             self.check()
+
+    def finer(self, i: int, n: int, share: float) -> None:
+        """Begins the detail of picture i of n (from 0). share: as in `variations`."""
+        rest = (1.0 - share) * self.edits
+        self._progress.part(share * self.edits + rest * i / n, rest / n)
+
+    def show_part(self, picture: Tensor, box: Box, origin: tuple[int, int]) -> None:
+        """Shows a finished part [1, 3, h, w] in [-1, 1] of the layer. box: in the layer. origin: of the
+        layer."""
+        x0, y0, _, _ = place = box.moved(*origin)
+        rgb = ((picture[0].clamp(-1.0, 1.0) + 1.0) * 127.5).round().byte().permute(1, 2, 0).cpu().numpy()
+        self.hooks.preview(self._step, rgb, (x0, y0, place.width, place.height))
 
     def decode(self, z: Tensor) -> Tensor:
         """See `Context`."""

@@ -19,6 +19,7 @@ class SDEditParameters(Parameters):
     strength: float = fields.strength(0.6, "How far the picture may move from its own colours and shapes.")
     guidance: float = fields.guidance(3.0)
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
     negative_prompt: str = fields.negative_prompt()
 

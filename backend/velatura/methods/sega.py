@@ -45,6 +45,7 @@ class SegaParameters(Parameters):
     momentum: float = steering.momentum()
     momentum_kept: float = steering.momentum_kept()
     context: float = fields.context(1.0)
+    detail: fields.Detail = fields.detail()
     steps: int = fields.steps(25)
     negative_prompt: str = fields.negative_prompt()
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import Pasted, paste
+from velatura.canvas.paste import Finer, Pasted, paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
@@ -19,6 +19,7 @@ from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
 
+from . import detailing
 from .base import Legend, Method
 from .results import ResultLayer, mask_layer, ranked, result_layer
 from .run import Run, as_arrays
@@ -62,7 +63,8 @@ class Work:
 
     def pictures(self) -> list[np.ndarray]:
         """The pictures [h, w, 3 or 4] in [0, 1] of a method that makes pictures, one a seed."""
-        return self.run.variations(self.seeds)
+        share = detailing.SHARE if detailing.is_wanted(self) else 1.0
+        return self.run.variations(self.seeds, share)
 
     def show(self, picture: np.ndarray) -> None:
         """Shows a finished picture [h, w, 3 or 4] in [0, 1] as the last preview."""
@@ -73,16 +75,22 @@ class Work:
         self.run.show_mask(map)
 
     def paste(self, pictures: Sequence[np.ndarray], title: Callable[[int, int], str]) -> list[ResultLayer]:
-        """The pictures as layers over the source, not ranked. title: from an index and a seed."""
+        """The pictures as layers over the source, with the layer's own detail where that is wanted, and not
+        ranked. title: from an index and a seed."""
         run = self.run
-        run.hooks.progress("Finishing", 0, 0, run.edits)
+        if not detailing.is_wanted(self):
+            run.hooks.progress("Finishing", 0, 0, run.edits)
         reach = max(1, run.generator.factor // 4)
         compared = run.method.compared_with(run.params)
         unedited = None
         if compared != "nothing":
             unedited = self.seen.image if compared == "layer" else as_arrays(run.reconstruction)[0]
+        finer: list[Finer | None] = [None] * len(pictures)
+        if detailing.is_wanted(self):
+            finer = [*detailing.detailed(self, pictures, unedited, reach)]
+            run.hooks.progress("Finishing", 0, 0, run.edits)
 
-        def pasted(picture: np.ndarray) -> Pasted:
+        def pasted(picture: np.ndarray, finer: Finer | None) -> Pasted:
             return paste(
                 self.layer,
                 self.selection,
@@ -92,11 +100,12 @@ class Work:
                 unedited,
                 reach,
                 flat=run.method.flat,
+                finer=finer,
             )
 
         return [
-            result_layer(self.recipe, i, title(i, seed), seed, self.source, pasted(picture))
-            for i, (seed, picture) in enumerate(zip(self.seeds, pictures, strict=True))
+            result_layer(self.recipe, i, title(i, seed), seed, self.source, pasted(picture, detail))
+            for i, (seed, picture, detail) in enumerate(zip(self.seeds, pictures, finer, strict=True))
         ]
 
     def legend(self) -> Legend | None:

@@ -41,6 +41,7 @@ EMBEDDED_COMPANIONS = {
     "captioner": BUNDLES / "velatura-judge",
     "segmenter": BUNDLES / "velatura-segmenter",
     "identity": BUNDLES / "velatura-identity",
+    "enlarger": BUNDLES / "velatura-enlarge",
 }
 """The companions of the embedded models, which know only the pictures of these models."""
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
@@ -347,7 +348,7 @@ def _companion(name: str, path: str, model: str) -> str:
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"
             " one.",
         )
-    if kind_of(path) == "file":
+    if kind_of(path) == "file" and not COMPANIONS[name].file:
         raise VelaturaError(
             "bad-request", f"{path} is a file; a {COMPANIONS[name].title} is a folder or a name at a hub."
         )

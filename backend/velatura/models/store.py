@@ -24,6 +24,7 @@ from .loading import load
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
+    from velatura.companions.enlarger import Enlarger
     from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
 
@@ -114,6 +115,10 @@ class ModelStore:
     def segmenter(self) -> Segmenter | None:
         """The segmenter of the model in memory; see `companion`."""
         return self.companion("segmenter")
+
+    def enlarger(self) -> Enlarger | None:
+        """The enlarger of the model in memory; see `companion`."""
+        return self.companion("enlarger")
 
     def loaded(self) -> str:
         """The id of the model in memory; '' if there is none."""

@@ -27,6 +27,9 @@ The parts in their order:
   judge, clip, segmenter, identity
                train the networks that read pictures, at any time; segmenter needs clip, and identity
                needs judge
+  enlarger     train the network that enlarges a model's pictures, at any time
+  export-enlarger
+               write its bundle, figures and card
   pixels       train the diffusion model of portraits in pixel space, at any time
   export-pixels
                write its bundle, figures and card
@@ -211,6 +214,10 @@ def _train(given: argparse.Namespace) -> None:
         from velatura_lab.training.portraits import draw_all
 
         draw_all(options, textured_too=given.part == "encoder")
+    elif TRAINED[given.part].details:
+        from velatura_lab.training.details import draw
+
+        draw(options.work, options.seed, options.pictures, options.drawers)
     else:
         load_dataset(
             options.work, options.seed, options.pictures, options.drawers, options.profile.size, options.kind
@@ -251,6 +258,12 @@ def _readers(given: argparse.Namespace) -> None:
 
 def _export_pixels(given: argparse.Namespace) -> None:
     from velatura_lab.cards.pixels import BUNDLE, export
+
+    export(given.work, _or(given.bundle, BUNDLE), given.seed, given.count, _text(given.note))
+
+
+def _export_enlarger(given: argparse.Namespace) -> None:
+    from velatura_lab.cards.enlarger import BUNDLE, export
 
     export(given.work, _or(given.bundle, BUNDLE), given.seed, given.count, _text(given.note))
 
@@ -301,6 +314,11 @@ COMMANDS = {
         "write the bundle, figures and card of the model of pixel space",
         _export_pixels,
         (MODEL, option("--count", "number of held-out portraits (%(default)s)", default=200), NOTE),
+    ),
+    "export-enlarger": Command(
+        "write the bundle, figures and card of the network that enlarges",
+        _export_enlarger,
+        (MODEL, option("--count", "number of held-out views (%(default)s)", default=60), NOTE),
     ),
     "export-face": Command(
         "write the bundle, figures and card of the style-based generator of portraits",

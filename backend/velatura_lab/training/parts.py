@@ -25,7 +25,8 @@ class Part:
         kind: The kind of scene of its pictures; "" for all kinds.
         portraits: Number of the described portraits that it learns from; 0 for a part that learns from
             others.
-        pairs: Number of the pairs of near pictures, likewise.  A part without either learns from the training
+        pairs: Number of the pairs of near pictures, likewise.
+        details: Number of the near views, likewise.  A part without any of the three learns from the training
             set of pictures.
     """
 
@@ -39,10 +40,11 @@ class Part:
     kind: str = ""
     portraits: int = 0
     pairs: int = 0
+    details: int = 0
 
     @property
     def pictures(self) -> dict[str, int]:
-        own = self.portraits or self.pairs
+        own = self.portraits or self.pairs or self.details
         return dict.fromkeys(PICTURES, own) if own else PICTURES
 
     @property
@@ -83,6 +85,9 @@ TRAINED = {
         kind="portrait",
     ),
     "vq": Part("train the VQ model between pictures and codes", 8e-4, (31.0, 4), (6.0, 64)),
+    "enlarger": Part(
+        "train the network that enlarges a model's pictures", 1e-3, (35.0, 8), (4.0, 64), details=2_000
+    ),
     "judge": Part("train the reader of attributes", 2e-3, (5.0, 64), (2.0, 256), JUDGE),
     "clip": Part(
         "train the reader that tells how well words fit a picture",
