@@ -50,7 +50,7 @@ def write_xl(
 ) -> Path:
     """As Stable Diffusion XL's code. markers: names of further tensors, which say something of the model."""
     tensors = {f"model.diffusion_model.{k}": v for k, v in _unet(unet).items()}
-    tensors |= {f"first_stage_model.{k}": v for k, v in _autoencoder(vae).items()}
+    tensors |= {f"first_stage_model.{k}": v for k, v in autoencoder(vae).items()}
     tensors |= {f"conditioner.embedders.0.{k.split('.', 1)[1]}": v for k, v in _clip(text).items()}
     tensors |= second_xl(second) | {name: torch.zeros(0) for name in markers}
     return save(path, tensors)
@@ -67,7 +67,7 @@ def parts_xl(
     first = {f"text_model.{k.removeprefix('text_model.')}": v for k, v in text.state_dict().items()}
     return {
         "unet": save(folder / "unet.safetensors", _unet(unet)),
-        "vae": save(folder / "vae.safetensors", _autoencoder(vae)),
+        "vae": save(folder / "vae.safetensors", autoencoder(vae)),
         "text_encoder": save(folder / "clip_l.safetensors", first),
         "text_encoder_2": save(folder / "clip_g.safetensors", second.state_dict()),
     }
