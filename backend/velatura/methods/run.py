@@ -153,6 +153,11 @@ class Run:
         return self._companion(self._models.clip(), "clip")
 
     @property
+    def own_clip(self) -> Encoder | None:
+        """The CLIP that compares pictures with words; None if the model has none."""
+        return self._models.clip()
+
+    @property
     def identity(self) -> Identity | None:
         """See `Context`."""
         return self._models.identity()

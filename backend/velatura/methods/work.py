@@ -14,7 +14,8 @@ from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
 from velatura.ranking.asked import Asked
-from velatura.ranking.by_clip import AskedOfClip
+from velatura.ranking.by_both import AskedOfBoth
+from velatura.ranking.by_clip import AskedOfClip, Encoder
 from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
@@ -143,13 +144,18 @@ class Work:
         ]
         return ranked(layers, opaque, scene, self._reader(), run.rank, title)
 
+    def _of_clip(self, clip: Encoder, wanted: str) -> AskedOfClip:
+        return AskedOfClip(clip, self.seen, wanted, self.run.generator.device)
+
     def _reader(self) -> Reader:
-        """The network that ranks: the model, or CLIP where it leads a method on a model that reads no
-        text."""
+        """The networks that rank: the model, with its CLIP where it has one; CLIP alone where it leads a
+        method on a model that reads no text."""
         run, method = self.run, self.method
         wanted = method.wanted(run.prompt, run.params)
         if run.generator.kind == DIFFUSION:
-            return Asked(run.model, self.seen, wanted, method.before(run.params))
+            asked = Asked(run.model, self.seen, wanted, method.before(run.params))
+            clip = run.own_clip
+            return asked if clip is None else AskedOfBoth(asked, self._of_clip(clip, wanted))
         if method.needs == "clip":
-            return AskedOfClip(run.clip, self.seen, wanted, run.generator.device)
+            return self._of_clip(run.clip, wanted)
         return Asked(run.model, self.seen, "")  # a generator of another package: nothing reads its pictures
