@@ -87,22 +87,21 @@ def listed(state_dir: Path) -> list[AdapterFile]:
     return []
 
 
-def _entry(one: AdapterFile) -> dict[str, Any]:
-    status = one.path.stat()
-    return {
-        **one._asdict(),
-        "path": os.fspath(one.path),
-        "size": status.st_size,
-        "changed": status.st_mtime_ns,
-    }
+def _entry(one: AdapterFile) -> dict[str, str]:
+    return {**one._asdict(), "path": os.fspath(one.path), "stamp": _stamp(one.path)}
+
+
+def _stamp(path: Path) -> str:
+    """Size and time of change: text, since the time is too large a number for JSON."""
+    status = path.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
 
 
 def _kept(entry: Mapping[str, Any]) -> AdapterFile | None:
     """The adapter of an entry of the list. A file that has changed since is read again."""
     with suppress(OSError, KeyError, TypeError, ValueError):
         path = Path(entry["path"])
-        status = path.stat()
-        if (status.st_size, status.st_mtime_ns) != (entry["size"], entry["changed"]):
+        if _stamp(path) != entry["stamp"]:
             return described(path)
         if entry["family"] in FAMILIES:
             return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"])
