@@ -25,7 +25,7 @@ from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(240)
 METHOD = "blended-latent-diffusion"
-PARAMETERS = {"steps": 2, "guidance": 2.0}
+PARAMETERS = {"steps": 4, "guidance": 2.0}
 NOTE = {"ss_base_model_version": "sd_v1"}
 UNET = "down_blocks.0.attentions.0.transformer_blocks.0.attn2.to_k"
 TEXT = "encoder.layers.0.self_attn.q_proj"
@@ -96,7 +96,7 @@ def test_on_off_and_on_again_are_the_same_to_the_byte(models, place, title):
 
 def test_values_that_are_kept_for_a_layer_depend_on_the_adapters(place, models):
     cache = Cache()
-    method, settings = "prompt-to-prompt", {"steps": 2, "source_prompt": "a hat"}
+    method, settings = "prompt-to-prompt", {"steps": 4, "source_prompt": "a coat"}
     plain = edit(models, cache=cache, method=method, **settings)
     film = edit(models, [worn(place)], cache=cache, method=method, **settings)
     assert film.data == edit(models, [worn(place)], method=method, **settings).data
