@@ -55,6 +55,7 @@ _NO_METHODS = {
     "progress",
     "registry",
     "results",
+    "room",
     "run",
     "sections",
     "shelving",

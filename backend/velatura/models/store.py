@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import abc
+from collections.abc import Callable, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -83,7 +84,9 @@ class ModelStore:
         return self._loaded[1]
 
     @contextmanager
-    def wearing(self, wanted: Sequence[tuple[AdapterFile, float]]) -> Iterator[tuple[Generator, list[Worn]]]:
+    def wearing(
+        self, wanted: Sequence[tuple[AdapterFile, float]]
+    ) -> abc.Generator[tuple[Generator, list[Worn]]]:
         """A context that gives the model in memory as adapters change it, and each adapter's digest.
 
         Behind the context the model is what it was.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
@@ -72,7 +72,7 @@ def _unet(
     blocks: dict[str, str] = {}
     number = 1
     for i, down in enumerate(network.down_blocks):
-        for j in range(len(down.resnets)):
+        for j in range(len(cast(nn.ModuleList, down.resnets))):
             blocks[f"down_blocks.{i}.resnets.{j}"] = f"input_blocks.{number}.0"
             blocks[f"down_blocks.{i}.attentions.{j}"] = f"input_blocks.{number}.1"
             number += 1
@@ -81,7 +81,7 @@ def _unet(
             number += 1
     number = 0
     for i, up in enumerate(network.up_blocks):
-        for j in range(len(up.resnets)):
+        for j in range(len(cast(nn.ModuleList, up.resnets))):
             blocks[f"up_blocks.{i}.resnets.{j}"] = f"output_blocks.{number}.0"
             blocks[f"up_blocks.{i}.attentions.{j}"] = f"output_blocks.{number}.1"
             number += 1

@@ -212,23 +212,20 @@ def _change(
 
     try:
         if "A" in tensors:
-            A, B = tensors["A"], tensors["B"]
-            B = scale(len(A)) * B.flatten(1)
+            down, up = tensors["A"], scale(len(tensors["A"])) * tensors["B"].flatten(1)
             if "mid" in tensors:
-                mid, A = tensors["mid"], A.flatten(1)
-                return Dense(shaped(torch.einsum("ijkl,jr,pi->prkl", mid, A, B)))
-            return LowRank(shaped(A), B)
+                return Dense(shaped(torch.einsum("ijkl,jr,pi->prkl", tensors["mid"], down.flatten(1), up)))
+            return LowRank(shaped(down), up)
         if "hada_w1_b" in tensors:
             rank = tensors["hada_w1_b"].shape[0]
             return Dense(shaped(scale(rank) * _hadamard(tensors)))
         if "lokr_w1" in tensors or "lokr_w1_a" in tensors:
-            C, D, rank = _kronecker(tensors)
-            factor = scale(rank) if rank else 1.0
-            if D.ndim == 2 and C.ndim == 2 and not kernel:
-                return Kronecker(factor * C, D)
-            D = D if D.ndim > 2 or not kernel else D.reshape(len(D), -1, *kernel)
-            C = C.reshape(*C.shape[:2], *[1] * (D.ndim - 2))
-            return Dense(shaped(factor * torch.kron(C, D)))
+            first, second, rank = _kronecker(tensors)
+            first = first * (scale(rank) if rank else 1.0)
+            if second.ndim == 2 and not kernel:
+                return Kronecker(first, second)
+            second = second if second.ndim > 2 else second.reshape(len(second), -1, *kernel)
+            return Dense(shaped(torch.kron(first.reshape(*first.shape, *[1] * (second.ndim - 2)), second)))
         W, b = tensors.get("diff"), tensors.get("diff_b")
         return Dense(None if W is None else shaped(W), b) if W is not None or b is not None else None
     except (KeyError, RuntimeError, ValueError):
@@ -243,13 +240,13 @@ def _hadamard(t: Mapping[str, Tensor]) -> Tensor:
 
 def _kronecker(t: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, int]:
     """The two factors of LoKr, and the rank by which alpha is divided; 0 where both are whole."""
-    rank = 0
-    if (C := t.get("lokr_w1")) is None:
-        C, rank = t["lokr_w1_a"] @ t["lokr_w1_b"], t["lokr_w1_b"].shape[0]
-    if (D := t.get("lokr_w2")) is None:
+    rank, first, second = 0, t.get("lokr_w1"), t.get("lokr_w2")
+    if first is None:
+        first, rank = t["lokr_w1_a"] @ t["lokr_w1_b"], t["lokr_w1_b"].shape[0]
+    if second is None:
+        second = _product(t["lokr_w2_a"], t["lokr_w2_b"], t.get("lokr_t2"))
         rank = t["lokr_w2_b"].shape[0]
-        D = _product(t["lokr_w2_a"], t["lokr_w2_b"], t.get("lokr_t2"))
-    return C, D, rank
+    return first, second, rank
 
 
 def _product(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:

@@ -147,8 +147,8 @@ def _convolved(layer: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
     """The layer's convolution with another kernel; that of a change without one is 1 x 1."""
 
     def convolved(x: Tensor, W: Tensor) -> Tensor:
-        W = W if W.ndim == 4 else W[..., None, None]
-        return F.conv2d(x, W, None, layer.stride, layer.padding, layer.dilation)
+        kernel = W if W.ndim == 4 else W[..., None, None]
+        return F.conv2d(x, kernel, None, layer.stride, layer.padding, layer.dilation)
 
     return convolved
 
