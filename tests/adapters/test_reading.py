@@ -165,7 +165,8 @@ def test_several_adapters_add_up(unet, tmp_path):
         changes = {name: changes.get(name, 0.0) + strength * x.flatten(1) for name, x in own.items()}
     both = reading.adapter(made, networks, torch.device("cpu"))
     with adapted(networks, "unet", both, gradients=False):
-        assert torch.allclose(output(unet), summed(unet, changes), atol=1e-4)
+        together = output(unet)
+    assert torch.allclose(together, summed(unet, changes), atol=1e-4)
 
 
 def flux(network):
