@@ -22,7 +22,7 @@ from velatura.cli.progress import Progress
 from velatura.cli.proposing import proposal, proposed, with_a_hint
 from velatura.cli.requests import inputs_of
 from velatura.cli.results import print_files, print_texts
-from velatura.cli.values import need_dials, parse_dial, parse_values
+from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_values
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer, read_image, read_mask
 from velatura.files.masks import as_paint, paths_for, write_mask
@@ -91,6 +91,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="FILE|NAME",
         help="dials of a file, or saved under a name (see `velatura dials`)",
     )
+    parser.add_argument(
+        "--adapter",
+        action="append",
+        default=[],
+        metavar="NAME[:N]",
+        dest="adapters",
+        help="an adapter (LoRA) that `velatura models find` lists, and its strength in per cent (below 0 "
+        "the other way); may be given several times",
+    )
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="the number of results (1)")
     parser.add_argument(
         "--seed", type=int, default=-1, metavar="S", help="the same seed gives the same result (-1: any)"
@@ -132,6 +141,7 @@ def run(options: argparse.Namespace) -> int:
         is_text = method.kind.insert == "texts"
         _check_outputs(options, method.title, is_text)
         items = [parse_item(method, item) for item in options.items]
+        items += [parse_adapter(method, option) for option in options.adapters]
         values = parse_values(method, options.assignments, _dials(options, method), items)
         chosen = values | parse_inputs(method, options.inputs)
         parameters, wanted = resolve(method.title, method.form, chosen)

@@ -12,7 +12,9 @@ from typing import Any
 from velatura.cli import exits, teaching
 from velatura.companions.table import COMPANIONS
 from velatura.models import catalogue, disk, finding, hub, items, places, shelves
+from velatura.models.adapters import listing
 from velatura.models.catalogue import ModelEntry
+from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 
@@ -24,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
     actions.add_parser("list", help="list the models, the default first (also without an action)")
     find = actions.add_parser(
         "find",
-        help="find the models of ComfyUI, InvokeAI, A1111, Forge and the hub's cache; nothing is copied",
+        help="find the models and adapters of ComfyUI, InvokeAI, A1111, Forge and the hub's cache; nothing is"
+        " copied",
     )
     find.add_argument("folders", metavar="FOLDER", nargs="*", help="further folders, from now on")
     find.add_argument("--forget", action="store_true", help="leave out the folders that you named before")
@@ -140,10 +143,14 @@ def _find(folder: Path, options: argparse.Namespace) -> int:
     seen = finding.refresh(folder, options.folders, forget=options.forget)
     if options.json:
         able = [_as_json(model) for model in catalogue.entries(folder) if model.found]
-        print(json.dumps({"models": able, "lacking": {one.id: one.note for one in seen if one.note}}))
+        lacking = {one.id: one.note for one in seen if one.note}
+        adapters = [{**one._asdict(), "path": str(one.path)} for one in listing.listed(folder)]
+        print(json.dumps({"models": able, "lacking": lacking, "adapters": adapters}))
         return exits.OK
     for line in finding.listed(seen):
         print(line)
+    for one in listing.listed(folder):
+        print(f"{one.title:40} adapter for {FAMILIES[one.family].title}")
     able = sum(not one.note for one in seen)
     print(
         f"{able} of {len(seen)} models can edit; Krita and GIMP offer them now."

@@ -86,6 +86,33 @@ def parse_dial(option: str) -> dict[str, Any]:
         ) from error
 
 
+def parse_adapter(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
+    """The entry of "name:n" or "name" for the method's adapters. Raises `bad-request`, which names the
+    option."""
+    group = next((field for field in method.fields if field.key == "adapters"), None)
+    if group is None:
+        raise VelaturaError(
+            "bad-request",
+            f"{method.title} has no adapters to choose from; look for them with `velatura models find`.",
+        )
+    (files,) = [field for field in group.fields if field.kind == "enum"]
+    name, colon, number = option.rpartition(":")
+    if not colon or not _is_number(number):
+        name, number = option, ""
+    if choice(files, name) not in dict(files.choices):
+        titles = ", ".join(title for value, title in files.choices if value)
+        raise VelaturaError("bad-request", f"There is no adapter {name!r}; there are: {titles:.300}.")
+    return group, {files.key: name, **({"strength": number} if number else {})}
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _value(field: Field, text: str, option: str) -> Any:
     try:
         if field.words and not text.lstrip().startswith("["):

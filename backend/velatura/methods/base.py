@@ -20,9 +20,11 @@ from typing import (
 )
 
 from velatura.companions.table import COMPANIONS
+from velatura.generators.kinds import suits
 from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.inputs import OWN, RasterInput
 
+from .adapting import with_adapters
 from .kinds import KINDS
 from .parameters import Parameters, schema
 from .sections import SectionName, section_of
@@ -378,6 +380,8 @@ class Method:
                 raise TypeError(f"{cls.__name__}.{name} is none of {', '.join(COMPANIONS)}")
         if not isinstance(generator, str | tuple):
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
+        if cls.generator and suits(cls.generator, DIFFUSION) and cls.result != "text":
+            cls.Parameters = with_adapters(parameters)
         schema(cls.Parameters)
 
 

@@ -18,6 +18,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
+from .adapting import without_empty
 from .base import Method, Parameters, schema
 
 EntryOf = Callable[[str, Callable[[ModelEntry], bool]], ModelEntry]
@@ -67,7 +68,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if lack is not None:
         raise lack
     form = schema(method.Parameters)
-    values = complete(with_defaults(form, model.defaults), dict(request.parameters))
+    values = without_empty(complete(with_defaults(form, model.defaults), dict(request.parameters)))
     params = _read(method, values)
     if method.inverts(params) and request.inputs.get("mask") is None:
         raise VelaturaError(

@@ -19,6 +19,7 @@ from velatura_protocol.inputs import kinds_of
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import fields_from_schema
 
+from .adapting import KEY, named, remarks_on, wanted
 from .base import Cancelled
 from .checks import Checked, check
 from .kinds import KINDS
@@ -70,44 +71,47 @@ def execute(
     if method.inverts(params):
         selection = selection.inverted(layer)
     rasters = _rasters(checked, blob)
+    worn = wanted(params, checked.model, models.adapters()) if checked.values.get(KEY) else []
 
     hooks.progress("Loading the model", 0, 0, 0.0)
     try:
-        model = _model(asked, checked.model.id, models)
-        if not method.reads_prompt:
-            model.check_prompt(prompt)
-            for mark in ("x-source-prompt", "x-prompt"):
-                for title, text in params.marked_with_titles(mark):
-                    model.check_prompt(text, f"“{title}”")
-        (context,) = params.marked("x-context") or [_CONTEXT]
-        region = _region(selection, layer, model, method.sees, context)
-        seen = see(layer, selection, region, may_be_empty=method.from_nothing)
-        is_draft = asked.draft
-        run = Run(
-            method,
-            params,
-            prompt,
-            layer,
-            region,
-            seen,
-            models,
-            checked.model,
-            model,
-            Cache() if cache is None else cache,
-            hooks,
-            is_draft=is_draft,
-            shelf=shelf,
-            rasters={
-                name: raster.seen(layer, region, model.size, model.multiple)
-                for name, raster in rasters.items()
-            },
-        )
-        seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
-        if method.selection_is_amount(rasters):
-            selection = selection.whole()
-        recipe = request | {"model": {"id": model.id, "digest": model.digest}}
-        results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-        return with_remarks(results, list(filter(None, [remark(model), *sorted(run.remarks)])))
+        plain = _model(asked, checked.model.id, models)
+        with models.wearing(worn) as (model, adapters):
+            if not method.reads_prompt:
+                model.check_prompt(prompt)
+                for mark in ("x-source-prompt", "x-prompt"):
+                    for title, text in params.marked_with_titles(mark):
+                        model.check_prompt(text, f"“{title}”")
+            (context,) = params.marked("x-context") or [_CONTEXT]
+            region = _region(selection, layer, model, method.sees, context)
+            seen = see(layer, selection, region, may_be_empty=method.from_nothing)
+            is_draft = asked.draft
+            run = Run(
+                method,
+                params,
+                prompt,
+                layer,
+                region,
+                seen,
+                models,
+                checked.model,
+                model,
+                Cache() if cache is None else cache,
+                hooks,
+                is_draft=is_draft,
+                shelf=shelf,
+                rasters={
+                    name: raster.seen(layer, region, model.size, model.multiple)
+                    for name, raster in rasters.items()
+                },
+            )
+            seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
+            if method.selection_is_amount(rasters):
+                selection = selection.whole()
+            recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
+            results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
+            remarks = [remark(model), *remarks_on(adapters), *sorted(run.remarks)]
+            return with_remarks(results, list(filter(None, remarks)))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
             raise

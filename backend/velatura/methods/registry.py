@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 from velatura import methods as package
 from velatura.extensions.offers import Refused, offers, refuse
 from velatura.generators import kinds
+from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
@@ -27,6 +28,7 @@ from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
+from . import adapting
 from .base import Method, schema
 from .checks import lacking
 from .kinds import KINDS
@@ -35,9 +37,11 @@ from .shelving import Choice, filled
 
 GROUP = "velatura.methods"
 _NO_METHODS = {
+    "adapting",
     "base",
     "checks",
     "clip_guided",
+    "detailing",
     "differing",
     "evening",
     "execute",
@@ -51,6 +55,7 @@ _NO_METHODS = {
     "progress",
     "registry",
     "results",
+    "room",
     "run",
     "sections",
     "shelving",
@@ -184,7 +189,10 @@ def since(method: dict[str, Any]) -> int:
 
 
 def offer(
-    methods: Iterable[dict[str, Any]], models: Sequence[ModelEntry], dials: Sequence[Choice] = ()
+    methods: Iterable[dict[str, Any]],
+    models: Sequence[ModelEntry],
+    dials: Sequence[Choice] = (),
+    adapters: Sequence[AdapterFile] = (),
 ) -> dict[str, Any]:
     """The answer to `methods` (SPEC section 4), without `type`.
 
@@ -195,10 +203,12 @@ def offer(
         methods: as `describe` returns them.
         models: the default one first.
         dials: the kept dials of these models, which can be chosen in forms.
+        adapters: those on this computer; forms offer those that suit one of the models.
     """
     first = models[0].defaults if models else {}
+    with_choices = adapting.filled(filled(methods, dials), adapting.suiting(adapters, models))
     known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], first)} for m in filled(methods, dials)
+        {**m, "parameters": with_defaults(m["parameters"], first)} for m in with_choices
     ]
     described = [
         {

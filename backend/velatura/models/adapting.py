@@ -3,7 +3,7 @@ memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import cast
@@ -31,10 +31,19 @@ def layers(network: nn.Module, prefix: str) -> dict[str, Layer]:
 
 @contextmanager
 def adapted(
-    network: ModelMixin, prefix: str, adapter: Adapter, *, gradients: bool
+    networks: Mapping[str, nn.Module], denoiser: str, adapter: Adapter, *, gradients: bool
 ) -> Generator[None, None, None]:
-    """See `LatentDiffusion.adapted`. prefix: as in `layers`."""
-    modules = {f"{prefix}.{name}": module for name, module in network.named_modules()}
+    """See `LatentDiffusion.adapted`.
+
+    Args:
+        networks: by the prefixes of their layers' names.
+        denoiser: the prefix of the one that gradients are taken of.
+        adapter: functions by the layers' names.
+        gradients: whether gradients are taken.
+    """
+    network = cast(ModelMixin, networks[denoiser])
+    named = {name.partition(".")[0] for name in adapter} & networks.keys()
+    modules = {f"{key}.{name}": module for key in named for name, module in networks[key].named_modules()}
     if unknown := adapter.keys() - modules.keys():
         raise ValueError(f"the network has no layer {min(unknown)!r}")
     with ExitStack() as stack:

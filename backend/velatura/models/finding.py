@@ -18,6 +18,7 @@ from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
 from . import catalogue, disk, places, recognition, shelves
+from .adapters import listing
 from .items import FOUND, MOST, Item, write
 from .recognition import FAMILIES, Found
 from .traits import PACKED
@@ -67,6 +68,7 @@ def refresh(state_dir: Path, more: Sequence[str] = (), *, forget: bool = False) 
     able = [one for one in seen if not one.note]
     write(state_dir, [_item(one) for one in able][:MOST], FOUND)
     catalogue.complete(state_dir, shelved)
+    listing.refresh(state_dir, shelved)
     return seen
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -91,8 +92,24 @@ class LatentModel(LatentDiffusion):
         return layers(self.networks[self.denoiser], self.denoiser)
 
     def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
-        """See `LatentDiffusion`."""
-        return adapted(self.networks[self.denoiser], self.denoiser, adapter, gradients=gradients)
+        """See `LatentDiffusion`. The layers of text encoders have names too (`text_encoder.….q_proj`)."""
+        return adapted(self.networks, self.denoiser, adapter, gradients=gradients)
+
+    @contextmanager
+    def wearing(self, adapter: Adapter, name: str) -> Generator[Self]:
+        """A context that gives a copy which shares all weights, and in which the adapter changes them.
+
+        Behind the context the networks are what they were, bit for bit.
+
+        Args:
+            adapter: see `LatentDiffusion.adapted`; it may name layers of text encoders.
+            name: goes into the copy's digest, so that values kept for it are no other model's.
+        """
+        worn = copy.copy(self)
+        worn.digest = f"{self.digest} wearing {name}"
+        worn._prompts = OrderedDict()
+        with self.adapted(adapter):
+            yield worn
 
     def tokens_of(self, prompt: str) -> tuple[int, int]:
         """The number of tokens of a prompt, and the largest number that the model reads of it."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import abc
 from collections.abc import Callable, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +20,7 @@ from velatura.weights.memory import give_back
 from velatura_protocol.errors import VelaturaError
 
 from . import placing
+from .adapters.listing import AdapterFile, Worn
 from .catalogue import ModelEntry, entry_of
 from .loading import load
 
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from velatura.companions.enlarger import Enlarger
     from velatura.companions.identity import Identity
     from velatura.companions.segmenter import Segmenter
+
+    from .adapters.reading import Loaded
 
 
 class ModelStore:
@@ -39,6 +44,7 @@ class ModelStore:
         dtype: of all networks; by default each entry's own, else the device's (`velatura.weights.dtypes`).
         memory: the file that caches digests of weights, or None.
         placement: the rung by which weights are placed (`velatura.models.placing`).
+        adapters: returns the adapters on this computer.
     """
 
     def __init__(
@@ -48,7 +54,9 @@ class ModelStore:
         dtype: torch.dtype | None = None,
         memory: Path | None = None,
         placement: str = placing.AUTO,
+        adapters: Callable[[], Sequence[AdapterFile]] = tuple,
     ) -> None:
+        self.adapters = adapters
         self._placement = placement
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
@@ -56,6 +64,7 @@ class ModelStore:
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
+        self._worn: dict[str, Loaded] = {}  # adapters of the last edit, by their ids, for the loaded model
 
     def entry(self, id: str = "", suits: Callable[[ModelEntry], bool] = lambda _: True) -> ModelEntry:
         """The entry of a model; an empty id means the first that suits. Raises `unknown-model`."""
@@ -73,6 +82,44 @@ class ModelStore:
             with placing.wanted(self._placement):
                 self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
         return self._loaded[1]
+
+    @contextmanager
+    def wearing(
+        self, wanted: Sequence[tuple[AdapterFile, float]]
+    ) -> abc.Generator[tuple[Generator, list[Worn]]]:
+        """A context that gives the model in memory as adapters change it, and each adapter's digest.
+
+        Behind the context the model is what it was.
+
+        Args:
+            wanted: adapters, and their strengths: 1 as trained, negative for the other way.
+
+        Raises:
+            VelaturaError: `unknown-model` for an adapter that cannot be read or was made for other networks.
+        """
+        assert self._loaded is not None
+        model = self._loaded[1]
+        if not wanted:
+            yield model, []
+            return
+        from .adapters import reading  # only now, since it imports the networks of all families
+        from .latent import LatentModel
+
+        if not isinstance(model, LatentModel):
+            raise VelaturaError("unknown-model", f"The model {model.id!r} takes no adapters; leave them out.")
+        self._worn = {
+            file.id: self._worn.get(file.id)
+            or reading.read(file.path, file.title, model.networks, model.denoiser)
+            for file, _ in wanted
+        }
+        read = [(self._worn[file.id], strength) for file, strength in wanted]
+        worn = [
+            Worn(file.title, self._digests.of([file.path]), strength, self._worn[file.id].unread)
+            for file, strength in wanted
+        ]
+        name = " ".join(f"{one.digest} at {one.strength!r}" for one in worn)
+        with model.wearing(reading.adapter(read, model.networks, model.device), name) as changed:
+            yield changed, worn
 
     def diffusion(self, id: str = "") -> LatentDiffusion:
         """The loaded diffusion model. Raises `unknown-model`, also for a model of another kind."""
@@ -130,4 +177,5 @@ class ModelStore:
             return
         self._loaded = None
         self._companions.clear()
+        self._worn.clear()
         give_back(self.device)

@@ -37,6 +37,8 @@ from velatura.jobs.store import Journal
 from velatura.methods.base import Method
 from velatura.methods.registry import describe, offer, since
 from velatura.methods.shelving import Choice, choices
+from velatura.models.adapters import listing
+from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry, entries
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
@@ -140,10 +142,13 @@ class Desk:
     def _describe(self, request: Request) -> Message:
         self._models = entries(self._state_dir)
         known = [m for m in self._described if since(m) <= request.minor]
-        return {"type": "methods", **offer(known, self._models, self._dials())}
+        return {"type": "methods", **offer(known, self._models, self._dials(), self._adapters())}
 
     def _dials(self) -> list[Choice]:
         return choices(self._state_dir, self._models)
+
+    def _adapters(self) -> list[AdapterFile]:
+        return listing.listed(self._state_dir)
 
     def _submit(self, request: Request) -> Message:
         job = job_id(request.message.get("job"))
@@ -153,7 +158,7 @@ class Desk:
         if not known:  # else it was checked then, and a method may have changed since
             self._check_room(request.session)
             self._models = entries(self._state_dir)
-            whole, title = complete_request(wanted, self._methods, self._models, self._dials)
+            whole, title = complete_request(wanted, self._methods, self._models, self._dials, self._adapters)
             lease = wanted.get("lease", False) or whole.get("draft", False)  # no other client wants a draft
         else:
             whole, title, lease = known[0].request, known[0].title, known[0].lease

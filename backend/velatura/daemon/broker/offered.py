@@ -1,4 +1,5 @@
-"""Notices that the answer to `methods` has changed: dials were kept or removed, models added or changed."""
+"""Notices that the answer to `methods` has changed: dials were kept or removed, models added or changed,
+adapters found."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from velatura.models.adapters.listing import FILE as ADAPTERS
 from velatura.models.items import FILE, FOUND
 from velatura.shelf.listing import FOLDER
 
@@ -18,7 +20,7 @@ EVERY_S = 0.5
 
 
 class Offered:
-    """Looks at the times of change of the lists of models and of the folder of dials.
+    """Looks at the times of change of the lists of models and adapters and of the folder of dials.
 
     Any process may change them: the worker, or the command line.
 
@@ -28,7 +30,7 @@ class Offered:
     """
 
     def __init__(self, state_dir: Path, changed: Callable[[], None]) -> None:
-        self._places = (state_dir / FILE, state_dir / FOUND, state_dir / FOLDER)
+        self._places = (state_dir / FILE, state_dir / FOUND, state_dir / FOLDER, state_dir / ADAPTERS)
         self._changed = changed
         self._stamp = self._now()
         self._looked = time.monotonic()

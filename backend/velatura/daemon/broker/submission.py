@@ -9,11 +9,12 @@ from dataclasses import replace
 from functools import partial
 
 from velatura.daemon.outgoing import Message
-from velatura.methods import shelving
+from velatura.methods import adapting, shelving
 from velatura.methods.base import Method
 from velatura.methods.checks import check
 from velatura.methods.kinds import KINDS
 from velatura.methods.shelving import Choice
+from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry, entry_of
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
@@ -41,6 +42,7 @@ def complete_request(
     methods: Mapping[str, Method],
     models: Sequence[ModelEntry],
     dials: Callable[[], Sequence[Choice]] = tuple,
+    adapters: Callable[[], Sequence[AdapterFile]] = tuple,
 ) -> tuple[Message, str]:
     """The request as it will run, and its title for the person.
 
@@ -50,16 +52,19 @@ def complete_request(
         methods: by id.
         models: the default one first.
         dials: gives the kept dials of these models.
+        adapters: gives the adapters on this computer.
 
     Raises:
         VelaturaError: those of `Request.from_wire` and of `velatura.methods.checks.check`; `too-large`; and
-            `bad-request` for more masks than one result holds, and for a dial that is not there.
+            `bad-request` for more masks than one result holds, and for a dial or adapter that is not there.
     """
     asked = Request.from_wire(request)
     checked = check(asked, methods, partial(entry_of, models))
     method = checked.method
     if shelving.names_dials(checked.form):
         shelving.check(checked.params, checked.form, dials())
+    if checked.values.get(adapting.KEY):
+        adapting.wanted(checked.params, checked.model, adapters())
     own = {name: asked.inputs[name] for name in OWN}
     whole = replace(
         asked,

@@ -13,6 +13,7 @@ from velatura.daemon.outgoing import Message
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
+from velatura.models.adapters import listing
 from velatura.models.catalogue import entries
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
@@ -48,6 +49,7 @@ class Runner:
             lambda: entries(state_dir),
             self.device,
             memory=state_dir / "digests.json",
+            adapters=lambda: listing.listed(state_dir),
             placement=placement,
         )
 

@@ -13,7 +13,7 @@ import torch
 
 from velatura.models.headers import Header
 
-_RENAMED = {
+RENAMED = {
     r"img_in\.": "x_embedder.",
     r"txt_in\.": "context_embedder.",
     r"time_in\.in_layer\.": "time_text_embed.timestep_embedder.linear_1.",
@@ -45,7 +45,7 @@ _RENAMED = {
     r"single_blocks\.(\d+)\.norm\.query_norm\.scale": r"single_transformer_blocks.\1.attn.norm_q.weight",
     r"single_blocks\.(\d+)\.norm\.key_norm\.scale": r"single_transformer_blocks.\1.attn.norm_k.weight",
 }
-_SPLIT = {
+SPLIT = {
     r"double_blocks\.(\d+)\.img_attn\.qkv\.": (
         r"transformer_blocks.\1.attn.",
         ("to_q.", "to_k.", "to_v."),
@@ -68,7 +68,7 @@ def converted(found: dict[str, Any]) -> dict[str, Any]:
     channels = len(found["img_in.bias"])
     made: dict[str, Any] = {}
     for name, value in found.items():
-        for pattern, (start, ends) in _SPLIT.items():
+        for pattern, (start, ends) in SPLIT.items():
             if match := re.match(pattern, name):
                 rows = [channels] * 3
                 rows += [len(value) - 3 * channels] if len(ends) == 4 else []
@@ -81,7 +81,7 @@ def converted(found: dict[str, Any]) -> dict[str, Any]:
 
 
 def _renamed(name: str) -> str:
-    for pattern, new in _RENAMED.items():
+    for pattern, new in RENAMED.items():
         if match := re.match(pattern, name):
             return match.expand(new) + name[match.end() :]
     return name

@@ -247,10 +247,10 @@ class UNetModel(LatentModel):
         without one zeros, as for a lack of it in training."""
         if self._beside.image is None:
             return torch.zeros_like(x)
-        latents = self._beside.at(x.shape[-2:], self.factor, self._unscaled)
+        latents = self._beside.at(x.shape[-2:], self.factor, self._reference)
         return latents.expand(len(x), -1, -1, -1)
 
-    def _unscaled(self, image: Tensor) -> Tensor:
+    def _reference(self, image: Tensor) -> Tensor:
         config = self.autoencoder.config
         return self.encode(image) / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
 

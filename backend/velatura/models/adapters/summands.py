@@ -1,0 +1,171 @@
+"""The changes that adapters make to a layer, as functions from its input to a summand of its output.
+
+No weight of the network changes, so a run leaves no trace, and weights in 8 bits or on another device serve.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, eq=False)
+class LowRank:
+    """B A x (Hu et al. 2022, arXiv:2106.09685, section 4.1).
+
+    Args:
+        A: [r, inputs], or [r, inputs, k, k] of a convolution.
+        B: [outputs, r], with the scale alpha / r in it.
+    """
+
+    A: Tensor
+    B: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Kronecker:
+    """(C ⊗ D) x (LoKr; Yeh et al. 2024, arXiv:2309.14859, section 3.2).
+
+    Args:
+        C: [a, b], with the scale in it.
+        D: [c, d]; the layer has a c outputs and b d inputs.
+    """
+
+    C: Tensor
+    D: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Dense:
+    """W x + b.
+
+    Args:
+        W: [outputs, inputs], or [outputs, inputs, k, k] of a convolution; None for 0.
+        b: [outputs]; None for 0.
+    """
+
+    W: Tensor | None = None
+    b: Tensor | None = None
+
+
+Change = LowRank | Kronecker | Dense
+"""A change of one layer, at a strength of 1."""
+
+
+def rows(change: Change, start: int, end: int) -> Change:
+    """The change of some of a layer's outputs, from start to end."""
+    if isinstance(change, LowRank):
+        return LowRank(change.A, change.B[start:end])
+    if isinstance(change, Kronecker):
+        return Dense(torch.kron(change.C, change.D)[start:end])
+    W, b = change.W, change.b
+    return Dense(None if W is None else W[start:end], None if b is None else b[start:end])
+
+
+def strengthened(change: Change, strength: float) -> Change:
+    """The change at another strength, which may be negative."""
+    if isinstance(change, LowRank):
+        return replace(change, B=strength * change.B)
+    if isinstance(change, Kronecker):
+        return replace(change, C=strength * change.C)
+    W, b = change.W, change.b
+    return Dense(None if W is None else strength * W, None if b is None else strength * b)
+
+
+def fits(change: Change, layer: nn.Module) -> bool:
+    """Whether a change is one of this layer."""
+    if isinstance(layer, nn.Linear):
+        outputs, inputs = layer.out_features, layer.in_features
+        kernel: tuple[int, ...] = ()
+    elif isinstance(layer, nn.Conv2d) and layer.groups == 1:
+        outputs, inputs = layer.out_channels, layer.in_channels
+        kernel = tuple(layer.kernel_size)
+    else:
+        return False
+    if isinstance(change, LowRank):
+        return _is(change.A.shape, change.A.shape[0], inputs, kernel) and change.B.shape[0] == outputs
+    if isinstance(change, Kronecker):
+        size = (change.C.shape[0] * change.D.shape[0], change.C.shape[1] * change.D.shape[1])
+        return size == (outputs, inputs) and kernel in ((), (1, 1))
+    is_fit = change.W is None or _is(change.W.shape, outputs, inputs, kernel)
+    return is_fit and (change.b is None or change.b.shape == (outputs,))
+
+
+def _is(shape: Sequence[int], outputs: int, inputs: int, kernel: tuple[int, ...]) -> bool:
+    """Whether a weight has these sizes; a kernel of one pixel may be left out."""
+    plain = (outputs, inputs)
+    return tuple(shape) == (*plain, *kernel) or (tuple(shape) == plain and set(kernel) <= {1})
+
+
+def summand(layer: nn.Module, changes: Sequence[Change], device: Any) -> Callable[[Tensor], Tensor]:
+    """The sum of the changes of a layer, as a function of its input. They have to fit it.
+
+    All changes of low rank become one, whose rank is the sum of theirs.
+    """
+    dtype = layer.weight.dtype if isinstance(layer.weight, Tensor) else torch.float32
+    dtype = dtype if dtype in (torch.float16, torch.bfloat16, torch.float32) else torch.bfloat16
+    apply = _convolved(layer) if isinstance(layer, nn.Conv2d) else F.linear
+    made: list[Callable[[Tensor], Tensor]] = []
+
+    def there(x: Tensor) -> Tensor:
+        return x.to(device, dtype)
+
+    low = [change for change in changes if isinstance(change, LowRank)]
+    if low:
+        kernel = max((one.A.shape[2:] for one in low), key=len)
+        A = there(torch.cat([one.A.reshape(*one.A.shape[:2], *kernel) for one in low]))
+        B = there(torch.cat([one.B for one in low], dim=1))
+        made.append(lambda x: _second(apply(x, A.to(x.dtype)), B.to(x.dtype), layer))
+    made += [_kronecker(there(one.C), there(one.D), layer) for one in changes if isinstance(one, Kronecker)]
+    dense = [change for change in changes if isinstance(change, Dense)]
+    weights = [one.W for one in dense if one.W is not None]
+    biases = [one.b for one in dense if one.b is not None]
+    if weights:
+        kernel = max((W.shape[2:] for W in weights), key=len)
+        W = there(torch.stack([W.reshape(*W.shape[:2], *kernel) for W in weights]).sum(0))
+        made.append(lambda x: apply(x, W.to(x.dtype)))
+    if biases:
+        shape = (-1, 1, 1) if isinstance(layer, nn.Conv2d) else (-1,)
+        b = there(torch.stack(biases).sum(0)).reshape(shape)
+        made.append(lambda x: b.to(x.dtype))
+
+    def added(x: Tensor) -> Tensor:
+        total = made[0](x)
+        for one in made[1:]:
+            total = total + one(x)
+        return total
+
+    return added
+
+
+def _convolved(layer: nn.Conv2d) -> Callable[[Tensor, Tensor], Tensor]:
+    """The layer's convolution with another kernel; that of a change without one is 1 x 1."""
+
+    def convolved(x: Tensor, W: Tensor) -> Tensor:
+        kernel = W if W.ndim == 4 else W[..., None, None]
+        return F.conv2d(x, kernel, None, layer.stride, layer.padding, layer.dilation)
+
+    return convolved
+
+
+def _second(x: Tensor, B: Tensor, layer: nn.Module) -> Tensor:
+    return F.conv2d(x, B[..., None, None]) if isinstance(layer, nn.Conv2d) else F.linear(x, B)
+
+
+def _kronecker(C: Tensor, D: Tensor, layer: nn.Module) -> Callable[[Tensor], Tensor]:
+    if isinstance(layer, nn.Conv2d):
+        W = torch.kron(C, D)
+        apply = _convolved(layer)
+        return lambda x: apply(x, W.to(x.dtype))
+
+    def product(x: Tensor) -> Tensor:
+        """(C ⊗ D) vec(X) = vec(C X D^T), X being [b, d] in rows."""
+        X = F.linear(x.unflatten(-1, (C.shape[1], D.shape[1])), D.to(x.dtype))
+        return (C.to(x.dtype) @ X).flatten(-2)
+
+    return product
