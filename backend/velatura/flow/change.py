@@ -27,27 +27,41 @@ _XYZ = (
 _WHITE = (0.95047, 1.0, 1.08883)  # D65
 
 
-def kept(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
+def kept(edited: Tensor, reconstruction: Tensor, reach: int, own: float = 0.0) -> Tensor:
     """The edited pictures, with the reconstruction wherever the change is invisible: [N, 3, h, w].
 
     Args:
         edited: [N, 3, h, w] in [-1, 1].
         reconstruction: D(E(x)) of the unedited picture, [1, 3, h, w] in [-1, 1].
         reach: pixels over which a visible change fades out.
+        own: see `change`.
     """
-    weight = change(edited, reconstruction, reach)
+    weight = change(edited, reconstruction, reach, own)
     return torch.where(weight == 0.0, reconstruction, reconstruction + weight * (edited - reconstruction))
 
 
-def change(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
+def change(edited: Tensor, reconstruction: Tensor, reach: int, own: float = 0.0) -> Tensor:
     """The visibility of the change, [N, 1, h, w] in [0, 1]: 0 below `SEEN`, 1 from `CERTAIN` on, fading out
-    over `reach` pixels around it."""
+    over `reach` pixels around it.
+
+    own: the most of a difference that may be a model's own, for one that paints the whole picture anew. A
+        picture's own difference is the least of which a quarter of the picture has no more, and both limits
+        rise by it: unchanged parts are among that quarter.
+    """
     difference = (lab(edited) - lab(reconstruction)).square().sum(1, keepdim=True).sqrt()
     window = 2 * reach + 1
     difference = F.avg_pool2d(difference, window, 1, reach, count_include_pad=False)
+    if own:
+        difference = difference - _own(difference).clamp(max=own)
     seen = ((difference - SEEN) / (CERTAIN - SEEN)).clamp(0.0, 1.0)
     near = F.max_pool2d(seen, window, 1, reach)
     return F.avg_pool2d(near, window, 1, reach, count_include_pad=False)
+
+
+def _own(difference: Tensor) -> Tensor:
+    """The lower quartile of each picture's differences [N, 1, h, w], [N, 1, 1, 1]."""
+    flat = difference.flatten(1)
+    return flat.kthvalue(max(1, flat.shape[1] // 4), 1).values.view(-1, 1, 1, 1)
 
 
 def lab(picture: Tensor) -> Tensor:

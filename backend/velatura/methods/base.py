@@ -21,6 +21,7 @@ from typing import (
 
 from velatura.companions.table import COMPANIONS
 from velatura.generators.protocol import DIFFUSION
+from velatura.models.traits import NEEDED
 from velatura_protocol.inputs import OWN, RasterInput
 
 from .kinds import KINDS
@@ -229,6 +230,10 @@ class Context(Protocol):
         """
         ...
 
+    def remark(self, sentence: str) -> None:
+        """Says a sentence for the person in the result's note, once."""
+        ...
+
     def decode(self, z: Tensor) -> Tensor:
         """The finished latents [N, C, h, w] as pictures [N, 3, H, W].
 
@@ -256,6 +261,8 @@ class Method:
             then does not check their length; '' where the model reads them.
         generator: the kind of model that it works with (`velatura.generators.kinds`), or several, '' for
             any.
+        trait: the trait of a model's files (a key of `velatura.models.traits.NEEDED`) without which it cannot
+            work, or ''.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
@@ -282,6 +289,7 @@ class Method:
     reads_prompt: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
     generator: ClassVar[str | tuple[str, ...]] = DIFFUSION
+    trait: ClassVar[str] = ""
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False
@@ -378,6 +386,8 @@ class Method:
                 raise TypeError(f"{cls.__name__}.{name} is none of {', '.join(COMPANIONS)}")
         if not isinstance(generator, str | tuple):
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
+        if cls.trait not in ("", *NEEDED):
+            raise TypeError(f"{cls.__name__}.trait is none of {', '.join(NEEDED)}")
         schema(cls.Parameters)
 
 
