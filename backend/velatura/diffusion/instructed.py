@@ -27,16 +27,17 @@ def instructed(
     """
     if strength == 1.0:
         return guided(model, instruction, negative_prompt, scale)
-    texts = list(dict.fromkeys(["", *([negative_prompt] if scale != 1.0 else []), instruction]))
+    texts = ["", instruction]
+    if scale != 1.0 and negative_prompt not in texts:
+        texts.append(negative_prompt)
     conditions = [model.encode_prompt(text) for text in texts]
 
     def D(x: Tensor, sigma: float, at: StepIndex | None = None) -> Tensor:
         c = cat([condition.expand(len(x)) for condition in conditions])
         rows = denoise(model, torch.cat([x] * len(texts)), sigma, c).chunk(len(texts))
         of = dict(zip(texts, rows, strict=True))
-        D_0, D_1 = of[""], of[instruction]
-        if scale != 1.0:
-            D_1 = guide(model, x, sigma, D_1, of[negative_prompt], scale)
+        D_0, D_c = of[""], of[instruction]
+        D_1 = D_c if scale == 1.0 else guide(model, x, sigma, D_c, of[negative_prompt], scale)
         return D_0 + strength * (D_1 - D_0)
 
     return D

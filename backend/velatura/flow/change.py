@@ -19,6 +19,8 @@ patches beside each other the just noticeable difference is 2.3 (Mahy et al. 199
 less."""
 CERTAIN = 2.3
 """The difference from which on a change is fully visible."""
+_RESTLESS = 1.25
+"""How far above its calmest quarter a model's own restlessness lies in places."""
 _XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -44,24 +46,26 @@ def change(edited: Tensor, reconstruction: Tensor, reach: int, own: float = 0.0)
     """The visibility of the change, [N, 1, h, w] in [0, 1]: 0 below `SEEN`, 1 from `CERTAIN` on, fading out
     over `reach` pixels around it.
 
-    own: the most of a difference that may be a model's own, for one that paints the whole picture anew. A
-        picture's own difference is the least of which a quarter of the picture has no more, and both limits
-        rise by it: unchanged parts are among that quarter.
+    Args:
+        edited, reconstruction, reach: see `kept`.
+        own: for a model that paints the whole picture anew, the most of a difference that counts as its own
+            restlessness. That is measured as the spread of the differences within a window, in the calmest
+            quarter of each picture; a new colour of a whole picture has none. Both limits rise by it.
     """
-    difference = (lab(edited) - lab(reconstruction)).square().sum(1, keepdim=True).sqrt()
+    delta = lab(edited) - lab(reconstruction)
     window = 2 * reach + 1
-    difference = F.avg_pool2d(difference, window, 1, reach, count_include_pad=False)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, window, 1, reach, count_include_pad=False)
+
+    difference = mean(delta.square().sum(1, keepdim=True).sqrt())
     if own:
-        difference = difference - _own(difference).clamp(max=own)
+        spread = mean((delta - mean(delta)).square().sum(1, keepdim=True).sqrt()).flatten(1)
+        calm = spread.kthvalue(max(1, spread.shape[1] // 4), 1).values.view(-1, 1, 1, 1)
+        difference = difference - (_RESTLESS * calm).clamp(max=own)
     seen = ((difference - SEEN) / (CERTAIN - SEEN)).clamp(0.0, 1.0)
     near = F.max_pool2d(seen, window, 1, reach)
     return F.avg_pool2d(near, window, 1, reach, count_include_pad=False)
-
-
-def _own(difference: Tensor) -> Tensor:
-    """The lower quartile of each picture's differences [N, 1, h, w], [N, 1, 1, 1]."""
-    flat = difference.flatten(1)
-    return flat.kthvalue(max(1, flat.shape[1] // 4), 1).values.view(-1, 1, 1, 1)
 
 
 def lab(picture: Tensor) -> Tensor:

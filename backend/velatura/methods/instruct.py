@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DRAFT_STEPS = 8
 OWN = 4.0
-"""The most, in Lab, of a difference that counts as the model's own and not as a change."""
+"""The most, in Lab, of a restless difference that counts as the model's own and not as a change."""
 
 
 class Picture(Parameters):

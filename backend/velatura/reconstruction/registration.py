@@ -113,8 +113,8 @@ def _pyramid(I: Tensor, L: Tensor) -> list[tuple[Tensor, Tensor]]:  # noqa: E741
     """Both pictures, and halves of them down to about `_LEAST` pixels; the largest first."""
     levels = [(I, L)]
     while max(levels[-1][0].shape[-2:]) >= 2 * _LEAST and min(levels[-1][0].shape[-2:]) >= 16:
-        I, L = (_smooth(F.avg_pool2d(x, 2)) for x in levels[-1])  # noqa: E741
-        levels.append((I, L))
+        halved = [_smooth(F.avg_pool2d(x, 2)) for x in levels[-1]]
+        levels.append((halved[0], halved[1]))
     return levels
 
 
@@ -142,17 +142,17 @@ def _correlated(I: Tensor, L: Tensor) -> Placement:  # noqa: E741
     """The placement with the highest peak of the phase correlation, to about a pixel of a small picture."""
     h, w = I.shape[-2:]
     factor = max(1, -(-max(h, w) // _COARSE))
-    I, L = (F.avg_pool2d(x, factor) if min(h, w) >= 2 * factor else x for x in (I, L))  # noqa: E741
-    h, w = I.shape[-2:]
+    small, layer = (F.avg_pool2d(x, factor) if min(h, w) >= 2 * factor else x for x in (I, L))
+    h, w = small.shape[-2:]
     window = torch.hann_window(h, periodic=False)[:, None] * torch.hann_window(w, periodic=False)
     down, right = (torch.fft.fftfreq(n, 1.0 / n).abs() <= FARTHEST * n for n in (h, w))
     near = down[:, None] & right[None]
-    FL = torch.fft.rfft2((L[0, 0] - L.mean()) * window)
+    spectrum = torch.fft.rfft2((layer[0, 0] - layer.mean()) * window).conj()
     best, peak = Placement(), -math.inf
     for zoom in torch.linspace(-1.0, 1.0, _ZOOMS, dtype=torch.float64).tolist():
         scale = ZOOM**zoom
-        warped = _warped(I, Placement(scale))[0, 0]
-        cross = torch.fft.rfft2((warped - warped.mean()) * window) * FL.conj()
+        warped = _warped(small, Placement(scale))[0, 0]
+        cross = torch.fft.rfft2((warped - warped.mean()) * window) * spectrum
         size = cross.abs()
         surface = torch.fft.irfft2(cross / (size + _WHITE * size.mean() + 1e-12), s=(h, w))
         surface = torch.where(near, surface, -torch.inf)
@@ -188,8 +188,8 @@ def _fitted(I: Tensor, L: Tensor, placement: Placement) -> Placement:  # noqa: E
         columns = [g * (gy * y + gx * right) / s, g * gy / s, g * gx / s, x, torch.ones_like(x)]
         J = torch.stack([column.reshape(-1) for column in columns])
         A, e = (J * weight.reshape(-1)) @ J.T, (J * weight.reshape(-1)) @ r.reshape(-1)
-        A = A + 1e-9 * torch.diag(A.diagonal() + 1e-12)
-        step = torch.linalg.solve(A, -e).tolist()
+        ridge = 1e-9 * torch.diag(A.diagonal() + 1e-12)
+        step = torch.linalg.solve(A + ridge, -e).tolist()
         scale, dy, dx = s + step[0], placement.shift[0] + step[1], placement.shift[1] + step[2]
         g, b = g + step[3], b + step[4]
         if not (1.0 / (1.1 * ZOOM) < scale < 1.1 * ZOOM) or max(abs(dy) / height, abs(dx) / width) > 0.5:
