@@ -37,7 +37,8 @@ def test_outside_of_the_selection_nothing_is_touched(models, reading):
 def test_a_variation_is_the_same_in_any_batch(models):
     two = results(models, variations=2, reading="noise")
     (one,) = results(models, reading="noise")
-    assert one.data in [layer.data for layer in two] and two[0].data != two[1].data
+    nearest = min(np.abs(pixels(one).astype(int) - pixels(layer)).max() for layer in two)
+    assert nearest <= 1 and two[0].data != two[1].data  # a batch rounds the last bits in another order
 
 
 def test_every_setting_matters(models):
