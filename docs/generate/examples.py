@@ -104,15 +104,16 @@ EMBEDDED = (DIFFUSION, PIXEL_DIFFUSION, VQ, STYLE)
 """The kinds of the embedded models."""
 
 
-def is_possible(method: MethodInfo, generator: str | tuple[str, ...]) -> bool:
+def is_possible(method: MethodInfo, generator: str | tuple[str, ...], trait: str = "") -> bool:
     """Return whether a method can be tried with the sample and an embedded model.
 
     Args:
         method: as the daemon offers it.
         generator: the kind of model that it needs, or several; '' for any.
+        trait: of the models that it needs; no embedded model has one.
     """
     needed = any(raster.need == "required" for raster in method.further)
-    return not needed and any(suits(generator, kind) for kind in EMBEDDED)
+    return not needed and not trait and any(suits(generator, kind) for kind in EMBEDDED)
 
 
 def as_typed(words: Sequence[str]) -> str:

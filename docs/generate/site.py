@@ -131,7 +131,7 @@ def _methods(
     yield {"All": "methods/index.md"}
     try:
         for method, cls in known:
-            has_example = examples.is_possible(method, cls.generator)
+            has_example = examples.is_possible(method, cls.generator, cls.trait)
             own = cls.__module__ in referenced
             shown = _shown(method, kept, state, own) if kept and has_example else None
             if shown and shown.picture:

@@ -55,3 +55,18 @@ def test_the_threshold_is_a_difference_that_is_just_noticed():
         weight = float(change(grey(level), before, 2)[0, 0, 32, 32])
         assert (weight == 0.0) == (difference <= SEEN)
         assert (weight == 1.0) == (difference >= CERTAIN)
+
+
+def test_the_restlessness_of_a_model_is_no_change():
+    """Of one that paints the whole picture anew; a new colour of the whole picture is a change."""
+    noise = torch.Generator().manual_seed(0)
+    before = grey(128) + 0.2 * torch.rand(1, 3, SIZE, SIZE, generator=noise)
+    after = before + 0.03 * torch.randn(1, 3, SIZE, SIZE, generator=noise)
+    after[..., 20:40, 20:40] = grey(230)[..., :20, :20]
+    assert (change(after, before, 2) > 0.0).float().mean() > 0.9
+    weight = change(after, before, 2, 4.0)
+    assert (weight[..., 24:36, 24:36] == 1.0).all() and (weight == 0.0).float().mean() > 0.6
+    warmer = before + torch.tensor([0.06, 0.0, -0.06]).view(1, 3, 1, 1)
+    both = change(torch.cat([after, warmer]), before, 2, 4.0)
+    assert both[:1].equal(weight) and (both[1] == 1.0).all()
+    assert kept(warmer, before, 2, 4.0).equal(kept(warmer, before, 2))

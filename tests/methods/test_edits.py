@@ -14,10 +14,12 @@ from velatura.methods.registry import registry
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 
-#: Those on faces follow from the layer, and the one inside joint attention refuses these models; they have
-#: tests of their own.
+#: Those on faces follow from the layer; the one inside joint attention and the one for models that follow
+#: instructions refuse these models. They have tests of their own.
 EDITING = [
-    m for m in registry().values() if m.result == "layer" and m.generator != STYLE and m.id != "fluxspace"
+    m
+    for m in registry().values()
+    if m.result == "layer" and m.generator != STYLE and m.id != "fluxspace" and not m.trait
 ]
 EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method in EDITING])
 MASK = box(64, 64, (20, 40), (16, 44))

@@ -19,6 +19,8 @@ patches beside each other the just noticeable difference is 2.3 (Mahy et al. 199
 less."""
 CERTAIN = 2.3
 """The difference from which on a change is fully visible."""
+_RESTLESS = 1.25
+"""How far above its calmest quarter a model's own restlessness lies in places."""
 _XYZ = (
     (0.4124564, 0.3575761, 0.1804375),
     (0.2126729, 0.7151522, 0.0721750),
@@ -27,24 +29,40 @@ _XYZ = (
 _WHITE = (0.95047, 1.0, 1.08883)  # D65
 
 
-def kept(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
+def kept(edited: Tensor, reconstruction: Tensor, reach: int, own: float = 0.0) -> Tensor:
     """The edited pictures, with the reconstruction wherever the change is invisible: [N, 3, h, w].
 
     Args:
         edited: [N, 3, h, w] in [-1, 1].
         reconstruction: D(E(x)) of the unedited picture, [1, 3, h, w] in [-1, 1].
         reach: pixels over which a visible change fades out.
+        own: see `change`.
     """
-    weight = change(edited, reconstruction, reach)
+    weight = change(edited, reconstruction, reach, own)
     return torch.where(weight == 0.0, reconstruction, reconstruction + weight * (edited - reconstruction))
 
 
-def change(edited: Tensor, reconstruction: Tensor, reach: int) -> Tensor:
+def change(edited: Tensor, reconstruction: Tensor, reach: int, own: float = 0.0) -> Tensor:
     """The visibility of the change, [N, 1, h, w] in [0, 1]: 0 below `SEEN`, 1 from `CERTAIN` on, fading out
-    over `reach` pixels around it."""
-    difference = (lab(edited) - lab(reconstruction)).square().sum(1, keepdim=True).sqrt()
+    over `reach` pixels around it.
+
+    Args:
+        edited, reconstruction, reach: see `kept`.
+        own: for a model that paints the whole picture anew, the most of a difference that counts as its own
+            restlessness. That is measured as the spread of the differences within a window, in the calmest
+            quarter of each picture; a new colour of a whole picture has none. Both limits rise by it.
+    """
+    delta = lab(edited) - lab(reconstruction)
     window = 2 * reach + 1
-    difference = F.avg_pool2d(difference, window, 1, reach, count_include_pad=False)
+
+    def mean(x: Tensor) -> Tensor:
+        return F.avg_pool2d(x, window, 1, reach, count_include_pad=False)
+
+    difference = mean(delta.square().sum(1, keepdim=True).sqrt())
+    if own:
+        spread = mean((delta - mean(delta)).square().sum(1, keepdim=True).sqrt()).flatten(1)
+        calm = spread.kthvalue(max(1, spread.shape[1] // 4), 1).values.view(-1, 1, 1, 1)
+        difference = difference - (_RESTLESS * calm).clamp(max=own)
     seen = ((difference - SEEN) / (CERTAIN - SEEN)).clamp(0.0, 1.0)
     near = F.max_pool2d(seen, window, 1, reach)
     return F.avg_pool2d(near, window, 1, reach, count_include_pad=False)

@@ -22,6 +22,7 @@ from typing import (
 from velatura.companions.table import COMPANIONS
 from velatura.generators.kinds import suits
 from velatura.generators.protocol import DIFFUSION
+from velatura.models.traits import NEEDED
 from velatura_protocol.inputs import OWN, RasterInput
 
 from .adapting import with_adapters
@@ -231,6 +232,10 @@ class Context(Protocol):
         """
         ...
 
+    def remark(self, sentence: str) -> None:
+        """Says a sentence for the person in the result's note, once."""
+        ...
+
     def decode(self, z: Tensor) -> Tensor:
         """The finished latents [N, C, h, w] as pictures [N, 3, H, W].
 
@@ -258,6 +263,8 @@ class Method:
             then does not check their length; '' where the model reads them.
         generator: the kind of model that it works with (`velatura.generators.kinds`), or several, '' for
             any.
+        trait: the trait of a model's files (a key of `velatura.models.traits.NEEDED`) without which it cannot
+            work, or ''.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
@@ -284,6 +291,7 @@ class Method:
     reads_prompt: ClassVar[str] = ""
     drafts: ClassVar[bool] = True
     generator: ClassVar[str | tuple[str, ...]] = DIFFUSION
+    trait: ClassVar[str] = ""
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False
@@ -382,6 +390,8 @@ class Method:
             raise TypeError(f"{cls.__name__}.generator is no kind of model; '' means any")
         if cls.generator and suits(cls.generator, DIFFUSION) and cls.result != "text":
             cls.Parameters = with_adapters(parameters)
+        if cls.trait not in ("", *NEEDED):
+            raise TypeError(f"{cls.__name__}.trait is none of {', '.join(NEEDED)}")
         schema(cls.Parameters)
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from velatura.generators import kinds
 from velatura.models.catalogue import ModelEntry
+from velatura.models.traits import NEEDED
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import check_inputs
 from velatura_protocol.rasters import Raster
@@ -61,7 +62,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     method = _method(request, methods)
     prompt = request.prompt.strip()
     _check_asked(request, method, prompt)
-    model = entry_of(request.model, lambda model: kinds.suits(method.generator, model.generator))
+    model = entry_of(request.model, lambda model: suits(method, model))
     if model.fault:
         raise VelaturaError("unknown-model", model.fault)
     lack = lacking(method, model)
@@ -84,6 +85,13 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     return Checked(method, model, prompt, values, params, form, rasters)
 
 
+def suits(method: Method, model: ModelEntry) -> bool:
+    """Whether a model is of the method's kind and has its trait. The files of a model at a hub that is not
+    here say nothing of it, so it is not preferred; the worker refuses it where it cannot."""
+    is_kind = kinds.suits(method.generator, model.generator)
+    return is_kind and (not method.trait or (model.found is not None and method.trait in model.found.traits))
+
+
 def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
     """Why the method cannot run with the model; None where the model has all that the method needs."""
     if not kinds.suits(method.generator, model.generator):
@@ -91,6 +99,12 @@ def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
             "unknown-model",
             f"{method.title!r} needs {kinds.titles_of(method.generator)}, and {model.title!r} is"
             f" {kinds.title(model.generator)}; choose another model or another method.",
+        )
+    if not suits(method, model) and not (model.kind == "hub" and model.found is None):
+        return VelaturaError(
+            "unknown-model",
+            f"{method.title!r} needs {NEEDED[method.trait]}, and {model.title!r} does not; add one with"
+            " `velatura models add`, or choose another method.",
         )
     if not method.needs or method.needs in model.companions:
         return None

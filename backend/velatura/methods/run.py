@@ -128,7 +128,7 @@ class Run:
         self._preview_after = 0.0
         self._reconstruction: Tensor | None = None
         self.is_draft = is_draft
-        self.remarks: set[str] = set()  # sentences for the person on how memory was saved
+        self.remarks: set[str] = set()  # sentences for the person: the method's, and how memory was saved
         self._stage = KINDS[method.result].stage
         self._step = 0
 
@@ -253,6 +253,10 @@ class Run:
             spent = time.monotonic() - now
             self._preview_after = now + max(spent / _PREVIEW_SHARE, 0.1)
             self.check()
+
+    def remark(self, sentence: str) -> None:
+        """See `Context`."""
+        self.remarks.add(sentence)
 
     def finer(self, i: int, n: int, share: float) -> None:
         """Begins the detail of picture i of n (from 0). share: as in `variations`."""

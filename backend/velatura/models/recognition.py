@@ -110,7 +110,12 @@ _ALL = (
         "sdxl",
         "Stable Diffusion XL",
         {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G},
-        [("", {"guidance": 5.0}), (FEW_STEPS, _FEW), (EMBEDDED_GUIDANCE, {"guidance": 8.0, "steps": 4})],
+        [
+            ("", {"guidance": 5.0}),
+            (INSTRUCTS, {"guidance": 3.0}),
+            (FEW_STEPS, _FEW),
+            (EMBEDDED_GUIDANCE, {"guidance": 8.0, "steps": 4}),
+        ],
     ),
     _family(
         "sd3",

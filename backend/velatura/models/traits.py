@@ -20,6 +20,14 @@ ZERO_SNR = "zero-snr"  #: its last level is pure noise
 SCALED_FP8 = "scaled-fp8"  #: weights of 8 bits with a scale beside each tensor
 PACKED = "packed"  #: weights packed for one kind of card, which diffusers' file readers do not read
 
+NEEDED: Mapping[str, str] = MappingProxyType(
+    {
+        INSTRUCTS: "a model that follows instructions, as FLUX.1 Kontext, FLUX.2, Qwen-Image-Edit and"
+        " InstructPix2Pix do"
+    }
+)
+"""Traits that a method may need (`Method.trait`): the models that have one, in a sentence."""
+
 
 @dataclass(frozen=True)
 class Part:

@@ -342,9 +342,9 @@ def quick_methods() -> tuple[str, ...]:
     """The ids of the methods of the smoke check.
 
     Those on faces are left out, since they learn for minutes and change nothing but faces; the study of faces
-    has them.
+    has them. So are those for models of a trait that no embedded model has.
     """
-    return tuple(id for id, method in _known().items() if method.generator != STYLE)
+    return tuple(id for id, method in _known().items() if method.generator != STYLE and not method.trait)
 
 
 def _known() -> dict[str, Method]:

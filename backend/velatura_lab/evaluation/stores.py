@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from velatura.generators import kinds
 from velatura.methods.base import Method
+from velatura.methods.checks import suits
 from velatura.models.store import ModelStore
+from velatura.models.traits import NEEDED
 
 
 class Stores:
@@ -23,12 +25,11 @@ class Stores:
         self._others: dict[str, ModelStore] = {}
 
     def of(self, method: Method) -> ModelStore | None:
-        """`models`, or a store of the first model of the kind that the method wants; None if there is
-        none."""
-        if kinds.suits(method.generator, self._models.entry(self._model).generator):
+        """`models`, or a store of the first model that suits the method; None if there is none."""
+        if suits(method, self._models.entry(self._model)):
             return self._models
-        entry = self._models.entry("", lambda entry: kinds.suits(method.generator, entry.generator))
-        if not kinds.suits(method.generator, entry.generator):
+        entry = self._models.entry("", lambda entry: suits(method, entry))
+        if not suits(method, entry):
             return None
         if entry.id not in self._others:
             self._others[entry.id] = ModelStore([entry], self._models.device, self._models.dtype)
@@ -37,7 +38,8 @@ class Stores:
     def left_out(self, methods: Sequence[Method]) -> list[str]:
         """A sentence for each method without a model of its kind."""
         return [
-            f"“{method.title}” needs {kinds.titles_of(method.generator)}, so it is left out."
+            f"“{method.title}” needs {NEEDED.get(method.trait) or kinds.titles_of(method.generator)},"
+            " so it is left out."
             for method in methods
             if self.of(method) is None
         ]
