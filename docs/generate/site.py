@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 #: Packages whose modules and decisions have pages; the first two are always there.
 PACKAGES = ("velatura", "velatura_protocol", "velatura_lab")
 REFERENCE = ("velatura_protocol", "velatura")
-GUIDES = ("index", "krita", "gimp", "command-line", "python")
+GUIDES = ("index", "krita", "gimp", "command-line", "python", "models")
 
 
 class Failed(Exception):

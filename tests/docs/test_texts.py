@@ -15,6 +15,7 @@ from velatura.cli.main import parser_for
 from velatura.cli.values import parse_dial, parse_values
 from velatura.methods.registry import describe, registry
 from velatura.models.catalogue import EMBEDDED
+from velatura.models.recognition import FAMILIES
 from velatura_protocol.catalogue import MethodInfo
 
 METHODS = {name: MethodInfo.from_wire(describe(method)) for name, method in registry().items()}
@@ -72,6 +73,14 @@ def test_the_readme_lists_every_method_in_the_order_of_the_list():
 def test_the_readme_links_to_the_card_of_every_embedded_model(model):
     text = (site.ROOT / "README.md").read_text("utf-8")
     assert f"`{model}`" in text and f"](backend/velatura/bundles/{model}/README.md)" in text
+
+
+@pytest.mark.parametrize("family", FAMILIES.values(), ids=FAMILIES)
+def test_the_page_of_models_names_every_family_and_its_parts(family):
+    parts = [title for name, title in family.parts.items() if name not in ("unet", "transformer")]
+    parts += [f"{title} (if it is there)" for title in family.optional.values()]
+    page = (site.ROOT / "docs" / "models.md").read_text("utf-8")
+    assert f"\n| {family.title} | {', '.join(parts)} |\n" in page
 
 
 @pytest.mark.parametrize("path", [p for p in TEXTS if p not in GUIDES], ids=names)

@@ -29,6 +29,15 @@ class ComposeParameters(prompt_to_prompt.PromptToPromptParameters):
         title="Only where they are",
         description="Leaves the picture as it is where neither the changed words nor the concepts are.",
     )
+    threshold: float = fields.slider(
+        0.45,
+        0.0,
+        0.95,  # nothing is above 1
+        0.05,
+        "Threshold",
+        "How sure it must be that a word is somewhere; lower reaches wider.",
+        advanced=True,
+    )
     concepts: list[steering.ConceptSettings] = steering.concepts()
     words_of_concepts: steering.Words = steering.words_of_concepts()
     only_changes: bool = flowing.only_changes(advanced=True)

@@ -49,6 +49,28 @@ class Counted(Features):
         super().record(i, name, branch)
 
 
+def swap(tokens: int, n: int, settings: PromptToPromptParameters) -> tuple[Control, LocalBlend]:
+    """A word swap that turns a word up, and its local blend.
+
+    Args:
+        tokens: number of tokens of a prompt.
+        n: number of steps.
+        settings: its windows and threshold.
+    """
+    weights, groups = torch.ones(tokens), torch.zeros(tokens, 2)
+    weights[3], groups[3, 0] = 2.0, 1.0
+    within = torch.arange(n) < steps_within(settings.cross_until, n)
+    control = Control(
+        A=torch.eye(tokens),
+        alpha=within.float().unsqueeze(-1).repeat(1, tokens),
+        weights=weights,
+        renormalise=settings.renormalise,
+        self_steps=steps_within(settings.self_until, n),
+    )
+    blended = steps_within(settings.blend_start, n)
+    return control, LocalBlend(Words(groups, groups), settings.threshold, blended)
+
+
 @dataclass(frozen=True)
 class Edits:
     """A model and an edit for it: a word swap that turns a word up, with local blend, guidance and windows as
@@ -87,23 +109,13 @@ class Edits:
         drawn = noise.standard_normal([1, 2, 3], (tokens, width)).to(model.device)
         side = side or model.latent_size
         sigmas = schedule.sigmas(model.training_sigmas, steps)
-        n = len(sigmas) - 1
-        weights, groups = torch.ones(tokens), torch.zeros(tokens, 2)
-        weights[3], groups[3, 0] = 2.0, 1.0
-        within = torch.arange(n) < steps_within(SHIPPED.cross_until, n)
-        control = Control(
-            A=torch.eye(tokens),
-            alpha=within.float().unsqueeze(-1).repeat(1, tokens),
-            weights=weights,
-            renormalise=SHIPPED.renormalise,
-            self_steps=steps_within(SHIPPED.self_until, n),
-        )
+        control, local = swap(tokens, len(sigmas) - 1, SHIPPED)
         return Edits(
             model,
             noise.standard_normal([4], (model.latent_channels, side, side)).to(model.device),
             Conditions(*map(Condition, drawn.unsqueeze(1))),
             control,
-            LocalBlend(Words(groups, groups), SHIPPED.threshold, steps_within(SHIPPED.blend_start, n)),
+            local,
             sigmas,
         )
 

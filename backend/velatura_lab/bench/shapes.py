@@ -59,7 +59,7 @@ def model(shape: str, device: str, dtype: torch.dtype | None) -> StableDiffusion
     assert isinstance(embedded, StableDiffusion)  # the one class of our own loader
     if shape == EMBEDDED:
         return embedded
-    with torch.random.fork_rng(devices=[]), torch.device(device), _default(embedded.dtype):
+    with torch.random.fork_rng(devices=[]), torch.device(device), default(embedded.dtype):
         torch.manual_seed(0)
         return replace(embedded, unet=UNet2DConditionModel(**SHAPES[shape]))
 
@@ -129,7 +129,7 @@ def sd15(embedded: StableDiffusion) -> StableDiffusion:
         eos_token_id=embedded.text_encoder.config.eos_token_id,
     )
     embedded.tokenizer.model_max_length = TOKENS
-    with torch.random.fork_rng(devices=[]), embedded.device, _default(embedded.dtype):
+    with torch.random.fork_rng(devices=[]), embedded.device, default(embedded.dtype):
         torch.manual_seed(0)
         return replace(
             embedded,
@@ -141,7 +141,7 @@ def sd15(embedded: StableDiffusion) -> StableDiffusion:
 
 
 @contextmanager
-def _default(dtype: torch.dtype) -> Generates[None]:
+def default(dtype: torch.dtype) -> Generates[None]:
     """Makes weights in this dtype, without larger ones first."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(dtype)
