@@ -22,6 +22,7 @@ from velatura.models.families import folders, sd, sdxl
 from velatura.models.families.measuring import measured_prediction, shown
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
+from velatura.models.vocabulary import write_tokenizer
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(240)
@@ -106,7 +107,7 @@ def whole(tmp_path_factory, parts):
         part.save_pretrained(folder / name)
     for name, pad in (("tokenizer", "<|endoftext|>"), ("tokenizer_2", "!")):
         shutil.rmtree(folder / name)
-        sd.unet_files.ldm.write_tokenizer(folder / name, pad)
+        write_tokenizer(folder / name, pad)
     return loaded(folder)
 
 

@@ -31,16 +31,17 @@ def layers(network: nn.Module, prefix: str) -> dict[str, Layer]:
 
 @contextmanager
 def adapted(
-    network: ModelMixin, prefix: str, adapter: Adapter, *, gradients: bool
+    network: nn.Module, prefix: str, adapter: Adapter, *, gradients: bool
 ) -> Generator[None, None, None]:
-    """See `LatentDiffusion.adapted`. prefix: as in `layers`."""
+    """See `LatentDiffusion.adapted`. network: of diffusers; prefix: as in `layers`."""
     modules = {f"{prefix}.{name}": module for name, module in network.named_modules()}
     if unknown := adapter.keys() - modules.keys():
         raise ValueError(f"the network has no layer {min(unknown)!r}")
     with ExitStack() as stack:
         for name, added in adapter.items():
             stack.callback(modules[name].register_forward_hook(partial(_add, added)).remove)
-        if gradients and network.num_parameters() >= CHECKPOINTED and not network.is_gradient_checkpointing:
+        large = isinstance(network, ModelMixin) and network.num_parameters() >= CHECKPOINTED
+        if gradients and large and not network.is_gradient_checkpointing:
             network.enable_gradient_checkpointing()
             stack.callback(network.disable_gradient_checkpointing)
         yield

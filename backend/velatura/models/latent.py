@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
+from velatura.diffusion.network import Adapter, Decoder, LatentDiffusion, Layer
 from velatura.generators.protocol import DIFFUSION
 from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
@@ -170,7 +170,7 @@ class LatentModel(LatentDiffusion):
         """
         return self._finite(self._decode, z).clamp(-1.0, 1.0)
 
-    def tunable_decoder(self) -> TunableDecoder:
+    def tunable_decoder(self) -> Decoder:
         """See `LatentDiffusion`."""
         return TunableDecoder(self.autoencoder, self._unscaled)
 

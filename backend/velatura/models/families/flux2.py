@@ -218,12 +218,14 @@ def _mistral(path: Path, dtype: torch.dtype) -> nn.Module:
         return parts.shortened(whole.model.language_model, max(_DEV))
     shapes = {name: tuple(value) for name, value in read_header(path).shapes.items()}
     sizes = parts.sizes(shapes, "model.layers.")
-    query, key = sizes.pop("query"), sizes.pop("key")
     config = MistralConfig(
-        **sizes,
+        vocab_size=sizes.vocabulary,
+        hidden_size=sizes.hidden,
+        intermediate_size=sizes.inner,
+        num_hidden_layers=sizes.layers,
         head_dim=_MISTRAL_HEAD,
-        num_attention_heads=query // _MISTRAL_HEAD,
-        num_key_value_heads=key // _MISTRAL_HEAD,
+        num_attention_heads=sizes.query // _MISTRAL_HEAD,
+        num_key_value_heads=sizes.key // _MISTRAL_HEAD,
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 1e9},
         sliding_window=None,
@@ -235,10 +237,11 @@ def _dev_text(tokenizer: Any) -> Callable[[str], str]:
     """The text around a prompt of FLUX.2 dev."""
 
     def text(prompt: str) -> str:
+        words = prompt.replace("[IMG]", "")
         system = {"role": "system", "content": [{"type": "text", "text": SYSTEM_MESSAGE}]}
-        user = {"role": "user", "content": [{"type": "text", "text": prompt.replace("[IMG]", "")}]}
+        user = {"role": "user", "content": [{"type": "text", "text": words}]}
         if tokenizer.chat_template:
             return tokenizer.apply_chat_template([system, user], tokenize=False, add_generation_prompt=False)
-        return f"<s>[SYSTEM_PROMPT]{SYSTEM_MESSAGE}[/SYSTEM_PROMPT][INST]{user['content'][0]['text']}[/INST]"
+        return f"<s>[SYSTEM_PROMPT]{SYSTEM_MESSAGE}[/SYSTEM_PROMPT][INST]{words}[/INST]"
 
     return text

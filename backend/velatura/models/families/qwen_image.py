@@ -193,7 +193,7 @@ class QwenImage(JointModel):
                 img_shapes=[grids] * len(x),
                 return_dict=False,
             )[0]
-        return unpack(out[:, :count], *x.shape[-2:], self.patch)
+        return unpack(out[:, :count], x.shape[-2], x.shape[-1], self.patch)
 
     def _encode(self, image: Tensor) -> Tensor:
         mean, deviation = self._statistics
