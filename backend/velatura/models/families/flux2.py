@@ -24,7 +24,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS, NO_GUIDANCE
+from velatura.models.traits import FEW_STEPS
 
 from . import flow_files, parts
 from .joint import JointModel, pack, positions, unpack
@@ -52,13 +52,11 @@ class Flux2(JointModel):
         text_encoder: a language model without its head.
         template: the text around a prompt.
         layers_read: the layers whose states are the prompt's, beside each other.
-        steps: of a usual run. The shift of the noise levels is the one for so many.
     """
 
     text_encoder: nn.Module
     template: Template
     layers_read: tuple[int, ...]
-    steps: int
 
     patch: ClassVar[int] = 1
 
@@ -116,7 +114,7 @@ class Flux2(JointModel):
     def velocity(self, x: Tensor, time: Tensor, condition: Condition, attend: Attend | None) -> Tensor:
         """See `JointModel`."""
         height, width = x.shape[-2:]
-        tokens, length, states = pack(x, 1), condition.states.shape[1], condition.states.to(self.dtype)
+        tokens, length, states = pack(x, 1), condition.states.shape[1], condition.states.to(self.computing)
         places = [positions(height, width, axes=4)]
         references = self.reference_tokens(len(x))
         for i, z in enumerate(self.references):
@@ -177,7 +175,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         steps=4 if FEW_STEPS in found.traits else 50,
         scheduler=part.scheduler(SCHEDULER),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         guidance=4.0,
         device=device,
         dtype=dtype,

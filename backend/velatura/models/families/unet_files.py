@@ -107,7 +107,7 @@ class Files:
         return bool(read_object(index).get(name, default)) if index.is_file() else default
 
     def levels(self) -> dict[str, Any]:
-        """The fields of a `UNetModel` that the scheduler's configuration gives."""
+        """The fields of a `UNetModel` that the scheduler's configuration and the traits give."""
         found, place = self._found, self._found.parts.get("scheduler", self._found.path / "scheduler")
         if place.is_dir():
             scheduler = read_object(place / "scheduler_config.json")
@@ -115,7 +115,7 @@ class Files:
             scheduler = ldm.scheduler(read_header(self._place("unet")))
         if found.chosen:
             scheduler = scheduler | {"prediction_type": found.prediction}
-        return levels(scheduler, found.path.name)
+        return levels(scheduler, found.path.name) | {"takes_guidance": found.takes_guidance}
 
     def measured(self, model: _M) -> _M:
         """The model, its prediction measured where neither a person nor its files say it."""
