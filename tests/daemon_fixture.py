@@ -39,7 +39,9 @@ class Daemon:
         self.state_dir = state_dir
         self._first = first
         self._environment = environment or {}
-        self._settings = settings
+        self._settings = {
+            "find_models": False
+        } | settings  # this computer's own models are no test's business
         self._process: subprocess.Popen | None = None
         self._workers: set[int] = set()
 

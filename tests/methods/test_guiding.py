@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
 
 from tests.methods.requests import Edit, Recorded, box, picture
 from tests.models import flows
+from tests.models.test_unets import with_unet
 from tests.tiny import tiny_model
 from tests.tiny_flux1 import tiny_flux1
 from tests.tiny_sd3 import tiny_sd3
-from velatura.methods import guiding, registry
+from velatura.methods import checks, guiding, registry
 from velatura.methods.execute import execute
 from velatura.models.catalogue import ModelEntry
-from velatura.models.families import flux1, sd3
+from velatura.models.families import flux1, sd, sd3
+from velatura.models.recognition import Found, recognise
 from velatura.models.store import ModelStore
+from velatura.models.traits import EMBEDDED_GUIDANCE, NO_GUIDANCE
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.requests import Request
 
 
 def edit(model, **parameters):
@@ -84,6 +91,42 @@ def test_what_cannot_be_avoided_is_refused(dev, schnell):
 def test_methods_without_the_parameter_get_the_model_as_it_is(dev):
     (params,) = [m.Parameters() for m in registry.registry().values() if m.id == "flow-align"]
     assert guiding.settled(dev, params) == (dev, params)
+
+
+def test_a_latent_consistency_model_takes_one_pass(tmp_path):
+    folder = with_unet(tiny_model(tmp_path), time_cond_proj_dim=16)
+    model = ModelStore([ModelEntry("lcm", "LCM", "diffusers", str(folder), 64)]).get("lcm")
+    for method in ("sdedit", "imagic", "magicmix", "prompt-to-prompt", "diffedit", "lanpaint"):
+        params = registry.registry()[method].Parameters(guidance=3.0)
+        at, params = guiding.settled(model, params)
+        assert params.guidance == 1.0 and at.digest == f"{model.digest} at guidance 3", method
+    with pytest.raises(VelaturaError, match="empty “Avoid”"):
+        guiding.settled(model, registry.registry()["sdedit"].Parameters(negative_prompt="a dog"))
+
+
+@pytest.mark.parametrize("trait", [EMBEDDED_GUIDANCE, NO_GUIDANCE])
+def test_it_is_refused_before_the_model_is_loaded(tmp_path, trait):
+    """As the broker checks a request, in the words of the worker."""
+    entry = ModelEntry("m", "M", "file", "m", 64, found=Found("flux1", "file", tmp_path, 64))
+    asked = Edit(
+        picture(64, 64),
+        box(64, 64, (16, 48), (16, 48)),
+        method="sdedit",
+        parameters={"negative_prompt": "a dog"},
+        prompt="a red hat",
+    )
+    request = Request.from_wire(asked.request)
+    checks.check(request, registry.registry(), lambda *_: entry)
+    entry = replace(entry, found=replace(entry.found, traits=frozenset({trait})))
+    with pytest.raises(VelaturaError, match="“Avoid”") as refused:
+        checks.check(request, registry.registry(), lambda *_: entry)
+    assert refused.value.code == "bad-request"
+
+
+def test_turbo_takes_no_guidance(tmp_path):
+    found = recognise(tiny_model(tmp_path / "sd-turbo"))
+    assert found and not found.takes_guidance
+    assert not sd.load(found, "m", "d", torch.device("cpu"), torch.float32).takes_guidance
 
 
 def test_other_models_are_as_they_were(tmp_path):

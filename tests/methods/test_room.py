@@ -82,10 +82,28 @@ def test_a_picture_that_cannot_be_decoded_whole_is_decoded_in_tiles(monkeypatch)
     there = footprint(model).needed(h, w, 0) - 1
     monkeypatch.setattr(memory, "free", lambda device: there)
     assert room.most_at_once(model, 640, 640, 1) == 1
-    assert model.autoencoder.use_tiling
+    assert model._tile == model.latent_size
     tiled = model.decode(z)
     error = float((tiled - whole).abs().mean())
     assert 0.0 < error < 0.2 * float((whole - image).abs().mean()), "less than the autoencoder's own error"
     monkeypatch.setattr(memory, "free", lambda device: 2 * there)
     room.most_at_once(model, 640, 640, 1)
-    assert not model.autoencoder.use_tiling
+    assert not model._tile
+
+
+def test_large_pictures_are_decoded_in_tiles_of_the_models_own_size(store):
+    model = store.get()
+    z = torch.randn(1, model.latent_channels, 12, 20, generator=torch.Generator().manual_seed(0))
+    whole, sides = model.decode(z), []
+    decode = model._decode
+    model._decode = lambda tile: sides.append(tile.shape[-2:]) or decode(tile)
+    try:
+        assert model.tile_decoding(on=True) == model.latent_size == 8
+        tiled = model.decode(z)
+        assert set(sides) == {(8, 8)} and tiled.shape == whole.shape
+        sides.clear()
+        assert torch.equal(model.decode(z[..., :8, :8]), decode(z[..., :8, :8]).clamp(-1.0, 1.0))
+        assert model.tile_decoding(on=False) == 0 and torch.equal(model.decode(z), whole)
+    finally:
+        del model._decode
+        model.tile_decoding(on=False)

@@ -15,6 +15,7 @@ from tests.models import flows
 from tests.tiny_flux1 import FILL, authors_names, tiny_flux1, tiny_flux1_files, transformer
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import denoise
+from velatura.models import disk
 from velatura.models.families.flux1 import load
 from velatura.models.families.flux1_names import converted
 from velatura.models.families.joint import pack, unpack
@@ -132,12 +133,12 @@ def test_kontext_follows_an_instruction_about_a_picture(tmp_path):
         model.referring([picture, picture])
 
 
-def test_other_children_take_no_pictures_and_maps_are_refused(model, tmp_path):
+def test_other_children_take_no_pictures_and_maps_are_refused_unloaded(model, tmp_path):
     with pytest.raises(VelaturaError, match="takes no instructions"):
         model.referring([torch.zeros(1, 3, 16, 16)])
     folder = tiny_flux1(tmp_path, channels=128)
     with pytest.raises(VelaturaError, match="maps of depth or edges"):
-        flows.loaded(load, folder)
+        disk.found({}, folder)
 
 
 def test_pictures_are_encoded_and_decoded_as_by_diffusers(model, folder):

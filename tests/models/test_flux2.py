@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 
+import numpy as np
 import pytest
 import torch
 from diffusers import FlowMatchEulerDiscreteScheduler, Flux2KleinPipeline, Flux2Pipeline
+from diffusers.pipelines.flux2.pipeline_flux2 import compute_empirical_mu
 from PIL import Image
 from transformers import Mistral3ForConditionalGeneration
 
 from tests.models import flows, ldm
 from tests.tiny_flux2 import authors_names, tiny_flux2, tiny_flux2_dev
-from velatura.diffusion import noise
+from velatura.diffusion import noise, schedule
 from velatura.diffusion.denoiser import denoise
+from velatura.methods import guiding, registry
 from velatura.models.families.flux2 import load
 from velatura.models.families.joint import unpack
 from velatura.models.recognition import Found
@@ -64,6 +68,26 @@ def test_a_run_is_that_of_diffusers(model, pipeline, scale):
     expected = theirs(pipeline, prompt="a red hat", guidance_scale=scale)
     found = raw(model, flows.sampled(model, start(), STEPS, "a red hat", "", scale))
     assert (found - expected).abs().max() < 1e-4 * max(1.0, expected.std())
+
+
+@pytest.mark.parametrize("steps", [4, 28])
+def test_the_shift_is_that_of_the_runs_steps(model, steps):
+    """As diffusers computes it, for the picture's own number of tokens."""
+    image = torch.zeros(1, 3, 512, 768)
+    sigmas = model.for_steps(steps).prepared(image, image[:, :1]).training_sigmas
+    shift = math.exp(compute_empirical_mu(32 * 48, steps))
+    t = np.linspace(1.0, 1.0 / steps, steps)
+    expected = shift / (shift + 1.0 / t - 1.0)
+    found = np.array(schedule.sigmas(sigmas, steps)[:steps])
+    np.testing.assert_allclose(found[1:] / (1.0 + found[1:]), expected[1:], atol=1e-6)
+    assert (model.for_steps(steps) is model) == (steps == model.steps)
+
+
+def test_the_parameter_sets_the_steps(model):
+    params = registry.registry()["sdedit"].Parameters(steps=28)
+    settled, _ = guiding.settled(model, params)
+    assert settled.steps == 28 and settled.digest != model.digest
+    assert settled.transformer is model.transformer
 
 
 def test_pictures_are_encoded_and_decoded_as_by_diffusers(model, pipeline):

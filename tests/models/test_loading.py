@@ -17,8 +17,8 @@ from velatura.attention.places import halved
 from velatura.diffusion.condition import Condition
 from velatura.models import catalogue, headers
 from velatura.models.catalogue import ModelEntry
-from velatura.models.families import ldm as layout
 from velatura.models.store import ModelStore
+from velatura.models.vocabulary import write_tokenizer
 from velatura_protocol.errors import VelaturaError
 
 
@@ -239,7 +239,7 @@ def test_prompts_are_counted_as_the_model_reads_them(folder):
 
 
 def test_the_vocabulary_is_clips(tmp_path):
-    layout.write_tokenizer(tmp_path, pad="<|endoftext|>")
+    write_tokenizer(tmp_path, pad="<|endoftext|>")
     tokenizer = CLIPTokenizer.from_pretrained(tmp_path)
     assert len(tokenizer) == 49408
     assert tokenizer("hello world!").input_ids == [49406, 3306, 1002, 256, 49407]

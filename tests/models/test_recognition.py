@@ -20,7 +20,7 @@ MODELS = {
     "wd-1-5-vpred": (UNKNOWN_SD2, "sd", 768, {traits.V_PREDICTION}, "v_prediction"),
     "sd_xl_base_1.0": (real.sdxl_checkpoint(), "sdxl", 1024, set(), "epsilon"),
     "juggernautXL_ragnarok": (real.sdxl_checkpoint(), "sdxl", 1024, set(), "epsilon"),
-    "sd_xl_turbo_1.0_fp16": (real.sdxl_checkpoint(), "sdxl", 512, {traits.FEW_STEPS}, "epsilon"),
+    "sd_xl_turbo_1.0_fp16": (real.sdxl_checkpoint(), "sdxl", 512, FEW, "epsilon"),
     "dreamshaperXL_lightningDPMSDE": (real.sdxl_checkpoint(), "sdxl", 1024, {traits.FEW_STEPS}, "epsilon"),
     "xl-inpainting-0.1": (real.sdxl_checkpoint(9), "sdxl", 1024, {traits.INPAINTING}, "epsilon"),
     "noobaiXLNAIXL_vPred10Version": (

@@ -22,6 +22,7 @@ from velatura.models.families import folders, sd, sdxl
 from velatura.models.families.measuring import measured_prediction, shown
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
+from velatura.models.vocabulary import write_tokenizer
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(240)
@@ -106,7 +107,7 @@ def whole(tmp_path_factory, parts):
         part.save_pretrained(folder / name)
     for name, pad in (("tokenizer", "<|endoftext|>"), ("tokenizer_2", "!")):
         shutil.rmtree(folder / name)
-        sd.unet_files.ldm.write_tokenizer(folder / name, pad)
+        write_tokenizer(folder / name, pad)
     return loaded(folder)
 
 
@@ -170,6 +171,18 @@ def test_a_unet_in_gguf_is_the_same(tmp_path, parts, whole, quantised, most):
     model = sdxl.load(Found("sdxl", "gguf", files["unet"], 1024, parts=files), "m", "d", *CPU)
     difference = (ours(model)[0] - ours(whole)[0]).abs().max()
     assert difference < most and bool(difference > 1e-4) == quantised
+
+
+def test_weights_of_8_bits_are_multiplied_by_the_scales_beside_them(tmp_path):
+    value, scale = torch.randn(4, 4).to(torch.float8_e4m3fn), torch.tensor(0.25)
+    of = "model.diffusion_model."
+    tensors = {f"{of}input_blocks.0.0.weight": torch.ones(2, 2), f"{of}a.weight": value}
+    save_file(
+        {**tensors, f"{of}a.scale_weight": scale, "scaled_fp8": torch.zeros(2)}, tmp_path / "m.safetensors"
+    )
+    found = sd.unet_files.ldm.weights(tmp_path / "m.safetensors", "unet", torch.float32)
+    assert found.keys() == tensors.keys()
+    assert torch.equal(found[f"{of}a.weight"], value.float() * 0.25)
 
 
 def test_another_autoencoder_replaces_that_of_a_checkpoint(tmp_path, parts, folder):

@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from tests.tiny import register_tiny_model, tiny_model
-from velatura.models.catalogue import entries
+from velatura.models.catalogue import ModelEntry, entries
+from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
+from velatura.weights import dtypes
 from velatura.weights.dtypes import chosen, multiplies_bfloat16
 from velatura_protocol.errors import VelaturaError
 
@@ -37,3 +39,11 @@ def test_the_choice_in_the_list_of_models_is_followed(tmp_path):
     register_tiny_model(tmp_path, folder, dtype="int3")
     with pytest.raises(VelaturaError, match="list of models cannot be read"):
         entries(tmp_path)
+
+
+def test_a_store_knows_which_models_are_transformers(monkeypatch, tmp_path):
+    monkeypatch.setattr(dtypes, "multiplies_bfloat16", lambda _: True)
+    store = ModelStore([], device="meta")
+    for family, dtype in (("sdxl", torch.float16), ("sd3", torch.bfloat16), ("qwen-image", torch.bfloat16)):
+        found = Found(family, "file", tmp_path, 64)
+        assert store.dtype_of(ModelEntry("m", "M", "file", "m", 64, found=found)) == dtype

@@ -7,6 +7,7 @@ import logging.handlers
 import os
 import sys
 from pathlib import Path
+from threading import Thread
 
 import filelock
 
@@ -15,6 +16,7 @@ from velatura.daemon.broker.handles import raise_limit
 from velatura.daemon.lock import held
 from velatura.daemon.settings import load_settings
 from velatura.daemon.watchdog import Watchdog, end_at_once
+from velatura.models import finding
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import check_folder
 from velatura_protocol.paths import state_dir as find_state_dir
@@ -52,7 +54,10 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
 def _serve(folder: Path, device: str) -> int:
     broker, watchdog = None, Watchdog(CLOSE_S)
     try:
-        broker = Broker(folder, load_settings(folder, device))
+        settings = load_settings(folder, device)
+        broker = Broker(folder, settings)
+        if settings.find_models:
+            Thread(target=_find_models, args=(folder,), name="models", daemon=True).start()
         stop_on_signals(broker, watchdog)
         broker.run()
     except VelaturaError as error:
@@ -68,6 +73,15 @@ def _serve(folder: Path, device: str) -> int:
         log.info("the daemon has stopped")
         watchdog.rest()
     return 0
+
+
+def _find_models(folder: Path) -> None:
+    """Looks for the models of other programs; clients see the new list at their next look at it."""
+    try:
+        seen = finding.refresh(folder)
+        log.info("%d models of other programs can edit", sum(not one.note for one in seen))
+    except Exception:  # files of other programs must not end the daemon
+        log.exception("the search for models of other programs failed")
 
 
 def _log_to(path: Path) -> None:

@@ -40,6 +40,7 @@ class Settings:
         placement: how a model's weights are made to fit into the device's memory: "whole", "encoders" (text
             encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), or "auto" (the
             first that fits).
+        find_models: look for the models of other programs at each start, so that clients can offer them.
     """
 
     device: str = "auto"
@@ -54,6 +55,7 @@ class Settings:
     transport: str = "auto"
     connections: int = 4096
     placement: str = "auto"
+    find_models: bool = True
 
     @property
     def waiting_in_all(self) -> int:

@@ -145,6 +145,11 @@ class LatentDiffusion(Network, Generator, Protocol):
             "unknown-model", f"{self.id!r} takes no strength of guidance; choose another model."
         )
 
+    def for_steps(self, steps: int) -> LatentDiffusion:
+        """The model whose noise levels are those of a run of so many steps; itself where they do not depend
+        on that. It shares all weights; its digest depends on the steps."""
+        return self
+
     @property
     def most_references(self) -> int:
         """How many reference pictures its network takes (`referring`); 0 for most models."""

@@ -19,6 +19,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
+from . import guiding
 from .adapting import without_empty
 from .base import Method, Parameters, schema
 
@@ -82,6 +83,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     fields = fields_from_schema(form)
     rasters = check_inputs(method.title, method.inputs.rasters, fields, values, request.inputs)
     method.check(prompt, params)
+    guiding.check(model.found, model.id, params)
     return Checked(method, model, prompt, values, params, form, rasters)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import evening, fields
+from . import evening, fields, guiding
 from .base import Context, MethodInputs, Parameters
 
 if TYPE_CHECKING:
@@ -197,11 +197,13 @@ class Flow:
     def plainly_edited(self, strength: float) -> Tensor:
         """As `edited`, by FlowEdit: without guidance at the layer, with guidance `strength` at the edit.
 
-        A strength below 1 is a share of the edit without guidance.
+        A strength below 1 is a share of the edit without guidance. A model without guidance makes the edit
+        without it at any strength from 1 on.
         """
         from velatura.flow import edit
 
-        guidances, share, wanted = (1.0, max(strength, 1.0)), min(strength, 1.0), self._inputs.prompt
+        most = max(strength, 1.0) if guiding.is_guided(self._model) else 1.0
+        guidances, share, wanted = (1.0, most), min(strength, 1.0), self._inputs.prompt
         return self._run(
             lambda source: edit.plain(
                 self._model, source, wanted, guidances, self._after_step, self._m, share

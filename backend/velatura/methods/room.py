@@ -33,6 +33,7 @@ def most_at_once(model: Generator, height: int, width: int, variations: int, hel
     """
     if not isinstance(model, LatentModel) or (there := memory.free(model.device)) is None:
         return variations
+    model.tile_decoding(on=False)  # of an earlier edit
     there += held
     h, w = height // model.factor, width // model.factor
     if h * w * ROWS * variations * _PLENTY < there:
@@ -41,7 +42,6 @@ def most_at_once(model: Generator, height: int, width: int, variations: int, hel
     if found is None:
         return variations
     tile = model.tile_decoding(on=found.needed(h, w, 0) > there)
-    tile = tile if found.needed(h, w, 0) > there else 0
     if (needed := found.needed(h, w, ROWS, tile)) > there:
         raise VelaturaError(
             "out-of-memory",

@@ -49,7 +49,8 @@ def adapted(
     with ExitStack() as stack:
         for name, added in adapter.items():
             stack.callback(modules[name].register_forward_hook(partial(_add, added)).remove)
-        if gradients and network.num_parameters() >= CHECKPOINTED and not network.is_gradient_checkpointing:
+        large = isinstance(network, ModelMixin) and network.num_parameters() >= CHECKPOINTED
+        if gradients and large and not network.is_gradient_checkpointing:
             network.enable_gradient_checkpointing()
             stack.callback(network.disable_gradient_checkpointing)
         yield

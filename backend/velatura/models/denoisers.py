@@ -47,6 +47,12 @@ def few_steps(names: str) -> bool:
     )
 
 
+def is_turbo(names: str) -> bool:
+    """Whether the names are those of Stability AI's SD-Turbo or SDXL-Turbo (Sauer et al. 2023,
+    arXiv:2311.17042), which take no guidance. Their children, merged with others, often do."""
+    return has_word(names, r"(sd)?[-_ ]?xl[-_ ]?turbo", r"sd[-_ ]?turbo")
+
+
 def _unet(names: Names, header: Header, called: str) -> Contents | None:
     """Stable Diffusion 1, 2 and XL, in the layout of LDM and in that of diffusers."""
     first = names.first("input_blocks.0.0.weight", "conv_in.weight")
@@ -69,17 +75,12 @@ def _unet(names: Names, header: Header, called: str) -> Contents | None:
         traits |= {EMBEDDED_GUIDANCE, FEW_STEPS}
     elif few_steps(called):
         traits |= {FEW_STEPS}
+    traits |= {NO_GUIDANCE} if is_turbo(called) else set()
     second = not xl and context >= _CLIP_BIG
     prediction = _prediction(header, called) or ("" if second else "epsilon")
     traits |= {V_PREDICTION} if prediction == "v_prediction" else set()
     traits |= {ZERO_SNR} if "ztsnr" in header.shapes else set()
-    size = (
-        (512 if has_word(called, "xl.turbo") else 1024)
-        if xl
-        else 768
-        if second and V_PREDICTION in traits
-        else 512
-    )
+    size = (512 if is_turbo(called) else 1024) if xl else 768 if second and V_PREDICTION in traits else 512
     if xl:
         wants = {
             "unet": Part("sdxl"),

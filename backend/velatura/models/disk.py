@@ -16,7 +16,7 @@ from . import recognition
 from .headers import read_header
 from .items import Item
 from .recognition import FAMILIES, Found
-from .traits import FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
+from .traits import CONTROL, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
 
 GiB = 1024**3
 _UNETS = (
@@ -49,8 +49,8 @@ def found(item: Item, path: Path, shelves: Sequence[Path] = ()) -> Found:
     seen = recognition.recognise(path, shelves)
     if seen is None:
         raise VelaturaError("unknown-model", _no_model(path))
-    if PACKED in seen.traits:
-        raise VelaturaError("unknown-model", packed(path))
+    if sentence := unusable(seen):
+        raise VelaturaError("unknown-model", sentence)
     own: dict[str, str] = item.get("parts") or {}
     parts = {**seen.parts, **{name: Path(place) for name, place in own.items() if Path(place).exists()}}
     if item.get("vae"):
@@ -117,9 +117,16 @@ def lacking(found: Found, title: str) -> str:
     )
 
 
-def packed(path: Path) -> str:
-    """The sentence on weights that no reader here unpacks."""
-    return f"{path.name} is packed for one kind of card; fetch the same model as bf16, fp8 or GGUF."
+def unusable(found: Found) -> str:
+    """The sentence on a model that cannot be loaded: its weights are packed, or its network needs a map; ''
+    for others."""
+    name = found.path.name
+    if PACKED in found.traits:
+        return f"{name} is packed for one kind of card; fetch the same model as bf16, fp8 or GGUF."
+    if CONTROL in found.traits:
+        title = FAMILIES[found.family].title
+        return f"{name} draws after maps of depth or edges; choose {title} dev, Fill or Kontext."
+    return ""
 
 
 def weights(found: Found) -> dict[str, int]:

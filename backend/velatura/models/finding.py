@@ -21,7 +21,6 @@ from . import catalogue, disk, places, recognition, shelves
 from .adapters import listing
 from .items import FOUND, MOST, Item, write
 from .recognition import FAMILIES, Found
-from .traits import PACKED
 
 FOLDERS = "folders.json"
 _WITHOUT_MODELS = frozenset(  # folders that hold no whole model, in small letters
@@ -129,9 +128,7 @@ def _listed(paths: Iterable[Path], shelved: Sequence[Path]) -> Iterator[Seen]:
             continue
         id = _id(path, ids)
         ids.add(id)
-        note = disk.lacking(found, id)
-        if PACKED in found.traits:
-            note = disk.packed(path)
+        note = disk.unusable(found) or disk.lacking(found, id)
         yield Seen(id, found, note)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from velatura.weights.json_files import read_object
 
-from .denoisers import few_steps
+from .denoisers import few_steps, is_turbo
 from .traits import (
     CONTROL,
     EMBEDDED_GUIDANCE,
@@ -65,6 +65,8 @@ def contents(folder: Path, names: str) -> Contents | None:
     traits = set(found.traits)
     if any(word in pipeline for word in _PIPELINES_THAT_INSTRUCT):
         traits |= {INSTRUCTS}
+    if found.family in ("sd", "sdxl") and is_turbo(names):
+        traits |= {FEW_STEPS, NO_GUIDANCE}
     if index.get("is_distilled") is False and found.family == "flux2":
         traits -= {FEW_STEPS, NO_GUIDANCE}
     if scheduler.get("_class_name") == "LCMScheduler" or (

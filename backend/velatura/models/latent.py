@@ -7,6 +7,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from typing import Any, ClassVar, Self
 
 import torch
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import Adapter, LatentDiffusion, Layer
+from velatura.diffusion.network import Adapter, Decoder, LatentDiffusion, Layer
+from velatura.diffusion.tiles import over_tiles
 from velatura.generators.protocol import DIFFUSION
 from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
@@ -24,6 +26,7 @@ from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
 _PROMPTS_KEPT = 64
+_OVERLAP = 4  # of a tile's side, the share that neighbours have in common is one in so many
 _SDXL_SCALE = 0.13025  # scaling_factor of its autoencoder
 
 
@@ -66,8 +69,9 @@ class LatentModel(LatentDiffusion):
             network.eval().requires_grad_(False)
         placing.place(self.networks, self.denoiser, self.device)
         for name in {self.denoiser, "vae"}:
-            network = self.networks[name]
-            network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
+            for module in self.networks[name].modules():
+                if isinstance(module, nn.Conv2d):  # three-dimensional ones have no faster layout
+                    module.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch lacks it
 
     @property
     def rung(self) -> str:
@@ -178,6 +182,8 @@ class LatentModel(LatentDiffusion):
         """
         return self._finite(self._encode, image)
 
+    _tile: int = 0  # side of the tiles that are decoded, in latents; 0: pictures are decoded whole
+
     @torch.inference_mode()
     def decode(self, z: Tensor) -> Tensor:
         """D(z): latents to pictures [N, 3, h, w] float32 in [-1, 1].
@@ -185,9 +191,13 @@ class LatentModel(LatentDiffusion):
         Decode one at a time where possible: the decoder needs more memory than the denoising network and
         gains little from a batch.
         """
-        return self._finite(self._decode, z).clamp(-1.0, 1.0)
+        if not self._tile:
+            return self._finite(self._decode, z).clamp(-1.0, 1.0)
+        overlap = self._tile // _OVERLAP
+        whole = over_tiles(partial(self._finite, self._decode), z, self._tile, overlap, self.factor)
+        return whole.clamp(-1.0, 1.0)
 
-    def tunable_decoder(self) -> TunableDecoder:
+    def tunable_decoder(self) -> Decoder:
         """See `LatentDiffusion`."""
         return TunableDecoder(self.autoencoder, self._unscaled)
 
@@ -198,15 +208,11 @@ class LatentModel(LatentDiffusion):
     def tile_decoding(self, on: bool) -> int:
         """Whether pictures are decoded in overlapping tiles from now on, which takes less memory.
 
-        Returns the side of a tile in latents, below which nothing is tiled; 0 where the autoencoder has no
-        tiles.
+        Returns the side of a tile in latents, which is that of the model's own pictures: smaller ones are
+        decoded whole. 0 if off.
         """
-        switch = getattr(self.autoencoder, "enable_tiling" if on else "disable_tiling", None)
-        side = getattr(self.autoencoder, "tile_latent_min_size", 0)
-        if switch is None or not side:
-            return 0
-        switch()
-        return int(side)
+        self._tile = self.latent_size if on else 0
+        return self._tile
 
     def decode_unchecked(self, z: Tensor) -> Tensor:
         """As `decode_through`, without a look at the values."""

@@ -46,6 +46,16 @@ class Found:
     chosen: bool = False
     clip_skip: int | None = None
 
+    @property
+    def takes_guidance(self) -> bool:
+        """See `LatentDiffusion`."""
+        return NO_GUIDANCE not in self.traits
+
+    @property
+    def reads_negative(self) -> bool:
+        """Whether a negative prompt means anything to it."""
+        return self.takes_guidance and EMBEDDED_GUIDANCE not in self.traits
+
 
 @dataclass(frozen=True)
 class Family:

@@ -23,6 +23,7 @@ from . import placing
 from .adapters.listing import AdapterFile, Worn
 from .catalogue import ModelEntry, entry_of
 from .loading import load
+from .recognition import FAMILIES
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
@@ -72,7 +73,9 @@ class ModelStore:
 
     def dtype_of(self, entry: ModelEntry) -> torch.dtype:
         """The dtype of a model's networks and of its companions'."""
-        return self.dtype or dtypes.chosen(self.device, wanted=entry.dtype)
+        family = FAMILIES[entry.found.family] if entry.found else None
+        is_transformer = family is not None and "transformer" in family.parts
+        return self.dtype or dtypes.chosen(self.device, transformer=is_transformer, wanted=entry.dtype)
 
     def get(self, id: str = "") -> Generator:
         """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""

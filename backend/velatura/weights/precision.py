@@ -114,13 +114,18 @@ def check_finite(value: object) -> None:
         raise _of_settings()
 
 
+def is_wide(network: nn.Module) -> bool:
+    """Whether a network computes in float32 since `widen`."""
+    return hasattr(network, _WIDE)
+
+
 def widen(network: nn.Module) -> bool:
     """Makes a network compute in float32 for good, whatever its inputs' dtype.
 
     Returns False where it did so before, so that there is nothing to gain. Quantised weights stay as they are
     stored; they are multiplied in float32.
     """
-    if hasattr(network, _WIDE):
+    if is_wide(network):
         return False
     with torch.inference_mode(False):  # weights made in inference mode could take part in no gradient
         narrow = cast_to_float32(network)

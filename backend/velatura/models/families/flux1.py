@@ -23,8 +23,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import INSTRUCTS, NO_GUIDANCE
-from velatura_protocol.errors import VelaturaError
+from velatura.models.traits import INSTRUCTS
 
 from . import encoders, flow_files, flux1_names, parts
 from .joint import JointModel, pack, positions, unpack
@@ -142,8 +141,8 @@ class Flux1(JointModel):
                 hidden_states=tokens,
                 timestep=time,
                 guidance=self.scales(n),
-                pooled_projections=condition.parts["pooled"].to(self.dtype),
-                encoder_hidden_states=condition.states.to(self.dtype),
+                pooled_projections=condition.parts["pooled"].to(self.computing),
+                encoder_hidden_states=condition.states.to(self.computing),
                 txt_ids=torch.zeros(text, 3, device=x.device),
                 img_ids=ids.to(x.device),
                 return_dict=False,
@@ -156,7 +155,7 @@ class Flux1(JointModel):
             sides = height * self.factor, width * self.factor
             empty = torch.zeros(1, 3, *sides, device=self.device)
             self.beside = self._beside(empty, torch.ones(1, 1, *sides, device=self.device))
-        return self.beside.to(self.dtype)
+        return self.beside.to(self.computing)
 
 
 def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
@@ -166,7 +165,7 @@ def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
 
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux1:
-    """Loads the model. Raises `unknown-model` for one that edits by maps of depth or edges."""
+    """Loads the model."""
     part = flow_files.Parts(found)
     config = None
     if not part["transformer"].is_dir():
@@ -175,11 +174,6 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         FluxTransformer2DModel, part["transformer"], dtype, config, flux1_names.converted
     )
     autoencoder = flow_files.autoencoder(part["vae"], dtype, _LATENTS)
-    channels = transformer.config["in_channels"] // (4 * autoencoder.config["latent_channels"])
-    if channels == 2:
-        raise VelaturaError(
-            "unknown-model", f"{id!r} draws after maps of depth or edges; choose FLUX.1 dev, Fill or Kontext."
-        )
     is_guided = transformer.config["guidance_embeds"]
     return Flux1(
         id=id,
@@ -192,7 +186,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         tokenizer_2=encoders.t5_tokenizer(part["tokenizer_2"]),
         scheduler=part.scheduler(_DYNAMIC if is_guided else _SCHNELL),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         guidance=3.5,
         instructs=INSTRUCTS in found.traits,
         device=device,

@@ -24,7 +24,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS, NO_GUIDANCE
+from velatura.models.traits import FEW_STEPS
 
 from . import flow_files, parts
 from .joint import JointModel, pack, positions, unpack
@@ -52,13 +52,11 @@ class Flux2(JointModel):
         text_encoder: a language model without its head.
         template: the text around a prompt.
         layers_read: the layers whose states are the prompt's, beside each other.
-        steps: of a usual run. The shift of the noise levels is the one for so many.
     """
 
     text_encoder: nn.Module
     template: Template
     layers_read: tuple[int, ...]
-    steps: int
 
     patch: ClassVar[int] = 1
 
@@ -116,7 +114,7 @@ class Flux2(JointModel):
     def velocity(self, x: Tensor, time: Tensor, condition: Condition, attend: Attend | None) -> Tensor:
         """See `JointModel`."""
         height, width = x.shape[-2:]
-        tokens, length, states = pack(x, 1), condition.states.shape[1], condition.states.to(self.dtype)
+        tokens, length, states = pack(x, 1), condition.states.shape[1], condition.states.to(self.computing)
         places = [positions(height, width, axes=4)]
         references = self.reference_tokens(len(x))
         for i, z in enumerate(self.references):
@@ -177,7 +175,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         steps=4 if FEW_STEPS in found.traits else 50,
         scheduler=part.scheduler(SCHEDULER),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         guidance=4.0,
         device=device,
         dtype=dtype,
@@ -218,12 +216,14 @@ def _mistral(path: Path, dtype: torch.dtype) -> nn.Module:
         return parts.shortened(whole.model.language_model, max(_DEV))
     shapes = {name: tuple(value) for name, value in read_header(path).shapes.items()}
     sizes = parts.sizes(shapes, "model.layers.")
-    query, key = sizes.pop("query"), sizes.pop("key")
     config = MistralConfig(
-        **sizes,
+        vocab_size=sizes.vocabulary,
+        hidden_size=sizes.hidden,
+        intermediate_size=sizes.inner,
+        num_hidden_layers=sizes.layers,
         head_dim=_MISTRAL_HEAD,
-        num_attention_heads=query // _MISTRAL_HEAD,
-        num_key_value_heads=key // _MISTRAL_HEAD,
+        num_attention_heads=sizes.query // _MISTRAL_HEAD,
+        num_key_value_heads=sizes.key // _MISTRAL_HEAD,
         rms_norm_eps=1e-5,
         rope_parameters={"rope_type": "default", "rope_theta": 1e9},
         sliding_window=None,
@@ -235,10 +235,11 @@ def _dev_text(tokenizer: Any) -> Callable[[str], str]:
     """The text around a prompt of FLUX.2 dev."""
 
     def text(prompt: str) -> str:
+        words = prompt.replace("[IMG]", "")
         system = {"role": "system", "content": [{"type": "text", "text": SYSTEM_MESSAGE}]}
-        user = {"role": "user", "content": [{"type": "text", "text": prompt.replace("[IMG]", "")}]}
+        user = {"role": "user", "content": [{"type": "text", "text": words}]}
         if tokenizer.chat_template:
             return tokenizer.apply_chat_template([system, user], tokenize=False, add_generation_prompt=False)
-        return f"<s>[SYSTEM_PROMPT]{SYSTEM_MESSAGE}[/SYSTEM_PROMPT][INST]{user['content'][0]['text']}[/INST]"
+        return f"<s>[SYSTEM_PROMPT]{SYSTEM_MESSAGE}[/SYSTEM_PROMPT][INST]{words}[/INST]"
 
     return text

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from diffusers.utils.import_utils import is_accelerate_available
 
 from velatura.weights.json_files import read_object
 
@@ -25,7 +26,7 @@ def network(cls: Any, folder: Path, dtype: torch.dtype) -> Any:
     return cls.from_pretrained(
         folder,
         variant=variant(folder, "diffusion_pytorch_model"),
-        low_cpu_mem_usage=False,
+        low_cpu_mem_usage=is_accelerate_available(),
         local_files_only=True,
         use_safetensors=True,
         torch_dtype=dtype,

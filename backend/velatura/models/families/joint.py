@@ -26,6 +26,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.denoiser import FLOW
 from velatura.models import noise_levels
 from velatura.models.latent import LatentModel
+from velatura.weights import precision
 from velatura_protocol.errors import VelaturaError
 
 from .joint_attention import Held, Rows
@@ -52,6 +53,7 @@ class JointModel(LatentModel):
         guidance: the scale that the network gets as its input (`at_guidance`).
         references: latents of the reference pictures, each [1, C, h, w] (`referring`).
         takes_guidance: see `LatentDiffusion`.
+        steps: of a run, on which the noise levels of some schedules depend (`for_steps`).
     """
 
     id: str
@@ -65,6 +67,7 @@ class JointModel(LatentModel):
     guidance: float = 1.0
     references: tuple[Tensor, ...] = ()
     takes_guidance: bool = True
+    steps: int = 0
     prediction: str = FLOW
     guidance_rescale: float = 0.0
     training_sigmas: np.ndarray = field(init=False)
@@ -179,6 +182,12 @@ class JointModel(LatentModel):
         height, width = (side // self.factor for side in image.shape[-2:])
         return self.changed(f"for {height}x{width}", training_sigmas=self.sigmas_for(height, width))
 
+    def for_steps(self: _Self, steps: int) -> _Self:
+        """See `LatentDiffusion`."""
+        other = self.changed(f"for {steps} steps", steps=steps)
+        other.training_sigmas = other.sigmas_for(self.latent_size, self.latent_size)
+        return self if np.array_equal(other.training_sigmas, self.training_sigmas) else other
+
     def sigmas_for(self, height: int, width: int) -> np.ndarray:
         """The training sigmas for latents of this size, float64 [T]."""
         return noise_levels.flow_sigmas(self.shift(height * width // self.patch**2))
@@ -202,10 +211,15 @@ class JointModel(LatentModel):
 
     # The network.
 
+    @property
+    def computing(self) -> torch.dtype:
+        """The dtype in which the transformer computes: float32 once its values have overflowed."""
+        return torch.float32 if precision.is_wide(self.transformer) else self.dtype
+
     def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """See `LatentModel`. Gradients can be taken with respect to x and the condition's states."""
         time = torch.full((len(x),), t, dtype=torch.float32, device=x.device)
-        return self.velocity(x.to(self.dtype), time, condition, attend).float()
+        return self.velocity(x.to(self.computing), time, condition, attend).float()
 
     def velocity(self, x: Tensor, time: Tensor, condition: Condition, attend: Attend | None) -> Tensor:
         """n - z as the transformer predicts it, [N, C, h, w] in its dtype.
@@ -228,7 +242,7 @@ class JointModel(LatentModel):
         if not self.references:
             return None
         tokens = torch.cat([pack(z, self.patch) for z in self.references], dim=1)
-        return tokens.to(self.device, self.dtype).expand(n, -1, -1)
+        return tokens.to(self.device, self.computing).expand(n, -1, -1)
 
     def scales(self, n: int) -> Tensor | None:
         """The scale of guidance as the network's input, float32 [n]; None if it takes none."""

@@ -6,7 +6,6 @@ nothing is downloaded.
 
 from __future__ import annotations
 
-import gzip
 import json
 import re
 from collections.abc import Collection, Mapping
@@ -14,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from ..headers import PREDICTION, Header
+from ..headers import PREDICTION, Header, read_header
+from . import parts
 
 _UNETS = ("model.diffusion_model.", "diffusion_model.", "")
 _VAES = ("first_stage_model.", "vae.", "")
@@ -32,7 +31,6 @@ _CLIP = {  # prefixes of text encoders by the names of the parts, in transformer
 }
 _SCALE, _SCALE_XL = 0.18215, 0.13025  # of the autoencoders' latents
 _TIMES = 6  # numbers of Stable Diffusion XL's sizes
-_VOCABULARY = Path(__file__).parents[1] / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 
 
 def configurations(header: Header) -> dict[str, dict[str, Any]]:
@@ -250,7 +248,7 @@ def text_encoder(
     write(scratch / name / "config.json", config)
     model = create_diffusers_clip_model_from_ldm(
         cls,
-        weights(file, name),
+        weights(file, name, dtype),
         subfolder=name,
         config=str(scratch),
         torch_dtype=dtype,
@@ -272,20 +270,14 @@ _LAYOUTS = {  # the prefixes that a part may have, with the name of one of its t
 }
 
 
-def weights(file: Path, name: str) -> dict[str, Tensor]:
+def weights(file: Path, name: str, dtype: torch.dtype) -> dict[str, Tensor]:
     """The tensors of a part, by their names in a checkpoint: diffusers knows parts by their prefixes there.
+    dtype: see `parts.tensors`.
 
     Raises ValueError if the file has none.
     """
-    if file.suffix.lower() == ".gguf":
-        read = _gguf(file)
-        prefix, canonical = _named(read.keys(), name)
-        return {canonical + key: value for key, value in _under(read, prefix).items()}
-    with safe_open(file, framework="pt") as opened:
-        keys = sorted(opened.keys())
-        prefix, canonical = _named(keys, name)
-        own = [key for key in keys if key.startswith(prefix)]
-        return {canonical + key.removeprefix(prefix): opened.get_tensor(key) for key in own}
+    prefix, canonical = _named(read_header(file).shapes, name)
+    return {canonical + key: value for key, value in parts.tensors(file, (prefix,), dtype).items()}
 
 
 def _named(keys: Collection[str], name: str) -> tuple[str, str]:
@@ -295,41 +287,6 @@ def _named(keys: Collection[str], name: str) -> tuple[str, str]:
             if prefix + known in keys:
                 return prefix, prefixes[0] or _CLIP["text_encoder"][0][0]
     raise ValueError(f"the file has no {name}")
-
-
-def _under(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
-
-
-def _gguf(file: Path) -> dict[str, Tensor]:
-    """The tensors of a GGUF file, still quantised."""
-    from diffusers.models.model_loading_utils import load_gguf_checkpoint
-    from diffusers.utils.import_utils import is_accelerate_available, is_gguf_available
-
-    if not (is_gguf_available() and is_accelerate_available()):
-        raise VelaturaError(
-            "unknown-model",
-            f"{file.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
-        )
-    return load_gguf_checkpoint(str(file))
-
-
-def write_tokenizer(folder: Path, pad: str) -> Path:
-    """Writes CLIP's vocabulary, 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks;
-    the folder."""
-    lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
-    letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
-    letters += [chr(256 + i) for i in range(256 - len(letters))]
-    tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges)]
-    tokens += ["<|startoftext|>", "<|endoftext|>"]
-    write(folder / "vocab.json", {token: i for i, token in enumerate(tokens)})
-    (folder / "merges.txt").write_text("\n".join(["#version: 0.2", *merges]) + "\n", encoding="utf-8")
-    special = {"bos_token": "<|startoftext|>", "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>"}
-    config = {"tokenizer_class": "CLIPTokenizer", "model_max_length": 77, "pad_token": pad} | special
-    write(folder / "tokenizer_config.json", config)
-    write(folder / "special_tokens_map.json", special | {"pad_token": pad})
-    return folder
 
 
 def write(path: Path, value: object) -> None:

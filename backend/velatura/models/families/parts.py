@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import json
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,8 @@ from safetensors import safe_open
 from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
+
+from . import folders
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
@@ -39,18 +41,26 @@ def tensors(path: Path, prefixes: Sequence[str] = ("",), dtype: torch.dtype | No
     Raises `unknown-model` for a .gguf file where the package that reads it is missing.
     """
     if path.suffix.lower() == ".gguf":
-        if not (is_gguf_available() and is_accelerate_available()):
-            raise VelaturaError(
-                "unknown-model",
-                f"{path.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
-            )
-        return _without(load_gguf_checkpoint(str(path)), prefixes)
+        return _without(gguf(path), prefixes)
     with safe_open(path, framework="pt") as file:
         names = list(file.keys())
         prefix = _first(names, prefixes)
         found = {name[len(prefix) :]: file.get_tensor(name) for name in names if name.startswith(prefix)}
     found = {name: _unscaled(name, value, found, dtype) for name, value in found.items()}
     return {name: value for name, value in found.items() if not name.endswith((*_SCALES, *_NO_WEIGHTS))}
+
+
+def gguf(path: Path) -> dict[str, Any]:
+    """The tensors of a .gguf file, still quantised.
+
+    Raises `unknown-model` where the packages that read it are missing.
+    """
+    if not (is_gguf_available() and is_accelerate_available()):
+        raise VelaturaError(
+            "unknown-model",
+            f"{path.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
+        )
+    return load_gguf_checkpoint(str(path))
 
 
 def _unscaled(name: str, value: Tensor, beside: Mapping[str, Tensor], dtype: torch.dtype | None) -> Tensor:
@@ -72,15 +82,6 @@ def _without(found: Mapping[str, Any], prefixes: Sequence[str]) -> dict[str, Any
     return {name[len(prefix) :]: value for name, value in found.items() if name.startswith(prefix)}
 
 
-def variant(folder: Path, stem: str) -> str | None:
-    """The variant of a folder's weights (`fp16`, `bf16`), where it has no others; None for plain ones."""
-    names = sorted(path.name for path in folder.glob(f"{stem}*.safetensors*"))
-    if any(re.fullmatch(rf"{stem}(-\d+-of-\d+)?\.safetensors(\.index\.json)?", name) for name in names):
-        return None
-    kinds = (re.search(r"\.(\w+)(-\d+-of-\d+)?\.safetensors|index\.(\w+)\.json", name) for name in names)
-    return next((match[1] or match[3] for match in kinds if match), None)
-
-
 def transformer(
     cls: Any,
     path: Path,
@@ -99,17 +100,10 @@ def transformer(
     """
     lean = is_accelerate_available()
     if path.is_dir():
-        return cls.from_pretrained(
-            path,
-            variant=variant(path, "diffusion_pytorch_model"),
-            low_cpu_mem_usage=lean,
-            local_files_only=True,
-            use_safetensors=True,
-            torch_dtype=dtype,
-        )
+        return folders.network(cls, path, dtype)
     more: dict[str, Any] = {}
     if path.suffix.lower() == ".gguf":
-        from diffusers import GGUFQuantizationConfig  # needs the package gguf
+        from diffusers.quantizers.quantization_config import GGUFQuantizationConfig
 
         more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=dtype)
     found = tensors(path, NETWORK_PREFIXES, dtype)
@@ -157,9 +151,7 @@ def language_model(
         renamed: the network's name for a tensor of a file.
     """
     if path.is_dir():
-        return cls.from_pretrained(
-            path, variant=variant(path, "model"), dtype=dtype, local_files_only=True, use_safetensors=True
-        )
+        return folders.encoder(cls, path, dtype)
     found = tensors(path, dtype=dtype)
     found.pop("lm_head.weight", None)
     found = {renamed(name): value for name, value in found.items()}
@@ -193,18 +185,30 @@ def count(of: Iterable[str], *starts: str) -> int:
     )
 
 
-def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> dict[str, int]:
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of a language model. query, key: the channels of all heads of the queries, and of the keys."""
+
+    vocabulary: int
+    hidden: int
+    inner: int
+    layers: int
+    query: int
+    key: int
+
+
+def sizes(shapes: Mapping[str, Sequence[int]], layers: str) -> Sizes:
     """Sizes of a language model of transformers' Llama kind, from the shapes of its tensors.
 
     layers: what the names of its layers start with, `model.layers.`.
     """
     first = f"{layers}0."
     table = next(name for name in shapes if name.endswith("embed_tokens.weight"))
-    return {
-        "vocab_size": shapes[table][0],
-        "hidden_size": shapes[table][1],
-        "intermediate_size": shapes[first + "mlp.gate_proj.weight"][0],
-        "num_hidden_layers": count(shapes, layers),
-        "query": shapes[first + "self_attn.q_proj.weight"][0],
-        "key": shapes[first + "self_attn.k_proj.weight"][0],
-    }
+    return Sizes(
+        vocabulary=shapes[table][0],
+        hidden=shapes[table][1],
+        inner=shapes[first + "mlp.gate_proj.weight"][0],
+        layers=count(shapes, layers),
+        query=shapes[first + "self_attn.q_proj.weight"][0],
+        key=shapes[first + "self_attn.k_proj.weight"][0],
+    )

@@ -47,12 +47,14 @@ def _configuration(path: Path) -> Qwen3Config:
     shapes = read_header(path).shapes
     sizes = parts.sizes(shapes, "model.layers.")
     head = shapes["model.layers.0.self_attn.q_norm.weight"][0]
-    query, key = sizes.pop("query"), sizes.pop("key")
     return Qwen3Config(
-        **sizes,
+        vocab_size=sizes.vocabulary,
+        hidden_size=sizes.hidden,
+        intermediate_size=sizes.inner,
+        num_hidden_layers=sizes.layers,
         head_dim=head,
-        num_attention_heads=query // head,
-        num_key_value_heads=key // head,
+        num_attention_heads=sizes.query // head,
+        num_key_value_heads=sizes.key // head,
         max_position_embeddings=40960,
         rms_norm_eps=1e-6,
         rope_parameters={"rope_type": "default", "rope_theta": 1e6},

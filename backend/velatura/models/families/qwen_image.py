@@ -23,7 +23,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Decoder, LatentDiffusion, Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS, INSTRUCTS, NO_GUIDANCE
+from velatura.models.traits import FEW_STEPS, INSTRUCTS
 from velatura.weights.json_files import read_object
 
 from . import flow_files, parts
@@ -66,7 +66,6 @@ class QwenImage(JointModel):
         text_encoder: Qwen2.5-VL without its head.
         tokenizer: the text encoder's.
         processor: of the pictures that the text encoder sees.
-        steps: of a usual run. The last of so many levels is the schedule's terminal one.
         pictures: the most reference pictures: 0 for Qwen-Image, 1 for its first editor, 3 for later ones.
         shown: the reference pictures as the text encoder sees them.
     """
@@ -74,16 +73,10 @@ class QwenImage(JointModel):
     text_encoder: nn.Module
     tokenizer: Any
     processor: Any
-    steps: int
     pictures: int = 0
     shown: Seen | None = None
 
     guidance_patch: ClassVar[int] = 2
-
-    def place(self) -> None:
-        """See `LatentModel`. Three-dimensional convolutions have no layout that is faster."""
-        for network in self.networks.values():
-            network.to(self.device).eval().requires_grad_(False)
 
     @property
     def encoders(self) -> dict[str, nn.Module]:
@@ -128,7 +121,8 @@ class QwenImage(JointModel):
         return max(1, round(tall / step)) * step, max(1, round(wide / step)) * step
 
     def shift(self, tokens: int) -> Shift:
-        """See `JointModel`. The times are stretched so that the last step starts at `shift_terminal`."""
+        """See `JointModel`. The times are stretched so that the last step of the run is at
+        `shift_terminal`."""
         shifted, terminal = super().shift(tokens), self.scheduler.get("shift_terminal")
         if not terminal:
             return shifted
@@ -187,13 +181,13 @@ class QwenImage(JointModel):
         with self.attending(attend, (0, length), (length, length + count)):
             out = self.transformer(
                 tokens if references is None else torch.cat([tokens, references], 1),
-                encoder_hidden_states=condition.states.to(self.dtype),
+                encoder_hidden_states=condition.states.to(self.computing),
                 encoder_hidden_states_mask=condition.valid,
                 timestep=time,
                 img_shapes=[grids] * len(x),
                 return_dict=False,
             )[0]
-        return unpack(out[:, :count], *x.shape[-2:], self.patch)
+        return unpack(out[:, :count], x.shape[-2], x.shape[-1], self.patch)
 
     def _encode(self, image: Tensor) -> Tensor:
         mean, deviation = self._statistics
@@ -241,7 +235,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         steps=8 if FEW_STEPS in found.traits else 50,
         pictures=_pictures(found),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         device=device,
         dtype=dtype,
     )

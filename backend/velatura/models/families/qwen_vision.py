@@ -107,17 +107,19 @@ def _configuration(path: Path) -> Qwen2_5_VLConfig:
         if f"{inner}layers.0.self_attn.q_proj.weight" in shapes
     )
     sizes = parts.sizes(shapes, layers)
-    query, key = sizes.pop("query"), sizes.pop("key")
     text = {
-        **sizes,
-        "num_attention_heads": query // _HEAD,
-        "num_key_value_heads": key // _HEAD,
+        "vocab_size": sizes.vocabulary,
+        "hidden_size": sizes.hidden,
+        "intermediate_size": sizes.inner,
+        "num_hidden_layers": sizes.layers,
+        "num_attention_heads": sizes.query // _HEAD,
+        "num_key_value_heads": sizes.key // _HEAD,
         "max_position_embeddings": 128000,
         "rms_norm_eps": 1e-6,
         "rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]},
     }
     eyes = "visual." if any(name.startswith("visual.") for name in shapes) else "model.visual."
-    vision: dict[str, Any] = {"out_hidden_size": sizes["hidden_size"]}
+    vision: dict[str, Any] = {"out_hidden_size": sizes.hidden}
     if first := shapes.get(f"{eyes}patch_embed.proj.weight"):
         vision |= {
             "hidden_size": first[0],

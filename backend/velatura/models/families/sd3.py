@@ -18,7 +18,6 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import NO_GUIDANCE
 
 from . import encoders, flow_files, parts
 from .joint import JointModel
@@ -114,8 +113,8 @@ class StableDiffusion3(JointModel):
             return self.transformer(
                 hidden_states=x,
                 timestep=time * 1000.0,
-                encoder_hidden_states=condition.states.to(self.dtype),
-                pooled_projections=condition.parts["pooled"].to(self.dtype),
+                encoder_hidden_states=condition.states.to(self.computing),
+                pooled_projections=condition.parts["pooled"].to(self.computing),
                 return_dict=False,
             )[0]
 
@@ -144,7 +143,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         tokenizer_3=third[1] if third else None,
         scheduler=part.scheduler(_SHIFT),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         device=device,
         dtype=dtype,
     )

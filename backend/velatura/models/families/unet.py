@@ -53,6 +53,7 @@ class UNetModel(LatentModel):
         guidance_rescale: phi of `denoiser.guide`.
         device, dtype: of the networks; the autoencoder may have another dtype.
         clip_skip: the number of the text encoders' last layers that are left out; None: as the family has it.
+        takes_guidance: see `LatentDiffusion`.
     """
 
     id: str
@@ -67,6 +68,7 @@ class UNetModel(LatentModel):
     device: torch.device
     dtype: torch.dtype
     clip_skip: int | None = None
+    takes_guidance: bool = True
     _prompts: OrderedDict[str, Condition] = field(default_factory=OrderedDict)
     _guidance: float = _EMBEDDED_GUIDANCE
     _picture_guidance: float = _PICTURE_GUIDANCE

@@ -19,7 +19,7 @@ from velatura_protocol.errors import VelaturaError
 
 from .. import noise_levels
 from ..headers import read_header
-from . import folders, ldm
+from . import encoders, folders, ldm
 from .measuring import measured_prediction
 from .unet import UNetModel
 
@@ -95,15 +95,11 @@ class Files:
     def tokenizer(self, name: str) -> CLIPTokenizer:
         """The tokenizer of this name. It is CLIP's own where the model's files have none."""
         place = self._found.parts.get(name, self._found.path / name)
-        if not place.is_dir():
-            place = ldm.write_tokenizer(self._scratch / name, pad=self._pad(name))
-        return CLIPTokenizer.from_pretrained(place, local_files_only=True)
-
-    def _pad(self, name: str) -> str:
-        """The text that a tokenizer of CLIP pads with: '!' for the models of OpenCLIP."""
-        place = self._place(name.replace("tokenizer", "text_encoder"))
-        is_open = name == "tokenizer_2" or (place.is_file() and ldm.is_open_clip(read_header(place)))
-        return "!" if is_open else "<|endoftext|>"
+        if place.is_dir():
+            return encoders.clip_tokenizer(place)
+        encoder = self._place(name.replace("tokenizer", "text_encoder"))
+        is_open = name == "tokenizer_2" or (encoder.is_file() and ldm.is_open_clip(read_header(encoder)))
+        return encoders.clip_tokenizer(None, is_open=is_open)
 
     def note(self, name: str, default: bool) -> bool:
         """A yes or no of a folder's model_index.json."""
@@ -111,7 +107,7 @@ class Files:
         return bool(read_object(index).get(name, default)) if index.is_file() else default
 
     def levels(self) -> dict[str, Any]:
-        """The fields of a `UNetModel` that the scheduler's configuration gives."""
+        """The fields of a `UNetModel` that the scheduler's configuration and the traits give."""
         found, place = self._found, self._found.parts.get("scheduler", self._found.path / "scheduler")
         if place.is_dir():
             scheduler = read_object(place / "scheduler_config.json")
@@ -119,7 +115,7 @@ class Files:
             scheduler = ldm.scheduler(read_header(self._place("unet")))
         if found.chosen:
             scheduler = scheduler | {"prediction_type": found.prediction}
-        return levels(scheduler, found.path.name)
+        return levels(scheduler, found.path.name) | {"takes_guidance": found.takes_guidance}
 
     def measured(self, model: _M) -> _M:
         """The model, its prediction measured where neither a person nor its files say it."""
@@ -157,7 +153,7 @@ class Files:
 
             more["quantization_config"] = GGUFQuantizationConfig(compute_dtype=self._dtype)
         return cls.from_single_file(
-            ldm.weights(file, name),
+            ldm.weights(file, name, self._dtype),
             config=str(self._scratch),
             subfolder=name,
             local_files_only=True,

@@ -19,7 +19,7 @@ from velatura.diffusion.condition import Condition
 from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
-from velatura.models.traits import FEW_STEPS, NO_GUIDANCE
+from velatura.models.traits import FEW_STEPS
 
 from . import flow_files, parts
 from .joint import JointModel
@@ -69,7 +69,7 @@ class ZImage(JointModel):
 
     def velocity(self, x: Tensor, time: Tensor, condition: Condition, attend: Attend | None) -> Tensor:
         """See `JointModel`."""
-        states, valid = condition.states.to(self.dtype), condition.valid
+        states, valid = condition.states.to(self.computing), condition.valid
         prompts = list(states) if valid is None else [s[v] for s, v in zip(states, valid, strict=True)]
         tokens = x.shape[-2] * x.shape[-1] // self.patch**2
         first = -(-tokens // SEQ_MULTI_OF) * SEQ_MULTI_OF
@@ -93,7 +93,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         template=Template(tokenizer, chat(tokenizer, thinking=True), LONGEST),
         scheduler=part.scheduler({"shift": _SHIFT[FEW_STEPS in found.traits]}),
         side=found.size,
-        takes_guidance=NO_GUIDANCE not in found.traits,
+        takes_guidance=found.takes_guidance,
         device=device,
         dtype=dtype,
     )
