@@ -130,8 +130,8 @@ def measure(network: Compact, seed: int, count: int) -> tuple[dict[str, list[flo
     for name, y in ways.items():
         psnr = float(-10.0 * (y - large).square().mean().log10())
         figures[name] = [round(psnr, 2), round(float(roughness(y).mean()) / drawn, 3)]
-    rows = torch.cat([*(y[:ROWS] for y in ways.values()), large[:ROWS]], dim=0)
-    grid = rows.unflatten(0, (len(ways) + 1, ROWS)).permute(1, 3, 0, 4, 2).flatten(2, 3).flatten(0, 1)
+    rows = torch.stack([*(y[:ROWS] for y in ways.values()), large[:ROWS]])
+    grid = rows.permute(1, 3, 0, 4, 2).flatten(2, 3).flatten(0, 1)
     return figures, (grid * 255.0).round().byte().numpy()
 
 

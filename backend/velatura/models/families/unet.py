@@ -247,12 +247,12 @@ class UNetModel(LatentModel):
         without one zeros, as for a lack of it in training."""
         if self._beside.image is None:
             return torch.zeros_like(x)
-        latents = self._beside.at(x.shape[-2:], self.factor, self._unscaled)
+        latents = self._beside.at(x.shape[-2:], self.factor, self._encoded)
         return latents.expand(len(x), -1, -1, -1)
 
-    def _unscaled(self, image: Tensor) -> Tensor:
-        config = self.autoencoder.config
-        return self.encode(image) / config["scaling_factor"] + (config.get("shift_factor") or 0.0)
+    def _encoded(self, image: Tensor) -> Tensor:
+        """The latents of a picture as the autoencoder gives them."""
+        return self._unscaled(self.encode(image))
 
     def _pass(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """One pass of the UNet over its whole input x [N, C + further channels, h, w]."""
