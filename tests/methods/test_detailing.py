@@ -53,9 +53,8 @@ def test_what_is_not_selected_keeps_its_bytes_and_the_rest_is_made_anew(enlargin
     assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] <= 1.0
     (stage,) = {stage for stage in hooks.during if stage.startswith("Adding detail at ")}
     assert "Enlarging" in hooks.during
-    assert f"Detail was painted at {stage.removeprefix('Adding detail at ')} pixels, the layer's own size." in (
-        result.note
-    )
+    size = stage.removeprefix("Adding detail at ")
+    assert f"Detail was painted at {size} pixels, the layer's own size." in result.note
     assert "Detail" not in fast.note
 
 

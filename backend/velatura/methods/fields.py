@@ -113,9 +113,9 @@ def detail() -> Any:
     return Field(
         "fast",
         title="Detail",
-        description="The model paints small pictures, so a large selection comes out soft. Fast leaves it soft. "
-        "Detailed sharpens the result and then paints its fine lines and textures piece by piece, at the "
-        "layer's own size; it takes longer the larger the selection is.",
+        description="The model paints small pictures, so a large selection comes out soft. Fast leaves it "
+        "soft. Detailed sharpens the result and then paints its lines and textures piece by piece at the "
+        "layer's own size; the larger the selection, the longer it takes.",
         json_schema_extra={"x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
     )
 

@@ -12,6 +12,7 @@ _MODULES = {
     "ranking": "ranking",
     "guided": "guided",
     "faces": "faces",
+    "resample": "resample",
 }
 
 SUMMARY = "measure"
@@ -25,7 +26,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "ranking: the sample's edits, ranked, beside making them; "
         "guided: concepts by dials, and painting into a selection with ranking and reconstruction, "
         "beside the published procedures; "
-        "faces: sliders of faces, reading a face, and seeking a change beside the published loop"
+        "faces: sliders of faces, reading a face, and seeking a change beside the published loop; "
+        "resample: enlarging a large picture in bands"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(
