@@ -49,8 +49,8 @@ embedded autoencoder's reconstructions of them. No photograph, no downloaded dat
 velatura train export-enlarger --work DIR --seed {seed} --count {count}
 ```
 
-{samples:,} patches in {minutes:g} minutes{machine}: absolute errors of pixels and edges; after the first quarter also features of
-the judge, a critic on them (Sauer et al. 2021) and the amount of fine detail. Weights are averaged over the training and
+{samples:,} patches in {minutes:g} minutes{machine}: absolute errors of pixels and edges, and steps between small pixels; after the
+first quarter also features of the judge, a critic on them (Sauer et al. 2021) and the amount of fine detail. Weights are averaged over the training and
 stored in half precision. One run, one seed.{notes}
 
 ## Figures
