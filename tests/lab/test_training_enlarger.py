@@ -99,7 +99,7 @@ def test_steps_between_small_pixels_are_an_error_and_invented_lines_are_hardly_o
     noise = torch.rand(steps.shape, generator=torch.Generator().manual_seed(0)) - 0.5
     noise *= steps.diff(dim=3).abs().mean() / noise.diff(dim=3).abs().mean()
     assert enlarger.grid(torch.zeros_like(steps)) == 0.0
-    assert enlarger.grid(steps) > 2.0 * enlarger.grid(noise) > 0.0
+    assert enlarger.grid(steps) > 1.5 * enlarger.grid(noise) > 0.0
 
 
 def test_training_goes_on_bit_for_bit_with_all_of_its_losses(work, tmp_path, monkeypatch):
