@@ -38,6 +38,7 @@ _NO_METHODS = {
     "base",
     "checks",
     "clip_guided",
+    "detailing",
     "differing",
     "evening",
     "execute",
