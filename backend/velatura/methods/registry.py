@@ -52,6 +52,7 @@ _NO_METHODS = {
     "progress",
     "registry",
     "results",
+    "room",
     "run",
     "sections",
     "shelving",
