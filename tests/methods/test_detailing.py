@@ -1,5 +1,6 @@
 """Detail: a result that is worked out at the layer's own size, in tiles."""
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -50,7 +51,17 @@ def test_what_is_not_selected_keeps_its_bytes_and_the_rest_is_made_anew(enlargin
     assert (shown[..., 3][MASK == 0] == 0).all()
     assert not np.array_equal(shown[MASK > 0], whole(fast)[MASK > 0])
     assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] <= 1.0
-    assert "Enlarging" in hooks.during and any(stage.startswith("Adding detail at") for stage in hooks.during)
+    (stage,) = {stage for stage in hooks.during if stage.startswith("Adding detail at ")}
+    assert "Enlarging" in hooks.during
+    size = stage.removeprefix("Adding detail at ")
+    assert f"Detail was painted at {size} pixels, the layer's own size." in result.note
+    assert "Detail" not in fast.note
+
+
+def test_a_result_smaller_than_the_layer_says_both_sizes(enlarging, monkeypatch):
+    monkeypatch.setattr(detailing, "MOST", 1.5)
+    (result,) = edit().run(enlarging)
+    assert re.search(r"Detail was painted at \d+ × \d+ pixels; the layer has \d+ × \d+ there\.", result.note)
 
 
 def test_it_is_shown_before_it_is_refined(enlarging):

@@ -87,6 +87,15 @@ def place_of(bounds: Box, region: Region, side: int, multiple: int) -> Place:
     return Place(box, (height, width))
 
 
+def _remark(place: Place) -> str:
+    """The size that detail was worked out at, for the person."""
+    box, (height, width) = place
+    size = f"Detail was painted at {width} × {height} pixels"
+    if min(width / box.width, height / box.height) > 0.99:
+        return f"{size}, the layer's own size."
+    return f"{size}; the layer has {box.width} × {box.height} there."
+
+
 def _grown(low: int, high: int, margin: int, least: int, start: int, end: int) -> tuple[int, int]:
     """The span [low, high) with the margin and of the least length, as far as [start, end) has room."""
     length = min(max(high - low + 2 * margin, least), end - start)
@@ -110,6 +119,7 @@ def detailed(
     source = flattened_at(work.layer, box, size, work.seen.backdrop)
     mask = work.selection.covered(box, size)[..., None]
     region = Region(box, size, size, (0, 0))
+    run.remarks.add(_remark(place))
     for i, (seed, picture) in enumerate(zip(work.seeds, pictures, strict=True)):
         run.finer(i, len(pictures), SHARE)
         with torch.inference_mode():

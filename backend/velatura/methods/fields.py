@@ -113,9 +113,9 @@ def detail() -> Any:
     return Field(
         "fast",
         title="Detail",
-        description="Where the selection is larger than the model's pictures, the result is softer than the "
-        "layer. Detailed enlarges it with a network and works it out in parts at the layer's own size, which "
-        "takes longer.",
+        description="The model paints small pictures, so a large selection comes out soft. Fast leaves it "
+        "soft. Detailed sharpens the result and then paints its lines and textures piece by piece at the "
+        "layer's own size; the larger the selection, the longer it takes.",
         json_schema_extra={"x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
     )
 

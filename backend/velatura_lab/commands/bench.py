@@ -13,6 +13,7 @@ _MODULES = {
     "guided": "guided",
     "faces": "faces",
     "models": "models",
+    "resample": "resample",
 }
 
 SUMMARY = "measure"
@@ -27,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "guided: concepts by dials, and painting into a selection with ranking and reconstruction, "
         "beside the published procedures; "
         "faces: sliders of faces, reading a face, and seeking a change beside the published loop; "
-        "models: the families of models at real widths, beside diffusers' own pipelines"
+        "models: the families of models at real widths, beside diffusers' own pipelines; "
+        "resample: enlarging a large picture in bands"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(
