@@ -20,8 +20,8 @@ from velatura.models.latent import LatentModel
 
 from .networks import CAPTION, LEVELS, NEGATIVE, Shape
 
-_CLIP_PARTS = {"text_encoder": None, "tokenizer": None}
-_BOTH_PARTS = {**_CLIP_PARTS, "text_encoder_2": None, "tokenizer_2": None}
+_CLIP_PARTS: dict[str, Any] = {"text_encoder": None, "tokenizer": None}
+_BOTH_PARTS: dict[str, Any] = {**_CLIP_PARTS, "text_encoder_2": None, "tokenizer_2": None}
 
 
 def sampling(shape: Shape, model: LatentModel, n: Tensor, steps: int) -> Callable[[], Tensor]:
@@ -43,7 +43,7 @@ def sampling(shape: Shape, model: LatentModel, n: Tensor, steps: int) -> Callabl
 
 
 def _unet(model: Any, n: Tensor, scale: float) -> Callable[..., Tensor]:
-    parts = {"vae": model.autoencoder, "unet": model.unet}
+    parts: dict[str, Any] = {"vae": model.autoencoder, "unet": model.unet}
     scheduler = DDIMScheduler(**LEVELS, clip_sample=False, timestep_spacing="trailing")
     if model.id == "sdxl":
         pipeline: Any = StableDiffusionXLPipeline(**parts, **_BOTH_PARTS, scheduler=scheduler)
