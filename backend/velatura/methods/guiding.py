@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
-from velatura.diffusion.network import LatentDiffusion
 from velatura.generators.protocol import DIFFUSION, Generator
 from velatura.models.recognition import Found
 from velatura_protocol.errors import VelaturaError
 
 from .base import Parameters
+
+if TYPE_CHECKING:
+    from velatura.diffusion.network import LatentDiffusion
 
 _Parameters = TypeVar("_Parameters", bound=Parameters)
 _SCALE, _NEGATIVE = "guidance", "negative_prompt"
@@ -55,7 +57,7 @@ def settled(generator: Generator, params: _Parameters) -> tuple[Generator, _Para
     """
     if generator.kind != DIFFUSION:
         return generator, params
-    model = generator = cast(LatentDiffusion, generator)
+    model = generator = cast("LatentDiffusion", generator)
     if _STEPS in type(params).model_fields:
         model = generator = model.for_steps(int(getattr(params, _STEPS)))
     if is_guided(model):

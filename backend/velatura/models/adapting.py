@@ -41,7 +41,7 @@ def adapted(
         adapter: functions by the layers' names.
         gradients: whether gradients are taken.
     """
-    network = cast(ModelMixin, networks[denoiser])
+    network = networks[denoiser]
     named = {name.partition(".")[0] for name in adapter} & networks.keys()
     modules = {f"{key}.{name}": module for key in named for name, module in networks[key].named_modules()}
     if unknown := adapter.keys() - modules.keys():
@@ -49,10 +49,12 @@ def adapted(
     with ExitStack() as stack:
         for name, added in adapter.items():
             stack.callback(modules[name].register_forward_hook(partial(_add, added)).remove)
-        large = isinstance(network, ModelMixin) and network.num_parameters() >= CHECKPOINTED
-        if gradients and large and not network.is_gradient_checkpointing:
-            network.enable_gradient_checkpointing()
-            stack.callback(network.disable_gradient_checkpointing)
+        large = (
+            network if isinstance(network, ModelMixin) and network.num_parameters() >= CHECKPOINTED else None
+        )
+        if gradients and large is not None and not large.is_gradient_checkpointing:
+            large.enable_gradient_checkpointing()
+            stack.callback(large.disable_gradient_checkpointing)
         yield
 
 

@@ -101,7 +101,7 @@ class PixelModel(LatentDiffusion):
 
     def adapted(self, adapter: Adapter, *, gradients: bool = False) -> AbstractContextManager[None]:
         """See `LatentDiffusion`."""
-        return adapted(self.unet, "unet", adapter, gradients=gradients)
+        return adapted({"unet": self.unet}, "unet", adapter, gradients=gradients)
 
     def tokenized(self, prompt: str) -> Tokenized:
         """No tokens, whatever the prompt."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -237,7 +237,7 @@ def measure(runs: Runs, repeat: int) -> dict[str, Any]:
 
 
 @contextmanager
-def counting_rows(model: LatentModel) -> Iterator[list[int]]:
+def counting_rows(model: LatentModel) -> Generator[list[int], None, None]:
     """The rows of each pass of the denoising network in the context."""
     rows: list[int] = []
 

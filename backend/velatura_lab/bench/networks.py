@@ -182,9 +182,9 @@ def _kl(channels: int) -> Callable[[Size], nn.Module]:
     def make(size: Size) -> nn.Module:
         down, up = _FOUR
         return AutoencoderKL(
-            down_block_types=down,
-            up_block_types=up,
-            block_out_channels=_channels(size),
+            down_block_types=down,  # pyright: ignore[reportArgumentType] - typed as one
+            up_block_types=up,  # pyright: ignore[reportArgumentType] - typed as one
+            block_out_channels=_channels(size),  # pyright: ignore[reportArgumentType] - typed as one
             layers_per_block=2,
             latent_channels=channels,
         )

@@ -44,7 +44,8 @@ def sampling(shape: Shape, model: LatentModel, n: Tensor, steps: int) -> Callabl
 
 def _unet(model: Any, n: Tensor, scale: float) -> Callable[..., Tensor]:
     parts: dict[str, Any] = {"vae": model.autoencoder, "unet": model.unet}
-    scheduler = DDIMScheduler(**LEVELS, clip_sample=False, timestep_spacing="trailing")
+    scheduler: Any = DDIMScheduler(**LEVELS, clip_sample=False, timestep_spacing="trailing")
+    absent: Any = None
     if model.id == "sdxl":
         pipeline: Any = StableDiffusionXLPipeline(**parts, **_BOTH_PARTS, scheduler=scheduler)
     else:
@@ -52,8 +53,8 @@ def _unet(model: Any, n: Tensor, scale: float) -> Callable[..., Tensor]:
             **parts,
             **_CLIP_PARTS,
             scheduler=scheduler,
-            safety_checker=None,
-            feature_extractor=None,
+            safety_checker=absent,
+            feature_extractor=absent,
             requires_safety_checker=False,
         )
     return _run(pipeline, **_embeds(model), guidance_scale=scale, latents=n.to(model.dtype))
