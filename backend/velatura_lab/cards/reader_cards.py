@@ -107,8 +107,7 @@ masks = load_clipseg().read(images, ["a red hat", "the sky"])  # (2, H, W) in 0.
         "data": """\
 Prompts are the elements' names and phrases for them from captions; one in three names an absent element.""",
         "how": """\
-The towers begin with those of a velatura-clip. Both are trained too, with two
-heads for training only (the element that a prompt names, and every element's share of each patch). Masks: binary
+The towers begin with the weights of a velatura-clip that fit. Both are trained too, with two heads for training only (the element that a prompt names, and every element's share of each patch). Masks: binary
 cross-entropy, with more weight on a small mask's pixels, and dice.""",
         "limits": "Masks consist of patches of 8 pixels: outlines are soft; thin and small things are rough or missing.",
     },
