@@ -100,6 +100,7 @@ class Joint(LatentModel):
         self._prompts = OrderedDict()
 
     joint_blocks = property(lambda self: self._blocks)
+    denoiser = "transformer"
     networks = property(lambda self: {"transformer": self.net, "vae": self.autoencoder})
 
     def tokenized(self, prompt):

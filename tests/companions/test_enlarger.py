@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from tests.tiny import tiny_model
 from velatura.companions.compact import Compact
 from velatura.companions.enlarger import Enlarger, load_enlarger
 from velatura.models.catalogue import EMBEDDED_COMPANIONS, add, entries
@@ -64,8 +65,8 @@ def test_the_embedded_models_have_velaturas_own(tmp_path):
 
 def test_a_model_may_have_a_single_file(tmp_path):
     compact(tmp_path / "x.safetensors")
-    model = str(EMBEDDED_COMPANIONS["clip"])  # any folder will do
-    entry = add(tmp_path, "mine", model, companions={"enlarger": str(tmp_path / "x.safetensors")})
+    model = tiny_model(tmp_path / "model")
+    entry = add(tmp_path, "mine", str(model), companions={"enlarger": str(tmp_path / "x.safetensors")})
     assert entry.companions["enlarger"] == str((tmp_path / "x.safetensors").resolve())
 
 

@@ -51,7 +51,7 @@ def test_krita_gets_plugin_protocol_desktop_file_and_switch(krita, tmp_path):
     assert (folder / "__init__.py").is_file()
     assert (folder / "velatura_protocol" / "client.py").is_file()
     config = json.loads((folder / "velatura.json").read_text())
-    assert config["serve"] == [sys.executable, "-m", "velatura", "serve"]
+    assert config["serve"] == [sys.executable, "-P", "-m", "velatura", "serve"]
     assert (config["state_dir"], config["version"]) == ("", __version__)
     assert krita.config.read_bytes() == b"[python]\r\nenable_velatura_krita=true\r\nenable_other=true\r\n"
     assert copy.is_enabled(krita)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import tomllib
 
+from tests.tiny import tiny_model
 from velatura.install import hostfiles
 from velatura.install.doctor import PACKAGES, examine
 from velatura.install.profiles import Machine, find
@@ -103,10 +104,11 @@ def test_missing_actions_of_krita(healthy, tmp_path):
 
 
 def test_a_model_whose_files_are_gone(machine, tmp_path):
-    (tmp_path / "model").mkdir()
-    add(tmp_path, "mine", str(tmp_path / "model"))
-    assert any("mine" in f.sentence and "no unet" in f.sentence for f in examine(tmp_path, machine))
-    (tmp_path / "model").rmdir()
+    add(tmp_path, "mine", str(tiny_model(tmp_path / "model")))
+    shutil.rmtree(tmp_path / "model" / "unet")
+    first = [f.sentence for f in examine(tmp_path, machine) if f.level == "fault"]
+    assert any("model" in sentence for sentence in first), first
+    shutil.rmtree(tmp_path / "model")
     faults = [f for f in examine(tmp_path, machine) if f.level == "fault"]
     assert next(f.mend for f in faults if str(tmp_path / "model") in f.sentence).startswith("Add it again")
 

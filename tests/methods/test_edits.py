@@ -16,11 +16,7 @@ from velatura.models.store import ModelStore
 
 #: Those on faces follow from the layer; the one inside joint attention and the one for models that follow
 #: instructions refuse these models. They have tests of their own.
-EDITING = [
-    m
-    for m in registry().values()
-    if m.result == "layer" and m.generator != STYLE and m.id != "fluxspace" and not m.trait
-]
+EDITING = [m for m in registry().values() if m.result == "layer" and m.generator != STYLE and not m.trait]
 EDITORS = pytest.mark.parametrize("method", EDITING, ids=[method.id for method in EDITING])
 MASK = box(64, 64, (20, 40), (16, 44))
 #: What a method cannot do without, and what makes its seeds matter.
@@ -32,6 +28,7 @@ ASKED = {
         "local_blend": False,
         "only_changes": False,
     },
+    "kv-edit": {"reading": "noise"},
     "imagic": {"text_steps": 6, "layer_steps": 6},
     "ledits": {"concepts": [{"text": "snow", "scale": 20.0, "threshold": 0.0}], "start": 1.0},
     "diffedit": {"source_prompt": "a cat", "looks": 6, "threshold": 0.8},

@@ -77,7 +77,7 @@ def test_words_are_selected(store, reading):
 
 
 def test_other_models_are_refused_with_a_sentence(models):
-    with pytest.raises(VelaturaError, match="choose a model such as") as refused:
+    with pytest.raises(VelaturaError, match="reads words and picture together") as refused:
         run(models, "fluxspace")
     assert refused.value.code == "unknown-model"
     edit = Edit(picture(64, 64), method="word-map", prompt="a hat", parameters={"reading": "concepts"})

@@ -15,6 +15,7 @@ from velatura.diffusion import samplers, schedule
 from velatura.diffusion.denoiser import guided
 from velatura.methods.execute import execute
 from velatura.models.catalogue import ModelEntry
+from velatura.models.recognition import Found
 from velatura.models.recognition import recognise
 from velatura.models.store import ModelStore
 
@@ -66,7 +67,9 @@ class Holding(ModelStore):
     """A store that has this model loaded."""
 
     def __init__(self, model):
-        super().__init__([ModelEntry("tiny", "Tiny", "diffusers", "", 64)])
+        family = "sd3" if model.joint_blocks is not None else "sd"
+        found = Found(family, "folder", Path(), 64)
+        super().__init__([ModelEntry("tiny", "Tiny", "diffusers", "", 64, found=found)])
         self._loaded = self.entry(), model
 
 

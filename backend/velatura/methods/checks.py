@@ -91,7 +91,7 @@ def suits(method: Method, model: ModelEntry) -> bool:
     """Whether a model is of the method's kind and has its trait. The files of a model at a hub that is not
     here say nothing of it, so it is not preferred; the worker refuses it where it cannot."""
     is_kind = kinds.suits(method.generator, model.generator)
-    return is_kind and (not method.trait or (model.found is not None and method.trait in model.found.traits))
+    return is_kind and (not method.trait or (model.found is not None and model.found.has(method.trait)))
 
 
 def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:

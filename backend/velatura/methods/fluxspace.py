@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from velatura.models.traits import JOINT
 from velatura_protocol.errors import VelaturaError
 
-from . import fields, flowing, steering
+from . import fields, flowing, inverting, steering
 from .base import Context, Inputs, Method, MethodInputs, Parameters
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class FluxSpaceParameters(Parameters):
     )
     guidance: float = fields.guidance(3.5)
     inversion: Literal["direct", "edit-friendly"] = fields.inversion()
+    noise_start: float = inverting.noise_start()
     context: float = fields.context(1.0)
     steps: int = fields.steps(28)
     negative_prompt: str = fields.negative_prompt()
@@ -80,6 +82,7 @@ class FluxSpace(Method):
     )
     source = "Dalva et al. 2024, FluxSpace, arXiv:2412.09611; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
     inputs = Inputs(source="required", mask="optional", prompt="optional")
+    trait = JOINT
     place = 110
     Parameters = FluxSpaceParameters
 
@@ -103,7 +106,7 @@ class FluxSpace(Method):
         return _wanted(prompt, caption) or flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: FluxSpaceParameters, context: Context) -> Tensor:
-        from velatura.diffusion import blending, schedule
+        from velatura.diffusion import blending
         from velatura.flow import change
         from velatura.semantic import fluxspace
         from velatura.semantic.source import Prompts, kept
@@ -114,7 +117,7 @@ class FluxSpace(Method):
         model, scale = context.model, 1.0 if on_layer else params.guidance
         caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
-        sigmas = schedule.sigmas(model.training_sigmas, steps)
+        sigmas = inverting.sigmas(model, steps, params)
         height, width = inputs.size
         places = height // model.factor, width // model.factor
         m = blending.latent_mask(inputs.mask, places)

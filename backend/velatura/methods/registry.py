@@ -41,6 +41,7 @@ _NO_METHODS = {
     "base",
     "checks",
     "clip_guided",
+    "declaring",
     "detailing",
     "differing",
     "evening",

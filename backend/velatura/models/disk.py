@@ -85,7 +85,8 @@ def _no_model(path: Path) -> str:
     title = recognition.title(path)
     if title.endswith("."):  # a whole sentence, about a file that cannot be read
         return title
-    return f"{name} is {title}, which cannot edit by itself; choose a model's file or folder."
+    unfit = "" if title == recognition.UNKNOWN else ", which cannot edit by itself"
+    return f"{name} is {title}{unfit}; choose a model's file or folder."
 
 
 def check_vae(place: str, family: str) -> None:

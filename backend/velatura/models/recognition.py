@@ -14,7 +14,20 @@ from typing import Literal
 from velatura_protocol.errors import VelaturaError
 
 from . import folders, shelves
-from .traits import EMBEDDED_GUIDANCE, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, Contents, Part, words
+from .traits import (
+    EMBEDDED_GUIDANCE,
+    FEW_STEPS,
+    INPAINTING,
+    INSTRUCTS,
+    JOINT,
+    NO_GUIDANCE,
+    Contents,
+    Part,
+    words,
+)
+
+U_NETS = frozenset({"sd", "sdxl"})
+"""The families without joint attention."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,10 @@ class Found:
     prediction: str = ""
     chosen: bool = False
     clip_skip: int | None = None
+
+    def has(self, trait: str) -> bool:
+        """Whether it has a trait of `traits.NEEDED`."""
+        return trait in self.traits or (trait == JOINT and self.family not in U_NETS)
 
     @property
     def takes_guidance(self) -> bool:
@@ -102,7 +119,7 @@ def _family(
     tokenizers: Mapping[str, str] = MappingProxyType({}),
     optional: Mapping[str, str] = MappingProxyType({}),
 ) -> Family:
-    network = "unet" if id in ("sd", "sdxl") else "transformer"
+    network = "unet" if id in U_NETS else "transformer"
     module = f"velatura.models.families.{id.replace('-', '_')}"
     needed = {network: "the network itself", **_VAE, **parts}
     own = settings if network == "unet" else [("", _JOINT), *settings]
@@ -268,6 +285,9 @@ def parts_at(path: Path) -> list[Part]:
     return [*seen.parts.values()] if seen and not seen.family else []
 
 
+UNKNOWN = "of a kind that Velatura does not know"
+
+
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
@@ -276,4 +296,4 @@ def title(path: Path) -> str:
         return str(error)
     except (OSError, ValueError):
         seen = None
-    return seen.title if seen else "of a kind that Velatura does not know"
+    return seen.title if seen else UNKNOWN

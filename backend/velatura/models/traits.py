@@ -14,6 +14,7 @@ FEW_STEPS = "few-steps"  #: distilled to a few steps
 NO_GUIDANCE = "no-guidance"  #: distilled so that neither guidance nor a negative prompt means anything
 EMBEDDED_GUIDANCE = "embedded-guidance"  #: the scale of guidance is an input of its network
 CONTROL = "control"  #: its network takes a map of depth or edges as further channels
+JOINT = "joint"  #: the words and the picture attend to each other in one softmax; follows from the family
 V_PREDICTION = "v-prediction"
 FLOW = "flow"
 ZERO_SNR = "zero-snr"  #: its last level is pure noise
@@ -23,7 +24,9 @@ PACKED = "packed"  #: weights packed for one kind of card, which diffusers' file
 NEEDED: Mapping[str, str] = MappingProxyType(
     {
         INSTRUCTS: "a model that follows instructions, as FLUX.1 Kontext, FLUX.2, Qwen-Image-Edit and"
-        " InstructPix2Pix do"
+        " InstructPix2Pix do",
+        JOINT: "a model that reads words and picture together, as Stable Diffusion 3, FLUX, Z-Image and"
+        " Qwen-Image do",
     }
 )
 """Traits that a method may need (`Method.trait`): the models that have one, in a sentence."""
