@@ -131,7 +131,14 @@ def test_the_offer_says_which_methods_a_model_cannot_run(state_dir, beside):
     codes = {"vqgan-clip", "paint-by-word"}
     styles = {"face-dials", "face-discover", "face-parts", "editgan"}
     styles |= {"styleclip-optimize", "styleclip-direction", "styleclip-mapper"}
-    assert set(embedded["lacks"]) == {"exaggerate", "blended-diffusion", "instruct", *codes, *styles}
+    assert set(embedded["lacks"]) == {
+        "exaggerate",
+        "blended-diffusion",
+        "instruct",
+        "fluxspace",
+        *codes,
+        *styles,
+    }
     assert "blended-diffusion" not in of_pixels["lacks"] and codes <= set(of_pixels["lacks"])
     assert not codes & set(of_codes["lacks"]) and {"sdedit", "blended-diffusion"} <= set(of_codes["lacks"])
     assert not styles & set(of_faces["lacks"]) and {"sdedit", *codes} <= set(of_faces["lacks"])

@@ -109,7 +109,7 @@ def test_a_model_says_which_methods_it_lacks_something_for():
     )
     lacks = {model["id"]: set(model["lacks"]) for model in offer(known, [plain, whole])["models"]}
     faces = {method.id for method in registry().values() if method.generator == STYLE}
-    other_kinds = {"blended-diffusion", "vqgan-clip", "paint-by-word", "instruct"} | faces
+    other_kinds = {"blended-diffusion", "vqgan-clip", "paint-by-word", "instruct", "fluxspace"} | faces
     guided = {"clip-guided-diffusion", "text2live"}
     assert lacks == {
         "plain": {"describe", "clipseg-mask", "replace-named"} | other_kinds | guided,

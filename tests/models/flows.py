@@ -15,8 +15,7 @@ from velatura.diffusion import samplers, schedule
 from velatura.diffusion.denoiser import guided
 from velatura.methods.execute import execute
 from velatura.models.catalogue import ModelEntry
-from velatura.models.recognition import Found
-from velatura.models.recognition import recognise
+from velatura.models.recognition import Found, recognise
 from velatura.models.store import ModelStore
 
 METHODS = {
