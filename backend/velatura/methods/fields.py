@@ -116,7 +116,7 @@ def detail() -> Any:
         description="The model paints small pictures, so a large selection comes out soft. Fast leaves it "
         "soft. Detailed sharpens the result and then paints its lines and textures piece by piece at the "
         "layer's own size; the larger the selection, the longer it takes.",
-        json_schema_extra={"x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
+        json_schema_extra={**ADVANCED, "x-order": 90, "x-enum-titles": ["Fast", "Detailed"]},
     )
 
 

@@ -200,8 +200,8 @@ def offer(
 ) -> dict[str, Any]:
     """The answer to `methods` (SPEC section 4), without `type`.
 
-    The defaults of the first model, which is the default one, replace the methods' own. Each model has its
-    own defaults, and the methods that it cannot run.
+    The defaults of the first model, which is the default one, replace those of the methods that it can run.
+    Each model has its own defaults, and the methods that it cannot run.
 
     Args:
         methods: as `describe` returns them.
@@ -209,10 +209,9 @@ def offer(
         dials: the kept dials of these models, which can be chosen in forms.
         adapters: those on this computer; forms offer those that suit one of the models.
     """
-    first = models[0].defaults if models else {}
     with_choices = adapting.filled(filled(methods, dials), adapting.suiting(adapters, models))
     known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], first)} for m in with_choices
+        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
     ]
     described = [
         {
@@ -226,6 +225,10 @@ def offer(
         for model in models
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
+
+
+def _defaults(method: str, models: Sequence[ModelEntry]) -> dict[str, float]:
+    return {} if not models or _lacks(method, models[0]) else models[0].defaults
 
 
 def _lacks(method: str, model: ModelEntry) -> bool:
