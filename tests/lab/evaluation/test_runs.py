@@ -40,6 +40,7 @@ EDITING = [
     for id, m in registry().items()
     if m.result == "layer" and type(m).legend is Method.legend and id not in BY_HAND and not m.trait
 ]
+WITH_TRAITS = {id for id, method in registry().items() if method.trait}  # no embedded model has one
 ON_FACES = {id for id in EDITING if registry()[id].generator == STYLE}
 OTHER_KINDS = {"blended-diffusion", "vqgan-clip", "paint-by-word", *ON_FACES}
 
@@ -84,17 +85,17 @@ def test_methods_for_other_kinds_of_models_edit_with_one_of_theirs_or_are_left_o
     assert all("model" not in found[id].settings for id in found.keys() - others.keys())
     alone = ModelStore([entry])
     assert [editor.id for editor in editors(alone)][:-2] == [id for id in EDITING if id not in others]
-    assert len(methods_left_out(alone)) == len(OTHER_KINDS) + 1
-    (instruct,) = methods_left_out(models)
-    assert "“Follow an instruction” needs a model that follows instructions" in instruct
+    assert len(methods_left_out(alone)) == len(OTHER_KINDS) + len(WITH_TRAITS)
+    assert len(methods_left_out(models)) == len(WITH_TRAITS)
+    assert "“Follow an instruction” needs a model that follows instructions" in methods_left_out(models)[0]
     with pytest.raises(VelaturaError, match="“Blended Diffusion” needs a diffusion model of pixels"):
         editors(alone, methods=["sdedit", "blended-diffusion"])
 
 
 def test_velatura_mini_has_the_embedded_models_of_other_kinds_beside_it(models, tmp_path):
     mini = entries(tmp_path)[0]
-    assert len(methods_left_out(session.store(mini, "cpu"))) == 1  # none follows instructions
-    assert len(methods_left_out(session.store(models.entry(), "cpu"))) == len(OTHER_KINDS) + 1
+    assert len(methods_left_out(session.store(mini, "cpu"))) == len(WITH_TRAITS)
+    assert len(methods_left_out(session.store(models.entry(), "cpu"))) == len(OTHER_KINDS) + len(WITH_TRAITS)
 
 
 def test_a_default_may_be_for_one_method(models):
