@@ -186,8 +186,12 @@ def _connection(value: object, folder: Path) -> Connection:
     )
 
 
-def write_connection(state_dir: str | os.PathLike[str], connection: Connection) -> None:
-    """Writes the connection file atomically, readable by its owner only. Raises OSError."""
+def write_connection(state_dir: str | os.PathLike[str], connection: Connection) -> os.stat_result:
+    """Writes the connection file atomically, readable by its owner only. Raises OSError.
+
+    Returns the status of the written file from before it took its place: what lies there a moment later may
+    be another's.
+    """
     folder = Path(state_dir)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     name = folder / f"{CONNECTION_FILE}.{os.getpid()}"
@@ -199,10 +203,12 @@ def write_connection(state_dir: str | os.PathLike[str], connection: Connection) 
             json.dump({**FOR_OLDER, **values}, file)
             file.flush()
             os.fsync(file.fileno())
+        written = os.stat(name)
         os.replace(name, folder / CONNECTION_FILE)
     except BaseException:
         name.unlink()
         raise
+    return written
 
 
 def host_config(folder: str | os.PathLike[str]) -> JsonObject:

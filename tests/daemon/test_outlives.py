@@ -121,6 +121,25 @@ def test_the_connection_file_becomes_a_folder(quick):
     path.rmdir()
 
 
+def test_what_takes_its_place_at_once_is_not_taken_for_the_connection_file(tmp_path, monkeypatch, caplog):
+    from velatura.daemon.broker import presence
+
+    path = tmp_path / CONNECTION_FILE
+
+    def announce():
+        path.write_text("{}")
+        written = path.stat()
+        path.unlink()
+        path.mkdir()
+        return written
+
+    monkeypatch.setattr(presence, "EVERY_S", 0.0)
+    watched = presence.Presence(tmp_path, announce)
+    watched.announce()
+    watched.look()
+    assert any(CONNECTION_FILE in record.message for record in caplog.records)
+
+
 def test_the_connection_file_comes_back_when_the_folder_is_removed(quick):
     path = quick.state_dir / CONNECTION_FILE
     path.unlink()

@@ -191,7 +191,7 @@ class Broker:
     def _at_end(self, what: str, end: Callable[[], object]) -> None:
         self._ends.append((what, end))
 
-    def _announce(self) -> None:
+    def _announce(self) -> os.stat_result:
         """Writes the connection file. It comes last, so that a daemon with such a file answers."""
         connection = Connection(
             wire=PROTOCOL,
@@ -202,9 +202,10 @@ class Broker:
             instance=self._instance,
             version=__version__,
         )
-        write_connection(self._state_dir, connection)
+        written = write_connection(self._state_dir, connection)
         served = " and ".join(door.address for door in self._doors[:2])
         log.info("velatura %s serves %s (pid %d)", __version__, served, os.getpid())
+        return written
 
     def _greeting(self) -> Greeting:
         limits = {

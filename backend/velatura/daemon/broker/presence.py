@@ -32,8 +32,8 @@ class Presence:
     perhaps beside a second daemon. The files that only name the daemon are written again.
     """
 
-    def __init__(self, folder: Path, announce: Callable[[], None]) -> None:
-        """announce: writes the connection file."""
+    def __init__(self, folder: Path, announce: Callable[[], os.stat_result]) -> None:
+        """announce: writes the connection file, and returns the status of what it wrote."""
         self._folder = folder
         self._announce = announce
         held = [folder / name for name in (LOCK_FILE, "jobs.sqlite", *map(socket_file, DOMAINS))]
@@ -46,7 +46,7 @@ class Presence:
         """Writes the connection file. Raises `unavailable` where that fails."""
         path = self._folder / CONNECTION_FILE
         try:
-            self._announce()
+            written = self._announce()
         except OSError as error:
             raise VelaturaError(
                 "unavailable",
@@ -55,7 +55,7 @@ class Presence:
                 else f"The daemon cannot write {path}; make its folder writable and start it again.",
                 detail=str(error),
             ) from None
-        self._connection = _identity(path, content=True)
+        self._connection = _identity_of(written, content=True)
 
     def look(self) -> None:
         """To be called often. Raises `unavailable` if a file that cannot be made again is not ours."""
@@ -98,5 +98,9 @@ def _identity(path: Path, *, content: bool = False) -> Identity | None:
         return None
     except OSError:
         return UNKNOWN
+    return _identity_of(status, content=content)
+
+
+def _identity_of(status: os.stat_result, *, content: bool) -> Identity:
     written = (status.st_size, status.st_mtime_ns) if content else ()
     return status.st_dev, status.st_ino, stat.S_IFMT(status.st_mode), *written
