@@ -18,7 +18,7 @@ WEIGHT = 3.0
 class AskedOfBoth:
     """The request to rank by, read by the model that made the pictures and by its CLIP.
 
-    The two err in different pictures: the model overlooks small things, CLIP takes a smear for the thing.
+    The two err in different pictures; `DESIGN.md` has the figures.
 
     Args:
         model: see `asked.Asked`.
