@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -178,7 +179,11 @@ def _flux1(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
         "num_mode": None if modes is None else modes.shape[0],
         "conditioning_embedding_channels": _hint(tensors),
     }
-    made = FluxControlNetModel.from_config(told) if told else _shortened(FluxControlNetModel, base, changed)
+    with warnings.catch_warnings():
+        # diffusers' class warns of the place from which it imports its own positions itself
+        warnings.filterwarnings("ignore", message="`FluxPosEmbed`", category=FutureWarning)
+        cls = FluxControlNetModel
+        made = cls.from_config(told) if told else _shortened(cls, base, changed)
     return _filled(made, tensors)
 
 
