@@ -72,15 +72,18 @@ def ip_adapter(path, unet, *, plus):
             "proj_out.bias": (width,),
             "norm_out.weight": (width,),
             "norm_out.bias": (width,),
-            **{f"layers.0.0.norm{i}.{end}": (d,) for i in (1, 2) for end in ("weight", "bias")},
-            "layers.0.0.to_q.weight": (inner, d),
-            "layers.0.0.to_kv.weight": (2 * inner, d),
-            "layers.0.0.to_out.weight": (d, inner),
-            "layers.0.1.0.weight": (d,),
-            "layers.0.1.0.bias": (d,),
-            "layers.0.1.1.weight": (4 * d, d),
-            "layers.0.1.3.weight": (d, 4 * d),
         }
+        for i in range(4):
+            names |= {f"layers.{i}.0.norm{j}.{end}": (d,) for j in (1, 2) for end in ("weight", "bias")}
+            names |= {
+                f"layers.{i}.0.to_q.weight": (inner, d),
+                f"layers.{i}.0.to_kv.weight": (2 * inner, d),
+                f"layers.{i}.0.to_out.weight": (d, inner),
+                f"layers.{i}.1.0.weight": (d,),
+                f"layers.{i}.1.0.bias": (d,),
+                f"layers.{i}.1.1.weight": (4 * d, d),
+                f"layers.{i}.1.3.weight": (d, 4 * d),
+            }
     else:
         names = {"proj.weight": (4 * width, PROJECTED), "proj.bias": (4 * width,)}
         names |= {"norm.weight": (width,), "norm.bias": (width,)}
@@ -173,7 +176,7 @@ def test_pictures_are_prepared_as_by_clip():
     expected = CLIPImageProcessor(size=SIDE, crop_size=SIDE)(image, return_tensors="pt").pixel_values
     square = CLIPImageProcessor(size=SIDE, crop_size=SIDE)(image.crop((8, 0, 56, 48)), return_tensors="pt")
     assert (_prepared(shown, SIDE) - square.pixel_values).abs().max() < 0.05  # they round to bytes
-    assert (_prepared(shown, SIDE) - expected).abs().mean() < 0.02
+    assert (_prepared(shown, SIDE) - expected).abs().mean() < 0.05
 
 
 def test_flux1_is_that_of_the_pipeline(tmp_path):

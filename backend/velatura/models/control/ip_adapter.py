@@ -70,9 +70,7 @@ def load(guide: GuideFile, model: LatentModel) -> IPAdapter:
     """
     if guide.encoder is None:
         wanted = reads(read_header(guide.path))
-        width = (
-            f" whose {'states' if wanted.states else 'vector'} have {wanted.width} numbers" if wanted else ""
-        )
+        width = f" of width {wanted.width}" if wanted else ""
         raise VelaturaError(
             "unknown-model",
             f"The guide {guide.title!r} lacks its image encoder, a CLIP vision network{width}; put it into "

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from velatura.cache.keys import tensor_digest
-from velatura.weights.digests import Digests
+from velatura.weights.digests import Digests, contents
 
 from ..latent import LatentModel
 from . import ip_adapter, networks
@@ -77,11 +77,11 @@ def led(
         if use.file.id not in loaded:
             loaded[use.file.id] = _loaded(use.file, model)
         guides.append(_guide(use, loaded[use.file.id], unseeing))
-        paths = [use.file.path, *([use.file.encoder] if use.file.encoder else [])]
-        digest = digests.of(paths)
+        digest = digests.of([use.file.path])
+        encoder = digests.of(*contents(use.file.encoder)) if use.file.encoder else ""
         told.append(Led(use.file.title, digest, use.strength))
         settings = (use.number, use.strength, use.begin, use.end)
-        names.append(f"{digest} {tensor_digest(use.picture)} {settings!r}")
+        names.append(f"{digest} {encoder} {tensor_digest(use.picture)} {settings!r}")
     seen = sorted(unseeing) if any(use.file.kind != CONTROL for use in uses) else ""
     return model.guided(guides, f"{' and '.join(names)} {seen!r}"), told
 
