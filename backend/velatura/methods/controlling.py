@@ -1,4 +1,4 @@
-"""The groups "Guides" and "Looks" of every method that uses a diffusion model. Imports no torch.
+"""The groups "Guides" and "Looks like" of every method that uses a diffusion model. Imports no torch.
 
 A guide is a ControlNet with a layer that leads it, a look an IP-Adapter with a layer to look like. The daemon
 fills in which there are; where there are none, clients get no such group.
@@ -20,7 +20,7 @@ from velatura_protocol.errors import VelaturaError
 
 from .parameters import Parameters
 
-GUIDES, LOOKS = "guides", "looks"
+GUIDES, LOOKS = "guides", "image_prompts"
 """The groups' keys in the parameters of a method."""
 MOST = 4  # guides, and looks, of one edit
 _GROUPS: Mapping[str, Kind] = {GUIDES: CONTROL, LOOKS: LOOK}
@@ -132,7 +132,7 @@ def with_guides(parameters: type[Parameters]) -> type[Parameters]:
             list[GuideSettings],
             _group("Guides", "Layers whose lines, depth or pose the picture follows.", 96),
         ),
-        LOOKS: (list[LookSettings], _group("Looks", "Layers that the picture looks like.", 97)),
+        LOOKS: (list[LookSettings], _group("Looks like", "Layers that the picture looks like.", 97)),
     }
     made = create_model(parameters.__name__, __base__=parameters, __module__=parameters.__module__, **fields)
     made.__doc__ = parameters.__doc__

@@ -127,4 +127,5 @@ def _depth(picture: np.ndarray, folder: Path | None, device: torch.device) -> np
     is_distance = told.get("depth_estimation_type") == "metric" or told.get("model_type") == "zoedepth"
     near = -sized if is_distance else sized
     low, high = float(near.min()), float(near.max())
-    return np.repeat(((near - low) / max(high - low, 1e-6)).astype(np.float32)[..., None], 3, axis=2)
+    spread = high - low or 1.0
+    return np.repeat(((near - low) / spread).astype(np.float32)[..., None], 3, axis=2)
