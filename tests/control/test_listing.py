@@ -129,7 +129,7 @@ def test_models_find_lists_guides_and_no_guide_is_a_model(tmp_path, capsys, monk
     real.write(tmp_path / "shelf" / "controlnet" / "canny.safetensors", real.controlnet())
     real.write(tmp_path / "shelf" / "ipadapter" / "ip-adapter.safetensors", look(1024, 768))
     assert finding.refresh(tmp_path / "state", [str(tmp_path / "shelf")]) == []
-    code = main.main(["models", "find", "--state-dir", str(tmp_path / "state")])
+    code = main.main(["models", "--state-dir", str(tmp_path / "state"), "find"])
     told = capsys.readouterr().out
     assert code == 0 and "guide (ControlNet) for Stable Diffusion 1 and 2" in told
     assert "look (IP-Adapter) for Stable Diffusion 1 and 2; its image encoder is missing" in told
