@@ -112,6 +112,7 @@ def test_guides_in_the_hubs_cache_are_called_like_their_repository(tmp_path):
     shapes = real.controlnet_diffusers()
     real.write(folder / "diffusion_pytorch_model.safetensors", shapes)
     real.write(folder / "diffusion_pytorch_model.fp16.safetensors", shapes | {"a": (1,)})
+    real.write(folder / "diffusion_pytorch_model-00001-of-00002.safetensors", shapes | {"b": (1,)})
     (folder / "config.json").write_text(json.dumps({"_class_name": "ControlNetModel"}))
     depth = tmp_path / "hub" / "models--me--depth" / "snapshots" / "abc"
     depth.mkdir(parents=True)
@@ -119,6 +120,15 @@ def test_guides_in_the_hubs_cache_are_called_like_their_repository(tmp_path):
     found = listing.refresh(tmp_path, [tmp_path / "hub"])
     assert [(one.title, ".fp16" in one.path.name) for one in found.guides] == [("controlnet-depth", True)]
     assert found.depth == depth == listing.listed(tmp_path).depth
+
+
+def test_a_union_and_its_later_version_in_one_folder_have_names_of_their_own(tmp_path):
+    folder = tmp_path / "union-sdxl"
+    real.write(folder / "diffusion_pytorch_model.safetensors", union(6))
+    real.write(folder / "diffusion_pytorch_model_promax.safetensors", union(8))
+    (folder / "config.json").write_text(json.dumps({"_class_name": "ControlNetModel_Union"}))
+    found = {one.title: one.kinds for one in listing.refresh(tmp_path / "state", [tmp_path]).guides}
+    assert found == {"union-sdxl": 6, "union-sdxl promax": 8}
 
 
 def test_models_find_lists_guides_and_no_guide_is_a_model(tmp_path, capsys, monkeypatch):

@@ -88,7 +88,10 @@ def test_a_union_is_that_of_the_pipeline(tmp_path, kind):
     name = "StableDiffusionXLControlNetUnionPipeline"
     expected = theirs(tmp_path / "model", name, network, n, control_image=[MAP], control_mode=[kind])
     (path,) = (tmp_path / "union").glob("*.safetensors")
-    for file in (path, bare(tmp_path / "union")):
+    single = bare(tmp_path / "union")
+    other = json.loads((tmp_path / "union" / "config.json").read_text()) | {"num_control_type": 8}
+    (single.parent / "config.json").write_text(json.dumps(other))  # of another file in this folder
+    for file in (path, single):
         z = ours(led_by(model, Use(guide(file, "sdxl", kinds=6), MAP, number=kind)))[0]
         torch.testing.assert_close(z, expected, **CLOSE)
 

@@ -47,7 +47,7 @@ class IPAdapter(NamedTuple):
     @torch.no_grad()
     def tokens(self, picture: Tensor) -> tuple[Tensor, Tensor]:
         """The tokens of a picture [1, 3, h, w] in [0, 1], and those of an empty one, each [1, L, d]."""
-        pixels = _prepared(picture.clone(), self.encoder.config.image_size).to(
+        pixels = _prepared(picture.clone(), int(str(self.encoder.config.image_size))).to(
             self.encoder.device, self.encoder.dtype
         )
         if self.states:

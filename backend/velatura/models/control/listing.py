@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, NamedTuple
 
 from velatura.weights.json_files import read_json, read_object
 from velatura_protocol.errors import VelaturaError
@@ -33,7 +33,8 @@ _FOLDERS = frozenset(  # in small letters
     {"controlnet", "controlnets", "control_nets", "model_patches", "ipadapter", "ip-adapter", "ip_adapter"}
 )
 _ENDINGS = (".safetensors", ".sft")
-_PLAIN = re.compile(r"^(diffusion_pytorch_model|model|controlnet)\b.*", re.IGNORECASE)
+_PLAIN = re.compile(r"(?:diffusion_pytorch_model|model)(?:[._-](?!\d+-of-)(\w+))?(?:\.safetensors)?\Z")
+_SHARD = re.compile(r"-\d+-of-\d+\.")
 _LONGEST_TITLE = 80
 _SNAPSHOTS = "snapshots"
 
@@ -133,11 +134,13 @@ def _described(path: Path, size: int, changed: int) -> GuideFile | None:
 def _title(path: Path) -> str:
     """The file's name; where that is the one of all such files, the repository's or the folder's."""
     name = path.stem
-    if _PLAIN.match(name):
+    if plain := _PLAIN.match(name):
         hub = next((part for part in path.parts if part.startswith("models--")), "")
         name = hub.split("--")[-1] if hub else path.parent.name or name
         if hub and path.parent.parent.name != _SNAPSHOTS:
             name = f"{name} {path.parent.name}"
+        if plain[1] not in (None, "fp16"):
+            name = f"{name} {plain[1]}"
     return name[:_LONGEST_TITLE]
 
 
@@ -191,7 +194,7 @@ def _candidates(shelved: Iterable[Path]) -> tuple[list[Path], Path | None]:
                 paths |= {
                     os.path.realpath(folder / name): folder / name
                     for name in names
-                    if name.lower().endswith(_ENDINGS)
+                    if name.lower().endswith(_ENDINGS) and not _SHARD.search(name)
                 }
     return [*paths.values()], depth
 
@@ -224,7 +227,7 @@ def _kept(entry: Mapping[str, Any]) -> GuideFile | None:
             one = described(path)
             return one and one._replace(encoder=encoder)
         if entry["family"] in FAMILIES and entry["kind"] in (CONTROL, LOOK):
-            kind = cast(Kind, entry["kind"])
+            kind: Kind = entry["kind"]
             named = str(entry["id"]), str(entry["title"]), path, str(entry["family"])
             return GuideFile(*named, kind, int(entry["kinds"]), encoder)
     return None

@@ -10,6 +10,7 @@ import inspect
 import re
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from diffusers.models.controlnets.controlnet_qwenimage import QwenImageControlNe
 from diffusers.models.controlnets.controlnet_sd3 import SD3ControlNetModel
 from diffusers.models.controlnets.controlnet_union import ControlNetUnionModel
 from diffusers.models.controlnets.controlnet_z_image import ZImageControlNetModel
+from diffusers.utils.import_utils import is_accelerate_available
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
@@ -31,6 +33,8 @@ from ..latent import LatentModel
 
 _PREFIXES = ("control_model.", "controlnet.", "")
 _PLACES = {6: range(0, 30, 5), 15: range(0, 30, 2), 10: range(0, 30, 3)}  # of Z-Image's control layers
+
+_Tensors = Mapping[str, Tensor]
 
 
 def load(path: Path, title: str, family: str, model: LatentModel) -> nn.Module:
@@ -47,8 +51,7 @@ def load(path: Path, title: str, family: str, model: LatentModel) -> nn.Module:
     """
     try:
         tensors = parts.tensors(path, _PREFIXES, model.dtype)
-        beside = _configuration(path.with_name("config.json"))
-        network = _MAKERS[family](model.networks[model.denoiser], tensors, beside)
+        network = _made(family, model.networks[model.denoiser], tensors, path.with_name("config.json"))
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, IndexError, TypeError) as error:
         raise VelaturaError(
             "unknown-model",
@@ -60,6 +63,14 @@ def load(path: Path, title: str, family: str, model: LatentModel) -> nn.Module:
     return nn.Module.to(network, model.device, model.dtype)  # diffusers' own warns
 
 
+def _made(family: str, base: nn.Module, tensors: _Tensors, beside: Path) -> nn.Module:
+    """The network by the configuration beside the file, or where that is another file's without it."""
+    if told := _configuration(beside):
+        with suppress(ValueError, RuntimeError, KeyError, IndexError, TypeError):
+            return _MAKERS[family](base, tensors, told)
+    return _MAKERS[family](base, tensors, {})
+
+
 def _configuration(path: Path) -> dict[str, Any]:
     """The configuration of a ControlNet in a folder of diffusers; {} where there is none."""
     try:
@@ -69,24 +80,38 @@ def _configuration(path: Path) -> dict[str, Any]:
     return told if "ControlNet" in str(told.get("_class_name", "")) else {}
 
 
-_Tensors = Mapping[str, Tensor]
-
-
 def _filled(network: Any, tensors: _Tensors) -> nn.Module:
     """The network with the tensors, every one of which it must have, and none more."""
-    network.load_state_dict(dict(tensors))
+    network.load_state_dict(dict(tensors), assign=True)
     return network
+
+
+def _empty(cls: Any, config: Mapping[str, Any]) -> Any:
+    """A network without weights; where accelerate is there it takes no memory for them until `_filled`."""
+    with _without_weights():
+        return cls.from_config(dict(config))
+
+
+def _without_weights() -> AbstractContextManager[Any]:
+    if not is_accelerate_available():
+        return nullcontext()
+    from accelerate import init_empty_weights
+
+    return init_empty_weights()
 
 
 def _shortened(cls: Any, base: Any, changed: Mapping[str, Any]) -> Any:
     """A network of this class with the model's configuration and these changes."""
     known = inspect.signature(cls.__init__).parameters
     config = {name: value for name, value in {**base.config, **changed}.items() if name in known}
-    return cls.from_config(config)
+    return _empty(cls, config)
 
 
-def _configured(network: Any) -> dict[str, Any]:
-    """A network's configuration without diffusers' own notes, which would bring its defaults back."""
+def _configured(cls: Any, unet: Any) -> dict[str, Any]:
+    """The configuration that diffusers makes of a U-Net's, without its notes, which would bring its defaults
+    back."""
+    with _without_weights():
+        network = cls.from_unet(unet, load_weights_from_unet=False)
     return {name: value for name, value in network.config.items() if not name.startswith("_")}
 
 
@@ -98,8 +123,8 @@ def _unet(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
     """Of Stable Diffusion and Stable Diffusion XL, each kind by itself or a union."""
     if "task_embedding" in tensors:
         if told:
-            return _filled(ControlNetUnionModel.from_config(told), tensors)
-        config = _configured(ControlNetUnionModel.from_unet(base, load_weights_from_unet=False))
+            return _filled(_empty(ControlNetUnionModel, told), tensors)
+        config = _configured(ControlNetUnionModel, base)
         config["in_channels"] = base.config.out_channels  # of an inpainting network there are more
         kinds = tensors["task_embedding"].shape[0]
         embedding, step = "control_add_embedding.linear_1.weight", config["addition_time_embed_dim"]
@@ -111,16 +136,16 @@ def _unet(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
             "num_trans_layer": _count(tensors, "transformer_layes."),
             "num_proj_channel": tensors["spatial_ch_projs.weight"].shape[0],
         }
-        return _filled(ControlNetUnionModel.from_config(config | sizes), tensors)
+        return _filled(_empty(ControlNetUnionModel, config | sizes), tensors)
     if told:
-        return _filled(ControlNetModel.from_config(told), tensors)
-    config = _configured(ControlNetModel.from_unet(base, load_weights_from_unet=False))
+        return _filled(_empty(ControlNetModel, told), tensors)
+    config = _configured(ControlNetModel, base)
     config["in_channels"] = base.config.out_channels
     if "time_embedding.linear_1.weight" in tensors:
         config |= _blocks(tensors, config)
     else:
         tensors = convert_controlnet_checkpoint(dict(tensors), config)
-    return _filled(ControlNetModel.from_config(config), tensors)
+    return _filled(_empty(ControlNetModel, config), tensors)
 
 
 def _blocks(tensors: _Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -142,7 +167,7 @@ def _blocks(tensors: _Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sd3(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
     if told:
-        network = SD3ControlNetModel.from_config(told)
+        network = _empty(SD3ControlNetModel, told)
     else:
         own = tensors["pos_embed_input.proj.weight"].shape[1]
         reads_text = "context_embedder.weight" in tensors
@@ -183,7 +208,7 @@ def _flux1(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
         # diffusers' class warns of the place from which it imports its own positions itself
         warnings.filterwarnings("ignore", message="`FluxPosEmbed`", category=FutureWarning)
         cls = FluxControlNetModel
-        made = cls.from_config(told) if told else _shortened(cls, base, changed)
+        made = _empty(cls, told) if told else _shortened(cls, base, changed)
     return _filled(made, tensors)
 
 
@@ -199,7 +224,7 @@ def _qwen_image(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Mod
         raise ValueError("it paints into masks, which Velatura's own methods do")
     changed = {"num_layers": _count(tensors, "transformer_blocks."), "in_channels": channels}
     cls = QwenImageControlNetModel
-    return _filled(cls.from_config(told) if told else _shortened(cls, base, changed), tensors)
+    return _filled(_empty(cls, told) if told else _shortened(cls, base, changed), tensors)
 
 
 def _z_image(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
@@ -218,7 +243,7 @@ def _z_image(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module
             **{name: base.config[name] for name in ("dim", "n_refiner_layers", "n_heads", "n_kv_heads")},
             **{name: base.config[name] for name in ("norm_eps", "qk_norm")},
         }
-    network = ZImageControlNetModel.from_config(dict(told))
+    network = _empty(ZImageControlNetModel, dict(told))
     if network.config.add_control_noise_refiner == "control_layers":
         tensors = {k: v for k, v in tensors.items() if not k.startswith("control_noise_refiner.")}
     return ZImageControlNetModel.from_transformer(_filled(network, tensors), base)
