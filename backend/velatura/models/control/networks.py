@@ -167,7 +167,7 @@ def _blocks(tensors: _Tensors, config: Mapping[str, Any]) -> dict[str, Any]:
 
 def _sd3(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
     if told:
-        network = _empty(SD3ControlNetModel, told)
+        empty = _empty(SD3ControlNetModel, told)
     else:
         own = tensors["pos_embed_input.proj.weight"].shape[1]
         reads_text = "context_embedder.weight" in tensors
@@ -180,10 +180,10 @@ def _sd3(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
             # the 8-billion one of Stability AI reads the pooled text, those with text of their own do not
             "force_zeros_for_pooled_projection": reads_text,
         }
-        network = _shortened(SD3ControlNetModel, base, changed)
-    if network.config.extra_conditioning_channels:
+        empty = _shortened(SD3ControlNetModel, base, changed)
+    if empty.config.extra_conditioning_channels:
         raise ValueError("it paints into masks, which Velatura's own methods do")
-    network = _filled(network, tensors)
+    network: Any = _filled(empty, tensors)
     if network.config.use_pos_embed is False:  # it reads the model's own tokens
         network.pos_embed = network._get_pos_embed_from_transformer(base)
     return network
