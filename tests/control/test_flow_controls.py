@@ -100,11 +100,13 @@ def test_sd3(tmp_path, reads_text):
     assert flows.sampled(model, start(), STEPS, "a red hat", "a dog", 3.0).equal(plain)
 
 
-@pytest.mark.parametrize("kinds", [0, 7])
-def test_flux1(tmp_path, kinds):
+@pytest.mark.parametrize(("kinds", "hint"), [(0, None), (7, None), (0, 16)], ids=["one", "union", "pixels"])
+def test_flux1(tmp_path, kinds, hint):
     model = flows.loaded(flux1.load, tiny_flux1(tmp_path / "model"))
     config = {name: v for name, v in model.transformer.config.items() if not name.startswith("_")}
     config |= {"num_single_layers": 1, "guidance_embeds": not kinds, "num_mode": kinds or None}
+    if hint:  # those that read pixels, as XLabs'
+        config |= {"conditioning_embedding_channels": hint, "patch_size": 2}
     network = changed(FluxControlNetModel.from_config(config))
     tokens = theirs(
         FluxControlNetPipeline.from_pretrained(tmp_path / "model", controlnet=network),

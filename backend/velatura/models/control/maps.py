@@ -17,7 +17,7 @@ from .kinds import KINDS, KindName
 
 _CANNY = (100, 200)  # the thresholds of ControlNet's authors and of diffusers' guide
 _LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-_LINE = 0.02  # of a picture's shorter side: the lines that are read are thinner
+_LINE = 0.01  # of a picture's shorter side: the lines that are read are thinner
 _FAINTEST = 8.0 / 255.0  # a line is darker than its surroundings by this at least
 _SEE_THROUGH = 0.02  # of a layer: with so much of it empty it is paint on nothing
 

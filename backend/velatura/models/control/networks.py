@@ -204,6 +204,8 @@ def _flux1(base: Any, tensors: _Tensors, told: Mapping[str, Any]) -> nn.Module:
         "num_mode": None if modes is None else modes.shape[0],
         "conditioning_embedding_channels": _hint(tensors),
     }
+    if changed["conditioning_embedding_channels"] is not None:
+        changed["patch_size"] = 2  # by which it packs what it has read of the pixels
     with warnings.catch_warnings():
         # diffusers' class warns of the place from which it imports its own positions itself
         warnings.filterwarnings("ignore", message="`FluxPosEmbed`", category=FutureWarning)
