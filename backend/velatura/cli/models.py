@@ -14,6 +14,7 @@ from velatura.companions.table import COMPANIONS
 from velatura.models import catalogue, disk, finding, hub, items, places, shelves
 from velatura.models.adapters import listing
 from velatura.models.catalogue import ModelEntry
+from velatura.models.control import listing as guides
 from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
@@ -145,12 +146,20 @@ def _find(folder: Path, options: argparse.Namespace) -> int:
         able = [_as_json(model) for model in catalogue.entries(folder) if model.found]
         lacking = {one.id: one.note for one in seen if one.note}
         adapters = [{**one._asdict(), "path": str(one.path)} for one in listing.listed(folder)]
-        print(json.dumps({"models": able, "lacking": lacking, "adapters": adapters}))
+        led = [
+            {**one._asdict(), "path": str(one.path), "encoder": str(one.encoder or "")}
+            for one in guides.listed(folder).guides
+        ]
+        print(json.dumps({"models": able, "lacking": lacking, "adapters": adapters, "guides": led}))
         return exits.OK
     for line in finding.listed(seen):
         print(line)
     for one in listing.listed(folder):
         print(f"{one.title:40} adapter for {FAMILIES[one.family].title}")
+    for one in guides.listed(folder).guides:
+        kind = "guide (ControlNet)" if one.kind == guides.CONTROL else "look (IP-Adapter)"
+        lacks = "; its image encoder is missing" if one.kind == guides.LOOK and not one.encoder else ""
+        print(f"{one.title:40} {kind} for {FAMILIES[one.family].title}{lacks}")
     able = sum(not one.note for one in seen)
     print(
         f"{able} of {len(seen)} models can edit; Krita and GIMP offer them now."

@@ -151,6 +151,12 @@ class LatentDiffusion(Network, Generator, Protocol):
         return self
 
     @property
+    def without_places(self) -> LatentDiffusion:
+        """The model without guides that lead by places, for other pictures than that of the run, such as
+        tiles of a larger one. It shares all weights."""
+        return self
+
+    @property
     def most_references(self) -> int:
         """How many reference pictures its network takes (`referring`); 0 for most models."""
         return 0

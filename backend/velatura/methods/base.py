@@ -23,6 +23,7 @@ from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.inputs import RasterInput
 
 from .adapting import with_adapters
+from .controlling import with_guides
 from .declaring import check_declared
 from .parameters import Parameters, schema
 from .sections import SectionName
@@ -364,5 +365,5 @@ class Method:
         super().__init_subclass__(**kwargs)
         check_declared(cls)
         if cls.generator and suits(cls.generator, DIFFUSION) and cls.result != "text":
-            cls.Parameters = with_adapters(cls.Parameters)
+            cls.Parameters = with_guides(with_adapters(cls.Parameters))
         schema(cls.Parameters)

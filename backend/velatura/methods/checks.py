@@ -19,8 +19,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
-from . import guiding
-from .adapting import without_empty
+from . import adapting, controlling, guiding
 from .base import Method, Parameters, schema
 
 EntryOf = Callable[[str, Callable[[ModelEntry], bool]], ModelEntry]
@@ -70,7 +69,8 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if lack is not None:
         raise lack
     form = schema(method.Parameters)
-    values = without_empty(complete(with_defaults(form, model.defaults), dict(request.parameters)))
+    values = complete(with_defaults(form, model.defaults), dict(request.parameters))
+    values = controlling.without_empty(adapting.without_empty(values))
     params = _read(method, values)
     if method.inverts(params) and request.inputs.get("mask") is None:
         raise VelaturaError(

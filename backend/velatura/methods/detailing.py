@@ -209,7 +209,7 @@ def _enlarged(work: Work, picture: Picture, place: Place) -> Picture:
 def _refined(work: Work, x: Tensor, mask: np.ndarray, seed: int, place: Place) -> Tensor:
     """The picture x [1, 3, h, w] in [-1, 1] with the model's own detail inside the mask [h, w, 1]."""
     run, params = work.run, work.run.params
-    model, side = run.model, run.model.size
+    model, side = run.model.without_places, run.model.size  # a guide's map is of the whole, not of a tile
     prompt = run.method.wanted(run.prompt, params)
     scale = getattr(params, "guidance", 1.0) if prompt else 1.0
     overlap = max(1, round(OVERLAP * side / model.factor))

@@ -19,6 +19,7 @@ from velatura_protocol.inputs import kinds_of
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import fields_from_schema
 
+from . import controlling, led
 from .adapting import KEY, named, remarks_on, wanted
 from .base import Cancelled
 from .checks import Checked, check
@@ -71,6 +72,7 @@ def execute(
     if method.inverts(params):
         selection = selection.inverted(layer)
     rasters = _rasters(checked, blob)
+    chosen = controlling.wanted(params, checked.model, models.guides()) if _guided(checked) else []
     worn = wanted(params, checked.model, models.adapters()) if checked.values.get(KEY) else []
 
     hooks.progress("Loading the model", 0, 0, 0.0)
@@ -85,6 +87,12 @@ def execute(
             (context,) = params.marked("x-context") or [_CONTEXT]
             region = _region(selection, layer, model, method.sees, context)
             seen = see(layer, selection, region, may_be_empty=method.from_nothing)
+            further = {
+                name: raster.seen(layer, region, model.size, model.multiple)
+                for name, raster in rasters.items()
+            }
+            unseeing = controlling.unseeing(params, prompt)
+            model, guides = led.led(models, model, chosen, seen, further, unseeing)
             is_draft = asked.draft
             run = Run(
                 method,
@@ -100,15 +108,13 @@ def execute(
                 hooks,
                 is_draft=is_draft,
                 shelf=shelf,
-                rasters={
-                    name: raster.seen(layer, region, model.size, model.multiple)
-                    for name, raster in rasters.items()
-                },
+                rasters=further,
             )
             seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
             if method.selection_is_amount(rasters):
                 selection = selection.whole()
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
+            recipe |= led.named(guides)
             results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
             remarks = [remark(model), *remarks_on(adapters), *sorted(run.remarks)]
             return with_remarks(results, list(filter(None, remarks)))
@@ -116,6 +122,10 @@ def execute(
         if not out_of_memory.is_out_of_memory(error):
             raise
         raise out_of_memory.as_velatura_error(error) from error
+
+
+def _guided(checked: Checked) -> bool:
+    return any(checked.values.get(key) for key in (controlling.GUIDES, controlling.LOOKS))
 
 
 def _region(selection: Selection, layer: Layer, model: Generator, sees: int, context: float) -> Region:

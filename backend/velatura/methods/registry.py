@@ -22,13 +22,14 @@ from velatura.extensions.offers import Refused, offers, refuse
 from velatura.generators import kinds
 from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry
+from velatura.models.control.listing import GuideFile
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import canonical, digest
 from velatura_protocol.schema import with_defaults
 
-from . import adapting
+from . import adapting, controlling
 from .base import Method, schema
 from .checks import lacking
 from .kinds import KINDS
@@ -41,6 +42,7 @@ _NO_METHODS = {
     "base",
     "checks",
     "clip_guided",
+    "controlling",
     "declaring",
     "detailing",
     "differing",
@@ -53,6 +55,7 @@ _NO_METHODS = {
     "inverting",
     "kinds",
     "latents_to_words",
+    "led",
     "naming",
     "parameters",
     "progress",
@@ -197,6 +200,7 @@ def offer(
     models: Sequence[ModelEntry],
     dials: Sequence[Choice] = (),
     adapters: Sequence[AdapterFile] = (),
+    guides: Sequence[GuideFile] = (),
 ) -> dict[str, Any]:
     """The answer to `methods` (SPEC section 4), without `type`.
 
@@ -208,8 +212,10 @@ def offer(
         models: the default one first.
         dials: the kept dials of these models, which can be chosen in forms.
         adapters: those on this computer; forms offer those that suit one of the models.
+        guides: likewise.
     """
     with_choices = adapting.filled(filled(methods, dials), adapting.suiting(adapters, models))
+    with_choices = controlling.filled(with_choices, controlling.suiting(guides, models))
     known: list[dict[str, Any]] = [
         {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
     ]

@@ -153,7 +153,7 @@ class Work:
         run, method = self.run, self.method
         wanted = method.wanted(run.prompt, run.params)
         if run.generator.kind == DIFFUSION:
-            asked = Asked(run.model, self.seen, wanted, method.before(run.params))
+            asked = Asked(run.model.without_places, self.seen, wanted, method.before(run.params))
             clip = run.own_clip
             return asked if clip is None else AskedOfBoth(asked, self._of_clip(clip, wanted))
         if method.needs == "clip":

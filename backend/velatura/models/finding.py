@@ -19,6 +19,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import catalogue, disk, places, recognition, shelves
 from .adapters import listing
+from .control import listing as guides
 from .items import FOUND, MOST, Item, write
 from .recognition import FAMILIES, Found
 
@@ -68,6 +69,7 @@ def refresh(state_dir: Path, more: Sequence[str] = (), *, forget: bool = False) 
     write(state_dir, [_item(one) for one in able][:MOST], FOUND)
     catalogue.complete(state_dir, shelved)
     listing.refresh(state_dir, shelved)
+    guides.refresh(state_dir, shelved)
     return seen
 
 

@@ -151,7 +151,7 @@ _NO_MODELS = (  # a person's name for the kind of file, and names of tensors tha
         r"^(control_model\.|controlnet_|control_layers\.|control_all_x_embedder|control_noise_refiner\.)"
         r"|controlnet_(cond_embedding|blocks|x_embedder)|^input_hint_block\.",
     ),
-    ("an IP-Adapter", r"^(ip_adapter|image_proj)\."),
+    ("an IP-Adapter", r"^(ip_adapter|image_proj|ip_adapter_proj_model)\."),
     ("a textual inversion", r"^(emb_params|string_to_param.*|clip_l|clip_g|<[^>]*>)$"),
     (
         "an enlarger (upscaler)",

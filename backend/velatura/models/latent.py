@@ -5,16 +5,18 @@ from __future__ import annotations
 import copy
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
+from velatura.diffusion.denoiser import FLOW
 from velatura.diffusion.network import Adapter, Decoder, LatentDiffusion, Layer
 from velatura.diffusion.tiles import over_tiles
 from velatura.generators.protocol import DIFFUSION
@@ -24,6 +26,9 @@ from velatura_protocol.errors import VelaturaError
 from . import placing
 from .adapting import adapted, layers
 from .decoder import TunableDecoder
+
+if TYPE_CHECKING:
+    from .control.guide import Guide
 
 _PROMPTS_KEPT = 64
 _OVERLAP = 4  # of a tile's side, the share that neighbours have in common is one in so many
@@ -51,6 +56,8 @@ class LatentModel(LatentDiffusion):
     device: torch.device
     dtype: torch.dtype
     _prompts: OrderedDict[str, Condition]
+    guides: tuple[Guide, ...] = ()
+    """Guides that lead this copy (`guided`)."""
 
     kind: ClassVar[str] = DIFFUSION
     denoiser: ClassVar[str] = "unet"
@@ -115,6 +122,36 @@ class LatentModel(LatentDiffusion):
         with self.adapted(adapter):
             yield worn
 
+    def guided(self, guides: Sequence[Guide], name: str) -> Self:
+        """A copy that shares all weights, every pass of whose network these guides lead.
+
+        The network itself does not change. name: goes into the copy's digest, so that values kept for it are
+        no other model's.
+        """
+        led = copy.copy(self)
+        led.digest = f"{self.digest} guided by {name}"
+        led.guides, led._prompts = (*self.guides, *guides), OrderedDict()
+        return led
+
+    @property
+    def without_places(self) -> Self:
+        """The copy without guides that lead by places, for other pictures than that of the run."""
+        kept = tuple(guide for guide in self.guides if not guide.in_place)
+        if len(kept) == len(self.guides):
+            return self
+        other = copy.copy(self)
+        other.digest, other.guides = f"{self.digest} not by places", kept
+        return other
+
+    def begun(self, t: float) -> float:
+        """The share of a run of even steps that lies before the time t of `network`, in [0, 1)."""
+        times = len(self.training_sigmas)
+        index = t
+        if self.prediction == FLOW:
+            levels = self.training_sigmas / (1.0 + self.training_sigmas)
+            index = float(np.interp(t, levels, np.arange(times)))
+        return min(1.0, max(0.0, 1.0 - (index + 1.0) / times))
+
     def tokens_of(self, prompt: str) -> tuple[int, int]:
         """The number of tokens of a prompt, and the largest number that the model reads of it."""
         raise NotImplementedError
@@ -146,7 +183,10 @@ class LatentModel(LatentDiffusion):
             readers = [
                 network for name, network in self.networks.items() if name not in (self.denoiser, "vae")
             ]
-            self._prompts[prompt] = checked(lambda: self._condition(prompt), readers, self._title)
+            condition = checked(lambda: self._condition(prompt), readers, self._title)
+            for guide in self.guides:
+                condition = guide.mark(prompt, condition)
+            self._prompts[prompt] = condition
             if len(self._prompts) > _PROMPTS_KEPT:
                 self._prompts.popitem(last=False)
         self._prompts.move_to_end(prompt)
@@ -158,13 +198,11 @@ class LatentModel(LatentDiffusion):
 
     def network(self, x: Tensor, t: float, condition: Condition, attend: Attend | None = None) -> Tensor:
         """See `Network`. A network that overflows in half precision computes in float32 from then on."""
-        return checked(
-            lambda: self.predict(x, t, condition, attend),
-            [self.networks[self.denoiser]],
-            self._title,
-            x,
-            condition,
-        )
+        networks = [self.networks[self.denoiser], *(n for guide in self.guides for n in guide.networks)]
+        with ExitStack() as stack:
+            for guide in self.guides:
+                attend = stack.enter_context(guide.during(self, self.begun(t), condition, attend))
+            return checked(lambda: self.predict(x, t, condition, attend), networks, self._title, x, condition)
 
     def predict(self, x: Tensor, t: float, condition: Condition, attend: Attend | None) -> Tensor:
         """As `network`, by the denoising network itself, in its dtype and without a look at the result."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -22,6 +22,7 @@ from velatura_protocol.errors import VelaturaError
 from . import placing
 from .adapters.listing import AdapterFile, Worn
 from .catalogue import ModelEntry, entry_of
+from .control.listing import Listed
 from .loading import load
 from .recognition import FAMILIES
 
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from velatura.companions.segmenter import Segmenter
 
     from .adapters.reading import Loaded
+    from .control.using import Led, Use
 
 
 class ModelStore:
@@ -46,6 +48,7 @@ class ModelStore:
         memory: the file that caches digests of weights, or None.
         placement: the rung by which weights are placed (`velatura.models.placing`).
         adapters: returns the adapters on this computer.
+        guides: returns the guides on this computer.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class ModelStore:
         memory: Path | None = None,
         placement: str = placing.AUTO,
         adapters: Callable[[], Sequence[AdapterFile]] = tuple,
+        guides: Callable[[], Listed] = lambda: Listed([]),
     ) -> None:
-        self.adapters = adapters
+        self.adapters, self.guides = adapters, guides
         self._placement = placement
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
@@ -66,6 +70,7 @@ class ModelStore:
         self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
         self._worn: dict[str, Loaded] = {}  # adapters of the last edit, by their ids, for the loaded model
+        self._guides: dict[str, Any] = {}  # guides of the last edit, by their ids, for the loaded model
 
     def entry(self, id: str = "", suits: Callable[[ModelEntry], bool] = lambda _: True) -> ModelEntry:
         """The entry of a model; an empty id means the first that suits. Raises `unknown-model`."""
@@ -124,6 +129,20 @@ class ModelStore:
         with model.wearing(reading.adapter(read, model.networks, model.device), name) as changed:
             yield changed, worn
 
+    def guided(
+        self, model: Generator, uses: Sequence[Use], unseeing: Collection[str] = ("",)
+    ) -> tuple[Generator, list[Led]]:
+        """The model in memory as guides lead it, which shares its weights; see `control.using.led`.
+
+        model: it, or a copy of it that shares its weights.
+        """
+        from .control.using import led
+        from .latent import LatentModel
+
+        if not isinstance(model, LatentModel):
+            raise VelaturaError("unknown-model", f"The model {model.id!r} takes no guides; leave them out.")
+        return led(model, uses, self._guides, self._digests, unseeing)
+
     def diffusion(self, id: str = "") -> LatentDiffusion:
         """The loaded diffusion model. Raises `unknown-model`, also for a model of another kind."""
         entry = self.entry(id)
@@ -181,4 +200,5 @@ class ModelStore:
         self._loaded = None
         self._companions.clear()
         self._worn.clear()
+        self._guides.clear()
         give_back(self.device)

@@ -40,6 +40,7 @@ from velatura.methods.shelving import Choice, choices
 from velatura.models.adapters import listing
 from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry, entries
+from velatura.models.control import listing as guides
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
 from velatura_protocol.reading import as_list
@@ -142,7 +143,13 @@ class Desk:
     def _describe(self, request: Request) -> Message:
         self._models = entries(self._state_dir)
         known = [m for m in self._described if since(m) <= request.minor]
-        return {"type": "methods", **offer(known, self._models, self._dials(), self._adapters())}
+        return {"type": "methods", **self._offer(known)}
+
+    def _offer(self, known: list[Message]) -> Message:
+        return offer(known, self._models, self._dials(), self._adapters(), self._guides().guides)
+
+    def _guides(self) -> guides.Listed:
+        return guides.listed(self._state_dir)
 
     def _dials(self) -> list[Choice]:
         return choices(self._state_dir, self._models)
@@ -158,7 +165,9 @@ class Desk:
         if not known:  # else it was checked then, and a method may have changed since
             self._check_room(request.session)
             self._models = entries(self._state_dir)
-            whole, title = complete_request(wanted, self._methods, self._models, self._dials, self._adapters)
+            whole, title = complete_request(
+                wanted, self._methods, self._models, self._dials, self._adapters, self._guides
+            )
             lease = wanted.get("lease", False) or whole.get("draft", False)  # no other client wants a draft
         else:
             whole, title, lease = known[0].request, known[0].title, known[0].lease

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from velatura.models.adapters.listing import FILE as ADAPTERS
+from velatura.models.control.listing import FILE as GUIDES
 from velatura.models.items import FILE, FOUND
 from velatura.shelf.listing import FOLDER
 
@@ -30,7 +31,7 @@ class Offered:
     """
 
     def __init__(self, state_dir: Path, changed: Callable[[], None]) -> None:
-        self._places = (state_dir / FILE, state_dir / FOUND, state_dir / FOLDER, state_dir / ADAPTERS)
+        self._places = [state_dir / name for name in (FILE, FOUND, FOLDER, ADAPTERS, GUIDES)]
         self._changed = changed
         self._stamp = self._now()
         self._looked = time.monotonic()

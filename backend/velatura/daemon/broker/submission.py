@@ -9,13 +9,14 @@ from dataclasses import replace
 from functools import partial
 
 from velatura.daemon.outgoing import Message
-from velatura.methods import adapting, shelving
+from velatura.methods import adapting, controlling, shelving
 from velatura.methods.base import Method
 from velatura.methods.checks import check
 from velatura.methods.kinds import KINDS
 from velatura.methods.shelving import Choice
 from velatura.models.adapters.listing import AdapterFile
 from velatura.models.catalogue import ModelEntry, entry_of
+from velatura.models.control.listing import Listed
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import OWN
@@ -43,6 +44,7 @@ def complete_request(
     models: Sequence[ModelEntry],
     dials: Callable[[], Sequence[Choice]] = tuple,
     adapters: Callable[[], Sequence[AdapterFile]] = tuple,
+    guides: Callable[[], Listed] = lambda: Listed([]),
 ) -> tuple[Message, str]:
     """The request as it will run, and its title for the person.
 
@@ -53,6 +55,7 @@ def complete_request(
         models: the default one first.
         dials: gives the kept dials of these models.
         adapters: gives the adapters on this computer.
+        guides: gives the guides on this computer.
 
     Raises:
         VelaturaError: those of `Request.from_wire` and of `velatura.methods.checks.check`; `too-large`; and
@@ -65,6 +68,8 @@ def complete_request(
         shelving.check(checked.params, checked.form, dials())
     if checked.values.get(adapting.KEY):
         adapting.wanted(checked.params, checked.model, adapters())
+    if checked.values.get(controlling.GUIDES) or checked.values.get(controlling.LOOKS):
+        controlling.wanted(checked.params, checked.model, guides())
     own = {name: asked.inputs[name] for name in OWN}
     whole = replace(
         asked,

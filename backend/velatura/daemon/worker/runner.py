@@ -15,6 +15,7 @@ from velatura.methods.base import Cancelled
 from velatura.methods.execute import Hooks, execute
 from velatura.models.adapters import listing
 from velatura.models.catalogue import entries
+from velatura.models.control import listing as guides
 from velatura.models.store import ModelStore
 from velatura.ranking.rank import Place
 from velatura.shelf.listing import FOLDER
@@ -50,6 +51,7 @@ class Runner:
             self.device,
             memory=state_dir / "digests.json",
             adapters=lambda: listing.listed(state_dir),
+            guides=lambda: guides.listed(state_dir),
             placement=placement,
         )
 

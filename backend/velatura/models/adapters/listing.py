@@ -88,10 +88,10 @@ def listed(state_dir: Path) -> list[AdapterFile]:
 
 
 def _entry(one: AdapterFile) -> dict[str, str]:
-    return {**one._asdict(), "path": os.fspath(one.path), "stamp": _stamp(one.path)}
+    return {**one._asdict(), "path": os.fspath(one.path), "stamp": stamp(one.path)}
 
 
-def _stamp(path: Path) -> str:
+def stamp(path: Path) -> str:
     """Size and time of change: text, since the time is too large a number for JSON."""
     status = path.stat()
     return f"{status.st_size} {status.st_mtime_ns}"
@@ -101,7 +101,7 @@ def _kept(entry: Mapping[str, Any]) -> AdapterFile | None:
     """The adapter of an entry of the list. A file that has changed since is read again."""
     with suppress(OSError, KeyError, TypeError, ValueError):
         path = Path(entry["path"])
-        if _stamp(path) != entry["stamp"]:
+        if stamp(path) != entry["stamp"]:
             return described(path)
         if entry["family"] in FAMILIES:
             return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"])
@@ -124,7 +124,7 @@ def _described(path: Path, size: int, changed: int) -> AdapterFile | None:
         return None
     family = family_of(read_header(path))
     title = path.stem[:_LONGEST_TITLE]
-    return AdapterFile(_id(path, size), title, path, family) if family else None
+    return AdapterFile(content_id(path, size), title, path, family) if family else None
 
 
 def _files(shelved: Iterable[Path]) -> Iterable[Path]:
@@ -135,7 +135,7 @@ def _files(shelved: Iterable[Path]) -> Iterable[Path]:
                 yield from (folder / name for name in names if name.lower().endswith(_ENDINGS))
 
 
-def _id(path: Path, size: int) -> str:
+def content_id(path: Path, size: int) -> str:
     """A digest of the file's size, of its beginning, and of blocks spread evenly over it.
 
     A file of gigabytes takes a moment only. Training changes every tensor, and so some of these blocks.

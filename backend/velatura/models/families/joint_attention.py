@@ -104,6 +104,15 @@ class Held:
             if again:
                 network.enable_gradient_checkpointing()
 
+    @contextmanager
+    def plain(self) -> Generator[None, None, None]:
+        """A context within that of `by` in which no attention is replaced."""
+        attend, self._call.attend = self._call.attend, None
+        try:
+            yield
+        finally:
+            self._call.attend = attend
+
 
 def _replaceable(processor: Any, place: Place, call: _Call) -> Any:
     """The processor as one of a subclass of its own class, which looks at `call`."""
