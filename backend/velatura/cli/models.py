@@ -150,7 +150,8 @@ def _find(folder: Path, options: argparse.Namespace) -> int:
     for line in finding.listed(seen):
         print(line)
     for one in listing.listed(folder):
-        print(f"{one.title:40} adapter for {FAMILIES[one.family].title}")
+        kind = f"write {one.word} in a prompt of" if one.word else "adapter for"
+        print(f"{one.title:40} {kind} {FAMILIES[one.family].title}")
     able = sum(not one.note for one in seen)
     print(
         f"{able} of {len(seen)} models can edit; Krita and GIMP offer them now."

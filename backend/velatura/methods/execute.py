@@ -19,7 +19,7 @@ from velatura_protocol.inputs import kinds_of
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import fields_from_schema
 
-from .adapting import KEY, named, remarks_on, wanted
+from .adapting import KEY, named, remarks_on, texts, wanted
 from .base import Cancelled
 from .checks import Checked, check
 from .kinds import KINDS
@@ -110,7 +110,7 @@ def execute(
                 selection = selection.whole()
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
             results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-            remarks = [remark(model), *remarks_on(adapters), *sorted(run.remarks)]
+            remarks = [remark(model), *remarks_on(adapters, texts(prompt, params)), *sorted(run.remarks)]
             return with_remarks(results, list(filter(None, remarks)))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):

@@ -285,6 +285,19 @@ def parts_at(path: Path) -> list[Part]:
     return [*seen.parts.values()] if seen and not seen.family else []
 
 
+def width(found: Found, name: str) -> int:
+    """The features of a model's text encoder, as its files say; 0 where they do not."""
+    path = found.parts.get(name)
+    if path is None:
+        return 0
+    if path.is_dir():
+        part = folders.part(path)
+    else:
+        seen = shelves.look(path)
+        part = seen and (seen.wants.get(name) if seen.family else next(iter(seen.parts.values()), None))
+    return part.width if part else 0
+
+
 UNKNOWN = "of a kind that Velatura does not know"
 
 

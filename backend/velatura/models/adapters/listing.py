@@ -21,11 +21,14 @@ from velatura_protocol.errors import VelaturaError
 from .. import shelves
 from ..headers import Header, read_header
 from ..recognition import FAMILIES
+from . import inversions
 
 FILE = "adapters.json"
 MOST = 500  #: adapters that a form offers
 MOST_WORN = 8  #: adapters of one edit
 _FOLDERS = frozenset({"lora", "loras", "lycoris"})  # in small letters
+_WORDS = frozenset({"embedding", "embeddings", "textual_inversion"})
+_HUB = "learned_embeds"  # the name of a textual inversion's file at the hub
 _ENDINGS = (".safetensors", ".sft")
 _BLOCK, _BLOCKS = 4096, 256
 _LONGEST_TITLE = 80
@@ -39,12 +42,16 @@ class AdapterFile(NamedTuple):
         title: the file's name without its ending.
         path: of the file.
         family: of the models that it was made for, a key of `recognition.FAMILIES`.
+        word: of a textual inversion, as a prompt has it (`inversions.Inversion`); '' for other adapters.
+        width: of the first text encoder that a textual inversion is for; else 0.
     """
 
     id: str
     title: str
     path: Path
     family: str
+    word: str = ""
+    width: int = 0
 
     @property
     def value(self) -> str:
@@ -53,12 +60,21 @@ class AdapterFile(NamedTuple):
 
 
 class Worn(NamedTuple):
-    """An adapter in use. strength: 1 as trained. unread: the number of its tensors that the model lacks."""
+    """An adapter in use.
+
+    Args:
+        title: of its file.
+        digest: over the whole file.
+        strength: 1 as trained.
+        unread: the number of its tensors that the model lacks.
+        word: see `AdapterFile`.
+    """
 
     title: str
     digest: str
     strength: float
     unread: int
+    word: str = ""
 
 
 def refresh(state_dir: Path, shelved: Iterable[Path]) -> list[AdapterFile]:
@@ -87,7 +103,7 @@ def listed(state_dir: Path) -> list[AdapterFile]:
     return []
 
 
-def _entry(one: AdapterFile) -> dict[str, str]:
+def _entry(one: AdapterFile) -> dict[str, str | int]:
     return {**one._asdict(), "path": os.fspath(one.path), "stamp": _stamp(one.path)}
 
 
@@ -104,7 +120,8 @@ def _kept(entry: Mapping[str, Any]) -> AdapterFile | None:
         if _stamp(path) != entry["stamp"]:
             return described(path)
         if entry["family"] in FAMILIES:
-            return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"])
+            word, width = str(entry.get("word", "")), int(entry.get("width", 0))
+            return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"], word, width)
     return None
 
 
@@ -119,20 +136,36 @@ def described(path: Path) -> AdapterFile | None:
 
 @lru_cache(4 * MOST)
 def _described(path: Path, size: int, changed: int) -> AdapterFile | None:
-    seen = shelves.look(path)
-    if seen is None or "LoRA" not in seen.title:
-        return None
-    family = family_of(read_header(path))
     title = path.stem[:_LONGEST_TITLE]
-    return AdapterFile(_id(path, size), title, path, family) if family else None
+    seen = None if path.suffix.lower() in inversions.PICKLED else shelves.look(path)
+    if seen is not None and "LoRA" in seen.title:
+        family = family_of(read_header(path))
+        return AdapterFile(_id(path, size), title, path, family) if family else None
+    if not _has_words(path):
+        return None
+    word = inversions.described(path)
+    if word is None or not word.family:
+        return None
+    title = word.word if path.stem.startswith(_HUB) else title
+    return AdapterFile(_id(path, size), title, path, word.family, word.word, word.widths[0])
 
 
 def _files(shelved: Iterable[Path]) -> Iterable[Path]:
     """Files in the folders of adapters on shelves, and in the shelves that are such folders themselves."""
     for shelf in shelved:
         for folder, names in shelves.files(shelf):
-            if any(part.lower() in _FOLDERS for part in folder.parts):
-                yield from (folder / name for name in names if name.lower().endswith(_ENDINGS))
+            held = any(part.lower() in _FOLDERS for part in folder.parts)
+            for path in (folder / name for name in names):
+                ending = path.suffix.lower()
+                if (held and ending in _ENDINGS) or (
+                    ending in (*_ENDINGS, *inversions.PICKLED) and _has_words(path)
+                ):
+                    yield path
+
+
+def _has_words(path: Path) -> bool:
+    """Whether a file is where textual inversions are kept."""
+    return path.stem.startswith(_HUB) or any(part.lower() in _WORDS for part in path.parent.parts)
 
 
 def _id(path: Path, size: int) -> str:
