@@ -13,7 +13,7 @@ from typing import Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders, shelves
+from . import folders, header_cache, shelves
 from .traits import (
     EMBEDDED_GUIDANCE,
     FEW_STEPS,
@@ -218,7 +218,7 @@ def resolved(folder: Path) -> Path:
 
 
 def _file(path: Path, places: Sequence[Path]) -> Found | None:
-    seen, kind = shelves.looked(path)
+    seen, kind = header_cache.look(path)
     if seen is None or not seen.family:
         return None
     parts = dict.fromkeys(seen.parts, path)
@@ -304,7 +304,7 @@ UNKNOWN = "of a kind that Velatura does not know"
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
-        seen = folders.contents(path, words(path)) if path.is_dir() else shelves.looked(path)[0]
+        seen = folders.contents(path, words(path)) if path.is_dir() else header_cache.look(path).contents
     except VelaturaError as error:
         return str(error)
     except (OSError, ValueError):

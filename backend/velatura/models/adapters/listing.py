@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
-from .. import shelves
+from .. import header_cache, shelves
 from ..headers import Header, read_header
 from ..recognition import FAMILIES
 from . import inversions
@@ -79,10 +79,12 @@ class Worn(NamedTuple):
 
 def refresh(state_dir: Path, shelved: Iterable[Path]) -> list[AdapterFile]:
     """Looks for adapters in folders of models, writes their list, and returns it. One content is listed
-    once."""
+    once. A file of the last list that has not changed is not read again."""
+    last = _last(state_dir)
     found: dict[str, AdapterFile] = {}
     for path in _files(shelved):
-        one = described(path)
+        entry = last.get(os.fspath(path))
+        one = _kept(entry) if entry else described(path)
         if one is not None and len(found) < MOST:
             found.setdefault(one.id, one)
     ordered = sorted(found.values(), key=lambda one: (one.title.casefold(), one.id))
@@ -91,6 +93,29 @@ def refresh(state_dir: Path, shelved: Iterable[Path]) -> list[AdapterFile]:
     new.write_text(json.dumps([_entry(one) for one in ordered], indent=1), encoding="utf-8")
     new.replace(state_dir / FILE)
     return ordered
+
+
+def _last(state_dir: Path) -> dict[str, Mapping[str, Any]]:
+    """The entries of the list by their paths, those that were made by the rules of now."""
+    entries: Any = None
+    with suppress(OSError, ValueError):
+        entries = read_json(state_dir / FILE)
+    listed: list[Any] = entries if isinstance(entries, list) else []
+    return {
+        str(entry.get("path")): entry
+        for entry in listed
+        if isinstance(entry, dict) and entry.get("rules") == _rules()
+    }
+
+
+@lru_cache(1)
+def _rules() -> str:
+    """A digest of the code that describes adapters."""
+    files = (Path(__file__), Path(inversions.__file__))
+    return (
+        header_cache.rules()
+        + hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+    )
 
 
 def listed(state_dir: Path) -> list[AdapterFile]:
@@ -104,7 +129,7 @@ def listed(state_dir: Path) -> list[AdapterFile]:
 
 
 def _entry(one: AdapterFile) -> dict[str, str | int]:
-    return {**one._asdict(), "path": os.fspath(one.path), "stamp": _stamp(one.path)}
+    return {**one._asdict(), "path": os.fspath(one.path), "stamp": _stamp(one.path), "rules": _rules()}
 
 
 def _stamp(path: Path) -> str:
