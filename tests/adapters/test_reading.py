@@ -12,6 +12,7 @@ from diffusers import UNet2DConditionModel
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import load_file, save_file
 
+from tests import tiny_flux1, tiny_flux2, tiny_sd3, tiny_z_image
 from tests.adapters.files import RANK, kohya, random
 from tests.tiny_flux1 import transformer
 from tests.tiny_sdxl import unet_xl
@@ -290,6 +291,60 @@ def test_the_fused_projections_of_flux_are_split(tmp_path):
     results = [worn(network, path, name="transformer", run=flux) for path in (theirs, ours)]
     assert torch.equal(*results)
     assert not torch.allclose(results[0], flux(network), atol=1e-3)
+
+
+AUTHORS = {
+    "flux1": (
+        tiny_flux1.transformer,
+        lambda network: tiny_flux1.authors_names(network.state_dict()),
+    ),
+    "flux2": (lambda: tiny_flux2.flux2_transformer(64, guidance=True), tiny_flux2.authors_names),
+    "sd3": (tiny_sd3.transformer, tiny_sd3.authors_names),
+    "z-image": (tiny_z_image.z_image_transformer, tiny_z_image.authors_names),
+}
+
+
+@pytest.mark.parametrize("family", AUTHORS)
+def test_the_authors_names_mean_the_layers_of_their_weights(family, tmp_path):
+    make, authors_names = AUTHORS[family]
+    network = make().requires_grad_(False)
+    matrices = {
+        name.removesuffix(".weight"): weight
+        for name, weight in authors_names(network).items()
+        if name.endswith(".weight") and weight.ndim == 2 and "pad_token" not in name
+    }
+    path = tmp_path / "full.safetensors"
+    save_file({f"diffusion_model.{name}.diff": W.clone() for name, W in matrices.items()}, path)
+    loaded = reading.read(path, "full", {"transformer": network}, "transformer")
+    assert loaded.unread == 0
+    for name, change in loaded.changes.items():
+        weight = network.get_submodule(name.removeprefix("transformer.")).weight
+        assert torch.equal(change.W, weight), name
+    scaled = tmp_path / "scaled.safetensors"  # by DoRA: of magnitudes 2 ||W|| and no other change
+    tensors = {}
+    for name, W in matrices.items():
+        start = f"diffusion_model.{name}"
+        tensors |= {
+            f"{start}.lora_A.weight": torch.zeros(1, W.shape[1]),
+            f"{start}.lora_B.weight": W[:, :1].clone(),
+        }
+        tensors[f"{start}.dora_scale"] = 2.0 * W.norm(dim=1, keepdim=True)
+    save_file(tensors, scaled)
+    for change in reading.read(scaled, "scaled", {"transformer": network}, "transformer").changes.values():
+        torch.testing.assert_close(change.g, torch.full_like(change.g, 2.0))
+    linear = {f"transformer.{n}" for n, m in network.named_modules() if isinstance(m, torch.nn.Linear)}
+    assert loaded.changes.keys() == linear
+
+
+@pytest.mark.parametrize("widths", [5, 8])
+def test_a_fused_layer_of_another_size_is_refused(tmp_path, widths):
+    network = transformer()
+    width = network.config["num_attention_heads"] * network.config["attention_head_dim"]
+    path, key = tmp_path / "a.safetensors", "lora_unet_single_blocks_0_linear1"
+    up = random(widths * width, RANK)
+    save_file({f"{key}.lora_down.weight": random(RANK, width), f"{key}.lora_up.weight": up}, path)
+    with pytest.raises(VelaturaError, match="made for another model"):
+        worn(network, path, name="transformer", run=flux)
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ def change_of(
     noted: Callable[[str], float | None],
     layers: Sequence[nn.Module],
     name: str,
+    *,
+    is_swapped: bool = False,
 ) -> Change | None:
     """The change that tensors make to a layer; None where some are missing or do not fit each other.
 
@@ -25,14 +27,20 @@ def change_of(
         noted: gives the alpha of a layer where the file notes it elsewhere.
         layers: the layer, or those that a fused one has been split into.
         name: of the first of them.
+        is_swapped: whether the tensors have the halves of the layer's outputs in the other order.
     """
+
+    def weight() -> Tensor:
+        W = _weight(layers)
+        return torch.cat(W.chunk(2)[::-1]) if is_swapped else W
+
     try:
         if "ia3_l" in tensors or "on_input" in tensors:
-            return _scaled(tensors, layers)
+            return _scaled(tensors, weight)
         change = _added(tensors, noted, layers[0], name)
         if change is None or not tensors.keys() & {"magnitude", "dora_scale"}:
             return change
-        W = _weight(layers)
+        W = weight()
         m = tensors.get("magnitude", tensors.get("dora_scale", W))
         return decomposed(W, change, m, of_inputs="dora_scale" in tensors and m.shape[0] == 1)
     except (KeyError, RuntimeError, ValueError):
@@ -49,7 +57,7 @@ def _weight(layers: Sequence[nn.Module]) -> Tensor:
     return torch.cat(parts)
 
 
-def _scaled(tensors: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> Change:
+def _scaled(tensors: Mapping[str, Tensor], weight: Callable[[], Tensor]) -> Change:
     """(IA)³ (Liu et al. 2022, arXiv:2205.05638): a layer's outputs or inputs times l.
 
     peft stores l as a column for outputs, with the bias, and as a row for inputs; LyCORIS stores l - 1."""
@@ -59,7 +67,7 @@ def _scaled(tensors: Mapping[str, Tensor], layers: Sequence[nn.Module]) -> Chang
         scales, of_inputs, with_bias = 1.0 + tensors["weight"], bool(tensors["on_input"].item()), False
     if not of_inputs:
         return Scaled(scales.flatten(), with_bias=with_bias)
-    W = _weight(layers)
+    W = weight()
     return Dense((scales.flatten() - 1.0).reshape(1, -1, *[1] * (W.ndim - 2)) * W)
 
 

@@ -19,7 +19,8 @@ from velatura_protocol.errors import VelaturaError
 
 from . import names
 from .changes import change_of
-from .summands import Change, fits, rows, strengthened, summand
+from .names import Target
+from .summands import Change, fits, outputs, rows, strengthened, summand
 
 _WEIGHTS = (  # the ends of tensors' names, and what they are
     (r"[._]lora\.down\.weight|\.lora_linear_layer\.down\.weight|\.lora_down\.weight", "A"),
@@ -96,11 +97,13 @@ def read(path: Path, title: str, networks: Mapping[str, nn.Module], denoiser: st
             unread += len(tensors)
             continue
         modules = [networks[network].get_submodule(target.layer) for target in targets]
-        whole = change_of(tensors, ranks, modules, f"{network}.{targets[0].layer}")
+        first, last = targets[0], targets[-1]
+        name = f"{network}.{first.layer}"
+        whole = change_of(tensors, ranks, modules, name, is_swapped=first.is_swapped)
+        if whole is not None and last.rows is not None and outputs(whole) != last.rows[1]:
+            raise _other(title)
         for target, module in zip(targets, modules, strict=True):
-            change = whole
-            if change is not None and target.rows is not None:
-                change = rows(change, *target.rows)
+            change = _own(whole, target, module)
             if change is None or not fits(change, module):
                 raise _other(title)
             changes[f"{network}.{target.layer}"] = change
@@ -122,6 +125,17 @@ def adapter(
         network, _, layer = name.partition(".")
         made[name] = summand(networks[network].get_submodule(layer), changes, device)
     return made
+
+
+def _own(whole: Change | None, target: Target, layer: nn.Module) -> Change | None:
+    """A layer's part of the change that a file has for a name; None where there is none."""
+    change = whole if whole is None or target.rows is None else rows(whole, range(*target.rows))
+    if change is None or not target.is_swapped or not isinstance(layer, nn.Linear):
+        return change
+    if outputs(change) != layer.out_features:
+        return None
+    half = layer.out_features // 2
+    return rows(change, [*range(half, 2 * half), *range(half)])
 
 
 def _other(title: str) -> VelaturaError:

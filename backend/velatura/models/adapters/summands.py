@@ -82,21 +82,32 @@ Change = Plain | Scaled
 """A change of one layer, at a strength of 1."""
 
 
-def rows(change: Change, start: int, end: int) -> Change:
-    """The change of some of a layer's outputs, from start to end."""
+def outputs(change: Change) -> int:
+    """The number of outputs of a change's layer."""
     if isinstance(change, Scaled):
-        inner = None if change.change is None else _rows(change.change, start, end)
-        return replace(change, g=change.g[start:end], change=inner)
-    return _rows(change, start, end)
-
-
-def _rows(change: Plain, start: int, end: int) -> Plain:
+        return len(change.g)
     if isinstance(change, LowRank):
-        return LowRank(change.A, change.B[start:end])
+        return len(change.B)
     if isinstance(change, Kronecker):
-        return Dense(torch.kron(change.C, change.D)[start:end])
+        return len(change.C) * len(change.D)
+    return len(change.W) if change.W is not None else 0 if change.b is None else len(change.b)
+
+
+def rows(change: Change, index: Sequence[int]) -> Change:
+    """The change of some of a layer's outputs, or of all in another order."""
+    if isinstance(change, Scaled):
+        inner = None if change.change is None else _rows(change.change, [*index])
+        return replace(change, g=change.g[[*index]], change=inner)
+    return _rows(change, [*index])
+
+
+def _rows(change: Plain, index: list[int]) -> Plain:
+    if isinstance(change, LowRank):
+        return LowRank(change.A, change.B[index])
+    if isinstance(change, Kronecker):
+        return Dense(torch.kron(change.C, change.D)[index])
     W, b = change.W, change.b
-    return Dense(None if W is None else W[start:end], None if b is None else b[start:end])
+    return Dense(None if W is None else W[index], None if b is None else b[index])
 
 
 def strengthened(change: Change, strength: float) -> Change:
