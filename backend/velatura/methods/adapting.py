@@ -16,6 +16,7 @@ from velatura.models.adapters.listing import MOST_WORN, AdapterFile, Worn
 from velatura.models.catalogue import ModelEntry
 from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import canonical
 
 from .parameters import Parameters
 
@@ -71,11 +72,34 @@ def with_adapters(parameters: type[Parameters]) -> type[Parameters]:
     return made
 
 
-def filled(methods: Iterable[dict[str, Any]], adapters: Sequence[AdapterFile]) -> list[dict[str, Any]]:
+def fitting(
+    methods: Sequence[Mapping[str, Any]], adapters: Sequence[AdapterFile], room: int
+) -> list[AdapterFile]:
+    """The first adapters whose choices fit into a message, in their order. Words are behind the others, since
+    they act without being chosen.
+
+    Args:
+        methods: as the protocol describes them; each form with the group lists the adapters.
+        adapters: to be offered.
+        room: bytes of the message that are left.
+    """
+    forms = sum(KEY in method["parameters"]["properties"] for method in methods)
+    kept: set[str] = set()
+    for one in sorted(adapters, key=lambda one: one.word != ""):
+        room -= forms * len(canonical([one.value, _title(one, FAMILIES[one.family].title)]))
+        if room < 0:
+            break
+        kept.add(one.id)
+    return [one for one in adapters if one.id in kept]
+
+
+def filled(
+    methods: Iterable[dict[str, Any]], adapters: Sequence[AdapterFile], left_out: int = 0
+) -> list[dict[str, Any]]:
     """Methods as the protocol describes them, with the adapters as choices; without adapters, without the
-    group."""
+    group. left_out: the number of adapters that do not fit into the list, which is told."""
     return [
-        {**method, "parameters": _form(method["parameters"], adapters)}
+        {**method, "parameters": _form(method["parameters"], adapters, left_out)}
         if KEY in method["parameters"]["properties"]
         else method
         for method in methods
@@ -198,9 +222,9 @@ def remarks_on(worn: Sequence[Worn], texts: Sequence[str] = ()) -> list[str]:
     ]
 
 
-def _form(form: Mapping[str, Any], adapters: Sequence[AdapterFile]) -> dict[str, Any]:
+def _form(form: Mapping[str, Any], adapters: Sequence[AdapterFile], left_out: int) -> dict[str, Any]:
     properties = dict(form["properties"])
-    group = properties.pop(KEY)
+    group: dict[str, Any] = properties.pop(KEY)
     if not adapters:
         return {**form, "properties": properties}
     several = len({one.family for one in adapters}) > 1
@@ -209,6 +233,11 @@ def _form(form: Mapping[str, Any], adapters: Sequence[AdapterFile]) -> dict[str,
     plain = {key: value for key, value in inner["file"].items() if key != "maxLength"}
     choices = {"enum": ["", *(one.value for one in adapters)], "x-enum-titles": [NOTHING, *titles]}
     inner["file"] = plain | choices
+    if left_out:
+        rest = (
+            f"{left_out} more do not fit into the list; move files that you do not use out of your folders."
+        )
+        group = {**group, "description": f"{group['description']} {rest}"}
     properties[KEY] = {**group, "items": {**group["items"], "properties": inner}}
     return {**form, "properties": properties}
 
