@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import copy
+import json
 
 import peft
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
 from peft.utils import get_peft_model_state_dict
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
+from tests import tiny_flux1, tiny_flux2, tiny_sd3, tiny_z_image
 from tests.adapters.files import RANK, kohya, random
 from tests.tiny_flux1 import transformer
 from tests.tiny_sdxl import unet_xl
@@ -66,6 +68,16 @@ def test_a_lora_is_the_same_as_with_peft(unet, tmp_path, prefix):
     expected = output(wrapped.base_model.model)
     assert not torch.allclose(expected, output(unet), atol=1e-2)
     assert torch.allclose(worn(unet, path), expected, atol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def biased(unet):
+    """The network with biases that matter."""
+    other = copy.deepcopy(unet)
+    for i, module in enumerate(other.modules()):
+        if getattr(module, "bias", None) is not None:
+            module.bias.copy_(random(*module.bias.shape, seed=i))
+    return other
 
 
 @pytest.mark.parametrize("strength", [1.0, -0.5])
@@ -155,6 +167,87 @@ def test_lycoris_forms_add_their_products(unet, tmp_path, kind):
     assert torch.allclose(worn(unet, path, 0.7), summed(unet, changes, 0.7), atol=1e-4)
 
 
+def test_dora_is_the_same_as_with_peft(biased, tmp_path):
+    torch.manual_seed(1)
+    config = peft.LoraConfig(
+        r=RANK,
+        lora_alpha=3,
+        use_dora=True,
+        init_lora_weights=False,
+        target_modules=["to_q", "to_out.0", "conv1", "net.2"],
+    )
+    wrapped = peft.get_peft_model(copy.deepcopy(biased), config)
+    for name, parameter in wrapped.named_parameters():
+        if "magnitude" in name:
+            parameter.data *= 1.0 + random(*parameter.shape, seed=3)
+    names = get_peft_model_state_dict(wrapped)
+    notes = {"lora_adapter_metadata": json.dumps({"unet.lora_alpha": 3, "unet.r": RANK})}
+    path = tmp_path / "dora.safetensors"
+    save_file({key.replace("base_model.model.", "unet."): x for key, x in names.items()}, path, notes)
+    expected = output(wrapped.base_model.model)
+    assert not torch.allclose(expected, output(biased), atol=1e-2)
+    torch.testing.assert_close(worn(biased, path), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("of_inputs", [False, True])
+@pytest.mark.parametrize("kind", ["lora", "loha", "lokr"])
+def test_dora_of_lycoris_scales_rows_or_columns_of_any_form(biased, tmp_path, kind, of_inputs):
+    if kind == "lora":
+        layers = {f"lora_unet_{name.replace('.', '_')}": biased.get_submodule(name) for name in (Q, CONV)}
+        tensors, changes = load_file(kohya(tmp_path / "a.safetensors", layers)), {}
+        for name, key in zip((Q, CONV), layers, strict=True):
+            A, B = tensors[f"{key}.lora_down.weight"], tensors[f"{key}.lora_up.weight"]
+            changes[name] = B.flatten(1) @ A.flatten(1) / RANK
+    else:
+        tensors, changes = lycoris(biased, kind)
+    for name in (Q, CONV):
+        W = biased.get_submodule(name).weight
+        changed = W + changes[name].reshape(W.shape)
+        dims = (0, *range(2, W.ndim)) if of_inputs else tuple(range(1, W.ndim))
+        norms = torch.linalg.vector_norm(changed, dim=dims, keepdim=True)
+        m = norms * (1.0 + random(W.shape[int(of_inputs)], seed=5)).reshape(
+            [-1 if i == int(of_inputs) else 1 for i in range(W.ndim)]
+        )
+        tensors[f"lora_unet_{name.replace('.', '_')}.dora_scale"] = m
+        changes[name] = m * changed / norms - W
+    path = tmp_path / "dora.safetensors"
+    save_file(tensors, path)
+    for strength in (1.0, -0.5):
+        expected = summed(biased, changes, strength)
+        torch.testing.assert_close(worn(biased, path, strength), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_ia3_is_the_same_as_with_peft(biased, tmp_path):
+    torch.manual_seed(1)
+    config = peft.IA3Config(
+        target_modules=["to_k", "to_v", "to_out.0", "net.2"], feedforward_modules=["net.2"]
+    )
+    wrapped = peft.get_peft_model(copy.deepcopy(biased), config)
+    for i, parameter in enumerate(p for name, p in wrapped.named_parameters() if "ia3_l" in name):
+        parameter.data += random(*parameter.shape, seed=i)
+    path = tmp_path / "ia3.safetensors"
+    save_file(get_peft_model_state_dict(wrapped), path)
+    expected = output(wrapped.base_model.model)
+    assert not torch.allclose(expected, output(biased), atol=1e-2)
+    torch.testing.assert_close(worn(biased, path), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("on_input", [False, True])
+def test_ia3_of_lycoris_scales_the_weight_by_one_more(biased, tmp_path, on_input):
+    tensors, changes = {}, {}
+    for name in (Q, CONV):
+        W = biased.get_submodule(name).weight
+        scales = random(W.shape[int(on_input)], seed=7)
+        shape = [1, -1, 1, 1] if W.ndim == 4 else [-1]
+        key = f"lycoris_{name.replace('.', '_')}"
+        tensors |= {f"{key}.weight": scales.reshape(shape), f"{key}.on_input": torch.tensor(int(on_input))}
+        changes[name] = W * scales.reshape([-1 if i == int(on_input) else 1 for i in range(W.ndim)])
+    path = tmp_path / "ia3.safetensors"
+    save_file(tensors, path)
+    expected = summed(biased, changes, 0.7)
+    torch.testing.assert_close(worn(biased, path, 0.7), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_several_adapters_add_up(unet, tmp_path):
     networks = {"unet": unet}
     made, changes = [], {}
@@ -200,6 +293,60 @@ def test_the_fused_projections_of_flux_are_split(tmp_path):
     assert not torch.allclose(results[0], flux(network), atol=1e-3)
 
 
+AUTHORS = {
+    "flux1": (
+        tiny_flux1.transformer,
+        lambda network: tiny_flux1.authors_names(network.state_dict()),
+    ),
+    "flux2": (lambda: tiny_flux2.flux2_transformer(64, guidance=True), tiny_flux2.authors_names),
+    "sd3": (tiny_sd3.transformer, tiny_sd3.authors_names),
+    "z-image": (tiny_z_image.z_image_transformer, tiny_z_image.authors_names),
+}
+
+
+@pytest.mark.parametrize("family", AUTHORS)
+def test_the_authors_names_mean_the_layers_of_their_weights(family, tmp_path):
+    make, authors_names = AUTHORS[family]
+    network = make().requires_grad_(False)
+    matrices = {
+        name.removesuffix(".weight"): weight
+        for name, weight in authors_names(network).items()
+        if name.endswith(".weight") and weight.ndim == 2 and "pad_token" not in name
+    }
+    path = tmp_path / "full.safetensors"
+    save_file({f"diffusion_model.{name}.diff": W.clone() for name, W in matrices.items()}, path)
+    loaded = reading.read(path, "full", {"transformer": network}, "transformer")
+    assert loaded.unread == 0
+    for name, change in loaded.changes.items():
+        weight = network.get_submodule(name.removeprefix("transformer.")).weight
+        assert torch.equal(change.W, weight), name
+    scaled = tmp_path / "scaled.safetensors"  # by DoRA: of magnitudes 2 ||W|| and no other change
+    tensors = {}
+    for name, W in matrices.items():
+        start = f"diffusion_model.{name}"
+        tensors |= {
+            f"{start}.lora_A.weight": torch.zeros(1, W.shape[1]),
+            f"{start}.lora_B.weight": W[:, :1].clone(),
+        }
+        tensors[f"{start}.dora_scale"] = 2.0 * W.norm(dim=1, keepdim=True)
+    save_file(tensors, scaled)
+    for change in reading.read(scaled, "scaled", {"transformer": network}, "transformer").changes.values():
+        torch.testing.assert_close(change.g, torch.full_like(change.g, 2.0))
+    linear = {f"transformer.{n}" for n, m in network.named_modules() if isinstance(m, torch.nn.Linear)}
+    assert loaded.changes.keys() == linear
+
+
+@pytest.mark.parametrize("widths", [5, 8])
+def test_a_fused_layer_of_another_size_is_refused(tmp_path, widths):
+    network = transformer()
+    width = network.config["num_attention_heads"] * network.config["attention_head_dim"]
+    path, key = tmp_path / "a.safetensors", "lora_unet_single_blocks_0_linear1"
+    up = random(widths * width, RANK)
+    save_file({f"{key}.lora_down.weight": random(RANK, width), f"{key}.lora_up.weight": up}, path)
+    with pytest.raises(VelaturaError, match="made for another model"):
+        worn(network, path, name="transformer", run=flux)
+
+
 @pytest.mark.parametrize(
     ("tensors", "sentence"),
     [
@@ -212,7 +359,9 @@ def test_the_fused_projections_of_flux_are_split(tmp_path):
             "made for another model",
         ),
         ({f"unet.{Q}.lora_A.weight": random(2, 3)}, "made for another model"),
-        ({f"unet.{Q}.lora_magnitude_vector": random(2)}, "DoRA"),
+        ({f"unet.{Q}.lora_magnitude_vector": random(2)}, "made for another model"),
+        ({f"unet.{Q}.ia3_l": random(3, 1)}, "made for another model"),
+        ({f"unet.{Q}.weight": random(3)}, "made for another model"),
     ],
 )
 def test_a_file_for_other_layers_or_of_another_form_is_refused(unet, tmp_path, tensors, sentence):

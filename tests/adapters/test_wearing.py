@@ -22,6 +22,7 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import MAX_JSON, canonical
 
 pytestmark = pytest.mark.timeout(240)
 METHOD = "blended-latent-diffusion"
@@ -182,3 +183,18 @@ def test_every_method_of_a_diffusion_model_takes_adapters_and_no_other():
         kinds = method.generator if isinstance(method.generator, tuple) else (method.generator,)
         assert takes == ("diffusion" in kinds and method.result != "text"), method.id
     assert np.any([adapting.KEY in describe(m)["parameters"]["properties"] for m in registry().values()])
+
+
+@pytest.mark.parametrize("long", [False, True])
+def test_as_many_adapters_are_offered_as_a_message_holds_and_the_rest_is_told(place, long):
+    (film,) = (one for one in files(place).values() if one.title == "film")
+    name = "a name of many letters, as people give them {:03}" if long else "{:03}"
+    many = [film._replace(id=f"{i:032x}", title=name.format(i)) for i in range(listing.MOST)]
+    words = [one._replace(id=f"w{one.id[1:]}", word=f"word{i}") for i, one in enumerate(many)]
+    methods = [describe(method) for method in registry().values()]
+    answer = offer(methods, [place[1]], (), [*words[:250], *many[:250]])
+    assert len(canonical({"type": "methods", "seq": 2**53, **answer})) < MAX_JSON
+    group = next(m for m in answer["methods"] if m["id"] == METHOD)["parameters"]["properties"]["adapters"]
+    values = group["items"]["properties"]["file"]["enum"][1:]
+    assert 20 < len(values) < 500 and not any(value.startswith("w") for value in values)
+    assert f"{500 - len(values)} more do not fit into the list" in group["description"]

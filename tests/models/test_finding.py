@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from tests.models import layouts as real
 from tests.tiny import tiny_model
-from velatura.models import catalogue, disk, finding, places, recognition, shelves, traits
+from velatura.models import catalogue, disk, finding, header_cache, places, recognition, shelves, traits
 from velatura.models.headers import read_header
 from velatura_protocol.errors import VelaturaError
 
@@ -189,7 +191,7 @@ def test_links_are_followed_and_a_circle_ends(tmp_path):
 
 def test_a_header_is_read_once_until_the_file_changes(tmp_path, monkeypatch):
     read: list[Path] = []
-    monkeypatch.setattr(shelves, "read_header", lambda path: read.append(path) or read_header(path))
+    monkeypatch.setattr(header_cache, "read_header", lambda path: read.append(path) or read_header(path))
     folder = tmp_path / "checkpoints"
     for i in range(5):
         real.write(folder / f"m{i}.safetensors", real.sdxl_checkpoint())
@@ -328,3 +330,67 @@ def test_choices_that_make_no_sense_are_told(tmp_path, broken):
     assert [entry.id for entry in catalogue.entries(tmp_path)] == [
         id for id, path in catalogue.EMBEDDED.items() if path.is_dir()
     ]
+
+
+def listed_by_another_process(state: Path) -> list[str]:
+    code = (
+        "import sys; from pathlib import Path; from velatura.models import catalogue, finding;"
+        "seen = finding.refresh(Path(sys.argv[1])); print(*[one.id for one in seen])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, str(state)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    return done.stdout.split()
+
+
+@pytest.mark.timeout(300)
+def test_headers_are_read_once_over_all_processes(tmp_path):
+    path = real.write(tmp_path / "here" / "v1-5.safetensors", real.sd1_checkpoint())
+    state, changed = tmp_path / "state", path.stat().st_mtime_ns
+    finding.refresh(state, [str(tmp_path / "here")])
+    with path.open("r+b") as file:  # a header that cannot be read any more, in a file that looks unchanged
+        file.seek(8)
+        file.write(b"no header")
+    os.utime(path, ns=(changed, changed))
+    assert listed_by_another_process(state) == ["v1-5"]
+    kept = (state / header_cache.FILE).read_text()
+    stored = json.loads(kept)
+    for text in (
+        json.dumps(stored | {"rules": "older"}),
+        "no JSON",
+        json.dumps(stored | {"files": {"x": 1}}),
+    ):
+        (state / header_cache.FILE).write_text(text)
+        assert listed_by_another_process(state) == []
+    (state / header_cache.FILE).write_text(kept)
+    os.utime(path, ns=(changed + 1, changed + 1))
+    assert listed_by_another_process(state) == []
+
+
+def test_cached_looks_are_those_that_were_made(tmp_path):
+    state = tmp_path / "state"
+    comfy(tmp_path / "ComfyUI")
+    finding.refresh(state, [str(tmp_path / "ComfyUI")])
+    files = json.loads((state / header_cache.FILE).read_text())["files"]
+    made = {key: seen for key, seen in header_cache._known.items() if key.startswith(str(tmp_path))}
+    assert len(made) > 10 and {key: header_cache._look(files[key]) for key in made} == made
+
+
+def test_the_models_that_ship_are_not_found_in_a_checkout(tmp_path):
+    bundles = tmp_path / "src" / "velatura" / "bundles"
+    tiny_model(bundles / "velatura-mini")
+    seen = finding.refresh(tmp_path / "state", [str(tmp_path / "src")])
+    assert [one.id for one in seen] == ["velatura-mini-2"]  # a folder of that name alone is a person's own
+    (bundles / "__init__.py").touch()
+    assert finding.refresh(tmp_path / "state", [str(tmp_path / "src")]) == []
+
+
+def test_many_models_of_one_name_get_numbers(tmp_path):
+    for i in range(3):
+        real.write(tmp_path / "here" / str(i) / "model.safetensors", real.sd1_checkpoint())
+    seen = finding.refresh(tmp_path / "state", [str(tmp_path / "here")])
+    assert [one.id for one in seen] == ["model", "model-2", "model-3"]

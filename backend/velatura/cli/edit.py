@@ -97,8 +97,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME[:N]",
         dest="adapters",
-        help="an adapter (LoRA) that `velatura models find` lists, and its strength in per cent (below 0 "
-        "the other way); may be given several times",
+        help="an adapter (LoRA, textual inversion) that `velatura models find` lists, and its strength in "
+        "per cent (below 0 the other way); may be given several times",
     )
     parser.add_argument("--variations", type=int, default=1, metavar="N", help="the number of results (1)")
     parser.add_argument(

@@ -155,7 +155,8 @@ def _find(folder: Path, options: argparse.Namespace) -> int:
     for line in finding.listed(seen):
         print(line)
     for one in listing.listed(folder):
-        print(f"{one.title:40} adapter for {FAMILIES[one.family].title}")
+        kind = f"write {one.word} in a prompt of" if one.word else "adapter for"
+        print(f"{one.title:40} {kind} {FAMILIES[one.family].title}")
     for one in guides.listed(folder).guides:
         kind = "guide (ControlNet)" if one.kind == guides.CONTROL else "look (IP-Adapter)"
         lacks = "; its image encoder is missing" if one.kind == guides.LOOK and not one.encoder else ""

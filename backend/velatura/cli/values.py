@@ -99,10 +99,21 @@ def parse_adapter(method: MethodInfo, option: str) -> tuple[Field, dict[str, str
     name, colon, number = option.rpartition(":")
     if not colon or not _is_number(number):
         name, number = option, ""
-    if choice(files, name) not in dict(files.choices):
+    chosen = _adapter(files, name)
+    if chosen not in dict(files.choices):
         titles = ", ".join(title for value, title in files.choices if value)
         raise VelaturaError("bad-request", f"There is no adapter {name!r}; there are: {titles:.300}.")
+    name = name if choice(files, name) == chosen else chosen
     return group, {files.key: name, **({"strength": number} if number else {})}
+
+
+def _adapter(files: Field, name: str) -> str:
+    """The choice of a name: its title in forms, or the file's name, which stands behind the id."""
+    chosen = choice(files, name)
+    if chosen in dict(files.choices):
+        return chosen
+    named = (value for value, _ in files.choices if value.partition(":")[2].casefold() == name.casefold())
+    return next(filter(None, named), name)
 
 
 def _is_number(text: str) -> bool:

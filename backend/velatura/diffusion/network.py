@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
 from velatura.generators.protocol import Generator
@@ -19,7 +20,17 @@ if TYPE_CHECKING:
     from .condition import Condition
 
 
-Adapter: TypeAlias = "Mapping[str, Callable[[Tensor], Tensor]]"
+@dataclass(frozen=True)
+class OfOutput:
+    """A summand of a layer's output that depends on that output too.
+
+    of: gives it for the layer's input x and its own output y, which has no summand yet.
+    """
+
+    of: Callable[[Tensor, Tensor], Tensor]
+
+
+Adapter: TypeAlias = "Mapping[str, Callable[[Tensor], Tensor] | OfOutput]"
 """Functions from the input of a layer to a summand of its output, by the layers' names."""
 
 Bottleneck: TypeAlias = "Callable[[Tensor], Tensor]"

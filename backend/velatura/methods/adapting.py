@@ -5,15 +5,18 @@ The daemon fills in which adapters there are; where there are none, clients get 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pydantic import Field, create_model
 
+from velatura.models import recognition
+from velatura.models.adapters import inversions
 from velatura.models.adapters.listing import MOST_WORN, AdapterFile, Worn
 from velatura.models.catalogue import ModelEntry
 from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import canonical
 
 from .parameters import Parameters
 
@@ -30,7 +33,8 @@ class AdapterSettings(Parameters):
         "",
         max_length=160,
         title="Adapter",
-        description="A file that teaches the model a style or a thing (LoRA), or makes it a slider.",
+        description="A file that teaches the model a style or a thing (LoRA), makes it a slider, or gives it"
+        " a new word for prompts.",
     )
     strength: float = Field(
         100.0,
@@ -68,11 +72,34 @@ def with_adapters(parameters: type[Parameters]) -> type[Parameters]:
     return made
 
 
-def filled(methods: Iterable[dict[str, Any]], adapters: Sequence[AdapterFile]) -> list[dict[str, Any]]:
+def fitting(
+    methods: Sequence[Mapping[str, Any]], adapters: Sequence[AdapterFile], room: int
+) -> list[AdapterFile]:
+    """The first adapters whose choices fit into a message, in their order. Words are behind the others, since
+    they act without being chosen.
+
+    Args:
+        methods: as the protocol describes them; each form with the group lists the adapters.
+        adapters: to be offered.
+        room: bytes of the message that are left.
+    """
+    forms = sum(KEY in method["parameters"]["properties"] for method in methods)
+    kept: set[str] = set()
+    for one in sorted(adapters, key=lambda one: one.word != ""):
+        room -= forms * len(canonical([one.value, _title(one, FAMILIES[one.family].title)]))
+        if room < 0:
+            break
+        kept.add(one.id)
+    return [one for one in adapters if one.id in kept]
+
+
+def filled(
+    methods: Iterable[dict[str, Any]], adapters: Sequence[AdapterFile], left_out: int = 0
+) -> list[dict[str, Any]]:
     """Methods as the protocol describes them, with the adapters as choices; without adapters, without the
-    group."""
+    group. left_out: the number of adapters that do not fit into the list, which is told."""
     return [
-        {**method, "parameters": _form(method["parameters"], adapters)}
+        {**method, "parameters": _form(method["parameters"], adapters, left_out)}
         if KEY in method["parameters"]["properties"]
         else method
         for method in methods
@@ -123,31 +150,99 @@ def wanted(params: Parameters, model: ModelEntry, adapters: Sequence[AdapterFile
     return chosen
 
 
+def with_words(
+    values: dict[str, Any],
+    texts: Sequence[str],
+    model: ModelEntry,
+    adapters: Callable[[], Sequence[AdapterFile]],
+) -> dict[str, Any]:
+    """Parameters with the textual inversions whose words are in the texts, so that a recipe names them.
+
+    Args:
+        values: the parameters as JSON.
+        texts: that the model reads.
+        model: of whose family and text encoder the words are.
+        adapters: gives the adapters on this computer.
+
+    Raises:
+        VelaturaError: `bad-request` for more adapters than an edit can have.
+    """
+    if model.found is None or not any(texts):
+        return values
+    chosen: list[dict[str, Any]] = [*values.get(KEY, [])]
+    ids = {entry["file"].partition(":")[0] for entry in chosen}
+    suiting = [one for one in adapters() if one.word and one.family == model.found.family]
+    by_word = {one.word: one for one in suiting if one.id in ids}
+    by_word = {one.word: one for one in suiting if _reads(model, one.width)} | by_word
+    there = {word for text in texts for _, _, word in inversions.places(by_word, text)}
+    further = [by_word[word] for word in sorted(there) if by_word[word].id not in ids]
+    if not further:
+        return values
+    chosen = [entry for entry in chosen if entry["file"]]
+    chosen += [{"file": one.value, "strength": 100.0} for one in further]
+    if len(chosen) > MOST_WORN:
+        raise VelaturaError(
+            "bad-request",
+            f"An edit has at most {MOST_WORN} adapters and words of their own, not {len(chosen)}; leave some"
+            f" out: {', '.join(one.word for one in further):.200}.",
+        )
+    return {**values, KEY: chosen}
+
+
+def _reads(model: ModelEntry, width: int) -> bool:
+    """Whether a model's first text encoder has this width, as far as its files say."""
+    own = recognition.width(model.found, "text_encoder") if model.found else 0
+    return own in (0, width)
+
+
+def texts(prompt: str, params: Parameters) -> list[str]:
+    """The texts of an edit that the model reads."""
+    return [prompt, *params.marked("x-source-prompt"), *params.marked("x-prompt")]
+
+
 def named(worn: Sequence[Worn]) -> dict[str, Any]:
     """The adapters that a run wore, for its recipe; nothing without any."""
     listed = [{"title": one.title, "digest": one.digest, "strength": one.strength} for one in worn]
     return {"adapters": listed} if listed else {}
 
 
-def remarks_on(worn: Sequence[Worn]) -> list[str]:
-    """Sentences for the person on adapters that the model could not use whole."""
-    return [
+def remarks_on(worn: Sequence[Worn], texts: Sequence[str] = ()) -> list[str]:
+    """Sentences for the person on adapters that the model could not use whole, and on words that none of
+    the texts has."""
+    partly = [
         f"Parts of the adapter {one.title!r} are for layers that this model lacks, and were left out."
         for one in worn
         if one.unread
     ]
+    words = {one.word for one in worn if one.word}
+    there = {word for text in texts for _, _, word in inversions.places(words, text)}
+    return partly + [
+        f"The word “{word}” changed nothing: write it into the prompt where it should act."
+        for word in sorted(words - there)
+    ]
 
 
-def _form(form: Mapping[str, Any], adapters: Sequence[AdapterFile]) -> dict[str, Any]:
+def _form(form: Mapping[str, Any], adapters: Sequence[AdapterFile], left_out: int) -> dict[str, Any]:
     properties = dict(form["properties"])
-    group = properties.pop(KEY)
+    group: dict[str, Any] = properties.pop(KEY)
     if not adapters:
         return {**form, "properties": properties}
     several = len({one.family for one in adapters}) > 1
-    titles = [f"{one.title} ({FAMILIES[one.family].title})" if several else one.title for one in adapters]
+    titles = [_title(one, FAMILIES[one.family].title if several else "") for one in adapters]
     inner = dict(group["items"]["properties"])
     plain = {key: value for key, value in inner["file"].items() if key != "maxLength"}
     choices = {"enum": ["", *(one.value for one in adapters)], "x-enum-titles": [NOTHING, *titles]}
     inner["file"] = plain | choices
+    if left_out:
+        rest = (
+            f"{left_out} more do not fit into the list; move files that you do not use out of your folders."
+        )
+        group = {**group, "description": f"{group['description']} {rest}"}
     properties[KEY] = {**group, "items": {**group["items"], "properties": inner}}
     return {**form, "properties": properties}
+
+
+def _title(one: AdapterFile, family: str) -> str:
+    """An adapter's title in a form, with the word that a prompt must have."""
+    title = f"{one.title}: write {one.word}" if one.word else one.title
+    return f"{title} ({family})" if family else title

@@ -20,7 +20,7 @@ from velatura_protocol.requests import Request
 from velatura_protocol.schema import fields_from_schema
 
 from . import controlling, led
-from .adapting import KEY, named, remarks_on, wanted
+from .adapting import KEY, named, remarks_on, texts, wanted
 from .base import Cancelled
 from .checks import Checked, check
 from .kinds import KINDS
@@ -116,7 +116,7 @@ def execute(
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
             recipe |= led.named(guides)
             results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-            remarks = [remark(model), *remarks_on(adapters), *sorted(run.remarks)]
+            remarks = [remark(model), *remarks_on(adapters, texts(prompt, params)), *sorted(run.remarks)]
             return with_remarks(results, list(filter(None, remarks)))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):

@@ -26,7 +26,7 @@ from velatura.models.control.listing import GuideFile
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
-from velatura_protocol.messages import canonical, digest
+from velatura_protocol.messages import MAX_JSON, canonical, digest
 from velatura_protocol.schema import with_defaults
 
 from . import adapting, controlling
@@ -37,6 +37,7 @@ from .sections import SECTIONS, SectionName, order, section_of
 from .shelving import Choice, filled
 
 GROUP = "velatura.methods"
+_MARGIN = 16 * 1024  # bytes of the answer for defaults and for all that is neither method nor model
 _NO_METHODS = {
     "adapting",
     "base",
@@ -211,14 +212,11 @@ def offer(
         methods: as `describe` returns them.
         models: the default one first.
         dials: the kept dials of these models, which can be chosen in forms.
-        adapters: those on this computer; forms offer those that suit one of the models.
-        guides: likewise.
+        adapters: those on this computer; forms offer those that suit one of the models, as far as they fit
+            into a message.
+        guides: those on this computer; forms offer those that suit one of the models.
     """
-    with_choices = adapting.filled(filled(methods, dials), adapting.suiting(adapters, models))
-    with_choices = controlling.filled(with_choices, controlling.suiting(guides, models))
-    known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
-    ]
+    with_dials = controlling.filled(filled(methods, dials), controlling.suiting(guides, models))
     described = [
         {
             "id": model.id,
@@ -226,9 +224,16 @@ def offer(
             "kind": model.kind,
             "size": model.size,
             "defaults": model.defaults,
-            "lacks": [method["id"] for method in known if _lacks(method["id"], model)],
+            "lacks": [method["id"] for method in with_dials if _lacks(method["id"], model)],
         }
         for model in models
+    ]
+    suiting = adapting.suiting(adapters, models)
+    room = MAX_JSON - _MARGIN - len(canonical(with_dials)) - len(canonical(described))
+    fitting = adapting.fitting(with_dials, suiting, room)
+    with_choices = adapting.filled(with_dials, fitting, len(suiting) - len(fitting))
+    known: list[dict[str, Any]] = [
+        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
 

@@ -12,7 +12,7 @@ from diffusers.models.modeling_utils import ModelMixin
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor, nn
 
-from velatura.diffusion.network import Adapter, Bottleneck, Layer
+from velatura.diffusion.network import Adapter, Bottleneck, Layer, OfOutput
 from velatura_protocol.errors import VelaturaError
 
 CHECKPOINTED = 1 << 28
@@ -59,9 +59,10 @@ def adapted(
 
 
 def _add(
-    added: Callable[[Tensor], Tensor], _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
+    added: Callable[[Tensor], Tensor] | OfOutput, _: nn.Module, inputs: tuple[Tensor, ...], output: Tensor
 ) -> Tensor:
-    return output + added(inputs[0])
+    more = added.of(inputs[0], output) if isinstance(added, OfOutput) else added(inputs[0])
+    return output + more
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 from velatura_protocol.errors import VelaturaError
 
-from . import disk, hub, pixel_files, sizes
+from . import disk, header_cache, hub, pixel_files, sizes
 from .items import MOST, Item, is_whole, read, read_found, write
 from .recognition import FAMILIES, Found
 
@@ -106,6 +106,11 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
     the default, and is the last. Raises `unknown-model` if models.json cannot be read.
     """
     folder = Path(state_dir)
+    with header_cache.kept_in(folder):
+        return _entries(folder)
+
+
+def _entries(folder: Path) -> list[ModelEntry]:
     users = [_entry(item, _kind(item["path"]) or "missing") for item in read(folder)]
     named = {entry.id for entry in users}
     embedded = [

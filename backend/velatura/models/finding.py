@@ -11,13 +11,14 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import NamedTuple
 
 from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
-from . import catalogue, disk, places, recognition, shelves
+from . import catalogue, disk, header_cache, places, recognition, shelves
 from .adapters import listing
 from .control import listing as guides
 from .items import FOUND, MOST, Item, write
@@ -64,12 +65,13 @@ def refresh(state_dir: Path, more: Sequence[str] = (), *, forget: bool = False) 
     named = [*dict.fromkeys([*named, *(str(Path(folder).expanduser().resolve()) for folder in more)])]
     _write_named(state_dir, named[-_MOST_FOLDERS:])
     shelved = shelves.Shelves(all_shelves(state_dir))
-    seen = [*_listed(_models(shelved), shelved)]
-    able = [one for one in seen if not one.note]
-    write(state_dir, [_item(one) for one in able][:MOST], FOUND)
-    catalogue.complete(state_dir, shelved)
-    listing.refresh(state_dir, shelved)
-    guides.refresh(state_dir, shelved)
+    with header_cache.kept_in(state_dir):
+        seen = [*_listed(_models(shelved), shelved)]
+        able = [one for one in seen if not one.note]
+        write(state_dir, [_item(one) for one in able][:MOST], FOUND)
+        catalogue.complete(state_dir, shelved)
+        listing.refresh(state_dir, shelved)
+        guides.refresh(state_dir, shelved)
     return seen
 
 
@@ -139,7 +141,8 @@ def _id(path: Path, taken: set[str]) -> str:
     hub = next((part for part in path.parts if part.startswith("models--")), "")
     name = hub.split("--")[-1] if hub and path.is_dir() else path.stem if path.is_file() else path.name
     plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII)[:70] or "model"
-    return next(id for id in (plain, *(f"{plain}-{i}" for i in range(2, 10_000))) if id not in taken)
+    numbered = chain([plain], (f"{plain}-{i}" for i in count(2)))
+    return next(id for id in numbered if id not in taken)
 
 
 def _item(one: Seen) -> Item:

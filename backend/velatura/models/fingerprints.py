@@ -145,7 +145,10 @@ def _vae(names: Names, called: str) -> Part | None:
 
 
 _NO_MODELS = (  # a person's name for the kind of file, and names of tensors that only this kind has
-    ("an adapter (LoRA)", r"lora_(down|up|A|B)\b|\.(hada_w1_a|lokr_w1|lokr_w1_a|oft_blocks|dora_scale)$"),
+    (
+        "an adapter (LoRA)",
+        r"lora_(down|up|A|B)\b|\.(hada_w1_a|lokr_w1|lokr_w1_a|oft_blocks|dora_scale|ia3_l|on_input)$",
+    ),
     (
         "a ControlNet",
         r"^(control_model\.|controlnet_|control_layers\.|control_all_x_embedder|control_noise_refiner\.)"

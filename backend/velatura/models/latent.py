@@ -24,6 +24,7 @@ from velatura.weights.precision import checked
 from velatura_protocol.errors import VelaturaError
 
 from . import placing
+from .adapters.words import Vectors, known
 from .adapting import adapted, layers
 from .decoder import TunableDecoder
 
@@ -107,19 +108,25 @@ class LatentModel(LatentDiffusion):
         return adapted(self.networks, self.denoiser, adapter, gradients=gradients)
 
     @contextmanager
-    def wearing(self, adapter: Adapter, name: str) -> Generator[Self]:
-        """A context that gives a copy which shares all weights, and in which the adapter changes them.
+    def wearing(self, adapter: Adapter, name: str, words: Sequence[Vectors] = ()) -> Generator[Self]:
+        """A context that gives a copy which shares all weights, in which the adapter changes them, and whose
+        prompts may have further words.
 
         Behind the context the networks are what they were, bit for bit.
 
         Args:
             adapter: see `LatentDiffusion.adapted`; it may name layers of text encoders.
             name: goes into the copy's digest, so that values kept for it are no other model's.
+            words: of textual inversions.
         """
         worn = copy.copy(self)
         worn.digest = f"{self.digest} wearing {name}"
         worn._prompts = OrderedDict()
-        with self.adapted(adapter):
+        encoders = [name for name in self.networks if name.startswith("text_encoder")]
+        tokenizers = {name: getattr(self, _tokenizer(name), None) for name in encoders}
+        with self.adapted(adapter), known(words, self.networks, tokenizers) as readers:
+            for encoder, reader in readers.items():
+                setattr(worn, _tokenizer(encoder), reader)
             yield worn
 
     def guided(self, guides: Sequence[Guide], name: str) -> Self:
@@ -277,6 +284,11 @@ class LatentModel(LatentDiffusion):
     def _finite(self, operation: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
         """The result of the operation; see `network`."""
         return checked(lambda: operation(x), [self.autoencoder], self._title, x)
+
+
+def _tokenizer(encoder: str) -> str:
+    """The field with a text encoder's tokenizer."""
+    return encoder.replace("text_encoder", "tokenizer")
 
 
 def _overflows(config: Mapping[str, Any]) -> bool:

@@ -37,6 +37,7 @@ _TRAINER = ("pytorch_lightning.", "lightning.", "lightning_fabric.", "omegaconf.
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the start of torch's files before the zip format
 _AVERAGED = ("g_ema", "G_ema")  # the weights of a generator that are used, beside those that were trained
 _MEAN = "latent_avg"
+_WORDS = "string_to_param"  # the table of vectors in textual inversions
 _ABOUT = "about"
 _TENSORFLOW = "dnnlib.tflib"
 
@@ -142,6 +143,9 @@ def _read(file: BinaryIO) -> Checkpoint:
         content = next((table for table in tables if isinstance(table, dict)), content)
     if not isinstance(content, dict):
         raise ValueError("it has no table of weights")
+    words = content.get(_WORDS)
+    if isinstance(words, dict):
+        content = content | {f"{_WORDS}.{name}": value for name, value in words.items()}
     found = {str(name): value for name, value in content.items() if isinstance(value, Tensor)}
     return Checkpoint(found | ({_MEAN: mean} if isinstance(mean, Tensor) else {}), {})
 

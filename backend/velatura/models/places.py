@@ -36,10 +36,10 @@ def known() -> list[Path]:
 def shelves_of(folder: Path) -> list[Path]:
     """The folders of models of a program that is installed in a folder; for any other folder itself.
 
-    Besides `models` these are the folders in ComfyUI's extra_model_paths.yaml, InvokeAI's `autoimport`, and
-    the tokenizers that come with ComfyUI's code.
+    Besides `models` these are the folders in ComfyUI's extra_model_paths.yaml, InvokeAI's `autoimport`, the
+    `embeddings` of A1111, and the tokenizers that come with ComfyUI's code.
     """
-    inner = [folder / name for name in ("models", "autoimport", "comfy/text_encoders")]
+    inner = [folder / name for name in ("models", "embeddings", "autoimport", "comfy/text_encoders")]
     is_program = (folder / "models").is_dir() and not (folder / "model_index.json").is_file()
     named = [path for name in _COMFY_PATHS for path in extra_paths(folder / name)]
     return _once([*(inner if is_program else [folder]), *named])

@@ -13,7 +13,7 @@ from typing import Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders, shelves
+from . import folders, header_cache, shelves
 from .traits import (
     EMBEDDED_GUIDANCE,
     FEW_STEPS,
@@ -218,7 +218,7 @@ def resolved(folder: Path) -> Path:
 
 
 def _file(path: Path, places: Sequence[Path]) -> Found | None:
-    seen, kind = shelves.looked(path)
+    seen, kind = header_cache.look(path)
     if seen is None or not seen.family:
         return None
     parts = dict.fromkeys(seen.parts, path)
@@ -285,13 +285,26 @@ def parts_at(path: Path) -> list[Part]:
     return [*seen.parts.values()] if seen and not seen.family else []
 
 
+def width(found: Found, name: str) -> int:
+    """The features of a model's text encoder, as its files say; 0 where they do not."""
+    path = found.parts.get(name)
+    if path is None:
+        return 0
+    if path.is_dir():
+        part = folders.part(path)
+    else:
+        seen = shelves.look(path)
+        part = seen and (seen.wants.get(name) if seen.family else next(iter(seen.parts.values()), None))
+    return part.width if part else 0
+
+
 UNKNOWN = "of a kind that Velatura does not know"
 
 
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
-        seen = folders.contents(path, words(path)) if path.is_dir() else shelves.looked(path)[0]
+        seen = folders.contents(path, words(path)) if path.is_dir() else header_cache.look(path).contents
     except VelaturaError as error:
         return str(error)
     except (OSError, ValueError):

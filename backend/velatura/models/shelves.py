@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NamedTuple
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders
-from .fingerprints import contents
-from .headers import read_header
-from .traits import PACKED, SCALED_FP8, Contents, Part, words
+from . import folders, header_cache
+from .traits import PACKED, SCALED_FP8, Contents, Part
 
 _DEEPEST = 6  # folders below a shelf
 _MOST = 20_000  # folders of a shelf
@@ -26,6 +24,9 @@ _WITHOUT_PARTS = frozenset(  # folders that hold no text encoder, autoencoder or
         *("venv", ".venv", "site-packages", "input", "output", "temp"),
     }
 )
+
+
+_BUNDLES = ("velatura", "bundles")  # the package with the models that ship
 
 
 class _Part(NamedTuple):
@@ -79,7 +80,9 @@ def fits(part: Part, want: Part) -> bool:
 def files(
     shelf: Path, without: frozenset[str] = frozenset(), deepest: int = _DEEPEST
 ) -> Iterator[tuple[Path, list[str]]]:
-    """Folders in a shelf and the names of their files, links followed, each folder once."""
+    """Folders in a shelf and the names of their files, links followed, each folder once.
+
+    The models that ship with Velatura are left out, in a checkout too."""
     seen: set[str] = set()
     level = [shelf]
     for _ in range(deepest + 1):
@@ -92,6 +95,8 @@ def files(
             try:
                 entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
             except OSError:
+                continue
+            if folder.parts[-2:] == _BUNDLES and any(entry.name == "__init__.py" for entry in entries):
                 continue
             yield folder, [entry.name for entry in entries if not _is_dir(entry)]
             below += [folder / e.name for e in entries if _is_dir(e) and e.name.lower() not in without]
@@ -127,24 +132,6 @@ def _parts(shelf: Path, deepest: int) -> list[_Part]:
 def look(path: Path) -> Contents | None:
     """What a file holds; None for one that is unknown or cannot be read."""
     try:
-        return looked(path)[0]
+        return header_cache.look(path).contents
     except VelaturaError:
         return None
-
-
-def looked(path: Path) -> tuple[Contents | None, str]:
-    """What a file holds, and its form as `Header` has it. Cached by size and time of change.
-
-    Raises `unknown-model` for a file that is of another form or cut off.
-    """
-    try:
-        status = path.stat()
-    except OSError:
-        return _look(path, 0, 0)
-    return _look(path, status.st_size, status.st_mtime_ns)
-
-
-@lru_cache(4096)
-def _look(path: Path, size: int, changed: int) -> tuple[Contents | None, str]:
-    header = read_header(path)
-    return contents(header, words(path, header.metadata)), header.form

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from velatura.companions.segmenter import Segmenter
 
     from .adapters.reading import Loaded
+    from .adapters.words import Vectors
     from .control.using import Led, Use
 
 
@@ -69,7 +70,9 @@ class ModelStore:
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Generator] | None = None
         self._companions: dict[str, Any] = {}  # of the loaded model
-        self._worn: dict[str, Loaded] = {}  # adapters of the last edit, by their ids, for the loaded model
+        self._worn: dict[
+            str, Loaded | Vectors
+        ] = {}  # of the last edit, by adapters' ids, for the loaded model
         self._guides: dict[str, Any] = {}  # guides of the last edit, by their ids, for the loaded model
 
     def entry(self, id: str = "", suits: Callable[[ModelEntry], bool] = lambda _: True) -> ModelEntry:
@@ -110,23 +113,35 @@ class ModelStore:
         if not wanted:
             yield model, []
             return
-        from .adapters import reading  # only now, since it imports the networks of all families
+        from .adapters import reading, words  # only now, since it imports the networks of all families
         from .latent import LatentModel
 
         if not isinstance(model, LatentModel):
             raise VelaturaError("unknown-model", f"The model {model.id!r} takes no adapters; leave them out.")
         self._worn = {
             file.id: self._worn.get(file.id)
-            or reading.read(file.path, file.title, model.networks, model.denoiser)
+            or (
+                words.read(file.path, file.title, model.networks)
+                if file.word
+                else reading.read(file.path, file.title, model.networks, model.denoiser)
+            )
             for file, _ in wanted
         }
-        read = [(self._worn[file.id], strength) for file, strength in wanted]
-        worn = [
-            Worn(file.title, self._digests.of([file.path]), strength, self._worn[file.id].unread)
-            for file, strength in wanted
-        ]
+        changes: list[tuple[Loaded, float]] = []
+        spoken: dict[str, Vectors] = {}
+        worn: list[Worn] = []
+        for file, strength in wanted:
+            read = self._worn[file.id]
+            unread = 0
+            if isinstance(read, words.Vectors):
+                spoken[read.word] = read.strengthened(strength)  # the last one of a word
+            else:
+                changes.append((read, strength))
+                unread = read.unread
+            worn.append(Worn(file.title, self._digests.of([file.path]), strength, unread, file.word))
         name = " ".join(f"{one.digest} at {one.strength!r}" for one in worn)
-        with model.wearing(reading.adapter(read, model.networks, model.device), name) as changed:
+        adapter = reading.adapter(changes, model.networks, model.device)
+        with model.wearing(adapter, name, [*spoken.values()]) as changed:
             yield changed, worn
 
     def guided(

@@ -4,16 +4,33 @@ from __future__ import annotations
 
 import gzip
 import json
+from functools import lru_cache
 from pathlib import Path
 
 _VOCABULARY = Path(__file__).parent / "clip" / "bpe_simple_vocab_16e6.txt.gz"
 
 
+@lru_cache(1)
+def _merges() -> list[str]:
+    lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
+    return lines[1 : 49152 - 256 - 2 + 1]
+
+
+@lru_cache(1)
+def _whole_words() -> frozenset[str]:
+    joined = ("".join(merge.split()) for merge in _merges())
+    return frozenset(token.removesuffix("</w>") for token in joined if token.endswith("</w>"))
+
+
+def is_token(word: str) -> bool:
+    """Whether CLIP reads a word as one token, as it does the words of the language."""
+    return word.lower() in _whole_words()
+
+
 def write_tokenizer(folder: Path, pad: str) -> None:
     """Writes CLIP's tokenizer: 256 bytes, 256 bytes at the end of a word, one token a merge, and two marks.
     pad: the token of the padding."""
-    lines = gzip.decompress(_VOCABULARY.read_bytes()).decode("utf-8").split("\n")
-    merges = lines[1 : 49152 - 256 - 2 + 1]
+    merges = _merges()
     letters = [chr(b) for b in (*range(33, 127), *range(161, 173), *range(174, 256))]
     letters += [chr(256 + i) for i in range(256 - len(letters))]
     tokens = [*letters, *(letter + "</w>" for letter in letters), *("".join(m.split()) for m in merges)]

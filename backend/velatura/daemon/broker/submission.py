@@ -48,7 +48,8 @@ def complete_request(
 ) -> tuple[Message, str]:
     """The request as it will run, and its title for the person.
 
-    Defaults are filled in; the seed and the model are chosen.
+    Defaults are filled in; the seed and the model are chosen; the textual inversions whose words are in the
+    prompts are added to the adapters.
 
     Args:
         methods: by id.
@@ -66,7 +67,11 @@ def complete_request(
     method = checked.method
     if shelving.names_dials(checked.form):
         shelving.check(checked.params, checked.form, dials())
-    if checked.values.get(adapting.KEY):
+    values = checked.values
+    if adapting.KEY in checked.form["properties"]:
+        read = adapting.texts(checked.prompt, checked.params)
+        values = adapting.with_words(values, read, checked.model, adapters)
+    if values.get(adapting.KEY):
         adapting.wanted(checked.params, checked.model, adapters())
     if checked.values.get(controlling.GUIDES) or checked.values.get(controlling.LOOKS):
         controlling.wanted(checked.params, checked.model, guides())
@@ -76,7 +81,7 @@ def complete_request(
         method_version=method.version,
         model=checked.model.id,
         seed=secrets.randbelow(MAX_SEED + 1) if asked.seed == -1 else asked.seed,
-        parameters=checked.values,
+        parameters=values,
         inputs=own | checked.rasters,
         lease=False,
     ).to_wire()

@@ -18,14 +18,17 @@ from typing import Any, NamedTuple
 from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
-from .. import shelves
+from .. import header_cache, shelves
 from ..headers import Header, read_header
 from ..recognition import FAMILIES
+from . import inversions
 
 FILE = "adapters.json"
 MOST = 500  #: adapters that a form offers
 MOST_WORN = 8  #: adapters of one edit
 _FOLDERS = frozenset({"lora", "loras", "lycoris"})  # in small letters
+_WORDS = frozenset({"embedding", "embeddings", "textual_inversion"})
+_HUB = "learned_embeds"  # the name of a textual inversion's file at the hub
 _ENDINGS = (".safetensors", ".sft")
 _BLOCK, _BLOCKS = 4096, 256
 _LONGEST_TITLE = 80
@@ -39,12 +42,16 @@ class AdapterFile(NamedTuple):
         title: the file's name without its ending.
         path: of the file.
         family: of the models that it was made for, a key of `recognition.FAMILIES`.
+        word: of a textual inversion, as a prompt has it (`inversions.Inversion`); '' for other adapters.
+        width: of the first text encoder that a textual inversion is for; else 0.
     """
 
     id: str
     title: str
     path: Path
     family: str
+    word: str = ""
+    width: int = 0
 
     @property
     def value(self) -> str:
@@ -53,20 +60,31 @@ class AdapterFile(NamedTuple):
 
 
 class Worn(NamedTuple):
-    """An adapter in use. strength: 1 as trained. unread: the number of its tensors that the model lacks."""
+    """An adapter in use.
+
+    Args:
+        title: of its file.
+        digest: over the whole file.
+        strength: 1 as trained.
+        unread: the number of its tensors that the model lacks.
+        word: see `AdapterFile`.
+    """
 
     title: str
     digest: str
     strength: float
     unread: int
+    word: str = ""
 
 
 def refresh(state_dir: Path, shelved: Iterable[Path]) -> list[AdapterFile]:
     """Looks for adapters in folders of models, writes their list, and returns it. One content is listed
-    once."""
+    once. A file of the last list that has not changed is not read again."""
+    last = _last(state_dir)
     found: dict[str, AdapterFile] = {}
     for path in _files(shelved):
-        one = described(path)
+        entry = last.get(os.fspath(path))
+        one = _kept(entry) if entry else described(path)
         if one is not None and len(found) < MOST:
             found.setdefault(one.id, one)
     ordered = sorted(found.values(), key=lambda one: (one.title.casefold(), one.id))
@@ -75,6 +93,29 @@ def refresh(state_dir: Path, shelved: Iterable[Path]) -> list[AdapterFile]:
     new.write_text(json.dumps([_entry(one) for one in ordered], indent=1), encoding="utf-8")
     new.replace(state_dir / FILE)
     return ordered
+
+
+def _last(state_dir: Path) -> dict[str, Mapping[str, Any]]:
+    """The entries of the list by their paths, those that were made by the rules of now."""
+    entries: Any = None
+    with suppress(OSError, ValueError):
+        entries = read_json(state_dir / FILE)
+    listed: list[Any] = entries if isinstance(entries, list) else []
+    return {
+        str(entry.get("path")): entry
+        for entry in listed
+        if isinstance(entry, dict) and entry.get("rules") == _rules()
+    }
+
+
+@lru_cache(1)
+def _rules() -> str:
+    """A digest of the code that describes adapters."""
+    files = (Path(__file__), Path(inversions.__file__))
+    return (
+        header_cache.rules()
+        + hashlib.blake2b(b"".join(file.read_bytes() for file in files), digest_size=16).hexdigest()
+    )
 
 
 def listed(state_dir: Path) -> list[AdapterFile]:
@@ -87,8 +128,8 @@ def listed(state_dir: Path) -> list[AdapterFile]:
     return []
 
 
-def _entry(one: AdapterFile) -> dict[str, str]:
-    return {**one._asdict(), "path": os.fspath(one.path), "stamp": stamp(one.path)}
+def _entry(one: AdapterFile) -> dict[str, str | int]:
+    return {**one._asdict(), "path": os.fspath(one.path), "stamp": stamp(one.path), "rules": _rules()}
 
 
 def stamp(path: Path) -> str:
@@ -104,7 +145,8 @@ def _kept(entry: Mapping[str, Any]) -> AdapterFile | None:
         if stamp(path) != entry["stamp"]:
             return described(path)
         if entry["family"] in FAMILIES:
-            return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"])
+            word, width = str(entry.get("word", "")), int(entry.get("width", 0))
+            return AdapterFile(str(entry["id"]), str(entry["title"]), path, entry["family"], word, width)
     return None
 
 
@@ -119,20 +161,36 @@ def described(path: Path) -> AdapterFile | None:
 
 @lru_cache(4 * MOST)
 def _described(path: Path, size: int, changed: int) -> AdapterFile | None:
-    seen = shelves.look(path)
-    if seen is None or "LoRA" not in seen.title:
-        return None
-    family = family_of(read_header(path))
     title = path.stem[:_LONGEST_TITLE]
-    return AdapterFile(content_id(path, size), title, path, family) if family else None
+    seen = None if path.suffix.lower() in inversions.PICKLED else shelves.look(path)
+    if seen is not None and "LoRA" in seen.title:
+        family = family_of(read_header(path))
+        return AdapterFile(content_id(path, size), title, path, family) if family else None
+    if not _has_words(path):
+        return None
+    word = inversions.described(path)
+    if word is None or not word.family:
+        return None
+    title = word.word if path.stem.startswith(_HUB) else title
+    return AdapterFile(content_id(path, size), title, path, word.family, word.word, word.widths[0])
 
 
 def _files(shelved: Iterable[Path]) -> Iterable[Path]:
     """Files in the folders of adapters on shelves, and in the shelves that are such folders themselves."""
     for shelf in shelved:
         for folder, names in shelves.files(shelf):
-            if any(part.lower() in _FOLDERS for part in folder.parts):
-                yield from (folder / name for name in names if name.lower().endswith(_ENDINGS))
+            held = any(part.lower() in _FOLDERS for part in folder.parts)
+            for path in (folder / name for name in names):
+                ending = path.suffix.lower()
+                if (held and ending in _ENDINGS) or (
+                    ending in (*_ENDINGS, *inversions.PICKLED) and _has_words(path)
+                ):
+                    yield path
+
+
+def _has_words(path: Path) -> bool:
+    """Whether a file is where textual inversions are kept."""
+    return path.stem.startswith(_HUB) or any(part.lower() in _WORDS for part in path.parent.parts)
 
 
 def content_id(path: Path, size: int) -> str:

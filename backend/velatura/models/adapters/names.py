@@ -6,17 +6,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple, cast
 
+from diffusers.models.normalization import AdaLayerNormContinuous
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import nn
 
-from ..families import flux1_names
+from ..families import authors_names
+from ..families.authors_names import AuthorsNames
 
 
 class Target(NamedTuple):
-    """A layer of a network. rows: the outputs of the named layer that are this layer's; None for all."""
+    """A layer of a network.
+
+    Args:
+        layer: its name.
+        rows: the outputs of the named layer that are this layer's; None for all.
+        is_swapped: whether this layer has the two halves of the outputs in the other order.
+    """
 
     layer: str
     rows: tuple[int, int] | None = None
+    is_swapped: bool = False
 
 
 Table = Mapping[str, Sequence[Target]]
@@ -30,8 +39,7 @@ def table(network: nn.Module) -> Table:
     if isinstance(network, UNet2DConditionModel):
         originals = _unet(network, layers)
     else:
-        split, renamed = _TRANSFORMERS.get(type(network).__name__, ({}, {}))
-        originals = _transformer(split, renamed, layers)
+        originals = _transformer(network, authors_names.of(type(network).__name__), layers)
     for original, targets in originals:
         named.setdefault(plain(original), targets)
     for name in layers:  # text encoders, whose outermost part is not in the names of every library's version
@@ -104,90 +112,12 @@ def _unet(
             yield f"{blocks[block]}.{theirs}" if rest else blocks[block], [Target(name)]
 
 
-_Split = Mapping[str, tuple[str, Sequence[str]]]
-_SD3: tuple[_Split, Mapping[str, str]] = (
-    {
-        r"joint_blocks\.(\d+)\.x_block\.attn\.qkv\.": (
-            r"transformer_blocks.\1.attn.",
-            ("to_q.", "to_k.", "to_v."),
-        ),
-        r"joint_blocks\.(\d+)\.x_block\.attn2\.qkv\.": (
-            r"transformer_blocks.\1.attn2.",
-            ("to_q.", "to_k.", "to_v."),
-        ),
-        r"joint_blocks\.(\d+)\.context_block\.attn\.qkv\.": (
-            r"transformer_blocks.\1.attn.",
-            ("add_q_proj.", "add_k_proj.", "add_v_proj."),
-        ),
-    },
-    {
-        r"joint_blocks\.(\d+)\.x_block\.attn\.proj\.": r"transformer_blocks.\1.attn.to_out.0.",
-        r"joint_blocks\.(\d+)\.x_block\.attn2\.proj\.": r"transformer_blocks.\1.attn2.to_out.0.",
-        r"joint_blocks\.(\d+)\.context_block\.attn\.proj\.": r"transformer_blocks.\1.attn.to_add_out.",
-        r"joint_blocks\.(\d+)\.x_block\.mlp\.fc1\.": r"transformer_blocks.\1.ff.net.0.proj.",
-        r"joint_blocks\.(\d+)\.x_block\.mlp\.fc2\.": r"transformer_blocks.\1.ff.net.2.",
-        r"joint_blocks\.(\d+)\.context_block\.mlp\.fc1\.": r"transformer_blocks.\1.ff_context.net.0.proj.",
-        r"joint_blocks\.(\d+)\.context_block\.mlp\.fc2\.": r"transformer_blocks.\1.ff_context.net.2.",
-        r"joint_blocks\.(\d+)\.x_block\.adaLN_modulation\.1\.": r"transformer_blocks.\1.norm1.linear.",
-        r"joint_blocks\.(\d+)\.context_block\.adaLN_modulation\.1\.": (
-            r"transformer_blocks.\1.norm1_context.linear."
-        ),
-    },
-)
-_FLUX2: tuple[_Split, Mapping[str, str]] = (
-    {
-        r"double_blocks\.(\d+)\.img_attn\.qkv\.": (
-            r"transformer_blocks.\1.attn.",
-            ("to_q.", "to_k.", "to_v."),
-        ),
-        r"double_blocks\.(\d+)\.txt_attn\.qkv\.": (
-            r"transformer_blocks.\1.attn.",
-            ("add_q_proj.", "add_k_proj.", "add_v_proj."),
-        ),
-    },
-    {
-        r"double_blocks\.(\d+)\.img_attn\.proj\.": r"transformer_blocks.\1.attn.to_out.0.",
-        r"double_blocks\.(\d+)\.txt_attn\.proj\.": r"transformer_blocks.\1.attn.to_add_out.",
-        r"double_blocks\.(\d+)\.img_mlp\.0\.": r"transformer_blocks.\1.ff.linear_in.",
-        r"double_blocks\.(\d+)\.img_mlp\.2\.": r"transformer_blocks.\1.ff.linear_out.",
-        r"double_blocks\.(\d+)\.txt_mlp\.0\.": r"transformer_blocks.\1.ff_context.linear_in.",
-        r"double_blocks\.(\d+)\.txt_mlp\.2\.": r"transformer_blocks.\1.ff_context.linear_out.",
-        r"single_blocks\.(\d+)\.linear1\.": r"single_transformer_blocks.\1.attn.to_qkv_mlp_proj.",
-        r"single_blocks\.(\d+)\.linear2\.": r"single_transformer_blocks.\1.attn.to_out.",
-        r"img_in\.": "x_embedder.",
-        r"txt_in\.": "context_embedder.",
-        r"double_stream_modulation_img\.lin\.": "double_stream_modulation_img.linear.",
-        r"double_stream_modulation_txt\.lin\.": "double_stream_modulation_txt.linear.",
-        r"single_stream_modulation\.lin\.": "single_stream_modulation.linear.",
-    },
-)
-_Z_IMAGE: tuple[_Split, Mapping[str, str]] = (
-    {
-        rf"{part}\.(\d+)\.attention\.qkv\.": (rf"{part}.\1.attention.", ("to_q.", "to_k.", "to_v."))
-        for part in ("layers", "context_refiner", "noise_refiner")
-    },
-    {
-        rf"{part}\.(\d+)\.attention\.out\.": rf"{part}.\1.attention.to_out.0."
-        for part in ("layers", "context_refiner", "noise_refiner")
-    },
-)
-_FLUX1_RENAMED = {  # the last modulation has its halves in another order in diffusers, so no adapter serves
-    pattern: new for pattern, new in flux1_names.RENAMED.items() if "adaLN" not in pattern
-}
-_TRANSFORMERS: Mapping[str, tuple[_Split, Mapping[str, str]]] = {
-    "FluxTransformer2DModel": (flux1_names.SPLIT, _FLUX1_RENAMED),
-    "Flux2Transformer2DModel": _FLUX2,
-    "SD3Transformer2DModel": _SD3,
-    "ZImageTransformer2DModel": _Z_IMAGE,
-}
-
-
 def _transformer(
-    split: _Split, renamed: Mapping[str, str], layers: Mapping[str, nn.Module]
+    network: nn.Module, authors: AuthorsNames, layers: Mapping[str, nn.Module]
 ) -> Iterator[tuple[str, list[Target]]]:
-    """The authors' names, by patterns of their beginnings and what diffusers has in their place."""
+    """The authors' names of a transformer's layers."""
     numbers = range(1 + max((int(n) for name in layers for n in re.findall(r"\.(\d+)\.", name)), default=0))
-    every = {pattern: (new, ("",)) for pattern, new in renamed.items()} | dict(split)
+    every = {pattern: (new, ("",)) for pattern, new in authors.renamed.items()} | dict(authors.split)
     for pattern, (start, ends) in every.items():
         for i in numbers if r"(\d+)" in pattern else [0]:
             ours = [(start.replace(r"\1", str(i)) + end).rstrip(".") for end in ends]
@@ -195,7 +125,10 @@ def _transformer(
                 continue
             original = pattern.replace(r"(\d+)", str(i)).replace("\\.", ".").rstrip(".")
             if len(ours) == 1:
-                yield original, [Target(ours[0])]
+                norm = network.get_submodule(
+                    ours[0].rpartition(".")[0]
+                )  # scale and shift, not shift and scale
+                yield original, [Target(ours[0], is_swapped=isinstance(norm, AdaLayerNormContinuous))]
                 continue
             targets, first = [], 0
             for name in ours:

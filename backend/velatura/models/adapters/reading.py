@@ -1,4 +1,5 @@
-"""Reads files of adapters: LoRA of diffusers, peft and kohya's trainer, and LyCORIS' LoHa, LoKr and full."""
+"""Reads files of adapters: LoRA of diffusers, peft and kohya's trainer, LyCORIS' LoHa, LoKr and full, each
+also with DoRA's magnitudes, and (IA)³."""
 
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from velatura.diffusion.network import Adapter
+from velatura.diffusion.network import Adapter, OfOutput
 from velatura_protocol.errors import VelaturaError
 
 from . import names
-from .summands import Change, Dense, Kronecker, LowRank, fits, rows, strengthened, summand
+from .changes import change_of
+from .names import Target
+from .summands import Change, fits, outputs, rows, strengthened, summand
 
 _WEIGHTS = (  # the ends of tensors' names, and what they are
     (r"[._]lora\.down\.weight|\.lora_linear_layer\.down\.weight|\.lora_down\.weight", "A"),
@@ -29,7 +32,9 @@ _WEIGHTS = (  # the ends of tensors' names, and what they are
     (r"\.(hada_w1_a|hada_w1_b|hada_w2_a|hada_w2_b|hada_t1|hada_t2)", ""),
     (r"\.(lokr_w1|lokr_w1_a|lokr_w1_b|lokr_w2|lokr_w2_a|lokr_w2_b|lokr_t2)", ""),
     (r"\.(diff|diff_b)", ""),
-    (r"\.dora_scale|\.lora_magnitude_vector(\.\w+)?(\.weight)?", "dora"),
+    (r"\.(dora_scale|ia3_l|on_input)", ""),
+    (r"\.lora_magnitude_vector(\.\w+)?(\.weight)?", "magnitude"),
+    (r"\.weight", "weight"),
 )
 _ENDS = tuple((re.compile(f"(?:{pattern})$"), name) for pattern, name in _WEIGHTS)
 _PREFIXES: tuple[
@@ -73,8 +78,7 @@ def read(path: Path, title: str, networks: Mapping[str, nn.Module], denoiser: st
         denoiser: the name of the denoising network.
 
     Raises:
-        VelaturaError: `unknown-model` for a file that is damaged, of a form that is not read (DoRA), or for
-            other networks.
+        VelaturaError: `unknown-model` for a file that is damaged, or for other networks.
     """
     try:
         parts, ranks, unread = _parts(path)
@@ -84,11 +88,6 @@ def read(path: Path, title: str, networks: Mapping[str, nn.Module], denoiser: st
             f"The adapter {title!r} cannot be read from {path}; fetch it again or leave it out.",
             detail=f"{type(error).__name__}: {error}",
         ) from error
-    if any("dora" in tensors for tensors in parts.values()):
-        raise VelaturaError(
-            "unknown-model",
-            f"The adapter {title!r} is of the form DoRA, which is not read; choose a LoRA, LoHa or LoKr.",
-        )
     tables = {name: names.table(network) for name, network in networks.items() if name != "vae"}
     changes: dict[str, Change] = {}
     for (part, layer), tensors in parts.items():
@@ -97,15 +96,17 @@ def read(path: Path, title: str, networks: Mapping[str, nn.Module], denoiser: st
         if not targets:
             unread += len(tensors)
             continue
-        for target in targets:
-            name = f"{network}.{target.layer}"
-            module = networks[network].get_submodule(target.layer)
-            change = _change(tensors, ranks, module, name, split=target.rows is not None)
-            if change is not None and target.rows is not None:
-                change = rows(change, *target.rows)
+        modules = [networks[network].get_submodule(target.layer) for target in targets]
+        first, last = targets[0], targets[-1]
+        name = f"{network}.{first.layer}"
+        whole = change_of(tensors, ranks, modules, name, is_swapped=first.is_swapped)
+        if whole is not None and last.rows is not None and outputs(whole) != last.rows[1]:
+            raise _other(title)
+        for target, module in zip(targets, modules, strict=True):
+            change = _own(whole, target, module)
             if change is None or not fits(change, module):
                 raise _other(title)
-            changes[name] = change
+            changes[f"{network}.{target.layer}"] = change
     if not changes:
         raise _other(title)
     return Loaded(changes, unread)
@@ -119,11 +120,22 @@ def adapter(
     for loaded, strength in worn:
         for name, change in loaded.changes.items():
             by_layer[name].append(strengthened(change, strength))
-    made: dict[str, Callable[[Tensor], Tensor]] = {}
+    made: dict[str, Callable[[Tensor], Tensor] | OfOutput] = {}
     for name, changes in by_layer.items():
         network, _, layer = name.partition(".")
         made[name] = summand(networks[network].get_submodule(layer), changes, device)
     return made
+
+
+def _own(whole: Change | None, target: Target, layer: nn.Module) -> Change | None:
+    """A layer's part of the change that a file has for a name; None where there is none."""
+    change = whole if whole is None or target.rows is None else rows(whole, range(*target.rows))
+    if change is None or not target.is_swapped or not isinstance(layer, nn.Linear):
+        return change
+    if outputs(change) != layer.out_features:
+        return None
+    half = layer.out_features // 2
+    return rows(change, [*range(half, 2 * half), *range(half)])
 
 
 def _other(title: str) -> VelaturaError:
@@ -147,6 +159,9 @@ def _parts(path: Path) -> tuple[dict[_Key, dict[str, Tensor]], Callable[[str], f
                 continue
             network, layer, kind = read
             parts[network, layer][kind] = file.get_tensor(key).float()
+    for key in [key for key, tensors in parts.items() if tensors.keys() == {"weight"}]:
+        del parts[key]  # of no adapter's form
+        unread += 1
     return parts, alphas, unread
 
 
@@ -188,67 +203,3 @@ def _alphas(notes: str) -> Callable[[str], float | None]:
         return float(value) if isinstance(value, int | float) else None
 
     return alpha
-
-
-def _change(
-    tensors: Mapping[str, Tensor],
-    noted: Callable[[str], float | None],
-    layer: nn.Module,
-    name: str,
-    *,
-    split: bool,
-) -> Change | None:
-    """The change that tensors make to a layer; None where some are missing or do not fit each other."""
-    kernel = tuple(layer.kernel_size) if isinstance(layer, nn.Conv2d) else ()
-
-    def shaped(weight: Tensor) -> Tensor:
-        """[outputs, inputs …] for the kernel of the layer."""
-        inputs = layer.in_channels if isinstance(layer, nn.Conv2d) else weight[0].numel()
-        return weight.reshape(weight.shape[0], inputs, *kernel)
-
-    def scale(rank: int) -> float:
-        alpha = tensors["alpha"].item() if "alpha" in tensors else noted(name)
-        return 1.0 if alpha is None else alpha / rank
-
-    try:
-        if "A" in tensors:
-            down, up = tensors["A"], scale(len(tensors["A"])) * tensors["B"].flatten(1)
-            if "mid" in tensors:
-                return Dense(shaped(torch.einsum("ijkl,jr,pi->prkl", tensors["mid"], down.flatten(1), up)))
-            return LowRank(shaped(down), up)
-        if "hada_w1_b" in tensors:
-            rank = tensors["hada_w1_b"].shape[0]
-            return Dense(shaped(scale(rank) * _hadamard(tensors)))
-        if "lokr_w1" in tensors or "lokr_w1_a" in tensors:
-            first, second, rank = _kronecker(tensors)
-            first = first * (scale(rank) if rank else 1.0)
-            if second.ndim == 2 and not kernel:
-                return Kronecker(first, second)
-            second = second if second.ndim > 2 else second.reshape(len(second), -1, *kernel)
-            return Dense(shaped(torch.kron(first.reshape(*first.shape, *[1] * (second.ndim - 2)), second)))
-        W, b = tensors.get("diff"), tensors.get("diff_b")
-        return Dense(None if W is None else shaped(W), b) if W is not None or b is not None else None
-    except (KeyError, RuntimeError, ValueError):
-        return None
-
-
-def _hadamard(t: Mapping[str, Tensor]) -> Tensor:
-    """(w1_a w1_b) * (w2_a w2_b) (LoHa; Hyeon-Woo et al. 2022, FedPara, arXiv:2108.06098, eq. 3)."""
-    first = _product(t["hada_w1_a"], t["hada_w1_b"], t.get("hada_t1"))
-    return first * _product(t["hada_w2_a"], t["hada_w2_b"], t.get("hada_t2"))
-
-
-def _kronecker(t: Mapping[str, Tensor]) -> tuple[Tensor, Tensor, int]:
-    """The two factors of LoKr, and the rank by which alpha is divided; 0 where both are whole."""
-    rank, first, second = 0, t.get("lokr_w1"), t.get("lokr_w2")
-    if first is None:
-        first, rank = t["lokr_w1_a"] @ t["lokr_w1_b"], t["lokr_w1_b"].shape[0]
-    if second is None:
-        second = _product(t["lokr_w2_a"], t["lokr_w2_b"], t.get("lokr_t2"))
-        rank = t["lokr_w2_b"].shape[0]
-    return first, second, rank
-
-
-def _product(a: Tensor, b: Tensor, core: Tensor | None) -> Tensor:
-    """a b, or Tucker's decomposition of a convolution with a core [r, r, k, k] between them."""
-    return a @ b if core is None else torch.einsum("ijkl,jr,ip->prkl", core, b, a)

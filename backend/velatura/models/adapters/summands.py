@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from velatura.diffusion.network import OfOutput
+
 
 @dataclass(frozen=True, eq=False)
 class LowRank:
@@ -53,22 +55,65 @@ class Dense:
     b: Tensor | None = None
 
 
-Change = LowRank | Kronecker | Dense
+@dataclass(frozen=True, eq=False)
+class Scaled:
+    """Outputs of a layer scaled, with a change before: s ((g - 1) ⊙ (y - b) + g ⊙ change(x)), y = W x + b.
+
+    DoRA with magnitudes of outputs is this with g = m / ||W + change|| (Liu et al. 2024, arXiv:2402.09353,
+    eq. 5); (IA)³ of outputs is this without a change (Liu et al. 2022, arXiv:2205.05638, section 3.3).
+
+    Args:
+        g: [outputs].
+        change: at a strength of 1; None for none.
+        with_bias: whether g scales the layer's bias b too, which then is not subtracted.
+        strength: s.
+    """
+
+    g: Tensor
+    change: LowRank | Kronecker | Dense | None = None
+    with_bias: bool = False
+    strength: float = 1.0
+
+
+Plain = LowRank | Kronecker | Dense
+"""A change that is a function of a layer's input alone."""
+
+Change = Plain | Scaled
 """A change of one layer, at a strength of 1."""
 
 
-def rows(change: Change, start: int, end: int) -> Change:
-    """The change of some of a layer's outputs, from start to end."""
+def outputs(change: Change) -> int:
+    """The number of outputs of a change's layer."""
+    if isinstance(change, Scaled):
+        return len(change.g)
     if isinstance(change, LowRank):
-        return LowRank(change.A, change.B[start:end])
+        return len(change.B)
     if isinstance(change, Kronecker):
-        return Dense(torch.kron(change.C, change.D)[start:end])
+        return len(change.C) * len(change.D)
+    return len(change.W) if change.W is not None else 0 if change.b is None else len(change.b)
+
+
+def rows(change: Change, index: Sequence[int]) -> Change:
+    """The change of some of a layer's outputs, or of all in another order."""
+    if isinstance(change, Scaled):
+        inner = None if change.change is None else _rows(change.change, [*index])
+        return replace(change, g=change.g[[*index]], change=inner)
+    return _rows(change, [*index])
+
+
+def _rows(change: Plain, index: list[int]) -> Plain:
+    if isinstance(change, LowRank):
+        return LowRank(change.A, change.B[index])
+    if isinstance(change, Kronecker):
+        return Dense(torch.kron(change.C, change.D)[index])
     W, b = change.W, change.b
-    return Dense(None if W is None else W[start:end], None if b is None else b[start:end])
+    return Dense(None if W is None else W[index], None if b is None else b[index])
 
 
 def strengthened(change: Change, strength: float) -> Change:
     """The change at another strength, which may be negative."""
+    if isinstance(change, Scaled):
+        return replace(change, strength=strength * change.strength)
     if isinstance(change, LowRank):
         return replace(change, B=strength * change.B)
     if isinstance(change, Kronecker):
@@ -87,6 +132,9 @@ def fits(change: Change, layer: nn.Module) -> bool:
         kernel = tuple(layer.kernel_size)
     else:
         return False
+    if isinstance(change, Scaled):
+        inner = change.change is None or fits(change.change, layer)
+        return inner and change.g.shape == (outputs,)
     if isinstance(change, LowRank):
         return _is(change.A.shape, change.A.shape[0], inputs, kernel) and change.B.shape[0] == outputs
     if isinstance(change, Kronecker):
@@ -102,11 +150,72 @@ def _is(shape: Sequence[int], outputs: int, inputs: int, kernel: tuple[int, ...]
     return tuple(shape) == (*plain, *kernel) or (tuple(shape) == plain and set(kernel) <= {1})
 
 
-def summand(layer: nn.Module, changes: Sequence[Change], device: Any) -> Callable[[Tensor], Tensor]:
+def matrix(change: Plain, shape: Sequence[int]) -> Tensor:
+    """The change of the weight, in the weight's shape [outputs, inputs] or [outputs, inputs, k, k]."""
+    if isinstance(change, LowRank):
+        return (change.B @ change.A.flatten(1)).reshape(*shape)
+    if isinstance(change, Kronecker):
+        return torch.kron(change.C, change.D).reshape(*shape)
+    return torch.zeros(*shape) if change.W is None else change.W.reshape(*shape)
+
+
+def decomposed(W: Tensor, change: Plain, m: Tensor, *, of_inputs: bool) -> Change:
+    """DoRA: the weight m (W + change) / ||W + change||, whose norms are of rows, or of columns.
+
+    The change of columns scales the layer's inputs, for which there is no form smaller than W.
+
+    Args:
+        W: the layer's weight, float32, in the shape that its layer has.
+        change: at a strength of 1.
+        m: the magnitudes, as many as outputs or inputs.
+        of_inputs: whether they are of inputs.
+    """
+    changed = W + matrix(change, W.shape)
+    if not of_inputs:
+        return Scaled(m.flatten() / changed.flatten(1).norm(dim=1), change)
+    norms = changed.transpose(0, 1).flatten(1).norm(dim=1)
+    g = (m.flatten() / norms).reshape(1, -1, *[1] * (W.ndim - 2))
+    return Dense(g * changed - W)
+
+
+def summand(
+    layer: nn.Module, changes: Sequence[Change], device: Any
+) -> Callable[[Tensor], Tensor] | OfOutput:
     """The sum of the changes of a layer, as a function of its input. They have to fit it.
 
     All changes of low rank become one, whose rank is the sum of theirs.
     """
+    plain = [change for change in changes if not isinstance(change, Scaled)]
+    scaled = [_scaling(layer, change, device) for change in changes if isinstance(change, Scaled)]
+    added = _plain(layer, plain, device) if plain else None
+    if not scaled:
+        assert added is not None
+        return added
+
+    def of(x: Tensor, y: Tensor) -> Tensor:
+        total = scaled[0](x, y)
+        for one in scaled[1:]:
+            total = total + one(x, y)
+        return total if added is None else total + added(x)
+
+    return OfOutput(of)
+
+
+def _scaling(layer: nn.Module, change: Scaled, device: Any) -> Callable[[Tensor, Tensor], Tensor]:
+    shape = (-1, 1, 1) if isinstance(layer, nn.Conv2d) else (-1,)
+    g, s = change.g.to(device).reshape(shape), change.strength
+    inner = None if change.change is None else _plain(layer, [change.change], device)
+
+    def of(x: Tensor, y: Tensor) -> Tensor:
+        bias = None if change.with_bias else layer.bias
+        own = y - bias.to(y).reshape(shape) if isinstance(bias, Tensor) else y
+        total = (s * (g - 1.0)).to(y) * own
+        return total if inner is None else total + (s * g).to(y) * inner(x)
+
+    return of
+
+
+def _plain(layer: nn.Module, changes: Sequence[Plain], device: Any) -> Callable[[Tensor], Tensor]:
     dtype = layer.weight.dtype if isinstance(layer.weight, Tensor) else torch.float32
     dtype = dtype if dtype in (torch.float16, torch.bfloat16, torch.float32) else torch.bfloat16
     apply = _convolved(layer) if isinstance(layer, nn.Conv2d) else F.linear
