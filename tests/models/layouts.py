@@ -162,8 +162,13 @@ def flux1(channels: int = 64, *, guidance: bool = True, diffusers: bool = False)
     return shapes | (own if guidance else {})
 
 
-def chroma() -> Shapes:
-    shapes = {name: shape for name, shape in flux1(guidance=False).items() if "vector_in" not in name}
+def chroma(*, diffusers: bool = False, radiance: bool = False) -> Shapes:
+    """radiance: with patches of pixels in place of latents."""
+    of_flux1 = flux1(guidance=False, diffusers=diffusers)
+    shapes = {name: shape for name, shape in of_flux1.items() if "vector_in" not in name}
+    shapes = {name: shape for name, shape in shapes.items() if "time_text_embed" not in name}
+    if radiance:
+        del shapes["img_in.weight"]
     return shapes | {"distilled_guidance_layer.in_proj.bias": (5120,)}
 
 

@@ -102,7 +102,7 @@ def check_vae(place: str, family: str) -> None:
 
 _AUTOENCODER = {  # families whose autoencoders have the same shape, so that a name alone does not decide
     **dict.fromkeys(("sd", "sdxl"), ("sd", "sdxl")),
-    **dict.fromkeys(("sd3", "flux1", "z-image"), ("sd3", "flux1")),
+    **dict.fromkeys(("sd3", "flux1", "chroma", "z-image"), ("sd3", "flux1")),
     **{family: (family,) for family in ("flux2", "qwen-image")},
 }
 

@@ -176,6 +176,7 @@ _FLUX1_RENAMED = {  # the last modulation has its halves in another order in dif
 }
 _TRANSFORMERS: Mapping[str, tuple[_Split, Mapping[str, str]]] = {
     "FluxTransformer2DModel": (flux1_names.SPLIT, _FLUX1_RENAMED),
+    "ChromaTransformer2DModel": (flux1_names.SPLIT, _FLUX1_RENAMED),
     "Flux2Transformer2DModel": _FLUX2,
     "SD3Transformer2DModel": _SD3,
     "ZImageTransformer2DModel": _Z_IMAGE,

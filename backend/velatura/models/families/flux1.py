@@ -33,7 +33,8 @@ _SCHNELL_TOKENS = 256
 _CLIP_TOKENS = 77
 _DYNAMIC = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
 _SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
-_LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+"""Of the autoencoder, in a file."""
 
 # Of the 19 blocks of two streams, "d", and the 38 of one stream, "s". Injected are those without which
 # pictures change most (Avrahami et al. 2025, Stable Flow, arXiv:2411.14430): in them alone, a picture keeps
@@ -73,10 +74,8 @@ class Flux1(JointModel):
 
     @property
     def joint_blocks(self) -> Blocks:
-        """See `LatentDiffusion`. A transformer of another depth has no choice of its own."""
-        chosen = Blocks(_names(_INJECTED), _names(_READ))
-        here = frozenset(self.held.names)
-        return chosen if here == _names({"d": range(19), "s": range(38)}) else Blocks()
+        """See `LatentDiffusion`."""
+        return chosen_blocks(self.held.names)
 
     # Prompts.
 
@@ -158,6 +157,14 @@ class Flux1(JointModel):
         return self.beside.to(self.computing)
 
 
+def chosen_blocks(attentions: Iterable[str]) -> Blocks:
+    """The blocks for edits of a transformer with attentions of these names; one of another depth than
+    FLUX.1's has no choice of its own."""
+    if frozenset(attentions) != _names({"d": range(19), "s": range(38)}):
+        return Blocks()
+    return Blocks(_names(_INJECTED), _names(_READ))
+
+
 def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
     """The names of their attentions."""
     folders = {"d": "transformer_blocks", "s": "single_transformer_blocks"}
@@ -173,7 +180,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
     transformer = parts.transformer(
         FluxTransformer2DModel, part["transformer"], dtype, config, flux1_names.converted
     )
-    autoencoder = flow_files.autoencoder(part["vae"], dtype, _LATENTS)
+    autoencoder = flow_files.autoencoder(part["vae"], dtype, LATENTS)
     is_guided = transformer.config["guidance_embeds"]
     return Flux1(
         id=id,

@@ -186,10 +186,13 @@ class _Replaced(TorchFunctionMode):
 def _masked(q: Tensor, k: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """q and k with further columns, by which a softmax of q k^T / sqrt(d) leaves the masked keys out.
 
-    mask: as that of scaled_dot_product_attention, the same for all queries and heads: [B or 1, 1, 1, L] or
-    [B or 1, L], bool or added. Raises NotImplementedError for another.
+    mask: as that of scaled_dot_product_attention, the same for all heads: [B or 1, 1, 1, L] or [B or 1, L],
+        bool or added. Or bool [B or 1, 1, L, L], where tokens of padding neither see nor are seen; they see
+        the others then, since nobody reads their result. Raises NotImplementedError for another.
     """
     mask = mask if mask.ndim == 4 else mask[:, None, None, :]
+    if mask.dtype == torch.bool:
+        mask = mask.any(dim=2, keepdim=True)
     if mask.shape[1] != 1 or mask.shape[2] != 1:
         raise NotImplementedError("a mask that differs between queries or heads cannot be replaced")
     added = torch.zeros_like(mask, dtype=q.dtype)
