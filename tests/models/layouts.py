@@ -241,6 +241,24 @@ def qwen_image() -> Shapes:
 # Parts ----------------------------------------------------------------------
 
 
+def krea2(*, diffusers: bool = False) -> Shapes:
+    if diffusers:
+        return {
+            "img_in.weight": (6144, 64),
+            "text_fusion.projector.weight": (1, 12),
+            "text_fusion.layerwise_blocks.0.attn.to_q.weight": (2560, 2560),
+            "transformer_blocks.0.attn.to_k.weight": (1536, 6144),
+            "transformer_blocks.0.attn.norm_q.weight": (128,),
+        }
+    return {
+        "first.weight": (6144, 64),
+        "txtfusion.projector.weight": (1, 12),
+        "txtfusion.layerwise_blocks.0.attn.wq.weight": (2560, 2560),
+        "blocks.0.attn.wk.weight": (1536, 6144),
+        "blocks.0.attn.qknorm.qnorm.scale": (128,),
+    }
+
+
 def clip(width: int = 768, layers: int = 12) -> Shapes:
     shapes: Shapes = {
         "text_model.embeddings.token_embedding.weight": (49408, width),

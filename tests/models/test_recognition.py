@@ -52,6 +52,8 @@ ALONE = {
     "z_image_bf16": (real.z_image(diffusers=True), "z-image", {FLOW}),
     "qwen_image_bf16": (real.qwen_image(), "qwen-image", {FLOW}),
     "qwen_image_edit_2509_bf16": (real.qwen_image(), "qwen-image", {FLOW, SHOWN}),
+    "krea2_raw_bf16": (real.krea2(), "krea2", {FLOW}),
+    "krea2_turbo": (real.krea2(diffusers=True), "krea2", {FLOW, *FEW}),
     "sdxl-unet": (real.unet_xl(), "sdxl", set()),
     "sdxl-unet-diffusers": (real.unet_diffusers(2048, 2816), "sdxl", set()),
     "sd15-unet": (real.unet_diffusers(), "sd", set()),

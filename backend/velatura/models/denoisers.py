@@ -102,7 +102,6 @@ NETWORKS: tuple[Callable[[Names, Header, str], Contents | None], ...] = (
 )
 OTHER_NETWORKS = {  # a name that each has and no other: the names by which diffusers tells them apart
     "txt_in.text_norm.weight": "Qwen-Image 2.1",
-    "txtfusion.projector.weight": "Krea 2",
     "early_stream_modulations.image.lin.weight": "FLUX.3",
     "cap_embedder.0.weight": "Lumina 2",
     "blocks.0.cross_attn.q_linear.weight": "SANA or PixArt",

@@ -122,6 +122,18 @@ def _qwen_image(names: Names, header: Header, called: str) -> Contents | None:
     return network("qwen-image", "a Qwen-Image", wants, traits, "flow", 1024)
 
 
+def _krea2(names: Names, header: Header, called: str) -> Contents | None:
+    fused = names.first("txtfusion.projector.weight", "text_fusion.projector.weight")
+    first = names.first("first.weight", "img_in.weight")
+    if not fused or not first:
+        return None
+    query = ("txtfusion.layerwise_blocks.0.attn.wq.weight", "text_fusion.layerwise_blocks.0.attn.to_q.weight")
+    traits = {FEW_STEPS, NO_GUIDANCE} if few_steps(called) else set[str]()
+    wants = {"vae": Part("vae", names.dim(first, 1) // 4, "qwen-image")}
+    wants["text_encoder"] = Part("qwen3-vl", names.dim(names.first(*query), 1))
+    return network("krea2", "a Krea 2", wants, traits, "flow", 1024)
+
+
 TRANSFORMERS: tuple[Callable[[Names, Header, str], Contents | None], ...] = (
-    *(_chroma, _sd3, _flux1, _flux2, _z_image, _qwen_image),
+    *(_chroma, _sd3, _flux1, _flux2, _z_image, _qwen_image, _krea2),
 )

@@ -18,6 +18,7 @@ _TITLES = {
     "clip": "CLIP",
     "t5": "T5",
     "qwen3": "Qwen3",
+    "qwen3-vl": "Qwen3-VL",
     "qwen2.5-vl": "Qwen2.5-VL",
     "mistral": "Mistral",
 }

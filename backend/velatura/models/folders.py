@@ -31,6 +31,8 @@ _ENCODERS = {  # classes of transformers, which come with a version of their own
     "Qwen3ForCausalLM": "qwen3",
     "Qwen3Model": "qwen3",
     "Qwen2_5_VLForConditionalGeneration": "qwen2.5-vl",
+    "Qwen3VLModel": "qwen3-vl",
+    "Qwen3VLForConditionalGeneration": "qwen3-vl",
     "Mistral3ForConditionalGeneration": "mistral",
     "MistralForCausalLM": "mistral",
 }
@@ -67,6 +69,8 @@ def contents(folder: Path, names: str) -> Contents | None:
         traits |= {FEW_STEPS, NO_GUIDANCE}
     if index.get("is_distilled") is False and found.family == "flux2":
         traits -= {FEW_STEPS, NO_GUIDANCE}
+    if index.get("is_distilled") is True and found.family == "krea2":
+        traits |= {FEW_STEPS, NO_GUIDANCE}
     if scheduler.get("_class_name") == "LCMScheduler" or (
         scheduler.get("timestep_spacing") == "trailing"
         and (found.family in ("sd", "sdxl") and few_steps(names))

@@ -141,5 +141,12 @@ _ALL = (
         tokenizers={"tokenizer": "qwen"},
         optional={"processor": "the processor of Qwen2.5-VL"},
     ),
+    _family(
+        "krea2",
+        "Krea 2",
+        {"text_encoder": "the text encoder Qwen3-VL-4B", "tokenizer": "the tokenizer of Qwen"},
+        [("", {"guidance": 5.5, "steps": 28}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 8})],
+        tokenizers={"tokenizer": "qwen"},
+    ),
 )
 FAMILIES: Mapping[str, Family] = MappingProxyType({family.id: family for family in _ALL})

@@ -119,6 +119,13 @@ def _qwen_image(config: Mapping[str, Any], names: str) -> Contents | None:
     return network("qwen-image", "a Qwen-Image", wants, traits, "flow", 1024)
 
 
+def _krea2(config: Mapping[str, Any], names: str) -> Contents:
+    traits = {FEW_STEPS, NO_GUIDANCE} if few_steps(names) else set[str]()
+    wants = {"vae": Part("vae", (number(config.get("in_channels")) or 64) // 4, "qwen-image")}
+    wants["text_encoder"] = Part("qwen3-vl", number(config.get("text_hidden_dim")) or 2560)
+    return network("krea2", "a Krea 2", wants, traits, "flow", 1024)
+
+
 NETWORKS: Mapping[str, Callable[[Mapping[str, Any], str], Contents | None]] = {
     "UNet2DConditionModel": _unet,
     "SD3Transformer2DModel": _sd3,
@@ -127,4 +134,5 @@ NETWORKS: Mapping[str, Callable[[Mapping[str, Any], str], Contents | None]] = {
     "Flux2Transformer2DModel": _flux2,
     "ZImageTransformer2DModel": _z_image,
     "QwenImageTransformer2DModel": _qwen_image,
+    "Krea2Transformer2DModel": _krea2,
 }

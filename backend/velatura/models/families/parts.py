@@ -51,7 +51,7 @@ def tensors(path: Path, prefixes: Sequence[str] = ("",), dtype: torch.dtype | No
 
 
 def gguf(path: Path) -> dict[str, Any]:
-    """The tensors of a .gguf file, still quantised.
+    """The tensors of a .gguf file, matrices still quantised, others not: only layers compute with such.
 
     Raises `unknown-model` where the packages that read it are missing.
     """
@@ -60,7 +60,15 @@ def gguf(path: Path) -> dict[str, Any]:
             "unknown-model",
             f"{path.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
         )
-    return load_gguf_checkpoint(str(path))
+    from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
+
+    found = load_gguf_checkpoint(str(path))
+    return {
+        name: dequantize_gguf_tensor(value)
+        if isinstance(value, GGUFParameter) and not name.endswith("weight")
+        else value
+        for name, value in found.items()
+    }
 
 
 def _unscaled(name: str, value: Tensor, beside: Mapping[str, Tensor], dtype: torch.dtype | None) -> Tensor:
