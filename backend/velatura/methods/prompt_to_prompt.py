@@ -186,6 +186,7 @@ class PromptToPrompt(Method):
     source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
     section = "words"
     inputs = Inputs(source="required", mask="optional", prompt="required")
+    by_attention = True
     Parameters = PromptToPromptParameters
 
     def varies(self, params: PromptToPromptParameters) -> bool:

@@ -105,6 +105,7 @@ _AUTOENCODER = {  # families whose autoencoders have the same shape, so that a n
     **dict.fromkeys(("sd3", "flux1", "chroma", "z-image"), ("sd3", "flux1")),
     **{family: (family,) for family in ("flux2", "qwen-image")},
     "krea2": ("qwen-image",),
+    "kandinsky2": (),  # its MoVQ is no part that a person names
 }
 
 

@@ -25,6 +25,7 @@ _PIPELINES_THAT_INSTRUCT = ("InstructPix2Pix", "Kontext", "Edit", "Omni")
 _ENCODERS = {  # classes of transformers, which come with a version of their own
     "CLIPTextModel": "clip",
     "CLIPTextModelWithProjection": "clip",
+    "CLIPVisionModelWithProjection": "clip-vision",
     "T5EncoderModel": "t5",
     "T5ForConditionalGeneration": "t5",
     "UMT5EncoderModel": "umt5",
@@ -39,6 +40,7 @@ _ENCODERS = {  # classes of transformers, which come with a version of their own
 _VAES = {
     "AutoencoderKLFlux2": "flux2",
     "AutoencoderKLQwenImage": "qwen-image",
+    "VQModel": "kandinsky2",
     "AutoencoderKL": "",
     "AutoencoderTiny": "",
 }
@@ -84,14 +86,18 @@ def contents(folder: Path, names: str) -> Contents | None:
 
 
 def part(folder: Path, names: str = "") -> Part | None:
-    """The part in a folder of its own: an autoencoder, a text encoder or a tokenizer; else None."""
+    """The part in a folder of its own: an autoencoder, an encoder, a prior or a tokenizer; else None."""
     if (folder / "config.json").is_file():
         config = _optional(folder / "config.json")
         classes = config.get("architectures")
         kind = _ENCODERS.get(str(classes[0]) if isinstance(classes, list) and classes else "")
+        if kind == "clip-vision":
+            return Part(kind, number(config.get("projection_dim")))
         if kind:
             return Part(kind, _width(config))
         vae = str(config.get("_class_name"))
+        if vae == "PriorTransformer":
+            return Part("prior", number(config.get("embedding_dim")))
         if vae in _VAES:
             width = number(config.get("latent_channels")) or number(config.get("z_dim"))
             scale = config.get("scaling_factor")

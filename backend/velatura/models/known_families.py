@@ -23,6 +23,7 @@ class Family:
         joint: whether the words and the picture attend to each other in one softmax.
         settings: defaults of parameters for a trait ('' for all), a later one in place of an earlier one.
         relatives: families with the same layers, whose adapters it wears too.
+        reads_words: whether its network attends to each token of a prompt, and not to a text as a whole.
     """
 
     id: str
@@ -34,6 +35,7 @@ class Family:
     joint: bool = False
     settings: tuple[tuple[str, Mapping[str, float]], ...] = ()
     relatives: tuple[str, ...] = ()
+    reads_words: bool = True
 
     def wears(self, family: str) -> bool:
         """Whether adapters that were made for a family have layers in this one."""
@@ -63,12 +65,13 @@ def _family(
     optional: Mapping[str, str] = MappingProxyType({}),
     network: str = "transformer",
     relatives: tuple[str, ...] = (),
+    reads_words: bool = True,
 ) -> Family:
     joint = network == "transformer"
     module = f"velatura.models.families.{id.replace('-', '_')}"
-    needed = {network: "the network itself", **_VAE, **parts}
+    needed = {network: "the network itself", **({} if "movq" in parts else _VAE), **parts}
     own = [("", _JOINT), *settings] if joint else settings
-    return Family(id, title, module, needed, tokenizers, optional, joint, tuple(own), relatives)
+    return Family(id, title, module, needed, tokenizers, optional, joint, tuple(own), relatives, reads_words)
 
 
 _ALL = (
@@ -90,6 +93,19 @@ _ALL = (
             (EMBEDDED_GUIDANCE, {"guidance": 8.0, "steps": 4}),
         ],
         network="unet",
+    ),
+    _family(
+        "kandinsky2",
+        "Kandinsky 2.2",
+        {
+            "movq": "the autoencoder (MoVQ)",
+            "prior": "the prior, which imagines a picture from the words",
+            "text_encoder": _CLIP_G,
+            "image_encoder": "the image encoder CLIP-G",
+        },
+        [("", {"guidance": 4.0, "steps": 50})],
+        network="unet",
+        reads_words=False,
     ),
     _family(
         "sd3",

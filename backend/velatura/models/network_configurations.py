@@ -35,6 +35,8 @@ def _unet(config: Mapping[str, Any], names: str) -> Contents | None:
     context = number(config.get("cross_attention_dim"))
     side = config.get("sample_size")
     side = min(side) if isinstance(side, list) and side and all(map(number, side)) else number(side)
+    if config.get("encoder_hid_dim_type") == "image_proj" and config.get("addition_embed_type") == "image":
+        return _kandinsky2(config)
     if config.get("encoder_hid_dim_type") is not None:
         return None  # Kolors and others, whose text passes through a further layer
     if config.get("addition_embed_type") == "text_time":
@@ -55,6 +57,22 @@ def _unet(config: Mapping[str, Any], names: str) -> Contents | None:
     return network(
         "sd", f"a Stable Diffusion {2 if context == 1024 else 1}", wants, traits, "", 8 * side or 512
     )
+
+
+def _kandinsky2(config: Mapping[str, Any]) -> Contents | None:
+    out, width = number(config.get("out_channels")) // 2, number(config.get("encoder_hid_dim"))
+    further = number(config.get("in_channels")) - out
+    if further not in (0, out + 1):
+        return None  # the one that draws after maps of depth
+    wants = {
+        "unet": Part("kandinsky2"),
+        "movq": Part("vae", out, "kandinsky2"),
+        "prior": Part("prior", width),
+    }
+    wants |= {"text_encoder": Part("clip", width), "image_encoder": Part("clip-vision", width)}
+    traits = {INPAINTING} if further else set[str]()
+    side = 8 * number(config.get("sample_size")) or 512
+    return network("kandinsky2", "a Kandinsky 2.2", wants, traits, "", side)
 
 
 def _sd3(config: Mapping[str, Any], names: str) -> Contents:

@@ -52,6 +52,11 @@ class Found:
         return trait in self.traits or (trait == JOINT and FAMILIES[self.family].joint)
 
     @property
+    def reads_words(self) -> bool:
+        """See `Family`."""
+        return FAMILIES[self.family].reads_words
+
+    @property
     def takes_guidance(self) -> bool:
         """See `LatentDiffusion`."""
         return NO_GUIDANCE not in self.traits

@@ -38,7 +38,7 @@ class Part:
 
     Args:
         kind: 'sd', 'flux1', ... for the network that denoises (a key of FAMILIES); 'vae', 'clip', 't5',
-            'qwen3', 'qwen2.5-vl', 'mistral' or 'tokenizer' for others.
+            'qwen3', 'qwen2.5-vl', 'mistral', 'clip-vision', 'prior' or 'tokenizer' for others.
         width: features of a text encoder, or channels of an autoencoder's latents.
         of: the family for which an autoencoder was trained, or the encoder of a tokenizer; '' for unknown.
     """

@@ -50,7 +50,7 @@ class Held:
 
     Args:
         transformer: of diffusers. Its processors are exchanged for subclasses of themselves.
-        level: of its tokens, see `Place`.
+        level: of its tokens, see `Place`; or gives that of each attention by its name.
         plain: parts of the names of attentions that are never replaced, such as those of text alone.
         own: parts of the names of attentions of the picture to itself (kind 'self'), whose rows are the
             image's alone. All others are joint.
@@ -59,7 +59,7 @@ class Held:
     def __init__(
         self,
         transformer: ModelMixin,
-        level: int,
+        level: int | Callable[[str], int],
         *,
         plain: Sequence[str] = (),
         own: Sequence[str] = (),
@@ -72,7 +72,8 @@ class Held:
             if processor is None or any(part in name for part in plain):
                 continue
             is_own = any(part in name for part in own)
-            place = Place(name, "self" if is_own else "joint", level)
+            at = level if isinstance(level, int) else level(name)
+            place = Place(name, "self" if is_own else "joint", at)
             module.set_processor(_replaceable(processor, place, self._call))
             self.names.append(name)
 
