@@ -109,8 +109,8 @@ def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
     if _lacks_words(method, model):
         return VelaturaError(
             "unknown-model",
-            f"{method.title!r} looks for each word in the picture, and {model.title!r} reads a text as a whole;"
-            " choose another model or another method.",
+            f"{method.title!r} looks for each word in the picture, and {model.title!r} reads a text as a"
+            " whole; choose another model or another method.",
         )
     if not suits(method, model) and not (model.kind == "hub" and model.found is None):
         return VelaturaError(
