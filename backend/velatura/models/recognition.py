@@ -13,7 +13,7 @@ from typing import Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders, shelves
+from . import folder_configurations, shelves
 from .known_families import FAMILIES, Family
 from .traits import EMBEDDED_GUIDANCE, JOINT, NO_GUIDANCE, Contents, Part, words
 
@@ -105,7 +105,7 @@ def _file(path: Path, places: Sequence[Path]) -> Found | None:
 
 def _folder(folder: Path, places: Sequence[Path]) -> Found | None:
     try:
-        seen = folders.contents(folder, words(folder))
+        seen = folder_configurations.contents(folder, words(folder))
     except OSError:
         return None
     if seen is None:
@@ -156,7 +156,7 @@ def named(found: Found) -> str:
 def parts_at(path: Path) -> list[Part]:
     """The single parts in a file or a part's folder; none where it is nothing of the kind."""
     if path.is_dir():
-        part = folders.part(path)
+        part = folder_configurations.part(path)
         return [part] if part else []
     seen = shelves.look(path)
     return [*seen.parts.values()] if seen and not seen.family else []
@@ -168,7 +168,7 @@ UNKNOWN = "of a kind that Velatura does not know"
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
-        seen = folders.contents(path, words(path)) if path.is_dir() else shelves.looked(path)[0]
+        seen = folder_configurations.contents(path, words(path)) if path.is_dir() else shelves.looked(path)[0]
     except VelaturaError as error:
         return str(error)
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders
+from . import folder_configurations
 from .fingerprints import contents
 from .headers import read_header
 from .traits import PACKED, SCALED_FP8, Contents, Part, words
@@ -109,7 +109,7 @@ def _parts(shelf: Path, deepest: int) -> list[_Part]:
     parts: list[_Part] = []
     for folder, names in files(shelf, _WITHOUT_PARTS, deepest):
         whole = "tokenizer_config.json" in names or any(name.endswith(".safetensors") for name in names)
-        part = folders.part(folder) if whole else None
+        part = folder_configurations.part(folder) if whole else None
         if part:
             parts.append(_Part(folder, part, 0))
             continue

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from velatura.models.adapters.listing import FILE as ADAPTERS
-from velatura.models.items import FILE, FOUND
+from velatura.models.model_list import FILE, FOUND
 from velatura.shelf.listing import FOLDER
 
 OFFER_SINCE = 7

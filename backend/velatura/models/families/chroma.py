@@ -21,7 +21,7 @@ from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 
-from . import encoders, flow_files, flux1, flux1_names, parts
+from . import clip_and_t5, flux1, flux1_names, found_parts, parts
 from .joint import JointModel, pack, positions, unpack
 
 LONGEST = 512
@@ -52,11 +52,11 @@ class Chroma(JointModel):
 
     def tokens_of(self, prompt: str) -> tuple[int, int]:
         """See `LatentModel`."""
-        return encoders.t5_tokens(self.tokenizer, prompt), LONGEST
+        return clip_and_t5.t5_tokens(self.tokenizer, prompt), LONGEST
 
     def tokenized(self, prompt: str) -> Tokenized:
         """See `LatentDiffusion`. One token of padding is read too."""
-        return encoders.t5_tokenized(self.tokenizer, prompt, self._length(prompt))
+        return clip_and_t5.t5_tokenized(self.tokenizer, prompt, self._length(prompt))
 
     def _length(self, prompt: str) -> int:
         """The number of tokens that the transformer reads of a prompt.
@@ -64,7 +64,7 @@ class Chroma(JointModel):
         They are the prompt's and one of padding, as in training; all further ones are masked, and so they
         are left out here.
         """
-        return min(LONGEST, encoders.t5_tokens(self.tokenizer, prompt) + 1)
+        return min(LONGEST, clip_and_t5.t5_tokens(self.tokenizer, prompt) + 1)
 
     def _condition(self, prompt: str) -> Condition:
         length = self._length(prompt)
@@ -96,16 +96,16 @@ class Chroma(JointModel):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Chroma:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     path = part["transformer"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     return Chroma(
         id=id,
         digest=digest,
         transformer=parts.transformer(ChromaTransformer2DModel, path, dtype, config, flux1_names.converted),
-        autoencoder=flow_files.autoencoder(part["vae"], dtype, flux1.LATENTS),
-        text_encoder=encoders.t5(part["text_encoder"], dtype),
-        tokenizer=encoders.t5_tokenizer(part["tokenizer"]),
+        autoencoder=found_parts.autoencoder(part["vae"], dtype, flux1.LATENTS),
+        text_encoder=clip_and_t5.t5(part["text_encoder"], dtype),
+        tokenizer=clip_and_t5.t5_tokenizer(part["tokenizer"]),
         scheduler=part.scheduler(_LEVELS),
         side=found.size,
         takes_guidance=found.takes_guidance,

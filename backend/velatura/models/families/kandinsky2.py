@@ -32,8 +32,8 @@ from velatura.models.recognition import Found
 from velatura.weights.json_files import read_object
 from velatura_protocol.errors import VelaturaError
 
-from . import encoders, flow_files, folders, unet_files
-from .beside import Beside
+from . import clip_and_t5, folder_weights, found_parts, unet_files
+from .further_channels import Beside
 from .joint_attention import Held
 from .unet import UNetModel
 
@@ -168,18 +168,18 @@ class Kandinsky2(UNetModel):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Kandinsky2:
     """Loads a folder."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     beside = part["prior"].parent
     own = part.find("tokenizer") or beside / "tokenizer"
     return Kandinsky2(
         id=id,
         digest=digest,
-        unet=folders.network(UNet2DConditionModel, part["unet"], dtype),
-        autoencoder=folders.network(VQModel, part["movq"], dtype),
-        text_encoder=folders.encoder(CLIPTextModelWithProjection, part["text_encoder"], dtype),
-        image_encoder=folders.encoder(CLIPVisionModelWithProjection, part["image_encoder"], dtype),
-        prior=folders.network(PriorTransformer, part["prior"], dtype),
-        tokenizer=encoders.clip_tokenizer(own if own.is_dir() else None, is_open=True),
+        unet=folder_weights.network(UNet2DConditionModel, part["unet"], dtype),
+        autoencoder=folder_weights.network(VQModel, part["movq"], dtype),
+        text_encoder=folder_weights.encoder(CLIPTextModelWithProjection, part["text_encoder"], dtype),
+        image_encoder=folder_weights.encoder(CLIPVisionModelWithProjection, part["image_encoder"], dtype),
+        prior=folder_weights.network(PriorTransformer, part["prior"], dtype),
+        tokenizer=clip_and_t5.clip_tokenizer(own if own.is_dir() else None, is_open=True),
         prior_levels=_scheduler(beside) or _PRIOR,
         device=device,
         dtype=dtype,

@@ -22,9 +22,9 @@ from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS
 from velatura.weights.json_files import read_object
 
-from . import flow_files, parts
+from . import found_parts, parts
 from .joint import pack, positions, unpack
-from .qwen import qwen3_vl
+from .qwen3 import qwen3_vl
 from .qwen_latents import CHAT, DESCRIBED, DESCRIBED_TOKENS, QwenLatents, autoencoder
 from .templates import Template, hidden_states
 
@@ -106,7 +106,7 @@ class Krea2(QwenLatents):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Krea2:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     path = part["transformer"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     read = _layers(found)

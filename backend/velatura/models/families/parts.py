@@ -19,7 +19,7 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders
+from . import folder_weights
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
@@ -108,7 +108,7 @@ def transformer(
     """
     lean = is_accelerate_available()
     if path.is_dir():
-        return folders.network(cls, path, dtype)
+        return folder_weights.network(cls, path, dtype)
     more: dict[str, Any] = {}
     if path.suffix.lower() == ".gguf":
         from diffusers.quantizers.quantization_config import GGUFQuantizationConfig
@@ -159,7 +159,7 @@ def language_model(
         renamed: the network's name for a tensor of a file.
     """
     if path.is_dir():
-        return folders.encoder(cls, path, dtype)
+        return folder_weights.encoder(cls, path, dtype)
     found = tensors(path, dtype=dtype)
     found.pop("lm_head.weight", None)
     found = {renamed(name): value for name, value in found.items()}

@@ -25,7 +25,7 @@ from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS, INSTRUCTS
 from velatura.weights.json_files import read_object
 
-from . import flow_files, parts
+from . import found_parts, parts
 from .joint import Shift, pack, unpack
 from .qwen_latents import CHAT, DESCRIBED, DESCRIBED_TOKENS, QwenLatents, autoencoder
 from .qwen_vision import IMAGE, Seen, encoder, seen
@@ -177,7 +177,7 @@ class QwenImage(QwenLatents):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> QwenImage:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     path = part["transformer"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     text, processor = encoder(part["text_encoder"], dtype, part.find("processor"))

@@ -14,7 +14,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import recognition
 from .headers import read_header
-from .items import Item
+from .model_list import Item
 from .recognition import FAMILIES, Found
 from .traits import CONTROL, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
 
