@@ -66,6 +66,7 @@ NO_MODELS = {
     "controlnet-canny": (real.controlnet_diffusers(), "a ControlNet"),
     "sd_xl_refiner_1.0": (real.refiner_checkpoint(), "the refiner of Stable Diffusion XL"),
     "chroma-radiance": (real.chroma(radiance=True), "Chroma Radiance"),
+    "z_image_omni": (real.z_image() | {"siglip_pad_token": (1, 3840)}, "Z-Image-Omni"),
     "lumina_2": (real.lumina2(), "Lumina 2"),
     "4x-ultrasharp": (real.upscaler(), "an enlarger (upscaler)"),
     "easynegative": (real.embedding(), "a textual inversion"),

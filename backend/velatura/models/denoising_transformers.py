@@ -99,11 +99,10 @@ def _flux2(names: Names, header: Header, called: str) -> Contents | None:
 def _z_image(names: Names, header: Header, called: str) -> Contents | None:
     if "layers.0.adaLN_modulation.0.weight" not in names or "cap_embedder.1.weight" not in names:
         return None
+    if "siglip_pad_token" in names:
+        return Contents("Z-Image-Omni")
     embedder = names.first("x_embedder.weight", "all_x_embedder.2-1.weight")
     traits = {FEW_STEPS, NO_GUIDANCE} if few_steps(called) else set[str]()
-    traits |= (
-        {INSTRUCTS} if any(name.startswith(names.prefix + "siglip_") for name in names.shapes) else set()
-    )
     wants = {"vae": Part("vae", names.dim(embedder, 1) // 4, "flux1")}
     wants["text_encoder"] = Part("qwen3", names.dim("cap_embedder.1.weight", 1))
     return network("z-image", "a Z-Image", wants, traits, "flow", 1024)

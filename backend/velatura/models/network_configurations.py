@@ -119,9 +119,10 @@ def _flux2(config: Mapping[str, Any], names: str) -> Contents:
     return network("flux2", f"a FLUX.2 {'dev' if embedded else 'klein'}", wants, traits, "flow", 1024)
 
 
-def _z_image(config: Mapping[str, Any], names: str) -> Contents:
+def _z_image(config: Mapping[str, Any], names: str) -> Contents | None:
+    if config.get("siglip_feat_dim") is not None:
+        return None  # Z-Image-Omni
     traits = {FEW_STEPS, NO_GUIDANCE} if few_steps(names) else set[str]()
-    traits |= {INSTRUCTS} if config.get("siglip_feat_dim") is not None else set()
     wants = {"vae": Part("vae", number(config.get("in_channels")), "flux1")}
     wants["text_encoder"] = Part("qwen3", number(config.get("cap_feat_dim")))
     return network("z-image", "a Z-Image", wants, traits, "flow", 1024)
