@@ -103,8 +103,9 @@ def authors_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
                 new[f"{name}_in.in_layer.{end}"] = take(f"{stem}1.{end}")
                 new[f"{name}_in.out_layer.{end}"] = take(f"{stem}2.{end}")
         new[f"final_layer.linear.{end}"] = take(f"proj_out.{end}")
-        scale, shift = take(f"norm_out.linear.{end}").chunk(2)
-        new[f"final_layer.adaLN_modulation.1.{end}"] = torch.cat([shift, scale])
+        if f"norm_out.linear.{end}" in old:  # none of Chroma, as the modulations of its blocks
+            scale, shift = take(f"norm_out.linear.{end}").chunk(2)
+            new[f"final_layer.adaLN_modulation.1.{end}"] = torch.cat([shift, scale])
     double = sum(name.endswith("attn.add_q_proj.weight") for name in state)
     for i in range(double):
         block, attn = f"transformer_blocks.{i}.", f"transformer_blocks.{i}.attn."
@@ -114,7 +115,8 @@ def authors_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         ):
             start = f"double_blocks.{i}.{stream}_"
             for end in ("weight", "bias"):
-                new[f"{start}mod.lin.{end}"] = take(f"{block}norm1{suffix}.linear.{end}")
+                if f"{block}norm1{suffix}.linear.{end}" in old:
+                    new[f"{start}mod.lin.{end}"] = take(f"{block}norm1{suffix}.linear.{end}")
                 new[f"{start}attn.qkv.{end}"] = take(*(f"{attn}{name}.{end}" for name in qkv))
                 new[f"{start}attn.proj.{end}"] = take(f"{attn}{out}.{end}")
                 new[f"{start}mlp.0.{end}"] = take(f"{block}ff{suffix}.net.0.proj.{end}")
@@ -128,7 +130,8 @@ def authors_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
             parts = (f"{block}{name}.{end}" for name in ("attn.to_q", "attn.to_k", "attn.to_v", "proj_mlp"))
             new[f"{start}linear1.{end}"] = take(*parts)
             new[f"{start}linear2.{end}"] = take(f"{block}proj_out.{end}")
-            new[f"{start}modulation.lin.{end}"] = take(f"{block}norm.linear.{end}")
+            if f"{block}norm.linear.{end}" in old:
+                new[f"{start}modulation.lin.{end}"] = take(f"{block}norm.linear.{end}")
         new[f"{start}norm.query_norm.scale"] = take(f"{block}attn.norm_q.weight")
         new[f"{start}norm.key_norm.scale"] = take(f"{block}attn.norm_k.weight")
     assert not old, sorted(old)

@@ -10,10 +10,10 @@ from pathlib import Path
 import torch
 from diffusers import AutoencoderTiny
 
-from velatura.models.families.encoder import Encoder
-from velatura.models.families.files import Parts, write
-from velatura.models.families.segmentation import Segmentation
-from velatura.models.families.styled import Styled
+from velatura.models.families.style_encoder import Encoder
+from velatura.models.families.style_files import Parts, write
+from velatura.models.families.style_generator import Styled
+from velatura.models.families.style_segmentation import Segmentation
 from velatura.models.families.stylegan2 import Shape, StyleGAN2
 
 PARTS = ("background", "face", "hair", "hat")

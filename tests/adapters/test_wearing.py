@@ -16,7 +16,7 @@ from velatura.daemon.broker.submission import complete_request
 from velatura.methods import adapting
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, offer, registry
-from velatura.models import disk
+from velatura.models import model_files
 from velatura.models.adapters import listing
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
@@ -37,7 +37,7 @@ def place(tmp_path_factory):
     """A model, a folder with an adapter of its network and one of its text encoder, and their list."""
     folder = tmp_path_factory.mktemp("adapters")
     path = tiny_model(folder / "tiny", vae="tiny")
-    entry = ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=disk.found({}, path))
+    entry = ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=model_files.found({}, path))
     model = ModelStore([entry]).get("tiny")
     layer = next(
         module

@@ -22,7 +22,7 @@ from velatura.cli.values import parse_adapter, parse_values
 from velatura.daemon.broker.submission import complete_request
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, offer, registry
-from velatura.models import disk
+from velatura.models import model_files
 from velatura.models.adapters import inversions, listing, words
 from velatura.models.catalogue import ModelEntry
 from velatura.models.store import ModelStore
@@ -35,7 +35,7 @@ TEXT = "a photo of oilpaint, blue"
 
 
 def entry_of(path):
-    return ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=disk.found({}, path))
+    return ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=model_files.found({}, path))
 
 
 def saved(path, **tensors):

@@ -13,7 +13,7 @@ from velatura.cli.values import parse_values
 from velatura.methods.registry import describe, registry
 from velatura.methods.shelving import Choice, filled
 from velatura.models.catalogue import add
-from velatura.models.families.files import write
+from velatura.models.families.style_files import write
 from velatura.shelf import Dial, Shelf
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError

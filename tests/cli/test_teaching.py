@@ -8,8 +8,8 @@ from PIL import Image
 from tests.tiny_styles import tiny_styles
 from velatura.cli.main import main
 from velatura.models import catalogue
-from velatura.models.families import files
-from velatura.models.families.styled import Styled
+from velatura.models.families import style_files
+from velatura.models.families.style_generator import Styled
 from velatura.shelf import Dial, Shelf
 from velatura.shelf.listing import FOLDER
 from velatura.stylespace import editgan, teaching
@@ -27,7 +27,7 @@ def state(tmp_path):
 
 
 def loaded(folder):
-    return Styled("faces", "x", files.read(folder), torch.device("cpu"))
+    return Styled("faces", "x", style_files.read(folder), torch.device("cpu"))
 
 
 def sides(pictures):

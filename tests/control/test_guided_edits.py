@@ -19,7 +19,7 @@ from velatura.diffusion import schedule
 from velatura.methods import controlling
 from velatura.methods.execute import execute
 from velatura.methods.registry import describe, offer, registry
-from velatura.models import disk
+from velatura.models import model_files
 from velatura.models.catalogue import ModelEntry
 from velatura.models.control.listing import CONTROL, Listed, content_id
 from velatura.models.control.using import Use, led
@@ -38,7 +38,7 @@ def place(tmp_path_factory):
     """A model, a ControlNet and an IP-Adapter of it."""
     folder = tmp_path_factory.mktemp("guides")
     path = tiny_model(folder / "tiny", vae="tiny")
-    entry = ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=disk.found({}, path))
+    entry = ModelEntry("tiny", "Tiny", "diffusers", str(path), 64, found=model_files.found({}, path))
     model = ModelStore([entry]).get("tiny")
     randomised(ControlNetModel.from_unet(model.unet), 3.0).save_pretrained(folder / "net")
     canny = folder / "canny.safetensors"

@@ -8,8 +8,8 @@ import pytest
 import torch
 from PIL import Image
 
-from velatura.models.families import files
-from velatura.models.families.styled import Styled
+from velatura.models.families import style_files
+from velatura.models.families.style_generator import Styled
 from velatura_lab.cards import faces as card
 from velatura_lab.exam import faces as exam
 from velatura_lab.readers import load_judge
@@ -156,7 +156,7 @@ def test_the_bundle_is_a_model_with_figures_samples_and_a_card(trained, tmp_path
     monkeypatch.setattr(exam, "TUNING", 1)
     monkeypatch.setattr(card, "FEW", 2)
     card.export(trained, tmp_path / "velatura-face", seed=5, count=3)
-    parts = files.read(tmp_path / "velatura-face")
+    parts = style_files.read(tmp_path / "velatura-face")
     assert parts.label_names == names() and parts.parts == ELEMENTS and parts.size == 128
     torch.testing.assert_close(parts.labels, bank())
     w = parts.generator.mapping(None, bank())
@@ -185,7 +185,7 @@ def test_without_a_part_there_is_no_bundle(trained, part, tmp_path):
 
 @pytest.fixture(scope="module")
 def shipped():
-    parts = files.read(card.BUNDLE)
+    parts = style_files.read(card.BUNDLE)
     return Styled("velatura-face", "", parts, torch.device("cpu")), parts.generator.mapping
 
 

@@ -162,8 +162,13 @@ def flux1(channels: int = 64, *, guidance: bool = True, diffusers: bool = False)
     return shapes | (own if guidance else {})
 
 
-def chroma() -> Shapes:
-    shapes = {name: shape for name, shape in flux1(guidance=False).items() if "vector_in" not in name}
+def chroma(*, diffusers: bool = False, radiance: bool = False) -> Shapes:
+    """radiance: with patches of pixels in place of latents."""
+    of_flux1 = flux1(guidance=False, diffusers=diffusers)
+    shapes = {name: shape for name, shape in of_flux1.items() if "vector_in" not in name}
+    shapes = {name: shape for name, shape in shapes.items() if "time_text_embed" not in name}
+    if radiance:
+        del shapes["img_in.weight"]
     return shapes | {"distilled_guidance_layer.in_proj.bias": (5120,)}
 
 
@@ -234,6 +239,24 @@ def qwen_image() -> Shapes:
 
 
 # Parts ----------------------------------------------------------------------
+
+
+def krea2(*, diffusers: bool = False) -> Shapes:
+    if diffusers:
+        return {
+            "img_in.weight": (6144, 64),
+            "text_fusion.projector.weight": (1, 12),
+            "text_fusion.layerwise_blocks.0.attn.to_q.weight": (2560, 2560),
+            "transformer_blocks.0.attn.to_k.weight": (1536, 6144),
+            "transformer_blocks.0.attn.norm_q.weight": (128,),
+        }
+    return {
+        "first.weight": (6144, 64),
+        "txtfusion.projector.weight": (1, 12),
+        "txtfusion.layerwise_blocks.0.attn.wq.weight": (2560, 2560),
+        "blocks.0.attn.wk.weight": (1536, 6144),
+        "blocks.0.attn.qknorm.qnorm.scale": (128,),
+    }
 
 
 def clip(width: int = 768, layers: int = 12) -> Shapes:

@@ -9,7 +9,7 @@ from diffusers import UNet2DModel
 
 from tests.models.adm_network import ADM
 from velatura.cli.main import main
-from velatura.models import adm, catalogue, pickles
+from velatura.models import catalogue, converting_adm, pickles
 from velatura_protocol.errors import VelaturaError
 
 
@@ -24,8 +24,8 @@ def network(**more):
 
 def same(made, side, labels=(), label=None):
     """Compares a network with its conversion, in memory."""
-    unet = UNet2DModel(**adm.configuration(made.state_dict())).eval()
-    unet.load_state_dict(adm.renamed(made.state_dict(), label))
+    unet = UNet2DModel(**converting_adm.configuration(made.state_dict())).eval()
+    unet.load_state_dict(converting_adm.renamed(made.state_dict(), label))
     x = torch.randn(2, 3, side, side, generator=torch.Generator().manual_seed(1))
     t = torch.tensor([37.0, 842.0])
     with torch.no_grad():
@@ -47,9 +47,9 @@ def test_a_class_is_folded_in():
     made = network(classes=5)
     same(made, 32, (3, 3), 3)
     with pytest.raises(VelaturaError, match="classes 0 to 4"):
-        adm.renamed(made.state_dict(), 6)
+        converting_adm.renamed(made.state_dict(), 6)
     with pytest.raises(VelaturaError, match="knows no classes"):
-        adm.renamed(network().state_dict(), 1)
+        converting_adm.renamed(network().state_dict(), 1)
     with torch.no_grad():
         made.label_emb.weight[:] = made.label_emb.weight.mean(0)
     same(made, 32, (0, 1))
@@ -57,7 +57,7 @@ def test_a_class_is_folded_in():
 
 def test_a_folder_with_files_is_left_alone(tmp_path):
     with pytest.raises(VelaturaError, match="has files already"):
-        adm.convert(tmp_path / "adm.pt", tmp_path / "..")
+        converting_adm.convert(tmp_path / "adm.pt", tmp_path / "..")
 
 
 class Runs:
@@ -96,4 +96,4 @@ def test_the_command_converts_to_a_model_and_says_what_to_do_next(tmp_path, caps
 def test_other_weights_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(pickles, "tensors", lambda path: {"x": torch.zeros(2)})
     with pytest.raises(VelaturaError, match="choose another one"):
-        adm.convert(tmp_path / "other.pt", tmp_path / "other")
+        converting_adm.convert(tmp_path / "other.pt", tmp_path / "other")

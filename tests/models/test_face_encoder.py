@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from velatura.models.families.encoder import CHANNELS, Encoder
+from velatura.models.families.style_encoder import CHANNELS, Encoder
 
 NUM_WS, W_DIM = 6, 24
 

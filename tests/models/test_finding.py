@@ -13,7 +13,16 @@ import pytest
 
 from tests.models import layouts as real
 from tests.tiny import tiny_model
-from velatura.models import catalogue, disk, finding, header_cache, places, recognition, shelves, traits
+from velatura.models import (
+    catalogue,
+    finding,
+    header_cache,
+    model_files,
+    other_programs,
+    recognition,
+    shelves,
+    traits,
+)
 from velatura.models.headers import read_header
 from velatura_protocol.errors import VelaturaError
 
@@ -154,7 +163,7 @@ def test_paths_of_comfyui_beside_its_own(tmp_path):
 )
 def test_a_list_of_paths_that_makes_no_sense_has_none(tmp_path, text):
     (tmp_path / "extra_model_paths.yaml").write_text(text)
-    assert places.extra_paths(tmp_path / "extra_model_paths.yaml") == []
+    assert other_programs.extra_paths(tmp_path / "extra_model_paths.yaml") == []
 
 
 def test_the_places_of_other_programs(nowhere, monkeypatch):
@@ -208,16 +217,16 @@ def test_a_header_is_read_once_until_the_file_changes(tmp_path, monkeypatch):
 def test_adding_says_what_a_model_is_what_it_costs_and_where_its_parts_are(tmp_path):
     root = comfy(tmp_path / "ComfyUI")
     path = root / "models" / "diffusion_models" / "flux1-dev.safetensors"
-    shelved = shelves.Shelves(places.shelves_of(root))
+    shelved = shelves.Shelves(other_programs.shelves_of(root))
     entry = catalogue.add(tmp_path, "flux", str(path), shelves=shelved)
     assert entry.fault == "" and catalogue.entries(tmp_path)[0] == entry
     assert entry.defaults == {"cross_until": 0.0, "guidance": 3.5, "steps": 28}
-    cost = disk.weights(entry.found)
+    cost = model_files.weights(entry.found)
     for dtype, name in (("BF16", path), ("F32", root / "models" / "vae" / "ae.safetensors")):
         header = read_header(name)
         assert cost[dtype] == header.weights()[dtype]
         assert sum(header.weights().values()) == name.stat().st_size - 8 - len_of_header(name)
-    lines = "\n".join(disk.described(entry.found, cost))
+    lines = "\n".join(model_files.described(entry.found, cost))
     assert "FLUX.1, 1024 px" in lines and "GiB of memory" in lines
     assert f"takes the autoencoder (VAE) from {root / 'models' / 'vae' / 'ae.safetensors'}" in lines
 

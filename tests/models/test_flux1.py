@@ -15,7 +15,7 @@ from tests.models import flows
 from tests.tiny_flux1 import FILL, authors_names, tiny_flux1, tiny_flux1_files, transformer
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import denoise
-from velatura.models import disk
+from velatura.models import model_files
 from velatura.models.families.flux1 import load
 from velatura.models.families.flux1_names import converted
 from velatura.models.families.joint import pack, unpack
@@ -138,7 +138,7 @@ def test_other_children_take_no_pictures_and_maps_are_refused_unloaded(model, tm
         model.referring([torch.zeros(1, 3, 16, 16)])
     folder = tiny_flux1(tmp_path, channels=128)
     with pytest.raises(VelaturaError, match="maps of depth or edges"):
-        disk.found({}, folder)
+        model_files.found({}, folder)
 
 
 def test_pictures_are_encoded_and_decoded_as_by_diffusers(model, folder):

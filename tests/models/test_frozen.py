@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.tiny_styles import tiny_model
-from velatura.models.families import styled
-from velatura.models.families.frozen import Frozen, FrozenConv2d, frozen
+from velatura.models.families import style_generator
+from velatura.models.families.frozen_convolutions import Frozen, FrozenConv2d, frozen
 
 
 def random(*shape, seed=1):
@@ -73,7 +73,7 @@ def test_a_model_with_frozen_weights_has_the_gradient_of_one_without(latents):
 
 
 def test_a_search_rounds_little_and_the_generator_itself_not_at_all(monkeypatch):
-    monkeypatch.setattr(styled, "FAST_BFLOAT16", True)
+    monkeypatch.setattr(style_generator, "FAST_BFLOAT16", True)
     model = tiny_model(latents=True)
     ws = model.wplus(model.sample([1, 2])).clone().requires_grad_()
     before = model.synthesise(model.styles(ws)).pictures
@@ -92,6 +92,6 @@ def test_a_search_rounds_little_and_the_generator_itself_not_at_all(monkeypatch)
 
 
 def test_without_the_processor_for_it_a_search_is_exact(monkeypatch):
-    monkeypatch.setattr(styled, "FAST_BFLOAT16", False)
+    monkeypatch.setattr(style_generator, "FAST_BFLOAT16", False)
     model = tiny_model(latents=True)
     assert model.for_search() is model

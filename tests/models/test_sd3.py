@@ -14,7 +14,7 @@ from tests.models import flows
 from tests.tiny_sd3 import tiny_sd3, tiny_sd3_file
 from velatura.diffusion import noise
 from velatura.diffusion.denoiser import denoise
-from velatura.models.families.encoders import clip_tokenizer
+from velatura.models.families.clip_and_t5 import clip_tokenizer
 from velatura.models.families.sd3 import load
 from velatura.models.recognition import recognise
 

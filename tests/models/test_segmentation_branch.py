@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from velatura.models.families.segmentation import Segmentation
+from velatura.models.families.style_segmentation import Segmentation
 from velatura.models.families.stylegan2 import Shape, StyleGAN2
 
 SHAPE = Shape(z_dim=8, c_dim=0, w_dim=8, channels=(12, 8, 6), mapping_layers=1)

@@ -26,9 +26,9 @@ from tests.models.style_checkpoints import (
 )
 from velatura.cli.main import main
 from velatura.models import catalogue, converting, pickles
-from velatura.models.families import converting as families
-from velatura.models.families import files
-from velatura.models.families.pickled import read
+from velatura.models.families import style_converting as families
+from velatura.models.families import style_files
+from velatura.models.families.style_pickles import read
 from velatura.models.families.stylegan2 import Shape, StyleGAN2
 from velatura_protocol.errors import VelaturaError
 
@@ -71,7 +71,7 @@ def convert(path, folder, label=None):
 
 def converted(path, tmp_path, label=None):
     convert(path, tmp_path / "folder", label)
-    return files.read(tmp_path / "folder")
+    return style_files.read(tmp_path / "folder")
 
 
 def as_ada(made, z, c=None, psi=0.7, clamp=None):
@@ -139,7 +139,7 @@ def test_a_network_with_classes_keeps_them_or_is_fixed_to_one(tmp_path):
     torch.testing.assert_close(parts.generator(z, c, psi=0.7), as_ada(made, z, c), rtol=1e-5, atol=1e-5)
     assert parts.labels is None
     convert(tmp_path / "net.pkl", tmp_path / "second", 2)
-    assert torch.equal(files.read(tmp_path / "second").labels, torch.eye(4)[2:3])
+    assert torch.equal(style_files.read(tmp_path / "second").labels, torch.eye(4)[2:3])
     with pytest.raises(VelaturaError, match="knows the classes 0 to 3"):
         convert(tmp_path / "net.pkl", tmp_path / "third", 4)
     (tmp_path / "plain.pkl").write_bytes(pickled(whole(network())))

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from tests.tiny_styles import tiny_model, tiny_parts, tiny_styles
 from velatura.models import catalogue, style
-from velatura.models.families.files import read, replace_segmentation, write
-from velatura.models.families.segmentation import Segmentation
-from velatura.models.families.styled import Styled
+from velatura.models.families.style_files import read, replace_segmentation, write
+from velatura.models.families.style_generator import Styled
+from velatura.models.families.style_segmentation import Segmentation
 from velatura.models.store import ModelStore
 from velatura_protocol.errors import VelaturaError
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from safetensors.torch import save_file
 from torch import nn
 
-from velatura.models import catalogue, converting, pickles, taming, vq
+from velatura.models import catalogue, converting, converting_taming, pickles, vq
 from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(300)
@@ -170,7 +170,7 @@ def test_the_converted_network_gives_the_same_latents_and_pictures(vqgan, tmp_pa
         torch.testing.assert_close(model.encode(x), z, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(model.decode(z), vqgan.decode(z).clamp(-1.0, 1.0), rtol=1e-5, atol=1e-5)
     with pytest.raises(VelaturaError, match="files already"):
-        taming.convert(tmp_path / "last.ckpt", tmp_path / "folder")
+        converting_taming.convert(tmp_path / "last.ckpt", tmp_path / "folder")
 
 
 def test_a_trainers_objects_beside_the_weights_do_no_harm(vqgan, tmp_path, monkeypatch):
@@ -182,7 +182,7 @@ def test_a_trainers_objects_beside_the_weights_do_no_harm(vqgan, tmp_path, monke
     callback = saved()
     callback.best = 1.0
     torch.save({"state_dict": vqgan.state_dict(), "callbacks": {saved: callback}}, tmp_path / "last.ckpt")
-    taming.convert(tmp_path / "last.ckpt", tmp_path / "folder")
+    converting_taming.convert(tmp_path / "last.ckpt", tmp_path / "folder")
     assert vq.recognise(tmp_path / "folder") == 256
 
 
@@ -201,7 +201,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
     (tmp_path / "plain.ckpt").write_bytes(pickle.dumps(Runs(tmp_path / "ran")))
     for name in ("bad.ckpt", "plain.ckpt"):
         with pytest.raises(VelaturaError, match="as weights alone"):
-            taming.convert(tmp_path / name, tmp_path / "folder")
+            converting_taming.convert(tmp_path / name, tmp_path / "folder")
     assert not (tmp_path / "ran").exists() and not (tmp_path / "folder").exists()
 
 
@@ -227,4 +227,4 @@ def test_safetensors_are_converted_too(vqgan, tmp_path):
 def test_other_weights_are_refused(tmp_path):
     torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "other.ckpt")
     with pytest.raises(VelaturaError, match="no VQGAN"):
-        taming.convert(tmp_path / "other.ckpt", tmp_path / "folder")
+        converting_taming.convert(tmp_path / "other.ckpt", tmp_path / "folder")

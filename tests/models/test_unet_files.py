@@ -18,7 +18,7 @@ from tests.tiny import tiny_model
 from tests.tiny_sdxl import first_encoder, second_encoder, tiny_sdxl, unet_xl, vae_of_files
 from velatura.diffusion import schedule
 from velatura.models.catalogue import ModelEntry
-from velatura.models.families import folders, sd, sdxl
+from velatura.models.families import folder_weights, sd, sdxl
 from velatura.models.families.measuring import measured_prediction, shown
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
@@ -87,7 +87,7 @@ def test_a_folder_of_one_variant(tmp_path, folder, variant):
 def test_the_variant_that_is_read(tmp_path, files, wanted):
     for file in files:
         (tmp_path / f"model.{file}").touch()
-    assert folders.variant(tmp_path, "model") == wanted
+    assert folder_weights.variant(tmp_path, "model") == wanted
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
-from velatura.models.reading import tokenized
+from velatura.models.clip_tokens import tokenized
 from velatura.prompt_to_prompt.align import align, changed
 from velatura.prompt_to_prompt.prompt import find, indices, tokens, words
 

@@ -12,7 +12,7 @@ from transformers import CLIPTokenizer
 
 import velatura
 from tests.tiny import tiny_tokenizer
-from velatura.models.reading import tokenized
+from velatura.models.clip_tokens import tokenized
 from velatura.prompt_to_prompt.prompt import Tokens, find, find_all, governed, indices, tokens, words
 from velatura_protocol.errors import VelaturaError
 

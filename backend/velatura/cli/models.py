@@ -11,7 +11,7 @@ from typing import Any
 
 from velatura.cli import exits, teaching
 from velatura.companions.table import COMPANIONS
-from velatura.models import catalogue, disk, finding, hub, items, places, shelves
+from velatura.models import catalogue, finding, hub, model_files, model_list, other_programs, shelves
 from velatura.models.adapters import listing
 from velatura.models.catalogue import ModelEntry
 from velatura.models.control import listing as guides
@@ -85,19 +85,19 @@ def _properties(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--prediction",
-        choices=["", *items.PREDICTIONS],
+        choices=["", *model_list.PREDICTIONS],
         help="what a Stable Diffusion model was trained to predict, where its files do not say it",
     )
     parser.add_argument(
         "--clip-skip",
         type=int,
-        choices=range(items.MOST_SKIPPED + 1),
+        choices=range(model_list.MOST_SKIPPED + 1),
         metavar="N",
         help="leave out the last N layers of its CLIP text encoders",
     )
     parser.add_argument(
         "--dtype",
-        choices=["", *items.DTYPES],
+        choices=["", *model_list.DTYPES],
         help="the precision of its networks (default: by its kind and your card)",
     )
 
@@ -176,14 +176,16 @@ def _add(folder: Path, options: argparse.Namespace) -> None:
     path = options.path
     if catalogue.kind_of(path) == "hub" and hub.whole(path) is None:
         plan = hub.plan(path)
-        question = f"Download {plan.size / disk.GiB:.1f} GiB of {path} into {places.hub_cache()}?"
+        question = (
+            f"Download {plan.size / model_files.GiB:.1f} GiB of {path} into {other_programs.hub_cache()}?"
+        )
         if not options.yes and not _agreed(question):
             raise VelaturaError("bad-request", f"{path} was not downloaded; add --yes to download it.")
         hub.fetch(plan)
     shelved = shelves.Shelves(finding.all_shelves(folder))
     entry = catalogue.add(folder, options.name, path, shelves=shelved, **given)
     if entry.found is not None and not options.json:
-        for line in disk.described(entry.found, disk.weights(entry.found)):
+        for line in model_files.described(entry.found, model_files.weights(entry.found)):
             print(f"{entry.id}: {line}")
 
 

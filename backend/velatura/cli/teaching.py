@@ -20,7 +20,7 @@ from velatura_protocol.paths import state_dir
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.models.families.styled import Styled
+    from velatura.models.families.style_generator import Styled
     from velatura.stylespace.teaching import Lesson
 
 LEGEND = "parts.txt"
@@ -65,8 +65,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Teaches the generator, and prints how well it finds each part."""
-    from velatura.models.families.files import replace_segmentation
-    from velatura.models.families.segmentation import Segmentation
+    from velatura.models.families.style_files import replace_segmentation
+    from velatura.models.families.style_segmentation import Segmentation
     from velatura.stylespace import teaching
     from velatura.weights import device
 

@@ -107,9 +107,9 @@ def filled(
 
 
 def suiting(adapters: Sequence[AdapterFile], models: Sequence[ModelEntry]) -> list[AdapterFile]:
-    """The adapters that were made for the family of one of the models."""
+    """The adapters that suit the family of one of the models."""
     families = {model.found.family for model in models if model.found and not model.fault}
-    return [one for one in adapters if one.family in families]
+    return [one for one in adapters if any(FAMILIES[family].wears(one.family) for family in families)]
 
 
 def without_empty(values: dict[str, Any]) -> dict[str, Any]:
@@ -139,7 +139,7 @@ def wanted(params: Parameters, model: ModelEntry, adapters: Sequence[AdapterFile
                 "back and run `velatura models find`, or leave it out.",
             )
         family = model.found.family if model.found else ""
-        if file.family != family:
+        if not (family and FAMILIES[family].wears(file.family)):
             raise VelaturaError(
                 "unknown-model",
                 f"The adapter {file.title!r} is for {FAMILIES[file.family].title}, and {model.title!r} is"

@@ -263,6 +263,8 @@ class Method:
             any.
         trait: the trait of a model's files (a key of `velatura.models.traits.NEEDED`) without which it cannot
             work, or ''.
+        by_attention: whether it works inside of the model's attention to the words and to the picture, so
+            that a model that reads a text as a whole (`Family.reads_words`) cannot run it.
         drafts: whether it can show a draft while a person moves a slider; False where it can show nothing for
             minutes.
         max_variations: most variations of one request.
@@ -290,6 +292,7 @@ class Method:
     drafts: ClassVar[bool] = True
     generator: ClassVar[str | tuple[str, ...]] = DIFFUSION
     trait: ClassVar[str] = ""
+    by_attention: ClassVar[bool] = False
     max_variations: ClassVar[int] = 8
     section: ClassVar[SectionName | Literal[""]] = ""
     from_nothing: ClassVar[bool] = False

@@ -90,8 +90,12 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
 def suits(method: Method, model: ModelEntry) -> bool:
     """Whether a model is of the method's kind and has its trait. The files of a model at a hub that is not
     here say nothing of it, so it is not preferred; the worker refuses it where it cannot."""
-    is_kind = kinds.suits(method.generator, model.generator)
+    is_kind = kinds.suits(method.generator, model.generator) and not _lacks_words(method, model)
     return is_kind and (not method.trait or (model.found is not None and model.found.has(method.trait)))
+
+
+def _lacks_words(method: Method, model: ModelEntry) -> bool:
+    return method.by_attention and model.found is not None and not model.found.reads_words
 
 
 def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
@@ -101,6 +105,12 @@ def lacking(method: Method, model: ModelEntry) -> VelaturaError | None:
             "unknown-model",
             f"{method.title!r} needs {kinds.titles_of(method.generator)}, and {model.title!r} is"
             f" {kinds.title(model.generator)}; choose another model or another method.",
+        )
+    if _lacks_words(method, model):
+        return VelaturaError(
+            "unknown-model",
+            f"{method.title!r} looks for each word in the picture, and {model.title!r} reads a text as a"
+            " whole; choose another model or another method.",
         )
     if not suits(method, model) and not (model.kind == "hub" and model.found is None):
         return VelaturaError(

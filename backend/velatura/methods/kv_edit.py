@@ -58,6 +58,7 @@ class KVEdit(Method):
     source = "Zhu et al. 2025, arXiv:2502.17363 (KV-Edit)"
     section = "selection"
     inputs = Inputs(source="required", mask="optional", prompt="required")
+    by_attention = True
     Parameters = KVEditParameters
 
     def varies(self, params: KVEditParameters) -> bool:

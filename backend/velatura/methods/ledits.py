@@ -100,6 +100,7 @@ class Ledits(Method):
     summary = "Adds what you name to the layer or takes it away, and finds the place for it itself."
     source = "Brack et al. 2024, LEDITS++, arXiv:2311.16711, section 4 and eq. 8 to 12"
     inputs = Inputs(source="required", mask="optional", prompt="optional")
+    by_attention = True
     Parameters = LeditsParameters
 
     def check(self, prompt: str, params: LeditsParameters) -> None:

@@ -188,6 +188,7 @@ class PromptToPrompt(Method):
     )
     section = "words"
     inputs = Inputs(source="required", mask="optional", prompt="required")
+    by_attention = True
     Parameters = PromptToPromptParameters
 
     def varies(self, params: PromptToPromptParameters) -> bool:

@@ -69,6 +69,7 @@ class WordMap(Method):
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"
     max_variations = 1
+    by_attention = True
     Parameters = WordMapParameters
 
     def check(self, prompt: str, params: WordMapParameters) -> None:

@@ -20,17 +20,17 @@ def hold(unet: UNet2DConditionModel) -> None:
     transformer block. The results of calls without `attend` do not change."""
     for name, module in unet.named_modules():
         if isinstance(module, Attention) and name.endswith((".attn1", ".attn2")):
-            held = _Held(name, _level(unet, name))
+            held = _Held(name, level_of(unet, name))
             module.set_processor(held)  # pyright: ignore[reportArgumentType] - diffusers lists only its own
 
 
 def attention_levels(unet: UNet2DConditionModel) -> tuple[int, ...]:
     """The levels that have cross-attention: 0 sees the latent as it is, 1 halved once, and so on."""
     names = (name for name, _ in unet.named_modules() if name.endswith(".attn2"))
-    return tuple(sorted({_level(unet, name) for name in names}))
+    return tuple(sorted({level_of(unet, name) for name in names}))
 
 
-def _level(unet: UNet2DConditionModel, name: str) -> int:
+def level_of(unet: UNet2DConditionModel, name: str) -> int:
     """How often the latent has been halved where the module of this name is."""
     blocks, number, *_ = name.split(".")
     last = len(unet.config["block_out_channels"]) - 1

@@ -17,8 +17,8 @@ from velatura.generators import kinds
 from velatura.generators.protocol import DIFFUSION, PIXEL_DIFFUSION
 from velatura_protocol.errors import VelaturaError
 
-from . import disk, header_cache, hub, pixel_files, sizes
-from .items import MOST, Item, is_whole, read, read_found, write
+from . import header_cache, hub, model_files, picture_side, pixel_files
+from .model_list import MOST, Item, is_whole, read, read_found, write
 from .recognition import FAMILIES, Found
 
 EMBEDDED_ID = "velatura-mini"
@@ -154,7 +154,7 @@ def _entry(item: Item, kind: str) -> ModelEntry:
         elif kind == "diffusers" and (side := pixel_files.recognise(Path(path))):
             kind, generator, size = "pixels", PIXEL_DIFFUSION, side
         elif kind != "missing":
-            size = sizes.size(path)
+            size = picture_side.size(path)
             found = _files(item, kind)
     except VelaturaError as error:
         fault = error.message
@@ -163,7 +163,7 @@ def _entry(item: Item, kind: str) -> ModelEntry:
     if found is not None:
         size, fault = (
             (size if found.family in ("sd", "sdxl") and size else found.size),
-            disk.lacking(found, title),
+            model_files.lacking(found, title),
         )
     return ModelEntry(
         item["id"],
@@ -184,7 +184,7 @@ def _files(item: Item, kind: str) -> Found | None:
     """The files of a model of our own families; None for one at a hub that is not here. Raises as
     `disk.found`."""
     path = hub.local(item["path"]) if kind == "hub" else Path(item["path"])
-    return disk.found(item, path) if path else None
+    return model_files.found(item, path) if path else None
 
 
 def _offered(path: str, kind: str) -> kinds.Recognised | None:
@@ -264,7 +264,7 @@ def _settings(settings: Mapping[str, Any]) -> Item:
     """The settings of a model that a person has given; None for those that stay as they are.
 
     They are `guidance` (its own scale), `vae` (a path), `prediction`, `clip_skip` and `dtype`; '' takes one
-    back. See `velatura.models.items`.
+    back. See `velatura.models.model_list`.
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if given.get("vae"):
@@ -283,10 +283,10 @@ def _checked(item: Item, kind: str, shelves: Sequence[Path] = ()) -> ModelEntry:
         raise VelaturaError("unknown-model", entry.fault)
     if entry.found is not None:
         if item.get("vae"):
-            disk.check_vae(item["vae"], entry.found.family)
-        disk.weights(entry.found)  # reads each file's header, and raises for one that is cut off
+            model_files.check_vae(item["vae"], entry.found.family)
+        model_files.weights(entry.found)  # reads each file's header, and raises for one that is cut off
         if shelves and entry.lacks_parts:
-            whole = disk.found(item, entry.found.path, shelves)
+            whole = model_files.found(item, entry.found.path, shelves)
             item["parts"] = {
                 name: str(path) for name, path in whole.parts.items() if name in entry.found.missing
             }

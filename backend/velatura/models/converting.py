@@ -9,8 +9,8 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from . import adm, pickles, taming
-from .families import converting as families
+from . import converting_adm, converting_taming, pickles
+from .families import style_converting as families
 
 
 def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
@@ -30,10 +30,10 @@ def convert(checkpoint: Path, folder: Path, label: int | None = None) -> None:
     _check_finite(checkpoint, weights)
     if families.is_style_generator(weights):
         families.convert(checkpoint, folder, weights, about, label)
-    elif taming.CODES in weights:
-        taming.convert(checkpoint, folder, weights)
+    elif converting_taming.CODES in weights:
+        converting_taming.convert(checkpoint, folder, weights)
     else:
-        adm.convert(checkpoint, folder, label, weights)
+        converting_adm.convert(checkpoint, folder, label, weights)
 
 
 def _check_finite(checkpoint: Path, weights: Mapping[str, Tensor]) -> None:

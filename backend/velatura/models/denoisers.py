@@ -7,14 +7,13 @@ model and its few-step child.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 
+from .denoising_transformers import TRANSFORMERS
 from .headers import PREDICTION, Header
 from .traits import (
-    CONTROL,
     EMBEDDED_GUIDANCE,
     FEW_STEPS,
-    FLOW,
     INPAINTING,
     INSTRUCTS,
     NO_GUIDANCE,
@@ -23,28 +22,12 @@ from .traits import (
     Contents,
     Names,
     Part,
+    few_steps,
     has_word,
+    network,
 )
 
 _CLIP_BIG = 1024  # CLIP's wider text encoders have a projection; those of Stable Diffusion 1 are narrower
-
-
-_NETWORK_OF: dict[str, str] = {
-    "sd": "unet",
-    "sdxl": "unet",
-    "sd3": "transformer",
-    "flux1": "transformer",
-    "flux2": "transformer",
-    "z-image": "transformer",
-    "qwen-image": "transformer",
-}
-
-
-def few_steps(names: str) -> bool:
-    """Whether the names say that the model is distilled to a few steps."""
-    return has_word(
-        names, "turbo", "lightning", "lcm", "hyper-?sd", "dmd", "schnell", r"(?<!\d)[1248][-_ ]?steps?"
-    )
 
 
 def is_turbo(names: str) -> bool:
@@ -88,9 +71,9 @@ def _unet(names: Names, header: Header, called: str) -> Contents | None:
             "text_encoder": Part("clip", context - wide),
         }
         wants["text_encoder_2"] = Part("clip", wide)
-        return _network("sdxl", "a Stable Diffusion XL", wants, traits, prediction, size)
-    wants = {"vae": Part("vae", out, "sd"), "text_encoder": Part("clip", context)}
-    return _network("sd", f"a Stable Diffusion {2 if second else 1}", wants, traits, prediction, size)
+        return network("sdxl", "a Stable Diffusion XL", wants, traits, prediction, size)
+    wants = {"unet": Part("sd"), "vae": Part("vae", out, "sd"), "text_encoder": Part("clip", context)}
+    return network("sd", f"a Stable Diffusion {2 if second else 1}", wants, traits, prediction, size)
 
 
 _REFINER = (2560, 1280)  # inputs beside the steps, and of the text
@@ -113,103 +96,12 @@ def _prediction(header: Header, called: str) -> str:
     return ""
 
 
-def _sd3(names: Names, header: Header, called: str) -> Contents | None:
-    if "joint_blocks.0.context_block.adaLN_modulation.1.bias" in names:
-        text, pooled = names.dim("context_embedder.weight", 1), names.dim("y_embedder.mlp.0.weight", 1)
-        channels = names.dim("x_embedder.proj.weight", 1)
-    elif "pos_embed.proj.weight" in names and "transformer_blocks.0.attn.add_q_proj.weight" in names:
-        text = names.dim("context_embedder.weight", 1)
-        pooled = names.dim("time_text_embed.text_embedder.linear_1.weight", 1)
-        channels = names.dim("pos_embed.proj.weight", 1)
-    else:
-        return None
-    small, big = (768, 1280) if pooled == 768 + 1280 else (0, 0)
-    wants = {"vae": Part("vae", channels, "sd3"), "text_encoder": Part("clip", small)}
-    wants |= {"text_encoder_2": Part("clip", big), "text_encoder_3": Part("t5", text)}
-    traits = {FLOW, *({FEW_STEPS, NO_GUIDANCE} if few_steps(called) else ())}
-    return _network("sd3", "a Stable Diffusion 3", wants, traits, "flow", 1024)
-
-
-def _flux1(names: Names, header: Header, called: str) -> Contents | None:
-    if "distilled_guidance_layer.in_proj.bias" in names:
-        return Contents("Chroma")
-    if "double_blocks.0.img_attn.norm.key_norm.scale" in names and "vector_in.in_layer.weight" in names:
-        channels, out = names.dim("img_in.weight", 1), names.dim("final_layer.linear.weight", 0)
-        text, pooled = names.dim("txt_in.weight", 1), names.dim("vector_in.in_layer.weight", 1)
-        embedded = "guidance_in.in_layer.weight" in names
-    elif "single_transformer_blocks.0.proj_mlp.weight" in names and "x_embedder.weight" in names:
-        channels, out = names.dim("x_embedder.weight", 1), names.dim("proj_out.weight", 0)
-        text = names.dim("context_embedder.weight", 1)
-        pooled = names.dim("time_text_embed.text_embedder.linear_1.weight", 1)
-        embedded = "time_text_embed.guidance_embedder.linear_1.weight" in names
-    else:
-        return None
-    traits = {FLOW, EMBEDDED_GUIDANCE} if embedded else {FLOW, FEW_STEPS, NO_GUIDANCE}
-    traits |= {CONTROL} if channels == 2 * out else {INPAINTING} if channels > 2 * out else set()
-    traits |= {INSTRUCTS} if has_word(called, "kontext") else set()
-    traits |= {FEW_STEPS} if few_steps(called) else set()
-    wants = {"vae": Part("vae", out // 4, "flux1"), "text_encoder": Part("clip", pooled)}
-    wants["text_encoder_2"] = Part("t5", text)
-    return _network("flux1", "a FLUX.1", wants, traits, "flow", 1024)
-
-
-def _flux2(names: Names, header: Header, called: str) -> Contents | None:
-    if "double_stream_modulation_img.lin.weight" in names:
-        out, text = names.dim("img_in.weight", 1), names.dim("txt_in.weight", 1)
-        embedded = "guidance_in.in_layer.weight" in names
-    elif "double_stream_modulation_img.linear.weight" in names:
-        out, text = names.dim("x_embedder.weight", 1), names.dim("context_embedder.weight", 1)
-        embedded = "time_guidance_embed.guidance_embedder.linear_1.weight" in names
-    else:
-        return None
-    # FLUX.2 dev embeds its guidance and reads Mistral, klein neither; both read three layers of their encoder
-    encoder = Part("mistral" if embedded else "qwen3", text // 3)
-    traits = {FLOW, INSTRUCTS, *({EMBEDDED_GUIDANCE} if embedded else ())}
-    if not embedded and not has_word(called, "base"):
-        traits |= {FEW_STEPS, NO_GUIDANCE}
-    wants = {"vae": Part("vae", out // 4, "flux2"), "text_encoder": encoder}
-    return _network("flux2", f"a FLUX.2 {'dev' if embedded else 'klein'}", wants, traits, "flow", 1024)
-
-
-def _z_image(names: Names, header: Header, called: str) -> Contents | None:
-    if "layers.0.adaLN_modulation.0.weight" not in names or "cap_embedder.1.weight" not in names:
-        return None
-    embedder = names.first("x_embedder.weight", "all_x_embedder.2-1.weight")
-    traits = {FLOW, *({FEW_STEPS, NO_GUIDANCE} if few_steps(called) else ())}
-    traits |= (
-        {INSTRUCTS} if any(name.startswith(names.prefix + "siglip_") for name in names.shapes) else set()
-    )
-    wants = {"vae": Part("vae", names.dim(embedder, 1) // 4, "flux1")}
-    wants["text_encoder"] = Part("qwen3", names.dim("cap_embedder.1.weight", 1))
-    return _network("z-image", "a Z-Image", wants, traits, "flow", 1024)
-
-
-def _qwen_image(names: Names, header: Header, called: str) -> Contents | None:
-    if "transformer_blocks.0.img_mod.1.weight" not in names or "txt_norm.weight" not in names:
-        return None
-    if "time_text_embed.addition_t_embedding.weight" in names:
-        return Contents("Qwen-Image-Layered")
-    channels, out = names.dim("img_in.weight", 1), names.dim("proj_out.weight", 0)
-    traits = {FLOW, *({FEW_STEPS, NO_GUIDANCE} if few_steps(called) else ())}
-    traits |= {INSTRUCTS} if has_word(called, "edit(?!ion)") or "__index_timestep_zero__" in names else set()
-    wants = {"vae": Part("vae", (out or channels) // 4, "qwen-image")}
-    wants["text_encoder"] = Part("qwen2.5-vl", names.dim("txt_norm.weight", 0))
-    return _network("qwen-image", "a Qwen-Image", wants, traits, "flow", 1024)
-
-
-def _network(
-    family: str, title: str, wants: Mapping[str, Part], traits: Iterable[str], prediction: str, size: int
-) -> Contents:
-    wants = {_NETWORK_OF[family]: Part(family), **wants}
-    return Contents(f"{title} model", family, {}, wants, frozenset(traits), prediction, size)
-
-
 NETWORKS: tuple[Callable[[Names, Header, str], Contents | None], ...] = (
-    *(_unet, _sd3, _flux1, _flux2, _z_image, _qwen_image),
+    _unet,
+    *TRANSFORMERS,
 )
 OTHER_NETWORKS = {  # a name that each has and no other: the names by which diffusers tells them apart
     "txt_in.text_norm.weight": "Qwen-Image 2.1",
-    "txtfusion.projector.weight": "Krea 2",
     "early_stream_modulations.image.lin.weight": "FLUX.3",
     "cap_embedder.0.weight": "Lumina 2",
     "blocks.0.cross_attn.q_linear.weight": "SANA or PixArt",

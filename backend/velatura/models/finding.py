@@ -18,10 +18,10 @@ from typing import NamedTuple
 from velatura.weights.json_files import read_json
 from velatura_protocol.errors import VelaturaError
 
-from . import catalogue, disk, header_cache, places, recognition, shelves
+from . import catalogue, header_cache, model_files, other_programs, recognition, shelves
 from .adapters import listing
 from .control import listing as guides
-from .items import FOUND, MOST, Item, write
+from .model_list import FOUND, MOST, Item, write
 from .recognition import FAMILIES, Found
 
 FOLDERS = "folders.json"
@@ -77,8 +77,8 @@ def refresh(state_dir: Path, more: Sequence[str] = (), *, forget: bool = False) 
 
 def all_shelves(state_dir: Path) -> list[Path]:
     """The folders of models at known places, and those that the person named."""
-    own = [shelf for folder in _named(state_dir) for shelf in places.shelves_of(Path(folder))]
-    return [*dict.fromkeys([*own, *places.known()])]
+    own = [shelf for folder in _named(state_dir) for shelf in other_programs.shelves_of(Path(folder))]
+    return [*dict.fromkeys([*own, *other_programs.known()])]
 
 
 def _named(state_dir: Path) -> list[str]:
@@ -132,7 +132,7 @@ def _listed(paths: Iterable[Path], shelved: Sequence[Path]) -> Iterator[Seen]:
             continue
         id = _id(path, ids)
         ids.add(id)
-        note = disk.unusable(found) or disk.lacking(found, id)
+        note = model_files.unusable(found) or model_files.lacking(found, id)
         yield Seen(id, found, note)
 
 

@@ -18,6 +18,7 @@ _TITLES = {
     "clip": "CLIP",
     "t5": "T5",
     "qwen3": "Qwen3",
+    "qwen3-vl": "Qwen3-VL",
     "qwen2.5-vl": "Qwen2.5-VL",
     "mistral": "Mistral",
 }
@@ -58,7 +59,7 @@ _ENCODERS_BESIDE = {  # in checkpoints that hold all parts: prefixes of each
         *("cond_stage_model.transformer.", "cond_stage_model.model.", "conditioner.embedders.0.transformer."),
         *("text_encoders.clip_l.transformer.", "text_encoders.qwen3_4b.transformer."),
         *("text_encoders.qwen3_8b.transformer.", "text_encoders.qwen25_7b.transformer."),
-        "text_encoders.mistral3_24b.transformer.",
+        *("text_encoders.mistral3_24b.transformer.", "text_encoders.t5xxl.transformer."),
     ),
     "text_encoder_2": (
         *("conditioner.embedders.1.model.", "text_encoders.clip_g.transformer."),

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from velatura.weights.json_files import MiB, read_object
 
-from . import denoisers, fingerprints, headers, traits
+from . import denoisers, denoising_transformers, fingerprints, headers, known_families, traits
 from .fingerprints import contents
 from .headers import read_header
 from .traits import Contents, Part, words
@@ -27,7 +27,14 @@ from .traits import Contents, Part, words
 FILE = "headers.json"
 _MOST = 8192  # files
 _LARGEST = 16 * MiB  # of the file of the cache
-_MODULES = (headers, fingerprints, denoisers, traits)  # on whose rules the cached values depend
+_MODULES = (
+    headers,
+    fingerprints,
+    denoisers,
+    denoising_transformers,
+    known_families,
+    traits,
+)  # on whose rules the cached values depend
 
 
 class Look(NamedTuple):

@@ -14,7 +14,7 @@ from pathlib import Path
 from velatura.weights.json_files import VOCABULARY, read_object
 from velatura_protocol.errors import VelaturaError
 
-from . import places
+from . import other_programs
 from .recognition import recognise, resolved
 
 _TEXTS = re.compile(r"(model_index\.json|[^/]+/[^/]+\.(json|txt|model|jinja))")
@@ -50,7 +50,7 @@ class Plan:
 
 def local(name: str) -> Path | None:
     """The folder of a repository in the cache; None if it is not there."""
-    folder = places.hub_cache() / f"models--{name.replace('/', '--')}"
+    folder = other_programs.hub_cache() / f"models--{name.replace('/', '--')}"
     snapshot = resolved(folder)
     return snapshot if snapshot != folder and (snapshot / _WHOLE).is_file() else None
 

@@ -17,7 +17,7 @@ from velatura.weights.digests import Digests, contents
 from velatura.weights.out_of_memory import is_out_of_memory
 from velatura_protocol.errors import VelaturaError
 
-from . import disk, hub, pixels
+from . import hub, model_files, pixels
 from .catalogue import ModelEntry
 from .recognition import FAMILIES, Found
 
@@ -58,9 +58,9 @@ def load(entry: ModelEntry, device: torch.device, dtype: torch.dtype, digests: D
 def _found(entry: ModelEntry) -> Found:
     """The files of an entry that names only a path, fetched where it is a name at a hub."""
     path = hub.folder_of(entry.path) if entry.kind == "hub" else Path(entry.path)
-    found = disk.found({}, path)
+    found = model_files.found({}, path)
     if found.missing:
-        raise VelaturaError("unknown-model", disk.lacking(found, entry.title))
+        raise VelaturaError("unknown-model", model_files.lacking(found, entry.title))
     return found
 
 

@@ -1,10 +1,10 @@
 """Reads the tensors of a checkpoint; one that was written by pickle in a process of its own.
 
 A pickle can run code. torch's weights-only loader refuses that, and so does the reader of pickled networks
-(`families/pickled.py`). Anything that they let through by a fault reaches only the process that reads, which
-has no part of a person's work and ends after the file. The process may take a limited time and a limited
-memory, since a small file can ask for large tensors, and it can open neither a file nor a connection once it
-has its two files open.
+(`families/style_pickles.py`). Anything that they let through by a fault reaches only the process that reads,
+which has no part of a person's work and ends after the file. The process may take a limited time and a
+limited memory, since a small file can ask for large tensors, and it can open neither a file nor a connection
+once it has its two files open.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from velatura.files.programs import program
 from velatura.weights.json_files import parse_json
 from velatura_protocol.errors import VelaturaError
 
-from .families import pickled
+from .families import style_pickles
 
 LONGEST = 600  # seconds
 ROOM = (
@@ -128,7 +128,7 @@ def _read(file: BinaryIO) -> Checkpoint:
     start = file.read(len(_LEGACY))
     file.seek(0)
     if start[:1] == _LEGACY[:1] and start != _LEGACY:  # a pickle that torch has not written
-        return Checkpoint(*pickled.read(file))
+        return Checkpoint(*style_pickles.read(file))
     needed = [_ARGUMENTS]  # of an older file torch cannot tell the names in advance
     if start != _LEGACY:
         needed = torch.serialization.get_unsafe_globals_in_checkpoint(file)

@@ -5,7 +5,7 @@ The broker and the command line use it: it reads headers and configurations, nev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -13,21 +13,9 @@ from typing import Literal
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders, header_cache, shelves
-from .traits import (
-    EMBEDDED_GUIDANCE,
-    FEW_STEPS,
-    INPAINTING,
-    INSTRUCTS,
-    JOINT,
-    NO_GUIDANCE,
-    Contents,
-    Part,
-    words,
-)
-
-U_NETS = frozenset({"sd", "sdxl"})
-"""The families without joint attention."""
+from . import folder_configurations, header_cache, shelves
+from .known_families import FAMILIES, Family
+from .traits import EMBEDDED_GUIDANCE, JOINT, NO_GUIDANCE, Contents, Part, words
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,12 @@ class Found:
 
     def has(self, trait: str) -> bool:
         """Whether it has a trait of `traits.NEEDED`."""
-        return trait in self.traits or (trait == JOINT and self.family not in U_NETS)
+        return trait in self.traits or (trait == JOINT and FAMILIES[self.family].joint)
+
+    @property
+    def reads_words(self) -> bool:
+        """See `Family`."""
+        return FAMILIES[self.family].reads_words
 
     @property
     def takes_guidance(self) -> bool:
@@ -72,122 +65,6 @@ class Found:
     def reads_negative(self) -> bool:
         """Whether a negative prompt means anything to it."""
         return self.takes_guidance and EMBEDDED_GUIDANCE not in self.traits
-
-
-@dataclass(frozen=True)
-class Family:
-    """A family of models.
-
-    Args:
-        id: its key in `FAMILIES`.
-        title: for the person.
-        module: with `load(found, id, digest, device, dtype)` and `configurations(header)`.
-        parts: that it cannot do without, by their names in diffusers' pipeline, with the title of each.
-        tokenizers: kinds of the tokenizers among the parts.
-        optional: parts that it uses where they are there.
-        settings: defaults of parameters for a trait ('' for all), a later one in place of an earlier one.
-    """
-
-    id: str
-    title: str
-    module: str
-    parts: Mapping[str, str]
-    tokenizers: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    optional: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    settings: tuple[tuple[str, Mapping[str, float]], ...] = ()
-
-    def defaults(self, traits: Iterable[str]) -> dict[str, float]:
-        """Defaults of parameters by their names, for a model with these traits."""
-        held = {"", *traits}
-        return {name: value for trait, some in self.settings if trait in held for name, value in some.items()}
-
-
-_T5, _CLIP_L, _CLIP_G = "the text encoder T5-XXL", "the text encoder CLIP-L", "the text encoder CLIP-G"
-_VAE = {"vae": "the autoencoder (VAE)"}
-_FEW = {"guidance": 1.0, "steps": 4}
-# Words do not take other words' maps in joint attention; the picture's own queries and keys keep the layout
-# (Shin et al. 2025, arXiv:2508.07519).
-_JOINT = {"cross_until": 0.0}
-
-
-def _family(
-    id: str,
-    title: str,
-    parts: Mapping[str, str],
-    settings: Sequence[tuple[str, Mapping[str, float]]],
-    *,
-    tokenizers: Mapping[str, str] = MappingProxyType({}),
-    optional: Mapping[str, str] = MappingProxyType({}),
-) -> Family:
-    network = "unet" if id in U_NETS else "transformer"
-    module = f"velatura.models.families.{id.replace('-', '_')}"
-    needed = {network: "the network itself", **_VAE, **parts}
-    own = settings if network == "unet" else [("", _JOINT), *settings]
-    return Family(id, title, module, needed, tokenizers, optional, tuple(own))
-
-
-_ALL = (
-    _family(
-        "sd",
-        "Stable Diffusion 1 and 2",
-        {"text_encoder": "the text encoder CLIP"},
-        [("", {"guidance": 7.5}), (FEW_STEPS, _FEW), (EMBEDDED_GUIDANCE, {"guidance": 8.5, "steps": 4})],
-    ),
-    _family(
-        "sdxl",
-        "Stable Diffusion XL",
-        {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G},
-        [
-            ("", {"guidance": 5.0}),
-            (INSTRUCTS, {"guidance": 3.0}),
-            (FEW_STEPS, _FEW),
-            (EMBEDDED_GUIDANCE, {"guidance": 8.0, "steps": 4}),
-        ],
-    ),
-    _family(
-        "sd3",
-        "Stable Diffusion 3",
-        {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G},
-        [("", {"guidance": 4.5, "steps": 28}), (FEW_STEPS, _FEW)],
-        tokenizers={"tokenizer_3": "t5"},
-        optional={"text_encoder_3": _T5, "tokenizer_3": "the tokenizer of T5"},
-    ),
-    _family(
-        "flux1",
-        "FLUX.1",
-        {"text_encoder": _CLIP_L, "text_encoder_2": _T5, "tokenizer_2": "the tokenizer of T5"},
-        [
-            ("", {"guidance": 3.5, "steps": 28}),
-            (NO_GUIDANCE, _FEW),
-            (INPAINTING, {"guidance": 20.0, "steps": 50}),
-            (INSTRUCTS, {"guidance": 2.5}),
-        ],
-        tokenizers={"tokenizer_2": "t5"},
-    ),
-    _family(
-        "flux2",
-        "FLUX.2",
-        {"text_encoder": "the text encoder (Qwen3 for klein, Mistral for dev)", "tokenizer": "its tokenizer"},
-        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, _FEW)],
-        tokenizers={"tokenizer": "qwen"},
-    ),
-    _family(
-        "z-image",
-        "Z-Image",
-        {"text_encoder": "the text encoder Qwen3-4B", "tokenizer": "the tokenizer of Qwen"},
-        [("", {"guidance": 4.0, "steps": 40}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 9})],
-        tokenizers={"tokenizer": "qwen"},
-    ),
-    _family(
-        "qwen-image",
-        "Qwen-Image",
-        {"text_encoder": "the text encoder Qwen2.5-VL", "tokenizer": "the tokenizer of Qwen"},
-        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 8})],
-        tokenizers={"tokenizer": "qwen"},
-        optional={"processor": "the processor of Qwen2.5-VL"},
-    ),
-)
-FAMILIES: Mapping[str, Family] = MappingProxyType({family.id: family for family in _ALL})
 
 
 def recognise(path: Path, shelves: Sequence[Path] = ()) -> Found | None:
@@ -228,7 +105,7 @@ def _file(path: Path, places: Sequence[Path]) -> Found | None:
 
 def _folder(folder: Path, places: Sequence[Path]) -> Found | None:
     try:
-        seen = folders.contents(folder, words(folder))
+        seen = folder_configurations.contents(folder, words(folder))
     except OSError:
         return None
     if seen is None:
@@ -279,7 +156,7 @@ def named(found: Found) -> str:
 def parts_at(path: Path) -> list[Part]:
     """The single parts in a file or a part's folder; none where it is nothing of the kind."""
     if path.is_dir():
-        part = folders.part(path)
+        part = folder_configurations.part(path)
         return [part] if part else []
     seen = shelves.look(path)
     return [*seen.parts.values()] if seen and not seen.family else []
@@ -291,7 +168,7 @@ def width(found: Found, name: str) -> int:
     if path is None:
         return 0
     if path.is_dir():
-        part = folders.part(path)
+        part = folder_configurations.part(path)
     else:
         seen = shelves.look(path)
         part = seen and (seen.wants.get(name) if seen.family else next(iter(seen.parts.values()), None))
@@ -304,7 +181,11 @@ UNKNOWN = "of a kind that Velatura does not know"
 def title(path: Path) -> str:
     """What a file or folder is, in words, also where it is no model; raises nothing."""
     try:
-        seen = folders.contents(path, words(path)) if path.is_dir() else header_cache.look(path).contents
+        seen = (
+            folder_configurations.contents(path, words(path))
+            if path.is_dir()
+            else header_cache.look(path).contents
+        )
     except VelaturaError as error:
         return str(error)
     except (OSError, ValueError):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders, header_cache
+from . import folder_configurations, header_cache
 from .traits import PACKED, SCALED_FP8, Contents, Part
 
 _DEEPEST = 6  # folders below a shelf
@@ -114,7 +114,7 @@ def _parts(shelf: Path, deepest: int) -> list[_Part]:
     parts: list[_Part] = []
     for folder, names in files(shelf, _WITHOUT_PARTS, deepest):
         whole = "tokenizer_config.json" in names or any(name.endswith(".safetensors") for name in names)
-        part = folders.part(folder) if whole else None
+        part = folder_configurations.part(folder) if whole else None
         if part:
             parts.append(_Part(folder, part, 0))
             continue

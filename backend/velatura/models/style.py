@@ -1,4 +1,4 @@
-"""Loads style-based generators from folders that `velatura.models.families.files` describes. Imports no
+"""Loads style-based generators from folders that `velatura.models.families.style_files` describes. Imports no
 torch.
 
 `velatura models convert` writes such a folder from the checkpoints of StyleGAN2.
@@ -34,7 +34,7 @@ def recognise(path: Path) -> int | None:
 
 def load(path: Path, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Generator:
     """See `velatura.generators.kinds.Loader`. Raises ValueError or OSError for other content."""
-    from .families import files
-    from .families.styled import Styled
+    from .families import style_files
+    from .families.style_generator import Styled
 
-    return Styled(id, digest, files.read(path), device, dtype)
+    return Styled(id, digest, style_files.read(path), device, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,7 @@ class Part:
 
     Args:
         kind: 'sd', 'flux1', ... for the network that denoises (a key of FAMILIES); 'vae', 'clip', 't5',
-            'qwen3', 'qwen2.5-vl', 'mistral' or 'tokenizer' for others.
+            'qwen3', 'qwen2.5-vl', 'mistral', 'clip-vision', 'prior' or 'tokenizer' for others.
         width: features of a text encoder, or channels of an autoencoder's latents.
         of: the family for which an autoencoder was trained, or the encoder of a tokenizer; '' for unknown.
     """
@@ -108,3 +108,26 @@ class Names:
 def has_word(names: str, *parts: str) -> bool:
     """Whether one of the patterns begins a word of the names."""
     return any(re.search(rf"(?<![a-z]){part}", names) for part in parts)
+
+
+def few_steps(names: str) -> bool:
+    """Whether the names say that the model is distilled to a few steps."""
+    return has_word(
+        names, "turbo", "lightning", "lcm", "hyper-?sd", "dmd", "schnell", r"(?<!\d)[1248][-_ ]?steps?"
+    )
+
+
+def network(
+    family: str, title: str, wants: Mapping[str, Part], traits: Iterable[str], prediction: str, size: int
+) -> Contents:
+    """The contents of a file or folder with a network that denoises.
+
+    Args:
+        family: a key of `FAMILIES`.
+        title: of the model, with its article: 'a FLUX.1'.
+        wants, traits, prediction, size: see `Contents`. The network itself is added to the parts where they
+            do not name it.
+    """
+    traits = {*traits, *([FLOW] if prediction == "flow" else [])}
+    own = {} if "unet" in wants else {"transformer": Part(family)}
+    return Contents(f"{title} model", family, {}, {**own, **wants}, frozenset(traits), prediction, size)

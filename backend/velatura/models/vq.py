@@ -1,7 +1,7 @@
 """Loads VQ models (VQ-VAE, VQGAN) that diffusers' `VQModel` has written. Imports no torch.
 
-A folder has config.json and weights in .safetensors. `velatura.models.taming` writes such a folder from the
-checkpoints of taming-transformers.
+A folder has config.json and weights in .safetensors. `velatura.models.converting_taming` writes such a folder
+from the checkpoints of taming-transformers.
 """
 
 from __future__ import annotations

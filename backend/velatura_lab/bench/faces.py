@@ -19,7 +19,7 @@ from velatura.clip_guidance.loss import wanted
 from velatura.companions.clip import Encoder
 from velatura.companions.identity import Identity
 from velatura.models.catalogue import EMBEDDED_FACE_ID, entries
-from velatura.models.families.styled import Styled
+from velatura.models.families.style_generator import Styled
 from velatura.models.store import ModelStore
 from velatura.shelf import Dial
 from velatura.stylespace import clip_losses, inversion, optimisation

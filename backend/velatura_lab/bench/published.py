@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from velatura.companions.clip import Encoder
-from velatura.models.families.files import Parts
+from velatura.models.families.style_files import Parts
 from velatura.models.families.stylegan2 import BLUR, GAIN, SLOPE
 
 ENLARGED = 7

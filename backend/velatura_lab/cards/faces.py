@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from velatura.bundles import BUNDLES
-from velatura.models.families import files
-from velatura.models.families.styled import Styled
+from velatura.models.families import style_files
+from velatura.models.families.style_generator import Styled
 from velatura.shelf.listing import SHIPPED
 from velatura_lab.exam import faces as exam
 from velatura_lab.exam.grids import save_small, sheet
@@ -127,7 +127,7 @@ def export(
     write(work, folder)
     states = {part: load_checkpoint(work / f"{part}.pt") for part in TRAINED}
     trained = {part: record(state) for part, state in states.items() if state is not None}
-    parts = files.read(folder)
+    parts = style_files.read(folder)
     model = Styled(folder.name, "", parts, torch.device("cpu"))
     judge = load_judge()
     held = exam.held_out(seed, count)
@@ -155,14 +155,14 @@ def export(
 
 
 def write(work: Path, folder: Path) -> None:
-    """Write averaged weights in half precision, in the layout of `velatura.models.families.files`.
+    """Write averaged weights in half precision, in the layout of `velatura.models.families.style_files`.
 
     Raises FileNotFoundError where `work` lacks a trained part.
     """
     faces = load_faces(work, torch.device("cpu"))
     generator = faces.latent.generator
     generator.mapping.w_avg.copy_(faces.w_avg)
-    parts = files.Parts(
+    parts = style_files.Parts(
         shape=generator.shape,
         size=SIZE,
         generator=generator,
@@ -175,11 +175,11 @@ def write(work: Path, folder: Path) -> None:
         segmentation=load_segmentation(work, faces),
         parts=ELEMENTS,
     )
-    files.write(folder, parts, torch.float16)
+    style_files.write(folder, parts, torch.float16)
     write_dials(generator, folder / SHIPPED)
 
 
-def _sizes(parts: files.Parts) -> dict[str, Any]:
+def _sizes(parts: style_files.Parts) -> dict[str, Any]:
     """The name of each network and its number of parameters."""
     assert parts.decoder is not None and parts.encoder is not None and parts.segmentation is not None
     networks: dict[str, nn.Module] = {
@@ -194,7 +194,7 @@ def _sizes(parts: files.Parts) -> dict[str, Any]:
     }
 
 
-def _samples(model: Styled, parts: files.Parts, held: exam.Held) -> list[list[Any]]:
+def _samples(model: Styled, parts: style_files.Parts, held: exam.Held) -> list[list[Any]]:
     """Rows of pictures (3, S, S) in 0..1: see the card."""
     exact = exam.described(model, parts.generator.mapping, held)
     codes = model.encode(held.pictures)

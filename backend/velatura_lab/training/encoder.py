@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from velatura.models.families.encoder import CHANNELS, HIDDEN, Encoder
+from velatura.models.families.style_encoder import CHANNELS, HIDDEN, Encoder
 from velatura_lab.readers.judge import load_judge
 from velatura_lab.world.portrait.description import describe, names
 from velatura_lab.world.portrait.scene import Portrait, Setting

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor
 
-from velatura.models.families.segmentation import Segmentation
+from velatura.models.families.style_segmentation import Segmentation
 from velatura_lab.world.portrait.scene import ELEMENTS
 
 from .encoder import load_encoder

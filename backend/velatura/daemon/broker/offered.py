@@ -11,7 +11,7 @@ from pathlib import Path
 
 from velatura.models.adapters.listing import FILE as ADAPTERS
 from velatura.models.control.listing import FILE as GUIDES
-from velatura.models.items import FILE, FOUND
+from velatura.models.model_list import FILE, FOUND
 from velatura.shelf.listing import FOLDER
 
 OFFER_SINCE = 7

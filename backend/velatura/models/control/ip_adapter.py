@@ -16,7 +16,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from velatura_protocol.errors import VelaturaError
 
-from ..families import folders, parts
+from ..families import folder_weights, parts
 from ..headers import read_header
 from ..latent import LatentModel
 from .listing import GuideFile
@@ -150,7 +150,7 @@ def _image_proj(network: Any, tensors: Mapping[str, Tensor], start: str) -> nn.M
 def _encoder(path: Path, dtype: torch.dtype) -> CLIPVisionModelWithProjection:
     """An image encoder in a folder or a single file."""
     if path.is_dir():
-        return folders.encoder(CLIPVisionModelWithProjection, path, dtype)
+        return folder_weights.encoder(CLIPVisionModelWithProjection, path, dtype)
     tensors = parts.tensors(path, dtype=dtype)
     projected, hidden = tensors["visual_projection.weight"].shape
     patch = tensors["vision_model.embeddings.patch_embedding.weight"].shape[-1]

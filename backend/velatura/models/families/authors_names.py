@@ -99,6 +99,7 @@ _Z_IMAGE = AuthorsNames(
 _TRANSFORMERS: Mapping[str, AuthorsNames] = MappingProxyType(
     {
         "FluxTransformer2DModel": _FLUX1,
+        "ChromaTransformer2DModel": _FLUX1,
         "Flux2Transformer2DModel": _FLUX2,
         "SD3Transformer2DModel": _SD3,
         "ZImageTransformer2DModel": _Z_IMAGE,

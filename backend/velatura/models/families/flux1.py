@@ -25,7 +25,7 @@ from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 from velatura.models.traits import INSTRUCTS
 
-from . import encoders, flow_files, flux1_names, parts
+from . import clip_and_t5, flux1_names, found_parts, parts
 from .joint import JointModel, pack, positions, unpack
 
 _TOKENS = 512  # of T5, in the training of dev and its children
@@ -33,7 +33,8 @@ _SCHNELL_TOKENS = 256
 _CLIP_TOKENS = 77
 _DYNAMIC = {"use_dynamic_shifting": True, "base_shift": 0.5, "max_shift": 1.15}
 _SCHNELL = {"use_dynamic_shifting": False, "shift": 1.0}
-_LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+LATENTS = {"scaling_factor": 0.3611, "shift_factor": 0.1159}
+"""Of the autoencoder, in a file."""
 
 # Of the 19 blocks of two streams, "d", and the 38 of one stream, "s". Injected are those without which
 # pictures change most (Avrahami et al. 2025, Stable Flow, arXiv:2411.14430): in them alone, a picture keeps
@@ -73,10 +74,8 @@ class Flux1(JointModel):
 
     @property
     def joint_blocks(self) -> Blocks:
-        """See `LatentDiffusion`. A transformer of another depth has no choice of its own."""
-        chosen = Blocks(_names(_INJECTED), _names(_READ))
-        here = frozenset(self.held.names)
-        return chosen if here == _names({"d": range(19), "s": range(38)}) else Blocks()
+        """See `LatentDiffusion`."""
+        return chosen_blocks(self.held.names)
 
     # Prompts.
 
@@ -87,16 +86,16 @@ class Flux1(JointModel):
 
     def tokens_of(self, prompt: str) -> tuple[int, int]:
         """See `LatentModel`. CLIP reads the start of a long prompt only, as in the model's training."""
-        return encoders.t5_tokens(self.tokenizer_2, prompt), self.prompt_tokens
+        return clip_and_t5.t5_tokens(self.tokenizer_2, prompt), self.prompt_tokens
 
     def tokenized(self, prompt: str) -> Tokenized:
         """See `LatentDiffusion`. The tokens are those of T5."""
-        return encoders.t5_tokenized(self.tokenizer_2, prompt, self.prompt_tokens)
+        return clip_and_t5.t5_tokenized(self.tokenizer_2, prompt, self.prompt_tokens)
 
     def _condition(self, prompt: str) -> Condition:
-        ids = encoders.t5_ids(self.tokenizer_2, prompt, self.prompt_tokens)
+        ids = clip_and_t5.t5_ids(self.tokenizer_2, prompt, self.prompt_tokens)
         states = self.text_encoder_2(ids.to(self.device))[0]
-        ids = encoders.clip_ids(self.tokenizer, prompt, _CLIP_TOKENS)
+        ids = clip_and_t5.clip_ids(self.tokenizer, prompt, _CLIP_TOKENS)
         pooled = self.text_encoder(ids.to(self.device)).pooler_output
         return Condition(states.float(), parts={"pooled": pooled.float()})
 
@@ -158,6 +157,14 @@ class Flux1(JointModel):
         return self.beside.to(self.computing)
 
 
+def chosen_blocks(attentions: Iterable[str]) -> Blocks:
+    """The blocks for edits of a transformer with attentions of these names; one of another depth than
+    FLUX.1's has no choice of its own."""
+    if frozenset(attentions) != _names({"d": range(19), "s": range(38)}):
+        return Blocks()
+    return Blocks(_names(_INJECTED), _names(_READ))
+
+
 def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
     """The names of their attentions."""
     folders = {"d": "transformer_blocks", "s": "single_transformer_blocks"}
@@ -166,24 +173,24 @@ def _names(blocks: Mapping[str, Iterable[int]]) -> frozenset[str]:
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux1:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     config = None
     if not part["transformer"].is_dir():
         config = configurations(read_header(part["transformer"]))["transformer"]
     transformer = parts.transformer(
         FluxTransformer2DModel, part["transformer"], dtype, config, flux1_names.converted
     )
-    autoencoder = flow_files.autoencoder(part["vae"], dtype, _LATENTS)
+    autoencoder = found_parts.autoencoder(part["vae"], dtype, LATENTS)
     is_guided = transformer.config["guidance_embeds"]
     return Flux1(
         id=id,
         digest=digest,
         transformer=transformer,
         autoencoder=autoencoder,
-        text_encoder=encoders.clip(CLIPTextModel, part["text_encoder"], dtype, encoders.CLIP_L),
-        text_encoder_2=encoders.t5(part["text_encoder_2"], dtype),
-        tokenizer=encoders.clip_tokenizer(part.find("tokenizer")),
-        tokenizer_2=encoders.t5_tokenizer(part["tokenizer_2"]),
+        text_encoder=clip_and_t5.clip(CLIPTextModel, part["text_encoder"], dtype, clip_and_t5.CLIP_L),
+        text_encoder_2=clip_and_t5.t5(part["text_encoder_2"], dtype),
+        tokenizer=clip_and_t5.clip_tokenizer(part.find("tokenizer")),
+        tokenizer_2=clip_and_t5.t5_tokenizer(part["tokenizer_2"]),
         scheduler=part.scheduler(_DYNAMIC if is_guided else _SCHNELL),
         side=found.size,
         takes_guidance=found.takes_guidance,

@@ -1,4 +1,4 @@
-"""FLUX.1's transformer in a file: names and shapes of its authors' layout, and diffusers'.
+"""FLUX.1's transformer and Chroma's in a file: names and shapes of their authors' layout, and diffusers'.
 
 diffusers' own conversion holds for transformers of 3,072 channels only; this one takes the sizes from the
 file.
@@ -12,6 +12,10 @@ from typing import Any
 import torch
 
 from velatura.models.headers import Header
+
+from . import parts
+
+_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.")
 
 RENAMED = {
     r"img_in\.": "x_embedder.",
@@ -44,6 +48,9 @@ RENAMED = {
     r"single_blocks\.(\d+)\.linear2\.": r"single_transformer_blocks.\1.proj_out.",
     r"single_blocks\.(\d+)\.norm\.query_norm\.scale": r"single_transformer_blocks.\1.attn.norm_q.weight",
     r"single_blocks\.(\d+)\.norm\.key_norm\.scale": r"single_transformer_blocks.\1.attn.norm_k.weight",
+    r"distilled_guidance_layer\.layers\.(\d+)\.in_layer\.": r"distilled_guidance_layer.layers.\1.linear_1.",
+    r"distilled_guidance_layer\.layers\.(\d+)\.out_layer\.": r"distilled_guidance_layer.layers.\1.linear_2.",
+    r"distilled_guidance_layer\.norms\.(\d+)\.scale": r"distilled_guidance_layer.norms.\1.weight",
 }
 SPLIT = {
     r"double_blocks\.(\d+)\.img_attn\.qkv\.": (
@@ -93,41 +100,66 @@ def _swapped(value: Any) -> Any:
     return torch.cat([scale, shift], dim=0)
 
 
+class _Shapes:
+    """The shapes in a file of either layout, by the authors' names."""
+
+    def __init__(self, header: Header) -> None:
+        prefix = next((p for p in _PREFIXES if _starts(header, p)), "")
+        self.all = {
+            name[len(prefix) :]: shape for name, shape in header.shapes.items() if name.startswith(prefix)
+        }
+        self.theirs = "img_in.weight" in self.all
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self.all[self._here(name)]
+
+    def __contains__(self, name: str) -> bool:
+        return self._here(name) in self.all
+
+    def _here(self, name: str) -> str:
+        return name if self.theirs else _renamed(name)
+
+    def shared(self) -> dict[str, Any]:
+        """The configuration that FLUX.1 and Chroma have in common."""
+        width, channels = self["img_in.weight"]
+        head = self["double_blocks.0.img_attn.norm.query_norm.scale"][0]
+        double, single = "double_blocks.", "single_blocks."
+        if not self.theirs:
+            double, single = "transformer_blocks.", "single_transformer_blocks."
+        return {
+            "patch_size": 1,
+            "in_channels": channels,
+            "out_channels": self["final_layer.linear.weight"][0],
+            "num_layers": parts.count(self.all, double),
+            "num_single_layers": parts.count(self.all, single),
+            "attention_head_dim": head,
+            "num_attention_heads": width // head,
+            "joint_attention_dim": self["txt_in.weight"][1],
+            "axes_dims_rope": [head // 8, head * 7 // 16, head * 7 // 16],
+        }
+
+
 def configuration(header: Header) -> dict[str, Any]:
-    """diffusers' configuration of the transformer in a file of either layout."""
-    prefix = next(
-        (p for p in ("model.diffusion_model.", "diffusion_model.", "transformer.") if _starts(header, p)), ""
-    )
-    shapes = {name[len(prefix) :]: shape for name, shape in header.shapes.items() if name.startswith(prefix)}
-    theirs = "img_in.weight" in shapes
-
-    def shape(original: str) -> tuple[int, ...]:
-        return shapes[original if theirs else _renamed(original)]
-
-    double, single = "double_blocks.", "single_blocks."
-    if not theirs:
-        double, single = "transformer_blocks.", "single_transformer_blocks."
-    width, channels = shape("img_in.weight")
-    head = shape("double_blocks.0.img_attn.norm.query_norm.scale")[0]
-    guidance = "guidance_in.in_layer.weight"
+    """diffusers' configuration of FLUX.1's transformer in a file of either layout."""
+    shapes = _Shapes(header)
     return {
-        "patch_size": 1,
-        "in_channels": channels,
-        "out_channels": shape("final_layer.linear.weight")[0],
-        "num_layers": _count(shapes, double),
-        "num_single_layers": _count(shapes, single),
-        "attention_head_dim": head,
-        "num_attention_heads": width // head,
-        "joint_attention_dim": shape("txt_in.weight")[1],
-        "pooled_projection_dim": shape("vector_in.in_layer.weight")[1],
-        "guidance_embeds": (guidance if theirs else _renamed(guidance)) in shapes,
-        "axes_dims_rope": [head // 8, head * 7 // 16, head * 7 // 16],
+        **shapes.shared(),
+        "pooled_projection_dim": shapes["vector_in.in_layer.weight"][1],
+        "guidance_embeds": "guidance_in.in_layer.weight" in shapes,
+    }
+
+
+def chroma_configuration(header: Header) -> dict[str, Any]:
+    """diffusers' configuration of Chroma's transformer in a file of either layout."""
+    shapes = _Shapes(header)
+    hidden, channels = shapes["distilled_guidance_layer.in_proj.weight"]
+    return {
+        **shapes.shared(),
+        "approximator_num_channels": channels,
+        "approximator_hidden_dim": hidden,
+        "approximator_layers": parts.count(shapes.all, "distilled_guidance_layer.norms."),
     }
 
 
 def _starts(header: Header, prefix: str) -> bool:
     return any(name.startswith(prefix) for name in header.shapes)
-
-
-def _count(shapes: dict[str, tuple[int, ...]], blocks: str) -> int:
-    return len({name.split(".")[1] for name in shapes if name.startswith(blocks)})

@@ -26,9 +26,9 @@ from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS
 
-from . import flow_files, parts
+from . import found_parts, parts
 from .joint import JointModel, pack, positions, unpack
-from .qwen import chat, qwen3
+from .qwen3 import chat, qwen3
 from .templates import Template, hidden_states
 
 LONGEST = 512
@@ -152,7 +152,7 @@ class Flux2(JointModel):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> Flux2:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     path, vae, encoder = part["transformer"], part["vae"], part["text_encoder"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     transformer = parts.transformer(Flux2Transformer2DModel, path, dtype, config)
@@ -167,7 +167,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
             AutoencoderKLFlux2,
             vae,
             dtype,
-            None if vae.is_dir() else flow_files.autoencoder_configuration(vae),
+            None if vae.is_dir() else found_parts.autoencoder_configuration(vae),
         ),
         text_encoder=_mistral(encoder, dtype) if is_dev else qwen3(encoder, dtype, max(_KLEIN)),
         template=Template(tokenizer, text, LONGEST, padded=True),

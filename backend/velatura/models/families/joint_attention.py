@@ -50,7 +50,7 @@ class Held:
 
     Args:
         transformer: of diffusers. Its processors are exchanged for subclasses of themselves.
-        level: of its tokens, see `Place`.
+        level: of its tokens, see `Place`; or gives that of each attention by its name.
         plain: parts of the names of attentions that are never replaced, such as those of text alone.
         own: parts of the names of attentions of the picture to itself (kind 'self'), whose rows are the
             image's alone. All others are joint.
@@ -59,7 +59,7 @@ class Held:
     def __init__(
         self,
         transformer: ModelMixin,
-        level: int,
+        level: int | Callable[[str], int],
         *,
         plain: Sequence[str] = (),
         own: Sequence[str] = (),
@@ -72,7 +72,8 @@ class Held:
             if processor is None or any(part in name for part in plain):
                 continue
             is_own = any(part in name for part in own)
-            place = Place(name, "self" if is_own else "joint", level)
+            at = level if isinstance(level, int) else level(name)
+            place = Place(name, "self" if is_own else "joint", at)
             module.set_processor(_replaceable(processor, place, self._call))
             self.names.append(name)
 
@@ -195,10 +196,13 @@ class _Replaced(TorchFunctionMode):
 def _masked(q: Tensor, k: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """q and k with further columns, by which a softmax of q k^T / sqrt(d) leaves the masked keys out.
 
-    mask: as that of scaled_dot_product_attention, the same for all queries and heads: [B or 1, 1, 1, L] or
-    [B or 1, L], bool or added. Raises NotImplementedError for another.
+    mask: as that of scaled_dot_product_attention, the same for all heads: [B or 1, 1, 1, L] or [B or 1, L],
+        bool or added. Or bool [B or 1, 1, L, L], where tokens of padding neither see nor are seen; they see
+        the others then, since nobody reads their result. Raises NotImplementedError for another.
     """
     mask = mask if mask.ndim == 4 else mask[:, None, None, :]
+    if mask.dtype == torch.bool:
+        mask = mask.any(dim=2, keepdim=True)
     if mask.shape[1] != 1 or mask.shape[2] != 1:
         raise NotImplementedError("a mask that differs between queries or heads cannot be replaced")
     added = torch.zeros_like(mask, dtype=q.dtype)

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from . import folders
+from . import folder_weights
 
 NETWORK_PREFIXES = ("model.diffusion_model.", "diffusion_model.", "transformer.", "")
 VAE_PREFIXES = ("first_stage_model.", "vae.", "")
@@ -51,7 +51,7 @@ def tensors(path: Path, prefixes: Sequence[str] = ("",), dtype: torch.dtype | No
 
 
 def gguf(path: Path) -> dict[str, Any]:
-    """The tensors of a .gguf file, still quantised.
+    """The tensors of a .gguf file, matrices still quantised, others not: only layers compute with such.
 
     Raises `unknown-model` where the packages that read it are missing.
     """
@@ -60,7 +60,15 @@ def gguf(path: Path) -> dict[str, Any]:
             "unknown-model",
             f"{path.name} is a GGUF file, which needs two more packages; install velatura[gguf].",
         )
-    return load_gguf_checkpoint(str(path))
+    from diffusers.quantizers.gguf.utils import GGUFParameter, dequantize_gguf_tensor
+
+    found = load_gguf_checkpoint(str(path))
+    return {
+        name: dequantize_gguf_tensor(value)
+        if isinstance(value, GGUFParameter) and not name.endswith("weight")
+        else value
+        for name, value in found.items()
+    }
 
 
 def _unscaled(name: str, value: Tensor, beside: Mapping[str, Tensor], dtype: torch.dtype | None) -> Tensor:
@@ -100,7 +108,7 @@ def transformer(
     """
     lean = is_accelerate_available()
     if path.is_dir():
-        return folders.network(cls, path, dtype)
+        return folder_weights.network(cls, path, dtype)
     more: dict[str, Any] = {}
     if path.suffix.lower() == ".gguf":
         from diffusers.quantizers.quantization_config import GGUFQuantizationConfig
@@ -151,7 +159,7 @@ def language_model(
         renamed: the network's name for a tensor of a file.
     """
     if path.is_dir():
-        return folders.encoder(cls, path, dtype)
+        return folder_weights.encoder(cls, path, dtype)
     found = tensors(path, dtype=dtype)
     found.pop("lm_head.weight", None)
     found = {renamed(name): value for name, value in found.items()}

@@ -13,37 +13,32 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import torch
 import torch.nn.functional as F
-from diffusers.models.autoencoders.autoencoder_kl_qwenimage import AutoencoderKLQwenImage
 from diffusers.models.transformers.transformer_qwenimage import QwenImageTransformer2DModel
 from torch import Tensor, nn
 from transformers import AutoTokenizer
 
 from velatura.attention.places import Attend
 from velatura.diffusion.condition import Condition
-from velatura.diffusion.network import Decoder, LatentDiffusion, Tokenized
+from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS, INSTRUCTS
 from velatura.weights.json_files import read_object
 
-from . import flow_files, parts
-from .joint import JointModel, Shift, pack, unpack
+from . import found_parts, parts
+from .joint import Shift, pack, unpack
+from .qwen_latents import CHAT, DESCRIBED, DESCRIBED_TOKENS, QwenLatents, autoencoder
 from .qwen_vision import IMAGE, Seen, encoder, seen
 from .templates import Template, hidden_states
 
 LONGEST = 1024
 """Tokens of a prompt and of the template behind it."""
-_DESCRIBED = (
-    "Describe the image by detailing the color, shape, size, texture, quantity, text, spatial relationships"
-    " of the objects and background:"
-)
 _INSTRUCTED = (
     "Describe the key features of the input image (color, shape, size, texture, objects, background), then"
     " explain how the user's text instruction should alter or modify the image. Generate a new image that"
     " meets the user's requirements while maintaining consistency with the original input where appropriate."
 )
-_TEXT = "<|im_start|>system\n{}<|im_end|>\n<|im_start|>user\n{}<|im_end|>\n<|im_start|>assistant\n"
-_SKIPPED = {_DESCRIBED: 34, _INSTRUCTED: 64}  # the template's tokens before the person's message
+_SKIPPED = {DESCRIBED: DESCRIBED_TOKENS, _INSTRUCTED: 64}  # the template's tokens before the person's message
 _PICTURE = f"<|vision_start|>{IMAGE}<|vision_end|>"
 _DYNAMIC = {
     "use_dynamic_shifting": True,
@@ -59,7 +54,7 @@ _SMALL = (
 
 
 @dataclass(kw_only=True, eq=False)
-class QwenImage(JointModel):
+class QwenImage(QwenLatents):
     """Qwen-Image on its device.
 
     Args:
@@ -82,16 +77,6 @@ class QwenImage(JointModel):
     def encoders(self) -> dict[str, nn.Module]:
         """See `JointModel`."""
         return {"text_encoder": self.text_encoder}
-
-    @property
-    def factor(self) -> int:
-        """The side of one latent pixel in pixels."""
-        return 2 ** len(self.autoencoder.config["temperal_downsample"])
-
-    @property
-    def latent_channels(self) -> int:
-        """C of its latents [N, C, h, w]."""
-        return int(self.autoencoder.config["z_dim"])
 
     @property
     def most_references(self) -> int:
@@ -138,7 +123,7 @@ class QwenImage(JointModel):
     def template(self) -> Template:
         """The text around a prompt; with reference pictures it is an instruction about them."""
         if self.shown is None:
-            return self._template(_DESCRIBED, "")
+            return self._template(DESCRIBED, "")
         counts, later = self.shown.counts, self.pictures > 1
         before = "".join(
             (f"Picture {i + 1}: " if later else "") + _PICTURE.replace(IMAGE, IMAGE * count)
@@ -149,7 +134,7 @@ class QwenImage(JointModel):
     def _template(self, system: str, before: str) -> Template:
         return Template(
             self.tokenizer,
-            lambda prompt: _TEXT.format(system, before + prompt),
+            lambda prompt: CHAT.format(system, before + prompt),
             LONGEST + (0 if self.shown is None else sum(self.shown.counts)),
             skipped=_SKIPPED[system],
         )
@@ -189,45 +174,18 @@ class QwenImage(JointModel):
             )[0]
         return unpack(out[:, :count], x.shape[-2], x.shape[-1], self.patch)
 
-    def _encode(self, image: Tensor) -> Tensor:
-        mean, deviation = self._statistics
-        image = image.to(self.device, self.autoencoder.dtype)[:, :, None]
-        return (
-            self.autoencoder.encode(image, return_dict=False)[0].mode()[:, :, 0].float() - mean
-        ) / deviation
-
-    def _decode(self, z: Tensor) -> Tensor:
-        mean, deviation = self._statistics
-        z = (z * deviation + mean).to(self.device, self.autoencoder.dtype)[:, :, None]
-        return self.autoencoder.decode(z, return_dict=False)[0][:, :, 0].float()
-
-    @property
-    def _statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of the latents, each [1, C, 1, 1]."""
-        told = self.autoencoder.config
-        mean, deviation = (
-            torch.tensor(told[f"latents_{name}"], device=self.device) for name in ("mean", "std")
-        )
-        return mean.view(1, -1, 1, 1), deviation.view(1, -1, 1, 1)
-
-    def tunable_decoder(self) -> Decoder:
-        """See `LatentDiffusion`: none, for its decoder is one of videos."""
-        return LatentDiffusion.tunable_decoder(self)
-
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> QwenImage:
     """Loads the model."""
-    part = flow_files.Parts(found)
-    path, vae = part["transformer"], part["vae"]
+    part = found_parts.Parts(found)
+    path = part["transformer"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     text, processor = encoder(part["text_encoder"], dtype, part.find("processor"))
     return QwenImage(
         id=id,
         digest=digest,
         transformer=parts.transformer(QwenImageTransformer2DModel, path, dtype, config),
-        autoencoder=parts.autoencoder(
-            AutoencoderKLQwenImage, vae, dtype, None if vae.is_dir() else _autoencoder(read_header(vae))
-        ),
+        autoencoder=autoencoder(part["vae"], dtype),
         text_encoder=text,
         tokenizer=AutoTokenizer.from_pretrained(part["tokenizer"], local_files_only=True),
         processor=processor,
@@ -270,9 +228,3 @@ def configurations(header: Header) -> dict[str, dict[str, Any]]:
             "zero_cond_t": "__index_timestep_zero__" in shapes,
         }
     }
-
-
-def _autoencoder(header: Header) -> dict[str, Any]:
-    """diffusers' configuration of the autoencoder in a file; its statistics are the published ones."""
-    first = next(name for name in header.shapes if re.search(r"encoder\.(conv1|conv_in)\.weight$", name))
-    return {"base_dim": header.shapes[first][0]}

@@ -19,7 +19,7 @@ from velatura.diffusion.network import Tokenized
 from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 
-from . import encoders, flow_files, parts
+from . import clip_and_t5, found_parts, parts
 from .joint import JointModel
 
 _TOKENS = 256  # of T5
@@ -69,15 +69,15 @@ class StableDiffusion3(JointModel):
     def tokens_of(self, prompt: str) -> tuple[int, int]:
         """See `LatentModel`. Beside T5, CLIP reads the start of a long prompt only, as in training."""
         if self.tokenizer_3 is not None:
-            return encoders.t5_tokens(self.tokenizer_3, prompt), _TOKENS
+            return clip_and_t5.t5_tokens(self.tokenizer_3, prompt), _TOKENS
         return len(self.tokenizer(prompt, verbose=False).input_ids), _CLIP_TOKENS
 
     def tokenized(self, prompt: str) -> Tokenized:
         """See `LatentDiffusion`. The tokens of CLIP, which both encoders of CLIP share; then those of T5."""
-        clip = encoders.clip_tokenized(self.tokenizer, prompt, _CLIP_TOKENS)
+        clip = clip_and_t5.clip_tokenized(self.tokenizer, prompt, _CLIP_TOKENS)
         if self.tokenizer_3 is None:
             return clip._replace(further=(Tokenized([0] * _TOKENS, [(0, 0)] * _TOKENS, range(0)),))
-        return clip._replace(further=(encoders.t5_tokenized(self.tokenizer_3, prompt, _TOKENS),))
+        return clip._replace(further=(clip_and_t5.t5_tokenized(self.tokenizer_3, prompt, _TOKENS),))
 
     def _condition(self, prompt: str) -> Condition:
         """The states of both CLIPs beside each other, zeros up to T5's width; behind them T5's states."""
@@ -91,7 +91,7 @@ class StableDiffusion3(JointModel):
         if self.text_encoder_3 is None or self.tokenizer_3 is None:
             more = states.new_zeros(1, _TOKENS, width)
         else:
-            ids = encoders.t5_ids(self.tokenizer_3, prompt, _TOKENS)
+            ids = clip_and_t5.t5_ids(self.tokenizer_3, prompt, _TOKENS)
             more = self.text_encoder_3(ids.to(self.device))[0].float()
         pooled = torch.cat([pooled for _, pooled in clips], dim=-1)
         return Condition(torch.cat([states, more], dim=1), parts={"pooled": pooled})
@@ -100,7 +100,7 @@ class StableDiffusion3(JointModel):
         self, tokenizer: CLIPTokenizer, encoder: CLIPTextModelWithProjection, prompt: str
     ) -> tuple[Tensor, Tensor]:
         """The last but one hidden states [1, 77, d] and the projected pooled vector, float32."""
-        ids = encoders.clip_ids(tokenizer, prompt, _CLIP_TOKENS).to(self.device)
+        ids = clip_and_t5.clip_ids(tokenizer, prompt, _CLIP_TOKENS).to(self.device)
         read = encoder(ids, output_hidden_states=True)
         return read.hidden_states[-2].float(), read.text_embeds.float()
 
@@ -121,25 +121,25 @@ class StableDiffusion3(JointModel):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> StableDiffusion3:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     config = None
     if not part["transformer"].is_dir():
         config = configurations(read_header(part["transformer"]))["transformer"]
     t5, t5_tokenizer = part.find("text_encoder_3"), part.find("tokenizer_3")
     third = None  # T5 and its tokenizer, where both are there
     if t5 is not None and t5_tokenizer is not None:
-        third = encoders.t5(t5, dtype), encoders.t5_tokenizer(t5_tokenizer)
+        third = clip_and_t5.t5(t5, dtype), clip_and_t5.t5_tokenizer(t5_tokenizer)
     clip = CLIPTextModelWithProjection
     return StableDiffusion3(
         id=id,
         digest=digest,
         transformer=parts.transformer(SD3Transformer2DModel, part["transformer"], dtype, config),
-        autoencoder=flow_files.autoencoder(part["vae"], dtype, _LATENTS),
-        text_encoder=encoders.clip(clip, part["text_encoder"], dtype, encoders.CLIP_L),
-        text_encoder_2=encoders.clip(clip, part["text_encoder_2"], dtype, encoders.CLIP_G),
+        autoencoder=found_parts.autoencoder(part["vae"], dtype, _LATENTS),
+        text_encoder=clip_and_t5.clip(clip, part["text_encoder"], dtype, clip_and_t5.CLIP_L),
+        text_encoder_2=clip_and_t5.clip(clip, part["text_encoder_2"], dtype, clip_and_t5.CLIP_G),
         text_encoder_3=third[0] if third else None,
-        tokenizer=encoders.clip_tokenizer(part.find("tokenizer")),
-        tokenizer_2=encoders.clip_tokenizer(part.find("tokenizer_2"), is_open=True),
+        tokenizer=clip_and_t5.clip_tokenizer(part.find("tokenizer")),
+        tokenizer_2=clip_and_t5.clip_tokenizer(part.find("tokenizer_2"), is_open=True),
         tokenizer_3=third[1] if third else None,
         scheduler=part.scheduler(_SHIFT),
         side=found.size,

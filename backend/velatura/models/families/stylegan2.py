@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .frozen import Frozen
+from .frozen_convolutions import Frozen
 
 SLOPE = 0.2  # of leaky ReLU for negative values
 GAIN = sqrt(2.0)  # keeps the variance of leaky ReLU's results

@@ -26,9 +26,9 @@ from velatura_protocol.errors import VelaturaError
 
 from ..adapting import bottleneck
 from ..attention import attention_levels, hold
+from ..clip_tokens import tokenized
 from ..latent import LatentModel
-from ..reading import tokenized
-from .beside import Beside
+from .further_channels import Beside
 
 _EMBEDDED_GUIDANCE = 8.5  # the default of diffusers' pipeline of latent consistency models
 _PICTURE_GUIDANCE = 1.5  # s_I in the paper of InstructPix2Pix, and the default of its pipeline

@@ -19,7 +19,7 @@ from velatura_protocol.errors import VelaturaError
 
 from .. import noise_levels
 from ..headers import read_header
-from . import encoders, folders, ldm
+from . import clip_and_t5, folder_weights, ldm
 from .measuring import measured_prediction
 from .unet import UNetModel
 
@@ -61,7 +61,7 @@ class Files:
         """The UNet, in the model's dtype."""
         place = self._place("unet")
         if place.is_dir():
-            return folders.network(UNet2DConditionModel, place, self._dtype)
+            return folder_weights.network(UNet2DConditionModel, place, self._dtype)
         if "text_encoder_2" in self._encoders:
             beside = self._place("text_encoder_2")
             is_folder = beside.is_dir()
@@ -81,13 +81,13 @@ class Files:
         cls = read_object(place / "config.json").get("_class_name")
         if cls not in _VAES:
             raise _unsupported(self._found.path, f"has a vae of the kind {cls!r:.60}")
-        return folders.network(_VAES[cls], place, self._dtype)
+        return folder_weights.network(_VAES[cls], place, self._dtype)
 
     def text_encoder(self, name: str) -> Any:
         """The text encoder of this name, likewise."""
         place = self._place(name)
         if place.is_dir():
-            return folders.encoder(self._encoders[name], place, self._dtype)
+            return folder_weights.encoder(self._encoders[name], place, self._dtype)
         return ldm.text_encoder(
             self._encoders[name], place, name, self._configuration(place, name), self._dtype, self._scratch
         )
@@ -96,10 +96,10 @@ class Files:
         """The tokenizer of this name. It is CLIP's own where the model's files have none."""
         place = self._found.parts.get(name, self._found.path / name)
         if place.is_dir():
-            return encoders.clip_tokenizer(place)
+            return clip_and_t5.clip_tokenizer(place)
         encoder = self._place(name.replace("tokenizer", "text_encoder"))
         is_open = name == "tokenizer_2" or (encoder.is_file() and ldm.is_open_clip(read_header(encoder)))
-        return encoders.clip_tokenizer(None, is_open=is_open)
+        return clip_and_t5.clip_tokenizer(None, is_open=is_open)
 
     def note(self, name: str, default: bool) -> bool:
         """A yes or no of a folder's model_index.json."""

@@ -21,9 +21,9 @@ from velatura.models.headers import Header, read_header
 from velatura.models.recognition import Found
 from velatura.models.traits import FEW_STEPS
 
-from . import flow_files, parts
+from . import found_parts, parts
 from .joint import JointModel
-from .qwen import chat, qwen3
+from .qwen3 import chat, qwen3
 from .templates import Template, hidden_states
 
 LONGEST = 512
@@ -80,7 +80,7 @@ class ZImage(JointModel):
 
 def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.dtype) -> ZImage:
     """Loads the model."""
-    part = flow_files.Parts(found)
+    part = found_parts.Parts(found)
     path = part["transformer"]
     config = None if path.is_dir() else configurations(read_header(path))["transformer"]
     tokenizer = AutoTokenizer.from_pretrained(part["tokenizer"], local_files_only=True)
@@ -88,7 +88,7 @@ def load(found: Found, id: str, digest: str, device: torch.device, dtype: torch.
         id=id,
         digest=digest,
         transformer=parts.transformer(ZImageTransformer2DModel, path, dtype, config),
-        autoencoder=flow_files.autoencoder(part["vae"], dtype, _LATENTS),
+        autoencoder=found_parts.autoencoder(part["vae"], dtype, _LATENTS),
         text_encoder=qwen3(part["text_encoder"], dtype),
         template=Template(tokenizer, chat(tokenizer, thinking=True), LONGEST),
         scheduler=part.scheduler({"shift": _SHIFT[FEW_STEPS in found.traits]}),

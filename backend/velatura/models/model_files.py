@@ -14,7 +14,7 @@ from velatura_protocol.errors import VelaturaError
 
 from . import recognition
 from .headers import read_header
-from .items import Item
+from .model_list import Item
 from .recognition import FAMILIES, Found
 from .traits import CONTROL, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
 
@@ -102,8 +102,10 @@ def check_vae(place: str, family: str) -> None:
 
 _AUTOENCODER = {  # families whose autoencoders have the same shape, so that a name alone does not decide
     **dict.fromkeys(("sd", "sdxl"), ("sd", "sdxl")),
-    **dict.fromkeys(("sd3", "flux1", "z-image"), ("sd3", "flux1")),
+    **dict.fromkeys(("sd3", "flux1", "chroma", "z-image"), ("sd3", "flux1")),
     **{family: (family,) for family in ("flux2", "qwen-image")},
+    "krea2": ("qwen-image",),
+    "kandinsky2": (),  # its MoVQ is no part that a person names
 }
 
 

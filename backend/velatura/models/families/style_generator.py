@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from velatura.generators.styles import STYLE, Made, StyleGenerator, TunedGenerator
 from velatura_protocol.errors import VelaturaError
 
-from .files import Parts
-from .frozen import FAST_BFLOAT16, frozen
+from .frozen_convolutions import FAST_BFLOAT16, frozen
+from .style_files import Parts
 from .stylegan2 import Synthesis
 
 _TUNED = (".weight", ".bias", ".const")  # ends of the names of weights that are tuned to a picture

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from velatura_protocol.errors import VelaturaError
 
-from . import files
+from . import style_files
 from .stylegan2 import BLUR, Shape, StyleGAN2
 
 ADA = "synthesis.b4.const"
@@ -68,8 +68,8 @@ def convert(
         network.requires_grad_(False)
         if _MEAN not in weights and ROSINALITY in weights:
             network.mapping.w_avg.copy_(_mean(network))
-        parts = files.Parts(shape, shape.resolution, network, _labels(shape, label))
-        files.write(folder, parts)
+        parts = style_files.Parts(shape, shape.resolution, network, _labels(shape, label))
+        style_files.write(folder, parts)
     except (ArithmeticError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise VelaturaError(
             "unknown-model",

@@ -29,8 +29,8 @@ from velatura.weights.json_files import check_files, check_sizes, read_object
 from velatura_protocol.rasters import MAX_SIDE
 from velatura_protocol.reading import as_list, as_object
 
-from .encoder import Encoder
-from .segmentation import Segmentation
+from .style_encoder import Encoder
+from .style_segmentation import Segmentation
 from .stylegan2 import Shape, StyleGAN2
 
 CLASS = "StyleGAN2"

@@ -12,7 +12,7 @@ from torch import Tensor
 from transformers import CLIPTextConfig, CLIPTokenizer, T5Config, T5EncoderModel, T5Tokenizer
 
 from velatura.diffusion.network import Tokenized
-from velatura.models.reading import tokenized
+from velatura.models.clip_tokens import tokenized
 from velatura.models.vocabulary import write_tokenizer
 
 from . import parts
