@@ -1,18 +1,16 @@
-"""The activity: a preview beside the buttons, progress or the status line, and the list of edits."""
+"""The activity: a preview beside the buttons, progress or the status line."""
 
 from __future__ import annotations
 
-import time
+import html
 
 from .edges import edge
 from .preview import Preview
 from .qt import QtCore, QtGui, QtWidgets
-from .state import Job, Phase, State
+from .state import State
 
-ROWS = 4  #: rows of the list that are seen at once
 RANGE = 1000
 HINT = "Move a slider to see a preview"
-MARKS = {Phase.DONE: "✓", Phase.FAILED: "✗", Phase.CANCELLED: "–", Phase.HOMELESS: "…", Phase.KEPT: "…"}
 BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
@@ -106,6 +104,7 @@ class Sentence(QtWidgets.QLabel):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # it may hold the name of a layer
         self.setWordWrap(True)
 
     def setText(self, text: str) -> None:
@@ -126,11 +125,12 @@ class Elided(QtWidgets.QLabel):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(tip(text))
 
     def paintEvent(self, _event: QtCore.QEvent) -> None:
         metrics = self.fontMetrics()
@@ -138,48 +138,6 @@ class Elided(QtWidgets.QLabel):
         QtGui.QPainter(self).drawText(0, (self.height() + metrics.ascent() - metrics.descent()) // 2, text)
 
 
-class JobList(QtWidgets.QListWidget):
-    """The edits of this session, the newest on top; a click shows an edit above."""
-
-    def __init__(self, state: State, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.state = state
-        self.setObjectName("jobs")
-        self.setAccessibleName("Edits")
-        self.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
-        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setUniformItemSizes(True)
-        self.setMinimumHeight(self.fontMetrics().lineSpacing() * ROWS + 12)
-        state.jobsChanged.connect(self._fill)
-        state.jobChanged.connect(self._change)
-        self.itemClicked.connect(lambda item: state.show_job(item.data(QtCore.Qt.ItemDataRole.UserRole)))
-        self._fill()
-
-    def sizeHint(self) -> QtCore.QSize:
-        """The least height: the widgets above scroll together with it."""
-        return QtCore.QSize(super().sizeHint().width(), self.minimumHeight())
-
-    @edge
-    def _fill(self) -> None:
-        self.clear()
-        for job in reversed(list(self.state.jobs.values())):
-            item = QtWidgets.QListWidgetItem()
-            item.setData(QtCore.Qt.ItemDataRole.UserRole, job.id)
-            self.addItem(item)
-            self._write(item, job)
-        self.setVisible(self.count() > 0)
-
-    @edge
-    def _change(self, name: str) -> None:
-        for row in range(self.count()):
-            item = self.item(row)
-            if item.data(QtCore.Qt.ItemDataRole.UserRole) == name:
-                self._write(item, self.state.jobs[name])
-
-    def _write(self, item: QtWidgets.QListWidgetItem, job: Job) -> None:
-        mark = MARKS.get(job.phase, "▸")
-        item.setText(f"{mark}  {job.label}")
-        when = time.strftime("%H:%M", time.localtime(job.created))
-        item.setToolTip(
-            "\n".join(filter(None, [job.title, job.document, when, job.message or job.describe()]))
-        )
+def tip(text: str) -> str:
+    """A text for a tooltip in which every letter is meant: a name such as '<b>' is no markup."""
+    return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>" if text else ""

@@ -41,7 +41,7 @@ Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and their origin. inputs: by the raster's name."""
+    """The pixels of a run and their origin. inputs: by the raster's name. bounds: of the whole layer."""
 
     node: str
     root: str
@@ -50,6 +50,7 @@ class Capture:
     layer: str
     canvas: tuple[int, int]
     inputs: Mapping[str, Pixels | None]
+    bounds: Rect
 
     @property
     def selection(self) -> Rect | None:
@@ -96,6 +97,8 @@ def capture(
         "document": document.name(),
         "layer": node.name(),
     }
+    box = node.bounds()
+    bounds = box.x(), box.y(), box.width(), box.height()
     reader, stride = reader_of(node), rect[2] * len(channels) * SIZES[dtype]
     profile, mask = node.colorProfile(), None
     if within is not None:
@@ -103,7 +106,8 @@ def capture(
         mask = Pixels(selected, within, "A", "u8", "")
     source = Pixels((yield from read(reader, rect, stride)), rect, channels, dtype, profile)
     others = (yield from further(document, canvas)) if further is not None else {}
-    return Capture(**place, canvas=canvas[2:], inputs={"source": source, "mask": mask, **others})
+    inputs = {"source": source, "mask": mask, **others}
+    return Capture(**place, canvas=canvas[2:], inputs=inputs, bounds=bounds)
 
 
 def read(reader: Callable[..., Any], rect: Rect, stride: int) -> Generator[int, None, memoryview]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from . import recipes
 from .covers import Covers
 from .edges import edge
-from .insert import Layer, insert
+from .insert import Layer, insert, open_picture
 from .masks import deliver
 from .places import find, root_id
 from .qt import QtCore
@@ -44,6 +45,7 @@ class Deliveries(QtCore.QObject):
         self._fetching: set[str] = set()  #: being fetched or inserted
         self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
         self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
+        self._notes: dict[str, str] = {}  #: a sentence on the place of a result
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self.look)
@@ -94,6 +96,32 @@ class Deliveries(QtCore.QObject):
                 digests = [layer["raster"]["digest"] for layer in job["result"]["layers"]]
                 self.session.network.fetch(name, digests)
 
+    # A result without a document, at the person's word
+
+    def put_into(self, name: str, document: Any) -> None:
+        """The result of a waiting job goes on top of `document`."""
+        entry = self.session.entries[name]
+        place = {"node": "", "root": root_id(document), "file": document.fileName(), "sketch": None}
+        self.session.entries[name] = replace(entry, **place, document=document.name())
+        self.state.change_job(name, document=document.name())
+        self.look()
+
+    def open_new(self, name: str) -> None:
+        """The result of a waiting job goes into a new picture of the size of its own one."""
+        raster = Raster.from_wire(self.jobs[name]["result"]["layers"][0]["raster"])
+        request = self.jobs[name]["result"]["layers"][0]["recipe"]
+        width, height = request.get("canvas", raster.rect[2:])
+        document = open_picture(self.host, raster, width, height, self.state.jobs[name].label)
+        window = self.host.activeWindow()
+        if window is not None:
+            window.addView(document)
+        self.put_into(name, document)
+
+    def dismiss(self, name: str) -> None:
+        """The result of a waiting job is not wanted: the daemon lets it go."""
+        self.session.network.forget_job(name, inserted=True)
+        self.session.end(name, Phase.CANCELLED, "The result was let go.", forget=False)
+
     def fetched(self, name: str, blobs: list) -> None:
         job = self.jobs.get(name)
         if job is None:
@@ -115,7 +143,8 @@ class Deliveries(QtCore.QObject):
         entry, title, tell = self.session.entries[name], job["title"], self.session.teller(name, TO_GET)
         if has_masks(job):
             return (yield from deliver(self.host, entry, title, layers, tell))
-        return (yield from insert(self.host, entry, title, layers, tell, self.covers.add))
+        note = lambda sentence: self._notes.update({name: sentence})  # noqa: E731
+        return (yield from insert(self.host, entry, title, layers, tell, self.covers.add, note))
 
     @edge
     def _inserted(self, name: str, job: dict, where: str | None) -> None:
@@ -130,7 +159,9 @@ class Deliveries(QtCore.QObject):
         count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        sentences = (sentence, best_because(job["result"]["layers"]), job["result"].get("note", ""))
+        result = job["result"]
+        place = self._notes.pop(name, "")
+        sentences = (sentence, place, best_because(result["layers"]), result.get("note", ""))
         sentence = " ".join(filter(None, sentences))
         self.session.end(name, Phase.DONE, sentence, forget=False)
 
@@ -164,6 +195,10 @@ class Deliveries(QtCore.QObject):
         if job is not None and job.phase is not Phase.HOMELESS:
             where = f"'{job.document}'" if job.document else "its picture"
             sentence = f"'{job.label}' is finished: open {where} {TO_GET}."
+            if not self.session.entries[name].file:
+                sentence = (
+                    f"'{job.label}' is finished, but {where} is closed: choose under Edits where it goes."
+                )
             self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
             self.state.say(sentence)
 

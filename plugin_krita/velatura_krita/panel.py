@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from . import again, candidates
-from .activity import Activity, JobList, Sentence
+from .activity import Activity, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
 from .prompts import means_run
 from .qt import QtCore, QtWidgets
+from .queue import JobList
 from .session import Session
 from .state import Daemon
 from .wish import Wish
 
+NO_PICTURE_IN_FRONT = "Open a picture to put the result there, or take New picture."
 LOOK = 500  #: milliseconds between two looks at which layer is active
 LEAST = 120  #: pixels of height that the middle part keeps
 DOTS = {
@@ -66,7 +68,10 @@ class Panel(QtWidgets.QWidget):
         inner = QtWidgets.QVBoxLayout(edits.body)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(6)
-        inner.addWidget(JobList(self.state), 1)
+        self.list = JobList(self.state)
+        self.cancel_all = button("cancel_all", "Cancel all", "Cancel every edit that waits or runs")
+        inner.addWidget(self.list, 1)
+        inner.addWidget(self.cancel_all)
         inner.addLayout(self._build_choice())
         inner.addWidget(self.adjust)
         inner.addStretch()
@@ -118,6 +123,8 @@ class Panel(QtWidgets.QWidget):
         self.start.clicked.connect(self._on_start)
         self.run.clicked.connect(self._on_run)
         self.cancel.clicked.connect(self._on_cancel)
+        self.list.pressed.connect(self._on_pressed)
+        self.cancel_all.clicked.connect(lambda: self.session.cancel_all())
         self.adjust.clicked.connect(self._on_adjust)
         self.previous.clicked.connect(lambda: self._on_step(-1))
         self.next.clicked.connect(lambda: self._on_step(1))
@@ -168,6 +175,8 @@ class Panel(QtWidgets.QWidget):
         self.run.setEnabled(daemon is Daemon.CONNECTED and bool(self.state.known.methods))
 
     def _show_cancel(self, *_: object) -> None:
+        able = [job for job in self.state.jobs.values() if job.phase.cancellable and not job.cancelling]
+        self.cancel_all.setVisible(len(able) > 1)
         self.cancel.setEnabled(self.state.cancellable() is not None)
 
     @edge
@@ -186,6 +195,21 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _on_cancel(self, *_: object) -> None:
         self.session.cancel()
+
+    @edge
+    def _on_pressed(self, job: str, name: str) -> None:
+        """A button of an edit in the list."""
+        deliveries, document = self.session.deliveries, self.session.host.activeDocument()
+        if name == "cancel":
+            self.session.cancel(job)
+        elif job in deliveries.jobs and name == "dismiss":
+            deliveries.dismiss(job)
+        elif job in deliveries.jobs and name == "new":
+            deliveries.open_new(job)
+        elif job in deliveries.jobs and document is not None:
+            deliveries.put_into(job, document)
+        else:
+            self.state.say(NO_PICTURE_IN_FRONT, bad=True)
 
     @edge
     def _on_run(self, *_: object) -> None:

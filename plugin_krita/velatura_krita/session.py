@@ -13,7 +13,9 @@ from .capture import NO_PICTURE, Capture, capture
 from .deliveries import Deliveries
 from .drafts import Drafts
 from .edges import FAULT, edge
+from .hands import pen
 from .journal import Entry
+from .placing import sketch_of
 from .proposals import Proposals
 from .qt import QtCore, Signal
 from .rasters import layers
@@ -85,6 +87,7 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return
+        pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
@@ -97,9 +100,10 @@ class Session(QtCore.QObject):
             lambda error: self.failed(job.id, error),
         )
 
-    def cancel(self) -> None:
-        job = self.state.cancellable()
-        if job is None:
+    def cancel(self, name: str = "") -> None:
+        """name: of a job; '' for the one that the Cancel button means."""
+        job = self.state.jobs.get(name) if name else self.state.cancellable()
+        if job is None or job.cancelling or not job.phase.cancellable:
             return
         if job.id in self._reading:  # the daemon knows nothing of it yet
             self.stepper.drop(self._reading.pop(job.id))
@@ -107,6 +111,11 @@ class Session(QtCore.QObject):
             return
         self.state.change_job(job.id, cancelling=True)
         self.network.cancel(job.id)
+
+    def cancel_all(self) -> None:
+        """Cancels every edit that can be cancelled, the newest first."""
+        for job in [job for job in reversed(self.state.jobs.values()) if job.phase.cancellable]:
+            self.cancel(job.id)
 
     def adjust(self) -> Edit | None:
         """The recipe of the selected result, to be shown in the form; its source and selection come back."""
@@ -168,7 +177,16 @@ class Session(QtCore.QObject):
     @edge
     def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
         self._reading.pop(job.id, None)
-        entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
+        entry = Entry(
+            job.id,
+            captured.node,
+            captured.root,
+            captured.file,
+            job.label,
+            time.time(),
+            captured.document,
+            sketch_of(captured).to_json(),
+        )
         self.entries[job.id] = entry
         self.network.submit(entry, wish.edit, captured.inputs, captured.canvas)
         self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
@@ -218,7 +236,8 @@ class Session(QtCore.QObject):
             return  # its pixels are gone with the Krita that sent them; the daemon lets it go
         if entry.job not in self.entries:
             self.entries[entry.job] = entry
-            self.state.add_job(Job(entry.job, entry.title, created=entry.created), show=False)
+            job = Job(entry.job, entry.title, entry.title, entry.document, created=entry.created)
+            self.state.add_job(job, show=False)
         self._on_job(state)
 
     def _on_job(self, job: dict) -> None:
