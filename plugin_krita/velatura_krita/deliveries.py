@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Any
 
 from . import recipes
+from .copies import Copies
 from .covers import Covers
 from .edges import edge
 from .insert import Layer, insert, open_picture
@@ -45,6 +46,7 @@ class Deliveries(QtCore.QObject):
         self._fetching: set[str] = set()  #: being fetched or inserted
         self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
         self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
+        self._copies = Copies(session)
         self._notes: dict[str, str] = {}  #: a sentence on the place of a result
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
@@ -80,6 +82,7 @@ class Deliveries(QtCore.QObject):
     def look(self) -> None:
         """Fetches each result whose document is open; the others wait."""
         self._acknowledge_saved()
+        self._tidy()
         for name, job in list(self.jobs.items()):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
             if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
@@ -95,6 +98,14 @@ class Deliveries(QtCore.QObject):
                 self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
                 digests = [layer["raster"]["digest"] for layer in job["result"]["layers"]]
                 self.session.network.fetch(name, digests)
+
+    def _tidy(self) -> None:
+        """Keeps the recipes of every open document with their layers, and finds those of copies."""
+        documents = [document for document in self.host.documents() if document.rootNode() is not None]
+        for document in documents:
+            recipes.tidy(document)
+        recipes.let_go(documents)
+        self._copies.look()
 
     # A result without a document, at the person's word
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from . import recipes
 from .capture import CHANNELS, DTYPES
+from .copies import evidence_of
 from .covers import hide
 from .journal import Entry
 from .places import find
@@ -23,6 +24,7 @@ from .qt import QtCore
 from .rest import Closed, Tell, idle, unheard
 from .results import overlapping, place_above, results_in
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.evidence import Evidence
 from .velatura_protocol.placement import Placement
 from .velatura_protocol.rasters import Raster, Rect
 
@@ -120,6 +122,9 @@ def _insert_at(
         clone = group.clone()
         for node in (clone, *clone.childNodes()):
             node.move(*box[:2])
+        proofs = []
+        for node in reversed(clone.childNodes()):
+            proofs.append((yield from evidence_of(node)))  # noqa: PERF401 - no `yield` in a comprehension
         try:
             yield from idle(place.document, tell, released=True)
         except Closed:
@@ -127,7 +132,7 @@ def _insert_at(
         now = find(host, entry)
         if now is not None and state_of(*now) != place.state:
             return place
-        outcome = yield from put(host, entry, clone, layers, box, cover)
+        outcome = yield from put(host, entry, clone, layers, box, proofs, cover)
         yield 0  # to close the small document takes Krita long enough
         return outcome
     finally:
@@ -159,9 +164,18 @@ def scaled_rect(placement: Placement, rect: Rect) -> Rect:
 
 
 def put(
-    host: Any, entry: Entry, group: Any, layers: Sequence[Layer], rect: Rect, cover: Cover
+    host: Any,
+    entry: Entry,
+    group: Any,
+    layers: Sequence[Layer],
+    rect: Rect,
+    proofs: Sequence[Evidence | None],
+    cover: Cover,
 ) -> Generator[int, None, str | None]:
-    """Add the finished group, which covers `rect`, and bind its layers to their recipes, all in one turn."""
+    """Add the finished group and bind its layers to their recipes, all in one turn.
+
+    rect: that the group covers. proofs: the evidence of each layer.
+    """
     place = find(host, entry)
     if place is None:
         return None
@@ -176,8 +190,9 @@ def put(
     if not parent.addChildNode(group, place_above(parent, node, earlier)):
         raise VelaturaError("internal", f"Krita did not take it above '{name}'.")
     try:
-        for child, layer in zip(reversed(group.childNodes()), layers, strict=True):
-            recipes.bind(document, child, recipes.Recipe(layer.recipe, entry.node))
+        for child, layer, proof in zip(reversed(group.childNodes()), layers, proofs, strict=True):
+            recipe = recipes.Recipe(layer.recipe, entry.node, evidence=proof)
+            recipes.bind(document, child, recipe)
         cover(document, group, below)
     except Exception:  # it is in the picture: to fail now would bring it there a second time
         log.exception("after an insertion")

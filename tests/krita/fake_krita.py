@@ -267,6 +267,9 @@ class Document:
     def setAnnotation(self, kind: str, _description: str, data: QtCore.QByteArray) -> None:
         self.annotations[kind] = bytes(data)
 
+    def removeAnnotation(self, kind: str) -> None:
+        del self.annotations[kind]
+
 
 class Notifier(QtCore.QObject):
     applicationClosing = QtCore.pyqtSignal()

@@ -108,7 +108,7 @@ def test_each_edit_has_its_own_cancel_and_all_have_one(desks, daemon, document, 
     names = list(desk.session.state.jobs)
     assert desk["cancel_all"].isVisible()
     assert [row.title.text() for row in desk["jobs"].rows.values()] == ["one", "two", "<b>three</b>"]
-    assert "&lt;b&gt;" in desk["jobs"].rows[names[2]].toolTip()
+    assert "&lt;b&gt;" in desk["jobs"].rows[names[2]].title.toolTip()
     desk[f"cancel.{names[0]}"].click()
     phases = [job.phase.name for job in desk.session.state.jobs.values()]
     assert phases == ["CANCELLED", "READING", "READING"]
