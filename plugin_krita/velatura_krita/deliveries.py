@@ -207,9 +207,7 @@ class Deliveries(QtCore.QObject):
             where = f"'{job.document}'" if job.document else "its picture"
             sentence = f"'{job.label}' is finished: open {where} {TO_GET}."
             if not self.session.entries[name].file:
-                sentence = (
-                    f"'{job.label}' is finished, but {where} is closed: choose under Edits where it goes."
-                )
+                sentence = f"'{job.label}' is finished, but {where} is closed: choose its place under Edits."
             self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
             self.state.say(sentence)
 

@@ -23,6 +23,7 @@ from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
 from .velatura_protocol.choices import Restored, restore
+from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.requests import Edit, Recipe, Request
 from .wish import Wish
@@ -130,8 +131,18 @@ class Session(QtCore.QObject):
             return None
         edit, found = recipe.again(), self._restored(recipe.request, result.document)
         tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
-        self._choose(again.go_back(self.host, result, tell), found.lost)
+        known = self._changes(recipe.request)
+        self._choose(again.go_back(self.host, result, tell, known), found.lost)
         return replace(edit, parameters=found.values)
+
+    def _changes(self, request: Request) -> Changes:
+        """How method and model of a recipe have changed since."""
+        known = self.state.known
+        method, models = known.method(request.method), [model.id for model in known.models]
+        is_newer = method is not None and method.version > request.method_version > 0
+        return Changes(
+            is_method_newer=is_newer, lacks_model=bool(request.model) and request.model not in models
+        )
 
     def _restored(self, request: Request, document: Any) -> Restored:
         """The form's values from a recipe: its rasters are looked up among the layers."""

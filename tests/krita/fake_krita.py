@@ -339,6 +339,9 @@ class Krita:
     def action(self, name: str) -> Action:
         return self._actions.setdefault(name, Action(name))
 
+    def activeWindow(self) -> None:
+        return None
+
     def windows(self) -> list[Any]:
         return []
 
