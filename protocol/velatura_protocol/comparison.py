@@ -32,12 +32,12 @@ class Changes:
             (self.is_moved, "The result was moved since: the selection is where it lies now."),
             (
                 self.is_painted,
-                "The result was painted on or erased since: the selection is what it covers now.",
+                "The result was painted on or erased since: its present shape is selected.",
             ),
             (self.is_source_painted, f"'{self.source}' was changed since: Run takes it as it is now."),
             (
                 self.is_method_newer,
-                "The method is newer than the result: the same settings may look different.",
+                "The method is newer than the result, which may look different now.",
             ),
             (self.lacks_model, "Its model is not there any more: another one is chosen."),
         )

@@ -88,7 +88,7 @@ def hand(t):
 
     d = Day(t)
     yield d.ready()
-    document, source = detailed(t)
+    document, _source = detailed(t)
     t.trigger("KisToolSelectRectangular")
     yield 0.5
     yield begin(t, d)
