@@ -107,7 +107,7 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
     kept = made[0]
     kept.setName(name)
     proof = yield from evidence_of(kept)
-    bind(document, kept, Recipe(recipe.request, recipe.source, kept=True, evidence=proof))
+    bind(document, kept, Recipe(recipe.request, recipe.source, kept=True, evidence=proof, sees=recipe.sees))
     replaced(group, bare(kept.uniqueId()))
     return f"'{name}' is kept as one layer; undo brings the other variations back."
 

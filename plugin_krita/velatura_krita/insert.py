@@ -23,10 +23,12 @@ from .placing import Place, settled, state_of
 from .qt import QtCore
 from .rest import Closed, Tell, idle, unheard
 from .results import overlapping, place_above, results_in
+from .stand_in import NOTE, is_needed, stand_in
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.evidence import Evidence
 from .velatura_protocol.placement import Placement
 from .velatura_protocol.rasters import Raster, Rect
+from .velatura_protocol.sees import LAYER, VISIBLE
 
 log = logging.getLogger("velatura.krita")
 
@@ -81,7 +83,8 @@ def insert(
         outcome = yield from _insert_at(host, entry, title, layers, place, tell, cover)
         if outcome is not place:  # else the picture was changed once more meanwhile
             if outcome is not None:
-                note(place.note)
+                is_hidden = stands_in(entry, place.node)
+                note(" ".join(filter(None, (place.note, NOTE.format(outcome) if is_hidden else ""))))
             return outcome
 
 
@@ -119,11 +122,14 @@ def _insert_at(
         if placement.is_scaled:
             workshop.scaleImage(*box[2:], RESOLUTION, RESOLUTION, FILTER)
             yield from idle(workshop)
-        clone = group.clone()
-        for node in (clone, *clone.childNodes()):
+        for node in (group, *group.childNodes()):
             node.move(*box[:2])
+        if stands_in(entry, place.node):
+            group = stand_in(workshop, group, place.node)
+            yield from idle(workshop)
+        clone = group.clone()
         proofs = []
-        for node in reversed(clone.childNodes()):
+        for node in clone.childNodes()[::-1][: len(layers)]:
             proofs.append((yield from evidence_of(node)))  # noqa: PERF401 - no `yield` in a comprehension
         try:
             yield from idle(place.document, tell, released=True)
@@ -145,6 +151,11 @@ def check_whole(layers: Sequence[Layer]) -> None:
     for layer in layers:
         if memoryview(layer.data).nbytes != layer.raster.nbytes:
             raise VelaturaError("blob-corrupt", "The result came damaged; run the edit again.")
+
+
+def stands_in(entry: Entry, node: Any | None) -> bool:
+    """Whether the result takes the place of its source."""
+    return entry.sees == LAYER and is_needed(node)
 
 
 def turned(layer: Layer, placement: Placement) -> Layer:
@@ -184,14 +195,20 @@ def put(
     if recipes.inserted(document, entry.job):
         return name
     active = document.activeNode()
-    parent = node.parentNode() if node is not None else document.rootNode()
-    earlier = results_in(document, parent, entry.node)
+    if entry.sees == VISIBLE:  # it holds all that shows, so nothing may lie above it
+        parent, above = document.rootNode(), None
+    else:
+        parent = node.parentNode() if node is not None else document.rootNode()
+        above = place_above(parent, node, results_in(document, parent, entry.node))
     below = overlapping(document, parent, entry.node, QtCore.QRect(*rect))
-    if not parent.addChildNode(group, place_above(parent, node, earlier)):
+    if stands_in(entry, node) and node.visible():
+        below.append(node)
+    if not parent.addChildNode(group, above):
         raise VelaturaError("internal", f"Krita did not take it above '{name}'.")
     try:
-        for child, layer, proof in zip(reversed(group.childNodes()), layers, proofs, strict=True):
-            recipe = recipes.Recipe(layer.recipe, entry.node, evidence=proof)
+        variations = group.childNodes()[::-1][: len(layers)]  # a copy of the source may lie beneath
+        for child, layer, proof in zip(variations, layers, proofs, strict=True):
+            recipe = recipes.Recipe(layer.recipe, entry.node, evidence=proof, sees=entry.sees)
             recipes.bind(document, child, recipe)
         cover(document, group, below)
     except Exception:  # it is in the picture: to fail now would bring it there a second time

@@ -9,6 +9,8 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
+from .velatura_protocol.sees import LAYER
+
 FOLDER = "krita"
 SUFFIX = ".json"
 #: Seconds after which a result that nobody came for is given up: as long as the daemon keeps it.
@@ -32,6 +34,7 @@ class Entry:
     created: float
     document: str = ""  #: its name, for the person
     sketch: dict | None = None
+    sees: str = LAYER  #: the picture that the model saw, one of `sees.CHOICES`
 
 
 KEYS = {field.name for field in fields(Entry)}

@@ -265,8 +265,8 @@ class Panel(QtWidgets.QWidget):
 
     @edge
     def _on_adjust(self, *_: object) -> None:
-        recipe = self.session.adjust()
-        if recipe is not None and not self.controls.show_recipe(recipe):
+        found = self.session.adjust()
+        if found is not None and not self.controls.show_recipe(*found):
             self.state.say("This result's method is not available any more; update Velatura.", bad=True)
 
 

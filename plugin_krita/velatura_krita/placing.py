@@ -6,12 +6,12 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .capture import Capture, layout, reader_of
+from .capture import layout, reader_of
 from .journal import Entry
 from .places import find
 from .rest import Closed, Tell, idle
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.placement import Placement, Sketch, recognise, sketch
+from .velatura_protocol.placement import Placement, Sketch, recognise
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Rect
 
@@ -34,14 +34,6 @@ class Place:
     state: State
     placement: Placement
     note: str = ""
-
-
-def sketch_of(captured: Capture) -> Sketch:
-    """The layer as it was captured; see `placement.Sketch`."""
-    source = captured.inputs["source"]
-    sample = SIZES[source.dtype]
-    size = len(source.channels) * sample
-    return sketch(captured.canvas, captured.bounds, size, sample, source.rect, source.data)
 
 
 def box(node: Any) -> Rect:

@@ -15,6 +15,7 @@ from typing import Any
 
 from .qt import QtCore
 from .velatura_protocol.evidence import Evidence
+from .velatura_protocol.sees import LAYER, known
 
 PREFIX = "velatura-recipe-"
 DESCRIPTION = "How Velatura made this layer"
@@ -29,6 +30,7 @@ class Recipe:
     source: str  #: unique id of the source layer
     kept: bool = False  #: the person has chosen it among its variations; it is the person's own layer now
     evidence: Evidence | None = None  #: the layer's pixels, by which a copy of it is known
+    sees: str = LAYER  #: the picture that it was made from, one of `sees.CHOICES`
 
     @property
     def job(self) -> str:
@@ -49,6 +51,8 @@ def bind(document: Any, node: Any, recipe: Recipe) -> None:
     found = {"recipe": recipe.request, "source": recipe.source} | ({"kept": True} if recipe.kept else {})
     if recipe.evidence is not None:
         found["evidence"] = recipe.evidence.to_json()
+    if recipe.sees != LAYER:
+        found["sees"] = recipe.sees
     text = json.dumps(found, ensure_ascii=False)
     document.setAnnotation(key(node), DESCRIPTION, QtCore.QByteArray(text.encode()))
 
@@ -116,8 +120,9 @@ def _read(text: bytes) -> Recipe | None:
     try:
         found = json.loads(text.decode())
         recipe, source = found["recipe"], found["source"]
+        sees = known(found.get("sees"))
         kept, proof = found.get("kept") is True, Evidence.from_json(found.get("evidence"))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
     is_one = isinstance(recipe, dict) and isinstance(source, str)
-    return Recipe(recipe, source, kept, proof) if is_one else None
+    return Recipe(recipe, source, kept, proof, sees) if is_one else None

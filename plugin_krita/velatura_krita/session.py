@@ -15,7 +15,6 @@ from .drafts import Drafts
 from .edges import FAULT, edge
 from .hands import pen
 from .journal import Entry
-from .placing import sketch_of
 from .proposals import Proposals
 from .qt import QtCore, Signal
 from .rasters import layers
@@ -94,7 +93,7 @@ class Session(QtCore.QObject):
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
-        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further)
+        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further, wish.sees)
         self.stepper.start(
             reading,
             lambda captured: self._captured(job, wish, captured),
@@ -118,8 +117,9 @@ class Session(QtCore.QObject):
         for job in [job for job in reversed(self.state.jobs.values()) if job.phase.cancellable]:
             self.cancel(job.id)
 
-    def adjust(self) -> Edit | None:
-        """The recipe of the selected result, to be shown in the form; its source and selection come back."""
+    def adjust(self) -> tuple[Edit, str] | None:
+        """The recipe of the selected result and the picture that it was made from (see `sees.CHOICES`), to be
+        shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
@@ -133,7 +133,7 @@ class Session(QtCore.QObject):
         tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
         known = self._changes(recipe.request)
         self._choose(again.go_back(self.host, result, tell, known), found.lost)
-        return replace(edit, parameters=found.values)
+        return replace(edit, parameters=found.values), result.recipe.sees
 
     def _changes(self, request: Request) -> Changes:
         """How method and model of a recipe have changed since."""
@@ -196,7 +196,8 @@ class Session(QtCore.QObject):
             job.label,
             time.time(),
             captured.document,
-            sketch_of(captured).to_json(),
+            captured.sketch.to_json(),
+            captured.sees,
         )
         self.entries[job.id] = entry
         self.network.submit(entry, wish.edit, captured.inputs, captured.canvas)

@@ -14,6 +14,7 @@ from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Raster
+from .velatura_protocol.sees import LAYER
 
 
 def changes(document: Any, node: Any, recipe: recipes.Recipe) -> Generator[int, None, Changes]:
@@ -22,7 +23,8 @@ def changes(document: Any, node: Any, recipe: recipes.Recipe) -> Generator[int, 
     if made is not None:
         now = yield from evidence_of(node)
     source = node_by_id(document, recipe.source)
-    is_as_it_was = None if source is None else (yield from _is_as_it_was(source, recipe.request))
+    is_hard = source is None or recipe.sees != LAYER  # the picture has changed in many places, or in none
+    is_as_it_was = None if is_hard else (yield from _is_as_it_was(source, recipe.request))
     return Changes(
         is_moved=made is not None and now is not None and made.is_same(now) and made.rect != now.rect,
         is_painted=made is not None and not made.is_same(now),

@@ -144,36 +144,27 @@ class Sketch:
         return cls(*made, size, tuple(patches), cells)
 
 
-def sketch(canvas: tuple[int, int], bounds: Rect, size: int, sample: int, rect: Rect, data: Bytes) -> Sketch:
-    """The sketch of a captured layer.
+def sketch(canvas: tuple[int, int], bounds: Rect, size: int, sample: int, within: Rect, read: Read) -> Sketch:
+    """The sketch of a layer that is captured.
 
     Args:
         canvas: width and height of the picture.
         bounds: of the layer.
         size: bytes of a pixel.
         sample: bytes of one channel of a pixel.
-        rect: the captured part of the picture.
-        data: its pixels, rows from the top.
+        within: the part of the layer that may be looked at, inside the canvas.
+        read: reads its pixels.
     """
-    view = memoryview(data).cast("B")
-    left, top, width, height = rect
-    stride, clear = width * size, bytes(size)
-
-    def read(x: int, y: int, count: int, _rows: int) -> bytes:
-        inside = range(max(x, left), min(x + count, left + width))
-        if not inside or not top <= y < top + height:
-            return clear * count
-        at = (y - top) * stride
-        known = view[at + (inside[0] - left) * size : at + (inside[-1] + 1 - left) * size]
-        return clear * (inside[0] - x) + bytes(known) + clear * (x + count - 1 - inside[-1])
-
+    left, top, width, height = within
+    if width < 1 or height < 1:
+        return Sketch(canvas, bounds, size)
     run = min(RUN, width)
     richest: dict[tuple[int, int], tuple[int, int, int, bytes]] = {}  # of each zone
     for j in range(ZONES * TRIES):
         y = top + (2 * j + 1) * height // (2 * ZONES * TRIES)
         for i in range(ZONES * TRIES):
             x = left + i * (width - run) // (ZONES * TRIES - 1)
-            pixels = read(x, y, run, 1)
+            pixels = bytes(read(x, y, run, 1))
             different = len(set(_rows(pixels, run, size)[0]))
             zone = i // TRIES, j // TRIES
             if different >= RICH and (zone not in richest or different > richest[zone][0]):

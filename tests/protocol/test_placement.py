@@ -42,9 +42,8 @@ def reader(pixels: np.ndarray):
 
 def sketched(pixels: np.ndarray) -> Sketch:
     sample, rect = pixels.itemsize, bounds_of(pixels)
-    x, y, width, height = rect
-    data = np.ascontiguousarray(pixels[y : y + height, x : x + width]).tobytes()
-    made = sketch((pixels.shape[1], pixels.shape[0]), rect, 4 * sample, sample, rect, data)
+    canvas = pixels.shape[1], pixels.shape[0]
+    made = sketch(canvas, rect, 4 * sample, sample, rect, reader(pixels))
     found = Sketch.from_json(json.loads(json.dumps(made.to_json())))
     assert found is not None and len(json.dumps(made.to_json())) < 20_000
     return found

@@ -1,0 +1,49 @@
+"""A result in the place of a layer that is composed in a way of its own: blend mode, opacity, masks.
+
+Above such a layer, a result would be composed a second time. So its group gets a copy of the layer beneath
+the variations, and the layer's own blend mode, opacity and inheritance of alpha; the layer itself is hidden.
+Then nothing changes outside the selection, and inside nothing is composed twice.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NORMAL, OPAQUE = "normal", 255
+MASK = "transparencymask"
+NOTE = "'{}' is hidden: the result stands in its place, composed as it was."
+
+
+def is_needed(node: Any | None) -> bool:
+    """Whether a layer is composed otherwise than by lying over those below it."""
+    if node is None:
+        return False
+    is_plain = node.blendingMode() == NORMAL and node.opacity() == OPAQUE and not node.inheritAlpha()
+    return not is_plain or _is_masked(node)
+
+
+def stand_in(workshop: Any, group: Any, node: Any) -> Any:
+    """A group of `workshop` with a copy of the layer and, above it, the variations of `group`.
+
+    Where the layer has a mask, the variations show only where the copy shows.
+    """
+    made = workshop.createGroupLayer(group.name())
+    workshop.rootNode().addChildNode(made, None)
+    base = node.clone()
+    base.setBlendingMode(NORMAL)
+    base.setOpacity(OPAQUE)
+    base.setInheritAlpha(False)
+    base.setVisible(True)
+    made.addChildNode(base, None)
+    for child in group.childNodes():
+        variation = child.clone()
+        variation.setInheritAlpha(_is_masked(node))
+        made.addChildNode(variation, None)
+    made.setBlendingMode(node.blendingMode())
+    made.setOpacity(node.opacity())
+    made.setInheritAlpha(node.inheritAlpha())
+    return made
+
+
+def _is_masked(node: Any) -> bool:
+    return any(child.type() == MASK and child.visible() for child in node.childNodes())
