@@ -43,6 +43,7 @@ class Deliveries(QtCore.QObject):
         self.session, self.state, self.host = session, session.state, session.host
         self.covers = Covers(session)
         self.jobs: dict[str, dict] = {}
+        self.homes: dict[str, Any] = {}  #: the document of each job of this Krita; it may be closed by now
         self._fetching: set[str] = set()  #: being fetched or inserted
         self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
         self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
@@ -75,6 +76,7 @@ class Deliveries(QtCore.QObject):
     def forget(self, name: str) -> None:
         """Its result is inserted, or gone."""
         self.jobs.pop(name, None)
+        self.homes.pop(name, None)
         self._failures.pop(name, None)
         self._fetching.discard(name)
 
@@ -87,6 +89,7 @@ class Deliveries(QtCore.QObject):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
             if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
                 continue
+            self._follow(name)
             place = find(self.host, self.session.entries[name])
             if place is None:
                 self._homeless(name)
@@ -98,6 +101,13 @@ class Deliveries(QtCore.QObject):
                 self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
                 digests = [layer["raster"]["digest"] for layer in job["result"]["layers"]]
                 self.session.network.fetch(name, digests)
+
+    def _follow(self, name: str) -> None:
+        """Flattening gives a document another root, and all its layers are gone: the document is the same."""
+        home, entry = self.homes.get(name), self.session.entries[name]
+        root = root_id(home) if home is not None else ""
+        if root not in ("", entry.root):
+            self.session.entries[name] = replace(entry, root=root)
 
     def _tidy(self) -> None:
         """Keeps the recipes of every open document with their layers, and finds those of copies."""
@@ -114,6 +124,7 @@ class Deliveries(QtCore.QObject):
         entry = self.session.entries[name]
         place = {"node": "", "root": root_id(document), "file": document.fileName(), "sketch": None}
         self.session.entries[name] = replace(entry, **place, document=document.name())
+        self.homes.pop(name, None)
         self.state.change_job(name, document=document.name())
         self.look()
 

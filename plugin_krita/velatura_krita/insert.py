@@ -38,7 +38,7 @@ MODELS = {channels: model for (model, _is_float), channels in CHANNELS.items()}
 DEPTHS = {dtype: depth for depth, dtype in DTYPES.items()}
 BAND = 1 << 22  #: bytes that are written into a layer in one turn
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
-RESOLUTION, FILTER = 72.0, "Bicubic"  #: of the scaling, as Krita's own for pictures
+RESOLUTION, FILTER = 72, "Bicubic"  #: of the scaling, as Krita's own for pictures
 SIDE = 16  #: pixels of the small document when it is made, before it gets the result's size
 
 
@@ -229,7 +229,7 @@ def open_picture(host: Any, raster: Raster, width: int, height: int, name: str) 
     """A new document of the result's colour space, without a view; a mask's is sRGB."""
     model, depth = MODELS.get(raster.channels, "RGBA"), DEPTHS[raster.dtype]
     profile = raster.profile or SRGB
-    document = host.createDocument(width, height, name, model, depth, profile, RESOLUTION)
+    document = host.createDocument(width, height, name, model, depth, profile, float(RESOLUTION))
     if document is None:
         raise VelaturaError(
             "internal", "Krita could not make room for it; save your work and close a picture."

@@ -96,7 +96,7 @@ class Session(QtCore.QObject):
         reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further, wish.sees)
         self.stepper.start(
             reading,
-            lambda captured: self._captured(job, wish, captured),
+            lambda captured: self._captured(job, wish, document, captured),
             lambda error: self.failed(job.id, error),
         )
 
@@ -186,8 +186,9 @@ class Session(QtCore.QObject):
     # Answers of the document and the network
 
     @edge
-    def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
+    def _captured(self, job: Job, wish: Wish, document: Any, captured: Capture) -> None:
         self._reading.pop(job.id, None)
+        self.deliveries.homes[job.id] = document
         entry = Entry(
             job.id,
             captured.node,

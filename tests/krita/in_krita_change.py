@@ -23,6 +23,11 @@ def detailed(t):
     return document, source
 
 
+def picture_layers(document):
+    """Without the mask by which Krita holds the selection."""
+    return [n for n in document.rootNode().childNodes() if n.type() != "selectionmask"]
+
+
 def begin(t, d):
     """Runs an edit that ends when `finish` says so; returns what to wait for."""
     if os.path.exists(t.args["let_end"]):
@@ -37,7 +42,7 @@ def finish(t):
 
 
 def done(d):
-    return d.phase("DONE", "FAILED", "HOMELESS")
+    return d.phase("DONE", "FAILED", "HOMELESS", "KEPT")
 
 
 def change(t):
@@ -64,7 +69,7 @@ def change(t):
         finish(t)
         yield done(d)
         yield 0.2
-        group = document.rootNode().childNodes()[-1]
+        group = picture_layers(document)[-1]
         found[name] = [group.type(), list(group.bounds().getRect()), d.status()]
         document.setModified(False)
         document.close()
@@ -78,7 +83,7 @@ def change(t):
     yield 0.5
     finish(t)
     yield done(d)
-    found["undone"] = [None, list(document.rootNode().childNodes()[-1].bounds().getRect()), d.status()]
+    found["undone"] = [None, list(picture_layers(document)[-1].bounds().getRect()), d.status()]
     t.note(found=found)
 
 
@@ -101,7 +106,7 @@ def hand(t):
     box = document.selection()
     t.note(after=stack(document), selected=[box.x(), box.y(), box.width(), box.height()])
 
-    group = document.rootNode().childNodes()[-1]
+    group = picture_layers(document)[-1]
     result = group.childNodes()[0]
     jobs = []
 
@@ -119,7 +124,7 @@ def hand(t):
     yield 0.3
     t.trigger("flatten_layer")
     yield 0.7
-    flat = document.rootNode().childNodes()[-1]
+    flat = picture_layers(document)[-1]
     document.setActiveNode(flat)
     yield t.until(known(flat), 30, "the recipe of a flattened group")
     jobs.append(recipes.read(document, flat).job)
@@ -129,5 +134,51 @@ def hand(t):
     t.note(jobs=len(set(jobs)), path=path, types=document.annotationTypes())
 
 
+def sees(t):
+    """A multiplied layer over paper, with another above: what the model sees, and what then shows."""
+    from PyQt5.QtCore import QByteArray
+
+    d = Day(t)
+    yield d.ready()
+    document, _paper = detailed(t)
+    root = document.rootNode()
+    ink = document.createNode("ink", "paintlayer")
+    root.addChildNode(ink, None)
+    ink.setPixelData(QByteArray(bytes((120, 200, 90, 255)) * SIDE * SIDE), 0, 0, SIDE, SIDE)
+    ink.setBlendingMode("multiply")
+    ink.setOpacity(180)
+    top = document.createNode("top", "paintlayer")
+    root.addChildNode(top, None)
+    top.setPixelData(QByteArray(bytes((1, 2, 3, 255)) * 100), 80, 80, 10, 10)
+    document.setActiveNode(ink)
+    document.refreshProjection()
+    yield 0.7
+    before = bytes(document.pixelData(0, 0, SIDE, SIDE))
+    found = {}
+    for choice in ("layer", "below", "visible"):
+        d["sees"].setCurrentIndex(d["sees"].findData(choice))
+        d["status"].clear()
+        if choice == "layer":
+            t.screenshot("sees.png", d.docker)
+        d.run("hat")
+        yield done(d)
+        yield 0.5
+        after = bytes(document.pixelData(0, 0, SIDE, SIDE))
+        x, y, width, height = SELECTED
+        changed = [
+            (i // 4 % SIDE, i // 4 // SIDE)
+            for i in range(0, len(after), 4)
+            if after[i : i + 4] != before[i : i + 4]
+        ]
+        outside = [p for p in changed if not (x <= p[0] < x + width and y <= p[1] < y + height)]
+        found[choice] = [stack(document), len(changed), len(outside), d.status()]
+        t.trigger("edit_undo")
+        yield 0.7
+        found[choice] += [stack(document), bytes(document.pixelData(0, 0, SIDE, SIDE)) == before]
+        document.setActiveNode(ink)
+        yield 0.3
+    t.note(found=found, documents=len(t.krita.documents()))
+
+
 def drive(t):
-    yield from {"change": change, "hand": hand}[t.args["scene"]](t)
+    yield from {"change": change, "hand": hand, "sees": sees}[t.args["scene"]](t)

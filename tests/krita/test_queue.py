@@ -84,6 +84,19 @@ def test_a_flattened_picture_of_the_same_file_and_size_gets_its_result(desks, da
     assert len(flat.rootNode().childNodes()) == 1
 
 
+def test_a_picture_that_is_flattened_meanwhile_gets_its_result_on_top(desks, daemon, document):
+    from tests.krita.fake_krita import Node
+
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    desk.run("a hat")
+    desk.until(lambda: desk.job().phase.name != "READING")
+    document._root = Node(document, "root", "grouplayer")  # as Krita does
+    document.rootNode().addChildNode(document.createNode("Merged", "paintlayer"), None)
+    desk.wait_phase("DONE")
+    assert len(document.rootNode().childNodes()) == 2
+
+
 def test_a_result_follows_a_picture_that_grew_to_the_left(desks, daemon, document):
     desk = desks(daemon.state_dir)
     source = document.activeNode()

@@ -41,3 +41,17 @@ def test_a_hand_is_waited_for_and_copies_keep_their_recipe(krita_session, daemon
     assert len(found["held"]) == 1 and len(found["after"]) == 2
     assert found["selected"] != [20, 10, 40, 30] and min(found["selected"][2:]) > 0
     assert found["jobs"] == 1 and len(found["types"]) == 1
+
+
+def test_what_the_model_sees_and_what_then_shows(krita_session, daemon, state_dir):
+    found = krita_session().window(SCRIPT, scene="sees", let_end=state_dir / LET_END, timeout=550)
+    before = [["Background", True], ["ink", True], ["top", True]]
+    hidden = [["Background", True], ["ink", False], ["hat", True], ["top", True]]
+    above = [["Background", True], ["ink", True], ["hat", True], ["top", True]]
+    on_top = [*before, ["hat", True]]
+    stacks = {"layer": hidden, "below": above, "visible": on_top}
+    for choice, (stack, changed, outside, said, undone, is_same) in found["found"].items():
+        assert stack == stacks[choice] and undone == before and is_same, choice
+        assert changed > 100 and outside == 0, choice
+        assert ("'ink' is hidden" in said) == (choice == "layer")
+    assert found["documents"] == 1
