@@ -10,8 +10,8 @@ from .qt import QtCore, QtGui, QtWidgets
 from .state import State
 
 RANGE = 1000
+CONTRAST = 4.5  #: of the text of an error to what is behind it, at least
 HINT = "Move a slider to see a preview"
-BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
 class Activity(QtWidgets.QWidget):
@@ -96,7 +96,7 @@ class Activity(QtWidgets.QWidget):
         if (sentence, bad) != self._said:
             self._said = sentence, bad
             self.status.setText(sentence)
-            self.status.setStyleSheet(f"color: {BAD};" if bad else "")
+            self.status.warn(bad)
 
 
 class Sentence(QtWidgets.QLabel):
@@ -104,12 +104,28 @@ class Sentence(QtWidgets.QLabel):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self._warns = False
         self.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # it may hold the name of a layer
         self.setWordWrap(True)
 
     def setText(self, text: str) -> None:
         super().setText(text)
         self._fit()
+
+    def warn(self, on: bool) -> None:
+        """Shows the text as that of an error. A style sheet would take the docker's small font away."""
+        self._warns = on
+        palette = QtGui.QPalette()
+        if on:
+            role = QtGui.QPalette.ColorRole.WindowText
+            palette.setColor(role, legible(self.palette().color(QtGui.QPalette.ColorRole.Window)))
+        self.setPalette(palette)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        """Another theme has another colour for errors."""
+        super().changeEvent(event)
+        if self._warns and event.type() == QtCore.QEvent.Type.ApplicationPaletteChange:
+            self.warn(True)
 
     def resizeEvent(self, event: QtCore.QEvent) -> None:
         super().resizeEvent(event)
@@ -141,3 +157,25 @@ class Elided(QtWidgets.QLabel):
 def tip(text: str) -> str:
     """A text for a tooltip in which every letter is meant: a name such as '<b>' is no markup."""
     return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>" if text else ""
+
+
+def legible(background: QtGui.QColor) -> QtGui.QColor:
+    """The red for errors, as strong as it can be at a contrast of 4.5 (WCAG 2.2, 1.4.3)."""
+    shades = [QtGui.QColor.fromHsl(2, 170, light) for light in range(130, 256, 5)]
+    shades += [QtGui.QColor.fromHsl(2, 170, light) for light in range(130, -1, -5)]
+    enough = (shade for shade in shades if contrast(shade, background) >= CONTRAST)
+    return next(enough, max(shades, key=lambda shade: contrast(shade, background)))
+
+
+def contrast(a: QtGui.QColor, b: QtGui.QColor) -> float:
+    """The ratio of two colours' luminances, 1 ... 21 (WCAG 2.2)."""
+    light, dark = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def _luminance(colour: QtGui.QColor) -> float:
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (colour.redF(), colour.greenF(), colour.blueF())
+    ]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

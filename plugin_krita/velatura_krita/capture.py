@@ -55,6 +55,7 @@ class Capture:
     inputs: Mapping[str, Pixels | None]
     sees: str
     sketch: Sketch
+    frame: int | None  #: of an animated layer
 
     @property
     def selection(self) -> Rect | None:
@@ -122,6 +123,7 @@ def capture(
         inputs={"source": source, "mask": mask, **others},
         sees=sees,
         sketch=drawn,
+        frame=document.currentTime() if node.animated() else None,
     )
 
 

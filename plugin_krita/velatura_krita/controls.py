@@ -8,7 +8,7 @@ from typing import Any
 
 from .choosers import MethodBox, ModelBox
 from .edges import edge
-from .fields import guard_wheel
+from .fields import Combo, guard_wheel
 from .form import Form
 from .prompts import Prompts
 from .qt import QtWidgets, Signal
@@ -134,14 +134,10 @@ class Controls(QtWidgets.QWidget):
             choices.addWidget(label, row, 0)
             choices.addWidget(combo, row, 1)
         choices.addWidget(self.model.note, 2, 1)
-        self.sees = QtWidgets.QComboBox()
+        self.sees = Combo()
         name_widget(self.sees, "sees", sees.TITLE, sees.TIP)
-        guard_wheel(self.sees)
         for value, title in sees.CHOICES:
             self.sees.addItem(title, value)
-        self.sees.setSizeAdjustPolicy(
-            QtWidgets.QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
-        )
         label = QtWidgets.QLabel(sees.TITLE)
         label.setBuddy(self.sees)
         choices.addWidget(label, 3, 0)

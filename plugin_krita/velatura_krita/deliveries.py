@@ -21,7 +21,7 @@ from .insert import Layer, insert, open_picture
 from .masks import deliver
 from .places import find, root_id
 from .qt import QtCore
-from .state import Daemon, Phase
+from .state import Daemon, Job, Phase
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.kinds import insertion
 from .velatura_protocol.rasters import Raster
@@ -182,7 +182,7 @@ class Deliveries(QtCore.QObject):
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
         result = job["result"]
-        place = self._notes.pop(name, "")
+        place = " ".join(filter(None, (self._notes.pop(name, ""), of_frame(self.state.jobs.get(name)))))
         sentences = (sentence, place, best_because(result["layers"]), result.get("note", ""))
         sentence = " ".join(filter(None, sentences))
         self.session.end(name, Phase.DONE, sentence, forget=False)
@@ -221,6 +221,13 @@ class Deliveries(QtCore.QObject):
                 sentence = f"'{job.label}' is finished, but {where} is closed: choose its place under Edits."
             self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
             self.state.say(sentence)
+
+
+def of_frame(job: Job | None) -> str:
+    """A sentence on the frame of an animated layer; '' for any other."""
+    if job is None or job.frame is None:
+        return ""
+    return f"The layer is animated: this is made from frame {job.frame}, and shows in every frame."
 
 
 def has_masks(job: dict) -> bool:

@@ -16,6 +16,7 @@ from .wish import Wish
 
 NO_PICTURE_IN_FRONT = "Open a picture to put the result there, or take New picture."
 LOOK = 500  #: milliseconds between two looks at which layer is active
+LINE = 6  #: pixels by which the middles of widgets in one line may differ
 LEAST = 120  #: pixels of height that the middle part keeps
 DOTS = {
     Daemon.SEARCHING: "#8a8a8a",
@@ -106,6 +107,7 @@ class Panel(QtWidgets.QWidget):
 
     def _build_buttons(self) -> QtWidgets.QLayout:
         self.run = button("run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter")
+        self.run.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         self.cancel = button("cancel", "Cancel", "Cancel the edit that is shown below")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
@@ -153,6 +155,18 @@ class Panel(QtWidgets.QWidget):
             return super().event(event)
         if event.type() == QtCore.QEvent.Type.KeyPress and not event.isAutoRepeat():
             self.perform("run")
+        return True
+
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab goes through the docker from top to bottom, whatever was made first."""
+        fields = in_order(self)
+        now = QtWidgets.QApplication.focusWidget()
+        at = next((i for i, field in enumerate(fields) if field is now or field.focusProxy() is now), None)
+        to = None if at is None else at + (1 if forward else -1)
+        if to is None or not 0 <= to < len(fields):
+            return super().focusNextPrevChild(forward)
+        reason = QtCore.Qt.FocusReason
+        fields[to].setFocus(reason.TabFocusReason if forward else reason.BacktabFocusReason)
         return True
 
     def enterEvent(self, event: QtCore.QEvent) -> None:
@@ -214,6 +228,7 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _on_run(self, *_: object) -> None:
         wish = self.controls.wish()
+        self.run.clearFocus()  # Space moves the canvas: it must not run again
         if wish is not None:
             self.session.run(wish)
 
@@ -275,3 +290,25 @@ def button(name: str, text: str, tip: str, title: str = "") -> QtWidgets.QPushBu
     made = QtWidgets.QPushButton(text)
     name_widget(made, name, title or text, tip)
     return made
+
+
+def in_order(panel: QtWidgets.QWidget) -> list[QtWidgets.QWidget]:
+    """The widgets that take the focus by Tab, line by line."""
+    tab, origin = QtCore.Qt.FocusPolicy.TabFocus, QtCore.QPoint(0, 0)
+    found = [
+        widget
+        for widget in panel.findChildren(QtWidgets.QWidget)
+        if widget.isVisible()
+        and widget.isEnabled()
+        and widget.focusPolicy() & tab
+        and not widget.focusProxy()
+    ]
+    place = {widget: widget.mapTo(panel, origin) for widget in found}
+    middle = {widget: place[widget].y() + widget.height() // 2 for widget in found}
+    rows: list[list[QtWidgets.QWidget]] = []
+    for widget in sorted(found, key=lambda one: middle[one]):
+        if rows and middle[widget] - middle[rows[-1][0]] <= LINE:
+            rows[-1].append(widget)
+        else:
+            rows.append([widget])
+    return [widget for row in rows for widget in sorted(row, key=lambda one: place[one].x())]

@@ -202,7 +202,7 @@ class Session(QtCore.QObject):
         )
         self.entries[job.id] = entry
         self.network.submit(entry, wish.edit, captured.inputs, captured.canvas)
-        self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
+        self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection, frame=captured.frame)
 
     @edge
     def failed(self, job: str, error: Exception) -> None:

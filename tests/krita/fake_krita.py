@@ -29,7 +29,7 @@ class Node:
         self._parent: Node | None = None
         self._visible, self._offset = True, (0, 0)
         self._pixels: dict[tuple[int, int], bytes] = {}
-        self.pass_through = False
+        self.pass_through = self.is_animated = False
         self.blending, self.opaque, self.inherits = "normal", 255, False
 
     def name(self) -> str:
@@ -52,6 +52,9 @@ class Node:
 
     def colorProfile(self) -> str:
         return self._document.profile
+
+    def animated(self) -> bool:
+        return self.is_animated
 
     def blendingMode(self) -> str:
         return self.blending
@@ -205,6 +208,9 @@ class Document:
 
     def name(self) -> str:
         return self._name
+
+    def currentTime(self) -> int:
+        return 12
 
     def fileName(self) -> str:
         return self.file

@@ -150,6 +150,7 @@ def sees(t):
     top = document.createNode("top", "paintlayer")
     root.addChildNode(top, None)
     top.setPixelData(QByteArray(bytes((1, 2, 3, 255)) * 100), 80, 80, 10, 10)
+    yield 0.5
     document.setActiveNode(ink)
     document.refreshProjection()
     yield 0.7

@@ -125,3 +125,13 @@ def test_the_choice_is_in_the_form_remembered_and_in_the_recipe(desks, tmp_path,
     node = named(three, "top")
     bind(three, node, Recipe({"job": "j"}, "s", sees="visible"))
     assert read(three, node).sees == "visible"
+
+
+def test_an_animated_layer_says_which_frame_it_is(krita, three):
+    from velatura_krita.deliveries import of_frame
+    from velatura_krita.state import Job
+
+    named(three, "other").is_animated = True
+    frame = colours(three, "layer")[2].frame
+    assert "made from frame 12" in of_frame(Job("j", "t", frame=frame))
+    assert of_frame(Job("j", "t")) == "" and of_frame(None) == ""
