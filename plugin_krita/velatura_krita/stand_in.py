@@ -30,15 +30,15 @@ def stand_in(workshop: Any, group: Any, node: Any) -> Any:
     made = workshop.createGroupLayer(group.name())
     workshop.rootNode().addChildNode(made, None)
     base = node.clone()
+    made.addChildNode(base, None)  # first: Krita 5.2 dies of `setBlendingMode` on a layer without a picture
     base.setBlendingMode(NORMAL)
     base.setOpacity(OPAQUE)
     base.setInheritAlpha(False)
     base.setVisible(True)
-    made.addChildNode(base, None)
     for child in group.childNodes():
         variation = child.clone()
-        variation.setInheritAlpha(_is_masked(node))
         made.addChildNode(variation, None)
+        variation.setInheritAlpha(_is_masked(node))
     made.setBlendingMode(node.blendingMode())
     made.setOpacity(node.opacity())
     made.setInheritAlpha(node.inheritAlpha())
