@@ -125,8 +125,7 @@ def _insert_at(
         for node in (group, *group.childNodes()):
             node.move(*box[:2])
         if stands_in(entry, place.node):
-            group = stand_in(workshop, group, place.node)
-            yield from idle(workshop)
+            group = yield from stand_in(workshop, group, place.node)
         clone = group.clone()
         proofs = []
         for node in clone.childNodes()[::-1][: len(layers)]:

@@ -7,7 +7,10 @@ Then nothing changes outside the selection, and inside nothing is composed twice
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import Any
+
+from .rest import idle
 
 NORMAL, OPAQUE = "normal", 255
 MASK = "transparencymask"
@@ -22,27 +25,35 @@ def is_needed(node: Any | None) -> bool:
     return not is_plain or _is_masked(node)
 
 
-def stand_in(workshop: Any, group: Any, node: Any) -> Any:
-    """A group of `workshop` with a copy of the layer and, above it, the variations of `group`.
+def stand_in(workshop: Any, group: Any, node: Any) -> Generator[int, None, Any]:
+    """A group of `workshop` with a copy of the layer and, above it, the variations of `group`; see
+    `steps.Steps`.
 
     Where the layer has a mask, the variations show only where the copy shows.
     """
     made = workshop.createGroupLayer(group.name())
     workshop.rootNode().addChildNode(made, None)
     base = node.clone()
-    made.addChildNode(base, None)  # first: Krita 5.2 dies of `setBlendingMode` on a layer without a picture
-    base.setBlendingMode(NORMAL)
-    base.setOpacity(OPAQUE)
-    base.setInheritAlpha(False)
-    base.setVisible(True)
-    for child in group.childNodes():
-        variation = child.clone()
+    made.addChildNode(base, None)
+    variations = [child.clone() for child in group.childNodes()]
+    for variation in variations:
         made.addChildNode(variation, None)
+    # Krita adds layers in its own time, and 5.2 dies of `setBlendingMode` on a layer that is in no picture yet.
+    yield from idle(workshop)
+    _compose(base, NORMAL, OPAQUE, False)
+    base.setVisible(True)
+    for variation in variations:
         variation.setInheritAlpha(_is_masked(node))
-    made.setBlendingMode(node.blendingMode())
-    made.setOpacity(node.opacity())
-    made.setInheritAlpha(node.inheritAlpha())
+    _compose(made, node.blendingMode(), node.opacity(), node.inheritAlpha())
+    yield from idle(workshop)
     return made
+
+
+def _compose(node: Any, mode: str, opacity: int, inherits: bool) -> None:
+    if node.blendingMode() != mode:
+        node.setBlendingMode(mode)
+    node.setOpacity(opacity)
+    node.setInheritAlpha(inherits)
 
 
 def _is_masked(node: Any) -> bool:

@@ -145,6 +145,7 @@ def sees(t):
     ink = document.createNode("ink", "paintlayer")
     root.addChildNode(ink, None)
     ink.setPixelData(QByteArray(bytes((120, 200, 90, 255)) * SIDE * SIDE), 0, 0, SIDE, SIDE)
+    yield 0.5  # Krita adds it in its own time
     ink.setBlendingMode("multiply")
     ink.setOpacity(180)
     top = document.createNode("top", "paintlayer")
