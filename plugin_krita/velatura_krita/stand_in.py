@@ -38,7 +38,7 @@ def stand_in(workshop: Any, group: Any, node: Any) -> Generator[int, None, Any]:
     variations = [child.clone() for child in group.childNodes()]
     for variation in variations:
         made.addChildNode(variation, None)
-    # Krita adds layers in its own time, and 5.2 dies of `setBlendingMode` on a layer that is in no picture yet.
+    # Krita adds layers in its own time; 5.2 dies of `setBlendingMode` on one that is in no picture yet.
     yield from idle(workshop)
     _compose(base, NORMAL, OPAQUE, False)
     base.setVisible(True)
