@@ -84,7 +84,7 @@ class Controls(QtWidgets.QWidget):
             sees=sees.known(self.sees.currentData()),
         )
 
-    def show_recipe(self, recipe: Edit, seen: str) -> bool:
+    def show_recipe(self, recipe: Edit, seen: str = sees.LAYER) -> bool:
         """Enters the values of a recipe; False if its method is not offered. seen: see `sees.CHOICES`."""
         index = self.method.findData(recipe.method)
         if index < 0:

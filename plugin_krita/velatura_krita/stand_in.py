@@ -33,13 +33,12 @@ def stand_in(workshop: Any, group: Any, node: Any) -> Generator[int, None, Any]:
     """
     made = workshop.createGroupLayer(group.name())
     workshop.rootNode().addChildNode(made, None)
-    base = node.clone()
-    made.addChildNode(base, None)
-    variations = [child.clone() for child in group.childNodes()]
-    for variation in variations:
-        made.addChildNode(variation, None)
-    # Krita adds layers in its own time; 5.2 dies of `setBlendingMode` on one that is in no picture yet.
+    made.addChildNode(node.clone(), None)
+    for child in group.childNodes():
+        made.addChildNode(child.clone(), None)
     yield from idle(workshop)
+    # Looked up anew: Krita 5.2 dies of `setBlendingMode` on what `clone` gives, which knows no picture.
+    base, *variations = made.childNodes()
     _compose(base, NORMAL, OPAQUE, False)
     base.setVisible(True)
     for variation in variations:
