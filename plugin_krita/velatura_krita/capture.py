@@ -89,14 +89,15 @@ def capture(
     node = node_by_id(document, wanted)
     if node is None:  # while it was waited for
         raise VelaturaError("empty-layer", f"'{name}' is gone; select the layer to edit, then run again.")
+    if sees == LAYER:  # refused before anything is read
+        layout(node)
     box = node.bounds()
     bounds = box.x(), box.y(), box.width(), box.height()
     canvas = (0, 0, document.width(), document.height())
     needs_mask = method.need("mask") == "required"
     selection = None if whole and not needs_mask else document.selection()
     within = chosen(selection, canvas)
-    if sees == LAYER:  # refused before any pixel is read
-        layout(node)
+    if sees == LAYER:
         frame(node.name(), bounds, within, canvas, method.from_nothing)
     if within is None and needs_mask:
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
