@@ -1,19 +1,17 @@
-"""The activity: a preview beside the buttons, progress or the status line, and the list of edits."""
+"""The activity: a preview beside the buttons, progress or the status line."""
 
 from __future__ import annotations
 
-import time
+import html
 
 from .edges import edge
 from .preview import Preview
 from .qt import QtCore, QtGui, QtWidgets
-from .state import Job, Phase, State
+from .state import State
 
-ROWS = 4  #: rows of the list that are seen at once
 RANGE = 1000
+CONTRAST = 4.5  #: of the text of an error to what is behind it, at least
 HINT = "Move a slider to see a preview"
-MARKS = {Phase.DONE: "✓", Phase.FAILED: "✗", Phase.CANCELLED: "–", Phase.HOMELESS: "…", Phase.KEPT: "…"}
-BAD = "#d9706b"  #: legible on Krita's dark and light themes
 
 
 class Activity(QtWidgets.QWidget):
@@ -98,7 +96,7 @@ class Activity(QtWidgets.QWidget):
         if (sentence, bad) != self._said:
             self._said = sentence, bad
             self.status.setText(sentence)
-            self.status.setStyleSheet(f"color: {BAD};" if bad else "")
+            self.status.warn(bad)
 
 
 class Sentence(QtWidgets.QLabel):
@@ -106,11 +104,28 @@ class Sentence(QtWidgets.QLabel):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self._warns = False
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)  # it may hold the name of a layer
         self.setWordWrap(True)
 
     def setText(self, text: str) -> None:
         super().setText(text)
         self._fit()
+
+    def warn(self, on: bool) -> None:
+        """Shows the text as that of an error. A style sheet would take the docker's small font away."""
+        self._warns = on
+        palette = QtGui.QPalette()
+        if on:
+            role = QtGui.QPalette.ColorRole.WindowText
+            palette.setColor(role, legible(self.palette().color(QtGui.QPalette.ColorRole.Window)))
+        self.setPalette(palette)
+
+    def changeEvent(self, event: QtCore.QEvent) -> None:
+        """Another theme has another colour for errors."""
+        super().changeEvent(event)
+        if self._warns and event.type() == QtCore.QEvent.Type.ApplicationPaletteChange:
+            self.warn(True)
 
     def resizeEvent(self, event: QtCore.QEvent) -> None:
         super().resizeEvent(event)
@@ -126,11 +141,12 @@ class Elided(QtWidgets.QLabel):
 
     def __init__(self, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
+        self.setTextFormat(QtCore.Qt.TextFormat.PlainText)
         self.setSizePolicy(QtWidgets.QSizePolicy.Policy.Ignored, QtWidgets.QSizePolicy.Policy.Fixed)
 
     def setText(self, text: str) -> None:
         super().setText(text)
-        self.setToolTip(text)
+        self.setToolTip(tip(text))
 
     def paintEvent(self, _event: QtCore.QEvent) -> None:
         metrics = self.fontMetrics()
@@ -138,48 +154,28 @@ class Elided(QtWidgets.QLabel):
         QtGui.QPainter(self).drawText(0, (self.height() + metrics.ascent() - metrics.descent()) // 2, text)
 
 
-class JobList(QtWidgets.QListWidget):
-    """The edits of this session, the newest on top; a click shows an edit above."""
+def tip(text: str) -> str:
+    """A text for a tooltip in which every letter is meant: a name such as '<b>' is no markup."""
+    return f"<p style='white-space:pre-wrap'>{html.escape(text)}</p>" if text else ""
 
-    def __init__(self, state: State, parent: QtWidgets.QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.state = state
-        self.setObjectName("jobs")
-        self.setAccessibleName("Edits")
-        self.setTextElideMode(QtCore.Qt.TextElideMode.ElideRight)
-        self.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setUniformItemSizes(True)
-        self.setMinimumHeight(self.fontMetrics().lineSpacing() * ROWS + 12)
-        state.jobsChanged.connect(self._fill)
-        state.jobChanged.connect(self._change)
-        self.itemClicked.connect(lambda item: state.show_job(item.data(QtCore.Qt.ItemDataRole.UserRole)))
-        self._fill()
 
-    def sizeHint(self) -> QtCore.QSize:
-        """The least height: the widgets above scroll together with it."""
-        return QtCore.QSize(super().sizeHint().width(), self.minimumHeight())
+def legible(background: QtGui.QColor) -> QtGui.QColor:
+    """The red for errors, as strong as it can be at a contrast of 4.5 (WCAG 2.2, 1.4.3)."""
+    shades = [QtGui.QColor.fromHsl(2, 170, light) for light in range(130, 256, 5)]
+    shades += [QtGui.QColor.fromHsl(2, 170, light) for light in range(130, -1, -5)]
+    enough = (shade for shade in shades if contrast(shade, background) >= CONTRAST)
+    return next(enough, max(shades, key=lambda shade: contrast(shade, background)))
 
-    @edge
-    def _fill(self) -> None:
-        self.clear()
-        for job in reversed(list(self.state.jobs.values())):
-            item = QtWidgets.QListWidgetItem()
-            item.setData(QtCore.Qt.ItemDataRole.UserRole, job.id)
-            self.addItem(item)
-            self._write(item, job)
-        self.setVisible(self.count() > 0)
 
-    @edge
-    def _change(self, name: str) -> None:
-        for row in range(self.count()):
-            item = self.item(row)
-            if item.data(QtCore.Qt.ItemDataRole.UserRole) == name:
-                self._write(item, self.state.jobs[name])
+def contrast(a: QtGui.QColor, b: QtGui.QColor) -> float:
+    """The ratio of two colours' luminances, 1 ... 21 (WCAG 2.2)."""
+    light, dark = sorted((_luminance(a), _luminance(b)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
 
-    def _write(self, item: QtWidgets.QListWidgetItem, job: Job) -> None:
-        mark = MARKS.get(job.phase, "▸")
-        item.setText(f"{mark}  {job.label}")
-        when = time.strftime("%H:%M", time.localtime(job.created))
-        item.setToolTip(
-            "\n".join(filter(None, [job.title, job.document, when, job.message or job.describe()]))
-        )
+
+def _luminance(colour: QtGui.QColor) -> float:
+    linear = [
+        value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        for value in (colour.redF(), colour.greenF(), colour.blueF())
+    ]
+    return sum(weight * value for weight, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from . import recipes
 from .capture import SELECTING
 from .places import is_shown, node_by_id
 from .rest import Tell, idle, unheard
+from .since import changes
+from .velatura_protocol.comparison import Changes
 
 
 @dataclass(frozen=True)
@@ -31,15 +33,20 @@ def selected(host: Any) -> Result | None:
     return Result(document, node, recipe) if recipe is not None else None
 
 
-def go_back(host: Any, result: Result, tell: Tell = unheard) -> Generator[int, None, str]:
+def go_back(
+    host: Any, result: Result, tell: Tell = unheard, known: Changes | None = None
+) -> Generator[int, None, str]:
     """Restores the selection and activates the source layer; see `steps.Steps`.
 
-    tell: see `rest.idle`.
+    tell: see `rest.idle`. known: changes of the method and of the model since.
 
     The result's alpha is its selection, so Krita's own undoable "select opaque" restores it at any depth.
-    Returns a sentence for the person.
+    Returns a sentence for the person, and one for each change since the result was made.
     """
     document, request = result.document, result.recipe.request
+    since = yield from changes(document, result.node, result.recipe)
+    if known is not None:
+        since = replace(since, is_method_newer=known.is_method_newer, lacks_model=known.lacks_model)
     yield from idle(document, tell)
     document.setActiveNode(result.node)
     yield 0
@@ -55,6 +62,8 @@ def go_back(host: Any, result: Result, tell: Tell = unheard) -> Generator[int, N
         yield from idle(document)
     source = node_by_id(document, result.recipe.source)
     if source is None:
-        return "These are the result's settings; the layer that it was made from is gone."
-    document.setActiveNode(source)
-    return f"These are the result's settings and selection; run them again on '{source.name()}'."
+        begin = "These are the result's settings; the layer that it was made from is gone."
+    else:
+        document.setActiveNode(source)
+        begin = f"These are the result's settings and selection; run them again on '{source.name()}'."
+    return " ".join((begin, *since.sentences))

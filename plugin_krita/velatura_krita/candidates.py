@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any
 
+from .copies import evidence_of
 from .covers import hide
 from .places import is_shown, node_by_id
 from .recipes import Recipe, bare, bind, recipes
@@ -105,7 +106,8 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
         raise NOT_KEPT
     kept = made[0]
     kept.setName(name)
-    bind(document, kept, Recipe(recipe.request, recipe.source, kept=True))
+    proof = yield from evidence_of(kept)
+    bind(document, kept, Recipe(recipe.request, recipe.source, kept=True, evidence=proof, sees=recipe.sees))
     replaced(group, bare(kept.uniqueId()))
     return f"'{name}' is kept as one layer; undo brings the other variations back."
 

@@ -13,10 +13,13 @@ from typing import Any
 from .places import node_by_id, root_id
 from .recipes import bare
 from .rest import Closed, Tell, idle, unheard
+from .sight import sight
 from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.placement import Sketch, sketch
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Pixels, Rect
+from .velatura_protocol.sees import LAYER
 
 #: The order of the channels in memory, by colour model and by whether the depth is a float.
 CHANNELS = {
@@ -41,7 +44,7 @@ Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and their origin. inputs: by the raster's name."""
+    """The pixels of a run and their origin. inputs: by the raster's name. sees: see `sees.CHOICES`."""
 
     node: str
     root: str
@@ -50,6 +53,9 @@ class Capture:
     layer: str
     canvas: tuple[int, int]
     inputs: Mapping[str, Pixels | None]
+    sees: str
+    sketch: Sketch
+    frame: int | None  #: of an animated layer
 
     @property
     def selection(self) -> Rect | None:
@@ -64,11 +70,13 @@ def capture(
     whole: bool = False,
     tell: Tell = unheard,
     further: Further | None = None,
+    sees: str = LAYER,
 ) -> Generator[int, None, Capture]:
     """Captures the layer that is active at the start, and the selection; see `steps.Steps`.
 
     whole: without the selection, unless the method requires it. tell: see `rest.idle`. further: reads the
-    further rasters within the canvas; see `rasters.capture_rasters`. Raises VelaturaError, with a sentence,
+    further rasters within the canvas; see `rasters.capture_rasters`. sees: the picture that is read for the
+    layer, one of `sees.CHOICES`. Raises VelaturaError, with a sentence,
     for a layer that cannot be edited, before it reads any pixel.
     """
     if document is None:
@@ -81,29 +89,54 @@ def capture(
     node = node_by_id(document, wanted)
     if node is None:  # while it was waited for
         raise VelaturaError("empty-layer", f"'{name}' is gone; select the layer to edit, then run again.")
-    channels, dtype = layout(node)
+    if sees == LAYER:  # refused before anything is read
+        layout(node)
+    box = node.bounds()
+    bounds = box.x(), box.y(), box.width(), box.height()
     canvas = (0, 0, document.width(), document.height())
     needs_mask = method.need("mask") == "required"
     selection = None if whole and not needs_mask else document.selection()
     within = chosen(selection, canvas)
-    rect = frame(node, within, canvas, method.from_nothing)
+    if sees == LAYER:
+        frame(node.name(), bounds, within, canvas, method.from_nothing)
     if within is None and needs_mask:
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
-    place = {
-        "node": bare(node.uniqueId()),
-        "root": root_id(document),
-        "file": document.fileName(),
-        "document": document.name(),
-        "layer": node.name(),
-    }
-    reader, stride = reader_of(node), rect[2] * len(channels) * SIZES[dtype]
-    profile, mask = node.colorProfile(), None
-    if within is not None:
-        selected = yield from read(selection.duplicate().pixelData, within, within[2])
-        mask = Pixels(selected, within, "A", "u8", "")
-    source = Pixels((yield from read(reader, rect, stride)), rect, channels, dtype, profile)
+    still = selection.duplicate() if within is not None else None  # as it is at the click
+    drawn, mask = _sketch(node, canvas, bounds), None
+    seen = yield from sight(document, node, sees, bounds, reader_of)
+    try:
+        if within is not None:
+            mask = Pixels((yield from read(still.pixelData, within, within[2])), within, "A", "u8", "")
+        channels, dtype = layout(seen.space)
+        rect = frame(node.name(), seen.bounds, within, canvas, method.from_nothing)
+        data = yield from read(seen.read, rect, rect[2] * len(channels) * SIZES[dtype])
+        source = Pixels(data, rect, channels, dtype, seen.space.colorProfile())
+    finally:
+        seen.close()
     others = (yield from further(document, canvas)) if further is not None else {}
-    return Capture(**place, canvas=canvas[2:], inputs={"source": source, "mask": mask, **others})
+    return Capture(
+        node=bare(node.uniqueId()),
+        root=root_id(document),
+        file=document.fileName(),
+        document=document.name(),
+        layer=node.name(),
+        canvas=canvas[2:],
+        inputs={"source": source, "mask": mask, **others},
+        sees=sees,
+        sketch=drawn,
+        frame=document.currentTime() if node.animated() else None,
+    )
+
+
+def _sketch(node: Any, canvas: Rect, bounds: Rect) -> Sketch:
+    """The layer as it is now; see `placement.Sketch`."""
+    try:
+        channels, dtype = layout(node)
+    except VelaturaError:  # the model sees the picture instead, whose colours it knows
+        return Sketch(canvas[2:], bounds, 1)
+    sample = SIZES[dtype]
+    within = common(bounds, canvas)
+    return sketch(canvas[2:], bounds, len(channels) * sample, sample, within, reader_of(node))
 
 
 def read(reader: Callable[..., Any], rect: Rect, stride: int) -> Generator[int, None, memoryview]:
@@ -163,21 +196,17 @@ def chosen(selection: Any | None, canvas: Rect) -> Rect | None:
     return rect
 
 
-def frame(node: Any, within: Rect | None, canvas: Rect, from_nothing: bool = False) -> Rect:
+def frame(name: str, bounds: Rect, within: Rect | None, canvas: Rect, from_nothing: bool = False) -> Rect:
     """The part of the layer to send: its bounds, united with the selection's, within the canvas.
 
-    from_nothing: whether the method looks at nothing of the layer, which may then be empty. Since a layer in
-    Krita has no edges, the whole canvas is its place.
+    name: of the layer. from_nothing: whether the method looks at nothing of it; then it may be empty.
+    Since a layer in Krita has no edges, the whole canvas is its place.
     """
     if from_nothing:
         return canvas
-    box = node.bounds()
-    bounds = (box.x(), box.y(), box.width(), box.height())
     shown = common(bounds, canvas)
     if not shown[2] or not shown[3]:
-        raise VelaturaError(
-            "empty-layer", f"'{node.name()}' is empty within the canvas; paint something first."
-        )
+        raise VelaturaError("empty-layer", f"'{name}' is empty within the canvas; paint something first.")
     if within is None:
         return shown
     left, top = min(shown[0], within[0]), min(shown[1], within[1])

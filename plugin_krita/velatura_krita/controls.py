@@ -8,14 +8,14 @@ from typing import Any
 
 from .choosers import MethodBox, ModelBox
 from .edges import edge
-from .fields import guard_wheel
+from .fields import Combo, guard_wheel
 from .form import Form
 from .prompts import Prompts
 from .qt import QtWidgets, Signal
 from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
-from .velatura_protocol import dials
+from .velatura_protocol import dials, sees
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
 from .velatura_protocol.model_choice import choose_model, first_able
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
@@ -81,10 +81,11 @@ class Controls(QtWidgets.QWidget):
             seed=self.seed.value(),
             variations=self.variations.value(),
             parameters=self.form.values(),
+            sees=sees.known(self.sees.currentData()),
         )
 
-    def show_recipe(self, recipe: Edit) -> bool:
-        """Enters the values of a recipe; False if its method is not offered."""
+    def show_recipe(self, recipe: Edit, seen: str = sees.LAYER) -> bool:
+        """Enters the values of a recipe; False if its method is not offered. seen: see `sees.CHOICES`."""
         index = self.method.findData(recipe.method)
         if index < 0:
             return False
@@ -95,6 +96,7 @@ class Controls(QtWidgets.QWidget):
         self.prompt.setPlainText(recipe.prompt)
         self.seed.setValue(recipe.seed)
         self.variations.setValue(recipe.variations)
+        self.sees.setCurrentIndex(self.sees.findData(seen))
         self.form.reset()
         self.form.set_values(recipe.parameters)
         return True
@@ -132,6 +134,14 @@ class Controls(QtWidgets.QWidget):
             choices.addWidget(label, row, 0)
             choices.addWidget(combo, row, 1)
         choices.addWidget(self.model.note, 2, 1)
+        self.sees = Combo()
+        name_widget(self.sees, "sees", sees.TITLE, sees.TIP)
+        for value, title in sees.CHOICES:
+            self.sees.addItem(title, value)
+        label = QtWidgets.QLabel(sees.TITLE)
+        label.setBuddy(self.sees)
+        choices.addWidget(label, 3, 0)
+        choices.addWidget(self.sees, 3, 1)
 
         counts = QtWidgets.QHBoxLayout()
         counts.setSpacing(6)
@@ -322,6 +332,7 @@ class Controls(QtWidgets.QWidget):
             "prompt": self.prompt.toPlainText()[:MAX_PROMPT],
             "variations": self.variations.value(),
             "seed": self.seed.value(),
+            "sees": self.sees.currentData(),
             "parameters": self._parameters,
             "previews": self.previews.isChecked(),
         }
@@ -333,6 +344,7 @@ class Controls(QtWidgets.QWidget):
             self._parameters = dict(last.get("parameters", {}))
             self.prompt.setPlainText(str(last.get("prompt", "")))
             self.seed.setValue(last.get("seed", -1))
+            self.sees.setCurrentIndex(self.sees.findData(sees.known(last.get("sees"))))
             self.previews.setChecked(bool(last.get("previews", True)))
             self.variations.setMaximum(max(1, last.get("variations", 1)))
             self.variations.setValue(last.get("variations", 1))

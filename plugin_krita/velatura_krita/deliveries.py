@@ -10,16 +10,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Generator
+from dataclasses import replace
 from typing import Any
 
 from . import recipes
+from .copies import Copies
 from .covers import Covers
 from .edges import edge
-from .insert import Layer, insert
+from .insert import Layer, insert, open_picture
 from .masks import deliver
 from .places import find, root_id
 from .qt import QtCore
-from .state import Daemon, Phase
+from .state import Daemon, Job, Phase
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.kinds import insertion
 from .velatura_protocol.rasters import Raster
@@ -41,9 +43,12 @@ class Deliveries(QtCore.QObject):
         self.session, self.state, self.host = session, session.state, session.host
         self.covers = Covers(session)
         self.jobs: dict[str, dict] = {}
+        self.homes: dict[str, Any] = {}  #: the document of each job of this Krita; it may be closed by now
         self._fetching: set[str] = set()  #: being fetched or inserted
         self._failures: dict[str, tuple[int, float]] = {}  #: how often, and when it is tried again
         self._unsaved: dict[str, str] = {}  #: inserted jobs and the roots of their documents, not saved since
+        self._copies = Copies(session)
+        self._notes: dict[str, str] = {}  #: a sentence on the place of a result
         self._timer = QtCore.QTimer(self)
         self._timer.setInterval(LOOK)
         self._timer.timeout.connect(self.look)
@@ -71,6 +76,7 @@ class Deliveries(QtCore.QObject):
     def forget(self, name: str) -> None:
         """Its result is inserted, or gone."""
         self.jobs.pop(name, None)
+        self.homes.pop(name, None)
         self._failures.pop(name, None)
         self._fetching.discard(name)
 
@@ -78,10 +84,12 @@ class Deliveries(QtCore.QObject):
     def look(self) -> None:
         """Fetches each result whose document is open; the others wait."""
         self._acknowledge_saved()
+        self._tidy()
         for name, job in list(self.jobs.items()):
             waits = self._failures.get(name, (0, 0.0))[1] > time.monotonic()
             if waits or name in self._fetching or self.state.daemon is not Daemon.CONNECTED:
                 continue
+            self._follow(name)
             place = find(self.host, self.session.entries[name])
             if place is None:
                 self._homeless(name)
@@ -93,6 +101,48 @@ class Deliveries(QtCore.QObject):
                 self.state.change_job(name, phase=Phase.RECEIVING, fraction=0.0)
                 digests = [layer["raster"]["digest"] for layer in job["result"]["layers"]]
                 self.session.network.fetch(name, digests)
+
+    def _follow(self, name: str) -> None:
+        """Flattening gives a document another root, and all its layers are gone: the document is the same."""
+        home, entry = self.homes.get(name), self.session.entries[name]
+        root = root_id(home) if home is not None else ""
+        if root not in ("", entry.root):
+            self.session.entries[name] = replace(entry, root=root)
+
+    def _tidy(self) -> None:
+        """Keeps the recipes of every open document with their layers, and finds those of copies."""
+        documents = [document for document in self.host.documents() if document.rootNode() is not None]
+        for document in documents:
+            recipes.tidy(document)
+        recipes.let_go(documents)
+        self._copies.look()
+
+    # A result without a document, at the person's word
+
+    def put_into(self, name: str, document: Any) -> None:
+        """The result of a waiting job goes on top of `document`."""
+        entry = self.session.entries[name]
+        place = {"node": "", "root": root_id(document), "file": document.fileName(), "sketch": None}
+        self.session.entries[name] = replace(entry, **place, document=document.name())
+        self.homes.pop(name, None)
+        self.state.change_job(name, document=document.name())
+        self.look()
+
+    def open_new(self, name: str) -> None:
+        """The result of a waiting job goes into a new picture of the size of its own one."""
+        raster = Raster.from_wire(self.jobs[name]["result"]["layers"][0]["raster"])
+        request = self.jobs[name]["result"]["layers"][0]["recipe"]
+        width, height = request.get("canvas", raster.rect[2:])
+        document = open_picture(self.host, raster, width, height, self.state.jobs[name].label)
+        window = self.host.activeWindow()
+        if window is not None:
+            window.addView(document)
+        self.put_into(name, document)
+
+    def dismiss(self, name: str) -> None:
+        """The result of a waiting job is not wanted: the daemon lets it go."""
+        self.session.network.forget_job(name, inserted=True)
+        self.session.end(name, Phase.CANCELLED, "The result was let go.", forget=False)
 
     def fetched(self, name: str, blobs: list) -> None:
         job = self.jobs.get(name)
@@ -115,7 +165,8 @@ class Deliveries(QtCore.QObject):
         entry, title, tell = self.session.entries[name], job["title"], self.session.teller(name, TO_GET)
         if has_masks(job):
             return (yield from deliver(self.host, entry, title, layers, tell))
-        return (yield from insert(self.host, entry, title, layers, tell, self.covers.add))
+        note = lambda sentence: self._notes.update({name: sentence})  # noqa: E731
+        return (yield from insert(self.host, entry, title, layers, tell, self.covers.add, note))
 
     @edge
     def _inserted(self, name: str, job: dict, where: str | None) -> None:
@@ -130,7 +181,9 @@ class Deliveries(QtCore.QObject):
         count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        sentences = (sentence, best_because(job["result"]["layers"]), job["result"].get("note", ""))
+        result = job["result"]
+        place = " ".join(filter(None, (self._notes.pop(name, ""), of_frame(self.state.jobs.get(name)))))
+        sentences = (sentence, place, best_because(result["layers"]), result.get("note", ""))
         sentence = " ".join(filter(None, sentences))
         self.session.end(name, Phase.DONE, sentence, forget=False)
 
@@ -164,8 +217,17 @@ class Deliveries(QtCore.QObject):
         if job is not None and job.phase is not Phase.HOMELESS:
             where = f"'{job.document}'" if job.document else "its picture"
             sentence = f"'{job.label}' is finished: open {where} {TO_GET}."
+            if not self.session.entries[name].file:
+                sentence = f"'{job.label}' is finished, but {where} is closed: choose its place under Edits."
             self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
             self.state.say(sentence)
+
+
+def of_frame(job: Job | None) -> str:
+    """A sentence on the frame of an animated layer; '' for any other."""
+    if job is None or job.frame is None:
+        return ""
+    return f"The layer is animated: this is made from frame {job.frame}, and shows in every frame."
 
 
 def has_masks(job: dict) -> bool:

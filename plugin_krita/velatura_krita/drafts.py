@@ -105,6 +105,7 @@ class Drafts(QtCore.QObject):
             wish.whole,
             lambda what: self.state.change_draft(obstacle=f"{what} {TO_SEE}." if what else ""),
             wish.further,
+            wish.sees,
         )
         self.session.stepper.start(
             self._reading,
@@ -115,7 +116,7 @@ class Drafts(QtCore.QObject):
     def _since(self, document: Any, wish: Wish) -> Since:
         node, undo = document.activeNode(), self.session.host.action("edit_undo")
         active = bare(node.uniqueId()) if node is not None else ""
-        what = root_id(document), active, undo.text(), wish.method.id, wish.whole
+        what = root_id(document), active, undo.text(), wish.method.id, wish.whole, wish.sees
         return self.policy.since((*what, *wish.wanted))
 
     @edge

@@ -6,8 +6,10 @@ import json
 import os
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+
+from .velatura_protocol.sees import LAYER
 
 FOLDER = "krita"
 SUFFIX = ".json"
@@ -20,7 +22,8 @@ class Entry:
     """Where a job's result belongs.
 
     node and root are unique ids of the source layer and of its document's root; the root's is only good while
-    the document stays open.  file: the document's path, empty while it has none.
+    the document stays open; node is empty where the person has chosen another picture.  file: the document's
+    path, empty while it has none.  sketch: the layer as it was captured, see `placement.Sketch`.
     """
 
     job: str
@@ -29,6 +32,12 @@ class Entry:
     file: str
     title: str
     created: float
+    document: str = ""  #: its name, for the person
+    sketch: dict | None = None
+    sees: str = LAYER  #: the picture that the model saw, one of `sees.CHOICES`
+
+
+KEYS = {field.name for field in fields(Entry)}
 
 
 class Journal:
@@ -53,7 +62,8 @@ class Journal:
         found = []
         for path in self.folder.glob("*" + SUFFIX):
             try:
-                entry = Entry(**json.loads(path.read_text("utf-8")))
+                found_here = json.loads(path.read_text("utf-8"))
+                entry = Entry(**{key: found_here[key] for key in found_here if key in KEYS})
                 keep = path == self._path(entry.job) and time.time() - entry.created < LIFETIME
             except (ValueError, TypeError, RecursionError):
                 keep = False

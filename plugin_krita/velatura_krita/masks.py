@@ -7,17 +7,21 @@ several become selection masks in a group above it, in one step.
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import replace
 from typing import Any
 
 from krita import Selection
 
 from . import recipes
-from .insert import BAND, SIDE, Layer, check_whole
+from .insert import BAND, SIDE, Layer, check_whole, scaled_rect, turned
 from .journal import Entry
 from .places import find, is_shown
+from .placing import settled
+from .qt import QtCore, QtGui
 from .rest import Closed, Tell, idle, unheard
 from .results import place_above, results_in
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.placement import Placement
 
 
 def deliver(
@@ -29,8 +33,11 @@ def deliver(
     VelaturaError.
     """
     check_whole(layers)
+    where = yield from settled(host, entry, tell)
+    if where is None:
+        return None
     shaped = []
-    for layer in layers:
+    for layer in (moved(layer, where.placement) for layer in layers):
         selection = yield from shape(layer)
         if selection is not None:
             shaped.append((layer, selection))
@@ -43,14 +50,34 @@ def deliver(
     if not shaped:
         return f"Nothing of it was found: {', '.join(layer.title for layer in layers)}."
     try:
-        yield from idle(document, tell)
+        yield from idle(document, tell, released=True)
         if len(shaped) == 1 and node is not None:
-            return (yield from put_one(host, entry, *shaped[0], tell))
+            return noted((yield from put_one(host, entry, *shaped[0], tell)), where.note)
         group = yield from gather(host, document, title, shaped)
-        yield from idle(document, tell)
+        yield from idle(document, tell, released=True)
     except Closed:
         return None
-    return put_group(host, entry, group, shaped)
+    return noted(put_group(host, entry, group, shaped), where.note)
+
+
+def noted(sentence: str | None, note: str) -> str | None:
+    """A sentence with another one behind it."""
+    return f"{sentence} {note}".strip() if sentence is not None else None
+
+
+def moved(layer: Layer, placement: Placement) -> Layer:
+    """The mask where the picture has it now."""
+    layer = turned(layer, placement)
+    _, _, width, height = layer.raster.rect
+    rect, data = scaled_rect(placement, layer.raster.rect), layer.data
+    if placement.is_scaled:
+        image = QtGui.QImage(bytes(data), width, height, width, QtGui.QImage.Format.Format_Grayscale8)
+        ignore, smooth = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio, QtCore.Qt.TransformationMode
+        image = image.scaled(*rect[2:], ignore, smooth.SmoothTransformation)
+        image = image.convertToFormat(QtGui.QImage.Format.Format_Grayscale8)
+        rows = (image.constScanLine(y).asstring(rect[2]) for y in range(rect[3]))
+        data = b"".join(rows)
+    return replace(layer, raster=replace(layer.raster, rect=rect, width=rect[2], height=rect[3]), data=data)
 
 
 def shape(layer: Layer) -> Generator[int, None, Any | None]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from . import again, candidates
-from .activity import Activity, JobList, Sentence
+from .activity import Activity, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
 from .prompts import means_run
 from .qt import QtCore, QtWidgets
+from .queue import JobList
 from .session import Session
 from .state import Daemon
 from .wish import Wish
 
+NO_PICTURE_IN_FRONT = "Open a picture to put the result there, or take New picture."
 LOOK = 500  #: milliseconds between two looks at which layer is active
+LINE = 6  #: pixels by which the middles of widgets in one line may differ
 LEAST = 120  #: pixels of height that the middle part keeps
 DOTS = {
     Daemon.SEARCHING: "#8a8a8a",
@@ -66,7 +69,10 @@ class Panel(QtWidgets.QWidget):
         inner = QtWidgets.QVBoxLayout(edits.body)
         inner.setContentsMargins(0, 0, 0, 0)
         inner.setSpacing(6)
-        inner.addWidget(JobList(self.state), 1)
+        self.list = JobList(self.state)
+        self.cancel_all = button("cancel_all", "Cancel all", "Cancel every edit that waits or runs")
+        inner.addWidget(self.list, 1)
+        inner.addWidget(self.cancel_all)
         inner.addLayout(self._build_choice())
         inner.addWidget(self.adjust)
         inner.addStretch()
@@ -101,6 +107,7 @@ class Panel(QtWidgets.QWidget):
 
     def _build_buttons(self) -> QtWidgets.QLayout:
         self.run = button("run", "Run", "Edit the active layer inside the selection; also Ctrl+Enter")
+        self.run.setFocusPolicy(QtCore.Qt.FocusPolicy.TabFocus)
         self.cancel = button("cancel", "Cancel", "Cancel the edit that is shown below")
         row = QtWidgets.QHBoxLayout()
         row.setSpacing(6)
@@ -118,6 +125,8 @@ class Panel(QtWidgets.QWidget):
         self.start.clicked.connect(self._on_start)
         self.run.clicked.connect(self._on_run)
         self.cancel.clicked.connect(self._on_cancel)
+        self.list.pressed.connect(self._on_pressed)
+        self.cancel_all.clicked.connect(lambda: self.session.cancel_all())
         self.adjust.clicked.connect(self._on_adjust)
         self.previous.clicked.connect(lambda: self._on_step(-1))
         self.next.clicked.connect(lambda: self._on_step(1))
@@ -148,6 +157,18 @@ class Panel(QtWidgets.QWidget):
             self.perform("run")
         return True
 
+    def focusNextPrevChild(self, forward: bool) -> bool:
+        """Tab goes through the docker from top to bottom, whatever was made first."""
+        fields = in_order(self)
+        now = QtWidgets.QApplication.focusWidget()
+        at = next((i for i, field in enumerate(fields) if field is now or field.focusProxy() is now), None)
+        to = None if at is None else at + (1 if forward else -1)
+        if to is None or not 0 <= to < len(fields):
+            return super().focusNextPrevChild(forward)
+        reason = QtCore.Qt.FocusReason
+        fields[to].setFocus(reason.TabFocusReason if forward else reason.BacktabFocusReason)
+        return True
+
     def enterEvent(self, event: QtCore.QEvent) -> None:
         super().enterEvent(event)
         self.controls.wonder()
@@ -168,6 +189,8 @@ class Panel(QtWidgets.QWidget):
         self.run.setEnabled(daemon is Daemon.CONNECTED and bool(self.state.known.methods))
 
     def _show_cancel(self, *_: object) -> None:
+        able = [job for job in self.state.jobs.values() if job.phase.cancellable and not job.cancelling]
+        self.cancel_all.setVisible(len(able) > 1)
         self.cancel.setEnabled(self.state.cancellable() is not None)
 
     @edge
@@ -188,8 +211,24 @@ class Panel(QtWidgets.QWidget):
         self.session.cancel()
 
     @edge
+    def _on_pressed(self, job: str, name: str) -> None:
+        """A button of an edit in the list."""
+        deliveries, document = self.session.deliveries, self.session.host.activeDocument()
+        if name == "cancel":
+            self.session.cancel(job)
+        elif job in deliveries.jobs and name == "dismiss":
+            deliveries.dismiss(job)
+        elif job in deliveries.jobs and name == "new":
+            deliveries.open_new(job)
+        elif job in deliveries.jobs and document is not None:
+            deliveries.put_into(job, document)
+        else:
+            self.state.say(NO_PICTURE_IN_FRONT, bad=True)
+
+    @edge
     def _on_run(self, *_: object) -> None:
         wish = self.controls.wish()
+        self.run.clearFocus()  # Space moves the canvas: it must not run again
         if wish is not None:
             self.session.run(wish)
 
@@ -241,8 +280,8 @@ class Panel(QtWidgets.QWidget):
 
     @edge
     def _on_adjust(self, *_: object) -> None:
-        recipe = self.session.adjust()
-        if recipe is not None and not self.controls.show_recipe(recipe):
+        found = self.session.adjust()
+        if found is not None and not self.controls.show_recipe(*found):
             self.state.say("This result's method is not available any more; update Velatura.", bad=True)
 
 
@@ -251,3 +290,25 @@ def button(name: str, text: str, tip: str, title: str = "") -> QtWidgets.QPushBu
     made = QtWidgets.QPushButton(text)
     name_widget(made, name, title or text, tip)
     return made
+
+
+def in_order(panel: QtWidgets.QWidget) -> list[QtWidgets.QWidget]:
+    """The widgets that take the focus by Tab, line by line."""
+    tab, origin = QtCore.Qt.FocusPolicy.TabFocus, QtCore.QPoint(0, 0)
+    found = [
+        widget
+        for widget in panel.findChildren(QtWidgets.QWidget)
+        if widget.isVisible()
+        and widget.isEnabled()
+        and widget.focusPolicy() & tab
+        and not widget.focusProxy()
+    ]
+    place = {widget: widget.mapTo(panel, origin) for widget in found}
+    middle = {widget: place[widget].y() + widget.height() // 2 for widget in found}
+    rows: list[list[QtWidgets.QWidget]] = []
+    for widget in sorted(found, key=lambda one: middle[one]):
+        if rows and middle[widget] - middle[rows[-1][0]] <= LINE:
+            rows[-1].append(widget)
+        else:
+            rows.append([widget])
+    return [widget for row in rows for widget in sorted(row, key=lambda one: place[one].x())]

@@ -7,6 +7,7 @@ from typing import Any
 from .journal import Entry
 from .qt import QtCore
 from .recipes import bare
+from .velatura_protocol.placement import Sketch
 
 
 def node_by_id(document: Any, unique_id: str) -> Any | None:
@@ -30,15 +31,19 @@ def find(host: Any, entry: Entry) -> tuple[Any, Any] | None:
     """The open document of a job's result, and its source layer (None if that was deleted).
 
     A copy of the document has layers of the same ids: the document that the job was started in is preferred,
-    then the one of the same file.  None if no document fits.
+    then the one of the same file.  Where the layer is gone, as after flattening, the same file with a picture
+    of the same size is taken for the document.  None if no document fits.
     """
     best: tuple[int, Any, Any] | None = None
+    before = Sketch.from_json(entry.sketch)
     for document in host.documents():
-        node = node_by_id(document, entry.node)
-        same = root_id(document) == entry.root
-        if node is None and not same:
+        node = node_by_id(document, entry.node) if entry.node else None
+        is_same = root_id(document) == entry.root
+        is_file = entry.file != "" and document.fileName() == entry.file
+        is_size = before is not None and before.canvas == (document.width(), document.height())
+        if node is None and not is_same and not (is_file and is_size):
             continue
-        rank = 2 * same + (entry.file != "" and document.fileName() == entry.file)
+        rank = 4 * is_same + 2 * (node is not None) + is_file
         if best is None or rank > best[0]:
             best = (rank, document, node)
     return best[1:] if best is not None else None

@@ -39,16 +39,17 @@ class Preview(QtWidgets.QLabel):
             self.setToolTip("")
             return
         self.setEnabled(True)
-        size = picture.width(), picture.height()
-        part = picture.copy(*part_of(size, job.shown, job.selected))
-        keep = QtCore.Qt.AspectRatioMode.KeepAspectRatio
-        smooth = QtCore.Qt.TransformationMode.SmoothTransformation
-        ratio = self.devicePixelRatioF()
-        inside = self.contentsRect().size() * ratio
-        scaled = part.scaled(inside, keep, smooth)
-        scaled.setDevicePixelRatio(ratio)
-        self.setPixmap(scaled)
+        self.setPixmap(fitted(picture, job, self.contentsRect().size(), self.devicePixelRatioF()))
         self.setToolTip(where(job))
+
+
+def fitted(picture: QtGui.QPixmap, job: Job, room: QtCore.QSize, ratio: float) -> QtGui.QPixmap:
+    """The part of a job's preview that is shown, as large as the room. ratio: the screen's pixels to one."""
+    part = picture.copy(*part_of((picture.width(), picture.height()), job.shown, job.selected))
+    keep = QtCore.Qt.AspectRatioMode.KeepAspectRatio
+    scaled = part.scaled(room * ratio, keep, QtCore.Qt.TransformationMode.SmoothTransformation)
+    scaled.setDevicePixelRatio(ratio)
+    return scaled
 
 
 def part_of(size: tuple[int, int], shown: Rect | None, selected: Rect | None) -> tuple[int, int, int, int]:

@@ -8,8 +8,9 @@ from typing import Any
 
 from krita import Krita
 
+from .hands import is_pressed
 from .places import root_id
-from .qt import QtCore, QtWidgets
+from .qt import QtWidgets
 from .velatura_protocol.errors import VelaturaError
 
 PAUSE = 30  #: milliseconds between two looks
@@ -38,21 +39,22 @@ def unheard(_sentence: str) -> None:
     """For callers that report nothing."""
 
 
-def idle(document: Any, tell: Tell = unheard) -> Generator[int, None, None]:
+def idle(document: Any, tell: Tell = unheard, released: bool = False) -> Generator[int, None, None]:
     """Waits, without blocking, until no stroke and no filter works on the document; see `steps.Steps`.
 
     tell: called with the action that the person has to finish first, as soon as it is known and at each
-    change, and with an empty text once the document is idle.  Raises `Closed` when the document is closed.
+    change, and with an empty text once the document is idle.  released: whether to wait, too, until no mouse
+    button and no pen is down: a selection that is being dragged is no stroke.  Raises `Closed` when the
+    document is closed.
     """
     shown, begin = "", time.monotonic()
     try:
-        while not document.tryBarrierLock():
+        while (released and is_pressed()) or not document.tryBarrierLock():
             if document.rootNode() is None:
                 raise Closed
             what = obstacle(document)
             if not what and time.monotonic() - begin > SOON:
-                is_pressed = QtWidgets.QApplication.mouseButtons() != QtCore.Qt.MouseButton.NoButton
-                what = FINISH_STROKE if is_pressed else LET_WORK
+                what = FINISH_STROKE if is_pressed() else LET_WORK
             if what != shown:
                 shown = what
                 tell(what)

@@ -13,6 +13,7 @@ from .capture import NO_PICTURE, Capture, capture
 from .deliveries import Deliveries
 from .drafts import Drafts
 from .edges import FAULT, edge
+from .hands import pen
 from .journal import Entry
 from .proposals import Proposals
 from .qt import QtCore, Signal
@@ -21,6 +22,7 @@ from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
 from .velatura_protocol.choices import Restored, restore
+from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.requests import Edit, Recipe, Request
 from .wish import Wish
@@ -85,21 +87,23 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return
+        pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
-        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further)
+        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further, wish.sees)
         self.stepper.start(
             reading,
-            lambda captured: self._captured(job, wish, captured),
+            lambda captured: self._captured(job, wish, document, captured),
             lambda error: self.failed(job.id, error),
         )
 
-    def cancel(self) -> None:
-        job = self.state.cancellable()
-        if job is None:
+    def cancel(self, name: str = "") -> None:
+        """name: of a job; '' for the one that the Cancel button means."""
+        job = self.state.jobs.get(name) if name else self.state.cancellable()
+        if job is None or job.cancelling or not job.phase.cancellable:
             return
         if job.id in self._reading:  # the daemon knows nothing of it yet
             self.stepper.drop(self._reading.pop(job.id))
@@ -108,8 +112,14 @@ class Session(QtCore.QObject):
         self.state.change_job(job.id, cancelling=True)
         self.network.cancel(job.id)
 
-    def adjust(self) -> Edit | None:
-        """The recipe of the selected result, to be shown in the form; its source and selection come back."""
+    def cancel_all(self) -> None:
+        """Cancels every edit that can be cancelled, the newest first."""
+        for job in [job for job in reversed(self.state.jobs.values()) if job.phase.cancellable]:
+            self.cancel(job.id)
+
+    def adjust(self) -> tuple[Edit, str] | None:
+        """The recipe of the selected result and the picture that it was made from (see `sees.CHOICES`), to be
+        shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
@@ -121,8 +131,18 @@ class Session(QtCore.QObject):
             return None
         edit, found = recipe.again(), self._restored(recipe.request, result.document)
         tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
-        self._choose(again.go_back(self.host, result, tell), found.lost)
-        return replace(edit, parameters=found.values)
+        known = self._changes(recipe.request)
+        self._choose(again.go_back(self.host, result, tell, known), found.lost)
+        return replace(edit, parameters=found.values), result.recipe.sees
+
+    def _changes(self, request: Request) -> Changes:
+        """How method and model of a recipe have changed since."""
+        known = self.state.known
+        method, models = known.method(request.method), [model.id for model in known.models]
+        is_newer = method is not None and method.version > request.method_version > 0
+        return Changes(
+            is_method_newer=is_newer, lacks_model=bool(request.model) and request.model not in models
+        )
 
     def _restored(self, request: Request, document: Any) -> Restored:
         """The form's values from a recipe: its rasters are looked up among the layers."""
@@ -166,12 +186,23 @@ class Session(QtCore.QObject):
     # Answers of the document and the network
 
     @edge
-    def _captured(self, job: Job, wish: Wish, captured: Capture) -> None:
+    def _captured(self, job: Job, wish: Wish, document: Any, captured: Capture) -> None:
         self._reading.pop(job.id, None)
-        entry = Entry(job.id, captured.node, captured.root, captured.file, job.title, time.time())
+        self.deliveries.homes[job.id] = document
+        entry = Entry(
+            job.id,
+            captured.node,
+            captured.root,
+            captured.file,
+            job.label,
+            time.time(),
+            captured.document,
+            captured.sketch.to_json(),
+            captured.sees,
+        )
         self.entries[job.id] = entry
         self.network.submit(entry, wish.edit, captured.inputs, captured.canvas)
-        self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection)
+        self.state.change_job(job.id, phase=Phase.SENDING, selected=captured.selection, frame=captured.frame)
 
     @edge
     def failed(self, job: str, error: Exception) -> None:
@@ -218,7 +249,8 @@ class Session(QtCore.QObject):
             return  # its pixels are gone with the Krita that sent them; the daemon lets it go
         if entry.job not in self.entries:
             self.entries[entry.job] = entry
-            self.state.add_job(Job(entry.job, entry.title, created=entry.created), show=False)
+            job = Job(entry.job, entry.title, entry.title, entry.document, created=entry.created)
+            self.state.add_job(job, show=False)
         self._on_job(state)
 
     def _on_job(self, job: dict) -> None:

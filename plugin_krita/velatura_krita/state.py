@@ -79,6 +79,7 @@ class Job:
     shown: Sequence[int] | None = None  #: the document's pixels that the preview shows, if that is known
     selected: Sequence[int] | None = None  #: the bounds of the selection that is edited
     obstacle: str = ""  #: one sentence on the step that the person has to finish before it goes on
+    frame: int | None = None  #: of an animated layer
     message: str = ""  #: one sentence about how it ended, or why it waits
     cancelling: bool = False
     created: float = field(default_factory=time.time)

@@ -149,12 +149,12 @@ def test_hidden_colours_do_not_bleed():
     source = np.zeros((64, 64, 4), np.uint8)
     source[...] = [0, 255, 0, 0]  # green, hidden
     source[16:48, 16:48] = [200, 40, 40, 255]
+    source[16:48, 16:32] = [240, 80, 80, 255]  # two colours: one alone lies on paper
     on = layer(source)
     for region in (native(on.box), plan(on.box, (64, 64), 16, 16, 0.0)):
         seen = see(on, selection(None, on), region)
-        np.testing.assert_allclose(
-            seen.image * 255, np.broadcast_to([200, 40, 40], seen.image.shape), atol=0.6
-        )
+        image = seen.image * 255
+        assert (np.abs(image - [220, 60, 60]) <= 28).all()  # a resize overshoots a little
 
 
 def test_a_layer_with_nothing_visible_is_refused():

@@ -29,7 +29,8 @@ class Node:
         self._parent: Node | None = None
         self._visible, self._offset = True, (0, 0)
         self._pixels: dict[tuple[int, int], bytes] = {}
-        self.pass_through = False
+        self.pass_through = self.is_animated = False
+        self.blending, self.opaque, self.inherits = "normal", 255, False
 
     def name(self) -> str:
         return self._name
@@ -51,6 +52,31 @@ class Node:
 
     def colorProfile(self) -> str:
         return self._document.profile
+
+    def animated(self) -> bool:
+        return self.is_animated
+
+    def blendingMode(self) -> str:
+        return self.blending
+
+    def setBlendingMode(self, mode: str) -> None:
+        self.blending = mode
+
+    def opacity(self) -> int:
+        return self.opaque
+
+    def setOpacity(self, value: int) -> None:
+        self.opaque = value
+
+    def inheritAlpha(self) -> bool:
+        return self.inherits
+
+    def setInheritAlpha(self, on: bool) -> None:
+        self.inherits = on
+
+    def remove(self) -> bool:
+        self._parent.take(self)
+        return True
 
     def visible(self) -> bool:
         return self._visible
@@ -114,6 +140,7 @@ class Node:
     def clone(self) -> Node:
         copy = Node(self._document, self._name, self._kind)
         copy._visible, copy._offset, copy._pixels = self._visible, self._offset, dict(self._pixels)
+        copy.blending, copy.opaque, copy.inherits = self.blending, self.opaque, self.inherits
         copy._children = [child.clone() for child in self._children]
         for child in copy._children:
             child._parent = copy
@@ -182,6 +209,9 @@ class Document:
     def name(self) -> str:
         return self._name
 
+    def currentTime(self) -> int:
+        return 12
+
     def fileName(self) -> str:
         return self.file
 
@@ -214,6 +244,26 @@ class Document:
                 return node
             waiting += node.childNodes()
         return None
+
+    def pixelData(self, x: int, y: int, width: int, height: int) -> QtCore.QByteArray:
+        """The topmost pixel that is not clear, everywhere: nothing is composed here."""
+        shown = [child for child in self._root.childNodes() if child.visible()]
+        size = PIXEL[self.model] * DEPTH[self.depth]
+        pixels = []
+        for j in range(y, y + height):
+            for i in range(x, x + width):
+                found = [bytes(node.pixelData(i, j, 1, 1)) for node in shown]
+                pixels.append(next((pixel for pixel in reversed(found) if any(pixel)), bytes(size)))
+        return QtCore.QByteArray(b"".join(pixels))
+
+    def clone(self) -> Document:
+        copy = Document(*self._size, self._name, self.model, self.depth, self.profile)
+        for child in self._root.childNodes():
+            twin = child.clone()
+            twin._id = child.uniqueId()
+            copy._root.addChildNode(twin, None)
+        Krita.instance().unseen.append(copy)
+        return copy
 
     def createNode(self, name: str, kind: str) -> Node:
         return Node(self, name, kind)
@@ -266,6 +316,9 @@ class Document:
 
     def setAnnotation(self, kind: str, _description: str, data: QtCore.QByteArray) -> None:
         self.annotations[kind] = bytes(data)
+
+    def removeAnnotation(self, kind: str) -> None:
+        del self.annotations[kind]
 
 
 class Notifier(QtCore.QObject):
@@ -335,6 +388,9 @@ class Krita:
 
     def action(self, name: str) -> Action:
         return self._actions.setdefault(name, Action(name))
+
+    def activeWindow(self) -> None:
+        return None
 
     def windows(self) -> list[Any]:
         return []

@@ -54,7 +54,9 @@ def test_each_layer_is_bound_to_its_recipe(krita, stack):
     place = entry(stack)
     put(krita, place, layers())
     for number, child in enumerate(reversed(named(stack, "Method: prompt").childNodes())):
-        assert recipes.read(stack, child) == recipes.Recipe({"job": JOB, "variation": number}, place.node)
+        found = recipes.read(stack, child)
+        assert (found.request, found.source) == ({"job": JOB, "variation": number}, place.node)
+        assert found.evidence.rect == RECT
     assert all(json.loads(text)["source"] == place.node for text in stack.annotations.values())
 
 

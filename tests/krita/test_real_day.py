@@ -17,9 +17,9 @@ OPEN = "Finish your transform (Enter, or Esc to give it up)"
 class Hands:
     """Mouse and keyboard before a Krita that runs a scene."""
 
-    def __init__(self, session, **args):
+    def __init__(self, session, script=SCRIPT, **args):
         self.display = session.display
-        self.run = session.start(SCRIPT, timeout=500, **args)
+        self.run = session.start(script, timeout=500, **args)
 
     def at(self, step: str, *presses: tuple) -> None:
         """Once the scene is at `step`, press; then let it go on."""

@@ -2,6 +2,7 @@
 
 Transparent pixels take the mean colour of the visible ones, since a model knows no transparency. This colour
 adds the least contrast at the edges of the paint; a model would take black or white there for an outline.
+Paint of one colour, such as ink, would vanish in its own mean: it lies on white paper, light paint on black.
 """
 
 from __future__ import annotations
@@ -17,6 +18,10 @@ from .resample import Resized, nearest, resize
 from .selection import Layer, Selection
 
 _BAND = 1 << 18
+_FLAT = 0.06  # standard deviation of the colours, in sRGB, up to which paint counts as one colour
+_CLEAR = 0.02  # share of transparency from which the backdrop of such paint matters
+_LIGHT = 0.6  # luma above which one colour is light: yellow and chalk are, pencil is not
+_LUMA = np.array([0.2126, 0.7152, 0.0722], np.float32)  # ITU-R BT.709
 
 
 class Seen(NamedTuple):
@@ -36,7 +41,7 @@ def see(layer: Layer, selection: Selection, region: Region, *, may_be_empty: boo
 
     Raises `empty-layer` if all its pixels are transparent, unless they may be; the picture is then black.
     """
-    image, backdrop = over_mean(painted(layer, region.crop, region.inner))
+    image, backdrop = over_paper(painted(layer, region.crop, region.inner))
     if backdrop is None and may_be_empty:
         backdrop = np.zeros(3, np.float32)
     if backdrop is None:
@@ -59,7 +64,32 @@ def over_mean(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
     if visible <= 0.0:
         return np.zeros_like(colours), None
     backdrop = (colours.sum(axis=(0, 1), dtype=np.float64) / visible).astype(np.float32)
-    return (colours + (1.0 - alpha) * backdrop).clip(0.0, 1.0), backdrop
+    return over(paint, backdrop), backdrop
+
+
+def over_paper(paint: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
+    """`over_mean`, but paint of one colour lies on white, or on black where it is light."""
+    image, mean = over_mean(paint)
+    if mean is None or not _is_ink(paint, mean):
+        return image, mean
+    paper = np.full(3, float(mean @ _LUMA <= _LIGHT), np.float32)
+    return over(paint, paper), paper
+
+
+def over(paint: np.ndarray, backdrop: np.ndarray) -> np.ndarray:
+    """Premultiplied colours and alpha [h, w, 4] over one colour [3], [h, w, 3] in [0, 1]."""
+    return (paint[..., :3] + (1.0 - paint[..., 3:]) * backdrop).clip(0.0, 1.0)
+
+
+def _is_ink(paint: np.ndarray, mean: np.ndarray) -> bool:
+    """Whether premultiplied paint [h, w, 4] is of one colour, its mean [3], with transparency round it."""
+    colours, alpha = paint[..., :3], paint[..., 3:]
+    visible = float(alpha.sum(dtype=np.float64))
+    if visible > (1.0 - _CLEAR) * alpha.size:
+        return False
+    # With c straight and C = a c premultiplied, a (c - m)^2 = (C - a m)^2 / a.
+    off = np.square(colours - alpha * mean).sum(axis=-1, keepdims=True) / np.maximum(alpha, 1e-3)
+    return float(off.sum(dtype=np.float64)) / (3.0 * visible) < _FLAT**2
 
 
 def without_margins(picture: np.ndarray, region: Region) -> np.ndarray:
