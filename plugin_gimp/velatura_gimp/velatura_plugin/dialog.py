@@ -16,9 +16,11 @@ from velatura_protocol.amounts import decimals, step_of  # noqa: E402
 from velatura_protocol.schema import Field  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
+from .choice_form import ChoiceForm  # noqa: E402
 from .conversation import Conversation  # noqa: E402
 from .dial_form import DialForm  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
+from .edit import Placed  # noqa: E402
 from .form import Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
@@ -48,7 +50,7 @@ def ask(
     hidden: Sequence[str],
     live: Live,
     keeper: Keeper,
-) -> Gimp.Item | None:
+) -> Placed | None:
     """Shows the dialog until its form has been run, and returns the result; None where the person cancels.
 
     `config` has the form's values afterwards, at every end of the dialog, and `keeper` has them until a run
@@ -82,10 +84,10 @@ def ask(
             beside.side.say(live.begins_with)
         run = beside.run(lambda: keeper.keep(config))
         dialog.run()
-        return run.item
+        return run.placed
     finally:
         beside.stop()
-        if run is not None and run.item is not None:
+        if run is not None and run.placed is not None:
             keeper.drop()
         else:
             keeper.keep(config)
@@ -209,6 +211,8 @@ class _Form:
             return self._list(argument)
         if field.kind == "raster":
             return self._own(argument, RasterForm(self._config, argument, self._layers))
+        if field.kind == "enum":
+            return self._own(argument, ChoiceForm(self._config, argument))
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
