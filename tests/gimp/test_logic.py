@@ -317,7 +317,7 @@ def test_entries_of_a_menu_have_letters_of_their_own():
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
     widgets = ("caption", "choice_form", "choosing", "dial_form", "dialog", "flow", "list_form",
-               "preset_menu", "raster_form", "running", "side", "style", "telling", "text_undo",
+               "preset_menu", "raster_form", "running", "seed_form", "side", "style", "telling", "text_undo",
                "word_editor", "word_form", "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):
         text = path.read_text()

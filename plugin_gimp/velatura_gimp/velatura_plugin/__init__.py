@@ -20,6 +20,7 @@ It has no method's name and no mathematics: procedures and dialogs come from the
 ``word_form``      the words in a dialog: kept with its values, selected on demand
 ``flow``           chips in lines, like words
 ``choice_form``    a list to choose one value from
+``seed_form``      a seed, as GIMP shows seeds
 ``style``          the style of the plug-in's own widgets
 ``caption``        the buttons at the caption field
 ``text_undo``      undo in a text field

@@ -167,15 +167,12 @@ def _array(items: list[Gimp.Item]) -> Gimp.ValueArray:
     """The return values of a success, with an array of these items.
 
     Python cannot make such an array in GIMP 3.0, but one of GIMP's own procedures can: that which returns the
-    chosen items. The person's choice is restored.
+    chosen items, in an order of GIMP's own. The person's choice is restored.
     """
     image, kind = items[0].get_image(), "layers" if items[0].is_layer() else "channels"
-    choose, chosen = getattr(image, f"set_selected_{kind}"), getattr(image, f"get_selected_{kind}")
     layers, channels = image.get_selected_layers(), image.get_selected_channels()
     try:
-        choose(items)
-        if chosen()[0].get_id() != items[0].get_id():
-            choose(items[::-1])  # GIMP may return them in the other order
+        getattr(image, f"set_selected_{kind}")(items)
         get = Gimp.get_pdb().lookup_procedure(f"gimp-image-get-selected-{kind}")
         config = get.create_config()
         config.set_property("image", image)

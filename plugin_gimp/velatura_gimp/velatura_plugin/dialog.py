@@ -27,6 +27,7 @@ from .list_form import ListForm  # noqa: E402
 from .raster_form import RasterForm  # noqa: E402
 from .rasters import layers  # noqa: E402
 from .running import Run  # noqa: E402
+from .seed_form import CHANCE, SeedForm  # noqa: E402
 from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo, text_of  # noqa: E402
@@ -213,6 +214,8 @@ class _Form:
             return self._own(argument, RasterForm(self._config, argument, self._layers))
         if field.kind == "enum":
             return self._own(argument, ChoiceForm(self._config, argument))
+        if name == "seed" and field.minimum == CHANCE:
+            return self._own(argument, SeedForm(self._config, argument))
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:

@@ -90,7 +90,7 @@ def takes_over(source: Gimp.Layer, sees: str) -> bool:
 
 def _take_over(image: Gimp.Image, source: Gimp.Layer, group: Gimp.GroupLayer) -> None:
     """Gives the group the source's place in the picture: its mode, its opacity, and a copy of its pixels
-    below the variations. The source is hidden, and so are its earlier results of this kind: the layers below
+    below the variations. The source and its earlier results right above it are hidden: the layers below
     would be composited with it twice.
     """
     copy = source.copy()

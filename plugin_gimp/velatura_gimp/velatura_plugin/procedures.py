@@ -80,7 +80,7 @@ def _method_procedure(
     )
     if is_mask:
         procedure.add_channel_return_value("channel", "Channel", "The first of the channels", True, _FLAGS)
-        _add_items(procedure, "channels", "All channels, in the order of their words", Gimp.Channel)
+        _add_items(procedure, "channels", "All channels, in no order", Gimp.Channel)
     else:
         _add_group(procedure)
     for argument in form.arguments(method, known):
@@ -94,7 +94,7 @@ def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     procedure.add_item_return_value(
         "result", "Result", "The group of the result's layers, or the first of its channels", True, _FLAGS
     )
-    _add_items(procedure, "results", "All layers or channels of the result, the best first", Gimp.Item)
+    _add_items(procedure, "results", "All layers or channels of the result, in no order", Gimp.Item)
     for argument in form.AGAIN_ARGUMENTS:
         _add_argument(procedure, argument)
     about = "The layer that the result was made from, where that is not certain"
@@ -128,7 +128,7 @@ def _image_procedure(
 
 def _add_group(procedure: Gimp.Procedure) -> None:
     procedure.add_group_layer_return_value("group", "Group", "The group of the result's layers", True, _FLAGS)
-    _add_items(procedure, "layers", "All layers of the result, the best first", Gimp.Layer)
+    _add_items(procedure, "layers", "All layers of the result, in no order", Gimp.Layer)
 
 
 def _add_items(procedure: Gimp.Procedure, name: str, about: str, kind: type) -> None:
