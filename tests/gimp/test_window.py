@@ -28,6 +28,7 @@ def _sitting(window):
     dialog = window.wait_window(r"SDEdit")
     window.display.xdotool("mousemove", 5, 900)
     window.keys(*"hat", window=dialog)
+    window.rest()
     yield "dialog", window.screenshot("dialog.png")
     window.keys("Return", window=dialog)
     yield "run", _wait(window, groups=1)
@@ -55,7 +56,9 @@ def _sitting(window):
     dialog = window.wait_window(r"SDEdit")
     window.keys("Return", window=dialog)
     told = window.wait_window(r"^Velatura$", timeout=120)
+    window.rest()
     yield "told", window.screenshot("told.png")
+    yield "warnings", window.display.windows("GIMP Message")
     window.keys("Escape", window=told)
     yield "blended", _wait(window, groups=4)
     window.python(LOOK, choose="source")
@@ -114,3 +117,7 @@ def test_a_layer_that_multiplies_is_hidden_with_its_earlier_results_and_back_aft
     assert sitting["blended"]["layers"] == 5
     for key in ("visible", "layers", "groups", "marks", "source", "pixels"):
         assert sitting["blended_undone"][key] == sitting["blended_before"][key]
+
+
+def test_no_warning_stands_beside_a_success(sitting):
+    assert sitting["warnings"] == []

@@ -178,7 +178,8 @@ def _array(items: list[Gimp.Item]) -> Gimp.ValueArray:
         config.set_property("image", image)
         return get.run(config)
     finally:
-        image.set_selected_channels(channels)
+        if channels:  # GIMP takes no empty list
+            image.set_selected_channels(channels)
         if layers:
             image.set_selected_layers(layers)
 
