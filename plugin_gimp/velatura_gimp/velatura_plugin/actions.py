@@ -83,7 +83,7 @@ def run_method(
         request,
         teller,
         method.need(PROMPT) == "required",
-        chosen=lambda: tuple(resolved()[1]),
+        chosen=lambda: (config.get_property(sees), *resolved()[1]),
         gives_drafts=method.drafts,
         note=lambda: model().note,
         **helpers(image, sight, method),

@@ -21,7 +21,7 @@ from .conversation import Conversation  # noqa: E402
 from .dial_form import DialForm  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
 from .edit import Placed  # noqa: E402
-from .form import Argument  # noqa: E402
+from .form import SEES, Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
 from .raster_form import RasterForm  # noqa: E402
@@ -79,6 +79,9 @@ def ask(
         form.propose_at_once()
         beside.side.note(live.note())
         config.connect("notify::model", lambda *_: beside.side.note(live.note()))
+        for argument in arguments:
+            if argument.field.key == SEES:
+                config.connect(f"notify::{argument.name}", lambda *_: beside.side.look_again())
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
         if live.begins_with:
@@ -294,11 +297,12 @@ class _Form:
         return f"{argument.name}-box"
 
     def _title(self, argument: Argument, widget: Gtk.Widget) -> Gtk.Box:
-        """The column left of a widget, with its label on top."""
+        """The column left of a widget, with its label: beside a single line, on top of several."""
         label = Gtk.Label(label=argument.label, use_underline=True, xalign=0.0)
         label.set_mnemonic_widget(widget)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        column.pack_start(label, False, False, 0)
+        is_line = isinstance(widget, (ChoiceForm, SeedForm, RasterForm))
+        column.pack_start(label, is_line, is_line, 0)
         self._titles.add_widget(column)
         return column
 
