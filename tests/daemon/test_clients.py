@@ -172,6 +172,46 @@ def test_who_vanishes_takes_leased_jobs_along(brisk, kind):
         witness.ask({"type": "cancel", "job": free})
 
 
+def test_who_is_dead_is_found_out_by_the_next_event(tmp_path_factory, tiny_folder, no_torch):
+    """A host kills its plug-in: the device is free at the next step, not after three heartbeats."""
+    from tests.tiny import register_tiny_model
+
+    leased, free = new_job(), new_job()
+    state_dir = tmp_path_factory.mktemp("slow") / "state"
+    register_tiny_model(state_dir, tiny_folder)
+    with (
+        Daemon(state_dir, no_torch, prestart=False, heartbeat=60) as daemon,
+        Raw(daemon.connection) as witness,
+    ):
+        with Raw(daemon.connection) as gone:
+            for job, flag in ((leased, True), (free, False)):
+                wanted = request(pixels(seed=9), lease=flag)
+                gone.ask({"type": "submit", "job": job, "request": wanted})
+        witness.ask({"type": "cancel", "job": free})  # an event for the dead one
+
+        def is_cancelled():
+            return witness.ask({"type": "get", "job": leased})["state"] == "cancelled"
+
+        wait_for(is_cancelled, 40, "the dead client's job goes on")
+
+
+def test_who_comes_back_after_a_cut_has_not_vanished(monkeypatch):
+    from velatura.daemon.broker import sessions
+
+    now = 100.0
+    monkeypatch.setattr(sessions.time, "monotonic", lambda: now)
+    known = sessions.Sessions(5.0)
+    here, dead = known.hello(b"a", "", "here", 0), known.hello(b"b", "", "dead", 0)
+    known.cut(here)
+    known.cut(dead)
+    now += 0.9
+    assert known.newly_vanished() == []
+    known.hello(b"c", here.id, "here", 0)
+    now += 0.2
+    assert known.newly_vanished() == [dead]
+    assert known.newly_vanished() == []
+
+
 def test_who_pings_keeps_leased_jobs(brisk):
     with Raw(brisk.connection) as client:
         for _ in range(50):

@@ -15,12 +15,16 @@ def again(gimp):
 
 
 def test_a_result_is_a_group_with_its_best_variation_on_top_and_the_source_still_chosen(again):
-    assert again["first_error"] == ""
     assert again["title"] == "a hat · Repaint from its colours"
     assert again["visible"] == [True, False]
     assert again["ranks"] == [0, 1]
     assert again["chosen"] == ["source"]
     assert again["differ"]
+
+
+def test_a_script_gets_all_layers(again):
+    assert sorted(again["returned"]) == sorted(again["children"])
+    assert len(again["returned"]) == 2
 
 
 def test_a_variation_run_again_gives_the_same_pixels_above_the_old(again):
@@ -88,6 +92,12 @@ def refusals(gimp):
         ("empty_prompt", "prompt"),
         ("long_prompt", "shorten it"),
         ("not_a_result", "not made by Velatura"),
+        ("no_layer", "Choose one layer"),
+        ("another_picture", "another picture"),
+        ("another_picture_again", "another picture"),
+        ("unknown_model", "no-such-model"),
+        ("unknown_choice", "etail"),
+        ("unknown_sight", "no-such-thing"),
     ],
 )
 def test_what_cannot_be_edited_is_refused_in_a_sentence_and_changes_nothing(refusals, case, words):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
@@ -16,7 +17,7 @@ from velatura_protocol.schema import Field
 
 sys.path.insert(0, str(PLUGIN))
 
-from velatura_plugin import catalogue, form, recipe
+from velatura_plugin import catalogue, form, manual, recipe
 
 SCHEMA = {
     "type": "object",
@@ -70,6 +71,7 @@ def test_arguments_are_named_like_the_parameters(known):
     arguments = form.arguments(known.methods[0], known)
     assert [argument.name for argument in arguments] == [
         "prompt", "guidance-scale", "steps", "words", "parameter-image", "variations", "seed", "model",
+        "sees",
     ]  # fmt: skip
 
 
@@ -137,8 +139,8 @@ def test_a_recipe_survives_its_parasite():
     data = recipe.to_parasite(RECIPE, {"source": 17, "mark": "m"})
     assert max(data) < 128
     kept = recipe.from_parasite(data)
-    assert recipe.origin(kept) == {"source": 17, "mark": "m", "result": 0}
-    assert recipe.origin(Recipe.from_wire(RECIPE)) == {"source": 0, "mark": "", "result": 0}
+    assert recipe.origin(kept) == {"source": 17, "mark": "m", "result": 0, "sees": ""}
+    assert recipe.origin(Recipe.from_wire(RECIPE)) == {"source": 0, "mark": "", "result": 0, "sees": ""}
     assert {key: kept.written[key] for key in RECIPE} == RECIPE
 
 
@@ -284,11 +286,39 @@ def test_the_plug_in_imports_the_standard_library_the_host_and_the_protocol_only
             assert {name.split(".")[0] for name in names} <= allowed, path
 
 
+def test_every_help_id_has_its_place_on_a_page(folder):
+    some = ANSWER["methods"][0]
+    known = catalogue.parse(offer({**some, "id": "b", "section": "Faces <&>"}, {**some, "id": "a"}))
+    manual.write(folder, known, [("velatura-rerun", "Run Again", "Runs it & again.")])
+    items = ElementTree.parse(folder / "en/gimp-help.xml").getroot().findall("help-item")
+    ids = {item.get("id"): item.get("ref") for item in items}
+    assert ids.pop("gimp-help-main") == "velatura.html"
+    assert set(ids) == {"velatura-a", "velatura-b", "velatura-rerun"}
+    page = (folder / "en/velatura.html").read_text()
+    for name, ref in ids.items():
+        assert ref == f"velatura.html#{name}"
+        assert f'<h3 id="{name}">' in page
+    assert "Faces &lt;&amp;&gt;" in page
+
+
+def test_a_help_page_that_cannot_be_written_is_no_fault(tmp_path):
+    (tmp_path / "en").write_text("a file")
+    manual.write(tmp_path, catalogue.Catalogue(), [])
+
+
+def test_entries_of_a_menu_have_letters_of_their_own():
+    some = {**ANSWER["methods"][0], "title": "Add"}
+    known = catalogue.parse(offer({**some, "id": "a"}, {**some, "id": "b"}))
+    assert [form.menu_label(method, known) for method in known.offered] == ["A_dd…", "Add…"]
+    sectioned = catalogue.parse(offer({**some, "section": "Faces"}))
+    assert form.menu_label(sectioned.offered[0], sectioned) == "_Add…"
+
+
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
-    widgets = ("caption", "choosing", "dial_form", "dialog", "flow", "list_form", "preset_menu",
-               "raster_form", "running", "side", "style", "text_undo", "word_editor", "word_form",
-               "word_strip")  # fmt: skip
+    widgets = ("caption", "choice_form", "choosing", "dial_form", "dialog", "flow", "list_form",
+               "preset_menu", "raster_form", "running", "seed_form", "side", "style", "telling", "text_undo",
+               "word_editor", "word_form", "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):
         text = path.read_text()
         assert path.stem in widgets or not re.search(r"import .*\b(Gtk|GimpUi|Gdk)\b", text), path

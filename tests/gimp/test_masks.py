@@ -49,6 +49,14 @@ def test_several_masks_are_channels_in_their_order_and_the_selection_stays(masks
     assert masks["several"] == {"names": ["beard", "hat"], "selection_same": True, "chosen": ["source"]}
 
 
+def test_a_word_that_is_nowhere_is_said_and_gets_no_channel(masks):
+    assert masks["partly"] == {
+        "names": ["beard"],
+        "selection_same": True,
+        "lost": "Nothing of “hat” was found.",
+    }
+
+
 @pytest.mark.parametrize("case", ["nothing", "outside"])
 def test_a_mask_of_nothing_is_refused_and_changes_nothing(masks, case):
     code, sentence, selection_same, channels = masks[case]
@@ -97,10 +105,17 @@ def test_without_entries_each_word_gets_a_channel(found):
 
 def test_the_procedure_says_that_it_gives_a_channel(found):
     label, text, values = found["procedure"]
-    assert label == "Shades…"
+    assert label == "S_hades…"
     assert "channels" in text
     assert "masked layer" not in text
-    assert values == ["channel"]
+    assert values == ["channel", "channels"]
+
+
+def test_a_script_gets_all_channels_and_the_chosen_layer_stays_chosen(found):
+    first, names = found["returned"]
+    assert len(names) == 2
+    assert first in names
+    assert found["chosen"] == ["source"]
 
 
 def test_a_channel_is_found_again_in_the_whole_layer(found):

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.gimp.conftest import LOOK, wait_until
+from tests.gimp.conftest import INSIDE, LOOK, PLUGIN, wait_until
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
@@ -28,6 +28,7 @@ def _sitting(window):
     dialog = window.wait_window(r"Repaint from its colours")
     window.display.xdotool("mousemove", 5, 900)
     window.keys(*"hat", window=dialog)
+    window.rest()
     yield "dialog", window.screenshot("dialog.png")
     window.keys("Return", window=dialog)
     yield "run", _wait(window, groups=1)
@@ -47,6 +48,22 @@ def _sitting(window):
     yield "again_dialog", window.screenshot("again.png")
     window.keys("Return", window=dialog)
     yield "again", _wait(window, groups=3)
+
+    plugin = window.session.profile / "plug-ins" / PLUGIN.name
+    yield "widgets", window.python(INSIDE / "choices.py", plugin=str(plugin))
+    yield "blended_before", window.python(LOOK, choose="source")
+    window.keys(RUN)
+    dialog = window.wait_window(r"SDEdit")
+    window.keys("Return", window=dialog)
+    told = window.wait_window(r"^Velatura$", timeout=120)
+    window.rest()
+    yield "told", window.screenshot("told.png")
+    yield "warnings", window.display.windows("GIMP Message")
+    window.keys("Escape", window=told)
+    yield "blended", _wait(window, groups=4)
+    window.python(LOOK, choose="source")
+    window.keys("ctrl+z")
+    yield "blended_undone", _wait(window, groups=3)
 
 
 def _wait(window, groups):
@@ -70,7 +87,7 @@ def test_redo_brings_pixels_mask_and_recipe_back(sitting):
 
 
 def test_the_source_is_unchanged_throughout(sitting):
-    seen = [found["source"] for found in sitting.values() if hasattr(found, "values")]
+    seen = [found["source"] for found in sitting.values() if "source" in getattr(found, "values", ())]
     assert len(set(seen)) == 1
 
 
@@ -85,3 +102,22 @@ def test_a_result_is_run_again_from_its_own_form(sitting):
     newest, chosen = sitting["again"], sitting["repeated"]
     assert newest["pixels"][0] == chosen["pixels"][0]
     assert json.loads(newest["recipes"][0])["seed"] == json.loads(chosen["recipes"][0])["seed"]
+
+
+def test_a_seed_is_a_number_or_a_new_one_each_time(sitting):
+    assert sitting["widgets"]["seed"] == [[True, False], [False, True, True], 2**31 - 1, -1, [False, 12]]
+
+
+def test_a_choice_that_there_is_no_more_becomes_the_default(sitting):
+    assert sitting["widgets"]["choice"] == ["layer", "This layer", "visible", "This layer"]
+
+
+def test_a_layer_that_multiplies_is_hidden_with_its_earlier_results_and_back_after_one_undo(sitting):
+    assert sitting["blended"]["visible"] == [True, False, False, False, False]
+    assert sitting["blended"]["layers"] == 5
+    for key in ("visible", "layers", "groups", "marks", "source", "pixels"):
+        assert sitting["blended_undone"][key] == sitting["blended_before"][key]
+
+
+def test_no_warning_stands_beside_a_success(sitting):
+    assert sitting["warnings"] == []

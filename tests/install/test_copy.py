@@ -91,9 +91,11 @@ def test_uninstall_takes_out_exactly_what_was_put_in(host, tmp_path, request):
     before = snapshot(profile.root)
     hostfiles.install_into(profile, "", tmp_path)
     folder = profile.plugins / f"velatura_{host}"
-    # What hosts make of it: compiled files, and GIMP's list of what it registered.
+    # What hosts make of it: compiled files, GIMP's list of what it registered, and its help page.
     subprocess.run([sys.executable, "-m", "compileall", "-q", folder], check=True)
-    (folder / "registered.json").write_text("{}")
+    for name in copy.MADE_BY_PLUGIN if host == "gimp" else ():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text("{}")
     assert copy.uninstall(profile)
     assert snapshot(profile.root) == before
     assert not folder.exists()

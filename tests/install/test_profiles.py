@@ -71,6 +71,25 @@ def test_every_version_of_gimp_3(tmp_path):
     assert places("gimp", machine("linux", tmp_path))[0][1:] == (".config/GIMP/3.0/plug-ins", None, False)
 
 
+@pytest.mark.parametrize("place", ["user", "system", "data"])
+@pytest.mark.parametrize("started", [False, True])
+def test_a_gimp_from_flathub_uses_the_native_folder(tmp_path, place, started):
+    """Flathub's manifest gives it `xdg-config/GIMP`."""
+    folder = tmp_path / {"user": ".local/share/flatpak", "system": "everybody", "data": "data/flatpak"}[place]
+    programs = folder / "app/org.gimp.GIMP/current/active/files/bin"
+    programs.mkdir(parents=True)
+    for name in ("gimp-3.0", "gimp-console-3.0", "gimptool-3.0", "gimp"):
+        (programs / name).touch()
+    if started:
+        (tmp_path / ".config/GIMP/3.0").mkdir(parents=True)
+    env = {"FLATPAK_SYSTEM_DIR": str(tmp_path / "everybody")}
+    if place == "data":
+        env["XDG_DATA_HOME"] = str(tmp_path / "data")
+    alone, both = machine("linux", tmp_path, env), machine("linux", tmp_path, env, programs=["gimp-3.0"])
+    assert places("gimp", alone) == [("GIMP 3.0 (Flatpak)", ".config/GIMP/3.0/plug-ins", None, True)]
+    assert places("gimp", both)[0][0] == "GIMP 3.0 (native and Flatpak)"
+
+
 def test_gimp_elsewhere(tmp_path):
     (tmp_path / "roam/GIMP/3.0").mkdir(parents=True)
     env = {"APPDATA": str(tmp_path / "roam")}

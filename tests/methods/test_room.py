@@ -34,6 +34,18 @@ def rows_that_need_more_than_decoding(found):
     return next(n for n in range(1, 100) if found.row * room.ROWS * n > found.decode)
 
 
+def test_a_variation_has_the_same_bytes_alone_as_among_others(store, monkeypatch):
+    batches, method = [], registry()["sdedit"]
+    run = type(method).run
+    monkeypatch.setattr(
+        type(method), "run", lambda self, i, *more: batches.append(len(i.seeds)) or run(self, i, *more)
+    )
+    several = edited(store, Recorded(), seed=7, variations=3)
+    (alone,) = edited(store, Recorded(), seed=8, variations=1)
+    assert batches == [1, 1, 1, 1]
+    assert next(layer for layer in several if layer.seed == 8).data == alone.data
+
+
 def test_variations_that_do_not_fit_at_once_are_made_in_batches_and_that_is_told(store, monkeypatch):
     model = store.get()
     found = footprint(model)
@@ -45,6 +57,7 @@ def test_variations_that_do_not_fit_at_once_are_made_in_batches_and_that_is_told
     assert not any("Memory was short" in layer.note for layer in whole)
     monkeypatch.setattr(memory, "free", lambda device: found.needed(8, 8, room.ROWS * most))
     monkeypatch.setattr(Cache, "nbytes", 0)
+    monkeypatch.setattr("velatura.methods.run.makes_one_by_one", lambda model: False)  # as on a GPU
     batches, method = [], registry()["sdedit"]
     run = type(method).run
     monkeypatch.setattr(

@@ -103,3 +103,29 @@ def paste(
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin
     return Pasted(out, encoding.channels, (bounds.x0 + x, bounds.y0 + y, bounds.width, bounds.height))
+
+
+def limits(layer: Layer, pasted: Pasted) -> bool:
+    """Whether a float layer has values beyond white, or below black, that its result lacks: a model knows
+    none.
+    """
+    if layer.pixels.dtype.kind != "f":
+        return False
+    x, y, width, height = pasted.rect
+    left, top = x - layer.origin[0], y - layer.origin[1]
+    rows = max(1, _BAND // max(1, width))
+    for row in range(0, height, rows):
+        out = pasted.pixels[row : row + rows]
+        source = layer.pixels[top + row : top + row + len(out), left : left + width]
+        shown = out[..., pasted.channels.index("A")] > 0
+        for i, channel in enumerate(layer.encoding.channels):
+            if (
+                channel != "A"
+                and (shown & (source[..., i] != out[..., i]) & _is_beyond(source[..., i])).any()
+            ):
+                return True
+    return False
+
+
+def _is_beyond(values: np.ndarray) -> np.ndarray:
+    return (values > 1.0) | (values < 0.0)

@@ -27,7 +27,7 @@ MANIFEST = "velatura-manifest.json"
 STAGE = ".velatura-install-"
 EXECUTABLE = frozenset({"velatura_gimp/velatura_gimp.py"})  # without the bit GIMP skips a plug-in silently
 ACTIONS = ".action"  # Krita reads these from another folder than plugins
-MADE_BY_PLUGIN = ("registered.json",)  # the GIMP plug-in writes it
+MADE_BY_PLUGIN = ("registered.json", "en/gimp-help.xml", "en/velatura.html")  # by that for GIMP
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,11 @@ def _carry_over(old: Path, profile: Profile, installed: Iterable[str]) -> None:
     installed = frozenset(installed)
     for file in _files(old):
         place = file.relative_to(old)
-        ours = place.as_posix() in installed or file.suffix == ".pyc" or file.name in MADE_BY_PLUGIN
+        ours = (
+            place.as_posix() in installed
+            or file.suffix == ".pyc"
+            or place.as_posix().endswith(MADE_BY_PLUGIN)
+        )
         kept = located(profile, place.as_posix())
         if not ours and not kept.exists():
             kept.parent.mkdir(parents=True, exist_ok=True)

@@ -2,7 +2,8 @@
 
 Krita: `pykrita` in its resource folder and `kritarc` beside the desktop's settings (Krita's manual, "Resource
 Management" and "Configuration"). GIMP: `plug-ins` in its profile, one profile for each minor version. An
-AppImage uses the same folders as a native package; a Flatpak keeps its own beneath `~/.var/app`.
+AppImage uses the same folders as a native package; a Flatpak keeps its own beneath `~/.var/app`, except
+that Flathub's GIMP is given the native `~/.config/GIMP` and uses that.
 """
 
 from __future__ import annotations
@@ -140,16 +141,33 @@ def _gimp(machine: Machine) -> list[Profile]:
             ("GIMP", _path(env, "XDG_CONFIG_HOME", home / ".config") / "GIMP", False),
             ("GIMP (Flatpak)", home / ".var/app" / FLATPAKS["gimp"] / "config/GIMP", True),
         ]
+    native = {version for version in ("3.0", "3.2") if machine.which(f"gimp-{version}")}
+    sandboxed = _flatpak_gimps(machine) if machine.platform not in ("win32", "darwin") else set[str]()
     profiles: list[Profile] = []
     for title, folder, flatpak in places:
         versions = {entry.name for entry in folder.glob("3.*") if entry.is_dir()}
         if not flatpak:
-            versions |= {version for version in ("3.0", "3.2") if machine.which(f"gimp-{version}")}
+            versions |= native | sandboxed
         for version in sorted(filter(re.compile(r"3\.\d+").fullmatch, versions), key=_minor):
             root = folder / version
             name = title.replace("GIMP", f"GIMP {version}")
-            profiles.append(Profile("gimp", name, root, root / "plug-ins", flatpak=flatpak))
+            shared = not flatpak and version in sandboxed
+            if shared:
+                name += " (native and Flatpak)" if version in native else " (Flatpak)"
+            profiles.append(Profile("gimp", name, root, root / "plug-ins", flatpak=flatpak or shared))
     return profiles
+
+
+def _flatpak_gimps(machine: Machine) -> set[str]:
+    """The versions of GIMP that are installed as Flatpaks, for everybody or for this person."""
+    data = _path(machine.env, "XDG_DATA_HOME", machine.home / ".local/share")
+    installations = (
+        _path(machine.env, "FLATPAK_SYSTEM_DIR", Path("/var/lib/flatpak")),
+        _path(machine.env, "FLATPAK_USER_DIR", data / "flatpak"),
+    )
+    programs = f"app/{FLATPAKS['gimp']}/current/active/files/bin"
+    found = [program.name for place in installations for program in (place / programs).glob("gimp-3.*")]
+    return {name.removeprefix("gimp-") for name in found}
 
 
 def _minor(version: str) -> int:

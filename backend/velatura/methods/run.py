@@ -30,7 +30,7 @@ from .base import WHOLE, Cancelled, Method, MethodInputs, Parameters, Stage
 from .checks import without
 from .kinds import KINDS
 from .progress import Progress
-from .room import most_at_once
+from .room import makes_one_by_one, most_at_once
 
 if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
@@ -178,15 +178,16 @@ class Run:
 
         share: of the method in the whole editing; detail takes the rest.
 
-        They are made in one batch if memory allows, else in smaller ones; the result of a seed does not
-        depend on the batch. If memory runs out, the cache is emptied too, and then even a single picture is
-        tried again.
+        They are made in one batch if memory allows, else in smaller ones, and one by one where
+        `room.makes_one_by_one`. If memory runs out, the cache is emptied too, and then even a single picture
+        is tried again.
         """
         done: list[np.ndarray] = []
         self.edits = 1.0 if len(seeds) == 1 else 1.0 - _RANKING_SHARE
         height, width = self._image.shape[-2], self._image.shape[-1]
-        size = most_at_once(self.generator, height, width, len(seeds), self.cache.nbytes)
-        if size < len(seeds):
+        wanted = 1 if makes_one_by_one(self.generator) else len(seeds)
+        size = most_at_once(self.generator, height, width, wanted, self.cache.nbytes)
+        if size < wanted:
             self.remarks.add(_SMALLER)
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]

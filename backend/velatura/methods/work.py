@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import Finer, Pasted, paste
+from velatura.canvas.paste import Finer, Pasted, limits, paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.generators.protocol import DIFFUSION
@@ -24,6 +24,8 @@ from . import detailing
 from .base import Legend, Method
 from .results import ResultLayer, mask_layer, ranked, result_layer
 from .run import Run, as_arrays
+
+_LIMITED = "Light beyond white is limited to white where the picture changed; it is kept everywhere else."
 
 
 @dataclass(frozen=True)
@@ -104,8 +106,14 @@ class Work:
                 finer=finer,
             )
 
+        def result(i: int, seed: int, picture: np.ndarray, finer: Finer | None) -> ResultLayer:
+            made = pasted(picture, finer)
+            if limits(self.layer, made):
+                run.remarks.add(_LIMITED)
+            return result_layer(self.recipe, i, title(i, seed), seed, self.source, made)
+
         return [
-            result_layer(self.recipe, i, title(i, seed), seed, self.source, pasted(picture, detail))
+            result(i, seed, picture, detail)
             for i, (seed, picture, detail) in enumerate(zip(self.seeds, pictures, finer, strict=True))
         ]
 

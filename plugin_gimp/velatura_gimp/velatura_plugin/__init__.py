@@ -5,6 +5,7 @@ It has no method's name and no mathematics: procedures and dialogs come from the
 =================  ==========================================================================================
 ``catalogue``      `methods.json`: the last known methods, so that GIMP's start never waits for the daemon
 ``form``           a schema's fields as names, labels and values of a procedure's arguments
+``manual``         the page behind GIMP's help buttons
 ``procedures``     registering the procedures; the edge that turns every failure into a sentence
 ``actions``        the runs of the procedures
 ``rerun``          running a result's recipe again, changed in its method's own form
@@ -18,6 +19,8 @@ It has no method's name and no mathematics: procedures and dialogs come from the
 ``word_editor``    a widget for one setting of a word
 ``word_form``      the words in a dialog: kept with its values, selected on demand
 ``flow``           chips in lines, like words
+``choice_form``    a list to choose one value from
+``seed_form``      a seed, as GIMP shows seeds
 ``style``          the style of the plug-in's own widgets
 ``caption``        the buttons at the caption field
 ``text_undo``      undo in a text field
@@ -28,6 +31,7 @@ It has no method's name and no mathematics: procedures and dialogs come from the
 ``proposing``      a question: caption the layer
 ``drafting``       a question: preview the form's result while something moves
 ``formats``        GIMP's precisions as the wire's rasters
+``sight``          the pixels that a model is shown: the layer as it looks, or the visible picture
 ``capture``        pixels and selection of the source layer
 ``planes``         an RGBA raster taken apart into opaque pixels and a layer mask, bit for bit
 ``session``        the connection to the daemon: start, submit, wait, fetch
@@ -35,5 +39,6 @@ It has no method's name and no mathematics: procedures and dialogs come from the
 ``insert``         the result as group, layers and masks in one undo step
 ``masks``          found masks as channels and selection, in one undo step
 ``edit``           a run from beginning to end, and a run again
+``telling``        a sentence after a run
 =================  ==========================================================================================
 """

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gi.repository import Gimp, GObject
 
@@ -19,6 +20,7 @@ from .keeping import Keeper
 from .proposing import Proposer
 from .rasters import with_rasters
 from .selecting import Selector
+from .sight import Sight
 from .waiting import Waiting
 
 
@@ -32,10 +34,11 @@ def run_method(
 ) -> Gimp.ValueArray:
     """Runs a method's procedure."""
     newest = catalogue.newest(edit.FOLDER)
-    known = data[1]
+    known = replace(data[1], models=newest.models or data[1].models)
     method = catalogue.with_newest_choices(data[0], newest)
     layer = source_layer(image, drawables)
     arguments = form.arguments(method, known)
+    sees = next(argument.name for argument in reversed(arguments) if argument.field.key == form.SEES)
 
     def own() -> str:
         chosen = config.get_property("model")
@@ -52,8 +55,11 @@ def run_method(
         values = form.parameters(arguments, config.get_property, method)
         return resolve(method.title, method.form, values)
 
+    def sight() -> Sight:
+        return Sight(image, layer, form.checked_sees(config.get_property(sees)))
+
     def read() -> Steps[Capture]:
-        return with_rasters(image, capture(image, layer), resolved()[1])
+        return with_rasters(image, capture(sight()), resolved()[1])
 
     def request() -> Edit:
         return Edit(  # by the newest version: the form may be older than the daemon until GIMP's next start
@@ -77,10 +83,10 @@ def run_method(
         request,
         teller,
         method.need(PROMPT) == "required",
-        chosen=lambda: tuple(resolved()[1]),
+        chosen=lambda: (config.get_property(sees), *resolved()[1]),
         gives_drafts=method.drafts,
         note=lambda: model().note,
-        **helpers(image, layer, method),
+        **helpers(image, sight, method),
     )
     keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(teller())))
     waiting = live.waiting if method.dials else None
@@ -92,36 +98,40 @@ def run_method(
     return success(procedure, mode, made)
 
 
-def run_refresh(procedure: Gimp.Procedure, *_: object) -> Gimp.ValueArray:
+def run_refresh(procedure: Gimp.Procedure, mode: Gimp.RunMode, *_: object) -> Gimp.ValueArray:
     """Asks the daemon for its methods and reports the outcome."""
     Gimp.progress_init("Velatura")
     with edit.open_session() as session:
         new = edit.refresh(session)
-    titles = ", ".join(method.title for method in catalogue.registered(edit.FOLDER).offered)
+    methods = catalogue.registered(edit.FOLDER).offered
     when = "Start GIMP again to have them in the menu" if new else "All are in the menu"
-    Gimp.message(f"Velatura's daemon is running. {when}: {titles}.")
-    return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+    _tell(f"Velatura's daemon is running. {when}: {', '.join(method.title for method in methods)}.", mode)
+    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
+    values.truncate(1)
+    values.append(GObject.Value(GObject.TYPE_BOOLEAN, new))
+    values.append(GObject.Value(GObject.TYPE_STRV, [form.procedure_name(method) for method in methods]))
+    return values
 
 
-def helpers(image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo | None) -> dict:
+def helpers(image: Gimp.Image, sight: Callable[[], Sight], method: MethodInfo | None) -> dict:
     """The parts of `Live` that read a layer; they use the daemon's last answer, which may be newer than the
     menu.
 
-    method: None where it is not known.
+    sight: what the model sees. method: None where it is not known.
     """
     known = catalogue.newest(edit.FOLDER)
     finder, teller = known.word_finder, known.proposer
     dialled = catalogue.registered(edit.FOLDER).dialler
     has_caption = method is not None and method.caption is not None
     return {
-        "look": lambda rect: look(layer, rect),
-        "selector": Selector(image, layer, finder, known) if finder and method and method.words else None,
-        "proposer": Proposer(image, layer, teller, known) if teller and has_caption else None,
+        "look": lambda rect: look(sight(), rect),
+        "selector": Selector(sight, finder, known) if finder and method and method.words else None,
+        "proposer": Proposer(sight, teller, known) if teller and has_caption else None,
         "waiting": Waiting(image, dialled) if dialled else None,
     }
 
 
-def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str) -> Gimp.Item:
+def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str) -> edit.Placed:
     """Runs a request without a dialog; GIMP's progress bar shows the progress."""
     Gimp.progress_init(f"Velatura: {title}")
     try:
@@ -130,16 +140,48 @@ def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str
         Gimp.progress_end()
 
 
-def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, item: Gimp.Item | None) -> Gimp.ValueArray:
-    """The return values of a procedure that has made `item`, or was cancelled."""
-    if item is None:
+def success(procedure: Gimp.Procedure, mode: Gimp.RunMode, placed: edit.Placed | None) -> Gimp.ValueArray:
+    """The return values of a procedure that has put a result into the image, or was cancelled."""
+    if placed is None:
         return procedure.new_return_values(Gimp.PDBStatusType.CANCEL, None)
     if mode != Gimp.RunMode.NONINTERACTIVE:
         Gimp.displays_flush()
-    values = procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
-    values.remove(1)
-    values.insert(1, GObject.Value(type(item), item))
+    if placed.note:
+        _tell(placed.note, mode)
+    values = _array(placed.items)
+    values.insert(1, GObject.Value(type(placed.item), placed.item))
     return values
+
+
+def _tell(sentence: str, mode: Gimp.RunMode) -> None:
+    """Tells the person something that is no fault; a script has it on its console."""
+    if mode == Gimp.RunMode.NONINTERACTIVE:
+        Gimp.message(sentence)
+        return
+    from . import telling  # needs a window
+
+    telling.show(sentence)
+
+
+def _array(items: list[Gimp.Item]) -> Gimp.ValueArray:
+    """The return values of a success, with an array of these items.
+
+    Python cannot make such an array in GIMP 3.0, but one of GIMP's own procedures can: that which returns the
+    chosen items, in an order of GIMP's own. The person's choice is restored.
+    """
+    image, kind = items[0].get_image(), "layers" if items[0].is_layer() else "channels"
+    layers, channels = image.get_selected_layers(), image.get_selected_channels()
+    try:
+        getattr(image, f"set_selected_{kind}")(items)
+        get = Gimp.get_pdb().lookup_procedure(f"gimp-image-get-selected-{kind}")
+        config = get.create_config()
+        config.set_property("image", image)
+        return get.run(config)
+    finally:
+        if channels:  # GIMP takes no empty list
+            image.set_selected_channels(channels)
+        if layers:
+            image.set_selected_layers(layers)
 
 
 def ask(
@@ -150,7 +192,7 @@ def ask(
     known: Catalogue,
     live: Live,
     keeper: Keeper,
-) -> Gimp.Item | None:
+) -> edit.Placed | None:
     """The result of the run in the procedure's dialog, or None; see `dialog.ask`."""
     from . import dialog  # needs a window
 

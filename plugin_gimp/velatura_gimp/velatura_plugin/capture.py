@@ -14,9 +14,11 @@ from gi.repository import Gegl, Gimp
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels
+from velatura_protocol.sights import LAYER
 
 from . import planes
 from .formats import Encoding, Rect, encoding, intersection
+from .sight import Sight, alone, rectangle
 
 STRIP = 64  # rows, the height of GIMP's tiles
 
@@ -24,18 +26,18 @@ MOST_ROWS = 512  # of a look, about
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]  # gives way after each step, and returns a T
-Part = tuple[Rect, bytes | bytearray]  # where something lies in the image, and its bytes
 
 
 @dataclass(frozen=True)
 class Capture:
     """code: the layer's encoding on the wire. canvas: the image's width and height. inputs: pixels by the
-    raster's name; the sender hashes them, which takes a while.
+    raster's name; the sender hashes them, which takes a while. sees: see `sight.Sight`.
     """
 
     code: Encoding
     inputs: Mapping[str, Pixels | None]
     canvas: tuple[int, int]
+    sees: str = LAYER
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,21 @@ def source_layer(image: Gimp.Image, drawables: list) -> Gimp.Layer:
     if len(drawables) != 1:
         raise VelaturaError("bad-request", "Choose one layer to edit in the Layers dialog.")
     drawable = drawables[0]
+    refuse_other(image, drawable)
     if drawable.is_layer_mask():
         return Gimp.Layer.from_mask(drawable)
     if not drawable.is_layer():
         raise VelaturaError("bad-request", "A channel cannot be edited; choose a layer.")
     return drawable
+
+
+def refuse_other(image: Gimp.Image, drawable: Gimp.Drawable) -> None:
+    """Raises VelaturaError where a script has named a drawable of another image."""
+    if drawable.get_image().get_id() != image.get_id():
+        raise VelaturaError(
+            "bad-request",
+            f"“{drawable.get_name()}” belongs to another picture; name a layer of the picture to edit.",
+        )
 
 
 def refuse_image(image: Gimp.Image) -> None:
@@ -83,75 +95,78 @@ def refuse_image(image: Gimp.Image) -> None:
         )
 
 
-def _refuse_gone(image: Gimp.Image, *items: Gimp.Item) -> None:
+def _refuse_gone(sight: Sight, *items: Gimp.Item) -> None:
     """Raises VelaturaError where something was deleted, or the image changed, while a dialog was open."""
-    if not image.is_valid():
+    if not sight.image.is_valid():
         raise VelaturaError("bad-request", "The picture was closed; cancel this, and open it again.")
-    if not all(item.is_valid() for item in items):
+    needed = [*items, *([sight.layer] if sight.sees == LAYER else [])]
+    if not all(item.is_valid() for item in needed):
         raise VelaturaError(
             "bad-request", "The layer has been deleted; undo that, or cancel this and choose another layer."
         )
-    refuse_image(image)
+    refuse_image(sight.image)
 
 
-def capture(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
-    """Layer and selection. Raises `mask-outside` where the selection does not touch the layer."""
-    _refuse_gone(image, layer)
-    _, some, left, top, right, bottom = Gimp.Selection.bounds(image)
+def capture(sight: Sight) -> Steps[Capture]:
+    """Pixels and selection. Raises `mask-outside` where the selection does not touch the layer."""
+    _refuse_gone(sight)
+    _, some, left, top, right, bottom = Gimp.Selection.bounds(sight.image)
     if not some:
-        return (yield from capture_whole(image, layer))
-    code = image_encoding(image)
-    place = rectangle(layer)
-    common = intersection(place, (left, top, right - left, bottom - top))
+        return (yield from capture_whole(sight))
+    code = image_encoding(sight.image)
+    common = intersection(sight.rect(), (left, top, right - left, bottom - top))
     if common is None:
         raise VelaturaError(
             "mask-outside",
             "The selection does not touch the layer; select a part of it, or choose another layer.",
         )
-    mask = yield from read(image.get_selection(), common, (0, 0), code.mask)
-    pixels = yield from pixels_of(image, layer, place, code)
-    return _capture(image, code, (place, pixels), (common, mask))
+    mask = yield from read(sight.image.get_selection(), common, (0, 0), code.mask)
+    return _capture(sight, code, (yield from _pixels(sight, code)), (common, mask))
 
 
-def capture_whole(image: Gimp.Image, layer: Gimp.Layer) -> Steps[Capture]:
-    """The layer, regardless of the selection."""
-    _refuse_gone(image, layer)
-    code, place = image_encoding(image), rectangle(layer)
-    pixels = yield from pixels_of(image, layer, place, code)
-    return _capture(image, code, (place, pixels))
+def capture_whole(sight: Sight) -> Steps[Capture]:
+    """The pixels, regardless of the selection."""
+    _refuse_gone(sight)
+    code = image_encoding(sight.image)
+    return _capture(sight, code, (yield from _pixels(sight, code)))
 
 
-def capture_with_mask_of(image: Gimp.Image, layer: Gimp.Layer, result: Gimp.Layer) -> Steps[Capture]:
-    """The layer, with the present layer mask of an earlier result as the selection. A mask equal to the
-    layer's own alpha comes from an edit of the whole layer; then no selection is sent.
+def capture_with_mask_of(sight: Sight, result: Gimp.Layer, was_whole: bool) -> Steps[Capture]:
+    """The pixels, with the present layer mask of an earlier result as the selection; where the mask has been
+    applied to the layer, that is the layer's alpha.
+
+    was_whole: whether the result's recipe has no selection. Then none is sent for a result without a layer
+    mask, nor for a mask equal to the layer's own alpha.
     """
-    _refuse_gone(image, layer, result)
-    code = image_encoding(image)
-    place = rectangle(layer)
-    common = intersection(place, rectangle(result))
+    _refuse_gone(sight, result)
+    code = image_encoding(sight.image)
+    place, theirs = sight.rect(), rectangle(result)
+    common = intersection(place, theirs)
     if common is None:
         raise VelaturaError(
             "mask-outside", "The result lies beside the layer it was made from; move it back over it."
         )
     layer_mask = result.get_mask()
+    if layer_mask is None and was_whole:
+        return (yield from capture_whole(sight))
+    pixels = yield from _pixels(sight, code)
     if layer_mask is None:
-        return (yield from capture_whole(image, layer))
-    pixels = yield from pixels_of(image, layer, place, code)
-    values = yield from read(layer_mask, common, rectangle(result)[:2], code.mask)
+        own = yield from read(result, common, theirs[:2], code.pixels)
+        return _capture(sight, code, pixels, (common, planes.alpha(own, len(code.channels), code.dtype)))
+    values = yield from read(layer_mask, common, theirs[:2], code.mask)
     whole = common == place and values == planes.alpha(pixels, len(code.channels), code.dtype)
-    return _capture(image, code, (place, pixels), None if whole else (common, values))
+    return _capture(sight, code, pixels, None if whole else (common, values))
 
 
-def capture_anew(
-    image: Gimp.Image, layer: Gimp.Layer, found: Gimp.Channel, was_whole: bool
-) -> Steps[Capture]:
+def capture_anew(sight: Sight, found: Gimp.Channel, was_whole: bool) -> Steps[Capture]:
     """The place to look for a mask again: the whole layer, or else the present selection. found: the mask, as
     a channel. Raises `empty-mask` where only that mask itself is selected: nothing else can be found within
     it.
     """
-    _refuse_gone(image, layer, found)
+    _refuse_gone(sight, found)
     if was_whole:
-        return (yield from capture_whole(image, layer))
+        return (yield from capture_whole(sight))
+    image = sight.image
     everything = (0, 0, *canvas(image))
     selected = yield from read(image.get_selection(), everything, (0, 0), "Y u8")
     before = yield from read(found, everything, (0, 0), channel_format(image))
@@ -159,26 +174,29 @@ def capture_anew(
         raise VelaturaError(
             "empty-mask", "This was found within a selection; select where to look, and run it again."
         )
-    return (yield from capture(image, layer))
+    return (yield from capture(sight))
 
 
-def look(layer: Gimp.Layer, rect: Rect | None = None) -> Steps[Look | None]:
-    """A part of a layer, without its filters, for the preview; the whole layer where no part is given. None
-    where the part is empty. A high layer is sampled in some rows only, since it is shown small.
+def look(sight: Sight, rect: Rect | None = None) -> Steps[Look | None]:
+    """A part of the pixels for the preview; all of them where no part is given. None where the part is empty.
+    A high layer is sampled in some rows only, since it is shown small.
     """
-    place = rectangle(layer)
+    _refuse_gone(sight)
+    place = sight.rect()
     common = intersection(place, rect or place)
     if common is None:
         return None
     x, y, width, height = common
-    buffer, data, every = layer.get_buffer(), bytearray(), max(1, height // MOST_ROWS)
-    for top in range(y, y + height, STRIP):
-        rows = min(STRIP, y + height - top)
-        area = Gegl.Rectangle.new(x - place[0], top - place[1], width, rows)
-        strip = buffer.get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE)
-        first = -(top - y) % every
-        data += b"".join(strip[row * width * 4 :][: width * 4] for row in range(first, rows, every))
-        yield
+    data, every = bytearray(), max(1, height // MOST_ROWS)
+    with sight.open() as (drawable, (left, above)):
+        buffer = drawable.get_buffer()
+        for top in range(y, y + height, STRIP):
+            rows = min(STRIP, y + height - top)
+            area = Gegl.Rectangle.new(x - left, top - above, width, rows)
+            strip = buffer.get(area, 1.0, "R'G'B'A u8", Gegl.AbyssPolicy.NONE)
+            first = -(top - y) % every
+            data += b"".join(strip[row * width * 4 :][: width * 4] for row in range(first, rows, every))
+            yield
     return Look(common, width, len(data) // (width * 4), bytes(data))
 
 
@@ -200,12 +218,6 @@ def channel_format(image: Gimp.Image) -> str:
     return "Y' u8" if image.get_precision() == Gimp.Precision.U8_NON_LINEAR else "Y u8"
 
 
-def rectangle(drawable: Gimp.Drawable) -> Rect:
-    """The rectangle of a drawable in its image."""
-    _, x, y = drawable.get_offsets()
-    return x, y, drawable.get_width(), drawable.get_height()
-
-
 def canvas(image: Gimp.Image) -> tuple[int, int]:
     """An image's width and height."""
     return image.get_width(), image.get_height()
@@ -222,32 +234,23 @@ def read(drawable: Gimp.Drawable, rect: Rect, origin: tuple[int, int], babl_form
     return data
 
 
-def _capture(image: Gimp.Image, code: Encoding, source: Part, mask: Part | None = None) -> Capture:
-    (place, pixels), selected = source, None
+def _capture(
+    sight: Sight, code: Encoding, data: bytearray, mask: tuple[Rect, bytearray] | None = None
+) -> Capture:
+    selected = None
     if mask is not None:
         rect, values = mask
         selected = Pixels(values, rect, "A", code.dtype, "")
-    layer = Pixels(pixels, place, code.channels, code.dtype, code.profile)
-    return Capture(code, {"source": layer, "mask": selected}, canvas(image))
+    layer = Pixels(data, sight.rect(), code.channels, code.dtype, code.profile)
+    return Capture(code, {"source": layer, "mask": selected}, canvas(sight.image), sight.sees)
 
 
-def pixels_of(image: Gimp.Image, layer: Gimp.Layer, place: Rect, code: Encoding) -> Steps[bytearray]:
-    """The layer's pixels with its filters applied, as the person sees them.
+def _pixels(sight: Sight, code: Encoding) -> Steps[bytearray]:
+    with sight.open() as (drawable, origin):
+        return (yield from read(drawable, sight.rect(), origin, code.pixels))
 
-    A layer's buffer is without its non-destructive filters. To apply them without a trace in the image or its
-    undo history, a copy in an image of its own is used.
-    """
-    if not layer.get_filters():
-        return (yield from read(layer, place, place[:2], code.pixels))
-    scratch = Gimp.Image.new_with_precision(*place[2:], image.get_base_type(), image.get_precision())
-    try:
-        profile = image.get_color_profile()
-        if profile is not None:
-            scratch.set_color_profile(profile)
-        copy = Gimp.Layer.new_from_drawable(layer, scratch)
-        scratch.insert_layer(copy, None, 0)
-        copy.merge_filters()  # a filter may enlarge the copy: read where the layer was
-        _, x, y = copy.get_offsets()
-        return (yield from read(copy, place, (x, y), code.pixels))
-    finally:
-        scratch.delete()
+
+def pixels_of(layer: Gimp.Layer, code: Encoding) -> Steps[bytearray]:
+    """The layer's pixels with its filters and its mask applied, as the person sees them."""
+    with alone(layer) as (drawable, origin):
+        return (yield from read(drawable, rectangle(layer), origin, code.pixels))

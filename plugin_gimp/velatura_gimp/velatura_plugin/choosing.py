@@ -13,6 +13,7 @@ from gi.repository import Gimp, GimpUi, Gtk, Pango  # noqa: E402
 
 from .capture import at_once, look  # noqa: E402
 from .side import fitted, pixbuf  # noqa: E402
+from .sight import Sight  # noqa: E402
 from .style import dress  # noqa: E402
 
 SIZE = 64  # pixels a side of a layer's picture
@@ -73,7 +74,7 @@ class _List:
 def _row(layer: Gimp.Layer) -> Gtk.Widget:
     picture = Gtk.Image()
     picture.set_size_request(SIZE, SIZE)
-    found = at_once(look(layer))
+    found = at_once(look(Sight(layer.get_image(), layer)))
     if found is not None:
         picture.set_from_pixbuf(fitted(pixbuf(found), *found.rect[2:], SIZE))
     words = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=2, valign=Gtk.Align.CENTER)

@@ -16,15 +16,18 @@ from velatura_protocol.amounts import decimals, step_of  # noqa: E402
 from velatura_protocol.schema import Field  # noqa: E402
 
 from .caption import CaptionButtons  # noqa: E402
+from .choice_form import ChoiceForm  # noqa: E402
 from .conversation import Conversation  # noqa: E402
 from .dial_form import DialForm  # noqa: E402
 from .drafting import Drafts, Live  # noqa: E402
-from .form import Argument  # noqa: E402
+from .edit import Placed  # noqa: E402
+from .form import SEES, Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
 from .raster_form import RasterForm  # noqa: E402
 from .rasters import layers  # noqa: E402
 from .running import Run  # noqa: E402
+from .seed_form import CHANCE, SeedForm  # noqa: E402
 from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo, text_of  # noqa: E402
@@ -48,7 +51,7 @@ def ask(
     hidden: Sequence[str],
     live: Live,
     keeper: Keeper,
-) -> Gimp.Item | None:
+) -> Placed | None:
     """Shows the dialog until its form has been run, and returns the result; None where the person cancels.
 
     `config` has the form's values afterwards, at every end of the dialog, and `keeper` has them until a run
@@ -76,16 +79,19 @@ def ask(
         form.propose_at_once()
         beside.side.note(live.note())
         config.connect("notify::model", lambda *_: beside.side.note(live.note()))
+        for argument in arguments:
+            if argument.field.key == SEES:
+                config.connect(f"notify::{argument.name}", lambda *_: beside.side.look_again())
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
         if live.begins_with:
             beside.side.say(live.begins_with)
         run = beside.run(lambda: keeper.keep(config))
         dialog.run()
-        return run.item
+        return run.placed
     finally:
         beside.stop()
-        if run is not None and run.item is not None:
+        if run is not None and run.placed is not None:
             keeper.drop()
         else:
             keeper.keep(config)
@@ -209,6 +215,10 @@ class _Form:
             return self._list(argument)
         if field.kind == "raster":
             return self._own(argument, RasterForm(self._config, argument, self._layers))
+        if field.kind == "enum":
+            return self._own(argument, ChoiceForm(self._config, argument))
+        if name == "seed" and field.minimum == CHANCE:
+            return self._own(argument, SeedForm(self._config, argument))
         if field.multiline or field.source_prompt:
             return self._text(argument)
         if field.kind in ("integer", "number") and field.maximum - field.minimum <= WIDEST_SLIDER:
@@ -287,11 +297,12 @@ class _Form:
         return f"{argument.name}-box"
 
     def _title(self, argument: Argument, widget: Gtk.Widget) -> Gtk.Box:
-        """The column left of a widget, with its label on top."""
+        """The column left of a widget, with its label: beside a single line, on top of several."""
         label = Gtk.Label(label=argument.label, use_underline=True, xalign=0.0)
         label.set_mnemonic_widget(widget)
         column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=6)
-        column.pack_start(label, False, False, 0)
+        is_line = isinstance(widget, (ChoiceForm, SeedForm, RasterForm))
+        column.pack_start(label, is_line, is_line, 0)
         self._titles.add_widget(column)
         return column
 

@@ -36,7 +36,7 @@ class Live:
         selector: selects a word; None where no method can.
         proposer: proposes a caption; None where no method can.
         waiting: keeps words that are to become dials; None where no method has dials.
-        chosen: the rasters that `read` captures beside the layer and the selection.
+        chosen: what the model sees, and the rasters that `read` captures beside it and the selection.
         begins_with: a sentence that the dialog opens with, or "".
         note: a sentence on the model that runs the form, or "".
         gives_drafts: whether the method gives drafts.
@@ -51,7 +51,7 @@ class Live:
     selector: Selector | None = None
     proposer: Proposer | None = None
     waiting: Waiting | None = None
-    chosen: Callable[[], tuple[Wanted, ...]] = tuple
+    chosen: Callable[[], tuple[str | Wanted, ...]] = tuple
     begins_with: str = ""
     gives_drafts: bool = True
     note: Callable[[], str] = str

@@ -17,13 +17,16 @@ from velatura_protocol.kinds import insertion
 from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Edit, Recipe, blobs
 from velatura_protocol.results import best_first
+from velatura_protocol.sights import LAYER
 
 from . import catalogue, recipe
-from .capture import Capture, Steps, at_once, capture_anew, capture_with_mask_of
+from .capture import Capture, Steps, at_once, capture_anew, capture_with_mask_of, refuse_other
 from .formats import Encoding
-from .insert import Variation, insert
+from .insert import Variation, insert, takes_over
 from .masks import Mask, insert_masks
 from .session import OnPreview, Session
+from .sight import Sight
+from .sources import has_recipe
 
 #: The plug-in's folder, and the file in it that GIMP starts.
 FOLDER = Path(__file__).resolve().parent.parent
@@ -48,11 +51,16 @@ def show_progress(text: str, fraction: float | None = None) -> None:
 
 @dataclass(frozen=True)
 class Target:
-    """The place of a result. source: the layer it is made from. above: the layer it is put above."""
+    """The place of a result.
+
+    source: the layer it is made from. above: the layer it is put above. is_again: whether that is an earlier
+    result of the same recipe; else a result of the visible picture is put on top of everything.
+    """
 
     image: Gimp.Image
     source: Gimp.Layer
     above: Gimp.Layer
+    is_again: bool = False
 
 
 @dataclass(frozen=True)
@@ -60,16 +68,33 @@ class Made:
     """The result of a job.
 
     title: the group's name. parts: variations or masks, the best first. note: the daemon's sentence for the
-    person, or "".
+    person, or "". sees: see `sight.Sight`.
     """
 
     title: str
     parts: list[Variation] | list[Mask]
     code: Encoding
     note: str
+    sees: str = LAYER
 
 
-def edit(target: Target, read: Steps[Capture], request: Edit) -> Gimp.Item:
+@dataclass(frozen=True)
+class Placed:
+    """A result in the image. items: its layers or its channels, the best first. note: a sentence for the
+    person, or "".
+    """
+
+    items: list[Gimp.Item]
+    note: str = ""
+
+    @property
+    def item(self) -> Gimp.Item:
+        """The group of the layers, or the first channel."""
+        first = self.items[0]
+        return first.get_parent() if first.is_layer() else first
+
+
+def edit(target: Target, read: Steps[Capture], request: Edit) -> Placed:
     """Runs a request on the pixels that `read` captures and puts the result into the image; see `put`."""
     with open_session() as session:
         refresh(session)
@@ -91,23 +116,31 @@ def run(
     """
     whole = request.on(captured.inputs, captured.canvas, lease=True)
     job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
-    item = put(_made(session, job, request.method, captured.code))
+    item = put(_made(session, job, request.method, captured))
     session.acknowledge(job)
     with contextlib.suppress(VelaturaError):  # the edit may have kept a slider; else the next one asks
         catalogue.remember(FOLDER, session.methods(), ENTRY)
     return item
 
 
-def put(target: Target, made: Made) -> Gimp.Item:
-    """Puts a result into the image: its group, or the first of the channels where masks were found."""
+def put(target: Target, made: Made) -> Placed:
+    """Puts a result into the image: its group, or channels where masks were found."""
+    image, source, sees = target.image, target.source, made.sees
     if isinstance(made.parts[0], Mask):
-        item = insert_masks(target.image, target.source, made.parts)[0]
-    else:
-        above = target.above if target.above.is_valid() else target.source
-        item = insert(target.image, above, target.source, made.title, made.parts, made.code)
-    if made.note:
-        Gimp.message(made.note)  # where GIMP shows a plug-in's messages
-    return item
+        channels, lost = insert_masks(image, source, made.parts, sees)
+        return Placed(channels, f"{lost} {made.note}".strip())
+    above = target.above if target.above.is_valid() else source
+    if sees != LAYER and not target.is_again:
+        above = None
+    hidden = (
+        f"“{source.get_name()}” is hidden now: the result has a copy of it."
+        if takes_over(source, sees)
+        else ""
+    )
+    group = insert(image, above, source, made.title, made.parts, made.code, sees)
+    return Placed(
+        [item for item in group.get_children() if has_recipe(item)], f"{hidden} {made.note}".strip()
+    )
 
 
 def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
@@ -115,7 +148,7 @@ def first(image: Gimp.Image, source: Gimp.Layer) -> Target:
     above = source
     stack = source.get_parent().get_children() if source.get_parent() else image.get_layers()
     for sibling in reversed(stack[: image.get_item_position(source)]):
-        if not (sibling.is_group() and any(map(_has_recipe, sibling.get_children()))):
+        if not (sibling.is_group() and any(map(has_recipe, sibling.get_children()))):
             break
         above = sibling
     return Target(image, source, above)
@@ -126,17 +159,20 @@ def again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item) -> Target:
     if not result.is_layer():
         return Target(image, source, source)
     group = result.get_parent()
-    return Target(image, source, result if group is None or _holds(group, source) else group)
+    is_inside = source.get_id() != result.get_id() and group is not None and _holds(group, source)
+    above = result if group is None or is_inside else group
+    return Target(image, source, above, is_again=True)
 
 
-def capture_again(image: Gimp.Image, source: Gimp.Layer, result: Gimp.Item, kept: Recipe) -> Steps[Capture]:
+def capture_again(sight: Sight, result: Gimp.Item, kept: Recipe) -> Steps[Capture]:
     """Captures the pixels for a result's recipe, from source and result as they are now.
 
     A result layer's mask, as the artist has left it, is the selection.
     """
+    was_whole = kept.request.inputs["mask"] is None
     if result.is_layer():
-        return capture_with_mask_of(image, source, result)
-    return capture_anew(image, source, result, kept.request.inputs["mask"] is None)
+        return capture_with_mask_of(sight, result, was_whole)
+    return capture_anew(sight, result, was_whole)
 
 
 def draft(
@@ -161,21 +197,22 @@ def refresh(session: Session) -> bool:
     return catalogue.remember(FOLDER, session.open(), ENTRY)
 
 
-def chosen_recipe(drawables: list) -> tuple[Gimp.Item, Recipe]:
+def chosen_recipe(image: Gimp.Image, drawables: list) -> tuple[Gimp.Item, Recipe]:
     """The chosen result, a layer or a channel, and its recipe.
 
     A chosen variation, or its mask, has the recipe of that variation alone. A chosen group stands for its
     topmost visible variation, with the recipe of all. A channel has the recipe of all its masks. Raises
-    VelaturaError where no result is chosen.
+    VelaturaError where no result of this image is chosen.
     """
     if len(drawables) == 1:
+        refuse_other(image, drawables[0])
         item = drawables[0]
         item = Gimp.Layer.from_mask(item) if item.is_layer_mask() else item
-        if _has_recipe(item):
+        if has_recipe(item):
             kept = _read_recipe(item)
             return item, kept.of_layer() if item.is_layer() else kept
         children = item.get_children() if item.is_layer() and item.is_group() else []
-        results = [child for child in children if _has_recipe(child)]
+        results = [child for child in children if has_recipe(child)]
         if results:
             result = min(results, key=lambda child: not child.get_visible())
             return result, _read_recipe(result)
@@ -189,10 +226,6 @@ def _read_recipe(result: Gimp.Item) -> Recipe:
     return recipe.from_parasite(bytes(result.get_parasite(recipe.PARASITE).get_data()))
 
 
-def _has_recipe(item: Gimp.Item) -> bool:
-    return (item.is_layer() or item.is_channel()) and item.get_parasite(recipe.PARASITE) is not None
-
-
 def _holds(group: Gimp.GroupLayer, layer: Gimp.Layer) -> bool:
     parent = layer.get_parent()
     while parent is not None and parent.get_id() != group.get_id():
@@ -200,8 +233,8 @@ def _holds(group: Gimp.GroupLayer, layer: Gimp.Layer) -> bool:
     return parent is not None
 
 
-def _made(session: Session, job: Mapping, method: str, code: Encoding) -> Made:
-    layers, parts = job["result"]["layers"], []
+def _made(session: Session, job: Mapping, method: str, captured: Capture) -> Made:
+    layers, parts, code = job["result"]["layers"], [], captured.code
     if not layers:
         raise VelaturaError("internal", "The daemon's result is empty; update Velatura.")
     if insertion(job["result"]) == "selections":
@@ -212,7 +245,7 @@ def _made(session: Session, job: Mapping, method: str, code: Encoding) -> Made:
     else:
         parts = [_variation(session, layer, code) for layer in best_first(layers)]
     note = job["result"].get("note")
-    return Made(job.get("title") or method, parts, code, note if isinstance(note, str) else "")
+    return Made(job.get("title") or method, parts, code, note if isinstance(note, str) else "", captured.sees)
 
 
 def _variation(session: Session, layer: Mapping, code: Encoding) -> Variation:

@@ -17,13 +17,21 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
 from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, MAX_VARIATIONS
 from velatura_protocol.schema import Field
+from velatura_protocol.sights import LAYER, TITLES, VISIBLE
 
 #: The choice of the daemon's default model.
 DEFAULT_MODEL = "default"
 
+#: The argument for what the model is shown, and its choices.
+SEES = "sees"
+SIGHTS = tuple((sight, TITLES[sight]) for sight in (LAYER, VISIBLE))
+
 #: Letters of the dialog's own: Help, Reset, Cancel, OK (which becomes Run), Load and Save settings, Advanced,
 #: Preview.
 _TAKEN_LETTERS = "hrcoulsvw"
+
+#: Letters of the entries that stand beside the sections.
+_MENU_LETTERS = "al"
 
 #: Arguments that every image procedure has, and a property of every configuration.
 _TAKEN_NAMES = ("run-mode", "image", "drawables", "procedure")
@@ -50,8 +58,16 @@ def menu_path(menu: str, section: str) -> str:
     return f"{menu}/{title}" if title else menu
 
 
+def menu_label(method: MethodInfo, catalogue: Catalogue) -> str:
+    """A method's entry in the menu of its section, where no other entry has its mnemonic."""
+    siblings = [other for other in catalogue.offered if other.section == method.section]
+    labels = mnemonics([other.title for other in siblings], "" if method.section else _MENU_LETTERS)
+    return f"{labels[[other.id for other in siblings].index(method.id)]}…"
+
+
 def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
-    """All arguments of a method's procedure, in order: prompt, parameters, variations, seed, model."""
+    """All arguments of a method's procedure, in order: prompt, parameters, variations, seed,
+    model, and what the model sees."""
     most = method.max_variations
     compared = any(field.source_prompt for field in method.fields)
     fields = [
@@ -64,10 +80,20 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
               -1, minimum=-1, maximum=MAX_SEED),
         Field("model", "enum", "Model", "The model that paints.", DEFAULT_MODEL, advanced=True,
               choices=((DEFAULT_MODEL, "Default"), *((m.id, m.title) for m in catalogue.models))),
+        Field(SEES, "enum", "Model sees", "The part of the picture that the model is shown. A result of the "
+              "visible picture lies on top of all layers.", LAYER, choices=SIGHTS),
     ]  # fmt: skip
     names = _names(fields)
     labels = mnemonics([field.title for field in fields])
     return [Argument(*parts) for parts in zip(names, labels, fields, strict=True)]
+
+
+def checked_sees(value: str | None) -> str:
+    """What the model is to be shown. Raises `bad-request` for anything that it cannot be."""
+    if value in dict(SIGHTS):
+        return value
+    offered = " or ".join(f'"{choice}"' for choice, _ in SIGHTS)
+    raise VelaturaError("bad-request", f"A model cannot be shown “{value}”; say {offered}.")
 
 
 #: A seed and a number of variations that stand for the recipe's own.
@@ -103,9 +129,9 @@ def _names(fields: Iterable[Field]) -> list[str]:
     return names
 
 
-def mnemonics(titles: Iterable[str]) -> list[str]:
-    """The titles with an underscore before a letter that no other title of the dialog has."""
-    taken, labels = set(_TAKEN_LETTERS), []
+def mnemonics(titles: Iterable[str], taken_letters: str = _TAKEN_LETTERS) -> list[str]:
+    """The titles with an underscore before a letter that no other title of the dialog, or menu, has."""
+    taken, labels = set(taken_letters), []
     for title in titles:
         for place, letter in enumerate(title.lower()):
             if letter.isascii() and letter.isalnum() and letter not in taken:
@@ -136,6 +162,8 @@ def from_gimp(field: Field, value: Any) -> Any:
     """A procedure's value as the request has it."""
     if field.kind == "string":
         return value or ""
+    if field.kind == "enum":
+        return field.default if value is None else value
     if field.kind == "raster":
         return value or None
     if field.kind != "group":

@@ -11,8 +11,10 @@ from gi.repository import Gegl, Gimp
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
+from velatura_protocol.sights import LAYER
 
 from .capture import channel_format
+from .evidence import named
 from .formats import Rect, intersection
 from .insert import refuse_closed
 from .sources import Mark, attach_recipe
@@ -30,33 +32,36 @@ class Mask:
     recipe: dict
 
 
-def insert_masks(image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask]) -> list[Gimp.Channel]:
+def insert_masks(
+    image: Gimp.Image, source: Gimp.Layer, masks: Sequence[Mask], sees: str = LAYER
+) -> tuple[list[Gimp.Channel], str]:
     """Puts the masks into hidden channels, the first on top; a single one becomes the selection too.
 
-    source: their source layer, which gets its mark; the chosen layer stays chosen.
-    Raises VelaturaError where the image has been closed meanwhile, and `empty-mask`, with the image as it
-    was, where a single mask has nothing within the canvas: GIMP takes an empty selection for none.
+    source: their source layer, which gets its mark; the chosen layer stays chosen. sees: see `sight.Sight`.
+    A mask without anything within the canvas becomes no channel; the returned sentence names such ones, and
+    is "" where there are none. Raises VelaturaError where the image has been closed meanwhile, and
+    `empty-mask`, with the image as it was, where nothing was found at all.
     """
     refuse_closed(image)
-    if len(masks) == 1 and not any(map(any, _rows(masks[0], _common(image, masks[0].raster.rect)))):
-        raise VelaturaError(
-            "empty-mask",
-            f"Nothing of “{masks[0].title}” was found in the layer; your selection is as it was.",
-        )
-    mark = Mark(source)
-    channels = [_channel(image, mask, mark) for mask in masks]
+    found = [mask for mask in masks if any(map(any, _rows(mask, _common(image, mask.raster.rect))))]
+    lost = named([mask.title for mask in masks if mask not in found]) if len(found) < len(masks) else ""
+    if not found:
+        sentence = f"Nothing of {lost} was found in the layer; your selection is as it was."
+        raise VelaturaError("empty-mask", sentence)
+    mark = Mark(source, sees)
+    channels = [_channel(image, mask, mark) for mask in found]
     selected = image.get_selected_layers()
     image.undo_group_start()
     try:
         for position, channel in enumerate(channels):
             image.insert_channel(channel, None, position)
-        if len(channels) == 1:
+        if len(masks) == 1:
             _select(image, channels[0])
         image.set_selected_layers(selected)
         mark.attach()
     finally:
         image.undo_group_end()
-    return channels
+    return channels, f"Nothing of {lost} was found." if lost else ""
 
 
 def _channel(image: Gimp.Image, mask: Mask, source: Mark) -> Gimp.Channel:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gi.repository import Gimp, GLib, GObject
+from gi.repository import Gimp, Gio, GLib, GObject
 
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 
-from . import actions, catalogue, form, rerun
+from . import actions, catalogue, form, manual, rerun
 from .edit import FOLDER, sentence
 
 AGAIN = "velatura-rerun"
@@ -28,12 +28,28 @@ _MASK_RESULT = (
 )
 
 
+_AGAIN_HELP = (
+    "Run Again with Other Settings",
+    "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
+    "the old one. For a channel, finds its masks anew: in the whole layer, or in the present selection "
+    "if they were found in one. Arguments that are left out are taken from the recipe, and where it is "
+    "not certain which layer the result was made from, a script has to name it as the source.",
+)
+_REFRESH_HELP = (
+    "Look for New Methods",
+    "Starts the daemon where none runs. New methods are in the menu at GIMP's next start.",
+)
+
+
 class VelaturaPlugIn(Gimp.PlugIn):
     """One procedure for each method, and two others: run a recipe again, and ask for the methods."""
 
     def do_query_procedures(self) -> list[str]:
-        """The names of all procedures."""
-        return [*map(form.procedure_name, catalogue.register(FOLDER).offered), AGAIN, REFRESH]
+        """The names of all procedures; writes the page behind their help buttons."""
+        known = catalogue.register(FOLDER)
+        manual.write(FOLDER, known, ((AGAIN, *_AGAIN_HELP), (REFRESH, *_REFRESH_HELP)))
+        self.set_help_domain(manual.DOMAIN, Gio.File.new_for_path(str(FOLDER)))
+        return [*map(form.procedure_name, known.offered), AGAIN, REFRESH]
 
     def do_set_i18n(self, _name: str) -> bool:
         """No translations."""
@@ -54,7 +70,9 @@ def _method_procedure(
     plug_in: Gimp.PlugIn, name: str, method: MethodInfo, known: Catalogue
 ) -> Gimp.ImageProcedure:
     menu = form.menu_path(MENU, method.section)
-    procedure = _image_procedure(plug_in, name, f"{method.title}…", actions.run_method, (method, known), menu)
+    procedure = _image_procedure(
+        plug_in, name, form.menu_label(method, known), actions.run_method, (method, known), menu
+    )
     source = f"\n\nAfter {method.source}." if method.source else ""
     is_mask = method.kind.insert == "selections"
     procedure.set_documentation(
@@ -62,6 +80,7 @@ def _method_procedure(
     )
     if is_mask:
         procedure.add_channel_return_value("channel", "Channel", "The first of the channels", True, _FLAGS)
+        _add_items(procedure, "channels", "All channels, in no order", Gimp.Channel)
     else:
         _add_group(procedure)
     for argument in form.arguments(method, known):
@@ -71,17 +90,11 @@ def _method_procedure(
 
 def _again_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     procedure = _image_procedure(plug_in, AGAIN, "Run _Again with Other Settings…", rerun.run_again, None)
-    procedure.set_documentation(
-        "Runs the recipe of the chosen result again",
-        "Takes the source layer and the result's layer mask as they are now, and puts the new result above "
-        "the old one. For a channel, finds its masks anew: in the whole layer, or in the present selection "
-        "if they were found in one. Arguments that are left out are taken from the recipe, and where it is "
-        "not certain which layer the result was made from, a script has to name it as the source.",
-        AGAIN,
-    )
+    procedure.set_documentation("Runs the recipe of the chosen result again", _AGAIN_HELP[1], AGAIN)
     procedure.add_item_return_value(
         "result", "Result", "The group of the result's layers, or the first of its channels", True, _FLAGS
     )
+    _add_items(procedure, "results", "All layers or channels of the result, in no order", Gimp.Item)
     for argument in form.AGAIN_ARGUMENTS:
         _add_argument(procedure, argument)
     about = "The layer that the result was made from, where that is not certain"
@@ -94,12 +107,10 @@ def _refresh_procedure(plug_in: Gimp.PlugIn) -> Gimp.ImageProcedure:
     procedure.set_sensitivity_mask(
         Gimp.ProcedureSensitivityMask.ALWAYS | Gimp.ProcedureSensitivityMask.NO_IMAGE
     )
-    procedure.set_documentation(
-        "Asks Velatura's daemon which methods it has",
-        "Starts the daemon where none runs. New methods are in the menu at GIMP's next start.",
-        REFRESH,
-    )
-    _add_group(procedure)
+    procedure.set_documentation("Asks Velatura's daemon which methods it has", _REFRESH_HELP[1], REFRESH)
+    about = "Whether GIMP's next start offers other methods"
+    procedure.add_boolean_return_value("new", "New", about, False, _FLAGS)
+    procedure.add_string_array_return_value("methods", "Methods", "The procedures of all methods", _FLAGS)
     return procedure
 
 
@@ -117,6 +128,12 @@ def _image_procedure(
 
 def _add_group(procedure: Gimp.Procedure) -> None:
     procedure.add_group_layer_return_value("group", "Group", "The group of the result's layers", True, _FLAGS)
+    _add_items(procedure, "layers", "All layers of the result, in no order", Gimp.Layer)
+
+
+def _add_items(procedure: Gimp.Procedure, name: str, about: str, kind: type) -> None:
+    title = name.capitalize()
+    procedure.add_core_object_array_return_value(name, title, about, kind.__gtype__, _FLAGS)
 
 
 def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:
@@ -129,12 +146,10 @@ def _add_argument(procedure: Gimp.Procedure, argument: form.Argument) -> None:
         procedure.add_double_argument(*words, field.minimum, field.maximum, default, _FLAGS)
     elif field.kind == "boolean":
         procedure.add_boolean_argument(*words, default, _FLAGS)
-    elif field.kind == "enum" and all(value for value, _ in field.choices):
-        choice = Gimp.Choice.new()
-        for number, (value, title) in enumerate(field.choices):
-            choice.add(value, number, title or value, "")
-        procedure.add_choice_argument(*words, choice, default, _FLAGS)
-    else:  # a string, a layer's name, a group as JSON, or an enum with an empty value, which crashes GIMP 3.0
+    elif field.kind == "enum":  # as a choice of GIMP's, an unknown one would silently become the default
+        listed = ", ".join(f'"{value}"' for value, _ in field.choices)
+        procedure.add_string_argument(*words[:2], f"{field.description} One of {listed}.", default, _FLAGS)
+    else:  # a string, a layer's name, or a group as JSON
         procedure.add_string_argument(*words, default, _FLAGS)
 
 

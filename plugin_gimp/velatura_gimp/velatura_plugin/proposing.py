@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from gi.repository import Gimp
-
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.results import NOTHING_SAID, texts
@@ -14,13 +12,14 @@ from . import edit
 from .capture import Capture, capture_whole
 from .conversation import Question
 from .session import Session
+from .sight import Sight
 
 
 class Proposer:
-    """Captions `layer` with `method`."""
+    """Captions a picture with `method`. sight: what the model sees."""
 
-    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo, known: Catalogue) -> None:
-        self._image, self._layer, self._method, self._known = image, layer, method, known
+    def __init__(self, sight: Callable[[], Sight], method: MethodInfo, known: Catalogue) -> None:
+        self._sight, self._method, self._known = sight, method, known
 
     def can(self, model: str) -> bool:
         """Whether the model of this id can caption. Empty: the daemon's default model."""
@@ -38,4 +37,4 @@ class Proposer:
                 raise VelaturaError("internal", NOTHING_SAID.format("layer"))
             return found[0]
 
-        return Question(lambda: capture_whole(self._image, self._layer), ask, put, over)
+        return Question(lambda: capture_whole(self._sight()), ask, put, over)

@@ -13,8 +13,9 @@ from velatura_protocol.choices import SELECTION, Wanted, about_input, gone, laye
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import MAX_NAME, Pixels
 
-from .capture import Capture, Steps, pixels_of, read, rectangle
+from .capture import Capture, Steps, pixels_of, read
 from .formats import Encoding
+from .sight import rectangle
 from .sources import every_layer
 
 
@@ -54,5 +55,5 @@ def _pixels(image: Gimp.Image, wanted: Wanted, code: Encoding) -> Steps[Pixels]:
     if layer is None:
         raise gone()
     place = rectangle(layer)
-    data = yield from pixels_of(image, layer, place, code)
+    data = yield from pixels_of(layer, code)
     return Pixels(data, place, code.channels, code.dtype, code.profile, name[:MAX_NAME])

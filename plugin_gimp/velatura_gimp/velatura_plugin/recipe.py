@@ -29,9 +29,9 @@ def origin(recipe: Recipe) -> dict:
     """The plug-in's record of the parasite's origin; 0 or empty where it is missing.
 
     source, result: the tattoos of the source layer and of the result itself, in the image of then. mark: the
-    source's.
+    source's. sees: see `sight.Sight`.
     """
     own = recipe.written.get("gimp")
     own = own if isinstance(own, dict) else {}
-    unknown = {"source": 0, "result": 0, "mark": ""}
+    unknown = {"source": 0, "result": 0, "mark": "", "sees": ""}
     return {key: own[key] if type(own.get(key)) is type(none) else none for key, none in unknown.items()}

@@ -12,13 +12,15 @@ from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
 from velatura_protocol.choices import Wanted, rasters_of_recipe, resolve, restore
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Edit, Recipe
+from velatura_protocol.sights import LAYER, VISIBLE
 
-from . import catalogue, edit, form
+from . import catalogue, edit, form, recipe
 from .actions import ask, helpers, run_now, success
 from .capture import Capture, Steps, refuse_image
 from .drafting import Live
 from .keeping import Keeper, name_of
 from .rasters import layers, with_rasters
+from .sight import Sight
 from .sources import Doubt, others, source_of
 
 _KEYS = ("prompt", "seed", "variations")
@@ -34,16 +36,19 @@ def run_again(
 ) -> Gimp.ValueArray:
     """Runs the recipe of the chosen result again, with the person's or the script's changes."""
     refuse_image(image)
-    result, kept = edit.chosen_recipe(drawables)
-    source = _source(mode, image, result, kept, config)
+    result, kept = edit.chosen_recipe(image, drawables)
+    is_visible = recipe.origin(kept)["sees"] == VISIBLE
+    source = result if is_visible else _source(mode, image, result, kept, config)
     config.set_property("source", None)  # a layer of this image: GIMP must not keep it for another
     if source is None:
         return success(procedure, mode, None)
     last = Keeper(image, procedure.get_name(), form.AGAIN_ARGUMENTS, is_everywhere=True)
     target = edit.again(image, source, result)
-    run = Again(image, kept, lambda: edit.capture_again(image, source, result, kept))
+    beneath = target.above if is_visible and result.is_layer() else None
+    sight = Sight(image, source, VISIBLE if is_visible else LAYER, beneath)
+    run = Again(image, kept, lambda: edit.capture_again(sight, result, kept))
     if mode == Gimp.RunMode.INTERACTIVE:
-        return success(procedure, mode, _ask(procedure, config, target, run, kept, last))
+        return success(procedure, mode, _ask(procedure, config, target, run, kept, last, sight))
     if mode == Gimp.RunMode.WITH_LAST_VALS:
         last.fill(config)
     request, steps = run.request(_changes(config)), run.read(_changes(config))
@@ -121,7 +126,8 @@ def _ask(
     run: Again,
     kept: Recipe,
     last: Keeper,
-) -> Gimp.Item | None:
+    sight: Sight,
+) -> edit.Placed | None:
     """Shows the recipe in its method's own form, or in a plain one where the method is not in the catalogue.
 
     Returns the result, None where the person has cancelled. The changes go into `config`, the configuration
@@ -130,7 +136,9 @@ def _ask(
     known, method = run.known, run.method
     own = Gimp.get_pdb().lookup_procedure(form.procedure_name(method)) if method else None
     is_plain = method is None or own is None  # of another version, or new since GIMP started
-    arguments = form.AGAIN_ARGUMENTS if is_plain else form.arguments(method, known)
+    arguments = list(form.AGAIN_ARGUMENTS)
+    if not is_plain:  # it sees what it saw
+        arguments = [a for a in form.arguments(method, known) if a.field.key != form.SEES]
     values = config if is_plain else own.create_config()
     _fill(values, arguments, kept, None if is_plain else run.restored.values)
 
@@ -149,19 +157,19 @@ def _ask(
         chosen=lambda: tuple(run.wanted(changes())),
         gives_drafts=method is None or method.drafts,
         begins_with=run.restored.lost,
-        **helpers(target.image, target.source, None if is_plain else method),
+        **helpers(target.image, lambda: sight, None if is_plain else method),
     )
     keeper = Keeper(target.image, name_of(kept), arguments)
     keeper.fill(values)
     title = "Run Again" if is_plain else f"{method.title}, again"
-    item = ask(procedure if is_plain else own, values, title, arguments, Catalogue(), live, keeper)
+    placed = ask(procedure if is_plain else own, values, title, arguments, Catalogue(), live, keeper)
     with contextlib.suppress(VelaturaError):  # a list that is half typed is kept with the form alone
         changes()
-    if item is not None:
+    if placed is not None:
         last.drop()
     elif keeper.has_kept:
         last.keep(config)
-    return item
+    return placed
 
 
 def _fill(

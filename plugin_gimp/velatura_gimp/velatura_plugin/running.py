@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from gi.repository import Gdk, Gimp, GimpUi, Gtk
+from gi.repository import Gdk, GimpUi, Gtk
 
 from . import edit
 from .capture import Capture
@@ -20,7 +20,7 @@ class Run:
 
     The dialog closes once the result is in the image; it stays, with a sentence, where the run is refused,
     fails or is stopped. forms: the widgets that are disabled during a run. keep: called before a run begins.
-    item: the result, once there is one.
+    placed: the result, once there is one.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Run:
         self._label = self._cancel.get_label()
         self._focus = dialog.get_focus()
         self._is_running = self._stays = False
-        self.item: Gimp.Item | None = None
+        self.placed: edit.Placed | None = None
         dialog.connect("set-focus", self._on_focus)
         dialog.connect("response", self._on_response)
         dialog.connect("delete-event", self._on_delete)
@@ -50,7 +50,7 @@ class Run:
 
     def _on_response(self, dialog: GimpUi.ProcedureDialog, response: int) -> None:
         """Comes before the dialog's own handler, which would end it."""
-        if response == Gtk.ResponseType.OK and self.item is None:
+        if response == Gtk.ResponseType.OK and self.placed is None:
             dialog.stop_emission_by_name("response")
             self._begin()
         elif self._is_running and response in (Gtk.ResponseType.CANCEL, Gtk.ResponseType.DELETE_EVENT):
@@ -78,8 +78,8 @@ class Run:
 
         def ask(
             session: Session, captured: Capture, is_stopped: Callable[[], bool], show: OnPreview
-        ) -> Gimp.Item:
-            def put(made: edit.Made) -> Gimp.Item:
+        ) -> edit.Placed:
+            def put(made: edit.Made) -> edit.Placed:
                 return in_main(lambda: edit.put(self._live.target, made), is_stopped)
 
             return edit.run(session, request, captured, put, is_stopped, show)
@@ -87,14 +87,14 @@ class Run:
         self._hold(True)
         self._conversation.ask(Question(self._live.read, ask, self._done, self._over, holds_run=True))
 
-    def _done(self, item: Gimp.Item) -> str:
-        self.item = item
+    def _done(self, placed: edit.Placed) -> str:
+        self.placed = placed
         self._dialog.response(Gtk.ResponseType.OK)
         return ""
 
     def _over(self) -> None:
         self._hold(False)
-        if self.item is None:
+        if self.placed is None:
             self._conversation.window.clear()
 
     def _hold(self, held: bool) -> None:

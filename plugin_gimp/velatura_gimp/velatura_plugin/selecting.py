@@ -14,13 +14,14 @@ from . import edit
 from .capture import capture_whole
 from .conversation import Question
 from .masks import insert_masks
+from .sight import Sight
 
 
 class Selector:
-    """Selects words of `layer` with `method`, which finds masks of words."""
+    """Selects words of a picture with `method`, which finds masks of words. sight: what the model sees."""
 
-    def __init__(self, image: Gimp.Image, layer: Gimp.Layer, method: MethodInfo, known: Catalogue) -> None:
-        self._image, self._layer, self._method, self._known = image, layer, method, known
+    def __init__(self, sight: Callable[[], Sight], method: MethodInfo, known: Catalogue) -> None:
+        self._sight, self._method, self._known = sight, method, known
 
     def question(self, word: Word, prompt: str, model: str, over: Callable[[], None]) -> Question:
         """Selects a word of the prompt in the whole layer, regardless of the selection. model: an id; empty:
@@ -30,7 +31,7 @@ class Selector:
         able = choose_model(self._known, self._method, model).model
         request = self._method.edit(prompt, parameters, model=able)
         return Question(
-            read=lambda: capture_whole(self._image, self._layer),
+            read=lambda: capture_whole(self._sight()),
             ask=lambda session, captured, is_stopped, _: edit.run(
                 session, request, captured, lambda made: made, is_stopped
             ),
@@ -40,6 +41,7 @@ class Selector:
         )
 
     def _insert(self, made: edit.Made) -> str:
-        insert_masks(self._image, self._layer, made.parts)
+        sight = self._sight()
+        insert_masks(sight.image, sight.layer, made.parts, made.sees)
         Gimp.displays_flush()
         return made.note or f"“{made.parts[0].title}” is selected, and kept in the Channels dialog."

@@ -62,6 +62,11 @@ class Side(Gtk.Box):
         """The picture may change from now on."""
         self._rect = None
 
+    def look_again(self) -> None:
+        """The model sees another part of the picture from now on."""
+        self.forget()
+        self._look(None)
+
     # the conversation's window ---------------------------------------------
 
     def begin(self, question: Question) -> None:

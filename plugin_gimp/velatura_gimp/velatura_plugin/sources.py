@@ -14,10 +14,12 @@ from gi.repository import Gimp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Recipe
+from velatura_protocol.sights import LAYER
 
 from . import recipe
 from .capture import at_once, capture_whole, image_encoding
 from .evidence import Candidate, decide, named
+from .sight import Sight
 
 PARASITE = "velatura-source"
 
@@ -37,19 +39,21 @@ class Doubt(VelaturaError):
 
 
 class Mark:
-    """The mark of a source; a deleted layer has none. own: its record in the recipes of its results."""
+    """The mark of a source; a deleted layer has none, nor has the visible picture. sees: see `sight.Sight`.
+    own: its record in the recipes of its results.
+    """
 
-    def __init__(self, source: Gimp.Layer) -> None:
-        self._source = source if source.is_valid() else None
+    def __init__(self, source: Gimp.Layer, sees: str = LAYER) -> None:
+        self._source = source if sees == LAYER and source.is_valid() else None
         self._marks = _marks(source) if self._source else []
-        tattoo = source.get_tattoo() if self._source else 0
+        tattoo = self._source.get_tattoo() if self._source else 0
         # The mark of another number came with the copying: it is that of the layer this one is a copy of.
         own = next((mark for mark in reversed(self._marks) if mark["tattoo"] == tattoo), None)
         self._is_new = self._source is not None and own is None
         if self._is_new:
             own = {"mark": str(uuid.uuid4()), "tattoo": tattoo}
             self._marks.append(own)
-        self.own = {"source": tattoo, "mark": own["mark"] if own else ""}
+        self.own = {"source": tattoo, "mark": own["mark"] if own else "", "sees": sees}
 
     def attach(self) -> None:
         """Marks the source, if it is not marked yet; to be called in the undo group of its result."""
@@ -64,6 +68,11 @@ def attach_recipe(result: Gimp.Item, made: Mapping, mark: Mark) -> None:
     data = recipe.to_parasite(made, {**mark.own, "result": result.get_tattoo()})
     flags = Gimp.PARASITE_PERSISTENT | Gimp.PARASITE_UNDOABLE
     result.attach_parasite(Gimp.Parasite.new(recipe.PARASITE, flags, data))
+
+
+def has_recipe(item: Gimp.Item) -> bool:
+    """Whether an item is a result."""
+    return (item.is_layer() or item.is_channel()) and item.get_parasite(recipe.PARASITE) is not None
 
 
 def source_of(image: Gimp.Image, result: Gimp.Item, kept: Recipe) -> Gimp.Layer:
@@ -109,7 +118,7 @@ def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
     same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile)
     if same != (*size, code.channels, code.dtype, code.profile):
         return False
-    return at_once(capture_whole(image, layer)).inputs["source"].raster.digest == raster.digest
+    return at_once(capture_whole(Sight(image, layer))).inputs["source"].raster.digest == raster.digest
 
 
 def _marks(layer: Gimp.Layer) -> list[dict]:

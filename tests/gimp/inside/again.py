@@ -14,10 +14,15 @@ def run(t):
     image, layer = pictures.picture()
     pictures.select(image, 10, 8, 30, 25)
     before = pictures.pixels(layer)
-    _, group, error = pictures.call(
+    values = pictures.returned(
         "velatura-sdedit", image, layer, prompt="a hat", seed=7, steps=4, strength=0.5, variations=2
     )
-    t.note(first_error=error, title=group.get_name())
+    group = values.index(1)
+    t.note(
+        title=group.get_name(),
+        returned=[item.get_name() for item in values.get_core_object_array(2)],
+        children=[child.get_name() for child in group.get_children()],
+    )
     first, second = group.get_children()
     t.note(
         visible=[child.get_visible() for child in group.get_children()],

@@ -13,7 +13,7 @@ OWN = {"U8_NON_LINEAR": "R'G'B'A u8", "U16_NON_LINEAR": "R'G'B'A u16", "FLOAT_LI
 
 def run(t):
     sys.path.insert(0, t.args["plugin"])
-    from velatura_plugin import capture, insert
+    from velatura_plugin import capture, insert, sight
 
     for precision in OWN:
         image, layer = pictures.picture(precision)
@@ -22,7 +22,7 @@ def run(t):
         buffer.set(Gegl.Rectangle.new(0, 0, 1, 1), OWN[precision], bytes.fromhex(native))
         buffer.flush()
         image.set_color_profile(Gimp.ColorProfile.new_rgb_adobe())  # the bytes stay, their meaning changes
-        taken = capture.at_once(capture.capture(image, layer))
+        taken = capture.at_once(capture.capture(sight.Sight(image, layer)))
         source = taken.inputs["source"]
         variation = insert.Variation("back", source.raster, source.data, {"velatura": 1})
         group = insert.insert(image, layer, layer, "back", [variation], taken.code)

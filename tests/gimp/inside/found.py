@@ -35,7 +35,14 @@ def run(t):
         channels=[item.get_name() for item in image.get_channels()],
         selection_same=pictures.pixels(image.get_selection()) == selected,
     )
-    t.note(procedure=documentation(t.args["method"]))
+    values = pictures.returned(t.args["method"], image, layer, prompt="a hat")
+    t.note(
+        procedure=documentation(t.args["method"]),
+        returned=[values.index(1).get_name(), [item.get_name() for item in values.get_core_object_array(2)]],
+        chosen=[item.get_name() for item in image.get_selected_drawables()],
+    )
+    for channel_of_now in image.get_channels()[:2]:
+        image.remove_channel(channel_of_now)
     again(t, image, channel)
     again_within(t, one)
 

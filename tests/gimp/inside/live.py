@@ -41,7 +41,7 @@ class Dialog:
     """A form without widgets: `values` go into the request."""
 
     def __init__(self, method="weighed", needs_prompt=True, gives_drafts=True, **parameters):
-        from velatura_plugin import actions, capture, catalogue, edit
+        from velatura_plugin import actions, capture, catalogue, edit, sight
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
         from velatura_plugin.edit import FOLDER
@@ -54,7 +54,7 @@ class Dialog:
 
         def read():
             self.reads += 1
-            return capture.capture(self.image, self.layer)
+            return capture.capture(sight.Sight(self.image, self.layer))
 
         self.live = Live(
             target=edit.Target(self.image, self.layer, self.layer),
@@ -65,7 +65,11 @@ class Dialog:
             model=lambda: "",
             needs_prompt=needs_prompt,
             gives_drafts=gives_drafts,
-            **actions.helpers(self.image, self.layer, catalogue.newest(FOLDER).method("weighed")),
+            **actions.helpers(
+                self.image,
+                lambda: sight.Sight(self.image, self.layer),
+                catalogue.newest(FOLDER).method("weighed"),
+            ),
         )
         self.window = Window()
         self.conversation = Conversation(self.window)
@@ -296,25 +300,25 @@ def selected():
 
 def steps():
     """A large layer is read in many turns of the main loop, and gives the same pixels as at once."""
-    from velatura_plugin import capture
+    from velatura_plugin import capture, sight
     from velatura_plugin.conversation import steadily
 
     image, layer = pictures.picture(layer_size=(70, 1300), offsets=(-3, -5))
     found, turns = [], []
     GLib.idle_add(lambda: turns.append(1) or not found)
-    steadily(capture.capture_whole(image, layer), found.append, found.append, lambda: False)
+    steadily(capture.capture_whole(sight.Sight(image, layer)), found.append, found.append, lambda: False)
     until(lambda: found)
     same = found[0].inputs["source"].data == pictures.pixels(layer, "R'G'B'A u8")
     gone = []
-    steadily(capture.capture_whole(image, layer), gone.append, gone.append, lambda: True)
+    steadily(capture.capture_whole(sight.Sight(image, layer)), gone.append, gone.append, lambda: True)
     pause(0.1)
-    look = capture.at_once(capture.look(layer, (0, 0, 50, 2000)))
+    look = capture.at_once(capture.look(sight.Sight(layer.get_image(), layer), (0, 0, 50, 2000)))
     return [len(turns), same, gone, look.rect, look.width, look.height, len(look.data)]
 
 
 def gone():
     """What was deleted, changed or closed while the dialog was open."""
-    from velatura_plugin import capture, edit
+    from velatura_plugin import capture, edit, sight
 
     def index(image, _):
         kinds = Gimp.ConvertDitherType.NONE, Gimp.ConvertPaletteType.GENERATE
@@ -325,7 +329,7 @@ def gone():
         image, layer = pictures.picture()
         change(image, layer)
         try:
-            capture.at_once(capture.capture(image, layer))
+            capture.at_once(capture.capture(sight.Sight(image, layer)))
         except Exception as error:
             sentences.append(edit.sentence(error))
     return sentences

@@ -31,6 +31,7 @@ def run(t):
         masks=[_hash(layers[0].get_mask()) for layers in results],
         pixels=[_hash(layers[0]) for layers in results],
         layers=len(image.get_layers()),
+        visible=[layer.get_visible() for layer in image.get_layers()],
         channels=[channel.get_name() for channel in image.get_channels()],
         selected=list(Gimp.Selection.bounds(image))[1:],
         source=_hash(source),

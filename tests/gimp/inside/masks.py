@@ -23,6 +23,7 @@ def run(t):
         t.note(**{name: _one("U16_NON_LINEAR", False, tuple(rect))})
     t.note(
         several=_several(),
+        partly=_partly(),
         nothing=_refused(bytes(64 * 48), (0, 0, 64, 48)),
         outside=_refused(b"\xff" * 100, (70, 0, 10, 10)),
         equal_names=_equal_names(),
@@ -63,7 +64,7 @@ def _one(precision, gray, rect):
     before = pictures.pixels(layer), pictures.pixels(image.get_selection())
     Gimp.context_set_feather(True)  # the artist's own setting
     Gimp.context_set_feather_radius(9, 9)
-    (channel,) = insert_masks(image, layer, [_mask("beard", rect)])
+    ((channel,), _) = insert_masks(image, layer, [_mask("beard", rect)])
     found = {
         "selection": pictures.pixels(image.get_selection(), "Y u8") == expected(rect),
         "pixels_same": pictures.pixels(layer) == before[0],
@@ -93,6 +94,22 @@ def _several():
         "names": [item.get_name() for item in image.get_channels()],
         "selection_same": pictures.pixels(image.get_selection()) == before,
         "chosen": [item.get_name() for item in image.get_selected_drawables()],
+    }
+
+
+def _partly():
+    """Two words, of which the second is nowhere."""
+    from velatura_plugin.masks import insert_masks
+
+    image, layer = pictures.picture()
+    pictures.select(image, 10, 8, 30, 25)
+    before = pictures.pixels(image.get_selection())
+    rect = (0, 0, 64, 48)
+    _, lost = insert_masks(image, layer, [_mask("beard", rect), _mask("hat", rect, bytes(64 * 48))])
+    return {
+        "names": [item.get_name() for item in image.get_channels()],
+        "selection_same": pictures.pixels(image.get_selection()) == before,
+        "lost": lost,
     }
 
 

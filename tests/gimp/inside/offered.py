@@ -18,7 +18,8 @@ def run(t):
         labels=[Gimp.get_pdb().lookup_procedure(n).get_menu_label() for n in sorted(names)],
     )
     if t.args.get("refresh"):
-        t.note(refresh=Gimp.get_pdb().lookup_procedure("velatura-refresh").run(refresh()).index(0).value_nick)
+        values = Gimp.get_pdb().lookup_procedure("velatura-refresh").run(refresh())
+        t.note(refresh=values.index(0).value_nick, new=values.index(1), methods=sorted(values.index(2)))
     if t.args.get("run"):
         image, layer = pictures.picture()
         t.step("running")

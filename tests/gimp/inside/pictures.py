@@ -48,17 +48,22 @@ def pixels(drawable, babl_format=None, rect=None):
 
 def call(name, image, layer, **values):
     """Runs a procedure; returns its status' name, its group (or channel) and its error message."""
+    result = returned(name, image, layer, **values)
+    status = result.index(0)
+    group = result.index(1) if status == Gimp.PDBStatusType.SUCCESS else None
+    error = "" if status == Gimp.PDBStatusType.SUCCESS else Gimp.get_pdb().get_last_error()
+    return status.value_nick, group, error
+
+
+def returned(name, image, layer, **values):
+    """Runs a procedure; returns its return values."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
     config.set_property("image", image)
     config.set_core_object_array("drawables", [layer] if layer else [])
     for key, value in values.items():
         config.set_property(key.replace("_", "-"), value)
-    result = procedure.run(config)
-    status = result.index(0)
-    group = result.index(1) if status == Gimp.PDBStatusType.SUCCESS else None
-    error = "" if status == Gimp.PDBStatusType.SUCCESS else Gimp.get_pdb().get_last_error()
-    return status.value_nick, group, error
+    return procedure.run(config)
 
 
 def recipe(layer):

@@ -10,7 +10,10 @@ from gi.repository import Gimp
 
 
 def run(t):
-    for case in (indexed, two_layers, channel, floating, beside, empty_prompt, long_prompt, not_a_result):
+    for case in (
+        indexed, two_layers, channel, floating, beside, empty_prompt, long_prompt, not_a_result,
+        no_layer, another_picture, another_picture_again, unknown_model, unknown_choice, unknown_sight,
+    ):  # fmt: skip
         t.step(case.__name__)
         t.note(**{case.__name__: case()})
 
@@ -86,3 +89,41 @@ def not_a_result():
         "error": Gimp.get_pdb().get_last_error(),
         "unchanged": len(image.get_layers()) == 1,
     }
+
+
+def no_layer():
+    image, _ = pictures.picture()
+    return refused(image, None)
+
+
+def another_picture():
+    image, _ = pictures.picture()
+    other, layer = pictures.picture()
+    found = refused(image, layer)
+    return {**found, "unchanged": found["unchanged"] and len(other.get_layers()) == 1}
+
+
+def another_picture_again():
+    image, _ = pictures.picture()
+    _, layer = pictures.picture()
+    return refused_again(image, layer)
+
+
+def refused_again(image, layer):
+    status, result, error = pictures.call("velatura-rerun", image, layer)
+    return {"status": status, "error": error, "unchanged": result is None and len(image.get_layers()) == 1}
+
+
+def unknown_model():
+    image, layer = pictures.picture()
+    return refused(image, layer, model="no-such-model")
+
+
+def unknown_choice():
+    image, layer = pictures.picture()
+    return refused(image, layer, detail="no-such-choice")
+
+
+def unknown_sight():
+    image, layer = pictures.picture()
+    return refused(image, layer, sees="no-such-thing")

@@ -49,7 +49,7 @@ class ControlThread(RouterThread[ForControl]):
         status: Status,
         desk: Mailbox[ForDesk],
     ) -> None:
-        super().__init__("control", router, prove, every=greeting.heartbeat / 4)
+        super().__init__("control", router, prove, every=greeting.heartbeat / 10)
         self._sessions = sessions
         self._greeting = greeting
         self._status = status

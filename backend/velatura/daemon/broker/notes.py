@@ -26,7 +26,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Vanished:
-    """control → desk: a client has been silent for three heartbeats."""
+    """control → desk: a client has been silent for three heartbeats, or its connection has ended."""
 
     session: str
 

@@ -20,7 +20,8 @@ class Session:
         identity: its present control connection, empty between two of them.
         minor: MINOR of the protocol's version that it speaks.
         unanswered: requests that wait for the desk's answer.
-        vanished: it has been silent for three heartbeats.
+        vanished: it has been silent for three heartbeats, or cut off without coming back.
+        cut_at: monotonic seconds of its last `Sessions.cut`.
         watching: ids of the jobs that it watches.
     """
 
@@ -30,6 +31,7 @@ class Session:
     minor: int
     unanswered: int = 0
     vanished: bool = False
+    cut_at: float = 0.0
     watching: dict[str, None] = field(default_factory=dict[str, None])  # an ordered set
 
 
@@ -38,6 +40,7 @@ class Sessions:
 
     def __init__(self, heartbeat: float) -> None:
         self._vanished_after = 3 * heartbeat
+        self._back_within = heartbeat / 5  # a client that lives connects again at once
         self._forgotten_after = 12 * heartbeat
         self._by_id: dict[str, Session] = {}
         self._by_identity: dict[bytes, Session] = {}
@@ -87,12 +90,15 @@ class Sessions:
             del session.watching[next(iter(session.watching))]
 
     def newly_vanished(self) -> list[Session]:
-        """The sessions silent for three heartbeats, each reported once. Drops those silent for twelve."""
+        """The sessions silent for three heartbeats, or without a connection for a fifth of one, each reported
+        once. Drops those silent for twelve.
+        """
         now = time.monotonic()
         vanished: list[Session] = []
         for session in list(self._by_id.values()):
             silent = now - self._heard[session.id]
-            if silent <= self._vanished_after:
+            is_cut = not session.identity and now - session.cut_at > self._back_within
+            if silent <= self._vanished_after and not is_cut:
                 session.vanished = False
             elif not session.vanished:
                 session.vanished = True
@@ -104,7 +110,7 @@ class Sessions:
     def cut(self, session: Session) -> None:
         """Detaches a session from its connection, until the client says hello with it again."""
         self._by_identity.pop(session.identity, None)
-        session.identity = b""
+        session.identity, session.cut_at = b"", time.monotonic()
 
     def forget(self, session: Session) -> None:
         """Drops a session; the next message of this client is answered with `no-session`."""
