@@ -70,7 +70,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if lack is not None:
         raise lack
     form = schema(method.Parameters)
-    values = without_empty(complete(with_defaults(form, model.defaults), dict(request.parameters)))
+    values = without_empty(complete(with_defaults(form, model.defaults, method.id), dict(request.parameters)))
     params = _read(method, values)
     if method.inverts(params) and request.inputs.get("mask") is None:
         raise VelaturaError(

@@ -58,7 +58,7 @@ def guidance(default: float) -> Any:
     return slider(
         default,
         1.0,
-        20.0,
+        30.0,
         0.5,
         "Prompt strength",
         "How strictly the prompt is followed. High values give harder, more saturated pictures.",

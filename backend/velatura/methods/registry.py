@@ -211,7 +211,8 @@ def offer(
     """
     with_choices = adapting.filled(filled(methods, dials), adapting.suiting(adapters, models))
     known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
+        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models), m["id"])}
+        for m in with_choices
     ]
     described = [
         {
