@@ -13,7 +13,14 @@ from velatura_protocol.errors import VelaturaError
 CHUNK = 1024 * 1024
 CREDIT = 4
 TRANSPORTS = ("auto", "ipc", "tcp")
-PLACEMENTS = ("auto", "whole", "encoders", "8-bit", "offload")  # `velatura.models.placing`, which needs torch
+PLACEMENTS = (
+    "auto",
+    "whole",
+    "encoders",
+    "8-bit",
+    "offload",
+    "quantised",
+)  # `velatura.models.placing`, which needs torch
 CHOICES = {"transport": TRANSPORTS, "placement": PLACEMENTS}
 MAX_FILE = 64 * 1024
 LARGEST = 10**15  # of any number: some are sent to clients, and all are added to other numbers
@@ -38,8 +45,8 @@ class Settings:
             works).
         connections: most connections at a time.
         placement: how a model's weights are made to fit into the device's memory: "whole", "encoders" (text
-            encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), or "auto" (the
-            first that fits).
+            encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), "quantised"
+            (the model's GGUF file, where there is one), or "auto" (the first that fits).
         find_models: look for the models of other programs at each start, so that clients can offer them.
     """
 

@@ -110,7 +110,7 @@ def execute(
                 selection = selection.whole()
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
             results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-            remarks = [remark(model), *remarks_on(adapters), *sorted(run.remarks)]
+            remarks = [remark(model), models.shortage, *remarks_on(adapters), *sorted(run.remarks)]
             return with_remarks(results, list(filter(None, remarks)))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
@@ -138,7 +138,7 @@ def _rasters(checked: Checked, blob: Callable[[str], bytes | memoryview]) -> dic
 
 
 def _model(asked: Request, id: str, models: ModelStore) -> Generator:
-    model = models.get(id)
+    model = models.get(id, asked.model_digest)
     if asked.model_digest not in ("", model.digest):
         raise VelaturaError(
             "unknown-model",

@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 from velatura_protocol.errors import VelaturaError
 
-from . import recognition, variants
-from .headers import read_header
+from . import needs, recognition
 from .items import Item
 from .recognition import FAMILIES, Found
 from .traits import CONTROL, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
@@ -23,7 +22,6 @@ _UNETS = (
     "sd",
     "sdxl",
 )  # families that were trained for several predictions, and whose CLIP layers may be left out
-_EMA = "model_ema."  # a second set of weights in old checkpoints, which is not loaded
 _SHOWN = {  # traits that matter to a person
     INPAINTING: "fills a selection",
     INSTRUCTS: "follows instructions",
@@ -136,11 +134,8 @@ def weights(found: Found) -> dict[str, int]:
     Raises `unknown-model` for a file that is cut off."""
     sums: dict[str, int] = {}
     for path in dict.fromkeys(found.parts.values()):
-        for file in [path] if path.is_file() else variants.weights(path):
-            header = read_header(file)
-            unused = header.weights(_EMA)
-            for dtype, size in header.weights().items():
-                sums[dtype] = sums.get(dtype, 0) + size - unused.get(dtype, 0)
+        for dtype, size in needs.weights(path).items():
+            sums[dtype] = sums.get(dtype, 0) + size
     return sums
 
 

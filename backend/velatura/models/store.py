@@ -19,10 +19,10 @@ from velatura.weights.digests import Digests
 from velatura.weights.memory import give_back
 from velatura_protocol.errors import VelaturaError
 
-from . import placing
+from . import choosing, placing
 from .adapters.listing import AdapterFile, Worn
 from .catalogue import ModelEntry, entry_of
-from .loading import load
+from .loading import digest_of, load
 from .recognition import FAMILIES
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from velatura.companions.segmenter import Segmenter
 
     from .adapters.reading import Loaded
+    from .latent import LatentModel
 
 
 class ModelStore:
@@ -64,6 +65,7 @@ class ModelStore:
         self.dtype = dtype
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Generator] | None = None
+        self.shortage = ""  # a sentence where the machine's memory is short for the model in memory
         self._companions: dict[str, Any] = {}  # of the loaded model
         self._worn: dict[str, Loaded] = {}  # adapters of the last edit, by their ids, for the loaded model
 
@@ -77,14 +79,36 @@ class ModelStore:
         is_transformer = family is not None and "transformer" in family.parts
         return self.dtype or dtypes.chosen(self.device, transformer=is_transformer, wanted=entry.dtype)
 
-    def get(self, id: str = "") -> Generator:
-        """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""
+    def get(self, id: str = "", digest: str = "") -> Generator:
+        """The loaded model, of any kind. Where memory is too little for it, its GGUF file is loaded in its
+        place (`choosing`).
+
+        Args:
+            id: empty: the first.
+            digest: of the files that an earlier edit used, which are then loaded again, whether they are the
+                model's or the GGUF file's; '': the store chooses, as for files that are not here.
+
+        Raises:
+            VelaturaError: `unknown-model`; `out-of-memory` where the machine holds none of them.
+        """
         entry = self.entry(id)
-        if self._loaded is None or self._loaded[0] != entry:
-            self.unload()
-            with placing.wanted(self._placement):
-                self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
-        return self._loaded[1]
+        is_there = self._loaded is not None and self._loaded[0] == entry
+        if self._loaded is not None and is_there and digest in ("", self._loaded[1].digest):
+            return self._loaded[1]
+        choices = choosing.choices(entry, self._entries(), self._placement)
+        same = (one for one in choices if digest and digest_of(one.entry, self._digests) == digest)
+        wanted = next(same, None) if len(choices) > 1 else None
+        if self._loaded is not None and is_there and wanted is None:
+            return self._loaded[1]
+        self.unload()
+        choice = wanted or choosing.chosen(choices, self.device, self.dtype_of, self._placement)
+        self.shortage = choosing.remark(choice.entry, self.dtype_of(choice.entry))
+        with placing.wanted(self._placement):
+            model = load(choice.entry, self.device, self.dtype_of(choice.entry), self._digests)
+        if choice.rung:
+            placing.mark(cast("LatentModel", model).denoising, choice.rung)
+        self._loaded = entry, model
+        return model
 
     @contextmanager
     def wearing(
