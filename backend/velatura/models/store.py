@@ -46,6 +46,7 @@ class ModelStore:
         dtype: of all networks; by default each entry's own, else the device's (`velatura.weights.dtypes`).
         memory: the file that caches digests of weights, or None.
         placement: the rung by which weights are placed (`velatura.models.placing`).
+        attention: the kernels of attention (`velatura.models.backends`).
         adapters: returns the adapters on this computer.
     """
 
@@ -56,10 +57,11 @@ class ModelStore:
         dtype: torch.dtype | None = None,
         memory: Path | None = None,
         placement: str = placing.AUTO,
+        attention: str = "native",
         adapters: Callable[[], Sequence[AdapterFile]] = tuple,
     ) -> None:
         self.adapters = adapters
-        self._placement = placement
+        self._placement, self._attention = placement, attention
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
         self.dtype = dtype
@@ -101,12 +103,17 @@ class ModelStore:
         if self._loaded is not None and is_there and wanted is None:
             return self._loaded[1]
         self.unload()
+        from . import backends  # only now, since it imports diffusers
+
+        backends.check(self._attention)
         choice = wanted or choosing.chosen(choices, self.device, self.dtype_of, self._placement)
         self.shortage = choosing.remark(choice.entry, self.dtype_of(choice.entry))
         with placing.wanted(self._placement):
             model = load(choice.entry, self.device, self.dtype_of(choice.entry), self._digests)
-        if choice.rung:
-            placing.mark(cast("LatentModel", model).denoising, choice.rung)
+        if model.kind == DIFFUSION and entry.found is not None:
+            denoising = cast("LatentModel", model).denoising
+            backends.use(denoising, self._attention)
+            placing.mark(denoising, choice.rung or placing.rung_of(denoising))
         self._loaded = entry, model
         return model
 
