@@ -65,6 +65,20 @@ def guidance(default: float) -> Any:
     )
 
 
+def haste() -> Any:
+    """The tolerance of `LatentDiffusion.skipping`. A method has this field, by the name `haste`, only if its
+    sampler makes one pass a step and reads nothing inside of the network (`Run`)."""
+    return slider(
+        0.0,
+        0.0,
+        0.3,
+        0.02,
+        "Haste",
+        "Passes over steps in which little changes: faster, and less exact. With FLUX.1 and Qwen-Image only.",
+        advanced=True,
+    )
+
+
 def context(default: float) -> Any:
     """How much of the surroundings the model sees; see `velatura.canvas.region`."""
     return slider(

@@ -77,6 +77,7 @@ class QwenImage(JointModel):
     shown: Seen | None = None
 
     guidance_patch: ClassVar[int] = 2
+    caches: ClassVar[bool] = True
 
     @property
     def encoders(self) -> dict[str, nn.Module]:
