@@ -18,7 +18,7 @@ from .inputs import OWN, RasterInput
 from .kinds import RESULTS, ResultKind
 from .reading import as_integer, as_list, as_object, text_of
 from .requests import MAX_VARIATIONS, Edit
-from .schema import Field, complete_fields, fields_from_schema
+from .schema import Field, complete_fields, fields_from_schema, own_defaults
 
 Need = Literal["required", "optional", "none"]
 PROMPT = "prompt"  #: the one input that is no raster
@@ -151,9 +151,9 @@ class MethodInfo:
         return complete_fields(self.fields, values)
 
     def with_defaults(self, defaults: Mapping[str, object]) -> MethodInfo:
-        """The method with a model's defaults for the fields of these names; one out of its field's bounds is
-        ignored."""
-        return replace(self, fields=tuple(_with_default(spec, defaults) for spec in self.fields))
+        """The method with a model's defaults (`own_defaults`); one out of its field's bounds is ignored."""
+        own = own_defaults(defaults, self.id)
+        return replace(self, fields=tuple(_with_default(spec, own) for spec in self.fields))
 
     def edit(
         self,

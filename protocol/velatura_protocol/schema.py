@@ -122,13 +122,26 @@ def complete_fields(fields: Sequence[Field], values: Mapping[str, object]) -> Js
     return {field.key: field.check(values.get(field.key, field.default)) for field in fields}
 
 
-def with_defaults(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> JsonObject:
-    """The schema with other defaults for the properties of these names (a model's, SPEC section 4)."""
+def with_defaults(schema: Mapping[str, Any], defaults: Mapping[str, Any], method: str = "") -> JsonObject:
+    """The schema with other defaults for the properties of these names (a model's, SPEC section 4).
+
+    method: the id of the schema's method, see `own_defaults`.
+    """
+    defaults = own_defaults(defaults, method)
     properties: JsonObject = {
         key: {**form, "default": defaults[key]} if key in defaults else form
         for key, form in schema.get("properties", {}).items()
     }
     return {**schema, "properties": properties}
+
+
+def own_defaults(defaults: Mapping[str, Any], method: str) -> JsonObject:
+    """A model's defaults for one method, by names of parameters. Those with the method's id before a point
+    (`flow-align.steps`) take the place of those without."""
+    start = f"{method}."
+    of_all = {key: value for key, value in defaults.items() if "." not in key}
+    of_one = {key.removeprefix(start): value for key, value in defaults.items() if key.startswith(start)}
+    return {**of_all, **of_one}
 
 
 class _Kind(TypedDict):

@@ -53,7 +53,7 @@ def _sitting(window):
     yield "widgets", window.python(INSIDE / "choices.py", plugin=str(plugin))
     yield "blended_before", window.python(LOOK, choose="source")
     window.keys(RUN)
-    dialog = window.wait_window(r"SDEdit")
+    dialog = window.wait_window(r"Repaint from its colours")
     window.keys("Return", window=dialog)
     told = window.wait_window(r"^Velatura$", timeout=120)
     window.rest()

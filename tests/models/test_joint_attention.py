@@ -9,14 +9,8 @@ import math
 import pytest
 import torch
 import torch.nn.functional as F
-from diffusers import (
-    Flux2Transformer2DModel,
-    FluxTransformer2DModel,
-    QwenImageTransformer2DModel,
-    SD3Transformer2DModel,
-    ZImageTransformer2DModel,
-)
 
+from tests import tiny_flux1, tiny_flux2, tiny_qwen_image, tiny_sd3, tiny_z_image
 from velatura.models.families.joint import pack, positions, unpack
 from velatura.models.families.joint_attention import Held
 
@@ -25,63 +19,29 @@ IMAGE = H * W
 
 
 def sd3():
-    network = SD3Transformer2DModel(
-        sample_size=16,
-        in_channels=4,
-        out_channels=4,
-        num_layers=2,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        caption_projection_dim=16,
-        pooled_projection_dim=10,
-        pos_embed_max_size=16,
-        dual_attention_layers=(0,),
-        qk_norm="rms_norm",
-    )
     args = {
-        "hidden_states": torch.randn(2, 4, 2 * H, 2 * W),
-        "encoder_hidden_states": torch.randn(2, TEXT, 12),
-        "pooled_projections": torch.randn(2, 10),
+        "hidden_states": torch.randn(2, 16, 2 * H, 2 * W),
+        "encoder_hidden_states": torch.randn(2, TEXT, 128),
+        "pooled_projections": torch.randn(2, 128),
         "timestep": torch.tensor([300.0, 700.0]),
     }
-    return network, args, {"own": (".attn2",)}, (IMAGE, IMAGE + TEXT), (0, IMAGE)
+    return tiny_sd3.transformer(), args, {"own": (".attn2",)}, (IMAGE, IMAGE + TEXT), (0, IMAGE)
 
 
 def flux():
-    network = FluxTransformer2DModel(
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        pooled_projection_dim=10,
-        guidance_embeds=True,
-        axes_dims_rope=(4, 2, 2),
-    )
     args = {
-        "hidden_states": torch.randn(2, IMAGE, 16),
-        "encoder_hidden_states": torch.randn(2, TEXT, 12),
-        "pooled_projections": torch.randn(2, 10),
+        "hidden_states": torch.randn(2, IMAGE, 64),
+        "encoder_hidden_states": torch.randn(2, TEXT, 128),
+        "pooled_projections": torch.randn(2, 64),
         "timestep": torch.tensor([0.3, 0.7]),
         "guidance": torch.tensor([3.5, 3.5]),
         "img_ids": positions(H, W),
         "txt_ids": torch.zeros(TEXT, 3),
     }
-    return network, args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
+    return tiny_flux1.transformer(), args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
 
 
 def flux2():
-    network = Flux2Transformer2DModel(
-        in_channels=16,
-        num_layers=1,
-        num_single_layers=1,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        axes_dims_rope=(2, 2, 2, 2),
-    )
     args = {
         "hidden_states": torch.randn(2, IMAGE, 16),
         "encoder_hidden_states": torch.randn(2, TEXT, 12),
@@ -90,50 +50,28 @@ def flux2():
         "img_ids": positions(H, W, axes=4),
         "txt_ids": torch.zeros(TEXT, 4),
     }
-    return network, args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
+    return tiny_flux2.flux2_transformer(12, guidance=True), args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
 
 
 def qwen():
-    network = QwenImageTransformer2DModel(
-        in_channels=16,
-        out_channels=4,
-        num_layers=2,
-        attention_head_dim=8,
-        num_attention_heads=2,
-        joint_attention_dim=12,
-        axes_dims_rope=(4, 2, 2),
-    )
     valid = torch.ones(2, TEXT, dtype=torch.bool)
     valid[1, 3:] = False  # a shorter prompt beside a longer one
     args = {
-        "hidden_states": torch.randn(2, IMAGE, 16),
-        "encoder_hidden_states": torch.randn(2, TEXT, 12),
+        "hidden_states": torch.randn(2, IMAGE, 64),
+        "encoder_hidden_states": torch.randn(2, TEXT, 128),
         "encoder_hidden_states_mask": valid,
         "timestep": torch.tensor([0.3, 0.7]),
         "img_shapes": [[(1, H, W)]] * 2,
     }
-    return network, args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
+    return tiny_qwen_image.qwen_transformer(), args, {}, (0, TEXT), (TEXT, TEXT + IMAGE)
 
 
 def z_image():
-    network = ZImageTransformer2DModel(
-        in_channels=4,
-        dim=16,
-        n_layers=1,
-        n_refiner_layers=1,
-        n_heads=2,
-        n_kv_heads=2,
-        cap_feat_dim=12,
-        axes_dims=[4, 2, 2],
-        axes_lens=[128, 16, 16],
-    )
-    for name, weight in network.named_parameters():
-        if "pad_token" in name:
-            torch.nn.init.normal_(weight)
+    network = tiny_z_image.z_image_transformer()
     args = {
-        "x": [torch.randn(4, 1, 2 * H, 2 * W) for _ in range(2)],
+        "x": [torch.randn(16, 1, 2 * H, 2 * W) for _ in range(2)],
         "t": torch.tensor([0.3, 0.7]),
-        "cap_feats": [torch.randn(TEXT, 12), torch.randn(40, 12)],  # padded to 32 and 64: a mask
+        "cap_feats": [torch.randn(TEXT, 16), torch.randn(40, 16)],  # padded to 32 and 64: a mask
     }
     return network, args, {"own": ("noise_refiner",), "plain": ("context_refiner",)}, (32, 37), (0, IMAGE)
 
@@ -156,9 +94,6 @@ def family(request):
     with torch.random.fork_rng():
         torch.manual_seed(3)
         network, args, names, text, image = FAMILIES[request.param]()
-        for weight in network.parameters():  # the modulations start at 0
-            if not weight.any():
-                torch.nn.init.normal_(weight, std=0.3)
     network.eval()
     plain = outcome(copy.deepcopy(network), args)
     return network, args, plain, Held(network, 1, **names), text, image

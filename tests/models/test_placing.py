@@ -85,7 +85,7 @@ def test_the_settings_of_a_daemon_name_the_rungs(tmp_path):
     (tmp_path / "settings.toml").write_text('placement = "8-bit"\n')
     assert load_settings(tmp_path).placement == EIGHT_BITS
     (tmp_path / "settings.toml").write_text('placement = "attic"\n')
-    with pytest.raises(VelaturaError, match="it has to be auto, whole, encoders, 8-bit, offload"):
+    with pytest.raises(VelaturaError, match="it has to be auto, whole, encoders, 8-bit, offload, quantised"):
         load_settings(tmp_path)
     assert placing.RUNGS == PLACEMENTS
     assert set(placing.REMARKS) == set(PLACEMENTS) - {"auto"}

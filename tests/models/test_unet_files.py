@@ -17,8 +17,9 @@ from tests.models.test_unets import loaded, ours
 from tests.tiny import tiny_model
 from tests.tiny_sdxl import first_encoder, second_encoder, tiny_sdxl, unet_xl, vae_of_files
 from velatura.diffusion import schedule
+from velatura.models import variants
 from velatura.models.catalogue import ModelEntry
-from velatura.models.families import folder_weights, sd, sdxl
+from velatura.models.families import sd, sdxl
 from velatura.models.families.measuring import measured_prediction, shown
 from velatura.models.recognition import Found
 from velatura.models.store import ModelStore
@@ -87,7 +88,25 @@ def test_a_folder_of_one_variant(tmp_path, folder, variant):
 def test_the_variant_that_is_read(tmp_path, files, wanted):
     for file in files:
         (tmp_path / f"model.{file}").touch()
-    assert folder_weights.variant(tmp_path, "model") == wanted
+    assert variants.variant(tmp_path, "model") == wanted
+
+
+@pytest.mark.parametrize(
+    ("read", "beside"),
+    [
+        (["model.safetensors"], ["model.fp16.safetensors", "other.safetensors"]),
+        (["model.fp32.safetensors"], ["model.fp16.safetensors", "model.bf16.safetensors"]),
+        (["model.fp16-00001-of-00002.safetensors", "model.fp16-00002-of-00002.safetensors"], ["other.st"]),
+        (["model-00001-of-00001.fp16.safetensors"], ["model-00001-of-00001.non_ema.safetensors"]),
+    ],
+)
+def test_the_weights_that_count_are_those_that_are_read(tmp_path, read, beside):
+    for name in [*read, *beside]:
+        (tmp_path / name).touch()
+        if "-of-" in name:  # with shards a library needs the index, which says the variant
+            variant = "non_ema" if "non_ema" in name else "fp16"
+            (tmp_path / f"model.safetensors.index.{variant}.json").touch()
+    assert [path.name for path in variants.weights(tmp_path)] == read
 
 
 @pytest.fixture(scope="module")

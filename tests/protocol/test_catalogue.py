@@ -201,6 +201,8 @@ def test_a_models_defaults_take_the_place_of_the_methods_where_they_fit():
     assert found.complete({"caption": "a"}) == {"strength": 1.0, "caption": "a"}
     with pytest.raises(VelaturaError, match="no parameter 'other'"):
         found.complete({"other": 1})
+    known = read(PLAIN, models=(MODEL | {"defaults": {f"{found.id}.strength": 2.0, "strength": 2.5}},))
+    assert known.for_model(found, "").complete({})["strength"] == 2.0
 
 
 def test_an_edit_is_by_this_version_of_the_method():

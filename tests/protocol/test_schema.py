@@ -163,6 +163,9 @@ def test_a_model_has_other_defaults():
     schema = {"type": "object", "properties": {"a": FORMS["integer"], "b": FORMS["boolean"]}}
     changed = with_defaults(schema, {"a": 9, "unknown": 1})
     assert changed["properties"] == {"a": {**FORMS["integer"], "default": 9}, "b": FORMS["boolean"]}
+    one = {"a": 9, "it.a": 3, "other.a": 4, "it.unknown": 5}
+    assert with_defaults(schema, one, "it")["properties"]["a"]["default"] == 3
+    assert with_defaults(schema, one)["properties"]["a"]["default"] == 9
     assert "unknown" not in schema["properties"] and schema["properties"]["a"] == FORMS["integer"]
 
 

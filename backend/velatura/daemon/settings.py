@@ -13,8 +13,17 @@ from velatura_protocol.errors import VelaturaError
 CHUNK = 1024 * 1024
 CREDIT = 4
 TRANSPORTS = ("auto", "ipc", "tcp")
-PLACEMENTS = ("auto", "whole", "encoders", "8-bit", "offload")  # `velatura.models.placing`, which needs torch
-CHOICES = {"transport": TRANSPORTS, "placement": PLACEMENTS}
+PLACEMENTS = (
+    "auto",
+    "whole",
+    "encoders",
+    "8-bit",
+    "offload",
+    "quantised",
+)  # `velatura.models.placing`, which needs torch
+# as `velatura.models.backends` has them
+KERNELS = ("native", "cudnn", "flex", "flash", "flash-3", "sage", "xformers", "math")
+CHOICES = {"transport": TRANSPORTS, "placement": PLACEMENTS, "attention": KERNELS}
 MAX_FILE = 64 * 1024
 LARGEST = 10**15  # of any number: some are sent to clients, and all are added to other numbers
 
@@ -38,8 +47,10 @@ class Settings:
             works).
         connections: most connections at a time.
         placement: how a model's weights are made to fit into the device's memory: "whole", "encoders" (text
-            encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), or "auto" (the
-            first that fits).
+            encoders rest in the machine's memory), "8-bit", "offload" (all blocks rest there), "quantised"
+            (the model's GGUF file, where there is one), or "auto" (the first that fits).
+        attention: the kernels of attention: torch's own ("native", "cudnn", "flex", "math"), or those of an
+            installed package ("flash", "flash-3", "sage", "xformers"). Pictures differ a little with each.
         find_models: look for the models of other programs at each start, so that clients can offer them.
     """
 
@@ -55,6 +66,7 @@ class Settings:
     transport: str = "auto"
     connections: int = 4096
     placement: str = "auto"
+    attention: str = "native"
     find_models: bool = True
 
     @property

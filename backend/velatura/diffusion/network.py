@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, NamedTuple, Protocol, TypeAlias
 
@@ -233,6 +233,23 @@ class LatentDiffusion(Network, Generator, Protocol):
             ValueError: the model has no layer of such a name.
         """
         ...
+
+    @property
+    def can_skip(self) -> bool:
+        """Whether `skipping` does anything."""
+        return False
+
+    def skipping(self, tolerance: float) -> AbstractContextManager[None]:
+        """A context for one run of a sampler, with one pass a step, in which a pass is computed in part only
+        where it hardly differs from the one before.
+
+        The result of a row then depends on the other rows of its batch. Behind the context, also after an
+        error, the network is what it was.
+
+        Args:
+            tolerance: the largest difference, as a share; 0 computes every pass in full.
+        """
+        return nullcontext()
 
     def bottleneck(self, change: Bottleneck) -> AbstractContextManager[None]:
         """A context in which every pass of the network goes on with change(h) in place of h, the output of

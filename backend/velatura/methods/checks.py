@@ -69,7 +69,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if lack is not None:
         raise lack
     form = schema(method.Parameters)
-    values = complete(with_defaults(form, model.defaults), dict(request.parameters))
+    values = complete(with_defaults(form, model.defaults, method.id), dict(request.parameters))
     values = controlling.without_empty(adapting.without_empty(values))
     params = _read(method, values)
     if method.inverts(params) and request.inputs.get("mask") is None:

@@ -116,7 +116,12 @@ def execute(
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
             recipe |= led.named(guides)
             results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
-            remarks = [remark(model), *remarks_on(adapters, texts(prompt, params)), *sorted(run.remarks)]
+            remarks = [
+                remark(model),
+                models.shortage,
+                *remarks_on(adapters, texts(prompt, params)),
+                *sorted(run.remarks),
+            ]
             return with_remarks(results, list(filter(None, remarks)))
     except (MemoryError, OSError, RuntimeError) as error:
         if not out_of_memory.is_out_of_memory(error):
@@ -148,7 +153,7 @@ def _rasters(checked: Checked, blob: Callable[[str], bytes | memoryview]) -> dic
 
 
 def _model(asked: Request, id: str, models: ModelStore) -> Generator:
-    model = models.get(id)
+    model = models.get(id, asked.model_digest)
     if asked.model_digest not in ("", model.digest):
         raise VelaturaError(
             "unknown-model",

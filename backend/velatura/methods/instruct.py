@@ -74,6 +74,7 @@ class InstructParameters(Parameters):
         advanced=True,
     )
     steps: int = fields.steps(28)
+    haste: float = fields.haste()
     negative_prompt: str = fields.negative_prompt()
 
 

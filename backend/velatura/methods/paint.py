@@ -29,6 +29,7 @@ class PaintParameters(Parameters):
     )
     detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
+    haste: float = fields.haste()
     negative_prompt: str = fields.negative_prompt()
 
 

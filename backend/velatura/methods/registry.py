@@ -233,7 +233,8 @@ def offer(
     fitting = adapting.fitting(with_dials, suiting, room)
     with_choices = adapting.filled(with_dials, fitting, len(suiting) - len(fitting))
     known: list[dict[str, Any]] = [
-        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models))} for m in with_choices
+        {**m, "parameters": with_defaults(m["parameters"], _defaults(m["id"], models), m["id"])}
+        for m in with_choices
     ]
     return {"digest": digest(canonical(known)), "methods": known, "models": described}
 

@@ -43,6 +43,7 @@ _Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time at most goes into previews
 _SMALLER = "Memory was short: the variations were made in smaller batches."
+_NO_HASTE = "This model computes every step in full, so haste changes nothing."
 _RANKING_SHARE = 0.1  # approximate share of the time with several variations
 
 
@@ -189,6 +190,8 @@ class Run:
         size = most_at_once(self.generator, height, width, wanted, self.cache.nbytes)
         if size < wanted:
             self.remarks.add(_SMALLER)
+        if self._haste:
+            size = 1  # a picture that is made in haste depends on the others of its batch
         while len(done) < len(seeds):
             batch = seeds[len(done) : len(done) + size]
             method = share * self.edits
@@ -209,12 +212,27 @@ class Run:
 
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
-        self.check()
-        pictures = self.method.run(self._inputs(seeds), self.params, self)
+        pictures = self._ran(seeds)
         if not isinstance(pictures, Tensor):
             raise TypeError(f"{self.method.id}.run has to return a tensor where the result is 'layer'")
         check_finite(pictures)  # for arithmetic outside of networks, and for networks of other packages
         return list(as_arrays(pictures))
+
+    @property
+    def _haste(self) -> float:
+        """The parameter `haste` of methods whose passes may be skipped (`fields.haste`), else 0."""
+        return getattr(self.params, "haste", 0.0)
+
+    def _ran(self, seeds: list[int]) -> Any:
+        """The method's output for a batch."""
+        self.check()
+        inputs = self._inputs(seeds)
+        if not self._haste:
+            return self.method.run(inputs, self.params, self)
+        if not self.model.can_skip:
+            self.remarks.add(_NO_HASTE)
+        with self.model.skipping(self._haste):
+            return self.method.run(inputs, self.params, self)
 
     def _inputs(self, seeds: list[int]) -> MethodInputs:
         return MethodInputs(self._image, self._mask, self.prompt, seeds, self._rasters)
@@ -222,8 +240,7 @@ class Run:
     @torch.inference_mode()
     def once(self, seed: int) -> Any:
         """The method's output for one seed."""
-        self.check()
-        output = self.method.run(self._inputs([seed]), self.params, self)
+        output = self._ran([seed])
         check_finite(output)
         return output
 

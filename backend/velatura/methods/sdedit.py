@@ -21,6 +21,7 @@ class SDEditParameters(Parameters):
     context: float = fields.context(1.0)
     detail: fields.Detail = fields.detail()
     steps: int = fields.steps(16)
+    haste: float = fields.haste()
     negative_prompt: str = fields.negative_prompt()
 
 

@@ -8,11 +8,14 @@ unet(x, t, c, cross_attention_kwargs={"attend": attend})            # `attend` r
 from __future__ import annotations
 
 import torch.nn.functional as F
+from diffusers.models.attention_dispatch import AttentionBackendName, dispatch_attention_fn
 from diffusers.models.attention_processor import Attention
 from diffusers.models.unets.unet_2d_condition import UNet2DConditionModel
 from torch import Tensor
 
 from velatura.attention.places import Attend, Place
+
+from .backends import computed
 
 
 def hold(unet: UNet2DConditionModel) -> None:
@@ -46,8 +49,17 @@ class _Held:
     residual of their own.
     """
 
+    _attention_backend: AttentionBackendName | None = None  # diffusers sets it
+
     def __init__(self, name: str, level: int) -> None:
         self.self_, self.cross = Place(name, "self", level), Place(name, "cross", level)
+
+    def _values(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        if self._attention_backend in (None, AttentionBackendName.NATIVE):
+            return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        q, k, v = (x.transpose(1, 2) for x in (q, k, v))  # the dispatcher has the heads after the rows
+        values = dispatch_attention_fn(q, k, v, attn_mask=mask, backend=self._attention_backend)
+        return values.transpose(1, 2)
 
     def __call__(
         self,
@@ -74,7 +86,7 @@ class _Held:
             if mask is not None:
                 mask = attn.prepare_attention_mask(mask, k.shape[-2], len(q))
                 mask = mask.view(len(q), attn.heads, -1, mask.shape[-1])
-            values = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+            values = computed(self, lambda: self._values(q, k, v, mask))
         elif attention_mask is not None:
             raise NotImplementedError(f"{self.self_.name}: attention with a mask cannot be replaced yet")
         else:

@@ -87,8 +87,12 @@ class ModelEntry:
     def defaults(self) -> dict[str, float]:
         """Defaults of parameters by their names, which replace the methods': its family's, and its scale."""
         family = FAMILIES[self.found.family].defaults(self.found.traits) if self.found else {}
-        family.pop("guidance", None)  # `add` has written it into the entry, where a person may change it
-        return family if self.guidance is None else family | {"guidance": self.guidance}
+        usual = family.pop("guidance", None)  # `add` wrote it into the entry, where a person may change it
+        if self.guidance is None:
+            return family
+        if self.guidance != usual:  # then it holds for every method
+            family = {name: value for name, value in family.items() if not name.endswith(".guidance")}
+        return family | {"guidance": self.guidance}
 
     @property
     def lacks_parts(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from .family_settings import FEW, FLUX1_FLOW, OF_JOINT, SD3_FLOW
 from .traits import EMBEDDED_GUIDANCE, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE
 
 
@@ -21,7 +22,8 @@ class Family:
         tokenizers: kinds of the tokenizers among the parts.
         optional: parts that it uses where they are there.
         joint: whether the words and the picture attend to each other in one softmax.
-        settings: defaults of parameters for a trait ('' for all), a later one in place of an earlier one.
+        settings: defaults of parameters for a trait ('' for all), a later one in place of an earlier one; the
+            names are those of `velatura_protocol.schema.own_defaults`.
         relatives: families with the same layers, whose adapters it wears too.
         reads_words: whether its network attends to each token of a prompt, and not to a text as a whole.
     """
@@ -49,10 +51,6 @@ class Family:
 
 _T5, _CLIP_L, _CLIP_G = "the text encoder T5-XXL", "the text encoder CLIP-L", "the text encoder CLIP-G"
 _VAE = {"vae": "the autoencoder (VAE)"}
-_FEW = {"guidance": 1.0, "steps": 4}
-# Words do not take other words' maps in joint attention; the picture's own queries and keys keep the layout
-# (Shin et al. 2025, arXiv:2508.07519).
-_JOINT = {"cross_until": 0.0}
 
 
 def _family(
@@ -70,7 +68,7 @@ def _family(
     joint = network == "transformer"
     module = f"velatura.models.families.{id.replace('-', '_')}"
     needed = {network: "the network itself", **({} if "movq" in parts else _VAE), **parts}
-    own = [("", _JOINT), *settings] if joint else settings
+    own = [("", OF_JOINT), *settings] if joint else settings
     return Family(id, title, module, needed, tokenizers, optional, joint, tuple(own), relatives, reads_words)
 
 
@@ -79,7 +77,7 @@ _ALL = (
         "sd",
         "Stable Diffusion 1 and 2",
         {"text_encoder": "the text encoder CLIP"},
-        [("", {"guidance": 7.5}), (FEW_STEPS, _FEW), (EMBEDDED_GUIDANCE, {"guidance": 8.5, "steps": 4})],
+        [("", {"guidance": 7.5}), (FEW_STEPS, FEW), (EMBEDDED_GUIDANCE, {"guidance": 8.5, "steps": 4})],
         network="unet",
     ),
     _family(
@@ -89,7 +87,7 @@ _ALL = (
         [
             ("", {"guidance": 5.0}),
             (INSTRUCTS, {"guidance": 3.0}),
-            (FEW_STEPS, _FEW),
+            (FEW_STEPS, FEW),
             (EMBEDDED_GUIDANCE, {"guidance": 8.0, "steps": 4}),
         ],
         network="unet",
@@ -111,7 +109,7 @@ _ALL = (
         "sd3",
         "Stable Diffusion 3",
         {"text_encoder": _CLIP_L, "text_encoder_2": _CLIP_G},
-        [("", {"guidance": 4.5, "steps": 28}), (FEW_STEPS, _FEW)],
+        [("", {"guidance": 4.5, "steps": 28, **SD3_FLOW}), (FEW_STEPS, FEW)],
         tokenizers={"tokenizer_3": "t5"},
         optional={"text_encoder_3": _T5, "tokenizer_3": "the tokenizer of T5"},
     ),
@@ -120,10 +118,10 @@ _ALL = (
         "FLUX.1",
         {"text_encoder": _CLIP_L, "text_encoder_2": _T5, "tokenizer_2": "the tokenizer of T5"},
         [
-            ("", {"guidance": 3.5, "steps": 28}),
-            (NO_GUIDANCE, _FEW),
-            (INPAINTING, {"guidance": 20.0, "steps": 50}),
+            ("", {"guidance": 3.5, "steps": 28, **FLUX1_FLOW}),
+            (INPAINTING, {"guidance": 30.0, "steps": 50, "kv-edit.guidance": 30.0}),
             (INSTRUCTS, {"guidance": 2.5}),
+            (NO_GUIDANCE, FEW | {"kv-edit.guidance": 1.0}),
         ],
         tokenizers={"tokenizer_2": "t5"},
     ),
@@ -139,21 +137,24 @@ _ALL = (
         "flux2",
         "FLUX.2",
         {"text_encoder": "the text encoder (Qwen3 for klein, Mistral for dev)", "tokenizer": "its tokenizer"},
-        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, _FEW)],
+        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, FEW)],
         tokenizers={"tokenizer": "qwen"},
     ),
     _family(
         "z-image",
         "Z-Image",
         {"text_encoder": "the text encoder Qwen3-4B", "tokenizer": "the tokenizer of Qwen"},
-        [("", {"guidance": 4.0, "steps": 40}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 9})],
+        [  # its pipeline counts guidance from 0; second thoughts of LanPaint's usual size diverge
+            ("", {"guidance": 5.0, "steps": 40, "lanpaint.size": 0.1}),
+            (NO_GUIDANCE, FEW | {"steps": 9}),
+        ],
         tokenizers={"tokenizer": "qwen"},
     ),
     _family(
         "qwen-image",
         "Qwen-Image",
         {"text_encoder": "the text encoder Qwen2.5-VL", "tokenizer": "the tokenizer of Qwen"},
-        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 8})],
+        [("", {"guidance": 4.0, "steps": 50}), (NO_GUIDANCE, FEW | {"steps": 8})],
         tokenizers={"tokenizer": "qwen"},
         optional={"processor": "the processor of Qwen2.5-VL"},
     ),
@@ -161,7 +162,7 @@ _ALL = (
         "krea2",
         "Krea 2",
         {"text_encoder": "the text encoder Qwen3-VL-4B", "tokenizer": "the tokenizer of Qwen"},
-        [("", {"guidance": 5.5, "steps": 28}), (NO_GUIDANCE, {"guidance": 1.0, "steps": 8})],
+        [("", {"guidance": 5.5, "steps": 28}), (NO_GUIDANCE, FEW | {"steps": 8})],
         tokenizers={"tokenizer": "qwen"},
     ),
 )

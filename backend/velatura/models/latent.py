@@ -84,7 +84,12 @@ class LatentModel(LatentDiffusion):
     @property
     def rung(self) -> str:
         """How its weights were made to fit (`placing.REMARKS`)."""
-        return placing.rung_of(self.networks[self.denoiser])
+        return placing.rung_of(self.denoising)
+
+    @property
+    def denoising(self) -> nn.Module:
+        """The network that denoises."""
+        return self.networks[self.denoiser]
 
     @property
     def factor(self) -> int:

@@ -64,6 +64,11 @@ def _found(entry: ModelEntry) -> Found:
     return found
 
 
+def digest_of(entry: ModelEntry, digests: Digests) -> str:
+    """The digest that a model of files here will have; '' for others."""
+    return _digest(entry.found, digests) if entry.found else ""
+
+
 def _digest(found: Found, digests: Digests) -> str:
     """Over the model's own files, its parts in other places and the person's choices."""
     inside = _files(found.path) if found.path.is_dir() else [found.path]

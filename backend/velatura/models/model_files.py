@@ -12,8 +12,7 @@ from types import MappingProxyType
 
 from velatura_protocol.errors import VelaturaError
 
-from . import recognition
-from .headers import read_header
+from . import needs, recognition
 from .model_list import Item
 from .recognition import FAMILIES, Found
 from .traits import CONTROL, FEW_STEPS, INPAINTING, INSTRUCTS, NO_GUIDANCE, PACKED, V_PREDICTION
@@ -23,7 +22,6 @@ _UNETS = (
     "sd",
     "sdxl",
 )  # families that were trained for several predictions, and whose CLIP layers may be left out
-_EMA = "model_ema."  # a second set of weights in old checkpoints, which is not loaded
 _SHOWN = {  # traits that matter to a person
     INPAINTING: "fills a selection",
     INSTRUCTS: "follows instructions",
@@ -138,26 +136,9 @@ def weights(found: Found) -> dict[str, int]:
     Raises `unknown-model` for a file that is cut off."""
     sums: dict[str, int] = {}
     for path in dict.fromkeys(found.parts.values()):
-        for file in _files(path):
-            header = read_header(file)
-            unused = header.weights(_EMA)
-            for dtype, size in header.weights().items():
-                sums[dtype] = sums.get(dtype, 0) + size - unused.get(dtype, 0)
+        for dtype, size in needs.weights(path).items():
+            sums[dtype] = sums.get(dtype, 0) + size
     return sums
-
-
-def _files(path: Path) -> list[Path]:
-    """The files of weights of a part: of a folder the variant that is loaded."""
-    if path.is_file():
-        return [path]
-    files = sorted(path.glob("*.safetensors"))
-    plain = [file for file in files if not _variant(file)]
-    return plain or [file for file in files if _variant(file) == _variant(files[0])]
-
-
-def _variant(file: Path) -> str:
-    """'fp16' of model.fp16.safetensors and of model.fp16-00001-of-00002.safetensors; '' for none."""
-    return file.name.removesuffix(".safetensors").partition(".")[2].split("-")[0]
 
 
 def described(found: Found, weights: Mapping[str, int]) -> list[str]:

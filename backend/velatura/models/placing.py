@@ -16,14 +16,20 @@ from velatura.weights import memory
 log = logging.getLogger(__name__)
 
 AUTO, WHOLE, ENCODERS, EIGHT_BITS, OFFLOAD = "auto", "whole", "encoders", "8-bit", "offload"
-RUNGS = (AUTO, WHOLE, ENCODERS, EIGHT_BITS, OFFLOAD)
+PLACED = (WHOLE, ENCODERS, EIGHT_BITS, OFFLOAD)
+"""The rungs by which any model's weights can be placed."""
+QUANTISED = "quantised"
+"""The rung of a file with weights of fewer bits in the model's place (`quantised`); before 8 bits where it
+has as many, else before offloading."""
+RUNGS = (AUTO, *PLACED, QUANTISED)
 REMARKS: Mapping[str, str] = {
     WHOLE: "",
     ENCODERS: "Memory was short: the text encoders were kept in the computer's memory.",
     EIGHT_BITS: "Memory was short: the model's weights were kept in 8 bits, so detail may differ a little.",
     OFFLOAD: "Memory was short: the model's weights were kept in the computer's memory, which is slow.",
+    QUANTISED: "Memory was short: the model's GGUF file was used, so detail may differ a little.",
 }
-"""The sentence that tells a person each rung, in the order in which they are tried."""
+"""The sentence that tells a person each rung."""
 WEIGHTS_SHARE = 0.75  # of the free memory; the rest is for activations
 _WANTED: ContextVar[str] = ContextVar("wanted", default=AUTO)
 _RUNG = "_velatura_rung"
@@ -48,7 +54,7 @@ def place(networks: Mapping[str, nn.Module], denoiser: str, device: torch.device
         device: to compute on.
     """
     rung = _WANTED.get()
-    rung = _chosen(networks, denoiser, device) if rung == AUTO else rung
+    rung = _chosen(networks, denoiser, device) if rung in (AUTO, QUANTISED) else rung
     for name, network in networks.items():
         if name == "vae":
             network.to(device)
@@ -68,17 +74,34 @@ def rung_of(network: nn.Module) -> str:
     return getattr(network, _RUNG, WHOLE)
 
 
+def mark(network: nn.Module, rung: str) -> None:
+    """Changes the rung that is told for a denoising network."""
+    setattr(network, _RUNG, rung)
+
+
 def _chosen(networks: Mapping[str, nn.Module], denoiser: str, device: torch.device) -> str:
+    sizes = {name: nbytes(network) for name, network in networks.items()}
+    return first_that_fits(sizes, _in_8_bits(networks[denoiser]), denoiser, device)
+
+
+def first_that_fits(sizes: Mapping[str, int], in_8_bits: int, denoiser: str, device: torch.device) -> str:
+    """The first rung on which weights fit into what a device has free.
+
+    Args:
+        sizes: bytes of the networks by their names.
+        in_8_bits: bytes of the denoising network on that rung.
+        denoiser: the name of the denoising network.
+        device: to compute on.
+    """
     there = memory.free(device)
     if device.type == "cpu" or there is None:
         return WHOLE  # they lie there already
-    sizes = {name: nbytes(network) for name, network in networks.items()}
     encoder = max((size for name, size in sizes.items() if name not in (denoiser, "vae")), default=0)
     vae, weights = sizes.get("vae", 0), sizes[denoiser]
     needed = {
         WHOLE: sum(sizes.values()),
         ENCODERS: weights + vae + encoder,
-        EIGHT_BITS: _in_8_bits(networks[denoiser]) + vae + encoder,
+        EIGHT_BITS: in_8_bits + vae + encoder,
     }
     return next((rung for rung, size in needed.items() if size <= WEIGHTS_SHARE * there), OFFLOAD)
 

@@ -19,11 +19,11 @@ from velatura.weights.digests import Digests
 from velatura.weights.memory import give_back
 from velatura_protocol.errors import VelaturaError
 
-from . import placing
+from . import choosing, placing
 from .adapters.listing import AdapterFile, Worn
 from .catalogue import ModelEntry, entry_of
 from .control.listing import Listed
-from .loading import load
+from .loading import digest_of, load
 from .recognition import FAMILIES
 
 if TYPE_CHECKING:
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .adapters.reading import Loaded
     from .adapters.words import Vectors
     from .control.using import Led, Use
+    from .latent import LatentModel
 
 
 class ModelStore:
@@ -48,6 +49,7 @@ class ModelStore:
         dtype: of all networks; by default each entry's own, else the device's (`velatura.weights.dtypes`).
         memory: the file that caches digests of weights, or None.
         placement: the rung by which weights are placed (`velatura.models.placing`).
+        attention: the kernels of attention (`velatura.models.backends`).
         adapters: returns the adapters on this computer.
         guides: returns the guides on this computer.
     """
@@ -59,16 +61,18 @@ class ModelStore:
         dtype: torch.dtype | None = None,
         memory: Path | None = None,
         placement: str = placing.AUTO,
+        attention: str = "native",
         adapters: Callable[[], Sequence[AdapterFile]] = tuple,
         guides: Callable[[], Listed] = lambda: Listed([]),
     ) -> None:
         self.adapters, self.guides = adapters, guides
-        self._placement = placement
+        self._placement, self._attention = placement, attention
         self._entries = entries if callable(entries) else lambda: entries
         self.device = torch.device(device)
         self.dtype = dtype
         self._digests = Digests(memory)
         self._loaded: tuple[ModelEntry, Generator] | None = None
+        self.shortage = ""  # a sentence where the machine's memory is short for the model in memory
         self._companions: dict[str, Any] = {}  # of the loaded model
         self._worn: dict[
             str, Loaded | Vectors
@@ -85,14 +89,41 @@ class ModelStore:
         is_transformer = family is not None and "transformer" in family.parts
         return self.dtype or dtypes.chosen(self.device, transformer=is_transformer, wanted=entry.dtype)
 
-    def get(self, id: str = "") -> Generator:
-        """The loaded model, of any kind; an empty id means the first. Raises `unknown-model`."""
+    def get(self, id: str = "", digest: str = "") -> Generator:
+        """The loaded model, of any kind. Where memory is too little for it, its GGUF file is loaded in its
+        place (`choosing`).
+
+        Args:
+            id: empty: the first.
+            digest: of the files that an earlier edit used, which are then loaded again, whether they are the
+                model's or the GGUF file's; '': the store chooses, as for files that are not here.
+
+        Raises:
+            VelaturaError: `unknown-model`; `out-of-memory` where the machine holds none of them.
+        """
         entry = self.entry(id)
-        if self._loaded is None or self._loaded[0] != entry:
-            self.unload()
-            with placing.wanted(self._placement):
-                self._loaded = entry, load(entry, self.device, self.dtype_of(entry), self._digests)
-        return self._loaded[1]
+        is_there = self._loaded is not None and self._loaded[0] == entry
+        if self._loaded is not None and is_there and digest in ("", self._loaded[1].digest):
+            return self._loaded[1]
+        choices = choosing.choices(entry, self._entries(), self._placement)
+        same = (one for one in choices if digest and digest_of(one.entry, self._digests) == digest)
+        wanted = next(same, None) if len(choices) > 1 else None
+        if self._loaded is not None and is_there and wanted is None:
+            return self._loaded[1]
+        self.unload()
+        from . import backends  # only now, since it imports diffusers
+
+        backends.check(self._attention)
+        choice = wanted or choosing.chosen(choices, self.device, self.dtype_of, self._placement)
+        self.shortage = choosing.remark(choice.entry, self.dtype_of(choice.entry))
+        with placing.wanted(self._placement):
+            model = load(choice.entry, self.device, self.dtype_of(choice.entry), self._digests)
+        if model.kind == DIFFUSION and entry.found is not None:
+            denoising = cast("LatentModel", model).denoising
+            backends.use(denoising, self._attention)
+            placing.mark(denoising, choice.rung or placing.rung_of(denoising))
+        self._loaded = entry, model
+        return model
 
     @contextmanager
     def wearing(

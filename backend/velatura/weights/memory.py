@@ -43,6 +43,20 @@ def available() -> int | None:
     return there
 
 
+def swap() -> int | None:
+    """The bytes that programs can have beyond `available`, on the disk; None where the system does not say,
+    as on macOS, which makes room as it is needed."""
+    if sys.platform == "win32":
+        status = _status_of_windows()
+        return None if status is None else max(0, int(status.free_pages) - int(status.available))
+    there = _meminfo("SwapFree")
+    with suppress(OSError, ValueError):  # "max": no bound
+        bound = int((_CGROUP / "memory.swap.max").read_text())
+        left = bound - int((_CGROUP / "memory.swap.current").read_text())
+        there = left if there is None else min(there, left)
+    return there
+
+
 def _reclaimable() -> int:
     """Bytes of a container's file cache, which count as used but are given back on demand."""
     for line in (_CGROUP / "memory.stat").read_text().splitlines():
@@ -52,12 +66,20 @@ def _reclaimable() -> int:
 
 
 def _of_unix() -> int | None:
-    with suppress(OSError, ValueError, IndexError):
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
+    there = _meminfo("MemAvailable")
+    if there is not None:
+        return there
     with suppress(OSError, ValueError, AttributeError):  # macOS: all memory, since it compresses and swaps
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return None
+
+
+def _meminfo(name: str) -> int | None:
+    """An entry of Linux's table of memory in bytes; None on other systems."""
+    with suppress(OSError, ValueError, IndexError):
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) * 1024
     return None
 
 
@@ -67,15 +89,20 @@ class _Status(ctypes.Structure):
     _fields_ = [
         ("dwLength", ctypes.c_uint32),
         ("dwMemoryLoad", ctypes.c_uint32),
-        *((name, ctypes.c_uint64) for name in ("total", "available", "a", "b", "c", "d", "e")),
+        *((name, ctypes.c_uint64) for name in ("total", "available", "pages", "free_pages", "c", "d", "e")),
     ]
 
 
 def _of_windows() -> int | None:
+    status = _status_of_windows()
+    return None if status is None else int(status.available)
+
+
+def _status_of_windows() -> _Status | None:
     status = _Status()
     status.dwLength = ctypes.sizeof(status)
     kernel = getattr(ctypes, "windll").kernel32  # noqa: B009 - there on Windows only
-    return int(status.available) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
+    return status if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else None
 
 
 def give_back(device: torch.device | str) -> None:

@@ -21,7 +21,8 @@ def counted(shape: Shape, size: Size) -> dict[str, int]:
 
     A text encoder is there before the first pass, and elsewhere in the passes but for the rung 'whole'.
     """
-    model = shape.made(size, _META, _DTYPE)
+    with placing.wanted(placing.WHOLE):  # and not by the memory that is free just now
+        model = shape.made(size, _META, _DTYPE)
     network, vae = model.networks[model.denoiser], placing.nbytes(model.networks["vae"])
     readers = [int(millions * 1e6) * _DTYPE.itemsize for millions in shape.readers]
     activations, whole = _activations(model, size.pixels), placing.nbytes(network)
@@ -77,7 +78,7 @@ def measured(shape: Shape, size: Size, device: torch.device, dtype: torch.dtype)
         float(model.decode(x).sum())
 
     found: dict[str, int] = {}
-    for rung in placing.RUNGS[1:]:
+    for rung in placing.PLACED:
         with placing.wanted(rung):
             found[rung] = peak(run, device)
     return found

@@ -76,7 +76,7 @@ class Broker:
         spool = Spool(state_dir / "spool", budget=settings.spool_budget, reserve=settings.disk_reserve)
         self._journal = Journal(state_dir / "jobs.sqlite")
         self._at_end("the journal", self._journal.close)
-        self._worker = Supervisor(workers, self._gate, state_dir, settings.device, settings.placement)
+        self._worker = Supervisor(workers, self._gate, state_dir, settings)
         self._notes: Mailbox[ForDesk] = Mailbox()
         self._at_end("the mailbox", self._notes.close)
         status = Status(settings.device)

@@ -15,6 +15,7 @@ import zmq
 
 from velatura.daemon.outgoing import Message, outgoing
 from velatura.daemon.security import Gate
+from velatura.daemon.settings import Settings
 from velatura.daemon.sockets import WORKER, Door, arrived
 from velatura.files.programs import program
 from velatura_protocol.errors import VelaturaError
@@ -32,14 +33,13 @@ AT_A_TIME = 64
 class Supervisor:
     """One worker, at most. Used by the desk's thread only, which also polls `router`."""
 
-    def __init__(self, door: Door, gate: Gate, state_dir: Path, device: str, placement: str) -> None:
+    def __init__(self, door: Door, gate: Gate, state_dir: Path, settings: Settings) -> None:
         self.router = door.router
         self._door = door
         self.ready: Message | None = None  # the worker's last `ready` message, while it lives
         self._gate = gate
         self._state_dir = state_dir
-        self._device = device
-        self._placement = placement
+        self._settings = settings
         self._process: subprocess.Popen[bytes] | None = None
         self._identity = b""
         self._started = 0.0
@@ -176,8 +176,9 @@ class Supervisor:
             "endpoint": self._door.address,
             "token": token,
             "state_dir": str(self._state_dir),
-            "device": self._device,
-            "placement": self._placement,
+            "device": self._settings.device,
+            "placement": self._settings.placement,
+            "attention": self._settings.attention,
         }
         assert process.stdin is not None  # it is a pipe
         try:

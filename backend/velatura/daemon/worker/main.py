@@ -36,7 +36,7 @@ def main() -> None:
 
     from velatura.daemon.worker.runner import DeviceLost, Runner  # imports torch
 
-    runner = Runner(state_dir, start["device"], start["placement"])
+    runner = Runner(state_dir, start["device"], start["placement"], start["attention"])
     link.send({"type": "ready", "device": runner.device, "loaded": []})
     while True:
         task = link.tasks.get()

@@ -38,7 +38,9 @@ class DeviceLost(Exception):
 class Runner:
     """Runs requests with inputs from the spool and results into it."""
 
-    def __init__(self, state_dir: Path, device: str, placement: str = "auto") -> None:
+    def __init__(
+        self, state_dir: Path, device: str, placement: str = "auto", attention: str = "native"
+    ) -> None:
         self.device = choose(device)
         self._spool = Spool(state_dir / "spool")
         there = memory.free(self.device)
@@ -53,6 +55,7 @@ class Runner:
             adapters=lambda: listing.listed(state_dir),
             guides=lambda: guides.listed(state_dir),
             placement=placement,
+            attention=attention,
         )
 
     def run(self, job: str, request: Message, hooks: Hooks) -> Message:

@@ -46,22 +46,49 @@ def clip(cls: Any, path: Path, dtype: torch.dtype, prefixes: Sequence[str]) -> A
     return cls.from_pretrained(None, config=CLIPTextConfig(**config), state_dict=found, dtype=dtype)
 
 
-def clip_configuration(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
-    """transformers' configuration of a text encoder of CLIP with tensors of these shapes."""
-    vocabulary, hidden = shapes["text_model.embeddings.token_embedding.weight"]
+def clip_configuration(
+    shapes: Mapping[str, tuple[int, ...]], *, is_open: bool | None = None
+) -> dict[str, Any]:
+    """transformers' configuration of a text encoder of CLIP.
+
+    Args:
+        shapes: of its tensors, by transformers' names or by OpenCLIP's, without a prefix.
+        is_open: whether it is OpenCLIP's, with another activation and padding; None: if it is wide.
+    """
+    names = next(names for names in (_NAMES, _OPEN_NAMES) if names[0] in shapes)
+    table, places, layers, inner, projection = names
+    vocabulary, hidden = shapes[table]
+    is_open = hidden >= _BIG if is_open is None else is_open
+    projected = shapes.get(projection, (hidden, hidden))
     return {
         "vocab_size": vocabulary,
         "hidden_size": hidden,
-        "intermediate_size": shapes["text_model.encoder.layers.0.mlp.fc1.weight"][0],
-        "num_hidden_layers": _count(shapes, "text_model.encoder.layers."),
+        "intermediate_size": shapes[f"{layers}0.{inner}"][0],
+        "num_hidden_layers": parts.count(shapes, layers),
         "num_attention_heads": hidden // _HEAD,
-        "max_position_embeddings": shapes["text_model.embeddings.position_embedding.weight"][0],
-        "projection_dim": shapes.get("text_projection.weight", (hidden,))[0],
-        "hidden_act": "gelu" if hidden >= _BIG else "quick_gelu",
+        "max_position_embeddings": shapes[places][0],
+        "projection_dim": projected[0] if names is _NAMES else projected[1],
+        "hidden_act": "gelu" if is_open else "quick_gelu",
         "bos_token_id": vocabulary - 2,
         "eos_token_id": vocabulary - 1,
-        "pad_token_id": vocabulary - 1,
+        "pad_token_id": 0 if is_open else vocabulary - 1,
     }
+
+
+_NAMES = (  # the tables of tokens and of positions, the layers, a layer's inner matrix, the projection
+    "text_model.embeddings.token_embedding.weight",
+    "text_model.embeddings.position_embedding.weight",
+    "text_model.encoder.layers.",
+    "mlp.fc1.weight",
+    "text_projection.weight",
+)
+_OPEN_NAMES = (
+    "token_embedding.weight",
+    "positional_embedding",
+    "transformer.resblocks.",
+    "mlp.c_fc.weight",
+    "text_projection",
+)
 
 
 def t5(path: Path, dtype: torch.dtype) -> T5EncoderModel:
@@ -91,17 +118,13 @@ def t5_configuration(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         "d_model": width,
         "d_kv": shapes[f"{attention}q.weight"][0] // heads,
         "d_ff": shapes["encoder.block.0.layer.1.DenseReluDense.wi_0.weight"][0],
-        "num_layers": _count(shapes, "encoder.block."),
+        "num_layers": parts.count(shapes, "encoder.block."),
         "num_heads": heads,
         "relative_attention_num_buckets": buckets,
         "feed_forward_proj": "gated-gelu",
         "is_encoder_decoder": False,
         "tie_word_embeddings": False,
     }
-
-
-def _count(shapes: Mapping[str, tuple[int, ...]], layers: str) -> int:
-    return len({name[len(layers) :].split(".")[0] for name in shapes if name.startswith(layers)})
 
 
 def clip_tokenizer(folder: Path | None, *, is_open: bool = False) -> CLIPTokenizer:

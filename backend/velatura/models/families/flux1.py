@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import torch
 import torch.nn.functional as F
@@ -61,6 +61,8 @@ class Flux1(JointModel):
     tokenizer_2: T5Tokenizer
     instructs: bool = False
     beside: Tensor | None = None
+
+    caches: ClassVar[bool] = True
 
     @property
     def encoders(self) -> dict[str, nn.Module]:

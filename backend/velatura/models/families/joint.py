@@ -29,6 +29,7 @@ from velatura.models.latent import LatentModel
 from velatura.weights import precision
 from velatura_protocol.errors import VelaturaError
 
+from . import skipping
 from .joint_attention import Held, Rows
 
 _Self = TypeVar("_Self", bound="JointModel")
@@ -81,6 +82,8 @@ class JointModel(LatentModel):
     """See `Held`."""
     own: ClassVar[tuple[str, ...]] = ()
     """See `Held`."""
+    caches: ClassVar[bool] = False
+    """Whether diffusers' first-block cache fits its blocks (`skipping`)."""
 
     def __post_init__(self) -> None:
         self.held = Held(self.transformer, self.level, plain=self.plain, own=self.own)
@@ -235,6 +238,15 @@ class JointModel(LatentModel):
     def attending(self, attend: Attend | None, text: Rows, image: Rows) -> AbstractContextManager[None]:
         """The context in which `attend` replaces the transformer's attentions; see `Held.by`."""
         return self.held.by(attend, text, image)
+
+    @property
+    def can_skip(self) -> bool:
+        """See `LatentDiffusion`."""
+        return self.caches
+
+    def skipping(self, tolerance: float) -> AbstractContextManager[None]:
+        """See `LatentDiffusion`."""
+        return skipping.skipping(self.transformer, tolerance if self.caches else 0.0)
 
     def reference_tokens(self, n: int) -> Tensor | None:
         """The packed tokens of all reference pictures [n, L, C patch^2] in the network's dtype; None without

@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from velatura.attention.places import Attend, Place
+from velatura.models.backends import computed
 
 Rows = tuple[int, int]
 """Rows [start, end) of q, k and v."""
@@ -136,7 +137,7 @@ def _subclass(cls: type[Any]) -> type[Any]:
         @functools.wraps(cls.__call__)  # diffusers passes on the arguments that the signature names
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             if self.call.attend is None:
-                return super().__call__(*args, **kwargs)
+                return computed(self, lambda: super(Replaceable, self).__call__(*args, **kwargs))
             with _Replaced(self.call.attend, _with_rows(self.place, self.call)):
                 return self.native(*args, **kwargs)
 

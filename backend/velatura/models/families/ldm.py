@@ -18,7 +18,7 @@ from torch import Tensor
 from velatura_protocol.errors import VelaturaError
 
 from ..headers import PREDICTION, Header, read_header
-from . import parts
+from . import clip_and_t5, parts
 
 _UNETS = ("model.diffusion_model.", "diffusion_model.", "")
 _VAES = ("first_stage_model.", "vae.", "")
@@ -192,42 +192,20 @@ def _autoencoder(header: Header, prefix: str, scale: float) -> dict[str, Any]:
 
 def _text_encoder(header: Header, name: str) -> dict[str, Any] | None:
     """The configuration of a text encoder; None if the file has none of this name."""
-    shapes, (plain, open_clip) = header.shapes, _CLIP[name]
+    plain, open_clip = _CLIP[name]
     prefix = _prefix(header, plain, "text_model.embeddings.token_embedding.weight")
-    if prefix is not None:
-        prefix += "text_model."
-        vocabulary, hidden = shapes[f"{prefix}embeddings.token_embedding.weight"]
-        layers = header.count(rf"{re.escape(prefix)}encoder\.layers\.(\d+)\.")
-        inner = shapes[f"{prefix}encoder.layers.0.mlp.fc1.weight"][0]
-        length = shapes[f"{prefix}embeddings.position_embedding.weight"][0]
-        projected = shapes.get(prefix.removesuffix("text_model.") + "text_projection.weight", (hidden,))[0]
-    else:
+    is_plain = prefix is not None
+    if prefix is None:
         prefix = _prefix(header, open_clip, "token_embedding.weight")
-        if prefix is None:
-            return None
-        vocabulary, hidden = shapes[f"{prefix}token_embedding.weight"]
-        layers = header.count(rf"{re.escape(prefix)}transformer\.resblocks\.(\d+)\.")
-        layers -= name == "text_encoder"  # Stable Diffusion 2 uses the last but one, and XL leaves it out
-        inner = shapes[f"{prefix}transformer.resblocks.0.mlp.c_fc.weight"][0]
-        length = shapes[f"{prefix}positional_embedding"][0]
-        projected = shapes.get(f"{prefix}text_projection", (hidden, hidden))[1]
-    is_first_clip = name == "text_encoder" and prefix.endswith("text_model.")
-    cls = "CLIPTextModel" if name == "text_encoder" else "CLIPTextModelWithProjection"
-    return {
-        "architectures": [cls],
-        "model_type": "clip_text_model",
-        "vocab_size": vocabulary,
-        "hidden_size": hidden,
-        "intermediate_size": inner,
-        "projection_dim": projected,
-        "num_hidden_layers": layers,
-        "num_attention_heads": hidden // 64,
-        "max_position_embeddings": length,
-        "hidden_act": "quick_gelu" if is_first_clip else "gelu",
-        "bos_token_id": vocabulary - 2,
-        "eos_token_id": vocabulary - 1,
-        "pad_token_id": vocabulary - 1 if is_first_clip else 0,
-    }
+    if prefix is None:
+        return None
+    is_first = name == "text_encoder"
+    shapes = {key[len(prefix) :]: shape for key, shape in header.shapes.items() if key.startswith(prefix)}
+    config = clip_and_t5.clip_configuration(shapes, is_open=not (is_plain and is_first))
+    if is_first and not is_plain:  # Stable Diffusion 2 uses the last layer but one, and XL leaves it out
+        config["num_hidden_layers"] -= 1
+    cls = "CLIPTextModel" if is_first else "CLIPTextModelWithProjection"
+    return {"architectures": [cls], "model_type": "clip_text_model", **config}
 
 
 def text_encoder(

@@ -72,6 +72,7 @@ class QwenImage(QwenLatents):
     shown: Seen | None = None
 
     guidance_patch: ClassVar[int] = 2
+    caches: ClassVar[bool] = True
 
     @property
     def encoders(self) -> dict[str, nn.Module]:
