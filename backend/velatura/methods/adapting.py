@@ -15,6 +15,7 @@ from velatura.models.catalogue import ModelEntry
 from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
 
+from . import around
 from .parameters import Parameters
 
 KEY = "adapters"
@@ -86,10 +87,9 @@ def suiting(adapters: Sequence[AdapterFile], models: Sequence[ModelEntry]) -> li
 
 
 def without_empty(values: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without an empty group: their recipe is one of a daemon that knows no adapters."""
-    if values.get(KEY) != []:
-        return values
-    return {key: value for key, value in values.items() if key != KEY}
+    """Parameters without the empty groups that every method gets: their recipe is one of a daemon that does
+    not know them."""
+    return {key: value for key, value in values.items() if key not in (KEY, around.KEY) or value != []}
 
 
 def wanted(params: Parameters, model: ModelEntry, adapters: Sequence[AdapterFile]) -> list[Wanted]:
