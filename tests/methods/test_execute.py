@@ -90,7 +90,7 @@ def test_each_variation_arrives_as_soon_as_it_is_done_with_its_final_score_and_p
             result.place.scores,
         )
         assert layer.recipe == result.recipe and layer.raster == result.raster
-        assert (layer.index + 0.9) / 3 <= fraction + 0.1 < (layer.index + 1.2) / 3
+        assert layer.index / 3 < fraction < (layer.index + 1) / 3
         image = Image.open(io.BytesIO(layer.thumbnail.data))
         assert image.format == "JPEG" and image.size == (layer.thumbnail.width, layer.thumbnail.height)
     assert came[0][1] < came[1][1] < came[2][1] <= len(hooks.fractions)
@@ -173,7 +173,6 @@ def test_more_like_a_result_is_nearer_the_smaller_the_distance_and_comes_again_t
     assert chained.data == both[1].data
     edit.request = {key: value for key, value in both[1].recipe.items() if key != "variation"}
     assert [r.data for r in edit.run(models)] == [r.data for r in both]
-    assert "around" not in first.recipe["parameters"]
 
 
 def test_nothing_is_like_a_result_that_does_not_vary(models):
@@ -301,9 +300,10 @@ def test_too_little_memory_makes_batches_smaller(models, monkeypatch):
         return network(self, x, t, c)
 
     monkeypatch.setattr(type(models.get("")), "network", limited)
+    monkeypatch.setattr("velatura.methods.run.ALONE", frozenset())  # as on a device that gains by batches
     hooks = Recorded()
     small = edit.run(models, hooks)
-    assert sizes[:3] == [3, 2, 1]
+    assert [size for size, _ in itertools.groupby(sizes)] == [1, 2, 1]
     assert hooks.fractions == sorted(hooks.fractions)
     for a, b in zip(whole, small, strict=True):
         np.testing.assert_allclose(pixels(a).astype(int), pixels(b).astype(int), atol=1)

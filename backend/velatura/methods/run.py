@@ -43,6 +43,8 @@ _Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time at most goes into previews
 _SMALLER = "Memory was short: the variations were made in smaller batches."
+ALONE = frozenset({"cpu"})
+"""Kinds of devices on which several pictures at once take as long as one after the other."""
 _RANKING_SHARE = 0.1  # approximate share of the time with several variations
 
 
@@ -188,10 +190,11 @@ class Run:
         self.edits = 1.0 - _RANKING_SHARE if several else 1.0
         height, width = self._image.shape[-2], self._image.shape[-1]
         most = most_at_once(self.generator, height, width, len(seeds), self.cache.nbytes)
-        if most < len(seeds) - several:
+        alone = self.generator.device.type in ALONE
+        if most < len(seeds) - several and not alone:
             self.remarks.add(_SMALLER)
         while done < len(seeds):
-            size = 1 if not done or self.generator.device.type == "cpu" else most
+            size = 1 if alone or not done else most
             batch = seeds[done : done + size]
             self._at, self._whole = done / len(seeds), len(batch) / len(seeds)
             self._progress.part(self._at, self._whole * share * self.edits)
