@@ -14,6 +14,10 @@ Standard library only, Python 3.10, relative imports: the installer copies this 
 ``inputs``            the rasters that a method takes
 ``choices``           the person's choice of a layer or the selection for each raster
 ``results``           the layers or texts of a result
+``candidates``        the variations of a run as they finish
+``strip``             the strip of a run: the chosen candidate, and those that are kept, dropped, starred
+``history``           the results of a document, within a budget; ``history_entries`` one of them and its line
+``prompt_history``    earlier prompts, and words for the one that is being typed
 ``schema``            a method's parameters: fields of a form, defaults, bounds
 ``words``             the words of a prompt, and a group's entries about them
 ``word_settings``     the settings of a prompt's words while it is typed, and their chips

@@ -112,7 +112,7 @@ class MethodInfo:
     @property
     def form(self) -> tuple[Field, ...]:
         """All fields that a person fills in beside the prompt: its further rasters, then its parameters."""
-        return (*raster_fields(self.further), *self.fields)
+        return (*raster_fields(self.further), *(spec for spec in self.fields if not spec.around))
 
     def need(self, name: str) -> Need:
         """The need of the input of this name; `none` where it has no such input."""
@@ -127,6 +127,11 @@ class MethodInfo:
     def dials(self) -> Field | None:
         """The group whose entries are dials."""
         return next((spec for spec in self.fields if spec.dials), None)
+
+    @property
+    def around(self) -> Field | None:
+        """The group of seeds that the variations lie close to; None where it has no *more like this*."""
+        return next((spec for spec in self.fields if spec.around and self.max_variations > 1), None)
 
     @property
     def thing(self) -> Field | None:

@@ -26,6 +26,19 @@ class Client(Upkeep):
         """The daemon's methods and models (SPEC section 4, `methods`)."""
         return self.request({"type": "methods"})
 
+    def vocabulary(self, model: str = "") -> list[str]:
+        """The words that a model knows, the most frequent first; [] from a daemon before 1.8.
+
+        model: its id; empty: the daemon's default. Raises `unknown-model`.
+        """
+        try:
+            answer = self.request({"type": "vocabulary", "model": model})
+        except VelaturaError as error:
+            if error.code == "unknown-message":
+                return []
+            raise
+        return [word for word in as_list(answer.get("words")) or () if isinstance(word, str)]
+
     def get(self, job: str) -> Message:
         """The state of a job. Raises `unknown-job`."""
         return self.request({"type": "get", "job": job})

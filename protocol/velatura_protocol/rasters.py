@@ -91,7 +91,7 @@ class Raster:
                 "Velatura cannot edit this bit depth; convert the layer to 8 or 16 bits and try again.",
                 detail=f"dtype {dtype!r}",
             )
-        rect = _rect(d.get("rect"))
+        rect = rect_of(d.get("rect"))
         if rect[2:] != (width, height):
             raise VelaturaError(
                 "bad-layer",
@@ -176,7 +176,7 @@ def _side(value: object) -> int:
     return value
 
 
-def _rect(value: object) -> Rect:
+def rect_of(value: object) -> Rect:
     numbers = [as_integer(number, -FAR, FAR) for number in as_list(value) or ()]
     inside = [number for number in numbers if number is not None]
     if not len(numbers) == len(inside) == 4:

@@ -16,6 +16,7 @@ from .errors import VelaturaError
 from .messages import is_digest
 from .rasters import FAR, MASK_CHANNELS, MAX_NAME, Bytes, Pixels, Raster, RasterObject, bad_request, touch
 from .reading import as_integer, as_list, as_object, text_of
+from .schema import Field
 
 REQUEST_VERSION = 1
 MAX_PROMPT = 2000
@@ -214,6 +215,28 @@ class Recipe:
         seed = (self.request.seed + self.variation) % (MAX_SEED + 1)
         request = replace(self.request, seed=seed, variations=1)
         return replace(self, request=request, written={**self.written, "seed": seed, "variations": 1})
+
+    def more_like(self, group: Field, distance: float, *, variations: int, seed: int = -1) -> Edit:
+        """The edit that makes others like this variation.
+
+        Args:
+            group: the method's `around` (SPEC section 6).
+            distance: how far they may lie from it, in [0, 1].
+            variations: how many.
+            seed: of the first; -1 lets the daemon choose one.
+
+        Raises `bad-request` where this one came of more such steps than the group takes.
+        """
+        own = (self.request.seed + self.variation) % (MAX_SEED + 1)
+        steps = as_list(self.request.parameters.get(group.key)) or []
+        entries = [*steps, {"seed": own, "distance": distance}]
+        if len(entries) > group.max_items:
+            raise VelaturaError(
+                "bad-request",
+                "This result came of too many steps of 'more like this'; run the edit anew with a seed of its"
+                " own.",
+            )
+        return self.again(seed=seed, variations=variations, parameters={group.key: entries})
 
     def again(
         self,

@@ -46,6 +46,8 @@ class Field:
         thing: whether the string names things in the source, read by a companion and not by the model.
         context: whether the number says how much of the surroundings the model sees.
         dials: whether the entries of a group are dials, by their fields `less`, `more` and `strength`.
+        around: whether the entries of a group are seeds that the variations lie close to, by their fields
+            `seed` and `distance`.
         raster: the raster's kind, a key of `kinds.RASTERS`; the value is the name of one of the request's
             inputs, or None.
         required: whether a raster of the method itself is required.
@@ -73,6 +75,7 @@ class Field:
     thing: bool = False
     context: bool = False
     dials: bool = False
+    around: bool = False
     raster: str = ""
     required: bool = False
 
@@ -166,6 +169,7 @@ class _Limits(_Kind, total=False):
     thing: bool
     context: bool
     dials: bool
+    around: bool
     raster: str
 
 
@@ -274,6 +278,7 @@ def _group(form: JsonObject) -> _Limits | None:
         "max_items": high,
         "words": "prompt" if words else "",
         "dials": dials,
+        "around": form.get("x-around") is True and _are_around(fields),
     }
 
 
@@ -285,6 +290,10 @@ def _are_about_words(fields: list[Field]) -> bool:
 def _are_dials(fields: list[Field]) -> bool:
     kinds = {field.key: field.kind for field in fields}
     return (kinds.get("less"), kinds.get("more"), kinds.get("strength")) == ("string", "string", "number")
+
+
+def _are_around(fields: list[Field]) -> bool:
+    return {field.key: field.kind for field in fields} == {"seed": "integer", "distance": "number"}
 
 
 _REFUSED = object()  # no JSON value

@@ -11,7 +11,8 @@ from typing import TypeVar
 from . import paths
 from .errors import VelaturaError
 from .messages import Message
-from .reading import as_list, as_object
+from .reading import as_integer, as_list, as_object
+from .requests import MAX_VARIATIONS
 from .session import POLL, Link, Lost, Payload, ShouldStop, Transport, check_stop
 from .zmtp import Dealer
 
@@ -63,7 +64,7 @@ class Upkeep:
         self._dealer = dealer
         self._link: Link | None = None
         self._session = ""
-        self._events: dict[tuple[str, str], tuple[Message, Payload]] = {}
+        self._events: dict[tuple[str, str, int], tuple[Message, Payload]] = {}
         self._watched: dict[str, None] = {}
         self._why: VelaturaError | None = None  # why there is no link, as last reported
         self._next_attempt = 0.0
@@ -187,18 +188,23 @@ class Upkeep:
         raise self._why
 
     def _on_event(self, message: Message, payload: Payload) -> None:
-        """Keeps the last event of each kind, and of each job, until `events` returns them."""
+        """Keeps the last event of each kind, job and variation until `events` returns them."""
         kind, job = message["type"], message.get("job")
         if kind in ("job", "progress", "preview"):
             if not isinstance(job, str):
                 return
             if kind == "job" and message.get("state") in FINAL:
                 self._watched.pop(job, None)
-            key = (kind, job)
+            key = (kind, job, 0)
+        elif kind == "candidate":
+            index = as_integer((as_object(message.get("layer")) or {}).get("index"), 0, MAX_VARIATIONS - 1)
+            if not isinstance(job, str) or index is None:
+                return
+            key = (kind, job, index)
         elif kind == "connection":
-            key = (kind, message["state"])
+            key = (kind, message["state"], 0)
         elif kind == "offer":
-            key = (kind, "")
+            key = (kind, "", 0)
         else:
             return  # an event of a newer daemon
         self._events.pop(key, None)
@@ -207,8 +213,9 @@ class Upkeep:
     def events(self, timeout: float) -> list[tuple[Message, Payload]]:
         """The new events, as soon as there are any; [] after `timeout` seconds.
 
-        They are `job`, `progress`, `preview` (with the PNG as payload), `offer` (the answer to `methods` has
-        changed) and {"type": "connection", "state": "lost" or "restored"}. "lost" has the reason in `error`,
+        They are `job`, `progress`, `preview` (with the PNG as payload), `candidate` (one for each finished
+        variation; see `candidates.of`), `offer` (the answer to `methods` has changed) and
+        {"type": "connection", "state": "lost" or "restored"}. "lost" has the reason in `error`,
         and comes again when the reason changes; it raises nothing.
         """
         deadline = time.monotonic() + timeout

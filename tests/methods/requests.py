@@ -74,10 +74,11 @@ class Edit:
         described = {"digest": digest(data), "width": width, "height": height, "channels": channels}
         return described | {"dtype": dtype, "profile": profile, "rect": rect}
 
-    def run(self, models, hooks=None):
+    def run(self, models, hooks=None, arrived=lambda layer: None):
         from velatura.methods.execute import execute
 
-        return execute(self.request, self.blobs.__getitem__, models, hooks or Recorded())
+        hooks = hooks or Recorded()
+        return execute(self.request, self.blobs.__getitem__, models, hooks, arrived=arrived)
 
 
 def pixels(result):

@@ -1,10 +1,12 @@
 """Requests, whole: every depth and layout, what comes back, and what is refused."""
 
+import io
 import itertools
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
 from velatura.cache.cache import Cache
@@ -68,9 +70,37 @@ def test_several_variations_are_ranked_and_stay_in_the_order_of_their_seeds(mode
     assert ["best" in r.title for r in results] == [r.place.rank == 0 for r in results]
     assert hooks.stages[-1] == "Ranking" and results[0].note == ""
     assert hooks.fractions == sorted(hooks.fractions) and hooks.fractions[-1] < 1.0
-    looks = hooks.stages.count("Ranking")
     by_clip = 1
-    assert looks == 3 * (len(LOOKS) + by_clip + 1) and hooks.stages[-looks:] == ["Ranking"] * looks
+    looks = len(LOOKS) + by_clip + 1
+    assert hooks.stages.count("Ranking") == 3 * looks and hooks.stages[-looks:] == ["Ranking"] * looks
+
+
+def test_each_variation_arrives_as_soon_as_it_is_done_with_its_final_score_and_pixels(models):
+    hooks, came = Recorded(), []
+
+    def arrived(layer):
+        came.append((layer, len(hooks.fractions), hooks.fractions[-1]))
+
+    results = Edit(picture(80, 100), MASK, method=BLD, variations=3).run(models, hooks, arrived)
+    assert [layer.index for layer, _, _ in came] == [0, 1, 2]
+    assert [layer.data for layer, _, _ in came] == [r.data for r in results]
+    for (layer, _, fraction), result in zip(came, results, strict=True):
+        assert layer.place is None and (layer.scored.score, layer.scored.scores) == (
+            result.place.score,
+            result.place.scores,
+        )
+        assert layer.recipe == result.recipe and layer.raster == result.raster
+        assert layer.index / 3 < fraction < (layer.index + 1) / 3
+        image = Image.open(io.BytesIO(layer.thumbnail.data))
+        assert image.format == "JPEG" and image.size == (layer.thumbnail.width, layer.thumbnail.height)
+    assert came[0][1] < came[1][1] < came[2][1] <= len(hooks.fractions)
+
+
+def test_one_variation_and_a_draft_do_not_arrive_before_the_end(models):
+    came = []
+    (result,) = Edit(picture(80, 100), MASK).run(models, arrived=came.append)
+    Edit(picture(80, 100), MASK, variations=2, draft=True).run(models, arrived=came.append)
+    assert came == [] and result.thumbnail is not None
 
 
 def test_one_variation_is_not_ranked(models):
@@ -123,6 +153,37 @@ def test_a_recipe_runs_again_to_the_same_bytes(models):
     (first,) = edit.run(models)
     edit.request = {key: value for key, value in first.recipe.items() if key != "variation"}
     assert edit.run(models)[0].data == first.data
+
+
+@pytest.mark.parametrize("method", [BLD, "sdedit", "magicmix"])
+def test_more_like_a_result_is_nearer_the_smaller_the_distance_and_comes_again_to_the_byte(models, method):
+    def like(*steps, seed=99, variations=1):
+        around = [{"seed": s, "distance": d} for s, d in steps]
+        edit = Edit(picture(80, 100), MASK, method=method, seed=seed, variations=variations)
+        edit.request["parameters"] = edit.request["parameters"] | {"around": around}
+        return edit, edit.run(models)
+
+    (first,), (other,) = like(seed=7)[1], like()[1]
+    far = [np.abs(pixels(like((7, d))[1][0]).astype(int) - pixels(first)).sum() for d in (0.0, 0.1, 0.4, 0.9)]
+    assert far[0] == 0 and far == sorted(far) and far[1] < far[3]
+    assert like((7, 1.0))[1][0].data == other.data
+    edit, both = like((7, 0.3), variations=2)
+    assert [r.seed for r in both] == [99, 100] and both[0].data != both[1].data
+    (chained,) = like((7, 0.3), (100, 0.0), seed=5)[1]
+    assert chained.data == both[1].data
+    edit.request = {key: value for key, value in both[1].recipe.items() if key != "variation"}
+    assert [r.data for r in edit.run(models)] == [r.data for r in both]
+
+
+def test_nothing_is_like_a_result_that_does_not_vary(models):
+    edit = Edit(picture(80, 100), MASK, method="prompt-to-prompt")
+    edit.request["parameters"] |= {
+        "start": "layer",
+        "inversion": "direct",
+        "around": [{"seed": 1, "distance": 0.5}],
+    }
+    with pytest.raises(VelaturaError, match="nothing is like it"):
+        edit.run(models)
 
 
 def test_without_a_selection_the_whole_layer_comes_back_with_its_own_alpha(models):
@@ -239,9 +300,10 @@ def test_too_little_memory_makes_batches_smaller(models, monkeypatch):
         return network(self, x, t, c)
 
     monkeypatch.setattr(type(models.get("")), "network", limited)
+    monkeypatch.setattr("velatura.methods.run.ALONE", frozenset())  # as on a device that gains by batches
     hooks = Recorded()
     small = edit.run(models, hooks)
-    assert sizes[:3] == [3, 2, 1]
+    assert [size for size, _ in itertools.groupby(sizes)] == [1, 2, 1]
     assert hooks.fractions == sorted(hooks.fractions)
     for a, b in zip(whole, small, strict=True):
         np.testing.assert_allclose(pixels(a).astype(int), pixels(b).astype(int), atol=1)

@@ -11,6 +11,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Pixels
 from velatura_protocol.requests import DAMAGED, MAX_SEED, NEWER, Edit, Recipe, Request, blobs
+from velatura_protocol.schema import fields_from_schema
 
 from .test_messages import json_values
 from .test_rasters import MASK, RASTER, REQUEST, changed
@@ -24,6 +25,13 @@ RECIPE = REQUEST | {
 SOURCE = Pixels(bytes(range(96)), (-1, 2, 6, 4), "BGRA", "u8", "sRGB")
 SCRIBBLE = Pixels(bytearray(b"scribble"), (0, 0, 4, 2), "G", "u8", "")
 EDIT = Edit("method", 3, "a", "", "a hat", 7, 2, {"strength": 0.5})
+
+
+SEED = {"type": "integer", "default": 0, "minimum": 0, "maximum": MAX_SEED}
+DISTANCE = {"type": "number", "default": 0.25, "minimum": 0.0, "maximum": 1.0}
+ITEMS = {"type": "object", "properties": {"seed": SEED, "distance": DISTANCE}}
+GROUP = {"type": "array", "default": [], "maxItems": 4, "x-around": True, "items": ITEMS}
+AROUND = {"type": "object", "properties": {"around": GROUP}}
 
 
 def test_an_edit_of_pixels_is_a_request():
@@ -101,6 +109,21 @@ def test_the_recipe_of_one_variation_has_its_own_seed():
     alone = Recipe.from_wire(RECIPE).of_layer()
     assert (alone.request.seed, alone.request.variations) == (1, 1)
     assert alone.written == RECIPE | {"seed": 1, "variations": 1}
+
+
+def test_more_like_a_result_names_its_seed_and_the_steps_that_led_to_it():
+    (group,) = fields_from_schema(AROUND)
+    first = Recipe.from_wire(REQUEST | {"seed": MAX_SEED, "variations": 4, "variation": 1, "job": "j"})
+    edit = first.more_like(group, 0.25, variations=3)
+    assert edit.parameters["around"] == [{"seed": 0, "distance": 0.25}]
+    assert (edit.seed, edit.variations, edit.prompt) == (-1, 3, first.request.prompt)
+    wire = REQUEST | {"seed": 90, "variation": 2, "parameters": dict(edit.parameters)}
+    second = Recipe.from_wire(wire).more_like(group, 0.1, variations=2, seed=5)
+    steps = [{"seed": 0, "distance": 0.25}, {"seed": 92, "distance": 0.1}]
+    assert second.parameters["around"] == steps and second.seed == 5
+    full = Recipe.from_wire(wire | {"parameters": {"around": steps * 2}})
+    with pytest.raises(VelaturaError, match="too many steps"):
+        full.more_like(group, 0.1, variations=2)
 
 
 @pytest.mark.parametrize("value", [None, [], {}, {"method": "x"}, RECIPE | {"seed": "7"}])

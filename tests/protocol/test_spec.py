@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from velatura_protocol.candidates import of
+from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.endpoints import proof
 from velatura_protocol.errors import CODES, VelaturaError
 from velatura_protocol.inputs import MAX_INPUTS, OWN, rasters_of
@@ -22,7 +24,7 @@ SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
 STATES = {"uploading", "queued", "started", "done", "failed", "cancelled"}
 REQUESTS = {
     "hello", "ping", "methods", "submit", "get", "ack", "cancel", "watch", "list", "unload", "shutdown",
-    "put", "chunk", "fetch", "challenge",
+    "put", "chunk", "fetch", "challenge", "vocabulary",
 }  # fmt: skip
 
 
@@ -35,7 +37,9 @@ def examples(kind: str) -> list:
 def check_job(message: dict) -> None:
     assert message["state"] in STATES
     assert texts(message.get("result", {})) == message.get("result", {}).get("texts", [])
-    for layer in message.get("result", {}).get("layers", []):
+    assert "candidates" not in message or message["state"] != "done"
+    assert len(of(message)) == len(message.get("candidates", [])) or message["state"] == "done"
+    for layer in [*message.get("candidates", []), *message.get("result", {}).get("layers", [])]:
         raster = Raster.from_wire(layer["raster"])
         assert raster.to_wire() == layer["raster"]
         assert layer.get("kind") in (None, "mask")
@@ -44,6 +48,12 @@ def check_job(message: dict) -> None:
         if "rank" in layer:
             assert all(0.0 <= value <= 1.0 for value in (layer["score"], *layer["scores"].values()))
             assert layer.get("why", "") in layer["title"]
+
+
+def check_candidates(message: dict) -> None:
+    (candidate,) = of(message)
+    assert candidate.index < message["of"] and candidate.recipe
+    assert candidate.thumbnail is not None and candidate.score is not None
 
 
 def check_methods(message: dict) -> None:
@@ -62,6 +72,7 @@ CHECKS = {
     "hello": lambda message: check_protocol(message["protocol"], peer_is="client"),
     "submit": lambda message: Request.from_wire(message["request"]),
     "job": check_job,
+    "candidate": check_candidates,
     "methods": check_methods,
 }
 
@@ -111,6 +122,13 @@ def test_the_mark_of_dials_has_an_example():
         "more": "string",
         "strength": "number",
     }
+
+
+def test_the_mark_of_seeds_to_stay_close_to_has_an_example():
+    described = [MethodInfo.from_wire(method) for m in examples("message") for method in m.get("methods", [])]
+    (method,) = [method for method in described if method is not None and method.around is not None]
+    assert method.around not in method.form, "a client does not show it"
+    assert method.complete({"around": [{"seed": 3, "distance": 0.5}]})
 
 
 def test_further_rasters_have_an_example():

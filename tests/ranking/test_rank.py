@@ -1,12 +1,14 @@
 """The order of variations: by what, in which words, and what is said where something lacks."""
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.ranking.conftest import box_mask, painted, result, scene
 from velatura.ranking import rank as ranking
-from velatura.ranking.rank import CLEANEST, CLOSEST, DOUBTFUL, GOOD, MISSES, WEIGHTS, order, rank
+from velatura.ranking.judge import Judge
+from velatura.ranking.rank import CLEANEST, CLOSEST, DOUBTFUL, GOOD, MISSES, WEIGHTS, order
 
 MASK = box_mask(30, 30, 40, 36)
 SCENE = scene(painted((90, 90, 90)), MASK)
@@ -15,8 +17,27 @@ ASKED = [0.9, 0.2, 0.85]
 VALUES = st.floats(0.0, 1.0)
 
 
+class Answers:
+    """A reader that was told what it reads, one picture after the other; None: it has no prompt."""
+
+    looks = 1
+
+    def __init__(self, asked):
+        self.asked = None if asked is None else list(asked)
+
+    def read(self, pictures, check):
+        check()
+        return None if self.asked is None else [self.asked.pop(0) for _ in pictures]
+
+
 def ranked(asked=ASKED, scene=SCENE, results=RESULTS):
-    return rank(scene, results, lambda: asked, lambda: None)
+    judge = Judge(scene, Answers(asked), KeyboardInterrupt)
+    alone = [judge.read(one, np.zeros((1, 1, 3)), lambda: None) for one in results]
+    found = judge.ranking()
+    if all(alone) and found.places:
+        assert [one.score for one in alone] == [place.score for place in found.places]
+        assert [one.scores for one in alone] == [place.scores for place in found.places]
+    return found
 
 
 def test_every_part_is_there_and_within_its_bounds():

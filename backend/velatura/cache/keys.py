@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -30,6 +30,16 @@ class Maker(Protocol):
     @property
     def device(self) -> torch.device:
         """The device on which it computes."""
+        ...
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """A value of several, such as a seed that lies close to others."""
+
+    @property
+    def made_of(self) -> list[object]:
+        """JSON that tells it from every other."""
         ...
 
 
@@ -62,6 +72,8 @@ def _named(value: Any) -> Any:
         return {"tensor": tensor_digest(value)}
     if isinstance(value, dict):
         return {name: _named(item) for name, item in value.items()}
+    if isinstance(value, Composed):
+        return {"made_of": value.made_of}
     if isinstance(value, (list, tuple)):
         return [_named(item) for item in value]
     return value

@@ -13,11 +13,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from velatura.diffusion import noise
 from velatura.fitting.adam import fit, gradients_of
 
 from .augment import Views, generators
 from .loss import spherical_distance
-from .painter import Painter
+from .painter import begun_painter
 from .vision import Transparent, relevancy, self_similarity
 
 GREEN = (0.0, 177 / 255, 64 / 255)  # of a green screen
@@ -118,14 +119,14 @@ def paint(
         image, mask = image.clone(), mask.clone()
         with torch.enable_grad():
             guide = None if wanted.place is None else relevancy(encoder, image, wanted.place) * mask
-        network = Painter(seed).to(image)
+        network = begun_painter(seed).to(image)
         names = [name for name, _ in network.named_parameters()]
 
         def painted(parameters: list[Tensor], x: Tensor) -> Tensor:
             return torch.func.functional_call(network, dict(zip(names, parameters, strict=True)), x)
 
         def loss(i: int, parameters: list[Tensor]) -> Tensor:
-            random = torch.Generator().manual_seed((seed * 1_000_003 + i + 1) % 2**63)
+            random = torch.Generator().manual_seed((noise.chosen(seed, i) * 1_000_003 + i + 1) % 2**63)
             together = torch.cat([image, mask] if guide is None else [image, mask, guide], dim=1)
             x, m, *g = _augmented(together, random).split([3, 1, together.shape[1] - 4], dim=1)
             share = weights.bootstrap * max(0.0, 1.0 - 2.0 * (i + 1) / steps)

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from velatura.diffusion import noise
 from velatura.fitting.adam import fit, gradients_of
 from velatura.generators.codes import CodeGenerator
 
@@ -76,7 +77,9 @@ def optimise(
 
         def lowered(i: int, x: list[Tensor]) -> Tensor:
             # a generator of its own for each step: a resumed run then sees the views of an uninterrupted one
-            return loss(model.picture(_held(z0, x[0], free)), generators([_mixed(seed, i)])).sum()
+            return loss(
+                model.picture(_held(z0, x[0], free)), generators([_mixed(noise.chosen(seed, i), i)])
+            ).sum()
 
         def after(i: int, x: list[Tensor]) -> None:
             after_step(Step(i - 1, steps, lambda: model.decode(_held(z0, x[0], free))))
@@ -104,7 +107,17 @@ def _start(model: CodeGenerator, z0: Tensor, seed: int, scatter: float) -> Tenso
     if not scatter:
         return z0
     K = len(model.codes)
-    numbers = torch.randint(K, (1, *z0.shape[-2:]), generator=torch.Generator().manual_seed(seed))
+    size = (1, *z0.shape[-2:])
+
+    def draw(one: int) -> Tensor:
+        return torch.randint(K, size, generator=torch.Generator().manual_seed(one))
+
+    def mix(a: Tensor, b: Tensor, share: float) -> Tensor:
+        """Takes a share of the places from b."""
+        taken = torch.rand(size, generator=torch.Generator().manual_seed(int(b.sum()))) < share
+        return torch.where(taken, b, a)
+
+    numbers = noise.drawn(seed, draw, mix)
     scattered = model.codes[numbers.to(z0.device)].movedim(-1, 1)
     return z0 + scatter * (scattered - z0)
 

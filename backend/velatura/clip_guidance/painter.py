@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from velatura.diffusion import noise
+
 WIDTH = 32  # channels at every resolution; published: 128, at 7 resolutions
 SKIP = 4  # channels that go around each lower resolution
 LEVELS = 5
@@ -44,6 +46,20 @@ class Painter(nn.Module):
             x = F.interpolate(x, side.shape[-2:], mode="bilinear")
             x = up(torch.cat([x, side], dim=1))
         return self.out(x).sigmoid()
+
+
+def begun_painter(seed: int) -> Painter:
+    """A painter with the first weights of a seed; of a `noise.Seed`, between those of its path. Weights that
+    are alike for all seeds stay so."""
+    if not isinstance(seed, noise.Seed):
+        return Painter(seed)
+    made = Painter(seed)
+    with torch.no_grad():
+        for other, share in seed.turns:
+            for a, b in zip(made.parameters(), Painter(other).parameters(), strict=True):
+                if not torch.equal(a, b):
+                    a.copy_(noise.turned(a, b, share))
+    return made
 
 
 class _Normalised(nn.Module):

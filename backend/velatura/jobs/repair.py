@@ -51,7 +51,7 @@ def _reason(
     try:
         State(state)
         input_digests(json.loads(request))
-        if state == State.DONE and not is_result(json.loads(result or "")):
+        if (state == State.DONE or result) and not is_result(json.loads(result or "")):
             return "no result"
         json.loads(error or "null")
         for at in times:

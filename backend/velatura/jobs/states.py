@@ -52,7 +52,7 @@ class Job:
         request: JSON, complete, as it will run.
         owner: the session that submitted it.
         lease: whether to cancel it when the owner's session ends.
-        result: JSON of SPEC section 4, or None.
+        result: JSON of SPEC section 4, or None; of an unfinished or a stopped job, its candidates' layers.
         error: JSON of SPEC section 4, or None.
         created: seconds since the epoch.
         changed: seconds since the epoch.
@@ -97,6 +97,8 @@ class Job:
             message["error"] = VelaturaError.from_wire(self.error or {}).to_wire()  # bounds its texts
         if self.state is State.DONE:
             message["result"] = self.result
+        elif self.result and self.result["layers"]:
+            message["candidates"] = self.result["layers"]
         return message
 
 
@@ -109,11 +111,18 @@ def input_digests(request: dict[str, Any]) -> list[str]:
 def is_result(result: Any) -> bool:
     """Whether a JSON value has the shape of a result, as far as the journal relies on it."""
     try:
-        return all(isinstance(layer["raster"]["digest"], str) for layer in result["layers"])
+        return all(isinstance(digest, str) for digest in _digests(result))
     except (KeyError, TypeError):
         return False
 
 
 def result_digests(result: dict[str, Any]) -> list[str]:
     """Digests of a result's blobs, each once."""
-    return list(dict.fromkeys(layer["raster"]["digest"] for layer in result["layers"]))
+    return list(dict.fromkeys(_digests(result)))
+
+
+def _digests(result: Any) -> list[Any]:
+    """Of every layer's pixels, and of its thumbnail where it has one. Raises KeyError and TypeError."""
+    layers = result["layers"]
+    thumbnails = [layer["thumbnail"]["digest"] for layer in layers if "thumbnail" in layer]
+    return [*(layer["raster"]["digest"] for layer in layers), *thumbnails]

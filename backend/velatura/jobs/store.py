@@ -191,6 +191,19 @@ class Journal:
         """queued → started. Counts the attempts; the count identifies this run from now on."""
         return self._move(job, State.STARTED, "attempts = attempts + 1")
 
+    def add_candidate(self, job: str, attempt: int, layer: dict[str, Any]) -> Job:
+        """Notes a finished variation of the current run, in place of an earlier one of its index.
+
+        Its blobs are kept from now on, whatever becomes of the run. attempt: as in `finish`.
+        """
+        with self._transaction():
+            before = (self._current(job, attempt).result or {"layers": []})["layers"]
+            layers = [one for one in before if one.get("index") != layer.get("index")] + [layer]
+            value = json.dumps({"layers": sorted(layers, key=lambda one: one.get("index", 0))})
+            self._db.execute("UPDATE jobs SET result = ? WHERE id = ?", (value, job))
+            self._tie(job, result_digests({"layers": [layer]}), is_result=True)
+        return self.get(job)
+
     def finish(self, job: str, attempt: int, result: dict[str, Any]) -> Job:
         """started → done, or → cancelled if a client has asked for that meanwhile.
 

@@ -18,6 +18,7 @@ from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import canonical
 
+from . import around
 from .parameters import Parameters
 
 KEY = "adapters"
@@ -113,10 +114,9 @@ def suiting(adapters: Sequence[AdapterFile], models: Sequence[ModelEntry]) -> li
 
 
 def without_empty(values: dict[str, Any]) -> dict[str, Any]:
-    """Parameters without an empty group: their recipe is one of a daemon that knows no adapters."""
-    if values.get(KEY) != []:
-        return values
-    return {key: value for key, value in values.items() if key != KEY}
+    """Parameters without the empty groups that every method gets: their recipe is one of a daemon that does
+    not know them."""
+    return {key: value for key, value in values.items() if key not in (KEY, around.KEY) or value != []}
 
 
 def wanted(params: Parameters, model: ModelEntry, adapters: Sequence[AdapterFile]) -> list[Wanted]:

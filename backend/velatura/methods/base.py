@@ -23,6 +23,7 @@ from velatura.generators.protocol import DIFFUSION
 from velatura_protocol.inputs import RasterInput
 
 from .adapting import with_adapters
+from .around import with_around
 from .controlling import with_guides
 from .declaring import check_declared
 from .parameters import Parameters, schema
@@ -86,7 +87,7 @@ class MethodInputs:
         image: [1, 3, h, w] in [-1, 1].
         mask: [1, 1, h, w] in [0, 1], 1 to edit, soft values between.
         prompt: text whose length has been checked.
-        seeds: one a variation, each 0 … 2^31-1.
+        seeds: one a variation, each 0 … 2^31-1; see `velatura.diffusion.noise.Seed`.
         rasters: the further ones of the request, [1, C, h, w] by name, in the crop of the image;
             `velatura.canvas.rasters` has C and the range of each kind.
     """
@@ -369,4 +370,6 @@ class Method:
         check_declared(cls)
         if cls.generator and suits(cls.generator, DIFFUSION) and cls.result != "text":
             cls.Parameters = with_guides(with_adapters(cls.Parameters))
+        if cls.result == "layer" and cls.max_variations > 1:
+            cls.Parameters = with_around(cls.Parameters)
         schema(cls.Parameters)

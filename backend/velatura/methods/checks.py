@@ -19,7 +19,7 @@ from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import complete, fields_from_schema, with_defaults
 
-from . import adapting, controlling, guiding
+from . import adapting, around, controlling, guiding
 from .base import Method, Parameters, schema
 
 EntryOf = Callable[[str, Callable[[ModelEntry], bool]], ModelEntry]
@@ -79,6 +79,11 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if request.variations > 1 and not method.varies(params):
         raise VelaturaError(
             "bad-request", f"With these settings “{method.title}” gives one result; ask for one variation."
+        )
+    if around.steps_of(params) and not method.varies(params):
+        raise VelaturaError(
+            "bad-request",
+            f"With these settings “{method.title}” gives one result, so nothing is like it; change them first.",
         )
     fields = fields_from_schema(form)
     rasters = check_inputs(method.title, method.inputs.rasters, fields, values, request.inputs)

@@ -104,11 +104,12 @@ def _grown(low: int, high: int, margin: int, least: int, start: int, end: int) -
 
 
 def detailed(
-    work: Work, pictures: Sequence[np.ndarray], unedited: np.ndarray | None, reach: int
+    work: Work, seeds: Sequence[int], pictures: Sequence[np.ndarray], unedited: np.ndarray | None, reach: int
 ) -> Iterator[Finer]:
-    """The pictures of a run, worked out at the layer's size. Raises `Cancelled`.
+    """The pictures of a batch, worked out at the layer's size. Raises `Cancelled`.
 
     Args:
+        seeds: one a picture.
         pictures: [h, w, 3 or 4] in [0, 1], at the model's size.
         unedited: [h, w, 3], the picture of the unedited layer with which they are compared, or None.
         reach: see `canvas.detail.unchanged`.
@@ -120,7 +121,7 @@ def detailed(
     mask = work.selection.covered(box, size)[..., None]
     region = Region(box, size, size, (0, 0))
     run.remarks.add(_remark(place))
-    for i, (seed, picture) in enumerate(zip(work.seeds, pictures, strict=True)):
+    for i, (seed, picture) in enumerate(zip(seeds, pictures, strict=True)):
         run.finer(i, len(pictures), SHARE)
         with torch.inference_mode():
             x = _start(work, picture[..., :3], unedited, reach, place, source, mask)

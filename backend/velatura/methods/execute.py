@@ -11,6 +11,7 @@ from velatura.canvas.geometry import Region, plan
 from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
+from velatura.diffusion.noise import SEEDS, close_to
 from velatura.generators.protocol import Generator
 from velatura.models.store import ModelStore
 from velatura.weights import out_of_memory
@@ -21,6 +22,7 @@ from velatura_protocol.schema import fields_from_schema
 
 from . import controlling, led
 from .adapting import KEY, named, remarks_on, texts, wanted
+from .around import steps_of
 from .base import Cancelled
 from .checks import Checked, check
 from .kinds import KINDS
@@ -32,7 +34,6 @@ from .work import Work
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
 
-_SEEDS = 2**31
 _CONTEXT = 1.0  # surroundings, in sizes of the selection, for a method without such a parameter
 
 
@@ -43,6 +44,7 @@ def execute(
     hooks: Hooks,
     cache: Cache | None = None,
     shelf: Path | None = None,
+    arrived: Callable[[ResultLayer], None] = lambda layer: None,
 ) -> Sequence[ResultLayer | str]:
     """The results of a request, as the method's kind of result orders them (`kinds`).
 
@@ -53,6 +55,8 @@ def execute(
         blob: gives the bytes of a digest.
         cache: keeps values from one edit to the next; None keeps nothing.
         shelf: the folder of the kept dials; None: there are none, and none can be kept.
+        arrived: called with each of several variations as soon as it is done, with the pixels and the recipe
+            of the result.
 
     Raises:
         Cancelled: the person has cancelled the job.
@@ -110,12 +114,14 @@ def execute(
                 shelf=shelf,
                 rasters=further,
             )
-            seeds = [(asked.seed + i) % _SEEDS for i in range(1 if is_draft else asked.variations)]
+            own, path = range(1 if is_draft else asked.variations), steps_of(params)
+            seeds = [close_to((asked.seed + i) % SEEDS, path) for i in own]
             if method.selection_is_amount(rasters):
                 selection = selection.whole()
             recipe = request | {"model": {"id": plain.id, "digest": plain.digest}} | named(adapters)
             recipe |= led.named(guides)
-            results = KINDS[method.result].make(Work(run, layer, selection, seen, source, recipe, seeds))
+            work = Work(run, layer, selection, seen, source, recipe, seeds, arrived)
+            results = KINDS[method.result].make(work)
             remarks = [
                 remark(model),
                 models.shortage,

@@ -81,15 +81,29 @@ class Layers(ResultKind):
         return request["variations"]
 
     def make(self, work: Work) -> Sequence[ResultLayer]:
-        """See `ResultKind`."""
-        pictures = work.pictures()
-        if work.is_draft:
-            work.show(pictures[0])
-            return []
-        layers = work.paste(pictures, self.title)
-        if legend := work.legend():
-            return [replace(layer, title=legend.title, note=legend.note) for layer in layers]
-        return work.rank(layers, pictures, self.title) if len(layers) > 1 else layers
+        """See `ResultKind`. Each variation is pasted, scored and shown as soon as it is done."""
+        from .results import Looks, ranked
+
+        layers: list[ResultLayer] = []
+        judge, legend = work.judge() if len(work.seeds) > 1 else None, None
+        for seeds, pictures in work.batches():
+            if work.is_draft:
+                work.show(pictures[0])
+                return []
+            pasted = work.paste(seeds, pictures)
+            looks = Looks(work.run.rank, len(pictures) * (judge.looks if judge else 0))
+            legend = legend or work.legend()
+            for seed, picture, one in zip(seeds, pictures, pasted, strict=True):
+                index = len(layers)
+                layer = work.layer_of(index, seed, picture, one, self.title)
+                if legend:
+                    layer = replace(layer, title=legend.title, note=legend.note)
+                elif judge:
+                    layer = replace(layer, scored=judge.read(one, work.opaque(picture), looks))
+                layers.append(layer)
+                if len(work.seeds) > 1:
+                    work.arrived(layer)
+        return layers if judge is None or legend else ranked(layers, judge, self.title)
 
     @staticmethod
     def title(index: int, seed: int, label: str = "") -> str:

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import logging
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from velatura.canvas.colour import view
 from velatura.canvas.paste import Pasted
-from velatura.ranking.rank import Place, rank
-from velatura.ranking.reader import Reader
-from velatura.ranking.views import Scene
+from velatura.ranking.judge import Judge
+from velatura.ranking.rank import Place
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster, RasterObject
 from velatura_protocol.results import MAX_NOTE, one_line
 
-from .base import Cancelled
-
-log = logging.getLogger(__name__)
+from .thumbnails import Thumb
 
 
 @dataclass(frozen=True)
@@ -36,7 +30,9 @@ class ResultLayer:
         data: the pixels.
         recipe: the request as it was run.
         kind: 'mask', or '' for a picture.
-        place: among the others; None if they were not ranked.
+        place: among the others; None if they were not ranked, or before all are done.
+        scored: its score before all are done.
+        thumbnail: a small picture of it.
         note: on the result as a whole, for the person.
     """
 
@@ -48,6 +44,8 @@ class ResultLayer:
     recipe: dict[str, Any]
     kind: str = ""
     place: Place | None = None
+    scored: Place | None = None
+    thumbnail: Thumb | None = None
     note: str = ""
 
 
@@ -84,55 +82,59 @@ def mask_layer(
     return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
 
 
-def ranked(
-    results: list[ResultLayer],
-    edited: Sequence[np.ndarray],
-    scene: Scene,
-    asked: Reader,
-    after: Callable[[int, int], None],
-    title: Callable[[int, int, str], str],
-) -> list[ResultLayer]:
-    """The results, in their own order, with their places; see `rank`.
-
-    Any fault leaves the results as they are, with a note: the pictures are worth more than their order.
+class Looks:
+    """Counts the looks at the pictures of a batch.
 
     Args:
-        results: not ranked yet.
-        edited: the pictures they were made of, [h, w, 3] in [0, 1] at the model's size.
-        scene: the layer and the selection.
-        asked: reads how well each picture shows the prompt.
         after: called before each look with the number of looks done and of all; it raises to cancel.
-        title: gives a layer's title from its index, its seed and its place's label.
-
-    Raises:
-        Cancelled: raised by `after`.
+        of: all looks.
     """
-    rasters = [Raster.from_wire(result.raster) for result in results]
-    pasted = [
-        Pasted(view(raster, result.data), raster.channels, raster.rect)
-        for raster, result in zip(rasters, results, strict=True)
-    ]
-    done, looks = 0, len(results) * (asked.looks + scene.masked)
 
-    def look() -> None:
-        nonlocal done
-        after(done, looks)
-        done += 1
+    def __init__(self, after: Callable[[int, int], None], of: int) -> None:
+        self._after, self._of, self._done = after, of, 0
 
-    try:
-        ranking = rank(scene, pasted, lambda: asked.read(edited, look), look)
-        if not all(math.isfinite(value) for p in ranking.places for value in (p.score, *p.scores.values())):
-            raise ValueError("a score is no number")
-    except Cancelled:
-        raise
-    except Exception as error:
-        log.warning("not ranked", exc_info=error)
-        note = "Not ranked: comparing the variations failed; the worker's log says why."
-        return [replace(result, note=note) for result in results]
+    def __call__(self) -> None:
+        self._after(self._done, self._of)
+        self._done += 1
+
+
+def ranked(
+    results: list[ResultLayer], judge: Judge, title: Callable[[int, int, str], str]
+) -> list[ResultLayer]:
+    """The results, in their own order, with their places.
+
+    Args:
+        results: of a whole run.
+        judge: that has read all of them.
+        title: gives a layer's title from its index, its seed and its place's label.
+    """
+    ranking = judge.ranking()
     remark = one_line(ranking.note, MAX_NOTE)
     if not ranking.places:
-        return [replace(result, note=remark) for result in results]
+        return [replace(result, scored=None, note=remark) for result in results]
     return [
-        replace(result, title=title(result.index, result.seed, place.label), place=place, note=remark)
+        replace(
+            result, title=title(result.index, result.seed, place.label), scored=None, place=place, note=remark
+        )
         for result, place in zip(results, ranking.places, strict=True)
     ]
+
+
+def to_wire(job: str, layer: ResultLayer) -> dict[str, Any]:
+    """A layer of a result or a candidate, as the wire has it (SPEC section 4)."""
+    score: dict[str, Any] = {}
+    if layer.place is not None:
+        score = {"rank": layer.place.rank, "score": layer.place.score, "scores": layer.place.scores}
+    elif layer.scored is not None:
+        score = {"score": layer.scored.score, "scores": layer.scored.scores}
+    return {
+        "index": layer.index,
+        "title": layer.title,
+        "seed": layer.seed,
+        **({"kind": layer.kind} if layer.kind else {}),
+        "raster": layer.raster,
+        **({"thumbnail": layer.thumbnail.to_wire()} if layer.thumbnail else {}),
+        **score,
+        **({"why": layer.place.why} if layer.place and layer.place.why else {}),
+        "recipe": {**layer.recipe, "job": job, "variation": layer.index, **score},
+    }

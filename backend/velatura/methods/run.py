@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
@@ -126,6 +126,7 @@ class Run:
         self.generator = model.prepared(self._image, self._mask)
         self._progress = Progress()
         self.edits = 1.0  # share of editing in the whole run; the rest is ranking
+        self._at, self._whole = 0.0, 1.0  # place and share of the present batch in the whole run
         self._preview_after = 0.0
         self._reconstruction: Tensor | None = None
         self.is_draft = is_draft
@@ -174,41 +175,44 @@ class Run:
             raise without(name, self.method, self._entry)
         return found
 
-    def variations(self, seeds: list[int], share: float = 1.0) -> list[np.ndarray]:
-        """The pictures [h, w, 3 or 4] in [0, 1], one a seed; see `Method.run`.
+    def variations(self, seeds: list[int], share: float = 1.0) -> Iterator[list[np.ndarray]]:
+        """The pictures [h, w, 3 or 4] in [0, 1], one a seed, in batches; see `Method.run`.
 
         share: of the method in the whole editing; detail takes the rest.
 
-        They are made in one batch if memory allows, else in smaller ones, and one by one where
-        `room.makes_one_by_one`. If memory runs out, the cache is emptied too, and then even a single picture
-        is tried again.
+        The first batch is one picture, so that a person soon sees something. Other pictures follow in one
+        batch if memory allows, or one by one where `room.makes_one_by_one` says so, and where a picture made
+        in haste would depend on the others of its batch. If memory runs out, the cache is emptied too, and
+        then even a single picture is tried again.
         """
-        done: list[np.ndarray] = []
-        self.edits = 1.0 if len(seeds) == 1 else 1.0 - _RANKING_SHARE
+        done, several = 0, len(seeds) > 1
+        self.edits = 1.0 - _RANKING_SHARE if several else 1.0
         height, width = self._image.shape[-2], self._image.shape[-1]
-        wanted = 1 if makes_one_by_one(self.generator) else len(seeds)
-        size = most_at_once(self.generator, height, width, wanted, self.cache.nbytes)
-        if size < wanted:
+        alone = makes_one_by_one(self.generator) or self._haste
+        wanted = 1 if alone else len(seeds)
+        most = most_at_once(self.generator, height, width, wanted, self.cache.nbytes)
+        if most < wanted - (wanted > 1):
             self.remarks.add(_SMALLER)
-        if self._haste:
-            size = 1  # a picture that is made in haste depends on the others of its batch
-        while len(done) < len(seeds):
-            batch = seeds[len(done) : len(done) + size]
-            method = share * self.edits
-            self._progress.part(method * len(done) / len(seeds), method * len(batch) / len(seeds))
+        while done < len(seeds):
+            size = 1 if alone or not done else most
+            batch = seeds[done : done + size]
+            self._at, self._whole = done / len(seeds), len(batch) / len(seeds)
+            self._progress.part(self._at, self._whole * share * self.edits)
             held = self.cache.nbytes  # before this batch adds to the cache
             try:
-                done += self._batch(batch)
+                pictures = self._batch(batch)
             except (MemoryError, OSError, RuntimeError) as error:
-                if not is_out_of_memory(error) or (size == 1 and not held):
+                if not is_out_of_memory(error) or (len(batch) == 1 and not held):
                     raise
             else:
+                done += len(batch)
+                yield pictures
                 continue
             self.cache.release()
-            self.remarks.add(_SMALLER)
-            size = (size + 1) // 2  # outside the handler, where the failed batch's tensors are freed
+            if len(batch) > 1:
+                self.remarks.add(_SMALLER)
+            most = max(1, len(batch) // 2)  # outside the handler, where the failed batch's tensors are freed
             give_back(self.generator.device)
-        return done
 
     @torch.inference_mode()
     def _batch(self, seeds: list[int]) -> list[np.ndarray]:
@@ -277,9 +281,13 @@ class Run:
         self.remarks.add(sentence)
 
     def finer(self, i: int, n: int, share: float) -> None:
-        """Begins the detail of picture i of n (from 0). share: as in `variations`."""
-        rest = (1.0 - share) * self.edits
-        self._progress.part(share * self.edits + rest * i / n, rest / n)
+        """Begins the detail of picture i of n of the batch (from 0). share: as in `variations`."""
+        rest = (1.0 - share) * self.edits * self._whole
+        self._progress.part(self._at + self._whole * share * self.edits + rest * i / n, rest / n)
+
+    def finish(self) -> None:
+        """Reports that the batch is edited and becomes layers."""
+        self.hooks.progress("Finishing", 0, 0, self._at + self._whole * self.edits)
 
     def show_part(self, picture: Tensor, box: Box, origin: tuple[int, int]) -> None:
         """Shows a finished part [1, 3, h, w] in [-1, 1] of the layer. box: in the layer. origin: of the
@@ -297,9 +305,10 @@ class Run:
         return torch.cat(pictures)
 
     def rank(self, i: int, n: int) -> None:
-        """Reports that i of n looks at the variations are done. Raises `Cancelled`."""
+        """Reports that i of n looks at the batch are done. Raises `Cancelled`."""
         self.check()
-        self.hooks.progress("Ranking", i, n, self.edits + (1.0 - self.edits) * i / n)
+        ranked = self.edits + (1.0 - self.edits) * i / n
+        self.hooks.progress("Ranking", i, n, self._at + self._whole * ranked)
 
     def check(self) -> None:
         """Raises `Cancelled` if the job was cancelled."""
@@ -308,14 +317,26 @@ class Run:
 
     def show(self, picture: np.ndarray) -> None:
         """Shows a finished picture [h, w, 3 or 4] in [0, 1] as a preview."""
-        edited = _tensor(picture, self.generator.device)
-        edited = torch.cat([edited[:, :3] * 2.0 - 1.0, edited[:, 3:]], dim=1)
-        self.hooks.preview(self._step, self._composite(edited), self._rect)
+        self.hooks.preview(self._step, self.shown(picture), self._rect)
 
     def show_mask(self, map: np.ndarray) -> None:
         """Shows a finished map [h, w] in [0, 1] as a preview, white on black."""
+        self.hooks.preview(self._step, self.shown_mask(map), self._rect)
+
+    def shown(self, picture: np.ndarray) -> np.ndarray:
+        """A finished picture [h, w, 3 or 4] in [0, 1] over the layer, as `Hooks.preview` shows it."""
+        edited = _tensor(picture, self.generator.device)
+        return self._composite(torch.cat([edited[:, :3] * 2.0 - 1.0, edited[:, 3:]], dim=1))
+
+    def shown_mask(self, map: np.ndarray) -> np.ndarray:
+        """A finished map [h, w] in [0, 1], white on black, as `Hooks.preview` shows it."""
         picture = without_margins(np.repeat(map[..., None], 3, axis=2), self.region)
-        self.hooks.preview(self._step, np.rint(picture * 255.0).astype(np.uint8), self._rect)
+        return np.rint(picture * 255.0).astype(np.uint8)
+
+    @property
+    def rect(self) -> tuple[int, int, int, int]:
+        """The part of the document that previews show: x, y, width and height."""
+        return self._rect
 
     def _composite(self, picture: Tensor) -> np.ndarray:
         """Composites a picture over the layer by the mask, and removes the mirrored margins."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -12,18 +13,21 @@ from velatura.canvas.masks import mask_of_layer
 from velatura.canvas.paste import Finer, Pasted, limits, paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
+from velatura.diffusion.noise import own
 from velatura.generators.protocol import DIFFUSION
 from velatura.ranking.asked import Asked
 from velatura.ranking.by_both import AskedOfBoth
 from velatura.ranking.by_clip import AskedOfClip, Encoder
+from velatura.ranking.judge import Judge
 from velatura.ranking.reader import Reader
 from velatura.ranking.views import Scene
 from velatura_protocol.rasters import Raster
 
 from . import detailing
-from .base import Legend, Method
-from .results import ResultLayer, mask_layer, ranked, result_layer
+from .base import Cancelled, Legend, Method
+from .results import ResultLayer, mask_layer, result_layer
 from .run import Run, as_arrays
+from .thumbnails import thumbnail
 
 _LIMITED = "Light beyond white is limited to white where the picture changed; it is kept everywhere else."
 
@@ -40,6 +44,7 @@ class Work:
         source: the layer's description.
         recipe: the request as it is run.
         seeds: one a variation; for a draft only the first.
+        arrived: called with each of several variations as soon as it is done.
     """
 
     run: Run
@@ -49,6 +54,7 @@ class Work:
     source: Raster
     recipe: dict[str, Any]
     seeds: list[int]
+    arrived: Callable[[ResultLayer], None]
 
     @property
     def method(self) -> Method:
@@ -64,10 +70,15 @@ class Work:
         """The output of `Method.run` for the first seed."""
         return self.run.once(self.seeds[0])
 
-    def pictures(self) -> list[np.ndarray]:
-        """The pictures [h, w, 3 or 4] in [0, 1] of a method that makes pictures, one a seed."""
-        share = detailing.SHARE if detailing.is_wanted(self) else 1.0
-        return self.run.variations(self.seeds, share)
+    def batches(self) -> Iterator[tuple[list[int], list[np.ndarray]]]:
+        """The seeds and the pictures [h, w, 3 or 4] in [0, 1] of a method that makes pictures, as batches of
+        them are done."""
+        done = 0
+        for pictures in self.run.variations(
+            self.seeds, detailing.SHARE if detailing.is_wanted(self) else 1.0
+        ):
+            yield self.seeds[done : done + len(pictures)], pictures
+            done += len(pictures)
 
     def show(self, picture: np.ndarray) -> None:
         """Shows a finished picture [h, w, 3 or 4] in [0, 1] as the last preview."""
@@ -77,45 +88,48 @@ class Work:
         """Shows a finished map [h, w] in [0, 1] as the last preview, white on black."""
         self.run.show_mask(map)
 
-    def paste(self, pictures: Sequence[np.ndarray], title: Callable[[int, int], str]) -> list[ResultLayer]:
-        """The pictures as layers over the source, with the layer's own detail where that is wanted, and not
-        ranked. title: from an index and a seed."""
+    @cached_property
+    def _unedited(self) -> np.ndarray | None:
+        """The picture [h, w, 3] in [0, 1] with which a result is compared; see `Method.compared_with`."""
+        compared = self.run.method.compared_with(self.run.params)
+        if compared == "nothing":
+            return None
+        return self.seen.image if compared == "layer" else as_arrays(self.run.reconstruction)[0]
+
+    def paste(self, seeds: Sequence[int], pictures: Sequence[np.ndarray]) -> list[Pasted]:
+        """The pictures of a batch as layers over the source, with the layer's own detail where that is
+        wanted."""
         run = self.run
-        if not detailing.is_wanted(self):
-            run.hooks.progress("Finishing", 0, 0, run.edits)
         reach = max(1, run.generator.factor // 4)
-        compared = run.method.compared_with(run.params)
-        unedited = None
-        if compared != "nothing":
-            unedited = self.seen.image if compared == "layer" else as_arrays(run.reconstruction)[0]
         finer: list[Finer | None] = [None] * len(pictures)
         if detailing.is_wanted(self):
-            finer = [*detailing.detailed(self, pictures, unedited, reach)]
-            run.hooks.progress("Finishing", 0, 0, run.edits)
-
-        def pasted(picture: np.ndarray, finer: Finer | None) -> Pasted:
-            return paste(
+            finer = [*detailing.detailed(self, seeds, pictures, self._unedited, reach)]
+        run.finish()
+        made = [
+            paste(
                 self.layer,
                 self.selection,
                 run.region,
                 self.seen,
                 picture,
-                unedited,
+                self._unedited,
                 reach,
                 flat=run.method.flat,
-                finer=finer,
+                finer=one,
             )
-
-        def result(i: int, seed: int, picture: np.ndarray, finer: Finer | None) -> ResultLayer:
-            made = pasted(picture, finer)
-            if limits(self.layer, made):
-                run.remarks.add(_LIMITED)
-            return result_layer(self.recipe, i, title(i, seed), seed, self.source, made)
-
-        return [
-            result(i, seed, picture, detail)
-            for i, (seed, picture, detail) in enumerate(zip(self.seeds, pictures, finer, strict=True))
+            for picture, one in zip(pictures, finer, strict=True)
         ]
+        if any(limits(self.layer, one) for one in made):
+            run.remarks.add(_LIMITED)
+        return made
+
+    def layer_of(
+        self, index: int, seed: int, picture: np.ndarray, pasted: Pasted, title: Callable[[int, int], str]
+    ) -> ResultLayer:
+        """A pasted picture as a layer of the result, not ranked. title: from an index and a seed."""
+        seed = own(seed)
+        made = result_layer(self.recipe, index, title(index, seed), seed, self.source, pasted)
+        return replace(made, thumbnail=thumbnail(self.run.shown(picture), self.run.rect))
 
     def legend(self) -> Legend | None:
         """The meaning of the result's colours, if the method says it."""
@@ -123,34 +137,23 @@ class Work:
 
     def masks(self, titles: Sequence[str], maps: Sequence[np.ndarray]) -> list[ResultLayer]:
         """Maps [h, w] in [0, 1], at the model's size, as masks of the source."""
-        self.run.hooks.progress("Finishing", 0, 0, 1.0)
-        return [
-            mask_layer(
-                self.recipe,
-                i,
-                title,
-                self.seeds[0],
-                self.source,
-                mask_of_layer(self.layer, self.selection, self.run.region, map),
-            )
-            for i, (title, map) in enumerate(zip(titles, maps, strict=True))
-        ]
-
-    def rank(
-        self,
-        layers: list[ResultLayer],
-        pictures: Sequence[np.ndarray],
-        title: Callable[[int, int, str], str],
-    ) -> list[ResultLayer]:
-        """The layers with their places; see `results.ranked`. title: from index, seed and a place's label."""
         run = self.run
-        scene = Scene(self.layer, self.selection, self.seen.backdrop)
+        run.hooks.progress("Finishing", 0, 0, 1.0)
+        made: list[ResultLayer] = []
+        for i, (title, map) in enumerate(zip(titles, maps, strict=True)):
+            mask = mask_of_layer(self.layer, self.selection, run.region, map)
+            layer = mask_layer(self.recipe, i, title, self.seeds[0], self.source, mask)
+            made.append(replace(layer, thumbnail=thumbnail(run.shown_mask(map), run.rect)))
+        return made
+
+    def judge(self) -> Judge:
+        """Reads the variations as they are done, and ranks them."""
+        return Judge(Scene(self.layer, self.selection, self.seen.backdrop), self._reader(), Cancelled)
+
+    def opaque(self, picture: np.ndarray) -> np.ndarray:
+        """A picture [h, w, 3 or 4] over the layer by its own opacity, [h, w, 3]; all in [0, 1]."""
         image = self.seen.image
-        opaque = [
-            image + picture[..., 3:].prod(2, keepdims=True) * (picture[..., :3] - image)
-            for picture in pictures
-        ]
-        return ranked(layers, opaque, scene, self._reader(), run.rank, title)
+        return image + picture[..., 3:].prod(2, keepdims=True) * (picture[..., :3] - image)
 
     def _of_clip(self, clip: Encoder, wanted: str) -> AskedOfClip:
         return AskedOfClip(clip, self.seen, wanted, self.run.generator.device)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -61,13 +62,18 @@ class AskedOfClip:
         """
         if not self.prompt:
             return None
-        before = self._cosine(self.seen.image)
+        before = self._before
         readings: list[float] = []
         for picture in pictures:
             check()
             gain = self._cosine(picture) - before
             readings.append((1.0 + max(gain / max(1.0 - before, 1e-6), -1.0)) / 2.0)
         return readings
+
+    @cached_property
+    def _before(self) -> float:
+        """The cosine of the unedited layer and the prompt."""
+        return self._cosine(self.seen.image)
 
     def _cosine(self, picture: np.ndarray) -> float:
         image = composite(self.seen, picture, self.device)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-
-from velatura.canvas.paste import Pasted
-
-from .seam import Border
-from .views import Scene
 
 #: The weight of each part. A part that a run lacks is left out; the others keep their proportions.
 WEIGHTS = {"asked": 0.95, "seam": 0.05}
@@ -51,40 +46,6 @@ class Ranking:
 
     places: Sequence[Place] = ()
     note: str = ""
-
-
-def rank(
-    scene: Scene,
-    results: Sequence[Pasted],
-    asked: Callable[[], Sequence[float] | None],
-    check: Callable[[], None],
-) -> Ranking:
-    """Ranks the variations of one run.
-
-    Args:
-        scene: the source and the selection.
-        results: the variations.
-        asked: returns how well each fits the prompt, in [0, 1]; None if there is no prompt.
-        check: called before each look at a picture; it raises to cancel.
-    """
-    parts: dict[str, Sequence[float]] = {}
-    if scene.masked:
-        border = Border(scene.border(None), scene.border_mask())
-        seams: list[float] = []
-        for result in results:
-            check()
-            seam = border.seam(scene.border(result))
-            if seam is not None:
-                seams.append(seam)
-        if len(seams) == len(results):
-            parts["seam"] = seams
-    fits = asked()
-    if fits is not None:
-        return Ranking(order({"asked": fits} | parts))
-    note = "there is no prompt to compare with, or the model reads none."
-    if not parts:
-        return Ranking((), f"Not ranked: {note}")
-    return Ranking(order(parts), f"Ranked by the edge of the selection alone: {note}")
 
 
 def order(parts: Mapping[str, Sequence[float]]) -> list[Place]:

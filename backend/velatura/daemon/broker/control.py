@@ -19,7 +19,9 @@ from velatura_protocol.messages import PROTOCOL, check_protocol, minor_version
 
 log = logging.getLogger(__name__)
 
-FOR_THE_DESK = frozenset({"methods", "submit", "get", "list", "watch", "ack", "cancel", "unload", "shutdown"})
+FOR_THE_DESK = frozenset(
+    {"methods", "submit", "get", "list", "watch", "ack", "cancel", "unload", "shutdown", "vocabulary"}
+)
 MAX_UNANSWERED = 64
 
 
@@ -118,7 +120,7 @@ class ControlThread(RouterThread[ForControl]):
             for session in self._sessions.connected(note.since):
                 self._send(session.identity, frames, note.message["type"])
             return
-        watchers = self._sessions.watchers(note.job)
+        watchers = [one for one in self._sessions.watchers(note.job) if one.minor >= note.since]
         if watchers:
             frames = outgoing(note.message, note.payload)
             key = (note.job, note.message["type"]) if note.lossy else None

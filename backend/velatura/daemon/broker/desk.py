@@ -39,8 +39,9 @@ from velatura.methods.registry import describe, offer, since
 from velatura.methods.shelving import Choice, choices
 from velatura.models.adapters import listing
 from velatura.models.adapters.listing import AdapterFile
-from velatura.models.catalogue import ModelEntry, entries
+from velatura.models.catalogue import ModelEntry, entries, entry_of
 from velatura.models.control import listing as guides
+from velatura.models.vocabulary import words_of
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
 from velatura_protocol.reading import as_list
@@ -49,6 +50,7 @@ log = logging.getLogger(__name__)
 
 MAX_NAMED = 1024
 ROOM_FOR_JOBS = MAX_JSON - 1024
+CANDIDATES_SINCE = 8
 
 
 class Desk:
@@ -85,11 +87,13 @@ class Desk:
             worker,
             changed=self._changed,
             lossy=lambda job, message, payload: control.put(Event(job, message, payload, lossy=True)),
+            arrived=lambda job, message: control.put(Event(job, message, since=CANDIDATES_SINCE)),
             cancel_grace=settings.cancel_grace,
             idle_unload=settings.idle_unload,
         )
         self._kinds = {
             "methods": self._describe,
+            "vocabulary": self._vocabulary,
             "submit": self._submit,
             "get": lambda request: self._wire(self._journal.get(job_id(request.message.get("job")))),
             "ack": self._ack,
@@ -150,6 +154,11 @@ class Desk:
 
     def _guides(self) -> guides.Listed:
         return guides.listed(self._state_dir)
+
+    def _vocabulary(self, request: Request) -> Message:
+        self._models = entries(self._state_dir)
+        model = entry_of(self._models, str(request.message.get("model") or ""), lambda _: True)
+        return {"type": "vocabulary", "model": model.id, "words": words_of(model)}
 
     def _dials(self) -> list[Choice]:
         return choices(self._state_dir, self._models)
@@ -263,7 +272,9 @@ class Desk:
         wire = job.to_wire(self._missing(job.request) if job.state is State.UPLOADING else [])
         if job.result is None or fits(wire):
             return wire
-        return replace(job, state=State.FAILED, error=too_large().to_wire()).to_wire([])
+        if job.state is not State.DONE:
+            return replace(job, result=None).to_wire([])  # without its candidates
+        return replace(job, state=State.FAILED, result=None, error=too_large().to_wire()).to_wire([])
 
     def _changed(self, job: Job) -> None:
         log.info("job %s is %s (revision %d)", job.id, job.state, job.revision)

@@ -58,13 +58,16 @@ class Answer:
 class Event:
     """desk → control: for all clients that watch the job.
 
-    lossy: a newer event may replace this one while it is unsent.
+    Args:
+        lossy: a newer event may replace this one while it is unsent.
+        since: MINOR of the protocol's version from which clients know it; older ones do not get it.
     """
 
     job: str
     message: Message
     payload: bytes | None = None
     lossy: bool = False
+    since: int = 0
 
 
 @dataclass(frozen=True)

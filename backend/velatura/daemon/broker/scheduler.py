@@ -40,6 +40,7 @@ class Scheduler:
     Args:
         changed: called with each job whose state has changed, after the journal has committed it.
         lossy: called with progress and previews, as (job, message, payload).
+        arrived: called with each candidate, as (job, message), after the journal has committed it.
         cancel_grace: seconds that a worker may take to stop for a cancel.
         idle_unload: seconds without a job after which the worker ends.
     """
@@ -52,6 +53,7 @@ class Scheduler:
         *,
         changed: Callable[[Job], None],
         lossy: Callable[[str, Message, bytes | None], None],
+        arrived: Callable[[str, Message], None],
         cancel_grace: float,
         idle_unload: float,
     ) -> None:
@@ -61,6 +63,7 @@ class Scheduler:
         self._worker = worker
         self._changed = changed
         self._lossy = lossy
+        self._arrived = arrived
         self._cancel_grace = cancel_grace
         self._idle_unload = idle_unload
         self._running: Running | None = None
@@ -143,9 +146,25 @@ class Scheduler:
         if kind == "finished":
             self._running = None
             self._note(lambda: self._outcome(running, message))
+        event = {key: value for key, value in message.items() if key not in ("pid", "attempt")}
+        if kind == "candidate":
+            self._note_candidate(running, event)
         elif kind in ("progress", "preview"):
-            event = {key: value for key, value in message.items() if key not in ("pid", "attempt")}
             self._lossy(running.job, event, None if payload is None else payload.tobytes())
+
+    def _note_candidate(self, running: Running, event: Message) -> None:
+        """Notes a finished variation and passes it on. Where it cannot be noted, it comes with the result."""
+        layer: Any = event.get("layer")
+        alone = {"layers": [layer]}
+        if not is_result(alone) or not all(map(self._spool.has, result_digests(alone))):
+            log.error("a candidate of %s is damaged, or its pixels are not there", running.job)
+            return
+        try:
+            self._journal.add_candidate(running.job, running.attempt, layer)
+        except (VelaturaError, IllegalTransition, sqlite3.OperationalError) as error:
+            log.warning("a candidate of %s is not noted: %s", running.job, error)
+            return
+        self._arrived(running.job, event)
 
     def _outcome(self, running: Running, message: Message) -> Job:
         """Notes the outcome of a run. A result that no message holds fails, since no client could read it."""

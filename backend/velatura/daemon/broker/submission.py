@@ -27,7 +27,7 @@ from velatura_protocol.schema import fields_from_schema
 
 _JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
-_BESIDE = 1536  # bytes of a layer besides its request: digests, titles, raster, place
+_BESIDE = 1792  # bytes of a layer besides its request: digests, titles, raster, thumbnail, place
 
 
 def job_id(value: object) -> str:

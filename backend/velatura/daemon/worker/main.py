@@ -80,6 +80,9 @@ class WorkerHooks:
         if time.monotonic() >= self._next:
             self._send_preview(*self._unsent)
 
+    def candidate(self, of: int, layer: Message) -> None:
+        self._say({"type": "candidate", "of": of, "layer": layer})
+
     def close(self) -> None:
         """Sends the last preview, if it was held back."""
         if self._unsent is not None:

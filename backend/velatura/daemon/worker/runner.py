@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from pathlib import Path
+from typing import Protocol
 
 from velatura.cache.cache import Cache
 from velatura.cache.files import remove_trajectories
@@ -12,12 +13,12 @@ from velatura.daemon.faults import internal
 from velatura.daemon.outgoing import Message
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
-from velatura.methods.execute import Hooks, execute
+from velatura.methods.execute import Hooks, ResultLayer, execute
+from velatura.methods.results import to_wire
 from velatura.models.adapters import listing
 from velatura.models.catalogue import entries
 from velatura.models.control import listing as guides
 from velatura.models.store import ModelStore
-from velatura.ranking.rank import Place
 from velatura.shelf.listing import FOLDER
 from velatura.weights import memory, out_of_memory
 from velatura.weights.device import choose
@@ -29,6 +30,13 @@ log = logging.getLogger(__name__)
 IN_MEMORY, ON_DISK = 1280 * 1024**2, 1024**3
 """Budgets of the cache in bytes: tensors in memory, files in the state directory."""
 SHARE = 8  # at most one part of so many of the device's free memory is for the cache
+
+
+class JobHooks(Hooks, Protocol):
+    """The worker's side of a job."""
+
+    def candidate(self, of: int, layer: Message) -> None:
+        """Reports a finished variation, whose blobs are durable. of: variations of the run."""
 
 
 class DeviceLost(Exception):
@@ -58,7 +66,7 @@ class Runner:
             attention=attention,
         )
 
-    def run(self, job: str, request: Message, hooks: Hooks) -> Message:
+    def run(self, job: str, request: Message, hooks: JobHooks) -> Message:
         """Runs a job and returns its outcome for the broker: `state`, `result` or `error`, and `loaded`.
 
         The blobs of a result are durable on return. Raises `DeviceLost` after a fault of the device.
@@ -93,34 +101,26 @@ class Runner:
     def _blob(self, digest: str) -> memoryview:
         return memoryview(self._spool.read(digest))
 
-    def _result(self, job: str, request: Message, hooks: Hooks) -> Message:
+    def _result(self, job: str, request: Message, hooks: JobHooks) -> Message:
         began = time.monotonic()
-        results = execute(request, self._blob, self._models, hooks, self._cache, self._shelf)
+
+        def arrived(layer: ResultLayer) -> None:
+            hooks.candidate(request["variations"], self._stored(job, layer))
+
+        results = execute(request, self._blob, self._models, hooks, self._cache, self._shelf, arrived)
         layers = [result for result in results if not isinstance(result, str)]
         texts = [result for result in results if isinstance(result, str)]
-        for layer in layers:
-            self._spool.put(layer.data)
         result: Message = {
             "seconds": round(time.monotonic() - began, 3),
-            "layers": [
-                {
-                    "index": layer.index,
-                    "title": layer.title,
-                    "seed": layer.seed,
-                    **({"kind": layer.kind} if layer.kind else {}),
-                    "raster": layer.raster,
-                    **_place(layer.place),
-                    **({"why": layer.place.why} if layer.place and layer.place.why else {}),
-                    "recipe": {**layer.recipe, "job": job, "variation": layer.index, **_place(layer.place)},
-                }
-                for layer in layers
-            ],
+            "layers": [self._stored(job, layer) for layer in layers],
         }
         if texts:
             result["texts"] = texts
         return result | ({"note": layers[0].note} if layers and layers[0].note else {})
 
-
-def _place(place: Place | None) -> Message:
-    """The wire's fields of a place; none for a result that was not ranked."""
-    return {} if place is None else {"rank": place.rank, "score": place.score, "scores": place.scores}
+    def _stored(self, job: str, layer: ResultLayer) -> Message:
+        """The wire's object of a layer whose blobs are durable now."""
+        self._spool.put(layer.data)
+        if layer.thumbnail is not None:
+            self._spool.put(layer.thumbnail.data)
+        return to_wire(job, layer)
