@@ -83,7 +83,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
     if around.steps_of(params) and not method.varies(params):
         raise VelaturaError(
             "bad-request",
-            f"With these settings “{method.title}” gives one result, so nothing is like it; change them first.",
+            f"With these settings “{method.title}” gives one result, and nothing is like it; change them.",
         )
     fields = fields_from_schema(form)
     rasters = check_inputs(method.title, method.inputs.rasters, fields, values, request.inputs)
