@@ -179,6 +179,20 @@ def test_a_frame_is_fitted_to_where_the_generator_explains_the_picture(off):
     assert cancelled, "it can be cancelled"
 
 
+@pytest.mark.parametrize(("s", "most"), [(64, 45), (512, 24)])
+def test_a_large_generator_looks_less_often(s, most):
+    """Where each look is a little better than the one before, only their number ends the search."""
+    looks, better = [], iter(range(1000, 0, -1))
+    framing._fitted(
+        Frame(0.0, 0.0, 64.0),
+        noise(1, 3, 640, 640),
+        s,
+        lambda _: float(next(better)),
+        lambda i, n: looks.append((i, n)),
+    )
+    assert looks[-1] == (most, most) and len(looks) == most
+
+
 def test_mirror_images_far_out_are_no_faces():
     """A segmenter that sees its face wherever it looks, and a framing that lets the frame grow."""
     size = torch.zeros(64, 64)

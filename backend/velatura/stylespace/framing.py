@@ -33,7 +33,8 @@ _SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
 # square is searched, and it is a face at all.
 _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
 _CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
-_STEP, _FINE, _ROUNDS = 0.1, 0.02, 10  # the first and least step of a closer fit in sides, the most rounds
+_STEP, _FINE = 0.1, 0.02  # the first and least step of a closer fit, in sides
+_FITTING, _FEW, _LARGE = 45, 24, 256  # the most looks of it; fewer for pictures with a side above `_LARGE`
 _BEYOND = 2.0  # the largest side of a frame, in shorter sides of the picture
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
@@ -306,24 +307,38 @@ def _fitted(
     """The frame moved and scaled to where the generator explains the picture best: a segmenter is a tenth of
     the side off at times, and an edit of a code that is read so far off draws a second outline.
 
-    A descent along the place and the size, whose steps are halved where none of them helps.
+    The exploratory moves of Hooke & Jeeves (1961, "Direct Search"): each axis is tried one way and then the
+    other, first the way that helped last, and a step that helps is taken at once. Steps are halved where none
+    helps. Each look makes a picture, which takes a large generator seconds, so it has few.
     """
     step, least = _STEP, unlikely(frame.take(image, s))
-    for _ in range(_ROUNDS):
-        looked(1, 1)
-        left, top, side = frame.left, frame.top, frame.side
-        moves = [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)]
-        near = [Frame(left + x * side, top + y * side, side) for x, y in moves]
-        for scale in (1.0 + step, 1.0 / (1.0 + step)):
-            wider = (scale - 1.0) * side
-            near.append(Frame(left - wider / 2.0, top - wider / 2.0, side + wider))
-        reached = [(unlikely(one.take(image, s)), one) for one in near if _plausible(one, image)]
-        best, one = min(reached, key=lambda pair: pair[0], default=(math.inf, frame))
-        if best < least:
-            least, frame = best, one
-        elif (step := step / 2.0) < _FINE:
-            break
+    ways = {"across": 1.0, "down": 1.0, "size": 1.0}
+    looks, most = 0, _FITTING if s <= _LARGE else _FEW
+    while step >= _FINE and looks < most:
+        helped = False
+        for axis in ways:
+            for way in (ways[axis], -ways[axis]):
+                one = _nudged(frame, axis, way * step)
+                if looks >= most or not _plausible(one, image):
+                    continue
+                looks += 1
+                looked(looks, most)
+                reached = unlikely(one.take(image, s))
+                if reached < least:
+                    least, frame, ways[axis], helped = reached, one, way, True
+                    break
+        if not helped:
+            step /= 2.0
     return frame
+
+
+def _nudged(frame: Frame, axis: str, by: float) -> Frame:
+    """The frame moved along an axis by a share of its side, or scaled about its middle."""
+    left, top, side = frame.left, frame.top, frame.side
+    if axis == "size":
+        wider = (1.0 + by if by > 0.0 else 1.0 / (1.0 - by)) * side
+        return Frame(left - (wider - side) / 2.0, top - (wider - side) / 2.0, wider)
+    return Frame(left + by * side, top, side) if axis == "across" else Frame(left, top + by * side, side)
 
 
 def _inside(start: float, length: float, limit: int) -> float:
