@@ -112,7 +112,7 @@ def resolve(
                 wanted.append(Wanted(field.key.removeprefix(_INPUT), field.title, field.raster, value))
             elif field.required:
                 where = "a layer or the selection" if field.takes_selection else "a layer"
-                sentence = f"{title} needs “{field.title}”; choose {where} for it."
+                sentence = f"“{title}” needs “{field.title}”; choose {where} for it."
                 raise VelaturaError("bad-request", sentence)
         elif field.kind == "group" and field.key in values and (given := as_list(value)) is not None:
             entries = [_entry(field, number, entry, wanted) for number, entry in enumerate(given, 1)]

@@ -140,7 +140,7 @@ def check_inputs(
     for raster in rasters:
         if raster.need == "required" and raster.name not in given:
             where = "a layer or the selection" if raster.takes_selection else "a layer"
-            raise VelaturaError("bad-request", f"{title} needs “{raster.title}”; choose {where} for it.")
+            raise VelaturaError("bad-request", f"“{title}” needs “{raster.title}”; choose {where} for it.")
     for wanted, name in given_in_groups(fields, parameters):
         if name is not None and name not in given:
             sentence = f"{wanted.title} is missing; choose a layer or the selection for it again."

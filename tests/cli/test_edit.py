@@ -56,12 +56,12 @@ def test_ora_holds_the_source_and_each_variation_with_its_recipe(cli, tmp_path, 
     save(tmp_path / "mask.png", mask[..., None])
     words = (tmp_path / "in.png", "--mask", tmp_path / "mask.png", *EDIT, "--variations", 2)
     told = cli("edit", *words, "--out", tmp_path / "out.ora")
-    assert "out.ora: a hat · Blended Latent Diffusion, 2 variations" in told.stdout
+    assert "out.ora: a hat · Fill the selection, 2 variations" in told.stdout
     assert told.stderr == ""
     with zipfile.ZipFile(tmp_path / "out.ora") as archive:
         content = {name: archive.read(name) for name in archive.namelist()}
     group, bottom = ElementTree.fromstring(content["stack.xml"]).find("stack")
-    assert group.get("name") == "a hat · Blended Latent Diffusion"
+    assert group.get("name") == "a hat · Fill the selection"
     assert np.array_equal(imagecodecs.png_decode(content[bottom.get("src")]), source)
     for name in ("mergedimage.png", "Thumbnails/thumbnail.png"):
         with Pillow.open(io.BytesIO(content[name])) as picture:

@@ -71,11 +71,11 @@ def test_every_file_is_in_its_place(composing, files, how):
 def test_what_is_missing_or_does_not_fit_is_said(composing, files):
     edit = ("edit", files / "in.png", "--method", "arrange", "--out", files / "out.png")
     said = composing(*edit, code=1).stderr
-    assert "Arrange needs “Segments”; give it with --input segments=FILE." in said
+    assert "“Arrange” needs “Segments”; give it with --input segments=FILE." in said
     said = composing(*edit, "--input", f"segments={files / 'small.png'}", code=1).stderr
     assert "small.png is 64 x 8 and the picture 64 x 48; make the file for “Segments”" in said
     said = composing(*edit, "--input", "sky=a.png", code=1).stderr
-    assert "Arrange has no input 'sky'; it has: segments, style." in said
+    assert "“Arrange” has no input 'sky'; it has: segments, style." in said
 
 
 def test_the_options_are_shown(composing):

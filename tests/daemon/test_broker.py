@@ -248,7 +248,7 @@ def test_a_submission_says_what_is_missing(raw):
     answer = submit(raw, wanted)
     assert (answer["state"], answer["revision"]) == ("uploading", 1)
     assert answer["missing"] == [wanted["inputs"]["source"]["digest"]]
-    assert answer["title"] == "a hat · SDEdit"
+    assert answer["title"] == "a hat · Repaint from its colours"
 
 
 def test_a_submission_may_be_repeated_but_not_changed(raw):
@@ -257,7 +257,7 @@ def test_a_submission_may_be_repeated_but_not_changed(raw):
     again = submit(raw, job=job)
     assert {**again, "re": 0} == {**first, "re": 0}
     assert submit(raw, request(prompt="another"), job)["code"] == "job-conflict"
-    assert raw.ask({"type": "get", "job": job})["title"] == "a hat · SDEdit"
+    assert raw.ask({"type": "get", "job": job})["title"] == "a hat · Repaint from its colours"
 
 
 def source(**changes):

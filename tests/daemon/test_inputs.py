@@ -112,7 +112,7 @@ def test_every_raster_is_in_its_place(client):
 
 def test_what_is_wrong_is_said_before_any_work(client):
     code, said = refusal(client, segments=None)
-    assert (code, said) == ("bad-request", "Arrange needs “Segments”; choose a layer for it.")
+    assert (code, said) == ("bad-request", "“Arrange” needs “Segments”; choose a layer for it.")
     code, said = refusal(client, segments=described(SPOT, "A"))
     assert code == "bad-layer" and said.startswith("Segments needs colours")
     code, said = refusal(client, segments=described(SEGMENTS, "BGRA", x=5000))

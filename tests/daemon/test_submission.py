@@ -219,7 +219,7 @@ CAPTION = {"source_prompt": "a man"}
     ("id", "changes", "code", "said"),
     [
         ("magic", {}, "unknown-method", "The daemon has no method 'magic'"),
-        ("sdedit", {"method_version": 2}, "unknown-method", "made with version 2 of SDEdit"),
+        ("sdedit", {"method_version": 2}, "unknown-method", "version 2 of “Repaint from its colours”"),
         ("sdedit", {"variations": 9}, "bad-request", "at most 8 variations"),
         ("word-map", {"parameters": {"words": 1}}, "bad-request", "Words"),
         ("sdedit", {"parameters": {"no": 1}}, "bad-request", "no parameter 'no'"),
@@ -229,7 +229,7 @@ CAPTION = {"source_prompt": "a man"}
             "unknown-model",
             "The daemon has no model 'third'",
         ),
-        ("sdedit", {"prompt": " \n"}, "empty-prompt", "SDEdit needs a prompt"),
+        ("sdedit", {"prompt": " \n"}, "empty-prompt", "“Repaint from its colours” needs a prompt"),
         ("describe", {"prompt": "a hat"}, "bad-request", "takes no prompt"),
         ("clipseg-mask", {}, "unknown-model", "has no segmenter"),
         ("flow-align", {}, "empty-prompt", "Describe what the layer shows now"),

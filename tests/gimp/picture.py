@@ -111,7 +111,7 @@ def _sit(window: GimpWindow, daemon: Daemon, place: int, other: str, weighed: in
 def _open(window: GimpWindow) -> str:
     """The dialog, once it has read the layer; the pointer lies where it points at nothing."""
     window.keys("ctrl+shift+F12")
-    dialog = window.wait_window("Prompt-to-Prompt")
+    dialog = window.wait_window("Change words")
     window.display.xdotool("mousemove", SIZE[0] - 5, SIZE[1] - 5)
     window.display.xdotool("windowmove", "--sync", dialog, 4, 30)
     time.sleep(1.0)

@@ -16,7 +16,7 @@ def again(gimp):
 
 def test_a_result_is_a_group_with_its_best_variation_on_top_and_the_source_still_chosen(again):
     assert again["first_error"] == ""
-    assert again["title"] == "a hat · SDEdit"
+    assert again["title"] == "a hat · Repaint from its colours"
     assert again["visible"] == [True, False]
     assert again["ranks"] == [0, 1]
     assert again["chosen"] == ["source"]
@@ -116,4 +116,4 @@ def test_script_fu_calls_a_method_and_gets_the_group(gimp, tmp_path):
         """,
         picture,
     )
-    assert found["value"] == '("a hat · SDEdit" 2 2)'
+    assert found["value"] == '("a hat · Repaint from its colours" 2 2)'

@@ -20,6 +20,8 @@ SHORTCUTS = {
 }
 NAME = "velatura-sdedit"
 
+TITLE = "Repaint from its colours"
+
 
 @pytest.fixture(scope="module")
 def sitting(sit, tiny_folder, tmp_path_factory):
@@ -33,7 +35,7 @@ def sitting(sit, tiny_folder, tmp_path_factory):
 
 
 def _sitting(window, daemon):
-    def open_dialog(keys, title="SDEdit"):
+    def open_dialog(keys, title=TITLE):
         window.keys(keys)
         dialog = window.wait_window(title)
         window.display.xdotool("mousemove", 5, 900)
@@ -58,7 +60,7 @@ def _sitting(window, daemon):
     type_into(dialog, "hat")
     window.keys("Return", window=dialog)
     window.rest()
-    yield "no_daemon", [window.display.windows("SDEdit"), window.screenshot("no_daemon.png")]
+    yield "no_daemon", [window.display.windows(TITLE), window.screenshot("no_daemon.png")]
     daemon.start()
     window.keys("Return", window=dialog)
     yield "with_daemon", groups(1)
@@ -68,7 +70,7 @@ def _sitting(window, daemon):
     dialog = open_dialog(RUN)
     window.keys("ctrl+a", "BackSpace", "Return", window=dialog)
     window.rest(daemon.pid)
-    yield "empty", [window.display.windows("SDEdit"), window.screenshot("empty.png")]
+    yield "empty", [window.display.windows(TITLE), window.screenshot("empty.png")]
     type_into(dialog, "red cap")
     close(dialog)
     yield "cancelled", window.python(FORMS)
@@ -87,7 +89,7 @@ def _sitting(window, daemon):
         window.keys("Escape", window=dialog)
         wait_for(lambda: daemon.log.count("is cancelled") == 1, 60, "it is not cancelled")
     window.rest(daemon.pid)
-    yield "stopped", [window.display.windows("SDEdit"), window.screenshot("stopped.png")]
+    yield "stopped", [window.display.windows(TITLE), window.screenshot("stopped.png")]
     type_into(dialog, "very ")
     close(dialog)
     yield "forms", window.python(FORMS)
@@ -122,7 +124,7 @@ def _sitting(window, daemon):
     dialog = open_dialog(RUN)
     window.keys("ctrl+a", "ctrl+shift+u", "2", "6", "0", "3", "Return", window=dialog)
     window.rest(daemon.pid)
-    yield "composed", [window.display.windows("SDEdit"), window.screenshot("composed.png")]
+    yield "composed", [window.display.windows(TITLE), window.screenshot("composed.png")]
     close(dialog)
     yield "composed_forms", window.python(FORMS)
 

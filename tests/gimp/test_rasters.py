@@ -27,7 +27,7 @@ def scripted(gimp_host, finding, tmp_path_factory):
 
 
 def test_a_script_names_layers_for_the_method_and_for_its_entries(scripted):
-    assert scripted["refused"] == "Arrange needs “Segments”; choose a layer for it."
+    assert scripted["refused"] == "“Arrange” needs “Segments”; choose a layer for it."
     assert (scripted["status"], scripted["error"]) == ("success", "")
     assert near(scripted["left"], (125, 75, 75)) and near(scripted["right"], (100, 100, 100))
     assert near(scripted["spot"], (255, 255, 255))

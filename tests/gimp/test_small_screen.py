@@ -33,7 +33,7 @@ def shapes(gimp_host, knowing, tmp_path_factory):
         session.shortcut("velatura-prompt-to-prompt", "<Primary><Shift>F12")
         with session.window(picture) as window:
             window.keys("ctrl+shift+F12")
-            dialog = window.wait_window("Prompt-to-Prompt")
+            dialog = window.wait_window("Change words")
 
             def size():
                 window.rest(knowing.pid)

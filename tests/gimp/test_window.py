@@ -25,7 +25,7 @@ def _sitting(window):
     yield "before", window.python(LOOK, select=[20, 16, 60, 50])
 
     window.keys(RUN)
-    dialog = window.wait_window(r"SDEdit")
+    dialog = window.wait_window(r"Repaint from its colours")
     window.display.xdotool("mousemove", 5, 900)
     window.keys(*"hat", window=dialog)
     yield "dialog", window.screenshot("dialog.png")
@@ -55,7 +55,7 @@ def _wait(window, groups):
 
 def test_a_run_from_the_dialog_makes_a_group_above_the_source(sitting):
     found = sitting["run"]
-    assert found["groups"] == ["hat · SDEdit"]
+    assert found["groups"] == ["hat · Repaint from its colours"]
     assert found["layers"] == 2
     assert json.loads(found["recipes"][0])["prompt"] == "hat"
 

@@ -28,7 +28,7 @@ def annotations(kra: Path) -> dict[str, dict]:
 
 def test_edits(krita_session, daemon):
     found = krita_session().window(SCRIPT, scene="edit", timeout=800)
-    assert found["names"] == ["Background", "a red hat · Blended Latent Diffusion"]
+    assert found["names"] == ["Background", "a red hat · Fill the selection"]
     assert found["group"] == "grouplayer"
     assert [shown for _, shown in found["children"]] == [False, True]
     assert all(name.startswith("Variation ") for name, _ in found["children"])

@@ -20,7 +20,7 @@ def near(pixel, wanted):
 def test_layers_and_the_selection_are_chosen_by_name(krita_session, state_dir):
     with Daemon(state_dir, environment()):
         found = krita_session().window(SCRIPT, timeout=600)
-    assert found["missing"] == "Arrange needs “Segments”; choose a layer for it."
+    assert found["missing"] == "“Arrange” needs “Segments”; choose a layer for it."
     assert found["offered"] == ["Choose a layer…", "Spot", "Segments", "Background"]
     assert found["offered_to_entry"] == ["None", "The selection", "Spot", "Segments", "Background"]
     assert found["order"] == ["light", "nothing"]

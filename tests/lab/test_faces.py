@@ -13,12 +13,13 @@ from velatura.models.families.styled import Styled
 from velatura_lab.cards import faces as card
 from velatura_lab.exam import faces as exam
 from velatura_lab.readers import load_judge
+from velatura_lab.training.embedded_vae import as_images
 from velatura_lab.training.encoder import framed, train_encoder, windowed
 from velatura_lab.training.faces import bank, load_faces
 from velatura_lab.training.generator import train_generator
 from velatura_lab.training.loop import launch, load_checkpoint
 from velatura_lab.training.options import Options
-from velatura_lab.training.portraits import as_images, draw_all, open_portraits, textured
+from velatura_lab.training.portraits import draw_all, open_portraits, textured
 from velatura_lab.training.segmentation import train_segmentation, weights
 from velatura_lab.world import render
 from velatura_lab.world.portrait.description import describe, names

@@ -79,7 +79,7 @@ class Slow(Shades):
 def test_one_of_a_method_that_has_nothing_to_show_is_refused(models, monkeypatch):
     assert describe(Slow())["drafts"] is False and describe(Shades())["drafts"] is True
     monkeypatch.setattr("velatura.methods.execute.registry", lambda: {"slow": Slow()})
-    with pytest.raises(VelaturaError, match="Slow has nothing to show before it is done"):
+    with pytest.raises(VelaturaError, match="“Slow” has nothing to show before it is done"):
         draft(picture(64, 64), method="slow", prompt="a cat", parameters={}).run(models)
 
 

@@ -111,7 +111,7 @@ def test_a_method_with_the_wrong_kind_of_model_is_refused_before_work_begins(sta
     models = store(state_dir)
     wrong = Edit(picture(SIDE, SIDE), model={"id": "eigen", "digest": ""})
     with pytest.raises(
-        VelaturaError, match="'SDEdit' needs a diffusion model, and 'eigen' is a model of eigen"
+        VelaturaError, match="colours' needs a diffusion model, and 'eigen' is a model of eigen"
     ):
         wrong.run(models)
     reverse = exaggerated(model={"id": "tiny", "digest": ""})
@@ -171,7 +171,7 @@ FAULTS = {
     "The method 'gone'": "ModuleNotFoundError",
     "The method 'number'": "is no method",
     "The method 'empty'": "has no method",
-    "The method 'sdedit'": "another method of this name, 'SDEdit'",
+    "The method 'sdedit'": "another method of this name, 'Repaint from its colours'",
     "The kind of model 'nothing'": "no TITLE",
     "The kind of model 'diffusers'": "a form of Velatura's own",
     "The method 'base'": "is no method",

@@ -65,7 +65,7 @@ def test_a_form_becomes_parameters_and_what_is_to_be_read():
 
 
 def test_what_is_required_is_asked_for():
-    with pytest.raises(VelaturaError, match="Compose needs “Segments”; choose a layer for it") as raised:
+    with pytest.raises(VelaturaError, match="“Compose” needs “Segments”; choose a layer for it") as raised:
         resolve("Compose", FORM, {})
     assert raised.value.code == "bad-request"
 

@@ -32,12 +32,12 @@ def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
             raise VelaturaError("bad-request", f"--input {option} has no file; write --input NAME=FILE.")
         if name not in keys:
             names = ", ".join(keys) or "none"
-            sentence = f"{method.title} has no input {name!r}; it has: {names}."
+            sentence = f"“{method.title}” has no input {name!r}; it has: {names}."
             raise VelaturaError("bad-request", sentence)
         values[keys[name]] = file
     for raster in method.further:
         if raster.need == "required" and keys[raster.name] not in values:
-            sentence = f"{method.title} needs “{raster.title}”; give it with --input {raster.name}=FILE."
+            sentence = f"“{method.title}” needs “{raster.title}”; give it with --input {raster.name}=FILE."
             raise VelaturaError("bad-request", sentence)
     return values
 
@@ -55,7 +55,7 @@ def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
         names = ", ".join(field.key for field in method.fields if field.kind == "group") or "none"
         raise VelaturaError(
             "bad-request",
-            f"--item {option} names no list of {method.title}; write --item LIST:key=value (lists: {names}).",
+            f"--item {option} names no list of “{method.title}”; write --item LIST:key=value ({names}).",
         )
     keys = {field.key for field in group.fields}
     entry: dict[str, str] = {}

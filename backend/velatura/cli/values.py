@@ -40,7 +40,7 @@ def parse_values(
             raise VelaturaError("bad-request", f"--set {assignment} has no value; write --set key=value.")
         if key not in fields:
             names = ", ".join(fields) or "none"
-            raise VelaturaError("bad-request", f"{method.title} has no option {key!r}; it has: {names}.")
+            raise VelaturaError("bad-request", f"“{method.title}” has no option {key!r}; it has: {names}.")
         values[key] = _value(fields[key], text, f"--set {key}")
     for field, entry in items:
         parts = {part.key: part for part in field.fields}
@@ -60,7 +60,7 @@ def need_dials(method: MethodInfo) -> Field:
     """The method's group of dials. Raises `bad-request` where it has none."""
     group = method.dials
     if group is None:
-        raise VelaturaError("bad-request", f"{method.title} has no dials; leave out --dial and --dials.")
+        raise VelaturaError("bad-request", f"“{method.title}” has no dials; leave out --dial and --dials.")
     return group
 
 
@@ -93,7 +93,7 @@ def parse_adapter(method: MethodInfo, option: str) -> tuple[Field, dict[str, str
     if group is None:
         raise VelaturaError(
             "bad-request",
-            f"{method.title} has no adapters to choose from; look for them with `velatura models find`.",
+            f"“{method.title}” has no adapters to choose from; look for them with `velatura models find`.",
         )
     (files,) = [field for field in group.fields if field.kind == "enum"]
     name, colon, number = option.rpartition(":")

@@ -37,12 +37,12 @@ class BlendedDiffusionParameters(clip_guided.ClipGuidedParameters):
 class BlendedDiffusion(clip_guided.LedByClip, Method):
     id = "blended-diffusion"
     version = 1
-    title = "Blended Diffusion"
+    title = "Fill by a critic's eye"
     summary = (
         "Paints the prompt into the selection with a model that reads no text, under the eye of one that "
         "compares pictures with words."
     )
-    source = "Avrahami et al. 2022, arXiv:2111.14818, algorithm 2"
+    source = "Avrahami et al. 2022, Blended Diffusion, arXiv:2111.14818, algorithm 2"
     reads_prompt = "clip"
     generator = PIXEL_DIFFUSION
     Parameters = BlendedDiffusionParameters

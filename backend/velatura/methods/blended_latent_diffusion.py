@@ -39,9 +39,9 @@ class BlendedLatentDiffusionParameters(Parameters):
     steps: int = fields.steps(16)
     sampler: Literal["dpmpp_2m", "euler"] = Field(
         "dpmpp_2m",
-        title="Sampler",
-        description="How a step is taken. DPM-Solver++ needs about half the steps of Euler.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
+        title="Steps are taken",
+        description="Quick steps need about half as many as plain ones.",
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Quickly (DPM-Solver++)", "Plainly (Euler)"]},
     )
     negative_prompt: str = fields.negative_prompt()
     seam: int = reconstructing.seam()
@@ -53,9 +53,9 @@ class BlendedLatentDiffusionParameters(Parameters):
 class BlendedLatentDiffusion(Method):
     id = "blended-latent-diffusion"
     version = 1
-    title = "Blended Latent Diffusion"
+    title = "Fill the selection"
     summary = "Paints the prompt into the selection and leaves everything else as it is."
-    source = "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
+    source = "Avrahami et al. 2023, Blended Latent Diffusion, arXiv:2206.02779, algorithm 1"
     section = "selection"
     inputs = Inputs(
         source="required",

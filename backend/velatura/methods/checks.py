@@ -78,7 +78,7 @@ def check(request: Request, methods: Mapping[str, Method], entry_of: EntryOf) ->
         )
     if request.variations > 1 and not method.varies(params):
         raise VelaturaError(
-            "bad-request", f"With these settings {method.title} gives one result; ask for one variation."
+            "bad-request", f"With these settings “{method.title}” gives one result; ask for one variation."
         )
     fields = fields_from_schema(form)
     rasters = check_inputs(method.title, method.inputs.rasters, fields, values, request.inputs)
@@ -131,7 +131,7 @@ def _method(request: Request, methods: Mapping[str, Method]) -> Method:
     if request.method_version not in (0, method.version):
         raise VelaturaError(
             "unknown-method",
-            f"This edit was made with version {request.method_version} of {method.title}, and the"
+            f"This edit was made with version {request.method_version} of “{method.title}”, and the"
             f" daemon has version {method.version}; start the edit anew.",
         )
     return method
@@ -142,21 +142,21 @@ def _check_asked(request: Request, method: Method, prompt: str) -> None:
     title, needs = method.title, method.inputs
     if request.variations > method.max_variations:
         raise VelaturaError(
-            "bad-request", f"{title} makes at most {method.max_variations} variations at once."
+            "bad-request", f"“{title}” makes at most {method.max_variations} variations at once."
         )
     if request.draft and not method.drafts:
         raise VelaturaError(
-            "bad-request", f"{title} has nothing to show before it is done; run the edit itself."
+            "bad-request", f"“{title}” has nothing to show before it is done; run the edit itself."
         )
     if not prompt and needs.prompt == "required":
-        raise VelaturaError("empty-prompt", f"{title} needs a prompt; say what should be there.")
+        raise VelaturaError("empty-prompt", f"“{title}” needs a prompt; say what should be there.")
     if prompt and needs.prompt == "none":
-        raise VelaturaError("bad-request", f"{title} takes no prompt; leave it out.")
+        raise VelaturaError("bad-request", f"“{title}” takes no prompt; leave it out.")
     mask = request.inputs.get("mask")
     if mask is None and needs.mask == "required":
-        raise VelaturaError("empty-mask", f"{title} needs a selection; select what should change.")
+        raise VelaturaError("empty-mask", f"“{title}” needs a selection; select what should change.")
     if mask is not None and needs.mask == "none":
-        raise VelaturaError("bad-request", f"{title} takes no selection; leave it out.")
+        raise VelaturaError("bad-request", f"“{title}” takes no selection; leave it out.")
 
 
 def _read(method: Method, values: Mapping[str, Any]) -> Parameters:
@@ -164,5 +164,5 @@ def _read(method: Method, values: Mapping[str, Any]) -> Parameters:
     try:
         return method.Parameters(**values)
     except ValueError as error:
-        sentence = f"{method.title} cannot run with these settings; change them."
+        sentence = f"“{method.title}” cannot run with these settings; change them."
         raise VelaturaError("bad-request", sentence, detail=str(error)) from error

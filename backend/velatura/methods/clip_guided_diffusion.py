@@ -52,12 +52,12 @@ class ClipGuidedDiffusionParameters(clip_guided.ClipGuidedParameters):
 class ClipGuidedDiffusion(clip_guided.LedByClip, Method):
     id = "clip-guided-diffusion"
     version = 1
-    title = "CLIP-guided diffusion"
+    title = "Repaint by a critic's eye"
     summary = (
         "Repaints the selection under the eye of a network that compares pictures with words, and only asks "
         "the surroundings to stay."
     )
-    source = "Avrahami et al. 2022, arXiv:2111.14818, algorithm 1; Crowson 2021"
+    source = "Crowson 2021, CLIP-guided diffusion; Avrahami et al. 2022, arXiv:2111.14818, algorithm 1"
     generator = (DIFFUSION, PIXEL_DIFFUSION)
     Parameters = ClipGuidedDiffusionParameters
 

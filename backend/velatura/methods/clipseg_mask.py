@@ -24,7 +24,7 @@ class ClipSegMask(Method):
     version = 1
     title = "Select what is named"
     summary = "Finds the things that the prompt names, with commas between them."
-    source = "Lüddecke & Ecker 2022, arXiv:2112.10003; Carion et al. 2025, arXiv:2511.16719"
+    source = "Lüddecke & Ecker 2022, CLIPSeg, arXiv:2112.10003; Carion et al. 2025, arXiv:2511.16719"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"
     needs: ClassVar = "segmenter"

@@ -22,7 +22,7 @@ class Describe(Method):
     version = 1
     title = "Describe the layer"
     summary = "Says what the layer shows, as a caption to begin with."
-    source = "Li et al. 2022, arXiv:2201.12086; or the reading of the judge in the words of its world"
+    source = "Li et al. 2022, BLIP, arXiv:2201.12086; or the reading of the judge in the words of its world"
     inputs = Inputs(source="required", mask="none", prompt="none")
     result: ClassVar = "text"
     needs: ClassVar = "captioner"

@@ -48,10 +48,10 @@ class DiffEditParameters(Parameters):
 class DiffEdit(Method):
     id = "diffedit"
     version = 1
-    title = "DiffEdit"
+    title = "Find the place and repaint"
     section = "words"
     summary = "Finds where the prompt is not true of the layer yet, and repaints only that."
-    source = "Couairon et al. 2023, arXiv:2210.11427, section 3.2"
+    source = "Couairon et al. 2023, DiffEdit, arXiv:2210.11427, section 3.2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = DiffEditParameters
 

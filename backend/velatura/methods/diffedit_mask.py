@@ -32,7 +32,7 @@ class DiffEditMask(Method):
     version = 1
     title = "Select what would change"
     summary = "Finds where the layer would change if the prompt were true of it."
-    source = "Couairon et al. 2023, arXiv:2210.11427, section 3.2"
+    source = "Couairon et al. 2023, DiffEdit, arXiv:2210.11427, section 3.2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     result: ClassVar = "mask"
     max_variations = 1

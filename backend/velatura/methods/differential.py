@@ -38,7 +38,7 @@ class Differential(Method):
     title = "More here, less there"
     section = "selection"
     summary = "Repaints each place as much as it is selected: a little where the selection is faint."
-    source = "Levin & Fried 2025, arXiv:2306.00950, algorithm 1"
+    source = "Levin & Fried 2025, Differential Diffusion, arXiv:2306.00950, algorithm 1"
     inputs = Inputs(
         source="required",
         mask="optional",

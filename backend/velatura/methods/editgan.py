@@ -97,7 +97,7 @@ class EditGAN(facing.OnFaces, Method):
     version = 2
     title = "Repaint the parts of a face"
     summary = "Changes a face to fit its parts as you have repainted them: longer hair, a wider smile."
-    source = "Ling et al. 2021, arXiv:2111.03186, section 3.2, equations 4 to 6"
+    source = "Ling et al. 2021, EditGAN, arXiv:2111.03186, section 3.2, equations 4 to 6"
     inputs = Inputs(source="required", mask="optional", prompt="none", rasters=(PARTS, COLOURS))
     place = 50
     Parameters = EditGANParameters

@@ -53,7 +53,7 @@ class FaceDials(facing.OnFaces, Method):
     title = "Sliders of a face"
     place: ClassVar = 10
     summary = "Moves a face along sliders that you have kept, or that come with the model, several at once."
-    source = "Karras et al. 2020, arXiv:1912.04958; Wu et al. 2021, arXiv:2011.12799, section 4"
+    source = "Karras et al. 2020, StyleGAN2, arXiv:1912.04958; Wu et al. 2021, arXiv:2011.12799, section 4"
     inputs = Inputs(source="required", mask="optional", prompt="none")
     max_variations = 1
     Parameters = FaceDialsParameters

@@ -25,7 +25,7 @@ class FaceParts(facing.OnFaces, Method):
     version = 1
     title = "Show the parts of a face"
     summary = "Paints hair, face, hat and so on as a layer of flat colours, ready to be repainted."
-    source = "Ling et al. 2021, arXiv:2111.03186, section 3.1; Zhang et al. 2021, arXiv:2104.06490"
+    source = "Ling et al. 2021, EditGAN, arXiv:2111.03186, section 3.1; Zhang et al. 2021, arXiv:2104.06490"
     inputs = Inputs(source="required", mask="optional", prompt="none")
     drafts = False
     flat = True

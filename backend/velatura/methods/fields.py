@@ -180,10 +180,10 @@ def inversion() -> Any:
     """The way in which a layer is read, for a field `Literal["direct", "edit-friendly"]`."""
     return Field(
         "direct",
-        title="Inversion",
+        title="The layer is read",
         description="How the layer is read as the model's own picture. Only edit-friendly noise gives "
         "variations.",
-        json_schema_extra={**ADVANCED, "x-enum-titles": ["Direct", "Edit-friendly noise"]},
+        json_schema_extra={**ADVANCED, "x-enum-titles": ["Directly", "As edit-friendly noise"]},
     )
 
 

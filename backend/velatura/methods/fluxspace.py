@@ -74,7 +74,7 @@ class FluxSpaceParameters(Parameters):
 class FluxSpace(Method):
     id = "fluxspace"
     version = 1
-    title = "Concepts inside attention"
+    title = "Concepts by dials, for newer models"
     section = "degrees"
     summary = (
         "Gives a layer, or a new picture, more or less of several things at once; for models such as "

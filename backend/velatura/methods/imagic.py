@@ -74,7 +74,10 @@ class Imagic(Method):
     title = "Learn the layer, then change it"
     section = "words"
     summary = "Learns this one layer, then repaints it by a slider towards a prompt for the whole picture."
-    source = "Kawar et al. 2023, arXiv:2210.09276, section 3.2 and eq. 2-3; Hu et al. 2022, arXiv:2106.09685"
+    source = (
+        "Kawar et al. 2023, Imagic, arXiv:2210.09276, section 3.2 and eq. 2-3; "
+        "Hu et al. 2022, arXiv:2106.09685"
+    )
     inputs = Inputs(source="required", mask="optional", prompt="required")
     drafts = False  # while the layer is not learned, a draft would show nothing for a minute
     Parameters = ImagicParameters

@@ -119,7 +119,7 @@ class Masks(ResultKind):
         """See `ResultKind`."""
         masks = work.output()
         if len(masks) > MAX_LAYERS:
-            sentence = f"{work.method.title} found {len(masks)} parts, more than {MAX_LAYERS}; name fewer."
+            sentence = f"“{work.method.title}” found {len(masks)} parts, more than {MAX_LAYERS}; name fewer."
             raise VelaturaError("too-large", sentence)
         maps = [mask.map.float().nan_to_num(0.0).cpu().numpy() for mask in masks]
         if work.is_draft:

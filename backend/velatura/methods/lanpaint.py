@@ -63,9 +63,9 @@ class LanPaintParameters(Parameters):
     steps: int = fields.steps(16)
     sampler: Literal["dpmpp_2m", "euler"] = Field(
         "euler",
-        title="Sampler",
+        title="Steps are taken",
         description="How a step is taken between the second thoughts.",
-        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["DPM-Solver++ (2M)", "Euler (DDIM)"]},
+        json_schema_extra={**fields.ADVANCED, "x-enum-titles": ["Quickly (DPM-Solver++)", "Plainly (Euler)"]},
     )
     negative_prompt: str = fields.negative_prompt()
 

@@ -59,10 +59,10 @@ class MagicMixParameters(Parameters):
 class MagicMix(Method):
     id = "magicmix"
     version = 1
-    title = "MagicMix"
+    title = "Keep the shapes, change the thing"
     section = "repaint"
     summary = "Keeps the layout of the layer and fills it with the things that the prompt names."
-    source = "Liew et al. 2022, arXiv:2210.16056, section 3.2"
+    source = "Liew et al. 2022, MagicMix, arXiv:2210.16056, section 3.2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = MagicMixParameters
 

@@ -38,7 +38,7 @@ class Paint(Method):
     title = "Paint from words"
     section = "new"
     summary = "Paints the prompt over the whole layer, or the selection, and reads nothing of what is there."
-    source = "Rombach et al. 2022, arXiv:2112.10752"
+    source = "Rombach et al. 2022, Latent Diffusion, arXiv:2112.10752"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     from_nothing = True
     Parameters = PaintParameters

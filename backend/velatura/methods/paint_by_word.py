@@ -27,7 +27,10 @@ class PaintByWord(latents_to_words.LatentsToWords, Method):
     version = 1
     title = "Paint by word"
     summary = "Reshapes only the places in the selection until they show the prompt."
-    source = "Bau et al. 2021, arXiv:2103.10951, section 3; Avrahami et al. 2022, arXiv:2111.14818, section 4"
+    source = (
+        "Bau et al. 2021, Paint by Word, arXiv:2103.10951, section 3; "
+        "Avrahami et al. 2022, arXiv:2111.14818, section 4"
+    )
     Parameters = PaintByWordParameters
 
     def run(self, inputs: MethodInputs, params: PaintByWordParameters, context: Context) -> Tensor:

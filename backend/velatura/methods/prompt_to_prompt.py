@@ -67,8 +67,8 @@ class PromptToPromptParameters(Parameters):
         json_schema_extra={
             "x-enum-titles": [
                 "As set below",
-                "Prompt-to-Prompt as published",
-                "Cycle-consistent (CL P2P)",
+                "As first published",
+                "Agreeing with the way back (CL P2P)",
             ]
         },
     )
@@ -181,9 +181,11 @@ _SHARES = {"all": 1.0, "half": 0.25, "quarter": 0.0625}  # of the latent's place
 class PromptToPrompt(Method):
     id = "prompt-to-prompt"
     version = 1
-    title = "Prompt-to-Prompt"
+    title = "Change words"
     summary = "Changes the things that the changed words name, and leaves the rest of the picture."
-    source = "Hertz et al. 2022, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
+    source = (
+        "Hertz et al. 2022, Prompt-to-Prompt, arXiv:2208.01626, algorithm 1; Ju et al. 2024, arXiv:2310.01506"
+    )
     section = "words"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = PromptToPromptParameters

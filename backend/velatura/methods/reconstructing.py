@@ -101,7 +101,7 @@ def fit_rate() -> Any:
         1e-4,
         ge=1e-6,
         le=0.1,
-        title="Fitting rate",
+        title="Fitting speed",
         description="For the fitted ways: how large a step is.",
         json_schema_extra=fields.ADVANCED,
     )
@@ -111,7 +111,7 @@ def check(way: Way, rate: float) -> None:
     """Raises `bad-request` for a rate of Adam at which the decoder's weights diverge. Latents stand more."""
     if way == "decoder" and rate > DECODERS_FASTEST:
         raise VelaturaError(
-            "bad-request", f"The decoder breaks at this “Fitting rate”; set {DECODERS_FASTEST:g} or less."
+            "bad-request", f"The decoder breaks at this “Fitting speed”; set {DECODERS_FASTEST:g} or less."
         )
 
 

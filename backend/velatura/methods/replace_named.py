@@ -53,7 +53,10 @@ class ReplaceNamed(Method):
     title = "Replace what is named"
     section = "words"
     summary = "Finds a thing by its name and paints the prompt in its place; no selection is needed."
-    source = "Lüddecke & Ecker 2022, arXiv:2112.10003; Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
+    source = (
+        "Lüddecke & Ecker 2022, CLIPSeg, arXiv:2112.10003; "
+        "Avrahami et al. 2023, arXiv:2206.02779, algorithm 1"
+    )
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "segmenter"
     Parameters = ReplaceNamedParameters

@@ -27,9 +27,9 @@ class SDEditParameters(Parameters):
 class SDEdit(Method):
     id = "sdedit"
     version = 1
-    title = "SDEdit"
+    title = "Repaint from its colours"
     summary = "Repaints the selection from its own colours and shapes."
-    source = "Meng et al. 2022, arXiv:2108.01073, algorithm 1"
+    source = "Meng et al. 2022, SDEdit, arXiv:2108.01073, algorithm 1"
     section = "repaint"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     Parameters = SDEditParameters

@@ -56,7 +56,9 @@ class Sega(Method):
     title = "Concepts by dials"
     section = "degrees"
     summary = "Gives a layer, or a new picture, more or less of several things at once, each by a dial."
-    source = "Brack et al. 2023, arXiv:2301.12247, eq. 3 to 9; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
+    source = (
+        "Brack et al. 2023, SEGA, arXiv:2301.12247, eq. 3 to 9; Ju et al. 2024, arXiv:2310.01506, algorithm 1"
+    )
     inputs = Inputs(source="required", mask="optional", prompt="optional")
     Parameters = SegaParameters
 

@@ -75,7 +75,7 @@ class StyleclipDirection(facing.OnFaces, Method):
     version = 1
     title = "Slide a face towards words"
     summary = "A slider from one description to another, for every face; its first use takes minutes."
-    source = "Patashnik et al. 2021, arXiv:2103.17249, section 6; Wu et al. 2021, arXiv:2011.12799"
+    source = "Patashnik et al. 2021, StyleCLIP, arXiv:2103.17249, section 6; Wu et al. 2021, arXiv:2011.12799"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"

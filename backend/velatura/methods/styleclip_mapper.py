@@ -82,7 +82,7 @@ class StyleclipMapper(facing.OnFaces, Method):
     summary = (
         "Learns what a prompt means for any face, and keeps it as a slider. Learning takes minutes, once."
     )
-    source = "Patashnik et al. 2021, arXiv:2103.17249, section 5, equations 3 to 5"
+    source = "Patashnik et al. 2021, StyleCLIP, arXiv:2103.17249, section 5, equations 3 to 5"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"

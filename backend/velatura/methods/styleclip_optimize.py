@@ -44,7 +44,7 @@ class StyleclipOptimize(facing.OnFaces, Method):
     version = 1
     title = "Lead one face to words"
     summary = "Seeks the change that brings this face nearest to the prompt, step by step."
-    source = "Patashnik et al. 2021, arXiv:2103.17249, section 4, equations 1 and 2"
+    source = "Patashnik et al. 2021, StyleCLIP, arXiv:2103.17249, section 4, equations 1 and 2"
     inputs = Inputs(source="required", mask="optional", prompt="required")
     needs: ClassVar = "clip"
     reads_prompt: ClassVar = "clip"

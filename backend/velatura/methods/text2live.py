@@ -84,7 +84,7 @@ class Text2Live(LedByClip, Method):
     version = 1
     title = "A layer of paint"
     summary = "Paints the prompt over the layer, as paint with a transparency of its own."
-    source = "Bar-Tal et al. 2022, arXiv:2204.02491, section 3.1"
+    source = "Bar-Tal et al. 2022, Text2LIVE, arXiv:2204.02491, section 3.1"
     generator: ClassVar = ""
     reads_prompt = "clip"
     Parameters = Text2LiveParameters

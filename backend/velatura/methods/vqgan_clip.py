@@ -35,7 +35,7 @@ class VqganClip(latents_to_words.LatentsToWords, Method):
     version = 1
     title = "Drift to the words"
     summary = "Lets the layer drift towards the prompt, step by step, as far as the selection reaches."
-    source = "Crowson et al. 2022, arXiv:2204.08583, section 3"
+    source = "Crowson et al. 2022, VQGAN-CLIP, arXiv:2204.08583, section 3"
     Parameters = VqganClipParameters
 
     def run(self, inputs: MethodInputs, params: VqganClipParameters, context: Context) -> Tensor:

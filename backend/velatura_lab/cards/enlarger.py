@@ -16,9 +16,9 @@ from torch.nn import functional as F
 from velatura.bundles import BUNDLES
 from velatura.companions.compact import Compact
 from velatura_lab.training.details import SCALE, SIZE, SMALL, details_of, reconstructed
+from velatura_lab.training.embedded_vae import load_vae
 from velatura_lab.training.enlarger import roughness
 from velatura_lab.training.loop import load_checkpoint
-from velatura_lab.training.portraits import load_vae
 
 from .card import command, note_of, record, table, trained_on
 

@@ -16,8 +16,9 @@ from velatura.models.families.stylegan2 import Mapping
 from velatura.stylespace import inversion
 from velatura_lab.readers import Judge, matches
 from velatura_lab.training.data import VISIBLE
+from velatura_lab.training.embedded_vae import as_images
 from velatura_lab.training.labels import readable
-from velatura_lab.training.portraits import SIZE, as_images, portrait_of
+from velatura_lab.training.portraits import SIZE, portrait_of
 from velatura_lab.world import render
 from velatura_lab.world.portrait.description import describe
 from velatura_lab.world.portrait.scene import ATTRIBUTES, ELEMENTS, Portrait

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from velatura_lab import world
 from velatura_lab.world import KINDS, Caption, caption, elements, render, sample_scene
+from velatura_lab.world.render import Picture
 
 from . import views
 from .cores import by_cores
@@ -119,19 +120,25 @@ def _open(folder: Path, mode: Literal["r", "r+"]) -> dict[str, Mapped]:
     return {name: np.load(folder / f"{name}.npy", mmap_mode=mode) for name in _ARRAYS}
 
 
+def stored_masks(picture: Picture) -> NDArray[np.uint8]:
+    """The masks (elements, 32, 32) of a drawn picture, as sets store them."""
+    side = picture.masks.shape[-1] // MASK_SIZE
+    masks = picture.masks.reshape(-1, MASK_SIZE, side, MASK_SIZE, side).mean((2, 4))
+    return np.round(masks * 255.0).astype(np.uint8)
+
+
 def _draw(job: tuple[Path, int, int, str]) -> int:
     """Draw one chunk of a folder's pictures into its files; return the chunk's number."""
     folder, seed, chunk, kind = job
     files = _open(folder, "r+")
     size = files["pictures"].shape[1]
-    step = size // MASK_SIZE
     for index in range(chunk * CHUNK, min((chunk + 1) * CHUNK, len(files["kinds"]))):
         rng = np.random.default_rng([seed, index])
         scene = sample_scene(rng, kind or None)
         picture = render(scene, size, sample_view(rng, scene))
-        masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
+        masks = stored_masks(picture)
         files["pictures"][index] = picture.to_bytes()
-        files["masks"][index, : len(masks)] = np.round(masks * 255.0).astype(np.uint8)
+        files["masks"][index, : len(masks)] = masks
         files["kinds"][index] = KIND_NAMES.index(scene.kind)
     for array in files.values():
         array.flush()

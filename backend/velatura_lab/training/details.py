@@ -14,16 +14,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from velatura_lab.world import View, render, sample_scene
 
 from .cores import by_cores
 from .data import world_digest
+from .drawn import Mapped, Shapes, available, open_arrays
+from .embedded_vae import decoded, encoded, load_vae
 from .networks import channels_last
-from .portraits import encoded, load_vae
-from .precision import mixed
 
 CHUNK = 20  # pictures that one core draws as one job
 SIZE = 128
@@ -31,8 +30,6 @@ SCALE = 4
 SMALL = SIZE // SCALE
 NEAR, FAR = 3.0, 9.0
 NOISE = 0.12  # on latents: about the error of a denoising network
-
-Mapped = np.memmap[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -47,14 +44,13 @@ class Details:
 
     def available(self) -> NDArray[np.int64]:
         """The numbers of the pictures that are drawn so far."""
-        return (np.flatnonzero(self.drawn)[:, None] * CHUNK + np.arange(CHUNK)).ravel()
+        return available(self.drawn, CHUNK)
 
 
-def _shapes(count: int) -> dict[str, tuple[tuple[int, ...], type]]:
+def _shapes(count: int) -> Shapes:
     return {
         "large": ((count, SIZE, SIZE, 3), np.uint8),
         "small": ((count, 2, SMALL, SMALL, 3), np.uint8),
-        "drawn": ((-(-count // CHUNK),), np.bool_),
     }
 
 
@@ -66,15 +62,8 @@ def open_details(work: Path, seed: int, count: int) -> Details:
         seed: of the scenes.
         count: a multiple of CHUNK.
     """
-    if count % CHUNK:
-        raise ValueError(f"the number of pictures must be a multiple of {CHUNK}, not {count}")
     folder = work / f"details-{seed}-{count}-{SIZE}-{world_digest()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "drawn.npy").exists():
-            for name, (shape, dtype) in _shapes(count).items():
-                np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    return Details(seed, **{name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(count)})
+    return Details(seed, **open_arrays(folder, _shapes(count), count, CHUNK))
 
 
 def near_view(rng: np.random.Generator) -> View:
@@ -116,13 +105,10 @@ def draw(work: Path, seed: int, count: int, processes: int = 1) -> Details:
     return details
 
 
-@torch.no_grad()
 def reconstructed(vae: Any, pictures: NDArray[np.uint8], seed: list[int]) -> NDArray[np.uint8]:
     """Pictures (N, s, s, 3), encoded, with noise of up to NOISE on their latents, and decoded."""
     z = encoded(vae, pictures).numpy()
     rng = np.random.default_rng([*seed, 1])
     amount = NOISE * rng.random((len(z), 1, 1, 1))
     z = torch.from_numpy((z + amount * rng.standard_normal(z.shape)).astype(np.float32))
-    with mixed(torch.device("cpu")):
-        decoded = vae.decode(z.contiguous(memory_format=torch.channels_last), return_dict=False)[0].float()
-    return ((decoded.clamp(-1.0, 1.0) + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    return decoded(vae, z)

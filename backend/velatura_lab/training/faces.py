@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from velatura.models.families.stylegan2 import Synthesised
 from velatura_lab.world.portrait.description import describe, sample_described
 
+from .embedded_vae import load_vae
 from .generator import LatentGenerator
 from .loop import load_checkpoint
 from .networks import channels_last
-from .portraits import load_vae
 from .precision import mixed
 
 BANK = 2048  # descriptions that a published generator draws from

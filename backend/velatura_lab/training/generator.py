@@ -17,10 +17,11 @@ from velatura_lab.world.portrait import ELEMENTS
 from velatura_lab.world.portrait.description import names
 
 from .critic import Features, perceptual_loss
+from .embedded_vae import load_vae
 from .loop import Trainer
 from .networks import channels_last
 from .options import Options
-from .portraits import LATENTS, load_vae, open_portraits
+from .portraits import LATENTS, open_portraits
 from .precision import mixed
 
 SHAPE = Shape(

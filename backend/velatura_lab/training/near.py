@@ -14,23 +14,20 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from velatura_lab.world import elements, render, sample_scene
 
 from .cores import by_cores
-from .data import MASK_SIZE, MASKS, SIZE, VISIBLE, world_digest
+from .data import MASK_SIZE, MASKS, SIZE, VISIBLE, stored_masks, world_digest
+from .drawn import Mapped, Shapes, available, open_arrays
+from .embedded_vae import decoded, encoded, load_vae
 from .negatives import changed
 from .networks import channels_last
-from .portraits import encoded, load_vae
-from .precision import mixed
 from .views import sample_view
 
 CHUNK = 25  # pairs that one core draws as one job
 DECODED = 3
-
-Mapped = np.memmap[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,7 @@ class Pairs:
 
     def available(self) -> NDArray[np.int64]:
         """The numbers of the pairs that are drawn so far."""
-        return (np.flatnonzero(self.drawn)[:, None] * CHUNK + np.arange(CHUNK)).ravel()
+        return available(self.drawn, CHUNK)
 
     def scenes(self, index: int) -> tuple[Any, Any]:
         """The two scenes of a pair."""
@@ -77,11 +74,10 @@ def _changed(seed: int, index: int, scene: Any, seen: frozenset[str]) -> Any:
     return changed(scene, seen, np.random.default_rng([seed, index, 1]))[1]
 
 
-def _shapes(count: int) -> dict[str, tuple[tuple[int, ...], type]]:
+def _shapes(count: int) -> Shapes:
     return {
         "pictures": ((count, 2, SIZE, SIZE, 3), np.uint8),
         "masks": ((count, 2, MASKS, MASK_SIZE, MASK_SIZE), np.uint8),
-        "drawn": ((-(-count // CHUNK),), np.bool_),
     }
 
 
@@ -93,15 +89,8 @@ def open_pairs(work: Path, seed: int, count: int) -> Pairs:
         seed: of the scenes.
         count: a multiple of CHUNK.
     """
-    if count % CHUNK:
-        raise ValueError(f"the number of pairs must be a multiple of {CHUNK}, not {count}")
     folder = work / f"pairs-{seed}-{count}-{SIZE}-{world_digest()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "drawn.npy").exists():
-            for name, (shape, dtype) in _shapes(count).items():
-                np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    return Pairs(seed, **{name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(count)})
+    return Pairs(seed, **open_arrays(folder, _shapes(count), count, CHUNK))
 
 
 def _draw(job: tuple[Path, int, int, int]) -> int:
@@ -109,16 +98,15 @@ def _draw(job: tuple[Path, int, int, int]) -> int:
     work, seed, count, chunk = job
     torch.set_num_threads(1)
     pairs = open_pairs(work, seed, count)
-    step = SIZE // MASK_SIZE
     for index in range(chunk * CHUNK, (chunk + 1) * CHUNK):
         rng = np.random.default_rng([seed, index])
         scene = sample_scene(rng)
         view = sample_view(rng, scene)
         for which in (0, 1):
             picture = render(scene, SIZE, view)
-            masks = picture.masks.reshape(-1, MASK_SIZE, step, MASK_SIZE, step).mean((2, 4))
+            masks = stored_masks(picture)
             pairs.pictures[index, which] = picture.to_bytes()
-            pairs.masks[index, which, : len(masks)] = np.round(masks * 255.0).astype(np.uint8)
+            pairs.masks[index, which, : len(masks)] = masks
             if not which:
                 scene = _changed(seed, index, scene, pairs.visible(index, 0, scene.kind))
     return chunk
@@ -133,16 +121,7 @@ def draw(work: Path, seed: int, count: int, processes: int = 1) -> Pairs:
         rows = np.arange(chunk * CHUNK, (chunk + 1) * CHUNK)
         rows = rows[rows % DECODED == 0]
         pictures = pairs.pictures[rows].reshape(-1, SIZE, SIZE, 3)
-        pairs.pictures[rows] = _reconstructed(vae, pictures).reshape(-1, 2, SIZE, SIZE, 3)
+        pairs.pictures[rows] = decoded(vae, encoded(vae, pictures)).reshape(-1, 2, SIZE, SIZE, 3)
         pairs.drawn[chunk] = True
         pairs.drawn.flush()
     return pairs
-
-
-@torch.no_grad()
-def _reconstructed(vae: Any, pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Pictures (N, S, S, 3), encoded and decoded."""
-    z = encoded(vae, pictures).contiguous(memory_format=torch.channels_last)
-    with mixed(torch.device("cpu")):
-        decoded = vae.decode(z, return_dict=False)[0].float()
-    return ((decoded.clamp(-1.0, 1.0) + 1.0) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()

@@ -8,32 +8,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_tiny import AutoencoderTiny
-from filelock import FileLock
 from numpy.typing import NDArray
 
-from velatura.bundles import BUNDLES
 from velatura_lab.world import Portrait, render
 from velatura_lab.world.portrait.description import STYLE, describe, names, sample_described
 from velatura_lab.world.portrait.scene import sample
 
 from .cores import by_cores
 from .data import world_digest
+from .drawn import Mapped, Shapes, available, open_arrays
+from .embedded_vae import as_images, encoded, load_vae
 from .networks import channels_last
 from .options import Options
-from .precision import mixed
 
 SIZE = 128
 CHUNK = 50  # portraits that one core draws as one job
 SHARE = 20  # described portraits for each textured one
 LATENTS = (16, 16, 16)
-VAE = BUNDLES / "velatura-mini" / "vae"
-
-Mapped = np.memmap[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -52,8 +46,7 @@ class Portraits:
 
     def available(self) -> NDArray[np.int64]:
         """The numbers of the portraits that are drawn so far."""
-        chunks = np.flatnonzero(self.drawn)
-        return (chunks[:, None] * CHUNK + np.arange(CHUNK)).ravel()
+        return available(self.drawn, CHUNK)
 
     def scene(self, index: int) -> Portrait:
         """The scene of a portrait."""
@@ -64,24 +57,18 @@ class Portraits:
         return as_images(self.pictures[indices])
 
 
-def as_images(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """Pictures (B, S, S, 3) uint8 as (B, 3, S, S) float32 in [-1, 1], in channels-last order."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1.0
-
-
 def portrait_of(seed: int, index: int, textured: bool = False) -> Portrait:
     """Portrait number `index` of a seed; `textured`: with its own texture, which no description has."""
     rng = np.random.default_rng([seed, index])
     return replace(sample(rng), style=STYLE) if textured else sample_described(rng)
 
 
-def _shapes(count: int) -> dict[str, tuple[tuple[int, ...], type]]:
+def _shapes(count: int) -> Shapes:
     return {
         "pictures": ((count, SIZE, SIZE, 3), np.uint8),
         "labels": ((count, SIZE, SIZE), np.uint8),
         "descriptions": ((count, len(names())), np.float32),
         "latents": ((count, *LATENTS), np.float16),
-        "drawn": ((-(-count // CHUNK),), np.bool_),
     }
 
 
@@ -94,23 +81,10 @@ def open_portraits(work: Path, seed: int, count: int, textured: bool = False) ->
         count: a multiple of CHUNK.
         textured: whether each portrait has its own texture.
     """
-    if count % CHUNK:
-        raise ValueError(f"the number of portraits must be a multiple of {CHUNK}, not {count}")
     name = "textured" if textured else "portraits"
     folder = work / f"{name}-{seed}-{count}-{SIZE}-{world_digest()}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):
-        if not (folder / "drawn.npy").exists():
-            for name, (shape, dtype) in _shapes(count).items():
-                np.lib.format.open_memmap(folder / f"{name}.npy", "w+", dtype, shape).flush()
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r+") for name in _shapes(count)}
+    arrays = open_arrays(folder, _shapes(count), count, CHUNK)
     return Portraits(seed, **arrays, textured=textured)
-
-
-def load_vae() -> AutoencoderTiny:
-    """The embedded autoencoder."""
-    vae = AutoencoderTiny.from_pretrained(VAE, local_files_only=True, low_cpu_mem_usage=False)
-    return vae.float().eval().requires_grad_(False)
 
 
 def _draw(job: tuple[Path, int, int, bool, int]) -> int:
@@ -125,14 +99,6 @@ def _draw(job: tuple[Path, int, int, bool, int]) -> int:
         files.labels[index] = picture.masks.argmax(0).astype(np.uint8)
         files.descriptions[index] = describe(scene)
     return chunk
-
-
-@torch.no_grad()
-def encoded(vae: AutoencoderTiny, pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """Latents (N, 16, 16, 16) float32 of pictures (N, S, S, 3)."""
-    images = as_images(pictures)
-    with mixed(torch.device("cpu")):
-        return vae.encode(images.contiguous(memory_format=torch.channels_last), return_dict=False)[0].float()
 
 
 def draw(work: Path, seed: int, count: int, processes: int = 1, textured: bool = False) -> Portraits:

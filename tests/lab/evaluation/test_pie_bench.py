@@ -140,7 +140,11 @@ def test_methods_run_without_the_masks_unless_these_are_asked_for(folder, models
     assert ids["sdedit"].request(made.cases[0], [1])[0]["inputs"]["mask"] is None
     given = session.prepare(replace(options, masked=True), models, encoders=Encoders())
     titles = [editor.title for editor in given.editors]
-    assert titles[1:] == ["SDEdit (given the mask)", "Same seed, new prompt", "Noise and denoise the whole"]
+    assert titles[1:] == [
+        "Repaint from its colours (given the mask)",
+        "Same seed, new prompt",
+        "Noise and denoise the whole",
+    ]
     assert given.editors[1].request(made.cases[0], [1])[0]["inputs"]["mask"]
 
 

@@ -82,5 +82,5 @@ def test_without_a_judge_nothing_passes(figures):
     blind = figures | {"encoders": {}}
     assert len(smoke.problems(blind, [BLD])) == 1
     empty = figures | {"figures": {}}
-    assert smoke.problems(empty, [BLD]) == ["Blended Latent Diffusion made nothing that can be judged."]
+    assert smoke.problems(empty, [BLD]) == ["Fill the selection made nothing that can be judged."]
     assert not math.isnan(figures["figures"][BLD]["leakage"]["mean"])

@@ -78,7 +78,7 @@ def complete_request(
     kind = KINDS[method.result]
     layers, many = kind.most_layers(checked.form, whole), kind.noun
     if layers > MAX_LAYERS:
-        sentence = f"{method.title} selects at most {MAX_LAYERS} {many} at once, not {layers}; name fewer."
+        sentence = f"“{method.title}” selects at most {MAX_LAYERS} {many} at once, not {layers}; name fewer."
         raise VelaturaError("bad-request", sentence)
     if (len(canonical(whole)) + _BESIDE) * layers > _MAX_RECIPES:
         raise VelaturaError("too-large", f"The parameters are too long for so many {many}; shorten them.")
