@@ -114,9 +114,10 @@ class EditGAN(facing.OnFaces, Method):
         face = facing.face(inputs, params, context)
         person = context.identity if params.person else None
         settings = _settings(params, 0.0 if person is None else params.person)
-        y = editgan.labels(face.model, face.ws)
+        likelihoods = editgan.likelihoods(face.model, face.ws)
+        y = likelihoods.argmax(1)
         paint = _paint(inputs, face)
-        y_edited = _wanted(inputs, face, y, paint)
+        y_edited = _wanted(inputs, face, likelihoods, paint)
         colours = wanted(face.picture, y, y_edited, paint, lambda part: _usual(context, part))
 
         def shown(delta: Tensor, amount: float) -> Tensor:
@@ -194,10 +195,14 @@ def _usual(context: Context, part: int) -> Tensor | None:
     return found.to(model.device) if found.numel() else None
 
 
-def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor, colours: Tensor | None) -> Tensor:
+def _wanted(inputs: MethodInputs, face: facing.Face, likelihoods: Tensor, colours: Tensor | None) -> Tensor:
     """y_edited [1, s, s]. Raises `bad-request` for paint that says nothing.
 
-    colours: [1, 4, s, s], which say something too.
+    Args:
+        inputs: have the paint.
+        face: the face.
+        likelihoods: of its parts, [1, K, s, s].
+        colours: [1, 4, s, s], which say something too.
     """
     from velatura.stylespace import painted
 
@@ -210,7 +215,8 @@ def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor, colours: Tensor 
             " with a hard brush.",
         )
     s = face.model.size
-    shown = painted.in_frame(painted.in_picture(y, frame, inputs.size), frame, s)
+    y = likelihoods.argmax(1)
+    shown = painted.in_frame(painted.in_picture(likelihoods, frame, inputs.size), frame, s)
     wanted = painted.repainted(y, shown, painted.in_frame(painted.labels_of(paint, parts), frame, s))
     coloured = 0 if colours is None else int((colours[:, 3] > 0.5).sum())
     if int((wanted != y).sum()) + coloured < _LEAST:

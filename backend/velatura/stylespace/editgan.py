@@ -66,8 +66,13 @@ def labels(model: StyleGenerator, ws: Tensor) -> Tensor:
 
     Raises `unknown-model` for a model without a segmentation branch.
     """
+    return likelihoods(model, ws).argmax(1)
+
+
+def likelihoods(model: StyleGenerator, ws: Tensor) -> Tensor:
+    """The probabilities [N, K, s, s] of the parts, likewise."""
     with torch.no_grad():
-        return model.segment(model.synthesise(model.styles(ws))).argmax(1)
+        return model.segment(model.synthesise(model.styles(ws))).softmax(1)
 
 
 def region(y: Tensor, y_edited: Tensor, reach: int, also: Tensor | None = None) -> Tensor:

@@ -50,14 +50,22 @@ def strange(painted: Tensor, parts: Sequence[str]) -> float:
     return float((~beside)[there].float().mean())
 
 
-def in_picture(y: Tensor, frame: Frame, size: tuple[int, int]) -> Tensor:
-    """Labels y [N, s, s] of a frame at its place in a picture of this size: [N, h, w], -1 outside of it."""
-    s = y.shape[-1]
+def in_picture(likelihoods: Tensor, frame: Frame, size: tuple[int, int]) -> Tensor:
+    """The likeliest part at each pixel of a picture of this size, [N, h, w], int64; -1 outside of the frame.
+
+    The likelihoods are interpolated, so that outlines are smooth lines and no steps of the model's pixels.
+
+    likelihoods: [N, K, s, s], of the parts in the frame.
+    """
+    h, w = size
     rows, columns = (
-        ((torch.arange(n, dtype=torch.float64) + 0.5 - start) * (s / frame.side)).floor().long()
-        for n, start in zip(size, (frame.top, frame.left), strict=True)
+        ((torch.arange(n, dtype=torch.float64) + 0.5 - start) * (2.0 / frame.side) - 1.0).to(likelihoods)
+        for n, start in ((h, frame.top), (w, frame.left))
     )
-    return _picked(y, rows, columns)
+    places = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+    at = places[None].expand(len(likelihoods), h, w, 2)
+    smooth = F.grid_sample(likelihoods, at, mode="bicubic", padding_mode="border", align_corners=False)
+    return torch.where((places.abs() <= 1.0).all(-1), smooth.argmax(1), -1)
 
 
 def in_frame(painted: Tensor, frame: Frame, s: int) -> Tensor:
@@ -67,14 +75,9 @@ def in_frame(painted: Tensor, frame: Frame, s: int) -> Tensor:
         (start + (torch.arange(s, dtype=torch.float64) + 0.5) * (frame.side / s)).floor().long()
         for start in (frame.top, frame.left)
     )
-    return _picked(painted, rows, columns)
-
-
-def _picked(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Rows and columns of values [N, h, w]; -1 for those that it does not have."""
-    h, w = values.shape[-2:]
-    rows, columns = rows.to(values.device), columns.to(values.device)
-    taken = values[:, rows.clamp(0, h - 1)][:, :, columns.clamp(0, w - 1)]
+    h, w = painted.shape[-2:]
+    rows, columns = rows.to(painted.device), columns.to(painted.device)
+    taken = painted[:, rows.clamp(0, h - 1)][:, :, columns.clamp(0, w - 1)]
     there = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))
     return torch.where(there, taken, -1)
 
