@@ -39,12 +39,12 @@ def test_a_part_of_many_colours_gets_none():
     assert not colours.wanted(picture, y, grown(y, 2), None).known.any()
 
 
-def test_a_part_that_the_layer_lacks_gets_its_usual_colour_or_none():
+def test_a_part_that_the_layer_lacks_or_has_little_of_gets_none():
     picture, y = portrait()
-    y_edited = grown(y, 5)
-    assert not colours.wanted(picture, y, y_edited, None).known.any()
-    found = colours.wanted(picture, y, y_edited, None, lambda part: torch.full((3, 20), part / 10.0))
-    assert torch.allclose(found.wanted[0, :, 26, 10], torch.full((3,), 0.5))
+    assert not colours.wanted(picture, y, grown(y, 5), None).known.any()
+    y[y == 1] = 0
+    y[:, 8:12, 4:8] = 1
+    assert not colours.wanted(picture, y, grown(y, 1), None).known.any()
 
 
 def test_paint_goes_before_all_other_colours_and_needs_no_new_part():
@@ -56,11 +56,6 @@ def test_paint_goes_before_all_other_colours_and_needs_no_new_part():
     assert torch.allclose(found.wanted[0, :, 26, 8], torch.tensor([0.7, 0.0, 0.0]))
     assert torch.allclose(found.wanted[0, :, 28, 8], torch.tensor([0.2, -0.2, -0.6]))
     assert found.tolerance[0, 0, 22, 8] == pytest.approx(colours.PAINTED)
-    asked = []
-    all_paint = paint.clone()
-    all_paint[:, 3] = 1.0
-    colours.wanted(picture, y, grown(y, 5), all_paint, lambda part: asked.append(part))
-    assert not asked, "the usual colour is not looked for where all of a new part is painted"
 
 
 def test_added_missing_colours_bring_the_means_within_the_tolerance_and_keep_detail():
@@ -107,12 +102,3 @@ def test_an_edit_seeks_the_wanted_colours():
             made = model.synthesise(model.styles(ws + delta)).pictures
             reached.append(float(colours.loss(made, found)))
     assert reached[1] < 0.9 * reached[0]
-
-
-def test_the_usual_colour_of_a_part_is_that_of_the_picture_which_has_the_most_of_it():
-    model = tiny_model()
-    found = {part: colours.usual(model, part) for part in range(len(model.parts))}
-    assert any(pixels is not None for pixels in found.values())
-    for pixels in found.values():
-        assert pixels is None or (pixels.shape[0] == 3 and pixels.abs().max() <= 1.0)
-    assert colours.usual(model, 99) is None

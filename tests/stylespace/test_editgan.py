@@ -7,7 +7,7 @@ from tests.tiny_styles import tiny_model
 from velatura.generators.styles import Made
 from velatura.stylespace import editgan, replacing
 from velatura.stylespace.editgan import Settings
-from velatura.stylespace.framing import Frame
+from velatura.stylespace.frames import Frame
 from velatura_protocol.errors import VelaturaError
 
 

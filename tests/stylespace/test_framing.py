@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from velatura.canvas.resample import resize
 from velatura.companions.clipseg import load_clipseg
-from velatura.stylespace import framing
-from velatura.stylespace.framing import Frame, Framing
+from velatura.stylespace import frames, framing
+from velatura.stylespace.frames import Frame
+from velatura.stylespace.framing import Framing
 from velatura_lab.world import render
 from velatura_lab.world.landscape.scene import sample as landscape
 from velatura_lab.world.portrait.description import sample_described
@@ -53,7 +54,7 @@ def test_a_change_of_the_frames_picture_comes_back_to_its_place(frame):
     s = 64
     back = x + frame.put(frame.take(x + change, s) - frame.take(x, s), (150, 200))
     left, top, side = frame.left, frame.top, frame.side
-    reach = side * framing.FEATHER
+    reach = side * frames.FEATHER
     inside = torch.zeros(150, 200, dtype=torch.bool)
     inside[
         int(max(0, top + reach)) + 1 : int(top + side - reach),

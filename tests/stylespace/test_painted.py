@@ -1,7 +1,6 @@
 """Parts as flat colours: what is painted is what is read, at any size and depth."""
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from tests.methods.requests import DTYPES
 from velatura.canvas.colour import Encoding
 from velatura.canvas.resample import nearest, resize
 from velatura.stylespace import painted, palette
+from velatura.stylespace.frames import Frame
 
 PARTS = ("background", "shirt", "face", "mouth", "hair", "beard", "glasses", "hat")
 
@@ -104,12 +104,6 @@ def test_a_strange_colour_becomes_the_nearest():
     codes = torch.full((1, 8, 8), _mixed(palette.COLOURS[3][1], 0xFFFFFF, 0.15))
     assert (painted.labels_of(codes, PARTS) == 3).all()
     assert painted.strange(codes, PARTS) == 1.0
-
-
-class Frame(NamedTuple):
-    left: float
-    top: float
-    side: float
 
 
 def _likelihoods(y, parts=8):

@@ -6,7 +6,7 @@ Ling et al. 2021, EditGAN: High-Precision Semantic Image Editing; see `velatura.
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
@@ -19,7 +19,6 @@ from .base import Context, Inputs, Method, MethodInputs, Stage
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from velatura.generators.styles import StyleGenerator
     from velatura.stylespace.editgan import Settings
 
 FOLLOWING = Stage("Following the paint", 0.5)
@@ -118,7 +117,7 @@ class EditGAN(facing.OnFaces, Method):
         y = likelihoods.argmax(1)
         paint = _paint(inputs, face)
         y_edited = _wanted(inputs, face, likelihoods, paint)
-        colours = wanted(face.picture, y, y_edited, paint, lambda part: _usual(context, part))
+        colours = wanted(face.picture, y, y_edited, paint)
 
         def shown(delta: Tensor, amount: float) -> Tensor:
             edited = made(face.model, face.ws + amount * delta)
@@ -175,24 +174,6 @@ def _paint(inputs: MethodInputs, face: facing.Face) -> Tensor | None:
     if COLOURS.name not in inputs.rasters:
         return None
     return face.frame.take(inputs.rasters[COLOURS.name].clone(), face.model.size)
-
-
-def _usual(context: Context, part: int) -> Tensor | None:
-    """Pixels of a part that the face lacks, looked for once a model; see `colours.usual`."""
-    import torch
-
-    from velatura.cache.keys import key_of
-    from velatura.stylespace import colours
-
-    model = cast("StyleGenerator", context.generator)
-
-    def look(_: list[Any]) -> Tensor:
-        with torch.inference_mode(False):
-            found = colours.usual(model, part)
-        return torch.zeros(3, 0) if found is None else found
-
-    found = context.kept(key_of(model, usual=part), look, on_disk=True)
-    return found.to(model.device) if found.numel() else None
 
 
 def _wanted(inputs: MethodInputs, face: facing.Face, likelihoods: Tensor, colours: Tensor | None) -> Tensor:

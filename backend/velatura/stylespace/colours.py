@@ -8,23 +8,19 @@ pixel, so that strands, light and folds stay the generator's or the layer's.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from velatura.generators.styles import StyleGenerator
-
 PAINTED = 0.04
 """The tolerance of a painted colour, of colours in [-1, 1]."""
 
 _AROUND = 4  # pixels to every side over which colours are averaged
-_ENOUGH = 12  # pixels of a part from which its colour is known
+_ENOUGH = 0.02  # of the pixels: a smaller part, such as a mouth, is better left to the generator
 _MANY = 0.65  # a part has no one colour if a quarter of it is farther from its median, as lips from teeth
 _SHARE, _LEAST, _MOST = 0.3, 0.04, 0.12  # the tolerance of a part's own colour, in shares of that distance
-_FACES, _SEEDS = 32, 1 << 21  # of the generator, in which a part is looked for that the layer lacks
 _LEVEL = 1e-6
 
 
@@ -47,38 +43,29 @@ class Colours:
         return Colours(self.wanted.clone(), self.known.clone(), self.tolerance.clone())
 
 
-def wanted(
-    picture: Tensor,
-    y: Tensor,
-    y_edited: Tensor,
-    paint: Tensor | None,
-    usual: Callable[[int], Tensor | None] = lambda part: None,
-) -> Colours:
-    """The wanted colours of an edit: painted ones, else those of the layer's pixels of the same part, else
-    the usual ones.
+def wanted(picture: Tensor, y: Tensor, y_edited: Tensor, paint: Tensor | None) -> Colours:
+    """The wanted colours of an edit: painted ones, else those of the layer's pixels of the same part.
+
+    A part that is small or has many colours has none.
 
     Args:
         picture: [1, 3, s, s] in [-1, 1], the layer in the frame.
         y: [1, s, s], its labels.
         y_edited: [1, s, s], the repainted ones.
         paint: [1, 4, s, s], colours in [-1, 1] and alpha; None where nothing is painted.
-        usual: pixels [3, P] of a part that the layer lacks; None where there are none.
     """
     colours, known = torch.zeros_like(picture), torch.zeros_like(picture[:, :1])
     tolerance = torch.zeros_like(known)
     changed = y != y_edited
     for part in y_edited[changed].unique():
-        there = (changed & (y_edited == part))[:, None].to(picture)
-        own: Tensor | None = picture[0, :, (y == part)[0]]
-        if own.shape[1] < _ENOUGH:
-            covered = paint is not None and bool((paint[:, 3:] > 0.5)[there > 0.0].all())
-            own = None if covered else usual(int(part))
-        if own is None:
+        own = picture[0, :, (y == part)[0]]
+        if own.shape[1] < _ENOUGH * y.numel():
             continue
         middle = own.median(1, keepdim=True).values
         spread = (own - middle).norm(dim=0).quantile(0.75)
         if spread > _MANY:
             continue
+        there = (changed & (y_edited == part))[:, None].to(picture)
         colours = colours + there * middle[None, ..., None]
         tolerance = tolerance + there * (_SHARE * spread).clamp(_LEAST, _MOST)
         known = known + there
@@ -88,20 +75,6 @@ def wanted(
         tolerance = tolerance * (1.0 - there) + PAINTED * there
         known = torch.maximum(known, there)
     return Colours(colours, known, tolerance)
-
-
-def usual(model: StyleGenerator, part: int) -> Tensor | None:
-    """The pixels [3, P] of a part in that one of some pictures of a generator that has the most of it; None
-    where none has enough."""
-    best: Tensor | None = None
-    with torch.no_grad():
-        for seeds in torch.arange(_SEEDS, _SEEDS + _FACES).split(8):
-            made = model.synthesise(model.styles(model.wplus(model.sample(seeds.tolist()))))
-            for picture, y in zip(made.pictures.clamp(-1.0, 1.0), model.segment(made).argmax(1), strict=True):
-                found = picture[:, y == part]
-                if found.shape[1] > (_ENOUGH if best is None else best.shape[1]):
-                    best = found
-    return best
 
 
 def missing(pictures: Tensor, colours: Colours) -> Tensor:

@@ -12,7 +12,7 @@ from torch import Tensor
 from .palette import colours
 
 if TYPE_CHECKING:
-    from .framing import Frame
+    from .frames import Frame
 
 EXACT = 24.0
 """The largest distance of a colour from a part's own, of 441, that is taken for the part's own colour."""
@@ -58,11 +58,7 @@ def in_picture(likelihoods: Tensor, frame: Frame, size: tuple[int, int]) -> Tens
     likelihoods: [N, K, s, s], of the parts in the frame.
     """
     h, w = size
-    rows, columns = (
-        ((torch.arange(n, dtype=torch.float64) + 0.5 - start) * (2.0 / frame.side) - 1.0).to(likelihoods)
-        for n, start in ((h, frame.top), (w, frame.left))
-    )
-    places = torch.stack(torch.meshgrid(columns, rows, indexing="xy"), -1)
+    places = frame.within(size).to(likelihoods)
     at = places[None].expand(len(likelihoods), h, w, 2)
     smooth = F.grid_sample(likelihoods, at, mode="bicubic", padding_mode="border", align_corners=False)
     return torch.where((places.abs() <= 1.0).all(-1), smooth.argmax(1), -1)
@@ -71,15 +67,10 @@ def in_picture(likelihoods: Tensor, frame: Frame, size: tuple[int, int]) -> Tens
 def in_frame(painted: Tensor, frame: Frame, s: int) -> Tensor:
     """Labels or colours [N, h, w] of a picture in the frame, [N, s, s]; -1 where it reaches beyond the
     picture."""
-    rows, columns = (
-        (start + (torch.arange(s, dtype=torch.float64) + 0.5) * (frame.side / s)).floor().long()
-        for start in (frame.top, frame.left)
-    )
     h, w = painted.shape[-2:]
-    rows, columns = rows.to(painted.device), columns.to(painted.device)
-    taken = painted[:, rows.clamp(0, h - 1)][:, :, columns.clamp(0, w - 1)]
-    there = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))
-    return torch.where(there, taken, -1)
+    columns, rows = frame.places(s).floor().long().to(painted.device).unbind(-1)
+    taken = painted[:, rows.clamp(0, h - 1), columns.clamp(0, w - 1)]
+    return torch.where((rows >= 0) & (rows < h) & (columns >= 0) & (columns < w), taken, -1)
 
 
 def repainted(y: Tensor, shown: Tensor, painted: Tensor) -> Tensor:
