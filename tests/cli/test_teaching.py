@@ -30,6 +30,14 @@ def loaded(folder):
     return Styled("faces", "x", style_files.read(folder), torch.device("cpu"))
 
 
+def test_a_generator_is_the_default_of_its_own_kind_only(state, capsys):
+    assert main(["models", "--state-dir", str(state), "list"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line[0] != " "}
+    assert lines["faces"].endswith("   (default of its kind)")
+    assert lines["velatura-mini"].endswith("   (default)")
+    assert "default" not in lines["velatura-face"]
+
+
 def sides(pictures):
     """Two parts whose place is known to the features of any generator: the left and the right half."""
     n, _, height, width = pictures.shape

@@ -52,7 +52,7 @@ class Edit:
         self.request = {
             "velatura": 1,
             "method": method,
-            "method_version": 1,
+            "method_version": registry()[method].version if method in registry() else 1,
             "model": {"id": "", "digest": ""},
             "prompt": "a hat",
             "seed": 7,

@@ -194,3 +194,17 @@ def test_a_draft_keeps_nothing_on_the_shelf(styles, tmp_path):
     edit.request["draft"] = True
     assert run(edit, styles, hooks, shelf=tmp_path) == []
     assert hooks.previews and not Shelf(tmp_path).entries()
+
+
+def test_a_kept_slider_that_gets_another_name_says_so(styles, tmp_path):
+    source = picture(64, 64)
+    paint = repainted(as_bytes(parts_of(source, styles)), slice(20, 50), slice(20, 40))
+    first = run(follow(source, paint, keep_as="Hair"), styles, shelf=tmp_path)[0]
+    again = run(follow(source, paint, keep_as=" Hair "), styles, shelf=tmp_path)[0]
+    other = run(follow(source, paint, keep_as="Long hair"), styles, shelf=tmp_path)[0]
+    assert "slider" not in first.note and "slider" not in again.note
+    assert "“Hair” does just this; it is called “Long hair” now" in other.note
+    more = repainted(as_bytes(parts_of(source, styles)), slice(10, 30), slice(20, 40))
+    third = run(follow(source, more, keep_as="long hair"), styles, shelf=tmp_path)[0]
+    assert "kept as “long hair (2)”" in third.note
+    assert [entry.title for entry in Shelf(tmp_path).entries()] == ["Long hair", "long hair (2)"]

@@ -7,7 +7,7 @@ from tests.tiny_styles import tiny_model
 from velatura.generators.styles import Made
 from velatura.stylespace import editgan, replacing
 from velatura.stylespace.editgan import Settings
-from velatura.stylespace.framing import Frame
+from velatura.stylespace.frames import Frame
 from velatura_protocol.errors import VelaturaError
 
 
@@ -165,7 +165,7 @@ def test_the_layer_shows_the_edit_where_it_was_repainted_and_its_own_detail_else
     y_edited[0, 10:20, 10:20] = 1
 
     def shown(change, amount, near):
-        parts = editgan.changes(change, y, y_edited, amount, near)
+        parts = editgan.changes((picture, unedited), change, y, y_edited, amount, near)
         return replacing.laid_in(picture, Frame(0.0, 0.0, 40.0), unedited, *parts)
 
     out = shown(change, 1.0, False)

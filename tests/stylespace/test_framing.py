@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from velatura.canvas.resample import resize
 from velatura.companions.clipseg import load_clipseg
-from velatura.stylespace import framing
-from velatura.stylespace.framing import Frame, Framing
+from velatura.stylespace import frames, framing
+from velatura.stylespace.frames import Frame
+from velatura.stylespace.framing import Framing
 from velatura_lab.world import render
 from velatura_lab.world.landscape.scene import sample as landscape
 from velatura_lab.world.portrait.description import sample_described
@@ -53,7 +54,7 @@ def test_a_change_of_the_frames_picture_comes_back_to_its_place(frame):
     s = 64
     back = x + frame.put(frame.take(x + change, s) - frame.take(x, s), (150, 200))
     left, top, side = frame.left, frame.top, frame.side
-    reach = side * framing.FEATHER
+    reach = side * frames.FEATHER
     inside = torch.zeros(150, 200, dtype=torch.bool)
     inside[
         int(max(0, top + reach)) + 1 : int(top + side - reach),
@@ -177,6 +178,20 @@ def test_a_frame_is_fitted_to_where_the_generator_explains_the_picture(off):
     assert middle == pytest.approx((168.0, 108.0), abs=4.0)
     assert frame.side == pytest.approx(96.0, rel=0.05)
     assert cancelled, "it can be cancelled"
+
+
+@pytest.mark.parametrize(("s", "most"), [(64, 45), (512, 24)])
+def test_a_large_generator_looks_less_often(s, most):
+    """Where each look is a little better than the one before, only their number ends the search."""
+    looks, better = [], iter(range(1000, 0, -1))
+    framing._fitted(
+        Frame(0.0, 0.0, 64.0),
+        noise(1, 3, 640, 640),
+        s,
+        lambda _: float(next(better)),
+        lambda i, n: looks.append((i, n)),
+    )
+    assert looks[-1] == (most, most) and len(looks) == most
 
 
 def test_mirror_images_far_out_are_no_faces():

@@ -1,7 +1,6 @@
 """Parts as flat colours: what is painted is what is read, at any size and depth."""
 
 import itertools
-from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from tests.methods.requests import DTYPES
 from velatura.canvas.colour import Encoding
 from velatura.canvas.resample import nearest, resize
 from velatura.stylespace import painted, palette
+from velatura.stylespace.frames import Frame
 
 PARTS = ("background", "shirt", "face", "mouth", "hair", "beard", "glasses", "hat")
 
@@ -106,10 +106,8 @@ def test_a_strange_colour_becomes_the_nearest():
     assert painted.strange(codes, PARTS) == 1.0
 
 
-class Frame(NamedTuple):
-    left: float
-    top: float
-    side: float
+def _likelihoods(y, parts=8):
+    return torch.nn.functional.one_hot(y, parts).movedim(-1, 1).float()
 
 
 @settings(max_examples=40, deadline=None)
@@ -120,11 +118,17 @@ class Frame(NamedTuple):
     seed=st.integers(0, 99),
 )
 def test_labels_come_back_from_their_place_in_a_picture(left, top, times, seed):
-    y = torch.from_numpy(np.random.default_rng(seed).integers(0, 8, (1, 16, 16)))
+    blocks = torch.from_numpy(np.random.default_rng(seed).integers(0, 8, (1, 4, 4)))
+    y = blocks.repeat_interleave(4, 1).repeat_interleave(4, 2)
     frame = Frame(left, top, 16 * times)
-    placed = painted.in_picture(y, frame, (40, 48))
+    placed = painted.in_picture(_likelihoods(y), frame, (40, 48))
     back = painted.in_frame(placed, frame, 16)
-    assert torch.equal(back[back >= 0], y[back >= 0])
+    inner = torch.zeros(1, 16, 16, dtype=torch.bool)
+    for i, j in itertools.product(range(4), range(4)):  # away from the outlines
+        inner[:, 4 * i + 1 : 4 * i + 3, 4 * j + 1 : 4 * j + 3] = True
+    inner &= back >= 0
+    assert torch.equal(back[inner], y[inner])
+    assert torch.equal(painted.repainted(y, back, back), y), "what was shown and not repainted stays"
     if left >= 0 and top >= 0 and top + 16 * times <= 40 and left + 16 * times <= 48:
         assert (back >= 0).all()
     outside = torch.ones(1, 40, 48, dtype=torch.bool)
@@ -132,6 +136,18 @@ def test_labels_come_back_from_their_place_in_a_picture(left, top, times, seed):
         :, max(0, int(top)) : int(top + 16 * times) + 1, max(0, int(left)) : int(left + 16 * times) + 1
     ] = 0
     assert (placed[outside] == -1).all()
+
+
+def test_outlines_are_lines_and_no_steps_of_the_models_pixels():
+    """A slanting edge of 16 pixels, enlarged 8 times, is half as far off as its steps would be at most."""
+    y, x = torch.meshgrid(torch.arange(16) + 0.5, torch.arange(16) + 0.5, indexing="ij")
+    inside = ((x - 0.6 * y - 3.0) / 1.17 + 0.5).clamp(0.0, 1.0)  # the share of a pixel beyond the edge
+    likelihoods = torch.stack([1.0 - inside, inside])[None]
+    shown = painted.in_picture(likelihoods, Frame(0.0, 0.0, 128.0), (128, 128))[0]
+    y, x = torch.meshgrid(torch.arange(128) + 0.5, torch.arange(128) + 0.5, indexing="ij")
+    exact = (x - 0.6 * y - 24.0 > 0.0).long()
+    steps = likelihoods.argmax(1)[0].repeat_interleave(8, 0).repeat_interleave(8, 1)
+    assert (shown != exact).sum() < 0.5 * (steps != exact).sum()
 
 
 def test_paint_changes_the_labels_only_where_it_differs_from_what_was_shown():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from tests.tiny_styles import tiny_model
-from velatura.stylespace.framing import Frame
+from velatura.stylespace.frames import Frame
 from velatura.stylespace.replacing import laid_in, parts_of, replaced
 
 

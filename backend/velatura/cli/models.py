@@ -11,6 +11,7 @@ from typing import Any
 
 from velatura.cli import exits, teaching
 from velatura.companions.table import COMPANIONS
+from velatura.generators.protocol import DIFFUSION
 from velatura.models import catalogue, finding, hub, model_files, model_list, other_programs, shelves
 from velatura.models.adapters import listing
 from velatura.models.catalogue import ModelEntry
@@ -126,8 +127,10 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"models": [_as_json(model) for model in models]}))
         return exits.OK
-    for number, model in enumerate(models):
-        marks = "" if number else "   (default)"
+    seen: set[str] = set()
+    for model in models:
+        marks = "" if model.generator in seen else _default_mark(model)
+        seen.add(model.generator)
         marks += "   (cannot be used)" if model.fault else ""
         print(f"{model.id:24} {model.size} px  {model.path}{marks}")
         if model.fault:
@@ -137,6 +140,11 @@ def run(options: argparse.Namespace) -> int:
             if companion.without and name not in model.companions:
                 print(f"{'':24} no {companion.title}: {companion.without}")
     return exits.OK
+
+
+def _default_mark(model: ModelEntry) -> str:
+    """The mark of the first model of its kind, with which a method for this kind edits by default."""
+    return "   (default)" if model.generator == DIFFUSION else "   (default of its kind)"
 
 
 def _find(folder: Path, options: argparse.Namespace) -> int:

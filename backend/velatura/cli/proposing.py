@@ -45,11 +45,26 @@ def proposed(job: dict[str, Any], key: str) -> str:
 
 
 def with_a_hint(error: VelaturaError, edit: Edit, method: MethodInfo) -> VelaturaError:
-    """The error; where a caption is missing, with the option that gives one as its hint."""
+    """The error with the options that it asks for as its hint: it names fields by their titles in a form."""
     field = _missing_caption(edit, method)
     if error.code == "empty-prompt" and field is not None and not method.lacks_prompt(edit.prompt):
         error.hint = f'--set {field.key}="…"; a model with a captioner proposes it, see `velatura models`'
+    elif not error.hint:
+        error.hint = ", ".join(_options(error.message, method))
     return error
+
+
+def _options(sentence: str, method: MethodInfo) -> list[str]:
+    """The options for the fields whose titles a sentence has in quotation marks, as in “Steps”."""
+    fields = [field for field in method.form if f"“{field.title}”" in sentence]
+    return [_option(field, sentence) for field in fields]
+
+
+def _option(field: Field, sentence: str) -> str:
+    if field.kind == "raster":
+        return f"--input {field.key.rpartition('.')[2]}=FILE"
+    values = [value for value, title in field.choices if f"“{title}”" in sentence]
+    return f"--set {field.key}={values[0] if len(values) == 1 else '…'}"
 
 
 def _missing_caption(edit: Edit, method: MethodInfo) -> Field | None:

@@ -71,6 +71,14 @@ COMPANIONS: Mapping[str, Companion] = MappingProxyType(
                 "velatura.companions.segmenter:load_segmenter",
             ),
             Companion(
+                "landmarks",
+                "face detector",
+                "the YuNet file (.onnx) that finds eyes and mouths, by which faces are aligned as in FFHQ",
+                "",
+                "velatura.companions.landmarks:load_landmarks",
+                file=True,
+            ),
+            Companion(
                 "enlarger",
                 "enlarger",
                 "the network that enlarges pictures (ESRGAN, SPAN, DAT, …) where a selection is larger than "

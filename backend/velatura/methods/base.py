@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from velatura.companions.blip import Captioner
     from velatura.companions.clip import Encoder
     from velatura.companions.identity import Identity
+    from velatura.companions.landmarks import Landmarks
     from velatura.companions.segmenter import Segmenter
     from velatura.diffusion.network import LatentDiffusion
     from velatura.generators.protocol import Generator
@@ -193,6 +194,11 @@ class Context(Protocol):
     @property
     def identity(self) -> Identity | None:
         """The network that tells faces apart; None if the model has none."""
+        ...
+
+    @property
+    def landmarks(self) -> Landmarks | None:
+        """The network that finds eyes and mouths; None if the model has none."""
         ...
 
     @property

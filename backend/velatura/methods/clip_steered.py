@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.generators.styles import StyleGenerator
-    from velatura.shelf.dial import Kind
     from velatura.stylespace.clip_losses import Recogniser
 
 
@@ -69,12 +68,3 @@ def eyes(model: StyleGenerator, context: Context) -> list[Tensor]:
     with torch.no_grad():
         mean = model.synthesise(model.styles(model.wplus(model.w_avg[None]))).pictures.clamp(-1.0, 1.0)
         return [network.images((mean + 1.0) / 2.0) for network in (context.clip, recogniser(context))]
-
-
-def keep(
-    context: Context, title: str, kind: Kind, tensors: dict[str, Tensor], recipe: dict[str, Any]
-) -> None:
-    """Keeps a dial for the model. recipe: how it was found."""
-    from velatura.shelf import Dial
-
-    context.shelf.keep(Dial("", title, context.generator.digest, kind, tensors, recipe))

@@ -30,6 +30,15 @@ PARTS = RasterInput(
     "labels",
 )
 
+COLOURS = RasterInput(
+    "colours",
+    "Colours",
+    "A layer with the colours that repainted parts should have, such as a hat's. Where it is transparent, a "
+    "part gets the colour that it has in the face, or any.",
+    "picture",
+    "optional",
+)
+
 _LEAST = 4  # changed pixels of the generator's picture
 _STRANGE = 0.1  # the share of paint in strange colours that is still taken for brush marks
 
@@ -84,11 +93,11 @@ class EditGANParameters(facing.FaceParameters):
 
 class EditGAN(facing.OnFaces, Method):
     id = "editgan"
-    version = 1
+    version = 2
     title = "Repaint the parts of a face"
     summary = "Changes a face to fit its parts as you have repainted them: longer hair, a wider smile."
     source = "Ling et al. 2021, EditGAN, arXiv:2111.03186, section 3.2, equations 4 to 6"
-    inputs = Inputs(source="required", mask="optional", prompt="none", rasters=(PARTS,))
+    inputs = Inputs(source="required", mask="optional", prompt="none", rasters=(PARTS, COLOURS))
     place = 50
     Parameters = EditGANParameters
 
@@ -96,6 +105,7 @@ class EditGAN(facing.OnFaces, Method):
         from velatura.cache.keys import key_of
         from velatura.shelf import Dial
         from velatura.stylespace import editgan
+        from velatura.stylespace.colours import wanted
         from velatura.stylespace.inversion import made
 
         keep = bool(params.keep_as.strip()) and not context.is_draft
@@ -103,12 +113,18 @@ class EditGAN(facing.OnFaces, Method):
         face = facing.face(inputs, params, context)
         person = context.identity if params.person else None
         settings = _settings(params, 0.0 if person is None else params.person)
-        y = editgan.labels(face.model, face.ws)
-        y_edited = _wanted(inputs, face, y)
+        likelihoods = editgan.likelihoods(face.model, face.ws)
+        y = likelihoods.argmax(1)
+        paint = _paint(inputs, face)
+        y_edited = _wanted(inputs, face, likelihoods, paint)
+        colours = wanted(face.picture, y, y_edited, paint)
 
         def shown(delta: Tensor, amount: float) -> Tensor:
             edited = made(face.model, face.ws + amount * delta)
-            change, own = editgan.changes(edited - face.unedited, y, y_edited, amount, params.near)
+            pictures = face.picture, face.unedited
+            change, own = editgan.changes(
+                pictures, edited - face.unedited, y, y_edited, amount, params.near, colours
+            )
             return facing.put_changes(face, inputs, change, own)
 
         def sought(begun: list[Any]) -> Tensor:
@@ -120,7 +136,9 @@ class EditGAN(facing.OnFaces, Method):
                 return person.images(pictures.clamp(-1.0, 1.0) / 2.0 + 0.5)
 
             alike = None if person is None else vectors
-            return editgan.edit_vector(face.model, face.ws, y, y_edited, settings, begun, after_step, alike)
+            return editgan.edit_vector(
+                face.model, face.ws, y, y_edited, settings, begun, after_step, alike, colours
+            )
 
         key = key_of(
             face.model,
@@ -128,11 +146,13 @@ class EditGAN(facing.OnFaces, Method):
             ws=face.ws,
             unedited=face.unedited,
             wanted=y_edited,
+            colours=[colours.wanted, colours.tolerance],
         )
         delta = context.kept(key, sought, on_disk=True)
         if keep:
             recipe = {"method": self.id, "version": self.version, "parameters": params.model_dump()}
-            context.shelf.keep(Dial("", title, face.model.digest, "vector", {"ws": delta[0]}, recipe))
+            dial = Dial("", title, face.model.digest, "vector", {"ws": delta[0]}, recipe)
+            shelving.keep(context, dial)
         return shown(delta, params.amount / 100.0)
 
 
@@ -149,8 +169,22 @@ def _settings(params: EditGANParameters, identity: float) -> Settings:
     )
 
 
-def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor) -> Tensor:
-    """y_edited [1, s, s]. Raises `bad-request` for paint that says nothing."""
+def _paint(inputs: MethodInputs, face: facing.Face) -> Tensor | None:
+    """The painted colours in the face's frame, [1, 4, s, s]; None where there are none."""
+    if COLOURS.name not in inputs.rasters:
+        return None
+    return face.frame.take(inputs.rasters[COLOURS.name].clone(), face.model.size)
+
+
+def _wanted(inputs: MethodInputs, face: facing.Face, likelihoods: Tensor, colours: Tensor | None) -> Tensor:
+    """y_edited [1, s, s]. Raises `bad-request` for paint that says nothing.
+
+    Args:
+        inputs: have the paint.
+        face: the face.
+        likelihoods: of its parts, [1, K, s, s].
+        colours: [1, 4, s, s], which say something too.
+    """
     from velatura.stylespace import painted
 
     parts, frame = face.model.parts, face.frame
@@ -162,9 +196,11 @@ def _wanted(inputs: MethodInputs, face: facing.Face, y: Tensor) -> Tensor:
             " with a hard brush.",
         )
     s = face.model.size
-    shown = painted.in_frame(painted.in_picture(y, frame, inputs.size), frame, s)
+    y = likelihoods.argmax(1)
+    shown = painted.in_frame(painted.in_picture(likelihoods, frame, inputs.size), frame, s)
     wanted = painted.repainted(y, shown, painted.in_frame(painted.labels_of(paint, parts), frame, s))
-    if int((wanted != y).sum()) < _LEAST:
+    coloured = 0 if colours is None else int((colours[:, 3] > 0.5).sum())
+    if int((wanted != y).sum()) + coloured < _LEAST:
         raise VelaturaError(
             "bad-request",
             f"Nothing of the face differs in “{PARTS.title}”; paint over a part with another one's colour.",

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import facing, fields
+from . import facing, fields, shelving
 from .base import Compared, Context, Inputs, Legend, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
@@ -115,11 +115,10 @@ class FaceDiscover(facing.OnFaces, Method):
             made = face.model.synthesise(applied(face.model, face.ws, [(dial, params.amount)])).pictures
             pictures.append(made)
             context.step(i + 1, len(dials))
+        titles = [dial.title for dial in dials]
         if params.keep:
-            for dial in dials:
-                context.shelf.keep(dial)
-        titles = ["as it is", *(dial.title for dial in dials)]
-        return sheet(torch.cat(pictures).clamp(-1.0, 1.0), titles, inputs.image, inputs.mask)
+            titles = [shelving.keep(context, dial, guessed=True) for dial in dials]
+        return sheet(torch.cat(pictures).clamp(-1.0, 1.0), ["as it is", *titles], inputs.image, inputs.mask)
 
 
 def _words(params: FaceDiscoverParameters, context: Context) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ HOW = "Paint with these colours on this layer, then use “Repaint the parts of 
 
 class FaceParts(facing.OnFaces, Method):
     id = "face-parts"
-    version = 1
+    version = 2
     title = "Show the parts of a face"
     summary = "Paints hair, face, hat and so on as a layer of flat colours, ready to be repainted."
     source = "Ling et al. 2021, EditGAN, arXiv:2111.03186, section 3.1; Zhang et al. 2021, arXiv:2104.06490"
@@ -50,7 +50,7 @@ class FaceParts(facing.OnFaces, Method):
         from velatura.stylespace import editgan, painted
 
         face = facing.face(inputs, params, context)
-        y = painted.in_picture(editgan.labels(face.model, face.ws), face.frame, inputs.size)
+        y = painted.in_picture(editgan.likelihoods(face.model, face.ws), face.frame, inputs.size)
         colours = painted.picture_of(y.clamp(min=0), face.model.parts)
         context.step(1, 1)
         return torch.cat([colours, (y >= 0)[:, None].to(colours)], 1)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from velatura.generators.styles import Made, StyleGenerator
-    from velatura.stylespace.framing import Frame, Framing
+    from velatura.stylespace.frames import Frame
+    from velatura.stylespace.framing import Framing
 
 FINDING = Stage("Looking for the face", 0.05)
 READING = Stage("Reading the face", 0.05)
@@ -232,6 +233,10 @@ def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model
     if params.place == "selection":
         return framing.selected(inputs.mask)
 
+    if (frame := _aligned(inputs, context, model)) is not None:
+        context.step(1, 1, stage=FINDING)
+        return frame
+
     def find(picture: Tensor) -> Tensor:
         return naming.find(context, picture, [_NAME])[0]
 
@@ -262,6 +267,24 @@ def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model
     frame = context.kept(key, sought)
     context.step(1, 1, stage=FINDING)
     return frame
+
+
+def _aligned(inputs: MethodInputs, context: Context, model: StyleGenerator) -> Frame | None:
+    """The square of the face by its landmarks; None without their network, and where it sees no face."""
+    from velatura.cache.keys import key_of
+    from velatura.stylespace import alignment, inversion
+
+    landmarks = context.landmarks
+    if landmarks is None:
+        return None
+
+    def measure(_: list[Any]) -> list[alignment.Alignment]:
+        codes = model.wplus(model.sample(range(_SAMPLES)))
+        own = alignment.measured(landmarks.faces, inversion.made(model, codes).clamp(-1.0, 1.0))
+        return [] if own is None else [own]
+
+    own = context.kept(key_of(model, face="alignment"), measure, on_disk=True)
+    return alignment.aligned(landmarks.faces, inputs.image, inputs.mask, own[0]) if own else None
 
 
 def _framing(model: StyleGenerator, find: Callable[[Tensor], Tensor]) -> Framing:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from velatura.companions.clip import Encoder
     from velatura.companions.enlarger import Enlarger
     from velatura.companions.identity import Identity
+    from velatura.companions.landmarks import Landmarks
     from velatura.companions.segmenter import Segmenter
 
 _Value = TypeVar("_Value")
@@ -163,6 +164,11 @@ class Run:
     def identity(self) -> Identity | None:
         """See `Context`."""
         return self._models.identity()
+
+    @property
+    def landmarks(self) -> Landmarks | None:
+        """See `Context`."""
+        return self._models.landmarks()
 
     @property
     def enlarger(self) -> Enlarger | None:

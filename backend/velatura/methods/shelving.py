@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import Field
 
 from velatura.generators.styles import STYLE
 from velatura.models.catalogue import ModelEntry
-from velatura.shelf.dial import Entry
+from velatura.shelf.dial import Entry, checked_title
 from velatura.shelf.listing import FOLDER, SHIPPED, Listing
 from velatura.weights.digests import Digests, contents
 from velatura_protocol.errors import VelaturaError
 
 from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from velatura.shelf.dial import Dial
+
+    from .base import Context
 
 MARK = "x-shelf"
 """Of a string in a group's entries: the id of a kept dial, or ''. Clients get an enum in its place."""
@@ -46,6 +51,33 @@ def keep_as() -> Any:
         title="Keep as a slider",
         description="A name, under which the change is kept for other layers. Empty: it is not kept.",
     )
+
+
+def keep(context: Context, dial: Dial, *, guessed: bool = False) -> str:
+    """Keeps a dial of a method and returns its title; the result's note says where it is not the wished one.
+
+    Args:
+        context: of the run.
+        dial: with the title that the person wishes, or that was guessed.
+        guessed: whether the title is a guess: a slider that does the same keeps the name it has then.
+
+    Raises:
+        VelaturaError: as `Shelf.keep`.
+    """
+    shelf = context.shelf
+    same, wished = shelf.same(dial), checked_title(dial.title)
+    if same is None:
+        title = shelf.entry(shelf.keep(dial)).title
+        if title != wished:
+            context.remark(f"The slider is kept as “{title}”, for another one has its name.")
+        return title
+    if guessed or same.title == wished:
+        return same.title
+    shelf.rename(same.id, wished)
+    title = shelf.entry(same.id).title
+    if title != same.title:
+        context.remark(f"The slider “{same.title}” does just this; it is called “{title}” now.")
+    return title
 
 
 def choices(state_dir: Path, models: Sequence[ModelEntry]) -> list[Choice]:

@@ -36,7 +36,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         "How far the face goes to the prompt; below 0 it goes the other way, at 0 nothing changes.",
     )
     only: float = fields.slider(
-        0.2,
+        0.25,
         0.0,
         0.9,
         0.01,
@@ -90,6 +90,7 @@ class StyleclipDirection(facing.OnFaces, Method):
             raise VelaturaError("bad-request", "The prompt and “Instead of” are the same; change a word.")
 
     def run(self, inputs: MethodInputs, params: StyleclipDirectionParameters, context: Context) -> Tensor:
+        from velatura.shelf import Dial
         from velatura.stylespace import directions
 
         keep = bool(params.keep_as.strip()) and not context.is_draft
@@ -114,7 +115,8 @@ class StyleclipDirection(facing.OnFaces, Method):
                 "parameters": params.model_dump(),
             }
             whole = {f"s{place}": params.amount * part for place, part in enumerate(delta_s)}
-            clip_steered.keep(context, title, "direction", whole, recipe)
+            dial = Dial("", title, context.generator.digest, "direction", whole, recipe)
+            shelving.keep(context, dial)
         context.step(1, 1)
         styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
         return facing.put_back(face, inputs, face.model.synthesise(styles))

@@ -12,7 +12,7 @@ from pydantic import Field
 
 from velatura_protocol.errors import VelaturaError
 
-from . import clip_steered, facing, fields
+from . import clip_steered, facing, fields, shelving
 from .base import Context, Inputs, Method, MethodInputs, Stage
 
 if TYPE_CHECKING:
@@ -116,6 +116,13 @@ class StyleclipMapper(facing.OnFaces, Method):
             text=text,
             eyes=clip_steered.eyes(model, context),
         )
+        recipe = {
+            "method": self.id,
+            "version": self.version,
+            "prompt": inputs.prompt,
+            "parameters": params.model_dump(),
+            "learned": key,
+        }
         tensors = _kept(context, key)
         title = params.keep_as.strip()
         if title and tensors is None:
@@ -127,6 +134,8 @@ class StyleclipMapper(facing.OnFaces, Method):
             return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * step))
 
         if tensors is not None:
+            if title and not context.is_draft:  # it may have another name
+                shelving.keep(context, Dial("", title, model.digest, "mapper", tensors, recipe))
             return edited(tensors)
         distance = d_clip(context.clip, text, params.views)
 
@@ -138,15 +147,9 @@ class StyleclipMapper(facing.OnFaces, Method):
             return mapper.train(model, distance, recogniser, settings, begun, after_step)
 
         tensors = context.kept(key, learned, on_disk=True)
-        recipe = {
-            "method": self.id,
-            "version": self.version,
-            "prompt": inputs.prompt,
-            "parameters": params.model_dump(),
-            "learned": key,
-        }
         try:
-            clip_steered.keep(context, title or inputs.prompt[:_LONGEST_TITLE], "mapper", tensors, recipe)
+            name = title or inputs.prompt[:_LONGEST_TITLE]
+            shelving.keep(context, Dial("", name, model.digest, "mapper", tensors, recipe))
         except VelaturaError:
             if title:  # under the prompt it is kept where there is room, and else it stays in the cache
                 raise

@@ -55,6 +55,7 @@ class StyleclipOptimize(facing.OnFaces, Method):
     def run(self, inputs: MethodInputs, params: StyleclipOptimizeParameters, context: Context) -> Tensor:
         from velatura.cache.keys import key_of
         from velatura.clip_guidance.loss import wanted
+        from velatura.shelf import Dial
         from velatura.stylespace import optimisation
         from velatura.stylespace.clip_losses import d_clip
 
@@ -92,5 +93,6 @@ class StyleclipOptimize(facing.OnFaces, Method):
                 "prompt": inputs.prompt,
                 "parameters": params.model_dump(),
             }
-            clip_steered.keep(context, title, "vector", {"ws": delta[0]}, recipe)
+            dial = Dial("", title, context.generator.digest, "vector", {"ws": delta[0]}, recipe)
+            shelving.keep(context, dial)
         return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * delta))

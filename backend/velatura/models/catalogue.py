@@ -201,7 +201,9 @@ def _offered(path: str, kind: str) -> kinds.Recognised | None:
 
 def _own_companion(path: str, name: str) -> str:
     """The companion that comes with a model: an embedded one's, or the subfolder of this name; else ''."""
-    folder = EMBEDDED_COMPANIONS[name] if _is_embedded(path) else Path(path, name)
+    folder = EMBEDDED_COMPANIONS.get(name) if _is_embedded(path) else Path(path, name)
+    if folder is None:
+        return ""
     return str(folder) if (folder / "config.json").is_file() else ""
 
 
@@ -351,7 +353,7 @@ def _companion(name: str, path: str, model: str) -> str:
     if not path:
         return ""
     path = _absolute(path)
-    if path == str(EMBEDDED_COMPANIONS[name]) and not _is_embedded(model):
+    if path == str(EMBEDDED_COMPANIONS.get(name, "")) and not _is_embedded(model):
         raise VelaturaError(
             "bad-request",
             f"Velatura's own {COMPANIONS[name].title} knows only the pictures of {EMBEDDED_ID}; name another"

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from velatura.companions.clip import Encoder
     from velatura.companions.enlarger import Enlarger
     from velatura.companions.identity import Identity
+    from velatura.companions.landmarks import Landmarks
     from velatura.companions.segmenter import Segmenter
 
     from .adapters.reading import Loaded
@@ -222,6 +223,10 @@ class ModelStore:
     def identity(self) -> Identity | None:
         """The identity encoder of the model in memory; see `companion`."""
         return self.companion("identity")
+
+    def landmarks(self) -> Landmarks | None:
+        """The face detector of the model in memory; see `companion`."""
+        return self.companion("landmarks")
 
     def captioner(self) -> Captioner | None:
         """The captioner of the model in memory; see `companion`."""

@@ -62,6 +62,13 @@ class Shelf(Listing):
             stream.write(data)
         return id
 
+    def same(self, dial: Dial) -> Entry | None:
+        """The kept dial that does the same as this one; None where there is none."""
+        from .packing import content_id
+
+        id = content_id(dial.kind, dial.generator, dial.tensors)
+        return next((entry for entry in self.entries() if entry.id == id), None)
+
     def check_room(self, title: str) -> str:
         """The title as it will be shown. Methods call this before they begin to look for a dial.
 

@@ -21,6 +21,9 @@ from torch import Tensor
 from velatura.fitting.adam import fit
 from velatura.generators.styles import Made, StyleGenerator
 
+from . import colours as colouring
+from .colours import Colours
+
 Identity = Callable[[Tensor], Tensor]
 """Unit vectors [N, D] of the people in pictures [N, 3, s, s] in [-1, 1], with a gradient."""
 
@@ -29,6 +32,7 @@ AfterStep = Callable[[int, Tensor], None]
 
 
 _INSIDE = 1  # pixels around the repainted ones that are the generator's own
+_RIM = 4  # pixels beside them of the part that has grown
 _NEAR = 5  # pixels around them that may change
 
 
@@ -44,6 +48,7 @@ class Settings:
         pixels: the weight of the squared difference of the pixels outside of r.
         features: the weight of the difference of the features outside of r.
         identity: the weight of the person's difference, 0 to 1.
+        colours: the weight of the missing colours of repainted pixels.
     """
 
     steps: int = 60
@@ -53,6 +58,7 @@ class Settings:
     pixels: float = 30.0
     features: float = 3.0
     identity: float = 0.0
+    colours: float = 10.0
 
 
 def labels(model: StyleGenerator, ws: Tensor) -> Tensor:
@@ -60,17 +66,26 @@ def labels(model: StyleGenerator, ws: Tensor) -> Tensor:
 
     Raises `unknown-model` for a model without a segmentation branch.
     """
+    return likelihoods(model, ws).argmax(1)
+
+
+def likelihoods(model: StyleGenerator, ws: Tensor) -> Tensor:
+    """The probabilities [N, K, s, s] of the parts, likewise."""
     with torch.no_grad():
-        return model.segment(model.synthesise(model.styles(ws))).argmax(1)
+        return model.segment(model.synthesise(model.styles(ws))).softmax(1)
 
 
-def region(y: Tensor, y_edited: Tensor, reach: int) -> Tensor:
+def region(y: Tensor, y_edited: Tensor, reach: int, also: Tensor | None = None) -> Tensor:
     """r [N, 1, s, s], bool: the pixels whose label differs, dilated by `reach` pixels on every side.
+
+    also: [N, 1, s, s], 1 for further pixels that were painted.
 
     The paper takes all pixels of every edited class. A background is such a class as soon as hair grows over
     it, and nothing would then hold the rest of it.
     """
     changed = (y != y_edited)[:, None].float()
+    if also is not None:
+        changed = torch.maximum(changed, also.to(changed))
     return F.max_pool2d(changed, 2 * reach + 1, stride=1, padding=reach) > 0.0
 
 
@@ -97,6 +112,7 @@ def loss(
     r: Tensor,
     settings: Settings,
     identity: Identity | None = None,
+    colours: Colours | None = None,
 ) -> Tensor:
     """L_editing (equations 4 to 6): cross-entropy of the parts inside of r, pictures' terms outside of it.
 
@@ -108,6 +124,7 @@ def loss(
         r: [1, 1, s, s], bool.
         settings: have the weights.
         identity: tells people apart, for the weight `identity`.
+        colours: of repainted pixels, for the weight `colours`.
     """
     entropy = F.cross_entropy(model.segment(made), y_edited, reduction="none")
     inside = r[:, 0].float()
@@ -119,25 +136,55 @@ def loss(
     if settings.identity and identity is not None:
         alike = (identity(made.pictures) * identity(source.pictures)).sum(1).mean()
         total = total + settings.identity * (1.0 - alike)
+    if settings.colours and colours is not None:
+        total = total + settings.colours * colouring.loss(made.pictures, colours)
     return total
 
 
-def changes(change: Tensor, y: Tensor, y_edited: Tensor, amount: float, near: bool) -> tuple[Tensor, Tensor]:
+def changes(
+    face: tuple[Tensor, Tensor],
+    change: Tensor,
+    y: Tensor,
+    y_edited: Tensor,
+    amount: float,
+    near: bool,
+    colours: Colours | None = None,
+) -> tuple[Tensor, Tensor]:
     """What an edit changes in a layer [1, 3, s, s], and where it is the generator's own picture [1, 1, s, s].
 
     Where the labels changed, it is the generator's own picture: there the layer's detail belongs to another
     part, as strands of hair under a hat do. Elsewhere the change of the generator's picture is added, so that
-    the layer keeps its own detail.
+    the layer keeps its own detail. Colours that are missing then are added.
 
     Args:
+        face: the layer in its frame and the generator's picture of its code, [1, 3, s, s].
         change: [1, 3, s, s], from the generator's picture of its code to that of the edited code.
         y: [1, s, s], the labels.
         y_edited: [1, s, s], the wanted labels.
         amount: of the edit vector; 0 gives the layer.
         near: whether all changes away from the repainted pixels are left out.
+        colours: of the repainted pixels.
     """
-    own = _soft(region(y, y_edited, _INSIDE)) * min(abs(amount), 1.0)
-    return (change * _soft(region(y, y_edited, _NEAR)) if near else change), own
+    painted = None if colours is None else colours.known
+    own = _soft(_own(y, y_edited)) * min(abs(amount), 1.0)
+    if near:
+        change = change * _soft(region(y, y_edited, _NEAR, painted))
+    if colours is None or amount <= 0.0:
+        return change, own
+    picture, unedited = face
+    shown = picture + own * (unedited - picture) + change
+    lacking = colouring.missing(shown, colours) * _soft(colours.known > 0.0)
+    return change + min(amount, 1.0) * lacking, own
+
+
+def _own(y: Tensor, y_edited: Tensor) -> Tensor:
+    """Where the generator's own picture is shown, [1, 1, s, s], bool: the changed pixels, one around, and
+    the rim of the same part beside them, whose dark outline would else stay as a seam."""
+    r = region(y, y_edited, _INSIDE)
+    for part in y_edited[y != y_edited].unique():
+        grown = region(y, torch.where((y_edited == part) & (y != part), part, y), _RIM)
+        r = r | (grown & (y == part)[:, None])
+    return r
 
 
 def _soft(r: Tensor) -> Tensor:
@@ -154,6 +201,7 @@ def edit_vector(
     begun: list[Any],
     after_step: AfterStep,
     identity: Identity | None = None,
+    colours: Colours | None = None,
 ) -> Tensor:
     """delta_w [1, num_ws, w_dim], with which `ws + delta_w` has the wanted parts.
 
@@ -165,20 +213,22 @@ def edit_vector(
         settings: of the edit.
         begun: see `velatura.fitting.adam.fit`.
         after_step: called after each step.
-        identity: see `loss`.
+        identity, colours: see `loss`.
 
     Raises `unknown-model` for a model without a segmentation branch.
     """
     with torch.inference_mode(False), torch.no_grad():
         w, target = ws.clone(), y_edited.clone()
-        r = region(y.clone(), target, settings.reach)
+        r = region(y.clone(), target, settings.reach, None if colours is None else colours.known)
+        if colours is not None:
+            colours = colours.copied()
         source = model.synthesise(model.styles(w))
         source = Made(source.pictures.clone(), [x.clone() for x in source.features])
 
         def gradient(_: int, x: list[Tensor]) -> tuple[Tensor, ...]:
             (delta,) = x
             made = model.synthesise(model.styles(w + delta))
-            return torch.autograd.grad(loss(model, made, source, target, r, settings, identity), x)
+            return torch.autograd.grad(loss(model, made, source, target, r, settings, identity, colours), x)
 
         def done(i: int, x: list[Tensor]) -> None:
             after_step(i, x[0])

@@ -18,11 +18,10 @@ from torch import Tensor
 
 from velatura.cache.values import storable
 
+from .frames import Frame
+
 Find = Callable[[Tensor], Tensor]
 """Soft mask [h, w] in [0, 1] of the faces in a picture [1, 3, h, w] in [-1, 1]."""
-
-FEATHER = 1.0 / 16.0
-"""Width of a frame's soft border, in sides of the frame."""
 
 _SURE = 0.5  # a map that reaches this nowhere has found nothing
 _LEAST = 0.001  # the smallest share of the picture that counts as a face
@@ -33,7 +32,8 @@ _SIZES, _SHRUNK = 4, 2.0 / 3.0  # of the squares that are searched
 # square is searched, and it is a face at all.
 _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
 _CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
-_STEP, _FINE, _ROUNDS = 0.1, 0.02, 10  # the first and least step of a closer fit in sides, the most rounds
+_STEP, _FINE = 0.1, 0.02  # the first and least step of a closer fit, in sides
+_FITTING, _FEW, _LARGE = 45, 24, 256  # the most looks of it; fewer for pictures with a side above `_LARGE`
 _BEYOND = 2.0  # the largest side of a frame, in shorter sides of the picture
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
@@ -70,36 +70,6 @@ class Framing:
     spread: float
     moved: float
     scaled: float
-
-
-@dataclass(frozen=True)
-class Frame:
-    """A square of a picture, which may reach beyond it. The picture goes on there as its mirror image.
-
-    left, top, side: in pixels of the picture, of any fraction.
-    """
-
-    left: float
-    top: float
-    side: float
-
-    def take(self, image: Tensor, s: int) -> Tensor:
-        """The square at side s, [N, 3, s, s], of pictures [N, 3, h, w]; without aliasing, and bitwise the
-        picture where the square is the whole of it and has its size."""
-        rows = _taps(self.top, self.side / s, s, image.shape[-2], image)
-        columns = _taps(self.left, self.side / s, s, image.shape[-1], image)
-        return rows @ image @ columns.mT
-
-    def put(self, change: Tensor, size: tuple[int, int]) -> Tensor:
-        """A change [N, C, s, s] of the square's pixels at its place in a picture of this size, [N, C, h, w].
-
-        It is 0 outside the square, and wherever the change is 0 within two of its pixels. Borders of the
-        square that lie within the picture are soft.
-        """
-        s, (h, w) = change.shape[-1], size
-        rows = _soft(self.top, self.side, s, h, change)
-        columns = _soft(self.left, self.side, s, w, change)
-        return rows @ change @ columns.mT
 
 
 def measured(find: Find, pictures: Tensor) -> Framing | None:
@@ -306,70 +276,40 @@ def _fitted(
     """The frame moved and scaled to where the generator explains the picture best: a segmenter is a tenth of
     the side off at times, and an edit of a code that is read so far off draws a second outline.
 
-    A descent along the place and the size, whose steps are halved where none of them helps.
+    The exploratory moves of Hooke & Jeeves (1961, "Direct Search"): each axis is tried one way and then the
+    other, first the way that helped last, and a step that helps is taken at once. Steps are halved where none
+    helps. Each look makes a picture, which takes a large generator seconds, so it has few.
     """
     step, least = _STEP, unlikely(frame.take(image, s))
-    for _ in range(_ROUNDS):
-        looked(1, 1)
-        left, top, side = frame.left, frame.top, frame.side
-        moves = [(step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)]
-        near = [Frame(left + x * side, top + y * side, side) for x, y in moves]
-        for scale in (1.0 + step, 1.0 / (1.0 + step)):
-            wider = (scale - 1.0) * side
-            near.append(Frame(left - wider / 2.0, top - wider / 2.0, side + wider))
-        reached = [(unlikely(one.take(image, s)), one) for one in near if _plausible(one, image)]
-        best, one = min(reached, key=lambda pair: pair[0], default=(math.inf, frame))
-        if best < least:
-            least, frame = best, one
-        elif (step := step / 2.0) < _FINE:
-            break
+    ways = {"across": 1.0, "down": 1.0, "size": 1.0}
+    looks, most = 0, _FITTING if s <= _LARGE else _FEW
+    while step >= _FINE and looks < most:
+        helped = False
+        for axis in ways:
+            for way in (ways[axis], -ways[axis]):
+                one = _nudged(frame, axis, way * step)
+                if looks >= most or not _plausible(one, image):
+                    continue
+                looks += 1
+                looked(looks, most)
+                reached = unlikely(one.take(image, s))
+                if reached < least:
+                    least, frame, ways[axis], helped = reached, one, way, True
+                    break
+        if not helped:
+            step /= 2.0
     return frame
+
+
+def _nudged(frame: Frame, axis: str, by: float) -> Frame:
+    """The frame moved along an axis by a share of its side, or scaled about its middle."""
+    left, top, side = frame.left, frame.top, frame.side
+    if axis == "size":
+        wider = (1.0 + by if by > 0.0 else 1.0 / (1.0 - by)) * side
+        return Frame(left - (wider - side) / 2.0, top - (wider - side) / 2.0, wider)
+    return Frame(left + by * side, top, side) if axis == "across" else Frame(left, top + by * side, side)
 
 
 def _inside(start: float, length: float, limit: int) -> float:
     """The start of a span moved into [0, limit]; a span longer than that keeps its middle."""
     return start if length > limit else min(max(start, 0.0), limit - length)
-
-
-def _taps(start: float, scale: float, n_out: int, n_in: int, like: Tensor) -> Tensor:
-    """The weights [n_out, n_in] of resampling from `start` on in steps of `scale`; each row sums to 1.
-
-    Keys' cubic (Keys 1981, equation 4, a = -1/2), widened for downsampling as in `velatura.canvas.resample`.
-    Beyond the ends the mirror image counts.
-    """
-    widening = max(scale, 1.0)
-    centres = start + (torch.arange(n_out, dtype=torch.float64) + 0.5) * scale - 0.5
-    reach = int(2.0 * widening) + 1
-    near = centres.floor().long()[:, None] + torch.arange(-reach, reach + 1)
-    weights = _keys((near - centres[:, None]) / widening)
-    folded = near.remainder(2 * n_in)
-    matrix = torch.zeros(n_out, n_in, dtype=torch.float64)
-    matrix.scatter_add_(1, torch.minimum(folded, 2 * n_in - 1 - folded), weights)
-    return (matrix / matrix.sum(1, keepdim=True)).to(like)
-
-
-def _soft(start: float, side: float, s: int, n: int, like: Tensor) -> Tensor:
-    """The weights [n, s] of a square's s pixels in the n pixels of a picture along one axis."""
-    scale = s / side
-    # a picture's pixels in those of the square
-    centres = (torch.arange(n, dtype=torch.float64) + 0.5 - start) * scale
-    window = ((centres > 0.0) & (centres < s)).double()
-    border = FEATHER * s
-    if start > 0.5:
-        window *= _rise(centres / border)
-    if start + side < n - 0.5:
-        window *= _rise((s - centres) / border)
-    return window.to(like)[:, None] * _taps(-start * scale, scale, n, s, like)
-
-
-def _rise(t: Tensor) -> Tensor:
-    """From 0 at 0 to 1 at 1, smooth at both."""
-    t = t.clamp(0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)
-
-
-def _keys(x: Tensor) -> Tensor:
-    x = x.abs()
-    near = (1.5 * x - 2.5) * x**2 + 1.0
-    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return torch.where(x < 1.0, near, torch.where(x < 2.0, far, torch.zeros_like(x)))

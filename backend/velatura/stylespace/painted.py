@@ -12,7 +12,7 @@ from torch import Tensor
 from .palette import colours
 
 if TYPE_CHECKING:
-    from .framing import Frame
+    from .frames import Frame
 
 EXACT = 24.0
 """The largest distance of a colour from a part's own, of 441, that is taken for the part's own colour."""
@@ -50,33 +50,27 @@ def strange(painted: Tensor, parts: Sequence[str]) -> float:
     return float((~beside)[there].float().mean())
 
 
-def in_picture(y: Tensor, frame: Frame, size: tuple[int, int]) -> Tensor:
-    """Labels y [N, s, s] of a frame at its place in a picture of this size: [N, h, w], -1 outside of it."""
-    s = y.shape[-1]
-    rows, columns = (
-        ((torch.arange(n, dtype=torch.float64) + 0.5 - start) * (s / frame.side)).floor().long()
-        for n, start in zip(size, (frame.top, frame.left), strict=True)
-    )
-    return _picked(y, rows, columns)
+def in_picture(likelihoods: Tensor, frame: Frame, size: tuple[int, int]) -> Tensor:
+    """The likeliest part at each pixel of a picture of this size, [N, h, w], int64; -1 outside of the frame.
+
+    The likelihoods are interpolated, so that outlines are smooth lines and no steps of the model's pixels.
+
+    likelihoods: [N, K, s, s], of the parts in the frame.
+    """
+    h, w = size
+    places = frame.within(size).to(likelihoods)
+    at = places[None].expand(len(likelihoods), h, w, 2)
+    smooth = F.grid_sample(likelihoods, at, mode="bicubic", padding_mode="border", align_corners=False)
+    return torch.where((places.abs() <= 1.0).all(-1), smooth.argmax(1), -1)
 
 
 def in_frame(painted: Tensor, frame: Frame, s: int) -> Tensor:
     """Labels or colours [N, h, w] of a picture in the frame, [N, s, s]; -1 where it reaches beyond the
     picture."""
-    rows, columns = (
-        (start + (torch.arange(s, dtype=torch.float64) + 0.5) * (frame.side / s)).floor().long()
-        for start in (frame.top, frame.left)
-    )
-    return _picked(painted, rows, columns)
-
-
-def _picked(values: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
-    """Rows and columns of values [N, h, w]; -1 for those that it does not have."""
-    h, w = values.shape[-2:]
-    rows, columns = rows.to(values.device), columns.to(values.device)
-    taken = values[:, rows.clamp(0, h - 1)][:, :, columns.clamp(0, w - 1)]
-    there = ((rows >= 0) & (rows < h))[:, None] & ((columns >= 0) & (columns < w))
-    return torch.where(there, taken, -1)
+    h, w = painted.shape[-2:]
+    columns, rows = frame.places(s).floor().long().to(painted.device).unbind(-1)
+    taken = painted[:, rows.clamp(0, h - 1), columns.clamp(0, w - 1)]
+    return torch.where((rows >= 0) & (rows < h) & (columns >= 0) & (columns < w), taken, -1)
 
 
 def repainted(y: Tensor, shown: Tensor, painted: Tensor) -> Tensor:

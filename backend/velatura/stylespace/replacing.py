@@ -8,7 +8,7 @@ from torch import Tensor
 
 from velatura.generators.styles import Made, StyleGenerator
 
-from .framing import Frame
+from .frames import Frame
 
 _OTHER, _SURELY = 0.1, 0.6  # total variation of a pixel's parts: from here on another part, and wholly so
 _STRONG, _STRONGEST = 0.4, 0.8  # the same for a model without parts, of colours in [-1, 1]

@@ -91,9 +91,9 @@ class Shaped(ModelStore):
         super().__init__([catalogue.entries(Path("/nonexistent"))[0]], device)
         self._shape, self._side, self._made = shape, side, False
 
-    def get(self, id: str = "") -> Generator:
+    def get(self, id: str = "", digest: str = "") -> Generator:
         """See `ModelStore`."""
-        found = super().get(id)
+        found = super().get(id, digest)
         if not self._made:
             assert isinstance(found, StableDiffusion)  # the one class of our own loader
             shaped = found if self._shape == EMBEDDED else sd15(found)
