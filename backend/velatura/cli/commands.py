@@ -22,6 +22,7 @@ GROUP = "velatura.commands"
 # A command's module is imported only when it is called, so that `velatura --help` imports no picture library.
 _OWN = {
     "edit": "edit a picture file, select in it or describe it",
+    "show": "show how a result was made, from its file",
     "demo": "show every kind of edit on the portrait that comes with Velatura",
     "dials": "list, show, share, rename and delete saved dials and kept sliders",
     "methods": "list the methods, or the options of one",

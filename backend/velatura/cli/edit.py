@@ -41,7 +41,7 @@ from velatura_protocol.results import best_first
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
-        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP or TIFF, in sRGB"
+        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP, TIFF or ORA, in sRGB"
     )
     parser.add_argument(
         "--method",
@@ -152,7 +152,8 @@ def run(options: argparse.Namespace) -> int:
             seed=options.seed,
             variations=options.variations,
         )
-        inputs, canvas = inputs_of(source, mask), (source.width, source.height)
+        names = (options.picture.name, options.mask.name if options.mask else "")
+        inputs, canvas = inputs_of(source, mask, names), (source.width, source.height)
         inputs |= read_inputs(wanted, source)
         draft = proposal(edit, method, known)
         if draft is not None:

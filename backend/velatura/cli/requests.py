@@ -6,13 +6,16 @@ from velatura.files.images import Image
 from velatura_protocol.rasters import MAX_NAME, Pixels
 
 
-def inputs_of(source: Image, mask: Image | None) -> dict[str, Pixels | None]:
-    """The source, which is the whole canvas, and its mask.
+def inputs_of(
+    source: Image, mask: Image | None, names: tuple[str, str] = ("", "")
+) -> dict[str, Pixels | None]:
+    """The source, which is the whole canvas, and its mask. names: of their files, for the recipe.
 
     The source gets an alpha channel, because a result has the source's channels and its alpha is the
     selection.
     """
-    return {"source": pixels_of(source.with_alpha()), "mask": pixels_of(mask) if mask else None}
+    layer = pixels_of(source.with_alpha(), names[0])
+    return {"source": layer, "mask": pixels_of(mask, names[1]) if mask else None}
 
 
 def pixels_of(image: Image, name: str = "") -> Pixels:

@@ -1,4 +1,4 @@
-"""Files that are complete or absent."""
+"""Files that are read whole, and written so that they are complete or absent."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import BinaryIO
+
+from velatura_protocol.errors import VelaturaError
 
 
 @contextlib.contextmanager
@@ -29,6 +31,16 @@ def replacing(path: Path) -> Generator[BinaryIO]:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file's content. Raises VelaturaError `bad-request`."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise VelaturaError("bad-request", f"There is no file {path}; check the name.") from error
+    except OSError as error:
+        raise VelaturaError("bad-request", f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _mode(path: Path) -> int:

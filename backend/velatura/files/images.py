@@ -11,6 +11,7 @@ from __future__ import annotations
 import io
 import struct
 import warnings
+import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +23,12 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from velatura.files import chunks, colour
+from velatura.files import archives, chunks, colour
+from velatura.files.atomic import read_bytes
 from velatura_protocol.errors import VelaturaError
 
 MAX_SIDE = 16_384
+MAX_PART = 4 * 1024**3  # bytes of a picture in an OpenRaster file
 FORMATS = ("PNG", "JPEG", "WEBP", "TIFF")
 # Pillow's modes of 8 bits a channel, and the mode to convert each to.
 MODES = {
@@ -36,7 +39,7 @@ CHANNELS = {1: "G", 2: "GA", 3: "RGB", 4: "RGBA"}
 # The errors that the readers of Pillow and libpng raise on files that are cut or broken.
 BROKEN = (
     OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, AttributeError, OverflowError,
-    struct.error, zlib.error, imagecodecs.PngError,
+    struct.error, zlib.error, zipfile.BadZipFile, imagecodecs.PngError,
 )  # fmt: skip
 Chunks = tuple[tuple[bytes, bytes], ...]
 
@@ -90,7 +93,8 @@ class Image:
 class Layer:
     """One result: an image with alpha, whose upper left pixel lies at (x, y) of the source.
 
-    title: its name for a person. recipe: JSON from which the result can be made again.
+    title: its name for a person. recipe: JSON from which the result can be made again. digest: of the pixels
+    as the daemon sent them; '' where it is not known.
     """
 
     image: Image
@@ -98,6 +102,7 @@ class Layer:
     y: int
     title: str
     recipe: dict[str, Any]
+    digest: str = ""
 
     @classmethod
     def from_result(cls, layer: dict[str, Any], data: bytes | bytearray | memoryview) -> Layer:
@@ -110,16 +115,17 @@ class Layer:
             pixels, order = pixels[..., [2, 1, 0, 3]], "RGBA"
         pixels = np.ascontiguousarray(pixels.astype(dtype.newbyteorder("="), copy=False))
         x, y = raster["rect"][:2]
-        return cls(Image(pixels, order, raster["profile"]), x, y, layer["title"], layer["recipe"])
+        image = Image(pixels, order, raster["profile"])
+        return cls(image, x, y, layer["title"], layer["recipe"], raster.get("digest", ""))
 
 
-def read_image(path: Path) -> Image:
-    """Read a picture: 8-bit PNG, JPEG, WebP or TIFF, or 16-bit PNG.
+def read_image(path: Path, part: str = archives.MERGED) -> Image:
+    """Read a picture: 8-bit PNG, JPEG, WebP or TIFF, 16-bit PNG, or a part of an OpenRaster file.
 
     Raises VelaturaError: `bad-request` for a file that is missing, broken or of another kind,
     `unsupported-colour`, `too-large`, `out-of-memory`.
     """
-    return _read(path, colours=True)
+    return _read(path, colours=True, part=part)
 
 
 def read_mask(path: Path) -> Image:
@@ -141,21 +147,18 @@ def read_mask(path: Path) -> Image:
     return Image(amount.astype(image.pixels.dtype)[..., None], "A", "")
 
 
-def _read(path: Path, colours: bool) -> Image:
+def _read(path: Path, colours: bool, part: str = archives.MERGED) -> Image:
     name = path.name
+    content = read_bytes(path)
     try:
-        content = path.read_bytes()
-    except FileNotFoundError as error:
-        raise VelaturaError("bad-request", f"There is no file {path}; check the name.") from error
-    except OSError as error:
-        raise VelaturaError("bad-request", f"{path} cannot be read: {error.strerror or error}.") from error
-    try:
+        if archives.is_archive(content):
+            content = archives.part(content, part, MAX_PART)
         if content.startswith(chunks.SIGNATURE):
             return _read_png(content, name, colours)
         return _read_with_pillow(content, name, colours, ())
     except UnidentifiedImageError as error:
         raise VelaturaError(
-            "bad-request", f"{name} is not a picture that can be read; use PNG, JPEG, WebP or TIFF."
+            "bad-request", f"{name} is not a picture that can be read; use PNG, JPEG, WebP, TIFF or ORA."
         ) from error
     except BROKEN as error:
         detail = f"{type(error).__name__}: {error}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from velatura.files.atomic import replacing
 from velatura.files.images import Image, Layer
 from velatura.files.png import encode
+from velatura.files.recipes import text_chunk
 
 MAX_NAME = 60
 
@@ -40,7 +42,7 @@ def write_mask(path: Path, mask: Layer) -> None:
 
     Raises OSError.
     """
-    content = encode(mask.image)
+    content = encode(mask.image, extra=(text_chunk(mask),))
     with replacing(path) as stream:
         stream.write(content)
 
@@ -52,4 +54,4 @@ def as_paint(mask: Layer, source: Image) -> Layer:
     alpha = mask.image.pixels.astype(source.pixels.dtype) * (full // 255)
     white = np.full((*alpha.shape[:2], len(channels) - 1), full, source.pixels.dtype)
     image = Image(np.concatenate([white, alpha], axis=-1), channels, source.profile)
-    return Layer(image, mask.x, mask.y, mask.title, mask.recipe)
+    return replace(mask, image=image)

@@ -6,7 +6,7 @@
     data/variation-N.png        N counts from the top of the stack
     mergedimage.png             the source with the topmost variation
     Thumbnails/thumbnail.png    at most 256 pixels a side
-    velatura/recipes.json       {"version": 1, "layers": {"data/variation-N.png": recipe}}
+    velatura/recipes.json       the layers' recipes (see `velatura.files.recipes`)
 
 After the OpenRaster specification 0.0.3 (baseline). `velatura/` is our own; other readers ignore it.
 """
@@ -14,7 +14,6 @@ After the OpenRaster specification 0.0.3 (baseline). `velatura/` is our own; oth
 from __future__ import annotations
 
 import io
-import json
 import re
 import xml.etree.ElementTree as ElementTree
 import zipfile
@@ -25,6 +24,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
+from velatura.files import recipes
+from velatura.files.archives import MERGED, SOURCE
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer
@@ -65,7 +66,6 @@ def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str)
     merged = over(source, groups[0].layers[0]) if groups else source
     layers = [layer for group in groups for layer in group.layers]
     files = [(f"data/variation-{number}.png", layer) for number, layer in enumerate(layers, 1)]
-    recipes = {"version": 1, "layers": {name: layer.recipe for name, layer in files}}
     with replacing(path) as stream, zipfile.ZipFile(stream, "w") as archive:
 
         def add(name: str, content: bytes, method: int = zipfile.ZIP_STORED) -> None:
@@ -76,12 +76,12 @@ def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str)
 
         add("mimetype", b"image/openraster")
         add("stack.xml", _stack(source, groups, title), zipfile.ZIP_DEFLATED)
-        add("data/source.png", encode(source, always_profile=True))
+        add(SOURCE, encode(source, always_profile=True))
         for name, layer in files:
             add(name, encode(_like(layer.image, source), always_profile=True))
-        add("mergedimage.png", encode(merged, always_profile=True))
+        add(MERGED, encode(merged, always_profile=True))
         add("Thumbnails/thumbnail.png", _thumbnail(merged))
-        add("velatura/recipes.json", json.dumps(recipes, indent=1).encode("ascii"), zipfile.ZIP_DEFLATED)
+        add(recipes.PART, recipes.pack(files), zipfile.ZIP_DEFLATED)
 
 
 def _like(image: Image, source: Image) -> Image:
@@ -104,7 +104,7 @@ def _stack(source: Image, groups: Sequence[Group], title: str) -> bytes:
             element.set("x", str(layer.x))
             element.set("y", str(layer.y))
             element.set("visibility", "hidden" if place else "visible")
-    ElementTree.SubElement(stack, "layer", name="Source", src="data/source.png", x="0", y="0")
+    ElementTree.SubElement(stack, "layer", name="Source", src=SOURCE, x="0", y="0")
     ElementTree.indent(root)
     return ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
 

@@ -10,14 +10,16 @@ import numpy as np
 from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
-from velatura.files.images import Image, Layer
+from velatura.files.images import Chunks, Image, Layer
+from velatura.files.recipes import text_chunk
 
 
-def encode(image: Image, always_profile: bool = False) -> bytes:
+def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> bytes:
     """Return the picture as a PNG file of the same depth.
 
     The file has the colour chunks of the file that the picture comes from, which may be none. With
     `always_profile` it always has an ICC profile: some readers take 16 bits without one for linear light.
+    `extra` are further chunks.
     """
     pixels = image.pixels[..., 0] if image.pixels.shape[-1] == 1 else image.pixels
     kept = image.colour_chunks
@@ -27,14 +29,14 @@ def encode(image: Image, always_profile: bool = False) -> bytes:
     elif always_profile and image.profile == colour.SRGB and not names & {b"iCCP", b"cICP"}:
         kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
         kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
-    return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), kept)
+    return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), (*kept, *extra))
 
 
 def write_png(path: Path, source: Image, layer: Layer) -> None:
     """Write `source` with `layer` over it at the source's depth; the file appears complete or not at all.
 
-    Raises OSError.
+    It holds the layer's recipe (see `velatura.files.recipes`). Raises OSError.
     """
-    content = encode(over(source, layer))
+    content = encode(over(source, layer), extra=(text_chunk(layer),))
     with replacing(path) as stream:
         stream.write(content)
