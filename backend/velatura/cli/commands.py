@@ -23,6 +23,7 @@ GROUP = "velatura.commands"
 _OWN = {
     "edit": "edit a picture file, select in it or describe it",
     "show": "show how a result was made, from its file",
+    "rerun": "run the recipe of a result again, and compare the pixels",
     "demo": "show every kind of edit on the portrait that comes with Velatura",
     "dials": "list, show, share, rename and delete saved dials and kept sliders",
     "methods": "list the methods, or the options of one",

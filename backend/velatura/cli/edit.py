@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import math
 import sys
-import uuid
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,24 +14,18 @@ from velatura.cli.connection import connected
 from velatura.cli.dials import named_or_shared
 from velatura.cli.inputs import parse_inputs, parse_item, read_inputs
 from velatura.cli.interrupt import Interrupt
+from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.progress import Progress
+from velatura.cli.outputs import WRITERS, Output, check_out, out_path
 from velatura.cli.proposing import proposal, proposed, with_a_hint
 from velatura.cli.requests import inputs_of
 from velatura.cli.results import print_files, print_texts
 from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_values
-from velatura.files.compare import write_comparison
-from velatura.files.images import Image, Layer, read_image, read_mask
-from velatura.files.masks import as_paint, paths_for, write_mask
-from velatura.files.ora import write_ora
-from velatura.files.png import write_png
+from velatura.files.images import read_image, read_mask
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
-from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
-from velatura_protocol.rasters import Pixels
-from velatura_protocol.requests import Request, blobs
 from velatura_protocol.results import best_first
 
 
@@ -107,7 +98,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="", metavar="ID", help="see `velatura models` (the first)")
     parser.add_argument(
         "--out",
-        type=_out,
+        type=out_path,
         metavar="OUT.ora|OUT.png",
         help="ora: the source and the variations as layers, the best on top; png: the source with the best "
         "variation; both at the source's own depth. For a method that selects, ora: the source and each mask "
@@ -122,8 +113,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Read, edit, write; print where the result lies."""
+    read = (options.picture, options.mask)
     for path in filter(None, (options.out, options.compare)):
-        _check_out(path, options)
+        check_out(path, read)
     source = read_image(options.picture)
     mask = read_mask(options.mask) if options.mask else None
     if mask and (mask.width, mask.height) != (source.width, source.height):
@@ -159,12 +151,12 @@ def run(options: argparse.Namespace) -> int:
         if draft is not None:
             shown = {"source": inputs["source"], "mask": None}
             request = draft.edit.on(shown, canvas, lease=True, draft=True)
-            caption = proposed(_run_job(client, request, shown, interrupt), draft.key)
+            caption = proposed(run_job(client, request, shown, interrupt), draft.key)
             hint = f'To give another: --set {draft.key}="…"'
             print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
-            job = _run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
+            job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
         except VelaturaError as error:
             raise with_a_hint(error, edit, method) from error
         if is_text:
@@ -172,8 +164,10 @@ def run(options: argparse.Namespace) -> int:
             print_texts(job, as_json=options.json)
             return exits.OK
         results = best_first(job["result"]["layers"])
-        layers = [_fetch(client, layer, interrupt) for layer in results]
-        files = WRITERS[method.kind.insert](options, source, mask, layers, job["title"])
+        layers = [fetch(client, layer, interrupt) for layer in results]
+        files = WRITERS[method.kind.insert](
+            Output(options.out, options.compare, read), source, mask, layers, job["title"]
+        )
         client.ack(job["job"])
     print_files(job, results, files, options.compare, as_json=options.json)
     return exits.OK
@@ -205,114 +199,8 @@ def _check_outputs(options: argparse.Namespace, title: str, is_text: bool) -> No
         raise VelaturaError("bad-request", f"{title} makes a picture; name a file for it with --out.")
 
 
-def _write(
-    options: argparse.Namespace, source: Image, mask: Image | None, layers: list[Layer], title: str
-) -> list[Path]:
-    """Write the files of a method that edits; return those of the result. layers: the best first."""
-    if options.out.suffix.lower() == ".png":
-        write_png(options.out, source, layers[0])
-    else:
-        write_ora(options.out, source, layers, title)
-    if options.compare:
-        write_comparison(options.compare, source, mask, layers[0])
-    return [options.out]
-
-
-def _write_masks(
-    options: argparse.Namespace, source: Image, _mask: Image | None, layers: list[Layer], title: str
-) -> list[Path]:
-    """Write the files of a method that selects; return those of the masks. --compare shows the first mask."""
-    files = [options.out]
-    painted = [as_paint(layer, source) for layer in layers]
-    if options.out.suffix.lower() == ".png":
-        files = paths_for(options.out, [layer.title for layer in layers])
-        for path in files:
-            _check_out(path, options)
-        for path, layer in zip(files, layers, strict=True):
-            write_mask(path, layer)
-    else:
-        write_ora(options.out, source, painted, title)
-    if options.compare:
-        write_comparison(options.compare, source, layers[0].image, painted[0])
-    return files
-
-
-WRITERS = {"layers": _write, "selections": _write_masks}
-
-
-def _out(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in (".ora", ".png"):
-        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
-    return path
-
-
 def _seconds(text: str) -> float:
     seconds = float(text)
     if not (math.isfinite(seconds) and seconds > 0):
         raise argparse.ArgumentTypeError("give a number of seconds above 0")
     return seconds
-
-
-def _check_out(path: Path, options: argparse.Namespace) -> None:
-    if not path.parent.is_dir():
-        raise VelaturaError("bad-request", f"There is no folder {path.parent} for the result; make it first.")
-    if path.is_dir():
-        raise VelaturaError("bad-request", f"{path} is a folder; name a file for the result.")
-    if any(
-        source and source.exists() and path.resolve() == source.resolve()
-        for source in (options.picture, options.mask)
-    ):
-        raise VelaturaError(
-            "bad-request", f"{path} is also a picture to read; name another file for the result."
-        )
-
-
-def _run_job(
-    client: Client, request: Request, inputs: Mapping[str, Pixels | None], interrupt: Interrupt
-) -> dict[str, Any]:
-    """Submit a job and wait for it; return it, done. Raises its error, or `cancelled`."""
-    identifier = str(uuid.uuid4())
-    progress = Progress()
-    is_cancelling = False
-
-    def should_cancel() -> bool:
-        nonlocal is_cancelling
-        if interrupt.asked() and not is_cancelling:
-            is_cancelling = True
-            progress.say("Cancelling the edit.")
-        return is_cancelling
-
-    try:
-        try:
-            wire, data = request.to_wire(), blobs(inputs)
-            client.submit(identifier, wire, data, on_bytes=progress.sent, should_stop=should_cancel)
-        except VelaturaError as error:
-            if error.code != "cancelled":
-                raise
-            with contextlib.suppress(VelaturaError):  # the daemon may not have it yet
-                client.cancel(identifier)
-            raise _cancelled(interrupt) from error
-        job = client.wait(identifier, on_event=progress.event, should_cancel=should_cancel)
-    finally:
-        progress.close()
-    if job["state"] == "failed":
-        raise VelaturaError.from_wire(job["error"])
-    if job["state"] == "cancelled":
-        raise _cancelled(interrupt)
-    return job
-
-
-def _cancelled(interrupt: Interrupt) -> VelaturaError:
-    why = "it took longer than --timeout allows" if interrupt.timed_out else "nothing was written"
-    return VelaturaError("cancelled", f"The edit was cancelled; {why}.")
-
-
-def _fetch(client: Client, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
-    try:
-        data = client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked)
-    except VelaturaError as error:
-        if error.code != "cancelled":
-            raise
-        raise _cancelled(interrupt) from error
-    return Layer.from_result(layer, data)

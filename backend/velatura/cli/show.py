@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -40,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     known = Catalogue.from_wire(offered(state_dir(options.state_dir)))
     told = [_lines(number, made, known) for number, made in enumerate(layers, 1)]
     print("\n\n".join("\n".join(lines) for lines in told))
+    print(f"\nTo run it again: velatura rerun {shlex.quote(str(options.file))}")
     return exits.OK
 
 

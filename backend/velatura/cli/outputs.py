@@ -1,0 +1,81 @@
+"""Writes the files of a job's layers."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from velatura.files.compare import write_comparison
+from velatura.files.images import Image, Layer
+from velatura.files.masks import as_paint, paths_for, write_mask
+from velatura.files.ora import write_ora
+from velatura.files.png import write_png
+from velatura_protocol.errors import VelaturaError
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where a result goes.
+
+    path: `.ora` or `.png`. compare: the file of the comparison, or None. read: files that must not be written
+    over.
+    """
+
+    path: Path
+    compare: Path | None
+    read: Sequence[Path | None]
+
+
+def out_path(text: str) -> Path:
+    """The path of a result, for argparse."""
+    path = Path(text)
+    if path.suffix.lower() not in (".ora", ".png"):
+        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
+    return path
+
+
+def check_out(path: Path, read: Sequence[Path | None]) -> None:
+    """Raise `bad-request` for a file that cannot be written. read: files that must not be written over."""
+    if not path.parent.is_dir():
+        raise VelaturaError("bad-request", f"There is no folder {path.parent} for the result; make it first.")
+    if path.is_dir():
+        raise VelaturaError("bad-request", f"{path} is a folder; name a file for the result.")
+    if any(source and source.exists() and path.resolve() == source.resolve() for source in read):
+        raise VelaturaError(
+            "bad-request", f"{path} is also a picture to read; name another file for the result."
+        )
+
+
+def _write(out: Output, source: Image, mask: Image | None, layers: list[Layer], title: str) -> list[Path]:
+    """Write the files of a method that edits; return those of the result. layers: the best first."""
+    if out.path.suffix.lower() == ".png":
+        write_png(out.path, source, layers[0])
+    else:
+        write_ora(out.path, source, layers, title)
+    if out.compare:
+        write_comparison(out.compare, source, mask, layers[0])
+    return [out.path]
+
+
+def _write_masks(
+    out: Output, source: Image, _mask: Image | None, layers: list[Layer], title: str
+) -> list[Path]:
+    """Write the files of a method that selects; return those of the masks. --compare shows the first mask."""
+    files = [out.path]
+    painted = [as_paint(layer, source) for layer in layers]
+    if out.path.suffix.lower() == ".png":
+        files = paths_for(out.path, [layer.title for layer in layers])
+        for path in files:
+            check_out(path, out.read)
+        for path, layer in zip(files, layers, strict=True):
+            write_mask(path, layer)
+    else:
+        write_ora(out.path, source, painted, title)
+    if out.compare:
+        write_comparison(out.compare, source, layers[0].image, painted[0])
+    return files
+
+
+WRITERS = {"layers": _write, "selections": _write_masks}
