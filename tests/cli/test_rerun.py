@@ -4,8 +4,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image as Pillow
 
 from tests.cli.pictures import gradient, load, save, soft_mask
+from velatura.files.chunks import insert
 from velatura.files.images import Layer, read_image
 from velatura.files.png import encode
 from velatura.files.recipes import read_recipes, text_chunk
@@ -172,3 +174,15 @@ def test_a_recipe_finds_its_further_pictures(cli, folder):
     assert "The input scribble of out.png, strokes.png, is not" in told
     assert rerun(cli, "out.png", "--input", "scribble=elsewhere/red.png")["same"]
     assert "no input 'paint'" in cli("rerun", "out.png", "--input", "paint=in.png", code=1).stderr
+
+
+def test_metadata_are_kept_unless_they_are_stripped(cli, folder):
+    picture = (folder / "in.png").read_bytes()
+    (folder / "in.png").write_bytes(insert(picture, ((b"tEXt", b"Author\0A. Painter"),)))
+    cli("edit", "in.png", *EDIT, "--out", "kept.png")
+    cli("edit", "in.png", *EDIT, "--strip", "--out", "bare.png")
+    cli("rerun", "bare.png", "--out", "again.png")
+    for name, author in (("kept.png", "A. Painter"), ("bare.png", None), ("again.png", "A. Painter")):
+        with Pillow.open(folder / name) as opened:
+            opened.load()
+            assert opened.text.get("Author") == author and "velatura" in opened.text

@@ -21,7 +21,7 @@ from velatura.cli.proposing import proposal, proposed, with_a_hint
 from velatura.cli.requests import inputs_of
 from velatura.cli.results import print_files, print_texts
 from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_values
-from velatura.files.images import read_image, read_mask
+from velatura.files.images import read_image, read_mask, stripped
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
 from velatura_protocol.errors import VelaturaError
@@ -106,6 +106,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "need no file",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave out the picture's EXIF, XMP, texts and resolution; the recipe stays",
+    )
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -117,6 +122,8 @@ def run(options: argparse.Namespace) -> int:
     for path in filter(None, (options.out, options.compare)):
         check_out(path, read)
     source = read_image(options.picture)
+    if options.strip:
+        source = stripped(source)
     mask = read_mask(options.mask) if options.mask else None
     if mask and (mask.width, mask.height) != (source.width, source.height):
         raise VelaturaError(

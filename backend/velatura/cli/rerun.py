@@ -16,7 +16,7 @@ from velatura.cli.methods import method_named
 from velatura.cli.outputs import WRITERS, Output, check_out, out_path
 from velatura.cli.sources import Sources
 from velatura.cli.values import parse_values
-from velatura.files.images import Image
+from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.client import Client
@@ -61,6 +61,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=out_path, metavar="OUT.ora|OUT.png", help="write the new result (else only compared)"
     )
+    parser.add_argument(
+        "--strip",
+        action="store_true",
+        help="leave out the picture's EXIF, XMP, texts and resolution; the recipe stays",
+    )
     parser.add_argument("--timeout", type=float, metavar="SECONDS", help="cancel the edit after this time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run, compare=None)
@@ -97,7 +102,8 @@ def run(options: argparse.Namespace) -> int:
         if options.out:
             drawn = [fetch(client, layer, interrupt)]
             output = Output(options.out, None, [options.file, *pictures.read])
-            files = WRITERS[method.kind.insert](output, pictures.source, pictures.mask, drawn, job["title"])
+            source = stripped(pictures.source) if options.strip else pictures.source
+            files = WRITERS[method.kind.insert](output, source, pictures.mask, drawn, job["title"])
         client.ack(job["job"])
     is_same = layer["raster"]["digest"] == made.digest if made.digest else None
     _print(options, job, layer, files, is_same, pictures.reasons)

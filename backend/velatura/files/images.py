@@ -13,7 +13,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from velatura.files import archives, chunks, colour
+from velatura.files import archives, chunks, colour, metadata
 from velatura.files.atomic import read_bytes
 from velatura_protocol.errors import VelaturaError
 
@@ -54,6 +54,7 @@ class Image:
         profile: `sRGB` or `sRGB-linear`.
         icc: the file's ICC profile, empty where it had none.
         colour_chunks: the file's PNG chunks that define its colours, which results repeat unchanged.
+        metadata: PNG chunks of the file's EXIF, XMP, texts and resolution (see `velatura.files.metadata`).
     """
 
     pixels: np.ndarray
@@ -61,6 +62,7 @@ class Image:
     profile: str = colour.SRGB
     icc: bytes = b""
     colour_chunks: Chunks = ()
+    metadata: Chunks = ()
 
     @property
     def width(self) -> int:
@@ -128,6 +130,12 @@ def read_image(path: Path, part: str = archives.MERGED) -> Image:
     return _read(path, colours=True, part=part)
 
 
+def stripped(image: Image) -> Image:
+    """The picture without its file's metadata; its colour space stays."""
+    colours = tuple((kind, data) for kind, data in image.colour_chunks if kind != b"pHYs")
+    return replace(image, colour_chunks=colours, metadata=())
+
+
 def read_mask(path: Path) -> Image:
     """Read a mask: one channel `A`, 8 or 16 bits; white selects, black and transparent do not.
 
@@ -153,9 +161,11 @@ def _read(path: Path, colours: bool, part: str = archives.MERGED) -> Image:
     try:
         if archives.is_archive(content):
             content = archives.part(content, part, MAX_PART)
-        if content.startswith(chunks.SIGNATURE):
-            return _read_png(content, name, colours)
-        return _read_with_pillow(content, name, colours, ())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which `_check_size` checks
+            if content.startswith(chunks.SIGNATURE):
+                return _read_png(content, name, colours)
+            return _read_with_pillow(content, name, colours, ())
     except UnidentifiedImageError as error:
         raise VelaturaError(
             "bad-request", f"{name} is not a picture that can be read; use PNG, JPEG, WebP, TIFF or ORA."
@@ -182,7 +192,8 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
     header = chunks.read_header(content)
     _check_size(header.width, header.height, name)
     if header.depth < 16:
-        return _read_with_pillow(content, name, colours, chunks.colour_chunks(content))
+        image = _read_with_pillow(content, name, colours, chunks.colour_chunks(content))
+        return replace(image, metadata=metadata.of_png(content, (image.width, image.height)))
     pixels = imagecodecs.png_decode(content)
     if pixels.ndim == 2:
         pixels = pixels[..., None]
@@ -193,7 +204,8 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
     channels = CHANNELS[pixels.shape[-1]]
     kept = chunks.colour_chunks(content)
     profile, icc = _png_profile(kept, channels, name) if colours else (colour.SRGB, b"")
-    return Image(pixels, channels, profile, icc, kept)
+    about = metadata.of_png(content, (pixels.shape[1], pixels.shape[0]))
+    return Image(pixels, channels, profile, icc, kept, about)
 
 
 def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
@@ -215,15 +227,13 @@ def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
 
 
 def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks) -> Image:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which `_check_size` checks
-        limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
-        try:
-            with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
-                _check_size(*picture.size, name)
-                return _from_pillow(picture, name, colours, kept)
-        finally:
-            Pillow.MAX_IMAGE_PIXELS = limit
+    limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
+    try:
+        with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
+            _check_size(*picture.size, name)
+            return _from_pillow(picture, name, colours, kept)
+    finally:
+        Pillow.MAX_IMAGE_PIXELS = limit
 
 
 def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) -> Image:
@@ -254,7 +264,8 @@ def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) 
         raise VelaturaError("unsupported-colour", f"{name} is in Adobe RGB, not sRGB. {colour.ADVICE}")
     else:
         profile = colour.SRGB
-    return Image(pixels, channels, profile, icc, kept)
+    about = metadata.of_pillow(picture, (pixels.shape[1], pixels.shape[0]))
+    return Image(pixels, channels, profile, icc, kept, about)
 
 
 def _orient(pixels: np.ndarray, orientation: int) -> np.ndarray:

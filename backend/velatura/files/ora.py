@@ -76,10 +76,10 @@ def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str)
 
         add("mimetype", b"image/openraster")
         add("stack.xml", _stack(source, groups, title), zipfile.ZIP_DEFLATED)
-        add(SOURCE, encode(source, always_profile=True))
+        add(SOURCE, encode(source, always_profile=True, extra=source.metadata))
         for name, layer in files:
             add(name, encode(_like(layer.image, source), always_profile=True))
-        add(MERGED, encode(merged, always_profile=True))
+        add(MERGED, encode(merged, always_profile=True, extra=source.metadata))
         add("Thumbnails/thumbnail.png", _thumbnail(merged))
         add(recipes.PART, recipes.pack(files), zipfile.ZIP_DEFLATED)
 

@@ -35,8 +35,8 @@ def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> by
 def write_png(path: Path, source: Image, layer: Layer) -> None:
     """Write `source` with `layer` over it at the source's depth; the file appears complete or not at all.
 
-    It holds the layer's recipe (see `velatura.files.recipes`). Raises OSError.
+    It holds the source's metadata and the layer's recipe (see `velatura.files.recipes`). Raises OSError.
     """
-    content = encode(over(source, layer), extra=(text_chunk(layer),))
+    content = encode(over(source, layer), extra=(*source.metadata, text_chunk(layer)))
     with replacing(path) as stream:
         stream.write(content)
