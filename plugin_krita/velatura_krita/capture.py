@@ -19,7 +19,7 @@ from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.placement import Sketch, sketch
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Pixels, Rect
-from .velatura_protocol.sees import LAYER
+from .velatura_protocol.sights import LAYER
 
 #: The order of the channels in memory, by colour model and by whether the depth is a float.
 CHANNELS = {
@@ -44,7 +44,7 @@ Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and their origin. inputs: by the raster's name. sees: see `sees.CHOICES`."""
+    """The pixels of a run and their origin. inputs: by the raster's name. sees: see `sights.TITLES`."""
 
     node: str
     root: str
@@ -76,7 +76,7 @@ def capture(
 
     whole: without the selection, unless the method requires it. tell: see `rest.idle`. further: reads the
     further rasters within the canvas; see `rasters.capture_rasters`. sees: the picture that is read for the
-    layer, one of `sees.CHOICES`. Raises VelaturaError, with a sentence,
+    layer, one of `sights.TITLES`. Raises VelaturaError, with a sentence,
     for a layer that cannot be edited, before it reads any pixel.
     """
     if document is None:

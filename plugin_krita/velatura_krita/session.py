@@ -118,7 +118,7 @@ class Session(QtCore.QObject):
             self.cancel(job.id)
 
     def adjust(self) -> tuple[Edit, str] | None:
-        """The recipe of the selected result and the picture that it was made from (see `sees.CHOICES`), to be
+        """The recipe of the selected result and the picture that it was made from (see `sights.TITLES`), to be
         shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
