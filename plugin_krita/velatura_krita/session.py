@@ -118,8 +118,8 @@ class Session(QtCore.QObject):
             self.cancel(job.id)
 
     def adjust(self) -> tuple[Edit, str] | None:
-        """The recipe of the selected result and the picture that it was made from (see `sights.TITLES`), to be
-        shown in the form; its source and selection come back."""
+        """The recipe of the selected result and the picture that it was made from (see `sights.TITLES`), to
+        be shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
