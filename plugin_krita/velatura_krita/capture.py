@@ -19,7 +19,7 @@ from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.placement import Sketch, sketch
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Pixels, Rect
-from .velatura_protocol.sees import LAYER
+from .velatura_protocol.sights import LAYER
 
 #: The order of the channels in memory, by colour model and by whether the depth is a float.
 CHANNELS = {
@@ -44,7 +44,7 @@ Further = Callable[[Any, Rect], Generator[int, None, dict[str, Pixels]]]
 
 @dataclass(frozen=True)
 class Capture:
-    """The pixels of a run and their origin. inputs: by the raster's name. sees: see `sees.CHOICES`."""
+    """The pixels of a run and their origin. inputs: by the raster's name. sees: see `sights.TITLES`."""
 
     node: str
     root: str
@@ -54,7 +54,7 @@ class Capture:
     canvas: tuple[int, int]
     inputs: Mapping[str, Pixels | None]
     sees: str
-    sketch: Sketch
+    sketch: Sketch | None  #: of a layer whose result follows it
     frame: int | None  #: of an animated layer
 
     @property
@@ -71,13 +71,14 @@ def capture(
     tell: Tell = unheard,
     further: Further | None = None,
     sees: str = LAYER,
+    follow: bool = False,
 ) -> Generator[int, None, Capture]:
     """Captures the layer that is active at the start, and the selection; see `steps.Steps`.
 
     whole: without the selection, unless the method requires it. tell: see `rest.idle`. further: reads the
     further rasters within the canvas; see `rasters.capture_rasters`. sees: the picture that is read for the
-    layer, one of `sees.CHOICES`. Raises VelaturaError, with a sentence,
-    for a layer that cannot be edited, before it reads any pixel.
+    layer, one of `sights.TITLES`. follow: whether the result will follow the layer, which is sketched for it.
+    Raises VelaturaError, with a sentence, for a layer that cannot be edited, before it reads any pixel.
     """
     if document is None:
         raise VelaturaError("empty-layer", NO_PICTURE)
@@ -102,7 +103,7 @@ def capture(
     if within is None and needs_mask:
         raise VelaturaError("empty-mask", "This method needs a selection: select what is to change.")
     still = selection.duplicate() if within is not None else None  # as it is at the click
-    drawn, mask = _sketch(node, canvas, bounds), None
+    drawn, mask = _sketch(node, canvas, bounds) if follow else None, None
     seen = yield from sight(document, node, sees, bounds, reader_of)
     try:
         if within is not None:

@@ -15,7 +15,7 @@ from .qt import QtWidgets, Signal
 from .rasters import layers
 from .recipes import bare
 from .state import Daemon, State
-from .velatura_protocol import dials, sees
+from .velatura_protocol import dials, sights
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
 from .velatura_protocol.model_choice import choose_model, first_able
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
@@ -81,11 +81,11 @@ class Controls(QtWidgets.QWidget):
             seed=self.seed.value(),
             variations=self.variations.value(),
             parameters=self.form.values(),
-            sees=sees.known(self.sees.currentData()),
+            sees=sights.known(self.sees.currentData()),
         )
 
-    def show_recipe(self, recipe: Edit, seen: str = sees.LAYER) -> bool:
-        """Enters the values of a recipe; False if its method is not offered. seen: see `sees.CHOICES`."""
+    def show_recipe(self, recipe: Edit, seen: str = sights.LAYER) -> bool:
+        """Enters the values of a recipe; False if its method is not offered. seen: see `sights.TITLES`."""
         index = self.method.findData(recipe.method)
         if index < 0:
             return False
@@ -135,10 +135,10 @@ class Controls(QtWidgets.QWidget):
             choices.addWidget(combo, row, 1)
         choices.addWidget(self.model.note, 2, 1)
         self.sees = Combo()
-        name_widget(self.sees, "sees", sees.TITLE, sees.TIP)
-        for value, title in sees.CHOICES:
+        name_widget(self.sees, "sees", sights.TITLE, sights.TIP)
+        for value, title in sights.TITLES.items():
             self.sees.addItem(title, value)
-        label = QtWidgets.QLabel(sees.TITLE)
+        label = QtWidgets.QLabel(sights.TITLE)
         label.setBuddy(self.sees)
         choices.addWidget(label, 3, 0)
         choices.addWidget(self.sees, 3, 1)
@@ -344,7 +344,7 @@ class Controls(QtWidgets.QWidget):
             self._parameters = dict(last.get("parameters", {}))
             self.prompt.setPlainText(str(last.get("prompt", "")))
             self.seed.setValue(last.get("seed", -1))
-            self.sees.setCurrentIndex(self.sees.findData(sees.known(last.get("sees"))))
+            self.sees.setCurrentIndex(self.sees.findData(sights.known(last.get("sees"))))
             self.previews.setChecked(bool(last.get("previews", True)))
             self.variations.setMaximum(max(1, last.get("variations", 1)))
             self.variations.setValue(last.get("variations", 1))

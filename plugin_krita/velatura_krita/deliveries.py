@@ -218,7 +218,8 @@ class Deliveries(QtCore.QObject):
             where = f"'{job.document}'" if job.document else "its picture"
             sentence = f"'{job.label}' is finished: open {where} {TO_GET}."
             if not self.session.entries[name].file:
-                sentence = f"'{job.label}' is finished, but {where} is closed: choose its place under Edits."
+                sentence = f"'{job.label}' is finished, but {where} is closed: open it, or choose a place"
+                sentence += " under Edits."
             self.state.change_job(name, phase=Phase.HOMELESS, message=sentence, fraction=None)
             self.state.say(sentence)
 

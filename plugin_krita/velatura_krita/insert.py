@@ -28,7 +28,7 @@ from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.evidence import Evidence
 from .velatura_protocol.placement import Placement
 from .velatura_protocol.rasters import Raster, Rect
-from .velatura_protocol.sees import LAYER, VISIBLE
+from .velatura_protocol.sights import LAYER, VISIBLE
 
 log = logging.getLogger("velatura.krita")
 

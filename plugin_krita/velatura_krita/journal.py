@@ -9,7 +9,7 @@ import time
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from .velatura_protocol.sees import LAYER
+from .velatura_protocol.sights import LAYER
 
 FOLDER = "krita"
 SUFFIX = ".json"
@@ -34,7 +34,7 @@ class Entry:
     created: float
     document: str = ""  #: its name, for the person
     sketch: dict | None = None
-    sees: str = LAYER  #: the picture that the model saw, one of `sees.CHOICES`
+    sees: str = LAYER  #: the picture that the model saw, one of `sights.TITLES`
 
 
 KEYS = {field.name for field in fields(Entry)}

@@ -15,7 +15,7 @@ from typing import Any
 
 from .qt import QtCore
 from .velatura_protocol.evidence import Evidence
-from .velatura_protocol.sees import LAYER, known
+from .velatura_protocol.sights import LAYER, known
 
 PREFIX = "velatura-recipe-"
 DESCRIPTION = "How Velatura made this layer"
@@ -30,7 +30,7 @@ class Recipe:
     source: str  #: unique id of the source layer
     kept: bool = False  #: the person has chosen it among its variations; it is the person's own layer now
     evidence: Evidence | None = None  #: the layer's pixels, by which a copy of it is known
-    sees: str = LAYER  #: the picture that it was made from, one of `sees.CHOICES`
+    sees: str = LAYER  #: the picture that it was made from, one of `sights.TITLES`
 
     @property
     def job(self) -> str:

@@ -93,7 +93,9 @@ class Session(QtCore.QObject):
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
-        reading = self._reading[job.id] = capture(document, wish.method, wish.whole, tell, further, wish.sees)
+        reading = self._reading[job.id] = capture(
+            document, wish.method, wish.whole, tell, further, wish.sees, follow=True
+        )
         self.stepper.start(
             reading,
             lambda captured: self._captured(job, wish, document, captured),
@@ -118,8 +120,8 @@ class Session(QtCore.QObject):
             self.cancel(job.id)
 
     def adjust(self) -> tuple[Edit, str] | None:
-        """The recipe of the selected result and the picture that it was made from (see `sees.CHOICES`), to be
-        shown in the form; its source and selection come back."""
+        """The recipe of the selected result and the picture that it was made from (see `sights.TITLES`), to
+        be shown in the form; its source and selection come back."""
         result = again.selected(self.host)
         if result is None:
             self.state.say("Select a layer that Velatura made, to load its settings.", bad=True)
@@ -197,7 +199,7 @@ class Session(QtCore.QObject):
             job.label,
             time.time(),
             captured.document,
-            captured.sketch.to_json(),
+            captured.sketch.to_json() if captured.sketch is not None else None,
             captured.sees,
         )
         self.entries[job.id] = entry

@@ -16,7 +16,7 @@ from .recipes import bare
 from .rest import idle
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import Rect
-from .velatura_protocol.sees import LAYER, VISIBLE
+from .velatura_protocol.sights import LAYER, VISIBLE
 
 Steps = Generator[int, None, Any]
 
@@ -34,7 +34,7 @@ class Sight:
 def sight(
     document: Any, node: Any, sees: str, bounds: Rect, reader: Callable[[Any], Callable[..., Any]]
 ) -> Steps:
-    """The picture for this choice (see `sees.CHOICES`); the caller closes it. See `steps.Steps`.
+    """The picture for this choice (see `sights.TITLES`); the caller closes it. See `steps.Steps`.
 
     bounds: of the layer. reader: gives the reader of a layer.
     """

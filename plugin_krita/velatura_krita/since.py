@@ -14,7 +14,7 @@ from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import DTYPES as SIZES
 from .velatura_protocol.rasters import Raster
-from .velatura_protocol.sees import LAYER
+from .velatura_protocol.sights import LAYER
 
 
 def changes(document: Any, node: Any, recipe: recipes.Recipe) -> Generator[int, None, Changes]:

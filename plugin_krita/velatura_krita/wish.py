@@ -11,7 +11,7 @@ from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.choices import Wanted, resolve
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.requests import Edit
-from .velatura_protocol.sees import LAYER
+from .velatura_protocol.sights import LAYER
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Wish:
     variations: int
     parameters: Mapping[str, object]
     whole: bool = False
-    sees: str = LAYER  #: one of `sees.CHOICES`
+    sees: str = LAYER  #: one of `sights.TITLES`
 
     @property
     def about(self) -> str:

@@ -109,7 +109,7 @@ def test_a_seed_is_a_number_or_a_new_one_each_time(sitting):
 
 
 def test_a_choice_that_there_is_no_more_becomes_the_default(sitting):
-    assert sitting["widgets"]["choice"] == ["layer", "This layer", "visible", "This layer"]
+    assert sitting["widgets"]["choice"] == ["layer", "The layer", "visible", "The layer"]
 
 
 def test_a_layer_that_multiplies_is_hidden_with_its_earlier_results_and_back_after_one_undo(sitting):

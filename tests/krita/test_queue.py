@@ -38,7 +38,7 @@ def press(desk, name):
 
 def test_a_result_without_a_picture_goes_into_the_one_in_front(waiting, krita, daemon):
     assert waiting["status"].text() == (
-        "'a hat' is finished, but 'picture' is closed: choose its place under Edits."
+        "'a hat' is finished, but 'picture' is closed: open it, or choose a place under Edits."
     )
     press(waiting, "here")
     assert waiting["status"].text().startswith("Open a picture")

@@ -195,7 +195,9 @@ def test_a_finished_result_says_which_picture_to_open(desks, daemon, document, k
     desk.run("a hat")
     krita.open.clear()
     desk.wait_phase("HOMELESS")
-    assert desk["status"].text() == "'a hat' is finished: open 'picture' to get the result."
+    assert desk["status"].text() == (
+        "'a hat' is finished, but 'picture' is closed: open it, or choose a place under Edits."
+    )
     krita.open.append(document)
     desk.wait_phase("DONE")
 

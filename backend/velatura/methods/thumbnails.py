@@ -1,16 +1,16 @@
-"""Small pictures of results, for a client's strip and a document's history."""
+"""Small pictures of results, for a client's strip and a document's history. Importing it imports no numpy."""
 
 from __future__ import annotations
 
 import io
-from typing import NamedTuple
-
-import numpy as np
-from PIL import Image
+from typing import TYPE_CHECKING, NamedTuple
 
 from velatura_protocol.candidates import MAX_THUMBNAIL
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Rect
+
+if TYPE_CHECKING:
+    import numpy as np
 
 SIDE = 192
 """Most pixels of a side: a cell of 96 on a screen of double density."""
@@ -39,6 +39,8 @@ class Thumb(NamedTuple):
 
 def thumbnail(rgb: np.ndarray, rect: Rect) -> Thumb:
     """The thumbnail of a picture uint8 [h, w, 3], at most `SIDE` a side and `MAX_THUMBNAIL` bytes."""
+    from PIL import Image
+
     image = Image.fromarray(rgb)
     image.thumbnail((SIDE, SIDE))
     data = b""

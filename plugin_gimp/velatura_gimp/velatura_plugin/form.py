@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from velatura_protocol import dials
+from velatura_protocol import dials, sights
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_INTEGER
@@ -80,8 +80,8 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
               -1, minimum=-1, maximum=MAX_SEED),
         Field("model", "enum", "Model", "The model that paints.", DEFAULT_MODEL, advanced=True,
               choices=((DEFAULT_MODEL, "Default"), *((m.id, m.title) for m in catalogue.models))),
-        Field(SEES, "enum", "Model sees", "The part of the picture that the model is shown. A result of the "
-              "visible picture lies on top of all layers.", LAYER, choices=SIGHTS),
+        Field(SEES, "enum", sights.TITLE, "The picture that the model sees. A result of the visible "
+              "picture lies on top of all layers.", LAYER, choices=SIGHTS),
     ]  # fmt: skip
     names = _names(fields)
     labels = mnemonics([field.title for field in fields])

@@ -88,7 +88,7 @@ def test_methods_for_other_kinds_of_models_edit_with_one_of_theirs_or_are_left_o
     assert len(methods_left_out(alone)) == len(OTHER_KINDS) + len(WITH_TRAITS)
     assert len(methods_left_out(models)) == len(WITH_TRAITS)
     assert "“Follow an instruction” needs a model that follows instructions" in methods_left_out(models)[0]
-    with pytest.raises(VelaturaError, match="“Blended Diffusion” needs a diffusion model of pixels"):
+    with pytest.raises(VelaturaError, match="“Fill by a critic's eye” needs a diffusion model of pixels"):
         editors(alone, methods=["sdedit", "blended-diffusion"])
 
 
