@@ -19,6 +19,7 @@ from velatura_protocol.errors import VelaturaError
 from ..families import folder_weights, parts
 from ..headers import read_header
 from ..latent import LatentModel
+from . import refusals
 from .listing import GuideFile
 from .look import Projections
 from .vision import reads
@@ -69,13 +70,7 @@ def load(guide: GuideFile, model: LatentModel) -> IPAdapter:
             image encoder is missing.
     """
     if guide.encoder is None:
-        wanted = reads(read_header(guide.path))
-        width = f" of width {wanted.width}" if wanted else ""
-        raise VelaturaError(
-            "unknown-model",
-            f"The guide {guide.title!r} lacks its image encoder, a CLIP vision network{width}; put it into "
-            "the folder clip_vision beside your models and run `velatura models find`.",
-        )
+        raise refusals.without_encoder(guide)
     try:
         with torch.inference_mode(False):
             tensors = parts.tensors(guide.path, dtype=model.dtype)
