@@ -23,6 +23,7 @@ from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(120)
 Q = "down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q"
+KOHYA = f"lora_unet_{Q.replace('.', '_')}."
 CONV = "down_blocks.0.resnets.0.conv1"
 
 
@@ -362,6 +363,20 @@ def test_a_fused_layer_of_another_size_is_refused(tmp_path, widths):
         ({f"unet.{Q}.lora_magnitude_vector": random(2)}, "made for another model"),
         ({f"unet.{Q}.ia3_l": random(3, 1)}, "made for another model"),
         ({f"unet.{Q}.weight": random(3)}, "made for another model"),
+        *(  # parts that do not fit each other: no rank, another rank, numbers without a shape
+            (
+                {KOHYA + "lora_down.weight": A, KOHYA + "lora_up.weight": B, KOHYA + "alpha": alpha},
+                "another model",
+            )
+            for A, B, alpha in (
+                (random(0, 64), random(64, 0), torch.tensor(1.0)),
+                (random(2, 64), random(64, 1), torch.tensor(1.0)),
+                (random(2, 64), torch.tensor(1.0), torch.tensor(1.0)),
+            )
+        ),
+        ({KOHYA + "diff": random(0)}, "made for another model"),
+        ({KOHYA + "lokr_w1": torch.tensor(1.0), KOHYA + "lokr_w2": random(64, 64)}, "made for another model"),
+        ({KOHYA + "diff": torch.full((64, 64), float("nan"))}, "cannot be read"),
     ],
 )
 def test_a_file_for_other_layers_or_of_another_form_is_refused(unet, tmp_path, tensors, sentence):

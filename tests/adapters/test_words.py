@@ -280,6 +280,14 @@ def _first(request):
     return request[0]["parameters"]["adapters"][0]
 
 
+def test_vectors_that_are_no_numbers_are_refused_before_the_model_sees_them(tmp_path):
+    model = ModelStore([entry_of(tiny_model(tmp_path / "tiny", vae="tiny"))]).get()
+    with pytest.raises(VelaturaError, match="cannot be read from"):
+        words.read(
+            saved(tmp_path / "grain.safetensors", emb_params=random(2, 64) / 0.0), "grain", model.networks
+        )
+
+
 def test_a_word_that_no_prompt_has_is_told(place):
     listed = {one.title: one for one in listing.listed(place[0])}
     given = [{"file": listed["dog"].value, "strength": 100.0}]

@@ -6,7 +6,8 @@ import pytest
 
 from tests.krita import schemas
 from velatura.cli.dials import named_or_shared
-from velatura.cli.values import parse_values
+from velatura.cli.inputs import parse_item
+from velatura.cli.values import parse_adapter, parse_values
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.presets import Presets, export_to
@@ -47,3 +48,12 @@ def test_a_file_that_is_no_use_is_refused_in_a_sentence(tmp_path, text):
         with pytest.raises(VelaturaError) as caught:
             named_or_shared(tmp_path / "state", str(tmp_path / name), LEAD.dials)
         assert caught.value.message.endswith(".")
+
+
+def test_lists_that_are_empty_say_how_they_get_entries():
+    with pytest.raises(VelaturaError, match=r"`velatura models find`; if it takes none, choose a method"):
+        parse_adapter(LEAD, "film")
+    with pytest.raises(VelaturaError, match=r"names no list .* once `velatura models find` has found a file"):
+        parse_item(LEAD, "guides:file=canny")
+    with pytest.raises(VelaturaError, match=r"names no list [^`]*$"):
+        parse_item(LEAD, "nothing:file=canny")

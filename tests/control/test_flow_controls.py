@@ -125,6 +125,19 @@ def test_flux1(tmp_path, kinds, hint):
     assert not close(flows.sampled(model, start(), STEPS, "a red hat"), expected)
 
 
+def test_a_guide_s_steps_are_computed_in_full(tmp_path):
+    """The cache of the first block would add what the guide adds twice."""
+    model = flows.loaded(flux1.load, tiny_flux1(tmp_path / "model"))
+    config = {name: v for name, v in model.transformer.config.items() if not name.startswith("_")}
+    path, _ = files(changed(FluxControlNetModel.from_config(config)), tmp_path / "canny")
+    control = led_by(model, Use(guide(path, "flux1"), MAP))
+    assert model.can_skip and not control.can_skip
+    whole = flows.sampled(control, start(), STEPS, "a red hat")
+    with control.skipping(1e9):
+        assert flows.sampled(control, start(), STEPS, "a red hat").equal(whole)
+        assert not model.transformer.is_cache_enabled
+
+
 def test_qwen_image(tmp_path):
     model = flows.loaded(qwen_image.load, tiny_qwen_image(tmp_path / "Qwen-Image")).changed("", steps=STEPS)
     config = {name: v for name, v in model.transformer.config.items() if not name.startswith("_")}

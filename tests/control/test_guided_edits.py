@@ -182,6 +182,19 @@ def test_bad_requests_are_refused_before_a_job(place):
     complete_request(wire, registry(), [place[0]], guides=lambda: place[1])
 
 
+def test_what_is_missing_is_said_before_a_job(place, monkeypatch):
+    look = place[1].guides[1]
+    refused(place, r"lacks its image encoder", Listed([look._replace(encoder=None)]), **looking(place))
+    monkeypatch.setattr("velatura.models.control.refusals.find_spec", lambda name: None)
+    refused(place, r"run `pip install velatura\[guides\]`", **guided(place, kind="edges"))
+    complete_request(
+        asked(**guided(place, kind="edges", is_map=True)).request,
+        registry(),
+        [place[0]],
+        guides=lambda: place[1],
+    )
+
+
 def forms(place, guides):
     return offer([describe(registry()[METHOD])], [place[0]], guides=guides)["methods"][0]
 

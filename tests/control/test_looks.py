@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import EulerDiscreteScheduler, FluxPipeline
 from PIL import Image
+from safetensors.torch import load_file
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from tests.control.nets import guide, write
@@ -236,3 +237,27 @@ def test_a_missing_image_encoder_is_said(tmp_path):
     one = guide(path, "sd", encoder=tmp_path)._replace(encoder=None)
     with pytest.raises(VelaturaError, match=r"lacks its image encoder.*width 32.*clip_vision"):
         led(model, [Use(one, picture()[0])], {}, Digests())
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ip_adapter.1.to_k_ip.weight", torch.tensor(1.0)),
+        ("ip_adapter.1.to_k_ip.weight", torch.full((16, 64), float("nan"))),
+        ("ip_adapter.3.to_v_ip.weight", torch.ones(7, 64)),
+        ("image_proj.norm.weight", torch.ones(3)),
+    ],
+)
+def test_a_damaged_file_is_refused_and_the_model_stays_as_it_is(tmp_path, name, value):
+    model = loaded(tiny_model(tmp_path / "model"))
+    path = ip_adapter(tmp_path / "ip-adapter.safetensors", model.unet, plus=False)
+    tensors = load_file(path)
+    assert name in tensors
+    write(path, tensors | {name: value})
+    with pytest.raises(VelaturaError, match="or its file is damaged"):
+        led(
+            model,
+            [Use(guide(path, "sd", encoder=encoder(tmp_path, single=False)[0]), picture()[0])],
+            {},
+            Digests(),
+        )

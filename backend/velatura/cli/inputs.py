@@ -42,6 +42,11 @@ def parse_inputs(method: MethodInfo, options: Sequence[str]) -> dict[str, str]:
     return values
 
 
+_FOUND = ("adapters", "guides", "image_prompts")
+"""Lists that a method has only where there is something to choose."""
+_FIND = " It is there once `velatura models find` has found a file for it that suits one of your models."
+
+
 def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
     """The group and the texts by key of "group:key=value,key=value".
 
@@ -55,7 +60,8 @@ def parse_item(method: MethodInfo, option: str) -> tuple[Field, dict[str, str]]:
         names = ", ".join(field.key for field in method.fields if field.kind == "group") or "none"
         raise VelaturaError(
             "bad-request",
-            f"--item {option} names no list of “{method.title}”; write --item LIST:key=value ({names}).",
+            f"--item {option} names no list of “{method.title}”; write --item LIST:key=value ({names})."
+            + (_FIND if name in _FOUND else ""),
         )
     keys = {field.key for field in group.fields}
     entry: dict[str, str] = {}

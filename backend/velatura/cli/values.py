@@ -93,7 +93,8 @@ def parse_adapter(method: MethodInfo, option: str) -> tuple[Field, dict[str, str
     if group is None:
         raise VelaturaError(
             "bad-request",
-            f"“{method.title}” has no adapters to choose from; look for them with `velatura models find`.",
+            f"“{method.title}” has no adapters to choose from. Look for them with `velatura models find`; if"
+            " it takes none, choose a method that edits with a diffusion model.",
         )
     (files,) = [field for field in group.fields if field.kind == "enum"]
     name, colon, number = option.rpartition(":")

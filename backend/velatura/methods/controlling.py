@@ -167,7 +167,7 @@ def wanted(params: Parameters, model: ModelEntry, listed: Listed) -> list[Chosen
     Raises:
         VelaturaError: `bad-request` for one that is not there, or whose file has changed, and for a kind that
             its guide does not take or that is not read from pictures; `unknown-model` for one of another
-            family than the model's, and where nothing reads depth.
+            family than the model's, where nothing reads depth or edges, and for a look without its encoder.
     """
     chosen: list[Chosen] = []
     for key, kind in _GROUPS.items():
@@ -187,6 +187,8 @@ def wanted(params: Parameters, model: ModelEntry, listed: Listed) -> list[Chosen
                 raise VelaturaError(
                     "bad-request", f"The guide {file.title!r} ends before it begins; move “From” or “Until”."
                 )
+            if one.strength and kind == LOOK and file.encoder is None:
+                raise refusals.without_encoder(file)
             if one.strength:
                 chosen.append(_led(file, one, listed) if kind == CONTROL else Chosen(file, one))
     return chosen
@@ -216,6 +218,8 @@ def _led(file: GuideFile, settings: GuideSettings, listed: Listed) -> Chosen:
             raise refusals.unreadable(kind)
         if KINDS[kind].reader == "depth" and listed.depth is None:
             raise refusals.without_depth()
+        if KINDS[kind].reader == "edges" and not refusals.finds_edges():
+            raise refusals.without_edges()
     return Chosen(file, settings, kind, found)
 
 

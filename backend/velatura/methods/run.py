@@ -44,7 +44,7 @@ _Value = TypeVar("_Value")
 
 _PREVIEW_SHARE = 0.2  # of the time at most goes into previews
 _SMALLER = "Memory was short: the variations were made in smaller batches."
-_NO_HASTE = "This model computes every step in full, so haste changes nothing."
+_NO_HASTE = "This model, or a guide that leads it, computes every step in full, so haste changes nothing."
 _RANKING_SHARE = 0.1  # approximate share of the time with several variations
 
 

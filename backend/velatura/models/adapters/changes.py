@@ -43,7 +43,7 @@ def change_of(
         W = weight()
         m = tensors.get("magnitude", tensors.get("dora_scale", W))
         return decomposed(W, change, m, of_inputs="dora_scale" in tensors and m.shape[0] == 1)
-    except (KeyError, RuntimeError, ValueError):
+    except (KeyError, IndexError, RuntimeError, TypeError, ValueError, ZeroDivisionError):
         return None
 
 

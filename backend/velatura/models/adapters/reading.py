@@ -158,7 +158,9 @@ def _parts(path: Path) -> tuple[dict[_Key, dict[str, Tensor]], Callable[[str], f
                 unread += 1
                 continue
             network, layer, kind = read
-            parts[network, layer][kind] = file.get_tensor(key).float()
+            parts[network, layer][kind] = tensor = file.get_tensor(key).float()
+            if not bool(tensor.isfinite().all()):
+                raise ValueError(f"{key} has values that are no numbers")
     for key in [key for key, tensors in parts.items() if tensors.keys() == {"weight"}]:
         del parts[key]  # of no adapter's form
         unread += 1

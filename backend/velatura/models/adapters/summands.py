@@ -136,8 +136,11 @@ def fits(change: Change, layer: nn.Module) -> bool:
         inner = change.change is None or fits(change.change, layer)
         return inner and change.g.shape == (outputs,)
     if isinstance(change, LowRank):
-        return _is(change.A.shape, change.A.shape[0], inputs, kernel) and change.B.shape[0] == outputs
+        rank = change.A.shape[0]
+        return _is(change.A.shape, rank, inputs, kernel) and change.B.shape == (outputs, rank)
     if isinstance(change, Kronecker):
+        if change.C.ndim != 2 or change.D.ndim != 2:
+            return False
         size = (change.C.shape[0] * change.D.shape[0], change.C.shape[1] * change.D.shape[1])
         return size == (outputs, inputs) and kernel in ((), (1, 1))
     is_fit = change.W is None or _is(change.W.shape, outputs, inputs, kernel)

@@ -57,6 +57,8 @@ def read(path: Path, title: str, networks: Mapping[str, nn.Module]) -> Vectors:
     try:
         tensors = _tensors(path)
         inversion = inversions.of_shapes({name: tuple(v.shape) for name, v in tensors.items()}, path)
+        if not all(bool(v.float().isfinite().all()) for v in tensors.values()):
+            raise ValueError("values that are no numbers")
     except (OSError, SafetensorError, ValueError, RuntimeError) as error:
         raise VelaturaError(
             "unknown-model",

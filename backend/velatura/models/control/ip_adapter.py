@@ -19,6 +19,7 @@ from velatura_protocol.errors import VelaturaError
 from ..families import folder_weights, parts
 from ..headers import read_header
 from ..latent import LatentModel
+from . import refusals
 from .listing import GuideFile
 from .look import Projections
 from .vision import reads
@@ -69,16 +70,12 @@ def load(guide: GuideFile, model: LatentModel) -> IPAdapter:
             image encoder is missing.
     """
     if guide.encoder is None:
-        wanted = reads(read_header(guide.path))
-        width = f" of width {wanted.width}" if wanted else ""
-        raise VelaturaError(
-            "unknown-model",
-            f"The guide {guide.title!r} lacks its image encoder, a CLIP vision network{width}; put it into "
-            "the folder clip_vision beside your models and run `velatura models find`.",
-        )
+        raise refusals.without_encoder(guide)
     try:
         with torch.inference_mode(False):
             tensors = parts.tensors(guide.path, dtype=model.dtype)
+            if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+                raise ValueError("values that are no numbers")
             network = model.networks[model.denoiser]
             start, names = _names(tensors, network)
             projections = {
@@ -86,18 +83,40 @@ def load(guide: GuideFile, model: LatentModel) -> IPAdapter:
             }
             image_proj = _image_proj(network, tensors, start)
             encoder = _encoder(guide.encoder, model.dtype)
-    except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, AttributeError) as error:
+            everything: list[nn.Module] = [
+                encoder,
+                image_proj,
+                *(m for both in projections.values() for m in both),
+            ]
+            for module in everything:
+                nn.Module.to(module.eval().requires_grad_(False), model.device, model.dtype)
+            read = reads(read_header(guide.path))
+            made = IPAdapter(encoder, image_proj, projections, read is not None and read.states)
+            _check(made, network)
+    except (*_FAULTS, OSError, SafetensorError) as error:
         raise VelaturaError(
             "unknown-model",
             f"The guide {guide.title!r} does not fit {model.id!r}, or its file is damaged; choose another "
             "guide or fetch the file again.",
             detail=f"{type(error).__name__}: {error}",
         ) from error
-    everything: list[nn.Module] = [encoder, image_proj, *(m for both in projections.values() for m in both)]
-    for module in everything:
-        nn.Module.to(module.eval().requires_grad_(False), model.device, model.dtype)
-    read = reads(read_header(guide.path))
-    return IPAdapter(encoder, image_proj, projections, read is not None and read.states)
+    return made
+
+
+_FAULTS = (ValueError, RuntimeError, KeyError, IndexError, TypeError, AttributeError, ZeroDivisionError)
+
+
+def _check(adapter: IPAdapter, network: nn.Module) -> None:
+    """Raises ValueError or one of torch's errors if the parts do not fit each other or the network."""
+    tokens, _ = adapter.tokens(torch.zeros(1, 3, 8, 8))
+    if not bool(tokens.isfinite().all()):
+        raise ValueError("the image encoder gives values that are no numbers")
+    for name, both in adapter.projections.items():
+        place: Any = network.get_submodule(name)
+        width = (place.attn if hasattr(place, "attn") else place).to_k.out_features
+        for layer in both:
+            if (layer.in_features, layer.out_features) != (tokens.shape[-1], width):
+                raise ValueError(f"{name} is of another width")
 
 
 _Keys = tuple[str, str]

@@ -73,11 +73,7 @@ def _edges(picture: np.ndarray) -> np.ndarray:
     try:
         import cv2
     except ImportError as error:
-        raise VelaturaError(
-            "unknown-model",
-            "Edges are found by OpenCV, which is not installed; run `pip install velatura[guides]`, or "
-            "choose a layer that shows edges and switch on “Is a map”.",
-        ) from error
+        raise refusals.without_edges() from error
     grey: Any = np.rint((picture @ _LUMA).clip(0.0, 1.0) * 255.0).astype(np.uint8)
     found: Any = cv2.Canny(grey, *_CANNY)
     return np.repeat((found.astype(np.float32) / 255.0)[..., None], 3, axis=2)

@@ -51,6 +51,8 @@ def load(path: Path, title: str, family: str, model: LatentModel) -> nn.Module:
     """
     try:
         tensors = parts.tensors(path, _PREFIXES, model.dtype)
+        if not all(bool(tensor.isfinite().all()) for tensor in tensors.values()):
+            raise ValueError("values that are no numbers")
         network = _made(family, model.networks[model.denoiser], tensors, path.with_name("config.json"))
     except (OSError, SafetensorError, ValueError, RuntimeError, KeyError, IndexError, TypeError) as error:
         raise VelaturaError(

@@ -241,12 +241,12 @@ class JointModel(LatentModel):
 
     @property
     def can_skip(self) -> bool:
-        """See `LatentDiffusion`."""
-        return self.caches
+        """See `LatentDiffusion`. Guides add to blocks that the cache would not compute."""
+        return self.caches and not self.guides
 
     def skipping(self, tolerance: float) -> AbstractContextManager[None]:
         """See `LatentDiffusion`."""
-        return skipping.skipping(self.transformer, tolerance if self.caches else 0.0)
+        return skipping.skipping(self.transformer, tolerance if self.can_skip else 0.0)
 
     def reference_tokens(self, n: int) -> Tensor | None:
         """The packed tokens of all reference pictures [n, L, C patch^2] in the network's dtype; None without
