@@ -55,7 +55,9 @@ def test_defaults_for_one_method_name_it_and_one_of_its_parameters(family):
             assert point or any(name in one.Parameters.model_fields for one in known.values()), name
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize(
+    "family", sorted(FAMILIES.keys() - {"kandinsky2"})
+)  # nobody has distilled Kandinsky 2.2
 def test_a_model_of_few_steps_runs_a_flow_in_no_fewer_than_eight(family):
     """FlowEdit's difference of velocities needs them (Kulikov et al. 2025)."""
     distilled = FAMILIES[family].defaults({FEW_STEPS, NO_GUIDANCE})
