@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.daemon_fixture import wait_for
-from tests.gimp.conftest import INSIDE, LOOK, PLUGIN, running
+from tests.gimp.conftest import INSIDE, PLUGIN, running
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
@@ -35,7 +35,7 @@ def _sitting(window, daemon):
             return found if is_there(found) else None
 
         try:
-            return wait_for(there, 120, "it does not come", every=0.5)
+            return wait_for(there, 60, "it does not come", every=0.5)
         except AssertionError:
             window.screenshot("failure.png")
             raise
@@ -43,7 +43,7 @@ def _sitting(window, daemon):
     def fates(found):
         return [entry["fate"] for entry in found["history"]]
 
-    yield "before", window.python(LOOK, select=[20, 16, 60, 50])
+    yield "before", look(method="sdedit", select=[20, 16, 60, 50])
     window.keys(OPEN)
     shown = window.wait_window(r"^Velatura: ")
     window.display.xdotool("mousemove", 5, 900)

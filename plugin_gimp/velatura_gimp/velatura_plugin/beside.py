@@ -41,17 +41,17 @@ class Beside:
 
     def place(self, names: Sequence[str]) -> str:
         """Puts the column to the right of the form; returns the name of the widget to fill in."""
-        self._form = self._dialog.fill_box("form-box", names)
-        self._scrolled = self._dialog.fill_scrolled_window("form-room", "form-box")
+        self._form = self._dialog.fill_box("all.form", names)
+        self._scrolled = self._dialog.fill_scrolled_window("all.room", "all.form")
         self._scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
         self._scrolled.set_shadow_type(Gtk.ShadowType.NONE)
         self._scrolled.set_overlay_scrolling(False)  # shows that the form goes on
         self._form.connect("size-allocate", lambda *_: GLib.idle_add(self._fit))
-        self.both = both = self._dialog.fill_box("both-box", ["form-room"])
+        self.both = both = self._dialog.fill_box("all.both", ["all.room"])
         both.set_orientation(Gtk.Orientation.HORIZONTAL)
         both.set_spacing(12)
         both.pack_end(self.side, False, False, 0)
-        return "both-box"
+        return "all.both"
 
     def _fit(self) -> None:
         """Gives the form its full height within the screen's; a higher form scrolls. In another window the

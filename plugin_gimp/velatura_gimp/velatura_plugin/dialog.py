@@ -103,11 +103,11 @@ class Sheet:
         names = [form.widget(argument) for argument in shown if not form.is_advanced(argument)]
         advanced = [form.widget(argument) for argument in shown if form.is_advanced(argument)]
         if advanced:
-            dialog.get_label("advanced-title", "Ad_vanced", False, True)
-            dialog.fill_box("advanced-box", advanced)
-            expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            dialog.get_label("all.advanced-title", "Ad_vanced", False, True)
+            dialog.fill_box("all.advanced-box", advanced)
+            expander = dialog.fill_expander("all.advanced", "all.advanced-title", False, "all.advanced-box")
             expander.set_resize_toplevel(False)  # it would grow beyond the screen
-            names.append("advanced")
+            names.append("all.advanced")
         self._first, self._arguments, self._config, self._live = shown[0].name, arguments, config, live
         dialog.fill([beside.place(names)])
 
@@ -225,7 +225,7 @@ class _Form:
         if argument.field.source_prompt:
             self._columns[argument.name] = title
         self._row(argument.name, title, argument.name)
-        return f"{argument.name}-box"
+        return f"{argument.name}.box"
 
     def _words(self, argument: Argument) -> str:
         prompt, beside = self._views["prompt"], self._beside
@@ -252,13 +252,13 @@ class _Form:
 
     def _own(self, argument: Argument, widget: Gtk.Widget) -> str:
         """Places a widget of the plug-in's. GIMP fills in only its own widgets, so a label without text holds
-        the place."""
-        anchor = f"{argument.name}-anchor"
+        the place. Its id has a dot, like those of all containers: no argument's name has one."""
+        anchor = f"{argument.name}.anchor"
         self._anchors.append(self._dialog.get_label(anchor, "", False, False))
         self._owned[argument.name] = widget
         row = self._row(argument.name, self._title(argument, widget), anchor)
         row.pack_start(widget, True, True, 0)
-        return f"{argument.name}-box"
+        return f"{argument.name}.box"
 
     def _title(self, argument: Argument, widget: Gtk.Widget) -> Gtk.Box:
         """The column left of a widget, with its label: beside a single line, on top of several."""
@@ -271,7 +271,7 @@ class _Form:
         return column
 
     def _row(self, name: str, title: Gtk.Box, filled: str) -> Gtk.Box:
-        box = self._dialog.fill_box(f"{name}-box", [filled])
+        box = self._dialog.fill_box(f"{name}.box", [filled])
         box.set_orientation(Gtk.Orientation.HORIZONTAL)
         box.set_spacing(6)
         box.pack_start(title, False, False, 0)

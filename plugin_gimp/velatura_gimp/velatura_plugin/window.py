@@ -36,6 +36,7 @@ from .strip_view import Shelf, StripView  # noqa: E402
 
 LOOK = 400  # milliseconds between two looks at the picture
 PRESENT = "velatura-window-present"  # a parasite: the window of this picture comes to the front
+LAST = "velatura-window-method"  # a global parasite: the method that the next window begins with
 ANSWER = 1500  # milliseconds that an open window has for that
 NO_MORE = "“{}” makes nothing that lies close to a result; choose another result."
 GOES_ON = "A run goes on. Close the window once more to stop it; finished results stay in the history."
@@ -110,7 +111,9 @@ class Window:
         """Shows the window until it is closed."""
         self.window.show_all()
         GimpUi.window_set_transient(self.window)
-        self._methods.set_active(0)
+        last = Gimp.get_parasite(LAST)
+        if last is None or not self._methods.set_active_id(bytes(last.get_data()).decode("ascii", "replace")):
+            self._methods.set_active(0)
         self.window.present()
         GLib.timeout_add(LOOK, self._look)
         Gtk.main()
@@ -157,6 +160,7 @@ class Window:
             return
         if self._form is not None:
             self._form.close()
+        Gimp.attach_parasite(Gimp.Parasite.new(LAST, Gimp.PARASITE_PERSISTENT, method.id.encode("ascii")))
         self._origin = None
         self._form = MethodForm(
             self._image, self._layer, method, self._known, self.window, self._run.set_sensitive, self.submit

@@ -3,6 +3,8 @@
 import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 import look
 from gi.repository import Gimp, Gio
 
@@ -11,6 +13,9 @@ def run(t):
     sys.path.insert(0, t.args["plugin"])
     from velatura_protocol import history
 
+    if t.args.get("method"):  # the window begins with it
+        data = t.args["method"].encode()
+        Gimp.attach_parasite(Gimp.Parasite.new("velatura-window-method", Gimp.PARASITE_PERSISTENT, data))
     look.run(t)
     (image,) = Gimp.get_images()
     t.note(history=_history(image, history), dirty=image.is_dirty())
