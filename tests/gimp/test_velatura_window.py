@@ -35,7 +35,7 @@ def _sitting(window, daemon):
             return found if is_there(found) else None
 
         try:
-            return wait_for(there, 60, "it does not come", every=0.5)
+            return wait_for(there, 40, "it does not come", every=0.5)
         except AssertionError:
             window.screenshot("failure.png")
             raise

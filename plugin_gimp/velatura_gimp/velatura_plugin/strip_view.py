@@ -71,7 +71,7 @@ class StripView(Gtk.Box):
         self._focus.connect("key-release-event", self._on_release)
         for name in ("focus-in-event", "focus-out-event"):
             self._focus.connect(name, self._on_focus)
-        room = Gtk.ScrolledWindow()
+        room = Gtk.ScrolledWindow(no_show_all=True)
         room.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.NEVER)
         room.set_min_content_height(SIDE + 40)
         room.add(self._focus)
@@ -118,9 +118,8 @@ class StripView(Gtk.Box):
         for _ in range(strip.awaited if strip else 0):
             empty = Gtk.Frame(width_request=SIDE, height_request=SIDE, valign=Gtk.Align.START, opacity=0.5)
             self._cells.pack_start(empty, False, False, 2)
-        self._cells.show_all()
+        self._room.get_child().show_all()
         self._room.set_visible(bool(cells or (strip and strip.awaited)))
-        self._room.set_no_show_all(not self._room.get_visible())
         self._buttons.set_sensitive(chosen is not None)
         self._says.set_text((strip.sentence or EMPTY) if strip else EMPTY)
         shown = strip.shown if strip else None
