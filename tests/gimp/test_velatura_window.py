@@ -59,15 +59,22 @@ def _sitting(window, daemon):
     keys("Return")  # the strip has the keys once there is something to choose
     yield "kept", look(lambda found: fates(found) == ["kept"])
     yield "after_keep", window.screenshot("kept.png")
+    keys("Tab", "Tab", "Tab", "Tab", "space")  # past Keep, Drop and Star
+    yield "more", look(lambda found: len(found["history"]) == 5)
+    wait_for(lambda: daemon.log.count("is done") > wanted, 120, "nothing is done", every=0.2)
+    keys("Right", "Delete")
+    yield "dropped", look(lambda found: "dropped" in fates(found))
+    keys("shift+Return")
+    yield "two", look(lambda found: fates(found).count("kept") == 2)
+    yield "several", window.screenshot("several.png")
     window.keys(OPEN)
     wait_for(lambda: len(running(window.session)) == 1, 60, "a second window stays", every=0.3)
     yield "windows", window.display.windows("^Velatura: ")
     yield "saved", look(save=str(window.session.profile / "kept.xcf"))
     keys("Escape")
     wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
-    window.keys("ctrl+z")
+    window.keys("ctrl+z", "ctrl+z")
     yield "undone", look(lambda found: not found["groups"])
-    yield "jobs", daemon.log
 
 
 def test_a_candidate_changes_nothing_before_it_is_kept(sitting):
@@ -88,9 +95,18 @@ def test_enter_keeps_the_chosen_candidate_as_a_masked_layer_with_its_recipe(sitt
 
 
 def test_the_history_is_saved_with_the_picture_and_is_not_undone(sitting):
-    assert sitting["saved"]["saved"] == sitting["kept"]["history"]
-    assert sitting["undone"]["history"] == sitting["kept"]["history"]
+    assert sitting["saved"]["saved"] == sitting["two"]["history"]
+    assert sitting["undone"]["history"] == sitting["two"]["history"]
     assert sitting["undone"]["layers"] == sitting["before"]["layers"]
+
+
+def test_more_like_a_candidate_come_of_it_and_one_is_dropped_and_another_kept(sitting):
+    (first,) = sitting["kept"]["history"]
+    more = [entry for entry in sitting["two"]["history"] if entry["relation"] == "more"]
+    assert [entry["parent"] for entry in more] == [[first["job"], first["variation"]]] * 4
+    assert sorted(entry["fate"] for entry in more) == ["candidate", "candidate", "dropped", "kept"]
+    assert len(sitting["two"]["groups"]) == 2
+    assert len({*sitting["two"]["pixels"]}) == 2
 
 
 def test_the_menu_brings_the_open_window_to_the_front(sitting):

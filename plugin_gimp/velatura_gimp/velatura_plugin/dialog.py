@@ -33,8 +33,8 @@ from .text_undo import TextUndo, text_of  # noqa: E402
 from .word_form import WordForm  # noqa: E402
 
 ENTRY_WIDTH = 44  # characters
-TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
-GAP = 4  # below a row of several lines
+TEXT_WIDTH, TEXT_HEIGHT = 360, 44  # pixels; two lines, and more as they are typed
+GAP = 3  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
 LAST = 6  # the position of all fields that have no place of their own
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
