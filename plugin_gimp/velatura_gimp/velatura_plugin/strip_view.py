@@ -157,9 +157,9 @@ class StripView(Gtk.Box):
         box.add(column)
         why = f" · {candidate.why}" if candidate.why else ""
         box.set_tooltip_text(f"{candidate.title}{why}\n{KEYS}")
-        box.add_events(Gdk.EventMask.ENTER_NOTIFY_MASK)
+        box.add_events(Gdk.EventMask.POINTER_MOTION_MASK)
         box.connect("button-press-event", lambda *_: self._press(candidate))
-        box.connect("enter-notify-event", lambda *_: self._hover(candidate))
+        box.connect("motion-notify-event", lambda *_: self._hover(candidate))
         return box
 
     def _picture(self, candidate: Candidate | None) -> bytes:
@@ -179,8 +179,11 @@ class StripView(Gtk.Box):
         return True
 
     def _hover(self, candidate: Candidate) -> bool:
-        """Under the pointer a candidate is previewed; a click chooses it."""
-        self._shown(candidate, self._picture(candidate))
+        """The pointer moves over a candidate, which is chosen. Resting there it chooses nothing, so that the
+        keys are free to go on."""
+        chosen = self.strip.chosen if self.strip else None
+        if chosen is None or chosen.index != candidate.index:
+            self._choose(candidate)
         return False
 
     def _choose(self, candidate: Candidate) -> None:
