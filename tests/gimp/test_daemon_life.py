@@ -37,7 +37,7 @@ def alone(gimp_host, tmp_path):
 def test_without_a_daemon_gimp_starts_and_offers_the_last_known_methods(alone):
     found = alone.python(OFFERED, run="velatura-sdedit")
     labels = {f"velatura-{m.id}": f"{m.title}…" for m in registry().values() if m.result != "text"}
-    assert found["names"] == sorted([*labels, "velatura-rerun"])
+    assert found["names"] == sorted([*labels, "velatura-rerun", "velatura-window"])
     plain = [label.replace("_", "") for label in found["labels"]]
     assert labels.items() <= dict(zip(found["names"], plain, strict=True)).items()
     helped = ElementTree.parse(alone.plugin / "en/gimp-help.xml").getroot().findall("help-item")
@@ -48,7 +48,7 @@ def test_without_a_daemon_gimp_starts_and_offers_the_last_known_methods(alone):
 
 def test_a_damaged_list_of_methods_does_not_keep_gimp_from_starting(alone):
     (alone.plugin / "methods.json").write_text('{"methods": [')
-    assert alone.python(OFFERED)["names"] == ["velatura-rerun"]
+    assert alone.python(OFFERED)["names"] == ["velatura-rerun", "velatura-window"]
 
 
 def test_a_daemon_that_refuses_is_said_in_a_sentence(alone, served):

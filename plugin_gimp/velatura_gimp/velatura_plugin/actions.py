@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from gi.repository import Gimp, GObject
 
-from velatura_protocol.catalogue import PROMPT, Catalogue, MethodInfo
-from velatura_protocol.choices import Wanted, resolve
-from velatura_protocol.model_choice import ModelChoice, choose_model, first_able
+from velatura_protocol.catalogue import Catalogue, MethodInfo
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import Edit
 
 from . import catalogue, edit, form
-from .capture import Capture, Steps, capture, look, source_layer
+from .capture import Capture, Steps, refuse_image, source_layer
 from .drafting import Live
 from .form import Argument
 from .keeping import Keeper
-from .proposing import Proposer
-from .rasters import with_rasters
-from .selecting import Selector
-from .sight import Sight
-from .waiting import Waiting
+from .method_edit import MethodEdit
 
 
 def run_method(
@@ -37,65 +32,39 @@ def run_method(
     known = replace(data[1], models=newest.models or data[1].models)
     method = catalogue.with_newest_choices(data[0], newest)
     layer = source_layer(image, drawables)
-    arguments = form.arguments(method, known)
-    sees = next(argument.name for argument in reversed(arguments) if argument.field.key == form.SEES)
-
-    def own() -> str:
-        chosen = config.get_property("model")
-        return "" if chosen == form.DEFAULT_MODEL else chosen
-
-    def model() -> ModelChoice:
-        is_named = mode == Gimp.RunMode.NONINTERACTIVE and own()  # a script gets the model that it names
-        return ModelChoice(own()) if is_named else choose_model(newest, method, own())
-
-    def teller() -> str:
-        return first_able(newest, newest.proposer, model().model, own())
-
-    def resolved() -> tuple[dict, list[Wanted]]:
-        values = form.parameters(arguments, config.get_property, method)
-        return resolve(method.title, method.form, values)
-
-    def sight() -> Sight:
-        return Sight(image, layer, form.checked_sees(config.get_property(sees)))
-
-    def read() -> Steps[Capture]:
-        return with_rasters(image, capture(sight()), resolved()[1])
-
-    def request() -> Edit:
-        return Edit(  # by the newest version: the form may be older than the daemon until GIMP's next start
-            method.id,
-            model=model().model,
-            prompt=config.get_property("prompt") or "",
-            seed=config.get_property("seed"),
-            variations=config.get_property("variations"),
-            parameters=resolved()[0],
-        )
-
+    own = MethodEdit(image, lambda: layer, method, known, config)
+    own.is_scripted = mode == Gimp.RunMode.NONINTERACTIVE
     target = edit.first(image, layer)
-    keeper = Keeper(image, form.procedure_name(method), arguments, is_everywhere=True)
+    keeper = Keeper(image, form.procedure_name(method), own.arguments, is_everywhere=True)
     if mode != Gimp.RunMode.NONINTERACTIVE:
         keeper.fill(config)
     if mode != Gimp.RunMode.INTERACTIVE:
-        return success(procedure, mode, run_now(target, read(), request(), method.title))
-    live = Live(
-        target,
-        read,
-        request,
-        teller,
-        method.need(PROMPT) == "required",
-        chosen=lambda: (config.get_property(sees), *resolved()[1]),
-        gives_drafts=method.drafts,
-        note=lambda: model().note,
-        **helpers(image, sight, method),
-    )
-    keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(teller())))
+        return success(procedure, mode, run_now(target, own.read(), own.request(), method.title))
+    live = own.live(target)
+    keeper.forget_others(config, captions=bool(live.proposer and live.proposer.can(own.teller())))
     waiting = live.waiting if method.dials else None
     if waiting:
-        waiting.put_into(config, arguments)
-    made = ask(procedure, config, method.title, arguments, known, live, keeper)
+        waiting.put_into(config, own.arguments)
+    made = ask(procedure, config, method.title, own.arguments, known, live, keeper)
     if waiting:
         waiting.drop()
     return success(procedure, mode, made)
+
+
+def run_window(
+    procedure: Gimp.Procedure, mode: Gimp.RunMode, image: Gimp.Image, *_: object
+) -> Gimp.ValueArray:
+    """Shows the Velatura window of a picture until it is closed."""
+    if mode == Gimp.RunMode.NONINTERACTIVE:
+        raise VelaturaError("bad-request", "The window is for people; call a method's own procedure.")
+    refuse_image(image)
+    known = catalogue.registered(edit.FOLDER)
+    if not known.offered:
+        raise VelaturaError("bad-request", "No method is known yet; choose Look for New Methods first.")
+    from . import window  # needs a window
+
+    window.show(image, known)
+    return procedure.new_return_values(Gimp.PDBStatusType.SUCCESS, None)
 
 
 def run_refresh(procedure: Gimp.Procedure, mode: Gimp.RunMode, *_: object) -> Gimp.ValueArray:
@@ -111,24 +80,6 @@ def run_refresh(procedure: Gimp.Procedure, mode: Gimp.RunMode, *_: object) -> Gi
     values.append(GObject.Value(GObject.TYPE_BOOLEAN, new))
     values.append(GObject.Value(GObject.TYPE_STRV, [form.procedure_name(method) for method in methods]))
     return values
-
-
-def helpers(image: Gimp.Image, sight: Callable[[], Sight], method: MethodInfo | None) -> dict:
-    """The parts of `Live` that read a layer; they use the daemon's last answer, which may be newer than the
-    menu.
-
-    sight: what the model sees. method: None where it is not known.
-    """
-    known = catalogue.newest(edit.FOLDER)
-    finder, teller = known.word_finder, known.proposer
-    dialled = catalogue.registered(edit.FOLDER).dialler
-    has_caption = method is not None and method.caption is not None
-    return {
-        "look": lambda rect: look(sight(), rect),
-        "selector": Selector(sight, finder, known) if finder and method and method.words else None,
-        "proposer": Proposer(sight, teller, known) if teller and has_caption else None,
-        "waiting": Waiting(image, dialled) if dialled else None,
-    }
 
 
 def run_now(target: edit.Target, read: Steps[Capture], request: Edit, title: str) -> edit.Placed:
@@ -196,7 +147,5 @@ def ask(
     """The result of the run in the procedure's dialog, or None; see `dialog.ask`."""
     from . import dialog  # needs a window
 
-    hidden = [a.name for a in arguments if a.field.kind == "integer" and a.field.minimum == a.field.maximum]
-    if len(known.models) < 2:
-        hidden.append("model")
+    hidden = form.hidden(arguments, known)
     return dialog.ask(procedure, config, title, arguments, hidden, live, keeper)

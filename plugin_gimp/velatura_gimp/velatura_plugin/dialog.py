@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import gi
 
@@ -10,16 +10,16 @@ gi.require_version("Gdk", "3.0")
 gi.require_version("Gtk", "3.0")
 gi.require_version("GimpUi", "3.0")
 
-from gi.repository import Gdk, Gimp, GimpUi, GLib, GObject, Gtk, Pango  # noqa: E402
+from gi.repository import Gdk, Gimp, GimpUi, GObject, Gtk, Pango  # noqa: E402
 
 from velatura_protocol.amounts import decimals, step_of  # noqa: E402
 from velatura_protocol.schema import Field  # noqa: E402
 
+from .beside import Beside  # noqa: E402
 from .caption import CaptionButtons  # noqa: E402
 from .choice_form import ChoiceForm  # noqa: E402
-from .conversation import Conversation  # noqa: E402
 from .dial_form import DialForm  # noqa: E402
-from .drafting import Drafts, Live  # noqa: E402
+from .drafting import Live  # noqa: E402
 from .edit import Placed  # noqa: E402
 from .form import SEES, Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
@@ -28,17 +28,14 @@ from .raster_form import RasterForm  # noqa: E402
 from .rasters import layers  # noqa: E402
 from .running import Run  # noqa: E402
 from .seed_form import CHANCE, SeedForm  # noqa: E402
-from .side import WIDTH, Side  # noqa: E402
 from .style import weigh  # noqa: E402
 from .text_undo import TextUndo, text_of  # noqa: E402
 from .word_form import WordForm  # noqa: E402
 
 ENTRY_WIDTH = 44  # characters
-TEXT_WIDTH, TEXT_HEIGHT = 360, 60  # pixels
-GAP = 4  # below a row of several lines
+TEXT_WIDTH, TEXT_HEIGHT = 360, 44  # pixels; two lines, and more as they are typed
+GAP = 3  # below a row of several lines
 CAPTION_HEIGHT = 76  # beside a label and two buttons
-AROUND = 190  # pixels of height outside a form: a title bar, two rows of buttons
-BESIDE = 340  # pixels of height below the preview
 LAST = 6  # the position of all fields that have no place of their own
 WIDEST_SLIDER = 1000  # a longer range than this cannot be aimed at
 
@@ -58,117 +55,84 @@ def ask(
     succeeds. hidden: names of arguments that are not shown. live: the dialog's services.
     """
     GimpUi.init("velatura_gimp")
-    dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
-    beside = _Beside(dialog, live)
+    sheet = Sheet(procedure, config, title, arguments, hidden, live)
     run: Run | None = None
     try:
+        sheet.begin()
+        run = sheet.beside.run(lambda: keeper.keep(config))
+        sheet.dialog.run()
+        return run.placed
+    finally:
+        sheet.beside.stop()
+        if run is not None and run.placed is not None:
+            keeper.drop()
+        else:
+            keeper.keep(config)
+        sheet.dialog.destroy()
+
+
+class Sheet:
+    """A procedure's form and the column beside it, in a dialog that is not shown yet.
+
+    Args:
+        procedure, config: of GIMP's.
+        title: the dialog's.
+        arguments: all of the form.
+        hidden: the names of those that are not shown.
+        live: the form's services.
+        window: the window that shows the form instead of the dialog; None: the dialog itself.
+        holds_run: called with whether Run has to wait; None: the dialog's own button is disabled.
+    """
+
+    def __init__(
+        self,
+        procedure: Gimp.Procedure,
+        config: Gimp.ProcedureConfig,
+        title: str,
+        arguments: Sequence[Argument],
+        hidden: Sequence[str],
+        live: Live,
+        window: Gtk.Window | None = None,
+        holds_run: Callable[[bool], None] | None = None,
+    ) -> None:
+        self.dialog = dialog = GimpUi.ProcedureDialog.new(procedure, config, title)
+        self.beside = beside = Beside(dialog, live, window, holds_run)
         dialog.set_ok_label("R_un")
-        form = _Form(dialog, config, arguments, beside)
+        self._form = form = _Form(dialog, config, arguments, beside)
         shown = sorted((argument for argument in arguments if argument.name not in hidden), key=form.position)
         names = [form.widget(argument) for argument in shown if not form.is_advanced(argument)]
         advanced = [form.widget(argument) for argument in shown if form.is_advanced(argument)]
         if advanced:
-            dialog.get_label("advanced-title", "Ad_vanced", False, True)
-            dialog.fill_box("advanced-box", advanced)
-            expander = dialog.fill_expander("advanced", "advanced-title", False, "advanced-box")
+            dialog.get_label("all.advanced-title", "Ad_vanced", False, True)
+            dialog.fill_box("all.advanced-box", advanced)
+            expander = dialog.fill_expander("all.advanced", "all.advanced-title", False, "all.advanced-box")
             expander.set_resize_toplevel(False)  # it would grow beyond the screen
-            names.append("advanced")
+            names.append("all.advanced")
+        self._first, self._arguments, self._config, self._live = shown[0].name, arguments, config, live
         dialog.fill([beside.place(names)])
-        form.begin_with(shown[0].name)
-        beside.draft_what_moves(config, arguments, form.lists)
-        form.propose_at_once()
+
+    def begin(self) -> None:
+        """Focuses the first field and lets drafts and proposals begin, once the form is in its window."""
+        beside, config, live = self.beside, self._config, self._live
+        self._form.begin_with(self._first)
+        beside.draft_what_moves(config, self._arguments, self._form.lists)
+        self._form.propose_at_once()
         beside.side.note(live.note())
         config.connect("notify::model", lambda *_: beside.side.note(live.note()))
-        for argument in arguments:
+        for argument in self._arguments:
             if argument.field.key == SEES:
                 config.connect(f"notify::{argument.name}", lambda *_: beside.side.look_again())
         if live.waiting is not None and (sentence := live.waiting.left_out()):
             beside.side.say(sentence)
         if live.begins_with:
             beside.side.say(live.begins_with)
-        run = beside.run(lambda: keeper.keep(config))
-        dialog.run()
-        return run.placed
-    finally:
-        beside.stop()
-        if run is not None and run.placed is not None:
-            keeper.drop()
-        else:
-            keeper.keep(config)
-        dialog.destroy()
 
-
-class _Beside:
-    """The services beside a form while its dialog is open, and their column."""
-
-    def __init__(self, dialog: GimpUi.ProcedureDialog, live: Live) -> None:
-        self._dialog, self.live = dialog, live
-        self.side = Side(
-            live,
-            lambda held: dialog.set_response_sensitive(Gtk.ResponseType.OK, not held),
-            min(WIDTH, _room(dialog) - BESIDE),
-        )
-        self.conversation = Conversation(self.side)
-        self._drafts = Drafts(self.conversation, live)
-        self._form: Gtk.Widget | None = None
-        self._scrolled: Gtk.ScrolledWindow | None = None
-
-    def place(self, names: Sequence[str]) -> str:
-        """Puts the column to the right of the form; returns the name of the widget to fill in."""
-        self._form = self._dialog.fill_box("form-box", names)
-        self._scrolled = self._dialog.fill_scrolled_window("form-room", "form-box")
-        self._scrolled.set_policy(Gtk.PolicyType.NEVER, Gtk.PolicyType.AUTOMATIC)
-        self._scrolled.set_shadow_type(Gtk.ShadowType.NONE)
-        self._scrolled.set_overlay_scrolling(False)  # shows that the form goes on
-        self._form.connect("size-allocate", lambda *_: GLib.idle_add(self._fit))
-        both = self._dialog.fill_box("both-box", ["form-room"])
-        both.set_orientation(Gtk.Orientation.HORIZONTAL)
-        both.set_spacing(12)
-        both.pack_end(self.side, False, False, 0)
-        return "both-box"
-
-    def _fit(self) -> None:
-        """Gives the form its full height within the screen's; a higher form scrolls."""
-        wanted = self._form.get_preferred_height_for_width(self._form.get_allocated_width())[1]
-        before, height = self._scrolled.get_min_content_height(), min(wanted, _room(self._dialog))
-        self._scrolled.set_min_content_height(height)
-        if height < before:
-            self._dialog.resize(self._dialog.get_size()[0], 1)  # the least height
-
-    def draft_what_moves(
-        self, config: Gimp.ProcedureConfig, arguments: Sequence[Argument], lists: Mapping[str, ListForm]
-    ) -> None:
-        """Asks for drafts when a value changes, except for texts, which are half typed. lists: by the names
-        of their arguments."""
-        drafts, wanted = self._drafts, self.side.wanted
-        for argument in arguments:
-            if argument.name in lists:
-                lists[argument.name].moved = drafts.move
-            elif argument.name != "variations" and argument.field.kind != "string":
-                config.connect(f"notify::{argument.name}", lambda *_: drafts.move())
-
-        def want(*_: object) -> None:
-            drafts.wanted = wanted.get_active()
-            drafts.move() if drafts.wanted else drafts.stop()
-
-        drafts.wanted = wanted.get_active()
-        wanted.connect("toggled", want)
-
-        def leave(*_: object) -> None:
-            drafts.forget()
-            self.side.forget()
-
-        self._dialog.connect("notify::is-active", leave)
-
-    def run(self, keep: Callable[[], None]) -> Run:
-        """The run of the form, which takes over the dialog's buttons."""
-        forms = (self._form, self.side.below)
-        return Run(self._dialog, self.live, self.conversation, self._drafts, forms, keep)
-
-    def stop(self) -> None:
-        """Ends all questions."""
-        self._drafts.stop()
-        self.conversation.stop()
+    def take_out(self) -> Gtk.Widget:
+        """Takes form and column out of the dialog, for another window; the dialog stays, hidden, as their
+        maker."""
+        both = self.beside.both
+        both.get_parent().remove(both)
+        return both
 
 
 class _Form:
@@ -179,7 +143,7 @@ class _Form:
         dialog: GimpUi.ProcedureDialog,
         config: Gimp.ProcedureConfig,
         arguments: Sequence[Argument],
-        beside: _Beside,
+        beside: Beside,
     ) -> None:
         self._dialog, self._config, self._beside = dialog, config, beside
         self._has_prompt = any(argument.name == "prompt" for argument in arguments)
@@ -261,7 +225,7 @@ class _Form:
         if argument.field.source_prompt:
             self._columns[argument.name] = title
         self._row(argument.name, title, argument.name)
-        return f"{argument.name}-box"
+        return f"{argument.name}.box"
 
     def _words(self, argument: Argument) -> str:
         prompt, beside = self._views["prompt"], self._beside
@@ -288,13 +252,13 @@ class _Form:
 
     def _own(self, argument: Argument, widget: Gtk.Widget) -> str:
         """Places a widget of the plug-in's. GIMP fills in only its own widgets, so a label without text holds
-        the place."""
-        anchor = f"{argument.name}-anchor"
+        the place. Its id has a dot, like those of all containers: no argument's name has one."""
+        anchor = f"{argument.name}.anchor"
         self._anchors.append(self._dialog.get_label(anchor, "", False, False))
         self._owned[argument.name] = widget
         row = self._row(argument.name, self._title(argument, widget), anchor)
         row.pack_start(widget, True, True, 0)
-        return f"{argument.name}-box"
+        return f"{argument.name}.box"
 
     def _title(self, argument: Argument, widget: Gtk.Widget) -> Gtk.Box:
         """The column left of a widget, with its label: beside a single line, on top of several."""
@@ -307,7 +271,7 @@ class _Form:
         return column
 
     def _row(self, name: str, title: Gtk.Box, filled: str) -> Gtk.Box:
-        box = self._dialog.fill_box(f"{name}-box", [filled])
+        box = self._dialog.fill_box(f"{name}.box", [filled])
         box.set_orientation(Gtk.Orientation.HORIZONTAL)
         box.set_spacing(6)
         box.pack_start(title, False, False, 0)
@@ -341,13 +305,6 @@ def _run_on_return(view: Gtk.TextView, event: Gdk.EventKey, dialog: GimpUi.Proce
     if dialog.get_widget_for_response(Gtk.ResponseType.OK).get_sensitive():
         dialog.response(Gtk.ResponseType.OK)
     return True
-
-
-def _room(dialog: GimpUi.ProcedureDialog) -> int:
-    """The height that a form may have for its buttons to be on the screen, in pixels."""
-    display = dialog.get_display()
-    monitors = [display.get_monitor(number) for number in range(display.get_n_monitors())]
-    return min(monitor.get_workarea().height for monitor in monitors) - AROUND
 
 
 def _entry(widget: Gtk.Widget) -> Gtk.Widget:

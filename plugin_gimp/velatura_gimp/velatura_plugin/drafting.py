@@ -72,6 +72,7 @@ class Drafts:
         self._question: Question | None = None
         self._is_answered = False
         self.wanted = True
+        self.is_held: Callable[[], bool] = bool  #: whether runs outside the conversation go first
 
     def move(self) -> None:
         """Something was moved: a draft of the form is asked for soon, if the method gives any."""
@@ -101,7 +102,7 @@ class Drafts:
 
     def _tick(self) -> bool:
         question = self._conversation.question
-        under_way = UnderWay.NOTHING
+        under_way = UnderWay.OTHER if self.is_held() else UnderWay.NOTHING
         if question is not None:
             under_way = UnderWay.DRAFT if question is self._question else UnderWay.OTHER
         todo = self._policy.look(under_way)

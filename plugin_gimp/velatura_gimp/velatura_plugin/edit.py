@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -72,7 +72,7 @@ class Made:
     """
 
     title: str
-    parts: list[Variation] | list[Mask]
+    parts: Sequence[Variation] | Sequence[Mask]
     code: Encoding
     note: str
     sees: str = LAYER
@@ -116,8 +116,8 @@ def run(
     """
     whole = request.on(captured.inputs, captured.canvas, lease=True)
     job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
-    item = put(_made(session, job, request.method, captured))
-    session.acknowledge(job)
+    item = put(made(session, job, request.method, captured))
+    session.acknowledge(job["job"])
     with contextlib.suppress(VelaturaError):  # the edit may have kept a slider; else the next one asks
         catalogue.remember(FOLDER, session.methods(), ENTRY)
     return item
@@ -233,7 +233,8 @@ def _holds(group: Gimp.GroupLayer, layer: Gimp.Layer) -> bool:
     return parent is not None
 
 
-def _made(session: Session, job: Mapping, method: str, captured: Capture) -> Made:
+def made(session: Session, job: Mapping, method: str, captured: Capture) -> Made:
+    """The result of a job that is done, with its pixels. Raises VelaturaError for one that is unfit."""
     layers, parts, code = job["result"]["layers"], [], captured.code
     if not layers:
         raise VelaturaError("internal", "The daemon's result is empty; update Velatura.")
@@ -243,12 +244,13 @@ def _made(session: Session, job: Mapping, method: str, captured: Capture) -> Mad
             data = _bytes(session, raster, ("A", "u8", ""))
             parts.append(Mask(layer["title"], raster, data, layer["recipe"]))
     else:
-        parts = [_variation(session, layer, code) for layer in best_first(layers)]
+        parts = [variation(session, layer, code) for layer in best_first(layers)]
     note = job["result"].get("note")
     return Made(job.get("title") or method, parts, code, note if isinstance(note, str) else "", captured.sees)
 
 
-def _variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
+def variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
+    """A layer of a result, with its pixels."""
     raster = Raster.from_wire(layer["raster"])
     data = _bytes(session, raster, (code.channels, code.dtype, code.profile))
     return Variation(layer["title"], raster, data, layer["recipe"])

@@ -31,7 +31,7 @@ SIGHTS = tuple((sight, TITLES[sight]) for sight in (LAYER, VISIBLE))
 _TAKEN_LETTERS = "hrcoulsvw"
 
 #: Letters of the entries that stand beside the sections.
-_MENU_LETTERS = "al"
+_MENU_LETTERS = "alv"
 
 #: Arguments that every image procedure has, and a property of every configuration.
 _TAKEN_NAMES = ("run-mode", "image", "drawables", "procedure")
@@ -86,6 +86,12 @@ def arguments(method: MethodInfo, catalogue: Catalogue) -> list[Argument]:
     names = _names(fields)
     labels = mnemonics([field.title for field in fields])
     return [Argument(*parts) for parts in zip(names, labels, fields, strict=True)]
+
+
+def hidden(shown: Sequence[Argument], catalogue: Catalogue) -> list[str]:
+    """The names of the arguments that offer no choice, so that a dialog leaves them out."""
+    only = [a.name for a in shown if a.field.kind == "integer" and a.field.minimum == a.field.maximum]
+    return [*only, *(["model"] if len(catalogue.models) < 2 else [])]
 
 
 def checked_sees(value: str | None) -> str:

@@ -12,6 +12,7 @@ from . import actions, catalogue, form, manual, rerun
 from .edit import FOLDER, sentence
 
 AGAIN = "velatura-rerun"
+WINDOW = "velatura-window"
 REFRESH = "velatura-refresh"
 MENU = "<Image>/Filters/Velatura"
 AUTHORS = "The Velatura authors"
@@ -35,6 +36,12 @@ _AGAIN_HELP = (
     "if they were found in one. Arguments that are left out are taken from the recipe, and where it is "
     "not certain which layer the result was made from, a script has to name it as the source.",
 )
+_WINDOW_HELP = (
+    "Velatura…",
+    "Opens Velatura's window, which stays beside the picture while you paint: all methods, their results "
+    "side by side as they finish, and the history of everything that was made for this picture. A result "
+    "becomes a layer once you keep it.",
+)
 _REFRESH_HELP = (
     "Look for New Methods",
     "Starts the daemon where none runs. New methods are in the menu at GIMP's next start.",
@@ -42,14 +49,15 @@ _REFRESH_HELP = (
 
 
 class VelaturaPlugIn(Gimp.PlugIn):
-    """One procedure for each method, and two others: run a recipe again, and ask for the methods."""
+    """One procedure for each method, and three others: the window, run a recipe again, look for methods."""
 
     def do_query_procedures(self) -> list[str]:
         """The names of all procedures; writes the page behind their help buttons."""
         known = catalogue.register(FOLDER)
-        manual.write(FOLDER, known, ((AGAIN, *_AGAIN_HELP), (REFRESH, *_REFRESH_HELP)))
+        others = ((WINDOW, *_WINDOW_HELP), (AGAIN, *_AGAIN_HELP), (REFRESH, *_REFRESH_HELP))
+        manual.write(FOLDER, known, others)
         self.set_help_domain(manual.DOMAIN, Gio.File.new_for_path(str(FOLDER)))
-        return [*map(form.procedure_name, known.offered), AGAIN, REFRESH]
+        return [*map(form.procedure_name, known.offered), WINDOW, AGAIN, REFRESH]
 
     def do_set_i18n(self, _name: str) -> bool:
         """No translations."""
@@ -59,6 +67,10 @@ class VelaturaPlugIn(Gimp.PlugIn):
         """The procedure of a name; None for an unknown one."""
         if name == AGAIN:
             return _again_procedure(self)
+        if name == WINDOW:
+            procedure = _image_procedure(self, WINDOW, "_Velatura…", actions.run_window, None)
+            procedure.set_documentation("Opens Velatura's window beside the picture", _WINDOW_HELP[1], WINDOW)
+            return procedure
         if name == REFRESH:
             return _refresh_procedure(self)
         known = catalogue.registered(FOLDER)

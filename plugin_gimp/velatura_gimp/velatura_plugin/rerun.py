@@ -15,10 +15,11 @@ from velatura_protocol.requests import Edit, Recipe
 from velatura_protocol.sights import LAYER, VISIBLE
 
 from . import catalogue, edit, form, recipe
-from .actions import ask, helpers, run_now, success
+from .actions import ask, run_now, success
 from .capture import Capture, Steps, refuse_image
 from .drafting import Live
 from .keeping import Keeper, name_of
+from .method_edit import helpers
 from .rasters import layers, with_rasters
 from .sight import Sight
 from .sources import Doubt, others, source_of
@@ -140,7 +141,7 @@ def _ask(
     if not is_plain:  # it sees what it saw
         arguments = [a for a in form.arguments(method, known) if a.field.key != form.SEES]
     values = config if is_plain else own.create_config()
-    _fill(values, arguments, kept, None if is_plain else run.restored.values)
+    fill(values, arguments, kept, None if is_plain else run.restored.values)
 
     def changes() -> dict:
         if not is_plain:
@@ -172,7 +173,7 @@ def _ask(
     return placed
 
 
-def _fill(
+def fill(
     values: Gimp.ProcedureConfig, arguments: Sequence[form.Argument], kept: Recipe, shown: dict | None
 ) -> None:
     """Puts a recipe into a configuration. shown: the values of its method's form; None for the plain form,

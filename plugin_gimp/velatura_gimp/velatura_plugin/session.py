@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from velatura_protocol import paths
+from velatura_protocol import candidates, paths
+from velatura_protocol.candidates import Candidate
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
@@ -26,6 +27,9 @@ DRAFTS = 2  # the minor version of the protocol that brought them
 
 #: Called with a preview's PNG and the image's rectangle that it shows, None where the daemon sends none.
 OnPreview = Callable[[bytes, Rect | None], None]
+
+#: Called with candidates and their thumbnails, JPEGs or b"".
+OnCandidates = Callable[[list[tuple[Candidate, bytes]]], None]
 
 
 class Report(Protocol):
@@ -48,6 +52,7 @@ class Session:
         self._report = report
         self._client = Client(self._state_dir, name=name)
         self._remaining = Remaining()
+        self._thumbnails: dict[str, bytes] = {}
 
     def __enter__(self) -> Session:
         return self
@@ -96,14 +101,24 @@ class Session:
         blobs: Mapping[str, Bytes],
         should_cancel: Callable[[], bool] | None = None,
         on_preview: OnPreview | None = None,
+        *,
+        identifier: str = "",
+        on_candidates: OnCandidates | None = None,
     ) -> dict:
         """Submits a job and waits for its end; returns the job, which is done.
 
-        should_cancel: once true, the job is cancelled.
+        Args:
+            request: the edit, with its inputs.
+            blobs: the inputs' bytes by digest.
+            should_cancel: once true, the job is cancelled.
+            on_preview: called with each preview.
+            identifier: of the job; "": a new one.
+            on_candidates: called with the variations as they finish, and with all of them at the job's end,
+                also at that of a job that was cancelled.
 
         Raises the daemon's error, and the job's own error where it failed or was cancelled.
         """
-        identifier = str(uuid.uuid4())
+        identifier = identifier or str(uuid.uuid4())
         self._remaining = Remaining()
         self._report("Sending the layer…", 0.0)
         wire = request.to_wire()
@@ -115,23 +130,42 @@ class Session:
                 on_preview(bytes(payload), _rect(event.get("rect")))
             else:
                 self._on_event(event)
+            tell(event)
+
+        def tell(message: dict) -> None:
+            if on_candidates is not None and (found := candidates.of(message)):
+                on_candidates([(one, self._thumbnail(one)) for one in found])
 
         job = self._client.wait(identifier, on_event=on_event, should_cancel=should_cancel)
+        tell(job)
         if job.get("state") == "cancelled":
             raise VelaturaError("cancelled", "The edit was cancelled.")
         if job.get("state") != "done":
             raise VelaturaError.from_wire(job.get("error") or {})
         return job
 
+    def _thumbnail(self, candidate: Candidate) -> bytes:
+        """A candidate's JPEG; b"" where it has none, or it is gone."""
+        thumbnail = candidate.thumbnail
+        if thumbnail is None:
+            return b""
+        if thumbnail.digest not in self._thumbnails:
+            try:
+                data = self._client.fetch(thumbnail.digest, size=thumbnail.size)
+            except VelaturaError:
+                return b""
+            self._thumbnails[thumbnail.digest] = bytes(data)
+        return self._thumbnails[thumbnail.digest]
+
     def fetch(self, digest: str) -> bytearray:
         """A result's bytes."""
         return self._client.fetch(digest, on_bytes=self._received)
 
-    def acknowledge(self, job: dict) -> None:
-        """Reports that the result is in the image. A daemon that is gone is no error, since the image has the
-        result."""
+    def acknowledge(self, job: str) -> None:
+        """Reports that the result of a job, by its id, is in the image. A daemon that is gone is no error,
+        since the image has the result."""
         try:
-            self._client.ack(job["job"])
+            self._client.ack(job)
         except VelaturaError as error:
             if error.code not in ("not-running", "timeout", "unknown-job"):
                 raise

@@ -86,13 +86,9 @@ class Side(Gtk.Box):
 
     def preview(self, png: bytes, rect: tuple | None) -> None:
         """See `conversation.Window`."""
-        loader = GdkPixbuf.PixbufLoader.new_with_type("png")
-        try:
-            loader.write(png)
-            loader.close()
-        except GLib.Error:
+        picture = decoded(png)
+        if picture is None:
             return
-        picture = loader.get_pixbuf()
         self._after = fitted(picture, picture.get_width(), picture.get_height(), self._size)
         if rect is None:
             self._before = None  # the place is not known
@@ -100,6 +96,10 @@ class Side(Gtk.Box):
             self._rect, self._before = rect, None
             self._look(rect)
         self._show(False)
+
+    def compare(self, is_before: bool) -> None:
+        """Shows the picture before the edit for as long as a key is held."""
+        self._show(is_before)
 
     def clear(self) -> None:
         """See `conversation.Window`."""
@@ -148,6 +148,17 @@ class Side(Gtk.Box):
 
     def _leave(self) -> None:
         self._is_gone = True
+
+
+def decoded(data: bytes) -> GdkPixbuf.Pixbuf | None:
+    """A PNG or a JPEG as a picture; None for a damaged one."""
+    loader = GdkPixbuf.PixbufLoader()
+    try:
+        loader.write(data)
+        loader.close()
+    except GLib.Error:
+        return None
+    return loader.get_pixbuf()
 
 
 def pixbuf(found: Look) -> GdkPixbuf.Pixbuf:

@@ -14,6 +14,9 @@ _STYLE = b"""
 .velatura-clear { background: none; }
 .velatura-small { padding: 3px 8px; min-height: 0; min-width: 0; }
 .velatura-low { padding-top: 2px; padding-bottom: 2px; min-height: 0; }
+.velatura-cell { padding: 2px; border: 2px solid transparent; border-radius: 4px; }
+.velatura-chosen { border-color: alpha(currentColor, 0.55); }
+.velatura-strip:focus .velatura-chosen { border-color: #3584e4; }
 .velatura-icon { padding: 3px; min-height: 0; min-width: 0; }
 """
 _PROVIDER = Gtk.CssProvider()
