@@ -300,7 +300,7 @@ def test_too_little_memory_makes_batches_smaller(models, monkeypatch):
         return network(self, x, t, c)
 
     monkeypatch.setattr(type(models.get("")), "network", limited)
-    monkeypatch.setattr("velatura.methods.run.ALONE", frozenset())  # as on a device that gains by batches
+    monkeypatch.setattr("velatura.methods.run.makes_one_by_one", lambda model: False)  # as on a GPU
     hooks = Recorded()
     small = edit.run(models, hooks)
     assert [size for size, _ in itertools.groupby(sizes)] == [1, 2, 1]
