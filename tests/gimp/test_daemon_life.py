@@ -100,7 +100,7 @@ def test_new_methods_are_offered_at_the_next_start(alone, served):
     first = alone.python(OFFERED, refresh=True)
     assert "velatura-sdedit" not in first["names"]
     assert (first["refresh"], first["new"]) == ("success", True)
-    assert {*first["methods"], "velatura-rerun"} == set(first["names"])
+    assert {*first["methods"], "velatura-rerun", "velatura-window"} == set(first["names"])
     assert "velatura-sdedit" in alone.python(OFFERED)["names"]
 
 

@@ -41,7 +41,7 @@ class Dialog:
     """A form without widgets: `values` go into the request."""
 
     def __init__(self, method="weighed", needs_prompt=True, gives_drafts=True, **parameters):
-        from velatura_plugin import actions, capture, catalogue, edit, sight
+        from velatura_plugin import capture, catalogue, edit, method_edit, sight
         from velatura_plugin.conversation import Conversation
         from velatura_plugin.drafting import Drafts, Live
         from velatura_plugin.edit import FOLDER
@@ -65,7 +65,7 @@ class Dialog:
             model=lambda: "",
             needs_prompt=needs_prompt,
             gives_drafts=gives_drafts,
-            **actions.helpers(
+            **method_edit.helpers(
                 self.image,
                 lambda: sight.Sight(self.image, self.layer),
                 catalogue.newest(FOLDER).method("weighed"),
