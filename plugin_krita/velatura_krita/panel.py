@@ -12,6 +12,7 @@ from .qt import QtCore, QtWidgets
 from .queue import JobList
 from .session import Session
 from .state import Daemon
+from .strip_view import StripView
 from .wish import Wish
 
 NO_PICTURE_IN_FRONT = "Open a picture to put the result there, or take New picture."
@@ -71,9 +72,11 @@ class Panel(QtWidgets.QWidget):
         inner.setSpacing(6)
         self.list = JobList(self.state)
         self.cancel_all = button("cancel_all", "Cancel all", "Cancel every edit that waits or runs")
+        self.strip = StripView(self.session.strips)
+        inner.addWidget(self.strip)
+        inner.addLayout(self._build_choice())
         inner.addWidget(self.list, 1)
         inner.addWidget(self.cancel_all)
-        inner.addLayout(self._build_choice())
         inner.addWidget(self.adjust)
         inner.addStretch()
         edits.open(True)
@@ -196,6 +199,7 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _look(self) -> None:
         self.adjust.setEnabled(again.selected(self.session.host) is not None)
+        self.session.strips.look()
         has_choice = candidates.meant(self.session.host.activeDocument()) is not None
         for made in (self.previous, self.next, self.keep):
             made.setEnabled(has_choice)

@@ -21,6 +21,7 @@ from .rasters import layers
 from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
+from .strips import Strips
 from .velatura_protocol.choices import Restored, restore
 from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
@@ -46,6 +47,7 @@ class Session(QtCore.QObject):
         self.network: Any = None
         self.drafts, self.proposals = Drafts(self), Proposals(self)
         self.deliveries = Deliveries(self)
+        self.strips = Strips(self)
         self.entries: dict[str, Entry] = {}  #: jobs that have not ended
         self._reading: dict[str, Steps] = {}  #: the capture of each job that waits for it
         self._choosing: Steps | None = None  #: the person's newest choice among results
@@ -90,6 +92,7 @@ class Session(QtCore.QObject):
         pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
+        self.strips.begin(job.id, wish.variations)
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
@@ -130,9 +133,8 @@ class Session(QtCore.QObject):
             self.state.say(self.sentence(error), bad=True)
             return None
         edit, found = recipe.again(), self._restored(recipe.request, result.document)
-        tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
         known = self._changes(recipe.request)
-        self._choose(again.go_back(self.host, result, tell, known), found.lost)
+        self.choose(again.go_back(self.host, result, self.holder("to adjust this result"), known), found.lost)
         return replace(edit, parameters=found.values), result.recipe.sees
 
     def _changes(self, request: Request) -> Changes:
@@ -154,18 +156,22 @@ class Session(QtCore.QObject):
         """Shows the next (1) or the previous (-1) variation of the selected or newest result."""
         document = self.host.activeDocument()
         if document is not None:
-            self._choose(self._step(document, by))
+            self.choose(self._step(document, by))
 
     def keep(self) -> None:
         """Keeps the visible variation and removes the others of its group."""
-        tell = lambda what: self._hold(what, "to keep this variation")  # noqa: E731
-        self._choose(candidates.keep(self.host, self.deliveries.covers.replaced, tell))
+        self.choose(self.keeping())
+
+    def keeping(self) -> Steps:
+        """The steps of `keep`."""
+        tell = self.holder("to keep this variation")
+        return candidates.keep(self.host, self.deliveries.covers.replaced, tell)
 
     def _step(self, document: Any, by: int) -> Steps:
-        yield from idle(document, lambda what: self._hold(what, "to see another variation"))
+        yield from idle(document, self.holder("to see another variation"))
         return candidates.step(document, by)
 
-    def _choose(self, steps: Steps, also: str = "") -> None:
+    def choose(self, steps: Steps, also: str = "") -> None:
         """Runs one choice at a time: a newer one replaces a waiting one. also: a sentence after the one that
         the steps return."""
         self.stepper.drop(self._choosing)
@@ -173,8 +179,9 @@ class Session(QtCore.QObject):
         self.state.say("")
         self.stepper.start(steps, lambda done: self.state.say(f"{done} {also}".strip()), self._not_chosen)
 
-    def _hold(self, what: str, end: str) -> None:
-        self.state.say(f"{what} {end}." if what else "")
+    def holder(self, end: str) -> Tell:
+        """As `teller`, for a choice: the status line shows it."""
+        return lambda what: self.state.say(f"{what} {end}." if what else "")
 
     def teller(self, job: str, end: str) -> Tell:
         """A function that shows at a job the step that the person has to finish first.
@@ -259,6 +266,7 @@ class Session(QtCore.QObject):
             return
         if job.get("title"):
             self.state.change_job(name, title=job["title"])
+        self.strips.hear(job)
         if state == "done":
             self.deliveries.add(name, job)
         elif state == "cancelled":
@@ -269,6 +277,12 @@ class Session(QtCore.QObject):
             self.end(name, Phase.FAILED, self.sentence(error))
         else:
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
+
+    def _on_candidate(self, event: dict) -> None:
+        self.strips.hear(event)
+
+    def _on_thumbnail(self, news: dict) -> None:
+        self.strips.arrived(news["job"], news["digest"], news["jpeg"])
 
     def _on_progress(self, event: dict) -> None:
         name, fraction = event["job"], event.get("fraction")

@@ -1,0 +1,29 @@
+"""The strip in the real Krita, in a narrow docker, by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
+SCRIPT = Path(__file__).with_name("in_krita_strip.py")
+KEYS = {"right": ("Right",), "drop": ("s", "Delete"), "undo": ("ctrl+z",), "keep": ("Return",)}
+
+
+def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, daemon):
+    session = krita_session(window_manager=True)
+    run = session.start(SCRIPT, timeout=600, width=260)
+    for step, keys in KEYS.items():
+        run.wait_step(step, 400)
+        for key in keys:
+            session.display.xdotool("key", key)
+        (run.folder / step).touch()
+    found = run.wait()
+    assert found["first"].count(None) == 4 - len([i for i in found["first"] if i is not None])
+    shown, order = found["begin"]
+    assert shown == [0] and sorted(order) == [0, 1, 2, 3]
+    assert found["dropped"] == [3, [1], [order[0], *order[2:]]]  # the next one shows
+    assert found["undone"] == [4, order]
+    assert found["kept"] == ["paintlayer", "paintlayer"]
+    assert "starred" in found["words"] and "kept" in found["words"]
