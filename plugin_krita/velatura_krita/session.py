@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -132,7 +133,7 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return None
-        edit, found = recipe.again(), self._restored(recipe.request, result.document)
+        edit, found = recipe.again(), self.restored(recipe.request, result.document)
         known = self._changes(recipe.request)
         self.choose(again.go_back(self.host, result, self.holder("to adjust this result"), known), found.lost)
         return replace(edit, parameters=found.values), result.recipe.sees
@@ -146,7 +147,7 @@ class Session(QtCore.QObject):
             is_method_newer=is_newer, lacks_model=bool(request.model) and request.model not in models
         )
 
-    def _restored(self, request: Request, document: Any) -> Restored:
+    def restored(self, request: Request, document: Any) -> Restored:
         """The form's values from a recipe: its rasters are looked up among the layers."""
         method = self.state.known.method(request.method)
         fields = method.form if method is not None else ()
@@ -171,13 +172,20 @@ class Session(QtCore.QObject):
         yield from idle(document, self.holder("to see another variation"))
         return candidates.step(document, by)
 
-    def choose(self, steps: Steps, also: str = "") -> None:
-        """Runs one choice at a time: a newer one replaces a waiting one. also: a sentence after the one that
-        the steps return."""
+    def choose(self, steps: Steps, also: str = "", then: Callable[[Any], None] | None = None) -> None:
+        """Runs one choice at a time: a newer one replaces a waiting one.
+
+        Args:
+            steps: they return a sentence for the person.
+            also: a sentence after that one.
+            then: gets what they return, instead of the person.
+        """
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
-        self.stepper.start(steps, lambda done: self.state.say(f"{done} {also}".strip()), self._not_chosen)
+        self.stepper.start(
+            steps, then or (lambda done: self.state.say(f"{done} {also}".strip())), self._not_chosen
+        )
 
     def holder(self, end: str) -> Tell:
         """As `teller`, for a choice: the status line shows it."""

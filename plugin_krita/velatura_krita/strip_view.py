@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+
 from .activity import Sentence, tip
+from .controls import name_widget
 from .edges import edge
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .strips import Strips
@@ -15,14 +18,18 @@ KEYS = (
     "Left and Right choose the one that shows on the canvas. Enter keeps it, Delete drops it, S stars it, "
     "M makes more like it."
 )
+#: The name of a method of `Strips`, the text, the share of the line, and the tooltip.
+BUTTONS = (
+    ("star", "Star", 2, "Mark this result, so that you find it again (S)"),
+    ("drop", "Drop", 2, "Remove this result; undo brings it back (Delete)"),
+    ("more", "More like this", 4, "Make others that lie close to this result (M)"),
+)
 ROLE = QtCore.Qt.ItemDataRole
 KEY = QtCore.Qt.Key
 
 
 class StripView(QtWidgets.QWidget):
     """The strip that is shown; hidden as long as there are no candidates."""
-
-    more = Signal(str, int)  #: the job and the index of the candidate to which others like it are wanted
 
     def __init__(self, strips: Strips, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__(parent)
@@ -36,6 +43,16 @@ class StripView(QtWidgets.QWidget):
         column.setSpacing(3)
         column.addWidget(self.cells)
         column.addWidget(self.says)
+        line = QtWidgets.QHBoxLayout()
+        line.setSpacing(6)
+        self.buttons: dict[str, QtWidgets.QPushButton] = {}
+        for name, text, stretch, about in BUTTONS:
+            made = self.buttons[name] = QtWidgets.QPushButton(text)
+            name_widget(made, f"strip.{name}", text, about)
+            made.setMinimumWidth(1)
+            made.clicked.connect(functools.partial(self._press, name))
+            line.addWidget(made, stretch)
+        column.addLayout(line)
         self.cells.currentItemChanged.connect(self._on_current)
         self.cells.pressed_key.connect(self._on_key)
         strips.changed.connect(self.draw)
@@ -130,14 +147,13 @@ class StripView(QtWidgets.QWidget):
         if item is not None and strip is not None and item.data(ROLE.UserRole) is not None:
             self.strips.choose(strip.job, item.data(ROLE.UserRole))
 
+    def _press(self, name: str, *_: object) -> None:
+        self._on_key(name)
+
     @edge
     def _on_key(self, name: str) -> None:
         strip = self.strips.shown
-        if strip is None:
-            return
-        if name == "more" and strip.chosen is not None:
-            self.more.emit(strip.job, strip.chosen.index)
-        elif name != "more":
+        if strip is not None:
             getattr(self.strips, name)(strip.job)
 
     def changeEvent(self, event: QtCore.QEvent) -> None:
@@ -151,7 +167,7 @@ class StripView(QtWidgets.QWidget):
 class Cells(QtWidgets.QListWidget):
     """One line of pictures, which scrolls sideways. Krita gets none of the keys that mean something here."""
 
-    pressed_key = Signal(str)  #: the name of a method of `Strips`, or 'more'
+    pressed_key = Signal(str)  #: the name of a method of `Strips`
 
     KEYS = {
         KEY.Key_Return: "keep",

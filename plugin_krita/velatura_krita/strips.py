@@ -7,19 +7,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import candidates
+from . import again, candidates, recipes
 from .edges import edge
+from .places import node_by_id
 from .qt import QtCore, Signal
 from .rest import Tell, idle
 from .state import KEPT
 from .steps import Steps
 from .velatura_protocol.candidates import Candidate, of
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.requests import Recipe
 from .velatura_protocol.strip import Strip
+from .wish import Wish
 
+MORE = 4  #: variations of *more like this*
 ENDS = ("done", "failed", "cancelled")
 ONE_LEFT = VelaturaError("empty-layer", "This is the last variation; undo the edit if you want none of them.")
 NOT_HERE = VelaturaError("empty-layer", "This variation is in no open picture.")
+
+NO_MORE = VelaturaError("bad-request", "This way to edit cannot make others like a result.")
+NOT_BACK = VelaturaError("empty-layer", "The layer that this was made from is gone, so no more can be made.")
 
 
 class Strips(QtCore.QObject):
@@ -153,6 +160,13 @@ class Strips(QtCore.QObject):
             strip.take_back()
             self.choose(strip.job, index)
 
+    def more(self, job: str) -> None:
+        """Runs the edit of the chosen candidate again, with noise that lies close to its own."""
+        chosen = self.strips[job].chosen
+        if chosen is not None:
+            steps = self._more(job, chosen.index)
+            self.session.choose(steps, then=self.session.run)
+
     # The layers
 
     def _show(self, job: str, index: int, tell: Tell) -> Steps:
@@ -185,6 +199,34 @@ class Strips(QtCore.QObject):
             strip.keep()
         self.changed.emit()
         return sentence
+
+    def _more(self, job: str, index: int) -> Steps:
+        """Selects what the result was made from; returns the wish that makes others like it."""
+        document, result, _parent, at = self._find(job, index)
+        node = result.variations[at]
+        own = recipes.read(document, node)
+        recipe = Recipe.from_wire(own.request)
+        method = self.state.known.method(recipe.request.method)
+        if method is None or method.around is None:
+            raise NO_MORE
+        count = min(MORE, method.max_variations)
+        distance = next(spec.default for spec in method.around.fields if spec.key == "distance")
+        entries = recipe.more_like(method.around, distance, variations=count).parameters[method.around.key]
+        if node_by_id(document, own.source) is None:
+            raise NOT_BACK
+        yield from again.go_back(
+            self.host, again.Result(document, node, own), self._teller("to make more like it")
+        )
+        return Wish(
+            method=method,
+            model=recipe.request.model,
+            prompt=recipe.request.prompt,
+            seed=-1,
+            variations=count,
+            parameters=self.session.restored(recipe.request, document).values,
+            sees=own.sees,
+            around=tuple(entries),
+        )
 
     def _find(self, job: str, index: int) -> tuple[Any, Any, Any, int]:
         found = candidates.of_job(self.host, job, index)

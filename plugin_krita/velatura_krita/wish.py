@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .capture import Further
 from .rasters import capture_rasters
@@ -28,6 +28,7 @@ class Wish:
     parameters: Mapping[str, object]
     whole: bool = False
     sees: str = LAYER  #: one of `sights.TITLES`
+    around: tuple[object, ...] = ()  #: the entries of the method's group `around`
 
     @property
     def about(self) -> str:
@@ -67,13 +68,17 @@ class Wish:
     @property
     def edit(self) -> Edit:
         """The edit to send; raises as `choices.resolve`."""
-        return self.method.edit(
+        edit = self.method.edit(
             self.prompt,
             resolve(self.method.title, self.method.form, self.parameters)[0],
             model=self.model,
             seed=self.seed,
             variations=self.variations,
         )
+        group = self.method.around
+        if not self.around or group is None:
+            return edit
+        return replace(edit, parameters={**edit.parameters, group.key: list(self.around)})
 
 
 def text_of(entry: dict) -> str:

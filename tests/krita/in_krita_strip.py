@@ -56,7 +56,12 @@ def drive(t):
     yield t.until(lambda: shown() == [1], 30, "the dropped one on the canvas")
     t.note(undone=[len(group.childNodes()), order()])
     t.screenshot("starred.png", docker)
+    t.note(words=cells.currentItem().data(Qt.AccessibleTextRole))
+    yield keys("more")
+    two = lambda: sum(n.type() == "grouplayer" for n in document.rootNode().childNodes())  # noqa: E731
+    yield t.until(lambda: two() == 2, 300, "more like it")
+    yield t.until(lambda: "4 variations above" in control("status").text(), 60, "the end of the run")
+    t.note(more=[len(group.childNodes()), shown(), document.activeNode().name()], order=order())
     yield keys("keep")
     yield t.until(lambda: "is kept as one layer" in control("status").text(), 60, "the kept one")
     t.note(kept=[node.type() for node in document.rootNode().childNodes()])
-    t.note(words=cells.currentItem().data(Qt.AccessibleTextRole))

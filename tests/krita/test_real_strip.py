@@ -8,7 +8,13 @@ import pytest
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita_strip.py")
-KEYS = {"right": ("Right",), "drop": ("s", "Delete"), "undo": ("ctrl+z",), "keep": ("Return",)}
+KEYS = {
+    "right": ("Right",),
+    "drop": ("s", "Delete"),
+    "undo": ("ctrl+z",),
+    "more": ("m",),
+    "keep": ("Return",),
+}
 
 
 def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, daemon):
@@ -25,5 +31,6 @@ def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, d
     assert shown == [0] and sorted(order) == [0, 1, 2, 3]
     assert found["dropped"] == [3, [1], [order[0], *order[2:]]]  # the next one shows
     assert found["undone"] == [4, order]
-    assert found["kept"] == ["paintlayer", "paintlayer"]
-    assert "starred" in found["words"] and "kept" in found["words"]
+    assert "starred" in found["words"]
+    assert found["more"][0] == 4 and sorted(found["order"]) == [0, 1, 2, 3]
+    assert found["kept"] == ["paintlayer", "grouplayer", "paintlayer"]

@@ -175,3 +175,51 @@ def test_a_picture_that_cannot_be_read_shows_its_number(desk):
         strips.arrived(message["job"], digest, data)
         drawn.append(desk["strip"].item(0).icon().pixmap(50, 50).toImage().pixelColor(10, 10).name())
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_more_like_this_runs_close_to_the_chosen_one_on_the_same_layer(desk, document):
+    from velatura_krita.recipes import read
+
+    source = document.activeNode()
+    desk.run("a hat", variations=2)
+    desk.wait_phase("DONE")
+    strip = desk.session.strips.strips[desk.job().id]
+    desk["prompt"].setPlainText("something else")
+    press(desk, Qt.Key.Key_Right)
+    liked = strip.chosen
+    desk["strip.more"].click()
+    desk.until(lambda: len(desk.session.state.jobs) == 2)
+    assert desk.job().about == "a hat"
+    desk.wait_phase("DONE")
+    made = document.rootNode().childNodes()[-1].childNodes()
+    found = [read(document, node) for node in made]
+    assert len(found) == 4 and {one.source for one in found} == {source.uniqueId().toString().strip("{}")}
+    method = desk.session.state.known.method(found[0].request["method"])
+    for one in found:
+        (entry,) = one.request["parameters"][method.around.key]
+        assert entry["seed"] == liked.seed and one.request["prompt"] == "a hat"
+
+
+def test_more_like_this_of_a_method_without_it_says_so(desk, document):
+    from dataclasses import replace
+
+    from velatura_krita.recipes import bind, read
+
+    desk.run("a hat")
+    desk.wait_phase("DONE")
+    node = group(document).childNodes()[0]
+    recipe = read(document, node)
+    bind(document, node, replace(recipe, request={**recipe.request, "method": "unheard-of"}))
+    press(desk, Qt.Key.Key_M)
+    desk.until(lambda: "cannot make others" in desk["status"].text())
+    assert len(desk.session.state.jobs) == 1
+
+
+def test_more_like_this_needs_the_layer_that_it_was_made_from(desk, document):
+    source = document.activeNode()
+    desk.run("a hat")
+    desk.wait_phase("DONE")
+    document.rootNode().take(source)
+    press(desk, Qt.Key.Key_M)
+    desk.until(lambda: "is gone" in desk["status"].text())
+    assert len(desk.session.state.jobs) == 1
