@@ -115,6 +115,7 @@ class Deliveries(QtCore.QObject):
         for document in documents:
             recipes.tidy(document)
         recipes.let_go(documents)
+        self.session.strips.histories.tidy()
         self._copies.look()
 
     # A result without a document, at the person's word

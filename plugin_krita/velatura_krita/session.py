@@ -16,16 +16,18 @@ from .drafts import Drafts
 from .edges import FAULT, edge
 from .hands import pen
 from .journal import Entry
+from .places import root_id
 from .proposals import Proposals
 from .qt import QtCore, Signal
 from .rasters import layers
 from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
-from .strips import Strips
+from .strips import Run, Strips
 from .velatura_protocol.choices import Restored, restore
 from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.history_entries import Entry as Past
 from .velatura_protocol.requests import Edit, Recipe, Request
 from .wish import Wish
 
@@ -93,7 +95,8 @@ class Session(QtCore.QObject):
         pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
-        self.strips.begin(job.id, wish.variations)
+        run = Run(root_id(document), job.label, wish.method.title, job.created, wish.parent)
+        self.strips.begin(job.id, wish.variations, run)
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
@@ -137,6 +140,18 @@ class Session(QtCore.QObject):
         known = self._changes(recipe.request)
         self.choose(again.go_back(self.host, result, self.holder("to adjust this result"), known), found.lost)
         return replace(edit, parameters=found.values), result.recipe.sees
+
+    def from_history(self, entry: Past) -> Edit | None:
+        """The recipe of a result of the history, to be shown in the form; it runs on the layer of now."""
+        document = self.host.activeDocument()
+        try:
+            recipe = Recipe.from_wire(entry.recipe)
+        except VelaturaError as error:
+            self.state.say(self.sentence(error), bad=True)
+            return None
+        found = self.restored(recipe.request, document)
+        self.state.say(f"These are the settings of '{entry.prompt or entry.title}'. {found.lost}".strip())
+        return replace(recipe.again(), parameters=found.values)
 
     def _changes(self, request: Request) -> Changes:
         """How method and model of a recipe have changed since."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 from .activity import Sentence, tip
 from .controls import name_widget
@@ -35,7 +36,7 @@ class StripView(QtWidgets.QWidget):
         super().__init__(parent)
         self.strips = strips
         self._drawn: tuple = ()
-        self.cells = Cells()
+        self.cells = Cells(self._can_take_back)
         self.says = Sentence()
         self.says.setObjectName("strip.says")
         column = QtWidgets.QVBoxLayout(self)
@@ -156,6 +157,10 @@ class StripView(QtWidgets.QWidget):
         if strip is not None:
             getattr(self.strips, name)(strip.job)
 
+    def _can_take_back(self) -> bool:
+        strip = self.strips.shown
+        return strip is not None and self.strips.can_take_back(strip.job)
+
     def changeEvent(self, event: QtCore.QEvent) -> None:
         """Another theme has other colours."""
         super().changeEvent(event)
@@ -178,8 +183,10 @@ class Cells(QtWidgets.QListWidget):
     }
     MOVES = (KEY.Key_Left, KEY.Key_Right, KEY.Key_Home, KEY.Key_End)
 
-    def __init__(self) -> None:
+    def __init__(self, can_take_back: Callable[[], bool]) -> None:
+        """can_take_back: whether undo is for the strip and not for Krita."""
         super().__init__()
+        self._can_take_back = can_take_back
         self.setObjectName("strip")
         self.setAccessibleName("Results of this edit")
         self.setAccessibleDescription(KEYS)
@@ -201,11 +208,15 @@ class Cells(QtWidgets.QListWidget):
         return super().event(event)
 
     def _means(self, event: QtGui.QKeyEvent) -> bool:
+        if event.matches(QtGui.QKeySequence.StandardKey.Undo):
+            return self._can_take_back()
         plain = QtCore.Qt.KeyboardModifier.NoModifier, QtCore.Qt.KeyboardModifier.KeypadModifier
         return event.modifiers() in plain and event.key() in (*self.KEYS, *self.MOVES)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
-        if self._means(event) and event.key() in self.KEYS:
+        if event.matches(QtGui.QKeySequence.StandardKey.Undo) and self._can_take_back():
+            self.pressed_key.emit("take_back")
+        elif self._means(event) and event.key() in self.KEYS:
             self.pressed_key.emit(self.KEYS[event.key()])
         else:
             super().keyPressEvent(event)

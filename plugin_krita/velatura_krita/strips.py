@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 from . import again, candidates, recipes
 from .edges import edge
-from .places import node_by_id
+from .histories import Histories
+from .places import find, node_by_id, root_id
 from .qt import QtCore, Signal
 from .rest import Tell, idle
 from .state import KEPT
 from .steps import Steps
 from .velatura_protocol.candidates import Candidate, of
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.history_entries import Entry, Fate, Key
 from .velatura_protocol.requests import Recipe
 from .velatura_protocol.strip import Strip
 from .wish import Wish
@@ -29,6 +32,17 @@ NO_MORE = VelaturaError("bad-request", "This way to edit cannot make others like
 NOT_BACK = VelaturaError("empty-layer", "The layer that this was made from is gone, so no more can be made.")
 
 
+@dataclass(frozen=True)
+class Run:
+    """A run as the history tells it. root: the id of its document's root."""
+
+    root: str
+    title: str
+    method: str
+    at: float
+    parent: Key | None = None
+
+
 class Strips(QtCore.QObject):
     """Belongs to a session. pictures: JPEGs by their digests."""
 
@@ -37,7 +51,9 @@ class Strips(QtCore.QObject):
     def __init__(self, session: Any) -> None:
         super().__init__(session)
         self.session, self.state, self.host = session, session.state, session.host
+        self.histories = Histories(session)
         self.strips: dict[str, Strip] = {}
+        self._runs: dict[str, Run] = {}
         self.pictures: dict[str, bytes] = {}
         self._asked: set[str] = set()  #: digests of the pictures that are being fetched
         self._inserted: set[str] = set()  #: jobs whose layers are in a picture
@@ -53,10 +69,13 @@ class Strips(QtCore.QObject):
 
     # What has come
 
-    def begin(self, job: str, count: int) -> None:
+    def begin(self, job: str, count: int, run: Run | None = None) -> None:
         """A run begins. Its strip replaces the oldest one where there are too many."""
         self.strips[job] = Strip(job, count)
+        if run is not None:
+            self._runs[job] = run
         for old in list(self.strips)[:-KEPT]:
+            self._runs.pop(old, None)
             for cell in self.strips.pop(old).cells:
                 if cell.candidate.thumbnail is not None:
                     self.pictures.pop(cell.candidate.thumbnail.digest, None)
@@ -67,14 +86,43 @@ class Strips(QtCore.QObject):
         if name not in self.strips:
             if not found:
                 return
-            self.begin(name, len(found))  # of an edit from before this Krita
+            self.begin(name, len(found), self._earlier(name))
         strip = self.strips[name]
-        state = message.get("state")
-        if state in ENDS:
-            strip.end(state, found)
         for candidate in found:
-            strip.add(candidate)
+            if strip.add(candidate):
+                self._record(candidate)
             self._fetch(candidate)
+        if message.get("state") in ENDS:
+            strip.end(message["state"])
+        self.changed.emit()
+
+    def _earlier(self, job: str) -> Run | None:
+        """An edit from before this Krita."""
+        entry = self.session.entries.get(job)
+        place = find(self.host, entry) if entry is not None else None
+        return Run(root_id(place[0]), entry.title, "", entry.created) if place is not None else None
+
+    def _record(self, candidate: Candidate, picture: bytes = b"") -> None:
+        run = self._runs.get(candidate.job)
+        if run is None:
+            return
+        method = self.state.known.method(str(candidate.recipe.get("method", "")))
+        entry = Entry.of(
+            candidate,
+            at=run.at,
+            title=run.title,
+            method=run.method or (method.title if method is not None else ""),
+            thumbnail=picture,
+            parent=run.parent,
+            relation="more" if run.parent is not None else "",
+        )
+        self.histories.record(run.root, entry)
+
+    def _mark(self, job: str, index: int, fate: Fate) -> None:
+        """Notes in the history what the person has done with a candidate."""
+        run = self._runs.get(job)
+        if run is not None:
+            self.histories.mark(run.root, (job, index), fate)
         self.changed.emit()
 
     def _fetch(self, candidate: Candidate) -> None:
@@ -88,6 +136,10 @@ class Strips(QtCore.QObject):
         self._asked.discard(digest)
         if picture and job in self.strips:
             self.pictures[digest] = picture
+            strip = self.strips[job]
+            for candidate in (*(cell.candidate for cell in strip.cells), *strip.dropped):
+                if candidate.thumbnail is not None and candidate.thumbnail.digest == digest:
+                    self._record(candidate, picture)
             self.changed.emit()
 
     def wanted(self, job: str, layers: list[dict]) -> list[dict]:
@@ -118,7 +170,10 @@ class Strips(QtCore.QObject):
 
     def star(self, job: str) -> None:
         """Stars the chosen candidate, or takes its star away."""
-        self.strips[job].star()
+        strip, run = self.strips[job], self._runs.get(job)
+        chosen, is_starred = strip.chosen, strip.star()
+        if run is not None and chosen is not None:
+            self.histories.star(run.root, (job, chosen.index), is_starred)
         self.changed.emit()
 
     def drop(self, job: str) -> None:
@@ -131,7 +186,7 @@ class Strips(QtCore.QObject):
             self.state.say(ONE_LEFT.message)
         elif job not in self._inserted:
             strip.drop()
-            self.changed.emit()
+            self._mark(job, chosen.index, "dropped")
         else:
             self.session.choose(self._drop(job, chosen.index))
 
@@ -141,13 +196,15 @@ class Strips(QtCore.QObject):
         if chosen is not None:
             self.session.choose(self._keep(job, chosen.index))
 
-    def take_back(self, job: str) -> bool:
-        """Brings the candidate back that was dropped last, before its layer was there; whether there is
-        one."""
-        if job in self._inserted or self.strips[job].take_back() is None:
-            return False
-        self.changed.emit()
-        return True
+    def can_take_back(self, job: str) -> bool:
+        """Whether a candidate was dropped before its layer was there: Krita's undo knows nothing of it."""
+        return job not in self._inserted and self.strips[job].dropped != []
+
+    def take_back(self, job: str) -> None:
+        """Brings the candidate back that was dropped last, if `can_take_back`."""
+        back = self.strips[job].take_back() if self.can_take_back(job) else None
+        if back is not None:
+            self._mark(job, back.index, "candidate")
 
     @edge
     def look(self) -> None:
@@ -158,6 +215,7 @@ class Strips(QtCore.QObject):
         index = strip.dropped[-1].index
         if candidates.of_job(self.host, strip.job, index) is not None:
             strip.take_back()
+            self._mark(strip.job, index, "candidate")
             self.choose(strip.job, index)
 
     def more(self, job: str) -> None:
@@ -185,7 +243,7 @@ class Strips(QtCore.QObject):
         _document, result, _parent, at = self._find(job, index)
         name = result.variations[at].name()
         result.variations[at].remove()
-        self.changed.emit()
+        self._mark(job, index, "dropped")
         return f"'{name}' is dropped; undo brings it back."
 
     def _keep(self, job: str, index: int) -> Steps:
@@ -197,7 +255,7 @@ class Strips(QtCore.QObject):
         strip = self.strips[job]
         if strip.choose(index):
             strip.keep()
-        self.changed.emit()
+        self._mark(job, index, "kept")
         return sentence
 
     def _more(self, job: str, index: int) -> Steps:
@@ -226,6 +284,7 @@ class Strips(QtCore.QObject):
             parameters=self.session.restored(recipe.request, document).values,
             sees=own.sees,
             around=tuple(entries),
+            parent=(job, index),
         )
 
     def _find(self, job: str, index: int) -> tuple[Any, Any, Any, int]:

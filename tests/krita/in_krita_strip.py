@@ -65,3 +65,21 @@ def drive(t):
     yield keys("keep")
     yield t.until(lambda: "is kept as one layer" in control("status").text(), 60, "the kept one")
     t.note(kept=[node.type() for node in document.rootNode().childNodes()])
+    path = str(t.path("strip.kra"))
+    document.setBatchmode(True)
+    t.note(saved=document.saveAs(path))
+    document.close()
+    yield 0.5
+    t.open(path)
+    yield 1
+    history = control("history")
+    control("history.header").click()
+    model = history.model()
+    yield t.until(lambda: model.rowCount() == 8, 30, "the history of the file")
+    history.setCurrentIndex(model.index(6))
+    t.note(rows=[model.index(i).data() for i in range(8)], says=control("history.says").text())
+    control("history.again").click()
+    t.note(prompt=control("prompt").toPlainText(), seed=control("seed").value())
+    area.ensureWidgetVisible(control("history.says"))
+    yield 0.5
+    t.screenshot("history.png", docker)

@@ -33,4 +33,8 @@ def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, d
     assert found["undone"] == [4, order]
     assert "starred" in found["words"]
     assert found["more"][0] == 4 and sorted(found["order"]) == [0, 1, 2, 3]
+    assert found["saved"] and found["says"].startswith("8 results, ") and found["prompt"] == "a hat"
+    words = [row.partition("\n")[::2] for row in found["rows"]]
+    assert [text for text, _ in words].count("★ a hat") == 1 and all("a hat" in text for text, _ in words)
+    assert [about.startswith("kept · ") for _, about in words[:4]].count(True) == 1
     assert found["kept"] == ["paintlayer", "grouplayer", "paintlayer"]

@@ -128,6 +128,9 @@ def test_what_is_dropped_during_the_run_is_not_inserted(desk, document):
     desk.until(lambda: strips.strips[job].cells)
     gone = strips.strips[job].chosen.index
     strips.drop(job)
+    strips.take_back(job)
+    assert strips.strips[job].chosen.index == gone and not strips.can_take_back(job)
+    strips.drop(job)
     desk.wait_phase("DONE")
     desk.until(lambda: len(places(desk)) == 2)
     assert gone not in places(desk) and len(group(document).childNodes()) == 2
