@@ -155,7 +155,8 @@ class Entries(QtCore.QAbstractListModel):
             picture.fill(QtCore.Qt.GlobalColor.transparent)
             if entry.thumbnail:
                 picture.loadFromData(entry.thumbnail)
-            self._icons[name] = QtGui.QIcon(picture)
+            icon = self._icons[name] = QtGui.QIcon(picture)
+            icon.addPixmap(picture, QtGui.QIcon.Mode.Selected)  # Qt would tint it
         return self._icons[name]
 
     def _tip(self, entry: Entry) -> str:
@@ -174,5 +175,6 @@ def title(entry: Entry) -> str:
 
 def about(entry: Entry) -> str:
     """The method, the time and the person's word on it."""
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(entry.at))
+    made, today = time.localtime(entry.at), time.localtime()
+    when = time.strftime("%H:%M" if made[:3] == today[:3] else "%Y-%m-%d", made)
     return " · ".join(filter(None, (FATES[entry.fate], entry.method, when)))
