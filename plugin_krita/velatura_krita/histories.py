@@ -71,6 +71,9 @@ class Histories(QtCore.QObject):
         if history is not None and key in history:
             history.star(key, on)
             self._note(root)
+            document = self._document(root)
+            if document is not None:
+                document.setModified(True)  # every other word of the person changes a layer too
 
     def tidy(self) -> None:
         """Forgets the histories of closed documents; their files have them."""
@@ -93,7 +96,6 @@ class Histories(QtCore.QObject):
             document, history = self._document(root), self._read.get(root)
             if document is not None and history is not None:
                 document.setAnnotation(NAME, DESCRIPTION, QtCore.QByteArray(history.to_bytes()))
-                document.setModified(True)
 
     def _document(self, root: str) -> Any | None:
         found = (document for document in self.host.documents() if root and root_id(document) == root)
