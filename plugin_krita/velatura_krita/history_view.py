@@ -32,7 +32,6 @@ class HistoryView(Section):
         self._drawn: tuple = ()
         self.search = QtWidgets.QLineEdit()
         self.search.setPlaceholderText("Search words")
-        self.search.setClearButtonEnabled(True)
         name_widget(self.search, "history.search", "Search the history", "Words of the prompt or the method")
         self.entries = Entries()
         self.list = QtWidgets.QListView()
