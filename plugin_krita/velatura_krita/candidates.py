@@ -51,6 +51,29 @@ def step(document: Any | None, by: int) -> str:
     ids = [bare(variation.uniqueId()) for variation in variations]
     now = ids.index(bare(shown.uniqueId())) if shown is not None else -1 if by > 0 else 0
     at = (now + by) % len(ids) if result.node.visible() else max(now, 0)
+    return show(document, result, parent, at)
+
+
+def of_job(host: Any, job: str, index: int) -> tuple[Any, Result, Any, int] | None:
+    """The layer of this variation of a run: its document, its group, the group's parent, and its place in the
+    group from the top. None where it is in no open document.
+    """
+    for document in host.documents():
+        if document.rootNode() is None:
+            continue
+        known = recipes(document)
+        for result, parent in groups(document):
+            for at, variation in enumerate(result.variations):
+                recipe = known[bare(variation.uniqueId())]
+                if recipe.job == job and recipe.request.get("variation") == index:
+                    return document, result, parent, at
+    return None
+
+
+def show(document: Any, result: Result, parent: Any, at: int) -> str:
+    """Shows the variation at this place, from the top of the group, and hides the others; see `step`."""
+    variations = result.variations
+    ids = [bare(variation.uniqueId()) for variation in variations]
     others = [v for i, v in enumerate(variations) if i != at]
     if not result.node.visible():
         others += overlapping(document, parent, result.source, variations[at].bounds())

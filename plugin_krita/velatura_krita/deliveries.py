@@ -115,6 +115,7 @@ class Deliveries(QtCore.QObject):
         for document in documents:
             recipes.tidy(document)
         recipes.let_go(documents)
+        self.session.strips.histories.tidy()
         self._copies.look()
 
     # A result without a document, at the person's word
@@ -160,7 +161,7 @@ class Deliveries(QtCore.QObject):
         data = {d["raster"]["digest"]: blob for d, blob in zip(found, blobs, strict=True)}
         layers = [
             Layer(d["title"], Raster.from_wire(d["raster"]), d["recipe"], data[d["raster"]["digest"]])
-            for d in best_first(found)
+            for d in best_first(self.session.strips.wanted(name, found))
         ]
         entry, title, tell = self.session.entries[name], job["title"], self.session.teller(name, TO_GET)
         if has_masks(job):
@@ -178,14 +179,15 @@ class Deliveries(QtCore.QObject):
         place = find(self.host, self.session.entries[name])
         self._unsaved[name] = root_id(place[0]) if place is not None else ""
         self._acknowledge_saved()
-        count, seconds = len(job["result"]["layers"]), job["result"]["seconds"]
+        result = job["result"]
+        count, seconds = len(self.session.strips.wanted(name, result["layers"])), result["seconds"]
         what = "1 variation" if count == 1 else f"{count} variations"
         sentence = where if has_masks(job) else f"{what} above '{where}', in {seconds:.1f} s."
-        result = job["result"]
         place = " ".join(filter(None, (self._notes.pop(name, ""), of_frame(self.state.jobs.get(name)))))
         sentences = (sentence, place, best_because(result["layers"]), result.get("note", ""))
         sentence = " ".join(filter(None, sentences))
         self.session.end(name, Phase.DONE, sentence, forget=False)
+        self.session.strips.inserted(name)
 
     def _acknowledge_saved(self) -> None:
         """Acknowledges the results that were saved or closed. Until then a crash of Krita loses the layers,

@@ -13,6 +13,8 @@ News are `emit(name, data)`, called in this thread:
 | `preview` | `{"job", "png": bytes, "rect": the document's pixels it shows, or None}` |
 | `sent`, `received` | `{"job", "fraction"}` |
 | `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
+| `candidate` | the daemon's event |
+| `thumbnail` | `{"job", "digest", "jpeg": bytes, empty where it could not be fetched}` |
 | `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
 """
 
@@ -80,6 +82,10 @@ class Network(threading.Thread):
     def fetch(self, job: str, digests: list[str]) -> None:
         self._commands.put(lambda: self._fetch(job, digests))
 
+    def thumbnail(self, job: str, digest: str, size: int) -> None:
+        """Fetches the small picture of a candidate."""
+        self._commands.put(lambda: self._thumbnail(job, digest, size))
+
     def forget_job(self, job: str, inserted: bool) -> None:
         """Acknowledges the job where its result is inserted, and removes it from the journal."""
         (self._inserted if inserted else self._dropped).add(job)
@@ -126,7 +132,7 @@ class Network(threading.Thread):
                 self._lost(VelaturaError.from_wire(event.get("error", {})))
         elif kind == "preview":
             self._emit("preview", {"job": event["job"], "png": bytes(payload or b""), "rect": rect_of(event)})
-        elif kind in ("job", "progress"):
+        elif kind in ("job", "progress", "candidate"):
             self._emit(kind, event)
         elif kind == "offer":
             self._ask_methods()
@@ -245,6 +251,14 @@ class Network(threading.Thread):
             self._emit("failed", {"job": job, "error": VelaturaError("internal", FAULT, detail=repr(error))})
         else:
             self._emit("fetched", {"job": job, "blobs": found})
+
+    def _thumbnail(self, job: str, digest: str, size: int) -> None:
+        try:
+            jpeg = bytes(self._client.fetch(digest, size=size, should_stop=self._closing.is_set))
+        except VelaturaError as error:
+            log.info("thumbnail of %s: %s", job, error)
+            jpeg = b""  # the candidate shows its number
+        self._emit("thumbnail", {"job": job, "digest": digest, "jpeg": jpeg})
 
     def _tidy(self) -> None:
         """Drops the ended jobs, and acknowledges the inserted ones; while the daemon is away the journal

@@ -7,11 +7,14 @@ from .activity import Activity, Sentence
 from .controls import Controls, name_widget
 from .edges import edge
 from .form import Section
+from .history_view import HistoryView
 from .prompts import means_run
 from .qt import QtCore, QtWidgets
 from .queue import JobList
 from .session import Session
 from .state import Daemon
+from .strip_view import StripView
+from .velatura_protocol.history_entries import Entry
 from .wish import Wish
 
 NO_PICTURE_IN_FRONT = "Open a picture to put the result there, or take New picture."
@@ -71,9 +74,11 @@ class Panel(QtWidgets.QWidget):
         inner.setSpacing(6)
         self.list = JobList(self.state)
         self.cancel_all = button("cancel_all", "Cancel all", "Cancel every edit that waits or runs")
+        self.strip = StripView(self.session.strips)
+        inner.addWidget(self.strip)
+        inner.addLayout(self._build_choice())
         inner.addWidget(self.list, 1)
         inner.addWidget(self.cancel_all)
-        inner.addLayout(self._build_choice())
         inner.addWidget(self.adjust)
         inner.addStretch()
         edits.open(True)
@@ -83,6 +88,8 @@ class Panel(QtWidgets.QWidget):
         column.setSpacing(8)
         column.addWidget(self.controls)
         column.addWidget(edits, 1)
+        self.history = HistoryView(self.session.strips.histories, self.session.host)
+        column.addWidget(self.history)
         scroll = QtWidgets.QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setMinimumHeight(LEAST)
@@ -131,6 +138,7 @@ class Panel(QtWidgets.QWidget):
         self.previous.clicked.connect(lambda: self._on_step(-1))
         self.next.clicked.connect(lambda: self._on_step(1))
         self.keep.clicked.connect(self._on_keep)
+        self.history.asked.connect(self._on_again)
         self.controls.entered.connect(lambda: self.perform("run"))
         self.controls.wished.connect(self._on_wish)
         self.controls.slid.connect(self._on_slid)
@@ -196,6 +204,8 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _look(self) -> None:
         self.adjust.setEnabled(again.selected(self.session.host) is not None)
+        self.session.strips.look()
+        self.history.draw()
         has_choice = candidates.meant(self.session.host.activeDocument()) is not None
         for made in (self.previous, self.next, self.keep):
             made.setEnabled(has_choice)
@@ -281,7 +291,18 @@ class Panel(QtWidgets.QWidget):
     @edge
     def _on_adjust(self, *_: object) -> None:
         found = self.session.adjust()
-        if found is not None and not self.controls.show_recipe(*found):
+        if found is not None:
+            self._show_recipe(*found)
+
+    @edge
+    def _on_again(self, entry: Entry) -> None:
+        """Edit again, from the history."""
+        edit = self.session.from_history(entry)
+        if edit is not None:
+            self._show_recipe(edit)
+
+    def _show_recipe(self, *recipe: object) -> None:
+        if not self.controls.show_recipe(*recipe):
             self.state.say("This result's method is not available any more; update Velatura.", bad=True)
 
 

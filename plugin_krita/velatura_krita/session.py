@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +16,18 @@ from .drafts import Drafts
 from .edges import FAULT, edge
 from .hands import pen
 from .journal import Entry
+from .places import root_id
 from .proposals import Proposals
 from .qt import QtCore, Signal
 from .rasters import layers
 from .rest import Tell, idle
 from .state import Daemon, Job, Phase, State
 from .steps import Stepper, Steps
+from .strips import Run, Strips
 from .velatura_protocol.choices import Restored, restore
 from .velatura_protocol.comparison import Changes
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.history_entries import Entry as Past
 from .velatura_protocol.requests import Edit, Recipe, Request
 from .wish import Wish
 
@@ -46,6 +50,7 @@ class Session(QtCore.QObject):
         self.network: Any = None
         self.drafts, self.proposals = Drafts(self), Proposals(self)
         self.deliveries = Deliveries(self)
+        self.strips = Strips(self)
         self.entries: dict[str, Entry] = {}  #: jobs that have not ended
         self._reading: dict[str, Steps] = {}  #: the capture of each job that waits for it
         self._choosing: Steps | None = None  #: the person's newest choice among results
@@ -90,6 +95,8 @@ class Session(QtCore.QObject):
         pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
+        run = Run(root_id(document), job.label, wish.method.title, job.created, wish.parent)
+        self.strips.begin(job.id, wish.variations, run)
         self.state.add_job(job)
         self.state.say("")
         tell = self.teller(job.id, TO_BEGIN)
@@ -131,11 +138,22 @@ class Session(QtCore.QObject):
         except VelaturaError as error:
             self.state.say(self.sentence(error), bad=True)
             return None
-        edit, found = recipe.again(), self._restored(recipe.request, result.document)
-        tell = lambda what: self._hold(what, "to adjust this result")  # noqa: E731
+        edit, found = recipe.again(), self.restored(recipe.request, result.document)
         known = self._changes(recipe.request)
-        self._choose(again.go_back(self.host, result, tell, known), found.lost)
+        self.choose(again.go_back(self.host, result, self.holder("to adjust this result"), known), found.lost)
         return replace(edit, parameters=found.values), result.recipe.sees
+
+    def from_history(self, entry: Past) -> Edit | None:
+        """The recipe of a result of the history, to be shown in the form; it runs on the layer of now."""
+        document = self.host.activeDocument()
+        try:
+            recipe = Recipe.from_wire(entry.recipe)
+        except VelaturaError as error:
+            self.state.say(self.sentence(error), bad=True)
+            return None
+        found = self.restored(recipe.request, document)
+        self.state.say(f"These are the settings of '{entry.prompt or entry.title}'. {found.lost}".strip())
+        return replace(recipe.again(), parameters=found.values)
 
     def _changes(self, request: Request) -> Changes:
         """How method and model of a recipe have changed since."""
@@ -146,7 +164,7 @@ class Session(QtCore.QObject):
             is_method_newer=is_newer, lacks_model=bool(request.model) and request.model not in models
         )
 
-    def _restored(self, request: Request, document: Any) -> Restored:
+    def restored(self, request: Request, document: Any) -> Restored:
         """The form's values from a recipe: its rasters are looked up among the layers."""
         method = self.state.known.method(request.method)
         fields = method.form if method is not None else ()
@@ -156,27 +174,39 @@ class Session(QtCore.QObject):
         """Shows the next (1) or the previous (-1) variation of the selected or newest result."""
         document = self.host.activeDocument()
         if document is not None:
-            self._choose(self._step(document, by))
+            self.choose(self._step(document, by))
 
     def keep(self) -> None:
         """Keeps the visible variation and removes the others of its group."""
-        tell = lambda what: self._hold(what, "to keep this variation")  # noqa: E731
-        self._choose(candidates.keep(self.host, self.deliveries.covers.replaced, tell))
+        self.choose(self.keeping())
+
+    def keeping(self) -> Steps:
+        """The steps of `keep`."""
+        tell = self.holder("to keep this variation")
+        return candidates.keep(self.host, self.deliveries.covers.replaced, tell)
 
     def _step(self, document: Any, by: int) -> Steps:
-        yield from idle(document, lambda what: self._hold(what, "to see another variation"))
+        yield from idle(document, self.holder("to see another variation"))
         return candidates.step(document, by)
 
-    def _choose(self, steps: Steps, also: str = "") -> None:
-        """Runs one choice at a time: a newer one replaces a waiting one. also: a sentence after the one that
-        the steps return."""
+    def choose(self, steps: Steps, also: str = "", then: Callable[[Any], None] | None = None) -> None:
+        """Runs one choice at a time: a newer one replaces a waiting one.
+
+        Args:
+            steps: they return a sentence for the person.
+            also: a sentence after that one.
+            then: gets what they return, instead of the person.
+        """
         self.stepper.drop(self._choosing)
         self._choosing = steps
         self.state.say("")
-        self.stepper.start(steps, lambda done: self.state.say(f"{done} {also}".strip()), self._not_chosen)
+        self.stepper.start(
+            steps, then or (lambda done: self.state.say(f"{done} {also}".strip())), self._not_chosen
+        )
 
-    def _hold(self, what: str, end: str) -> None:
-        self.state.say(f"{what} {end}." if what else "")
+    def holder(self, end: str) -> Tell:
+        """As `teller`, for a choice: the status line shows it."""
+        return lambda what: self.state.say(f"{what} {end}." if what else "")
 
     def teller(self, job: str, end: str) -> Tell:
         """A function that shows at a job the step that the person has to finish first.
@@ -261,6 +291,7 @@ class Session(QtCore.QObject):
             return
         if job.get("title"):
             self.state.change_job(name, title=job["title"])
+        self.strips.hear(job)
         if state == "done":
             self.deliveries.add(name, job)
         elif state == "cancelled":
@@ -271,6 +302,12 @@ class Session(QtCore.QObject):
             self.end(name, Phase.FAILED, self.sentence(error))
         else:
             self.state.change_job(name, phase=PHASES.get(state, Phase.QUEUED), fraction=None)
+
+    def _on_candidate(self, event: dict) -> None:
+        self.strips.hear(event)
+
+    def _on_thumbnail(self, news: dict) -> None:
+        self.strips.arrived(news["job"], news["digest"], news["jpeg"])
 
     def _on_progress(self, event: dict) -> None:
         name, fraction = event["job"], event.get("fraction")

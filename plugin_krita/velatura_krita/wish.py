@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .capture import Further
 from .rasters import capture_rasters
 from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.choices import Wanted, resolve
 from .velatura_protocol.errors import VelaturaError
+from .velatura_protocol.history_entries import Key
 from .velatura_protocol.requests import Edit
 from .velatura_protocol.sights import LAYER
 
@@ -28,6 +29,8 @@ class Wish:
     parameters: Mapping[str, object]
     whole: bool = False
     sees: str = LAYER  #: one of `sights.TITLES`
+    around: tuple[object, ...] = ()  #: the entries of the method's group `around`
+    parent: Key | None = None  #: the result in the history to which others like it are wanted
 
     @property
     def about(self) -> str:
@@ -67,13 +70,17 @@ class Wish:
     @property
     def edit(self) -> Edit:
         """The edit to send; raises as `choices.resolve`."""
-        return self.method.edit(
+        edit = self.method.edit(
             self.prompt,
             resolve(self.method.title, self.method.form, self.parameters)[0],
             model=self.model,
             seed=self.seed,
             variations=self.variations,
         )
+        group = self.method.around
+        if not self.around or group is None:
+            return edit
+        return replace(edit, parameters={**edit.parameters, group.key: list(self.around)})
 
 
 def text_of(entry: dict) -> str:

@@ -75,6 +75,11 @@ class Strip:
         return [Cell(c, c.index in self._kept, c.index in self._starred) for c in self._listed()]
 
     @property
+    def dropped(self) -> list[Candidate]:
+        """The candidates that were dropped, the last one last."""
+        return [self._found[index] for index in self._dropped]
+
+    @property
     def awaited(self) -> int:
         """The variations that are still to come: empty places at the end of the strip."""
         return max(0, self.count - len(self._found)) if self.state == "running" else 0

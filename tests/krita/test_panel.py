@@ -49,7 +49,8 @@ def test_an_edit_from_the_button_to_the_layers_and_back_into_the_form(desks, dae
     assert bytes(document.rootNode().childNodes()[0].pixelData(0, 0, SIDE, SIDE)) == before
     until(lambda: not pending(daemon.state_dir))
 
-    seed = json.loads(next(iter(document.annotations.values())))["recipe"]["seed"]
+    made = next(text for name, text in document.annotations.items() if name.startswith("velatura-recipe-"))
+    seed = json.loads(made)["recipe"]["seed"]
     desk["prompt"].setPlainText("another")
     document.setActiveNode(group(document))
     until(lambda: desk["adjust"].isEnabled())

@@ -1,0 +1,85 @@
+"""Runs inside the real Krita: the strip of a run, by keys; see `test_real_strip`."""
+
+import os
+
+from PyQt5.QtCore import QByteArray, Qt
+
+SIDE = 96
+
+
+def drive(t):
+    docker = t.docker("velatura_docker")
+    control = lambda name: t.widget(docker, name)  # noqa: E731
+    yield t.until(lambda: control("run").isEnabled(), 60, "the daemon")
+    document = t.document(SIDE, SIDE, name="strip")
+    source = document.rootNode().childNodes()[0]
+    pixels = b"".join(bytes((40 + y, 90, 200 - y, 255)) * SIDE for y in range(SIDE))
+    source.setPixelData(QByteArray(pixels), 0, 0, SIDE, SIDE)
+    document.refreshProjection()
+    yield 0.5
+    layers = next(d for d in t.krita.dockers() if d.objectName() == "KisLayerBox")
+    t.window.qwindow().resizeDocks([layers, docker], [t.args["width"]] * 2, Qt.Orientation.Horizontal)
+    t.window.qwindow().resizeDocks([layers, docker], [150, 650], Qt.Orientation.Vertical)
+    control("method").setCurrentIndex(control("method").findData("blended-latent-diffusion"))
+    control("prompt").setPlainText("a hat")
+    control("variations").setValue(4)
+    control("steps").setValue(4)
+    control("run").click()
+    cells = control("strip")
+    yield t.until(lambda: cells.count() and control("strip.says").text(), 300, "the first candidate")
+    t.note(first=[cells.item(i).data(Qt.UserRole) for i in range(cells.count())])
+    yield t.until(lambda: "variations above" in control("status").text(), 300, "the layers")
+    yield 1
+    group = document.rootNode().childNodes()[-1]
+    shown = lambda: [i for i, n in enumerate(reversed(group.childNodes())) if n.visible()]  # noqa: E731
+    order = lambda: [cells.item(i).data(Qt.UserRole) for i in range(cells.count())]  # noqa: E731
+
+    def keys(step):
+        cells.setFocus()
+        t.step(step)
+        return t.until(lambda: os.path.exists(t.path(step)), 60, f"the keys of {step!r}")
+
+    area = cells.parentWidget()
+    while not area.inherits("QScrollArea"):
+        area = area.parentWidget()
+    area.ensureWidgetVisible(control("strip.says"))
+    yield 0.5
+    t.screenshot("docker.png", docker)
+    t.note(begin=[shown(), order()], width=docker.width())
+    yield keys("right")
+    yield t.until(lambda: shown() == [1], 30, "the second")
+    yield keys("drop")
+    yield t.until(lambda: cells.count() == 3, 30, "three places")
+    t.note(dropped=[len(group.childNodes()), shown(), order()])
+    yield keys("undo")
+    yield t.until(lambda: cells.count() == 4, 30, "the dropped one")
+    yield t.until(lambda: shown() == [1], 30, "the dropped one on the canvas")
+    t.note(undone=[len(group.childNodes()), order()])
+    t.screenshot("starred.png", docker)
+    t.note(words=cells.currentItem().data(Qt.AccessibleTextRole))
+    yield keys("more")
+    two = lambda: sum(n.type() == "grouplayer" for n in document.rootNode().childNodes())  # noqa: E731
+    yield t.until(lambda: two() == 2, 300, "more like it")
+    yield t.until(lambda: "4 variations above" in control("status").text(), 60, "the end of the run")
+    t.note(more=[len(group.childNodes()), shown(), document.activeNode().name()], order=order())
+    yield keys("keep")
+    yield t.until(lambda: "is kept as one layer" in control("status").text(), 60, "the kept one")
+    t.note(kept=[node.type() for node in document.rootNode().childNodes()])
+    path = str(t.path("strip.kra"))
+    document.setBatchmode(True)
+    t.note(saved=document.saveAs(path))
+    document.close()
+    yield 0.5
+    t.open(path)
+    yield 1
+    history = control("history")
+    control("history.header").click()
+    model = history.model()
+    yield t.until(lambda: model.rowCount() == 8, 30, "the history of the file")
+    history.setCurrentIndex(model.index(6))
+    t.note(rows=[model.index(i).data() for i in range(8)], says=control("history.says").text())
+    control("history.again").click()
+    t.note(prompt=control("prompt").toPlainText(), seed=control("seed").value())
+    area.ensureWidgetVisible(control("history.says"))
+    yield 0.5
+    t.screenshot("history.png", docker)

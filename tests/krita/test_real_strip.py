@@ -1,0 +1,40 @@
+"""The strip in the real Krita, in a narrow docker, by keys."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
+SCRIPT = Path(__file__).with_name("in_krita_strip.py")
+KEYS = {
+    "right": ("Right",),
+    "drop": ("s", "Delete"),
+    "undo": ("ctrl+z",),
+    "more": ("m",),
+    "keep": ("Return",),
+}
+
+
+def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, daemon):
+    session = krita_session(window_manager=True)
+    run = session.start(SCRIPT, timeout=600, width=260)
+    for step, keys in KEYS.items():
+        run.wait_step(step, 400)
+        for key in keys:
+            session.display.xdotool("key", key)
+        (run.folder / step).touch()
+    found = run.wait()
+    assert found["first"].count(None) == 4 - len([i for i in found["first"] if i is not None])
+    shown, order = found["begin"]
+    assert shown == [0] and sorted(order) == [0, 1, 2, 3]
+    assert found["dropped"] == [3, [1], [order[0], *order[2:]]]  # the next one shows
+    assert found["undone"] == [4, order]
+    assert "starred" in found["words"]
+    assert found["more"][0] == 4 and sorted(found["order"]) == [0, 1, 2, 3]
+    assert found["saved"] and found["says"].startswith("8 results, ") and found["prompt"] == "a hat"
+    words = [row.partition("\n")[::2] for row in found["rows"]]
+    assert [text for text, _ in words].count("★ a hat") == 1 and all("a hat" in text for text, _ in words)
+    assert [about.startswith("kept · ") for _, about in words[:4]].count(True) == 1
+    assert found["kept"] == ["paintlayer", "grouplayer", "paintlayer"]
