@@ -70,7 +70,9 @@ class Prompts(QtWidgets.QWidget):
         self.copy.setText("Copy")
         self.copy.setObjectName("copy")
         self.copy.setAccessibleName("Copy what is shown now into the prompt")
-        self.copy.setToolTip("Begin the prompt with what the picture shows now, then change words in it")
+        self.copy.setToolTip(
+            "Begin the prompt with what the picture shows now, then write what should differ"
+        )
         self.copy.clicked.connect(lambda: self._copy())
         top, middle = QtWidgets.QHBoxLayout(), QtWidgets.QHBoxLayout()
         top.addWidget(self.source_title, 1)

@@ -82,8 +82,6 @@ class Layers(ResultKind):
 
     def make(self, work: Work) -> Sequence[ResultLayer]:
         """See `ResultKind`. Each variation is pasted, scored and shown as soon as it is done."""
-        from .results import Looks, ranked
-
         layers: list[ResultLayer] = []
         judge, legend = work.judge() if len(work.seeds) > 1 else None, None
         for seeds, pictures in work.batches():
@@ -91,7 +89,7 @@ class Layers(ResultKind):
                 work.show(pictures[0])
                 return []
             pasted = work.paste(seeds, pictures)
-            looks = Looks(work.run.rank, len(pictures) * (judge.looks if judge else 0))
+            looks = work.looks(judge, len(pictures))
             legend = legend or work.legend()
             for seed, picture, one in zip(seeds, pictures, pasted, strict=True):
                 index = len(layers)
@@ -103,7 +101,7 @@ class Layers(ResultKind):
                 layers.append(layer)
                 if len(work.seeds) > 1:
                     work.arrived(layer)
-        return layers if judge is None or legend else ranked(layers, judge, self.title)
+        return layers if judge is None or legend else work.ranked(layers, judge, self.title)
 
     @staticmethod
     def title(index: int, seed: int, label: str = "") -> str:

@@ -25,7 +25,7 @@ from velatura_protocol.rasters import Raster
 
 from . import detailing
 from .base import Cancelled, Legend, Method
-from .results import ResultLayer, mask_layer, result_layer
+from .results import Looks, ResultLayer, mask_layer, ranked, result_layer
 from .run import Run, as_arrays
 from .thumbnails import thumbnail
 
@@ -130,6 +130,16 @@ class Work:
         seed = own(seed)
         made = result_layer(self.recipe, index, title(index, seed), seed, self.source, pasted)
         return replace(made, thumbnail=thumbnail(self.run.shown(picture), self.run.rect))
+
+    def looks(self, judge: Judge | None, pictures: int) -> Looks:
+        """Counts the judge's looks at the pictures of a batch."""
+        return Looks(self.run.rank, pictures * (judge.looks if judge else 0))
+
+    def ranked(
+        self, layers: list[ResultLayer], judge: Judge, title: Callable[[int, int, str], str]
+    ) -> list[ResultLayer]:
+        """See `results.ranked`."""
+        return ranked(layers, judge, title)
 
     def legend(self) -> Legend | None:
         """The meaning of the result's colours, if the method says it."""
