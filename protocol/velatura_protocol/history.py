@@ -50,7 +50,7 @@ class Usage(NamedTuple):
     def sentence(self) -> str:
         """For the person."""
         size, budget = (f"{n / 1024**2:.1f}" for n in (self.size, self.budget))
-        text = f"{self.entries} results, {size} of {budget} MB"
+        text = f"{self.entries} {'result' if self.entries == 1 else 'results'}, {size} of {budget} MB"
         if self.size > self.budget:
             return f"{text}: starred results alone need more; take stars away, or give the history more room."
         lost = [f"{self.gone} older ones were let go"] if self.gone else []
