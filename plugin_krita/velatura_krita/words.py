@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from .fields import Layers
 from .flow import STYLE, Flow
 from .qt import QtCore, QtGui, QtWidgets, Signal
-from .strip import Strip
 from .velatura_protocol.amounts import decimals, step_of
 from .velatura_protocol.marks import Edit
 from .velatura_protocol.schema import Field
 from .velatura_protocol.word_settings import FULL, Chip, Entry, WordSettings
+from .word_strip import Strip
 
 
 class Words(QtWidgets.QWidget):
