@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pydantic import Field, create_model
+from pydantic import Field
 
 from velatura.models import recognition
 from velatura.models.adapters import inversions
@@ -19,7 +19,7 @@ from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import canonical
 
 from . import around
-from .parameters import Parameters
+from .parameters import Parameters, with_group
 
 KEY = "adapters"
 """The group's key in the parameters of a method."""
@@ -56,10 +56,6 @@ class Wanted(NamedTuple):
 
 def with_adapters(parameters: type[Parameters]) -> type[Parameters]:
     """The class of parameters with the group. Raises TypeError if it has another field of that key."""
-    if KEY in parameters.model_fields:
-        if parameters.model_fields[KEY].annotation != list[AdapterSettings]:
-            raise TypeError(f"{parameters.__name__}.{KEY} is the group of adapters, which every method gets")
-        return parameters
     group = Field(
         [],
         max_length=MOST_WORN,
@@ -67,10 +63,7 @@ def with_adapters(parameters: type[Parameters]) -> type[Parameters]:
         description="Files that change the model for this edit alone; several add up.",
         json_schema_extra={"x-order": 95, "x-advanced": True},
     )
-    fields: dict[str, Any] = {KEY: (list[AdapterSettings], group)}
-    made = create_model(parameters.__name__, __base__=parameters, __module__=parameters.__module__, **fields)
-    made.__doc__ = parameters.__doc__
-    return made
+    return with_group(parameters, KEY, AdapterSettings, group)
 
 
 def fitting(

@@ -5,11 +5,9 @@ SPEC section 6, `x-around`. Clients do not show it in a form; they offer *more l
 
 from __future__ import annotations
 
-from typing import Any
+from pydantic import Field
 
-from pydantic import Field, create_model
-
-from .parameters import Parameters
+from .parameters import Parameters, with_group
 
 KEY = "around"
 """The group's key in the parameters of a method."""
@@ -27,21 +25,14 @@ class Step(Parameters):
 
 def with_around(parameters: type[Parameters]) -> type[Parameters]:
     """The class of parameters with the group. Raises TypeError if it has another field of that key."""
-    if KEY in parameters.model_fields:
-        if parameters.model_fields[KEY].annotation != list[Step]:
-            raise TypeError(f"{parameters.__name__}.{KEY} is the group of seeds, which every method gets")
-        return parameters
     group = Field(
         [],
         max_length=MOST,
         title="Close to",
         description="The results that the variations are like.",
-        json_schema_extra={"x-order": 96, "x-advanced": True, "x-around": True},
+        json_schema_extra={"x-order": 98, "x-advanced": True, "x-around": True},
     )
-    fields: dict[str, Any] = {KEY: (list[Step], group)}
-    made = create_model(parameters.__name__, __base__=parameters, __module__=parameters.__module__, **fields)
-    made.__doc__ = parameters.__doc__
-    return made
+    return with_group(parameters, KEY, Step, group)
 
 
 def steps_of(params: Parameters) -> list[tuple[int, float]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
-from pydantic import Field, create_model
+from pydantic import Field
 
 from velatura.models.catalogue import ModelEntry
 from velatura.models.control import refusals
@@ -18,7 +18,7 @@ from velatura.models.control.listing import CONTROL, LOOK, GuideFile, Kind, List
 from velatura.models.recognition import FAMILIES
 from velatura_protocol.errors import VelaturaError
 
-from .parameters import Parameters
+from .parameters import Parameters, with_group
 
 GUIDES, LOOKS = "guides", "image_prompts"
 """The groups' keys in the parameters of a method."""
@@ -119,24 +119,10 @@ class Chosen(NamedTuple):
 
 def with_guides(parameters: type[Parameters]) -> type[Parameters]:
     """The class of parameters with both groups. Raises TypeError if it has other fields of these keys."""
-    classes: dict[str, type[Parameters]] = {GUIDES: GuideSettings, LOOKS: LookSettings}
-    has = {key: parameters.model_fields[key].annotation for key in classes if key in parameters.model_fields}
-    if has:
-        if has != {key: list[cls] for key, cls in classes.items()}:
-            raise TypeError(
-                f"{parameters.__name__}.{min(has)} is the group of guides, which every method gets"
-            )
-        return parameters
-    fields: dict[str, Any] = {
-        GUIDES: (
-            list[GuideSettings],
-            _group("Guides", "Layers whose lines, depth or pose the picture follows.", 96),
-        ),
-        LOOKS: (list[LookSettings], _group("Looks like", "Layers that the picture looks like.", 97)),
-    }
-    made = create_model(parameters.__name__, __base__=parameters, __module__=parameters.__module__, **fields)
-    made.__doc__ = parameters.__doc__
-    return made
+    guides = _group("Guides", "Layers whose lines, depth or pose the picture follows.", 96)
+    looks = _group("Looks like", "Layers that the picture looks like.", 97)
+    guided = with_group(parameters, GUIDES, GuideSettings, guides)
+    return with_group(guided, LOOKS, LookSettings, looks)
 
 
 def _group(title: str, description: str, order: int) -> Any:

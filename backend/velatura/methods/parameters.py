@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Literal, cast, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, create_model
 from pydantic.fields import FieldInfo
 
 from velatura_protocol.kinds import RASTERS
@@ -41,6 +41,30 @@ class Parameters(BaseModel):
             elif isinstance(value, list):
                 values += [one for item in value for one in item.marked_with_titles(mark)]
         return values
+
+
+def with_group(
+    parameters: type[Parameters], key: str, entries: type[Parameters], group: Any
+) -> type[Parameters]:
+    """The class of parameters with a group that every method of a kind gets.
+
+    Args:
+        parameters: of the method.
+        key: of the group.
+        entries: the class of its entries.
+        group: the field, as `Field` makes it.
+
+    Raises TypeError if the class has another field of that key.
+    """
+    has = parameters.model_fields.get(key)
+    if has is not None:
+        if has.annotation != list[entries]:
+            raise TypeError(f"{parameters.__name__}.{key} is a group that every method gets")
+        return parameters
+    fields: dict[str, Any] = {key: (list[entries], group)}
+    made = create_model(parameters.__name__, __base__=parameters, __module__=parameters.__module__, **fields)
+    made.__doc__ = parameters.__doc__
+    return made
 
 
 def schema(parameters: type[Parameters], *, group: bool = False) -> dict[str, Any]:
