@@ -67,7 +67,9 @@ def drive(t):
     t.note(kept=[node.type() for node in document.rootNode().childNodes()])
     path = str(t.path("strip.kra"))
     document.setBatchmode(True)
+    yield 2  # the plugin still puts away the recipes of the layers that were merged
     t.note(saved=document.saveAs(path))
+    document.setModified(False)  # a question of Krita's would stop everything
     document.close()
     yield 0.5
     t.open(path)
