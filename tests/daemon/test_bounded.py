@@ -159,6 +159,7 @@ def test_a_result_without_room_is_refused_before_it_is_noted(tmp_path):
         None,
         changed=lambda job: None,
         lossy=lambda *_: None,
+        arrived=lambda *_: None,
         cancel_grace=1.0,
         idle_unload=1.0,
     )
