@@ -43,12 +43,14 @@ CHECKS = (
 )
 
 DEMO = STATE / "demo"
-# The whole gate's tests, in two processes that take about the same time. Those in the real hosts and those of
-# daemons mostly wait, for windows and for processes, so they run beside all others. Coverage is measured for
-# the others: hosts and daemons are programs of their own.
+# The whole gate's tests, in three processes that take about the same time (tests/conftest.py says which runs
+# where). Those in the real hosts and those of daemons mostly wait, for windows and for processes, so that two
+# processors have time for all three. Coverage is measured for the first: hosts and daemons are programs of
+# their own.
 WHOLE = (
-    ("pytest", "--cov", "--cov-report=", "tests", "-m", "not aside"),
-    ("pytest", "tests", "-m", "aside"),
+    ("pytest", "--cov", "--cov-report=", "tests", "-m", "not second and not hosted"),
+    ("pytest", "tests", "-m", "second"),
+    ("pytest", "tests", "-m", "hosted"),
 )
 # For the fast gate only: daemons of parallel test processes might disturb each other.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
