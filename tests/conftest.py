@@ -27,8 +27,8 @@ HEAVY = re.compile(
 )
 
 
-# The heavy tests of the second process of the whole gate: those of daemons and commands, which mostly wait for
-# other processes, and so many of the laboratory that it ends with the first one.
+# The heavy tests of the second process of the whole gate: those of daemons and commands, which mostly wait
+# for other processes, and so many of the laboratory that it ends with the first one.
 SECOND = ("tests.daemon.", "tests.cli.", "tests.lab.readers.", "tests.lab.test_")
 
 
