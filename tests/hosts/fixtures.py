@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
@@ -43,7 +43,7 @@ def gimp_host() -> Host:
 
 
 @contextlib.contextmanager
-def krita_sessions(host: Host, state_dir: Path, folder: Path) -> Iterator[Callable[..., KritaSession]]:
+def krita_sessions(host: Host, state_dir: Path, folder: Path) -> Generator[Callable[..., KritaSession]]:
     """Give a function that opens a session of Krita with the plugin; `serve` is its start button's command.
 
     window_manager: so that keys go to the window that has the focus.
@@ -60,7 +60,9 @@ def krita_sessions(host: Host, state_dir: Path, folder: Path) -> Iterator[Callab
 
 
 @pytest.fixture
-def krita_session(krita_host: Host, state_dir: Path, tmp_path: Path) -> Iterator[Callable[..., KritaSession]]:
+def krita_session(
+    krita_host: Host, state_dir: Path, tmp_path: Path
+) -> Generator[Callable[..., KritaSession]]:
     """See `krita_sessions`."""
     with krita_sessions(krita_host, state_dir, tmp_path) as start:
         yield start
