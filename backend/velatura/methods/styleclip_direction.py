@@ -25,6 +25,8 @@ LOOKING = Stage("Looking at what each part of the model changes", 0.9)
 CODES = 1000
 """Sampled codes of the deviations, whose error is then 2 % (published: 100,000)."""
 
+_SAME = "The prompt and “Instead of” are the same; change a word."
+
 
 class StyleclipDirectionParameters(facing.FaceParameters):
     amount: float = fields.slider(
@@ -83,11 +85,18 @@ class StyleclipDirection(facing.OnFaces, Method):
     Parameters = StyleclipDirectionParameters
 
     def check(self, prompt: str, params: StyleclipDirectionParameters) -> None:
-        """Raises `empty-prompt` without a neutral text, `bad-request` where it is the prompt."""
+        """Raises `empty-prompt` without a neutral text; `bad-request` where it is the prompt, and for a
+        kept slider that leads nowhere."""
         if not params.neutral.strip():
             raise VelaturaError("empty-prompt", "Fill in “Instead of”, such as “a face”, to compare with.")
         if prompt.split() == params.neutral.split():
-            raise VelaturaError("bad-request", "The prompt and “Instead of” are the same; change a word.")
+            raise VelaturaError("bad-request", _SAME)
+        if params.keep_as.strip() and not params.amount:
+            raise VelaturaError(
+                "bad-request",
+                "At 0 a kept slider would change nothing; set “How much” to another value, or leave the"
+                " slider's name empty.",
+            )
 
     def run(self, inputs: MethodInputs, params: StyleclipDirectionParameters, context: Context) -> Tensor:
         from velatura.shelf import Dial
@@ -99,6 +108,8 @@ class StyleclipDirection(facing.OnFaces, Method):
         names = ("“Instead of”", "The prompt")
         texts = params.neutral.strip(), inputs.prompt
         delta_t = directions.text_direction(context.clip, *texts, templates, names)
+        if not bool(delta_t.any()):  # the model reads no capitals, and phrases no articles
+            raise VelaturaError("bad-request", _SAME)
         face = facing.face(inputs, params, context)
         relevance = _relevance(context, params.faces)
         delta_s = directions.direction(face.model, relevance, delta_t, params.only)
@@ -119,7 +130,8 @@ class StyleclipDirection(facing.OnFaces, Method):
             shelving.keep(context, dial)
         context.step(1, 1)
         styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
-        return facing.put_back(face, inputs, face.model.synthesise(styles))
+        edited = facing.put_back(face, inputs, face.model.synthesise(styles))
+        return facing.finished(edited, inputs, context)
 
 
 def _relevance(context: Context, faces: int) -> Relevance:
