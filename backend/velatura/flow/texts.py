@@ -41,7 +41,7 @@ def of_dial(caption: str, less: str, more: str) -> Texts:
     if not less and not more:
         raise VelaturaError("bad-request", "A dial needs words; write what there should be more of.")
     if less.casefold().split() == more.casefold().split():
-        raise VelaturaError("bad-request", "A dial leads from its words to the same words; change one of them.")
+        raise VelaturaError("bad-request", "A dial leads from words to the same words; change one of them.")
     if words.find(caption, less) is not None and not _is_caption(caption, less):
         return Texts(caption, _put(caption, less, more))
     if not less:

@@ -61,6 +61,16 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         "slider is steadier if the CLIP in use has seen all kinds of pictures.",
         json_schema_extra=fields.ADVANCED,
     )
+    farthest: float = fields.slider(
+        3.0,
+        1.0,
+        15.0,
+        0.5,
+        "Farthest",
+        "How far any one feature may go, measured by how much faces differ in it. Low values look natural at "
+        "any “How much”; high ones let it go beyond.",
+        advanced=True,
+    )
     faces: int = fields.whole(
         32,
         1,
@@ -74,7 +84,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
 
 class StyleclipDirection(facing.OnFaces, Method):
     id = "styleclip-direction"
-    version = 1
+    version = 2
     title = "Slide a face towards words"
     summary = "A slider from one description to another, for every face; its first use takes minutes."
     source = "Patashnik et al. 2021, StyleCLIP, arXiv:2103.17249, section 6; Wu et al. 2021, arXiv:2011.12799"
@@ -118,6 +128,7 @@ class StyleclipDirection(facing.OnFaces, Method):
                 "bad-request",
                 "No feature of a face has that much to do with the prompt; lower “Only what belongs”.",
             )
+        step = directions.step(delta_s, relevance.deviations, params.amount, params.farthest)
         if keep:
             recipe = {
                 "method": self.id,
@@ -125,11 +136,11 @@ class StyleclipDirection(facing.OnFaces, Method):
                 "prompt": inputs.prompt,
                 "parameters": params.model_dump(),
             }
-            whole = {f"s{place}": params.amount * part for place, part in enumerate(delta_s)}
+            whole = {f"s{place}": part for place, part in enumerate(step)}
             dial = Dial("", title, context.generator.digest, "direction", whole, recipe)
             shelving.keep(context, dial)
         context.step(1, 1)
-        styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
+        styles = directions.moved(face.model.styles(face.ws), step)
         edited = facing.put_back(face, inputs, face.model.synthesise(styles))
         return facing.finished(edited, inputs, context)
 
