@@ -30,7 +30,7 @@ _SAME = "The prompt and “Instead of” are the same; change a word."
 
 class StyleclipDirectionParameters(facing.FaceParameters):
     amount: float = fields.slider(
-        6.0,
+        12.0,
         -15.0,
         15.0,
         0.1,
@@ -62,7 +62,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         json_schema_extra=fields.ADVANCED,
     )
     farthest: float = fields.slider(
-        3.0,
+        3.5,
         1.0,
         15.0,
         0.5,
