@@ -76,13 +76,6 @@ def test_a_dial_without_words_is_refused(less, more):
     assert refused.value.code == "bad-request"
 
 
-@pytest.mark.parametrize(("less", "more"), [("trees", "trees"), ("a smile", " A  Smile")])
-def test_a_dial_that_leads_nowhere_is_refused(less, more):
-    with pytest.raises(VelaturaError, match="to the same words; change one of them") as refused:
-        of_dial(HOUSE, less, more)
-    assert refused.value.code == "bad-request"
-
-
 TEXT = st.text(st.sampled_from("ab ,.-'äΩ\n"), max_size=24) | st.sampled_from([MAN, HOUSE, "beard", "hill"])
 
 
@@ -91,8 +84,7 @@ def test_whatever_is_typed_gives_two_texts_or_one_sentence(caption, less, more):
     try:
         away, toward = of_dial(caption, less, more)
     except VelaturaError:
-        nothing = not words(less) and not words(more)
-        assert nothing or less.casefold().split() == more.casefold().split()
+        assert not words(less) and not words(more)
         return
     assert words(away) or words(toward)
 

@@ -35,13 +35,11 @@ def of_dial(caption: str, less: str, more: str) -> Texts:
     If `less` is in the caption, `more` replaces it, or it is removed if `more` is empty. If `less` is empty
     and `more` is in the caption, the dial leads from the caption without it; otherwise `more` is added to the
     caption. A text with most words of the caption counts as a whole caption. Raises `bad-request` if both are
-    empty, and if both are the same.
+    empty.
     """
     less, more = (text.strip() if words.words(text) else "" for text in (less, more))
     if not less and not more:
         raise VelaturaError("bad-request", "A dial needs words; write what there should be more of.")
-    if less.casefold().split() == more.casefold().split():
-        raise VelaturaError("bad-request", "A dial leads from words to the same words; change one of them.")
     if words.find(caption, less) is not None and not _is_caption(caption, less):
         return Texts(caption, _put(caption, less, more))
     if not less:
