@@ -1,0 +1,32 @@
+"""Colour spaces of files, canvases and hosts' layers, and their way to sRGB and back.
+
+    of_icc(icc, gray)        the space of an ICC profile
+    of_cicp(...)             the space of four code points (ITU-T H.273), as PNG, AVIF and HEIC have them
+    of_gamma(...)            the space of a PNG's gAMA and cHRM
+    of_wire(profile, icc)    the space of a raster
+    as_srgb(...)             a copy in sRGB, also of CMYK and Lab
+    Tone.of(peak)            the curve between light beyond white and a display's range
+
+Each gives a `Space`. A space that cannot be edited raises `Unsupported`. DESIGN.md says why it is so.
+"""
+
+from .coded import of_cicp
+from .converting import as_srgb
+from .gamma import of_gamma
+from .icc import of_icc
+from .spaces import LINEAR, SRGB, Space, Unsupported
+from .tone import Tone
+from .wire import of_wire
+
+__all__ = [
+    "LINEAR",
+    "SRGB",
+    "Space",
+    "Tone",
+    "Unsupported",
+    "as_srgb",
+    "of_cicp",
+    "of_gamma",
+    "of_icc",
+    "of_wire",
+]

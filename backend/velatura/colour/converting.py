@@ -1,0 +1,38 @@
+"""Copies in sRGB, for pictures that cannot be edited in their own colours."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from velatura.pixels import srgb
+
+from .lcms import MODELS, linear_rgb, signature, transform
+from .spaces import Unsupported
+
+_BAND = 1 << 18  # pixels
+
+
+def as_srgb(pixels: np.ndarray, icc: bytes) -> np.ndarray:
+    """Pixels of any profile's colours as sRGB [height, width, 3] of the same type.
+
+    Colours outside sRGB are clipped.
+
+    Args:
+        pixels: [height, width, n], uint8, uint16 or float; no alpha. CMYK is ink: the maximum is full ink.
+            Lab has L* in [0, 100] and a*, b* in [-128, 127], as floats.
+        icc: the profile of the pixels.
+
+    Raises Unsupported for a profile that cannot be used, or is of another number of channels.
+    """
+    model = signature(icc)
+    if model not in MODELS or MODELS[model][0] != pixels.shape[-1]:
+        raise Unsupported("has a colour profile that does not fit its pixels")
+    most = np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1.0
+    scale = 100.0 if model == b"CMYK" else 1.0  # Little CMS counts ink in per cent
+    made = np.empty((*pixels.shape[:2], 3), pixels.dtype)
+    rows = max(1, _BAND // max(1, pixels.shape[1]))
+    for top in range(0, len(pixels), rows):
+        values = pixels[top : top + rows].astype(np.float32) * np.float32(scale / most)
+        rgb = srgb.encode(transform(values, icc, linear_rgb())).clip(0.0, 1.0) * np.float32(most)
+        made[top : top + rows] = np.rint(rgb) if pixels.dtype.kind == "u" else rgb
+    return made
