@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from velatura.colour import SRGB, of_icc
 from velatura.files import chunks, colour
 from velatura.files.images import _orient, read_image, read_mask
 from velatura_protocol.errors import VelaturaError
@@ -37,6 +38,11 @@ def one_sentence_or_a_picture(read, path):
         assert "\n" not in error.message
 
 
+# White, red, green and blue as in a cHRM chunk.
+BT709 = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+DISPLAY_P3 = (68000, 32000, 26500, 69000, 15000, 6000)
+
+
 def linear_icc():
     """sRGB's primaries with a linear transfer: the sRGB profile with its curves replaced."""
     icc = bytearray(colour.srgb_icc())
@@ -46,11 +52,6 @@ def linear_icc():
             icc[offset : offset + 12] = b"curv" + bytes(8)
             struct.pack_into(">I", icc, at + 8, 12)
     return bytes(icc)
-
-
-def wide_icc():
-    """A profile whose red is not sRGB's: the columns of red and green exchanged."""
-    return colour.srgb_icc().replace(b"rXYZ", b"qXYZ").replace(b"gXYZ", b"rXYZ").replace(b"qXYZ", b"gXYZ")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -131,9 +132,13 @@ def test_linear_profiles_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_other_profiles_are_refused(tmp_path, depth):
+def test_profiles_that_are_not_of_the_pixels_are_refused(tmp_path, depth):
     pixels = noise((2, 2, 3), np.uint16 if depth == 16 else np.uint8)
-    for icc in (wide_icc(), b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()):
+    for icc in (
+        colour.srgb_gray_icc(),
+        b"nonsense",
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+    ):
         path = tmp_path / "a.png"
         path.write_bytes(chunks.insert(imagecodecs.png_encode(pixels), (chunks.icc_chunk(icc),)))
         error = refused(read_image, path)
@@ -147,12 +152,17 @@ def test_other_profiles_are_refused(tmp_path, depth):
     [
         (((b"gAMA", struct.pack(">I", 45455)),), "sRGB"),
         (((b"gAMA", struct.pack(">I", 100000)),), "sRGB-linear"),
-        (((b"gAMA", struct.pack(">I", 55556)),), None),
+        (((b"gAMA", struct.pack(">I", 55556)),), "gAMA and cHRM"),
+        (((b"gAMA", bytes(4)),), None),
         (((b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 55556))), "sRGB"),
-        (((b"cHRM", struct.pack(">8I", *colour.BT709)),), "sRGB"),
-        (((b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),), None),
+        (((b"cHRM", struct.pack(">8I", *BT709)),), "sRGB"),
+        (((b"cHRM", struct.pack(">8I", *BT709[:2], *DISPLAY_P3)),), "gAMA and cHRM"),
+        (((b"cHRM", bytes(32)),), None),
         (((b"cICP", bytes([1, 13, 0, 1])),), "sRGB"),
-        (((b"cICP", bytes([12, 13, 0, 1])),), None),
+        (((b"cICP", bytes([12, 13, 0, 1])),), "cICP 12/13"),
+        (((b"cICP", bytes([9, 16, 0, 1])),), "cICP 9/16"),
+        (((b"cICP", bytes([9, 16, 9, 1])),), None),  # not RGB
+        (((b"cICP", bytes([9, 16, 0, 0])),), None),  # not of full range
     ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -173,11 +183,13 @@ def test_other_colour_models_are_refused(tmp_path, mode, name):
     assert refused(read_image, tmp_path / name).code in ("unsupported-colour", "bad-request")
 
 
-def test_adobe_rgb_without_a_profile_is_refused(tmp_path):
+def test_adobe_rgb_without_a_profile_gets_one(tmp_path):
     exif = Pillow.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     Pillow.new("RGB", (2, 2)).save(tmp_path / "a.jpg", exif=exif)
-    assert refused(read_image, tmp_path / "a.jpg").code == "unsupported-colour"
+    image = read_image(tmp_path / "a.jpg")
+    assert image.profile == "Adobe RGB (1998)"
+    assert of_icc(image.icc, gray=False) is not SRGB
 
 
 def test_deep_tiff_animation_and_other_files_are_refused(tmp_path):

@@ -32,7 +32,7 @@ from velatura_protocol.results import best_first
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
-        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP, TIFF or ORA, in sRGB"
+        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP, TIFF or ORA"
     )
     parser.add_argument(
         "--method",
@@ -111,6 +111,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="leave out the picture's EXIF, XMP, texts and resolution; the recipe stays",
     )
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="of a picture in CMYK or Lab, edit an RGB copy; else it is refused",
+    )
     parser.add_argument("--timeout", type=_seconds, metavar="SECONDS", help="cancel the edit after this time")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.set_defaults(run=run)
@@ -121,7 +126,7 @@ def run(options: argparse.Namespace) -> int:
     read = (options.picture, options.mask)
     for path in filter(None, (options.out, options.compare)):
         check_out(path, read)
-    source = read_image(options.picture)
+    source = read_image(options.picture, convert=options.convert)
     if options.strip:
         source = stripped(source)
     mask = read_mask(options.mask) if options.mask else None
@@ -153,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
         )
         names = (options.picture.name, options.mask.name if options.mask else "")
         inputs, canvas = inputs_of(source, mask, names), (source.width, source.height)
-        inputs |= read_inputs(wanted, source)
+        inputs |= read_inputs(wanted, source, convert=options.convert)
         draft = proposal(edit, method, known)
         if draft is not None:
             shown = {"source": inputs["source"], "mask": None}

@@ -14,7 +14,7 @@ from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
 from velatura.cli.outputs import WRITERS, Output, check_out, out_path
-from velatura.cli.sources import Sources
+from velatura.cli.sources import Sources, is_same
 from velatura.cli.values import parse_values
 from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
@@ -133,7 +133,7 @@ def _pictures(recipe: Recipe, options: argparse.Namespace) -> _Pictures:
         path = files.get(name)
         if path is not None:
             images[name], pixels = sources.given(path, raster)
-            if pixels.raster.digest != raster.digest:
+            if not is_same(pixels.raster, raster):
                 reasons.append(f"the {what} {path} is not the one that the recipe names")
         else:
             found = sources.found(raster)

@@ -1,4 +1,4 @@
-"""Copies in sRGB, for pictures that cannot be edited in their own colours."""
+"""Copies in sRGB: of pictures that cannot be edited in their own colours, and of any to look at."""
 
 from __future__ import annotations
 
@@ -7,9 +7,30 @@ import numpy as np
 from velatura.pixels import srgb
 
 from .lcms import MODELS, linear_rgb, signature, transform
-from .spaces import Unsupported
+from .spaces import SRGB, Space, Unsupported
+from .tone import Tone
 
 _BAND = 1 << 18  # pixels
+
+
+def shown(pixels: np.ndarray, space: Space) -> np.ndarray:
+    """Colours [height, width, 1 or 3], uint8 or uint16, as uint8 sRGB [height, width, 3] to look at.
+
+    Light beyond white is compressed, see `tone`; other colours outside sRGB are clipped.
+    """
+    if space is SRGB:
+        eight = (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
+        return np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
+    scale = np.float32(1 / np.iinfo(pixels.dtype).max)
+    rows = max(1, _BAND // max(1, pixels.shape[1]))
+    bands = [slice(top, top + rows) for top in range(0, len(pixels), rows)]
+    peaks = [space.to_srgb(pixels[band].astype(np.float32) * scale).max() for band in bands if space.bright]
+    tone = Tone.of(float(max(peaks, default=1.0)))
+    made = np.empty((*pixels.shape[:2], 3), np.uint8)
+    for band in bands:
+        rgb = tone.compress(space.to_srgb(pixels[band].astype(np.float32) * scale))
+        made[band] = np.rint(rgb.clip(0.0, 1.0) * 255)
+    return made
 
 
 def as_srgb(pixels: np.ndarray, icc: bytes) -> np.ndarray:

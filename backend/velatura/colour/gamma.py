@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from .icc import of_icc
+from dataclasses import replace
+
+from .icc import Icc, of_icc
 from .lcms import BT709, D65, gamma_rgb
 from .spaces import LINEAR, SRGB, Space, Unsupported
+
+_ADOBE = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06)
+
+
+def adobe_rgb() -> Space:
+    """Adobe RGB (1998), with an ICC profile: section 4.3 of its specification."""
+    return Icc("Adobe RGB (1998)", gamma_rgb(563 / 256, D65, _ADOBE))
 
 
 def of_gamma(gamma: int | None, chromaticities: tuple[int, ...] | None) -> Space:
@@ -27,4 +36,5 @@ def of_gamma(gamma: int | None, chromaticities: tuple[int, ...] | None) -> Space
         return SRGB
     if is_bt709 and gamma is not None and abs(gamma - 100_000) <= 1000:
         return LINEAR
-    return of_icc(gamma_rgb(exponent, (points[0], points[1]), tuple(points[2:])), gray=False)
+    space = of_icc(gamma_rgb(exponent, (points[0], points[1]), tuple(points[2:])), gray=False)
+    return replace(space, profile="gAMA and cHRM") if isinstance(space, Icc) else space

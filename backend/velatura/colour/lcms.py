@@ -38,6 +38,12 @@ def linear_rgb(white: tuple[float, float] = D65, primaries: tuple[float, ...] = 
     return gamma_rgb(1.0, white, primaries)
 
 
+@cache
+def lab_profile() -> bytes:
+    """A profile of Lab under D50 (ICC.1, version 4)."""
+    return imagecodecs.cms_profile("lab4")
+
+
 def gamma_rgb(gamma: float, white: tuple[float, float], primaries: tuple[float, ...]) -> bytes:
     """A profile of RGB whose light is its values to the power of gamma; the same bytes each time.
 

@@ -52,6 +52,9 @@ class Tone:
         return np.where(values <= KNEE, values, upper).astype(np.float32)
 
 
+IDENTITY = Tone()
+
+
 def _mu(reach: float) -> float:
     """mu with mu / log(1 + mu) = reach, for a reach above 1, by bisection."""
     low, high = 1e-9, 4.0 * reach * reach + 4.0

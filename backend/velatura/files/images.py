@@ -23,7 +23,8 @@ from PIL import Image as Pillow
 from PIL import UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
-from velatura.files import archives, chunks, colour, metadata
+from velatura.colour import LINEAR, SRGB, Space, adobe_rgb, of_icc, of_wire
+from velatura.files import archives, chunks, colour, converting, metadata
 from velatura.files.atomic import read_bytes
 from velatura_protocol.errors import VelaturaError
 
@@ -51,18 +52,28 @@ class Image:
     Args:
         pixels: [height, width, channels], uint8 or uint16, straight alpha.
         channels: their order, as in the protocol: `G`, `GA`, `RGB`, `RGBA` or `A`.
-        profile: `sRGB` or `sRGB-linear`.
-        icc: the file's ICC profile, empty where it had none.
+        profile: the name of its colour space on the wire; '' for a mask.
+        icc: its ICC profile, empty where the colours have none.
         colour_chunks: the file's PNG chunks that define its colours, which results repeat unchanged.
         metadata: PNG chunks of the file's EXIF, XMP, texts and resolution (see `velatura.files.metadata`).
     """
 
     pixels: np.ndarray
     channels: str
-    profile: str = colour.SRGB
+    profile: str = SRGB.profile
     icc: bytes = b""
     colour_chunks: Chunks = ()
     metadata: Chunks = ()
+
+    @property
+    def space(self) -> Space:
+        """The colour space of the pixels."""
+        return of_wire(self.profile, self.icc, gray=self.channels[0] == "G")
+
+    @property
+    def needed_icc(self) -> bytes:
+        """The ICC profile, where the name of the colour space does not define it."""
+        return b"" if self.profile in ("", SRGB.profile, LINEAR.profile) else self.icc
 
     @property
     def width(self) -> int:
@@ -121,13 +132,18 @@ class Layer:
         return cls(image, x, y, layer["title"], layer["recipe"], raster.get("digest", ""))
 
 
-def read_image(path: Path, part: str = archives.MERGED) -> Image:
+def read_image(path: Path, part: str = archives.MERGED, *, convert: bool = False) -> Image:
     """Read a picture: 8-bit PNG, JPEG, WebP or TIFF, 16-bit PNG, or a part of an OpenRaster file.
+
+    Args:
+        path: the file.
+        part: of an OpenRaster file.
+        convert: whether a picture in CMYK or Lab becomes an sRGB copy; else it is refused.
 
     Raises VelaturaError: `bad-request` for a file that is missing, broken or of another kind,
     `unsupported-colour`, `too-large`, `out-of-memory`.
     """
-    return _read(path, colours=True, part=part)
+    return _read(path, colours=True, part=part, convert=convert)
 
 
 def stripped(image: Image) -> Image:
@@ -155,7 +171,7 @@ def read_mask(path: Path) -> Image:
     return Image(amount.astype(image.pixels.dtype)[..., None], "A", "")
 
 
-def _read(path: Path, colours: bool, part: str = archives.MERGED) -> Image:
+def _read(path: Path, colours: bool, part: str = archives.MERGED, convert: bool = False) -> Image:
     name = path.name
     content = read_bytes(path)
     try:
@@ -165,7 +181,7 @@ def _read(path: Path, colours: bool, part: str = archives.MERGED) -> Image:
             warnings.simplefilter("ignore")  # about odd metadata, and about sizes, which `_check_size` checks
             if content.startswith(chunks.SIGNATURE):
                 return _read_png(content, name, colours)
-            return _read_with_pillow(content, name, colours, ())
+            return _read_with_pillow(content, name, colours, (), convert)
     except UnidentifiedImageError as error:
         raise VelaturaError(
             "bad-request", f"{name} is not a picture that can be read; use PNG, JPEG, WebP, TIFF or ORA."
@@ -203,50 +219,40 @@ def _read_png(content: bytes, name: str, colours: bool) -> Image:
     pixels = _orient(pixels, exif.get(0x0112, 1))
     channels = CHANNELS[pixels.shape[-1]]
     kept = chunks.colour_chunks(content)
-    profile, icc = _png_profile(kept, channels, name) if colours else (colour.SRGB, b"")
+    profile, icc = colour.of_chunks(kept, channels, name) if colours else (SRGB.profile, b"")
     about = metadata.of_png(content, (pixels.shape[1], pixels.shape[0]))
     return Image(pixels, channels, profile, icc, kept, about)
 
 
-def _png_profile(kept: Chunks, channels: str, name: str) -> tuple[str, bytes]:
-    by_type = dict(kept)
-    if b"cICP" in by_type and tuple(by_type[b"cICP"][:4]) != (1, 13, 0, 1):
-        raise VelaturaError(
-            "unsupported-colour", f"{name} has a cICP colour space that is not sRGB. {colour.ADVICE}"
-        )
-    if b"cICP" in by_type:
-        return colour.SRGB, b""
-    if b"iCCP" in by_type:
-        icc = chunks.icc_of(by_type[b"iCCP"])
-        return colour.judge_icc(icc, channels[0] == "G", name), icc
-    if b"sRGB" in by_type:
-        return colour.SRGB, b""
-    gamma = struct.unpack(">I", by_type[b"gAMA"])[0] if b"gAMA" in by_type else None
-    primaries = struct.unpack(">8I", by_type[b"cHRM"]) if b"cHRM" in by_type else None
-    return colour.judge_png_chunks(gamma, primaries, name), b""
-
-
-def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks) -> Image:
+def _read_with_pillow(content: bytes, name: str, colours: bool, kept: Chunks, convert: bool = False) -> Image:
     limit, Pillow.MAX_IMAGE_PIXELS = Pillow.MAX_IMAGE_PIXELS, None
     try:
         with Pillow.open(io.BytesIO(content), formats=FORMATS) as picture:
             _check_size(*picture.size, name)
-            return _from_pillow(picture, name, colours, kept)
+            return _from_pillow(picture, name, colours, kept, convert)
     finally:
         Pillow.MAX_IMAGE_PIXELS = limit
 
 
-def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) -> Image:
+def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks, convert: bool) -> Image:
     if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
         raise VelaturaError("bad-request", f"{name} holds several pictures; save the one to edit by itself.")
     if isinstance(picture, TiffImageFile) and max(picture.tag_v2.get(258, (1,))) > 8:
         raise VelaturaError("bad-request", f"{name} is a TIFF of more than 8 bits; save it as a 16-bit PNG.")
+    icc = picture.info.get("icc_profile") or b""
+    if picture.mode in converting.MODES:
+        if not convert:
+            sentence = f"{name} is in {converting.MODES[picture.mode]} colours. {colour.CONVERT}"
+            raise VelaturaError("unsupported-colour", sentence)
+        about = picture.getexif(), picture.info
+        picture, icc = converting.copy(picture, icc, name), b""
+        picture.info = {key: value for key, value in about[1].items() if key != "icc_profile"}
+        picture.getexif().update(about[0])
     if picture.mode not in MODES:
         raise VelaturaError(
             "unsupported-colour", f"{name} is {picture.mode}, not RGB or gray. {colour.ADVICE}"
         )
     exif = picture.getexif()
-    icc = picture.info.get("icc_profile") or b""
     mode = MODES[picture.mode]
     if "transparency" in picture.info and not mode.endswith("A"):
         mode += "A"
@@ -257,13 +263,14 @@ def _from_pillow(picture: Pillow.Image, name: str, colours: bool, kept: Chunks) 
     if not colours:
         return Image(pixels, channels)
     if kept:
-        profile, icc = _png_profile(kept, channels, name)
+        profile, icc = colour.of_chunks(kept, channels, name)
     elif icc:
-        profile = colour.judge_icc(icc, channels[0] == "G", name)
+        profile = colour.judged(name, lambda: of_icc(icc, channels[0] == "G")).profile
     elif exif.get_ifd(0xA005).get(1) == "R03":  # DCF option file: Adobe RGB without a profile
-        raise VelaturaError("unsupported-colour", f"{name} is in Adobe RGB, not sRGB. {colour.ADVICE}")
+        space = adobe_rgb()
+        profile, icc = space.profile, space.icc
     else:
-        profile = colour.SRGB
+        profile = SRGB.profile
     about = metadata.of_pillow(picture, (pixels.shape[1], pixels.shape[0]))
     return Image(pixels, channels, profile, icc, kept, about)
 

@@ -53,5 +53,5 @@ def as_paint(mask: Layer, source: Image) -> Layer:
     channels = source.channels.removesuffix("A") + "A"
     alpha = mask.image.pixels.astype(source.pixels.dtype) * (full // 255)
     white = np.full((*alpha.shape[:2], len(channels) - 1), full, source.pixels.dtype)
-    image = Image(np.concatenate([white, alpha], axis=-1), channels, source.profile)
+    image = Image(np.concatenate([white, alpha], axis=-1), channels, source.profile, source.icc)
     return replace(mask, image=image)
