@@ -162,3 +162,13 @@ GRAY = Made("Gray gamma 1.8", _GRAY, _power(461 / 256), np.eye(1))
 
 RGB = (ADOBE, DISPLAY_P3, SAMPLED, PROPHOTO, REC2020, TABLE)
 ALL = (*RGB, GRAY)
+
+
+def ink_profile() -> bytes:
+    """A profile of CMYK in which one ink alone gives L* 50, and no ink white; all inks are alike."""
+    grid = np.stack(np.meshgrid(*4 * [np.linspace(0, 1, 2)], indexing="ij"), axis=-1).sum(-1)
+    lab = np.stack([100 - 50 * np.minimum(grid, 2), 0 * grid + 128, 0 * grid + 128], axis=-1)
+    straight = struct.pack(">2H", 0, 65535)
+    head = b"mft2\0\0\0\0" + bytes([4, 3, 2, 0]) + _fixed(np.eye(3).ravel()) + struct.pack(">HH", 2, 2)
+    code = np.round(lab / [100, 255, 255] * 65280).astype(">u2").tobytes()
+    return profile("Ink", b"CMYK", {b"A2B0": head + straight * 4 + code + straight * 3}, pcs=b"Lab ")

@@ -24,8 +24,8 @@ def copy(picture: Pillow.Image, icc: bytes, name: str) -> Pillow.Image:
     """
     picture.load()
     if picture.mode == "LAB":
-        values = np.asarray(picture).astype(np.float32)
-        lab = np.stack([values[..., 0] / 2.55, values[..., 1] - 128, values[..., 2] - 128], axis=-1)
+        values = np.asarray(picture)  # as TIFF has them: a* and b* are signed
+        lab = np.concatenate([values[..., :1] / 2.55, values[..., 1:].astype(np.int8)], axis=-1)
         rgb = colour.judged(name, lambda: as_srgb(lab, lab_profile()))
         return Pillow.fromarray(np.rint(255 * rgb).astype(np.uint8))
     if picture.mode == "CMYK" and icc:
