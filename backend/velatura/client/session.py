@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from velatura.client.connection import connected
 from velatura.client.jobs import NAME, Job, Progress, Work
@@ -29,8 +30,7 @@ def connect(state_dir: str | Path | None = None, *, start: bool = True) -> Sessi
     """
     folder = paths.state_dir(state_dir)
     with connected(folder, start=start, name=NAME) as client:
-        known = Catalogue.from_wire(client.methods())
-    return Session(folder, known)
+        return Session(folder, client.methods())
 
 
 class Session:
@@ -40,10 +40,11 @@ class Session:
         catalogue: the methods and models as they were when the session began.
     """
 
-    def __init__(self, state_dir: Path, catalogue: Catalogue) -> None:
-        """For `connect`."""
+    def __init__(self, state_dir: Path, answer: Mapping[str, Any]) -> None:
+        """For `connect`. answer: the daemon's, to `methods` (SPEC section 4)."""
         self._state_dir = state_dir
-        self.catalogue = catalogue
+        self._schemas = {method["id"]: method["parameters"] for method in answer["methods"]}
+        self.catalogue = Catalogue.from_wire(answer)
         self._jobs: list[Job] = []
 
     def __enter__(self) -> Session:
@@ -69,11 +70,16 @@ class Session:
 
         Raises `unknown-method`, which lists the methods.
         """
-        found = self.catalogue.method(identifier) if identifier else self.catalogue.first_edit
+        named = (method for method in self.methods if method.id == identifier)
+        found = next(named, None) if identifier else self.catalogue.first_edit
         if found is None:
             names = ", ".join(method.id for method in self.methods)
             raise VelaturaError("unknown-method", f"There is no method {identifier!r}; there are: {names}.")
         return found
+
+    def schema(self, identifier: str) -> Mapping[str, Any]:
+        """The JSON schema of a method's settings (SPEC section 6). Raises `unknown-method`."""
+        return self._schemas[self.method(identifier).id]
 
     def edit(
         self,
