@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.dials import named_or_shared
+from velatura.cli.hints import with_a_hint
 from velatura.cli.inputs import parse_inputs, parse_item, read_inputs
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.outputs import WRITERS, Output, check_out, out_path
-from velatura.cli.proposing import proposal, proposed, with_a_hint
-from velatura.cli.requests import inputs_of
 from velatura.cli.results import print_files, print_texts
-from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_values
+from velatura.cli.values import need_dials, out_path, parse_adapter, parse_dial, parse_values
+from velatura.client.connection import connected
+from velatura.client.outputs import WRITERS, Output, check_out
+from velatura.client.requests import inputs_of
+from velatura.client.running import proposal, proposed
 from velatura.files.images import read_image, read_mask, stripped
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
@@ -163,9 +164,9 @@ def run(options: argparse.Namespace) -> int:
         if draft is not None:
             shown = {"source": inputs["source"], "mask": None}
             request = draft.edit.on(shown, canvas, lease=True, draft=True)
-            caption = proposed(run_job(client, request, shown, interrupt), draft.key)
-            hint = f'To give another: --set {draft.key}="…"'
-            print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
+            hint = f'--set {draft.key}="…"'
+            caption = proposed(run_job(client, request, shown, interrupt), hint)
+            print(f'{draft.title}, as proposed: "{caption}". To give another: {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
             job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)

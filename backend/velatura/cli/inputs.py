@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from velatura.cli.requests import pixels_of
+from velatura.client.requests import pixels_of
 from velatura.files.images import Image, read_image
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import Wanted, raster_fields

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.outputs import WRITERS, Output, check_out, out_path
 from velatura.cli.sources import Sources, is_same
-from velatura.cli.values import parse_values
+from velatura.cli.values import out_path, parse_values
+from velatura.client.connection import connected
+from velatura.client.outputs import WRITERS, Output, check_out
 from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
 from velatura_protocol.catalogue import Catalogue, MethodInfo

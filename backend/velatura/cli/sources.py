@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from velatura.cli.requests import pixels_of
+from velatura.client.requests import pixels_of
 from velatura.files.archives import SOURCE
 from velatura.files.images import Image, read_image, read_mask
 from velatura_protocol.errors import VelaturaError

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,14 +25,6 @@ class Output:
     path: Path
     compare: Path | None
     read: Sequence[Path | None]
-
-
-def out_path(text: str) -> Path:
-    """The path of a result, for argparse."""
-    path = Path(text)
-    if path.suffix.lower() not in (".ora", ".png"):
-        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
-    return path
 
 
 def check_out(path: Path, read: Sequence[Path | None]) -> None:
