@@ -14,7 +14,8 @@ from PIL import ImageCms
 
 from velatura.colour import SRGB, of_icc
 from velatura.files import chunks, colour
-from velatura.files.images import _orient, read_image, read_mask
+from velatura.files.images import upright
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 
 RANDOM = np.random.default_rng(7)
@@ -96,7 +97,7 @@ def test_other_formats_are_read(tmp_path, name):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("depth", [8, 16])
-def test_exif_orientation_is_applied(tmp_path, orientation, depth):
+def test_exifuprightation_is_applied(tmp_path, orientation, depth):
     pixels = np.arange(6, dtype=np.uint16 if depth == 16 else np.uint8).reshape(2, 3, 1)
     exif = Pillow.Exif()
     exif[0x0112] = orientation
@@ -109,7 +110,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, depth):
     if orientation in table:
         expected = expected.transpose(Pillow.Transpose(table[orientation]))
     assert np.array_equal(read_image(tmp_path / "a.png").pixels[..., 0], np.asarray(expected))
-    assert np.array_equal(_orient(pixels, orientation)[..., 0], np.asarray(expected))
+    assert np.array_equal(upright(pixels, orientation)[..., 0], np.asarray(expected))
 
 
 def test_srgb_profiles_are_accepted_and_kept(tmp_path):

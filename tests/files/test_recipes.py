@@ -9,10 +9,11 @@ import pytest
 from PIL import Image as Pillow
 
 from velatura.files import chunks
-from velatura.files.images import Image, Layer, read_image
+from velatura.files.images import Image, Layer
 from velatura.files.masks import write_mask
 from velatura.files.ora import write_ora
 from velatura.files.png import encode, write_png
+from velatura.files.reading import read_image
 from velatura.files.recipes import FLAT, Made, read_recipes
 from velatura_protocol.errors import VelaturaError
 

@@ -19,6 +19,7 @@ from velatura.client.jobs import Job
 from velatura.client.results import Result
 from velatura.client.session import Session
 from velatura.files.recipes import read_recipes
+from velatura.files.writing import ENDINGS, NAMES
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.requests import MAX_SEED
@@ -75,7 +76,7 @@ class Tools:
         for method in self._session.methods:
             yield self._tool(method)
         yield Tool(MODELS, "List the models", "The models that edits can use.", _object({}), reads_only=True)
-        path = {"file": {"type": "string", "description": f"A result (PNG or ORA), {_PATH}."}}
+        path = {"file": {"type": "string", "description": f"A result, {_PATH}."}}
         about = "How a result was made: method, model, prompt, seed and settings."
         yield Tool(SHOW, "Show a recipe", about, _object(path, "file"), reads_only=True)
 
@@ -98,8 +99,8 @@ class Tools:
             if key not in arguments:
                 raise VelaturaError("bad-request", f"{name} needs the argument {key}; give it.")
         out = self._folders.writing(_text(arguments, "out")) if "out" in known["required"] else None
-        if out is not None and out.suffix.lower() not in (".ora", ".png"):
-            raise VelaturaError("bad-request", "The result's name must end in .ora or .png.")
+        if out is not None and out.suffix.lower() not in ENDINGS:
+            raise VelaturaError("bad-request", f"The result's name must end in {NAMES}.")
         settings = arguments.get("settings", {})
         if not isinstance(settings, Mapping):
             raise VelaturaError("bad-request", "The settings are no object; give values by key.")
@@ -170,9 +171,7 @@ class Tools:
             if raster.need == "required":
                 required.append(raster.name)
         if method.kind.insert != "texts":
-            about = (
-                f"A new file for the result, {_PATH}: .ora (the picture and each result as layers) or .png."
-            )
+            about = f"A new file for the result, {_PATH}: {NAMES}; in .ora and .psd each is a layer."
             properties["out"] = {"type": "string", "description": about}
             properties["variations"] = {
                 "type": "integer",

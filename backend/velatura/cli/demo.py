@@ -19,9 +19,10 @@ from velatura.cli.progress import Progress
 from velatura.cli.values import parse_values
 from velatura.client.connection import connected
 from velatura.client.requests import inputs_of
-from velatura.files.images import Image, Layer, read_image, read_mask
+from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint
 from velatura.files.ora import Group, write_groups
+from velatura.files.reading import read_image, read_mask
 from velatura.files.sheet import Row, write_sheet
 from velatura.samples import SAMPLES
 from velatura_protocol.catalogue import Catalogue

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from velatura.client.settings import choice
+from velatura.files.writing import ENDINGS, NAMES
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import resolve
 from velatura_protocol.dials import check
@@ -142,8 +143,8 @@ def _value(field: Field, text: str, option: str) -> Any:
 def out_path(text: str) -> Path:
     """The path of a result, for argparse."""
     path = Path(text)
-    if path.suffix.lower() not in (".ora", ".png"):
-        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
+    if path.suffix.lower() not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"the result's name must end in {NAMES}")
     return path
 
 

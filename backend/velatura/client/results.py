@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from velatura.client.outputs import WRITERS, Output, check_out
+from velatura.client.outputs import WRITERS, Output, check_format, check_out
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint
+from velatura.files.writing import ENDINGS, NAMES
 from velatura_protocol.errors import VelaturaError
 
 
@@ -102,16 +103,18 @@ class Result:
     def save(self, path: str | Path) -> list[Path]:
         """Write the result as `velatura edit --out` does; return the files.
 
-        path: `.ora` for the picture and every layer, `.png` for the picture with the best one, or for the
-        masks. Raises `bad-request` for another ending, for a method that describes, and for a folder that is
-        not there; OSError.
+        path: `.ora` or `.psd` for the picture and every layer; `.png`, `.tif`, `.exr`, `.jpg` or `.webp` for
+        the picture with the best one; `.png` for the masks. Raises `bad-request` for another ending, a format
+        that cannot hold the pixels, a method that describes, and a folder that is not there; OSError.
         """
         path = Path(path)
-        if path.suffix.lower() not in (".ora", ".png"):
-            raise VelaturaError("bad-request", f"{path} must end in .ora or .png; give it such a name.")
+        if path.suffix.lower() not in ENDINGS:
+            raise VelaturaError("bad-request", f"{path} must end in {NAMES}; give it such a name.")
         if self._kind not in WRITERS:
             raise VelaturaError("bad-request", "This result is text; read `texts`.")
         check_out(path, ())
+        check_format(path, self._source, self._kind)
+        check_format(path, self._source, self._kind)
         return WRITERS[self._kind](Output(path, None, ()), self._source, self._mask, self._drawn, self.title)
 
 

@@ -9,7 +9,8 @@ from typing import Any, Protocol, TypeAlias, runtime_checkable
 import numpy as np
 
 from velatura.client.requests import pixels_of
-from velatura.files.images import Image, read_image, read_mask
+from velatura.files.images import Image
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import raster_fields, resolve
 from velatura_protocol.errors import VelaturaError
