@@ -106,5 +106,5 @@ def test_an_archive_that_is_no_picture_is_refused_as_one(tmp_path):
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("word/document.xml", "<a/>")
     (tmp_path / "text.docx").write_bytes(stream.getvalue())
-    with pytest.raises(VelaturaError, match="not a picture"):
+    with pytest.raises(VelaturaError, match="an archive without a merged picture, which cannot be read"):
         read_image(tmp_path / "text.docx")

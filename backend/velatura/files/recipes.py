@@ -16,6 +16,7 @@ from __future__ import annotations
 import io
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -110,11 +111,15 @@ def _packet(content: bytes) -> bytes:
     """The XMP packet of a PSD, TIFF, JPEG or WebP file; b"" where it has none."""
     if psd.is_psd(content):
         return psd.xmp_in(content)
+    if tiff.is_tiff(content):
+        return tiff.xmp_in(content)
     try:
-        with Pillow.open(io.BytesIO(content), formats=("JPEG", "WEBP", "TIFF")) as picture:
-            packet = picture.info.get("xmp", b"")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata
+            with Pillow.open(io.BytesIO(content), formats=("JPEG", "WEBP")) as picture:
+                packet = picture.info.get("xmp", b"")
     except UnidentifiedImageError:
-        return tiff.xmp_in(content) if tiff.is_tiff(content) else b""
+        return b""
     return packet if isinstance(packet, bytes) else b""
 
 

@@ -8,6 +8,7 @@ Strips and tiles, both layouts of planes, both byte orders and BigTIFF are tifff
 from __future__ import annotations
 
 import io
+import logging
 import struct
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ from velatura.files.depths import TYPES, full_of
 from velatura.files.images import CHANNELS, Image, check_size, upright
 from velatura.files.opacity import straight
 from velatura_protocol.errors import VelaturaError
+
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a damaged file is told in our own sentence
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRAY = (0, 1)  # PhotometricInterpretation: white is zero, black is zero
