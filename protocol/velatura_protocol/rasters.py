@@ -36,6 +36,7 @@ class RasterObject(_Described, total=False):
     """A raster as JSON has it."""
 
     layer: str
+    icc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,7 @@ class Raster:
         rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
         layer: the name of the layer that it was read from, by which a recipe finds the layer again; '' if
             unknown.
+        icc: the digest of the ICC profile that defines the colour space; '' where its name does.
     """
 
     digest: str
@@ -61,6 +63,7 @@ class Raster:
     profile: str
     rect: Rect
     layer: str = ""
+    icc: str = ""
 
     @property
     def nbytes(self) -> int:
@@ -102,7 +105,7 @@ class Raster:
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
         layer = _name({"layer": "", **d}, "layer")
-        raster = cls(name, width, height, channels, dtype, profile, rect, layer)
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer, _icc(d))
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
@@ -120,12 +123,16 @@ class Raster:
         }
         if self.layer:
             described["layer"] = self.layer
+        if self.icc:
+            described["icc"] = self.icc
         return described
 
 
 @dataclass(frozen=True, eq=False)
 class Pixels:
     """Pixels that a host has read. `data` are the bytes; `Raster` explains the other attributes.
+
+    icc: the bytes of the ICC profile; empty where the profile's name defines the colour space.
 
     The first read of `raster` computes the digest: read it outside the UI thread. Nothing is checked here;
     the daemon refuses an invalid raster.
@@ -137,13 +144,21 @@ class Pixels:
     dtype: str
     profile: str
     layer: str = ""
+    icc: Bytes = b""
 
     @cached_property
     def raster(self) -> Raster:
         """The description of these pixels."""
-        _, _, width, height = self.rect
-        name = digest(self.data)
-        return Raster(name, width, height, self.channels, self.dtype, self.profile, self.rect, self.layer)
+        return Raster(
+            digest(self.data),
+            *self.rect[2:],
+            self.channels,
+            self.dtype,
+            self.profile,
+            self.rect,
+            self.layer,
+            digest(self.icc) if self.icc else "",
+        )
 
 
 def touch(a: Rect, b: Rect) -> bool:
@@ -160,6 +175,16 @@ def _name(d: Mapping[str, object], key: str) -> str:
     value = d.get(key)
     if not isinstance(value, str) or len(value) > MAX_NAME:
         raise bad_request(f"The request's {key} is missing or too long; update the plugin.", value)
+    return value
+
+
+def _icc(d: Mapping[str, object]) -> str:
+    value = d.get("icc", "")
+    if value == "":
+        return ""
+    if not is_digest(value):
+        sentence = "The request names a colour profile by a digest that is none; update the plugin."
+        raise bad_request(sentence, value)
     return value
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from velatura.colour import Tone
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Bytes, Raster
 
@@ -13,6 +14,7 @@ from .colour import Encoding, fractions, quantise, view
 from .geometry import Box
 
 _BAND = 1 << 22
+_TONED_BAND = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -28,15 +30,22 @@ class Layer:
     origin: tuple[int, int]
 
     @classmethod
-    def of(cls, raster: Raster, data: Bytes) -> Layer:
-        """The layer of a raster and its blob. Raises `unsupported-colour`, `bad-layer`."""
-        encoding = Encoding.of(raster)
+    def of(cls, raster: Raster, data: Bytes, icc: bytes = b"") -> Layer:
+        """The layer of a raster, its blob and its ICC profile. Raises `unsupported-colour`, `bad-layer`."""
+        encoding = Encoding.of(raster, icc)
         return cls(view(raster, data), encoding, raster.rect[:2])
 
     @property
     def box(self) -> Box:
         """The layer in its own coordinates."""
         return Box(0, 0, self.pixels.shape[1], self.pixels.shape[0])
+
+    def toned(self, part: Box) -> Layer:
+        """The layer with the curve for the brightest light in this part of it; see `velatura.colour.tone`."""
+        peak = 1.0
+        for band in part.intersection(self.box).bands(_TONED_BAND):
+            peak = max(peak, self.encoding.peak(self.pixels[band.slices]))
+        return replace(self, encoding=replace(self.encoding, tone=Tone.of(peak)))
 
 
 @dataclass(frozen=True)

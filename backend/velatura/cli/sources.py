@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
+from velatura.client.requests import pixels_of
 from velatura.files.archives import SOURCE
-from velatura.files.images import Image, read_image, read_mask
+from velatura.files.images import Image
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
 
@@ -36,7 +39,7 @@ class Sources:
             except VelaturaError:  # another kind of file, or a broken one
                 continue
             pixels = self._within(image, raster)
-            if pixels is not None and pixels.raster.digest == raster.digest:
+            if pixels is not None and is_same(pixels.raster, raster):
                 return path, image, pixels
         return None
 
@@ -87,8 +90,13 @@ class Sources:
             pixels = shown.pixels
         else:
             return None
-        part = Image(np.ascontiguousarray(pixels), shown.channels, shown.profile)
-        return Pixels(part.data, raster.rect, part.channels, part.dtype, part.profile, raster.layer)
+        part = Image(np.ascontiguousarray(pixels), shown.channels, shown.profile, shown.icc)
+        return replace(pixels_of(part, raster.layer), rect=raster.rect)
+
+
+def is_same(one: Raster, other: Raster) -> bool:
+    """Whether two rasters have the same pixels in the same colour space."""
+    return (one.digest, one.icc) == (other.digest, other.icc)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

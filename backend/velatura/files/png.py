@@ -7,6 +7,7 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
+from velatura.colour import SRGB
 from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
@@ -24,9 +25,10 @@ def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> by
     pixels = image.pixels[..., 0] if image.pixels.shape[-1] == 1 else image.pixels
     kept = image.colour_chunks
     names = {kind for kind, _ in kept}
-    if image.icc and b"iCCP" not in names:
+    defined = names & {b"cICP", b"iCCP", *(() if always_profile else (b"gAMA", b"cHRM"))}
+    if image.icc and not defined:
         kept = (*kept, chunks.icc_chunk(image.icc))
-    elif always_profile and image.profile == colour.SRGB and not names & {b"iCCP", b"cICP"}:
+    elif always_profile and image.profile == SRGB.profile and not names & {b"iCCP", b"cICP"}:
         kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
         kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
     return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), (*kept, *extra))

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from gi.repository import Gimp
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Recipe
 from velatura_protocol.sights import LAYER
@@ -115,8 +116,8 @@ def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
     """Whether the layer has exactly the pixels of the raster, in any place."""
     code = image_encoding(image)
     size = (layer.get_width(), layer.get_height())
-    same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile)
-    if same != (*size, code.channels, code.dtype, code.profile):
+    same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile, raster.icc)
+    if same != (*size, code.channels, code.dtype, code.profile, digest(code.icc) if code.icc else ""):
         return False
     return at_once(capture_whole(Sight(image, layer))).inputs["source"].raster.digest == raster.digest
 

@@ -21,4 +21,6 @@ def inputs_of(
 def pixels_of(image: Image, name: str = "") -> Pixels:
     """A picture at the upper left corner of the canvas. name: its file's name, for the recipe."""
     place = (0, 0, image.width, image.height)
-    return Pixels(image.data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME])
+    return Pixels(
+        image.data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME], image.needed_icc
+    )
