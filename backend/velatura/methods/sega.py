@@ -69,14 +69,14 @@ class Sega(Method):
     def check(self, prompt: str, params: SegaParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` for a concept without words, and for one
         that ends before it begins."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         steering.check(caption, params.concepts)
         if not params.concepts and not _wanted(prompt, params):
             raise VelaturaError("bad-request", "Add a concept, or write what the layer should show.")
 
     def wanted(self, prompt: str, params: SegaParameters) -> str:
         """The prompt, or the caption that the strongest concept leads to."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         return _wanted(prompt, params) or flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: SegaParameters, context: Context) -> Tensor:
@@ -105,7 +105,7 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
     shares = [concept.strength / 100.0 for concept in concepts]
     if not (params.even and any(shares)):
         return steering.scales(params)
-    caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
+    caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
     run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
     ways: dict[int, _Way] = {}
     for i, (concept, share) in enumerate(zip(concepts, shares, strict=True)):
@@ -134,7 +134,7 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
 
 def _wanted(prompt: str, params: SegaParameters) -> str:
     """The prompt that the edit follows in place of the source's caption; '' where it is the same."""
-    caption = steering.caption(prompt, params.start, params.source_prompt)
+    caption = fields.caption(prompt, params.start, params.source_prompt)
     return "" if prompt.strip() == caption else prompt.strip()
 
 
@@ -171,7 +171,7 @@ class _Run:
         height, width = inputs.size
         self._places = height // model.factor, width // model.factor
         self._m = blending.latent_mask(inputs.mask, self._places)
-        caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
+        caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
         # residuals lead a layer's run along its own latents, so its caption needs no guidance
         guides = params.start == "new" or bool(_wanted(inputs.prompt, params))
         self._prompts = Prompts(caption, params.negative_prompt, params.guidance if guides else 1.0)
