@@ -176,9 +176,7 @@ def test_png_colour_chunks(tmp_path, extra, profile, dtype):
         assert (image.profile, image.colour_chunks) == (profile, extra)
 
 
-@pytest.mark.parametrize(
-    ("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif")]
-)
+@pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif")])
 def test_other_colour_models_are_refused(tmp_path, mode, name):
     Pillow.new(mode, (2, 2)).save(tmp_path / name)
     assert refused(read_image, tmp_path / name).code in ("unsupported-colour", "bad-request")

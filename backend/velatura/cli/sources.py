@@ -17,7 +17,9 @@ from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
 
-_LAYERED = ".ora"
+# The part of a layered result that holds its source.
+_LAYERED = {".ora": SOURCE, ".psd": "Source"}
+_OTHERS = (*_LAYERED, ".tif", ".tiff", ".exr")  # of which Pillow does not tell every size
 
 
 class Sources:
@@ -61,8 +63,8 @@ class Sources:
 
     def _candidates(self, raster: Raster) -> Iterator[tuple[Path, str | None]]:
         """Files, and parts of them: the likeliest first, each once."""
-        if self._file.suffix.lower() == _LAYERED:
-            yield self._file, SOURCE
+        if self._file.suffix.lower() in _LAYERED:
+            yield self._file, _LAYERED[self._file.suffix.lower()]
         folder = self._file.parent
         named = [folder / Path(raster.layer).name] if raster.layer else []
         try:
@@ -71,13 +73,15 @@ class Sources:
             beside = []
         sizes = {self._canvas, (raster.width, raster.height)}
         for path in (*named, *beside):
-            if path.is_file() and (path.suffix.lower() == _LAYERED or _size(path) in sizes | _turned(sizes)):
+            if path.is_file() and (path.suffix.lower() in _OTHERS or _size(path) in sizes | _turned(sizes)):
                 yield path, None
 
     def _read(self, path: Path, raster: Raster, part: str | None) -> Image:
         """The picture with the raster's channels, as far as reading can give them."""
         if raster.channels == "A":
             return read_mask(path)
+        if part and path.suffix.lower() == ".psd":
+            return read_image(path, layer=part)
         return read_image(path, part) if part else read_image(path)
 
     def _within(self, image: Image, raster: Raster) -> Pixels | None:
