@@ -1,4 +1,4 @@
-"""The OpenRaster files open as layers in the real Krita, at their own depth, and in the real GIMP.
+"""OpenRaster and PSD files open as layers in the real Krita, at their own depth, and in the real GIMP.
 
 GIMP 3.0 reads OpenRaster at 8 bits.
 """
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from velatura.files.images import Image, Layer
-from velatura.files.ora import write_ora
+from velatura.files.writing import write
 
 pytest.importorskip("fcntl", reason="the hosts are driven on Linux and macOS only")
 
@@ -39,6 +39,14 @@ def run(t):
 """
 
 
+FILES = [
+    ("u8.ora", np.uint8, "U8"),
+    ("u16.ora", np.uint16, "U16"),
+    ("u8.psd", np.uint8, "U8"),
+    ("u16.psd", np.uint16, "U16"),
+]
+
+
 def result_of(dtype):
     """A source [6, 8, 4] whose every value differs, and two variations at (3, 2)."""
     step = 1 if dtype is np.uint8 else 257
@@ -52,17 +60,17 @@ def result_of(dtype):
 @pytest.fixture
 def folder(tmp_path):
     (tmp_path / "files").mkdir()
-    for name, dtype in (("u8.ora", np.uint8), ("u16.ora", np.uint16)):
+    for name, dtype, _ in FILES:
         source, layers = result_of(dtype)
-        write_ora(tmp_path / "files" / name, source, layers, "SDEdit: a hat")
+        write(tmp_path / "files" / name, source, layers, "SDEdit: a hat")
     return tmp_path / "files"
 
 
 @pytest.mark.krita
 def test_in_krita(krita_host, folder, tmp_path):
     with KritaSession(krita_host, tmp_path / "session", binds=[folder]) as session:
-        found = session.batch(IN_KRITA, place=str(folder), names=["u8.ora", "u16.ora"])
-    for name, dtype, depth in (("u8.ora", np.uint8, "U8"), ("u16.ora", np.uint16, "U16")):
+        found = session.batch(IN_KRITA, place=str(folder), names=[name for name, *_ in FILES])
+    for name, dtype, depth in FILES:
         source, _ = result_of(dtype)
         seen = found[name]
         assert seen["depth"] == depth
@@ -74,9 +82,10 @@ def test_in_krita(krita_host, folder, tmp_path):
 
 
 @pytest.mark.gimp
-def test_in_gimp(gimp_host, folder, tmp_path):
+@pytest.mark.parametrize("name", ["u16.ora", "u16.psd"])
+def test_in_gimp(gimp_host, folder, tmp_path, name):
     with GimpSession(gimp_host, tmp_path / "session", binds=[folder]) as session:
-        found = session.python(IN_GIMP, folder / "u16.ora")
+        found = session.python(IN_GIMP, folder / name)
     assert found["group"] == "SDEdit: a hat"
     assert found["source"] == "Source"
     assert found["layers"] == ["Variation 1 (seed 1)", "Variation 2 (seed 2)"]
