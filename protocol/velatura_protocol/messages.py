@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeGuard
 from .errors import VelaturaError
 from .reading import JsonObject, as_object
 
-PROTOCOL = "1.8"
+PROTOCOL = "1.9"
 
 MAX_JSON = 256 * 1024
 MAX_DEPTH = 32

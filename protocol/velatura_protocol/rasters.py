@@ -36,6 +36,8 @@ class RasterObject(_Described, total=False):
     """A raster as JSON has it."""
 
     layer: str
+    whole: list[int]
+    whole_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,8 @@ class Raster:
         rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
         layer: the name of the layer that it was read from, by which a recipe finds the layer again; '' if
             unknown.
+        whole: the rectangle of the whole layer, of which the raster is a part; None where it is the whole.
+        whole_digest: of the whole layer's pixels; '' if unknown, or where the raster is the whole.
     """
 
     digest: str
@@ -61,6 +65,13 @@ class Raster:
     profile: str
     rect: Rect
     layer: str = ""
+    whole: Rect | None = None
+    whole_digest: str = ""
+
+    @property
+    def layer_rect(self) -> Rect:
+        """The rectangle of the whole layer."""
+        return self.rect if self.whole is None else self.whole
 
     @property
     def nbytes(self) -> int:
@@ -102,7 +113,8 @@ class Raster:
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
         layer = _name({"layer": "", **d}, "layer")
-        raster = cls(name, width, height, channels, dtype, profile, rect, layer)
+        whole, whole_digest = _whole(d, rect)
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer, whole, whole_digest)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
@@ -120,6 +132,10 @@ class Raster:
         }
         if self.layer:
             described["layer"] = self.layer
+        if self.whole is not None:
+            described["whole"] = list(self.whole)
+        if self.whole_digest:
+            described["whole_digest"] = self.whole_digest
         return described
 
 
@@ -137,13 +153,34 @@ class Pixels:
     dtype: str
     profile: str
     layer: str = ""
+    whole: Rect | None = None
+    whole_digest: str = ""
 
     @cached_property
     def raster(self) -> Raster:
         """The description of these pixels."""
         _, _, width, height = self.rect
         name = digest(self.data)
-        return Raster(name, width, height, self.channels, self.dtype, self.profile, self.rect, self.layer)
+        return Raster(
+            name,
+            width,
+            height,
+            self.channels,
+            self.dtype,
+            self.profile,
+            self.rect,
+            self.layer,
+            self.whole,
+            self.whole_digest,
+        )
+
+
+def common(a: Rect, b: Rect) -> Rect:
+    """The intersection; of width and height 0 if it is empty."""
+    left, top = max(a[0], b[0]), max(a[1], b[1])
+    width = min(a[0] + a[2], b[0] + b[2]) - left
+    height = min(a[1] + a[3], b[1] + b[3]) - top
+    return (left, top, width, height) if width > 0 and height > 0 else (left, top, 0, 0)
 
 
 def touch(a: Rect, b: Rect) -> bool:
@@ -174,6 +211,25 @@ def _side(value: object) -> int:
     if value < 1:
         raise VelaturaError("bad-layer", "The layer has no pixels; paint something on it.")
     return value
+
+
+def _whole(d: Mapping[str, object], rect: Rect) -> tuple[Rect | None, str]:
+    """Rectangle and digest of the layer that `rect` is a part of; None and '' where it is the whole layer."""
+    if d.get("whole") is None:
+        return None, ""
+    whole = rect_of(d["whole"])
+    for side in whole[2:]:
+        _side(side)
+    if common(whole, rect) != rect:
+        raise VelaturaError(
+            "bad-layer",
+            "The sent part of the layer lies outside the layer; try again.",
+            detail=f"{rect} of {whole}",
+        )
+    name = d.get("whole_digest", "")
+    if name != "" and not is_digest(name):
+        raise bad_request("The layer's description has a digest that is none; update the plugin.", name)
+    return whole, name
 
 
 def rect_of(value: object) -> Rect:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .colour import fractions, quantise
 from .detail import restored, unchanged
-from .geometry import Region
+from .geometry import Box, Region
 from .region import AtLayersSize, Seen, flattened, without_margins
 from .selection import Layer, Selection
 
@@ -98,7 +98,7 @@ def paste(
         is_source = (rgb == source).all(axis=2)
         for i, channel in enumerate(layer.encoding.channels):
             if channel != "A":
-                pixels[..., i] = np.where(is_source, layer.pixels[band.slices][..., i], pixels[..., i])
+                pixels[..., i] = np.where(is_source, layer.at(band)[..., i], pixels[..., i])
         pixels[alpha == 0] = 0
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin
@@ -116,7 +116,7 @@ def limits(layer: Layer, pasted: Pasted) -> bool:
     rows = max(1, _BAND // max(1, width))
     for row in range(0, height, rows):
         out = pasted.pixels[row : row + rows]
-        source = layer.pixels[top + row : top + row + len(out), left : left + width]
+        source = layer.at(Box(left, top + row, left + width, top + row + len(out)))
         shown = out[..., pasted.channels.index("A")] > 0
         for i, channel in enumerate(layer.encoding.channels):
             if (

@@ -12,7 +12,7 @@ kind then becomes:
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -60,6 +60,7 @@ def given(kind: str, title: str, raster: Raster, data: bytes | memoryview) -> Gi
     Raises `bad-layer` and `unsupported-colour` as `Layer.of`; for an empty raster `empty-mask` or
     `empty-layer`.
     """
+    raster = replace(raster, whole=None)  # it is empty outside its own rectangle, whatever it is a part of
     if kind == "mask":
         values = view(raster, data)[..., 0] if len(raster.channels) == 1 else _as_mask(Layer.of(raster, data))
         if not any(values[band.slices].any() for band in _all_of(values).bands(_BAND)):

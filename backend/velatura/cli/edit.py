@@ -24,6 +24,7 @@ from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_val
 from velatura.files.images import read_image, read_mask, stripped
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
+from velatura_protocol.crops import to_send
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.results import best_first
@@ -163,7 +164,8 @@ def run(options: argparse.Namespace) -> int:
             print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
-            job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
+            sent = to_send(known, edit, inputs)
+            job = run_job(client, edit.on(sent, canvas, lease=True), sent, interrupt)
         except VelaturaError as error:
             raise with_a_hint(error, edit, method) from error
         if is_text:
