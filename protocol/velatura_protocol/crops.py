@@ -82,10 +82,10 @@ def bounds_of(mask: Pixels, within: Rect) -> Rect | None:
 
 
 def part_of(pixels: Pixels, rect: Rect) -> Pixels:
-    """A part of a layer's pixels, which knows the whole layer's place and digest.
+    """A part of the pixels of a layer or a mask, which knows the place and the digest of the whole.
 
     Args:
-        pixels: the whole layer.
+        pixels: the whole.
         rect: within it, in the document.
     """
     raster = pixels.raster
@@ -117,7 +117,7 @@ def to_send(known: Catalogue, edit: Edit, inputs: Mapping[str, Pixels | None]) -
         return sent
     x, y, *size = source.rect
     rect = needed((bounds[0] - x, bounds[1] - y, *bounds[2:]), size, model.size, context)
-    sent["mask"] = mask if bounds == mask.rect else _cut(mask, bounds)
+    sent["mask"] = mask if bounds == mask.rect else part_of(mask, bounds)
     if rect != (0, 0, *size):
         sent["source"] = part_of(source, (rect[0] + x, rect[1] + y, *rect[2:]))
     return sent

@@ -70,7 +70,7 @@ class Raster:
 
     @property
     def layer_rect(self) -> Rect:
-        """The rectangle of the whole layer."""
+        """The rectangle of the whole layer or mask."""
         return self.rect if self.whole is None else self.whole
 
     @property

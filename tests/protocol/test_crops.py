@@ -92,7 +92,7 @@ def test_a_part_is_sent_and_tells_of_the_whole():
     x, y, width, height = part.rect  # 18 pixels of surroundings in all, but 16 around for ranking
     assert part.rect == (45 - 16, 27 - 16, 4 + 32, 6 + 32) and mask.rect == (45, 27, 4, 6)
     assert bytes(part.data) == data[y + 3 : y + 3 + height, x - 5 : x - 5 + width].tobytes()
-    assert bytes(mask.data) == bytes([7]) * 24
+    assert bytes(mask.data) == bytes([7]) * 24 and mask.whole == source.rect
     raster = Raster.from_wire(part.raster.to_wire())
     assert raster == part.raster and raster.digest == digest(part.data) and raster.layer == "in.png"
     assert (raster.layer_rect, raster.whole_digest) == (source.rect, source.raster.digest)

@@ -164,8 +164,8 @@ def run(options: argparse.Namespace) -> int:
             print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
-            sent = to_send(known, edit, inputs)
-            job = run_job(client, edit.on(sent, canvas, lease=True), sent, interrupt)
+            inputs = to_send(known, edit, inputs)  # the whole layer's memory is free from here on
+            job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
         except VelaturaError as error:
             raise with_a_hint(error, edit, method) from error
         if is_text:

@@ -21,4 +21,7 @@ def inputs_of(
 def pixels_of(image: Image, name: str = "") -> Pixels:
     """A picture at the upper left corner of the canvas. name: its file's name, for the recipe."""
     place = (0, 0, image.width, image.height)
-    return Pixels(image.data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME])
+    values = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), order="C", copy=False)
+    return Pixels(
+        memoryview(values).cast("B"), place, image.channels, image.dtype, image.profile, name[:MAX_NAME]
+    )

@@ -28,7 +28,7 @@ def encode(
     elif always_profile and image.profile == colour.SRGB and not names & {b"iCCP", b"cICP"}:
         kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
         kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
-    return chunks.insert(png(image.pixels, bands), (*kept, *extra))
+    return png(image.pixels, bands, (*kept, *extra))
 
 
 def write_png(path: Path, source: Image, layer: Layer) -> None:

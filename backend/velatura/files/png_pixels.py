@@ -60,18 +60,22 @@ class Bands:
         return bands
 
 
-def png(pixels: np.ndarray, bands: Bands | None = None) -> bytes:
-    """A PNG file of the pixels, without any chunk that is not needed.
+def png(pixels: np.ndarray, bands: Bands | None = None, extra: Iterable[tuple[bytes, bytes]] = ()) -> bytes:
+    """A PNG file of the pixels.
 
     Args:
         pixels: uint8 or uint16 [height, width, 1 to 4 channels]: grey, grey and alpha, RGB, RGBA.
         bands: of the picture that was packed before, where this one may share rows with it.
+        extra: (type, data) of further chunks, which come before the pixels.
     """
     height, width, channels = pixels.shape
     packed = (bands or Bands()).packed(pixels)
     header = struct.pack(">IIBB3x", width, height, 8 * pixels.itemsize, _COLOUR_TYPES[channels])
     check = _END + struct.pack(">I", _adler(packed))
-    pieces = [SIGNATURE, *_chunk(b"IHDR", header), *_chunk(b"IDAT", _HEADER)]
+    pieces = [SIGNATURE, *_chunk(b"IHDR", header)]
+    for kind, data in extra:
+        pieces += _chunk(kind, data)
+    pieces += _chunk(b"IDAT", _HEADER)
     for band in packed:
         pieces += _chunk(b"IDAT", band.data)
     return b"".join([*pieces, *_chunk(b"IDAT", check), *_chunk(b"IEND", b"")])
