@@ -49,7 +49,7 @@ def border(bounds: Rect, size: Sequence[int]) -> Rect:
     x, y, width, height = bounds
     least, share = _MARGIN
     margin = max(least, round(share * max(width, height)))
-    return common((x - margin, y - margin, width + 2 * margin, height + 2 * margin), (0, 0, *size))
+    return common((x - margin, y - margin, width + 2 * margin, height + 2 * margin), (0, 0, size[0], size[1]))
 
 
 def needed(bounds: Rect, size: Sequence[int], side: int, context: float) -> Rect:
@@ -181,8 +181,7 @@ def _context(method: MethodInfo, edit: Edit) -> float | None:
     if spec is None:
         return CONTEXT
     value = edit.parameters.get(spec.key, spec.default)
-    is_right = isinstance(value, int | float) and 0 <= value < math.inf
-    return float(value) if is_right else None
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < math.inf else None
 
 
 def _is_inverted(method: MethodInfo, edit: Edit) -> bool:

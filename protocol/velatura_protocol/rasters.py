@@ -227,7 +227,9 @@ def _whole(d: Mapping[str, object], rect: Rect) -> tuple[Rect | None, str]:
             detail=f"{rect} of {whole}",
         )
     name = d.get("whole_digest", "")
-    if name != "" and not is_digest(name):
+    if name == "":
+        return whole, ""
+    if not is_digest(name):
         raise bad_request("The layer's description has a digest that is none; update the plugin.", name)
     return whole, name
 

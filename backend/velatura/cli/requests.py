@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from velatura.files.images import Image
 from velatura_protocol.rasters import MAX_NAME, Pixels
 
@@ -23,5 +25,10 @@ def pixels_of(image: Image, name: str = "") -> Pixels:
     place = (0, 0, image.width, image.height)
     values = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), order="C", copy=False)
     return Pixels(
-        memoryview(values).cast("B"), place, image.channels, image.dtype, image.profile, name[:MAX_NAME]
+        values.view(np.uint8).data.cast("B"),
+        place,
+        image.channels,
+        image.dtype,
+        image.profile,
+        name[:MAX_NAME],
     )

@@ -90,7 +90,7 @@ def _packed(pixels: np.ndarray) -> Band:
     filtered[:, 0] = _SUB
     filtered[:, 1 : 1 + step] = raw[:, :step]
     np.subtract(raw[:, step:], raw[:, :-step], out=filtered[:, 1 + step :])
-    content = memoryview(filtered).cast("B")
+    content = filtered.data.cast("B")
     start = max(0, (len(content) - _SAMPLE) // 2)
     sample = content[start : start + _SAMPLE]
     quick, thorough = (len(_deflated(sample, how)) for how in (zlib.Z_RLE, zlib.Z_DEFAULT_STRATEGY))
