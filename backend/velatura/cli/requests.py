@@ -24,11 +24,5 @@ def pixels_of(image: Image, name: str = "") -> Pixels:
     """A picture at the upper left corner of the canvas. name: its file's name, for the recipe."""
     place = (0, 0, image.width, image.height)
     values = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), order="C", copy=False)
-    return Pixels(
-        values.view(np.uint8).data.cast("B"),
-        place,
-        image.channels,
-        image.dtype,
-        image.profile,
-        name[:MAX_NAME],
-    )
+    data = values.view(np.uint8).data.cast("B")
+    return Pixels(data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME])
