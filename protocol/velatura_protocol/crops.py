@@ -132,9 +132,11 @@ def is_of(raster: Raster, pixels: Pixels) -> bool:
     if (width, height) != pixels.rect[2:]:
         return False
     if raster.whole is None or raster.whole_digest:
-        return pixels.raster.digest == (raster.whole_digest or raster.digest)
+        whole = pixels.raster
+        return (whole.digest, whole.icc) == (raster.whole_digest or raster.digest, raster.icc)
     place = raster.rect[0] - x + pixels.rect[0], raster.rect[1] - y + pixels.rect[1]
-    return _cut(pixels, (*place, raster.width, raster.height)).raster.digest == raster.digest
+    part = _cut(pixels, (*place, raster.width, raster.height)).raster
+    return (part.digest, part.icc) == (raster.digest, raster.icc)
 
 
 def _cut(pixels: Pixels, rect: Rect) -> Pixels:

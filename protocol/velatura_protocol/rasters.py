@@ -36,6 +36,7 @@ class RasterObject(_Described, total=False):
     """A raster as JSON has it."""
 
     layer: str
+    icc: str
     whole: list[int]
     whole_digest: str
 
@@ -53,6 +54,7 @@ class Raster:
         rect: (x, y, width, height) in pixels of the document; may reach outside the canvas.
         layer: the name of the layer that it was read from, by which a recipe finds the layer again; '' if
             unknown.
+        icc: the digest of the ICC profile that defines the colour space; '' where its name does.
         whole: the rectangle of the whole layer, of which the raster is a part; None where it is the whole.
         whole_digest: of the whole layer's pixels; '' if unknown, or where the raster is the whole.
     """
@@ -65,6 +67,7 @@ class Raster:
     profile: str
     rect: Rect
     layer: str = ""
+    icc: str = ""
     whole: Rect | None = None
     whole_digest: str = ""
 
@@ -113,8 +116,8 @@ class Raster:
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
         layer = _name({"layer": "", **d}, "layer")
-        whole, whole_digest = _whole(d, rect)
-        raster = cls(name, width, height, channels, dtype, profile, rect, layer, whole, whole_digest)
+        whole = _whole(d, rect)
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer, _icc(d), *whole)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
@@ -132,6 +135,8 @@ class Raster:
         }
         if self.layer:
             described["layer"] = self.layer
+        if self.icc:
+            described["icc"] = self.icc
         if self.whole is not None:
             described["whole"] = list(self.whole)
         if self.whole_digest:
@@ -143,6 +148,8 @@ class Raster:
 class Pixels:
     """Pixels that a host has read. `data` are the bytes; `Raster` explains the other attributes.
 
+    icc: the bytes of the ICC profile; empty where the profile's name defines the colour space.
+
     The first read of `raster` computes the digest: read it outside the UI thread. Nothing is checked here;
     the daemon refuses an invalid raster.
     """
@@ -153,23 +160,22 @@ class Pixels:
     dtype: str
     profile: str
     layer: str = ""
+    icc: Bytes = b""
     whole: Rect | None = None
     whole_digest: str = ""
 
     @cached_property
     def raster(self) -> Raster:
         """The description of these pixels."""
-        _, _, width, height = self.rect
-        name = digest(self.data)
         return Raster(
-            name,
-            width,
-            height,
+            digest(self.data),
+            *self.rect[2:],
             self.channels,
             self.dtype,
             self.profile,
             self.rect,
             self.layer,
+            digest(self.icc) if self.icc else "",
             self.whole,
             self.whole_digest,
         )
@@ -197,6 +203,16 @@ def _name(d: Mapping[str, object], key: str) -> str:
     value = d.get(key)
     if not isinstance(value, str) or len(value) > MAX_NAME:
         raise bad_request(f"The request's {key} is missing or too long; update the plugin.", value)
+    return value
+
+
+def _icc(d: Mapping[str, object]) -> str:
+    value = d.get("icc", "")
+    if value == "":
+        return ""
+    if not is_digest(value):
+        sentence = "The request names a colour profile by a digest that is none; update the plugin."
+        raise bad_request(sentence, value)
     return value
 
 

@@ -113,7 +113,11 @@ class Edit:
 
 def blobs(inputs: Mapping[str, Pixels | None]) -> dict[str, Bytes]:
     """The bytes to upload with a request on these inputs, by digest."""
-    return {pixels.raster.digest: pixels.data for pixels in inputs.values() if pixels is not None}
+    there = [pixels for pixels in inputs.values() if pixels is not None]
+    return {
+        **{pixels.raster.icc: pixels.icc for pixels in there if pixels.icc},
+        **{pixels.raster.digest: pixels.data for pixels in there},
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

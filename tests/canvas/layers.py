@@ -17,8 +17,8 @@ def raster(pixels, channels, profile="sRGB", origin=(0, 0)) -> Raster:
     return Raster(DIGEST, width, height, channels, dtype, profile, (*origin, width, height))
 
 
-def layer(pixels, channels="RGBA", profile="sRGB", origin=(0, 0)) -> Layer:
-    return Layer.of(raster(pixels, channels, profile, origin), pixels.tobytes())
+def layer(pixels, channels="RGBA", profile="sRGB", origin=(0, 0), icc=b"") -> Layer:
+    return Layer.of(raster(pixels, channels, profile, origin), pixels.tobytes(), icc)
 
 
 def selection(values, on: Layer, origin=(0, 0)) -> Selection:

@@ -5,14 +5,15 @@ import pytest
 
 from tests.canvas.layers import DTYPES, raster
 from velatura.canvas.colour import Encoding, view
+from velatura.colour import LINEAR, SRGB
 from velatura_protocol.errors import VelaturaError
 
 
-@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("space", [SRGB, LINEAR])
 @pytest.mark.parametrize("channels", ["RGB", "G"])
 @pytest.mark.parametrize("dtype", ["u8", "u16"])
-def test_every_integer_survives_the_round_trip(dtype, channels, linear):
-    encoding = Encoding(channels, dtype, linear)
+def test_every_integer_survives_the_round_trip(dtype, channels, space):
+    encoding = Encoding(channels, dtype, space)
     values = np.arange(np.iinfo(DTYPES[dtype]).max + 1).astype(DTYPES[dtype])
     pixels = np.stack([values] * len(channels), axis=-1)[None]
     rgb, alpha = encoding.decode(pixels)
@@ -21,10 +22,10 @@ def test_every_integer_survives_the_round_trip(dtype, channels, linear):
     assert np.array_equal(encoding.encode(rgb, alpha), pixels)
 
 
-@pytest.mark.parametrize("linear", [False, True])
+@pytest.mark.parametrize("space", [SRGB, LINEAR])
 @pytest.mark.parametrize("dtype", ["f16", "f32"])
-def test_floats_survive_to_their_last_bits(dtype, linear):
-    encoding = Encoding("RGB", dtype, linear)
+def test_floats_survive_to_their_last_bits(dtype, space):
+    encoding = Encoding("RGB", dtype, space)
     pixels = np.random.default_rng(0).normal(0.5, 2.0, (9, 9, 3)).astype(DTYPES[dtype])
     back = encoding.encode(*encoding.decode(pixels))
     np.testing.assert_allclose(back, pixels, rtol=2e-3 if dtype == "f16" else 2e-6, atol=1e-7)
@@ -32,28 +33,28 @@ def test_floats_survive_to_their_last_bits(dtype, linear):
 
 def test_channels_are_where_the_layout_says():
     bgra = np.array([[[1, 2, 3, 4]]], np.uint8)
-    rgb, alpha = Encoding("BGRA", "u8", False).decode(bgra)
+    rgb, alpha = Encoding("BGRA", "u8").decode(bgra)
     np.testing.assert_allclose(rgb[0, 0] * 255, [3, 2, 1], rtol=1e-5)
     assert alpha[0, 0] * 255 == pytest.approx(4)
-    assert np.array_equal(Encoding("BGRA", "u8", False).encode(rgb, np.array([[4]], np.uint8)), bgra)
+    assert np.array_equal(Encoding("BGRA", "u8").encode(rgb, np.array([[4]], np.uint8)), bgra)
 
 
 def test_grey_is_luminance_in_linear_light():
     rgb = np.zeros((1, 1, 3), np.float32)
     rgb[..., 1] = 1.0
-    grey = Encoding("G", "f32", True).encode(rgb, np.ones((1, 1)))
+    grey = Encoding("G", "f32", LINEAR).encode(rgb, np.ones((1, 1)))
     assert grey[0, 0, 0] == pytest.approx(0.7152, abs=1e-4)
 
 
 def test_what_is_no_number_becomes_a_colour():
     pixels = np.array([[[np.nan, np.inf, -np.inf, np.nan]]], np.float32)
-    rgb, alpha = Encoding("RGBA", "f32", True).decode(pixels)
+    rgb, alpha = Encoding("RGBA", "f32", LINEAR).decode(pixels)
     np.testing.assert_allclose(rgb[0, 0], [0.0, 1.0, 0.0], atol=1e-6)
     assert alpha[0, 0] == 0.0
 
 
 def test_light_beyond_white_and_below_black_is_kept_in_working_colours():
-    rgb, _ = Encoding("RGB", "f32", True).decode(np.array([[[4.0, -0.5, 0.5]]], np.float32))
+    rgb, _ = Encoding("RGB", "f32", LINEAR).decode(np.array([[[4.0, -0.5, 0.5]]], np.float32))
     assert rgb[0, 0, 0] > 1.0 > rgb[0, 0, 2] > 0.0 > rgb[0, 0, 1]
 
 
@@ -74,7 +75,8 @@ def test_light_beyond_white_and_below_black_is_kept_in_working_colours():
     ],
 )
 def test_hosts_names_of_profiles(profile, linear):
-    assert Encoding.of(raster(np.zeros((1, 1, 4), np.uint8), "BGRA", profile)).linear is linear
+    space = Encoding.of(raster(np.zeros((1, 1, 4), np.uint8), "BGRA", profile)).space
+    assert space is (LINEAR if linear else SRGB)
 
 
 @pytest.mark.parametrize(

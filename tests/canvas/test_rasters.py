@@ -24,7 +24,7 @@ def raster(pixels, channels, at=(0, 0), profile="sRGB"):
 
 def seen(kind, pixels, channels, *, at=(0, 0), origin=(0, 0), size=(64, 64)):
     """What a method would be given beside a source of this size at `origin`."""
-    layer = Layer(np.zeros((*size, 4), np.uint8), Encoding("RGBA", "u8", False), origin)
+    layer = Layer(np.zeros((*size, 4), np.uint8), Encoding("RGBA", "u8"), origin)
     region = plan(layer.box, size, 64, 8, 0.0)
     return given(kind, "The sketch", *raster(pixels, channels, at)).seen(layer, region, 64, 8)
 
@@ -32,7 +32,7 @@ def seen(kind, pixels, channels, *, at=(0, 0), origin=(0, 0), size=(64, 64)):
 def test_a_picture_in_the_same_place_is_seen_as_the_source_is():
     rng = np.random.default_rng(3)
     pixels = rng.integers(0, 256, (90, 130, 4), np.uint8)
-    layer = Layer(pixels, Encoding("RGBA", "u8", False), (7, -5))
+    layer = Layer(pixels, Encoding("RGBA", "u8"), (7, -5))
     region = plan(Box(20, 10, 80, 60), (90, 130), 64, 8, 0.5)
     source = see(layer, Selection(None, layer.box, layer.box), region)
     own = given("picture", "The sketch", *raster(pixels, "RGBA", (7, -5))).seen(layer, region, 64, 8)

@@ -145,31 +145,6 @@ def test_light_beyond_white_survives_where_nothing_is_edited_and_is_clipped_for_
     assert np.array_equal(pixels, source)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "value", "change", "alpha", "lost"),
-    [
-        (np.float32, 6.0, 0.5, 255, True),
-        (np.float16, -1.0, 0.5, 255, True),
-        (np.float32, 6.0, 0.5, 0, False),  # outside the selection
-        (np.float32, 6.0, None, 255, False),  # unchanged
-        (np.float32, 0.75, 0.5, 255, False),
-        (np.uint8, 255, 0.5, 255, False),
-    ],
-)
-def test_a_range_that_is_limited_is_noticed(dtype, value, change, alpha, lost):
-    source = np.full((32, 32, 3), 0.25 if dtype != np.uint8 else 60, dtype)
-    source[3, 4] = value
-    on = layer(source, "RGB")
-    mask = np.full((32, 32), 255, np.uint8)
-    mask[3, 4] = alpha
-    chosen = selection(mask, on)
-    seen = see(on, chosen, native(on.box))
-    edited = seen.image.copy()
-    if change is not None:
-        edited[3, 4] = change
-    assert pasting.limits(on, paste(on, chosen, native(on.box), seen, edited)) is lost
-
-
 def test_hidden_colours_do_not_bleed():
     source = np.zeros((64, 64, 4), np.uint8)
     source[...] = [0, 255, 0, 0]  # green, hidden

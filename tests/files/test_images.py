@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image as Pillow
 from PIL import ImageCms
 
+from velatura.colour import SRGB, of_icc
 from velatura.files import chunks, colour
-from velatura.files.images import _orient, read_image, read_mask
+from velatura.files.images import upright
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 
 RANDOM = np.random.default_rng(7)
@@ -37,6 +39,11 @@ def one_sentence_or_a_picture(read, path):
         assert "\n" not in error.message
 
 
+# White, red, green and blue as in a cHRM chunk.
+BT709 = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
+DISPLAY_P3 = (68000, 32000, 26500, 69000, 15000, 6000)
+
+
 def linear_icc():
     """sRGB's primaries with a linear transfer: the sRGB profile with its curves replaced."""
     icc = bytearray(colour.srgb_icc())
@@ -46,11 +53,6 @@ def linear_icc():
             icc[offset : offset + 12] = b"curv" + bytes(8)
             struct.pack_into(">I", icc, at + 8, 12)
     return bytes(icc)
-
-
-def wide_icc():
-    """A profile whose red is not sRGB's: the columns of red and green exchanged."""
-    return colour.srgb_icc().replace(b"rXYZ", b"qXYZ").replace(b"gXYZ", b"rXYZ").replace(b"qXYZ", b"gXYZ")
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -95,7 +97,7 @@ def test_other_formats_are_read(tmp_path, name):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("depth", [8, 16])
-def test_exif_orientation_is_applied(tmp_path, orientation, depth):
+def test_exifuprightation_is_applied(tmp_path, orientation, depth):
     pixels = np.arange(6, dtype=np.uint16 if depth == 16 else np.uint8).reshape(2, 3, 1)
     exif = Pillow.Exif()
     exif[0x0112] = orientation
@@ -108,7 +110,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, depth):
     if orientation in table:
         expected = expected.transpose(Pillow.Transpose(table[orientation]))
     assert np.array_equal(read_image(tmp_path / "a.png").pixels[..., 0], np.asarray(expected))
-    assert np.array_equal(_orient(pixels, orientation)[..., 0], np.asarray(expected))
+    assert np.array_equal(upright(pixels, orientation)[..., 0], np.asarray(expected))
 
 
 def test_srgb_profiles_are_accepted_and_kept(tmp_path):
@@ -131,9 +133,13 @@ def test_linear_profiles_are_named(tmp_path):
 
 
 @pytest.mark.parametrize("depth", [8, 16])
-def test_other_profiles_are_refused(tmp_path, depth):
+def test_profiles_that_are_not_of_the_pixels_are_refused(tmp_path, depth):
     pixels = noise((2, 2, 3), np.uint16 if depth == 16 else np.uint8)
-    for icc in (wide_icc(), b"nonsense", ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes()):
+    for icc in (
+        colour.srgb_gray_icc(),
+        b"nonsense",
+        ImageCms.ImageCmsProfile(ImageCms.createProfile("LAB")).tobytes(),
+    ):
         path = tmp_path / "a.png"
         path.write_bytes(chunks.insert(imagecodecs.png_encode(pixels), (chunks.icc_chunk(icc),)))
         error = refused(read_image, path)
@@ -147,12 +153,17 @@ def test_other_profiles_are_refused(tmp_path, depth):
     [
         (((b"gAMA", struct.pack(">I", 45455)),), "sRGB"),
         (((b"gAMA", struct.pack(">I", 100000)),), "sRGB-linear"),
-        (((b"gAMA", struct.pack(">I", 55556)),), None),
+        (((b"gAMA", struct.pack(">I", 55556)),), "gAMA and cHRM"),
+        (((b"gAMA", bytes(4)),), None),
         (((b"sRGB", b"\0"), (b"gAMA", struct.pack(">I", 55556))), "sRGB"),
-        (((b"cHRM", struct.pack(">8I", *colour.BT709)),), "sRGB"),
-        (((b"cHRM", struct.pack(">8I", 31270, 32900, 68000, 32000, 26500, 69000, 15000, 6000)),), None),
+        (((b"cHRM", struct.pack(">8I", *BT709)),), "sRGB"),
+        (((b"cHRM", struct.pack(">8I", *BT709[:2], *DISPLAY_P3)),), "gAMA and cHRM"),
+        (((b"cHRM", bytes(32)),), None),
         (((b"cICP", bytes([1, 13, 0, 1])),), "sRGB"),
-        (((b"cICP", bytes([12, 13, 0, 1])),), None),
+        (((b"cICP", bytes([12, 13, 0, 1])),), "cICP 12/13"),
+        (((b"cICP", bytes([9, 16, 0, 1])),), "cICP 9/16"),
+        (((b"cICP", bytes([9, 16, 9, 1])),), None),  # not RGB
+        (((b"cICP", bytes([9, 16, 0, 0])),), None),  # not of full range
     ],
 )
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
@@ -166,23 +177,23 @@ def test_png_colour_chunks(tmp_path, extra, profile, dtype):
 
 
 @pytest.mark.parametrize(
-    ("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif"), ("F", "a.tif")]
+    ("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif")]
 )
 def test_other_colour_models_are_refused(tmp_path, mode, name):
     Pillow.new(mode, (2, 2)).save(tmp_path / name)
     assert refused(read_image, tmp_path / name).code in ("unsupported-colour", "bad-request")
 
 
-def test_adobe_rgb_without_a_profile_is_refused(tmp_path):
+def test_adobe_rgb_without_a_profile_gets_one(tmp_path):
     exif = Pillow.Exif()
     exif.get_ifd(0x8769)[0xA005] = {1: "R03"}
     Pillow.new("RGB", (2, 2)).save(tmp_path / "a.jpg", exif=exif)
-    assert refused(read_image, tmp_path / "a.jpg").code == "unsupported-colour"
+    image = read_image(tmp_path / "a.jpg")
+    assert image.profile == "Adobe RGB (1998)"
+    assert of_icc(image.icc, gray=False) is not SRGB
 
 
-def test_deep_tiff_animation_and_other_files_are_refused(tmp_path):
-    (tmp_path / "deep.tif").write_bytes(imagecodecs.tiff_encode(noise((2, 2, 3), np.uint16)))
-    assert "16-bit PNG" in refused(read_image, tmp_path / "deep.tif").message
+def test_animations_and_other_files_are_refused(tmp_path):
     Pillow.new("RGB", (2, 2)).save(
         tmp_path / "a.webp", save_all=True, append_images=[Pillow.new("RGB", (2, 2), 255)]
     )

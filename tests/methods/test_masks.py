@@ -113,7 +113,7 @@ def test_words_that_are_listed_are_the_masks(models):
 def test_any_map_becomes_a_mask_within_the_selection(size, seed, context):
     rng = np.random.default_rng(seed)
     pixels = rng.integers(1, 256, (*size, 4), np.uint8)
-    layer = Layer(pixels, Encoding("RGBA", "u8", False), (3, -4))
+    layer = Layer(pixels, Encoding("RGBA", "u8"), (3, -4))
     values = rng.integers(0, 256, size, np.uint8) * (rng.random(size) < 0.2)
     if not values.any():
         values[0, 0] = 9

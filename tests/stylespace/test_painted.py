@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.methods.requests import DTYPES
 from velatura.canvas.colour import Encoding
 from velatura.canvas.resample import nearest, resize
+from velatura.colour import LINEAR, SRGB
 from velatura.stylespace import painted, palette
 from velatura.stylespace.frames import Frame
 
@@ -46,7 +47,7 @@ def test_labels_come_back_from_a_layer_of_any_larger_size_and_any_depth(
     flat = painted.picture_of(y, parts)[0].permute(1, 2, 0).numpy() / 2.0 + 0.5
     size = tuple(int(n * by) for n, by in zip(small, times, strict=True))
     large = nearest(flat, size)
-    encoding = Encoding("RGBA", dtype, linear)
+    encoding = Encoding("RGBA", dtype, LINEAR if linear else SRGB)
     alpha = np.full(size, 255 if dtype == "u8" else 65535 if dtype == "u16" else 1.0, DTYPES[dtype])
     rgb, _ = encoding.decode(encoding.encode(large, alpha))
     codes = _colours(rgb)

@@ -1,7 +1,7 @@
 """Converts pixels of a host's layer to working colours and back.
 
 Working colours are R, G, B encoded with the sRGB transfer function (IEC 61966-2-1), float32, as in the
-pictures that models are trained on. 0 … 1 is a display's range; float layers may exceed it on both sides.
+pictures that models are trained on. 0 … 1 is a display's range; colours outside sRGB exceed it on both sides.
 """
 
 from __future__ import annotations
@@ -10,77 +10,47 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from velatura.pixels import srgb
+from velatura.colour import IDENTITY, LINEAR, SRGB, Space, Tone, Unsupported, of_wire
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Bytes, Raster
 
 _DTYPES = {"u8": np.dtype("<u1"), "u16": np.dtype("<u2"), "f16": np.dtype("<f2"), "f32": np.dtype("<f4")}
 _MAXIMA = {"u8": 255, "u16": 65535, "f16": 1.0, "f32": 1.0}
 
-# Names of profiles with sRGB's transfer function, then with a linear one, on sRGB's primaries or on grey; in
-# lower case, without the file's extension. From Krita and elle's profiles, GIMP and babl, LittleCMS, PNG and
-# cameras.
-_ENCODED = {
-    "srgb",
-    "srgb built-in",
-    "srgb built-in - (lcms internal)",
-    "srgb-elle-v2-srgbtrc",
-    "srgb-elle-v4-srgbtrc",
-    "gimp built-in srgb",
-    "srgb iec61966-2.1",
-    "srgb iec61966-2-1",
-    "srgb iec61966-2-1 black scaled",
-    "srgb2014",
-    "artifex software srgb icc profile",
-    "gray-d50-elle-v2-srgbtrc",
-    "gray-d50-elle-v4-srgbtrc",
-    "gray built-in",
-    "gimp built-in d65 grayscale with srgb trc",
-    "srgb gray",
-}
-_LINEAR = {
-    "srgb-linear",
-    "srgb-elle-v2-g10",
-    "srgb-elle-v4-g10",
-    "linear srgb",
-    "linear srgb built-in",
-    "gimp built-in linear srgb",
-    "scrgb (linear)",
-    "scrgb",
-    "gray-d50-elle-v2-g10",
-    "gray-d50-elle-v4-g10",
-    "gimp built-in d65 linear grayscale",
-    "linear gray",
-}
-_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)  # of sRGB's primaries, in linear light
+_LIKE = 0.1  # a change of colour, as a distance in sRGB, from which a pixel counts as another one
 
 
 @dataclass(frozen=True)
 class Encoding:
     """How a layer's bytes encode colours.
 
-    channels, dtype: as in SPEC section 5. linear: whether the values are linear light.
+    Args:
+        channels: as in SPEC section 5.
+        dtype: the same.
+        space: the colour space of the values.
+        tone: the curve by which light beyond white fits into a display's range; see `Layer.toned`.
     """
 
     channels: str
     dtype: str
-    linear: bool
+    space: Space = SRGB
+    tone: Tone = IDENTITY
 
     @classmethod
-    def of(cls, raster: Raster) -> Encoding:
-        """A raster's encoding. Raises `unsupported-colour` for a profile other than sRGB and linear sRGB."""
+    def of(cls, raster: Raster, icc: bytes = b"") -> Encoding:
+        """A raster's encoding. icc: its profile. Raises `unsupported-colour` for an unknown colour space."""
         if raster.channels == "A":
             raise VelaturaError(
                 "unsupported-colour", "This layer has no colours; choose a layer with colours."
             )
-        name = raster.profile.strip().lower().removesuffix(".icc").removesuffix(".icm")
-        if name in _ENCODED or name in _LINEAR:
-            return cls(raster.channels, raster.dtype, name in _LINEAR)
-        named = f"the profile {raster.profile!r}" if raster.profile.strip() else "no known profile"
-        raise VelaturaError(
-            "unsupported-colour",
-            f"The picture has {named}; convert it to sRGB (or linear sRGB) in the editor and try again.",
-        )
+        try:
+            space = of_wire(raster.profile, icc, gray=raster.channels in ("G", "GA"))
+        except Unsupported as error:
+            sentence = (
+                f"The picture {error.what}; convert it to sRGB (or linear sRGB) in the editor and try again."
+            )
+            raise VelaturaError("unsupported-colour", sentence, detail=error.detail) from error
+        return cls(raster.channels, raster.dtype, space)
 
     @property
     def with_alpha(self) -> Encoding:
@@ -100,31 +70,67 @@ class Encoding:
 
         NaN becomes black and infinity white. A pixel whose alpha is NaN becomes transparent.
         """
-        values = pixels.astype(np.float32)
-        values /= np.float32(_MAXIMA[self.dtype])
-        np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
-        colours = values[..., [self.channels.index(c) for c in self._colours]]
-        if self.linear:
-            colours = srgb.encode(colours)
-        rgb = np.repeat(colours, 3, axis=2) if self._colours == "G" else colours
-        if not self.has_alpha:
-            return rgb, np.ones(rgb.shape[:2], np.float32)
-        return rgb, values[..., self.channels.index("A")].clip(0.0, 1.0)
+        values, alpha = self._values(pixels)
+        return self.tone.compress(self.space.to_srgb(values)), alpha
 
-    def encode(self, rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-        """(rgb [h, w, 3] float, alpha [h, w] native) to native pixels. Integers are rounded and clipped."""
-        colours = rgb
-        if self._colours == "G":
-            light = srgb.decode(rgb) @ _LUMINANCE
-            colours = (light if self.linear else srgb.encode(light))[..., None]
-        elif self.linear:
-            colours = srgb.decode(rgb)
+    def encode(self, rgb: np.ndarray, alpha: np.ndarray, beyond: np.ndarray | None = None) -> np.ndarray:
+        """Working colours as native pixels. Integers are rounded and clipped.
+
+        Args:
+            rgb: [h, w, 3] float.
+            alpha: [h, w] native.
+            beyond: [h, w, 1 or 3], see `beyond`, or None.
+        """
+        colours = self.space.from_srgb(self.tone.expand(rgb), len(self._colours))
+        if beyond is not None:
+            colours = colours + beyond
         pixels = self.empty(*rgb.shape[:2])
         for i, channel in enumerate(self._colours):
             pixels[..., self.channels.index(channel)] = quantise(colours[..., i], self.dtype)
         if self.has_alpha:
             pixels[..., self.channels.index("A")] = alpha
         return pixels
+
+    def beyond(self, pixels: np.ndarray, source: np.ndarray, edited: np.ndarray) -> np.ndarray | None:
+        """The part of native values that sRGB cannot express, as far as an edit leaves the colours alone.
+
+        It is w a (x - N(S(x))): S shows the values x, N encodes them again, a is their alpha, and
+        w = exp(-d^2 / 0.1^2) for a change of colour d. So only the difference that an edit makes is brought
+        back: where d is 0, the result is x.
+
+        Args:
+            pixels: [h, w, channels], native.
+            source: [h, w, 3], the colours that the edit began with, in [0, 1].
+            edited: [h, w, 3], its result, in [0, 1].
+
+        Returns [h, w, 1 or 3] float32; None for integers in sRGB, which it can express.
+        """
+        if self.space in (SRGB, LINEAR) and self.dtype in ("u8", "u16"):
+            return None
+        values, alpha = self._values(pixels)
+        shown = self.tone.compress(self.space.to_srgb(values)).clip(0.0, 1.0)
+        lost = values - self.space.from_srgb(self.tone.expand(shown), values.shape[-1])
+        like = np.exp(-np.square(edited - source).sum(axis=-1) / _LIKE**2)
+        return lost * (like * alpha)[..., None]
+
+    def peak(self, pixels: np.ndarray) -> float:
+        """The brightest extended sRGB of visible native pixels; 1.0 where there is no light beyond white."""
+        if self.dtype in ("u8", "u16") and not self.space.bright:
+            return 1.0
+        values, alpha = self._values(pixels)
+        if not self.space.bright and not (values > 1.0).any():
+            return 1.0
+        return float(self.space.to_srgb(values)[alpha > 0.0].max(initial=1.0))
+
+    def _values(self, pixels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Native pixels as values of the space [h, w, 1 or 3] and alpha [h, w], float32 and finite."""
+        values = pixels.astype(np.float32)
+        values /= np.float32(_MAXIMA[self.dtype])
+        np.nan_to_num(values, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+        colours = values[..., [self.channels.index(c) for c in self._colours]]
+        if not self.has_alpha:
+            return colours, np.ones(colours.shape[:2], np.float32)
+        return colours, values[..., self.channels.index("A")].clip(0.0, 1.0)
 
     @property
     def _colours(self) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .colour import fractions, quantise
 from .detail import restored, unchanged
-from .geometry import Box, Region
+from .geometry import Region
 from .region import AtLayersSize, Seen, flattened, without_margins
 from .selection import Layer, Selection
 
@@ -51,8 +51,8 @@ def paste(
 
     Its alpha is the selection, times the edit's own opacity if it has one.
 
-    An unchanged pixel keeps its own bytes, so values that a model cannot express (beyond white, or a float's
-    last bits) are lost only where the picture changes.
+    An unchanged pixel keeps its own bytes. A changed one keeps the part of its colour that sRGB cannot
+    express, the less the more it changes (`Encoding.beyond`).
 
     Args:
         layer: the source.
@@ -94,7 +94,9 @@ def paste(
         alpha = selection.alpha(band, layer)
         if opacity.size:
             alpha = quantise(fractions(alpha) * at_own_size[..., 3], encoding.dtype)
-        pixels = encoding.encode(rgb.clip(0.0, 1.0), alpha)
+        rgb = rgb.clip(0.0, 1.0)
+        beyond = layer.encoding.beyond(layer.at(band), source, rgb)
+        pixels = encoding.encode(rgb, alpha, beyond)
         is_source = (rgb == source).all(axis=2)
         for i, channel in enumerate(layer.encoding.channels):
             if channel != "A":
@@ -103,29 +105,3 @@ def paste(
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin
     return Pasted(out, encoding.channels, (bounds.x0 + x, bounds.y0 + y, bounds.width, bounds.height))
-
-
-def limits(layer: Layer, pasted: Pasted) -> bool:
-    """Whether a float layer has values beyond white, or below black, that its result lacks: a model knows
-    none.
-    """
-    if layer.pixels.dtype.kind != "f":
-        return False
-    x, y, width, height = pasted.rect
-    left, top = x - layer.origin[0], y - layer.origin[1]
-    rows = max(1, _BAND // max(1, width))
-    for row in range(0, height, rows):
-        out = pasted.pixels[row : row + rows]
-        source = layer.at(Box(left, top + row, left + width, top + row + len(out)))
-        shown = out[..., pasted.channels.index("A")] > 0
-        for i, channel in enumerate(layer.encoding.channels):
-            if (
-                channel != "A"
-                and (shown & (source[..., i] != out[..., i]) & _is_beyond(source[..., i])).any()
-            ):
-                return True
-    return False
-
-
-def _is_beyond(values: np.ndarray) -> np.ndarray:
-    return (values > 1.0) | (values < 0.0)

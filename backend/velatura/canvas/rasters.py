@@ -25,7 +25,7 @@ from .region import mirrored, over_mean, painted
 from .selection import Layer, Selection
 
 _BAND = 1 << 20
-_GREY = Encoding("G", "u8", linear=False)
+_GREY = Encoding("G", "u8")
 
 Read = Callable[[Layer, Region, int, int], np.ndarray]
 
@@ -48,7 +48,7 @@ class Given:
         return self._read(layer, region, side, multiple)
 
 
-def given(kind: str, title: str, raster: Raster, data: bytes | memoryview) -> Given:
+def given(kind: str, title: str, raster: Raster, data: bytes | memoryview, icc: bytes = b"") -> Given:
     """Reads a raster.
 
     Args:
@@ -56,24 +56,26 @@ def given(kind: str, title: str, raster: Raster, data: bytes | memoryview) -> Gi
         title: its name for the person.
         raster: its description.
         data: its blob.
+        icc: its ICC profile; empty where its name defines the colour space.
 
     Raises `bad-layer` and `unsupported-colour` as `Layer.of`; for an empty raster `empty-mask` or
     `empty-layer`.
     """
     raster = replace(raster, whole=None)  # it is empty outside its own rectangle, whatever it is a part of
     if kind == "mask":
-        values = view(raster, data)[..., 0] if len(raster.channels) == 1 else _as_mask(Layer.of(raster, data))
+        is_mask = len(raster.channels) == 1
+        values = view(raster, data)[..., 0] if is_mask else _as_mask(Layer.of(raster, data, icc))
         if not any(values[band.slices].any() for band in _all_of(values).bands(_BAND)):
             raise VelaturaError("empty-mask", f"{title} selects nothing; paint on it or choose another one.")
         return Given(lambda layer, region, *_: _mask(values, raster, layer, region))
-    own = Layer.of(raster, data)
+    own = Layer.of(raster, data, icc)
     if own.encoding.has_alpha and not own.pixels[..., own.encoding.channels.index("A")].any():
         raise VelaturaError("empty-layer", f"{title} has no paint; paint on it or choose another layer.")
     if kind == "labels":
         return Given(lambda layer, region, *_: _labels(own, layer, region))
     if kind == "reference":
         return Given(lambda _layer, _region, side, multiple: _reference(own, side, multiple))
-    return Given(lambda layer, region, *_: _picture(own, _crop_in(own, layer, region), region))
+    return Given(lambda layer, region, *_: _in_place(own, layer, region))
 
 
 def _all_of(values: np.ndarray) -> Box:
@@ -85,6 +87,12 @@ def _crop_in(own: Layer, layer: Layer, region: Region) -> Box:
     return region.crop.moved(layer.origin[0] - own.origin[0], layer.origin[1] - own.origin[1])
 
 
+def _in_place(own: Layer, layer: Layer, region: Region) -> np.ndarray:
+    """A picture that is compared with the layer, and so is seen by the layer's own curve."""
+    own = replace(own, encoding=replace(own.encoding, tone=layer.encoding.tone))
+    return _picture(own, _crop_in(own, layer, region), region)
+
+
 def _picture(own: Layer, crop: Box, region: Region) -> np.ndarray:
     paint = painted(own, crop, region.inner)
     image, _ = over_mean(paint)
@@ -93,6 +101,7 @@ def _picture(own: Layer, crop: Box, region: Region) -> np.ndarray:
 
 
 def _reference(own: Layer, side: int, multiple: int) -> np.ndarray:
+    own = own.toned(own.box)
     region = plan(own.box, own.pixels.shape[:2], side, multiple, 0.0)
     return _picture(own, region.crop, region)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from velatura.colour import Tone
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Bytes, Raster
 
@@ -13,6 +14,7 @@ from .colour import Encoding, fractions, quantise, view
 from .geometry import Box
 
 _BAND = 1 << 22
+_TONED_BAND = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,9 @@ class Layer:
     whole: tuple[int, int, int, int] | None = None
 
     @classmethod
-    def of(cls, raster: Raster, data: Bytes) -> Layer:
-        """The layer of a raster and its blob. Raises `unsupported-colour`, `bad-layer`."""
-        encoding, pixels = Encoding.of(raster), view(raster, data)
+    def of(cls, raster: Raster, data: Bytes, icc: bytes = b"") -> Layer:
+        """The layer of a raster, its blob and its ICC profile. Raises `unsupported-colour`, `bad-layer`."""
+        encoding, pixels = Encoding.of(raster, icc), view(raster, data)
         if raster.whole is None:
             return cls(pixels, encoding, raster.rect[:2])
         x, y, width, height = raster.whole
@@ -68,6 +70,13 @@ class Layer:
                 "Too small a part of the layer was sent for this edit; update the plugin, then run again.",
                 detail=f"{box} needed, {self.part} sent",
             )
+
+    def toned(self, part: Box) -> Layer:
+        """The layer with the curve for the brightest light in this part of it; see `velatura.colour.tone`."""
+        peak = 1.0
+        for band in part.intersection(self.box).bands(_TONED_BAND):
+            peak = max(peak, self.encoding.peak(self.at(band)))
+        return replace(self, encoding=replace(self.encoding, tone=Tone.of(peak)))
 
 
 @dataclass(frozen=True)

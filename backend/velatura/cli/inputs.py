@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from velatura.cli.requests import pixels_of
-from velatura.files.images import Image, read_image
+from velatura.client.requests import pixels_of
+from velatura.files.images import Image
+from velatura.files.reading import read_image
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import Wanted, raster_fields
 from velatura_protocol.errors import VelaturaError
@@ -96,18 +97,18 @@ def _parts(text: str, option: str, group: str) -> list[str]:
         raise VelaturaError("bad-request", sentence, detail=str(error)) from error
 
 
-def read_inputs(wanted: Sequence[Wanted], source: Image) -> dict[str, Pixels]:
-    """The rasters of the chosen files, by name.
+def read_inputs(wanted: Sequence[Wanted], source: Image, *, convert: bool = False) -> dict[str, Pixels]:
+    """The rasters of the chosen files, by name. convert: see `read_image`.
 
     Raises VelaturaError as `read_image` does, and `bad-request` for a file that lies on the source but has
     another size.
     """
-    return {one.name: _read(one, source) for one in wanted}
+    return {one.name: _read(one, source, convert) for one in wanted}
 
 
-def _read(wanted: Wanted, source: Image) -> Pixels:
+def _read(wanted: Wanted, source: Image, convert: bool) -> Pixels:
     path = Path(wanted.choice)
-    image = read_image(path)
+    image = read_image(path, convert=convert)
     size, own = (image.width, image.height), (source.width, source.height)
     if RASTERS[wanted.kind].in_place and size != own:
         raise VelaturaError(

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image as Pillow
 
+from velatura.client.requests import pixels_of
 from velatura.files.archives import SOURCE
-from velatura.files.images import Image, read_image, read_mask
+from velatura.files.images import Image
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.crops import is_of
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
@@ -89,8 +92,8 @@ class Sources:
             pixels = shown.pixels
         else:
             return None
-        part = Image(np.ascontiguousarray(pixels), shown.channels, shown.profile)
-        return Pixels(part.data, raster.layer_rect, part.channels, part.dtype, part.profile, raster.layer)
+        part = Image(np.ascontiguousarray(pixels), shown.channels, shown.profile, shown.icc)
+        return replace(pixels_of(part, raster.layer), rect=raster.layer_rect)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

@@ -144,7 +144,7 @@ def read_pictures(folder: Path, colours: list[int], size: int) -> list[Labelled]
     import torch
 
     from velatura.canvas.resample import nearest, resize
-    from velatura.files.images import read_image
+    from velatura.files.reading import read_image
 
     labelled: list[Labelled] = []
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)
@@ -188,9 +188,8 @@ def _rgba(image: Any) -> np.ndarray:
     """A picture of a file as [h, w, 4] float32 in [0, 1]."""
     from velatura.canvas.colour import Encoding
 
-    encoding = Encoding(image.channels, image.dtype, "linear" in image.profile)
-    rgb, alpha = encoding.decode(image.pixels)
-    return np.concatenate([rgb, alpha[..., None]], axis=2).astype(np.float32)
+    rgb, alpha = Encoding(image.channels, image.dtype, image.space).decode(image.pixels)
+    return np.concatenate([rgb.clip(0.0, 1.0), alpha[..., None]], axis=2).astype(np.float32)
 
 
 def _lesson(model: Styled, one: Labelled, refine: int) -> Lesson:

@@ -1,31 +1,24 @@
-"""Recognises the two colour spaces that Velatura handles.
-
-They are sRGB (IEC 61966-2-1), and sRGB's primaries with a linear transfer. The colours that a profile gives
-decide, not its name: sRGB profiles have many names, and some that are named sRGB are not.
-"""
+"""The profiles of written files, the colours of a PNG, and the refusals of colours that cannot be edited."""
 
 from __future__ import annotations
 
 import struct
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image as Pillow
 from PIL import ImageCms
 
+from velatura.colour import SRGB, Unsupported, of_cicp, of_gamma, of_icc
+from velatura.files import chunks
 from velatura.pixels import srgb
 from velatura_protocol.errors import VelaturaError
-
-SRGB = "sRGB"
-LINEAR = "sRGB-linear"
-
-# Rounding in an 8-bit transform and the small differences between makers' sRGB profiles stay within 3 of
-# 255; a pure 2.2 gamma is off by 7 and other primaries by tens.
-TOLERANCE = 3
 
 # The white of the profile connection space, X Y Z as s15Fixed16 (ICC.1, section 7.2.16).
 D50 = (0xF6D6, 0x10000, 0xD32D)
 
 ADVICE = "Convert the picture to sRGB in the program that made it, save it again and edit that file."
+CONVERT = "Add --convert to edit an RGB copy, or convert it to RGB in the program that made it."
 
 
 def srgb_icc() -> bytes:
@@ -55,75 +48,43 @@ def srgb_gray_icc() -> bytes:
     return (header + bytes(28) + struct.pack(">3i", *D50)).ljust(128, b"\0") + content
 
 
-def judge_icc(icc: bytes, gray: bool, name: str) -> str:
-    """Return the colour space that the ICC profile describes, `sRGB` or `sRGB-linear`.
+T = TypeVar("T")
 
-    Args:
-        icc: the profile.
-        gray: whether the pixels have one colour channel.
-        name: the name of the file, for the message.
 
-    Raises VelaturaError `unsupported-colour` for any other colour space.
+def judged(name: str, work: Callable[[], T]) -> T:
+    """The result of a function of `velatura.colour` for a file of this name.
+
+    Raises VelaturaError `unsupported-colour` in place of Unsupported.
     """
     try:
-        profile = ImageCms.core.profile_frombytes(icc)
-        title = (profile.profile_description or "").strip()[:80]
-        space = profile.xcolor_space.strip()
-        if space == ("GRAY" if gray else "RGB"):
-            colours, converted = _through(ImageCms.ImageCmsProfile(profile), gray)
-            for answer, expected in ((SRGB, colours / 255), (LINEAR, srgb.encode(colours / 255))):
-                if np.abs(converted - 255 * expected).max() <= TOLERANCE:
-                    return answer
-    except (ImageCms.PyCMSError, OSError, ValueError) as error:
-        raise VelaturaError(
-            "unsupported-colour", f"{name} has an unreadable colour profile. {ADVICE}", detail=str(error)
-        ) from error
-    raise VelaturaError(
-        "unsupported-colour",
-        f"{name} has the colour profile \u201c{title or 'without a name'}\u201d, which is not sRGB. {ADVICE}",
-    )
+        return work()
+    except Unsupported as error:
+        sentence = f"{name} {error.what}. {ADVICE}"
+        raise VelaturaError("unsupported-colour", sentence, detail=error.detail) from error
 
 
-def _through(profile: ImageCms.ImageCmsProfile, gray: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return colours [n, 3] in 0..255 and the sRGB values [n, 3] that `profile` gives them."""
-    if gray:
-        ramp = np.arange(256, dtype=np.uint8)
-        colours = np.stack([ramp] * 3, axis=-1)
-        picture = Pillow.fromarray(ramp[None])
-    else:
-        steps = np.array([0, 8, 16, 32, 64, 96, 128, 160, 192, 224, 255], dtype=np.uint8)
-        colours = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(-1, 3)
-        picture = Pillow.fromarray(colours[None])
-    change = ImageCms.buildTransform(
-        profile, ImageCms.createProfile("sRGB"), picture.mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC
-    )
-    converted = np.asarray(ImageCms.applyTransform(picture, change))[0].astype(np.float64)
-    return colours.astype(np.float64), converted
-
-
-# Chromaticities of D65 and of ITU-R BT.709's primaries as in a PNG's cHRM chunk (times 100,000):
-# white, red, green, blue.
-BT709 = (31270, 32900, 64000, 33000, 30000, 60000, 15000, 6000)
-
-
-def judge_png_chunks(gamma: int | None, chromaticities: tuple[int, ...] | None, name: str) -> str:
-    """Return the colour space that a PNG's gAMA and cHRM chunks (times 100,000) describe.
-
-    For files with neither an ICC profile nor an sRGB chunk.
+def of_chunks(kept: tuple[tuple[bytes, bytes], ...], channels: str, name: str) -> tuple[str, bytes]:
+    """The name and the ICC profile of a PNG's colours (W3C PNG, third edition, section 4.3).
 
     Args:
-        gamma: of gAMA; None where there is none.
-        chromaticities: of cHRM, in the order of `BT709`; None where there is none.
-        name: the name of the file, for the message.
+        kept: the chunks that define the colours; the first of cICP, iCCP, sRGB, gAMA and cHRM decides.
+        channels: of the pixels, as in the protocol.
+        name: of the file, for the message.
 
-    Raises VelaturaError `unsupported-colour` for any colour space but `sRGB` and `sRGB-linear`.
+    Raises VelaturaError `unsupported-colour`, and BrokenPng for an iCCP chunk that cannot be read.
     """
-    if chromaticities and max(abs(a - b) for a, b in zip(chromaticities, BT709, strict=True)) > 1000:
-        raise VelaturaError("unsupported-colour", f"{name} has primaries that are not sRGB's. {ADVICE}")
-    if gamma is None or abs(gamma - 45455) <= 1000:
-        return SRGB
-    if abs(gamma - 100000) <= 1000:
-        return LINEAR
-    raise VelaturaError(
-        "unsupported-colour", f"{name} has a gamma of {gamma / 100000:.3f}, which is not sRGB's. {ADVICE}"
-    )
+    by_type = dict(kept)
+    gray = channels[0] == "G"
+    if b"cICP" in by_type:
+        points = (*by_type[b"cICP"], 0, 0, 0, 0)
+        space = judged(name, lambda: of_cicp(*points[:3], full=points[3] == 1))
+        return space.profile, b""
+    if b"iCCP" in by_type:
+        icc = chunks.icc_of(by_type[b"iCCP"])
+        return judged(name, lambda: of_icc(icc, gray)).profile, icc
+    if b"sRGB" in by_type:
+        return SRGB.profile, b""
+    gamma = struct.unpack(">I", by_type[b"gAMA"])[0] if b"gAMA" in by_type else None
+    primaries = struct.unpack(">8I", by_type[b"cHRM"]) if b"cHRM" in by_type else None
+    space = judged(name, lambda: of_gamma(gamma, primaries))
+    return space.profile, space.icc

@@ -24,6 +24,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
+from velatura.colour import shown
 from velatura.files import recipes
 from velatura.files.archives import MERGED, SOURCE
 from velatura.files.atomic import replacing
@@ -119,9 +120,11 @@ def _xml_text(text: str) -> str:
 def _thumbnail(image: Image) -> bytes:
     step = max(1, max(image.width, image.height) // (4 * THUMBNAIL))  # 4 samples a pixel are enough
     pixels = image.pixels[::step, ::step]
-    if pixels.dtype == np.uint16:
-        pixels = (pixels >> 8).astype(np.uint8)
-    picture = Pillow.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels))
+    count = 3 if image.channels.startswith("RGB") else 1
+    parts = [shown(pixels[..., :count], image.space)]
+    if image.channels.endswith("A"):
+        parts.append((pixels[..., -1:] >> 8 * (pixels.itemsize - 1)).astype(np.uint8))
+    picture = Pillow.fromarray(np.concatenate(parts, axis=-1))
     scale = THUMBNAIL / max(image.width, image.height)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if scale < 1:

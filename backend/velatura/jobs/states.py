@@ -103,9 +103,10 @@ class Job:
 
 
 def input_digests(request: dict[str, Any]) -> list[str]:
-    """Digests of the blobs that a request needs, each once, in the order of its inputs."""
+    """Digests of the blobs that a request needs, each once: of pixels and of ICC profiles."""
     rasters = [raster for raster in request["inputs"].values() if raster is not None]
-    return list(dict.fromkeys(raster["digest"] for raster in rasters))
+    profiles = [raster["icc"] for raster in rasters if raster.get("icc")]
+    return list(dict.fromkeys([*(raster["digest"] for raster in rasters), *profiles]))
 
 
 def is_result(result: Any) -> bool:

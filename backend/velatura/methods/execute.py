@@ -18,6 +18,7 @@ from velatura.weights import out_of_memory
 from velatura_protocol.crops import CONTEXT, needed
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import kinds_of
+from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Request
 from velatura_protocol.schema import fields_from_schema
 
@@ -68,7 +69,7 @@ def execute(
     method, params, prompt = checked.method, checked.params, checked.prompt
     source, mask = asked.inputs["source"], asked.inputs["mask"]
     assert source is not None  # `Request.from_wire` refuses a request without one
-    layer = Layer.of(source, blob(source.digest))
+    layer = Layer.of(source, blob(source.digest), _profile(source, blob))
     selection = Selection.of(mask, blob(mask.digest) if mask else b"", layer)
     if method.from_nothing and mask is None:
         selection = Selection.everything(layer)
@@ -89,6 +90,7 @@ def execute(
                         model.check_prompt(text, f"“{title}”")
             (context,) = params.marked("x-context") or [CONTEXT]
             region = _region(selection, layer, model, method.sees, context)
+            layer = layer.toned(region.crop)
             seen = see(layer, selection, region, may_be_empty=method.from_nothing)
             further = {
                 name: raster.seen(layer, region, model.size, model.multiple)
@@ -153,9 +155,16 @@ def _rasters(checked: Checked, blob: Callable[[str], bytes | memoryview]) -> dic
     """The further rasters by name, read before anything slow begins."""
     wanted = kinds_of(checked.method.inputs.rasters, fields_from_schema(checked.form), checked.values)
     return {
-        name: given(wanted[name].kind, wanted[name].title, raster, blob(raster.digest))
+        name: given(
+            wanted[name].kind, wanted[name].title, raster, blob(raster.digest), _profile(raster, blob)
+        )
         for name, raster in checked.rasters.items()
     }
+
+
+def _profile(raster: Raster, blob: Callable[[str], bytes | memoryview]) -> bytes:
+    """The raster's ICC profile; empty where it has none."""
+    return bytes(blob(raster.icc)) if raster.icc else b""
 
 
 def _model(asked: Request, id: str, models: ModelStore) -> Generator:

@@ -67,7 +67,13 @@ def result_layer(
     """A pasted picture as a result layer, not ranked yet."""
     data = pasted.pixels.tobytes()
     raster = Raster(
-        digest(data), *pasted.rect[2:], pasted.channels, source.dtype, source.profile, pasted.rect
+        digest(data),
+        *pasted.rect[2:],
+        pasted.channels,
+        source.dtype,
+        source.profile,
+        pasted.rect,
+        icc=source.icc,
     )
     recipe = recipe | {"variation": index}
     return ResultLayer(index, title, seed, raster.to_wire(), data, recipe)

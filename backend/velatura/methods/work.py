@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from velatura.canvas.masks import mask_of_layer
-from velatura.canvas.paste import Finer, Pasted, limits, paste
+from velatura.canvas.paste import Finer, Pasted, paste
 from velatura.canvas.region import Seen
 from velatura.canvas.selection import Layer, Selection
 from velatura.diffusion.noise import own
@@ -29,7 +29,9 @@ from .results import Looks, ResultLayer, mask_layer, ranked, result_layer
 from .run import Run, as_arrays
 from .thumbnails import thumbnail
 
-_LIMITED = "Light beyond white is limited to white where the picture changed; it is kept everywhere else."
+_TONED = (
+    "The layer has light beyond white: it was dimmed for the model, and the result has its brightness back."
+)
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,8 @@ class Work:
             )
             for picture, one in zip(pictures, finer, strict=True)
         ]
-        if any(limits(self.layer, one) for one in made):
-            run.remarks.add(_LIMITED)
+        if not self.layer.encoding.tone.is_identity:
+            run.remarks.add(_TONED)
         return made
 
     def layer_of(

@@ -28,7 +28,7 @@ GOAL = 1.3  #: the most CPU seconds, as a ratio to those of reading and writing 
 _BARE = """
 import sys
 from pathlib import Path
-from velatura.files.images import read_image
+from velatura.files.reading import read_image
 from velatura.files.png import encode
 Path(sys.argv[2]).write_bytes(encode(read_image(Path(sys.argv[1]))))
 """

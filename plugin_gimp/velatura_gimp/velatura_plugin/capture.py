@@ -17,6 +17,7 @@ from velatura_protocol.rasters import Pixels
 from velatura_protocol.sights import LAYER
 
 from . import planes
+from .colours import in_own_space
 from .formats import Encoding, Rect, encoding, intersection
 from .sight import Sight, alone, rectangle
 
@@ -204,7 +205,7 @@ def image_encoding(image: Gimp.Image) -> Encoding:
     """The encoding of this image's layers on the wire. Raises `bad-layer` for a precision of a newer GIMP."""
     precision = image.get_precision().value_nick
     try:
-        return encoding(precision, image.get_base_type() == Gimp.ImageBaseType.GRAY)
+        return in_own_space(image, encoding(precision, image.get_base_type() == Gimp.ImageBaseType.GRAY))
     except KeyError:
         raise VelaturaError(
             "bad-layer", "Velatura does not know this picture's precision; choose another under Image > "
@@ -241,7 +242,7 @@ def _capture(
     if mask is not None:
         rect, values = mask
         selected = Pixels(values, rect, "A", code.dtype, "")
-    layer = Pixels(data, sight.rect(), code.channels, code.dtype, code.profile)
+    layer = Pixels(data, sight.rect(), code.channels, code.dtype, code.profile, icc=code.icc)
     return Capture(code, {"source": layer, "mask": selected}, canvas(sight.image), sight.sees)
 
 

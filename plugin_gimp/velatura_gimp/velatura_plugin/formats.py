@@ -2,7 +2,7 @@
 
 Only babl formats made here are ever used: an unknown name kills a plug-in.
 
-A babl format named without a colour space is in sRGB, so GIMP converts from and to the image's own profile.
+A babl format named without a colour space is in sRGB; `colours` names those of an image's own space.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Encoding:
     """How a layer of some precision travels.
 
     pixels: babl format of the layer, alpha included. mask: babl format of selections and layer masks, which
-    are linear in every precision. channels, dtype, profile: the same for the wire.
+    are linear in every precision. channels, dtype, profile, icc: the same for the wire.
     """
 
     pixels: str
@@ -37,6 +37,7 @@ class Encoding:
     channels: str
     dtype: str
     profile: str
+    icc: bytes = b""
 
 
 def encoding(precision: str, gray: bool) -> Encoding:

@@ -56,4 +56,4 @@ def _pixels(image: Gimp.Image, wanted: Wanted, code: Encoding) -> Steps[Pixels]:
         raise gone()
     place = rectangle(layer)
     data = yield from pixels_of(layer, code)
-    return Pixels(data, place, code.channels, code.dtype, code.profile, name[:MAX_NAME])
+    return Pixels(data, place, code.channels, code.dtype, code.profile, name[:MAX_NAME], code.icc)

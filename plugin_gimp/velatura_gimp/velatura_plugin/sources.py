@@ -13,6 +13,7 @@ from gi.repository import Gimp
 
 from velatura_protocol.crops import is_of
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
 from velatura_protocol.requests import Recipe
 from velatura_protocol.sights import LAYER
@@ -116,8 +117,8 @@ def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
     """Whether the layer has exactly the pixels that the raster was read from, in any place."""
     code = image_encoding(image)
     size = (layer.get_width(), layer.get_height())
-    same = (raster.layer_rect[2:], raster.channels, raster.dtype, raster.profile)
-    if same != (size, code.channels, code.dtype, code.profile):
+    same = (raster.layer_rect[2:], raster.channels, raster.dtype, raster.profile, raster.icc)
+    if same != (size, code.channels, code.dtype, code.profile, digest(code.icc) if code.icc else ""):
         return False
     return is_of(raster, at_once(capture_whole(Sight(image, layer))).inputs["source"])
 

@@ -25,4 +25,4 @@ def pixels_of(image: Image, name: str = "") -> Pixels:
     place = (0, 0, image.width, image.height)
     values = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), order="C", copy=False)
     data = values.view(np.uint8).data.cast("B")
-    return Pixels(data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME])
+    return Pixels(data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME], image.needed_icc)
