@@ -18,7 +18,7 @@ from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.placement import Sketch, sketch
 from .velatura_protocol.rasters import DTYPES as SIZES
-from .velatura_protocol.rasters import Pixels, Rect
+from .velatura_protocol.rasters import Pixels, Rect, common
 from .velatura_protocol.sights import LAYER
 
 #: The order of the channels in memory, by colour model and by whether the depth is a float.
@@ -214,14 +214,6 @@ def frame(name: str, bounds: Rect, within: Rect | None, canvas: Rect, from_nothi
     right = max(shown[0] + shown[2], within[0] + within[2])
     bottom = max(shown[1] + shown[3], within[1] + within[3])
     return left, top, right - left, bottom - top
-
-
-def common(a: Rect, b: Rect) -> Rect:
-    """The intersection; of width and height 0 if it is empty."""
-    left, top = max(a[0], b[0]), max(a[1], b[1])
-    width = min(a[0] + a[2], b[0] + b[2]) - left
-    height = min(a[1] + a[3], b[1] + b[3]) - top
-    return (left, top, width, height) if width > 0 and height > 0 else (left, top, 0, 0)
 
 
 def reader_of(node: Any) -> Callable[..., Any]:

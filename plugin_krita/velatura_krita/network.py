@@ -32,6 +32,7 @@ from .edges import FAULT
 from .journal import Entry, Journal
 from .velatura_protocol.catalogue import Catalogue
 from .velatura_protocol.client import Client
+from .velatura_protocol.crops import to_send
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.launch import start_daemon
 from .velatura_protocol.rasters import Pixels
@@ -64,6 +65,7 @@ class Network(threading.Thread):
         self._dropped: set[str] = set()  #: jobs without a result, still to be removed from the journal
         self._closing = threading.Event()
         self._was_connected = False
+        self._known = Catalogue()
 
     # Commands
 
@@ -140,9 +142,13 @@ class Network(threading.Thread):
     def _ask_methods(self) -> None:
         """After the daemon's list has changed, for example because an edit has kept a slider."""
         try:
-            self._emit("methods", {"known": Catalogue.from_wire(self._client.methods())})
+            self._learn()
         except VelaturaError as error:
             log.info("methods: %s", error)  # the next connection asks anew
+
+    def _learn(self) -> None:
+        self._known = Catalogue.from_wire(self._client.methods())
+        self._emit("methods", {"known": self._known})
 
     def _welcome(self) -> None:
         """After a connection, perhaps to a new daemon: asks for its methods and the states of our jobs."""
@@ -150,7 +156,7 @@ class Network(threading.Thread):
             return  # lost again meanwhile; that is the next event
         try:
             pong = self._client.request({"type": "ping"})
-            self._emit("methods", {"known": Catalogue.from_wire(self._client.methods())})
+            self._learn()
             entries = {entry.job: entry for entry in self._journal.entries()}
             for state in self._client.watch(list(entries)) if entries else []:
                 self._emit("known", {"entry": entries.pop(state["job"]), "job": state})
@@ -184,7 +190,8 @@ class Network(threading.Thread):
         job = entry.job
         try:
             self._journal.add(entry)
-            self._send(job, edit.on(inputs, canvas), inputs)
+            sent = to_send(self._known, edit, inputs)
+            self._send(job, edit.on(sent, canvas), sent)
         except (VelaturaError, OSError) as error:
             self._give_up(job, error)
 
@@ -192,7 +199,8 @@ class Network(threading.Thread):
         if job in self._unwanted:
             return  # a newer one has come; that it is to be cancelled is noted behind this
         try:
-            self._send(job, edit.on(inputs, canvas, lease=True, draft=True), inputs)
+            sent = to_send(self._known, edit, inputs)
+            self._send(job, edit.on(sent, canvas, lease=True, draft=True), sent)
         except VelaturaError as error:
             if error.code != "cancelled":
                 self._emit("failed", {"job": job, "error": error})

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator, Sequence
 from typing import Any
 
-from .capture import GROUP, SHOWING, chosen, common, layout, read, reader_of
+from .capture import GROUP, SHOWING, chosen, layout, read, reader_of
 from .places import node_by_id
 from .recipes import bare
 from .velatura_protocol.choices import SELECTION, Wanted, about_input, gone, layer_of, no_selection
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.rasters import DTYPES as SIZES
-from .velatura_protocol.rasters import MAX_NAME, Pixels, Rect
+from .velatura_protocol.rasters import MAX_NAME, Pixels, Rect, common
 
 
 def layers(document: Any | None) -> list[tuple[str, str]]:

@@ -42,10 +42,11 @@ def _is_as_it_was(source: Any, request: Mapping[str, Any]) -> Generator[int, Non
         return None
     if (raster.channels, raster.dtype) != (channels, dtype):
         return False
-    x, y, width, height = raster.rect
+    digest = raster.whole_digest or raster.digest
+    x, y, width, height = raster.layer_rect if raster.whole_digest else raster.rect
     read, hashed = reader_of(source), hashlib.blake2b(digest_size=32)
     rows = max(1, BAND // (width * len(channels) * SIZES[dtype]))
     for top in range(y, y + height, rows):
         hashed.update(memoryview(read(x, top, width, min(rows, y + height - top))).cast("B"))
         yield 0
-    return raster.digest == f"blake2b:{hashed.hexdigest()}"
+    return digest == f"blake2b:{hashed.hexdigest()}"

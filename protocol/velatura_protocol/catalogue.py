@@ -44,6 +44,7 @@ class MethodInfo:
         drafts: whether it gives drafts; one that gives none is asked for none.
         from_nothing: whether it looks at nothing of the layer, which may then be empty.
         section: the title of its part of the list, for the person; '' where the daemon knows no sections.
+        crops: whether the daemon takes a part of the layer for it; see `crops`.
     """
 
     id: str
@@ -59,6 +60,7 @@ class MethodInfo:
     drafts: bool = True
     from_nothing: bool = False
     section: str = ""
+    crops: bool = False
 
     @classmethod
     def from_wire(cls, value: object) -> MethodInfo | None:
@@ -93,6 +95,7 @@ class MethodInfo:
             drafts=drafts,
             from_nothing=from_nothing,
             section=text_of(method, "section"),
+            crops=method.get("crops") is True,
         )
 
     @property
@@ -192,6 +195,7 @@ class ModelInfo:
         size: pixels of a side of its training pictures; 0 where the daemon gives none.
         defaults: its values in place of the methods' own defaults, by the field's key.
         lacks: ids of the methods that cannot run with it.
+        is_size_known: whether `size` is certain before the model is loaded.
     """
 
     id: str
@@ -200,6 +204,7 @@ class ModelInfo:
     size: int = 0
     defaults: Mapping[str, object] = field(default_factory=dict[str, object])
     lacks: frozenset[str] = frozenset()
+    is_size_known: bool = True
 
     @classmethod
     def from_wire(cls, value: object) -> ModelInfo:
@@ -216,6 +221,7 @@ class ModelInfo:
             size=as_integer(model.get("size"), 1, _MOST) or 0,
             defaults=_object(model.get("defaults", {}), f"defaults of {identifier}"),
             lacks=frozenset(name for name in lacks if isinstance(name, str)),
+            is_size_known=model.get("size_known") is not False,
         )
 
 

@@ -157,6 +157,6 @@ def _check(wanted: RasterInput, raster: Raster, source: Raster | None) -> None:
     kind = RASTERS[wanted.kind]
     if kind.colours and raster.channels == "A":
         raise VelaturaError("bad-layer", f"{wanted.title} needs colours; choose a layer with paint for it.")
-    if kind.in_place and source is not None and not touch(source.rect, raster.rect):
+    if kind.in_place and source is not None and not touch(source.layer_rect, raster.rect):
         sentence = f"{wanted.title} does not touch the layer that is edited; choose another one."
         raise VelaturaError("mask-outside", sentence)

@@ -37,6 +37,8 @@ class RasterObject(_Described, total=False):
 
     layer: str
     icc: str
+    whole: list[int]
+    whole_digest: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ class Raster:
         layer: the name of the layer that it was read from, by which a recipe finds the layer again; '' if
             unknown.
         icc: the digest of the ICC profile that defines the colour space; '' where its name does.
+        whole: the rectangle of the whole layer, of which the raster is a part; None where it is the whole.
+        whole_digest: of the whole layer's pixels; '' if unknown, or where the raster is the whole.
     """
 
     digest: str
@@ -64,6 +68,13 @@ class Raster:
     rect: Rect
     layer: str = ""
     icc: str = ""
+    whole: Rect | None = None
+    whole_digest: str = ""
+
+    @property
+    def layer_rect(self) -> Rect:
+        """The rectangle of the whole layer or mask."""
+        return self.rect if self.whole is None else self.whole
 
     @property
     def nbytes(self) -> int:
@@ -105,7 +116,8 @@ class Raster:
         if not is_digest(name):
             raise bad_request("The layer's description has no digest; update the plugin.", name)
         layer = _name({"layer": "", **d}, "layer")
-        raster = cls(name, width, height, channels, dtype, profile, rect, layer, _icc(d))
+        whole = _whole(d, rect)
+        raster = cls(name, width, height, channels, dtype, profile, rect, layer, _icc(d), *whole)
         if raster.nbytes > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
         return raster
@@ -125,6 +137,10 @@ class Raster:
             described["layer"] = self.layer
         if self.icc:
             described["icc"] = self.icc
+        if self.whole is not None:
+            described["whole"] = list(self.whole)
+        if self.whole_digest:
+            described["whole_digest"] = self.whole_digest
         return described
 
 
@@ -145,6 +161,8 @@ class Pixels:
     profile: str
     layer: str = ""
     icc: Bytes = b""
+    whole: Rect | None = None
+    whole_digest: str = ""
 
     @cached_property
     def raster(self) -> Raster:
@@ -158,7 +176,17 @@ class Pixels:
             self.rect,
             self.layer,
             digest(self.icc) if self.icc else "",
+            self.whole,
+            self.whole_digest,
         )
+
+
+def common(a: Rect, b: Rect) -> Rect:
+    """The intersection; of width and height 0 if it is empty."""
+    left, top = max(a[0], b[0]), max(a[1], b[1])
+    width = min(a[0] + a[2], b[0] + b[2]) - left
+    height = min(a[1] + a[3], b[1] + b[3]) - top
+    return (left, top, width, height) if width > 0 and height > 0 else (left, top, 0, 0)
 
 
 def touch(a: Rect, b: Rect) -> bool:
@@ -199,6 +227,27 @@ def _side(value: object) -> int:
     if value < 1:
         raise VelaturaError("bad-layer", "The layer has no pixels; paint something on it.")
     return value
+
+
+def _whole(d: Mapping[str, object], rect: Rect) -> tuple[Rect | None, str]:
+    """Rectangle and digest of the layer that `rect` is a part of; None and '' where it is the whole layer."""
+    if d.get("whole") is None:
+        return None, ""
+    whole = rect_of(d["whole"])
+    for side in whole[2:]:
+        _side(side)
+    if common(whole, rect) != rect:
+        raise VelaturaError(
+            "bad-layer",
+            "The sent part of the layer lies outside the layer; try again.",
+            detail=f"{rect} of {whole}",
+        )
+    name = d.get("whole_digest", "")
+    if name == "":
+        return whole, ""
+    if not is_digest(name):
+        raise bad_request("The layer's description has a digest that is none; update the plugin.", name)
+    return whole, name
 
 
 def rect_of(value: object) -> Rect:

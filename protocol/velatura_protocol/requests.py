@@ -336,6 +336,6 @@ def _inputs(inputs: Mapping[str, object]) -> dict[str, Raster | None]:
             "The mask is not a single channel; make a new selection and try again.",
             detail=f"mask channels {mask.channels!r}",
         )
-    if mask is not None and not touch(source.rect, mask.rect):
+    if mask is not None and not touch(source.layer_rect, mask.rect):
         raise VelaturaError("mask-outside", "The selection does not touch the layer; select a part of it.")
     return rasters

@@ -46,6 +46,7 @@ class Field:
         thing: whether the string names things in the source, read by a companion and not by the model.
         context: whether the number says how much of the surroundings the model sees.
         dials: whether the entries of a group are dials, by their fields `less`, `more` and `strength`.
+        rest: the choice with which everything but the selection changes; '' where there is none.
         around: whether the entries of a group are seeds that the variations lie close to, by their fields
             `seed` and `distance`.
         raster: the raster's kind, a key of `kinds.RASTERS`; the value is the name of one of the request's
@@ -74,6 +75,7 @@ class Field:
     prompt: bool = False
     thing: bool = False
     context: bool = False
+    rest: str = ""
     dials: bool = False
     around: bool = False
     raster: str = ""
@@ -168,6 +170,7 @@ class _Limits(_Kind, total=False):
     prompt: bool
     thing: bool
     context: bool
+    rest: str
     dials: bool
     around: bool
     raster: str
@@ -240,7 +243,12 @@ def _choices(form: JsonObject) -> _Limits | None:
     values, titles = form["enum"], form.get("x-enum-titles")
     if not (_is_texts(values) and _is_texts(titles) and len(values) == len(titles) > 0):
         return None
-    return {"kind": "enum", "choices": tuple(zip(values, titles, strict=True))}
+    rest = form.get("x-rest")
+    return {
+        "kind": "enum",
+        "choices": tuple(zip(values, titles, strict=True)),
+        "rest": rest if isinstance(rest, str) and rest in values else "",
+    }
 
 
 def _numbers(form: JsonObject, kind: Literal["integer", "number"]) -> _Limits | None:

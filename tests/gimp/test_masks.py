@@ -94,7 +94,8 @@ def test_the_channel_has_the_recipe(found):
     recipe = found["recipe"]
     assert recipe["method"] == "shades"
     assert recipe["parameters"]["words"] == [{"text": "Hat", "which": 1}]
-    assert recipe["inputs"]["source"]["rect"] == [-9, -7, 80, 60]
+    source = recipe["inputs"]["source"]
+    assert source.get("whole", source["rect"]) == [-9, -7, 80, 60]
 
 
 def test_without_entries_each_word_gets_a_channel(found):

@@ -124,4 +124,5 @@ def test_the_recipe_on_the_layer_is_the_request_as_it_was_run(places):
     assert recipe["parameters"]["steps"] == 4
     assert recipe["parameters"]["guidance"] == registry()[recipe["method"]].Parameters().guidance
     assert recipe["model"]["digest"].startswith("blake2b:")
-    assert recipe["inputs"]["source"]["rect"] == [-9, -7, 80, 60]
+    source = recipe["inputs"]["source"]  # a square around the selection was sent, and not the layer
+    assert (source["rect"], source["whole"]) == ([-9, -7, 60, 60], [-9, -7, 80, 60])

@@ -13,7 +13,7 @@ from PyQt6 import QtCore, QtWidgets
 from tests.daemon_fixture import Daemon
 from tests.krita.conftest import networks_end
 from tests.krita.desk import group, pending
-from tests.krita.fake_krita import SIDE, Document, Selection
+from tests.krita.fake_krita import SIDE, SRGB, Document, Selection
 from tests.more_methods import environment, let_end
 from tests.tiny import register_tiny_model
 from velatura_protocol.client import Client
@@ -310,3 +310,32 @@ def test_the_docker_of_each_window_shares_one_session(krita, state_dir, until, m
     krita.notifier().applicationClosing.emit()
     assert networks_end()
     second.deleteLater()
+
+
+def test_only_the_part_around_the_selection_is_sent_and_the_layer_is_known_by_all_of_it(
+    desks, daemon, krita, until
+):
+    document = Document(200, 180, "large", "RGBA", "U8", SRGB)
+    node = document.createNode("source", "paintlayer")
+    document.rootNode().addChildNode(node, None)
+    node.setPixelData(
+        bytes(i % 251 for i in range(200 * 180 * 3)).ljust(200 * 180 * 4, b"\xff"), 0, 0, 200, 180
+    )
+    krita.open.append(document)
+    document.setActiveNode(node)
+    document.chosen = Selection(120, 90, 12, 10, bytes([255]) * 120)
+    desk = desks(daemon.state_dir)
+    desk.ready()
+    desk.run("a red hat", variations=1)
+    desk.wait_phase("DONE")
+    made = next(text for name, text in document.annotations.items() if name.startswith("velatura-recipe-"))
+    source = json.loads(made)["recipe"]["inputs"]["source"]
+    assert source["whole"] == [0, 0, 200, 180] and max(source["rect"][2:]) == 64
+    x, y = 190, 170  # far from the selection, and seen by nobody
+    for says in ("run them again on 'source'.", "'source' was changed since"):
+        document.setActiveNode(group(document))
+        until(lambda: desk["adjust"].isEnabled())
+        desk["adjust"].click()
+        until(lambda: document.activeNode().name() == "source")
+        until(lambda says=says: says in desk["status"].text())
+        node.setPixelData(bytes(4), x, y, 1, 1)

@@ -38,7 +38,7 @@ def composed(
         backdrop: [3], the colour behind transparent pixels of the layer.
     """
     stride = _stride(box, size)
-    source = Layer(layer.pixels[box.slices][::stride, ::stride], layer.encoding, (0, 0))
+    source = Layer(layer.at(box)[::stride, ::stride], layer.encoding, (0, 0))
     over = None if result is None else _thinned(result, layer, box, stride)
 
     def band(rows: Box) -> np.ndarray:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+from velatura_protocol import crops
+from velatura_protocol.rasters import Rect
+
 
 class Box(NamedTuple):
     """Pixels x0 ≤ x < x1, y0 ≤ y < y1."""
@@ -21,6 +24,17 @@ class Box(NamedTuple):
     @property
     def height(self) -> int:
         return self.y1 - self.y0
+
+    @classmethod
+    def of(cls, rect: Rect) -> Box:
+        """The box of a rectangle: x, y, width and height."""
+        x, y, width, height = rect
+        return cls(x, y, x + width, y + height)
+
+    @property
+    def rect(self) -> Rect:
+        """The box as x, y, width and height."""
+        return self.x0, self.y0, self.width, self.height
 
     @property
     def slices(self) -> tuple[slice, slice]:
@@ -64,9 +78,8 @@ def plan(
 ) -> Region:
     """The region to show a model for an edit within `bounds`.
 
-    The crop is a square around the selection, moved into the layer. It is never smaller than `side`, so it is
-    upsampled only if the layer itself is smaller. Where no square within the layer holds the selection, the
-    crop is a rectangle, and the model's picture takes the nearest shape of the same area.
+    The crop is `velatura_protocol.crops.seen`, by which clients know the part to send. Where it is no square,
+    the model's picture takes the nearest shape of the same area.
 
     Args:
         bounds: the selection, in the layer's coordinates.
@@ -77,12 +90,7 @@ def plan(
         aspect: the largest ratio of the sides of the model's picture.
     """
     height, width = layer
-    longest = max(bounds.width, bounds.height)
-    wanted = max(side, math.ceil(longest * (1.0 + 2.0 * context)))
-    wanted = max(longest, min(wanted, max(min(height, width), 1)))
-    x0, x1 = _span(bounds.x0, bounds.x1, wanted, width)
-    y0, y1 = _span(bounds.y0, bounds.y1, wanted, height)
-    crop = Box(x0, y0, x1, y1)
+    crop = Box.of(crops.seen(bounds.rect, (width, height), side, context))
 
     root = math.sqrt(min(max(crop.width / crop.height, 1.0 / aspect), aspect))
     tall, wide = (max(1, round(side * r / multiple)) * multiple for r in (1.0 / root, root))
@@ -90,10 +98,3 @@ def plan(
     inner = min(tall, max(1, round(crop.height / scale))), min(wide, max(1, round(crop.width / scale)))
     offset = (tall - inner[0]) // 2, (wide - inner[1]) // 2
     return Region(crop, inner, (tall, wide), offset)
-
-
-def _span(low: int, high: int, wanted: int, limit: int) -> tuple[int, int]:
-    """A span around [low, high) and within [0, limit), of the wanted length or `limit` if that is less."""
-    length = min(wanted, limit)
-    start = min(max(0, (low + high - length) // 2), limit - length)
-    return start, start + length

@@ -24,14 +24,14 @@ def mask_of_layer(layer: Layer, selection: Selection, region: Region, mask: np.n
         mask: [h, w] float in [0, 1] at the size of the model's picture.
     """
     inner = without_margins(mask[..., None], region)
-    out = np.zeros(layer.pixels.shape[:2], np.uint8)
+    out = np.zeros((layer.box.height, layer.box.width), np.uint8)
     upsampled = AtLayersSize(inner, region, selection.bounds)
     for band in selection.bounds.bands(_BAND):
         values = upsampled.band(band)[..., 0]
         if selection.values is not None:
             values *= fractions(selection.window(band))
         if layer.encoding.has_alpha:
-            alpha = layer.pixels[band.slices][..., layer.encoding.channels.index("A")]
+            alpha = layer.at(band)[..., layer.encoding.channels.index("A")]
             values[fractions(alpha) == 0.0] = 0.0
         out[band.slices] = quantise(values, "u8")
     return out

@@ -95,12 +95,12 @@ def paste(
         if opacity.size:
             alpha = quantise(fractions(alpha) * at_own_size[..., 3], encoding.dtype)
         rgb = rgb.clip(0.0, 1.0)
-        beyond = layer.encoding.beyond(layer.pixels[band.slices], source, rgb)
+        beyond = layer.encoding.beyond(layer.at(band), source, rgb)
         pixels = encoding.encode(rgb, alpha, beyond)
         is_source = (rgb == source).all(axis=2)
         for i, channel in enumerate(layer.encoding.channels):
             if channel != "A":
-                pixels[..., i] = np.where(is_source, layer.pixels[band.slices][..., i], pixels[..., i])
+                pixels[..., i] = np.where(is_source, layer.at(band)[..., i], pixels[..., i])
         pixels[alpha == 0] = 0
         out[band.y0 - bounds.y0 : band.y1 - bounds.y0] = pixels
     x, y = layer.origin

@@ -61,6 +61,7 @@ def given(kind: str, title: str, raster: Raster, data: bytes | memoryview, icc: 
     Raises `bad-layer` and `unsupported-colour` as `Layer.of`; for an empty raster `empty-mask` or
     `empty-layer`.
     """
+    raster = replace(raster, whole=None)  # it is empty outside its own rectangle, whatever it is a part of
     if kind == "mask":
         is_mask = len(raster.channels) == 1
         values = view(raster, data)[..., 0] if is_mask else _as_mask(Layer.of(raster, data, icc))

@@ -123,7 +123,7 @@ class AtLayersSize:
 
 def flattened(layer: Layer, box: Box, backdrop: np.ndarray) -> np.ndarray:
     """The colours of a part of the layer over the backdrop, [h, w, 3], clipped to a display's range."""
-    rgb, alpha = layer.encoding.decode(layer.pixels[box.slices])
+    rgb, alpha = layer.encoding.decode(layer.at(box))
     alpha = alpha[..., None]
     return (rgb.clip(0.0, 1.0) * alpha + (1.0 - alpha) * backdrop).clip(0.0, 1.0)
 
@@ -141,7 +141,7 @@ def painted(layer: Layer, crop: Box, inner: tuple[int, int]) -> np.ndarray:
     for y in range(crop.y0, crop.y1, step):
         band = crop._replace(y0=y, y1=min(y + step, crop.y1))
         there = band.intersection(layer.box)
-        rgb, alpha = layer.encoding.decode(layer.pixels[there.slices])
+        rgb, alpha = layer.encoding.decode(layer.at(there))
         alpha = alpha[..., None]
         paint = np.concatenate([rgb.clip(0.0, 1.0) * alpha, alpha], axis=2)
         if there != band:

@@ -19,32 +19,63 @@ _TONED_BAND = 1 << 18
 
 @dataclass(frozen=True)
 class Layer:
-    """A host's layer.
+    """A host's layer, of which a part may be there.
 
-    pixels: native [height, width, channels], a view. encoding: of the pixels. origin: (x, y) of the upper
-    left corner in the document.
+    Args:
+        pixels: native [height, width, channels] of the part, a view.
+        encoding: of the pixels.
+        origin: (x, y) of the layer's upper left corner in the document.
+        whole: (left, top, height, width): the part's corner in the layer, and the layer's size. None where
+            the pixels are the whole layer.
     """
 
     pixels: np.ndarray
     encoding: Encoding
     origin: tuple[int, int]
+    whole: tuple[int, int, int, int] | None = None
 
     @classmethod
     def of(cls, raster: Raster, data: Bytes, icc: bytes = b"") -> Layer:
         """The layer of a raster, its blob and its ICC profile. Raises `unsupported-colour`, `bad-layer`."""
-        encoding = Encoding.of(raster, icc)
-        return cls(view(raster, data), encoding, raster.rect[:2])
+        encoding, pixels = Encoding.of(raster, icc), view(raster, data)
+        if raster.whole is None:
+            return cls(pixels, encoding, raster.rect[:2])
+        x, y, width, height = raster.whole
+        whole = raster.rect[0] - x, raster.rect[1] - y, height, width
+        return cls(pixels, encoding, (x, y), whole)
 
     @property
     def box(self) -> Box:
         """The layer in its own coordinates."""
-        return Box(0, 0, self.pixels.shape[1], self.pixels.shape[0])
+        height, width = self.pixels.shape[:2] if self.whole is None else self.whole[2:]
+        return Box(0, 0, width, height)
+
+    @property
+    def part(self) -> Box:
+        """The part whose pixels are there."""
+        left, top = (0, 0) if self.whole is None else self.whole[:2]
+        return Box(0, 0, self.pixels.shape[1], self.pixels.shape[0]).moved(left, top)
+
+    def at(self, box: Box) -> np.ndarray:
+        """The native pixels [h, w, channels] in a box within the part, a view."""
+        part = self.part
+        rows, columns = box.moved(-part.x0, -part.y0).slices
+        return self.pixels[rows, columns]
+
+    def need(self, box: Box) -> None:
+        """Raises `bad-layer` where pixels of the box are not there."""
+        if box.intersection(self.part) != box:
+            raise VelaturaError(
+                "bad-layer",
+                "Too small a part of the layer was sent for this edit; update the plugin, then run again.",
+                detail=f"{box} needed, {self.part} sent",
+            )
 
     def toned(self, part: Box) -> Layer:
         """The layer with the curve for the brightest light in this part of it; see `velatura.colour.tone`."""
         peak = 1.0
         for band in part.intersection(self.box).bands(_TONED_BAND):
-            peak = max(peak, self.encoding.peak(self.pixels[band.slices]))
+            peak = max(peak, self.encoding.peak(self.at(band)))
         return replace(self, encoding=replace(self.encoding, tone=Tone.of(peak)))
 
 
@@ -67,6 +98,7 @@ class Selection:
         Raises `empty-mask`, `mask-outside`, `bad-layer`.
         """
         if raster is None:
+            layer.need(layer.box)
             return cls(None, layer.box, layer.box)
         values = view(raster, data)[..., 0]
         x, y = raster.rect[0] - layer.origin[0], raster.rect[1] - layer.origin[1]
@@ -100,7 +132,9 @@ class Selection:
         return cls(values, layer.box, layer.box)
 
     def inverted(self, layer: Layer) -> Selection:
-        """The rest of the layer: the largest value minus each. Raises `empty-mask` where nothing is left."""
+        """The rest of the layer: the largest value minus each. Raises `empty-mask` where nothing is left, and
+        `bad-layer` where a part of the layer is not there."""
+        layer.need(layer.box)
         values = self.window(layer.box)
         most = np.iinfo(values.dtype).max if values.dtype.kind == "u" else values.dtype.type(1)
         values = np.clip(values, 0, most) if values.dtype.kind == "f" else values
@@ -135,7 +169,7 @@ class Selection:
                 return values
             return quantise(fractions(values), encoding.dtype)
         if encoding.has_alpha:
-            return layer.pixels[box.slices][..., encoding.channels.index("A")]
+            return layer.at(box)[..., encoding.channels.index("A")]
         return quantise(np.ones((box.height, box.width), np.float32), encoding.dtype)
 
     def covered(self, box: Box, size: tuple[int, int]) -> np.ndarray:

@@ -27,6 +27,7 @@ from velatura.files.reading import read_image, read_mask
 from velatura.files.writing import NAMES, caution
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
+from velatura_protocol.crops import to_send
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.results import best_first
@@ -179,6 +180,7 @@ def run(options: argparse.Namespace) -> int:
             print(f'{draft.title}, as proposed: "{caption}". To give another: {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
+            inputs = to_send(known, edit, inputs)  # the whole layer's memory is free from here on
             job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
         except VelaturaError as error:
             raise with_a_hint(error, edit, method) from error

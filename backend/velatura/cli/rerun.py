@@ -12,7 +12,7 @@ from velatura.cli import exits
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.sources import Sources, is_same
+from velatura.cli.sources import Sources
 from velatura.cli.values import out_path, parse_values
 from velatura.client.connection import connected
 from velatura.client.outputs import WRITERS, Output, check_format, check_out
@@ -20,6 +20,7 @@ from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.client import Client
+from velatura_protocol.crops import is_of, to_send
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir
 from velatura_protocol.rasters import Pixels
@@ -134,7 +135,7 @@ def _pictures(recipe: Recipe, options: argparse.Namespace) -> _Pictures:
         path = files.get(name)
         if path is not None:
             images[name], pixels = sources.given(path, raster)
-            if not is_same(pixels.raster, raster):
+            if not is_of(raster, pixels):
                 reasons.append(f"the {what} {path} is not the one that the recipe names")
         else:
             found = sources.found(raster)
@@ -201,14 +202,18 @@ def _run(
 ) -> dict[str, Any]:
     """Run the edit with the recipe's model, or with the model of its id where the files have changed."""
     canvas = recipe.request.canvas
+
+    def run(edit: Edit) -> dict[str, Any]:
+        sent = to_send(known, edit, pictures.inputs)
+        return run_job(client, edit.on(sent, canvas, lease=True), sent, interrupt)
+
     try:
-        return run_job(client, edit.on(pictures.inputs, canvas, lease=True), pictures.inputs, interrupt)
+        return run(edit)
     except VelaturaError as error:
         if error.code != "unknown-model" or known.model(edit.model) is None or not edit.model_digest:
             raise
     pictures.reasons.append(f"the files of the model {edit.model} have changed")
-    edit = replace(edit, model_digest="")
-    return run_job(client, edit.on(pictures.inputs, canvas, lease=True), pictures.inputs, interrupt)
+    return run(replace(edit, model_digest=""))
 
 
 def _counterpart(layers: list[dict[str, Any]], recipe: Recipe, method: MethodInfo) -> dict[str, Any]:

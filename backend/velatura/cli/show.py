@@ -93,5 +93,11 @@ def _input_title(name: str) -> str:
 
 
 def _input(raster: Raster) -> str:
-    size = f"{raster.width} x {raster.height}, {raster.channels} {raster.dtype}"
-    return f"{raster.layer or 'a picture without a name'}, {size} ({raster.digest})"
+    """The picture that was read, and the part of it that was sent."""
+    (x, y, width, height), kind = raster.layer_rect, f"{raster.channels} {raster.dtype}"
+    whole = f"{raster.layer or 'a picture without a name'}, {width} x {height}, {kind}"
+    if raster.whole is None:
+        return f"{whole} ({raster.digest})"
+    told = f" ({raster.whole_digest})" if raster.whole_digest else ""
+    x, y = raster.rect[0] - x, raster.rect[1] - y
+    return f"{whole}{told}; read: {raster.width} x {raster.height} at {x}, {y} ({raster.digest})"

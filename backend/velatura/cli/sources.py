@@ -14,6 +14,7 @@ from velatura.client.requests import pixels_of
 from velatura.files.archives import SOURCE
 from velatura.files.images import Image
 from velatura.files.reading import read_image, read_mask
+from velatura_protocol.crops import is_of
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
 
@@ -34,19 +35,20 @@ class Sources:
         self._file, self._canvas = file, canvas
 
     def found(self, raster: Raster) -> tuple[Path, Image, Pixels] | None:
-        """The file whose pixels have the raster's digest, its whole picture, and those pixels; or None."""
+        """The file whose pixels the raster was read from, its whole picture, and the pixels of the raster's
+        whole layer; or None."""
         for path, part in self._candidates(raster):
             try:
                 image = self._read(path, raster, part)
             except VelaturaError:  # another kind of file, or a broken one
                 continue
             pixels = self._within(image, raster)
-            if pixels is not None and is_same(pixels.raster, raster):
+            if pixels is not None and is_of(raster, pixels):
                 return path, image, pixels
         return None
 
     def given(self, path: Path, raster: Raster) -> tuple[Image, Pixels]:
-        """The picture of a file that the person names, and its pixels in the raster's place.
+        """The picture of a file that the person names, and its pixels in the place of the raster's layer.
 
         Raises VelaturaError as `read_image` does, and `bad-request` for a picture of another size.
         """
@@ -71,7 +73,7 @@ class Sources:
             beside = sorted(path for path in folder.iterdir() if path not in named)
         except OSError:
             beside = []
-        sizes = {self._canvas, (raster.width, raster.height)}
+        sizes = {self._canvas, raster.layer_rect[2:]}
         for path in (*named, *beside):
             if path.is_file() and (path.suffix.lower() in _OTHERS or _size(path) in sizes | _turned(sizes)):
                 yield path, None
@@ -85,8 +87,8 @@ class Sources:
         return read_image(path, part) if part else read_image(path)
 
     def _within(self, image: Image, raster: Raster) -> Pixels | None:
-        """The picture's part at the raster's place; None where the picture does not fit."""
-        size, (x, y, width, height) = (image.width, image.height), raster.rect
+        """The picture's part in the place of the raster's layer; None where the picture does not fit."""
+        size, (x, y, width, height) = (image.width, image.height), raster.layer_rect
         shown = image.with_alpha() if raster.channels.endswith("A") else image
         if size == self._canvas and x >= 0 and y >= 0 and x + width <= size[0] and y + height <= size[1]:
             pixels = shown.pixels[y : y + height, x : x + width]
@@ -95,12 +97,7 @@ class Sources:
         else:
             return None
         part = Image(np.ascontiguousarray(pixels), shown.channels, shown.profile, shown.icc)
-        return replace(pixels_of(part, raster.layer), rect=raster.rect)
-
-
-def is_same(one: Raster, other: Raster) -> bool:
-    """Whether two rasters have the same pixels in the same colour space."""
-    return (one.digest, one.icc) == (other.digest, other.icc)
+        return replace(pixels_of(part, raster.layer), rect=raster.layer_rect)
 
 
 def _size(path: Path) -> tuple[int, int] | None:

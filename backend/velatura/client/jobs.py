@@ -18,6 +18,7 @@ from velatura.client.running import fetch, proposal, proposed, run
 from velatura.files.images import Image
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.client import Client
+from velatura_protocol.crops import to_send
 from velatura_protocol.rasters import Pixels
 from velatura_protocol.requests import Edit
 from velatura_protocol.results import best_first, texts
@@ -151,11 +152,11 @@ class Job:
             )
             caption = proposed(described, f'settings={{"{draft.key}": "…"}}')
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
-        request = edit.on(work.inputs, canvas, lease=True)
+        inputs = to_send(work.known, edit, work.inputs)
         job = run(
             client,
-            request,
-            work.inputs,
+            edit.on(inputs, canvas, lease=True),
+            inputs,
             on_bytes=lambda done, size: self._tell(replace(self._progress, stage=SENDING)),
             on_event=self._event,
             should_cancel=self._cancelled.is_set,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from velatura.files.images import Image
 from velatura_protocol.rasters import MAX_NAME, Pixels
 
@@ -21,6 +23,6 @@ def inputs_of(
 def pixels_of(image: Image, name: str = "") -> Pixels:
     """A picture at the upper left corner of the canvas. name: its file's name, for the recipe."""
     place = (0, 0, image.width, image.height)
-    return Pixels(
-        image.data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME], image.needed_icc
-    )
+    values = image.pixels.astype(image.pixels.dtype.newbyteorder("<"), order="C", copy=False)
+    data = values.view(np.uint8).data.cast("B")
+    return Pixels(data, place, image.channels, image.dtype, image.profile, name[:MAX_NAME], image.needed_icc)

@@ -31,6 +31,7 @@ from velatura.files.atomic import replacing
 from velatura.files.composite import over
 from velatura.files.images import Image, Layer
 from velatura.files.png import encode
+from velatura.files.png_pixels import Bands
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date, so that the same result gives the same file
 THUMBNAIL = 256
@@ -77,10 +78,11 @@ def write_groups(path: Path, source: Image, groups: Sequence[Group], title: str)
 
         add("mimetype", b"image/openraster")
         add("stack.xml", _stack(source, groups, title), zipfile.ZIP_DEFLATED)
-        add(SOURCE, encode(source, always_profile=True, extra=source.metadata))
+        bands = Bands()  # the merged picture is the source but for a layer's rows
+        add(SOURCE, encode(source, always_profile=True, extra=source.metadata, bands=bands))
         for name, layer in files:
             add(name, encode(_like(layer.image, source), always_profile=True))
-        add(MERGED, encode(merged, always_profile=True, extra=source.metadata))
+        add(MERGED, encode(merged, always_profile=True, extra=source.metadata, bands=bands))
         add("Thumbnails/thumbnail.png", _thumbnail(merged))
         add(recipes.PART, recipes.pack(files), zipfile.ZIP_DEFLATED)
 

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import imagecodecs
-import numpy as np
-
 from velatura.colour import SRGB
 from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
 from velatura.files.images import Chunks, Image, Layer
+from velatura.files.png_pixels import Bands, png
 from velatura.files.recipes import text_chunk
 
 
-def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> bytes:
+def encode(
+    image: Image, always_profile: bool = False, extra: Chunks = (), bands: Bands | None = None
+) -> bytes:
     """Return the picture as a PNG file of the same depth.
 
     The file has the colour chunks of the file that the picture comes from, which may be none. With
     `always_profile` it always has an ICC profile: some readers take 16 bits without one for linear light.
-    `extra` are further chunks.
+    `extra` are further chunks. `bands` are those of a picture that shares rows with this one.
     """
-    pixels = image.pixels[..., 0] if image.pixels.shape[-1] == 1 else image.pixels
     kept = image.colour_chunks
     names = {kind for kind, _ in kept}
     defined = names & {b"cICP", b"iCCP", *(() if always_profile else (b"gAMA", b"cHRM"))}
@@ -31,7 +30,7 @@ def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> by
     elif always_profile and image.profile == SRGB.profile and not names & {b"iCCP", b"cICP"}:
         kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
         kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
-    return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), (*kept, *extra))
+    return png(image.pixels, bands, (*kept, *extra))
 
 
 def write_png(path: Path, source: Image, layer: Layer) -> None:

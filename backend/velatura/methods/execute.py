@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cache.cache import Cache
-from velatura.canvas.geometry import Region, plan
+from velatura.canvas.geometry import Box, Region, plan
 from velatura.canvas.rasters import Given, given
 from velatura.canvas.region import see
 from velatura.canvas.selection import Layer, Selection
@@ -15,6 +15,7 @@ from velatura.diffusion.noise import SEEDS, close_to
 from velatura.generators.protocol import Generator
 from velatura.models.store import ModelStore
 from velatura.weights import out_of_memory
+from velatura_protocol.crops import CONTEXT, needed
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import kinds_of
 from velatura_protocol.rasters import Raster
@@ -34,8 +35,6 @@ from .run import Hooks, Run
 from .work import Work
 
 __all__ = ["Cancelled", "Hooks", "ResultLayer", "execute"]
-
-_CONTEXT = 1.0  # surroundings, in sizes of the selection, for a method without such a parameter
 
 
 def execute(
@@ -89,7 +88,7 @@ def execute(
                 for mark in ("x-source-prompt", "x-prompt"):
                     for title, text in params.marked_with_titles(mark):
                         model.check_prompt(text, f"“{title}”")
-            (context,) = params.marked("x-context") or [_CONTEXT]
+            (context,) = params.marked("x-context") or [CONTEXT]
             region = _region(selection, layer, model, method.sees, context)
             layer = layer.toned(region.crop)
             seen = see(layer, selection, region, may_be_empty=method.from_nothing)
@@ -143,7 +142,8 @@ def _guided(checked: Checked) -> bool:
 
 def _region(selection: Selection, layer: Layer, model: Generator, sees: int, context: float) -> Region:
     """The part of the layer that a method sees, and its size. sees: see `Method`."""
-    size, side = layer.pixels.shape[:2], model.size
+    size, side = (layer.box.height, layer.box.width), model.size
+    layer.need(Box.of(needed(selection.bounds.rect, size[::-1], side, context)))
     region = plan(selection.bounds, size, side, model.multiple, context)
     if sees == 1:
         return region

@@ -118,7 +118,7 @@ def instead() -> Any:
         "selection",
         title="Change",
         description="What changes: the selection, or everything around it, as for another background.",
-        json_schema_extra={"x-enum-titles": ["The selection", "Everything else"]},
+        json_schema_extra={"x-enum-titles": ["The selection", "Everything else"], "x-rest": "rest"},
     )
 
 

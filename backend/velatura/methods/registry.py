@@ -27,7 +27,7 @@ from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import RASTERS_SINCE, rasters_of
 from velatura_protocol.messages import MAX_JSON, canonical, digest
-from velatura_protocol.schema import with_defaults
+from velatura_protocol.schema import fields_from_schema, with_defaults
 
 from . import adapting, controlling
 from .base import Method, schema
@@ -183,8 +183,18 @@ def describe(method: Method) -> dict[str, Any]:
         "max_variations": method.max_variations,
         "drafts": method.drafts,
         "from_nothing": method.from_nothing,
+        "crops": _crops(method),
         "parameters": schema(method.Parameters),
     }
+
+
+def _crops(method: Method) -> bool:
+    """Whether a client may send a part of the layer: it must be able to tell when the selection is the part
+    that stays, since all of the rest is then needed."""
+    if method.inputs.mask == "none":
+        return False
+    is_told = any(field.rest for field in fields_from_schema(schema(method.Parameters)))
+    return is_told or type(method).inverts is Method.inverts
 
 
 def since(method: dict[str, Any]) -> int:
@@ -223,6 +233,7 @@ def offer(
             "title": model.title,
             "kind": model.kind,
             "size": model.size,
+            **({} if model.is_size_known else {"size_known": False}),
             "defaults": model.defaults,
             "lacks": [method["id"] for method in with_dials if _lacks(method["id"], model)],
         }

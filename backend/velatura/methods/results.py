@@ -84,7 +84,8 @@ def mask_layer(
 ) -> ResultLayer:
     """A mask of the source, uint8 [height, width], as a result layer."""
     data = mask.tobytes()
-    raster = Raster(digest(data), source.width, source.height, "A", "u8", "", source.rect)
+    whole = source.layer_rect
+    raster = Raster(digest(data), *whole[2:], "A", "u8", "", whole)
     return ResultLayer(index, title, seed, raster.to_wire(), data, recipe | {"variation": index}, kind="mask")
 
 

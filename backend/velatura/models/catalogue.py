@@ -69,6 +69,7 @@ class ModelEntry:
             device's.
         found: its files, of a family that Velatura loads; None for other forms, and for a model at a hub that
             is not here.
+        is_size_known: whether `size` is certain; else the usual one stands for it.
     """
 
     id: str
@@ -82,6 +83,7 @@ class ModelEntry:
     generator: str = DIFFUSION
     dtype: str = ""
     found: Found | None = None
+    is_size_known: bool = True
 
     @property
     def defaults(self) -> dict[str, float]:
@@ -181,6 +183,7 @@ def _entry(item: Item, kind: str) -> ModelEntry:
         generator,
         item.get("dtype") or "",
         found,
+        bool(size),
     )
 
 

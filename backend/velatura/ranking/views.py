@@ -10,9 +10,9 @@ from velatura.canvas.composite import chosen, composed
 from velatura.canvas.geometry import Box
 from velatura.canvas.paste import Pasted
 from velatura.canvas.selection import Layer, Selection
+from velatura_protocol import crops
 
 SEAM_SIDE = 512  #: the largest longer side, in pixels, of the picture along whose border is looked
-_SEAM_MARGIN = (16, 0.25)  # around the selection, in pixels, and as a share of its size: the larger counts
 
 
 @dataclass(frozen=True)
@@ -39,10 +39,8 @@ class Scene:
 
     @property
     def _border_box(self) -> Box:
-        bounds, (least, share) = self.selection.bounds, _SEAM_MARGIN
-        margin = max(least, round(share * max(bounds.width, bounds.height)))
-        wide = Box(bounds.x0 - margin, bounds.y0 - margin, bounds.x1 + margin, bounds.y1 + margin)
-        return wide.intersection(self.layer.box)
+        box = self.layer.box
+        return Box.of(crops.border(self.selection.bounds.rect, (box.width, box.height)))
 
     def _composed(self, result: Pasted | None, box: Box, size: tuple[int, int]) -> np.ndarray:
         return composed(self.layer, result, box, size, self.backdrop)

@@ -14,6 +14,7 @@ _MODULES = {
     "faces": "faces",
     "models": "models",
     "resample": "resample",
+    "files": "files",
 }
 
 SUMMARY = "measure"
@@ -29,7 +30,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "beside the published procedures; "
         "faces: sliders of faces, reading a face, and seeking a change beside the published loop; "
         "models: the families of models at real widths, beside diffusers' own pipelines; "
-        "resample: enlarging a large picture in bands"
+        "resample: enlarging a large picture in bands; "
+        "files: an edit of a small selection of a large file, beside reading and writing the file"
     )
     parser.add_argument("what", choices=list(_MODULES), help=kinds)
     parser.add_argument(

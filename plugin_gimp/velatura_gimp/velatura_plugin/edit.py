@@ -15,7 +15,7 @@ from gi.repository import Gimp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.kinds import insertion
 from velatura_protocol.rasters import Raster
-from velatura_protocol.requests import Edit, Recipe, blobs
+from velatura_protocol.requests import Edit, Recipe
 from velatura_protocol.results import best_first
 from velatura_protocol.sights import LAYER
 
@@ -114,8 +114,7 @@ def run(
     on_preview(png, rect): receives each preview, see `session.OnPreview`. Raises VelaturaError, `cancelled`
     once `should_cancel` is true.
     """
-    whole = request.on(captured.inputs, captured.canvas, lease=True)
-    job = session.run(whole, blobs(captured.inputs), should_cancel, on_preview)
+    job = session.run(request, captured, should_cancel, on_preview)
     item = put(made(session, job, request.method, captured))
     session.acknowledge(job["job"])
     with contextlib.suppress(VelaturaError):  # the edit may have kept a slider; else the next one asks
@@ -188,8 +187,7 @@ def draft(
     once `should_cancel` is true.
     """
     session.need_drafts()
-    whole = request.on(captured.inputs, captured.canvas, lease=True, draft=True)
-    return session.run(whole, blobs(captured.inputs), should_cancel, on_preview)["result"]
+    return session.run(request, captured, should_cancel, on_preview, draft=True)["result"]
 
 
 def refresh(session: Session) -> bool:

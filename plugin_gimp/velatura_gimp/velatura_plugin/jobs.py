@@ -14,7 +14,7 @@ from velatura_protocol.candidates import Candidate
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.history_entries import Key, Relation
 from velatura_protocol.kinds import insertion
-from velatura_protocol.requests import Edit, blobs
+from velatura_protocol.requests import Edit
 
 from . import edit
 from .capture import Capture, Steps
@@ -126,12 +126,9 @@ class Job:
 
     def _send(self, captured: Capture) -> None:
         self._code, self._sees = captured.code, captured.sees
-        request = self.order.request.on(captured.inputs, captured.canvas, lease=True)
-        threading.Thread(
-            target=self._run, args=(request, blobs(captured.inputs), captured), daemon=True
-        ).start()
+        threading.Thread(target=self._run, args=(captured,), daemon=True).start()
 
-    def _run(self, request: object, sent: dict, captured: Capture) -> None:
+    def _run(self, captured: Capture) -> None:
         def report(text: str, fraction: float | None = None) -> None:
             _in_main(self._tell, text, fraction)
 
@@ -139,8 +136,8 @@ class Job:
             with _session(report) as session:
                 edit.refresh(session)
                 job = session.run(
-                    request,
-                    sent,
+                    self.order.request,
+                    captured,
                     self._stop.is_set,
                     lambda png, rect: _in_main(self._previewed, self, png, rect),
                     identifier=self.id,

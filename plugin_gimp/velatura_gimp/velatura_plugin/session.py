@@ -12,13 +12,15 @@ from typing import Protocol
 
 from velatura_protocol import candidates, paths
 from velatura_protocol.candidates import Candidate
+from velatura_protocol.catalogue import Catalogue
 from velatura_protocol.client import Client
+from velatura_protocol.crops import to_send
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.launch import start_daemon
 from velatura_protocol.messages import minor_version
-from velatura_protocol.rasters import Bytes
+from velatura_protocol.rasters import Pixels
 from velatura_protocol.remaining import Remaining
-from velatura_protocol.requests import Request
+from velatura_protocol.requests import Edit, blobs
 
 from .formats import Rect
 
@@ -30,6 +32,16 @@ OnPreview = Callable[[bytes, Rect | None], None]
 
 #: Called with candidates and their thumbnails, JPEGs or b"".
 OnCandidates = Callable[[list[tuple[Candidate, bytes]]], None]
+
+
+class Captured(Protocol):
+    """The pixels of a run, see `capture.Capture`."""
+
+    @property
+    def inputs(self) -> Mapping[str, Pixels | None]: ...
+
+    @property
+    def canvas(self) -> tuple[int, int]: ...
 
 
 class Report(Protocol):
@@ -97,21 +109,23 @@ class Session:
 
     def run(
         self,
-        request: Request,
-        blobs: Mapping[str, Bytes],
+        edit: Edit,
+        captured: Captured,
         should_cancel: Callable[[], bool] | None = None,
         on_preview: OnPreview | None = None,
         *,
+        draft: bool = False,
         identifier: str = "",
         on_candidates: OnCandidates | None = None,
     ) -> dict:
         """Submits a job and waits for its end; returns the job, which is done.
 
         Args:
-            request: the edit, with its inputs.
-            blobs: the inputs' bytes by digest.
+            edit: to be run.
+            captured: the pixels, of which the needed part is sent.
             should_cancel: once true, the job is cancelled.
             on_preview: called with each preview.
+            draft: whether it asks for a draft.
             identifier: of the job; "": a new one.
             on_candidates: called with the variations as they finish, and with all of them at the job's end,
                 also at that of a job that was cancelled.
@@ -121,8 +135,9 @@ class Session:
         identifier = identifier or str(uuid.uuid4())
         self._remaining = Remaining()
         self._report("Sending the layer…", 0.0)
-        wire = request.to_wire()
-        self._client.submit(identifier, wire, blobs, on_bytes=self._sent, should_stop=should_cancel)
+        inputs = to_send(Catalogue.from_wire(self.methods()), edit, captured.inputs)
+        wire = edit.on(inputs, captured.canvas, lease=True, draft=draft).to_wire()
+        self._client.submit(identifier, wire, blobs(inputs), on_bytes=self._sent, should_stop=should_cancel)
         self._report("Waiting for the daemon…")
 
         def on_event(event: dict, payload: object = None) -> None:

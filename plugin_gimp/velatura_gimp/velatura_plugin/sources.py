@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from gi.repository import Gimp
 
+from velatura_protocol.crops import is_of
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 from velatura_protocol.rasters import Raster
@@ -113,13 +114,13 @@ def _candidate(image: Gimp.Image, layer: Gimp.Layer, kept: Recipe, own: dict) ->
 
 
 def _is_alike(image: Gimp.Image, layer: Gimp.Layer, raster: Raster) -> bool:
-    """Whether the layer has exactly the pixels of the raster, in any place."""
+    """Whether the layer has exactly the pixels that the raster was read from, in any place."""
     code = image_encoding(image)
     size = (layer.get_width(), layer.get_height())
-    same = (raster.width, raster.height, raster.channels, raster.dtype, raster.profile, raster.icc)
-    if same != (*size, code.channels, code.dtype, code.profile, digest(code.icc) if code.icc else ""):
+    same = (raster.layer_rect[2:], raster.channels, raster.dtype, raster.profile, raster.icc)
+    if same != (size, code.channels, code.dtype, code.profile, digest(code.icc) if code.icc else ""):
         return False
-    return at_once(capture_whole(Sight(image, layer))).inputs["source"].raster.digest == raster.digest
+    return is_of(raster, at_once(capture_whole(Sight(image, layer))).inputs["source"])
 
 
 def _marks(layer: Gimp.Layer) -> list[dict]:

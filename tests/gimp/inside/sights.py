@@ -145,7 +145,7 @@ def seen():
     return {
         "sent": same,
         "run": [status, error, again_error],
-        "rect": own["inputs"]["source"]["rect"],
+        "rect": own["inputs"]["source"]["whole"],
         "own": own["gimp"],
         "on_top": [item.get_name() for item in image.get_layers()][:2]
         == [again.get_name(), group.get_name()],
