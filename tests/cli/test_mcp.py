@@ -100,7 +100,7 @@ def test_every_method_is_a_tool_with_the_arguments_that_it_takes(tools):
         ({"out": "../secret/new.png"}, "outside of the folders"),
         ({"out": "out.png"}, "is there already"),
         ({"out": "sub/new.png"}, "There is no folder"),
-        ({"out": "new.gif"}, "must end in .ora or .png"),
+        ({"out": "new.gif"}, "must end in .ora, .psd"),
         ({"seed": 1.5}, "whole number"),
         ({"variations": True}, "whole number"),
         ({"settings": [1]}, "The settings are no object"),
