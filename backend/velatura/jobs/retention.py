@@ -57,7 +57,7 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
     Args:
         references: every pair of a job and a blob.
         stored: the blobs in the spool.
-        now: seconds since the epoch.
+        now: seconds since the epoch, by a clock that does not jump forward (`clock.Clock`).
         policy: the ages and the budget.
     """
     too_old = {r.job for r in references if _too_old(r, now, policy)}
@@ -69,9 +69,10 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
         awaited = not (r.acknowledged or r.is_draft)
         worth[r.digest] = max(worth.get(r.digest, (False, 0.0)), (awaited, r.changed))
 
-    deleted = [b for b in stored if b.digest not in worth and b.age > policy.orphan]
+    deleted = [b for b in stored if b.digest not in worth and abs(b.age) > policy.orphan]
     total = sum(b.size for b in stored) - sum(b.size for b in deleted)
-    cached = [b for b in stored if b.digest in worth and b.digest not in held and b.age > policy.fresh]
+    # written in the future: the clock was set back since
+    cached = [b for b in stored if b.digest in worth and b.digest not in held and abs(b.age) > policy.fresh]
     for blob in sorted(cached, key=lambda b: worth[b.digest]):
         if total <= policy.budget:
             break

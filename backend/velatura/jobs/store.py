@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from velatura.jobs.database import no_room_is_disk_full, open_database
-from velatura.jobs.repair import set_aside
+from velatura.jobs.database import back_up, backup_of, for_the_person, open_database
+from velatura.jobs.repair import COLUMNS, set_aside
 from velatura.jobs.states import (
     LEGAL,
     MAX_LOSSES,
@@ -27,10 +27,6 @@ from velatura.jobs.states import (
 )
 from velatura_protocol.errors import VelaturaError
 
-COLUMNS = (
-    "id, number, state, revision, attempts, losses, cancelling, acknowledged, title, request, request_digest,"
-    " owner, lease, result, error, created, changed"
-)
 IS_DRAFT = "coalesce(json_extract(request, '$.draft'), 0)"
 
 WORKER_LOST = VelaturaError(
@@ -76,19 +72,33 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Opens or creates the journal at `path`.
 
-        A damaged journal is moved aside and a damaged row is set aside; the log says so. Raises
-        `unavailable` if a newer Velatura wrote the journal, `disk-full`.
+        A damaged journal is moved aside, its readable rows are kept, and a damaged row is set aside; the log
+        says so. Raises `unavailable` if a newer Velatura wrote the journal or its folder may not be written
+        to, `busy`, `disk-full`.
         """
+        self._path = path
+        self._backed_up = -1
         self._db = open_database(path)
         try:
             with self._transaction():
-                set_aside(self._db)
+                set_aside(self._db, backup_of(path))
         except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
         self._db.close()
+
+    def back_up(self) -> None:
+        """Copies the journal beside itself, unless nothing has changed since the last copy.
+
+        Raises `busy`, `disk-full`, `unavailable`, OSError.
+        """
+        if self._backed_up != self._db.total_changes:
+            changes = self._db.total_changes
+            with for_the_person():
+                back_up(self._db, self._path)
+            self._backed_up = changes
 
     # Reading
 
@@ -327,7 +337,7 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
-        with no_room_is_disk_full():
+        with for_the_person():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

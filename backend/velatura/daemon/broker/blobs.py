@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 HELPER = "blobs-helper"
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
+SHORT_OF_ROOM_S = 60.0  # where room is wanted, an abandoned upload is dropped after this time
 
 Waiter = tuple[bytes, int, str]
 
@@ -54,6 +55,11 @@ class Arriving:
     upload: Upload | None = None
     slow: Future[Upload | None] | None = None
     waiting: list[Waiter] = field(default_factory=list[Waiter])
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come."""
+        return self.size - (self.upload.offset if self.upload else 0)
 
     @property
     def ready(self) -> Upload | None:
@@ -130,11 +136,7 @@ class BlobThread(RouterThread[str]):
 
     def _put(self, identity: bytes, seq: int, message: Message, _: memoryview | None) -> None:
         digest, size = message["digest"], _natural(message, "size")
-        if self._spool.has(digest):
-            if self._spool.size(digest) != size:
-                raise VelaturaError(
-                    "blob-corrupt", "The layer's data has another size than announced; try again."
-                )
+        if self._spool.has(digest) and self._spool.size(digest) == size:
             self._desk.put(Arrived(digest))
             self._reply(identity, {"type": "ready", "re": seq, "digest": digest, "offset": size})
             return
@@ -144,10 +146,9 @@ class BlobThread(RouterThread[str]):
             arriving = None
         if arriving is None:
             self._make_place()
+            promised = sum(one.left for one in self._arriving.values())
             arriving = self._arriving[digest] = Arriving(size, time.monotonic())
-            self._help(digest, lambda: self._spool.upload(digest, size))
-        elif (upload := arriving.ready) is not None and upload.complete:
-            self._help(digest, upload.finish)  # it failed the first time, because the disk was full
+            self._help(digest, lambda: self._spool.upload(digest, size, promised))
         self._answer_when_ready(arriving, digest, (identity, seq, "ready"))
 
     def _chunk(self, identity: bytes, seq: int, message: Message, payload: memoryview | None) -> None:
@@ -175,8 +176,12 @@ class BlobThread(RouterThread[str]):
             upload.append(payload)
         except VelaturaError as error:
             if error.code == "disk-full":
-                self._desk.put(NoRoom(size))
+                self._make_room(size)
             raise
+
+    def _make_room(self, size: int) -> None:
+        self._spool.drop_idle_uploads(SHORT_OF_ROOM_S, self._arriving)
+        self._desk.put(NoRoom(size))
 
     def _help(self, digest: str, work: Callable[[], Upload | None]) -> None:
         try:
@@ -229,7 +234,7 @@ class BlobThread(RouterThread[str]):
             self._edge.note("the spool", error)
             answer = internal(error)
         if answer.code == "disk-full":
-            self._desk.put(NoRoom(arriving.size))
+            self._make_room(arriving.size)
         if arriving.upload is None or answer is not error:  # its file may be in any state
             self._give_up(digest)
         for identity, seq, _ in waiting:
@@ -259,7 +264,7 @@ class BlobThread(RouterThread[str]):
         for digest, arriving in list(self._arriving.items()):
             if arriving.slow is None and now - arriving.touched > self._idle:
                 self._close(digest)
-        self._spool.drop_idle_uploads(self._idle)
+        self._spool.drop_idle_uploads(self._idle, self._arriving)
 
     def _close(self, digest: str) -> None:
         upload = self._arriving.pop(digest).upload
