@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
@@ -23,7 +24,7 @@ def connected(state_dir: Path, start: bool) -> Generator[Client]:
     start: whether to start the daemon where none runs. Raises VelaturaError, such as `not-running` (only
     without `start`) and `unavailable`.
     """
-    client = _client(state_dir)
+    client = _client(state_dir, start)
     try:
         try:
             client.connect()
@@ -31,12 +32,13 @@ def connected(state_dir: Path, start: bool) -> Generator[Client]:
             if error.code != "not-running" or not start:
                 raise
             start_daemon(list(SERVE), state_dir, START_SECONDS)
-            client = _client(state_dir)  # the first one holds an event that says that there was no daemon
+            client = _client(state_dir, start)  # the first one holds an event of a missing daemon
             client.connect()
         yield client
     finally:
         client.close()
 
 
-def _client(state_dir: Path) -> Client:
-    return Client(state_dir, name="velatura command line", dealer=PyzmqDealer)
+def _client(state_dir: Path, start: bool) -> Client:
+    restart = partial(start_daemon, list(SERVE), state_dir, START_SECONDS) if start else None
+    return Client(state_dir, name="velatura command line", dealer=PyzmqDealer, restart=restart)

@@ -56,10 +56,10 @@ def _cancelled(interrupt: Interrupt) -> VelaturaError:
     return VelaturaError("cancelled", f"The edit was cancelled; {why}.")
 
 
-def fetch(client: Client, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
-    """The pixels of a result's layer, from the daemon. Raises `cancelled`."""
+def fetch(client: Client, job: str, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
+    """The pixels of a layer of a job's result, from the daemon. Raises `cancelled`."""
     try:
-        data = client.fetch(layer["raster"]["digest"], should_stop=interrupt.asked)
+        data = client.fetch(layer["raster"]["digest"], job=job, should_stop=interrupt.asked)
     except VelaturaError as error:
         if error.code != "cancelled":
             raise

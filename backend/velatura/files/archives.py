@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 
 MERGED = "mergedimage.png"
 SOURCE = "data/source.png"
@@ -33,3 +36,12 @@ def part(content: bytes, name: str, at_most: int) -> bytes:
             return archive.read(name)
         except RuntimeError as error:  # encrypted, or packed in a way that Python does not know
             raise ValueError(f"{name} cannot be unpacked") from error
+
+
+def parts(content: bytes, at_most: int) -> Iterator[bytes]:
+    """The parts of an archive that can be read and have at most `at_most` bytes."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for one in archive.infolist():
+            if one.file_size <= at_most:
+                with suppress(zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error):
+                    yield archive.read(one)

@@ -68,6 +68,11 @@ def backup_of(path: Path) -> Path:
     return path.with_name(path.name + ".backup")
 
 
+def damaged_ones(folder: Path) -> list[Path]:
+    """The files of the damaged journals that were moved aside in this folder."""
+    return sorted(folder.glob(f"*{DAMAGED}*"))
+
+
 def open_database(path: Path) -> sqlite3.Connection:
     """Opens or creates the database, in autocommit mode.
 
@@ -76,6 +81,8 @@ def open_database(path: Path) -> sqlite3.Connection:
     """
     with for_the_person():
         try:
+            if _forbids_writing(path):
+                raise sqlite3.DatabaseError("its header forbids to write")
             if wal.mended(path.with_name(path.name + "-wal")) is not None:
                 raise sqlite3.DatabaseError("the log is damaged")
             return _open(path)
@@ -144,6 +151,16 @@ def for_the_person() -> Generator[None]:
         raise
 
 
+def _forbids_writing(path: Path) -> bool:
+    """Whether the versions in the header are others than SQLite has: then it reads, and does not write."""
+    try:
+        with open(path, "rb") as file:
+            versions = file.read(20)[18:]
+    except OSError:
+        return False
+    return len(versions) == 2 and versions not in (b"\1\1", b"\2\2")
+
+
 def _is_outside(error: sqlite3.DatabaseError, path: Path) -> bool:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF
     if code == sqlite3.SQLITE_READONLY:  # a changed bit in the header says so, too
@@ -175,8 +192,6 @@ def _open(path: Path) -> sqlite3.Connection:
             raise sqlite3.DatabaseError("integrity_check found damage")
         if not _is_ours(db):
             raise sqlite3.DatabaseError("other tables")
-        db.execute("BEGIN IMMEDIATE")  # the header may forbid to write
-        db.execute("COMMIT")
     except BaseException:
         db.close()
         raise

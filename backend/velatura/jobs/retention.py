@@ -24,6 +24,7 @@ class Policy:
         orphan: a blob that no job refers to.
         upload: an upload that has stopped growing.
         abandoned: a job whose inputs never arrived.
+        damaged: a damaged journal that was moved aside.
         fresh: a blob just written; the journal may not yet hold the result that refers to it.
         budget: bytes of all blobs together.
     """
@@ -34,6 +35,7 @@ class Policy:
     orphan: float = HOUR
     upload: float = HOUR
     abandoned: float = DAY
+    damaged: float = 30 * DAY
     fresh: float = 60.0
     budget: int = 32 * 1024**3
 

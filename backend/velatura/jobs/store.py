@@ -17,8 +17,12 @@ from velatura.jobs.database import back_up, backup_of, for_the_person, open_data
 from velatura.jobs.repair import COLUMNS, set_aside
 from velatura.jobs.states import (
     LEGAL,
+    MAX_ATTEMPTS,
     MAX_LOSSES,
+    NEVER_ENDED,
+    RESULT_LOST,
     UNFINISHED,
+    WORKER_LOST,
     IllegalTransition,
     Job,
     State,
@@ -28,11 +32,6 @@ from velatura.jobs.states import (
 from velatura_protocol.errors import VelaturaError
 
 IS_DRAFT = "coalesce(json_extract(request, '$.draft'), 0)"
-
-WORKER_LOST = VelaturaError(
-    "worker-lost",
-    "The edit was stopped after the worker died on it twice; try a smaller selection or fewer variations.",
-).to_wire()
 
 
 @dataclass(frozen=True)
@@ -128,7 +127,7 @@ class Journal:
 
     def queue(self) -> list[Waiting]:
         """The queued jobs, oldest first."""
-        rows = self._db.execute("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
+        rows = self._read_rows("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
         return [Waiting(*row) for row in rows]
 
     def count(
@@ -139,11 +138,11 @@ class Journal:
         which = ("" if owner is None else " AND owner = ?") + ("" if drafts else f" AND NOT {IS_DRAFT}")
         values = [*map(str, states), *([] if owner is None else [owner])]
         query = f"SELECT count(*) FROM jobs WHERE state IN ({marks}){which}"
-        return self._db.execute(query, values).fetchone()[0]
+        return self._read_rows(query, *values)[0][0]
 
     def references(self) -> list[Reference]:
         """Every pair of a job and a blob that it needs or has used."""
-        rows = self._db.execute(
+        rows = self._read_rows(
             f"SELECT job, state, acknowledged, changed, digest, is_result, {IS_DRAFT}"
             " FROM blobs JOIN jobs ON id = job"
         )
@@ -268,12 +267,41 @@ class Journal:
         return self.get(job)
 
     def recover(self) -> list[Job]:
-        """Treats the jobs that ran when the last daemon died as `lost`. Call it once after opening."""
+        """Queues the jobs again that ran when the last daemon died. Call it once after opening.
+
+        Its death is not a job's fault. But a job that was started ten times fails: it may end the machine.
+        """
         started = self.in_states({State.STARTED})
         with self._transaction():
             for job in started:
-                self._lose(job)
+                if job.cancelling:
+                    self._change(job.id, State.CANCELLED)
+                elif job.attempts >= MAX_ATTEMPTS:
+                    self._change(job.id, State.FAILED, "error = ?", json.dumps(NEVER_ENDED))
+                else:
+                    self._change(job.id, State.QUEUED)
         return self.some([job.id for job in started])
+
+    def make_again(self, job: str, *, has_inputs: bool) -> Job:
+        """done → queued where a blob of the result is damaged; → failed where its inputs are gone, too.
+
+        A job whose result was acknowledged, or that is not done, stays as it is.
+
+        has_inputs: whether the spool has all of them.
+        """
+        with self._transaction():
+            known = self.get(job)
+            if known.state is State.DONE and not known.acknowledged:
+                if has_inputs:
+                    self._change(job, State.QUEUED, "result = NULL")
+                else:
+                    self._change(job, State.FAILED, "result = NULL, error = ?", json.dumps(RESULT_LOST))
+        return self.get(job)
+
+    def with_result(self, digest: str) -> list[str]:
+        """The ids of the jobs that have a blob as their result."""
+        rows = self._read_rows("SELECT job FROM blobs WHERE digest = ? AND is_result", digest)
+        return [job for (job,) in rows]
 
     def acknowledge(self, job: str) -> Job:
         """Records that the client has the result. Raises `bad-request` for a job that has not ended."""
@@ -287,6 +315,14 @@ class Journal:
                     (time.time(), job),
                 )
         return self.get(job)
+
+    def erase(self, jobs: Collection[str]) -> None:
+        """Deletes ended jobs, and every trace of them and of damaged ones in the journal's own files."""
+        self.forget(jobs)  # overwrites their rows (`secure_delete`)
+        with self._transaction():
+            self._db.execute("DROP TABLE IF EXISTS set_aside")
+        with for_the_person():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forget(self, jobs: Collection[str]) -> None:
         """Deletes ended jobs."""
@@ -333,7 +369,11 @@ class Journal:
         self._db.executemany("INSERT OR IGNORE INTO blobs (job, digest, is_result) VALUES (?, ?, ?)", rows)
 
     def _read(self, condition: str, *values: object) -> list[Job]:
-        return [_job(row) for row in self._db.execute(f"SELECT {COLUMNS} FROM jobs {condition}", values)]
+        return [_job(row) for row in self._read_rows(f"SELECT {COLUMNS} FROM jobs {condition}", *values)]
+
+    def _read_rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with for_the_person():
+            return self._db.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Generator[None]:

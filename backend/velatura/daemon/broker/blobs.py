@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from velatura.daemon.broker.notes import Arrived, ForDesk, NoRoom, Status
+from velatura.daemon.broker.notes import Arrived, Damaged, ForDesk, NoRoom, Status
 from velatura.daemon.broker.router_thread import Prove, RouterThread
 from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.faults import internal, no_session, unknown_message
@@ -33,6 +33,7 @@ log = logging.getLogger(__name__)
 HELPER = "blobs-helper"
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
+MAX_FETCHED = 4096
 SHORT_OF_ROOM_S = 60.0  # where room is wanted, an abandoned upload is dropped after this time
 
 Waiter = tuple[bytes, int, str]
@@ -106,6 +107,8 @@ class BlobThread(RouterThread[str]):
         self._arriving: dict[str, Arriving] = {}
         self._helper = ThreadPoolExecutor(1, thread_name_prefix=HELPER)
         self._helped = False
+        self._fetched: set[str] = set()  # blobs that were downloaded from their beginning
+        self._checking: dict[str, list[tuple[bytes, int, int]]] = {}  # connection, seq, length
         self._kinds = {"put": self._put, "chunk": self._chunk, "fetch": self._fetch}
 
     def has_lost_its_helper(self) -> bool:
@@ -201,6 +204,8 @@ class BlobThread(RouterThread[str]):
     def _deliver(self, note: str) -> None:
         """The helper has opened the upload of this digest, or finished it, or failed."""
         digest = note
+        for waiter in self._checking.pop(digest, ()):
+            self._send_checked(digest, *waiter)
         arriving = self._arriving.get(digest)
         if arriving is None or arriving.slow is None or not arriving.slow.done():  # given up meanwhile
             return
@@ -278,7 +283,35 @@ class BlobThread(RouterThread[str]):
             raise VelaturaError("busy", "Too much is being fetched at once; try again.", retryable=True)
         digest = message["digest"]
         offset, length = _natural(message, "offset"), min(_natural(message, "length"), CHUNK)
-        data, size = self._spool.slice(digest, offset, length)
+        if offset == 0 and digest in self._fetched:  # its client doubts the bytes that it got before
+            checked = self._checking.setdefault(digest, [])
+            if not checked:
+                future = self._helper.submit(self._spool.is_sound, digest)
+                self._helped = True
+                future.add_done_callback(lambda _: self.mailbox.put(digest))
+            checked.append((identity, seq, length))
+            self._fetched.discard(digest)
+            return
+        if offset == 0:
+            if len(self._fetched) >= MAX_FETCHED:
+                self._fetched.clear()
+            self._fetched.add(digest)
+        self._send_piece(identity, seq, digest, offset, length)
+
+    def _send_checked(self, digest: str, identity: bytes, seq: int, length: int) -> None:
+        try:
+            self._send_piece(identity, seq, digest, 0, length)
+        except VelaturaError as error:
+            self._fail(identity, seq, error)
+
+    def _send_piece(self, identity: bytes, seq: int, digest: str, offset: int, length: int) -> None:
+        try:
+            data, size = self._spool.slice(digest, offset, length)
+        except VelaturaError:
+            self._desk.put(
+                Damaged(digest)
+            )  # before the answer, so that a client that asks next finds its job queued
+            raise
         answer = {"type": "data", "re": seq, "digest": digest, "offset": offset, "size": size}
         self._reply(identity, answer, data)
 
