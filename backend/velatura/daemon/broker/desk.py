@@ -6,6 +6,7 @@ import logging
 import math
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from pathlib import Path
@@ -286,6 +287,8 @@ class Desk:
         for job in self._journal.recover():
             log.warning("job %s was running when the last daemon died; it is %s now", job.id, job.state)
         self._keeper.check_results()
+        with suppress(VelaturaError, OSError):  # the next one tries again
+            self._keeper.sweep()  # makes room at once where the disk is full
         self._queue_complete()
         for job in self._journal.in_states(UNFINISHED):
             if job.lease:
