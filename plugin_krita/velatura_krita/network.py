@@ -58,7 +58,7 @@ class Network(threading.Thread):
         super().__init__(name="velatura-network", daemon=True)
         self.state_dir, self._serve, self._emit = state_dir, serve, emit
         self._journal = Journal(state_dir)
-        self._client = Client(state_dir, name=name)
+        self._client = Client(state_dir, name=name, restart=self._start)
         self._commands: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self._unwanted: set[str] = set()  #: jobs to be cancelled; an upload looks here
         self._inserted: set[str] = set()  #: inserted jobs, still to be acknowledged to the daemon
@@ -251,7 +251,7 @@ class Network(threading.Thread):
         try:
             while len(found) < len(digests):
                 name = digests[len(found)]
-                found.append(self._client.fetch(name, on_bytes=on_bytes, should_stop=self._closing.is_set))
+                found.append(self._fetched(name, job, on_bytes))
         except VelaturaError as error:
             self._emit("failed", {"job": job, "error": error})
         except Exception as error:  # memory may not suffice; the job must not seem to be fetched for ever
@@ -259,6 +259,9 @@ class Network(threading.Thread):
             self._emit("failed", {"job": job, "error": VelaturaError("internal", FAULT, detail=repr(error))})
         else:
             self._emit("fetched", {"job": job, "blobs": found})
+
+    def _fetched(self, name: str, job: str, on_bytes: Callable[[int, int], None]) -> bytearray:
+        return self._client.fetch(name, job=job, on_bytes=on_bytes, should_stop=self._closing.is_set)
 
     def _thumbnail(self, job: str, digest: str, size: int) -> None:
         try:
@@ -295,13 +298,16 @@ class Network(threading.Thread):
         if self._client.connected:
             return
         try:
-            if not self._serve:
-                raise VelaturaError("unavailable", NOT_INSTALLED)
-            start_daemon(self._serve, self.state_dir, START)
+            self._start()
             self._client.connect()
         except VelaturaError as error:
             log.error("start: %s %s", error.message, error.detail)
             self._emit("daemon", {"state": "refused", "text": error.message, "detail": error.detail[-500:]})
+
+    def _start(self) -> None:
+        if not self._serve:
+            raise VelaturaError("unavailable", NOT_INSTALLED)
+        start_daemon(self._serve, self.state_dir, START)
 
     def _stops(self, job: str) -> bool:
         return self._closing.is_set() or job in self._unwanted

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 
 from .errors import VelaturaError
 from .messages import Bytes, Message
 from .reading import as_list
-from .session import POLL, Link, Lost, OnEvent, Payload, ShouldStop
+from .session import POLL, Link, Lost, OnEvent, Payload, ShouldStop, check_stop
 from .transfers import Download, OnBytes, upload
 from .upkeep import FINAL, PATIENCE, Upkeep
 
+_LOOK = 0.25  # seconds between two questions about a job that runs again
 _UPLOAD_ROUNDS = 5  # times that a daemon may ask for the blobs of one job
 
 
@@ -102,6 +104,7 @@ class Client(Upkeep):
         digest: str,
         *,
         size: int | None = None,
+        job: str = "",
         on_bytes: OnBytes | None = None,
         should_stop: ShouldStop | None = None,
     ) -> bytearray:
@@ -110,15 +113,32 @@ class Client(Upkeep):
         Args:
             digest: the blob's name.
             size: its number of bytes where it is known; then it is checked too.
+            job: the job whose result it is. If it is damaged on the disk, the daemon runs the job again, and
+                this waits for it.
             on_bytes: called as bytes arrive.
             should_stop: asked between two messages.
 
         Raises `unknown-blob`, `blob-corrupt`, `not-running`, `cancelled`.
         """
-        download = Download(digest, size)
-        return self._persist(
-            lambda link: download.run(link, on_bytes=on_bytes, should_stop=should_stop), should_stop
-        )
+        for is_last in (not job, True):
+            download = Download(digest, size)
+            try:
+                return self._persist(
+                    partial(download.run, on_bytes=on_bytes, should_stop=should_stop), should_stop
+                )
+            except VelaturaError as error:
+                if is_last or error.code not in ("unknown-blob", "blob-corrupt"):
+                    raise
+                self._await(job, should_stop)
+        raise AssertionError("the last one returns or raises")
+
+    def _await(self, job: str, should_stop: ShouldStop | None) -> None:
+        """Waits for the end of a job that runs again. Raises its error where it has failed, `cancelled`."""
+        while (state := self.get(job)).get("state") not in FINAL:
+            check_stop(should_stop)
+            self._tend(_LOOK)
+        if state.get("state") == "failed":
+            raise VelaturaError.from_wire(state.get("error"))
 
     def wait(
         self,

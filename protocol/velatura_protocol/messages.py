@@ -21,6 +21,7 @@ MAX_INTEGER = 2**53 - 1
 Bytes = bytes | bytearray | memoryview
 Message = JsonObject  #: with `type` (SPEC section 2)
 
+_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _DIGEST = re.compile(r"blake2b:[0-9a-f]{64}\Z")
 _VERSION = re.compile(r"([0-9]{1,6})\.([0-9]{1,6})\Z")
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
@@ -137,6 +138,11 @@ def is_seq(value: object) -> TypeGuard[int]:
 def is_digest(value: object) -> TypeGuard[str]:
     """Whether `value` is a digest as SPEC section 2 writes them."""
     return isinstance(value, str) and _DIGEST.match(value) is not None
+
+
+def is_job_id(value: object) -> TypeGuard[str]:
+    """Whether `value` is a job's id as SPEC section 2 writes them."""
+    return isinstance(value, str) and _JOB_ID.match(value) is not None
 
 
 def error_answer(error: VelaturaError, re: int | None) -> Message:

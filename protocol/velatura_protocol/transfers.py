@@ -142,16 +142,21 @@ class Download:
             try:
                 self._fetch(link, on_bytes, should_stop)
             except VelaturaError as error:
-                if error.code != "busy" or time.monotonic() - since > PATIENCE:
+                if error.code == "blob-corrupt" and self._corrupt + 1 < _CORRUPT_TRIES:
+                    self._begin_again()
+                elif error.code != "busy" or time.monotonic() - since > PATIENCE:
                     raise
                 _pause(link, should_stop)
                 continue
             if digest_of(self.data) == self.digest:
                 return self.data
-            self._corrupt += 1
+            self._begin_again()
             if self._corrupt == _CORRUPT_TRIES:
                 raise _corrupt("the digest does not agree")
-            self._have = 0
+
+    def _begin_again(self) -> None:
+        self._corrupt += 1
+        self._have, self._started = 0, False
 
     def _fetch(self, link: Link, on_bytes: OnBytes | None, should_stop: ShouldStop | None) -> None:
         if not self._started:

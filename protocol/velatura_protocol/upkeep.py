@@ -27,12 +27,14 @@ _ANSWERS = {
     "cancel": "job",
     "watch": "jobs",
     "list": "jobs",
+    "forget": "forgotten",
     "unload": "ok",
     "shutdown": "ok",
 }
 _ONCE = frozenset({"shutdown", "unload"})  # not repeated on a new connection, which may be to another daemon
 _BACKOFF = (0.1, 2.0)  # seconds between two attempts to connect, first and longest
 _ATTEMPT = (0.5, 5.0)  # seconds that a step of an attempt may take, first and longest
+_RESTART_EVERY = 10.0  # seconds between two attempts to start a daemon in place of a dead one
 _WATCH_AT_ONCE = 256  # jobs in one message
 _LOSSES = 20  # in one upload or download; a daemon that dies as often will not come through
 
@@ -46,6 +48,8 @@ class Upkeep:
         state_dir: the daemon's; None: the usual one.
         name: the client's, for the daemon's log.
         dealer: makes an unconnected transport.
+        restart: starts another daemon, and returns once it answers. It is called where a daemon died, rather
+            than stopped, while a request or a watched job waits for it; None leaves that to others.
 
     Attributes:
         welcome: the daemon's last answer to hello; {} before that.
@@ -57,11 +61,14 @@ class Upkeep:
         *,
         name: str,
         dealer: Callable[[], Transport] = Dealer,
+        restart: Callable[[], None] | None = None,
     ) -> None:
         self.state_dir = paths.state_dir(state_dir)
         self.welcome: Message = {}
         self._name = name
         self._dealer = dealer
+        self._restart = restart
+        self._restarted = -_RESTART_EVERY
         self._link: Link | None = None
         self._session = ""
         self._events: dict[tuple[str, str, int], tuple[Message, Payload]] = {}
@@ -151,8 +158,10 @@ class Upkeep:
             self._on_event({"type": "connection", "state": "lost", "error": error.to_wire()}, None)
         self._why = error
 
-    def _tend(self, timeout: float) -> None:
-        """One turn: takes the messages of `timeout` seconds, or tries to connect again when that is due."""
+    def _tend(self, timeout: float, *, needed: bool = False) -> None:
+        """One turn: takes the messages of `timeout` seconds, or tries to connect again when that is due.
+
+        needed: whether a request waits for the connection."""
         if self._link:
             try:
                 self._link.poll(timeout)
@@ -163,15 +172,31 @@ class Upkeep:
         if wait > 0:
             time.sleep(min(wait, timeout))
             return
-        with suppress(VelaturaError):  # an event reports it
+        try:
             self._restore(self._patience, tell=True)
+        except VelaturaError as error:  # an event reports it
+            if error.code == "not-running" and (needed or self._watched):
+                self._revive()
+
+    def _revive(self) -> None:
+        """Starts a daemon in place of one that died. One that was stopped removed its connection file: it was
+        stopped on purpose, and stays so."""
+        now = time.monotonic()
+        if self._restart is None or now - self._restarted < _RESTART_EVERY:
+            return
+        if not (self.state_dir / paths.CONNECTION_FILE).exists():
+            return
+        self._restarted = now
+        with suppress(VelaturaError):  # the next attempt to connect gives the reason
+            self._restart()
+        self._next_attempt = 0.0
 
     def _connected_link(self, should_stop: ShouldStop | None, patience: float) -> Link:
         """The link, once there is one. Raises the reason where there is none after `patience` seconds."""
         deadline = time.monotonic() + patience
         while self._link is None:
             check_stop(should_stop)
-            self._tend(POLL)
+            self._tend(POLL, needed=True)
             if self._link is None and time.monotonic() > deadline:
                 raise self._why or VelaturaError("not-running", "Velatura's daemon is not running; start it.")
         return self._link

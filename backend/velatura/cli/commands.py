@@ -32,6 +32,7 @@ _OWN = {
     "uninstall": "remove the plugin from Krita or GIMP",
     "doctor": "find faults of this installation and say how to mend them",
     "mcp": "offer the methods to an assistant that speaks the Model Context Protocol",
+    "forget": "delete what the daemon keeps: prompts, pictures and results",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
     "docs": "show the reference pages: how-tos, methods, Python",

@@ -189,7 +189,7 @@ def run(options: argparse.Namespace) -> int:
             print_texts(job, as_json=options.json)
             return exits.OK
         results = best_first(job["result"]["layers"])
-        layers = [fetch(client, layer, interrupt) for layer in results]
+        layers = [fetch(client, job["job"], layer, interrupt) for layer in results]
         files = WRITERS[method.kind.insert](
             Output(options.out, options.compare, read), source, mask, layers, job["title"]
         )

@@ -44,10 +44,10 @@ def run_job(
         progress.close()
 
 
-def fetch(client: Client, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
-    """The pixels of a result's layer, from the daemon. Raises `cancelled`."""
+def fetch(client: Client, job: str, layer: dict[str, Any], interrupt: Interrupt) -> Layer:
+    """The pixels of a layer of a job's result, from the daemon. Raises `cancelled`."""
     try:
-        return running.fetch(client, layer, interrupt.asked)
+        return running.fetch(client, job, layer, interrupt.asked)
     except VelaturaError as error:
         raise _told(error, interrupt) from error
 

@@ -101,7 +101,7 @@ def run(options: argparse.Namespace) -> int:
         layer = _counterpart(job["result"]["layers"], recipe, method)
         files: list[Path] = []
         if options.out:
-            drawn = [fetch(client, layer, interrupt)]
+            drawn = [fetch(client, job["job"], layer, interrupt)]
             output = Output(options.out, None, [options.file, *pictures.read])
             source = stripped(pictures.source) if options.strip else pictures.source
             check_format(options.out, source, method.kind.insert)

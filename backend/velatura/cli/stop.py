@@ -12,7 +12,7 @@ from velatura.cli import exits
 from velatura.client.connection import connected
 from velatura.daemon import lock
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.paths import state_dir
+from velatura_protocol.paths import CONNECTION_FILE, state_dir
 
 SECONDS = 30.0  # longer than the daemon's own limit
 KILLED_SECONDS = 10.0
@@ -70,6 +70,7 @@ def _end(folder: Path, pid: int) -> None:
         except PermissionError:
             raise VelaturaError("timeout", f"Process {pid} is another user's; ask them to end it.") from None
         if lock.is_free(folder, seconds):
+            (folder / CONNECTION_FILE).unlink(missing_ok=True)  # else clients start another
             print("The daemon has stopped.")
             return
     raise VelaturaError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
+from functools import partial
 from pathlib import Path
 
 from velatura.daemon.pyzmq_dealer import PyzmqDealer
@@ -27,7 +28,7 @@ def connected(state_dir: Path, start: bool, name: str = "velatura command line")
 
     Raises VelaturaError, such as `not-running` (only without `start`) and `unavailable`.
     """
-    client = _client(state_dir, name)
+    client = _client(state_dir, name, start)
     try:
         try:
             client.connect()
@@ -36,12 +37,13 @@ def connected(state_dir: Path, start: bool, name: str = "velatura command line")
                 raise
             start_daemon(list(SERVE), state_dir, START_SECONDS)
             # The first client holds an event that says that there was no daemon.
-            client = _client(state_dir, name)
+            client = _client(state_dir, name, start)
             client.connect()
         yield client
     finally:
         client.close()
 
 
-def _client(state_dir: Path, name: str) -> Client:
-    return Client(state_dir, name=name, dealer=PyzmqDealer)
+def _client(state_dir: Path, name: str, start: bool) -> Client:
+    restart = partial(start_daemon, list(SERVE), state_dir, START_SECONDS) if start else None
+    return Client(state_dir, name=name, dealer=PyzmqDealer, restart=restart)

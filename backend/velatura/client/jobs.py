@@ -162,7 +162,7 @@ class Job:
             should_cancel=self._cancelled.is_set,
         )
         told = best_first(job["result"].get("layers", []))
-        drawn = [(layer, fetch(client, layer, self._cancelled.is_set)) for layer in told]
+        drawn = [(layer, fetch(client, job["job"], layer, self._cancelled.is_set)) for layer in told]
         result = Result(job, work.method.kind.insert, (work.source, work.mask), drawn, texts(job["result"]))
         client.ack(job["job"])
         return result

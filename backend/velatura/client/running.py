@@ -72,9 +72,10 @@ def run(
     return job
 
 
-def fetch(client: Client, layer: dict[str, Any], should_stop: ShouldStop | None = None) -> Layer:
-    """The pixels of a result's layer, from the daemon. Raises `cancelled`."""
-    return Layer.from_result(layer, client.fetch(layer["raster"]["digest"], should_stop=should_stop))
+def fetch(client: Client, job: str, layer: dict[str, Any], should_stop: ShouldStop | None = None) -> Layer:
+    """The pixels of a layer of a job's result, from the daemon. Raises `cancelled`."""
+    data = client.fetch(layer["raster"]["digest"], job=job, should_stop=should_stop)
+    return Layer.from_result(layer, data)
 
 
 def proposal(edit: Edit, method: MethodInfo, known: Catalogue) -> Proposal | None:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import time
-from collections.abc import Generator
+import traceback
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 
 from velatura_protocol.errors import VelaturaError
+from velatura_protocol.reading import as_list, as_object
 
 _NO_HANDLES = {errno.EMFILE, errno.ENFILE}
 _LOGGED_AGAIN_S = 60.0  # the same fault is logged at most once in this time
+_WORD = re.compile(r"[^\W_]{3,}")
+_PUBLIC = {"type", "job", "method", "model", "digest", "channels", "dtype", "profile"}
 _SHORTEST_S, _LONGEST_S = 0.01, 1.0
 
 
@@ -37,6 +42,33 @@ def unknown_message(kind: str) -> VelaturaError:
     return VelaturaError(
         "unknown-message", "The daemon is too old for this; update it.", detail=f"{kind:.80}"
     )
+
+
+def told_without(error: BaseException, request: object) -> str:
+    """The traceback of an error for a log. The text of an exception that quotes the request is left out: the
+    prompt and the other words of an edit are private."""
+    words = {word for text in _texts(request) for word in _WORD.findall(text.casefold())}
+    told: list[str] = []
+    known: BaseException | None = error
+    while known is not None and len(told) < 8:
+        text = str(known)
+        quotes = not words.isdisjoint(_WORD.findall(text.casefold()))
+        said = "(its text quotes the edit)" if quotes else text[:2000]
+        told.append("".join(traceback.format_tb(known.__traceback__)) + f"{type(known).__name__}: {said}")
+        known = known.__cause__ or (None if known.__suppress_context__ else known.__context__)
+    return "\nfollowed by\n".join(reversed(told))
+
+
+def _texts(value: object) -> Iterator[str]:
+    """All texts in a request, but for names that say nothing of the person's picture."""
+    items = as_list(value)
+    if isinstance(value, str):
+        yield value
+    for item in items or ():
+        yield from _texts(item)
+    for key, item in (as_object(value) or {}).items():
+        if key not in _PUBLIC:
+            yield from _texts(item)
 
 
 class Edge:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import io
 import xml.etree.ElementTree as ElementTree
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 MERGED = "mergedimage.png"
@@ -66,3 +69,12 @@ def layers(content: bytes) -> dict[str, Placed]:
             placed = Placed(source, int(element.get("x", "0")), int(element.get("y", "0")), size)
             found.setdefault(name, placed)
     return found
+
+
+def parts(content: bytes, at_most: int) -> Iterator[bytes]:
+    """The parts of an archive that can be read and have at most `at_most` bytes."""
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for one in archive.infolist():
+            if one.file_size <= at_most:
+                with suppress(zipfile.BadZipFile, OSError, RuntimeError, NotImplementedError, zlib.error):
+                    yield archive.read(one)

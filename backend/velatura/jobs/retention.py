@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from velatura.jobs.spool import Stored
-from velatura.jobs.states import UNFINISHED, State
-from velatura.jobs.store import Reference
+from velatura.jobs.states import UNFINISHED, Reference, State
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -24,6 +23,7 @@ class Policy:
         orphan: a blob that no job refers to.
         upload: an upload that has stopped growing.
         abandoned: a job whose inputs never arrived.
+        damaged: a damaged journal that was moved aside.
         fresh: a blob just written; the journal may not yet hold the result that refers to it.
         budget: bytes of all blobs together.
     """
@@ -34,6 +34,7 @@ class Policy:
     orphan: float = HOUR
     upload: float = HOUR
     abandoned: float = DAY
+    damaged: float = 30 * DAY
     fresh: float = 60.0
     budget: int = 32 * 1024**3
 
@@ -57,7 +58,7 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
     Args:
         references: every pair of a job and a blob.
         stored: the blobs in the spool.
-        now: seconds since the epoch.
+        now: seconds since the epoch, by a clock that does not jump forward (`clock.Clock`).
         policy: the ages and the budget.
     """
     too_old = {r.job for r in references if _too_old(r, now, policy)}
@@ -69,9 +70,10 @@ def plan(references: Collection[Reference], stored: Collection[Stored], now: flo
         awaited = not (r.acknowledged or r.is_draft)
         worth[r.digest] = max(worth.get(r.digest, (False, 0.0)), (awaited, r.changed))
 
-    deleted = [b for b in stored if b.digest not in worth and b.age > policy.orphan]
+    deleted = [b for b in stored if b.digest not in worth and abs(b.age) > policy.orphan]
     total = sum(b.size for b in stored) - sum(b.size for b in deleted)
-    cached = [b for b in stored if b.digest in worth and b.digest not in held and b.age > policy.fresh]
+    # written in the future: the clock was set back since
+    cached = [b for b in stored if b.digest in worth and b.digest not in held and abs(b.age) > policy.fresh]
     for blob in sorted(cached, key=lambda b: worth[b.digest]):
         if total <= policy.budget:
             break

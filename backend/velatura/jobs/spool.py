@@ -11,7 +11,7 @@ import os
 import shutil
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -35,7 +35,7 @@ from velatura_protocol.rasters import MAX_BLOB
 
 @dataclass(frozen=True)
 class Stored:
-    """A blob in the spool. size: bytes. age: seconds since it was written."""
+    """A blob in the spool. size: bytes. age: seconds since it was written; the clock may have been set."""
 
     digest: str
     size: int
@@ -90,7 +90,10 @@ class Spool:
         try:
             with open(self.path(digest), "rb") as file:
                 data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (FileNotFoundError, ValueError):  # ValueError: the file is empty, which no blob is
+        except FileNotFoundError:
+            raise _unknown(digest) from None
+        except ValueError:  # the file is empty, which no blob is
+            self.remove(digest)
             raise _unknown(digest) from None
         if digest_of(blake2b(data, digest_size=32)) != digest:
             self.remove(digest)
@@ -100,7 +103,7 @@ class Spool:
     def put(self, data: bytes | bytearray | memoryview) -> str:
         """Stores bytes and returns their digest; they are durable by then. Raises `disk-full`."""
         digest = digest_of(blake2b(data, digest_size=32))
-        if self._touch(digest):
+        if self._holds(digest, memoryview(data).cast("B")):
             return digest
         path = self._partial / f"{uuid.uuid4().hex}.put"
         with no_room_is_disk_full():
@@ -114,11 +117,25 @@ class Spool:
                 raise
         return digest
 
-    def _touch(self, digest: str) -> bool:
-        """Whether the blob exists; if so its age starts at 0 again, so that it is not deleted now."""
+    def _holds(self, digest: str, data: memoryview) -> bool:
+        """Whether the blob exists and has these bytes. Its age then starts at 0 again, so that it is not
+        deleted now."""
         try:
+            with open(self.path(digest), "rb") as file:
+                if os.fstat(file.fileno()).st_size != data.nbytes:
+                    return False
+                with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as known:
+                    is_same = memoryview(known) == data
             os.utime(self.path(digest))
-        except OSError:
+        except (OSError, ValueError):
+            return False
+        return is_same
+
+    def is_sound(self, digest: str) -> bool:
+        """Whether the blob exists and its bytes match its digest (1 ms per MiB); removes a damaged one."""
+        try:
+            self.read(digest).close()
+        except VelaturaError:
             return False
         return True
 
@@ -140,8 +157,15 @@ class Spool:
 
     # Uploads
 
-    def upload(self, digest: str, size: int) -> Upload:
+    def upload(self, digest: str, size: int, promised: int = 0) -> Upload:
         """Begins an upload, or resumes the one in `partial/` and hashes its bytes again (1 ms per MiB).
+
+        A stored blob of another size is damaged, unless its digest is right; the upload takes its place.
+
+        Args:
+            digest: the blob's name.
+            size: its bytes.
+            promised: bytes that other uploads have still to bring.
 
         Raises `bad-request`, `too-large`, `disk-full`.
         """
@@ -149,32 +173,43 @@ class Spool:
             raise VelaturaError("bad-request", "The layer's data is empty; try again.")
         if size > MAX_BLOB:
             raise VelaturaError("too-large", "The layer is too large; edit a smaller part of it.")
-        self._check_room(size)
+        if self.has(digest) and self.is_sound(digest):  # else the damaged one is gone now
+            raise corrupt("The layer's data has another size than announced; try again.", digest)
+        self._check_room(digest, size + promised)
         with no_room_is_disk_full():
             return Upload(self._partial / _name(digest), digest, size, self._publish)
 
-    def drop_idle_uploads(self, idle: float) -> None:
-        """Deletes partial files that have not grown for `idle` seconds."""
-        now = time.time()
+    def drop_idle_uploads(self, idle: float, open_ones: Collection[str] = ()) -> None:
+        """Deletes partial files that have not grown for `idle` seconds.
+
+        open_ones: digests of the uploads that go on. Their files stay, however far the clock was set.
+        """
+        now, names = time.time(), {_name(digest) for digest in open_ones}
         for entry, status in _files(self._partial):
-            if now - status.st_mtime > idle:
+            if entry.name not in names and abs(now - status.st_mtime) > idle:
                 Path(entry.path).unlink(missing_ok=True)
 
     def room(self) -> int:
-        """Bytes that all blobs together may take up: the budget, or less where the disk holds less."""
-        return min(self.budget, self._used() + shutil.disk_usage(self._blobs).free - self._reserve)
+        """Bytes that all complete blobs together may take up: the budget, or less where the disk holds less,
+        without the bytes of the uploads under way."""
+        partial = _bytes(self._partial)
+        there = _bytes(self._blobs) + partial + shutil.disk_usage(self._blobs).free - self._reserve
+        return min(self.budget, there) - partial
 
-    def _used(self) -> int:
-        return sum(status.st_size for _, status in _files(self._blobs))
-
-    def _check_room(self, size: int) -> None:
-        used, room = self._used(), self.room()
-        if used + size > room:
+    def _check_room(self, digest: str, size: int) -> None:
+        used, room = _bytes(self._blobs), self.room()
+        partial = self._partial / _name(digest)
+        resumed = min(size, partial.stat().st_size) if partial.is_file() else 0
+        if used + size - resumed > room:
             raise disk_full(f"{size} bytes wanted, {used} of {room} used")
 
     def _publish(self, partial: Path, digest: str) -> None:
         os.replace(partial, self.path(digest))
-        sync_folder(self._blobs)
+        try:
+            sync_folder(self._blobs)
+        except OSError:  # its name may be lost in a power cut, and another sync would not tell
+            self.remove(digest)
+            raise
 
 
 def _name(digest: str) -> str:
@@ -188,6 +223,10 @@ def _files(folder: Path) -> Iterator[tuple[os.DirEntry[str], os.stat_result]]:
         for entry in entries:
             with suppress(FileNotFoundError):  # another process has deleted it meanwhile
                 yield entry, entry.stat()
+
+
+def _bytes(folder: Path) -> int:
+    return sum(status.st_size for _, status in _files(folder))
 
 
 def _unknown(digest: str) -> VelaturaError:

@@ -27,13 +27,33 @@ LEGAL: dict[State, frozenset[State]] = {
     State.UPLOADING: frozenset({State.QUEUED, State.CANCELLED}),
     State.QUEUED: frozenset({State.STARTED, State.FAILED, State.CANCELLED}),
     State.STARTED: frozenset({State.QUEUED, State.DONE, State.FAILED, State.CANCELLED}),
-    State.DONE: frozenset(),
+    State.DONE: frozenset({State.QUEUED, State.FAILED}),  # only where its result is damaged
     State.FAILED: frozenset(),
     State.CANCELLED: frozenset(),
 }
 
 MAX_LOSSES = 2
-"""A job fails once a worker, or the whole daemon, has died this often while it ran."""
+"""A job fails once a worker has died this often while it ran."""
+
+MAX_ATTEMPTS = 10
+"""A job whose run the daemon's death has ended fails once it was started this often."""
+
+
+WORKER_LOST = VelaturaError(
+    "worker-lost",
+    "The edit was stopped after the worker died on it twice; try a smaller selection or fewer variations.",
+).to_wire()
+
+NEVER_ENDED = VelaturaError(
+    "worker-lost",
+    f"The edit was begun {MAX_ATTEMPTS} times, and Velatura's daemon was stopped each time before its end; "
+    "run it again.",
+).to_wire()
+
+RESULT_LOST = VelaturaError(
+    "blob-corrupt",
+    "The result was damaged on the disk, and so was the picture that it came from; run the edit again.",
+).to_wire()
 
 
 class IllegalTransition(Exception):
@@ -47,7 +67,7 @@ class Job:
     Args:
         number: order of creation.
         attempts: how often it was started.
-        losses: how often its worker or the daemon died while it ran.
+        losses: how often its worker died while it ran.
         cancelling: whether a client has asked to cancel it while it ran.
         request: JSON, complete, as it will run.
         owner: the session that submitted it.
@@ -100,6 +120,37 @@ class Job:
         elif self.result and self.result["layers"]:
             message["candidates"] = self.result["layers"]
         return message
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The facts of a queued job that the choice of the next one needs."""
+
+    id: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A job and a blob that it needs or has used.
+
+    Args:
+        job: the job's id.
+        state: the job's state.
+        acknowledged: whether the job's result was acknowledged.
+        changed: the job's last change, seconds since the epoch.
+        digest: the blob's digest.
+        is_result: whether the blob is a result; otherwise it is an input.
+        is_draft: whether the job is a draft.
+    """
+
+    job: str
+    state: State
+    acknowledged: bool
+    changed: float
+    digest: str
+    is_result: bool
+    is_draft: bool = False
 
 
 def input_digests(request: dict[str, Any]) -> list[str]:

@@ -7,67 +7,32 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from velatura.jobs.database import no_room_is_disk_full, open_database
-from velatura.jobs.repair import set_aside
+from velatura.jobs.database import back_up, backup_of, for_the_person, open_database
+from velatura.jobs.repair import COLUMNS, set_aside
 from velatura.jobs.states import (
     LEGAL,
+    MAX_ATTEMPTS,
     MAX_LOSSES,
+    NEVER_ENDED,
+    RESULT_LOST,
     UNFINISHED,
+    WORKER_LOST,
     IllegalTransition,
     Job,
+    Reference,
     State,
+    Waiting,
     input_digests,
     result_digests,
 )
 from velatura_protocol.errors import VelaturaError
 
-COLUMNS = (
-    "id, number, state, revision, attempts, losses, cancelling, acknowledged, title, request, request_digest,"
-    " owner, lease, result, error, created, changed"
-)
 IS_DRAFT = "coalesce(json_extract(request, '$.draft'), 0)"
-
-WORKER_LOST = VelaturaError(
-    "worker-lost",
-    "The edit was stopped after the worker died on it twice; try a smaller selection or fewer variations.",
-).to_wire()
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The facts of a queued job that the choice of the next one needs."""
-
-    id: str
-    owner: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A job and a blob that it needs or has used.
-
-    Args:
-        job: the job's id.
-        state: the job's state.
-        acknowledged: whether the job's result was acknowledged.
-        changed: the job's last change, seconds since the epoch.
-        digest: the blob's digest.
-        is_result: whether the blob is a result; otherwise it is an input.
-        is_draft: whether the job is a draft.
-    """
-
-    job: str
-    state: State
-    acknowledged: bool
-    changed: float
-    digest: str
-    is_result: bool
-    is_draft: bool = False
 
 
 class Journal:
@@ -76,19 +41,33 @@ class Journal:
     def __init__(self, path: Path) -> None:
         """Opens or creates the journal at `path`.
 
-        A damaged journal is moved aside and a damaged row is set aside; the log says so. Raises
-        `unavailable` if a newer Velatura wrote the journal, `disk-full`.
+        A damaged journal is moved aside, its readable rows are kept, and a damaged row is set aside; the log
+        says so. Raises `unavailable` if a newer Velatura wrote the journal or its folder may not be written
+        to, `busy`, `disk-full`.
         """
+        self._path = path
+        self._backed_up = -1
         self._db = open_database(path)
         try:
             with self._transaction():
-                set_aside(self._db)
+                set_aside(self._db, backup_of(path))
         except BaseException:
             self._db.close()
             raise
 
     def close(self) -> None:
         self._db.close()
+
+    def back_up(self) -> None:
+        """Copies the journal beside itself, unless nothing has changed since the last copy.
+
+        Raises `busy`, `disk-full`, `unavailable`, OSError.
+        """
+        if self._backed_up != self._db.total_changes:
+            changes = self._db.total_changes
+            with for_the_person():
+                back_up(self._db, self._path)
+            self._backed_up = changes
 
     # Reading
 
@@ -116,9 +95,19 @@ class Journal:
         which = f"state IN ({marks})" + ("" if drafts else f" AND NOT {IS_DRAFT}")
         return self._read(f"WHERE {which} ORDER BY number DESC LIMIT ?", *map(str, states), limit)[::-1]
 
+    def newest(self, states: Collection[str], limit: int) -> Iterator[Job]:
+        """At most `limit` jobs in any of `states`, newest first, without drafts. Each is read only when it is
+        wanted; nothing may change the journal meanwhile."""
+        marks = ",".join("?" * len(states))
+        which = f"WHERE state IN ({marks}) AND NOT {IS_DRAFT} ORDER BY number DESC LIMIT ?"
+        with for_the_person():
+            yield from map(
+                _job, self._db.execute(f"SELECT {COLUMNS} FROM jobs {which}", (*map(str, states), limit))
+            )
+
     def queue(self) -> list[Waiting]:
         """The queued jobs, oldest first."""
-        rows = self._db.execute("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
+        rows = self._read_rows("SELECT id, owner FROM jobs WHERE state = 'queued' ORDER BY number")
         return [Waiting(*row) for row in rows]
 
     def count(
@@ -129,11 +118,11 @@ class Journal:
         which = ("" if owner is None else " AND owner = ?") + ("" if drafts else f" AND NOT {IS_DRAFT}")
         values = [*map(str, states), *([] if owner is None else [owner])]
         query = f"SELECT count(*) FROM jobs WHERE state IN ({marks}){which}"
-        return self._db.execute(query, values).fetchone()[0]
+        return self._read_rows(query, *values)[0][0]
 
     def references(self) -> list[Reference]:
         """Every pair of a job and a blob that it needs or has used."""
-        rows = self._db.execute(
+        rows = self._read_rows(
             f"SELECT job, state, acknowledged, changed, digest, is_result, {IS_DRAFT}"
             " FROM blobs JOIN jobs ON id = job"
         )
@@ -258,12 +247,41 @@ class Journal:
         return self.get(job)
 
     def recover(self) -> list[Job]:
-        """Treats the jobs that ran when the last daemon died as `lost`. Call it once after opening."""
+        """Queues the jobs again that ran when the last daemon died. Call it once after opening.
+
+        Its death is not a job's fault. But a job that was started ten times fails: it may end the machine.
+        """
         started = self.in_states({State.STARTED})
         with self._transaction():
             for job in started:
-                self._lose(job)
+                if job.cancelling:
+                    self._change(job.id, State.CANCELLED)
+                elif job.attempts >= MAX_ATTEMPTS:
+                    self._change(job.id, State.FAILED, "error = ?", json.dumps(NEVER_ENDED))
+                else:
+                    self._change(job.id, State.QUEUED)
         return self.some([job.id for job in started])
+
+    def make_again(self, job: str, *, has_inputs: bool) -> Job:
+        """done → queued where a blob of the result is damaged; → failed where its inputs are gone, too.
+
+        A job whose result was acknowledged, or that is not done, stays as it is.
+
+        has_inputs: whether the spool has all of them.
+        """
+        with self._transaction():
+            known = self.get(job)
+            if known.state is State.DONE and not known.acknowledged:
+                if has_inputs:
+                    self._change(job, State.QUEUED, "result = NULL")
+                else:
+                    self._change(job, State.FAILED, "result = NULL, error = ?", json.dumps(RESULT_LOST))
+        return self.get(job)
+
+    def with_result(self, digest: str) -> list[str]:
+        """The ids of the jobs that have a blob as their result."""
+        rows = self._read_rows("SELECT job FROM blobs WHERE digest = ? AND is_result", digest)
+        return [job for (job,) in rows]
 
     def acknowledge(self, job: str) -> Job:
         """Records that the client has the result. Raises `bad-request` for a job that has not ended."""
@@ -277,6 +295,14 @@ class Journal:
                     (time.time(), job),
                 )
         return self.get(job)
+
+    def erase(self, jobs: Collection[str]) -> None:
+        """Deletes ended jobs, and every trace of them and of damaged ones in the journal's own files."""
+        self.forget(jobs)  # overwrites their rows (`secure_delete`)
+        with self._transaction():
+            self._db.execute("DROP TABLE IF EXISTS set_aside")
+        with for_the_person():
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def forget(self, jobs: Collection[str]) -> None:
         """Deletes ended jobs."""
@@ -323,11 +349,15 @@ class Journal:
         self._db.executemany("INSERT OR IGNORE INTO blobs (job, digest, is_result) VALUES (?, ?, ?)", rows)
 
     def _read(self, condition: str, *values: object) -> list[Job]:
-        return [_job(row) for row in self._db.execute(f"SELECT {COLUMNS} FROM jobs {condition}", values)]
+        return [_job(row) for row in self._read_rows(f"SELECT {COLUMNS} FROM jobs {condition}", *values)]
+
+    def _read_rows(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with for_the_person():
+            return self._db.execute(query, values).fetchall()
 
     @contextmanager
     def _transaction(self) -> Generator[None]:
-        with no_room_is_disk_full():
+        with for_the_person():
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield

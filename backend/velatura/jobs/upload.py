@@ -15,6 +15,7 @@ from velatura_protocol.errors import VelaturaError
 MiB = 1024 * 1024
 PREFIX = "blake2b:"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
 _SYNC_EVERY = 16 * MiB
 
 
@@ -40,7 +41,7 @@ class Upload:
         self._path = path
         self._hash = blake2b(digest_size=32)
         self._synced = 0
-        self._sync_error: OSError | None = None
+        self._is_doubtful = False  # a sync failed: the system may have dropped bytes that it shows as written
         self.spent = {"hashing": 0.0, "writing": 0.0, "syncing": 0.0}
         self._file = open(path, "r+b" if path.exists() else "w+b", buffering=0)  # noqa: SIM115 - closed by close()
         while self.offset < size and (block := self._file.read(min(MiB, size - self.offset))):
@@ -82,31 +83,35 @@ class Upload:
         self._synced = self.offset
         try:
             os.fsync(self._file.fileno())
-        except OSError as error:
-            self._sync_error = error  # the system reports it only once; the next fsync would succeed
+        except OSError:
+            self._is_doubtful = True  # the system reports it only once; the next fsync would succeed
 
     def finish(self) -> None:
         """Makes the complete upload a stored, durable blob.
 
-        Raises `blob-corrupt` if the bytes do not match the digest, and the upload starts at 0 again;
-        `disk-full`.
+        Raises `blob-corrupt` if the bytes do not match the digest or a sync has failed, `disk-full`. Then the
+        upload starts at 0 again.
         """
         if digest_of(self._hash) != self.digest:
             self._begin_again()
             raise corrupt("The layer's data did not arrive as it was sent; try again.", self.digest)
-        with no_room_is_disk_full():
-            if self._sync_error is not None:
-                error, self._sync_error = self._sync_error, None
-                self._begin_again()
-                raise error
-            with self._timed("syncing"):
+        if self._is_doubtful:
+            self._begin_in_a_new_file()
+            raise corrupt("The disk failed to keep a part of the layer; try again.", self.digest)
+        try:
+            with no_room_is_disk_full(), self._timed("syncing"):
                 os.fsync(self._file.fileno())
-                self._file.close()
+                self._file.close()  # Windows renames no open file
                 self._publish(self._path, self.digest)
+        except BaseException:
+            self._begin_in_a_new_file()
+            raise
 
     def close(self) -> None:
-        """Closes the partial file, which stays: a later upload resumes from it."""
+        """Closes the partial file. It stays, for a later upload, unless a sync of it has failed."""
         self._file.close()
+        if self._is_doubtful:
+            self._path.unlink(missing_ok=True)
 
     @contextmanager
     def _timed(self, kind: str) -> Generator[None]:
@@ -118,6 +123,15 @@ class Upload:
         self._hash = blake2b(digest_size=32)
         self.offset = self._synced = 0
         self._file.truncate(0)
+
+    def _begin_in_a_new_file(self) -> None:
+        """Starts at 0. The bytes of a failed sync never count as written: their file goes."""
+        self._hash = blake2b(digest_size=32)
+        self.offset = self._synced = 0
+        self._is_doubtful = False
+        self._file.close()
+        self._path.unlink(missing_ok=True)
+        self._file = open(self._path, "w+b", buffering=0)  # noqa: SIM115 - closed by close()
 
 
 def digest_of(hash: blake2b) -> str:
@@ -148,6 +162,13 @@ def disk_full(detail: str) -> VelaturaError:
     return VelaturaError("disk-full", sentence, retryable=True, detail=detail)
 
 
+def read_only(error: OSError) -> VelaturaError:
+    """The error for a folder that the daemon may not write to."""
+    where = f" {os.path.dirname(error.filename)}" if isinstance(error.filename, str) else ""
+    sentence = f"Velatura may not write to its folder{where}; make it writable and try again."
+    return VelaturaError("unavailable", sentence, retryable=True, detail=str(error))
+
+
 def corrupt(message: str, digest: str) -> VelaturaError:
     """The error `blob-corrupt` of the blob `digest`. message: a sentence for the person."""
     return VelaturaError("blob-corrupt", message, retryable=True, detail=digest)
@@ -155,10 +176,12 @@ def corrupt(message: str, digest: str) -> VelaturaError:
 
 @contextmanager
 def no_room_is_disk_full() -> Generator[None]:
-    """Turns the system's errors of a full disk into `disk-full`."""
+    """Turns the system's errors of a full disk into `disk-full`, of a read-only one into `unavailable`."""
     try:
         yield
     except OSError as error:
         if error.errno in _NO_ROOM:
             raise disk_full(str(error)) from None
+        if error.errno in _READ_ONLY:
+            raise read_only(error) from None
         raise

@@ -107,20 +107,22 @@ class Work:
         if detailing.is_wanted(self):
             finer = [*detailing.detailed(self, seeds, pictures, self._unedited, reach)]
         run.finish()
-        made = [
-            paste(
-                self.layer,
-                self.selection,
-                run.region,
-                self.seen,
-                picture,
-                self._unedited,
-                reach,
-                flat=run.method.flat,
-                finer=one,
+        made: list[Pasted] = []
+        for picture, one in zip(pictures, finer, strict=True):
+            run.check()  # pasting eight large pictures takes longer than a cancel may
+            made.append(
+                paste(
+                    self.layer,
+                    self.selection,
+                    run.region,
+                    self.seen,
+                    picture,
+                    self._unedited,
+                    reach,
+                    flat=run.method.flat,
+                    finer=one,
+                )
             )
-            for picture, one in zip(pictures, finer, strict=True)
-        ]
         if not self.layer.encoding.tone.is_identity:
             run.remarks.add(_TONED)
         return made
@@ -130,6 +132,7 @@ class Work:
     ) -> ResultLayer:
         """A pasted picture as a layer of the result, not ranked. title: from an index and a seed."""
         seed = own(seed)
+        self.run.check()
         made = result_layer(self.recipe, index, title(index, seed), seed, self.source, pasted)
         return replace(made, thumbnail=thumbnail(self.run.shown(picture), self.run.rect))
 
@@ -153,6 +156,7 @@ class Work:
         run.hooks.progress("Finishing", 0, 0, 1.0)
         made: list[ResultLayer] = []
         for i, (title, map) in enumerate(zip(titles, maps, strict=True)):
+            run.check()
             mask = mask_of_layer(self.layer, self.selection, run.region, map)
             layer = mask_layer(self.recipe, i, title, self.seeds[0], self.source, mask)
             made.append(replace(layer, thumbnail=thumbnail(run.shown_mask(map), run.rect)))

@@ -15,6 +15,7 @@ from gi.repository import Gimp
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.kinds import insertion
 from velatura_protocol.rasters import Raster
+from velatura_protocol.reading import text_of
 from velatura_protocol.requests import Edit, Recipe
 from velatura_protocol.results import best_first
 from velatura_protocol.sights import LAYER
@@ -250,12 +251,13 @@ def made(session: Session, job: Mapping, method: str, captured: Capture) -> Made
 def variation(session: Session, layer: Mapping, code: Encoding) -> Variation:
     """A layer of a result, with its pixels."""
     raster = Raster.from_wire(layer["raster"])
-    data = _bytes(session, raster, (code.channels, code.dtype, code.profile))
+    job = text_of(layer["recipe"], "job")
+    data = _bytes(session, raster, (code.channels, code.dtype, code.profile), job)
     return Variation(layer["title"], raster, data, layer["recipe"])
 
 
-def _bytes(session: Session, raster: Raster, expected: tuple[str, str, str]) -> bytearray:
-    data = session.fetch(raster.digest)
+def _bytes(session: Session, raster: Raster, expected: tuple[str, str, str], job: str = "") -> bytearray:
+    data = session.fetch(raster.digest, job)
     if (raster.channels, raster.dtype, raster.profile) != expected or len(data) != raster.nbytes:
         raise VelaturaError(
             "internal",

@@ -62,7 +62,7 @@ class Session:
         self._serve = config.get("serve")
         self._state_dir = paths.state_dir(config.get("state_dir") or None)
         self._report = report
-        self._client = Client(self._state_dir, name=name)
+        self._client = Client(self._state_dir, name=name, restart=self._start)
         self._remaining = Remaining()
         self._thumbnails: dict[str, bytes] = {}
 
@@ -172,9 +172,9 @@ class Session:
             self._thumbnails[thumbnail.digest] = bytes(data)
         return self._thumbnails[thumbnail.digest]
 
-    def fetch(self, digest: str) -> bytearray:
-        """A result's bytes."""
-        return self._client.fetch(digest, on_bytes=self._received)
+    def fetch(self, digest: str, job: str = "") -> bytearray:
+        """A result's bytes. job: its job, which the daemon runs again where they are damaged."""
+        return self._client.fetch(digest, job=job, on_bytes=self._received)
 
     def acknowledge(self, job: str) -> None:
         """Reports that the result of a job, by its id, is in the image. A daemon that is gone is no error,

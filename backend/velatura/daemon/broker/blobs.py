@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import zmq
 
-from velatura.daemon.broker.notes import Arrived, ForDesk, NoRoom, Status
+from velatura.daemon.broker.notes import Arrived, Damaged, ForDesk, NoRoom, Status
 from velatura.daemon.broker.router_thread import Prove, RouterThread
 from velatura.daemon.broker.sessions import Sessions
 from velatura.daemon.faults import internal, no_session, unknown_message
@@ -33,6 +33,8 @@ log = logging.getLogger(__name__)
 HELPER = "blobs-helper"
 MAX_OPEN = 64
 MAX_UNREAD = 2 * CREDIT
+MAX_FETCHED = 4096
+SHORT_OF_ROOM_S = 60.0  # where room is wanted, an abandoned upload is dropped after this time
 
 Waiter = tuple[bytes, int, str]
 
@@ -54,6 +56,11 @@ class Arriving:
     upload: Upload | None = None
     slow: Future[Upload | None] | None = None
     waiting: list[Waiter] = field(default_factory=list[Waiter])
+
+    @property
+    def left(self) -> int:
+        """Bytes that are still to come."""
+        return self.size - (self.upload.offset if self.upload else 0)
 
     @property
     def ready(self) -> Upload | None:
@@ -100,6 +107,8 @@ class BlobThread(RouterThread[str]):
         self._arriving: dict[str, Arriving] = {}
         self._helper = ThreadPoolExecutor(1, thread_name_prefix=HELPER)
         self._helped = False
+        self._fetched: set[str] = set()  # blobs that were downloaded from their beginning
+        self._checking: dict[str, list[tuple[bytes, int, int]]] = {}  # connection, seq, length
         self._kinds = {"put": self._put, "chunk": self._chunk, "fetch": self._fetch}
 
     def has_lost_its_helper(self) -> bool:
@@ -130,11 +139,7 @@ class BlobThread(RouterThread[str]):
 
     def _put(self, identity: bytes, seq: int, message: Message, _: memoryview | None) -> None:
         digest, size = message["digest"], _natural(message, "size")
-        if self._spool.has(digest):
-            if self._spool.size(digest) != size:
-                raise VelaturaError(
-                    "blob-corrupt", "The layer's data has another size than announced; try again."
-                )
+        if self._spool.has(digest) and self._spool.size(digest) == size:
             self._desk.put(Arrived(digest))
             self._reply(identity, {"type": "ready", "re": seq, "digest": digest, "offset": size})
             return
@@ -144,10 +149,9 @@ class BlobThread(RouterThread[str]):
             arriving = None
         if arriving is None:
             self._make_place()
+            promised = sum(one.left for one in self._arriving.values())
             arriving = self._arriving[digest] = Arriving(size, time.monotonic())
-            self._help(digest, lambda: self._spool.upload(digest, size))
-        elif (upload := arriving.ready) is not None and upload.complete:
-            self._help(digest, upload.finish)  # it failed the first time, because the disk was full
+            self._help(digest, lambda: self._spool.upload(digest, size, promised))
         self._answer_when_ready(arriving, digest, (identity, seq, "ready"))
 
     def _chunk(self, identity: bytes, seq: int, message: Message, payload: memoryview | None) -> None:
@@ -175,8 +179,12 @@ class BlobThread(RouterThread[str]):
             upload.append(payload)
         except VelaturaError as error:
             if error.code == "disk-full":
-                self._desk.put(NoRoom(size))
+                self._make_room(size)
             raise
+
+    def _make_room(self, size: int) -> None:
+        self._spool.drop_idle_uploads(SHORT_OF_ROOM_S, self._arriving)
+        self._desk.put(NoRoom(size))
 
     def _help(self, digest: str, work: Callable[[], Upload | None]) -> None:
         try:
@@ -196,6 +204,8 @@ class BlobThread(RouterThread[str]):
     def _deliver(self, note: str) -> None:
         """The helper has opened the upload of this digest, or finished it, or failed."""
         digest = note
+        for waiter in self._checking.pop(digest, ()):
+            self._send_checked(digest, *waiter)
         arriving = self._arriving.get(digest)
         if arriving is None or arriving.slow is None or not arriving.slow.done():  # given up meanwhile
             return
@@ -229,7 +239,7 @@ class BlobThread(RouterThread[str]):
             self._edge.note("the spool", error)
             answer = internal(error)
         if answer.code == "disk-full":
-            self._desk.put(NoRoom(arriving.size))
+            self._make_room(arriving.size)
         if arriving.upload is None or answer is not error:  # its file may be in any state
             self._give_up(digest)
         for identity, seq, _ in waiting:
@@ -259,7 +269,7 @@ class BlobThread(RouterThread[str]):
         for digest, arriving in list(self._arriving.items()):
             if arriving.slow is None and now - arriving.touched > self._idle:
                 self._close(digest)
-        self._spool.drop_idle_uploads(self._idle)
+        self._spool.drop_idle_uploads(self._idle, self._arriving)
 
     def _close(self, digest: str) -> None:
         upload = self._arriving.pop(digest).upload
@@ -273,7 +283,35 @@ class BlobThread(RouterThread[str]):
             raise VelaturaError("busy", "Too much is being fetched at once; try again.", retryable=True)
         digest = message["digest"]
         offset, length = _natural(message, "offset"), min(_natural(message, "length"), CHUNK)
-        data, size = self._spool.slice(digest, offset, length)
+        if offset == 0 and digest in self._fetched:  # its client doubts the bytes that it got before
+            checked = self._checking.setdefault(digest, [])
+            if not checked:
+                future = self._helper.submit(self._spool.is_sound, digest)
+                self._helped = True
+                future.add_done_callback(lambda _: self.mailbox.put(digest))
+            checked.append((identity, seq, length))
+            self._fetched.discard(digest)
+            return
+        if offset == 0:
+            if len(self._fetched) >= MAX_FETCHED:
+                self._fetched.clear()
+            self._fetched.add(digest)
+        self._send_piece(identity, seq, digest, offset, length)
+
+    def _send_checked(self, digest: str, identity: bytes, seq: int, length: int) -> None:
+        try:
+            self._send_piece(identity, seq, digest, 0, length)
+        except VelaturaError as error:
+            self._fail(identity, seq, error)
+
+    def _send_piece(self, identity: bytes, seq: int, digest: str, offset: int, length: int) -> None:
+        try:
+            data, size = self._spool.slice(digest, offset, length)
+        except VelaturaError:
+            self._desk.put(
+                Damaged(digest)
+            )  # before the answer, so that a client that asks next finds its job queued
+            raise
         answer = {"type": "data", "re": seq, "digest": digest, "offset": offset, "size": size}
         self._reply(identity, answer, data)
 

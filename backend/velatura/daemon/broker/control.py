@@ -15,12 +15,24 @@ from velatura.daemon.faults import no_session, unknown_message
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.outgoing import Frames, Message, outgoing
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.messages import PROTOCOL, check_protocol, minor_version
+from velatura_protocol.messages import PROTOCOL, check_protocol, is_job_id, minor_version
 
 log = logging.getLogger(__name__)
 
 FOR_THE_DESK = frozenset(
-    {"methods", "submit", "get", "list", "watch", "ack", "cancel", "unload", "shutdown", "vocabulary"}
+    {
+        "methods",
+        "submit",
+        "get",
+        "list",
+        "watch",
+        "ack",
+        "cancel",
+        "forget",
+        "unload",
+        "shutdown",
+        "vocabulary",
+    }
 )
 MAX_UNANSWERED = 64
 
@@ -102,9 +114,9 @@ class ControlThread(RouterThread[ForControl]):
             raise VelaturaError("busy", "Too many requests at once; try again in a moment.", retryable=True)
         # watching begins before the desk reads the job, so the client misses no change
         if message["type"] == "submit" and isinstance(message.get("job"), str):
-            self._sessions.watch(session, [message["job"]])
+            self._sessions.watch(session, filter(is_job_id, [message["job"]]))
         if message["type"] == "watch" and isinstance(message.get("jobs"), list):
-            self._sessions.watch(session, [job for job in message["jobs"] if isinstance(job, str)])
+            self._sessions.watch(session, filter(is_job_id, message["jobs"]))
         session.unanswered += 1
         self._desk.put(Request(session.identity, session.id, message, session.minor))
 

@@ -3,34 +3,39 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from velatura.daemon.broker.keeping import Keeper
 from velatura.daemon.broker.leases import Leases
 from velatura.daemon.broker.notes import (
     Answer,
     Arrived,
     Broadcast,
+    Damaged,
     Event,
     ForControl,
     ForDesk,
+    NoRoom,
     Request,
     Status,
     Stop,
     Vanished,
 )
 from velatura.daemon.broker.offered import OFFER_SINCE, Offered
-from velatura.daemon.broker.scheduler import Scheduler
+from velatura.daemon.broker.scheduler import RETRY_S, Scheduler
 from velatura.daemon.broker.submission import complete_request, job_id
 from velatura.daemon.broker.supervisor import Supervisor
-from velatura.daemon.faults import internal
+from velatura.daemon.faults import internal, told_without
 from velatura.daemon.mailbox import Mailbox
 from velatura.daemon.outgoing import Message, fits, too_large
 from velatura.daemon.settings import Settings
-from velatura.jobs.retention import Policy, plan
 from velatura.jobs.spool import Spool
 from velatura.jobs.states import UNFINISHED, Job, State, input_digests
 from velatura.jobs.store import Journal
@@ -44,7 +49,7 @@ from velatura.models.control import listing as guides
 from velatura.models.vocabulary import words_of
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import MAX_JSON, canonical, error_answer, request_digest
-from velatura_protocol.reading import as_list
+from velatura_protocol.reading import as_list, is_number
 
 log = logging.getLogger(__name__)
 
@@ -77,8 +82,9 @@ class Desk:
         self._worker = worker
         self._control = control
         self._status = status
-        self._policy = Policy()
         self._swept = time.monotonic()
+        self._waiting: dict[Arrived | Damaged | Vanished, None] = {}  # an ordered set
+        self._act_again_at = 0.0
         self._models: list[ModelEntry] = []
         self._offered = Offered(state_dir, lambda: control.put(Broadcast({"type": "offer"}, OFFER_SINCE)))
         self._scheduler = Scheduler(
@@ -91,6 +97,7 @@ class Desk:
             cancel_grace=settings.cancel_grace,
             idle_unload=settings.idle_unload,
         )
+        self._keeper = Keeper(state_dir, journal, spool, cancel=self._scheduler.cancel, changed=self._changed)
         self._kinds = {
             "methods": self._describe,
             "vocabulary": self._vocabulary,
@@ -100,6 +107,7 @@ class Desk:
             "cancel": self._cancel,
             "list": self._list,
             "watch": self._watch,
+            "forget": self._forget,
             "unload": self._unload,
             "shutdown": self._shutdown,
         }
@@ -109,24 +117,41 @@ class Desk:
         """Acts on a note of a socket thread."""
         if isinstance(note, Request):
             self._answer(note)
-        elif isinstance(note, Arrived):
-            self._queue_complete(note.digest)
-        elif isinstance(note, Vanished):
-            for job in self._leases.vanished(note.session):
-                self._scheduler.cancel(job)
+        elif isinstance(note, NoRoom):
+            self._keeper.sweep(note.size)
         else:
-            self._sweep(note.size)
+            self._act(note)
+
+    def _act(self, note: Arrived | Damaged | Vanished) -> None:
+        """Acts on a note; later again where the journal cannot be written now."""
+        try:
+            if isinstance(note, Arrived):
+                self._queue_complete(note.digest)
+            elif isinstance(note, Damaged):
+                self._keeper.make_again(note.digest)
+            else:
+                for job in self._leases.vanished(note.session):
+                    self._scheduler.cancel(job)
+        except VelaturaError as error:
+            log.warning("%s waits: %s", type(note).__name__, error.detail)
+            self._waiting[note] = None
+            self._act_again_at = time.monotonic() + RETRY_S
 
     def step(self) -> None:
         """Does everything that the clock and the worker require now."""
         self._scheduler.step()
+        if self._waiting and time.monotonic() > self._act_again_at:
+            waiting, self._waiting = self._waiting, {}
+            for note in waiting:
+                self._act(note)
         for job in self._leases.expired():
             self._scheduler.cancel(job)
         self._tell_status()
         self._offered.look()
         if time.monotonic() - self._swept > self._settings.sweep:
             self._swept = time.monotonic()
-            self._sweep()
+            self._queue_complete()
+            self._keeper.sweep()
 
     def close(self) -> None:
         self._scheduler.close()
@@ -140,7 +165,7 @@ class Desk:
         except VelaturaError as error:
             answer = error_answer(error, seq)
         except Exception as error:  # a fault in one request must not end the daemon
-            log.exception("a request of type %s", request.message["type"])
+            log.error("a request %.40r: %s", request.message["type"], told_without(error, request.message))
             answer = error_answer(internal(error), seq)
         self._control.put(Answer(request.identity, request.session, answer))
 
@@ -209,8 +234,7 @@ class Desk:
         if named is None or not all(isinstance(state, str) for state in named):
             raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
         states = {state for state in State if state in named}
-        jobs = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
-        answer, _ = self._as_many_as_fit(jobs[::-1])
+        answer, _ = self._as_many_as_fit(self._journal.newest(states, MAX_NAMED))
         more = self._journal.count(states, drafts=False) - len(answer)
         return {"type": "jobs", "jobs": answer[::-1], "more": more}
 
@@ -227,17 +251,26 @@ class Desk:
             self._changed(job)
         return {"type": "jobs", "jobs": answer}
 
-    def _as_many_as_fit(self, jobs: list[Job]) -> tuple[list[Message], list[Job]]:
+    def _as_many_as_fit(self, jobs: Iterable[Job]) -> tuple[list[Message], Iterable[Job]]:
         """The first jobs that fit in one message, and the others."""
         fitting: list[Message] = []
-        room = ROOM_FOR_JOBS
-        for i, job in enumerate(jobs):
+        room, rest = ROOM_FOR_JOBS, iter(jobs)
+        for job in rest:
             wire = self._wire(job)
             room -= len(canonical(wire)) + 1
             if room < 0:
-                return fitting, jobs[i:]
+                return fitting, chain([job], rest)
             fitting.append(wire)
         return fitting, []
+
+    def _forget(self, request: Request) -> Message:
+        jobs, inputs = (_names(request.message, key) for key in ("jobs", "inputs"))
+        before = request.message.get("before")
+        if before is not None and not is_number(before):
+            raise VelaturaError("bad-request", "The time before which edits are forgotten is no time.")
+        deleted, ending = self._keeper.forget(jobs, inputs or (), math.inf if before is None else before)
+        self._scheduler.unload()  # the worker's memory holds values made of layers, too
+        return {"type": "forgotten", "jobs": deleted, "ending": ending}
 
     def _unload(self, _: Request) -> Message:
         self._scheduler.unload()
@@ -253,6 +286,9 @@ class Desk:
         self._leases = Leases(self._settings.heartbeat)
         for job in self._journal.recover():
             log.warning("job %s was running when the last daemon died; it is %s now", job.id, job.state)
+        self._keeper.check_results()
+        with suppress(VelaturaError, OSError):  # the next one tries again
+            self._keeper.sweep()  # makes room at once where the disk is full
         self._queue_complete()
         for job in self._journal.in_states(UNFINISHED):
             if job.lease:
@@ -293,16 +329,13 @@ class Desk:
             "device": self._worker.ready["device"] if self._worker.ready else self._settings.device,
         }
 
-    def _sweep(self, wanted: int = 0) -> None:
-        """Deletes jobs and blobs that are no longer needed, to make room for `wanted` more bytes."""
-        now = time.time()
-        for job in self._journal.in_states({State.UPLOADING}):
-            if now - job.changed > self._policy.abandoned:
-                self._scheduler.cancel(job.id)
-        policy = replace(self._policy, budget=self._spool.room() - wanted)
-        going = plan(self._journal.references(), self._spool.stored(), now, policy)
-        self._journal.forget(going.jobs)
-        for blob in going.blobs:
-            self._spool.remove(blob)
-        if going.jobs or going.blobs:
-            log.info("deleted %d jobs and %d blobs", len(going.jobs), len(going.blobs))
+
+def _names(message: Message, key: str) -> set[str] | None:
+    """The texts of a list in a message; None where there is none."""
+    value = message.get(key)
+    if value is None:
+        return None
+    names = as_list(value)
+    if names is None or len(names) > MAX_NAMED:
+        raise VelaturaError("bad-request", f"At most {MAX_NAMED} edits can be forgotten at once.")
+    return {name for name in names if isinstance(name, str)}

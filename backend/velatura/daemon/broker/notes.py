@@ -39,6 +39,13 @@ class Arrived:
 
 
 @dataclass(frozen=True)
+class Damaged:
+    """blobs → desk: a client asked for a blob that is gone, or was damaged and is gone now."""
+
+    digest: str
+
+
+@dataclass(frozen=True)
 class NoRoom:
     """blobs → desk: an upload was refused because the disk or the budget is full. size: bytes it needs."""
 
@@ -86,7 +93,7 @@ class Stop:
     """desk → control, blobs: send the waiting messages, and end."""
 
 
-ForDesk = Request | Vanished | Arrived | NoRoom
+ForDesk = Request | Vanished | Arrived | Damaged | NoRoom
 ForControl = Answer | Event | Broadcast
 
 

@@ -71,7 +71,7 @@ class Scheduler:
         self._idle_since = time.monotonic()
         self._served: dict[str, int] = {}
         self._turn = 0
-        self._unnoted: list[Callable[[], Job]] = []
+        self._unnoted: list[tuple[Callable[[], Job], str]] = []
         self._retry_at = 0.0
 
     @property
@@ -132,7 +132,7 @@ class Scheduler:
         self._note_again(at_once=True)
         if self._running is not None:
             job = self._running.job
-            self._note(lambda: self._journal.put_back(job))
+            self._note(job, lambda: self._journal.put_back(job))
 
     # The worker
 
@@ -145,7 +145,7 @@ class Scheduler:
             return
         if kind == "finished":
             self._running = None
-            self._note(lambda: self._outcome(running, message))
+            self._note(running.job, lambda: self._outcome(running, message))
         event = {key: value for key, value in message.items() if key not in ("pid", "attempt")}
         if kind == "candidate":
             self._note_candidate(running, event)
@@ -161,7 +161,7 @@ class Scheduler:
             return
         try:
             self._journal.add_candidate(running.job, running.attempt, layer)
-        except (VelaturaError, IllegalTransition, sqlite3.OperationalError) as error:
+        except (VelaturaError, IllegalTransition, sqlite3.Error) as error:
             log.warning("a candidate of %s is not noted: %s", running.job, error)
             return
         self._arrived(running.job, event)
@@ -186,12 +186,12 @@ class Scheduler:
         running, self._running = self._running, None
         if running is not None:
             log.warning("the worker died while it ran %s (attempt %d)", running.job, running.attempt)
-            self._note(lambda: self._journal.lost(running.job))
+            self._note(running.job, lambda: self._journal.lost(running.job))
 
     def _refuse_all(self, error: VelaturaError) -> None:
         log.error("the worker cannot be started: %s", error.detail)
         for waiting in self._journal.queue():
-            self._note(partial(self._journal.fail, waiting.id, error.to_wire()))
+            self._note(waiting.id, partial(self._journal.fail, waiting.id, error.to_wire()))
 
     def _start_next(self) -> None:
         queue = self._journal.queue()
@@ -215,25 +215,43 @@ class Scheduler:
         self._changed(job)
         if not is_sent:
             self._running = None
-            self._note(lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
+            self._note(job.id, lambda: self._journal.fail(job.id, too_large().to_wire(), job.attempts))
 
-    # Changes to the journal that must not be lost, even if the disk is full now
+    # Changes to the journal that must not be lost, even if it cannot be written now
 
-    def _note(self, change: Callable[[], Job]) -> None:
-        """Makes a change to the journal, now or as soon as the disk has room for it."""
+    def _note(self, name: str, change: Callable[[], Job]) -> None:
+        """Makes a change of the job `name` to the journal: now, or as soon as that can be written."""
         try:
-            self._changed(change())
+            job = change()
         except IllegalTransition as error:
             log.info("too late: %s", error)
-        except (VelaturaError, sqlite3.OperationalError) as error:
-            if isinstance(error, VelaturaError) and error.code != "disk-full":
-                raise
+            return
+        except (VelaturaError, sqlite3.Error, OSError) as error:
+            if isinstance(error, VelaturaError) and error.code == "unknown-job":
+                log.info("it was forgotten meanwhile: %s", error.detail)
+                return
             log.error("the journal cannot be written now: %s", getattr(error, "detail", error))
-            self._unnoted.append(change)
+            self._unnoted.append((change, name))
             self._retry_at = time.monotonic() + RETRY_S
+            reason = error.message if isinstance(error, VelaturaError) else "its log says why."
+            self._say_waiting(name, reason)
+            return
+        self._changed(job)
+
+    def _say_waiting(self, job: str, reason: str) -> None:
+        stage = f"Waiting to save the edit: {reason[:1].lower()}{reason[1:]}"
+        event: Message = {
+            "type": "progress",
+            "job": job,
+            "stage": stage,
+            "step": 0,
+            "steps": 0,
+            "fraction": 1.0,
+        }
+        self._lossy(job, event, None)
 
     def _note_again(self, *, at_once: bool = False) -> None:
         if self._unnoted and (at_once or time.monotonic() > self._retry_at):
             unnoted, self._unnoted = self._unnoted, []
-            for change in unnoted:
-                self._note(change)
+            for change, name in unnoted:
+                self._note(name, change)

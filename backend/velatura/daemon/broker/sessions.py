@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 MAX_SESSIONS = 1024
@@ -82,7 +83,7 @@ class Sessions:
         """The connected sessions whose clients speak this MINOR of the protocol or a newer one."""
         return [session for session in self._by_id.values() if session.identity and session.minor >= since]
 
-    def watch(self, session: Session, jobs: list[str]) -> None:
+    def watch(self, session: Session, jobs: Iterable[str]) -> None:
         """Adds jobs to those that a session watches; beyond a limit the oldest are dropped."""
         for job in jobs:
             session.watching[job] = None

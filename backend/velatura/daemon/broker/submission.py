@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -20,19 +19,18 @@ from velatura.models.control.listing import Listed
 from velatura_protocol.dials import about_edit
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.inputs import OWN
-from velatura_protocol.messages import MAX_JSON, canonical
+from velatura_protocol.messages import MAX_JSON, canonical, is_job_id
 from velatura_protocol.requests import MAX_SEED, Request
 from velatura_protocol.results import MAX_LAYERS, MAX_TITLE
 from velatura_protocol.schema import fields_from_schema
 
-_JOB_ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\Z")
 _MAX_RECIPES = MAX_JSON - 32 * 1024  # a result holds one for each layer, and travels in one message
 _BESIDE = 1792  # bytes of a layer besides its request: digests, titles, raster, thumbnail, place
 
 
 def job_id(value: object) -> str:
     """Raises `bad-request` unless it is a lower-case UUID."""
-    if not isinstance(value, str) or not _JOB_ID.match(value):
+    if not is_job_id(value):
         sentence = "An edit was named wrongly; update the plugin."
         raise VelaturaError("bad-request", sentence, detail=f"{value!r:.80}")
     return value

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from velatura.cache.cache import Cache
 from velatura.cache.files import remove_trajectories
-from velatura.daemon.faults import internal
+from velatura.daemon.faults import internal, told_without
 from velatura.daemon.outgoing import Message
 from velatura.jobs.spool import Spool
 from velatura.methods.base import Cancelled
@@ -81,13 +81,13 @@ class Runner:
             if is_device_fault(error):
                 raise DeviceLost from error
             is_full = out_of_memory.is_out_of_memory(error)
-            outcome = {"state": "failed", "error": self._error(job, error).to_wire()}
+            outcome = {"state": "failed", "error": self._error(job, request, error).to_wire()}
         if is_full:  # outside the handler, where the error's frames no longer hold tensors
             self._cache.release()
             self._models.unload()
         return {**outcome, "loaded": [self._models.loaded()] if self._models.loaded() else []}
 
-    def _error(self, job: str, error: Exception) -> VelaturaError:
+    def _error(self, job: str, request: Message, error: Exception) -> VelaturaError:
         """The error for the person; an unforeseen one is logged."""
         if out_of_memory.is_out_of_memory(error):
             error = error if isinstance(error, VelaturaError) else out_of_memory.as_velatura_error(error)
@@ -95,7 +95,7 @@ class Runner:
             return error
         if isinstance(error, VelaturaError):
             return error
-        log.exception("job %s", job)
+        log.error("job %s: %s", job, told_without(error, request))
         return internal(error)
 
     def _blob(self, digest: str) -> memoryview:
