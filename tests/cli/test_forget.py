@@ -12,7 +12,7 @@ from PIL import Image
 from tests.daemon.samples import new_job
 from velatura.cli.forget import _names
 from velatura.client.requests import pixels_of
-from velatura.files.images import read_image
+from velatura.files.reading import read_image
 from velatura_protocol.client import Client
 from velatura_protocol.messages import digest
 

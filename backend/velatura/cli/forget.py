@@ -17,7 +17,7 @@ from velatura.client.connection import connected
 from velatura.client.requests import pixels_of
 from velatura.files import archives
 from velatura.files.atomic import read_bytes
-from velatura.files.images import read_image
+from velatura.files.reading import read_image
 from velatura.files.recipes import read_recipes
 from velatura_protocol.client import Client
 from velatura_protocol.errors import VelaturaError
