@@ -83,6 +83,7 @@ def test_ink_and_lab_are_refused_or_converted_as_asked(cli, folder, mode, name):
     red, green, blue = result[0, 0].astype(int)
     assert red > green + 60 and red > blue + 60
     assert (result[soft_mask() == 0] == result[0, 0]).all()
+    assert json.loads(cli("rerun", "out.png", "--json").stdout)["same"]
 
 
 def test_ink_is_converted_by_its_own_profile(cli, folder):

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from velatura.cli.requests import pixels_of
-from velatura.files.archives import SOURCE
+from velatura.files.archives import MERGED, SOURCE
 from velatura.files.images import Image, read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
@@ -77,7 +77,7 @@ class Sources:
         """The picture with the raster's channels, as far as reading can give them."""
         if raster.channels == "A":
             return read_mask(path)
-        return read_image(path, part) if part else read_image(path)
+        return read_image(path, part or MERGED, convert=True)
 
     def _within(self, image: Image, raster: Raster) -> Pixels | None:
         """The picture's part at the raster's place; None where the picture does not fit."""
