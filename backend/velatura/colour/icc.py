@@ -26,6 +26,7 @@ _STEPS = np.array([0, 8, 16, 32, 64, 96, 128, 160, 192, 224, 255], dtype=np.floa
 _CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")  # profiles of pixels (ICC.1, section 7.2.5)
 _BRIGHT = 1.05  # sRGB of the largest values, above which they are light beyond white
 MAX_NAME = 200
+MAX_ICC = 16 * 1024 * 1024  # bytes; profiles with large tables have 4 MiB
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,8 @@ def of_icc(icc: bytes, gray: bool) -> Space:
 @lru_cache(maxsize=32)
 def _of_icc(icc: bytes, gray: bool) -> Space:
     model = signature(icc)
+    if len(icc) > MAX_ICC:
+        raise Unsupported("has an unreadable colour profile", f"{len(icc)} bytes")
     if icc[12:16] not in _CLASSES or not model:
         raise Unsupported("has an unreadable colour profile")
     if model not in (b"RGB ", b"GRAY"):
