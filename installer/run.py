@@ -34,7 +34,7 @@ PYTHON = ENVIRONMENT / ("Scripts/python.exe" if os.name == "nt" else "bin/python
 STAMP = ENVIRONMENT / "velatura-stamp.json"
 # Installed first and alone: otherwise pip would take any version that the project's lower bound allows.
 TORCH = "torch==2.13.0"
-# The gate's checks before the tests; `.pre-commit-config.yaml` runs the same before each commit.
+# The gate's checks, the slow one last; `.pre-commit-config.yaml` runs the same before each commit.
 CHECKS = (
     ("ruff", "check", "."),
     ("ruff", "format", "--check", "."),
@@ -43,12 +43,14 @@ CHECKS = (
 )
 
 DEMO = STATE / "demo"
-# The whole gate's tests, in two processes that take about the same time. Those in the real hosts and those of
-# daemons mostly wait, for windows and for processes, so they run beside all others. Coverage is measured for
-# the others: hosts and daemons are programs of their own.
+# The whole gate's tests, in three processes that take about the same time (tests/conftest.py says which runs
+# where). Those in the real hosts and those of daemons mostly wait, for windows and for processes, so that two
+# processors have time for all three. Coverage is measured for the first: hosts and daemons are programs of
+# their own.
 WHOLE = (
-    ("pytest", "--cov", "--cov-report=", "tests", "-m", "not aside"),
-    ("pytest", "tests", "-m", "aside"),
+    ("pytest", "--cov", "--cov-report=", "tests", "-m", "not second and not hosted"),
+    ("pytest", "tests", "-m", "second"),
+    ("pytest", "tests", "-m", "hosted"),
 )
 # For the fast gate only: daemons of parallel test processes might disturb each other.
 SHARED = ["--numprocesses=auto", "--maxprocesses=4", "--dist=loadfile"]
@@ -175,15 +177,17 @@ def fast() -> int:
 
 
 def check(tests: Sequence[Sequence[str]], variables: dict[str, str]) -> int:
-    """Run the checks, then the tests side by side; return the exit code of the first failure, or 0.
+    """Run the checks, the slow one beside the tests; return the exit code of the first failure, or 0.
 
     tests: commands.
     """
     env = clean_environment() | variables
     if sys.version_info >= (3, 12):
         env["COVERAGE_CORE"] = "sysmon"  # for Python below 3.12 see tests/conftest.py
-    codes = [tool(env, *words) for words in CHECKS]
-    return next((code for code in (*codes, *side_by_side(env, tests)) if code), 0)
+    *quick, types = CHECKS
+    codes = [tool(env, *words) for words in quick]
+    codes += side_by_side(env, [*tests, types])  # the types take a minute, on one processor
+    return next((code for code in codes if code), 0)
 
 
 def tool(env: dict[str, str], name: str, *words: str) -> int:

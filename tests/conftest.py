@@ -27,8 +27,9 @@ HEAVY = re.compile(
 )
 
 
-# Folders whose heavy tests mostly wait for other processes.
-WAITING = ("tests.daemon.", "tests.cli.")
+# The heavy tests of the second process of the whole gate: those of daemons and commands, which mostly wait
+# for other processes, and so many of the laboratory that it ends with the first one.
+SECOND = ("tests.daemon.", "tests.cli.", "tests.lab.readers.", "tests.lab.test_")
 
 
 def is_heavy(module: ModuleType) -> bool:
@@ -66,7 +67,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         item.add_marker(pytest.mark.timeout(seconds), append=False)
         if is_for_the_whole_gate(item):
             item.add_marker(pytest.mark.whole)
-            if item.module.__name__.startswith(WAITING) or is_hosted(item):
-                item.add_marker(pytest.mark.aside)
+            if is_hosted(item):
+                item.add_marker(pytest.mark.hosted)
+            elif item.module.__name__.startswith(SECOND):
+                item.add_marker(pytest.mark.second)
             if not COVERAGE_IS_CHEAP:
                 item.add_marker(pytest.mark.no_cover)

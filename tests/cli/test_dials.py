@@ -10,8 +10,8 @@ from tests.cli.conftest import CommandLine
 from tests.cli.pictures import gradient, load, save
 from tests.daemon_fixture import Daemon
 from tests.tiny import register_tiny_model, tiny_blip
-from velatura.cli.proposing import proposed
 from velatura.cli.values import parse_dial, parse_values
+from velatura.client.running import proposed
 from velatura.methods.registry import describe, registry
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError
@@ -217,5 +217,5 @@ def test_dials_that_fit_no_method_are_listed_with_the_reason_and_can_be_forgotte
 
 def test_a_captioner_that_says_nothing_is_told_in_a_sentence():
     with pytest.raises(VelaturaError, match="about this picture; write what it shows") as refused:
-        proposed({"result": {"texts": [" "]}}, "caption")
-    assert refused.value.hint == '--set caption="…"'
+        proposed({"result": {"texts": [" "]}}, "give a caption")
+    assert refused.value.hint == "give a caption"

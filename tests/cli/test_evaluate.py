@@ -15,11 +15,15 @@ from velatura.cli.main import main, parser_for
 from velatura_lab.commands import evaluate
 
 
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return tiny_model(tmp_path_factory.mktemp("model"), vae="tiny", words=250)
+
+
 @pytest.fixture
-def state(tmp_path):
-    folder = tmp_path / "state"
-    register_tiny_model(folder, tiny_model(tmp_path / "model", vae="tiny", words=250))
-    return str(folder)
+def state(tmp_path, model):
+    register_tiny_model(tmp_path / "state", model)
+    return str(tmp_path / "state")
 
 
 def test_help_imports_no_torch():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from velatura.cli.proposing import with_a_hint
+from velatura.cli.hints import with_a_hint
 from velatura.methods.registry import describe, registry
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.errors import VelaturaError

@@ -8,8 +8,9 @@ from PIL import Image as Pillow
 
 from tests.cli.pictures import gradient, load, save, soft_mask
 from velatura.files.chunks import insert
-from velatura.files.images import Layer, read_image
+from velatura.files.images import Layer
 from velatura.files.png import encode
+from velatura.files.reading import read_image
 from velatura.files.recipes import read_recipes, text_chunk
 
 pytestmark = pytest.mark.timeout(240)

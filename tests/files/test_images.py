@@ -14,7 +14,8 @@ from PIL import ImageCms
 
 from velatura.colour import SRGB, of_icc
 from velatura.files import chunks, colour
-from velatura.files.images import _orient, read_image, read_mask
+from velatura.files.images import upright
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 
 RANDOM = np.random.default_rng(7)
@@ -96,7 +97,7 @@ def test_other_formats_are_read(tmp_path, name):
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("depth", [8, 16])
-def test_exif_orientation_is_applied(tmp_path, orientation, depth):
+def test_exifuprightation_is_applied(tmp_path, orientation, depth):
     pixels = np.arange(6, dtype=np.uint16 if depth == 16 else np.uint8).reshape(2, 3, 1)
     exif = Pillow.Exif()
     exif[0x0112] = orientation
@@ -109,7 +110,7 @@ def test_exif_orientation_is_applied(tmp_path, orientation, depth):
     if orientation in table:
         expected = expected.transpose(Pillow.Transpose(table[orientation]))
     assert np.array_equal(read_image(tmp_path / "a.png").pixels[..., 0], np.asarray(expected))
-    assert np.array_equal(_orient(pixels, orientation)[..., 0], np.asarray(expected))
+    assert np.array_equal(upright(pixels, orientation)[..., 0], np.asarray(expected))
 
 
 def test_srgb_profiles_are_accepted_and_kept(tmp_path):
@@ -175,9 +176,7 @@ def test_png_colour_chunks(tmp_path, extra, profile, dtype):
         assert (image.profile, image.colour_chunks) == (profile, extra)
 
 
-@pytest.mark.parametrize(
-    ("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif"), ("F", "a.tif")]
-)
+@pytest.mark.parametrize(("mode", "name"), [("CMYK", "a.jpg"), ("CMYK", "a.tif"), ("LAB", "a.tif")])
 def test_other_colour_models_are_refused(tmp_path, mode, name):
     Pillow.new(mode, (2, 2)).save(tmp_path / name)
     assert refused(read_image, tmp_path / name).code in ("unsupported-colour", "bad-request")
@@ -192,9 +191,7 @@ def test_adobe_rgb_without_a_profile_gets_one(tmp_path):
     assert of_icc(image.icc, gray=False) is not SRGB
 
 
-def test_deep_tiff_animation_and_other_files_are_refused(tmp_path):
-    (tmp_path / "deep.tif").write_bytes(imagecodecs.tiff_encode(noise((2, 2, 3), np.uint16)))
-    assert "16-bit PNG" in refused(read_image, tmp_path / "deep.tif").message
+def test_animations_and_other_files_are_refused(tmp_path):
     Pillow.new("RGB", (2, 2)).save(
         tmp_path / "a.webp", save_all=True, append_images=[Pillow.new("RGB", (2, 2), 255)]
     )

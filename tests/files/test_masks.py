@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura.files.composite import over
-from velatura.files.images import Image, Layer, read_mask
+from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint, paths_for, write_mask
+from velatura.files.reading import read_mask
 
 VALUES = np.arange(0, 240, 10, np.uint8).reshape(4, 6, 1)
 

@@ -10,9 +10,10 @@ from PIL import Image as Pillow
 from PIL.PngImagePlugin import PngInfo
 
 from velatura.files import chunks
-from velatura.files.images import Image, Layer, read_image, stripped
+from velatura.files.images import Image, Layer, stripped
 from velatura.files.ora import write_ora
 from velatura.files.png import write_png
+from velatura.files.reading import read_image
 
 XMP = (
     b'<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'

@@ -9,10 +9,11 @@ import pytest
 from PIL import Image as Pillow
 
 from velatura.files import chunks
-from velatura.files.images import Image, Layer, read_image
+from velatura.files.images import Image, Layer
 from velatura.files.masks import write_mask
 from velatura.files.ora import write_ora
 from velatura.files.png import encode, write_png
+from velatura.files.reading import read_image
 from velatura.files.recipes import FLAT, Made, read_recipes
 from velatura_protocol.errors import VelaturaError
 
@@ -105,5 +106,5 @@ def test_an_archive_that_is_no_picture_is_refused_as_one(tmp_path):
     with zipfile.ZipFile(stream, "w") as archive:
         archive.writestr("word/document.xml", "<a/>")
     (tmp_path / "text.docx").write_bytes(stream.getvalue())
-    with pytest.raises(VelaturaError, match="not a picture"):
+    with pytest.raises(VelaturaError, match="an archive without a merged picture, which cannot be read"):
         read_image(tmp_path / "text.docx")

@@ -18,9 +18,10 @@ from velatura.files import chunks, colour, sheet
 from velatura.files.atomic import replacing
 from velatura.files.compare import write_comparison
 from velatura.files.composite import over
-from velatura.files.images import Image, Layer, read_image
+from velatura.files.images import Image, Layer
 from velatura.files.ora import Group, write_groups, write_ora
 from velatura.files.png import write_png
+from velatura.files.reading import read_image
 
 COUNT = {"G": 1, "GA": 2, "RGB": 3, "RGBA": 4}
 

@@ -94,11 +94,20 @@ def display(gimp_host: Host) -> Iterator[Display]:
         yield display
 
 
-@pytest.fixture(scope="module")
-def gimp(gimp_host: Host, served: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[GimpSession]:
-    """GIMP with the plug-in, whose daemon is `served`."""
-    with GimpSession(gimp_host, tmp_path_factory.mktemp("gimp"), binds=[served.state_dir]) as session:
-        install(session, served.state_dir)
+@pytest.fixture(scope="package")
+def gimp(
+    gimp_host: Host, tmp_path_factory: pytest.TempPathFactory, tiny_folder: Path
+) -> Iterator[GimpSession]:
+    """GIMP with the plug-in, for scripts without a window. All files share it, and the daemon behind it."""
+    from tests.tiny import register_tiny_model  # brings torch
+
+    state_dir = tmp_path_factory.mktemp("gimp-scripts") / "state"
+    register_tiny_model(state_dir, tiny_folder)
+    with (
+        Daemon(state_dir),
+        GimpSession(gimp_host, tmp_path_factory.mktemp("gimp"), binds=[state_dir]) as session,
+    ):
+        install(session, state_dir)
         yield session
 
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 
 import pytest
 from installer.hosts import Host, advice, find_hosts
@@ -40,18 +42,27 @@ def gimp_host() -> Host:
     return _need(find_hosts().gimp, "GIMP 3")
 
 
-@pytest.fixture
-def krita_session(krita_host, state_dir, tmp_path):
-    """A function that opens a session of Krita with the plugin; `serve` is its start button's command.
+@contextlib.contextmanager
+def krita_sessions(host: Host, state_dir: Path, folder: Path) -> Generator[Callable[..., KritaSession]]:
+    """Give a function that opens a session of Krita with the plugin; `serve` is its start button's command.
 
     window_manager: so that keys go to the window that has the focus.
     """
     with contextlib.ExitStack() as opened:
 
-        def start(serve=(), window_manager=False):
-            plugin = put_plugin(tmp_path / "plugin", serve, state_dir)
-            display = opened.enter_context(Display(krita_host, window_manager=window_manager))
-            session = KritaSession(krita_host, tmp_path / "krita", plugins=[plugin], display=display)
+        def start(serve: Sequence[str] = (), window_manager: bool = False) -> KritaSession:
+            plugin = put_plugin(folder / "plugin", serve, state_dir)
+            display = opened.enter_context(Display(host, window_manager=window_manager))
+            session = KritaSession(host, folder / "krita", plugins=[plugin], display=display)
             return opened.enter_context(session)
 
+        yield start
+
+
+@pytest.fixture
+def krita_session(
+    krita_host: Host, state_dir: Path, tmp_path: Path
+) -> Generator[Callable[..., KritaSession]]:
+    """See `krita_sessions`."""
+    with krita_sessions(krita_host, state_dir, tmp_path) as start:
         yield start

@@ -5,6 +5,7 @@ import os
 import sys
 
 import pytest
+from _pytest.mark.expression import Expression
 from installer import run
 
 pytestmark = pytest.mark.timeout(300)
@@ -80,3 +81,9 @@ def test_programs_run_side_by_side_and_every_output_is_shown(project, tmp_path, 
     assert run.side_by_side(dict(os.environ), [[*program, a, b], [*program, b, a]]) == [0, 1]
     shown = capfd.readouterr().out.splitlines()
     assert [line for line in shown if line in ("a", "b")] == ["a", "b"]
+
+
+@pytest.mark.parametrize("marks", [(), ("second",), ("hosted",)])
+def test_every_test_runs_in_one_of_the_gates_processes(marks):
+    chosen = [Expression.compile(command[command.index("-m") + 1]) for command in run.WHOLE]
+    assert [one.evaluate(lambda name, **_: name in marks) for one in chosen].count(True) == 1

@@ -1,4 +1,4 @@
-"""Runs inside the real Krita: masks that become selections, and a word that is turned up."""
+"""Runs inside the real Krita: masks that become selections, a word that is turned up, and previews."""
 
 import contextlib
 import itertools
@@ -218,22 +218,36 @@ def draft(t):
     slider = next(w for w in docker.findChildren(type(control("steps.slider"))) if w.isVisible())
     yield 1
     state, shown = session().state, []
+    jobs, picture = len(state.jobs), lambda: (p := control("preview").pixmap()) and p.cacheKey()
     for position in (2, 3, 4):
         slider.setValue(slider.minimum() + position)
-        old = state.draft
+        old, before = state.draft, picture()
         ended = lambda old=old: state.draft not in (None, old) and state.draft.phase.name == "DONE"  # noqa: E731
         yield t.until(ended, 300, "a draft")
-        shown.append(not control("preview").pixmap().isNull())
+        shown.append(not control("preview").pixmap().isNull() and picture() != before)
     places, old = itertools.cycle((5, 6, 7, 8)), state.draft
     is_done = lambda: state.draft not in (None, old) and state.draft.phase.name == "DONE"  # noqa: E731
     yield t.until(lambda: slider.setValue(slider.minimum() + next(places)) or is_done(), 300, "one in a drag")
     yield t.until(lambda: is_done() and not session().drafts._timer.isActive(), 300, "the last one")
     t.screenshot("draft.png", docker)
-    t.note(shown=shown, jobs=len(state.jobs), tree=tree(document.rootNode()), kept=document.annotationTypes())
+    t.note(
+        shown=shown,
+        jobs=len(state.jobs) - jobs,
+        tree=tree(document.rootNode()),
+        kept=document.annotationTypes(),
+    )
     control("run").click()
-    yield t.until(lambda: "1 variation above" in control("status").text(), 300, "the edit")
+    yield t.until(lambda: len(document.rootNode().childNodes()) == 2, 300, "the edit")
+    yield t.until(lambda: "1 variation above" in control("status").text(), 60, "what was made")
     t.note(after=len(document.rootNode().childNodes()))
 
 
 def drive(t):
-    yield from {"masks": masks, "word": word, "draft": draft}[t.args["scene"]](t)
+    """The scenes in one Krita; each one's notes under its name."""
+    notes = {}
+    for scene in (masks, word, draft):
+        t.step(scene.__name__)
+        yield from scene(t)
+        notes[scene.__name__] = dict(t.values)
+        t.values.clear()
+    t.note(**notes)

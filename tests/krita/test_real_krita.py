@@ -1,4 +1,4 @@
-"""The plugin in the real Krita, with the real daemon: one start of Krita for each scene."""
+"""The plugin in the real Krita, with the real daemon."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from tests.colour import profiles
 from tests.daemon_fixture import Daemon, wait_for
+from tests.hosts.fixtures import krita_sessions
 from tests.more_methods import environment, let_end
 from tests.tiny import register_tiny_model
 from velatura.colour import of_cicp, of_icc
@@ -23,6 +24,16 @@ pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
 WORDS = Path(__file__).with_name("in_krita_words.py")
 DIALS = Path(__file__).with_name("in_krita_dials.py")
+
+
+@pytest.fixture(scope="module")
+def words(krita_host, tmp_path_factory, tiny_folder):
+    """The notes of the scenes with words, one after the other in one start of Krita."""
+    folder = tmp_path_factory.mktemp("words")
+    register_tiny_model(folder / "state", tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
+    with Daemon(folder / "state"), krita_sessions(krita_host, folder / "state", folder) as start:
+        found = start().window(WORDS, timeout=800)
+    return found.values | {"journal": list((folder / "state/krita").glob("*.json"))}
 
 
 def annotations(kra: Path) -> dict[str, dict]:
@@ -101,8 +112,8 @@ def test_no_daemon_and_the_button_that_starts_it(krita_session, state_dir):
     assert found["ready"] == "Ready" and found["methods"] >= 2
 
 
-def test_masks_become_selections_that_undo_takes_back(krita_session):
-    found = krita_session().window(WORDS, scene="masks", timeout=300)
+def test_masks_become_selections_that_undo_takes_back(words):
+    found = words["masks"]
     beard, hat = (["beard", "selectionmask", []], ["hat", "selectionmask", []])
     assert found["one"] == "'beard' is selected, and kept as a selection mask of 'Background'."
     assert found["one_tree"] == [["Background", "paintlayer", [beard]]] and found["one_selected"]
@@ -115,11 +126,11 @@ def test_masks_become_selections_that_undo_takes_back(krita_session):
     assert found["two_selected"] and found["unchanged"] and found["hat"]
 
 
-def test_previews_while_a_slider_is_moved(krita_session, daemon, state_dir):
-    found = krita_session().window(WORDS, scene="draft", timeout=800)
+def test_previews_while_a_slider_is_moved(words):
+    found = words["draft"]
     assert found["shown"] == [True] * 3 and found["jobs"] == 0 and found["kept"] == []
     assert found["tree"] == [["Background", "paintlayer", []]] and found["after"] == 2
-    assert not list((state_dir / "krita").glob("*.json"))
+    assert not words["journal"]
 
 
 def test_a_word_becomes_a_dial_that_is_moved_run_and_brought_back(krita_session, state_dir, tiny_folder):
@@ -137,10 +148,8 @@ def test_a_word_becomes_a_dial_that_is_moved_run_and_brought_back(krita_session,
     assert found["caption_again"] == found["caption"]
 
 
-def test_a_caption_is_proposed_and_a_word_is_turned_up(krita_session, state_dir, tiny_folder):
-    register_tiny_model(state_dir, tiny_folder, captioner=str(EMBEDDED_COMPANIONS["captioner"]))
-    with Daemon(state_dir):
-        found = krita_session().window(WORDS, scene="word", timeout=600)
+def test_a_caption_is_proposed_and_a_word_is_turned_up(words):
+    found = words["word"]
     assert found["looking"] == "Looking…" and found["proposed"] == found["begun"] and found["undone"] == ""
     assert found["jobs"] == 0
     assert found["copied"] == "a man" and found["chip"].startswith("man ×")

@@ -68,21 +68,29 @@ def dial(models, kind="direction", title="Beard", size=1.0, generator=None):
     return Dial("", title, model.digest if generator is None else generator, kind, tensors, {})
 
 
-def run(models, shelf, *amounts, mask=True, source=None, hooks=None, cache=None, draft=False, **more):
-    """The result's pixels [h, w, 4], and the hooks."""
+def layers_of(models, shelf, *amounts, mask=True, source=None, hooks=None, cache=None, draft=False, **more):
+    """The layers of a run. mask: an array, True for `square`, or False for none."""
     parameters = {
         "place": "selection",
         "dials": [{"dial": id, "amount": amount} for id, amount in amounts],
         **more,
     }
     source = picture() if source is None else source
-    edit = Edit(
-        source, square() if mask else None, method="face-dials", parameters=parameters, prompt="", draft=draft
-    )
+    chosen = mask if isinstance(mask, np.ndarray) else square() if mask else None
+    edit = Edit(source, chosen, method="face-dials", parameters=parameters, prompt="", draft=draft)
+    cache = cache or Cache(memory=2**28)
+    return execute(edit.request, edit.blobs.__getitem__, models, hooks or Recorded(), cache, shelf._folder)
+
+
+def noted(models, shelf, *amounts):
+    """The note on the result."""
+    return layers_of(models, shelf, *amounts)[0].note
+
+
+def run(models, shelf, *amounts, mask=True, source=None, hooks=None, draft=False, **more):
+    """The result's pixels [h, w, 4] and its raster; of a draft the picture [h, w, 3]."""
     hooks = hooks or Recorded()
-    layers = execute(
-        edit.request, edit.blobs.__getitem__, models, hooks, cache or Cache(memory=2**28), shelf._folder
-    )
+    layers = layers_of(models, shelf, *amounts, mask=mask, source=source, hooks=hooks, draft=draft, **more)
     if draft:
         return hooks.previews[-1][1]
     raster = layers[0].raster
@@ -185,6 +193,20 @@ def test_a_model_whose_own_pictures_have_no_faces_is_refused_with_a_way_out(mode
     id = shelf.keep(dial(models))
     with pytest.raises(VelaturaError, match=r"makes no faces .*“Where the selection is”"):
         run(models, shelf, (id, 50.0), place="found")
+
+
+def test_a_selection_too_small_for_a_face_is_refused(models, shelf):
+    id, speck = shelf.keep(dial(models)), np.zeros((60, 44), np.uint8)
+    speck[20:27, 30:36] = 255
+    with pytest.raises(VelaturaError, match="too small for a face") as caught:
+        run(models, shelf, (id, 50.0), mask=speck)
+    assert caught.value.code == "empty-mask"
+
+
+def test_a_result_in_which_nothing_changes_says_so(models, shelf):
+    id = shelf.keep(dial(models))
+    assert noted(models, shelf, (id, 0.0)).startswith("Nothing changes where it is selected")
+    assert noted(models, shelf, (id, 50.0)) == ""
 
 
 def test_a_slider_of_another_model_or_of_none_is_refused(models, shelf):

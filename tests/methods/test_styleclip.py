@@ -177,6 +177,14 @@ def test_they_follow_from_the_layer_and_say_what_they_need(method):
         ("styleclip-direction", "a hat", {"neutral": "  "}, "empty-prompt", "Fill in “Instead of”"),
         ("styleclip-direction", "a hat", {"neutral": "a  hat"}, "bad-request", "are the same"),
         (
+            "styleclip-direction",
+            "A Hat",
+            {"neutral": "the hat", "phrases": True},
+            "bad-request",
+            "are the same",
+        ),
+        ("styleclip-direction", "a hat", {"keep_as": "Hat", "amount": 0.0}, "bad-request", "^At 0 a kept"),
+        (
             "styleclip-mapper",
             "a hat",
             dict.fromkeys(("coarse", "medium", "fine"), False),

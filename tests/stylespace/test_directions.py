@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -85,17 +87,46 @@ def test_the_direction_has_the_channels_above_beta_scaled_by_the_largest_and_the
     torch.testing.assert_close(flat, torch.tensor([size / max(map(abs, left)) for size in left]))
     assert (flat == 0).sum() == 7
     assert not found[1].any() and not found[3].any()  # colours
+
+
+def test_a_step_is_linear_at_first_and_no_channel_goes_farther_than_its_limit(measured):
+    model, clip, relevance = measured
+    delta_t = directions.text_direction(clip, "a face", "a beard", (), NAMES)
+    found, sigma = directions.direction(model, relevance, delta_t, 0.0), relevance.deviations
+    little, half, much, back = (directions.step(found, sigma, a, 3.0) for a in (0.01, 3.0, 300.0, -3.0))
+    largest = 0.0
+    for place in range(len(found)):
+        torch.testing.assert_close(little[place], 0.01 * found[place], rtol=1e-4, atol=1e-9)
+        expected = [
+            3.0 * s * math.tanh(d / s) if s else 0.0
+            for d, s in zip(found[place].tolist(), sigma[place].tolist(), strict=True)
+        ]
+        torch.testing.assert_close(half[place], torch.tensor(expected))
+        assert torch.equal(back[place], -half[place])
+        assert (much[place].abs() <= 3.0 * sigma[place] * (1.0 + 1e-6)).all()
+        assert torch.equal(much[place].sign(), found[place].sign())
+        largest = max(largest, float((much[place].abs() / sigma[place].clamp(min=1e-12)).max()))
+    assert largest == pytest.approx(3.0, rel=1e-3)
     s = model.styles(model.wplus(model.sample([1, 2])))
-    torch.testing.assert_close(directions.moved(s, found, -3.0)[2], s[2] - 3.0 * found[2])
+    torch.testing.assert_close(directions.moved(s, half)[2], s[2] + half[2])
 
 
 def test_the_direction_leads_clips_vector_to_the_text(measured):
     model, clip, relevance = measured
     delta_t = directions.text_direction(clip, "a face", "a beard", (), NAMES)
-    found = directions.direction(model, relevance, delta_t, 0.1)
+    found, sigma = directions.direction(model, relevance, delta_t, 0.1), relevance.deviations
     s = model.styles(model.wplus(model.sample(range(900, 920), 0.7)))
     cosine = [
-        (clip.images((model.synthesise(directions.moved(s, found, alpha)).pictures + 1) / 2) @ delta_t).mean()
+        (
+            clip.images(
+                (
+                    model.synthesise(directions.moved(s, directions.step(found, sigma, alpha, 3.0))).pictures
+                    + 1
+                )
+                / 2
+            )
+            @ delta_t
+        ).mean()
         for alpha in (-4.0, 0.0, 4.0)
     ]
     assert cosine[0] < cosine[1] - 0.02 and cosine[1] + 0.02 < cosine[2]

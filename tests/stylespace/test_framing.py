@@ -194,6 +194,18 @@ def test_a_large_generator_looks_less_often(s, most):
     assert looks[-1] == (most, most) and len(looks) == most
 
 
+def test_a_narrow_strip_is_not_searched_for_faces_of_a_few_pixels():
+    looks = []
+
+    def nothing(picture):
+        looks.append(picture.shape)
+        return torch.zeros(picture.shape[-2:])
+
+    image, own = noise(1, 3, 8, 400), Framing(0.0, 0.0, 0.5, 0.03, 0.05)
+    assert framing.found(nothing, image, torch.ones(1, 1, 8, 400), own, 16) is None
+    assert len(looks) == 1
+
+
 def test_mirror_images_far_out_are_no_faces():
     """A segmenter that sees its face wherever it looks, and a framing that lets the frame grow."""
     size = torch.zeros(64, 64)

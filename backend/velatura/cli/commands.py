@@ -31,6 +31,7 @@ _OWN = {
     "install": "install the plugin into Krita or GIMP",
     "uninstall": "remove the plugin from Krita or GIMP",
     "doctor": "find faults of this installation and say how to mend them",
+    "mcp": "offer the methods to an assistant that speaks the Model Context Protocol",
     "serve": "run the daemon in this terminal",
     "stop": "stop the daemon",
     "docs": "show the reference pages: how-tos, methods, Python",

@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.inputs import parse_item
 from velatura.cli.methods import method_named
 from velatura.cli.progress import Progress
-from velatura.cli.requests import inputs_of
 from velatura.cli.values import parse_values
-from velatura.files.images import Image, Layer, read_image, read_mask
+from velatura.client.connection import connected
+from velatura.client.requests import inputs_of
+from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint
 from velatura.files.ora import Group, write_groups
+from velatura.files.reading import read_image, read_mask
 from velatura.files.sheet import Row, write_sheet
 from velatura.samples import SAMPLES
 from velatura_protocol.catalogue import Catalogue

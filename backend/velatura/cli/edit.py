@@ -10,18 +10,21 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.dials import named_or_shared
+from velatura.cli.hints import with_a_hint
 from velatura.cli.inputs import parse_inputs, parse_item, read_inputs
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.outputs import WRITERS, Output, check_out, out_path
-from velatura.cli.proposing import proposal, proposed, with_a_hint
-from velatura.cli.requests import inputs_of
 from velatura.cli.results import print_files, print_texts
-from velatura.cli.values import need_dials, parse_adapter, parse_dial, parse_values
-from velatura.files.images import read_image, read_mask, stripped
+from velatura.cli.values import need_dials, out_path, parse_adapter, parse_dial, parse_values
+from velatura.client.connection import connected
+from velatura.client.outputs import WRITERS, Output, check_format, check_out
+from velatura.client.requests import inputs_of
+from velatura.client.running import proposal, proposed
+from velatura.files.images import stripped
+from velatura.files.reading import read_image, read_mask
+from velatura.files.writing import NAMES, caution
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.choices import resolve
 from velatura_protocol.errors import VelaturaError
@@ -32,7 +35,13 @@ from velatura_protocol.results import best_first
 def configure(parser: argparse.ArgumentParser) -> None:
     """Add the command's options."""
     parser.add_argument(
-        "picture", metavar="IN", type=Path, help="PNG (8 or 16 bits), JPEG, WebP, TIFF or ORA"
+        "picture", metavar="IN", type=Path, help="PNG, JPEG, WebP, TIFF, EXR, PSD, ORA or KRA"
+    )
+    parser.add_argument(
+        "--layer",
+        default="",
+        metavar="NAME",
+        help="edit this layer of a PSD or an ORA (left out: the merged picture)",
     )
     parser.add_argument(
         "--method",
@@ -99,11 +108,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out",
         type=out_path,
-        metavar="OUT.ora|OUT.png",
-        help="ora: the source and the variations as layers, the best on top; png: the source with the best "
-        "variation; both at the source's own depth. For a method that selects, ora: the source and each mask "
-        "as white paint; png: a greyscale picture, or one for each word, OUT-word.png. Methods that describe "
-        "need no file",
+        metavar="OUT.ora|OUT.png|…",
+        help=f"the result, in {NAMES}. ora and psd: the source and the variations as layers, the best on "
+        "top; the others: the source with the best variation. All but jpg and webp have the source's own "
+        "depth. For a method that selects, ora and psd: the source and each mask as white paint; png: a "
+        "greyscale picture, or one for each word, OUT-word.png. Methods that describe need no file",
     )
     parser.add_argument("--compare", type=Path, metavar="FILE.png", help="also write before, mask and after")
     parser.add_argument(
@@ -126,7 +135,7 @@ def run(options: argparse.Namespace) -> int:
     read = (options.picture, options.mask)
     for path in filter(None, (options.out, options.compare)):
         check_out(path, read)
-    source = read_image(options.picture, convert=options.convert)
+    source = read_image(options.picture, layer=options.layer, convert=options.convert)
     if options.strip:
         source = stripped(source)
     mask = read_mask(options.mask) if options.mask else None
@@ -144,6 +153,8 @@ def run(options: argparse.Namespace) -> int:
         method = method_named(known, options.method) if options.method else _first(known, options)
         is_text = method.kind.insert == "texts"
         _check_outputs(options, method.title, is_text)
+        if options.out:
+            check_format(options.out, source, method.kind.insert)
         items = [parse_item(method, item) for item in options.items]
         items += [parse_adapter(method, option) for option in options.adapters]
         values = parse_values(method, options.assignments, _dials(options, method), items)
@@ -163,9 +174,9 @@ def run(options: argparse.Namespace) -> int:
         if draft is not None:
             shown = {"source": inputs["source"], "mask": None}
             request = draft.edit.on(shown, canvas, lease=True, draft=True)
-            caption = proposed(run_job(client, request, shown, interrupt), draft.key)
-            hint = f'To give another: --set {draft.key}="…"'
-            print(f'{draft.title}, as proposed: "{caption}". {hint}', file=sys.stderr)
+            hint = f'--set {draft.key}="…"'
+            caption = proposed(run_job(client, request, shown, interrupt), hint)
+            print(f'{draft.title}, as proposed: "{caption}". To give another: {hint}', file=sys.stderr)
             edit = replace(edit, parameters={**edit.parameters, draft.key: caption})
         try:
             job = run_job(client, edit.on(inputs, canvas, lease=True), inputs, interrupt)
@@ -181,7 +192,8 @@ def run(options: argparse.Namespace) -> int:
             Output(options.out, options.compare, read), source, mask, layers, job["title"]
         )
         client.ack(job["job"])
-    print_files(job, results, files, options.compare, as_json=options.json)
+    losses = caution(options.out, source)
+    print_files(job, results, files, options.compare, losses, as_json=options.json)
     return exits.OK
 
 

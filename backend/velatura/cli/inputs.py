@@ -6,8 +6,9 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from velatura.cli.requests import pixels_of
-from velatura.files.images import Image, read_image
+from velatura.client.requests import pixels_of
+from velatura.files.images import Image
+from velatura.files.reading import read_image
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import Wanted, raster_fields
 from velatura_protocol.errors import VelaturaError

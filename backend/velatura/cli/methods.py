@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.inputs import describe_inputs
+from velatura.client.connection import connected
 from velatura.install.hostfiles import first_methods
 from velatura_protocol.catalogue import Catalogue, MethodInfo, in_sections
 from velatura_protocol.errors import VelaturaError

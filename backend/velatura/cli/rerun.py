@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
 from velatura.cli.interrupt import Interrupt
 from velatura.cli.jobs import fetch, run_job
 from velatura.cli.methods import method_named
-from velatura.cli.outputs import WRITERS, Output, check_out, out_path
 from velatura.cli.sources import Sources, is_same
-from velatura.cli.values import parse_values
+from velatura.cli.values import out_path, parse_values
+from velatura.client.connection import connected
+from velatura.client.outputs import WRITERS, Output, check_format, check_out
 from velatura.files.images import Image, stripped
 from velatura.files.recipes import Made, read_recipes
 from velatura_protocol.catalogue import Catalogue, MethodInfo
@@ -59,7 +59,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="a further picture of the recipe (else found likewise), see `velatura show FILE`",
     )
     parser.add_argument(
-        "--out", type=out_path, metavar="OUT.ora|OUT.png", help="write the new result (else only compared)"
+        "--out", type=out_path, metavar="OUT.ora|OUT.png|…", help="write the new result (else only compared)"
     )
     parser.add_argument(
         "--strip",
@@ -103,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
             drawn = [fetch(client, layer, interrupt)]
             output = Output(options.out, None, [options.file, *pictures.read])
             source = stripped(pictures.source) if options.strip else pictures.source
+            check_format(options.out, source, method.kind.insert)
             files = WRITERS[method.kind.insert](output, source, pictures.mask, drawn, job["title"])
         client.ack(job["job"])
     is_same = layer["raster"]["digest"] == made.digest if made.digest else None

@@ -27,6 +27,7 @@ def print_files(
     results: list[dict[str, Any]],
     files: list[Path],
     compare: Path | None,
+    losses: str = "",
     *,
     as_json: bool,
 ) -> None:
@@ -37,6 +38,7 @@ def print_files(
         results: its layers, the best first.
         files: the files that hold them.
         compare: the file of the comparison, or None.
+        losses: a sentence about what the files' format loses, or ''.
         as_json: whether to print one JSON object.
     """
     seconds, note = job["result"]["seconds"], job["result"].get("note", "")
@@ -61,7 +63,7 @@ def print_files(
                     "job": job["job"],
                     "seconds": seconds,
                     "layers": layers,
-                    "note": note,
+                    "note": " ".join(filter(None, (note, losses))),
                 }
             )
         )
@@ -72,5 +74,5 @@ def print_files(
     for layer in results:
         if "rank" in layer:
             print(f"  {layer['title']}")
-    if note:
-        print(note)
+    for sentence in filter(None, (note, losses)):
+        print(sentence)

@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image as Pillow
 
-from velatura.cli.requests import pixels_of
+from velatura.client.requests import pixels_of
 from velatura.files.archives import MERGED, SOURCE
-from velatura.files.images import Image, read_image, read_mask
+from velatura.files.images import Image
+from velatura.files.reading import read_image, read_mask
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.rasters import Pixels, Raster
 

@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from velatura.cli import exits
-from velatura.cli.connection import connected
+from velatura.client.connection import connected
 from velatura.daemon import lock
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.paths import state_dir

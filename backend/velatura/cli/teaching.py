@@ -144,7 +144,7 @@ def read_pictures(folder: Path, colours: list[int], size: int) -> list[Labelled]
     import torch
 
     from velatura.canvas.resample import nearest, resize
-    from velatura.files.images import read_image
+    from velatura.files.reading import read_image
 
     labelled: list[Labelled] = []
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() in _ENDINGS)

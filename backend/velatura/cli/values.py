@@ -1,11 +1,15 @@
-"""Reads `--set key=value` and `--dial from=>to:n` with the types of the method's schema."""
+"""Reads `--set key=value` and `--dial from=>to:n` with the types of the method's schema, and `--out`."""
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from velatura.client.settings import choice
+from velatura.files.writing import ENDINGS, NAMES
 from velatura_protocol.catalogue import MethodInfo
 from velatura_protocol.choices import resolve
 from velatura_protocol.dials import check
@@ -136,12 +140,12 @@ def _value(field: Field, text: str, option: str) -> Any:
         raise VelaturaError("bad-request", f"{option}={text} is not of the kind {field.kind}.") from error
 
 
-def choice(field: Field, text: str) -> str:
-    """A value of a choice, from itself or from its title as hosts show it; any other text unchanged."""
-    if text in dict(field.choices):
-        return text
-    titled = (value for value, title in field.choices if title.casefold() == text.strip().casefold())
-    return next(titled, text)
+def out_path(text: str) -> Path:
+    """The path of a result, for argparse."""
+    path = Path(text)
+    if path.suffix.lower() not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"the result's name must end in {NAMES}")
+    return path
 
 
 def _boolean(text: str) -> bool:

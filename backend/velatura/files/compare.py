@@ -11,6 +11,7 @@ from PIL import Image as Pillow
 from velatura.colour import shown
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
+from velatura.files.depths import full_of
 from velatura.files.images import Image, Layer
 
 HEIGHT = 384  # of each panel
@@ -45,7 +46,7 @@ def write_comparison(path: Path, source: Image, mask: Image | None, layer: Layer
 def tinted(source: Image, mask: Image | None) -> np.ndarray:
     """Return the source as RGB uint8 [h, w, 3], tinted where the mask selects; None tints all of it."""
     before = eight_bit(source)
-    amount = 1.0 if mask is None else mask.pixels / np.iinfo(mask.pixels.dtype).max
+    amount = 1.0 if mask is None else mask.pixels / full_of(mask.pixels.dtype)
     return np.round(before + 0.65 * amount * (np.array(MASK_COLOUR) - before)).astype(np.uint8)
 
 
@@ -55,5 +56,5 @@ def eight_bit(image: Image) -> np.ndarray:
     colours = shown(image.pixels[..., :count], image.space)
     if not image.channels.endswith("A"):
         return np.ascontiguousarray(colours)
-    alpha = image.pixels[..., -1:] / np.float64(np.iinfo(image.pixels.dtype).max)
+    alpha = image.pixels[..., -1:] / np.float64(full_of(image.pixels.dtype))
     return np.round(colours * alpha + 255 * (1 - alpha)).astype(np.uint8)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import numpy as np
+
 from velatura.files.images import Image, Layer
+from velatura.files.opacity import multiplied
 from velatura.pixels import over as pixels
 
 
@@ -16,4 +21,12 @@ def over(source: Image, layer: Layer) -> Image:
     if (upper.channels, upper.dtype) != fits:
         raise ValueError(f"a {upper.channels} {upper.dtype} layer over {source.channels} {source.dtype}")
     result = pixels.over(source.pixels, upper.pixels, (layer.x, layer.y))
-    return Image(result, source.channels, source.profile, source.icc, source.colour_chunks)
+    return replace(source, pixels=result, associated=_associated(source, result))
+
+
+def _associated(source: Image, result: np.ndarray) -> np.ndarray | None:
+    """The result's colours multiplied by its alpha: the source's own where nothing has changed."""
+    if source.associated is None:
+        return None
+    same = (result == source.pixels).all(axis=-1, keepdims=True)
+    return np.where(same, source.associated, multiplied(result))

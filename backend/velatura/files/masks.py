@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from velatura.files.atomic import replacing
+from velatura.files.depths import full_of
 from velatura.files.images import Image, Layer
 from velatura.files.png import encode
 from velatura.files.recipes import text_chunk
@@ -49,9 +50,10 @@ def write_mask(path: Path, mask: Layer) -> None:
 
 def as_paint(mask: Layer, source: Image) -> Layer:
     """Return a mask (8-bit, channel `A`) as white of that alpha, in the depth and colours of `source`."""
-    full = np.iinfo(source.pixels.dtype).max
+    full = full_of(source.pixels.dtype)
     channels = source.channels.removesuffix("A") + "A"
-    alpha = mask.image.pixels.astype(source.pixels.dtype) * (full // 255)
+    alpha = mask.image.pixels.astype(source.pixels.dtype)
+    alpha = alpha / source.pixels.dtype.type(255) if full == 1 else alpha * (full // 255)
     white = np.full((*alpha.shape[:2], len(channels) - 1), full, source.pixels.dtype)
     image = Image(np.concatenate([white, alpha], axis=-1), channels, source.profile, source.icc)
     return replace(mask, image=image)

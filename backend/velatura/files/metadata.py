@@ -6,6 +6,8 @@ thumbnail, which shows the picture before the edit, and the recipe of an earlier
 
 from __future__ import annotations
 
+import contextlib
+import io
 import math
 import re
 import struct
@@ -15,6 +17,7 @@ from typing import Any
 from PIL import Image as Pillow
 
 from velatura.files import chunks
+from velatura.files.xmp import without_recipes
 
 Chunks = tuple[tuple[bytes, bytes], ...]
 
@@ -71,6 +74,31 @@ def of_pillow(picture: Pillow.Image, size: tuple[int, int]) -> Chunks:
     return tuple(kept)
 
 
+def of_parts(exif: bytes, xmp: bytes, dpi: Any, size: tuple[int, int]) -> Chunks:
+    """The metadata of a file whose parts another library has read.
+
+    Args:
+        exif: as in a PNG's eXIf chunk: a small TIFF, which may also be a whole picture; or b"".
+        xmp: the packet, or b"".
+        dpi: pixels an inch, across and down, or None.
+        size: of the upright picture.
+    """
+    tags = Pillow.Exif()
+    with contextlib.suppress(*_BROKEN):  # BigTIFF has tags of another form
+        tags.load_from_fp(io.BytesIO(exif)) if exif else None
+    packet = bytes(xmp).rstrip(b"\0")
+    texts = [(b"iTXt", XMP + b"\0\0\0\0\0" + _upright(packet))] if packet else []
+    return (*_exif(tags, size), *texts, *_resolution(dpi))
+
+
+def xmp_of(kept: Chunks) -> bytes:
+    """The XMP packet among these chunks; b"" where there is none."""
+    for kind, data in kept:
+        if kind == b"iTXt" and data.startswith(XMP + b"\0\0"):  # not compressed
+            return data[len(XMP) + 3 :].split(b"\0", 2)[-1]
+    return b""
+
+
 def _resolution(dpi: Any) -> Iterator[tuple[bytes, bytes]]:
     """The pHYs chunk (W3C PNG, section 11.3.4.3) of pixels an inch, across and down."""
     try:
@@ -103,5 +131,5 @@ def _exif(exif: Pillow.Exif, size: tuple[int, int]) -> Iterator[tuple[bytes, byt
 
 
 def _upright(xmp: bytes) -> bytes:
-    """XMP whose orientation, if it gives one, is 1."""
-    return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))\d', rb"\g<1>1", xmp)
+    """XMP whose orientation, if it gives one, is 1, and without the recipes of an earlier result."""
+    return re.sub(rb'(tiff:Orientation(?:\s*=\s*["\']|>))\d', rb"\g<1>1", without_recipes(xmp))

@@ -1,6 +1,7 @@
-"""The recipes of a result's layers in its file: a PNG's chunk `iTXt`, or a part of an OpenRaster file.
+"""The recipes of a result's layers in its file.
 
-Both hold the same JSON:
+A PNG has them in a chunk `iTXt`, an OpenRaster file as a part, an OpenEXR file in its header, and PSD, TIFF,
+JPEG and WebP in their XMP packet (see `xmp`). All hold the same JSON:
 
     {"version": 1,
      "layers": {name: recipe},                      SPEC section 5
@@ -12,8 +13,10 @@ as the daemon sent them, so that a later run can be compared with them, whatever
 
 from __future__ import annotations
 
+import io
 import json
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Sequence
@@ -21,7 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from velatura.files import archives, chunks
+import tifffile
+from PIL import Image as Pillow
+from PIL import UnidentifiedImageError
+
+from velatura.files import archives, chunks, exr, psd, tiff, xmp
 from velatura.files.atomic import read_bytes
 from velatura.files.images import Layer
 from velatura_protocol.errors import VelaturaError
@@ -32,6 +39,10 @@ FLAT = "result"
 VERSION = 1
 MAX_TEXT = 16 * 1024 * 1024
 _KEYWORD = b"velatura"
+BROKEN = (
+    OSError, ValueError, LookupError, TypeError, RuntimeError, struct.error, zlib.error, zipfile.BadZipFile,
+    tifffile.TiffFileError, SyntaxError,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ def read_recipes(path: Path) -> list[Made]:
     try:
         text = _text_of(content)
         layers = _unpacked(text) if text else []
-    except (ValueError, LookupError, RecursionError, struct.error, zlib.error, zipfile.BadZipFile) as error:
+    except BROKEN as error:
         raise VelaturaError(
             "bad-request",
             f"The recipe in {path.name} is broken; make the edit anew.",
@@ -82,7 +93,7 @@ def read_recipes(path: Path) -> list[Made]:
         raise VelaturaError(
             "bad-request",
             f"{path.name} has no recipe: Velatura did not make it, or another program saved it without; "
-            "give a PNG or ORA file as `velatura edit` wrote it.",
+            "give a file as `velatura edit` wrote it.",
         )
     return layers
 
@@ -91,9 +102,25 @@ def _text_of(content: bytes) -> bytes:
     if archives.is_archive(content):
         return archives.part(content, PART, MAX_TEXT)
     if not content.startswith(chunks.SIGNATURE):
-        return b""
+        return exr.recipes_in(content) if exr.is_exr(content) else xmp.recipes_in(_packet(content))
     texts = (data for kind, data in chunks.walk(content) if kind == b"iTXt")
     return next((_inflated(data) for data in texts if data.startswith(_KEYWORD + b"\0")), b"")
+
+
+def _packet(content: bytes) -> bytes:
+    """The XMP packet of a PSD, TIFF, JPEG or WebP file; b"" where it has none."""
+    if psd.is_psd(content):
+        return psd.xmp_in(content)
+    if tiff.is_tiff(content):
+        return tiff.xmp_in(content)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about odd metadata
+            with Pillow.open(io.BytesIO(content), formats=("JPEG", "WEBP")) as picture:
+                packet = picture.info.get("xmp", b"")
+    except UnidentifiedImageError:
+        return b""
+    return packet if isinstance(packet, bytes) else b""
 
 
 def _inflated(data: bytes) -> bytes:

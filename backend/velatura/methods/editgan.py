@@ -153,7 +153,7 @@ class EditGAN(facing.OnFaces, Method):
             recipe = {"method": self.id, "version": self.version, "parameters": params.model_dump()}
             dial = Dial("", title, face.model.digest, "vector", {"ws": delta[0]}, recipe)
             shelving.keep(context, dial)
-        return shown(delta, params.amount / 100.0)
+        return facing.finished(shown(delta, params.amount / 100.0), inputs, context)
 
 
 def _settings(params: EditGANParameters, identity: float) -> Settings:

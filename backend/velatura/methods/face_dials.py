@@ -80,4 +80,4 @@ class FaceDials(facing.OnFaces, Method):
         moves = [(dial, params.reach * amount / 100.0) for dial, amount in chosen]
         made = face.model.synthesise(applied(face.model, face.ws, moves))
         context.step(1, 1)
-        return facing.put_back(face, inputs, made)
+        return facing.finished(facing.put_back(face, inputs, made), inputs, context)

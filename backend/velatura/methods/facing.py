@@ -39,6 +39,7 @@ UNREAD_STEPS = 200
 """Steps of refinement for a model without an encoder, whose refinement starts at the mean face."""
 
 _SAMPLES = 16  # of the generator, in which its framing is measured
+_SMALLEST = 8  # pixels of a selection that can hold a face
 _LAST_BITS = 1e-5  # of a difference; batches of other sizes change the last bits of a picture
 _NAME = "face"  # for the segmenter
 
@@ -143,7 +144,8 @@ def face(inputs: MethodInputs, params: FaceParameters, context: Context) -> Face
 
     Raises:
         Cancelled: the person has cancelled the job.
-        VelaturaError: `empty-mask` where no face is found, `unknown-model` without a segmenter.
+        VelaturaError: `empty-mask` where no face is found, and for a selection too small for one;
+            `unknown-model` without a segmenter.
     """
     import torch
 
@@ -210,6 +212,15 @@ def put_back(face: Face, inputs: MethodInputs, made: Made) -> Tensor:
     return put_changes(face, inputs, change, own)
 
 
+def finished(pictures: Tensor, inputs: MethodInputs, context: Context) -> Tensor:
+    """The pictures [N, 3, h, w] of a run; the result's note says if they are the layer wherever it is
+    selected."""
+    selected = inputs.mask > 0.0
+    if not bool(((pictures != inputs.image) & selected).any()):
+        context.remark("Nothing changes where it is selected; select more of the face, or ask for more.")
+    return pictures
+
+
 def put_changes(face: Face, inputs: MethodInputs, change: Tensor, own: Tensor) -> Tensor:
     """The layer with changes of the face, [N, 3, h, w] in [-1, 1].
 
@@ -231,7 +242,13 @@ def _frame(inputs: MethodInputs, params: FaceParameters, context: Context, model
     from velatura.stylespace import framing, inversion
 
     if params.place == "selection":
-        return framing.selected(inputs.mask)
+        frame = framing.selected(inputs.mask)
+        if frame.side < _SMALLEST:
+            raise VelaturaError(
+                "empty-mask",
+                "This is too small for a face; select a whole head with some space around it.",
+            )
+        return frame
 
     if (frame := _aligned(inputs, context, model)) is not None:
         context.step(1, 1, stage=FINDING)

@@ -25,10 +25,12 @@ LOOKING = Stage("Looking at what each part of the model changes", 0.9)
 CODES = 1000
 """Sampled codes of the deviations, whose error is then 2 % (published: 100,000)."""
 
+_SAME = "The prompt and “Instead of” are the same; change a word."
+
 
 class StyleclipDirectionParameters(facing.FaceParameters):
     amount: float = fields.slider(
-        6.0,
+        12.0,
         -15.0,
         15.0,
         0.1,
@@ -59,6 +61,16 @@ class StyleclipDirectionParameters(facing.FaceParameters):
         "slider is steadier if the CLIP in use has seen all kinds of pictures.",
         json_schema_extra=fields.ADVANCED,
     )
+    farthest: float = fields.slider(
+        3.5,
+        1.0,
+        15.0,
+        0.5,
+        "Farthest",
+        "How far any one feature may go, measured by how much faces differ in it. Low values look natural at "
+        "any “How much”; high ones let it go beyond.",
+        advanced=True,
+    )
     faces: int = fields.whole(
         32,
         1,
@@ -72,7 +84,7 @@ class StyleclipDirectionParameters(facing.FaceParameters):
 
 class StyleclipDirection(facing.OnFaces, Method):
     id = "styleclip-direction"
-    version = 1
+    version = 2
     title = "Slide a face towards words"
     summary = "A slider from one description to another, for every face; its first use takes minutes."
     source = "Patashnik et al. 2021, StyleCLIP, arXiv:2103.17249, section 6; Wu et al. 2021, arXiv:2011.12799"
@@ -83,11 +95,18 @@ class StyleclipDirection(facing.OnFaces, Method):
     Parameters = StyleclipDirectionParameters
 
     def check(self, prompt: str, params: StyleclipDirectionParameters) -> None:
-        """Raises `empty-prompt` without a neutral text, `bad-request` where it is the prompt."""
+        """Raises `empty-prompt` without a neutral text; `bad-request` where it is the prompt, and for a
+        kept slider that leads nowhere."""
         if not params.neutral.strip():
             raise VelaturaError("empty-prompt", "Fill in “Instead of”, such as “a face”, to compare with.")
         if prompt.split() == params.neutral.split():
-            raise VelaturaError("bad-request", "The prompt and “Instead of” are the same; change a word.")
+            raise VelaturaError("bad-request", _SAME)
+        if params.keep_as.strip() and not params.amount:
+            raise VelaturaError(
+                "bad-request",
+                "At 0 a kept slider would change nothing; set “How much” to another value, or leave the"
+                " slider's name empty.",
+            )
 
     def run(self, inputs: MethodInputs, params: StyleclipDirectionParameters, context: Context) -> Tensor:
         from velatura.shelf import Dial
@@ -99,6 +118,8 @@ class StyleclipDirection(facing.OnFaces, Method):
         names = ("“Instead of”", "The prompt")
         texts = params.neutral.strip(), inputs.prompt
         delta_t = directions.text_direction(context.clip, *texts, templates, names)
+        if not bool(delta_t.any()):  # the model reads no capitals, and phrases no articles
+            raise VelaturaError("bad-request", _SAME)
         face = facing.face(inputs, params, context)
         relevance = _relevance(context, params.faces)
         delta_s = directions.direction(face.model, relevance, delta_t, params.only)
@@ -107,6 +128,7 @@ class StyleclipDirection(facing.OnFaces, Method):
                 "bad-request",
                 "No feature of a face has that much to do with the prompt; lower “Only what belongs”.",
             )
+        step = directions.step(delta_s, relevance.deviations, params.amount, params.farthest)
         if keep:
             recipe = {
                 "method": self.id,
@@ -114,12 +136,13 @@ class StyleclipDirection(facing.OnFaces, Method):
                 "prompt": inputs.prompt,
                 "parameters": params.model_dump(),
             }
-            whole = {f"s{place}": params.amount * part for place, part in enumerate(delta_s)}
+            whole = {f"s{place}": part for place, part in enumerate(step)}
             dial = Dial("", title, context.generator.digest, "direction", whole, recipe)
             shelving.keep(context, dial)
         context.step(1, 1)
-        styles = directions.moved(face.model.styles(face.ws), delta_s, params.amount)
-        return facing.put_back(face, inputs, face.model.synthesise(styles))
+        styles = directions.moved(face.model.styles(face.ws), step)
+        edited = facing.put_back(face, inputs, face.model.synthesise(styles))
+        return facing.finished(edited, inputs, context)
 
 
 def _relevance(context: Context, faces: int) -> Relevance:

@@ -136,7 +136,7 @@ class StyleclipMapper(facing.OnFaces, Method):
         if tensors is not None:
             if title and not context.is_draft:  # it may have another name
                 shelving.keep(context, Dial("", title, model.digest, "mapper", tensors, recipe))
-            return edited(tensors)
+            return facing.finished(edited(tensors), inputs, context)
         distance = d_clip(context.clip, text, params.views)
 
         def learned(begun: list[Any]) -> dict[str, Tensor]:
@@ -153,7 +153,7 @@ class StyleclipMapper(facing.OnFaces, Method):
         except VelaturaError:
             if title:  # under the prompt it is kept where there is room, and else it stays in the cache
                 raise
-        return edited(tensors)
+        return facing.finished(edited(tensors), inputs, context)
 
 
 def _kept(context: Context, key: str) -> dict[str, Tensor] | None:

@@ -95,4 +95,5 @@ class StyleclipOptimize(facing.OnFaces, Method):
             }
             dial = Dial("", title, context.generator.digest, "vector", {"ws": delta[0]}, recipe)
             shelving.keep(context, dial)
-        return facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * delta))
+        edited = facing.put_back(face, inputs, face.made(face.ws + params.amount / 100.0 * delta))
+        return facing.finished(edited, inputs, context)

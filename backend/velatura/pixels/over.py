@@ -12,13 +12,13 @@ _ROWS = 256  # rows at once: 16,384 pixels wide and RGBA they take 128 MiB as 64
 
 
 def over(lower: np.ndarray, upper: np.ndarray, at: tuple[int, int] = (0, 0)) -> np.ndarray:
-    """A copy of a picture of integers with another one over it, rounded half up.
+    """A copy of a picture with another one over it; integers are rounded half up.
 
     Where the upper alpha is 0 the result is the lower pixel bit by bit, even if that is transparent. Where
     the upper alpha is full, it is the upper pixel.
 
     Args:
-        lower: [H, W, c] or [H, W, c + 1] with alpha last, uint8 or uint16.
+        lower: [H, W, c] or [H, W, c + 1] with alpha last, uint8, uint16, float16 or float32.
         upper: [h, w, c + 1] of the same type, alpha last.
         at: (x, y) in `lower` of the upper picture's first pixel. Pixels outside `lower` are ignored.
     """
@@ -47,6 +47,8 @@ def lay_over_opaque(lower: np.ndarray, rgb: np.ndarray, alpha: np.ndarray) -> No
 
 def _over(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     """[h, w, c + 1] over [h, w, c], or over [h, w, c + 1] with alpha last."""
+    if lower.dtype.kind == "f":
+        return _over_floats(lower, upper)
     full = np.uint64(np.iinfo(lower.dtype).max)
     straight = lower.shape[-1] == upper.shape[-1]
     c, c_s = upper[..., :-1].astype(np.uint64), (lower[..., :-1] if straight else lower).astype(np.uint64)
@@ -58,3 +60,19 @@ def _over(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
     if straight:
         mixed = np.concatenate([mixed, (a_o + full // 2) // full], axis=-1)
     return np.where(a == 0, lower, mixed.astype(lower.dtype))
+
+
+def _over_floats(lower: np.ndarray, upper: np.ndarray) -> np.ndarray:
+    """As `_over`, with full alpha 1."""
+    has_alpha = lower.shape[-1] == upper.shape[-1]
+    c, a = upper[..., :-1].astype(np.float64), upper[..., -1:].astype(np.float64)
+    c_s = (lower[..., :-1] if has_alpha else lower).astype(np.float64)
+    a_s = lower[..., -1:].astype(np.float64) if has_alpha else np.float64(1.0)
+    rest = a_s * (1.0 - a)
+    a_o = a + rest
+    mixed = (a * c + rest * c_s) / np.where(a_o > 0.0, a_o, 1.0)
+    if has_alpha:
+        mixed = np.concatenate([mixed, a_o], axis=-1)
+    result = np.where(a == 0.0, lower, mixed.astype(lower.dtype))
+    whole = upper if has_alpha else upper[..., :-1]
+    return np.where(a == 1.0, whole, result)

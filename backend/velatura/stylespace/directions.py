@@ -190,6 +190,27 @@ def direction(model: StyleGenerator, relevance: Relevance, delta_t: Tensor, beta
     return found
 
 
-def moved(styles: Sequence[Tensor], delta_s: Sequence[Tensor], alpha: float) -> list[Tensor]:
-    """s + alpha Delta s, [N, C_l] for each place."""
-    return [s + alpha * d.to(s) for s, d in zip(styles, delta_s, strict=True)]
+def step(
+    delta_s: Sequence[Tensor], deviations: Sequence[Tensor], alpha: float, farthest: float
+) -> list[Tensor]:
+    """The step in S at a strength, [C_l] for each place: alpha Delta s, but no channel goes farther than
+    `farthest` of its deviations, which it nears along a hyperbolic tangent.
+
+    The paper's step has no limit, so that a channel leaves the range in which the generator was trained.
+
+    Args:
+        delta_s: `direction`.
+        deviations: of the channels (`Relevance`).
+        alpha: the strength; below 0 the step leads the other way.
+        farthest: above 0.
+    """
+    steps: list[Tensor] = []
+    for d, sigma in zip(delta_s, deviations, strict=True):
+        limit = farthest * sigma.clamp(min=1e-12)
+        steps.append(limit * torch.tanh(alpha * d / limit))
+    return steps
+
+
+def moved(styles: Sequence[Tensor], step: Sequence[Tensor]) -> list[Tensor]:
+    """s + a step, [N, C_l] for each place."""
+    return [s + d.to(s) for s, d in zip(styles, step, strict=True)]

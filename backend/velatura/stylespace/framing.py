@@ -34,6 +34,7 @@ _STILL, _CLEAR, _DEVIATIONS = 0.5, 1.5, 3.0
 _CERTAIN = 0.82  # of a face that only a search has found: who looks often enough sees faces in clouds
 _STEP, _FINE = 0.1, 0.02  # the first and least step of a closer fit, in sides
 _FITTING, _FEW, _LARGE = 45, 24, 256  # the most looks of it; fewer for pictures with a side above `_LARGE`
+_NARROW = 16.0  # pixels of the smallest square that is searched; in a strip, smaller ones are thousands
 _BEYOND = 2.0  # the largest side of a frame, in shorter sides of the picture
 _MOVED, _SCALED = 0.03, 0.05  # the least deviations: of the middle, in half sides, and of log side
 
@@ -176,6 +177,8 @@ def _windows(h: int, w: int) -> list[Frame]:
     windows: list[Frame] = []
     side = float(min(h, w))
     for _ in range(_SIZES):
+        if side < _NARROW:
+            break
         rows, columns = (max(1, math.ceil(2.0 * (length - side) / side) + 1) for length in (h, w))
         across, down = ((length - side) / max(n - 1, 1) for length, n in ((w, columns), (h, rows)))
         windows += [Frame(i * across, j * down, side) for j in range(rows) for i in range(columns)]

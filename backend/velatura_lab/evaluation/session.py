@@ -98,8 +98,17 @@ SMOKE = Options(
     cycles=False,
     timed=False,
 )
-#: In `SMOKE` the methods that learn a layer (Imagic, Text2LIVE) learn it for some seconds only.
-SMOKE_DEFAULTS: dict[str, Any] = {"text_steps": 20, "layer_steps": 20, "text2live.steps": 60}
+#: In `SMOKE` the methods without drafts work for some seconds only: they learn a layer (Imagic, Text2LIVE) or
+#: take CLIP's gradient at each step. `smoke` holds them to their leakage and to the selection.
+SMOKE_DEFAULTS: dict[str, Any] = {
+    "text_steps": 20,
+    "layer_steps": 20,
+    "text2live.steps": 20,
+    "vqgan-clip.steps": 20,
+    "paint-by-word.steps": 20,
+    "blended-diffusion.steps": 40,
+    "clip-guided-diffusion.steps": 25,
+}
 
 
 @dataclass

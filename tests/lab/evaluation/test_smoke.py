@@ -34,6 +34,10 @@ class SelectionIgnored(editors.MethodEditor):
 def with_broken(models, model, methods, defaults):
     """The methods in order, the baselines, and one of the methods broken in two ways."""
     made = editors.editors(models, model, methods, defaults)
+    cache = editors.shared_cache()  # as the daemon has one: methods share inversions, to the byte
+    for editor in made:
+        if isinstance(editor, editors.MethodEditor):
+            editor.cache = cache
     whole = next(editor for editor in made if editor.id == BLD)
     for cls in (PromptIgnored, SelectionIgnored):
         id = cls.__name__

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +9,7 @@ from pathlib import Path
 from velatura.files.compare import write_comparison
 from velatura.files.images import Image, Layer
 from velatura.files.masks import as_paint, paths_for, write_mask
-from velatura.files.ora import write_ora
-from velatura.files.png import write_png
+from velatura.files.writing import check, write
 from velatura_protocol.errors import VelaturaError
 
 
@@ -19,21 +17,13 @@ from velatura_protocol.errors import VelaturaError
 class Output:
     """Where a result goes.
 
-    path: `.ora` or `.png`. compare: the file of the comparison, or None. read: files that must not be written
-    over.
+    path: its ending says the format (see `velatura.files.writing`). compare: the file of the comparison, or
+    None. read: files that must not be written over.
     """
 
     path: Path
     compare: Path | None
     read: Sequence[Path | None]
-
-
-def out_path(text: str) -> Path:
-    """The path of a result, for argparse."""
-    path = Path(text)
-    if path.suffix.lower() not in (".ora", ".png"):
-        raise argparse.ArgumentTypeError("the result's name must end in .ora or .png")
-    return path
 
 
 def check_out(path: Path, read: Sequence[Path | None]) -> None:
@@ -48,12 +38,24 @@ def check_out(path: Path, read: Sequence[Path | None]) -> None:
         )
 
 
+def check_format(path: Path, source: Image, insert: str) -> None:
+    """Raise `bad-request` for a format that cannot hold the result.
+
+    Args:
+        path: the result's.
+        source: the picture to edit.
+        insert: see `kinds.ResultKind`.
+    """
+    if insert == "selections" and path.suffix.lower() not in _OF_MASKS:
+        raise VelaturaError("bad-request", f"{path.name} cannot hold masks; write .png, .ora or .psd.")
+    if insert == "selections" and path.suffix.lower() == ".png":
+        return  # the masks alone
+    check(path, source)
+
+
 def _write(out: Output, source: Image, mask: Image | None, layers: list[Layer], title: str) -> list[Path]:
     """Write the files of a method that edits; return those of the result. layers: the best first."""
-    if out.path.suffix.lower() == ".png":
-        write_png(out.path, source, layers[0])
-    else:
-        write_ora(out.path, source, layers, title)
+    write(out.path, source, layers, title)
     if out.compare:
         write_comparison(out.compare, source, mask, layers[0])
     return [out.path]
@@ -72,10 +74,11 @@ def _write_masks(
         for path, layer in zip(files, layers, strict=True):
             write_mask(path, layer)
     else:
-        write_ora(out.path, source, painted, title)
+        write(out.path, source, painted, title)
     if out.compare:
         write_comparison(out.compare, source, layers[0].image, painted[0])
     return files
 
 
+_OF_MASKS = (".png", ".ora", ".psd")
 WRITERS = {"layers": _write, "selections": _write_masks}

@@ -1,4 +1,4 @@
-"""Connects commands to the daemon, and starts it where none runs."""
+"""Connects to the daemon, and starts it where none runs."""
 
 from __future__ import annotations
 
@@ -17,13 +17,17 @@ START_SECONDS = 60.0
 
 
 @contextlib.contextmanager
-def connected(state_dir: Path, start: bool) -> Generator[Client]:
+def connected(state_dir: Path, start: bool, name: str = "velatura command line") -> Generator[Client]:
     """Yield a connected client and close it afterwards.
 
-    start: whether to start the daemon where none runs. Raises VelaturaError, such as `not-running` (only
-    without `start`) and `unavailable`.
+    Args:
+        state_dir: the daemon's.
+        start: whether to start the daemon where none runs.
+        name: the client's, for the daemon's log.
+
+    Raises VelaturaError, such as `not-running` (only without `start`) and `unavailable`.
     """
-    client = _client(state_dir)
+    client = _client(state_dir, name)
     try:
         try:
             client.connect()
@@ -31,12 +35,13 @@ def connected(state_dir: Path, start: bool) -> Generator[Client]:
             if error.code != "not-running" or not start:
                 raise
             start_daemon(list(SERVE), state_dir, START_SECONDS)
-            client = _client(state_dir)  # the first one holds an event that says that there was no daemon
+            # The first client holds an event that says that there was no daemon.
+            client = _client(state_dir, name)
             client.connect()
         yield client
     finally:
         client.close()
 
 
-def _client(state_dir: Path) -> Client:
-    return Client(state_dir, name="velatura command line", dealer=PyzmqDealer)
+def _client(state_dir: Path, name: str) -> Client:
+    return Client(state_dir, name=name, dealer=PyzmqDealer)

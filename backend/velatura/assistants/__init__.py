@@ -1,0 +1,1 @@
+"""The methods as tools of the Model Context Protocol, for assistants that edit pictures for a person."""
