@@ -7,7 +7,6 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from velatura.colour import SRGB
 from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
@@ -28,9 +27,9 @@ def encode(image: Image, always_profile: bool = False, extra: Chunks = ()) -> by
     defined = names & {b"cICP", b"iCCP", *(() if always_profile else (b"gAMA", b"cHRM"))}
     if image.icc and not defined:
         kept = (*kept, chunks.icc_chunk(image.icc))
-    elif always_profile and image.profile == SRGB.profile and not names & {b"iCCP", b"cICP"}:
-        kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
-        kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
+    elif always_profile and not names & {b"iCCP", b"cICP"}:
+        icc = colour.icc_of(image, gray=image.channels[0] == "G")
+        kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(icc))
     return chunks.insert(imagecodecs.png_encode(np.ascontiguousarray(pixels)), (*kept, *extra))
 
 

@@ -94,7 +94,7 @@ def read(content: bytes, name: str, colours: bool) -> Image:
 def write(path: Path, image: Image, xmp: bytes) -> bytes:
     """The picture as a TIFF file at its own depth, compressed without loss.
 
-    Its alpha is straight. Its ICC profile is that of its colours, sRGB where they have none.
+    Its alpha is straight. Its ICC profile is that of its colours, of their space where they have none.
 
     Args:
         path: for messages.
@@ -127,7 +127,7 @@ def write(path: Path, image: Image, xmp: bytes) -> bytes:
         extrasamples=["unassalpha"] if image.channels.endswith("A") else None,
         compression="adobe_deflate",
         predictor=True,
-        iccprofile=image.icc or _profile(image),
+        iccprofile=colour.icc_of(image, gray=image.channels[0] == "G"),
         resolution=(across, down),
         resolutionunit="inch" if across else "none",
         software=f"Velatura {__version__}",
@@ -201,13 +201,6 @@ def _resolution(image: Image) -> tuple[float, float]:
         return 0.0, 0.0
     across, down = struct.unpack(">II", data[:8])
     return across * 0.0254, down * 0.0254
-
-
-def _profile(image: Image) -> bytes:
-    """The profile of colours that have none of their own."""
-    if image.profile == SRGB.profile:
-        return colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
-    return image.needed_icc
 
 
 def _with_exif(content: bytes, inner: dict[int, Any]) -> bytes:
