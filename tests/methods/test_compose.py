@@ -37,6 +37,25 @@ def test_words_alone_are_prompt_to_prompt(models, start):
         assert edit(models, "compose", **composed).data == own.data
 
 
+def test_concepts_at_0_alone_give_the_layer_exactly(models):
+    still = [{**SNOW, "strength": 0.0}]
+    layer = edit(models, "compose", "", mask=None, concepts=still)
+    assert np.array_equal(pixels(layer), picture(80, 100, dtype="u16"))
+
+
+@pytest.mark.parametrize("method", ["prompt-to-prompt", "compose"])
+def test_the_prompt_of_a_new_picture_is_its_caption(models, method):
+    """There is no layer to describe; the words are turned up in the one picture that is asked for."""
+    asked = {"start": "new", "words": [{"text": "hat", "weight": 2.0}]}
+    alone = edit(models, method, CAPTION, source_prompt="", **asked)
+    assert alone.data == edit(models, method, CAPTION, source_prompt=CAPTION, **asked).data
+
+
+def test_a_new_picture_needs_a_caption(models):
+    with pytest.raises(VelaturaError, match="Describe the new picture"):
+        edit(models, "compose", "", source_prompt="", start="new")
+
+
 def test_concepts_alone_are_sega(models):
     """On a new picture: there both methods sample the caption and add the concepts."""
     shared = {"concepts": [SNOW], "start": "new", "mask": None}

@@ -68,6 +68,26 @@ def test_what_is_not_found_is_refused_with_advice(models):
     assert refused.value.code == "empty-mask"
 
 
+def test_captions_that_agree_in_the_selection_are_refused_with_advice(models):
+    """Half of the disagreement or more is elsewhere than in one pixel of the corner."""
+    corner = box(64, 64, (63, 64), (63, 64))
+    with pytest.raises(
+        VelaturaError, match="do not disagree enough in the selection; select more"
+    ) as refused:
+        edit(models, "diffedit", corner, threshold=0.95)
+    assert refused.value.code == "empty-mask"
+
+
+@pytest.mark.parametrize("method", ["replace-named", "diffedit"])
+def test_a_faint_selection_is_edited_whole_at_its_own_opacity(models, method):
+    """What is found does not depend on the selection's opacity: that is the result's."""
+    faint = np.where(MASK > 0, 51, 0).astype(np.uint8)
+    (strong,), (weak,) = (edit(models, method, mask, softness=0.0) for mask in (MASK, faint))
+    assert np.array_equal(alpha(weak) > 0, alpha(strong) > 0)
+    assert alpha(weak).max() == 51 and alpha(strong).max() == 255
+    assert np.array_equal(pixels(weak)[..., :3], pixels(strong)[..., :3])
+
+
 def test_several_names_are_replaced_together(models):
     at = {"threshold": THRESHOLD, "margin": 0.0}
     one, other, both = (

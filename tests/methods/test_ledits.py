@@ -71,6 +71,7 @@ def test_a_painted_place_changes_less_elsewhere(models):
     [
         (lambda: add(), "Write what to add"),
         (lambda: add(" "), "Concept 1 has no words"),
+        (lambda: add("a hat", "!!"), "Concept 2 has no words"),
         (
             lambda: add({"text": "a hat", "begin": 0.5, "end": 0.5}),
             "“a hat” ends before it begins; let “Ends” be above “Begins”",

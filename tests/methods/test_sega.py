@@ -8,6 +8,7 @@ import pytest
 from tests.methods.requests import Edit, Recorded, box, picture, pixels
 from velatura.cache.cache import Cache
 from velatura.flow import even
+from velatura.methods.base import Cancelled
 from velatura.methods.evening import STEPS as PROBE_STEPS
 from velatura.methods.execute import execute
 from velatura.methods.registry import registry
@@ -146,6 +147,16 @@ def test_even_concepts_are_tried_out_once_a_layer(models):
     run(ask(concept(strength=70.0), even=True), models, kept, moved)
     assert moved.during == ["Editing"] * 5
     assert run(ask(concept(strength=50.0), even=True), models, kept)[0].data == first.data
+
+
+@pytest.mark.parametrize(
+    ("start", "stage"), [("layer", "Reading the layer"), ("new", "Making the new picture")]
+)
+def test_what_comes_before_the_dials_are_tried_out_stops_within_a_step(start, stage, models):
+    hooks = Recorded(cancel_after=2)
+    with pytest.raises(Cancelled):
+        run(ask(concept(), even=True, start=start), models, hooks=hooks)
+    assert hooks.during == [stage] * 2
 
 
 def test_a_draft_takes_few_steps(models):

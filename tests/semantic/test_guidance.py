@@ -96,7 +96,7 @@ def test_nothing_painted_within_the_selection_is_nothing():
     where, selected = (torch.zeros(1, 1, *SHAPE[2:]) for _ in range(2))
     where[..., 0, :], selected[..., 3, :] = 1.0, 1.0
     assert Semantic([Concept(condition(), where=where)], selected=selected).concepts == []
-    assert Semantic([Concept(condition(), scale=0.0)]).concepts == []
+    assert Semantic([Concept(condition(), scale=0.0), Concept(condition(), weight=0.0)]).concepts == []
     assert Semantic([Concept(condition(), begin=3, end=3)]).concepts == []
 
 

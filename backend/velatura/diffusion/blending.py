@@ -39,10 +39,11 @@ def latent_mask(m: Tensor, size: tuple[int, int]) -> Tensor:
     The paper resamples to a binary mask, in which lines thinner than a cell can vanish. The maximum keeps
     them, and keeps the values of a soft mask. A cell may cover too much; the excess is cut at the pixel
     level, where the selection itself is the layer's alpha. The largest value becomes 1: a half-transparent
-    selection means the whole edit, composited with half the opacity, and not half an edit.
+    selection means the whole edit, composited with half the opacity, and not half an edit. A mask of zeros
+    stays one.
     """
     cells = F.adaptive_max_pool2d(m, size)
-    return cells / cells.amax()
+    return cells / cells.amax().clamp(min=torch.finfo(cells.dtype).tiny)
 
 
 def free_cells(m: Tensor, size: tuple[int, int]) -> Tensor:

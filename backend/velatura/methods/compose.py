@@ -65,7 +65,7 @@ class Compose(Method):
     def check(self, prompt: str, params: ComposeParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` for a word that the prompt lacks, a concept
         without words, one that ends before it begins, or nothing to do."""
-        caption = fields.shown_now(params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         prompt_to_prompt.check(prompt or caption, params)
         steering.check(caption, params.concepts)
         if not (params.concepts or params.words or prompt.split() not in ([], caption.split())):
@@ -73,14 +73,15 @@ class Compose(Method):
 
     def wanted(self, prompt: str, params: ComposeParameters) -> str:
         """The prompt, or the caption that the strongest concept leads to."""
-        caption = fields.shown_now(params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         changes = prompt.split() not in ([], caption.split())
         return prompt if changes else flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: ComposeParameters, context: Context) -> Tensor:
         from velatura.flow import change
 
-        inputs = replace(inputs, prompt=inputs.prompt or fields.shown_now(params.source_prompt))
+        caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
+        inputs = replace(inputs, prompt=inputs.prompt or caption)
 
         def further(n: int) -> prompt_to_prompt.Further:
             scales, model = steering.scales(params), context.model
@@ -92,7 +93,9 @@ class Compose(Method):
             )
 
         acts = any(concept.strength for concept in params.concepts)
-        pictures = prompt_to_prompt.edited(inputs, params, context, further if acts else None)
+        pictures = prompt_to_prompt.edited(
+            inputs, params, context, further if acts else None, may_stay=bool(params.concepts)
+        )
         if params.start == "new" or not params.only_changes:
             return pictures
         return change.kept(pictures, context.reconstruction, max(1, context.model.factor // 4))

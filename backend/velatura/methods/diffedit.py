@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from velatura.pixels.threshold import selects
+from velatura_protocol.errors import VelaturaError
+
 from . import fields
 from .base import Context, Inputs, Method, MethodInputs, Parameters, Stage
 from .differing import Differing
@@ -16,6 +19,10 @@ if TYPE_CHECKING:
 
     from velatura.inversion.trajectory import Trajectory
 
+_NOWHERE = (
+    "The captions do not disagree enough in the selection; select more of the layer, lower “Threshold”, or "
+    "change more words."
+)
 _COMPARING, _READING = Stage("Comparing the captions", 0.3), Stage("Reading the layer", 0.25)
 
 
@@ -73,6 +80,9 @@ class DiffEdit(Method):
         maps = differing.maps(context, z0, inputs.seeds, _COMPARING)
         cut = params.threshold, params.softness
         found = torch.stack([as_mask(map, inputs.size, *cut) for map in maps])[:, None]
+        within = found * inputs.mask
+        if not selects(found, inputs.mask):
+            raise VelaturaError("empty-mask", _NOWHERE)
         sigmas = schedule.sigmas(model.training_sigmas, params.steps, params.strength)
 
         def make(known: list[Any]) -> Trajectory:
@@ -81,8 +91,7 @@ class DiffEdit(Method):
 
         trajectory = context.kept(key_of(model, diffedit=z0, sigmas=sigmas), make, on_disk=True)
         latent = z0.shape[-2], z0.shape[-1]
-        within = (found * inputs.mask).split(1)
-        m = torch.cat([blending.latent_mask(one, latent) for one in within])
+        m = torch.cat([blending.latent_mask(one, latent) for one in within.split(1)])
         D = denoiser.guided(model, inputs.prompt, params.negative_prompt, params.guidance)
 
         def after_step(y: Tensor, step: samplers.Step) -> Tensor:

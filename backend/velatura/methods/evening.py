@@ -46,14 +46,14 @@ class Probes:
     Args:
         context: of the run.
         model: reads the pictures.
-        z0: the unedited latents [1, C, h, w].
+        z0: makes the unedited latents [1, C, h, w]; called where a curve is not known yet.
         rest: the steps of the edit that follows.
         shown: the visible picture [1, 3, h, w] of latents.
     """
 
     context: Context
     model: Network
-    z0: Tensor
+    z0: Callable[[], Tensor]
     rest: int
     shown: Callable[[Tensor], Tensor]
 
@@ -96,6 +96,6 @@ class Probes:
             return edited(way, strength, lambda i: self.context.step(before + i + 1, of * whole, stage=stage))
 
         def make(begun: list[Probe]) -> Curve:
-            return even.probe(self.model, at, self.shown, self.z0, way.away, way.toward, SEED, begun)
+            return even.probe(self.model, at, self.shown, self.z0(), way.away, way.toward, SEED, begun)
 
         return self.context.kept(key(way), make, on_disk=True)

@@ -180,6 +180,21 @@ def shown_now(text: str) -> str:
     return text.strip()
 
 
+def caption(prompt: str, start: str, source_prompt: str) -> str:
+    """The caption of the picture that is edited. Raises `empty-prompt` and what `shown_now` raises.
+
+    Args:
+        prompt: the text; of a new picture without a caption it is the caption.
+        start: 'new' for a picture that the seed makes.
+        source_prompt: the caption that the person has written.
+    """
+    if start == "new" and not source_prompt.strip():
+        if not prompt.strip():
+            raise VelaturaError("empty-prompt", "Describe the new picture.")
+        return prompt.strip()
+    return shown_now(source_prompt)
+
+
 def start() -> Any:
     """Whether an edit starts from the layer or from a new picture, for a field `Literal["layer", "new"]`."""
     return Field(

@@ -178,7 +178,7 @@ class Flow:
         if not self._params.even:
             return [FARTHEST * share for _, share in asked]
         probes = evening.Probes(
-            self._context, self._model, self._z0, len(self._sigmas) - 1, self._shown_latents
+            self._context, self._model, lambda: self._z0, len(self._sigmas) - 1, self._shown_latents
         )
         ways = [
             (texts if share > 0.0 else texts._replace(away=texts.toward, toward=texts.away), abs(share))

@@ -93,7 +93,7 @@ class FluxSpace(Method):
     def check(self, prompt: str, params: FluxSpaceParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` without a concept, for a concept without
         words, and for one that ends before it begins."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         if not params.concepts and not _wanted(prompt, caption):
             raise VelaturaError("bad-request", "Add a concept, or write what the layer should show.")
         for concept in params.concepts:
@@ -102,7 +102,7 @@ class FluxSpace(Method):
 
     def wanted(self, prompt: str, params: FluxSpaceParameters) -> str:
         """The prompt, or the caption that the strongest concept leads to."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         return _wanted(prompt, caption) or flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: FluxSpaceParameters, context: Context) -> Tensor:
@@ -115,7 +115,7 @@ class FluxSpace(Method):
         on_layer = params.start == "layer"
         # residuals lead a layer's run along its own latents, so its caption needs no guidance
         model, scale = context.model, 1.0 if on_layer else params.guidance
-        caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
+        caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps
         sigmas = inverting.sigmas(model, steps, params)
         height, width = inputs.size

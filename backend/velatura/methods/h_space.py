@@ -83,7 +83,7 @@ class HSpace(Method):
     def check(self, prompt: str, params: HSpaceParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` without a dial, for a dial without words,
         and for dials that end before they begin."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         for dial in params.dials:
             flowing.texts(caption, dial)
         if not params.dials and not _wanted(prompt, caption):
@@ -92,7 +92,7 @@ class HSpace(Method):
 
     def wanted(self, prompt: str, params: HSpaceParameters) -> str:
         """The prompt, or the caption that the strongest dial leads to."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         return _wanted(prompt, caption) or flowing.strongest(caption, params.dials)
 
     def run(self, inputs: MethodInputs, params: HSpaceParameters, context: Context) -> Tensor:
@@ -101,7 +101,7 @@ class HSpace(Method):
         from velatura.semantic import h_space
         from velatura.semantic.source import Prompts, kept
 
-        model, caption = context.model, steering.caption(inputs.prompt, params.start, params.source_prompt)
+        model, caption = context.model, fields.caption(inputs.prompt, params.start, params.source_prompt)
         with model.bottleneck(lambda h: h):
             pass  # a model without one is refused before work begins
         steps = min(params.steps, DRAFT_STEPS) if context.is_draft else params.steps

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
+from velatura_protocol import words
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, steering
@@ -110,7 +111,7 @@ class Ledits(Method):
         if not concepts:
             raise VelaturaError("bad-request", "Write what to add, or add a concept.")
         for number, concept in enumerate(params.concepts, 1):
-            if not concept.text.strip():
+            if not words.words(concept.text):  # a mark or a picture of a thing has no place in the maps
                 raise VelaturaError(
                     "bad-request", f"Concept {number} has no words; write what it adds or takes away."
                 )

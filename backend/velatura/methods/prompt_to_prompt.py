@@ -213,7 +213,7 @@ def check(prompt: str, params: PromptToPromptParameters) -> None:
     """As `PromptToPrompt.check`."""
     from velatura.prompt_to_prompt.prompt import find
 
-    fields.shown_now(params.source_prompt)
+    fields.caption(prompt, params.start, params.source_prompt)
     for word in _listed(params):
         find(prompt, word.text, word.which)
 
@@ -230,16 +230,21 @@ def edited(
     params: PromptToPromptParameters,
     context: Context,
     further: Callable[[int], Further] | None = None,
+    *,
+    may_stay: bool = False,
 ) -> Tensor:
     """The edited pictures, as `Method.run` returns them.
 
-    further: makes the guidance beside the words, from the number of steps; None: there is none.
+    Args:
+        inputs, params, context: of the run.
+        further: makes the guidance beside the words, from the number of steps; None: there is none.
+        may_stay: whether words that change nothing give the layer; otherwise they are refused.
     """
     from velatura.diffusion import blending
     from velatura.prompt_to_prompt import edit, plan
     from velatura.prompt_to_prompt import source as sources
 
-    source_prompt = fields.shown_now(params.source_prompt)
+    source_prompt = fields.caption(inputs.prompt, params.start, params.source_prompt)
     model, negative = context.model, params.negative_prompt
     sigmas = inverting.sigmas(model, params.steps, params)
     n = len(sigmas) - 1
@@ -247,6 +252,8 @@ def edited(
     if params.start == "layer" and not planned.changes and further is None:
         if context.is_draft:  # a slider passes through settings that change nothing
             return inputs.image
+        if may_stay:
+            return context.reconstruction.expand(len(inputs.seeds), -1, -1, -1)
         raise VelaturaError(
             "bad-request", "Both captions are the same; change a word, or turn one up or down."
         )

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from velatura.pixels.threshold import soft_threshold
+from velatura.pixels.threshold import selects, soft_threshold
 from velatura_protocol.errors import VelaturaError
 
 from . import fields, naming
@@ -20,8 +20,6 @@ from .blended_latent_diffusion import BlendedLatentDiffusionParameters
 
 if TYPE_CHECKING:
     from torch import Tensor
-
-_LEAST = 0.5  # a mask that nowhere selects as much as this has found nothing
 
 
 class ReplaceNamedParameters(Parameters):
@@ -71,8 +69,7 @@ class ReplaceNamed(Method):
         named = naming.phrases(params.name)
         map = naming.find(context, inputs.image, named).amax(0)[None, None]
         found = naming.grown(soft_threshold(map, params.threshold, params.softness), params.margin)
-        mask = found * inputs.mask
-        if mask.amax() < _LEAST:
+        if not selects(found, inputs.mask):
             raise VelaturaError(
                 "empty-mask",
                 f"{', '.join(named)[:80]!r} was not found here; call it something else, lower “Threshold”, or"
@@ -81,7 +78,7 @@ class ReplaceNamed(Method):
         settings = params.model_dump(include=set(BlendedLatentDiffusionParameters.model_fields))
         paint = BlendedLatentDiffusionParameters(**settings)
         within = cast(Context, _Within(context, found))
-        pictures = _Painter().run(replace(inputs, mask=mask), paint, within)
+        pictures = _Painter().run(replace(inputs, mask=found * inputs.mask), paint, within)
         return torch.cat([pictures, found.expand(len(pictures), -1, -1, -1)], dim=1)
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from velatura.inversion.trajectory import Trajectory
 
 DRAFT_STEPS = 10
+_BEFORE_PROBES = 0.05
+"""The share of a run in which probes get their picture."""
+_MAKING = Stage("Making the new picture", _BEFORE_PROBES)
 
 
 class SegaParameters(Parameters):
@@ -69,14 +72,14 @@ class Sega(Method):
     def check(self, prompt: str, params: SegaParameters) -> None:
         """Raises `empty-prompt` without a caption, `bad-request` for a concept without words, and for one
         that ends before it begins."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         steering.check(caption, params.concepts)
         if not params.concepts and not _wanted(prompt, params):
             raise VelaturaError("bad-request", "Add a concept, or write what the layer should show.")
 
     def wanted(self, prompt: str, params: SegaParameters) -> str:
         """The prompt, or the caption that the strongest concept leads to."""
-        caption = steering.caption(prompt, params.start, params.source_prompt)
+        caption = fields.caption(prompt, params.start, params.source_prompt)
         return _wanted(prompt, params) or flowing.strongest(caption, params.concepts)
 
     def run(self, inputs: MethodInputs, params: SegaParameters, context: Context) -> Tensor:
@@ -105,7 +108,7 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
     shares = [concept.strength / 100.0 for concept in concepts]
     if not (params.even and any(shares)):
         return steering.scales(params)
-    caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
+    caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
     run = _Run(inputs, params, context, evening.STEPS, [evening.SEED], is_probe=True)
     ways: dict[int, _Way] = {}
     for i, (concept, share) in enumerate(zip(concepts, shares, strict=True)):
@@ -119,9 +122,17 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
         scales[way.concept] = way.sign * strength
         return run.edited(scales, lambda step: after_step(step.i))
 
-    z0 = run.edited([0.0] * len(concepts), lambda step: None)
+    def unedited() -> Tensor:
+        is_new = params.start == "new"  # a layer's latents are known, those of a new picture are sampled
+
+        def after_step(step: Step) -> None:
+            if is_new:
+                context.step(step.i + 1, step.n, stage=_MAKING)
+
+        return run.edited([0.0] * len(concepts), after_step)
+
     probes = evening.Probes(
-        context, context.model, z0, steps, lambda z: _shown(context.decode(z), params, context)
+        context, context.model, unedited, steps, lambda z: _shown(context.decode(z), params, context)
     )
     found = probes.strengths(
         [(way, abs(shares[i])) for i, way in ways.items()],
@@ -134,7 +145,7 @@ def _scales(inputs: MethodInputs, params: SegaParameters, context: Context, step
 
 def _wanted(prompt: str, params: SegaParameters) -> str:
     """The prompt that the edit follows in place of the source's caption; '' where it is the same."""
-    caption = steering.caption(prompt, params.start, params.source_prompt)
+    caption = fields.caption(prompt, params.start, params.source_prompt)
     return "" if prompt.strip() == caption else prompt.strip()
 
 
@@ -171,7 +182,7 @@ class _Run:
         height, width = inputs.size
         self._places = height // model.factor, width // model.factor
         self._m = blending.latent_mask(inputs.mask, self._places)
-        caption = steering.caption(inputs.prompt, params.start, params.source_prompt)
+        caption = fields.caption(inputs.prompt, params.start, params.source_prompt)
         # residuals lead a layer's run along its own latents, so its caption needs no guidance
         guides = params.start == "new" or bool(_wanted(inputs.prompt, params))
         self._prompts = Prompts(caption, params.negative_prompt, params.guidance if guides else 1.0)
@@ -232,7 +243,6 @@ class _Run:
         )
 
     def _trajectory(self) -> Trajectory:
-        from velatura.inversion.trajectory import silent
         from velatura.prompt_to_prompt import source as inversions
         from velatura.semantic import source
 
@@ -242,12 +252,12 @@ class _Run:
             return source.imagined(model, shape, self._sigmas, self._seeds)
 
         def reading(i: int, n: int) -> None:
-            context.step(i, n, stage=Stage("Reading the layer", n / (n + self._n)))
+            share = _BEFORE_PROBES if self._is_probe else n / (n + self._n)
+            context.step(i, n, stage=Stage("Reading the layer", share))
 
-        after_step = silent if self._is_probe else reading
         if self._params.inversion == "edit-friendly":
             made_of = (inputs.image, prompts, self._sigmas, self._seeds)
-            return source.edit_friendly(context.cache, model, *made_of, after_step)
+            return source.edit_friendly(context.cache, model, *made_of, reading)
         wanted = inversions.Wanted(prompts.prompt, prompts.negative, self._sigmas, prompts.guidance)
         made_of = (inputs.image, wanted, "direct", self._seeds)
-        return inversions.inverted(model, context.cache, *made_of, after_step).trajectory
+        return inversions.inverted(model, context.cache, *made_of, reading).trajectory

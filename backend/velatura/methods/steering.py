@@ -99,21 +99,6 @@ def check(caption: str, concepts: Sequence[ConceptSettings]) -> None:
         check_window(concept.name or concept.more or concept.less, concept.begin, concept.end)
 
 
-def caption(prompt: str, start: str, source_prompt: str) -> str:
-    """The caption of the picture that is edited. Raises `empty-prompt` and what `fields.shown_now` raises.
-
-    Args:
-        prompt: the text; of a new picture without a caption it is the caption.
-        start: 'new' for a picture that the seed makes.
-        source_prompt: the caption that the person has written.
-    """
-    if start == "new" and not source_prompt.strip():
-        if not prompt.strip():
-            raise VelaturaError("empty-prompt", "Describe the new picture.")
-        return prompt.strip()
-    return fields.shown_now(source_prompt)
-
-
 def check_window(title: str, begin: float, end: float) -> None:
     """Raises `bad-request` if a concept of this title ends before it begins, or where it begins."""
     if begin >= end:

@@ -67,7 +67,8 @@ class Semantic:
     the paper at all times, which is finite for any windows.
 
     Args:
-        concepts: those that act in no step are left out, and those whose `where` is 0 everywhere.
+        concepts: those that act in no step, whose scale or weight is 0 or whose `where` is 0 everywhere are
+            left out.
         momentum: one for all.
         selected: [1, 1, h, w] in [0, 1], the places of the picture that may change; None: all. A concept's
             quantile counts only places in it and in the concept's own `where`, so that the threshold keeps
@@ -84,7 +85,7 @@ class Semantic:
         pairs = [
             (concept, of)
             for concept, of in zip(concepts, cells, strict=True)
-            if concept.begin < concept.end and concept.scale and (of is None or len(of))
+            if concept.begin < concept.end and concept.weight * concept.scale and (of is None or len(of))
         ]
         self._parts = {id(concept): _Part(concept, of) for concept, of in pairs}
         self.concepts = [concept for concept, _ in pairs]
