@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .places import node_by_id, root_id
+from .profiles import icc_of
 from .recipes import bare
 from .rest import Closed, Tell, idle, unheard
 from .sight import sight
@@ -111,7 +112,8 @@ def capture(
         channels, dtype = layout(seen.space)
         rect = frame(node.name(), seen.bounds, within, canvas, method.from_nothing)
         data = yield from read(seen.read, rect, rect[2] * len(channels) * SIZES[dtype])
-        source = Pixels(data, rect, channels, dtype, seen.space.colorProfile())
+        name = seen.space.colorProfile()
+        source = Pixels(data, rect, channels, dtype, name, icc=(yield from icc_of(seen.space)))
     finally:
         seen.close()
     others = (yield from further(document, canvas)) if further is not None else {}

@@ -7,6 +7,7 @@ from typing import Any
 
 from .capture import GROUP, SHOWING, chosen, layout, read, reader_of
 from .places import node_by_id
+from .profiles import icc_of
 from .recipes import bare
 from .velatura_protocol.choices import SELECTION, Wanted, about_input, gone, layer_of, no_selection
 from .velatura_protocol.errors import VelaturaError
@@ -62,4 +63,5 @@ def _pixels(document: Any, wanted: Wanted, canvas: Rect) -> Generator[int, None,
         name = node.name()
         raise VelaturaError("empty-layer", f"'{name}' is empty within the canvas; paint on it first.")
     data = yield from read(reader_of(node), rect, rect[2] * len(channels) * SIZES[dtype])
-    return Pixels(data, rect, channels, dtype, node.colorProfile(), node.name()[:MAX_NAME])
+    icc = yield from icc_of(node)
+    return Pixels(data, rect, channels, dtype, node.colorProfile(), node.name()[:MAX_NAME], icc)

@@ -5,11 +5,14 @@ import json
 import imagecodecs
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image as Pillow
 
 from tests.cli.pictures import gradient, load, save, soft_mask
 from tests.colour import profiles
 from velatura.files import chunks
+from velatura.files.reading import read_image
+from velatura_protocol.errors import VelaturaError
 
 pytestmark = pytest.mark.timeout(240)
 EDIT = ("--method", "blended-latent-diffusion", "--prompt", "a hat", "--set", "steps=4", "--seed", "5")
@@ -83,6 +86,7 @@ def test_ink_and_lab_are_refused_or_converted_as_asked(cli, folder, mode, name):
     red, green, blue = result[0, 0].astype(int)
     assert red > green + 60 and red > blue + 60
     assert (result[soft_mask() == 0] == result[0, 0]).all()
+    assert json.loads(cli("rerun", "out.png", "--json").stdout)["same"]
 
 
 def test_ink_is_converted_by_its_own_profile(cli, folder):
@@ -90,3 +94,19 @@ def test_ink_is_converted_by_its_own_profile(cli, folder):
     Pillow.new("CMYK", (64, 48), (255, 0, 0, 0)).save(folder / "in.tif", icc_profile=icc)
     cli("edit", "in.tif", "--mask", "mask.png", *EDIT, "--out", "out.png", "--convert")
     assert np.abs(load(folder / "out.png")[0, 0].astype(int) - (119, 119, 119)).max() <= 1
+
+
+@pytest.mark.parametrize("planar", ["contig", "separate"])
+def test_ink_of_sixteen_bits_becomes_rgb_of_sixteen_bits(tmp_path, planar):
+    ink = np.zeros((5, 7, 4), np.uint16)
+    ink[..., 0] = 65535
+    for icc, wanted in ((profiles.ink_profile(), [30561] * 3), (None, [0, 65535, 65535])):
+        stored = ink if planar == "contig" else np.moveaxis(ink, -1, 0)
+        tifffile.imwrite(
+            tmp_path / "in.tif", stored, photometric="separated", planarconfig=planar, iccprofile=icc
+        )
+        image = read_image(tmp_path / "in.tif", convert=True)
+        assert (image.channels, image.dtype, image.profile, image.icc) == ("RGB", "u16", "sRGB", b"")
+        assert np.abs(image.pixels.astype(int) - wanted).max() <= 4
+        with pytest.raises(VelaturaError, match="--convert"):
+            read_image(tmp_path / "in.tif")

@@ -214,3 +214,20 @@ def test_a_broken_profile_gives_finite_colours_or_is_refused(cut, flips):
         assert refused.what
         return
     assert np.isfinite(space.to_srgb(np.float32([[0, 0.5, 1]]))).all()
+
+
+def test_a_picture_is_shown_in_srgb_whatever_it_is():
+    made = profiles.ADOBE
+    values = np.random.default_rng(4).random((20, 30, 3))
+    wanted = np.rint(made.srgb(values).clip(0, 1) * 255)
+    space = of_icc(made.icc, gray=False)
+    for pixels in (np.rint(values * 65535).astype(np.uint16), values.astype(np.float32)):
+        assert np.abs(colour.shown(pixels, space) - wanted).max() <= 1
+    light = np.float32([[[0.0] * 3, [0.5] * 3, [4.0] * 3, [np.inf] * 3]])
+    assert colour.shown(light, LINEAR)[0, :, 0].tolist() == [0, 188, 255, 229]
+    assert colour.shown(np.uint16([[[65535], [255]]]), SRGB).tolist() == [[[255] * 3, [0] * 3]]
+
+
+def test_a_profile_that_is_too_large_is_refused_before_it_is_read():
+    with pytest.raises(colour.Unsupported, match="unreadable"):
+        of_icc(profiles.ADOBE.icc + bytes(16 * 1024 * 1024), gray=False)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import sys
 import types
+import zipfile
 from typing import Any
 
 from PyQt6 import QtCore, QtWidgets
@@ -296,6 +297,14 @@ class Document:
     def setBatchmode(self, on: bool) -> None:
         """No dialogs here anyway."""
 
+    def exportImage(self, path: str, _options: InfoObject) -> bool:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("mimetype", "application/x-kra")
+            icc = Krita.instance().icc.get(self.profile)
+            if icc:
+                archive.writestr(f"{self._name}/annotations/icc", icc)
+        return True
+
     def setModified(self, on: bool) -> None:
         self.is_modified = on
 
@@ -351,6 +360,10 @@ class Action(QtCore.QObject):
         document.undo_steps.append(self._name)
 
 
+class InfoObject:
+    """The options of an export."""
+
+
 class Krita:
     _instance: Krita | None = None
 
@@ -359,6 +372,7 @@ class Krita:
         self.unseen: list[Document] = []  #: made by a plugin, without a view
         self.factories: list[Any] = []
         self.settings: dict[tuple[str, str], str] = {}
+        self.icc: dict[str, bytes] = {}  #: the profiles by their names
         self._notifier = Notifier()
         self._actions: dict[str, Action] = {}
         self.extensions: list[Any] = []

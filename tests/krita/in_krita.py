@@ -1,6 +1,7 @@
 """Runs inside the real Krita: scenes of an artist's day with the docker; see `tests.hosts.krita`."""
 
 import contextlib
+import json
 
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 LINEAR = "sRGB-elle-V2-g10.icc"
@@ -119,18 +120,23 @@ def edit(t):
         variations=d["variations"].value(), active_after=document.activeNode().name(),
     )  # fmt: skip
     yield from depths(t, d)
+    yield from profile_of_pq(t)
     yield from refusals(t, d)
     yield from cancelled(t, d)
 
 
 def depths(t, d):
-    """A 16-bit and a float document keep their depth; alpha is the selection there too."""
-    one = b"\x00\x00\x80\x3f"
-    for depth, profile, pixel, size, full in (
-        ("U16", SRGB, b"\x10\x27\x20\x4e\x30\x75\xff\xff", 2, b"\xff\xff"),
-        ("F32", LINEAR, b"\x00\x00\x00\x3e\x00\x00\x80\x3e\x00\x00\x00\x3f" + one, 4, one),
+    """16-bit and float documents keep their depth and their profile; alpha is the selection there too."""
+    one, deep = b"\x00\x00\x80\x3f", b"\x10\x27\x20\x4e\x30\x75\xff\xff"
+    light = b"\x00\x00\x00\x3e\x00\x00\x80\x3e\x00\x00\x00\x3f" + one
+    for key, depth, profile, pixel, size, full in (
+        ("U16", "U16", SRGB, deep, 2, b"\xff\xff"),
+        ("F32", "F32", LINEAR, light, 4, one),
+        ("wide", "F32", "ACEScg-elle-V4-g10.icc", light, 4, one),
+        ("opened", "U16", t.args["embedded"], deep, 2, b"\xff\xff"),
     ):
-        document = t.document(96, 96, depth=depth, profile=profile)
+        is_file = key == "opened"
+        document = t.open(t.args["file"]) if is_file else t.document(96, 96, depth=depth, profile=profile)
         yield 0.3
         source = document.rootNode().childNodes()[0]
         source.setPixelData(pixel * (96 * 96), 0, 0, 96, 96)
@@ -145,22 +151,33 @@ def depths(t, d):
             a == bytes(size) if m == 0 else a == full if m == 255 else bytes(size) != a
             for a, m in zip(found, mask, strict=True)
         ]
-        t.note(**{depth: [
+        t.note(**{key: [
             node.colorDepth(), node.colorProfile() == profile, all(right), len(set(found)) > 10,
             bytes(source.pixelData(0, 0, 96, 96)) == before,
         ]})  # fmt: skip
+        recipe = document.annotation("velatura-recipe-" + node.uniqueId().toString().strip("{}"))
+        t.note(**{f"{key} by": json.loads(bytes(recipe))["recipe"]["inputs"]["source"].get("icc", "")})
         document.setModified(False)
         document.close()
         yield 0.3
 
 
+def profile_of_pq(t):
+    from velatura_krita.profiles import icc_of
+
+    name = "High Dynamic Range UHDTV Wide Color Gamut Display (Rec. 2020) - SMPTE ST 2084 PQ EOTF"
+    document = t.document(8, 8, depth="U16", profile=name)
+    icc = yield from icc_of(document)
+    t.note(pq=icc.hex())
+    document.setModified(False)
+    document.close()
+    yield 0.3
+
+
 def refusals(t, d):
     """What cannot be edited is said in a sentence, and nothing is inserted."""
     said = {}
-    for name, model, profile in (
-        ("cmyk", "CMYKA", "Chemical proof"),
-        ("wide", "RGBA", "ACEScg-elle-V4-g10.icc"),
-    ):
+    for name, model, profile in (("cmyk", "CMYKA", "Chemical proof"),):
         document = t.document(64, 64, model=model, profile=profile)
         yield 0.3
         d["status"].clear()

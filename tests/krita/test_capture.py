@@ -44,8 +44,21 @@ def test_without_a_selection_it_is_the_whole_layer(document):
     assert source.rect == (2, 3, 8, 6) and found.inputs["mask"] is None and found.selection is None
     assert bytes(source.data) == BLUE * 48
     assert (source.channels, source.dtype, source.profile) == ("BGRA", "u8", "sRGB-elle-V2-srgbtrc.icc")
+    assert source.icc == b""
     assert found.canvas == (32, 24)
     assert "{" + found.node + "}" == node.uniqueId().toString()
+
+
+@pytest.mark.parametrize("profile", ["Wide", "Other"])
+def test_a_profile_that_only_krita_knows_is_sent_and_asked_for_once(krita, profile):
+    """Krita gives it in a saved document; where it does not, the daemon refuses the name."""
+    krita.icc["Wide"] = b"the profile"
+    document = Document(32, 24, "picture", "RGBA", "U16", profile)
+    painted(document, pixel=bytes(range(1, 9)))
+    found = [take(document).inputs["source"] for _ in range(2)]
+    wanted = b"the profile" if profile == "Wide" else b""
+    assert [(source.profile, source.icc) for source in found] == [(profile, wanted)] * 2
+    assert len(krita.unseen) == (1 if wanted else 2) and all(one.rootNode() is None for one in krita.unseen)
 
 
 def test_the_layer_and_the_selection_are_both_inside(document):

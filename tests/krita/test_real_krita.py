@@ -6,13 +6,19 @@ import json
 import zipfile
 from pathlib import Path
 
+import imagecodecs
+import numpy as np
 import pytest
 
+from tests.colour import profiles
 from tests.daemon_fixture import Daemon, wait_for
 from tests.hosts.fixtures import krita_sessions
 from tests.more_methods import environment, let_end
 from tests.tiny import register_tiny_model
+from velatura.colour import of_cicp, of_icc
+from velatura.files import chunks
 from velatura.models.catalogue import EMBEDDED_COMPANIONS
+from velatura_protocol.messages import digest
 
 pytestmark = [pytest.mark.krita, pytest.mark.slow, pytest.mark.timeout(900)]
 SCRIPT = Path(__file__).with_name("in_krita.py")
@@ -37,8 +43,14 @@ def annotations(kra: Path) -> dict[str, dict]:
         return {name.rsplit("-recipe-", 1)[1]: json.loads(archive.read(name)) for name in names}
 
 
-def test_edits(krita_session, daemon):
-    found = krita_session().window(SCRIPT, scene="edit", timeout=800)
+def test_edits(krita_session, daemon, tmp_path):
+    own = profiles.PROPHOTO
+    file = tmp_path / "krita/own.png"
+    file.parent.mkdir(exist_ok=True)
+    pixels = np.full((96, 96, 4), 65535, np.uint16)
+    file.write_bytes(chunks.insert(imagecodecs.png_encode(pixels), (chunks.icc_chunk(own.icc),)))
+    words = {"scene": "edit", "file": str(file), "embedded": own.name}
+    found = krita_session().window(SCRIPT, timeout=800, **words)
     assert found["names"] == ["Background", "a red hat · Fill the selection"]
     assert found["group"] == "grouplayer"
     assert [shown for _, shown in found["children"]] == [False, True]
@@ -61,14 +73,16 @@ def test_edits(krita_session, daemon):
     assert found["active_after"] == "Background" and found["selection_again"]
 
     assert found["U16"] == ["U16", True, True, True, True]
-    assert found["F32"] == ["F32", True, True, True, True]
+    assert found["F32"] == found["wide"] == ["F32", True, True, True, True]
+    assert found["opened"] == ["U16", True, True, True, True]
+    assert found["U16 by"] == found["F32 by"] == ""
+    assert found["wide by"].startswith("blake2b:") and found["opened by"] == digest(own.icc)
+    assert of_icc(bytes.fromhex(found["pq"]), gray=False) == of_cicp(9, 16)
 
     said = found["refused"]
-    assert "CMYK" in said["cmyk"][0] and "ACEScg" in said["wide"][0]
+    assert "CMYK" in said["cmyk"][0]
     assert "is a mask" in said["mask"][0] and "'group' is empty" in said["group"][0]
-    assert all(
-        "Background" in names and len(names) == 1 for _, names in (said["cmyk"], said["wide"], said["mask"])
-    )
+    assert all("Background" in names and len(names) == 1 for _, names in (said["cmyk"], said["mask"]))
     assert found["cancelled"] == ["Background"] and found["cancel_enabled"] and not found["cancel_after"]
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.colour import profiles
 from tests.methods.requests import DTYPES, Edit, Recorded, box, picture, pixels
 from velatura.cache.cache import Cache
 from velatura.inversion.trajectory import Trajectory
@@ -358,3 +359,28 @@ def test_half_precision_is_nearly_the_same(models, entries):
     exact, rough = pixels(edit.run(models)[0]).astype(int), pixels(edit.run(half)[0]).astype(int)
     assert half.get().unet.dtype == torch.bfloat16
     assert np.abs(exact - rough).mean() < 3
+
+
+def test_light_beyond_white_is_told_and_comes_back(models):
+    """The part that the model sees decides on the curve, so light elsewhere changes nothing."""
+    source = picture(80, 100, "RGB", "f32")
+    source[40:50, 30:60] *= 8
+    mask = np.full((80, 100), 255, np.uint8)
+    (result,) = Edit(source, mask, channels="RGB", profile="sRGB-linear").run(models)
+    assert "light beyond white" in result.note
+    assert pixels(result)[..., :3].max() > 1.5
+    dark = source.clip(0.0, 1.0)
+    (plain,) = Edit(dark, mask, channels="RGB", profile="sRGB-linear").run(models)
+    assert plain.note == "" and pixels(plain)[..., :3].max() <= 1.0
+
+
+def test_the_same_bytes_in_another_profile_are_another_picture(models):
+    results = []
+    for made in (profiles.ADOBE, profiles.DISPLAY_P3):
+        edit = Edit(picture(80, 100, "RGB", "u16"), MASK, channels="RGB", profile="the same name")
+        edit.blobs[digest(made.icc)] = made.icc
+        edit.request["inputs"]["source"]["icc"] = digest(made.icc)
+        (result,) = edit.run(models)
+        assert Raster.from_wire(result.raster).icc == digest(made.icc)
+        results.append(result.data)
+    assert results[0] != results[1]

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.rasters import CHANNELS, DTYPES, Raster
-from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Request
+from velatura_protocol.messages import digest
+from velatura_protocol.rasters import CHANNELS, DTYPES, Pixels, Raster
+from velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Request, blobs
 
 from .test_messages import json_values
 
@@ -169,3 +170,21 @@ def test_anything_as_a_raster_or_request(value):
     for call in (Raster.from_wire, Request.from_wire):
         with pytest.raises(VelaturaError):
             call(value)
+
+
+def test_a_profile_is_a_blob_beside_the_pixels():
+    own = Pixels(b"\1\2\3", (0, 0, 1, 1), "RGB", "u8", "Wide", icc=b"profile")
+    plain = Pixels(b"\4\5\6", (0, 0, 1, 1), "RGB", "u8", "sRGB")
+    assert own.raster.icc == digest(b"profile") and plain.raster.icc == ""
+    assert Raster.from_wire(own.raster.to_wire()) == own.raster
+    assert "icc" not in plain.raster.to_wire()
+    sent = blobs({"source": own, "mask": None, "style": plain})
+    assert sent == {digest(data): data for data in (b"profile", b"\1\2\3", b"\4\5\6")}
+
+
+@pytest.mark.parametrize("icc", ["blake2b:0", 7, None, ["x"]])
+def test_a_profile_that_is_no_digest_is_refused(icc):
+    described = Pixels(b"\1\2\3", (0, 0, 1, 1), "RGB", "u8", "Wide").raster.to_wire()
+    with pytest.raises(VelaturaError) as refused:
+        Raster.from_wire({**described, "icc": icc})
+    assert refused.value.code == "bad-request"

@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from velatura.client.requests import pixels_of
-from velatura.files.archives import SOURCE
+from velatura.files.archives import MERGED, SOURCE
 from velatura.files.images import Image
 from velatura.files.reading import read_image, read_mask
 from velatura_protocol.crops import is_of
@@ -84,7 +84,7 @@ class Sources:
             return read_mask(path)
         if part and path.suffix.lower() == ".psd":
             return read_image(path, layer=part)
-        return read_image(path, part) if part else read_image(path)
+        return read_image(path, part or MERGED, convert=True)
 
     def _within(self, image: Image, raster: Raster) -> Pixels | None:
         """The picture's part in the place of the raster's layer; None where the picture does not fit."""

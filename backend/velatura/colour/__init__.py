@@ -16,6 +16,7 @@ from .converting import as_srgb, shown
 from .gamma import adobe_rgb, of_gamma
 from .icc import of_icc
 from .lcms import lab_profile
+from .saying import profile_for
 from .spaces import LINEAR, SRGB, Space, Unsupported
 from .tone import IDENTITY, Tone
 from .wire import of_wire
@@ -34,5 +35,6 @@ __all__ = [
     "of_gamma",
     "of_icc",
     "of_wire",
+    "profile_for",
     "shown",
 ]

@@ -125,6 +125,11 @@ class Coded:
         return _TRANSFERS[self.transfer][1](light).astype(np.float32)
 
 
+def white_and_primaries(space: Coded) -> tuple[tuple[float, float], tuple[float, ...]]:
+    """Chromaticities x, y of a space's white, and of its red, green and blue."""
+    return _PRIMARIES[space.primaries]
+
+
 def of_cicp(primaries: int, transfer: int, matrix: int = 0, full: bool = True) -> Space:
     """The space of code points. Raises Unsupported for those of no RGB picture, or unknown ones.
 

@@ -14,26 +14,27 @@ _BAND = 1 << 18  # pixels
 
 
 def shown(pixels: np.ndarray, space: Space) -> np.ndarray:
-    """Colours [height, width, 1 or 3] of integers or floats as uint8 sRGB [height, width, 3] to look at.
+    """Colours [height, width, 1 or 3], integers or floats, as uint8 sRGB [height, width, 3] to look at.
 
     Light beyond white is compressed, see `tone`; other colours outside sRGB are clipped.
     """
-    if space is SRGB and pixels.dtype.kind == "u":
+    is_float = pixels.dtype.kind == "f"
+    if space is SRGB and not is_float:
         eight = (pixels >> 8 if pixels.dtype == np.uint16 else pixels).astype(np.uint8)
         return np.repeat(eight, 3, axis=-1) if eight.shape[-1] == 1 else eight
-    scale = np.float32(1 / np.iinfo(pixels.dtype).max if pixels.dtype.kind == "u" else 1)
+    scale = np.float32(1 if is_float else 1 / np.iinfo(pixels.dtype).max)
     rows = max(1, _BAND // max(1, pixels.shape[1]))
     bands = [slice(top, top + rows) for top in range(0, len(pixels), rows)]
-    peaks = [
-        space.to_srgb(pixels[band].astype(np.float32) * scale).max()
-        for band in bands
-        if space.bright or pixels.dtype.kind == "f"
-    ]
-    tone = Tone.of(float(max(peaks, default=1.0)))
+
+    def colours(band: slice) -> np.ndarray:
+        values = pixels[band].astype(np.float32) * scale
+        return space.to_srgb(np.nan_to_num(values, nan=0.0, posinf=1.0, neginf=0.0))
+
+    is_bright = space.bright or (is_float and bool((pixels > 1.0).any()))
+    tone = Tone.of(max((float(colours(band).max()) for band in bands), default=1.0) if is_bright else 1.0)
     made = np.empty((*pixels.shape[:2], 3), np.uint8)
     for band in bands:
-        rgb = tone.compress(space.to_srgb(pixels[band].astype(np.float32) * scale))
-        made[band] = np.rint(rgb.clip(0.0, 1.0) * 255)
+        made[band] = np.rint(tone.compress(colours(band)).clip(0.0, 1.0) * 255)
     return made
 
 

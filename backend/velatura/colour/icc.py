@@ -7,7 +7,7 @@ named sRGB are not.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from PIL import ImageCms
 
 from velatura.pixels import srgb
 
-from .coded import of_tag
+from .coded import PQ, of_cicp, of_tag
 from .lcms import MODELS, linear_rgb, signature, transform
 from .spaces import LINEAR, SRGB, Space, Unsupported, neutral
 
@@ -24,7 +24,9 @@ from .spaces import LINEAR, SRGB, Space, Unsupported, neutral
 _TOLERANCE = 3 / 255
 _STEPS = np.array([0, 8, 16, 32, 64, 96, 128, 160, 192, 224, 255], dtype=np.float32) / 255
 _CLASSES = (b"mntr", b"scnr", b"prtr", b"spac")  # profiles of pixels (ICC.1, section 7.2.5)
+_BRIGHT = 1.05  # sRGB of the largest values, above which they are light beyond white
 MAX_NAME = 200
+MAX_ICC = 16 * 1024 * 1024  # bytes; profiles with large tables have 4 MiB
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ def of_icc(icc: bytes, gray: bool) -> Space:
 @lru_cache(maxsize=32)
 def _of_icc(icc: bytes, gray: bool) -> Space:
     model = signature(icc)
+    if len(icc) > MAX_ICC:
+        raise Unsupported("has an unreadable colour profile", f"{len(icc)} bytes")
     if icc[12:16] not in _CLASSES or not model:
         raise Unsupported("has an unreadable colour profile")
     if model not in (b"RGB ", b"GRAY"):
@@ -82,7 +86,23 @@ def _of_icc(icc: bytes, gray: bool) -> Space:
     for known in (SRGB, LINEAR):
         if np.abs(seen - known.to_srgb(grid)).max() <= _TOLERANCE:
             return known
-    return space
+    if seen[-1].max() <= _BRIGHT:
+        return space
+    return _pq(grid, srgb.decode(seen)) or replace(space, bright=True)
+
+
+def _pq(grid: np.ndarray, light: np.ndarray) -> Space | None:
+    """The space of PQ whose light [n, 3] of values [n, 1 or 3] is this but for a factor; None for no such.
+
+    Profiles of PQ, such as Krita's, count 100 cd/m2 as white.
+    """
+    for primaries in (9, 12, 1):
+        known = of_cicp(primaries, PQ)
+        own = srgb.decode(known.to_srgb(grid))
+        off = np.abs(light * (own[-1, 1] / light[-1, 1]) - own)
+        if (off <= 0.02 * np.abs(own).max(axis=-1, keepdims=True) + 1e-3).all():
+            return known
+    return None
 
 
 def title_of(icc: bytes) -> str:

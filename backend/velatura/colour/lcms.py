@@ -58,9 +58,12 @@ def gamma_rgb(gamma: float, white: tuple[float, float], primaries: tuple[float, 
         )
     except (ValueError, imagecodecs.CmsError) as error:
         raise Unsupported("has primaries of no colour space", str(error)) from error
-    profile = bytearray(made)
-    profile[24:36] = bytes(12)  # the date of creation
-    return bytes(profile)
+    return undated(made)
+
+
+def undated(icc: bytes) -> bytes:
+    """The profile without its date of creation, so that the same space gives the same bytes."""
+    return icc[:24] + bytes(12) + icc[36:]
 
 
 def signature(icc: bytes) -> bytes:

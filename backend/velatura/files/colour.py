@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import ImageCms
 
-from velatura.colour import SRGB, Unsupported, of_cicp, of_gamma, of_icc
+from velatura.colour import SRGB, Unsupported, of_cicp, of_gamma, of_icc, profile_for
 from velatura.files import chunks
 from velatura.pixels import srgb
 from velatura_protocol.errors import VelaturaError
+
+if TYPE_CHECKING:
+    from velatura.files.images import Image
 
 # The white of the profile connection space, X Y Z as s15Fixed16 (ICC.1, section 7.2.16).
 D50 = (0xF6D6, 0x10000, 0xD32D)
@@ -46,6 +49,18 @@ def srgb_gray_icc() -> bytes:
     kind = (b"mntr", b"GRAY", b"XYZ ", b"", b"acsp")
     header = struct.pack(">I4sI4s4s4s12s4s", 128 + len(content), b"", 0x02100000, *kind)
     return (header + bytes(28) + struct.pack(">3i", *D50)).ljust(128, b"\0") + content
+
+
+def icc_of(image: Image, gray: bool) -> bytes:
+    """The ICC profile for a file of a picture's pixels: its own where it fits, else one of its colour space.
+
+    gray: whether the file has one channel of colour. Empty for PQ and HLG without a profile.
+    """
+    if image.icc and (gray or image.icc[16:20] != b"GRAY"):
+        return image.icc
+    if image.space is SRGB:
+        return srgb_gray_icc() if gray else srgb_icc()
+    return profile_for(image.space, gray)
 
 
 T = TypeVar("T")

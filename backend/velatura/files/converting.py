@@ -31,3 +31,10 @@ def copy(picture: Pillow.Image, icc: bytes, name: str) -> Pillow.Image:
     if picture.mode == "CMYK" and icc:
         return Pillow.fromarray(colour.judged(name, lambda: as_srgb(np.asarray(picture), icc)))
     return picture.convert("RGB")
+
+
+def without_profile(ink: np.ndarray) -> np.ndarray:
+    """CMYK [height, width, 4] of no known inks as RGB of the same type, on white paper: (1 - c) (1 - k)."""
+    most = np.float32(np.iinfo(ink.dtype).max)
+    paper = 1 - ink.astype(np.float32) / most
+    return np.rint(paper[..., :3] * paper[..., 3:] * most).astype(ink.dtype)

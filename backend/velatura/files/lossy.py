@@ -49,16 +49,12 @@ def _saved(pixels: np.ndarray, image: Image, xmp: bytes, kind: str, **options: o
     if kind == "JPEG" and len(resolution) == 9 and resolution[8] == 1:
         across, down = struct.unpack(">II", resolution[:8])
         options["dpi"] = (across * 0.0254, down * 0.0254)
-    icc = image.icc or image.space.icc
-    gray_as_rgb = pixels.shape[-1] >= 3 and not image.channels.startswith("RGB")
-    if gray_as_rgb:
-        icc = b""
     stream = io.BytesIO()
     picture = Pillow.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
     picture.save(
         stream,
         kind,
-        icc_profile=icc or (colour.srgb_icc() if pixels.shape[-1] >= 3 else colour.srgb_gray_icc()),
+        icc_profile=colour.icc_of(image, gray=pixels.shape[-1] < 3),
         exif=b"Exif\0\0" + exif if exif else b"",
         xmp=xmp,
         **options,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from velatura.colour import SRGB
 from velatura.files import chunks, colour
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
@@ -27,9 +26,9 @@ def encode(
     defined = names & {b"cICP", b"iCCP", *(() if always_profile else (b"gAMA", b"cHRM"))}
     if image.icc and not defined:
         kept = (*kept, chunks.icc_chunk(image.icc))
-    elif always_profile and image.profile == SRGB.profile and not names & {b"iCCP", b"cICP"}:
-        kind = colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
-        kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(kind))
+    elif always_profile and not names & {b"iCCP", b"cICP"}:
+        icc = colour.icc_of(image, gray=image.channels[0] == "G")
+        kept = (*((k, d) for k, d in kept if k != b"sRGB"), chunks.icc_chunk(icc))
     return png(image.pixels, bands, (*kept, *extra))
 
 

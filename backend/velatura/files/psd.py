@@ -100,7 +100,7 @@ def write(source: Image, layers: Sequence[Layer], title: str, xmp: bytes) -> byt
         )
         made.visible = place == 0
     own = {
-        Resource.ICC_PROFILE: source.icc or source.space.icc or _srgb(source),
+        Resource.ICC_PROFILE: colour.icc_of(source, gray=mode == "L"),
         Resource.XMP_METADATA: xmp,
         Resource.EXIF_DATA_1: dict(source.metadata).get(b"eXIf", b""),
     }
@@ -116,12 +116,6 @@ def xmp_in(content: bytes) -> bytes:
     """The file's XMP packet, or b""."""
     file = PSDImage.open(io.BytesIO(content))
     return bytes(file.image_resources.get_data(Resource.XMP_METADATA, b""))
-
-
-def _srgb(source: Image) -> bytes:
-    if source.profile != SRGB.profile:
-        return b""
-    return colour.srgb_icc() if source.channels.startswith("RGB") else colour.srgb_gray_icc()
 
 
 def _layer(file: PSDImage, title: str, name: str) -> np.ndarray:

@@ -106,6 +106,8 @@ def _read(
                 return exr.read(content, name, colours)
             if tiff.is_tiff(content) and tiff.reads(content):
                 return tiff.read(content, name, colours)
+            if tiff.is_tiff(content) and tiff.is_deep_ink(content):
+                return tiff.read_ink(content, name, convert)
             return _read_with_pillow(content, name, colours, (), convert)
     except UnidentifiedImageError as error:
         what = kind or "not a picture"

@@ -19,8 +19,9 @@ from PIL import Image as Pillow
 from PIL import TiffImagePlugin
 
 from velatura import __version__
-from velatura.colour import LINEAR, SRGB, of_icc
+from velatura.colour import LINEAR, SRGB, as_srgb, of_icc
 from velatura.files import colour, metadata
+from velatura.files.converting import without_profile
 from velatura.files.depths import TYPES, full_of
 from velatura.files.images import CHANNELS, Image, check_size, upright
 from velatura.files.opacity import straight
@@ -30,7 +31,7 @@ logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # a damaged file is to
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _GRAY = (0, 1)  # PhotometricInterpretation: white is zero, black is zero
-_RGB = 2
+_RGB, _INK = 2, 5
 _ASSOCIATED, _STRAIGHT = 1, 2
 _REDUCED, _MASK = 1, 4  # bits of NewSubfileType: a smaller copy, a mask
 _ORIENTATION, _ICC, _XMP, _EXIF = 274, 34675, 700, 34665
@@ -53,6 +54,34 @@ def reads(content: bytes) -> bool:
     with tifffile.TiffFile(io.BytesIO(content)) as file:
         page = file.pages.first
         return page.photometric in (*_GRAY, _RGB) and page.bitspersample not in (1, 2, 4)
+
+
+def is_deep_ink(content: bytes) -> bool:
+    """Whether the file's first picture is in CMYK of 16 bits. Raises tifffile's errors for a broken file."""
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        page = file.pages.first
+        return (page.photometric, page.samplesperpixel, page.dtype) == (_INK, 4, np.uint16)
+
+
+def read_ink(content: bytes, name: str, convert: bool) -> Image:
+    """An sRGB copy, of 16 bits, of a picture for which `is_deep_ink` is true, upright.
+
+    convert: whether the person asks for one; else the picture is refused. Raises as `read` does.
+    """
+    if not convert:
+        raise VelaturaError("unsupported-colour", f"{name} is in CMYK colours. {colour.CONVERT}")
+    with tifffile.TiffFile(io.BytesIO(content)) as file:
+        page = file.pages.first
+        check_size(page.imagewidth, page.imagelength, name)
+        ink = page.asarray()
+        tags = {tag.code: tag.value for tag in page.tags}
+        ink = np.moveaxis(ink, 0, -1) if page.planarconfig == 2 else ink
+    icc = bytes(tags.get(_ICC, b""))
+    rgb = colour.judged(name, lambda: as_srgb(ink, icc)) if icc else without_profile(ink)
+    rgb = upright(rgb, tags.get(_ORIENTATION, 1))
+    size = rgb.shape[1], rgb.shape[0]
+    about = metadata.of_parts(content, tags.get(_XMP, b""), _dpi(tags), size)
+    return Image(rgb, "RGB", metadata=about)
 
 
 def read(content: bytes, name: str, colours: bool) -> Image:
@@ -94,7 +123,7 @@ def read(content: bytes, name: str, colours: bool) -> Image:
 def write(path: Path, image: Image, xmp: bytes) -> bytes:
     """The picture as a TIFF file at its own depth, compressed without loss.
 
-    Its alpha is straight. Its ICC profile is that of its colours, sRGB where they have none.
+    Its alpha is straight. Its ICC profile is that of its colours, of their space where they have none.
 
     Args:
         path: for messages.
@@ -127,7 +156,7 @@ def write(path: Path, image: Image, xmp: bytes) -> bytes:
         extrasamples=["unassalpha"] if image.channels.endswith("A") else None,
         compression="adobe_deflate",
         predictor=True,
-        iccprofile=image.icc or _profile(image),
+        iccprofile=colour.icc_of(image, gray=image.channels[0] == "G"),
         resolution=(across, down),
         resolutionunit="inch" if across else "none",
         software=f"Velatura {__version__}",
@@ -201,13 +230,6 @@ def _resolution(image: Image) -> tuple[float, float]:
         return 0.0, 0.0
     across, down = struct.unpack(">II", data[:8])
     return across * 0.0254, down * 0.0254
-
-
-def _profile(image: Image) -> bytes:
-    """The profile of colours that have none of their own."""
-    if image.profile == SRGB.profile:
-        return colour.srgb_gray_icc() if image.channels[0] == "G" else colour.srgb_icc()
-    return image.needed_icc
 
 
 def _with_exif(content: bytes, inner: dict[int, Any]) -> bytes:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from velatura.colour import LINEAR
 from velatura.files import exr, lossy, metadata, psd, recipes, tiff, xmp
 from velatura.files.atomic import replacing
 from velatura.files.composite import over
@@ -25,6 +26,7 @@ FLAT = (".png", ".tif", ".tiff", ".exr", ".jpg", ".jpeg", ".webp")
 ENDINGS = (*LAYERED, *FLAT)
 NAMES = ".ora, .psd, .png, .tif, .exr, .jpg or .webp"  #: for a person
 _FLOATS = (".exr", ".tif", ".tiff", ".psd")
+_BY_PROFILE = (".psd", ".tif", ".tiff", ".jpg", ".jpeg", ".webp")  #: they say colours by an ICC profile only
 _MOST_XMP = 60_000  # bytes of a packet in a JPEG, which has one segment of 65,533 for it
 
 
@@ -39,6 +41,12 @@ def check(path: Path, source: Image) -> None:
         raise VelaturaError("bad-request", f"{name} cannot hold floats of 16 bits; write .tif or .exr.")
     if ending == ".exr" and not is_float:
         sentence = f"{name} would hold floats, and the picture has whole numbers; write .png or .tif."
+        raise VelaturaError("bad-request", sentence)
+    if ending in _BY_PROFILE and source.space.bright and not source.icc:
+        sentence = f"{name} cannot say that the picture is HDR (PQ or HLG); write .png."
+        raise VelaturaError("bad-request", sentence)
+    if ending == ".exr" and source.space is not LINEAR and b"cHRM" not in dict(source.colour_chunks):
+        sentence = f"{name} would hold linear light, and the picture has a curve of its own; write .tif."
         raise VelaturaError("bad-request", sentence)
     if ending in (".jpg", ".jpeg") and _is_transparent(source):
         sentence = f"{name} cannot hold the picture's transparency; write .png or .webp."
