@@ -1,10 +1,18 @@
 """Runs inside the real Krita: the strip of a run, by keys; see `test_real_strip`."""
 
 import os
+import zipfile
 
 from PyQt5.QtCore import QByteArray, Qt
 
 SIDE = 96
+PREFIX = "velatura-recipe-"
+
+
+def recipes_in(path):
+    """The ids of the layers whose recipes a .kra has."""
+    with zipfile.ZipFile(path) as file:
+        return {name.rpartition(PREFIX)[2] for name in file.namelist() if PREFIX in name}
 
 
 def drive(t):
@@ -62,18 +70,28 @@ def drive(t):
     yield t.until(lambda: two() == 2, 300, "more like it")
     yield t.until(lambda: "4 variations above" in control("status").text(), 60, "the end of the run")
     t.note(more=[len(group.childNodes()), shown(), document.activeNode().name()], order=order())
+    tried = document.rootNode().childNodes()[-1].uniqueId()
+    ids = {n.uniqueId().toString().strip("{}") for n in document.nodeByUniqueID(tried).childNodes()}
     yield keys("keep")
     yield t.until(lambda: "is kept as one layer" in control("status").text(), 60, "the kept one")
     t.note(kept=[node.type() for node in document.rootNode().childNodes()])
     path = str(t.path("strip.kra"))
     document.setBatchmode(True)
-    yield 2  # the plugin still puts away the recipes of the layers that were merged
-    t.note(saved=document.saveAs(path))
+    t.trigger("edit_undo")
+    yield t.until(lambda: document.nodeByUniqueID(tried) is not None, 30, "the undone one")
+    t.note(saved=document.saveAs(path), lacks=sorted(ids - recipes_in(path)))  # in the very turn
+    t.trigger("edit_redo")
+    yield t.until(lambda: document.nodeByUniqueID(tried) is None, 30, "the kept one again")
+    t.note(saved_again=document.save())
+    yield 2.5
+    t.note(modified=document.modified(), recipes=len(recipes_in(path)))
     document.setModified(False)  # a question of Krita's would stop everything
     document.close()
     yield 0.5
-    t.open(path)
-    yield 1
+    document = t.open(path)
+    yield 2.5
+    left = [name for name in document.annotationTypes() if name.startswith(PREFIX)]
+    t.note(opened=len(left), changed_by_opening=document.modified())
     history = control("history")
     control("history.header").click()
     model = history.model()

@@ -37,4 +37,6 @@ def test_candidates_are_chosen_starred_dropped_and_kept_by_keys(krita_session, d
     words = [row.partition("\n")[::2] for row in found["rows"]]
     assert [text for text, _ in words].count("★ a hat") == 1 and all("a hat" in text for text, _ in words)
     assert [about.startswith("kept · ") for _, about in words[:4]].count(True) == 1
+    assert found["lacks"] == [] and found["saved_again"] and not found["modified"]
+    assert (found["recipes"], found["opened"], found["changed_by_opening"]) == (9, 5, False)
     assert found["kept"] == ["paintlayer", "grouplayer", "paintlayer"]
