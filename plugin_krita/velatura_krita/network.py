@@ -15,6 +15,7 @@ News are `emit(name, data)`, called in this thread:
 | `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
 | `candidate` | the daemon's event |
 | `thumbnail` | `{"job", "digest", "jpeg": bytes, empty where it could not be fetched}` |
+| `pixels`    | `{"job", "digest", "data": bytes of a candidate, empty where they could not be fetched}` |
 | `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
 """
 
@@ -85,6 +86,10 @@ class Network(threading.Thread):
     def thumbnail(self, job: str, digest: str, size: int) -> None:
         """Fetches the small picture of a candidate."""
         self._commands.put(lambda: self._thumbnail(job, digest, size))
+
+    def pixels(self, job: str, digest: str, size: int) -> None:
+        """Fetches the pixels of a candidate; size: its bytes."""
+        self._commands.put(lambda: self._pixels(job, digest, size))
 
     def forget_job(self, job: str, inserted: bool) -> None:
         """Acknowledges the job where its result is inserted, and removes it from the journal."""
@@ -259,6 +264,14 @@ class Network(threading.Thread):
             log.info("thumbnail of %s: %s", job, error)
             jpeg = b""  # the candidate shows its number
         self._emit("thumbnail", {"job": job, "digest": digest, "jpeg": jpeg})
+
+    def _pixels(self, job: str, digest: str, size: int) -> None:
+        data: Any = b""
+        try:
+            data = self._client.fetch(digest, size=size, should_stop=self._closing.is_set)
+        except (VelaturaError, MemoryError) as error:
+            log.info("pixels of %s: %s", job, error)  # the small picture shows instead
+        self._emit("pixels", {"job": job, "digest": digest, "data": data})
 
     def _tidy(self) -> None:
         """Drops the ended jobs, and acknowledges the inserted ones; while the daemon is away the journal

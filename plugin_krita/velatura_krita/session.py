@@ -309,6 +309,9 @@ class Session(QtCore.QObject):
     def _on_thumbnail(self, news: dict) -> None:
         self.strips.arrived(news["job"], news["digest"], news["jpeg"])
 
+    def _on_pixels(self, news: dict) -> None:
+        self.strips.on_canvas.arrived(news["digest"], news["data"])
+
     def _on_progress(self, event: dict) -> None:
         name, fraction = event["job"], event.get("fraction")
         job = self.state.jobs.get(name)

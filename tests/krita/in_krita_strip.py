@@ -3,7 +3,9 @@
 import os
 import zipfile
 
-from PyQt5.QtCore import QByteArray, Qt
+from PyQt5.QtCore import QByteArray, QEvent, QPointF, Qt
+from PyQt5.QtGui import QKeyEvent, QMouseEvent
+from PyQt5.QtWidgets import QApplication
 
 SIDE = 96
 PREFIX = "velatura-recipe-"
@@ -13,6 +15,20 @@ def recipes_in(path):
     """The ids of the layers whose recipes a .kra has."""
     with zipfile.ZipFile(path) as file:
         return {name.rpartition(PREFIX)[2] for name in file.namelist() if PREFIX in name}
+
+
+def point(cells, at):
+    """Moves the pointer over a place of the strip; None: away from it."""
+    if at is None:
+        QApplication.sendEvent(cells, QEvent(QEvent.Leave))
+        return
+    where = QPointF(cells.visualItemRect(cells.item(at)).center())
+    moved = QMouseEvent(QEvent.MouseMove, where, Qt.NoButton, Qt.NoButton, Qt.NoModifier)
+    QApplication.sendEvent(cells.viewport(), moved)
+
+
+def press(cells, kind, key):
+    QApplication.sendEvent(cells, QKeyEvent(kind, key, Qt.NoModifier))
 
 
 def drive(t):
@@ -54,6 +70,21 @@ def drive(t):
     yield 0.5
     t.screenshot("docker.png", docker)
     t.note(begin=[shown(), order()], width=docker.width())
+    plain = t.window.qwindow()
+    t.screenshot("plain.png", plain)
+    point(cells, 2)
+    yield 2  # its pixels are fetched
+    t.screenshot("over.png", plain)
+    t.note(pointed=[shown(), len(group.childNodes())])
+    point(cells, None)
+    yield 0.3
+    t.screenshot("away.png", plain)
+    press(cells, QEvent.KeyPress, Qt.Key_B)
+    yield 0.5
+    t.screenshot("before.png", plain)
+    t.note(held=group.visible())
+    press(cells, QEvent.KeyRelease, Qt.Key_B)
+    yield t.until(group.visible, 30, "the result again")
     yield keys("right")
     yield t.until(lambda: shown() == [1], 30, "the second")
     yield keys("drop")
@@ -65,6 +96,9 @@ def drive(t):
     t.note(undone=[len(group.childNodes()), order()])
     t.screenshot("starred.png", docker)
     t.note(words=cells.currentItem().data(Qt.AccessibleTextRole))
+    yield keys("several")
+    yield t.until(lambda: "layer of its own" in control("status").text(), 30, "the copy")
+    t.note(several=[(n.type(), n.visible()) for n in document.rootNode().childNodes()], next=shown())
     yield keys("more")
     two = lambda: sum(n.type() == "grouplayer" for n in document.rootNode().childNodes())  # noqa: E731
     yield t.until(lambda: two() == 2, 300, "more like it")
