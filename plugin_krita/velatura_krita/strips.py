@@ -20,7 +20,7 @@ from .state import KEPT
 from .steps import Steps
 from .velatura_protocol.candidates import Candidate, of
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.history_entries import Entry, Fate, Key
+from .velatura_protocol.history_entries import Entry, Fate, Key, Relation
 from .velatura_protocol.requests import Recipe
 from .velatura_protocol.strip import Strip
 from .wish import Wish
@@ -44,6 +44,7 @@ class Run:
     method: str
     at: float
     parent: Key | None = None
+    relation: Relation = ""
 
 
 class Strips(QtCore.QObject):
@@ -119,7 +120,7 @@ class Strips(QtCore.QObject):
             method=run.method or (method.title if method is not None else ""),
             thumbnail=picture,
             parent=run.parent,
-            relation="more" if run.parent is not None else "",
+            relation=run.relation,
         )
         self.histories.record(run.root, entry)
 
@@ -328,6 +329,7 @@ class Strips(QtCore.QObject):
             sees=own.sees,
             around=tuple(entries),
             parent=(job, index),
+            relation="more",
         )
 
     def _find(self, job: str, index: int) -> tuple[Any, Any, Any, int]:
