@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import gi
 
@@ -21,15 +22,19 @@ from velatura_protocol.candidates import Candidate  # noqa: E402
 from velatura_protocol.catalogue import Catalogue, MethodInfo  # noqa: E402
 from velatura_protocol.errors import VelaturaError  # noqa: E402
 from velatura_protocol.history_entries import Entry, Key, Relation  # noqa: E402
+from velatura_protocol.preset_shelves import SettingsShelf  # noqa: E402
 from velatura_protocol.requests import Edit, Recipe  # noqa: E402
+from velatura_protocol.settings_presets import Settings  # noqa: E402
 from velatura_protocol.strip import Strip  # noqa: E402
 
-from . import edit, rerun  # noqa: E402
-from .capture import Capture, Steps, capture, source_layer  # noqa: E402
+from . import catalogue, edit  # noqa: E402
+from .capture import Capture, Steps, source_layer  # noqa: E402
 from .document_history import DocumentHistory  # noqa: E402
+from .follow_up import more_like, recipe_of, run_of  # noqa: E402
 from .history_view import HistoryView  # noqa: E402
 from .jobs import Job, Order  # noqa: E402
 from .method_form import MethodForm  # noqa: E402
+from .preset_menu import PresetMenu, state_dir  # noqa: E402
 from .queue_view import QueueView  # noqa: E402
 from .sources import every_layer  # noqa: E402
 from .strip_view import Shelf, StripView  # noqa: E402
@@ -38,11 +43,10 @@ LOOK = 400  # milliseconds between two looks at the picture
 PRESENT = "velatura-window-present"  # a parasite: the window of this picture comes to the front
 LAST = "velatura-window-method"  # a global parasite: the method that the next window begins with
 ANSWER = 1500  # milliseconds that an open window has for that
-NO_MORE = "“{}” makes nothing that lies close to a result; choose another result."
+GONE = "Its method is not here any more; edit anew."
 GOES_ON = "A run goes on. Close the window once more to stop it; finished results stay in the history."
 WIDTH, HEIGHT = 1060, 640  # pixels, within a screen of 1366 by 768
 HISTORY_WIDTH = 290
-MORE = 4  # variations of “more like this”
 PATIENCE = 3.0  # seconds for telling the daemon at the end
 
 
@@ -139,6 +143,8 @@ class Window:
         label.set_mnemonic_widget(self._methods)
         top.pack_start(label, False, False, 0)
         top.pack_start(self._methods, True, True, 0)
+        shelf = SettingsShelf(state_dir(), self._with_models, self._settings, self._put)
+        top.pack_end(PresetMenu(shelf, self._say), False, False, 0)
         left = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         bottom = Gtk.Box(spacing=6)
         bottom.pack_start(self._said, True, True, 0)
@@ -168,6 +174,24 @@ class Window:
         self._form.drafts.is_held = lambda: bool(self._queue.running)
         self._room.pack_start(self._form.widget, True, True, 0)
         self._form.begin()
+
+    def _with_models(self) -> Catalogue:
+        """The methods that GIMP knows, and the models that the daemon has now."""
+        return replace(self._known, models=catalogue.newest(edit.FOLDER).models or self._known.models)
+
+    def _settings(self) -> Settings:
+        """The form's, for a preset."""
+        if self._form is None:
+            raise VelaturaError("bad-request", "Choose a method first.")
+        return self._form.settings()
+
+    def _put(self, settings: Settings) -> str:
+        """Takes a preset into the form of its method."""
+        self._methods.set_active_id(settings.method)
+        if self._form is not None:
+            self._form.put(settings)
+        self._origin = None
+        return ""
 
     def _layer(self) -> Gimp.Layer:
         if not self._image.is_valid():
@@ -299,30 +323,19 @@ class Window:
             self._more(entry)
 
     def _more(self, entry: Entry) -> None:
-        def changes(kept: Recipe, method: MethodInfo) -> dict:
-            group = method.around
-            if group is None:
-                raise VelaturaError("bad-request", NO_MORE.format(method.title))
-            distance = next(part.default for part in group.fields if part.key == "distance")
-            wanted = kept.more_like(group, distance, variations=min(MORE, method.max_variations))
-            own = {group.key: wanted.parameters[group.key]}
-            return {"seed": wanted.seed, "variations": wanted.variations, "parameters": own}
-
-        self._from_entry(entry, "more", changes)
+        self._from_entry(entry, "more", more_like)
 
     def _from_entry(
         self, entry: Entry, relation: Relation, changes: Callable[[Recipe, MethodInfo], dict]
     ) -> None:
         """Runs the recipe of a result with some changes, on the chosen layer and the present selection."""
         try:
-            kept = Recipe.from_wire(entry.recipe).of_layer()
+            kept = recipe_of(entry)
             method = self._known.method(kept.request.method)
             if method is None or self._form is None:
-                raise VelaturaError("bad-request", "Its method is not here any more; edit anew.")
-            layer, sight = self._layer(), self._form.sight()
-            run = rerun.Again(self._image, kept, lambda: capture(sight))
-            changed = changes(kept, method)
-            request, read = run.request(changed), run.read(changed)
+                raise VelaturaError("bad-request", GONE)
+            layer = self._layer()
+            request, read = run_of(self._image, self._form.sight(), kept, changes(kept, method))
         except Exception as error:
             self._say(edit.sentence(error))
             return
@@ -331,13 +344,13 @@ class Window:
     def _edit_again(self, entry: Entry) -> None:
         """Fills the form with a result's settings."""
         try:
-            kept = Recipe.from_wire(entry.recipe).of_layer()
+            kept = recipe_of(entry)
         except VelaturaError as error:
             self._say(edit.sentence(error))
             return
         self._methods.set_active_id(kept.request.method)
         if self._form is None or self._form.method.id != kept.request.method:
-            self._say("Its method is not here any more; edit anew.")
+            self._say(GONE)
             return
         self._say(self._form.fill(kept))
         self._origin = entry.key, "changed"
