@@ -98,6 +98,7 @@ class MethodEdit:
             chosen=lambda: (self._config.get_property(self.sees), *self.resolved()[1]),
             gives_drafts=self.method.drafts,
             note=lambda: self.model().note,
+            painter=lambda: self.model().model,
             **helpers(self._image, self.sight, self.method),
         )
 

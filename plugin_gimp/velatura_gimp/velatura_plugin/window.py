@@ -34,15 +34,14 @@ from .follow_up import more_like, recipe_of, run_of  # noqa: E402
 from .history_view import HistoryView  # noqa: E402
 from .jobs import Job, Order  # noqa: E402
 from .method_form import MethodForm  # noqa: E402
+from .offering import remember  # noqa: E402
+from .presence import LOOK, is_open, is_wanted  # noqa: E402
 from .preset_menu import PresetMenu, state_dir  # noqa: E402
 from .queue_view import QueueView  # noqa: E402
 from .sources import every_layer  # noqa: E402
 from .strip_view import Shelf, StripView  # noqa: E402
 
-LOOK = 400  # milliseconds between two looks at the picture
-PRESENT = "velatura-window-present"  # a parasite: the window of this picture comes to the front
 LAST = "velatura-window-method"  # a global parasite: the method that the next window begins with
-ANSWER = 1500  # milliseconds that an open window has for that
 GONE = "Its method is not here any more; edit anew."
 GOES_ON = "A run goes on. Close the window once more to stop it; finished results stay in the history."
 WIDTH, HEIGHT = 1060, 640  # pixels, within a screen of 1366 by 768
@@ -53,28 +52,8 @@ PATIENCE = 3.0  # seconds for telling the daemon at the end
 def show(image: Gimp.Image, known: Catalogue) -> None:
     """Shows the window of a picture until the person closes it, or brings the open one to the front."""
     GimpUi.init("velatura_gimp")
-    if not _is_open(image):
+    if not is_open(image):
         Window(image, known).run()
-
-
-def _is_open(image: Gimp.Image) -> bool:
-    """Whether the picture has a window; it comes to the front."""
-    image.attach_parasite(Gimp.Parasite.new(PRESENT, 0, b"1"))
-    loop, waited = GLib.MainLoop(), [0]
-
-    def look() -> bool:
-        waited[0] += LOOK // 4
-        if image.get_parasite(PRESENT) is not None and waited[0] < ANSWER:
-            return True
-        loop.quit()
-        return False
-
-    GLib.timeout_add(LOOK // 4, look)
-    loop.run()
-    is_open = image.get_parasite(PRESENT) is None
-    if not is_open:
-        image.detach_parasite(PRESENT)
-    return is_open
 
 
 class Window:
@@ -133,6 +112,7 @@ class Window:
         except Exception as error:
             self._say(edit.sentence(error))
             return
+        remember(request.prompt)
         self._begin(self._form.method, request, layer, self._form.read(), *(self._origin or ((), "")))
 
     # the parts ------------------------------------------------------------
@@ -358,8 +338,8 @@ class Window:
     # the window -----------------------------------------------------------
 
     def _on_key(self, window: Gtk.Window, event: Gdk.EventKey) -> bool:
-        if event.keyval == Gdk.KEY_Escape:
-            return self._close()
+        if event.keyval == Gdk.KEY_Escape:  # a list below the prompt takes it first
+            return window.propagate_key_event(event) or self._close()
         if event.keyval in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) and event.state & Gdk.ModifierType.CONTROL_MASK:
             self.submit()
             return True
@@ -372,8 +352,7 @@ class Window:
         if not self._image.is_valid():
             self._end()
             return False
-        if self._image.get_parasite(PRESENT) is not None:
-            self._image.detach_parasite(PRESENT)
+        if is_wanted(self._image):
             self.window.present()
         return True
 
