@@ -40,7 +40,7 @@ def main(words: list[str]) -> int:
     """Make the pictures; return 1 where there is no GIMP."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--widths", type=int, nargs="+", default=[260, 300, 480, 1060])
+    parser.add_argument("--widths", type=int, nargs="+", default=[300, 480, 800, 1140])
     parser.add_argument("--themes", nargs="+", default=["dark", "light"])
     parser.add_argument("--scales", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--directions", nargs="+", default=["LTR", "RTL"])
@@ -83,6 +83,7 @@ def _shoot(host: Host, options: argparse.Namespace, theme: str, scale: int) -> N
                             path = options.folder / f"{theme}-{scale}-{direction}-{width}-{state}.png"
                             display.screenshot(path)
                     eyes.look(size=[options.widths[-1], HEIGHT], direction="LTR")
+                    window.rest()  # until everything is back in its place
 
 
 def _states(window: GimpWindow, daemon: Daemon) -> Iterator[tuple[str, Eyes]]:

@@ -80,6 +80,11 @@ class MethodForm:
         return self._sheet.beside.side
 
     @property
+    def both(self) -> Gtk.Widget:
+        """The box of the form and its column."""
+        return self.widget
+
+    @property
     def drafts(self) -> Drafts:
         """The form's drafts."""
         return self._sheet.beside.drafts

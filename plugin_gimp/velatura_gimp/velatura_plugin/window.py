@@ -30,6 +30,7 @@ from velatura_protocol.strip import Strip  # noqa: E402
 from . import catalogue, edit  # noqa: E402
 from .capture import Capture, Steps, source_layer  # noqa: E402
 from .document_history import DocumentHistory  # noqa: E402
+from .folding import Folding  # noqa: E402
 from .follow_up import more_like, recipe_of, run_of  # noqa: E402
 from .history_view import HistoryView  # noqa: E402
 from .jobs import Job, Order  # noqa: E402
@@ -44,7 +45,7 @@ from .strip_view import Shelf, StripView  # noqa: E402
 LAST = "velatura-window-method"  # a global parasite: the method that the next window begins with
 GONE = "Its method is not here any more; edit anew."
 GOES_ON = "A run goes on. Close the window once more to stop it; finished results stay in the history."
-WIDTH, HEIGHT = 1060, 640  # pixels, within a screen of 1366 by 768
+WIDTH, HEIGHT = 1140, 640  # pixels, within a screen of 1366 by 768
 HISTORY_WIDTH = 290
 PATIENCE = 3.0  # seconds for telling the daemon at the end
 
@@ -83,7 +84,8 @@ class Window:
         self._next = Gtk.Button(label="Show the results of the next run", no_show_all=True)
         self._next.connect("clicked", lambda _: self._show_next())
         self._list = HistoryView(self._history, self._again, self._edit_again, self._more)
-        window.add(self._laid_out())
+        self._folding = self._laid_out()
+        window.add(self._folding)
         window.set_default(self._run)
         window.connect("delete-event", lambda *_: self._close())
         window.connect("key-press-event", self._on_key)
@@ -117,7 +119,7 @@ class Window:
 
     # the parts ------------------------------------------------------------
 
-    def _laid_out(self) -> Gtk.Widget:
+    def _laid_out(self) -> Folding:
         top = Gtk.Box(spacing=6)
         label = Gtk.Label(label="_Method", use_underline=True)
         label.set_mnemonic_widget(self._methods)
@@ -134,11 +136,7 @@ class Window:
         right = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8, width_request=HISTORY_WIDTH)
         right.pack_start(self._queue, False, False, 0)
         right.pack_start(self._list, True, True, 0)
-        both = Gtk.Box(spacing=12, margin=12)
-        both.pack_start(left, True, True, 0)
-        both.pack_start(Gtk.Separator(orientation=Gtk.Orientation.VERTICAL), False, False, 0)
-        both.pack_start(right, False, False, 0)
-        return both
+        return Folding(left, right, lambda: self._form.both if self._form is not None else None)
 
     def _choose_method(self, name: str | None) -> None:
         method = self._known.method(name or "")
@@ -153,6 +151,7 @@ class Window:
         )
         self._form.drafts.is_held = lambda: bool(self._queue.running)
         self._room.pack_start(self._form.widget, True, True, 0)
+        self._folding.fold()
         self._form.begin()
 
     def _with_models(self) -> Catalogue:

@@ -35,7 +35,7 @@ def _grant(gtk, path):
         gtk.Widget.set_default_direction(getattr(gtk.TextDirection, wishes["direction"]))
     if "size" in wishes:
         for window in gtk.Window.list_toplevels():
-            if window.get_visible() and window.get_window_type() == gtk.WindowType.TOPLEVEL:
+            if window.get_visible() and (window.get_title() or "").startswith("Velatura: "):
                 window.resize(*wishes["size"])
 
 
