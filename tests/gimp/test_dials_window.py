@@ -106,9 +106,10 @@ def _sitting(window, daemon):
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
     window.python(LOOK, choose="source")
+    asked = daemon.log.count("is done")
     window.keys("ctrl+shift+F9")
     dialog = window.wait_window(r"concepts")
-    window.rest(daemon.pid)
+    done(asked + 1)  # the caption, whose words are offered
     keys("Tab", "space")
     window.display.xdotool("key", "Down", "Return")
     window.rest(daemon.pid)

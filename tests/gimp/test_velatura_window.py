@@ -61,6 +61,15 @@ def _sitting(window, daemon):
     window.rest(daemon.pid)
     eyes = Eyes(window, running(window.session)[0])
 
+    places = {}
+    for width in (480, 1200):
+        eyes.look(size=[width, 640])
+        window.rest()
+        seen = eyes.look()
+        kinds = {"prompt": "TextView", "picture": "Image", "history": "SearchEntry"}
+        parts = {name: next(w for w in seen if w["kind"] == kind) for name, kind in kinds.items()}
+        places[width] = {**parts, "run": next(w for w in seen if w.get("text") == "Run")}
+    yield "places", places
     eyes.press(kind="TextView")
     keys(*"fea")
     eyes.wait(text="feather")
@@ -145,6 +154,14 @@ def _sitting(window, daemon):
     wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
     window.keys("ctrl+z", "ctrl+z", "ctrl+z")
     yield "undone", look(lambda found: not found["groups"])
+
+
+def test_the_parts_of_a_narrow_window_stand_below_each_other_and_run_stays_in_sight(sitting):
+    narrow, wide = sitting["places"][480], sitting["places"][1200]
+    assert narrow["prompt"]["y"] < narrow["picture"]["y"] < narrow["history"]["y"]
+    assert narrow["run"]["x"] < 480 and 0 < narrow["run"]["y"] < 700
+    assert wide["prompt"]["x"] < wide["picture"]["x"] < wide["history"]["x"]
+    assert wide["history"]["y"] < wide["run"]["y"]
 
 
 def test_a_word_of_an_earlier_prompt_is_completed(sitting):

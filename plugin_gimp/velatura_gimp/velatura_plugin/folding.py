@@ -10,26 +10,41 @@ LEAST = 260  # pixels of height of a list that stands below the form
 SIDE_BY_SIDE, STACKED = Gtk.Orientation.HORIZONTAL, Gtk.Orientation.VERTICAL
 
 
-class Folding(Gtk.ScrolledWindow):
+class Folding(Gtk.Box):
     """Two columns: `left`, and `right`, which comes below it first. Then the two parts of `inner` stand below
-    each other, and at last everything scrolls.
+    each other, and at last everything scrolls but `bar`, which stays in sight at the end.
 
     Args:
         left, right: the columns.
+        bar: has its place in the left column where the columns are beside each other.
+        place: the number of that place.
         inner: returns the box within `left` whose parts are beside each other; None where there is none yet.
     """
 
-    def __init__(self, left: Gtk.Widget, right: Gtk.Widget, inner: Callable[[], Gtk.Box | None]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        left: Gtk.Box,
+        right: Gtk.Widget,
+        bar: Gtk.Widget,
+        place: int,
+        inner: Callable[[], Gtk.Box | None],
+    ) -> None:
+        super().__init__(orientation=STACKED)
         self._left, self._right, self._inner = left, right, inner
+        self._bar, self._place = bar, place
         self._width = 0
         self._line = Gtk.Separator(orientation=STACKED)
         self._both = both = Gtk.Box(spacing=12, margin=12)
         both.pack_start(left, True, True, 0)
         both.pack_start(self._line, False, False, 0)
         both.pack_start(right, False, False, 0)
-        self.add(both)
-        self.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.AUTOMATIC)
+        self._room = room = Gtk.ScrolledWindow()
+        room.set_policy(Gtk.PolicyType.AUTOMATIC, Gtk.PolicyType.AUTOMATIC)
+        room.add(both)
+        self._foot = Gtk.Box(margin_start=12, margin_end=12)
+        self.pack_start(room, True, True, 0)
+        self.pack_start(self._foot, False, False, 0)
+        self._put_bar(left)
         self.connect("size-allocate", self._on_size)
 
     @property
@@ -60,8 +75,21 @@ class Folding(Gtk.ScrolledWindow):
                 if isinstance(part, Gtk.ScrolledWindow):  # only there it scrolls by itself
                     part.set_propagate_natural_height(not is_wide)
         policy = Gtk.ScrollablePolicy.MINIMUM if is_wide else Gtk.ScrollablePolicy.NATURAL
-        self.get_child().set_vscroll_policy(policy)
+        self._room.get_child().set_vscroll_policy(policy)
+        self._put_bar(self._left if is_wide else self._foot)
         return False
+
+    def _put_bar(self, box: Gtk.Box) -> None:
+        before = self._bar.get_parent()
+        if before is box:
+            return
+        if before is not None:
+            before.remove(self._bar)
+        box.pack_start(self._bar, box is self._foot, True, 0)
+        if box is self._left:
+            box.reorder_child(self._bar, self._place)
+        self._foot.set_margin_bottom(12 if box is self._foot else 0)
+        self._foot.set_margin_top(6 if box is self._foot else 0)
 
     def _on_size(self, _: Gtk.Widget, place: object) -> None:
         if place.width != self._width:

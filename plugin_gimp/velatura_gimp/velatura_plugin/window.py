@@ -131,12 +131,12 @@ class Window:
         bottom = Gtk.Box(spacing=6)
         bottom.pack_start(self._said, True, True, 0)
         bottom.pack_end(self._run, False, False, 0)
-        for part in (top, self._room, bottom, self._strip, self._next):
+        for part in (top, self._room, self._strip, self._next):
             left.pack_start(part, part is self._room, part is self._room, 0)
         right = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8, width_request=HISTORY_WIDTH)
         right.pack_start(self._queue, False, False, 0)
         right.pack_start(self._list, True, True, 0)
-        return Folding(left, right, lambda: self._form.both if self._form is not None else None)
+        return Folding(left, right, bottom, 2, lambda: self._form.both if self._form is not None else None)
 
     def _choose_method(self, name: str | None) -> None:
         method = self._known.method(name or "")
