@@ -153,8 +153,20 @@ class SettingsShelf:
         self._kept = SettingsPresets(state_dir)
         self._known, self._read, self._put = known, read, put
         self.names, self.same = self._kept.names, self._kept.same
-        self.proposed = ""  #: the last preset's name
+        self._last = ""
         self.can_save = True
+
+    @property
+    def proposed(self) -> str:
+        """The last preset's name, else the prompt, else the method's title."""
+        if self._last:
+            return self._last
+        try:
+            settings = self._read()
+            name = " ".join(settings.prompt.split()) or self._method(settings).title
+        except VelaturaError:  # an unfit form is refused when it is saved
+            return ""
+        return name[: settings_presets.MAX_NAME]
 
     def load(self, name: str) -> str:
         """See `Shelf`."""
@@ -163,8 +175,8 @@ class SettingsShelf:
     def save(self, name: str) -> str:
         """See `Shelf`."""
         settings = self._read()
-        self.proposed = self._kept.save(name, settings, self._method(settings))
-        return self.kind.kept.format(self.proposed)
+        self._last = self._kept.save(name, settings, self._method(settings))
+        return self.kind.kept.format(self._last)
 
     def delete(self, name: str) -> str:
         """See `Shelf`."""
@@ -185,7 +197,7 @@ class SettingsShelf:
 
     def _show(self, loaded: Loaded) -> str:
         said = self._put(loaded.settings)
-        self.proposed = loaded.name
+        self._last = loaded.name
         return f"{loaded.note} {said}".strip()
 
     def _method(self, settings: Settings) -> MethodInfo:

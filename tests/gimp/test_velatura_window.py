@@ -46,6 +46,9 @@ def _sitting(window, daemon):
     def fates(found):
         return [entry["fate"] for entry in found["history"]]
 
+    def has_kept(found, count):
+        return fates(found).count("kept") == len(found["groups"]) == count
+
     def prompt():
         return eyes.wait(kind="TextView")["text"]
 
@@ -104,7 +107,7 @@ def _sitting(window, daemon):
 
     eyes.press(text="Star")
     eyes.press(text="Keep")
-    yield "kept", look(lambda found: fates(found) == ["kept"])
+    yield "kept", look(lambda found: has_kept(found, 1))
     eyes.point(eyes.wait(kind="Button", text="Before"))
     window.display.xdotool("mousedown", 1)
     eyes.wait(kind="Label", text="Before", classes=lambda names: "dim-label" in names)
@@ -125,7 +128,7 @@ def _sitting(window, daemon):
     eyes.point(cells(eyes.look())[0])
     window.display.xdotool("click", 1)
     keys("shift+Return")
-    yield "two", look(lambda found: fates(found).count("kept") == 2)
+    yield "two", look(lambda found: has_kept(found, 2))
     yield "several", window.screenshot("several.png")
 
     eyes.press(text="Presets ▾")
@@ -139,7 +142,7 @@ def _sitting(window, daemon):
     look(lambda found: len(found["history"]) == 6)
     eyes.until(lambda seen: len(cells(seen)) == 1, "the strip does not change")
     eyes.press(text="Keep")
-    yield "again", look(lambda found: fates(found).count("kept") == 3)
+    yield "again", look(lambda found: has_kept(found, 3))
     rows = [widget for widget in eyes.look() if widget["kind"] == "ListBoxRow"]
     eyes.point(rows[-1])
     window.display.xdotool("click", 1)
