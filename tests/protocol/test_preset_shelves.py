@@ -6,7 +6,7 @@ import pytest
 
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.preset_shelves import DialShelf, SettingsShelf, Shelf
-from velatura_protocol.presets import KEPT
+from velatura_protocol.settings_presets import KEPT
 
 from .test_dials import FIELD, entry
 from .test_settings_presets import KNOWN, MINE
@@ -65,7 +65,6 @@ def test_a_form_is_saved_changed_loaded_shared_and_deleted(form, which, tmp_path
 def test_what_a_preset_lost_is_said_with_what_was_done(form, tmp_path):
     form.settings = replace(MINE, model="gone")
     form.whole.export_to(tmp_path / "Mine.json")
-    assert form.whole.add_from(
-        tmp_path / "Mine.json"
-    ) == f"{KEPT.format('Mine').replace('dials', 'settings')} " + ("Its model is not here; choose one.")
+    kept = KEPT.format("Mine")
+    assert form.whole.add_from(tmp_path / "Mine.json") == f"{kept} Its model is not here; choose one."
     assert form.settings.model == ""
