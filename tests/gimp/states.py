@@ -33,7 +33,7 @@ from gi.repository import Gimp
 def run(t):
     Gimp.attach_parasite(Gimp.Parasite.new("velatura-window-method", Gimp.PARASITE_PERSISTENT, b"sdedit"))
 """
-KEYS = {"velatura-window": "<Primary><Shift>F12"}
+KEYS = {"velatura-window": "<Primary><Shift>k"}
 
 
 def main(words: list[str]) -> int:
@@ -89,7 +89,7 @@ def _shoot(host: Host, options: argparse.Namespace, theme: str, scale: int) -> N
 def _states(window: GimpWindow, daemon: Daemon) -> Iterator[tuple[str, Eyes]]:
     """Brings the window into one state after the other."""
     window.python(BEGIN)
-    window.keys("ctrl+shift+F12")
+    window.keys("ctrl+shift+k")
     shown = window.wait_window(r"^Velatura: ")
     window.display.xdotool("windowmove", "--sync", shown, 0, 24)
     window.rest(daemon.pid)

@@ -13,7 +13,7 @@ from velatura_protocol.prompt_history import PromptHistory
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
-OPEN = "ctrl+shift+F12"
+OPEN = "ctrl+shift+k"
 KEPT = INSIDE / "kept.py"
 
 
@@ -21,7 +21,7 @@ KEPT = INSIDE / "kept.py"
 def sitting(sit, served):
     """What was seen at each point of the sitting."""
     PromptHistory(served.state_dir).add("a hat with a feather")
-    with sit(served, {"velatura-window": "<Primary><Shift>F12"}) as window:
+    with sit(served, {"velatura-window": "<Primary><Shift>k"}) as window:
         yield dict(_sitting(window, served))
 
 

@@ -181,6 +181,7 @@ def presets():
         Path(path).write_text("{")
         menu._try(menu._import)
     found["names"] = menu._shelf.names()
+    menu._shelf.delete("shared")
     menu._try(menu._shelf.delete, "Beards")
     found["deleted"] = [menu._shelf.names(), form.kept("more")]
     menu._try(menu._shelf.load, "Beards")
