@@ -1,6 +1,6 @@
 """Small JSON files under names that a person chose, in the state directory and in files that people share.
 
-`presets` and `settings_presets` say what they hold, and check it: a shared file is not trusted.
+`presets` and `settings_presets` define and check their contents: a shared file is not trusted.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a menu of presets does, for every host: the menu itself and its small windows are the host's.
+"""The acts of a menu of presets, for every host; the menu and its small windows are the host's.
 
 Each act returns the sentence to show, or '', and raises VelaturaError with one.
 """
@@ -138,7 +138,7 @@ class SettingsShelf:
         state_dir: the daemon's.
         known: returns the present catalogue.
         read: returns the form's settings; raises VelaturaError where the form is unfit.
-        put: chooses the method and fills in its form; returns a sentence on what it could not take, or ''.
+        put: chooses the method and fills in its form; returns a sentence on the values it could not take, or ''.
     """
 
     kind = settings_presets.KIND

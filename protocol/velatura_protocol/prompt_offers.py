@@ -1,7 +1,7 @@
 """The list below a prompt while it is typed: words that begin like the last one, or earlier prompts.
 
-A host has the list's widget and the keys: Down and Up `move`, Return or Tab `take` what is chosen, Escape and
-leaving the prompt `close`. Nothing is chosen before the first Down, so Return and Tab keep their meaning for
+A host has the list's widget and the keys: Down and Up `move`, Return or Tab `take` the chosen offer, Escape
+and leaving the prompt `close`. Nothing is chosen before the first Down, so Return and Tab keep their meaning for
 somebody who goes on typing.
 """
 
@@ -29,7 +29,7 @@ class PromptOffers:
         return bool(self.texts) and self._completion is None
 
     def enter(self) -> None:
-        """The person has come to the field: the earlier prompts are read, once for all that is typed now."""
+        """The person has come to the field: the earlier prompts are read, once for this visit."""
         self._prompts = self._history.prompts()
 
     def typed(self, prompt: str, cursor: int) -> list[str]:

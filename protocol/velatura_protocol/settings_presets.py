@@ -50,7 +50,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A preset as it is here. note: a sentence on what does not fit, or ''."""
+    """A preset as it is here. note: a sentence on the values that do not fit, or ''."""
 
     name: str
     settings: Settings
@@ -90,8 +90,8 @@ class SettingsPresets:
     def add_from(self, path: str | os.PathLike[str], known: Catalogue) -> Loaded:
         """Keeps a shared file's settings under its name, with a number behind it where others have it.
 
-        What does not fit here is kept as it is: a newer method may take it. Raises `bad-request` as `load`
-        and `save`.
+        The kept file has all values of the shared one: a newer method may take those that do not fit here.
+        Raises `bad-request` as `load` and `save`.
         """
         name, contents = KIND.read(Path(path))
         loaded = _read(name, contents, known)
