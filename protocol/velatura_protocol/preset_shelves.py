@@ -138,7 +138,8 @@ class SettingsShelf:
         state_dir: the daemon's.
         known: returns the present catalogue.
         read: returns the form's settings; raises VelaturaError where the form is unfit.
-        put: chooses the method and fills in its form; returns a sentence on the values it could not take, or ''.
+        put: chooses the method and fills in its form; returns a sentence on the values that it could
+            not take, or ''.
     """
 
     kind = settings_presets.KIND

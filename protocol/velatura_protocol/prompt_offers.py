@@ -1,8 +1,8 @@
 """The list below a prompt while it is typed: words that begin like the last one, or earlier prompts.
 
 A host has the list's widget and the keys: Down and Up `move`, Return or Tab `take` the chosen offer, Escape
-and leaving the prompt `close`. Nothing is chosen before the first Down, so Return and Tab keep their meaning for
-somebody who goes on typing.
+and leaving the prompt `close`. Nothing is chosen before the first Down, so Return and Tab keep their meaning
+for somebody who goes on typing.
 """
 
 from __future__ import annotations
