@@ -150,6 +150,7 @@ def _sitting(window, daemon):
     yield "edited", prompt()
 
     window.keys(OPEN)
+    window.rest(daemon.pid)  # the second process has begun, and has found the first one
     wait_for(lambda: len(running(window.session)) == 1, 60, "a second window stays", every=0.3)
     yield "windows", window.display.windows("^Velatura: ")
     yield "saved", look(save=str(window.session.profile / "kept.xcf"))
