@@ -40,7 +40,7 @@ def _grant(gtk, path):
 
 
 def _walk(gtk, top, widget, seen):
-    if not widget.get_mapped():
+    if not widget.get_mapped() or widget.get_allocated_width() <= 1:  # it has no place yet
         return
     place = widget.translate_coordinates(top, 0, 0)
     _, left, above = top.get_window().get_origin()
