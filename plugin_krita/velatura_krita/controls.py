@@ -140,6 +140,9 @@ class Controls(QtWidgets.QWidget):
         self.prompts = Prompts(self.folder, self._layers)
         self.prompts.entered.connect(self.entered)
         self.prompts.asked.connect(self._on_asked)
+        if self.prompts.offers is not None:
+            self.prompts.offers.words = lambda: self.state.words.get(self._model(), ())
+            self.prompts.offers.entered.connect(lambda: self.state.want_words(self._model()))
         self.prompt = self.prompts.edit
         name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
         self.variations, self.seed = QtWidgets.QSpinBox(), QtWidgets.QSpinBox()

@@ -15,6 +15,7 @@ News are `emit(name, data)`, called in this thread:
 | `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
 | `candidate` | the daemon's event |
 | `thumbnail` | `{"job", "digest", "jpeg": bytes, empty where it could not be fetched}` |
+| `vocabulary`| `{"model", "words": [the most frequent first]}` |
 | `pixels`    | `{"job", "digest", "data": bytes of a candidate, empty where they could not be fetched}` |
 | `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
 """
@@ -35,6 +36,7 @@ from .velatura_protocol.catalogue import Catalogue
 from .velatura_protocol.client import Client
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.launch import start_daemon
+from .velatura_protocol.prompt_history import PromptHistory
 from .velatura_protocol.rasters import Pixels
 from .velatura_protocol.requests import Edit, Request, blobs
 
@@ -90,6 +92,10 @@ class Network(threading.Thread):
     def pixels(self, job: str, digest: str, size: int) -> None:
         """Fetches the pixels of a candidate; size: its bytes."""
         self._commands.put(lambda: self._pixels(job, digest, size))
+
+    def vocabulary(self, model: str) -> None:
+        """Asks for the words that a model knows."""
+        self._commands.put(lambda: self._vocabulary(model))
 
     def forget_job(self, job: str, inserted: bool) -> None:
         """Acknowledges the job where its result is inserted, and removes it from the journal."""
@@ -190,6 +196,7 @@ class Network(threading.Thread):
         try:
             self._journal.add(entry)
             self._send(job, edit.on(inputs, canvas), inputs)
+            PromptHistory(self.state_dir).add(edit.prompt)
         except (VelaturaError, OSError) as error:
             self._give_up(job, error)
 
@@ -264,6 +271,12 @@ class Network(threading.Thread):
             log.info("thumbnail of %s: %s", job, error)
             jpeg = b""  # the candidate shows its number
         self._emit("thumbnail", {"job": job, "digest": digest, "jpeg": jpeg})
+
+    def _vocabulary(self, model: str) -> None:
+        try:
+            self._emit("vocabulary", {"model": model, "words": self._client.vocabulary(model)})
+        except VelaturaError as error:
+            log.info("words of %s: %s", model, error)  # asked again when the person comes back
 
     def _pixels(self, job: str, digest: str, size: int) -> None:
         data: Any = b""

@@ -60,6 +60,7 @@ class Session(QtCore.QObject):
     def start(self, network: Any) -> None:
         """Use `network` (a `network.Network` made with `self.emit_news`) and start it."""
         self.network = network
+        self.state.wordsWanted.connect(network.vocabulary)
         network.start()
         self.deliveries.start()
 
@@ -300,6 +301,9 @@ class Session(QtCore.QObject):
 
     def _on_methods(self, news: dict) -> None:
         self.state.set_known(news["known"])
+
+    def _on_vocabulary(self, news: dict) -> None:
+        self.state.words[news["model"]] = news["words"]
 
     def _on_known(self, news: dict) -> None:
         """A job from before Krita was started, or from before the daemon went away."""
