@@ -52,6 +52,8 @@ class PromptList(QtWidgets.QListWidget):
         elif event.type() in (TYPE.FocusOut, TYPE.Hide):
             self._offers.close()
             self._show()
+        elif event.type() in (TYPE.Move, TYPE.Resize) and self._offers.texts:
+            self._show()  # below the prompt's new place
         elif event.type() == TYPE.ShortcutOverride and self._means(event):
             event.accept()  # the key comes here, and to no shortcut of Krita's
             return True
