@@ -1,4 +1,7 @@
-"""Makes and enters the Debian trixie root that holds Krita 5.2 and GIMP 3.0.
+"""Makes and enters the Debian root that holds Krita and GIMP: 5.2 and 3.0 from Debian trixie, or newer ones.
+
+VELATURA_HOSTS_SUITE=testing names the suite after trixie, which has Krita 5.3 and GIMP 3.2; each suite has a
+root of its own.
 
 The root is built beside its final place and renamed once it is complete, so a root in the final place is
 always complete. An interrupted build resumes after its last finished stage. A changed recipe builds a new
@@ -22,7 +25,8 @@ import uuid
 from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 
-SUITE = "trixie"
+FIRST = "trixie"  #: the suite that the tests run with
+SUITE = os.environ.get("VELATURA_HOSTS_SUITE") or FIRST
 #: Everything the hosts and the tests that drive them need, and no more.
 PACKAGES = (
     "krita", "python3-pyqt5", "python3-pyqt5.sip",  # PyQt is only recommended by krita
@@ -171,10 +175,17 @@ def _make_base(partial: Path, say: Say, log: Path) -> None:
     """Make a small Debian, and delete the remains of an interrupted build."""
     say(f"1/3 base system ({SUITE}) into {partial}")
     shutil.rmtree(partial, ignore_errors=True)
-    words = [*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", SUITE, str(partial)]
+    words = [*ALONE, "--mount-proc", "debootstrap", "--variant=minbase", *_keyring(), SUITE, str(partial)]
     _run("making the base system", words, log)
     _configure(partial)
     (partial / BASE_DONE).write_text(fingerprint())
+
+
+def _keyring() -> list[str]:
+    """Return debootstrap's words for the newest keys here: an older Debian lacks those of a newer suite, and
+    the first root has them."""
+    keys = hosts_dir().with_name(FIRST) / "usr/share/keyrings/debian-archive-keyring.gpg"
+    return [f"--keyring={keys}"] if SUITE != FIRST and keys.exists() else []
 
 
 def _install_packages(partial: Path, say: Say, log: Path) -> None:

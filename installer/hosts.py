@@ -166,12 +166,17 @@ def find_hosts() -> Hosts:
     if stamp:
         return Hosts(
             Host("krita", "/usr/bin/krita", stamp["krita"], root),
-            Host("gimp", "/usr/bin/gimp-3.0", stamp["gimp"], root),
+            Host("gimp", _gimp_of(stamp["gimp"]), stamp["gimp"], root),
         )
     return Hosts(
         _native("krita", ("krita",), (5, 2)),
         _native("gimp", ("gimp-3.2", "gimp-3.0", "gimp"), (3, 0)),
     )
+
+
+def _gimp_of(version: str) -> str:
+    """Return the program of this version in a root: "gimp-3.2" for 3.2.6."""
+    return f"/usr/bin/gimp-{'.'.join(version.split('.')[:2])}"
 
 
 def _native(name: str, commands: Sequence[str], oldest: tuple[int, int]) -> Host | None:

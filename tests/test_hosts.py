@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from installer import host_root
+from installer import host_root, hosts
 from installer.hosts import Host, find_hosts, stop_process
 from PIL import Image
 
@@ -120,6 +120,26 @@ def test_a_stamp_of_another_recipe_does_not_count(tmp_path: Path, monkeypatch: p
     assert host_root.read_stamp(tmp_path)
     monkeypatch.setattr(host_root, "PACKAGES", (*host_root.PACKAGES, "another"))
     assert host_root.read_stamp(tmp_path) is None
+
+
+def test_a_root_of_a_newer_suite_has_newer_hosts_and_the_first_one_s_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    keys = tmp_path / "trixie/usr/share/keyrings/debian-archive-keyring.gpg"
+    keys.parent.mkdir(parents=True)
+    keys.touch()
+    root = tmp_path / "testing"
+    root.mkdir()
+    monkeypatch.setenv("VELATURA_HOSTS_DIR", str(root))
+    assert host_root._keyring() == []
+    monkeypatch.setattr(host_root, "SUITE", "testing")
+    assert host_root._keyring() == [f"--keyring={keys}"]
+    stamp = {"fingerprint": host_root.fingerprint(), "krita": "5.3.4.1", "gimp": "3.2.6"}
+    (root / host_root.STAMP).write_text(json.dumps(stamp))
+    monkeypatch.setattr(hosts, "can_make_root", lambda: True)
+    found = hosts.find_hosts()
+    assert found.gimp == Host("gimp", "/usr/bin/gimp-3.2", "3.2.6", root)
+    assert found.krita == Host("krita", "/usr/bin/krita", "5.3.4.1", root)
 
 
 # Krita ------------------------------------------------------------------

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from typing import Any
 
+from .capture import SELECTING
 from .copies import evidence_of
 from .covers import hide
 from .places import is_shown, node_by_id
@@ -133,6 +135,29 @@ def keep(host: Any, replaced: Callable[[str, str], None], tell: Tell = unheard) 
     bind(document, kept, Recipe(recipe.request, recipe.source, kept=True, evidence=proof, sees=recipe.sees))
     replaced(group, bare(kept.uniqueId()))
     return f"'{name}' is kept as one layer; undo brings the other variations back."
+
+
+def keep_copy(document: Any, result: Result, parent: Any, at: int) -> Generator[int, None, str]:
+    """Puts a copy of the variation at this place right below the group, in one undo step; returns its name.
+
+    The group stays on top, so that the other variations can be seen and kept too. The document is idle.
+    """
+    node = result.variations[at]
+    recipe, name = recipes(document)[bare(node.uniqueId())], f"{result.node.name()} · {node.name()}"
+    copy = node.clone()
+    copy.setName(name)
+    copy.setVisible(True)
+    siblings = parent.childNodes()
+    place = [bare(one.uniqueId()) for one in siblings].index(bare(result.node.uniqueId()))
+    active = document.activeNode()
+    below = siblings[place - 1] if place else None
+    parent.addChildNode(copy, result.node if below is None or below.type() == SELECTING else below)
+    bind(document, copy, replace(recipe, kept=True))
+    yield 0  # Krita makes the new layer active in its own time
+    if active is not None:
+        document.setActiveNode(active)
+    yield 0
+    return name
 
 
 def check(document: Any, result: Result) -> None:

@@ -10,6 +10,7 @@ from .choosers import MethodBox, ModelBox
 from .edges import edge
 from .fields import Combo, guard_wheel
 from .form import Form
+from .presets import PresetButton
 from .prompts import Prompts
 from .qt import QtWidgets, Signal
 from .rasters import layers
@@ -17,8 +18,11 @@ from .recipes import bare
 from .state import Daemon, State
 from .velatura_protocol import dials, sights
 from .velatura_protocol.catalogue import PROMPT, MethodInfo
+from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.model_choice import choose_model, first_able
+from .velatura_protocol.preset_shelves import SettingsShelf
 from .velatura_protocol.requests import MAX_PROMPT, MAX_SEED, Edit
+from .velatura_protocol.settings_presets import Settings
 from .velatura_protocol.words import Word
 from .wish import Wish
 
@@ -84,6 +88,32 @@ class Controls(QtWidgets.QWidget):
             sees=sights.known(self.sees.currentData()),
         )
 
+    def _settings(self) -> Settings:
+        """The form for a preset. Raises VelaturaError while no method is known."""
+        wish = self.wish()
+        if wish is None:
+            raise VelaturaError("busy", "Start the daemon first: it brings the methods.")
+        fields = {"prompt": wish.prompt, "seed": wish.seed, "variations": wish.variations}
+        return Settings(
+            wish.method.id, model=self.model.own or "", sees=wish.sees, parameters=wish.parameters, **fields
+        )
+
+    def _put(self, settings: Settings) -> str:
+        """Fills in a preset; the caption of the layer stays."""
+        caption = self.prompts.caption()
+        edit = Edit(
+            method=settings.method,
+            parameters=settings.parameters,
+            model=settings.model,
+            prompt=settings.prompt,
+            seed=settings.seed,
+            variations=settings.variations,
+        )
+        self.show_recipe(edit, settings.sees)
+        if self.prompts.source is not None and caption.strip():
+            self.prompts.source.set_value(caption)
+        return ""
+
     def show_recipe(self, recipe: Edit, seen: str = sights.LAYER) -> bool:
         """Enters the values of a recipe; False if its method is not offered. seen: see `sights.TITLES`."""
         index = self.method.findData(recipe.method)
@@ -110,6 +140,9 @@ class Controls(QtWidgets.QWidget):
         self.prompts = Prompts(self.folder, self._layers)
         self.prompts.entered.connect(self.entered)
         self.prompts.asked.connect(self._on_asked)
+        if self.prompts.offers is not None:
+            self.prompts.offers.words = lambda: self.state.words.get(self._model(), ())
+            self.prompts.offers.entered.connect(lambda: self.state.want_words(self._model()))
         self.prompt = self.prompts.edit
         name_widget(self.prompt, "prompt", "Prompt", "What should be there, in words")
         self.variations, self.seed = QtWidgets.QSpinBox(), QtWidgets.QSpinBox()
@@ -167,7 +200,16 @@ class Controls(QtWidgets.QWidget):
         column.addWidget(self.prompts)
         column.addLayout(counts)
         column.addLayout(self.form_place)
-        column.addWidget(self.previews)
+        last = QtWidgets.QHBoxLayout()
+        last.setSpacing(6)
+        last.addWidget(self.previews)
+        last.addStretch(1)
+        if self.folder is not None:
+            shelf = SettingsShelf(self.folder, lambda: self.state.known, self._settings, self._put)
+            self.presets = PresetButton(shelf, "presets")
+            self.presets.said.connect(self.state.say)
+            last.addWidget(self.presets)
+        column.addLayout(last)
 
     @edge
     def _show_previews(self) -> None:

@@ -64,6 +64,13 @@ class Covers(QtCore.QObject):
             if result in cover.results:
                 cover.results.append(kept)
 
+    def below(self, result: str) -> list[str]:
+        """The layers that this result hides and that are still there, by their unique ids."""
+        documents = {root_id(document): document for document in self.host.documents()}
+        covers = [cover for cover in self._covers if result in cover.results and cover.root in documents]
+        hidden = [(documents[cover.root], name) for cover in covers for name in cover.hidden]
+        return [name for document, name in hidden if node_by_id(document, name) is not None]
+
     def stop(self) -> None:
         self._timer.stop()
 

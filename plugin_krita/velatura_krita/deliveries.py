@@ -110,11 +110,8 @@ class Deliveries(QtCore.QObject):
             self.session.entries[name] = replace(entry, root=root)
 
     def _tidy(self) -> None:
-        """Keeps the recipes of every open document with their layers, and finds those of copies."""
-        documents = [document for document in self.host.documents() if document.rootNode() is not None]
-        for document in documents:
-            recipes.tidy(document)
-        recipes.let_go(documents)
+        """Lets go what no open document needs, and finds the recipes of copies."""
+        recipes.let_go([document for document in self.host.documents() if document.rootNode() is not None])
         self.session.strips.histories.tidy()
         self._copies.look()
 

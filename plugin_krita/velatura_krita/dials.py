@@ -11,6 +11,7 @@ from .flow import Chips
 from .presets import PresetButton
 from .qt import QtCore, QtWidgets, Signal
 from .velatura_protocol import dials
+from .velatura_protocol.preset_shelves import DialShelf
 from .velatura_protocol.schema import Field
 
 HINT = "Click a word to turn it up or down."
@@ -60,8 +61,8 @@ class Dials(QtWidgets.QWidget):
         head.addWidget(QtWidgets.QLabel(spec.title), 1)
         head.addWidget(self.add)
         if folder is not None:
-            self.presets = PresetButton(spec, folder, self.value)
-            self.presets.loaded.connect(self._load)
+            shelf = DialShelf(folder, spec, self.value, self._load)
+            self.presets = PresetButton(shelf, spec.key + ".presets")
             self.presets.said.connect(self.said)
             head.addWidget(self.presets)
         column = QtWidgets.QVBoxLayout(self)

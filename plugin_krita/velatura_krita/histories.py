@@ -10,6 +10,7 @@ from typing import Any
 from .edges import edge
 from .places import root_id
 from .qt import QtCore, Signal
+from .recipes import annotate
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.history import NAME, History
 from .velatura_protocol.history_entries import Entry, Fate, Key
@@ -95,7 +96,7 @@ class Histories(QtCore.QObject):
         for root in roots:
             document, history = self._document(root), self._read.get(root)
             if document is not None and history is not None:
-                document.setAnnotation(NAME, DESCRIPTION, QtCore.QByteArray(history.to_bytes()))
+                annotate(document, NAME, DESCRIPTION, history.to_bytes())
 
     def _document(self, root: str) -> Any | None:
         found = (document for document in self.host.documents() if root and root_id(document) == root)

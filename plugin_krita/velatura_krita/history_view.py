@@ -25,6 +25,7 @@ class HistoryView(Section):
     """Folded away at first: it is read when it is opened."""
 
     asked = Signal(object)  #: an `Entry` whose settings are wanted in the form
+    asked_to_run = Signal(object)  #: an `Entry` that is to be made again
 
     def __init__(self, histories: Histories, host: Any, parent: QtWidgets.QWidget | None = None) -> None:
         super().__init__("History", "history.header", parent)
@@ -43,6 +44,9 @@ class HistoryView(Section):
         self.list.setHorizontalScrollBarPolicy(QtCore.Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setFixedHeight((SIDE + 6) * ROWS)
         self.list.setMinimumWidth(1)
+        self.run = QtWidgets.QPushButton("Run again")
+        tip_run = "Make this result again on the layer and the selection of now; the form stays as it is"
+        name_widget(self.run, "history.run", "Run again", tip_run)
         self.again = QtWidgets.QPushButton("Edit again")
         tip_again = "Load the settings of this result, to run them on the layer and the selection of now"
         name_widget(self.again, "history.again", "Edit again", tip_again)
@@ -52,7 +56,7 @@ class HistoryView(Section):
         self.says.setObjectName("history.says")
         line = QtWidgets.QHBoxLayout()
         line.setSpacing(6)
-        for made, stretch in ((self.again, 2), (self.star, 1)):
+        for made, stretch in ((self.run, 3), (self.again, 3), (self.star, 2)):
             made.setMinimumWidth(1)
             line.addWidget(made, stretch)
         column = QtWidgets.QVBoxLayout(self.body)
@@ -67,6 +71,7 @@ class HistoryView(Section):
         self.list.activated.connect(self._on_again)
         self.again.clicked.connect(self._on_again)
         self.star.clicked.connect(self._on_star)
+        self.run.clicked.connect(self._on_run)
         self.list.selectionModel().currentChanged.connect(lambda *_: self._enable())
         histories.changed.connect(self.draw)
 
@@ -95,13 +100,18 @@ class HistoryView(Section):
         self._enable()
 
     def _enable(self) -> None:
-        for button in (self.again, self.star):
+        for button in (self.run, self.again, self.star):
             button.setEnabled(self.chosen is not None)
 
     @edge
     def _on_again(self, *_: object) -> None:
         if self.chosen is not None:
             self.asked.emit(self.chosen)
+
+    @edge
+    def _on_run(self, *_: object) -> None:
+        if self.chosen is not None:
+            self.asked_to_run.emit(self.chosen)
 
     @edge
     def _on_star(self, *_: object) -> None:

@@ -15,6 +15,8 @@ News are `emit(name, data)`, called in this thread:
 | `fetched` | `{"job", "blobs": [bytearray of each layer]}` |
 | `candidate` | the daemon's event |
 | `thumbnail` | `{"job", "digest", "jpeg": bytes, empty where it could not be fetched}` |
+| `vocabulary`| `{"model", "words": [the most frequent first]}` |
+| `pixels`    | `{"job", "digest", "data": bytes of a candidate, empty where they could not be fetched}` |
 | `failed` | `{"job", "error": VelaturaError}`: it could not be submitted or fetched |
 """
 
@@ -35,6 +37,7 @@ from .velatura_protocol.client import Client
 from .velatura_protocol.crops import to_send
 from .velatura_protocol.errors import VelaturaError
 from .velatura_protocol.launch import start_daemon
+from .velatura_protocol.prompt_history import PromptHistory
 from .velatura_protocol.rasters import Pixels
 from .velatura_protocol.requests import Edit, Request, blobs
 
@@ -87,6 +90,14 @@ class Network(threading.Thread):
     def thumbnail(self, job: str, digest: str, size: int) -> None:
         """Fetches the small picture of a candidate."""
         self._commands.put(lambda: self._thumbnail(job, digest, size))
+
+    def pixels(self, job: str, digest: str, size: int) -> None:
+        """Fetches the pixels of a candidate; size: its bytes."""
+        self._commands.put(lambda: self._pixels(job, digest, size))
+
+    def vocabulary(self, model: str) -> None:
+        """Asks for the words that a model knows."""
+        self._commands.put(lambda: self._vocabulary(model))
 
     def forget_job(self, job: str, inserted: bool) -> None:
         """Acknowledges the job where its result is inserted, and removes it from the journal."""
@@ -192,6 +203,7 @@ class Network(threading.Thread):
             self._journal.add(entry)
             sent = to_send(self._known, edit, inputs)
             self._send(job, edit.on(sent, canvas), sent)
+            PromptHistory(self.state_dir).add(edit.prompt)
         except (VelaturaError, OSError) as error:
             self._give_up(job, error)
 
@@ -270,6 +282,20 @@ class Network(threading.Thread):
             log.info("thumbnail of %s: %s", job, error)
             jpeg = b""  # the candidate shows its number
         self._emit("thumbnail", {"job": job, "digest": digest, "jpeg": jpeg})
+
+    def _vocabulary(self, model: str) -> None:
+        try:
+            self._emit("vocabulary", {"model": model, "words": self._client.vocabulary(model)})
+        except VelaturaError as error:
+            log.info("words of %s: %s", model, error)  # asked again when the person comes back
+
+    def _pixels(self, job: str, digest: str, size: int) -> None:
+        data: Any = b""
+        try:
+            data = self._client.fetch(digest, size=size, should_stop=self._closing.is_set)
+        except (VelaturaError, MemoryError) as error:
+            log.info("pixels of %s: %s", job, error)  # the small picture shows instead
+        self._emit("pixels", {"job": job, "digest": digest, "data": data})
 
     def _tidy(self) -> None:
         """Drops the ended jobs, and acknowledges the inserted ones; while the daemon is away the journal

@@ -11,7 +11,7 @@ from .history_view import HistoryView
 from .prompts import means_run
 from .qt import QtCore, QtWidgets
 from .queue import JobList
-from .session import Session
+from .session import NO_METHOD, Session
 from .state import Daemon
 from .strip_view import StripView
 from .velatura_protocol.history_entries import Entry
@@ -139,6 +139,7 @@ class Panel(QtWidgets.QWidget):
         self.next.clicked.connect(lambda: self._on_step(1))
         self.keep.clicked.connect(self._on_keep)
         self.history.asked.connect(self._on_again)
+        self.history.asked_to_run.connect(self._on_run_again)
         self.controls.entered.connect(lambda: self.perform("run"))
         self.controls.wished.connect(self._on_wish)
         self.controls.slid.connect(self._on_slid)
@@ -301,9 +302,16 @@ class Panel(QtWidgets.QWidget):
         if edit is not None:
             self._show_recipe(edit)
 
+    @edge
+    def _on_run_again(self, entry: Entry) -> None:
+        if self.run.isEnabled():
+            self.session.run_again(entry)
+        else:
+            self.perform("run")  # says why it cannot run
+
     def _show_recipe(self, *recipe: object) -> None:
         if not self.controls.show_recipe(*recipe):
-            self.state.say("This result's method is not available any more; update Velatura.", bad=True)
+            self.state.say(NO_METHOD, bad=True)
 
 
 def button(name: str, text: str, tip: str, title: str = "") -> QtWidgets.QPushButton:

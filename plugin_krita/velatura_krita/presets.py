@@ -1,4 +1,7 @@
-"""The menu of presets: dials that are kept under a name, or exchanged in files."""
+"""The menu of presets: dials or whole settings that are kept under a name, or exchanged in files.
+
+`velatura_protocol.preset_shelves` does the work; here are the menu and its small windows.
+"""
 
 from __future__ import annotations
 
@@ -8,51 +11,26 @@ from pathlib import Path
 
 from .dial import tool_button
 from .qt import QtCore, QtWidgets, Signal
-from .velatura_protocol.dials import title
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.presets import (
-    DELETED,
-    EXPORTED,
-    KEPT,
-    MAX_NAME,
-    SUFFIX,
-    Presets,
-    export_to,
-    file_name,
-)
-from .velatura_protocol.schema import Field
-
-FILES = f"Dials (*{SUFFIX})"
-
-
-def errors_reported(method: Callable[..., None]) -> Callable[..., None]:
-    """Reports a failure in a sentence."""
-
-    @functools.wraps(method)
-    def reporting(self: PresetButton, *args: object) -> None:
-        try:
-            method(self, *args)
-        except VelaturaError as error:
-            self.said.emit(f"{error.message} {error.hint}".strip(), True)
-
-    return reporting
+from .velatura_protocol.named_files import SUFFIX
+from .velatura_protocol.preset_shelves import Shelf
 
 
 class PresetButton(QtWidgets.QToolButton):
-    """spec: the field of dials.  entries: the dials as they are now."""
+    """A button with the presets of `shelf`. name: for scripts."""
 
-    loaded = Signal(list)
     said = Signal(str, bool)  #: a sentence, and whether something went wrong
 
-    def __init__(self, spec: Field, folder: Path, entries: Callable[[], list[dict]]) -> None:
+    def __init__(self, shelf: Shelf, name: str) -> None:
         super().__init__()
-        self.spec, self.entries, self.kept = spec, entries, Presets(folder)
-        made = tool_button("Presets", "Dials that you have kept: load, save, exchange")
+        self.shelf, self.noun = shelf, shelf.kind.noun
+        self.files = f"{self.noun.capitalize()} (*{SUFFIX})"
+        made = tool_button("Presets", f"{self.noun.capitalize()} that you have kept: load, save, exchange")
         self.setText(made.text())
         self.setToolTip(made.toolTip())
-        self.setAccessibleName("Presets")
+        self.setAccessibleName(f"Presets of {self.noun}")
         self.setAccessibleDescription(made.toolTip())
-        self.setObjectName(spec.key + ".presets")
+        self.setObjectName(name)
         self.setPopupMode(QtWidgets.QToolButton.ToolButtonPopupMode.InstantPopup)
         menu = QtWidgets.QMenu(self)
         menu.aboutToShow.connect(self.fill)
@@ -64,10 +42,12 @@ class PresetButton(QtWidgets.QToolButton):
 
     def fill(self) -> None:
         """Fills the menu with the present presets."""
-        menu, names = self.menu(), self.kept.names()
+        menu, names = self.menu(), self.shelf.names()
         menu.clear()
         for name in names:
-            menu.addAction(shown(name)).triggered.connect(functools.partial(self.load, name))
+            menu.addAction(shown(name)).triggered.connect(
+                functools.partial(self.attempt, self.shelf.load, name)
+            )
         if not names:
             menu.addAction("No presets yet").setEnabled(False)
         menu.addSeparator()
@@ -75,11 +55,11 @@ class PresetButton(QtWidgets.QToolButton):
         for name in names:
             delete.addAction(shown(name)).triggered.connect(functools.partial(self._ask_delete, name))
         for text, act, on in (
-            ("Save as…", self._ask_save, bool(self.entries())),
+            ("Save as…", self._ask_save, self.shelf.can_save),
             (delete, None, bool(names)),
             (None, None, True),
             ("Import…", self._ask_import, True),
-            ("Export…", self._ask_export, bool(self.entries())),
+            ("Export…", self._ask_export, self.shelf.can_save),
         ):
             if text is None:
                 menu.addSeparator()
@@ -90,67 +70,42 @@ class PresetButton(QtWidgets.QToolButton):
                 action.setEnabled(on)
                 action.triggered.connect(lambda _on=False, act=act: act())
 
-    # Without a dialog
+    def attempt(self, work: Callable[[str], str], text: str, *_: object) -> None:
+        """Does it and tells the outcome in a sentence."""
+        try:
+            self.said.emit(work(text), False)
+        except VelaturaError as error:
+            self.said.emit(f"{error.message} {error.hint}".strip(), True)
 
-    @errors_reported
-    def load(self, name: str, *_: object) -> None:
-        self.loaded.emit(self.kept.load(name, self.spec))
-
-    @errors_reported
-    def save(self, name: str) -> None:
-        self.said.emit(KEPT.format(self.kept.save(name, self.entries())), False)
-
-    @errors_reported
-    def delete(self, name: str) -> None:
-        self.kept.delete(name)
-        self.said.emit(DELETED.format(name), False)
-
-    @errors_reported
-    def import_file(self, path: str) -> None:
-        preset = self.kept.add_from(path, self.spec)
-        self.loaded.emit(preset.dials)
-        self.said.emit(KEPT.format(preset.name), False)
-
-    @errors_reported
-    def export_file(self, path: str) -> None:
-        export_to(path, Path(path).stem[:MAX_NAME], self.entries())
-        self.said.emit(EXPORTED.format(Path(path).name), False)
-
-    # With one
+    # With a dialog
 
     def _ask_save(self) -> None:
-        name = self._first_title()
         name, is_wanted = QtWidgets.QInputDialog.getText(
-            self.window(), "Save the dials", "Name of the preset:", text=name
+            self.window(), f"Save the {self.noun}", "Name of the preset:", text=self.shelf.proposed
         )
-        there = [n for n in self.kept.names() if self.kept.same(n, name)]
+        there = [n for n in self.shelf.names() if self.shelf.same(n, name)]
         if is_wanted and (not there or self._sure(f"There is a preset '{there[0]}'. Replace it?")):
-            self.save(name)
+            self.attempt(self.shelf.save, name)
 
     def _ask_delete(self, name: str, *_: object) -> None:
         if self._sure(f"Delete the preset '{name}'?"):
-            self.delete(name)
+            self.attempt(self.shelf.delete, name)
 
     def _ask_import(self) -> None:
         path, _filter = QtWidgets.QFileDialog.getOpenFileName(
-            self.window(), "Import dials", str(Path.home()), FILES
+            self.window(), f"Import {self.noun}", str(Path.home()), self.files
         )
         if path:
-            self.import_file(path)
+            self.attempt(self.shelf.add_from, path)
 
     def _ask_export(self) -> None:
-        proposed = str(Path.home() / file_name(self._first_title()))
-        dialog = QtWidgets.QFileDialog(self.window(), "Export the dials", proposed, FILES)
+        proposed = str(Path.home() / self.shelf.kind.file_name(self.shelf.proposed))
+        dialog = QtWidgets.QFileDialog(self.window(), f"Export the {self.noun}", proposed, self.files)
         dialog.setAcceptMode(QtWidgets.QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(SUFFIX)
         dialog.selectFile(proposed)
         if dialog.exec():
-            self.export_file(dialog.selectedFiles()[0])
-
-    def _first_title(self) -> str:
-        """A name to begin with."""
-        entries = self.entries()
-        return title(entries[0])[:MAX_NAME] if entries else ""
+            self.attempt(self.shelf.export_to, dialog.selectedFiles()[0])
 
     def _sure(self, question: str) -> bool:
         buttons = QtWidgets.QMessageBox.StandardButton

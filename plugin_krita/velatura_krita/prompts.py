@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .dials import Dials
 from .fields import Layers, TextBox
+from .prompt_list import PromptList
 from .qt import QtCore, QtGui, QtWidgets, Signal
 from .velatura_protocol.schema import Field
 from .words import Words
@@ -61,6 +62,7 @@ class Prompts(QtWidgets.QWidget):
         self.edit.setTabChangesFocus(True)
         self.edit.setFixedHeight(self.edit.fontMetrics().lineSpacing() * LINES + 14)
         self.edit.installEventFilter(self)
+        self.offers = PromptList(self.edit, folder) if folder is not None else None
         self.source_title, self.title = QtWidgets.QLabel(), QtWidgets.QLabel("Should be")
         self.title.setBuddy(self.edit)
         self.propose = QtWidgets.QToolButton()

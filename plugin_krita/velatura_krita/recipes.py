@@ -1,8 +1,8 @@
 """Recipes in the document: one annotation for each result layer, keyed by the layer's unique id.
 
 Krita stores annotations in the .kra file, so a recipe outlives the session, the daemon and the plugin.
-Recipes of layers that are gone are set aside in memory, so that no file grows with them; undo brings the
-layer back, and `tidy` its recipe.
+While a document is open it keeps the recipes of layers that are gone, too: undo brings such a layer back, and
+a save may follow at once. They are let go when the file is opened again, since no undo reaches them then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .velatura_protocol.sights import LAYER, known
 
 PREFIX = "velatura-recipe-"
 DESCRIPTION = "How Velatura made this layer"
-_aside: dict[str, dict[str, bytes]] = {}  #: annotations of layers that are gone, by their document's root
+_seen: list[Any] = []  #: the open documents whose recipes of gone layers were let go
 
 
 @dataclass(frozen=True)
@@ -53,53 +53,44 @@ def bind(document: Any, node: Any, recipe: Recipe) -> None:
         found["evidence"] = recipe.evidence.to_json()
     if recipe.sees != LAYER:
         found["sees"] = recipe.sees
-    text = json.dumps(found, ensure_ascii=False)
-    document.setAnnotation(key(node), DESCRIPTION, QtCore.QByteArray(text.encode()))
+    annotate(document, key(node), DESCRIPTION, json.dumps(found, ensure_ascii=False).encode())
+
+
+def annotate(document: Any, name: str, description: str, data: bytes) -> None:
+    """Writes an annotation, if it is not there already: Krita counts each writing as a change."""
+    if name not in document.annotationTypes() or bytes(document.annotation(name)) != data:
+        document.setAnnotation(name, description, QtCore.QByteArray(data))
 
 
 def read(document: Any, node: Any) -> Recipe | None:
     """The recipe of `node`, or None if it has none that can be read."""
     name = key(node)
-    if name in document.annotationTypes():
-        return _read(bytes(document.annotation(name)))
-    return _read(_of(document).get(name, b""))
+    return _read(bytes(document.annotation(name))) if name in document.annotationTypes() else None
 
 
 def recipes(document: Any) -> dict[str, Recipe]:
     """All recipes of the document, by their layers' unique ids (36 characters); layers that are gone too."""
-    texts = _of(document) | {name: bytes(document.annotation(name)) for name in _names(document)}
-    found = {name[len(PREFIX) :]: _read(text) for name, text in texts.items()}
+    found = {name[len(PREFIX) :]: _read(bytes(document.annotation(name))) for name in _names(document)}
     return {layer: recipe for layer, recipe in found.items() if recipe is not None}
 
 
-def tidy(document: Any) -> None:
-    """Sets the recipes of layers that are gone aside, and brings those of layers that are back."""
-    aside = _of(document)
-    for name in _names(document):
-        if _is_gone(document, name):
-            aside[name] = bytes(document.annotation(name))
-            document.removeAnnotation(name)
-    for name in [name for name in aside if not _is_gone(document, name)]:
-        document.setAnnotation(name, DESCRIPTION, QtCore.QByteArray(aside.pop(name)))
-    if aside:
-        _aside[_root(document)] = aside
-
-
 def let_go(documents: Sequence[Any]) -> None:
-    """Forgets the recipes aside of all documents but these, which are open."""
-    roots = {_root(document) for document in documents}
-    for root in [root for root in _aside if root not in roots]:
-        del _aside[root]
+    """Lets go the recipes of gone layers in the documents that were opened since the last call.
 
-
-def _root(document: Any) -> str:
-    root = document.rootNode()
-    return bare(root.uniqueId()) if root is not None else ""
-
-
-def _of(document: Any) -> dict[str, bytes]:
-    """The recipes of a document that are aside, by their annotations' names."""
-    return _aside.get(_root(document), {})
+    documents: all that are open. Such a document counts as changed no more than before. Documents are
+    compared, not their roots: flattening gives a document another root, and undo the former one.
+    """
+    _seen[:] = [document for document in _seen if any(document == other for other in documents)]
+    for document in documents:
+        if any(document == other for other in _seen):
+            continue
+        _seen.append(document)
+        was_modified = document.modified()
+        gone = [name for name in _names(document) if _is_gone(document, name)]
+        for name in gone:
+            document.removeAnnotation(name)
+        if gone and not was_modified:
+            document.setModified(False)
 
 
 def _names(document: Any) -> list[str]:

@@ -35,6 +35,7 @@ log = logging.getLogger("velatura.krita")
 
 PHASES = {"uploading": Phase.SENDING, "queued": Phase.QUEUED, "started": Phase.RUNNING}
 TO_BEGIN = "to begin"
+NO_METHOD = "This result's method is not available any more; update Velatura."
 
 
 class Session(QtCore.QObject):
@@ -59,6 +60,7 @@ class Session(QtCore.QObject):
     def start(self, network: Any) -> None:
         """Use `network` (a `network.Network` made with `self.emit_news`) and start it."""
         self.network = network
+        self.state.wordsWanted.connect(network.vocabulary)
         network.start()
         self.deliveries.start()
 
@@ -95,7 +97,7 @@ class Session(QtCore.QObject):
         pen.watch()
         wish = self.drafts.begin_run(wish)
         job = Job(str(uuid.uuid4()), wish.method.title, wish.about, document.name())
-        run = Run(root_id(document), job.label, wish.method.title, job.created, wish.parent)
+        run = Run(root_id(document), job.label, wish.method.title, job.created, wish.parent, wish.relation)
         self.strips.begin(job.id, wish.variations, run)
         self.state.add_job(job)
         self.state.say("")
@@ -154,6 +156,34 @@ class Session(QtCore.QObject):
         found = self.restored(recipe.request, document)
         self.state.say(f"These are the settings of '{entry.prompt or entry.title}'. {found.lost}".strip())
         return replace(recipe.again(), parameters=found.values)
+
+    def run_again(self, entry: Past) -> None:
+        """Runs the recipe of one result of the history again, on the layer and the selection of now."""
+        document = self.host.activeDocument()
+        try:
+            request = Recipe.from_wire(entry.recipe).of_layer().request
+        except VelaturaError as error:
+            self.state.say(self.sentence(error), bad=True)
+            return
+        method = self.state.known.method(request.method)
+        if method is None:
+            self.state.say(NO_METHOD, bad=True)
+            return
+        found, group = self.restored(request, document), method.around
+        wish = Wish(
+            method=method,
+            model=request.model,
+            prompt=request.prompt,
+            seed=request.seed,
+            variations=1,
+            parameters=found.values,
+            around=tuple(request.parameters.get(group.key, ())) if group is not None else (),
+            parent=entry.key,
+            relation="again",
+        )
+        self.run(wish)
+        if found.lost:
+            self.state.say(found.lost)
 
     def _changes(self, request: Request) -> Changes:
         """How method and model of a recipe have changed since."""
@@ -272,6 +302,9 @@ class Session(QtCore.QObject):
     def _on_methods(self, news: dict) -> None:
         self.state.set_known(news["known"])
 
+    def _on_vocabulary(self, news: dict) -> None:
+        self.state.words[news["model"]] = news["words"]
+
     def _on_known(self, news: dict) -> None:
         """A job from before Krita was started, or from before the daemon went away."""
         entry, state = news["entry"], news["job"]
@@ -308,6 +341,9 @@ class Session(QtCore.QObject):
 
     def _on_thumbnail(self, news: dict) -> None:
         self.strips.arrived(news["job"], news["digest"], news["jpeg"])
+
+    def _on_pixels(self, news: dict) -> None:
+        self.strips.on_canvas.arrived(news["digest"], news["data"])
 
     def _on_progress(self, event: dict) -> None:
         name, fraction = event["job"], event.get("fraction")

@@ -112,6 +112,7 @@ class State(QtCore.QObject):
     statusChanged = Signal()
     draftChanged = Signal()
     previewsChanged = Signal()
+    wordsWanted = Signal(str)  # the words of a model are wanted; its id
 
     def __init__(self, parent: QtCore.QObject | None = None) -> None:
         super().__init__(parent)
@@ -126,6 +127,7 @@ class State(QtCore.QObject):
         self.draft: Job | None = None  #: the shown draft; it is no edit, and in no list
         self.knows_drafts = False  #: the daemon knows drafts
         self.gives_drafts = True  #: the chosen method gives them
+        self.words: dict[str, list[str]] = {}  #: that each model knows, once they were wanted
         self.wants_previews = True  #: the person wants to see them while a slider is moved
 
     def set_daemon(self, daemon: Daemon, text: str, detail: str) -> None:
@@ -143,6 +145,11 @@ class State(QtCore.QObject):
     def want_previews(self, on: bool) -> None:
         self.wants_previews = on
         self.previewsChanged.emit()
+
+    def want_words(self, model: str) -> None:
+        """The words of this model are wanted, unless they are known."""
+        if model and model not in self.words:
+            self.wordsWanted.emit(model)
 
     @property
     def can_draft(self) -> bool:

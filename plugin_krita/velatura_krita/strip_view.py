@@ -16,8 +16,9 @@ SIDE = 50  #: pixels of a candidate: four stand side by side in a docker of 260 
 ROOM = QtCore.QSize(SIDE + 4, SIDE + 4)  #: of a place
 FRAME = 3  #: pixels round the chosen one
 KEYS = (
-    "Left and Right choose the one that shows on the canvas. Enter keeps it, Delete drops it, S stars it, "
-    "M makes more like it."
+    "Left and Right choose the one that shows on the canvas. Enter keeps it, Shift+Enter keeps it and goes "
+    "on to the next, Delete drops it, S stars it, M makes more like it. Hold B to see the picture before the "
+    "edit."
 )
 #: The name of a method of `Strips`, the text, the share of the line, and the tooltip.
 BUTTONS = (
@@ -53,9 +54,17 @@ class StripView(QtWidgets.QWidget):
             made.setMinimumWidth(1)
             made.clicked.connect(functools.partial(self._press, name))
             line.addWidget(made, stretch)
+        self.before = QtWidgets.QPushButton("Before")
+        name_widget(self.before, "strip.before", "Before", "Hold it to see the picture before the edit (B)")
+        self.before.setMinimumWidth(1)
+        self.before.pressed.connect(functools.partial(self._on_before, True))
+        self.before.released.connect(functools.partial(self._on_before, False))
+        line.insertWidget(0, self.before, 3)
         column.addLayout(line)
         self.cells.currentItemChanged.connect(self._on_current)
         self.cells.pressed_key.connect(self._on_key)
+        self.cells.held_before.connect(self._on_before)
+        self.cells.looked.connect(self._look)
         strips.changed.connect(self.draw)
         self.draw()
 
@@ -65,6 +74,7 @@ class StripView(QtWidgets.QWidget):
         strip = self.strips.shown
         self.setVisible(strip is not None)
         if strip is None:
+            self._look()
             return
         self.says.setText(strip.sentence)
         pictures = self.strips.pictures
@@ -83,6 +93,7 @@ class StripView(QtWidgets.QWidget):
             if cell.candidate.index == chosen and self.cells.currentRow() != at:
                 self.cells.setCurrentRow(at)
         self.cells.blockSignals(False)
+        self._look()
 
     def _item(self, cell: Cell) -> QtWidgets.QListWidgetItem:
         candidate = cell.candidate
@@ -148,6 +159,25 @@ class StripView(QtWidgets.QWidget):
         if item is not None and strip is not None and item.data(ROLE.UserRole) is not None:
             self.strips.choose(strip.job, item.data(ROLE.UserRole))
 
+    @edge
+    def _look(self) -> None:
+        """The candidate below the pointer shows on the canvas, else the chosen one while keys choose it."""
+        strip, index = self.strips.shown, self.cells.pointed
+        if index is None and strip is not None and strip.chosen is not None and self.cells.hasFocus():
+            index = strip.chosen.index
+        self.strips.look_at(strip.job if strip is not None else "", index)
+
+    @edge
+    def _on_before(self, is_held: bool) -> None:
+        strip = self.strips.shown
+        if strip is not None and strip.is_before != is_held:
+            self.strips.before(strip.job, is_held)
+
+    def hideEvent(self, event: QtCore.QEvent) -> None:
+        super().hideEvent(event)
+        self._on_before(False)
+        self.strips.look_at("", None)
+
     def _press(self, name: str, *_: object) -> None:
         self._on_key(name)
 
@@ -173,6 +203,8 @@ class Cells(QtWidgets.QListWidget):
     """One line of pictures, which scrolls sideways. Krita gets none of the keys that mean something here."""
 
     pressed_key = Signal(str)  #: the name of a method of `Strips`
+    held_before = Signal(bool)  #: whether the person holds the key for the picture before the edit
+    looked = Signal()  #: the pointer or the focus came to another place
 
     KEYS = {
         KEY.Key_Return: "keep",
@@ -181,12 +213,17 @@ class Cells(QtWidgets.QListWidget):
         KEY.Key_S: "star",
         KEY.Key_M: "more",
     }
+    SEVERAL, BEFORE = (KEY.Key_Return, KEY.Key_Enter), KEY.Key_B
     MOVES = (KEY.Key_Left, KEY.Key_Right, KEY.Key_Home, KEY.Key_End)
 
     def __init__(self, can_take_back: Callable[[], bool]) -> None:
         """can_take_back: whether undo is for the strip and not for Krita."""
         super().__init__()
         self._can_take_back = can_take_back
+        self.pointed: int | None = None  #: the candidate's index below the pointer
+        self.setMouseTracking(True)
+        self.itemEntered.connect(self._on_entered)
+        self.viewportEntered.connect(self._on_entered)
         self.setObjectName("strip")
         self.setAccessibleName("Results of this edit")
         self.setAccessibleDescription(KEYS)
@@ -210,13 +247,44 @@ class Cells(QtWidgets.QListWidget):
     def _means(self, event: QtGui.QKeyEvent) -> bool:
         if event.matches(QtGui.QKeySequence.StandardKey.Undo):
             return self._can_take_back()
-        plain = QtCore.Qt.KeyboardModifier.NoModifier, QtCore.Qt.KeyboardModifier.KeypadModifier
-        return event.modifiers() in plain and event.key() in (*self.KEYS, *self.MOVES)
+        modifier = QtCore.Qt.KeyboardModifier
+        if event.modifiers() & ~modifier.KeypadModifier == modifier.ShiftModifier:
+            return event.key() in self.SEVERAL
+        plain = modifier.NoModifier, modifier.KeypadModifier
+        return event.modifiers() in plain and event.key() in (*self.KEYS, *self.MOVES, self.BEFORE)
 
     def keyPressEvent(self, event: QtGui.QKeyEvent) -> None:
         if event.matches(QtGui.QKeySequence.StandardKey.Undo) and self._can_take_back():
             self.pressed_key.emit("take_back")
-        elif self._means(event) and event.key() in self.KEYS:
-            self.pressed_key.emit(self.KEYS[event.key()])
-        else:
+        elif not self._means(event) or event.key() in self.MOVES:
             super().keyPressEvent(event)
+        elif event.key() == self.BEFORE:
+            self.held_before.emit(True)
+        elif event.modifiers() & QtCore.Qt.KeyboardModifier.ShiftModifier:
+            self.pressed_key.emit("keep_several")
+        else:
+            self.pressed_key.emit(self.KEYS[event.key()])
+
+    def keyReleaseEvent(self, event: QtGui.QKeyEvent) -> None:
+        if event.key() == self.BEFORE:
+            if not event.isAutoRepeat():
+                self.held_before.emit(False)
+        else:
+            super().keyReleaseEvent(event)
+
+    def focusInEvent(self, event: QtGui.QFocusEvent) -> None:
+        super().focusInEvent(event)
+        self.looked.emit()
+
+    def focusOutEvent(self, event: QtGui.QFocusEvent) -> None:
+        super().focusOutEvent(event)
+        self.held_before.emit(False)  # the key may be let go elsewhere
+        self.looked.emit()
+
+    def leaveEvent(self, event: QtCore.QEvent) -> None:
+        super().leaveEvent(event)
+        self._on_entered()
+
+    def _on_entered(self, item: QtWidgets.QListWidgetItem | None = None) -> None:
+        self.pointed = item.data(ROLE.UserRole) if item is not None else None
+        self.looked.emit()

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from . import again, candidates, recipes
+from .before_edit import BeforeEdit
+from .candidate_pictures import CandidatePictures
 from .edges import edge
 from .histories import Histories
 from .places import find, node_by_id, root_id
@@ -18,7 +20,7 @@ from .state import KEPT
 from .steps import Steps
 from .velatura_protocol.candidates import Candidate, of
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.history_entries import Entry, Fate, Key
+from .velatura_protocol.history_entries import Entry, Fate, Key, Relation
 from .velatura_protocol.requests import Recipe
 from .velatura_protocol.strip import Strip
 from .wish import Wish
@@ -26,6 +28,7 @@ from .wish import Wish
 MORE = 4  #: variations of *more like this*
 ENDS = ("done", "failed", "cancelled")
 ONE_LEFT = VelaturaError("empty-layer", "This is the last variation; undo the edit if you want none of them.")
+NOT_YET = VelaturaError("busy", "The layers come when the run ends; keep one then.")
 NOT_HERE = VelaturaError("empty-layer", "This variation is in no open picture.")
 
 NO_MORE = VelaturaError("bad-request", "This way to edit cannot make others like a result.")
@@ -41,6 +44,7 @@ class Run:
     method: str
     at: float
     parent: Key | None = None
+    relation: Relation = ""
 
 
 class Strips(QtCore.QObject):
@@ -55,6 +59,8 @@ class Strips(QtCore.QObject):
         self.strips: dict[str, Strip] = {}
         self._runs: dict[str, Run] = {}
         self.pictures: dict[str, bytes] = {}
+        self.on_canvas = CandidatePictures(session, self.pictures)
+        self._before = BeforeEdit(session)
         self._asked: set[str] = set()  #: digests of the pictures that are being fetched
         self._inserted: set[str] = set()  #: jobs whose layers are in a picture
         self.state.currentChanged.connect(self.changed)
@@ -114,7 +120,7 @@ class Strips(QtCore.QObject):
             method=run.method or (method.title if method is not None else ""),
             thumbnail=picture,
             parent=run.parent,
-            relation="more" if run.parent is not None else "",
+            relation=run.relation,
         )
         self.histories.record(run.root, entry)
 
@@ -168,6 +174,27 @@ class Strips(QtCore.QObject):
         if candidates.of_job(self.host, job, index) is not None:
             self.session.choose(self._show(job, index, self._teller("to see another variation")))
 
+    def look_at(self, job: str, index: int | None) -> None:
+        """Shows a candidate over the canvas where its layer does not show; None: the picture alone."""
+        strip, run = self.strips.get(job), self._runs.get(job)
+        found = [cell.candidate for cell in strip.cells if cell.candidate.index == index] if strip else []
+        is_layer = job in self._inserted and strip.chosen in found
+        if run is None or not found or strip.is_before or is_layer:
+            self.on_canvas.hide()
+        else:
+            self.on_canvas.show(run.root, found[0])
+
+    def before(self, job: str, is_held: bool) -> None:
+        """Shows the picture before the edit, as long as the person holds the key."""
+        strip = self.strips[job]
+        strip.before(is_held)
+        there = candidates.of_job(self.host, job, strip.chosen.index) if strip.chosen else None
+        if not is_held:
+            self._before.let_go()
+        elif there is not None:
+            self._before.hold(there[0], there[1].node)
+        self.changed.emit()
+
     def star(self, job: str) -> None:
         """Stars the chosen candidate, or takes its star away."""
         strip, run = self.strips[job], self._runs.get(job)
@@ -191,10 +218,16 @@ class Strips(QtCore.QObject):
             self.session.choose(self._drop(job, chosen.index))
 
     def keep(self, job: str) -> None:
-        """Keeps the chosen candidate as one layer."""
+        """Keeps the chosen candidate as one layer, in place of all."""
         chosen = self.strips[job].chosen
         if chosen is not None:
             self.session.choose(self._keep(job, chosen.index))
+
+    def keep_several(self, job: str) -> None:
+        """Keeps a copy of the chosen candidate as a layer below the others, and goes on to the next one."""
+        chosen = self.strips[job].chosen
+        if chosen is not None:
+            self.session.choose(self._keep_several(job, chosen.index))
 
     def can_take_back(self, job: str) -> bool:
         """Whether a candidate was dropped before its layer was there: Krita's undo knows nothing of it."""
@@ -258,6 +291,17 @@ class Strips(QtCore.QObject):
         self._mark(job, index, "kept")
         return sentence
 
+    def _keep_several(self, job: str, index: int) -> Steps:
+        yield from idle(self._find(job, index)[0], self._teller("to keep this variation"))
+        name = yield from candidates.keep_copy(*self._find(job, index))
+        strip = self.strips[job]
+        if strip.choose(index):
+            strip.keep(several=True)
+        self._mark(job, index, "kept")
+        if strip.chosen is not None and strip.chosen.index != index:
+            yield from self._show(job, strip.chosen.index, lambda _what: None)
+        return f"'{name}' is kept as a layer of its own, below the others; undo removes it."
+
     def _more(self, job: str, index: int) -> Steps:
         """Selects what the result was made from; returns the wish that makes others like it."""
         document, result, _parent, at = self._find(job, index)
@@ -285,12 +329,13 @@ class Strips(QtCore.QObject):
             sees=own.sees,
             around=tuple(entries),
             parent=(job, index),
+            relation="more",
         )
 
     def _find(self, job: str, index: int) -> tuple[Any, Any, Any, int]:
         found = candidates.of_job(self.host, job, index)
         if found is None:
-            raise NOT_HERE
+            raise NOT_YET if self.strips[job].state == "running" else NOT_HERE
         return found
 
     def _teller(self, end: str) -> Tell:

@@ -10,7 +10,7 @@ from .rasters import capture_rasters
 from .velatura_protocol.catalogue import MethodInfo
 from .velatura_protocol.choices import Wanted, resolve
 from .velatura_protocol.errors import VelaturaError
-from .velatura_protocol.history_entries import Key
+from .velatura_protocol.history_entries import Key, Relation
 from .velatura_protocol.requests import Edit
 from .velatura_protocol.sights import LAYER
 
@@ -30,7 +30,8 @@ class Wish:
     whole: bool = False
     sees: str = LAYER  #: one of `sights.TITLES`
     around: tuple[object, ...] = ()  #: the entries of the method's group `around`
-    parent: Key | None = None  #: the result in the history to which others like it are wanted
+    parent: Key | None = None  #: the result in the history that this comes of
+    relation: Relation = ""  #: how it comes of that one
 
     @property
     def about(self) -> str:

@@ -14,6 +14,7 @@ from installer.hosts import Host
 from PIL import Image
 
 from tests.daemon_fixture import Daemon, wait_for
+from tests.gimp.eyes import FOLDER as EYES
 from tests.hosts.display import Display
 from tests.hosts.gimp import GimpSession, GimpWindow
 from tests.hosts.result import HostResult
@@ -126,7 +127,10 @@ def sit(gimp_host: Host, display: Display, tmp_path_factory: pytest.TempPathFact
         folder = tmp_path_factory.mktemp("window")
         picture = folder / "picture.png"
         Image.radial_gradient("L").convert("RGB").resize((128, 96)).save(picture)
-        with GimpSession(gimp_host, folder / "gimp", binds=[daemon.state_dir], display=display) as session:
+        seen = {"PYTHONPATH": str(EYES)}
+        with GimpSession(
+            gimp_host, folder / "gimp", binds=[daemon.state_dir], display=display, env=seen
+        ) as session:
             install(session, daemon.state_dir, offered_by=daemon)
             for action, keys in shortcuts.items():
                 session.shortcut(action, keys)

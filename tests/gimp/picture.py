@@ -88,8 +88,7 @@ def _sit(window: GimpWindow, daemon: Daemon, place: int, other: str, weighed: in
             time.sleep(1.5)
 
     dialog = _open(window)
-    window.keys("shift+Tab", "shift+Tab", "space", window=dialog)  # Propose
-    await_end(0)
+    await_end(0)  # the caption is proposed unasked; a press of its button would stop that
     window.keys("shift+Tab", "space", *["Tab"] * place, "space", window=dialog)  # Copy; the word
     window.keys("Tab", "Tab", window=dialog)
     window.display.xdotool("type", "--delay", 40, other)

@@ -106,9 +106,10 @@ def _sitting(window, daemon):
     yield "four", wait_until(window, lambda found: len(found["groups"]) == 3)
 
     window.python(LOOK, choose="source")
+    asked = daemon.log.count("is done")
     window.keys("ctrl+shift+F9")
     dialog = window.wait_window(r"concepts")
-    window.rest(daemon.pid)
+    done(asked + 1)  # the caption, whose words are offered
     keys("Tab", "space")
     window.display.xdotool("key", "Down", "Return")
     window.rest(daemon.pid)
@@ -244,10 +245,10 @@ def test_dials_are_json_for_a_script_and_those_without_words_are_left_out(sittin
 def test_dials_are_saved_loaded_shared_and_deleted_in_the_dialog(sitting):
     found = sitting["lists"]["presets"]
     assert found["loaded"] == found["imported"] == ["beard"]
-    assert found["names"] == ["Beards", "Four"]
+    assert found["names"] == ["Beards", "Four", "shared"]  # a file's own name, as it was given by its maker
     assert found["deleted"] == [["Four"], ["beard"]]
     saved, _, exported, imported, damaged, deleted, gone, *unsaid = found["said"]
-    assert saved == imported == KEPT.format("Beards")
+    assert (saved, imported) == (KEPT.format("Beards"), KEPT.format("shared"))
     assert (deleted, exported) == (DELETED.format("Beards"), EXPORTED.format("shared.json"))
     assert "no dials that Velatura can read" in damaged
     assert "could not be read" in gone

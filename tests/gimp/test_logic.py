@@ -316,8 +316,8 @@ def test_entries_of_a_menu_have_letters_of_their_own():
 
 def test_only_the_dialog_brings_gimps_widgets():
     """Without a window GTK cannot be imported without a warning."""
-    widgets = ("beside", "caption", "choice_form", "choosing", "dial_form", "dialog", "flow",
-               "history_view", "list_form", "method_form", "preset_menu", "queue_view",
+    widgets = ("beside", "caption", "choice_form", "choosing", "dial_form", "dialog", "flow", "folding",
+               "history_view", "list_form", "method_form", "offering", "preset_menu", "queue_view",
                "raster_form", "running", "seed_form", "side", "strip_view", "style",
                "telling", "text_undo", "window", "word_editor", "word_form", "word_strip")  # fmt: skip
     for path in PLUGIN.rglob("*.py"):

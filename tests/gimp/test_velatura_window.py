@@ -1,4 +1,4 @@
-"""One sitting with the Velatura window: the strip by its keys, kept layers, the history, a second run."""
+"""One sitting with the Velatura window, by mouse and keys: prompt, presets, queue, strip, history."""
 
 from __future__ import annotations
 
@@ -8,17 +8,20 @@ import pytest
 
 from tests.daemon_fixture import wait_for
 from tests.gimp.conftest import INSIDE, PLUGIN, running
+from tests.gimp.eyes import Eyes
+from velatura_protocol.prompt_history import PromptHistory
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
-OPEN = "ctrl+shift+F12"
+OPEN = "ctrl+shift+k"
 KEPT = INSIDE / "kept.py"
 
 
 @pytest.fixture(scope="module")
 def sitting(sit, served):
     """What was seen at each point of the sitting."""
-    with sit(served, {"velatura-window": "<Primary><Shift>F12"}) as window:
+    PromptHistory(served.state_dir).add("a hat with a feather")
+    with sit(served, {"velatura-window": "<Primary><Shift>k"}) as window:
         yield dict(_sitting(window, served))
 
 
@@ -43,38 +46,140 @@ def _sitting(window, daemon):
     def fates(found):
         return [entry["fate"] for entry in found["history"]]
 
+    def has_kept(found, count):
+        return fates(found).count("kept") == len(found["groups"]) == count
+
+    def prompt():
+        return eyes.wait(kind="TextView")["text"]
+
+    def said(seen, start):
+        return any((widget.get("text") or "").startswith(start) for widget in seen)
+
+    def stops(seen):
+        return [widget for widget in seen if widget["tooltip"].startswith("Stop “")]
+
     yield "before", look(method="sdedit", select=[20, 16, 60, 50])
     window.keys(OPEN)
     shown = window.wait_window(r"^Velatura: ")
-    window.display.xdotool("mousemove", 5, 900)
     window.rest(daemon.pid)
-    keys(*"hat")
-    yield "open", window.screenshot("open.png")
-    wanted = daemon.log.count("is done") + 1
-    keys("ctrl+Return")
-    wait_for(lambda: daemon.log.count("is done") >= wanted, 120, "nothing is done", every=0.2)
-    yield "candidates", look(lambda found: len(found["history"]) >= 1)
+    eyes = Eyes(window, running(window.session)[0])
+
+    places = {}
+    for width in (480, 1200):
+        eyes.look(size=[width, 640])
+        window.rest()
+        seen = eyes.look()
+        kinds = {"prompt": "TextView", "picture": "Image", "history": "SearchEntry"}
+        parts = {name: next(w for w in seen if w["kind"] == kind) for name, kind in kinds.items()}
+        places[width] = {**parts, "run": next(w for w in seen if w.get("text") == "Run")}
+    yield "places", places
+    eyes.press(kind="TextView")
+    keys(*"fea")
+    eyes.wait(text="feather")
+    yield "offered", window.screenshot("offered.png")
+    keys("Escape")  # takes the words away, and not the window
+    eyes.until(lambda seen: not said(seen, "feather"), "the words stay")
+    keys("t")
+    eyes.wait(text="feather")
+    keys("Down", "Return")
+    yield "completed", prompt()
+    eyes.press(text="Presets ▾")
+    eyes.press(text="Save As…")
+    name = window.wait_window(r"^Save Settings$")
+    window.keys(*"Plumes", "Return", window=name)
+    eyes.until(lambda seen: said(seen, "These settings are kept as 'Plumes'"), "the settings are not kept")
+    eyes.press(kind="TextView")
+    keys("ctrl+a", *"hat")
+
+    with daemon.standing_still():
+        eyes.press(text="Run")
+        eyes.press(text="Run")
+        queued = eyes.until(lambda seen: len(stops(seen)) == 2, "there are no two runs")
+        yield "queued", ([widget["tooltip"] for widget in stops(queued)], said(queued, "Stop all"))
+        window.rest(daemon.pid)
+        yield "queue", window.screenshot("queue.png")
+        eyes.point(stops(queued)[1])
+        window.display.xdotool("click", 1)
+        eyes.until(lambda seen: len(stops(seen)) == 1, "the second run is not stopped")
+    yield "candidates", look(lambda found: len(found["history"]) == 1)
+    eyes.until(lambda seen: not stops(seen), "the first run does not leave the queue")
     yield "strip", window.screenshot("strip.png")
-    keys("s")
-    keys("Return")  # the strip has the keys once there is something to choose
-    yield "kept", look(lambda found: fates(found) == ["kept"])
-    yield "after_keep", window.screenshot("kept.png")
-    keys("Tab", "Tab", "Tab", "Tab", "space")  # past Keep, Drop and Star
+
+    eyes.press(text="Star")
+    eyes.press(text="Keep")
+    yield "kept", look(lambda found: has_kept(found, 1))
+    eyes.point(eyes.wait(kind="Button", text="Before"))
+    window.display.xdotool("mousedown", 1)
+    eyes.wait(kind="Label", text="Before", classes=lambda names: "dim-label" in names)
+    window.display.xdotool("mouseup", 1)
+    eyes.until(lambda seen: said(seen, "What it would give"), "the picture after the edit is not back")
+
+    eyes.press(text="More like this")
     yield "more", look(lambda found: len(found["history"]) == 5)
-    wait_for(lambda: daemon.log.count("is done") > wanted, 120, "nothing is done", every=0.2)
-    keys("Right", "Delete")
+
+    def cells(seen):
+        return [widget for widget in seen if "velatura-cell" in widget["classes"]]
+
+    third = cells(eyes.until(lambda seen: len(cells(seen)) == 4, "there are no four candidates"))[2]
+    eyes.point(third)
+    eyes.until(lambda seen: "velatura-chosen" in cells(seen)[2]["classes"], "the pointer chooses nothing")
+    eyes.press(text="Drop")
     yield "dropped", look(lambda found: "dropped" in fates(found))
+    eyes.point(cells(eyes.look())[0])
+    window.display.xdotool("click", 1)
     keys("shift+Return")
-    yield "two", look(lambda found: fates(found).count("kept") == 2)
+    yield "two", look(lambda found: has_kept(found, 2))
     yield "several", window.screenshot("several.png")
+
+    eyes.press(text="Presets ▾")
+    eyes.press(text="Plumes")
+    eyes.until(lambda seen: said(seen, "feather"), "the preset is not there")
+    yield "preset", prompt()
+    rows = [widget for widget in eyes.look() if widget["kind"] == "ListBoxRow"]
+    eyes.point(rows[-1])
+    window.display.xdotool("click", 1)
+    eyes.press(text="Run again")
+    look(lambda found: len(found["history"]) == 6)
+    eyes.until(lambda seen: len(cells(seen)) == 1, "the strip does not change")
+    eyes.press(text="Keep")
+    yield "again", look(lambda found: has_kept(found, 3))
+    rows = [widget for widget in eyes.look() if widget["kind"] == "ListBoxRow"]
+    eyes.point(rows[-1])
+    window.display.xdotool("click", 1)
+    eyes.press(text="Edit again")
+    yield "edited", prompt()
+
     window.keys(OPEN)
+    window.rest(daemon.pid)  # the second process has begun, and has found the first one
     wait_for(lambda: len(running(window.session)) == 1, 60, "a second window stays", every=0.3)
     yield "windows", window.display.windows("^Velatura: ")
     yield "saved", look(save=str(window.session.profile / "kept.xcf"))
     keys("Escape")
     wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
-    window.keys("ctrl+z", "ctrl+z")
+    window.keys("ctrl+z", "ctrl+z", "ctrl+z")
     yield "undone", look(lambda found: not found["groups"])
+
+
+def test_the_parts_of_a_narrow_window_stand_below_each_other_and_run_stays_in_sight(sitting):
+    narrow, wide = sitting["places"][480], sitting["places"][1200]
+    assert narrow["prompt"]["y"] < narrow["picture"]["y"] < narrow["history"]["y"]
+    assert narrow["run"]["x"] < 480 and 0 < narrow["run"]["y"] < 700
+    assert wide["prompt"]["x"] < wide["picture"]["x"] < wide["history"]["x"]
+    assert wide["history"]["y"] < wide["run"]["y"]
+
+
+def test_a_word_of_an_earlier_prompt_is_completed(sitting):
+    assert sitting["completed"] == "feather"
+
+
+def test_settings_are_kept_under_a_name_and_come_back(sitting):
+    assert sitting["preset"] == "feather"
+
+
+def test_each_run_has_its_own_stop(sitting):
+    stops, is_all_there = sitting["queued"]
+    assert len(stops) == 2 and is_all_there
+    assert all(stop.startswith("Stop “hat") for stop in stops)
 
 
 def test_a_candidate_changes_nothing_before_it_is_kept(sitting):
@@ -84,7 +189,7 @@ def test_a_candidate_changes_nothing_before_it_is_kept(sitting):
     assert (entry["prompt"], entry["fate"], entry["picture"]) == ("hat", "candidate", True)
 
 
-def test_enter_keeps_the_chosen_candidate_as_a_masked_layer_with_its_recipe(sitting):
+def test_a_kept_candidate_is_a_masked_layer_with_its_recipe(sitting):
     found = sitting["kept"]
     assert found["layers"] == 2
     recipe = json.loads(found["recipes"][0])
@@ -95,8 +200,8 @@ def test_enter_keeps_the_chosen_candidate_as_a_masked_layer_with_its_recipe(sitt
 
 
 def test_the_history_is_saved_with_the_picture_and_is_not_undone(sitting):
-    assert sitting["saved"]["saved"] == sitting["two"]["history"]
-    assert sitting["undone"]["history"] == sitting["two"]["history"]
+    assert sitting["saved"]["saved"] == sitting["again"]["history"]
+    assert sitting["undone"]["history"] == sitting["again"]["history"]
     assert sitting["undone"]["layers"] == sitting["before"]["layers"]
 
 
@@ -107,6 +212,12 @@ def test_more_like_a_candidate_come_of_it_and_one_is_dropped_and_another_kept(si
     assert sorted(entry["fate"] for entry in more) == ["candidate", "candidate", "dropped", "kept"]
     assert len(sitting["two"]["groups"]) == 2
     assert len({*sitting["two"]["pixels"]}) == 2
+
+
+def test_an_entry_run_again_gives_the_same_pixels_and_edited_again_its_settings(sitting):
+    assert len(sitting["again"]["pixels"]) == 3
+    assert {*sitting["again"]["pixels"]} == {*sitting["two"]["pixels"]}
+    assert sitting["edited"] == "hat"
 
 
 def test_the_menu_brings_the_open_window_to_the_front(sitting):

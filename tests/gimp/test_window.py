@@ -10,13 +10,13 @@ from tests.gimp.conftest import INSIDE, LOOK, PLUGIN, wait_until
 
 pytestmark = [pytest.mark.gimp, pytest.mark.timeout(400)]
 
-RUN, AGAIN = "ctrl+shift+F12", "ctrl+shift+F11"
+RUN, AGAIN = "ctrl+shift+k", "ctrl+shift+m"
 
 
 @pytest.fixture(scope="module")
 def sitting(sit, served):
     """What was seen at each point of the sitting."""
-    shortcuts = {"velatura-sdedit": "<Primary><Shift>F12", "velatura-rerun": "<Primary><Shift>F11"}
+    shortcuts = {"velatura-sdedit": "<Primary><Shift>k", "velatura-rerun": "<Primary><Shift>m"}
     with sit(served, shortcuts) as window:
         yield dict(_sitting(window))
 

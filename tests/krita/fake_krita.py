@@ -12,7 +12,7 @@ import types
 import zipfile
 from typing import Any
 
-from PyQt6 import QtCore, QtWidgets
+from PyQt6 import QtCore, QtGui, QtWidgets
 
 PIXEL = {"RGBA": 4, "GRAYA": 2, "CMYKA": 5, "A": 1}
 DEPTH = {"U8": 1, "U16": 2, "F16": 2, "F32": 4}
@@ -257,6 +257,12 @@ class Document:
                 pixels.append(next((pixel for pixel in reversed(found) if any(pixel)), bytes(size)))
         return QtCore.QByteArray(b"".join(pixels))
 
+    def projection(self, x: int, y: int, width: int, height: int) -> QtGui.QImage:
+        """In 8 bits; the high bytes of 16."""
+        data = bytes(self.pixelData(x, y, width, height))[DEPTH[self.depth] - 1 :: DEPTH[self.depth]]
+        made = QtGui.QImage.Format.Format_ARGB32
+        return QtGui.QImage(data, width, height, 4 * width, made).copy()
+
     def clone(self) -> Document:
         copy = Document(*self._size, self._name, self.model, self.depth, self.profile)
         for child in self._root.childNodes():
@@ -325,9 +331,11 @@ class Document:
 
     def setAnnotation(self, kind: str, _description: str, data: QtCore.QByteArray) -> None:
         self.annotations[kind] = bytes(data)
+        self.is_modified = True
 
     def removeAnnotation(self, kind: str) -> None:
         del self.annotations[kind]
+        self.is_modified = True
 
 
 class Notifier(QtCore.QObject):
@@ -364,6 +372,39 @@ class InfoObject:
     """The options of an export."""
 
 
+class KisOpenGLCanvas2(QtWidgets.QWidget):
+    """Where a picture shows."""
+
+
+class Window:
+    """A window, which is its own view: a picture with its canvas, scaled and shifted."""
+
+    def __init__(self, document: Document) -> None:
+        self.shown, self.scale, self.shift = document, 2.0, (30.0, 20.0)
+        self.main, self.canvas = QtWidgets.QMainWindow(), KisOpenGLCanvas2()
+        area = QtWidgets.QMdiArea()
+        self.main.setCentralWidget(area)
+        area.addSubWindow(self.canvas).showMaximized()
+        self.main.resize(300, 240)
+        self.main.show()
+
+    def qwindow(self) -> QtWidgets.QMainWindow:
+        return self.main
+
+    def activeView(self) -> Window:
+        return self
+
+    def document(self) -> Document:
+        return self.shown
+
+    def flakeToImageTransform(self) -> QtGui.QTransform:
+        return QtGui.QTransform.fromScale(2.0, 2.0)
+
+    def flakeToCanvasTransform(self) -> QtGui.QTransform:
+        scaled = QtGui.QTransform.fromScale(2.0 * self.scale, 2.0 * self.scale)
+        return scaled * QtGui.QTransform.fromTranslate(*self.shift)
+
+
 class Krita:
     _instance: Krita | None = None
 
@@ -376,6 +417,7 @@ class Krita:
         self._notifier = Notifier()
         self._actions: dict[str, Action] = {}
         self.extensions: list[Any] = []
+        self.window: Window | None = None
 
     @classmethod
     def instance(cls) -> Krita:
@@ -403,8 +445,8 @@ class Krita:
     def action(self, name: str) -> Action:
         return self._actions.setdefault(name, Action(name))
 
-    def activeWindow(self) -> None:
-        return None
+    def activeWindow(self) -> Window | None:
+        return self.window
 
     def windows(self) -> list[Any]:
         return []

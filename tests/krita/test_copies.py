@@ -67,18 +67,32 @@ def test_a_layer_of_the_same_size_with_other_pixels_has_none(stack, result, look
     assert recipe(stack, copy) is None
 
 
-def test_a_recipe_goes_with_its_layer_and_comes_back_with_it(stack, result):
+def test_the_recipe_of_a_gone_layer_stays_while_undo_reaches_it_and_goes_at_the_next_opening(
+    krita, stack, result
+):
     from velatura_krita import recipes
 
-    group, before = named(stack, "hat"), dict(stack.annotations)
+    recipes.let_go([stack])
+    group, before, root = named(stack, "hat"), dict(stack.annotations), stack._root
+    stack.setModified(False)
     stack.rootNode().take(group)
-    recipes.tidy(stack)
-    assert not stack.annotations and recipes.inserted(stack, JOB)
-    stack.rootNode().addChildNode(group, None)
-    assert recipe(stack, result) is not None
-    recipes.tidy(stack)
-    assert stack.annotations == before
-    stack.rootNode().take(group)
-    recipes.tidy(stack)
-    recipes.let_go([])
-    assert not recipes.inserted(stack, JOB)
+    stack._root = Document(1, 1, "", "RGBA", "U8", SRGB)._root  # as flattening does
+    recipes.let_go([stack])
+    assert stack.annotations == before and not stack.modified()
+    stack._root = root
+    again = Document(32, 24, "picture", "RGBA", "U8", SRGB)
+    again.annotations = dict(before)
+    recipes.let_go([stack, again])
+    assert not again.annotations and not again.modified() and stack.annotations == before
+    changed = Document(32, 24, "picture", "RGBA", "U8", SRGB)
+    changed.annotations, changed.is_modified = dict(before), True
+    recipes.let_go([changed])
+    assert not changed.annotations and changed.modified()
+
+
+def test_what_is_written_already_does_not_change_the_document(stack, result):
+    from velatura_krita import recipes
+
+    stack.setModified(False)
+    recipes.bind(stack, result, recipe(stack, result))
+    assert not stack.modified()

@@ -90,8 +90,20 @@ def test_the_list_is_searched_and_edit_again_fills_the_form(desk, document):
     desk["history.again"].click()
     assert desk["prompt"].toPlainText() == "a hat"
     assert desk["seed"].value() == desk.panel.history.chosen.recipe["seed"]
+    desk["prompt"].setPlainText("mine")
+    wanted = desk.panel.history.chosen
+    desk["history.search"].setText("")
+    desk["history.run"].click()
+    desk.until(lambda: len(desk.session.state.jobs) == 3)
+    desk.wait_phase("DONE")
+    desk.until(lambda: stored(document).get((desk.job().id, 0)))
+    made = stored(document).get((desk.job().id, 0))
+    assert (made.parent, made.relation, made.prompt) == (wanted.key, "again", "a hat")
+    assert made.recipe["seed"] == wanted.seed and desk["prompt"].toPlainText() == "mine"
+    desk["history.search"].setText("HAT")
+    desk["history"].setCurrentIndex(model.index(2))
     desk["history.star"].click()
-    assert rows(desk) == ["a hat", "★ a hat"]
+    assert rows(desk) == ["a hat", "a hat", "★ a hat"]
     desk.until(lambda: stored(document).search(starred=True))
 
 

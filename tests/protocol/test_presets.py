@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from velatura_protocol import presets
+from velatura_protocol import named_files, presets
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.presets import Presets, export_to, import_from
 
@@ -41,7 +41,7 @@ def test_saved_listed_loaded_deleted(tmp_path):
     assert kept.names() == ["MY beard", "ähnlich"] and kept.load("My beard", FIELD) == BEARD[:1]
     kept.delete("My beard")
     kept.delete("My beard")
-    assert kept.names() == ["ähnlich"] and len(list(kept.folder.iterdir())) == 1
+    assert kept.names() == ["ähnlich"] and len(list(kept.files.folder.iterdir())) == 1
     with pytest.raises(VelaturaError, match="could not be read"):
         kept.load("My beard", FIELD)
 
@@ -57,8 +57,8 @@ def test_what_is_saved_comes_back_whatever_its_name(tmp_path_factory, given_dial
     assert sorted(kept.names()) == sorted(expected)
     for name, dials in expected.items():
         assert kept.load(name, FIELD) == dials
-    assert {path.parent for path in kept.folder.rglob("*")} <= {kept.folder}
-    assert all(path.name.isascii() and len(path.name) < 64 for path in kept.folder.rglob("*"))
+    assert {path.parent for path in kept.files.folder.rglob("*")} <= {kept.files.folder}
+    assert all(path.name.isascii() and len(path.name) < 64 for path in kept.files.folder.rglob("*"))
 
 
 @given(LISTS)
@@ -81,13 +81,13 @@ def test_an_import_takes_nobody_s_name(tmp_path):
     export_to(tmp_path / "long", "x" * 60, BEARD)
     kept.save("x" * 60, [])
     assert kept.add_from(tmp_path / "long", FIELD).name == "x" * 58 + " 2"
-    kept._path("Beard").write_text("damaged")
+    kept.files.path("Beard").write_text("damaged")
     assert kept.add_from(tmp_path / "file", FIELD).name == "Beard 2" and kept.names()[0] == "Beard 2"
 
 
 WRONG = [
     *[b"", b"\xff\xfe", b"[]", b"{}", b"null", b"[" * 100_000, b'{"velatura-dials": ' + b"9" * 5000 + b"}"],
-    text_of([]).encode() + b" " * presets.MAX_FILE,
+    text_of([]).encode() + b" " * named_files.MAX_FILE,
     *[text_of([], name=name).encode() for name in ("", "x" * 61, "a\x07", 7)],
     *[text_of([], version=version).encode() for version in (2, True, "1", None)],
     *[text_of(dials).encode() for dials in ({}, [1], [{"strength": 1}] * 17, [{"other": 1}])],
@@ -102,7 +102,7 @@ def test_a_stranger_s_file_is_refused_in_one_sentence(tmp_path, data):
     path.write_bytes(data)
     refused(lambda: import_from(path, FIELD))
     refused(lambda: Presets(tmp_path).add_from(path, FIELD))
-    assert not (tmp_path / presets.FOLDER).exists()
+    assert not (tmp_path / presets.KIND.folder).exists()
 
 
 ANYTHING = (
@@ -122,7 +122,7 @@ def test_whatever_a_file_holds_it_is_dials_or_a_sentence(tmp_path_factory, data)
     except VelaturaError as error:
         assert error.code == "bad-request" and error.message
     else:
-        assert FIELD.check(found.dials) == found.dials and 0 < len(found.name) <= presets.MAX_NAME
+        assert FIELD.check(found.dials) == found.dials and 0 < len(found.name) <= named_files.MAX_NAME
 
 
 def refused(call):
@@ -138,7 +138,7 @@ def test_no_file_a_folder_a_pipe(tmp_path):
     for path in (tmp_path / "none", tmp_path, tmp_path / "pipe"):
         assert "choose another file" in refused(lambda path=path: import_from(path, FIELD))
     assert "another folder" in refused(lambda: export_to(tmp_path / "none" / "file", "Beard", BEARD))
-    (tmp_path / presets.FOLDER).write_text("in the way")
+    (tmp_path / presets.KIND.folder).write_text("in the way")
     kept = Presets(tmp_path)
     assert kept.names() == []
     refused(lambda: kept.save("Beard", BEARD))
@@ -148,9 +148,9 @@ def test_no_file_a_folder_a_pipe(tmp_path):
 def test_a_write_that_fails_leaves_what_was_there(tmp_path):
     kept = Presets(tmp_path)
     kept.save("Beard", BEARD)
-    refused(lambda: kept.save("Beard", [entry("x" * presets.MAX_FILE)]))
+    refused(lambda: kept.save("Beard", [entry("x" * named_files.MAX_FILE)]))
     refused(lambda: kept.save("Beard", [entry("a\ud800")]))
-    assert kept.load("Beard", FIELD) == BEARD and len(list(kept.folder.iterdir())) == 1
+    assert kept.load("Beard", FIELD) == BEARD and len(list(kept.files.folder.iterdir())) == 1
 
 
 def test_a_preset_is_checked_against_the_field_that_reads_it(tmp_path):
@@ -163,12 +163,12 @@ def test_a_preset_is_checked_against_the_field_that_reads_it(tmp_path):
     assert strong.value.hint.startswith("short → long: ")
     nameless = replace(FIELD, fields=tuple(f for f in FIELD.fields if f.key != "name"))
     refused(lambda: kept.load("Beard", nameless))
-    kept._path("Beard").write_text(text_of([{"more": "hat"}]))
+    kept.files.path("Beard").write_text(text_of([{"more": "hat"}]))
     assert kept.load("Beard", FIELD) == [entry(more="hat")]
 
 
 def test_there_is_a_most(tmp_path, monkeypatch):
-    monkeypatch.setattr(presets, "MAX_PRESETS", 2)
+    monkeypatch.setattr(named_files, "MAX_FILES", 2)
     kept = Presets(tmp_path)
     for name in ("a", "b"):
         kept.save(name, BEARD)

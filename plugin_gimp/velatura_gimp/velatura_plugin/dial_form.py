@@ -8,12 +8,13 @@ from gi.repository import Gdk, Gimp, GimpUi, Gtk
 
 from velatura_protocol import dials
 from velatura_protocol.amounts import decimals, step_of
+from velatura_protocol.preset_shelves import DialShelf
 from velatura_protocol.schema import Field
 from velatura_protocol.word_settings import DIGITS
 
 from .form import Argument
 from .list_form import ListForm, Row
-from .preset_menu import PresetMenu
+from .preset_menu import PresetMenu, state_dir
 from .raster_form import Layers
 from .style import add_item, dress, icon_button, small_button
 from .word_editor import Editor
@@ -116,7 +117,8 @@ class DialForm(ListForm):
     ) -> None:
         self._caption = caption
         super().__init__(config, argument, layers)
-        presets = PresetMenu(argument.field, lambda: self.entries, self.replace, say)
+        shelf = DialShelf(state_dir(), argument.field, lambda: self.entries, self.replace)
+        presets = PresetMenu(shelf, say)
         self.head.pack_end(presets, False, False, 0)
         presets.show_all()
 

@@ -24,6 +24,7 @@ from .edit import Placed  # noqa: E402
 from .form import SEES, Argument  # noqa: E402
 from .keeping import Keeper  # noqa: E402
 from .list_form import ListForm  # noqa: E402
+from .offering import PromptList  # noqa: E402
 from .raster_form import RasterForm  # noqa: E402
 from .rasters import layers  # noqa: E402
 from .running import Run  # noqa: E402
@@ -217,6 +218,8 @@ class _Form:
         room = CAPTION_HEIGHT if argument.field.source_prompt else TEXT_HEIGHT
         view.set_size_request(TEXT_WIDTH, room)
         view.set_accepts_tab(False)
+        if argument.name == "prompt":  # before Return runs: it may take a word
+            PromptList(view, self._beside.live.painter)
         view.connect("key-press-event", _run_on_return, self._dialog)
         view.set_hexpand(True)
         self._views[argument.name] = view

@@ -40,6 +40,7 @@ class Live:
         begins_with: a sentence that the dialog opens with, or "".
         note: a sentence on the model that runs the form, or "".
         gives_drafts: whether the method gives drafts.
+        painter: the id of the model that runs the form; empty: the daemon's default.
     """
 
     target: edit.Target
@@ -55,6 +56,7 @@ class Live:
     begins_with: str = ""
     gives_drafts: bool = True
     note: Callable[[], str] = str
+    painter: Callable[[], str] = str
 
 
 class Drafts:

@@ -10,7 +10,7 @@ from velatura_protocol.history_entries import RELATIONS, Entry
 
 from .document_history import DocumentHistory
 from .side import decoded, fitted
-from .style import small_button
+from .style import dress, small_button
 
 SIDE = 48  # pixels of a thumbnail
 MOST = 100  # rows at once; the search finds the others
@@ -130,12 +130,14 @@ def _row(entry: Entry) -> Gtk.ListBoxRow:
     row = Gtk.ListBoxRow()
     row.entry = entry
     line = Gtk.Box(spacing=6, margin=2)
+    dress(line, "velatura-clear")
     loaded = decoded(entry.thumbnail) if entry.thumbnail else None
     picture = Gtk.Image(width_request=SIDE, height_request=SIDE)
     if loaded is not None:
         picture.set_from_pixbuf(fitted(loaded, loaded.get_width(), loaded.get_height(), SIDE))
     line.pack_start(picture, False, False, 0)
     words = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, valign=Gtk.Align.CENTER)
+    dress(words, "velatura-clear")
     fate = "" if entry.fate == "candidate" else entry.fate
     facts = " · ".join(filter(None, (fate, RELATIONS.get(entry.relation, ""), entry.method)))
     star = "★ " if entry.starred else ""
@@ -144,6 +146,7 @@ def _row(entry: Entry) -> Gtk.ListBoxRow:
         (facts, True),
     ):
         label = Gtk.Label(label=text, xalign=0.0, ellipsize=Pango.EllipsizeMode.END, max_width_chars=24)
+        dress(label, "velatura-clear")
         if dim:
             label.get_style_context().add_class("dim-label")
         words.pack_start(label, False, False, 0)

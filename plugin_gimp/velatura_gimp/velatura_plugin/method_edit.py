@@ -43,21 +43,23 @@ class MethodEdit:
         self._image, self._layer, self.method, self._config = image, layer, method, config
         self._newest = catalogue.newest(edit.FOLDER)
         self.arguments = form.arguments(method, known)
-        self._sees = next(a.name for a in reversed(self.arguments) if a.field.key == form.SEES)
+        #: The name of the argument for what the model sees.
+        self.sees = next(a.name for a in reversed(self.arguments) if a.field.key == form.SEES)
         self.is_scripted = False  #: a script gets the model that it names
 
-    def _own_model(self) -> str:
+    def own_model(self) -> str:
+        """The id of the model that the person has chosen; "" for none."""
         chosen = self._config.get_property("model")
         return "" if chosen == form.DEFAULT_MODEL else chosen
 
     def model(self) -> ModelChoice:
         """The model of the edit."""
-        own = self._own_model()
+        own = self.own_model()
         return ModelChoice(own) if self.is_scripted and own else choose_model(self._newest, self.method, own)
 
     def teller(self) -> str:
         """The id of the model that captions."""
-        return first_able(self._newest, self._newest.proposer, self.model().model, self._own_model())
+        return first_able(self._newest, self._newest.proposer, self.model().model, self.own_model())
 
     def resolved(self) -> tuple[dict, list[Wanted]]:
         """The parameters, and the rasters to read for them. Raises VelaturaError for an unfit form."""
@@ -66,7 +68,7 @@ class MethodEdit:
 
     def sight(self) -> Sight:
         """The part of the picture that the model is shown."""
-        return Sight(self._image, self._layer(), form.checked_sees(self._config.get_property(self._sees)))
+        return Sight(self._image, self._layer(), form.checked_sees(self._config.get_property(self.sees)))
 
     def read(self) -> Steps[Capture]:
         """Captures the pixels, the selection, and the form's rasters."""
@@ -93,9 +95,10 @@ class MethodEdit:
             self.request,
             self.teller,
             self.method.need(PROMPT) == "required",
-            chosen=lambda: (self._config.get_property(self._sees), *self.resolved()[1]),
+            chosen=lambda: (self._config.get_property(self.sees), *self.resolved()[1]),
             gives_drafts=self.method.drafts,
             note=lambda: self.model().note,
+            painter=lambda: self.model().model,
             **helpers(self._image, self.sight, self.method),
         )
 

@@ -9,6 +9,7 @@ from gi.repository import Gimp, Gtk
 
 from velatura_protocol.catalogue import Catalogue, MethodInfo
 from velatura_protocol.requests import Edit, Recipe
+from velatura_protocol.settings_presets import Settings
 
 from . import catalogue, edit, form, rerun
 from .capture import Capture, Steps, capture
@@ -79,6 +80,11 @@ class MethodForm:
         return self._sheet.beside.side
 
     @property
+    def both(self) -> Gtk.Widget:
+        """The box of the form and its column."""
+        return self.widget
+
+    @property
     def drafts(self) -> Drafts:
         """The form's drafts."""
         return self._sheet.beside.drafts
@@ -117,6 +123,35 @@ class MethodForm:
         self._around = {group.key: steps} if group and steps else {}
         self._around_seed = kept.request.seed
         return again.restored.lost
+
+    def settings(self) -> Settings:
+        """The form's values as a preset has them. Raises VelaturaError for an unfit form."""
+        get = self._config.get_property
+        return Settings(
+            method=self.method.id,
+            prompt=get("prompt") or "",
+            seed=get("seed"),
+            variations=get("variations"),
+            model=self._edit.own_model(),
+            sees=get(self._edit.sees),
+            parameters=form.parameters(self._edit.arguments, get, self.method),
+        )
+
+    def put(self, settings: Settings) -> None:
+        """Takes a preset over. Choices of layers and the caption stay: they belong to the picture."""
+        own = {
+            "prompt": settings.prompt,
+            "seed": settings.seed,
+            "variations": settings.variations,
+            "model": settings.model or form.DEFAULT_MODEL,
+            form.SEES: settings.sees,
+        }
+        for argument in self._edit.arguments:
+            values = settings.parameters if argument.field in self.method.form else own
+            if argument.field.key in values:
+                value = form.to_gimp(argument.field, values[argument.field.key])
+                self._config.set_property(argument.name, value)
+        self._around = {}
 
     def keep(self) -> None:
         """Keeps the form's values for the next time."""

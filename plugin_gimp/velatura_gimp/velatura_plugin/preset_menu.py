@@ -1,48 +1,43 @@
-"""The menu of presets: saves, loads and shares dials. Needs a window."""
+"""The menu of presets: saves, loads and shares dials, or whole settings. Needs a window."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 from gi.repository import Gdk, GLib, Gtk
 
-from velatura_protocol import dials, paths
+from velatura_protocol import paths
 from velatura_protocol.errors import VelaturaError
-from velatura_protocol.presets import DELETED, EXPORTED, KEPT, MAX_NAME, SUFFIX, Presets, export_to, file_name
-from velatura_protocol.schema import Field
+from velatura_protocol.named_files import MAX_NAME, SUFFIX
+from velatura_protocol.preset_shelves import Shelf
 
 from . import edit
 from .style import add_item, small_button
 
-UNTITLED = "Dials"  # the name that is proposed for those that were never saved
+
+def state_dir() -> Path:
+    """The daemon's directory, which has the presets."""
+    return paths.state_dir(paths.host_config(edit.FOLDER).get("state_dir") or None)
 
 
 class PresetMenu(Gtk.Box):
-    """A button with the presets. entries: returns the present dials. put: replaces them. say: shows a
-    sentence.
-    """
+    """A button with the presets of `shelf`. say: shows a sentence."""
 
-    def __init__(
-        self,
-        field: Field,
-        entries: Callable[[], list[dict]],
-        put: Callable[[list[dict]], None],
-        say: Callable[[str], None],
-    ) -> None:
+    def __init__(self, shelf: Shelf, say: Callable[[str], None]) -> None:
         super().__init__()
-        self._field, self._entries, self._put, self._say = field, entries, put, say
-        config = paths.host_config(edit.FOLDER)
-        self._presets = Presets(paths.state_dir(config.get("state_dir") or None))
-        self._name = UNTITLED
-        button = small_button("Presets ▾", "Dials that were saved under a name", self._on_pressed)
+        self._shelf, self._say = shelf, say
+        self._noun = shelf.kind.noun
+        tooltip = f"{self._noun.capitalize()} that were saved under a name"
+        button = small_button("Presets ▾", tooltip, self._on_pressed)
         self.pack_start(button, False, False, 0)
 
     def _on_pressed(self, button: Gtk.Button) -> None:
-        names, some = self._presets.names(), bool(dials.spoken(self._entries()))
+        names, some = self._shelf.names(), self._shelf.can_save
         menu = Gtk.Menu(attach_widget=button)
         for name in names:
-            add_item(menu, name, lambda _, name=name: self._try(self._load, name))
+            add_item(menu, name, lambda _, name=name: self._try(self._shelf.load, name))
         if names:
             menu.append(Gtk.SeparatorMenuItem())
         add_item(menu, "Save As…", lambda _: self._try(self._save)).set_sensitive(some)
@@ -65,64 +60,51 @@ class PresetMenu(Gtk.Box):
         except VelaturaError as error:
             self._say(edit.sentence(error))
 
-    def _load(self, name: str) -> str:
-        self._put(self._presets.load(name, self._field))
-        self._name = name
-        return ""
-
     def _save(self) -> str:
         name = self._ask_name()
-        if not name:
-            return ""
-        self._name = self._presets.save(name, self._entries())
-        return KEPT.format(self._name)
+        return self._shelf.save(name) if name else ""
 
     def _ask_delete(self, name: str) -> str:
-        return self._delete(name) if self._is_sure(name) else ""
-
-    def _delete(self, name: str) -> str:
-        self._presets.delete(name)
-        return DELETED.format(name)
+        return self._shelf.delete(name) if self._is_sure(name) else ""
 
     def _import(self) -> str:
-        path = self._ask_file("Import Dials", Gtk.FileChooserAction.OPEN, "_Import")
-        if not path:
-            return ""
-        preset = self._presets.add_from(path, self._field)
-        self._put(preset.dials)
-        self._name = preset.name
-        return KEPT.format(preset.name)
+        path = self._ask_file("Import", Gtk.FileChooserAction.OPEN, "_Import")
+        return self._shelf.add_from(path) if path else ""
 
     def _export(self) -> str:
-        path = self._ask_file("Export Dials", Gtk.FileChooserAction.SAVE, "_Export")
-        if not path:
-            return ""
-        export_to(path, self._name, self._entries())
-        return EXPORTED.format(GLib.path_get_basename(path))
+        path = self._ask_file("Export", Gtk.FileChooserAction.SAVE, "_Export")
+        return self._shelf.export_to(path) if path else ""
+
+    @property
+    def _proposed(self) -> str:
+        return self._shelf.proposed or self._noun.capitalize()
 
     # small windows ------------------------------------------------------------
 
     def _ask_name(self) -> str:
-        dialog = Gtk.Dialog(title="Save Dials", transient_for=self.get_toplevel(), modal=True)
+        dialog = Gtk.Dialog(
+            title=f"Save {self._noun.capitalize()}", transient_for=self.get_toplevel(), modal=True
+        )
         dialog.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, "_Save", Gtk.ResponseType.OK)
         dialog.set_default_response(Gtk.ResponseType.OK)
-        text = Gtk.Entry(text=self._name, max_length=MAX_NAME, activates_default=True, width_chars=28)
+        text = Gtk.Entry(text=self._proposed, max_length=MAX_NAME, activates_default=True, width_chars=28)
         hint = Gtk.Label(xalign=0.0, wrap=True, max_width_chars=40)
         hint.get_style_context().add_class("dim-label")
-        taken = self._presets.names()
+        taken = self._shelf.names()
+        taken_by = f"This name is taken; saving puts these {self._noun} in its place."
 
         def look(*_: object) -> None:
             name = text.get_text().strip()
             dialog.set_response_sensitive(Gtk.ResponseType.OK, bool(name))
-            is_taken = any(self._presets.same(name, other) for other in taken)
-            hint.set_text("This name is taken; saving puts these dials in their place." if is_taken else "")
+            is_taken = any(self._shelf.same(name, other) for other in taken)
+            hint.set_text(taken_by if is_taken else "")
 
         text.connect("changed", look)
         look()
         area = dialog.get_content_area()
         area.set_border_width(12)
         area.set_spacing(8)
-        for part in (Gtk.Label(label="Name of the dials", xalign=0.0), text, hint):
+        for part in (Gtk.Label(label=f"Name of the {self._noun}", xalign=0.0), text, hint):
             area.pack_start(part, False, False, 0)
         area.show_all()
         name = text.get_text() if dialog.run() == Gtk.ResponseType.OK else ""
@@ -130,10 +112,10 @@ class PresetMenu(Gtk.Box):
         return name.strip()
 
     def _is_sure(self, name: str) -> bool:
-        """Whether the person wants these dials to be deleted."""
+        """Whether the person wants this preset to be deleted."""
         dialog = Gtk.MessageDialog(
             transient_for=self.get_toplevel(), modal=True, message_type=Gtk.MessageType.QUESTION,
-            text=f"Delete the dials “{name}”?", secondary_text="They cannot be brought back.",
+            text=f"Delete the {self._noun} “{name}”?", secondary_text="They cannot be brought back.",
         )  # fmt: skip
         dialog.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, "_Delete", Gtk.ResponseType.OK)
         dialog.set_default_response(Gtk.ResponseType.CANCEL)
@@ -142,16 +124,17 @@ class PresetMenu(Gtk.Box):
         return is_sure
 
     def _ask_file(self, title: str, action: Gtk.FileChooserAction, accept: str) -> str:
+        title = f"{title} {self._noun.capitalize()}"
         chooser = Gtk.FileChooserDialog(title=title, transient_for=self.get_toplevel(), action=action)
         chooser.add_buttons("_Cancel", Gtk.ResponseType.CANCEL, accept, Gtk.ResponseType.ACCEPT)
         chooser.set_default_response(Gtk.ResponseType.ACCEPT)
         chooser.set_do_overwrite_confirmation(True)
-        dials_only = Gtk.FileFilter()
-        dials_only.set_name("Dials")
-        dials_only.add_pattern(f"*{SUFFIX}")
-        chooser.add_filter(dials_only)
+        presets_only = Gtk.FileFilter()
+        presets_only.set_name(self._noun.capitalize())
+        presets_only.add_pattern(f"*{SUFFIX}")
+        chooser.add_filter(presets_only)
         if action == Gtk.FileChooserAction.SAVE:
-            chooser.set_current_name(file_name(self._name))
+            chooser.set_current_name(self._shelf.kind.file_name(self._proposed))
         path = ""
         while chooser.run() == Gtk.ResponseType.ACCEPT:
             path = chooser.get_filename() or ""

@@ -77,6 +77,7 @@ class _Row(Gtk.Box):
         self._says.set_visible(not is_running and bool(job.says))
         if not is_running:
             self._button.set_tooltip_text("Take this away")
+            self._button.get_image().set_from_icon_name("edit-delete", Gtk.IconSize.MENU)
 
     def _press(self) -> None:
         if self._job.state == "running":

@@ -158,6 +158,7 @@ def _ask(
         chosen=lambda: tuple(run.wanted(changes())),
         gives_drafts=method is None or method.drafts,
         begins_with=run.restored.lost,
+        painter=lambda: kept.request.model,
         **helpers(target.image, lambda: sight, None if is_plain else method),
     )
     keeper = Keeper(target.image, name_of(kept), arguments)

@@ -10,6 +10,7 @@ from . import edit
 from .capture import Capture
 from .conversation import Conversation, Question, in_main
 from .drafting import Drafts, Live
+from .offering import remember
 from .session import OnPreview, Session
 
 STOPPED = "The edit was stopped; the picture is as it was."
@@ -84,6 +85,7 @@ class Run:
 
             return edit.run(session, request, captured, put, is_stopped, show)
 
+        remember(request.prompt)
         self._hold(True)
         self._conversation.ask(Question(self._live.read, ask, self._done, self._over, holds_run=True))
 

@@ -91,6 +91,11 @@ class Session:
         """The daemon's present answer to `methods`."""
         return self._client.methods()
 
+    def vocabulary(self, model: str) -> list[str]:
+        """The words that a model knows. Raises VelaturaError, also where no daemon runs: it starts none."""
+        self._client.connect()
+        return self._client.vocabulary(model)
+
     def _start(self) -> None:
         serve = self._serve
         if not (isinstance(serve, list) and serve and all(isinstance(word, str) for word in serve)):

@@ -17,6 +17,8 @@ _STYLE = b"""
 .velatura-cell { padding: 2px; border: 2px solid transparent; border-radius: 4px; }
 .velatura-chosen { border-color: alpha(currentColor, 0.55); }
 .velatura-strip:focus .velatura-chosen { border-color: #3584e4; }
+.velatura-offer { padding: 2px 8px; min-height: 0; font-weight: normal; }
+.velatura-picked { background-image: none; background-color: alpha(currentColor, 0.2); }
 .velatura-icon { padding: 3px; min-height: 0; min-width: 0; }
 """
 _PROVIDER = Gtk.CssProvider()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import gi
 
@@ -21,56 +22,39 @@ from velatura_protocol.candidates import Candidate  # noqa: E402
 from velatura_protocol.catalogue import Catalogue, MethodInfo  # noqa: E402
 from velatura_protocol.errors import VelaturaError  # noqa: E402
 from velatura_protocol.history_entries import Entry, Key, Relation  # noqa: E402
+from velatura_protocol.preset_shelves import SettingsShelf  # noqa: E402
 from velatura_protocol.requests import Edit, Recipe  # noqa: E402
+from velatura_protocol.settings_presets import Settings  # noqa: E402
 from velatura_protocol.strip import Strip  # noqa: E402
 
-from . import edit, rerun  # noqa: E402
-from .capture import Capture, Steps, capture, source_layer  # noqa: E402
+from . import catalogue, edit  # noqa: E402
+from .capture import Capture, Steps, source_layer  # noqa: E402
 from .document_history import DocumentHistory  # noqa: E402
+from .folding import Folding  # noqa: E402
+from .follow_up import more_like, recipe_of, run_of  # noqa: E402
 from .history_view import HistoryView  # noqa: E402
 from .jobs import Job, Order  # noqa: E402
 from .method_form import MethodForm  # noqa: E402
+from .offering import remember  # noqa: E402
+from .presence import LOOK, is_open, is_wanted  # noqa: E402
+from .preset_menu import PresetMenu, state_dir  # noqa: E402
 from .queue_view import QueueView  # noqa: E402
 from .sources import every_layer  # noqa: E402
 from .strip_view import Shelf, StripView  # noqa: E402
 
-LOOK = 400  # milliseconds between two looks at the picture
-PRESENT = "velatura-window-present"  # a parasite: the window of this picture comes to the front
 LAST = "velatura-window-method"  # a global parasite: the method that the next window begins with
-ANSWER = 1500  # milliseconds that an open window has for that
-NO_MORE = "“{}” makes nothing that lies close to a result; choose another result."
+GONE = "Its method is not here any more; edit anew."
 GOES_ON = "A run goes on. Close the window once more to stop it; finished results stay in the history."
-WIDTH, HEIGHT = 1060, 640  # pixels, within a screen of 1366 by 768
+WIDTH, HEIGHT = 1140, 640  # pixels, within a screen of 1366 by 768
 HISTORY_WIDTH = 290
-MORE = 4  # variations of “more like this”
 PATIENCE = 3.0  # seconds for telling the daemon at the end
 
 
 def show(image: Gimp.Image, known: Catalogue) -> None:
     """Shows the window of a picture until the person closes it, or brings the open one to the front."""
     GimpUi.init("velatura_gimp")
-    if not _is_open(image):
+    if not is_open(image):
         Window(image, known).run()
-
-
-def _is_open(image: Gimp.Image) -> bool:
-    """Whether the picture has a window; it comes to the front."""
-    image.attach_parasite(Gimp.Parasite.new(PRESENT, 0, b"1"))
-    loop, waited = GLib.MainLoop(), [0]
-
-    def look() -> bool:
-        waited[0] += LOOK // 4
-        if image.get_parasite(PRESENT) is not None and waited[0] < ANSWER:
-            return True
-        loop.quit()
-        return False
-
-    GLib.timeout_add(LOOK // 4, look)
-    loop.run()
-    is_open = image.get_parasite(PRESENT) is None
-    if not is_open:
-        image.detach_parasite(PRESENT)
-    return is_open
 
 
 class Window:
@@ -100,7 +84,8 @@ class Window:
         self._next = Gtk.Button(label="Show the results of the next run", no_show_all=True)
         self._next.connect("clicked", lambda _: self._show_next())
         self._list = HistoryView(self._history, self._again, self._edit_again, self._more)
-        window.add(self._laid_out())
+        self._folding = self._laid_out()
+        window.add(self._folding)
         window.set_default(self._run)
         window.connect("delete-event", lambda *_: self._close())
         window.connect("key-press-event", self._on_key)
@@ -129,30 +114,29 @@ class Window:
         except Exception as error:
             self._say(edit.sentence(error))
             return
+        remember(request.prompt)
         self._begin(self._form.method, request, layer, self._form.read(), *(self._origin or ((), "")))
 
     # the parts ------------------------------------------------------------
 
-    def _laid_out(self) -> Gtk.Widget:
+    def _laid_out(self) -> Folding:
         top = Gtk.Box(spacing=6)
         label = Gtk.Label(label="_Method", use_underline=True)
         label.set_mnemonic_widget(self._methods)
         top.pack_start(label, False, False, 0)
         top.pack_start(self._methods, True, True, 0)
+        shelf = SettingsShelf(state_dir(), self._with_models, self._settings, self._put)
+        top.pack_end(PresetMenu(shelf, self._say), False, False, 0)
         left = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8)
         bottom = Gtk.Box(spacing=6)
         bottom.pack_start(self._said, True, True, 0)
         bottom.pack_end(self._run, False, False, 0)
-        for part in (top, self._room, bottom, self._strip, self._next):
+        for part in (top, self._room, self._strip, self._next):
             left.pack_start(part, part is self._room, part is self._room, 0)
         right = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=8, width_request=HISTORY_WIDTH)
         right.pack_start(self._queue, False, False, 0)
         right.pack_start(self._list, True, True, 0)
-        both = Gtk.Box(spacing=12, margin=12)
-        both.pack_start(left, True, True, 0)
-        both.pack_start(Gtk.Separator(orientation=Gtk.Orientation.VERTICAL), False, False, 0)
-        both.pack_start(right, False, False, 0)
-        return both
+        return Folding(left, right, bottom, 2, lambda: self._form.both if self._form is not None else None)
 
     def _choose_method(self, name: str | None) -> None:
         method = self._known.method(name or "")
@@ -167,7 +151,26 @@ class Window:
         )
         self._form.drafts.is_held = lambda: bool(self._queue.running)
         self._room.pack_start(self._form.widget, True, True, 0)
+        self._folding.fold()
         self._form.begin()
+
+    def _with_models(self) -> Catalogue:
+        """The methods that GIMP knows, and the models that the daemon has now."""
+        return replace(self._known, models=catalogue.newest(edit.FOLDER).models or self._known.models)
+
+    def _settings(self) -> Settings:
+        """The form's, for a preset."""
+        if self._form is None:
+            raise VelaturaError("bad-request", "Choose a method first.")
+        return self._form.settings()
+
+    def _put(self, settings: Settings) -> str:
+        """Takes a preset into the form of its method."""
+        self._methods.set_active_id(settings.method)
+        if self._form is not None:
+            self._form.put(settings)
+        self._origin = None
+        return ""
 
     def _layer(self) -> Gimp.Layer:
         if not self._image.is_valid():
@@ -299,30 +302,19 @@ class Window:
             self._more(entry)
 
     def _more(self, entry: Entry) -> None:
-        def changes(kept: Recipe, method: MethodInfo) -> dict:
-            group = method.around
-            if group is None:
-                raise VelaturaError("bad-request", NO_MORE.format(method.title))
-            distance = next(part.default for part in group.fields if part.key == "distance")
-            wanted = kept.more_like(group, distance, variations=min(MORE, method.max_variations))
-            own = {group.key: wanted.parameters[group.key]}
-            return {"seed": wanted.seed, "variations": wanted.variations, "parameters": own}
-
-        self._from_entry(entry, "more", changes)
+        self._from_entry(entry, "more", more_like)
 
     def _from_entry(
         self, entry: Entry, relation: Relation, changes: Callable[[Recipe, MethodInfo], dict]
     ) -> None:
         """Runs the recipe of a result with some changes, on the chosen layer and the present selection."""
         try:
-            kept = Recipe.from_wire(entry.recipe).of_layer()
+            kept = recipe_of(entry)
             method = self._known.method(kept.request.method)
             if method is None or self._form is None:
-                raise VelaturaError("bad-request", "Its method is not here any more; edit anew.")
-            layer, sight = self._layer(), self._form.sight()
-            run = rerun.Again(self._image, kept, lambda: capture(sight))
-            changed = changes(kept, method)
-            request, read = run.request(changed), run.read(changed)
+                raise VelaturaError("bad-request", GONE)
+            layer = self._layer()
+            request, read = run_of(self._image, self._form.sight(), kept, changes(kept, method))
         except Exception as error:
             self._say(edit.sentence(error))
             return
@@ -331,13 +323,13 @@ class Window:
     def _edit_again(self, entry: Entry) -> None:
         """Fills the form with a result's settings."""
         try:
-            kept = Recipe.from_wire(entry.recipe).of_layer()
+            kept = recipe_of(entry)
         except VelaturaError as error:
             self._say(edit.sentence(error))
             return
         self._methods.set_active_id(kept.request.method)
         if self._form is None or self._form.method.id != kept.request.method:
-            self._say("Its method is not here any more; edit anew.")
+            self._say(GONE)
             return
         self._say(self._form.fill(kept))
         self._origin = entry.key, "changed"
@@ -345,8 +337,8 @@ class Window:
     # the window -----------------------------------------------------------
 
     def _on_key(self, window: Gtk.Window, event: Gdk.EventKey) -> bool:
-        if event.keyval == Gdk.KEY_Escape:
-            return self._close()
+        if event.keyval == Gdk.KEY_Escape:  # a list below the prompt takes it first
+            return window.propagate_key_event(event) or self._close()
         if event.keyval in (Gdk.KEY_Return, Gdk.KEY_KP_Enter) and event.state & Gdk.ModifierType.CONTROL_MASK:
             self.submit()
             return True
@@ -359,8 +351,7 @@ class Window:
         if not self._image.is_valid():
             self._end()
             return False
-        if self._image.get_parasite(PRESENT) is not None:
-            self._image.detach_parasite(PRESENT)
+        if is_wanted(self._image):
             self.window.present()
         return True
 

@@ -164,12 +164,12 @@ def dials():
 
 def presets():
     form = Form(is_dials=True)
-    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_presets"))
+    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_shelf"))
     form.list._add_word("beard")
     menu._ask_name = lambda: "Beards"
     menu._try(menu._save)
     form.list._add_word("hat")
-    menu._try(menu._load, "Beards")
+    menu._try(menu._shelf.load, "Beards")
     found = {"loaded": form.kept("more")}
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "shared.json")
@@ -180,10 +180,11 @@ def presets():
         found["imported"] = form.kept("more")
         Path(path).write_text("{")
         menu._try(menu._import)
-    found["names"] = menu._presets.names()
-    menu._try(menu._delete, "Beards")
-    found["deleted"] = [menu._presets.names(), form.kept("more")]
-    menu._try(menu._load, "Beards")
+    found["names"] = menu._shelf.names()
+    menu._shelf.delete("shared")
+    menu._try(menu._shelf.delete, "Beards")
+    found["deleted"] = [menu._shelf.names(), form.kept("more")]
+    menu._try(menu._shelf.load, "Beards")
     menu._ask_name = menu._ask_file = lambda *_: ""
     menu._try(menu._save)
     menu._try(menu._import)
@@ -213,9 +214,9 @@ def answers(kind, *answers):
 def asked():
     """The windows that the menu of presets shows."""
     form = Form(is_dials=True)
-    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_presets"))
+    menu = next(c for c in form.list.head.get_children() if hasattr(c, "_shelf"))
     form.list._add_word("hat")
-    menu._presets.save("Hats", form.list.entries)
+    menu._shelf.save("Hats")
     seen = []
 
     def sure(response):
@@ -225,7 +226,7 @@ def asked():
     for response in (Gtk.ResponseType.CANCEL, Gtk.ResponseType.OK):
         answers(Gtk.MessageDialog, sure(response))
         menu._try(menu._ask_delete, "Hats")
-        found[response.value_nick] = "Hats" in menu._presets.names()
+        found[response.value_nick] = "Hats" in menu._shelf.names()
     found["question"] = seen
     with tempfile.TemporaryDirectory() as folder:
 
