@@ -129,7 +129,8 @@ def _sitting(window, daemon):
 
     third = cells(eyes.until(lambda seen: len(cells(seen)) == 4, "there are no four candidates"))[2]
     eyes.point(third)
-    eyes.until(lambda seen: "velatura-chosen" in cells(seen)[2]["classes"], "the pointer chooses nothing")
+    chosen = lambda seen: ["velatura-chosen" in cell["classes"] for cell in cells(seen)]  # noqa: E731
+    eyes.until(lambda seen: chosen(seen) == [False, False, True, False], "the pointer chooses nothing")
     eyes.press(text="Drop")
     yield "dropped", look(lambda found: "dropped" in fates(found))
     eyes.point(cells(eyes.until(lambda seen: len(cells(seen)) == 3, "the candidate stays"))[0])
