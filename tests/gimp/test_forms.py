@@ -47,6 +47,9 @@ def _sitting(window, daemon):
 
     def close(dialog):
         window.keys("Escape", window=dialog)
+        window.rest()
+        if window.display.windows(TITLE):  # words were offered below the prompt, and Escape took them away
+            window.keys("Escape", window=dialog)
         wait_for(lambda: not running(window.session), 60, "the plug-in does not end")
         window.rest()
 

@@ -120,12 +120,20 @@ def _sitting(window, daemon):
     def cells(seen):
         return [widget for widget in seen if "velatura-cell" in widget["classes"]]
 
+    def rows(seen):
+        return [widget for widget in seen if widget["kind"] == "ListBoxRow"]
+
+    def press_oldest(of):
+        eyes.point(rows(eyes.until(lambda seen: len(rows(seen)) == of, "the history is shorter"))[-1])
+        window.display.xdotool("click", 1)
+
     third = cells(eyes.until(lambda seen: len(cells(seen)) == 4, "there are no four candidates"))[2]
     eyes.point(third)
-    eyes.until(lambda seen: "velatura-chosen" in cells(seen)[2]["classes"], "the pointer chooses nothing")
+    chosen = lambda seen: ["velatura-chosen" in cell["classes"] for cell in cells(seen)]  # noqa: E731
+    eyes.until(lambda seen: chosen(seen) == [False, False, True, False], "the pointer chooses nothing")
     eyes.press(text="Drop")
     yield "dropped", look(lambda found: "dropped" in fates(found))
-    eyes.point(cells(eyes.look())[0])
+    eyes.point(cells(eyes.until(lambda seen: len(cells(seen)) == 3, "the candidate stays"))[0])
     window.display.xdotool("click", 1)
     keys("shift+Return")
     yield "two", look(lambda found: has_kept(found, 2))
@@ -135,17 +143,13 @@ def _sitting(window, daemon):
     eyes.press(text="Plumes")
     eyes.until(lambda seen: said(seen, "feather"), "the preset is not there")
     yield "preset", prompt()
-    rows = [widget for widget in eyes.look() if widget["kind"] == "ListBoxRow"]
-    eyes.point(rows[-1])
-    window.display.xdotool("click", 1)
+    press_oldest(of=5)
     eyes.press(text="Run again")
     look(lambda found: len(found["history"]) == 6)
     eyes.until(lambda seen: len(cells(seen)) == 1, "the strip does not change")
     eyes.press(text="Keep")
     yield "again", look(lambda found: has_kept(found, 3))
-    rows = [widget for widget in eyes.look() if widget["kind"] == "ListBoxRow"]
-    eyes.point(rows[-1])
-    window.display.xdotool("click", 1)
+    press_oldest(of=6)
     eyes.press(text="Edit again")
     yield "edited", prompt()
 

@@ -76,6 +76,9 @@ class Folding(Gtk.Box):
                     part.set_propagate_natural_height(not is_wide)
         policy = Gtk.ScrollablePolicy.MINIMUM if is_wide else Gtk.ScrollablePolicy.NATURAL
         self._room.get_child().set_vscroll_policy(policy)
+        # The window grows to what it must show of all parts side by side.
+        scrolls = Gtk.PolicyType.NEVER if is_wide else Gtk.PolicyType.AUTOMATIC
+        self._room.set_policy(Gtk.PolicyType.AUTOMATIC, scrolls)
         self._put_bar(self._left if is_wide else self._foot)
         return False
 
