@@ -1,1 +1,1 @@
-"""A campaign against a real daemon: kills and faults on purpose, and a judgement of what became of every job."""
+"""A campaign against a real daemon: kills and faults on purpose, and what became of every job."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import sqlite3
 import statistics
 import time
 from collections import Counter
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,8 @@ class Campaign:
 
     def _attack(self, trial: Trial, rounds: int | None, minutes: float) -> None:
         self._wait_for_progress(trial)
+        if rounds is None:  # each once, before the memory is taken
+            self._part(trial, OUTLIVED, len(OUTLIVED), 0.0)
         self.report.bounds |= {"memory_first": trial.stage.memory(), "handles_first": trial.stage.handles()}
         self._part(trial, OUTLIVED, rounds, 30.0 * minutes)
         self.report.bounds |= {"memory_last": trial.stage.memory(), "handles_last": trial.stage.handles()}
@@ -141,8 +144,6 @@ class Campaign:
                     break
                 self._round(trial, fault)
                 done += 1
-            if rounds is None and len(turn) == done and "memory_warm" not in self.report.bounds:
-                self.report.bounds["memory_warm"] = trial.stage.memory()  # after each kind of fault once
 
     def _round(self, trial: Trial, fault: Fault) -> None:
         is_dead = fault(trial)
@@ -238,9 +239,6 @@ def _undisturbed_id(number: int) -> str:
 
 
 def _all_jobs(stage: Stage) -> list[str]:
-    """The ids of all rows of the journal, read as a stranger to the daemon would."""
-    import sqlite3
-    from contextlib import closing
-
+    """The ids of all rows of the journal; `list` tells no more than the last ones."""
     with closing(sqlite3.connect(stage.state_dir / "jobs.sqlite")) as db:
         return [job for (job,) in db.execute("SELECT id FROM jobs")]

@@ -1,4 +1,4 @@
-"""The faults of a campaign, one function each: what it does, and whether the broker has to be started again."""
+"""The faults of a campaign, one function each, which returns whether the broker is dead after it."""
 
 from __future__ import annotations
 
@@ -172,12 +172,16 @@ def no_handles(trial: Trial) -> bool:
 
 def journal_held(trial: Trial) -> bool:
     """SQLITE_BUSY: another program has the journal locked."""
-    with closing(sqlite3.connect(trial.stage.state_dir / "jobs.sqlite", isolation_level=None)) as db:
-        with suppress(sqlite3.OperationalError):  # the broker was quicker, for all of five seconds
-            db.execute("BEGIN IMMEDIATE")
-            time.sleep(trial.chance.choice((0.2, 1.0, 7.0)))
-            db.execute("ROLLBACK")
-            trial.done["journal: held by another program"] += 1
+    seconds = trial.chance.choice((0.2, 1.0, 7.0))
+    path = trial.stage.state_dir / "jobs.sqlite"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as db,
+        suppress(sqlite3.OperationalError),  # the broker was quicker, for all of five seconds
+    ):
+        db.execute("BEGIN IMMEDIATE")
+        time.sleep(seconds)
+        db.execute("ROLLBACK")
+        trial.done["journal: held by another program"] += 1
     return False
 
 

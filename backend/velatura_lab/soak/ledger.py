@@ -46,16 +46,14 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self.entries: dict[str, Entry] = {}
         for line in path.read_bytes().splitlines() if path.exists() else []:
-            try:
+            if line.endswith(b"}"):  # the one that was being written at a kill was not relied on
                 self._take(json.loads(line))
-            except ValueError:
-                pass  # the line that was being written at a kill; what it said was not relied on
-        self._file = open(path, "ab", buffering=0)
-        self._file.write(b"\n")
+        self._file = path.open("ab", buffering=0)
+        self._file.write(b"\n")  # ends such a line
 
     def note(self, kind: str, job: str, **more: Any) -> None:
         """Writes a line durably. kind: one of `KINDS`."""
-        line = {"is": kind, "job": job, **more}
+        line = {"is": kind, "job": job, **more}  # flat: it has one bracket, at its end
         self._file.write(json.dumps(line).encode() + b"\n")
         os.fsync(self._file.fileno())
         self._take(line)
