@@ -87,7 +87,7 @@ class Daemon:
             stdin=subprocess.DEVNULL,
         )
         try:
-            wait_for(self._is_up, 120.0, "the daemon does not come up")
+            wait_for(self.is_up, 120.0, "the daemon does not come up")
         except BaseException:
             self.kill()
             raise
@@ -155,7 +155,8 @@ class Daemon:
         """No worker outlives its daemon."""
         wait_for(lambda: not any(map(_is_alive, self._workers)), 20.0, "a worker is left behind")
 
-    def _is_up(self) -> bool:
+    def is_up(self) -> bool:
+        """Whether it has written its connection file."""
         assert self._process.poll() is None, f"the daemon ended with {self._process.returncode}"
         try:
             return self.connection.pid == self._process.pid

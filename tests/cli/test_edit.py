@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image as Pillow
 
+from tests.cli.conftest import CommandLine
 from tests.cli.pictures import gradient, load, save, soft_mask
 from tests.daemon_fixture import Daemon, wait_for
 from tests.more_methods import environment, let_end
@@ -245,16 +246,17 @@ def test_a_daemon_is_started_and_stopped(alone, tmp_path, files):
     assert not (alone.state_dir / "connection.json").exists()
 
 
-def test_an_edit_survives_the_death_of_the_daemon(alone, tmp_path, files, state_dir):
+def test_an_edit_survives_the_death_of_the_daemon(tmp_path, files, state_dir):
+    alone = CommandLine(state_dir, tmp_path / "home", environment())
     told = tmp_path / "told.txt"
     with Daemon(state_dir, environment()) as daemon, told.open("w") as stderr:
         process = alone.start("edit", *files, *ENDLESS, "--out", tmp_path / "out.png", stderr=stderr)
         wait_for(lambda: _jobs(alone, "started"), 60, "no job")
         daemon.kill()
         let_end(state_dir)
-        wait_for(lambda: "waiting for it to come back" in told.read_text(), 60, "it is not told")
-        daemon.start()
-        assert process.wait(patience(120)) == 0, told.read_text()
+        assert process.wait(patience(120)) == 0, told.read_text()  # it starts another
+        assert "waiting for it to come back" in told.read_text()
+        assert alone("stop").stdout == "The daemon has stopped.\n"
     assert load(tmp_path / "out.png").shape == (48, 64, 3)
 
 

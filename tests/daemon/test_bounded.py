@@ -71,6 +71,7 @@ def crowded(state_dir, no_torch):
         jobs = [new_job(), new_job()]
         for job in jobs:
             assert raw.ask({"type": "submit", "job": job, "request": request()})["type"] == "job"
+        raw.upload(pixels())  # the result's, too
     layer = {"index": 0, "title": "x", "seed": 1, "raster": raster(pixels()), "recipe": {"x": "x" * 10_000}}
     results = [{"seconds": 1.0, "layers": [layer] * 37}, {"seconds": 1.0, "layers": [layer]}]
     with sqlite3.connect(state_dir / "jobs.sqlite") as db:

@@ -19,8 +19,8 @@ from velatura.jobs.clock import DAY, Clock
 from velatura.jobs.database import DAMAGED
 from velatura.jobs.retention import Policy, plan
 from velatura.jobs.spool import Spool, Stored
-from velatura.jobs.states import MAX_ATTEMPTS, State
-from velatura.jobs.store import Journal, Reference
+from velatura.jobs.states import MAX_ATTEMPTS, Reference, State
+from velatura.jobs.store import Journal
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest, request_digest
 

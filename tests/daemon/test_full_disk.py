@@ -11,7 +11,7 @@ import pytest
 
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, raster, request
-from tests.daemon_fixture import Daemon
+from tests.daemon_fixture import Daemon, wait_for
 
 pytestmark = [
     pytest.mark.timeout(90),
@@ -21,13 +21,15 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """4 MiB."""
+@pytest.fixture(params=[4])
+def small_disk(tmp_path, request):
+    """So many MiB."""
     folder = tmp_path / "disk"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=4m", "none", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", f"size={request.param}m", "none", folder],
+        capture_output=True,
+        check=False,
     )
     if mounted.returncode:
         pytest.skip("this root may not mount a tmpfs")
@@ -61,6 +63,18 @@ def test_the_daemon_outlives_a_full_disk(small_disk):
         with Raw(daemon.connection) as again:
             known = again.ask({"type": "list"})["jobs"]
             assert set(accepted) <= {job["job"] for job in known}
+
+
+@pytest.mark.parametrize("small_disk", [24], indirect=True)
+def test_a_daemon_starts_on_a_full_disk_and_makes_room(small_disk, no_torch):
+    with Daemon(small_disk / "state", no_torch, prestart=False, sweep=0.2, disk_reserve=1) as daemon:
+        wait_for((small_disk / "state" / "ballast").exists, 30, "it takes no room")
+        daemon.stop()
+        fill(small_disk / "filler")
+        daemon.start()
+        with Raw(daemon.connection) as raw:
+            assert raw.ask({"type": "list"})["type"] == "jobs"
+            assert raw.ask({"type": "ping"})["type"] == "pong"
 
 
 def submit(raw, wanted):

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from tests.patience import patience
 from velatura.jobs.retention import DAY, Plan, Policy, plan
 from velatura.jobs.spool import Spool, Stored
-from velatura.jobs.states import State
-from velatura.jobs.store import Reference
+from velatura.jobs.states import Reference, State
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.messages import digest
 

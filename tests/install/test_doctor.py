@@ -137,6 +137,15 @@ def test_a_directory_that_others_may_write(tmp_path, machine):
     assert not [f for f in examine(tmp_path, machine) if "chmod go-w" in f.sentence]
 
 
+def test_a_damaged_list_of_edits_is_told_and_can_be_forgotten(tmp_path, machine):
+    assert not [f for f in examine(tmp_path, machine) if "list of edits was damaged" in f.sentence]
+    (tmp_path / "jobs.sqlite.damaged-1790000000").touch()
+    (tmp_path / "jobs.sqlite.damaged-1790000000-wal").touch()
+    (finding,) = [f for f in examine(tmp_path, machine) if "list of edits was damaged" in f.sentence]
+    assert finding.level == "note"
+    assert "velatura forget" in finding.mend
+
+
 def test_a_disk_that_is_full(tmp_path, machine, monkeypatch):
     monkeypatch.setattr("velatura.install.doctor.LEAST_SPACE", 2**80)
     assert any(f.level == "fault" and "free" in f.sentence for f in examine(tmp_path, machine))

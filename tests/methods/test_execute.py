@@ -139,6 +139,15 @@ def test_a_fault_in_ranking_loses_no_result(models, monkeypatch, caplog, error):
     assert results[0].note.startswith("Not ranked: ") and "not ranked" in caplog.text
 
 
+def test_a_cancel_is_heard_while_results_are_pasted(models):
+    class Hooks(Recorded):
+        def cancelled(self):
+            return "Finishing" in self.stages
+
+    with pytest.raises(Cancelled):
+        Edit(picture(80, 100), MASK).run(models, Hooks())
+
+
 def test_ranking_can_be_cancelled(models):
     class Impatient(Recorded):
         def cancelled(self):

@@ -24,7 +24,7 @@ SPEC = (Path(__file__).parents[2] / "protocol" / "SPEC.md").read_text("utf-8")
 STATES = {"uploading", "queued", "started", "done", "failed", "cancelled"}
 REQUESTS = {
     "hello", "ping", "methods", "submit", "get", "ack", "cancel", "watch", "list", "unload", "shutdown",
-    "put", "chunk", "fetch", "challenge", "vocabulary",
+    "put", "chunk", "fetch", "challenge", "vocabulary", "forget",
 }  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from threading import Thread
 
 import filelock
 
+from velatura.daemon import ballast
 from velatura.daemon.broker.broker import Broker, stop_on_signals
 from velatura.daemon.broker.handles import raise_limit
 from velatura.daemon.lock import held
@@ -40,6 +41,7 @@ def main(state_dir: str | Path | None = None, device: str = "") -> int:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_folder(folder, folder.stat())
         raise_limit()
+        ballast.let_go(folder)
         with held(folder):
             _log_to(folder / "daemon.log")
             return _serve(folder, device)

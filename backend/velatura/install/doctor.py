@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -20,6 +21,7 @@ from velatura.files.programs import program
 from velatura.install import copy
 from velatura.install.profiles import FLATPAKS, HOSTS, Machine, Profile, find
 from velatura.install.sources import NAMES, is_held
+from velatura.jobs.database import DAMAGED, damaged_ones
 from velatura.methods.registry import refused
 from velatura.models.catalogue import entries
 from velatura_protocol.client import Client
@@ -64,6 +66,7 @@ def examine(
         lambda: _offers(commands),
         lambda: _models(state_dir),
         lambda: _disk(state_dir),
+        lambda: _journal(state_dir),
         lambda: _daemon(state_dir),
         _plugins,
     ]
@@ -175,6 +178,19 @@ def _disk(state_dir: Path) -> Iterator[Finding]:
         )
     else:
         yield Finding("ok", sentence)
+
+
+def _journal(state_dir: Path) -> Iterator[Finding]:
+    """Damaged lists of edits that the daemon has moved aside."""
+    found = [path for path in damaged_ones(state_dir) if path.name.rpartition(DAMAGED)[2].isdecimal()]
+    if found:
+        at = time.strftime("%Y-%m-%d %H:%M", time.localtime(int(found[-1].name.rpartition(DAMAGED)[2])))
+        sentence = f"The list of edits was damaged on {at}; the daemon kept what could be read of it."
+        mend = (
+            "Run the edits again whose results you miss, and have the disk checked. The damaged list goes "
+            "by itself, or with `velatura forget --older-than 2w`."
+        )
+        yield Finding("note", sentence, mend)
 
 
 def _daemon(state_dir: Path) -> Iterator[Finding]:

@@ -6,8 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from velatura.jobs.spool import Stored
-from velatura.jobs.states import UNFINISHED, State
-from velatura.jobs.store import Reference
+from velatura.jobs.states import UNFINISHED, Reference, State
 
 HOUR = 3600.0
 DAY = 24 * HOUR

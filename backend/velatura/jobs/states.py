@@ -122,6 +122,37 @@ class Job:
         return message
 
 
+@dataclass(frozen=True)
+class Waiting:
+    """The facts of a queued job that the choice of the next one needs."""
+
+    id: str
+    owner: str
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A job and a blob that it needs or has used.
+
+    Args:
+        job: the job's id.
+        state: the job's state.
+        acknowledged: whether the job's result was acknowledged.
+        changed: the job's last change, seconds since the epoch.
+        digest: the blob's digest.
+        is_result: whether the blob is a result; otherwise it is an input.
+        is_draft: whether the job is a draft.
+    """
+
+    job: str
+    state: State
+    acknowledged: bool
+    changed: float
+    digest: str
+    is_result: bool
+    is_draft: bool = False
+
+
 def input_digests(request: dict[str, Any]) -> list[str]:
     """Digests of the blobs that a request needs, each once, in the order of its inputs."""
     rasters = [raster for raster in request["inputs"].values() if raster is not None]

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Collection, Generator
+from collections.abc import Collection, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,44 +24,15 @@ from velatura.jobs.states import (
     WORKER_LOST,
     IllegalTransition,
     Job,
+    Reference,
     State,
+    Waiting,
     input_digests,
     result_digests,
 )
 from velatura_protocol.errors import VelaturaError
 
 IS_DRAFT = "coalesce(json_extract(request, '$.draft'), 0)"
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """The facts of a queued job that the choice of the next one needs."""
-
-    id: str
-    owner: str
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A job and a blob that it needs or has used.
-
-    Args:
-        job: the job's id.
-        state: the job's state.
-        acknowledged: whether the job's result was acknowledged.
-        changed: the job's last change, seconds since the epoch.
-        digest: the blob's digest.
-        is_result: whether the blob is a result; otherwise it is an input.
-        is_draft: whether the job is a draft.
-    """
-
-    job: str
-    state: State
-    acknowledged: bool
-    changed: float
-    digest: str
-    is_result: bool
-    is_draft: bool = False
 
 
 class Journal:
@@ -124,6 +94,16 @@ class Journal:
         marks = ",".join("?" * len(states))
         which = f"state IN ({marks})" + ("" if drafts else f" AND NOT {IS_DRAFT}")
         return self._read(f"WHERE {which} ORDER BY number DESC LIMIT ?", *map(str, states), limit)[::-1]
+
+    def newest(self, states: Collection[str], limit: int) -> Iterator[Job]:
+        """At most `limit` jobs in any of `states`, newest first, without drafts. Each is read only when it is
+        wanted; nothing may change the journal meanwhile."""
+        marks = ",".join("?" * len(states))
+        which = f"WHERE state IN ({marks}) AND NOT {IS_DRAFT} ORDER BY number DESC LIMIT ?"
+        with for_the_person():
+            yield from map(
+                _job, self._db.execute(f"SELECT {COLUMNS} FROM jobs {which}", (*map(str, states), limit))
+            )
 
     def queue(self) -> list[Waiting]:
         """The queued jobs, oldest first."""

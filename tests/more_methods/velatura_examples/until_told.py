@@ -27,6 +27,8 @@ class UntilTold(Method):
     def run(self, inputs, params, context):
         told = Path(os.environ["VELATURA_STATE_DIR"]) / "let-end"
         self._fail(told.parent / "device-fails")
+        if (told.parent / "quotes").exists():
+            raise ValueError(f"no such words: {inputs.prompt}")
         done = 0
         while not told.exists():
             done = min(done + 1, params.steps - 1)

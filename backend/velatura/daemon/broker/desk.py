@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -232,8 +234,7 @@ class Desk:
         if named is None or not all(isinstance(state, str) for state in named):
             raise VelaturaError("bad-request", "The states to be listed are no list; update the plugin.")
         states = {state for state in State if state in named}
-        jobs = self._journal.in_states(states, limit=MAX_NAMED, drafts=False)
-        answer, _ = self._as_many_as_fit(jobs[::-1])
+        answer, _ = self._as_many_as_fit(self._journal.newest(states, MAX_NAMED))
         more = self._journal.count(states, drafts=False) - len(answer)
         return {"type": "jobs", "jobs": answer[::-1], "more": more}
 
@@ -250,15 +251,15 @@ class Desk:
             self._changed(job)
         return {"type": "jobs", "jobs": answer}
 
-    def _as_many_as_fit(self, jobs: list[Job]) -> tuple[list[Message], list[Job]]:
+    def _as_many_as_fit(self, jobs: Iterable[Job]) -> tuple[list[Message], Iterable[Job]]:
         """The first jobs that fit in one message, and the others."""
         fitting: list[Message] = []
-        room = ROOM_FOR_JOBS
-        for i, job in enumerate(jobs):
+        room, rest = ROOM_FOR_JOBS, iter(jobs)
+        for job in rest:
             wire = self._wire(job)
             room -= len(canonical(wire)) + 1
             if room < 0:
-                return fitting, jobs[i:]
+                return fitting, chain([job], rest)
             fitting.append(wire)
         return fitting, []
 
@@ -286,6 +287,8 @@ class Desk:
         for job in self._journal.recover():
             log.warning("job %s was running when the last daemon died; it is %s now", job.id, job.state)
         self._keeper.check_results()
+        with suppress(VelaturaError, OSError):  # the next one tries again
+            self._keeper.sweep()  # makes room at once where the disk is full
         self._queue_complete()
         for job in self._journal.in_states(UNFINISHED):
             if job.lease:

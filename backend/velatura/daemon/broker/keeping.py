@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from velatura.daemon import ballast
 from velatura.jobs.clock import Clock
 from velatura.jobs.database import damaged_ones
 from velatura.jobs.retention import Policy, plan
@@ -99,6 +100,7 @@ class Keeper:
         if going.jobs or going.blobs:
             log.info("deleted %d jobs and %d blobs", len(going.jobs), len(going.blobs))
         if not wanted:
+            ballast.take(self._state_dir)
             self._forget_damaged(now - self._policy.damaged)
             with suppress(VelaturaError, OSError):  # a full disk; the next sweep tries again
                 self._journal.back_up()
