@@ -23,8 +23,8 @@ from velatura_protocol.upkeep import FINAL
 from velatura_protocol.zmtp import Dealer
 
 WINDOW = 4  # jobs under way
-PASSING = {"not-running", "timeout", "disk-full", "busy", "unavailable", "no-session", "wrong-token"}
-"""Errors that a client meets by trying again, as their sentences say."""
+PASSING = {"not-running", "timeout", "no-session", "wrong-token"}
+"""Errors that a client meets by trying again, besides those that say so themselves."""
 DAMAGED = {"unknown-blob", "blob-corrupt"}
 BREAKS, WAITS = 0.004, 0.01  # of all writes
 
@@ -46,6 +46,11 @@ class Shaky(Dealer):
         if lot < BREAKS + WAITS:
             time.sleep(self._chance.uniform(0.0, 0.05))
         return super()._write()
+
+
+def passes(error: VelaturaError) -> bool:
+    """Whether the same request is right a moment later."""
+    return error.retryable or error.code in PASSING
 
 
 class Worker:
@@ -114,7 +119,7 @@ class Worker:
             try:
                 data = self._client.fetch(name)
             except VelaturaError as error:
-                if error.code not in PASSING | DAMAGED:
+                if not passes(error) and error.code not in DAMAGED:
                     self._ledger.note("unknown", job, code=error.code)
                 time.sleep(0.1)
                 return  # another look: a damaged result is made again
@@ -138,7 +143,7 @@ class Worker:
             try:
                 return call()
             except VelaturaError as error:
-                if error.code not in PASSING:
+                if not passes(error):
                     self._ledger.note(kind, job, code=f"{error.code}: {error.detail or error.message}"[:300])
                     return None
             time.sleep(0.1)
