@@ -69,7 +69,8 @@ class Trial:
         self.stage.withdraw()
         fired = self.stage.fired(number)
         name = "torn" if do == "torn" else f"{do} {when}" if do == "kill" else errno_name(op, error)
-        self.done[f"{role}: {name} {op}"] += fired
+        if fired:
+            self.done[f"{role}: {name} {op}"] += fired
         if role == "worker":
             self.worker_faults += fired
         return fired
