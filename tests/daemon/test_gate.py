@@ -12,7 +12,6 @@ from pathlib import Path
 import pytest
 import zmq
 
-from tests.daemon import hostile
 from tests.daemon.raw import MiB, Raw
 from tests.daemon.samples import new_job, pixels, request
 from tests.daemon_fixture import Daemon, wait_for
@@ -21,6 +20,7 @@ from velatura.daemon import sockets
 from velatura.daemon.broker import handles
 from velatura.daemon.security import Gate
 from velatura.daemon.sockets import CONTROL, open_door
+from velatura_lab.soak import hostile
 from velatura_protocol.zmtp import Dealer
 
 pytestmark = [

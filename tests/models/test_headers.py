@@ -124,6 +124,14 @@ def test_pickles_archives_and_endless_nesting(tmp_path):
         assert read(tmp_path, data) is None
 
 
+def test_an_attention_without_a_shape_is_no_fault():
+    shapes = real.sd1_checkpoint()
+    key = "model.diffusion_model.input_blocks.1.1.transformer_blocks.0.attn2.to_k.weight"
+    assert key in shapes
+    shapes = {**shapes, key: ()}
+    fingerprints.contents(Header(shapes, {}, dict.fromkeys(shapes, "F16")), "x")
+
+
 @given(
     name=st.sampled_from(["sd1", "sdxl", "sd3", "flux1", "flux2", "z_image", "qwen"]),
     data=st.data(),

@@ -16,6 +16,7 @@ MiB = 1024 * 1024
 PREFIX = "blake2b:"
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _READ_ONLY = {errno.EROFS, errno.EACCES, errno.EPERM}
+_FAULTS = {errno.EIO, errno.ENXIO, errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 _SYNC_EVERY = 16 * MiB
 
 
@@ -169,6 +170,12 @@ def read_only(error: OSError) -> VelaturaError:
     return VelaturaError("unavailable", sentence, retryable=True, detail=str(error))
 
 
+def failing(error: OSError) -> VelaturaError:
+    """The error for a disk, or a process, that failed at the moment."""
+    sentence = "The system failed to keep the layer; try again, and look after the disk if it fails again."
+    return VelaturaError("unavailable", sentence, retryable=True, detail=str(error))
+
+
 def corrupt(message: str, digest: str) -> VelaturaError:
     """The error `blob-corrupt` of the blob `digest`. message: a sentence for the person."""
     return VelaturaError("blob-corrupt", message, retryable=True, detail=digest)
@@ -176,7 +183,8 @@ def corrupt(message: str, digest: str) -> VelaturaError:
 
 @contextmanager
 def no_room_is_disk_full() -> Generator[None]:
-    """Turns the system's errors of a full disk into `disk-full`, of a read-only one into `unavailable`."""
+    """Turns the system's errors of a full disk into `disk-full`, of a read-only or failing one, and of a
+    process that may open no further file, into `unavailable`."""
     try:
         yield
     except OSError as error:
@@ -184,4 +192,6 @@ def no_room_is_disk_full() -> Generator[None]:
             raise disk_full(str(error)) from None
         if error.errno in _READ_ONLY:
             raise read_only(error) from None
+        if error.errno in _FAULTS:
+            raise failing(error) from None
         raise

@@ -109,7 +109,8 @@ def entries(state_dir: Path | str) -> list[ModelEntry]:
 
     A model whose files are missing or invalid stays in the list, with its `fault`. A request for it is
     refused; no other model silently takes its place. One that lacks a part since it was added has never been
-    the default, and is the last. Raises `unknown-model` if models.json cannot be read.
+    the default, and is the last. Raises `unknown-model` if models.json cannot be read, and `unavailable`
+    while the process may open no further file.
     """
     folder = Path(state_dir)
     with header_cache.kept_in(folder):
@@ -163,6 +164,8 @@ def _entry(item: Item, kind: str) -> ModelEntry:
             size = picture_side.size(path)
             found = _files(item, kind)
     except VelaturaError as error:
+        if error.retryable:  # a fault of the moment, and not the model's
+            raise
         fault = error.message
     except ValueError as error:
         fault = f"The model {title!r} at {path} cannot be used ({error}); fetch it again or remove it."

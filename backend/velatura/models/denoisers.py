@@ -45,7 +45,7 @@ def _unet(names: Names, header: Header, called: str) -> Contents | None:
         return None
     out = names.dim(names.first("out.2.weight", "conv_out.weight"), 0)
     keys = (name for name in names.shapes if name.endswith("attn2.to_k.weight"))
-    context = next((names.shapes[name][-1] for name in keys if name.startswith(names.prefix)), 0)
+    context = next((sum(names.shapes[name][-1:]) for name in keys if name.startswith(names.prefix)), 0)
     if not context or names.dim(first, 1) not in (out, 2 * out, 2 * out + 1):
         return None
     xl = bool(pooled)

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from velatura.weights.json_files import told_if_it_passes
 from velatura_protocol.errors import VelaturaError
 from velatura_protocol.reading import as_object
 
@@ -129,10 +130,12 @@ def bits_of(dtype: str) -> float:
 def read_header(path: Path) -> Header:
     """The header of a file of weights, whose form is read from its content and not its name.
 
-    Raises `unknown-model`, with a sentence, for a file of another form or one that is cut off.
+    Raises `unknown-model`, with a sentence, for a file of another form or one that is cut off; `unavailable`
+    where the process may open no further file.
     """
     try:
-        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+        with told_if_it_passes():
+            handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         with open(handle, "rb") as file:  # O_NONBLOCK opens a pipe without waiting; a pipe is not read
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):

@@ -6,12 +6,16 @@ range. All these raise ValueError here, before anything is computed from them.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+from velatura_protocol.errors import VelaturaError
 from velatura_protocol.reading import as_list, as_object
 
 MiB = 1024 * 1024
@@ -19,6 +23,23 @@ CONFIGURATION = 1 * MiB  # published ones have a few KiB
 VOCABULARY = 64 * MiB  # of a tokenizer; published ones have up to 20 MiB
 MAX_DEPTH = 32
 MAX_INTEGER = 2**53 - 1
+_PASSING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+
+
+@contextmanager
+def told_if_it_passes() -> Generator[None]:
+    """Raises `unavailable` for a fault of the moment, which says nothing of the file that is being opened."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _PASSING:
+            raise
+        raise VelaturaError(
+            "unavailable",
+            "Velatura has too many files open or no memory left; close other programs and try again.",
+            retryable=True,
+            detail=str(error),
+        ) from error
 
 
 def read_json(path: Path, most: int = CONFIGURATION) -> Any:
@@ -39,8 +60,13 @@ def read_object(path: Path, most: int = CONFIGURATION) -> dict[str, Any]:
 
 
 def read_file(path: Path, most: int) -> bytes:
-    """The bytes of a file. Raises OSError; ValueError for no regular file or for more than `most` bytes."""
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    """The bytes of a file.
+
+    Raises OSError; ValueError for no regular file or for more than `most` bytes; `unavailable` where the
+    process may open no further file.
+    """
+    with told_if_it_passes():
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
     try:  # O_NONBLOCK opens a pipe without waiting for its writer; a pipe is not read
         if not stat.S_ISREG(os.fstat(handle).st_mode):
             raise ValueError("not a file")
